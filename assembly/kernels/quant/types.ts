@@ -1,0 +1,89 @@
+/**
+ * The block formats by their GGUF type id (ggml.h): elements a block, bytes a block, name.
+ *
+ * May call: nothing.
+ */
+export namespace Type {
+  export const F32: u32 = 0;
+  export const F16: u32 = 1;
+  export const Q4_0: u32 = 2;
+  export const Q4_1: u32 = 3;
+  export const Q5_0: u32 = 6;
+  export const Q5_1: u32 = 7;
+  export const Q8_0: u32 = 8;
+  export const Q2_K: u32 = 10;
+  export const Q3_K: u32 = 11;
+  export const Q4_K: u32 = 12;
+  export const Q5_K: u32 = 13;
+  export const Q6_K: u32 = 14;
+  export const IQ4_NL: u32 = 20;
+  export const IQ4_XS: u32 = 23;
+  export const BF16: u32 = 30;
+  export const TQ1_0: u32 = 34;
+  export const TQ2_0: u32 = 35;
+  export const MXFP4: u32 = 39;
+}
+
+/** Elements of a block along a row; 0 for a type that limpet does not run. */
+export function blockElements(type: u32): u32 {
+  switch (type) {
+    case Type.F32:
+    case Type.F16:
+    case Type.BF16:
+      return 1;
+    case Type.Q4_0:
+    case Type.Q4_1:
+    case Type.Q5_0:
+    case Type.Q5_1:
+    case Type.Q8_0:
+    case Type.IQ4_NL:
+    case Type.MXFP4:
+      return 32;
+    case Type.Q2_K:
+    case Type.Q3_K:
+    case Type.Q4_K:
+    case Type.Q5_K:
+    case Type.Q6_K:
+    case Type.IQ4_XS:
+    case Type.TQ1_0:
+    case Type.TQ2_0:
+      return 256;
+    default:
+      return 0;
+  }
+}
+
+/** Bytes of a block as it lies in a GGUF file; 0 for a type that limpet does not run. */
+export function blockBytes(type: u32): u32 {
+  switch (type) {
+    case Type.F32: return 4;
+    case Type.F16: return 2;
+    case Type.BF16: return 2;
+    case Type.Q4_0: return 18;
+    case Type.Q4_1: return 20;
+    case Type.Q5_0: return 22;
+    case Type.Q5_1: return 24;
+    case Type.Q8_0: return 34;
+    case Type.Q2_K: return 84;
+    case Type.Q3_K: return 110;
+    case Type.Q4_K: return 144;
+    case Type.Q5_K: return 176;
+    case Type.Q6_K: return 210;
+    case Type.IQ4_NL: return 18;
+    case Type.IQ4_XS: return 136;
+    case Type.TQ1_0: return 54;
+    case Type.TQ2_0: return 66;
+    case Type.MXFP4: return 17;
+    default: return 0;
+  }
+}
+
+/** Bytes of a row of `columns` elements in a file; `columns` is a multiple of the block. */
+@inline
+export function rowBytes(type: u32, columns: u32): u64 {
+  return (<u64>columns / blockElements(type)) * blockBytes(type);
+}
+
+/** The list for messages: what limpet runs. */
+export const SUPPORTED_TYPES: string =
+  "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0, MXFP4";

@@ -1,0 +1,143 @@
+/**
+ * The arena: all memory above the core record, up to the 4 GiB of wasm32. A first-fit list of blocks in address order,
+ * made for few and large blocks (a model has some dozens): the AssemblyScript allocator stops at 1 GiB a block.
+ *
+ *     block:  ┌ size u32 │ used u32 │ 56 B unused ┐┌ payload, 64-byte aligned … ┐┌ next block …
+ *             └────────────── 64 B ───────────────┘└──── size bytes ───────────┘
+ *
+ * May call: `runtime/core.ts`. Addresses above 2 GiB are ordinary here (`usize` is unsigned).
+ */
+import { Core, CORE_BYTES, ErrorCode, fail, say, sayNumber } from "./core";
+
+@unmanaged
+class Block {
+  size: usize;
+  used: u32;
+}
+
+const HEADER: usize = 64;
+const ALIGNMENT: usize = 64;
+const PAGE: u64 = 65536;
+
+/** Makes the core record at `__heap_base`. Calling it again gives up everything the arena held. */
+export function createCore(): Core {
+  const start = (__heap_base + (ALIGNMENT - 1)) & ~(ALIGNMENT - 1);
+  const core = changetype<Core>(start);
+  if (!grow(start + CORE_BYTES)) return changetype<Core>(0);
+  memory.fill(start, 0, CORE_BYTES);
+  core.arenaFirst = start + CORE_BYTES;
+  core.arenaEnd = core.arenaFirst;
+  return core;
+}
+
+/**
+ * `bytes` of zeroed memory at a 64-byte boundary, or 0 with OUT_OF_MEMORY set. `what` names it in the message.
+ */
+export function allocate(core: Core, bytes: u64, what: string): usize {
+  const payload = allocateRaw(core, bytes, what);
+  if (payload != 0) memory.fill(payload, 0, <usize>bytes);
+  return payload;
+}
+
+/** As `allocate`, but the memory holds whatever was there: for what is written whole before it is read. */
+export function allocateRaw(core: Core, bytes: u64, what: string): usize {
+  const size64 = (bytes + (ALIGNMENT - 1)) & ~(<u64>(ALIGNMENT - 1));
+  if (size64 > 0xffff_0000) return outOfMemory(core, bytes, what);
+  const size = <usize>size64;
+  for (let at = core.arenaFirst; at < core.arenaEnd; at += HEADER + changetype<Block>(at).size) {
+    const block = changetype<Block>(at);
+    if (block.used || block.size < size) continue;
+    if (block.size - size >= HEADER + ALIGNMENT) {
+      const rest = changetype<Block>(at + HEADER + size);
+      rest.size = block.size - size - HEADER;
+      rest.used = 0;
+      block.size = size;
+    }
+    return take(core, block);
+  }
+  const end = <u64>core.arenaEnd + HEADER + size64;
+  if (end > 0xffff_0000 || (core.arenaLimit && end > <u64>core.arenaLimit) || !grow(<usize>end)) {
+    return outOfMemory(core, bytes, what);
+  }
+  const block = changetype<Block>(core.arenaEnd);
+  block.size = size;
+  core.arenaEnd = <usize>end;
+  return take(core, block);
+}
+
+/** Gives a block back; neighbours that are free become one. 0 is allowed. */
+export function release(core: Core, payload: usize): void {
+  if (payload == 0) return;
+  const freed = changetype<Block>(payload - HEADER);
+  if (!freed.used) return;
+  freed.used = 0;
+  core.arenaUsed -= freed.size + HEADER;
+  let last: usize = 0;
+  for (let at = core.arenaFirst; at < core.arenaEnd; at += HEADER + changetype<Block>(at).size) {
+    const block = changetype<Block>(at);
+    if (!block.used) {
+      for (let next = at + HEADER + block.size; next < core.arenaEnd && !changetype<Block>(next).used; ) {
+        block.size += HEADER + changetype<Block>(next).size;
+        next = at + HEADER + block.size;
+      }
+    }
+    last = at;
+  }
+  // A free block at the end is given back whole, so that the next allocation there may have any size.
+  if (last != 0 && !changetype<Block>(last).used) core.arenaEnd = last;
+}
+
+/**
+ * The same bytes in a block of another size: in place when there is room behind it, else moved. 0 with OUT_OF_MEMORY
+ * set leaves the old block as it was. What is new is not zeroed.
+ */
+export function resize(core: Core, payload: usize, bytes: u64, what: string): usize {
+  const block = changetype<Block>(payload - HEADER);
+  if (bytes <= <u64>block.size) return payload;
+  if (payload + block.size == core.arenaEnd) {
+    const size = (bytes + (ALIGNMENT - 1)) & ~(<u64>(ALIGNMENT - 1));
+    const end = <u64>payload + size;
+    if (end > 0xffff_0000 || (core.arenaLimit && end > <u64>core.arenaLimit) || !grow(<usize>end)) {
+      return outOfMemory(core, bytes, what);
+    }
+    core.arenaUsed += <usize>size - block.size;
+    if (core.arenaUsed > core.arenaPeak) core.arenaPeak = core.arenaUsed;
+    block.size = <usize>size;
+    core.arenaEnd = <usize>end;
+    return payload;
+  }
+  const moved = allocateRaw(core, bytes, what);
+  if (moved == 0) return 0;
+  memory.copy(moved, payload, block.size);
+  release(core, payload);
+  return moved;
+}
+
+/** Bytes that a block of `bytes` takes of the arena: what a memory plan adds up. */
+export function blockBytes(bytes: u64): u64 {
+  return HEADER + ((bytes + (ALIGNMENT - 1)) & ~(<u64>(ALIGNMENT - 1)));
+}
+
+function take(core: Core, block: Block): usize {
+  block.used = 1;
+  core.arenaUsed += block.size + HEADER;
+  if (core.arenaUsed > core.arenaPeak) core.arenaPeak = core.arenaUsed;
+  return changetype<usize>(block) + HEADER;
+}
+
+function grow(end: usize): bool {
+  const pages = <i32>((<u64>end + (PAGE - 1)) / PAGE);
+  const have = memory.size();
+  return pages <= have || memory.grow(pages - have) >= 0;
+}
+
+function outOfMemory(core: Core, bytes: u64, what: string): usize {
+  fail(core, ErrorCode.OUT_OF_MEMORY, "not enough memory: ");
+  say(core, what);
+  say(core, " takes ");
+  sayNumber(core, bytes);
+  say(core, " bytes, and ");
+  sayNumber(core, core.arenaUsed);
+  say(core, " of wasm's 4294967296 are in use; take a smaller model or a smaller context");
+  return 0;
+}

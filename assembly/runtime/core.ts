@@ -1,0 +1,103 @@
+/**
+ * The core record: the one thing an instance owns. It lies at `__heap_base` and holds the arena's state and the last
+ * error; every call that can fail gets its pointer. Nothing else in the core is mutable and global.
+ *
+ * May call: nothing. May be called by: all rooms but `kernels/`.
+ *
+ *     __heap_base
+ *     ├─ Core ──────────────────────────┬─ arena blocks … ──────────────► memory.size
+ *     │ arena, error code, message text │ (runtime/arena.ts)
+ */
+
+/** Statuses of stepped calls. Failures are below zero. */
+export namespace Status {
+  export const DONE: i32 = 0;
+  /** There is more to do: step again. */
+  export const MORE: i32 = 1;
+  /** The host must fill the listed file ranges, then step again. */
+  export const NEED_DATA: i32 = 2;
+}
+
+/** Error codes: what kind of thing is wrong. The message says which, and what to do. */
+export namespace ErrorCode {
+  /** The memory (4 GiB of wasm32, or the host's limit) does not hold what was asked. */
+  export const OUT_OF_MEMORY: i32 = -1;
+  /** The file is broken: truncated, contradictory, out of range. */
+  export const BAD_FILE: i32 = -2;
+  /** A sound file that limpet cannot run: architecture, block format, pre-tokenizer, version. */
+  export const UNSUPPORTED: i32 = -3;
+  /** The caller asked for something impossible: a shape, a token id, an option. */
+  export const BAD_ARGUMENT: i32 = -4;
+  /** The context's rows are used up. */
+  export const CONTEXT_FULL: i32 = -5;
+  /** The call does not fit the state of the object: stepping a model that is not loading, for instance. */
+  export const WRONG_STATE: i32 = -6;
+}
+
+const MESSAGE_CAPACITY: u32 = 1024;
+
+@unmanaged
+export class Core {
+  /** First block of the arena. */
+  arenaFirst: usize;
+  /** End of the arena: the end of the last block. */
+  arenaEnd: usize;
+  /** Bytes in use now, and the most there ever were. */
+  arenaUsed: usize;
+  arenaPeak: usize;
+  /** No block may end above this address; 0: only the host limits. */
+  arenaLimit: usize;
+  errorCode: i32;
+  errorLength: u32;
+
+  @inline
+  get message(): usize {
+    return changetype<usize>(this) + offsetof<Core>();
+  }
+}
+
+/** Bytes of a core record with its message buffer, a multiple of 64. */
+export const CORE_BYTES: usize = 64 + <usize>MESSAGE_CAPACITY;
+
+/** Starts an error: sets the code and the first words (ASCII). Returns the code, so `return fail(core, …)` reads well. */
+export function fail(core: Core, code: i32, words: string): i32 {
+  core.errorCode = code;
+  core.errorLength = 0;
+  say(core, words);
+  return code;
+}
+
+/** Appends ASCII words to the message. */
+export function say(core: Core, words: string): void {
+  const source = changetype<usize>(words);
+  for (let i = 0, n = words.length; i < n; i++) put(core, load<u16>(source + ((<usize>i) << 1)) as u8);
+}
+
+/** Appends bytes of a file or of a caller; what is not printable ASCII shows as `?`, and at most 96 bytes are shown. */
+export function sayBytes(core: Core, bytes: usize, length: usize): void {
+  const shown: usize = length < 96 ? length : 96;
+  for (let i: usize = 0; i < shown; i++) {
+    const c = load<u8>(bytes + i);
+    put(core, c >= 32 && c < 127 ? c : 63);
+  }
+  if (shown < length) say(core, "...");
+}
+
+/** Appends an unsigned integer in decimal. */
+export function sayNumber(core: Core, value: u64): void {
+  let divisor: u64 = 1;
+  while (value / divisor >= 10) divisor *= 10;
+  for (; divisor > 0; divisor /= 10) put(core, 48 + <u8>((value / divisor) % 10));
+}
+
+/** Appends a signed integer in decimal. */
+export function sayInteger(core: Core, value: i64): void {
+  if (value < 0) put(core, 45);
+  sayNumber(core, value < 0 ? -value : value);
+}
+
+function put(core: Core, byte: u8): void {
+  if (core.errorLength >= MESSAGE_CAPACITY) return;
+  store<u8>(core.message + core.errorLength, byte);
+  core.errorLength += 1;
+}
