@@ -1,0 +1,11 @@
+/**
+ * The library's exports: one list, nothing else. `bindings/exports.ts` is its typed mirror.
+ */
+export {
+  core_create,
+  core_allocate,
+  core_release,
+  error_code,
+  error_message,
+  error_message_length,
+} from "./runtime/exports";

@@ -1,0 +1,4 @@
+/**
+ * The command's exports: `_start` and nothing else.
+ */
+export function _start(): void {}

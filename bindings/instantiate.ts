@@ -1,0 +1,58 @@
+/**
+ * Bytes, a module or a response → an instance with typed exports. The only file that knows `@assemblyscript/loader`
+ * (esbuild bundles it, so limpet has no run-time dependency).
+ */
+import { type Imports, instantiate as load, instantiateSync as loadSync } from "@assemblyscript/loader";
+import type { CoreExports } from "./exports.ts";
+
+/** What a core can be made from. A `Response` compiles while it streams; a `Module` serves many instances. */
+export type WasmSource = WebAssembly.Module | BufferSource | Response;
+
+export interface CoreInstance<Exports = CoreExports> {
+  readonly module: WebAssembly.Module;
+  readonly exports: Exports;
+}
+
+const MAGIC = 0x6d736100;
+
+export async function instantiate<Exports = CoreExports>(
+  source: WasmSource | PromiseLike<WasmSource>,
+  imports: WebAssembly.Imports = {},
+): Promise<CoreInstance<Exports>> {
+  const given = await source;
+  // Servers that do not know the type `application/wasm`, or that answer with a page, fail only after the bytes are seen.
+  const streams = !isResponse(given) || (given.ok && given.headers.get("content-type") === "application/wasm");
+  const usable = streams ? given : await responseBytes(given as Response);
+  if (!(usable instanceof WebAssembly.Module) && !isResponse(usable)) requireWasm(usable);
+  const { module, instance } = await load(usable, imports as Imports);
+  return { module, exports: instance.exports as Exports };
+}
+
+/** As `instantiate`, at once: for workers and tests. Browsers refuse it for big modules on the main thread. */
+export function instantiateSync<Exports = CoreExports>(
+  source: WebAssembly.Module | BufferSource,
+  imports: WebAssembly.Imports = {},
+): CoreInstance<Exports> {
+  if (!(source instanceof WebAssembly.Module)) requireWasm(source);
+  const { module, instance } = loadSync(source, imports as Imports);
+  return { module, exports: instance.exports as Exports };
+}
+
+function isResponse(source: WasmSource): source is Response {
+  return typeof Response !== "undefined" && source instanceof Response;
+}
+
+async function responseBytes(response: Response): Promise<ArrayBuffer> {
+  if (!response.ok) throw new Error(`${response.url || "the wasm"} answered ${response.status}: check its path`);
+  return response.arrayBuffer();
+}
+
+function requireWasm(source: BufferSource): void {
+  const bytes = ArrayBuffer.isView(source)
+    ? new DataView(source.buffer, source.byteOffset, source.byteLength)
+    : new DataView(source);
+  if (bytes.byteLength >= 8 && bytes.getUint32(0, true) === MAGIC) return;
+  const page = bytes.byteLength > 0 && bytes.getUint8(0) === 0x3c;
+  const found = page ? "an HTML page" : `${bytes.byteLength} bytes that are something else`;
+  throw new TypeError(`expected a wasm file and got ${found}: check the path of the wasm`);
+}
