@@ -1,0 +1,53 @@
+/**
+ * What the formats with 32 nibbles a unit have in common: the planes of a packed step and the scalar dot of a row.
+ *
+ * May call: nothing.
+ */
+
+const LOW_NIBBLES = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15], 16);
+
+/** Column pair 0, 1, 2 or 3 of a step, unsigned nibbles as i16x8 (kernels/quant/layout.ts draws it). */
+@inline
+export function nibblePlane0(word: v128): v128 {
+  return v128.and(word, v128.load(LOW_NIBBLES));
+}
+
+@inline
+export function nibblePlane1(word: v128): v128 {
+  return v128.and(i16x8.shr_u(word, 4), v128.load(LOW_NIBBLES));
+}
+
+@inline
+export function nibblePlane2(word: v128): v128 {
+  return v128.and(i16x8.shr_u(word, 8), v128.load(LOW_NIBBLES));
+}
+
+@inline
+export function nibblePlane3(word: v128): v128 {
+  return i16x8.shr_u(word, 12);
+}
+
+/** Σ nibble · a over 32 columns of a row: `p` its lanes in the first step, steps 32 bytes apart. */
+export function nibbleDot(p: usize, a: usize): i32 {
+  let dot = 0;
+  for (let step = 0; step < 4; step++) {
+    const lanes = load<u32>(p);
+    dot += (lanes & 15) * load<i16>(a);
+    dot += ((lanes >> 16) & 15) * load<i16>(a, 2);
+    dot += ((lanes >> 4) & 15) * load<i16>(a, 4);
+    dot += ((lanes >> 20) & 15) * load<i16>(a, 6);
+    dot += ((lanes >> 8) & 15) * load<i16>(a, 8);
+    dot += ((lanes >> 24) & 15) * load<i16>(a, 10);
+    dot += ((lanes >> 12) & 15) * load<i16>(a, 12);
+    dot += (lanes >> 28) * load<i16>(a, 14);
+    p += 32;
+    a += 16;
+  }
+  return dot;
+}
+
+/** Where the lanes of a row begin in a step of nibbles: 16 bytes a quad, 4 bytes a row. */
+@inline
+export function laneOffset(row: u32): usize {
+  return <usize>row << 2;
+}
