@@ -1,0 +1,148 @@
+/**
+ * Builds limpet into build/:  node scripts/build.mjs [--if-needed] [PART…]
+ *
+ *     PART     from                     into
+ *     portable, scalar,
+ *     wasi, wasi-scalar
+ *              assembly/                build/limpet*.wasm       asc, by the targets of asconfig.json
+ *     js       src/, bindings/          build/js/                esbuild: ES modules that need nothing installed
+ *     types    src/, bindings/          build/types/             tsc: declarations
+ *
+ * Without parts it builds all of them; with --if-needed only those that are older than their sources. Every output
+ * appears whole, by a rename, so that a reader never sees half a file.
+ */
+import { spawn } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as esbuild from "esbuild";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+process.chdir(ROOT);
+
+/** Where outputs lie until they are whole. */
+const NEXT = `build/next-${process.pid}`;
+const HOST_SOURCES = ["src", "bindings", "package.json", "tsconfig.json", "tsconfig.build.json", "scripts/build.mjs"];
+
+const { targets } = JSON.parse(readFileSync("asconfig.json", "utf8"));
+const parts = {
+  ...Object.fromEntries(Object.entries(targets).map(([name, target]) => [name, wasmPart(name, target)])),
+  js: { sources: HOST_SOURCES, output: "build/js/index.js", make: makeJs },
+  types: { sources: HOST_SOURCES, output: "build/types/src/index.d.ts", make: makeTypes },
+};
+
+const ifNeeded = process.argv.includes("--if-needed");
+const asked = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+for (const name of asked) {
+  if (!parts[name]) stop(`there is no part ${name}; parts are ${Object.keys(parts).join(", ")}`, 2);
+}
+
+const queue = (asked.length ? asked : Object.keys(parts))
+  .map((name) => ({ name, ...parts[name] }))
+  .filter((part) => !ifNeeded || isStale(part));
+const failures = [];
+mkdirSync(NEXT, { recursive: true });
+process.on("exit", () => rmSync(NEXT, { recursive: true, force: true }));
+await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, buildNext));
+if (failures.length) stop(`failed: ${failures.join(", ")}`, 1);
+
+async function buildNext() {
+  for (let part = queue.shift(); part; part = queue.shift()) {
+    const start = performance.now();
+    try {
+      const made = await part.make(part);
+      const size = statSync(made).isFile() ? ` ${(statSync(made).size / 1024).toFixed(1)} KB` : "";
+      console.error(`${made}${size} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      failures.push(part.name);
+      console.error(`${part.name}: ${error.message}`);
+    }
+  }
+}
+
+function wasmPart(target, { outFile }) {
+  const entry = target.startsWith("wasi") ? "assembly/wasi.ts" : "assembly/index.ts";
+  return {
+    sources: ["assembly", "asconfig.json"],
+    output: outFile,
+    make: async () => {
+      const next = join(NEXT, `${target}.wasm`);
+      const asc = "node_modules/assemblyscript/bin/asc.js";
+      await node(asc, entry, "--config", "asconfig.json", "--target", target, "--outFile", next);
+      renameSync(next, outFile);
+      return outFile;
+    },
+  };
+}
+
+async function makeJs() {
+  const next = join(NEXT, "js");
+  mkdirSync(next);
+  await esbuild.build({
+    entryPoints: ["src/index.ts", "src/kernels.ts", "src/cli.ts"].filter((file) => existsSync(file)),
+    outdir: next,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    target: "es2022",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    external: ["node:*", "@huggingface/jinja"],
+    chunkNames: "[name]-[hash]",
+    sourcemap: "linked",
+    sourcesContent: false,
+    logLevel: "warning",
+  });
+  // `npx limpet` in the repository runs the file itself.
+  if (existsSync(join(next, "cli.js"))) chmodSync(join(next, "cli.js"), 0o755);
+  return replace(next, "build/js");
+}
+
+async function makeTypes() {
+  const next = join(NEXT, "types");
+  await node("node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", "--outDir", next);
+  return replace(next, "build/types");
+}
+
+/** Puts a finished folder in the place of the old one. */
+function replace(next, folder) {
+  const old = `${next}-old`;
+  if (existsSync(folder)) renameSync(folder, old);
+  renameSync(next, folder);
+  rmSync(old, { recursive: true, force: true });
+  return folder;
+}
+
+function isStale({ sources, output }) {
+  if (!existsSync(output)) return true;
+  const built = statSync(output).mtimeMs;
+  return sources.some((source) => existsSync(source) && newest(source) > built);
+}
+
+function newest(path) {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
+}
+
+/** Runs a script under this Node; its output shows when it fails. */
+function node(...command) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, command);
+    const output = [];
+    child.stdout.on("data", (data) => output.push(data));
+    child.stderr.on("data", (data) => output.push(data));
+    child.on("error", reject);
+    child.on("close", (status) => {
+      const said = Buffer.concat(output).toString();
+      if (status !== 0) reject(new Error(`${command[0]} ended with ${status}\n${said}`));
+      else resolve(said.trim() && console.error(said.trimEnd()));
+    });
+  });
+}
+
+function stop(message, status) {
+  console.error(message);
+  process.exit(status);
+}

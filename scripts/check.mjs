@@ -1,0 +1,60 @@
+/**
+ * Everything but the tests:  node scripts/check.mjs
+ *
+ * Types (tsc), lint and format (biome), the look of assembly/ (which biome cannot read: decorators on functions), and
+ * that package.json names only files that the build writes.
+ */
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+
+const LINE_LENGTH = 120;
+const FILE_LENGTH = 600;
+
+const problems = [];
+run("types", "node_modules/typescript/bin/tsc", "--noEmit", "-p", "tsconfig.json");
+run("lint and format", "node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings");
+for (const file of readdirSync("assembly", { recursive: true })) {
+  if (file.endsWith(".ts")) checkAssembly(join("assembly", file));
+}
+checkPackage();
+if (problems.length) {
+  console.error(problems.join("\n"));
+  process.exit(1);
+}
+console.log("check: all well");
+
+function run(what, ...command) {
+  const { status } = spawnSync(process.execPath, command, { stdio: "inherit" });
+  if (status !== 0) problems.push(`${what}: failed`);
+}
+
+function checkAssembly(file) {
+  const text = readFileSync(file, "utf8");
+  const lines = text.split("\n");
+  const say = (line, what) => problems.push(`${file}:${line + 1}: ${what}`);
+  if (!text.startsWith("/**")) say(0, "starts without a header comment");
+  if (!text.endsWith("\n") || text.endsWith("\n\n")) say(lines.length - 1, "ends without exactly one line feed");
+  if (lines.length > FILE_LENGTH) say(FILE_LENGTH, `is longer than ${FILE_LENGTH} lines`);
+  lines.forEach((line, number) => {
+    if ([...line].length > LINE_LENGTH) say(number, `is longer than ${LINE_LENGTH} characters`);
+    if (/\s$/.test(line)) say(number, "ends with a space");
+    if (line.includes("\t")) say(number, "holds a tab");
+    if (/^\s*(import|export)\b.*from '/.test(line)) say(number, "has single quotes");
+  });
+}
+
+/** Each file that package.json names lies in a folder that it publishes, and is written by the build. */
+function checkPackage() {
+  const manifest = JSON.parse(readFileSync("package.json", "utf8"));
+  const named = JSON.stringify([manifest.exports, manifest.bin]).match(/build\/[^"]+/g);
+  const wasm = Object.values(JSON.parse(readFileSync("asconfig.json", "utf8")).targets).map((target) => target.outFile);
+  for (const path of named) {
+    const written = wasm.includes(path) || /^build\/(js|types)\//.test(path);
+    if (!written) problems.push(`package.json: ${path} is not written by the build`);
+  }
+  if (manifest.dependencies) problems.push("package.json: limpet has no run-time dependencies");
+}

@@ -1,0 +1,95 @@
+/**
+ * What each build promises before a line of it runs: imports, exports, features, globals, size.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { wasmBytes } from "./support/core.ts";
+import { globals, LIME1, SIMD, validates } from "./support/wasm.ts";
+
+const LIBRARIES = ["limpet.wasm", "limpet.scalar.wasm"];
+const COMMANDS = ["limpet.wasi.wasm", "limpet.wasi.scalar.wasm"];
+const PORTABLE_LIMIT = 300 * 1000;
+
+const names = (list: { name: string; kind: string }[]) => list.map(({ name, kind }) => `${kind} ${name}`).sort();
+const compiled = (file: string) => new WebAssembly.Module(wasmBytes(file));
+
+for (const file of LIBRARIES) {
+  test(`${file} imports nothing`, () => {
+    assert.equal(WebAssembly.Module.imports(compiled(file)), []);
+  });
+
+  test(`${file} exports functions and its memory, and starts nothing`, () => {
+    const exports = WebAssembly.Module.exports(compiled(file));
+    const others = exports.filter(({ kind }) => kind !== "function");
+    assert.equal(names(others), ["memory memory"]);
+    assert.not(
+      exports.some(({ name }) => name.startsWith("_")),
+      "no _start, no _initialize, no runtime",
+    );
+  });
+}
+
+for (const file of COMMANDS) {
+  test(`${file} imports wasi_snapshot_preview1 alone`, () => {
+    const modules = new Set(WebAssembly.Module.imports(compiled(file)).map(({ module }) => module));
+    modules.delete("wasi_snapshot_preview1");
+    assert.equal([...modules], []);
+  });
+
+  test(`${file} exports _start and its memory`, () => {
+    assert.equal(names(WebAssembly.Module.exports(compiled(file))), ["function _start", "memory memory"]);
+  });
+}
+
+test("the portable and the scalar build have the same exports", () => {
+  const [portable, scalar] = LIBRARIES.map((file) => names(WebAssembly.Module.exports(compiled(file))));
+  assert.equal(scalar, portable);
+});
+
+test("the two commands have the same imports", () => {
+  const [portable, scalar] = COMMANDS.map((file) => names(WebAssembly.Module.imports(compiled(file))));
+  assert.equal(scalar, portable);
+});
+
+for (const file of ["limpet.scalar.wasm", "limpet.wasi.scalar.wasm"]) {
+  test(`${file} has no v128 instruction, nor anything else that small interpreters lack`, () => {
+    assert.ok(validates(wasmBytes(file), LIME1));
+  });
+}
+
+test("the check of features sees a v128 instruction", () => {
+  // (module (func (v128.const i64x2 0 0) (drop)))
+  const code = [0x00, 0xfd, 0x0c, ...new Array(16).fill(0), 0x1a, 0x0b];
+  const probe = new Uint8Array([
+    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...[0x01, 0x04, 0x01, 0x60, 0x00, 0x00],
+    ...[0x03, 0x02, 0x01, 0x00],
+    ...[0x0a, code.length + 2, 0x01, code.length, ...code],
+  ]);
+  assert.not(validates(probe, LIME1));
+  assert.ok(validates(probe, LIME1 | SIMD));
+});
+
+for (const file of ["limpet.wasm", "limpet.wasi.wasm"]) {
+  test(`${file} needs no feature beyond SIMD128`, () => {
+    assert.ok(validates(wasmBytes(file), LIME1 | SIMD));
+  });
+}
+
+// Another worker's instance has its own globals: whatever changes must lie in a record.
+for (const file of [...LIBRARIES, ...COMMANDS]) {
+  test(`${file} has no global that changes`, () => {
+    const mutable = globals(wasmBytes(file)).filter((global) => global.mutable);
+    assert.equal(
+      mutable.map((global) => global.name),
+      [],
+    );
+  });
+}
+
+test(`limpet.wasm is below ${PORTABLE_LIMIT / 1000} KB`, () => {
+  const size = wasmBytes("limpet.wasm").length;
+  assert.ok(size < PORTABLE_LIMIT, `${size} bytes`);
+});
+
+test.run();
