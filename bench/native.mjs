@@ -1,0 +1,182 @@
+#!/usr/bin/env node
+/**
+ * Native llama.cpp (node-llama-cpp's prebuilt CPU binaries) behind the same commands as limpet's own:
+ *
+ *   node native.mjs tokenize MODEL TEXT
+ *   node native.mjs generate MODEL -p TEXT [-n 64]
+ *   node native.mjs logits MODEL --tokens 1,2,3 --out FILE     raw little-endian f32, [tokens, vocabulary]
+ *   node native.mjs perplexity MODEL FILE [--ctx 512] [--windows 8]
+ *   node native.mjs bench MODEL [-p 128] [-n 64] [--reps 5]
+ *
+ * All take --threads (default 1) and print JSON. Greedy everywhere. Cache F16, flash attention off.
+ */
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { getLlama, LlamaLogLevel } from "node-llama-cpp";
+
+/** A loaded model with one context and one sequence. */
+export async function openNative(/** @type {string} */ modelPath, { contextSize = 0, threads = 1 } = {}) {
+  const started = performance.now();
+  const llama = await getLlama({ gpu: false, build: "never", maxThreads: threads, logLevel: LlamaLogLevel.error });
+  const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
+  const context = await model.createContext({
+    contextSize: contextSize || Math.min(1024, model.trainContextSize),
+    batchSize: 512,
+    threads,
+    flashAttention: false,
+  });
+  const sequence = context.getSequence();
+  return { llama, model, context, sequence, loadMs: performance.now() - started };
+}
+
+/** @typedef {Awaited<ReturnType<typeof openNative>>} Native */
+
+/** Token ids of a text: BOS where the vocabulary asks for it, special tokens not parsed. @param {Native} native */
+export function tokenize({ model }, /** @type {string} */ text) {
+  const bos = model.tokens.shouldPrependBosToken && model.tokens.bos !== null ? [model.tokens.bos] : [];
+  // "trimLeadingSpace" would drop the space that SPM puts before a text.
+  return [...bos, ...model.tokenize(text, false)];
+}
+
+/** Greedy continuation: ids, without the end token. @param {Native} native @param {number[]} prompt */
+export async function generate({ sequence, model }, prompt, /** @type {number} */ count) {
+  await sequence.clearHistory();
+  const tokens = [];
+  const evaluation = sequence.evaluate(/** @type {any} */ (prompt), { temperature: 0, yieldEogToken: true });
+  for await (const token of evaluation) {
+    if (model.isEogToken(token)) break;
+    tokens.push(Number(token));
+    if (tokens.length >= count) break;
+  }
+  return tokens;
+}
+
+/**
+ * Raw logits after each of the tokens, handed over row by row; `from` skips rows at the start.
+ * @param {Native} native @param {number[]} tokens @param {(row: Float32Array, index: number) => void} take
+ */
+export async function logits({ sequence, model }, tokens, take, from = 0) {
+  await sequence.clearHistory();
+  const size = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
+  const STEP = 64; // rows asked for at a time: each comes as a map of the whole vocabulary
+  for (let at = 0; at < tokens.length; at += STEP) {
+    const part = tokens.slice(at, at + STEP);
+    const input = part.map((token, i) =>
+      at + i < from ? token : [token, { generateNext: { logits: true, options: { temperature: 0 } } }],
+    );
+    const outputs = await sequence.controlledEvaluate(/** @type {any} */ (input));
+    for (let i = 0; i < part.length; i++) {
+      const found = outputs[i]?.next.logits;
+      if (found === undefined) continue;
+      const row = new Float32Array(size);
+      for (const [token, value] of found) row[token] = value;
+      take(row, at + i);
+    }
+  }
+}
+
+/** Negative log-likelihood of `token` under a row of logits. */
+export function surprise(/** @type {Float32Array} */ row, /** @type {number} */ token) {
+  let max = Number.NEGATIVE_INFINITY;
+  for (const value of row) max = Math.max(max, value);
+  let sum = 0;
+  for (const value of row) sum += Math.exp(value - max);
+  return Math.log(sum) + max - row[token];
+}
+
+/**
+ * Perplexity over windows of `ctx` tokens, the second half of each scored (as llama-perplexity does).
+ * @param {Native} native @param {number[]} tokens
+ */
+export async function perplexity(native, tokens, /** @type {number} */ ctx, /** @type {number} */ windows) {
+  let sum = 0;
+  let count = 0;
+  for (let window = 0; window < windows && (window + 1) * ctx <= tokens.length; window++) {
+    const part = tokens.slice(window * ctx, (window + 1) * ctx);
+    // The logits after token i score token i + 1: rows ctx / 2 - 1 to ctx - 2 score positions ctx / 2 to ctx - 1.
+    await logits(native, part.slice(0, -1), (row, i) => {
+      sum += surprise(row, part[i + 1]);
+      count++;
+    }, ctx / 2 - 1); // biome-ignore format: the callback reads better inline
+  }
+  return { perplexity: Math.exp(sum / count), tokens: count };
+}
+
+/** Median of some numbers. */
+export function median(/** @type {number[]} */ numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/**
+ * Tokens per second: prefill of `promptLength` tokens in one batch, then `count` greedy decode steps.
+ * @param {Native} native
+ */
+export async function bench({ sequence, model }, promptLength = 128, count = 64, reps = 5) {
+  const size = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
+  const prompt = Array.from({ length: promptLength }, (_, i) => 3 + ((i * 7919) % (Math.min(size, 30000) - 4)));
+  const prefill = [];
+  const decode = [];
+  for (let rep = 0; rep < reps + 1; rep++) {
+    await sequence.clearHistory();
+    const started = performance.now();
+    let first = 0;
+    let tokens = 0;
+    const evaluation = sequence.evaluate(/** @type {any} */ (prompt), { temperature: 0, yieldEogToken: true });
+    for await (const _ of evaluation) {
+      if (tokens++ === 0) first = performance.now();
+      if (tokens > count) break;
+    }
+    if (rep === 0) continue; // warm-up: the first touch of mapped weights
+    prefill.push(promptLength / ((first - started) / 1000));
+    decode.push((tokens - 1) / ((performance.now() - first) / 1000));
+  }
+  return { prefill_tps: median(prefill), decode_tps: median(decode) };
+}
+
+async function main() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      prompt: { type: "string", short: "p" },
+      count: { type: "string", short: "n", default: "64" },
+      tokens: { type: "string" },
+      out: { type: "string" },
+      ctx: { type: "string", default: "512" },
+      windows: { type: "string", default: "8" },
+      threads: { type: "string", default: "1" },
+      reps: { type: "string", default: "5" },
+    },
+  });
+  const [command, path, argument] = positionals;
+  const numbers = { count: Number(values.count), ctx: Number(values.ctx), threads: Number(values.threads) };
+  const wanted = values.tokens?.split(",").map(Number) ?? [];
+  const contextSize = command === "logits" ? wanted.length + 8 : command === "perplexity" ? numbers.ctx : 0;
+  const native = await openNative(path, { contextSize, threads: numbers.threads });
+  if (command === "tokenize") {
+    console.log(JSON.stringify(tokenize(native, argument)));
+  } else if (command === "generate") {
+    const prompt = tokenize(native, values.prompt ?? "");
+    const tokens = await generate(native, prompt, numbers.count);
+    const text = native.model.detokenize(/** @type {any} */ (tokens), false, /** @type {any} */ (prompt));
+    console.log(JSON.stringify({ prompt: values.prompt, promptTokens: prompt, tokens, text }));
+  } else if (command === "logits") {
+    const file = openSync(values.out ?? "logits.f32", "w");
+    await logits(native, wanted, (row) => writeSync(file, new Uint8Array(row.buffer)));
+    closeSync(file);
+  } else if (command === "perplexity") {
+    const tokens = tokenize(native, readFileSync(argument, "utf8"));
+    console.log(JSON.stringify(await perplexity(native, tokens, numbers.ctx, Number(values.windows))));
+  } else if (command === "bench") {
+    const speed = await bench(native, Number(values.prompt ?? 128), numbers.count, Number(values.reps));
+    console.log(JSON.stringify({ load_ms: native.loadMs, ...speed }));
+  } else {
+    console.error("node native.mjs tokenize|generate|logits|perplexity|bench MODEL …");
+    process.exitCode = 2;
+  }
+  await native.llama.dispose();
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await main();

@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+/**
+ * Makes model files: `node scripts/make-model.mjs KIND [TYPE] [OUT] [--seed N]`.
+ *
+ * KIND is `demo` (a model written by hand which recites a text) or one of the random ones listed by --help; TYPE is a
+ * block format (default Q8_0, the demo's F16); OUT defaults to build/models/KIND-TYPE.gguf.
+ */
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { demoModel } from "./demo-model.mjs";
+import { TENSOR_TYPES, writeGguf } from "./gguf-writer.mjs";
+import { randomModel, SHAPES } from "./random-models.mjs";
+
+/**
+ * The description of a model file, for `writeGguf` or `encodeGguf`.
+ * @param {string} kind @param {string} [type] @param {number} [seed]
+ */
+export function makeModel(kind, type, seed = 1) {
+  const format = /** @type {import("./gguf-writer.mjs").TensorType} */ ((type ?? defaultType(kind)).toUpperCase());
+  if (!(format in TENSOR_TYPES))
+    throw new Error(`unknown type ${format}; one of ${Object.keys(TENSOR_TYPES).join(", ")}`);
+  if (kind === "demo") {
+    if (format !== "F16" && format !== "F32") throw new Error("the demo model is made in F16 or F32 only");
+    return demoModel(format);
+  }
+  const shape = SHAPES[kind];
+  if (!shape) throw new Error(`unknown kind ${kind}; one of demo, ${Object.keys(SHAPES).join(", ")}`);
+  return randomModel(shape, format, seed);
+}
+
+/** @param {string} kind */
+function defaultType(kind) {
+  return kind === "demo" ? "F16" : "Q8_0";
+}
+
+function main() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { seed: { type: "string", default: "1" }, help: { type: "boolean", short: "h" } },
+  });
+  const [kind, type = defaultType(kind), out = `build/models/${kind}-${type.toLowerCase()}.gguf`] = positionals;
+  if (values.help || kind === undefined) {
+    console.error("node scripts/make-model.mjs KIND [TYPE] [OUT] [--seed N]");
+    console.error(`kinds: demo, ${Object.keys(SHAPES).join(", ")}`);
+    console.error(`types: ${Object.keys(TENSOR_TYPES).join(", ")}`);
+    process.exitCode = values.help ? 0 : 2;
+    return;
+  }
+  const size = writeGguf(out, makeModel(kind, type, Number(values.seed)));
+  console.log(`${out} (${(size / 1e6).toFixed(1)} MB)`);
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) main();
