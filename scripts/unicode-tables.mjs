@@ -1,0 +1,71 @@
+// Writes assembly/text/unicode_tables.ts: the classes of code points that the pre-tokenizers ask for, from the Unicode
+// Character Database as npm's @unicode/unicode-15.1.0 (the version llama.cpp's own tables were made from) gives it:
+//
+//     npm install --no-save @unicode/unicode-15.1.0 && node scripts/unicode-tables.mjs
+//
+// The table is committed, because the database is large and the table changes only when this version does.
+import { writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+const VERSION = "15.1.0";
+const require = createRequire(import.meta.url);
+const CLASSES = ["OTHER", "LETTER", "NUMBER", "PUNCTUATION", "SYMBOL", "MARK", "SPACE"];
+const SOURCES = {
+  LETTER: "General_Category/Letter",
+  NUMBER: "General_Category/Number",
+  PUNCTUATION: "General_Category/Punctuation",
+  SYMBOL: "General_Category/Symbol",
+  MARK: "General_Category/Mark",
+  SPACE: "Binary_Property/White_Space",
+};
+
+const classes = new Uint8Array(0x110000);
+for (const [name, path] of Object.entries(SOURCES)) {
+  for (const codePoint of require(`@unicode/unicode-${VERSION}/${path}/code-points.js`)) {
+    classes[codePoint] = CLASSES.indexOf(name);
+  }
+}
+
+const runs = [];
+for (let codePoint = 0; codePoint < classes.length; codePoint++) {
+  if (codePoint === 0 || classes[codePoint] !== classes[codePoint - 1]) {
+    runs.push(codePoint * 8 + classes[codePoint]);
+  }
+}
+
+function rows(values) {
+  const lines = [];
+  let line = " ";
+  for (const value of values) {
+    if (line.length + String(value).length + 2 > 118) {
+      lines.push(line);
+      line = " ";
+    }
+    line += ` ${value},`;
+  }
+  lines.push(line);
+  return lines.join("\n");
+}
+
+writeFileSync(
+  new URL("../assembly/text/unicode_tables.ts", import.meta.url),
+  `/**
+ * Classes of code points by Unicode ${VERSION}. Written by scripts/unicode-tables.mjs: do not edit.
+ *
+ * May call: nothing.
+ */
+
+/** The class of each ASCII code point, as in \`unicode.ts\`. */
+export const ASCII_CLASSES: usize = memory.data<u8>([
+${rows(classes.subarray(0, 128))}
+]);
+
+/** Runs of one class in order: first code point × 8 + class. A run ends where the next begins. */
+export const CLASS_RUNS: usize = memory.data<u32>([
+${rows(runs)}
+]);
+
+export const CLASS_RUN_COUNT: u32 = ${runs.length};
+`,
+);
+console.log(`${runs.length} runs, ${runs.length * 4 + 128} bytes`);
