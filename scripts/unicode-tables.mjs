@@ -5,10 +5,8 @@
 //
 // The table is committed, because the database is large and the table changes only when this version does.
 import { writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 
 const VERSION = "15.1.0";
-const require = createRequire(import.meta.url);
 const CLASSES = ["OTHER", "LETTER", "NUMBER", "PUNCTUATION", "SYMBOL", "MARK", "SPACE"];
 const SOURCES = {
   LETTER: "General_Category/Letter",
@@ -21,9 +19,8 @@ const SOURCES = {
 
 const classes = new Uint8Array(0x110000);
 for (const [name, path] of Object.entries(SOURCES)) {
-  for (const codePoint of require(`@unicode/unicode-${VERSION}/${path}/code-points.js`)) {
-    classes[codePoint] = CLASSES.indexOf(name);
-  }
+  const { default: codePoints } = await import(`@unicode/unicode-${VERSION}/${path}/code-points.mjs`);
+  for (const codePoint of codePoints) classes[codePoint] = CLASSES.indexOf(name);
 }
 
 const runs = [];
