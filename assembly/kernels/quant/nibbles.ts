@@ -5,6 +5,7 @@
  */
 
 const LOW_NIBBLES = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15], 16);
+const FIFTH_BITS = memory.data<u16>([16, 16, 16, 16, 16, 16, 16, 16], 16);
 
 /** Column pair 0, 1, 2 or 3 of a step, unsigned nibbles as i16x8 (kernels/quant/layout.ts draws it). */
 @inline
@@ -42,6 +43,54 @@ export function nibbleDot(p: usize, a: usize): i32 {
     dot += (lanes >> 28) * load<i16>(a, 14);
     p += 32;
     a += 16;
+  }
+  return dot;
+}
+
+/** Pair 0…3 of a step with a fifth bit: bits 0…3 of the i16 lanes of `high`. */
+@inline
+export function fifthBits0(word: v128, high: v128): v128 {
+  return v128.or(nibblePlane0(word), v128.and(i16x8.shl(high, 4), v128.load(FIFTH_BITS)));
+}
+
+@inline
+export function fifthBits1(word: v128, high: v128): v128 {
+  return v128.or(nibblePlane1(word), v128.and(i16x8.shl(high, 3), v128.load(FIFTH_BITS)));
+}
+
+@inline
+export function fifthBits2(word: v128, high: v128): v128 {
+  return v128.or(nibblePlane2(word), v128.and(i16x8.shl(high, 2), v128.load(FIFTH_BITS)));
+}
+
+@inline
+export function fifthBits3(word: v128, high: v128): v128 {
+  return v128.or(nibblePlane3(word), v128.and(i16x8.shl(high, 1), v128.load(FIFTH_BITS)));
+}
+
+/** `nibbleDot` with fifth bits: `bits` has those of even columns in its low half, of odd ones in its high half. */
+export function fifthBitDot(p: usize, bits: u32, a: usize): i32 {
+  let dot = nibbleDot(p, a);
+  for (let pair = 0; pair < 16; pair++) {
+    dot += ((bits & 1) << 4) * load<i16>(a) + ((bits >> 12) & 16) * load<i16>(a, 2);
+    bits >>= 1;
+    a += 4;
+  }
+  return dot;
+}
+
+/** `nibbleDot` of what a table of 16 bytes has for each nibble. */
+export function tableDot(table: usize, p: usize, a: usize): i32 {
+  let dot = 0;
+  for (let step = 0; step < 4; step++) {
+    let lanes = load<u32>(p);
+    for (let pair = 0; pair < 4; pair++) {
+      dot += <i32>load<u8>(table + (lanes & 15)) * load<i16>(a);
+      dot += <i32>load<u8>(table + ((lanes >> 16) & 15)) * load<i16>(a, 2);
+      lanes >>= 4;
+      a += 4;
+    }
+    p += 32;
   }
   return dot;
 }

@@ -46,8 +46,8 @@ export function quantizeQ4_0(source: usize, target: usize, count: usize): void {
     const inverse: f32 = d != 0 ? 1 / d : 0;
     store<u16>(target, <u16>floatToHalf(d));
     for (let j: usize = 0; j < 16; j++) {
-      const low = nibble(load<f32>(source + (j << 2)) * inverse);
-      const high = nibble(load<f32>(source + (j << 2), 64) * inverse);
+      const low = nibble(load<f32>(source + (j << 2)), inverse);
+      const high = nibble(load<f32>(source + (j << 2), 64), inverse);
       store<u8>(target + j, <u8>(low | (high << 4)), 2);
     }
     source += 128;
@@ -55,10 +55,10 @@ export function quantizeQ4_0(source: usize, target: usize, count: usize): void {
   }
 }
 
-/** floor(x + 8.5) within 0…15; NaN gives 0. */
+/** floor(x / d + 8.5) within 0…15, in double as the reference does; NaN gives 0. */
 @inline
-function nibble(x: f32): u32 {
-  const shifted = x + 8.5;
+function nibble(x: f32, inverse: f32): u32 {
+  const shifted = <f64>x * <f64>inverse + 8.5;
   if (shifted >= 15) return 15;
   return shifted > 0 ? <u32>shifted : 0;
 }
