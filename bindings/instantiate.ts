@@ -2,6 +2,7 @@
  * Bytes, a module or a response → an instance with typed exports. The only file that knows `@assemblyscript/loader`
  * (esbuild bundles it, so limpet has no run-time dependency).
  */
+/*! includes @assemblyscript/loader, The AssemblyScript Authors, Apache-2.0 */
 import { type Imports, instantiate as load, instantiateSync as loadSync } from "@assemblyscript/loader";
 import type { CoreExports } from "./exports.ts";
 
@@ -20,10 +21,8 @@ export async function instantiate<Exports = CoreExports>(
   imports: WebAssembly.Imports = {},
 ): Promise<CoreInstance<Exports>> {
   const given = await source;
-  // Servers that do not know the type `application/wasm`, or that answer with a page, fail only after the bytes are seen.
-  const streams = !isResponse(given) || (given.ok && given.headers.get("content-type") === "application/wasm");
-  const usable = streams ? given : await responseBytes(given as Response);
-  if (!(usable instanceof WebAssembly.Module) && !isResponse(usable)) requireWasm(usable);
+  const usable = isResponse(given) && !canStream(given) ? await responseBytes(given) : given;
+  if (!isResponse(usable) && !(usable instanceof WebAssembly.Module)) requireWasm(usable);
   const { module, instance } = await load(usable, imports as Imports);
   return { module, exports: instance.exports as Exports };
 }
@@ -40,6 +39,11 @@ export function instantiateSync<Exports = CoreExports>(
 
 function isResponse(source: WasmSource): source is Response {
   return typeof Response !== "undefined" && source instanceof Response;
+}
+
+/** Engines refuse to stream another type than this, and a page instead of the file would only fail as broken wasm. */
+function canStream(response: Response): boolean {
+  return response.ok && response.headers.get("content-type") === "application/wasm";
 }
 
 async function responseBytes(response: Response): Promise<ArrayBuffer> {

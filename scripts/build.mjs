@@ -90,8 +90,6 @@ async function makeJs() {
     mainFields: ["module", "main"],
     external: ["node:*", "@huggingface/jinja"],
     chunkNames: "[name]-[hash]",
-    sourcemap: "linked",
-    sourcesContent: false,
     logLevel: "warning",
   });
   // `npx limpet` in the repository runs the file itself.
