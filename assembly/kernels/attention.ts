@@ -1,0 +1,73 @@
+/**
+ * Attention of one token over a list of cache rows (multi-head, grouped or multi-query).
+ *
+ *     row:   │ K of kv head 0, 1, …: kvHeads·keySize │ V: kvHeads·valueSize │   values of kvType
+ *     out_h = Σ_t softmax_t(scale · q_h · k_t) · v_t,  head h with kv head ⌊h / (heads / kvHeads)⌋
+ *
+ * Rows are taken from the pool by index, in the order of the list; the result depends on nothing else. Two passes over the
+ * rows in tiles of eight: scores, then (after the softmax) values; each row's values are decoded once a pass and serve all
+ * heads of the group. Cost: heads · count · (keySize + valueSize) multiply-adds.
+ *
+ * May call: `attention_tile.ts`, `cache_row.ts`, `softmax.ts`, `vector.ts`.
+ */
+import { decodeTile, mixTile, scoreTile, tiled, TILE_ROWS } from "./attention_tile";
+import { rowValueBytes } from "./cache_row";
+import { softmax } from "./softmax";
+import { add, scale } from "./vector";
+
+/** Bytes of `attend`'s scratch: scores f32[heads][count, in whole tiles], then one decoded tile. */
+export function attendScratchBytes(heads: u32, count: u32, keySize: u32, valueSize: u32): u64 {
+  return 4 * (<u64>heads * <u64>tiled(count) + <u64>TILE_ROWS * <u64>max<u32>(keySize, valueSize));
+}
+
+/**
+ * target f32[heads·valueSize] = the attention of query f32[heads·keySize] over the `count` rows rows[0], rows[1], … (u32) of
+ * the pool. `mass`: 0, or f32[count], to which each row's attention summed over the heads is added. No rows: zeros.
+ */
+export function attend(
+  query: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, kvHeads: u32, keySize: u32,
+  valueSize: u32, factor: f32, scratch: usize, target: usize, mass: usize,
+): void {
+  memory.fill(target, 0, (<usize>heads * <usize>valueSize) << 2);
+  if (count == 0 || kvHeads == 0) return;
+  const group = heads / kvHeads;
+  const stride = tiled(count);
+  const scoreBytes = <usize>stride << 2;
+  const tile = scratch + <usize>heads * scoreBytes;
+  const valueBytes = rowValueBytes(kvType);
+
+  for (let first: u32 = 0; first < count; first += TILE_ROWS) {
+    for (let g: u32 = 0; g < kvHeads; g++) {
+      const head = <usize>(g * group);
+      decodeTile(kvType, rows, first, count, pool, rowBytes, g * keySize * valueBytes, keySize, tile);
+      scoreTile(
+        query + ((head * <usize>keySize) << 2), keySize, group, tile, keySize, keySize,
+        scratch + head * scoreBytes + (<usize>first << 2), stride, false,
+      );
+    }
+  }
+
+  weigh(scratch, stride, heads, count, factor, mass);
+
+  const values = kvHeads * keySize * valueBytes;
+  for (let first: u32 = 0; first < count; first += TILE_ROWS) {
+    for (let g: u32 = 0; g < kvHeads; g++) {
+      const head = <usize>(g * group);
+      const offset = values + g * valueSize * valueBytes;
+      const present = decodeTile(kvType, rows, first, count, pool, rowBytes, offset, valueSize, tile);
+      mixTile(
+        scratch + head * scoreBytes + (<usize>first << 2), stride, group, tile, valueSize, present, valueSize,
+        target + ((head * <usize>valueSize) << 2), valueSize,
+      );
+    }
+  }
+}
+
+/** Turns each head's scores into weights, and adds them to `mass` unless it is 0. */
+export function weigh(scores: usize, stride: u32, heads: u32, count: u32, factor: f32, mass: usize): void {
+  for (let h: u32 = 0; h < heads; h++, scores += <usize>stride << 2) {
+    scale(scores, factor, count);
+    softmax(scores, count);
+    if (mass != 0) add(mass, scores, count);
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * What stands between the two halves of a feed-forward network.
+ *
+ *     SwiGLU:  gate = silu(gate) · up,  silu(x) = x / (1 + e^−x)         ReLU²:  x = max(x, 0)²
+ *
+ * May call: `math.ts`.
+ */
+import { expLanes, expf } from "./math";
+
+/** gate = silu(gate) · up. */
+export function siluMultiply(gate: usize, up: usize, n: u32): void {
+  const end = gate + (<usize>n << 2);
+  if (ASC_FEATURE_SIMD) {
+    const one = f32x4.splat(1);
+    for (const last = gate + (<usize>(n & ~3) << 2); gate < last; gate += 16, up += 16) {
+      const x = v128.load(gate);
+      const silu = f32x4.div(x, f32x4.add(one, expLanes(f32x4.neg(x))));
+      v128.store(gate, f32x4.mul(silu, v128.load(up)));
+    }
+  }
+  for (; gate < end; gate += 4, up += 4) {
+    const x = load<f32>(gate);
+    store<f32>(gate, (x / (<f32>1.0 + expf(-x))) * load<f32>(up));
+  }
+}
+
+/** x = max(x, 0)²; returns how many are exactly zero. A NaN stays one. */
+export function reluSquared(x: usize, n: u32): u32 {
+  const end = x + (<usize>n << 2);
+  let zeros: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    const zero = f32x4.splat(0);
+    let counts = i32x4.splat(0);
+    for (const last = x + (<usize>(n & ~3) << 2); x < last; x += 16) {
+      const positive = f32x4.pmax(v128.load(x), zero);
+      const squared = f32x4.mul(positive, positive);
+      v128.store(x, squared);
+      // A true comparison is −1.
+      counts = i32x4.sub(counts, f32x4.eq(squared, zero));
+    }
+    zeros =
+      i32x4.extract_lane(counts, 0) +
+      i32x4.extract_lane(counts, 1) +
+      i32x4.extract_lane(counts, 2) +
+      i32x4.extract_lane(counts, 3);
+  }
+  for (; x < end; x += 4) {
+    const value = load<f32>(x);
+    const positive: f32 = value < 0 ? 0 : value;
+    const squared = positive * positive;
+    store<f32>(x, squared);
+    if (squared == 0) zeros += 1;
+  }
+  return zeros;
+}

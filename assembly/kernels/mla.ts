@@ -1,0 +1,228 @@
+/**
+ * Multi-head latent attention (DeepSeek-V2, PLM). The cache holds, for each token, one latent for all heads and one key that
+ * carries the position:
+ *
+ *     row:        │ latent c: rank │ rope key k: ropeSize │   values of kvType
+ *     W (wkv_b):  f32[heads][nope + value][rank]: of each head first the rows that make keys, then those that make values
+ *
+ *     absorbed    score = scale · ((W_K,hᵀ·q_nope)·c + q_rope·k),  u_h = Σ p·c,  out_h = W_V,h·u_h
+ *     expanded    key = [W_K,h·c, k],  value = W_V,h·c,  then ordinary attention
+ *
+ * The forms are equal but for rounding. Absorbed costs heads·(2·rank + ropeSize) a token and row, expanded
+ * heads·(nope + ropeSize + value) and heads·(nope + value)·rank once a row: worth it for chunks of some 170 tokens.
+ *
+ * May call: `attention.ts`, `attention_tile.ts`, `cache_row.ts`, `vector.ts`.
+ */
+import { weigh } from "./attention";
+import { copyTile, decodeTile, mixTile, scoreTile, tiled, TILE_ROWS } from "./attention_tile";
+import { encodeRow, KvType, rowValueBytes } from "./cache_row";
+import { axpy, copy, dot } from "./vector";
+
+/** Bytes of `attendAbsorbed`'s scratch: scores f32[heads][count, in whole tiles], then one decoded tile. */
+export function absorbedScratchBytes(heads: u32, count: u32, rank: u32, ropeSize: u32): u64 {
+  return 4 * (<u64>heads * <u64>tiled(count) + <u64>TILE_ROWS * (<u64>rank + <u64>ropeSize));
+}
+
+/**
+ * target f32[heads·rank] = u of each head, of one token over `count` rows of the pool. qLatent f32[heads·rank] is
+ * W_K,hᵀ·q_nope of each head, qRope f32[heads·ropeSize] is rotated. `mass` as of `attend`. A row is decoded once a pass and
+ * serves all heads.
+ */
+export function attendAbsorbed(
+  qLatent: usize, qRope: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, rank: u32,
+  ropeSize: u32, factor: f32, scratch: usize, target: usize, mass: usize,
+): void {
+  memory.fill(target, 0, (<usize>heads * <usize>rank) << 2);
+  if (count == 0) return;
+  const stride = tiled(count);
+  const width = rank + ropeSize;
+  const tile = scratch + ((<usize>heads * <usize>stride) << 2);
+  for (let first: u32 = 0; first < count; first += TILE_ROWS) {
+    const scores = scratch + (<usize>first << 2);
+    decodeTile(kvType, rows, first, count, pool, rowBytes, 0, width, tile);
+    scoreTile(qLatent, rank, heads, tile, width, rank, scores, stride, false);
+    scoreTile(qRope, ropeSize, heads, tile + (<usize>rank << 2), width, ropeSize, scores, stride, true);
+  }
+  weigh(scratch, stride, heads, count, factor, mass);
+  for (let first: u32 = 0; first < count; first += TILE_ROWS) {
+    const present = decodeTile(kvType, rows, first, count, pool, rowBytes, 0, rank, tile);
+    mixTile(scratch + (<usize>first << 2), stride, heads, tile, rank, present, rank, target, rank);
+  }
+}
+
+/** Tokens that share a pass over the expanded rows. */
+const TOKEN_BLOCK: u32 = 16;
+
+/** Bytes of `attendExpanded`'s scratch, `count` being the most rows that a token sees. */
+export function expandedScratchBytes(count: u32, nope: u32, ropeSize: u32, value: u32): u64 {
+  return 4 * (<u64>TOKEN_BLOCK * <u64>tiled(count) + <u64>TILE_ROWS * <u64>max<u32>(max<u32>(nope, ropeSize), value));
+}
+
+/**
+ * One head, many tokens: target[t] (f32[value], `targetStride` apart) = attention of query[t] (f32[nope + ropeSize],
+ * `queryStride` apart) over the first counts[t] (u32) rows of keys f32[][keyStride], ropeKeys f32[][ropeSize] and values
+ * f32[][valueStride]. Strides are in floats. No more rows are read than the largest count. A token's result does not depend
+ * on its neighbours.
+ */
+export function attendExpanded(
+  query: usize, queryStride: u32, tokens: u32, counts: usize, keys: usize, keyStride: u32, values: usize,
+  valueStride: u32, ropeKeys: usize, nope: u32, ropeSize: u32, value: u32, factor: f32, scratch: usize, target: usize,
+  targetStride: u32,
+): void {
+  for (let begin: u32 = 0; begin < tokens; begin += TOKEN_BLOCK) {
+    const block = min<u32>(tokens - begin, TOKEN_BLOCK);
+    let most: u32 = 0;
+    for (let t: u32 = 0; t < block; t++) most = max<u32>(most, load<u32>(counts + (<usize>(begin + t) << 2)));
+    const stride = tiled(most);
+    const tile = scratch + ((<usize>TOKEN_BLOCK * <usize>stride) << 2);
+    const queries = query + ((<usize>begin * <usize>queryStride) << 2);
+    const targets = target + ((<usize>begin * <usize>targetStride) << 2);
+
+    for (let first: u32 = 0; first < most; first += TILE_ROWS) {
+      const scores = scratch + (<usize>first << 2);
+      const key = keys + ((<usize>first * <usize>keyStride) << 2);
+      const ropeKey = ropeKeys + ((<usize>first * <usize>ropeSize) << 2);
+      const ropeQueries = queries + (<usize>nope << 2);
+      const present = most - first;
+      if (present >= TILE_ROWS) {
+        scoreTile(queries, queryStride, block, key, keyStride, nope, scores, stride, false);
+        scoreTile(ropeQueries, queryStride, block, ropeKey, ropeSize, ropeSize, scores, stride, true);
+      } else {
+        copyTile(key, keyStride, present, nope, tile);
+        scoreTile(queries, queryStride, block, tile, nope, nope, scores, stride, false);
+        copyTile(ropeKey, ropeSize, present, ropeSize, tile);
+        scoreTile(ropeQueries, queryStride, block, tile, ropeSize, ropeSize, scores, stride, true);
+      }
+    }
+
+    for (let t: u32 = 0; t < block; t++) {
+      const count = load<u32>(counts + (<usize>(begin + t) << 2));
+      const row = scratch + ((<usize>t * <usize>stride) << 2);
+      weigh(row, stride, 1, count, factor, 0);
+      // What a token must not see weighs nothing: adding 0 · v leaves every bit as it is.
+      memory.fill(row + (<usize>count << 2), 0, <usize>(stride - count) << 2);
+      memory.fill(targets + ((<usize>t * <usize>targetStride) << 2), 0, <usize>value << 2);
+    }
+
+    for (let first: u32 = 0; first < most; first += TILE_ROWS) {
+      mixTile(
+        scratch + (<usize>first << 2), stride, block, values + ((<usize>first * <usize>valueStride) << 2), valueStride,
+        min<u32>(most - first, TILE_ROWS), value, targets, targetStride,
+      );
+    }
+  }
+}
+
+export namespace MlaForm {
+  export const ABSORBED: u32 = 0;
+  export const EXPANDED: u32 = 1;
+}
+
+/** Bytes of `mla`'s scratch. */
+export function mlaScratchBytes(
+  tokens: u32, count: u32, heads: u32, nope: u32, ropeSize: u32, value: u32, rank: u32, form: u32,
+): u64 {
+  if (form == MlaForm.ABSORBED) {
+    const rows = <u64>count * (<u64>rank + <u64>ropeSize + 1);
+    const token = <u64>heads * (2 * <u64>rank + <u64>ropeSize);
+    return 4 * (rows + token) + absorbedScratchBytes(heads, count, rank, ropeSize);
+  }
+  const expanded = <u64>count * <u64>tiled(nope + value);
+  return 4 * (<u64>tokens + expanded + <u64>TILE_ROWS * <u64>rank) + expandedScratchBytes(count, nope, ropeSize, value);
+}
+
+/**
+ * The whole of it on plain arrays: target f32[tokens][heads·value] of q f32[tokens][heads·(nope + ropeSize)] (rotated),
+ * latent f32[count][rank], ropeKeys f32[count][ropeSize] (rotated) and W f32[heads·(nope + value)][rank]; token t sees the
+ * rows 0 … positions[t] (i32). The scale is 1/√(nope + ropeSize).
+ */
+export function mla(
+  q: usize, latent: usize, ropeKeys: usize, w: usize, positions: usize, tokens: u32, count: u32, heads: u32, nope: u32,
+  ropeSize: u32, value: u32, rank: u32, form: u32, scratch: usize, target: usize,
+): void {
+  const factor: f32 = <f32>(1.0 / sqrt<f64>(<f64>(nope + ropeSize)));
+  if (form == MlaForm.ABSORBED) {
+    absorbed(q, latent, ropeKeys, w, positions, tokens, count, heads, nope, ropeSize, value, rank, factor, scratch, target);
+  } else {
+    expanded(q, latent, ropeKeys, w, positions, tokens, count, heads, nope, ropeSize, value, rank, factor, scratch, target);
+  }
+}
+
+/** How many of `count` rows the token at `position` sees. */
+@inline
+function seen(position: i32, count: u32): u32 {
+  return position < 0 ? 0 : min<u32>(<u32>position + 1, count);
+}
+
+function absorbed(
+  q: usize, latent: usize, ropeKeys: usize, w: usize, positions: usize, tokens: u32, count: u32, heads: u32, nope: u32,
+  ropeSize: u32, value: u32, rank: u32, factor: f32, scratch: usize, target: usize,
+): void {
+  const width = rank + ropeSize;
+  const rowBytes = width * rowValueBytes(KvType.F32);
+  const latentBytes = <usize>rank << 2;
+  const rows = scratch;
+  const pool = rows + (<usize>count << 2);
+  const qLatent = pool + <usize>count * <usize>rowBytes;
+  const qRope = qLatent + <usize>heads * latentBytes;
+  const mixed = qRope + ((<usize>heads * <usize>ropeSize) << 2);
+  const rest = mixed + <usize>heads * latentBytes;
+  for (let t: u32 = 0; t < count; t++) {
+    const row = pool + <usize>t * <usize>rowBytes;
+    store<u32>(rows + (<usize>t << 2), t);
+    encodeRow(KvType.F32, latent + <usize>t * latentBytes, rank, row);
+    encodeRow(KvType.F32, ropeKeys + ((<usize>t * <usize>ropeSize) << 2), ropeSize, row + latentBytes);
+  }
+  for (let t: u32 = 0; t < tokens; t++) {
+    memory.fill(qLatent, 0, <usize>heads * latentBytes);
+    let weight = w;
+    for (let h: u32 = 0; h < heads; h++) {
+      for (let i: u32 = 0; i < nope; i++, q += 4, weight += latentBytes) {
+        axpy(qLatent + <usize>h * latentBytes, load<f32>(q), weight, rank);
+      }
+      copy(qRope + ((<usize>h * <usize>ropeSize) << 2), q, ropeSize);
+      q += <usize>ropeSize << 2;
+      weight += <usize>value * latentBytes;
+    }
+    const visible = seen(load<i32>(positions + (<usize>t << 2)), count);
+    attendAbsorbed(
+      qLatent, qRope, rows, visible, pool, rowBytes, KvType.F32, heads, rank, ropeSize, factor, rest, mixed, 0,
+    );
+    weight = w;
+    for (let h: u32 = 0; h < heads; h++) {
+      weight += <usize>nope * latentBytes;
+      for (let i: u32 = 0; i < value; i++, target += 4, weight += latentBytes) {
+        store<f32>(target, dot(weight, mixed + <usize>h * latentBytes, rank));
+      }
+    }
+  }
+}
+
+function expanded(
+  q: usize, latent: usize, ropeKeys: usize, w: usize, positions: usize, tokens: u32, count: u32, heads: u32, nope: u32,
+  ropeSize: u32, value: u32, rank: u32, factor: f32, scratch: usize, target: usize,
+): void {
+  const made = nope + value;
+  const stride = tiled(made);
+  const latentBytes = <usize>rank << 2;
+  const counts = scratch;
+  const keys = counts + (<usize>tokens << 2);
+  const tile = keys + ((<usize>count * <usize>stride) << 2);
+  const rest = tile + <usize>TILE_ROWS * latentBytes;
+  for (let t: u32 = 0; t < tokens; t++) {
+    const at = <usize>t << 2;
+    store<u32>(counts + at, seen(load<i32>(positions + at), count));
+  }
+  for (let h: u32 = 0; h < heads; h++, w += <usize>made * latentBytes) {
+    // Keys and values of the head: latents are the queries here, and eight rows of W the tile.
+    for (let j: u32 = 0; j < made; j += TILE_ROWS) {
+      copyTile(w + <usize>j * latentBytes, rank, min<u32>(made - j, TILE_ROWS), rank, tile);
+      scoreTile(latent, rank, count, tile, rank, rank, keys + (<usize>j << 2), stride, false);
+    }
+    attendExpanded(
+      q + ((<usize>h * <usize>(nope + ropeSize)) << 2), heads * (nope + ropeSize), tokens, counts, keys, stride,
+      keys + (<usize>nope << 2), stride, ropeKeys, nope, ropeSize, value, factor, rest,
+      target + ((<usize>h * <usize>value) << 2), heads * value,
+    );
+  }
+}
