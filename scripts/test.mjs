@@ -33,7 +33,7 @@ let failed = 0;
 let skipped = 0;
 const broken = [];
 await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, runNext));
-if (skipped) console.log(`${skipped} skipped`);
+if (skipped) console.log(`${skipped} skipped, for want of data or of a host`);
 finish(passed, failed, broken);
 
 async function runNext() {
@@ -67,7 +67,7 @@ function runFile(file) {
       let failed = (total ?? 0) - passed;
       if (failed === 0 && (status !== 0 || !total)) failed = 1;
       const seconds = ((performance.now() - start) / 1000).toFixed(1);
-      const why = late ? ` (killed after ${TIMEOUT_SECONDS} s)` : "";
+      const why = late ? `, killed after ${TIMEOUT_SECONDS} s` : total ? "" : ", no tests ran";
       console.log(`${failed ? "✘" : "•"} ${file}: ${passed} passed, ${failed} failed${why} (${seconds} s)`);
       const notes = output.match(/^.*skipped: needs .*$/gm) ?? [];
       if (failed) console.log(output);
