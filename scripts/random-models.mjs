@@ -138,9 +138,11 @@ function moreBits(layer, layers) {
 
 /**
  * A model of random weights.
- * @param {Shape} shape @param {TensorType} type @param {number} [seed] @returns {GgufFile}
+ * @param {Shape} shape @param {TensorType} type @param {number} [seed]
+ * @param {Entry[]} [tokenizer] metadata of a vocabulary of the right size; by default a made-up one
+ * @returns {GgufFile}
  */
-export function randomModel(shape, type, seed = 1) {
+export function randomModel(shape, type, seed = 1, tokenizer = undefined) {
   const tensors = /** @type {Tensor[]} */ ([]);
   const { hidden, heads, ffn, layers, vocabulary } = shape;
   const headSize = shape.headSize ?? hidden / heads;
@@ -212,7 +214,8 @@ export function randomModel(shape, type, seed = 1) {
       matrix(`${block}ffn_down.weight`, ffn, hidden, added / (0.6 * Math.sqrt(ffn)), sensitive); // RMS of silu(x)·y
     }
   }
-  return { metadata: modelMetadata(shape, type), tensors };
+  tokenizer ??= tokenizerMetadata(buildVocabulary(shape.vocabulary, WORDS), shape.pre);
+  return { metadata: [...modelMetadata(shape, type), ...tokenizer], tensors };
 }
 
 /** @param {Shape} shape @param {TensorType} type @returns {Entry[]} */
@@ -239,5 +242,5 @@ function modelMetadata(shape, type) {
     [key("vocab_size"), "u32", shape.vocabulary],
   ]);
   if (isPlm) entries.push([key("attention.kv_lora_rank"), "u32", shape.rank ?? 0]);
-  return [...entries, ...tokenizerMetadata(buildVocabulary(shape.vocabulary, WORDS), shape.pre)];
+  return entries;
 }
