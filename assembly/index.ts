@@ -9,3 +9,4 @@ export {
   error_message,
   error_message_length,
 } from "./runtime/exports";
+export * from "./formats/exports";

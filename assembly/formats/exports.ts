@@ -1,7 +1,7 @@
 /**
  * What hosts may ask about a GGUF file: parsing it on its own, and walking along its keys and tensors (`inspect`).
- * Record fields leave through functions, so that no host knows a layout. Offsets and sizes in the file are f64: exact
- * up to 2^53, and no BigInt in JavaScript. A model is loaded by `runtime/`, not through these.
+ * Record fields leave through functions, so that no host knows a layout. A model is loaded by `runtime/`, not through
+ * these.
  *
  * May call: `formats/`, `runtime/core.ts`.
  */
@@ -13,8 +13,8 @@ import { mergeSplits } from "./split";
 import { findTensorBytes, tensorAt } from "./tensors";
 
 /** `chunk`: bytes to ask for at a time at least; 0 takes the usual 64 KiB. */
-export function gguf_create(core: Core, fileIndex: u32, fileSize: f64, chunk: u32): usize {
-  const g = createGguf(core, fileIndex, <u64>fileSize);
+export function gguf_create(core: Core, fileIndex: u32, fileSize: u64, chunk: u32): usize {
+  const g = createGguf(core, fileIndex, fileSize);
   if (g && chunk) g.chunk = chunk;
   return changetype<usize>(g);
 }
@@ -24,8 +24,8 @@ export function gguf_release(core: Core, g: Gguf): void {
 export function gguf_step(core: Core, g: Gguf): i32 {
   return parseGguf(core, g);
 }
-export function gguf_need_offset(g: Gguf): f64 {
-  return <f64>g.needOffset;
+export function gguf_need_offset(g: Gguf): u64 {
+  return g.needOffset;
 }
 export function gguf_need_length(g: Gguf): u32 {
   return g.needLength;
@@ -42,8 +42,8 @@ export function gguf_version(g: Gguf): u32 {
 export function gguf_alignment(g: Gguf): u32 {
   return g.alignment;
 }
-export function gguf_data_start(g: Gguf): f64 {
-  return <f64>g.dataStart;
+export function gguf_data_start(g: Gguf): u64 {
+  return g.dataStart;
 }
 
 /** Entries by their place in the file and by key (0: no such key), and their fields. */
@@ -123,9 +123,9 @@ export function tensor_file(tensor: Tensor): u32 {
   return tensor.fileIndex;
 }
 /** Where the data lies in the file, and its bytes. */
-export function tensor_offset(tensor: Tensor): f64 {
-  return <f64>tensor.offset;
+export function tensor_offset(tensor: Tensor): u64 {
+  return tensor.offset;
 }
-export function tensor_bytes(tensor: Tensor): f64 {
-  return <f64>tensor.bytes;
+export function tensor_bytes(tensor: Tensor): u64 {
+  return tensor.bytes;
 }

@@ -131,7 +131,7 @@ function readPreamble(core: Core, g: Gguf): i32 {
     return fail(
       core,
       ErrorCode.UNSUPPORTED,
-      "the file's bytes are swapped: it was written for a big-endian machine; convert the model anew without that option",
+      "the file's bytes are swapped, for big-endian machines; convert the model anew for little-endian ones",
     );
   }
   if (g.version != 2 && g.version != 3) {

@@ -1,10 +1,10 @@
 /**
  * The records of a GGUF file in memory.
  *
- *     arena:  ┌ Gguf ┐  ┌ header bytes, whole, as in the file ┐  ┌ Entry × keys │ order ┐  ┌ Tensor × tensors │ order ┐
+ *     arena:  ┌ Gguf ┐  ┌ header, as in the file ┐  ┌ Entry × keys │ order ┐  ┌ Tensor × tensors │ order ┐
  *                        ▲ keys, values and names are pointers into these bytes: nothing is copied
  *
- * `order` is a list of pointers to the records sorted by name: lookups halve it, and no choice of names makes them slow.
+ * `order` is a list of pointers to the records sorted by name: a lookup halves it, and no choice of names is slow.
  *
  * May call: nothing.
  */

@@ -32,7 +32,8 @@ export function mergeSplits(core: Core, parts: usize, count: u32): i32 {
     sayNumber(core, expected);
     say(core, expected == 1 ? " file, and " : " files, and ");
     sayNumber(core, count);
-    return endFailure(core, count == 1 ? " was given; give all, in order" : " were given; give all of one model, in order");
+    say(core, count == 1 ? " was given" : " were given");
+    return endFailure(core, "; give all parts of one model, in order");
   }
   let tensors: u64 = 0;
   for (let i: u32 = 0; i < count; i++) {
