@@ -1,0 +1,191 @@
+/**
+ * The matmul of float weights (F32, F16, BF16) with f32 activations, written once; a format's tag says how wide a value
+ * is and how it is read.
+ *
+ *     packed   a group of 8 rows, column after column:  ┌ r0 r1 r2 r3 ┬ r4 r5 r6 r7 ┐   as many bytes as in the file
+ *     y[t][r] = Σ over blocks of 32 columns:  (((0 + w₀·x₀) + w₁·x₁) + … + w₃₁·x₃₁)     left to right; the last is shorter
+ *
+ * A block has its own accumulator, so that two blocks can be summed side by side without a change of order: the additions
+ * of one chain wait for each other. One token, the tile of four and the scalar twin give the same bits.
+ *
+ *     A tag has:  bytes      of a value
+ *                 load4(p)   four values as f32x4      load1(p)   one value, its scalar twin
+ *
+ * Cost of 8 rows × 1 column, one token: 2 loads, 1 splat, 2 multiplications, 2 additions.
+ *
+ * May call: nothing.
+ */
+
+/** Eight rows × one token. */
+function multiplyOne<F>(p: usize, columns: u32, x: usize, target: usize): void {
+  const f = changetype<F>(0);
+  const line = f.bytes << 3;
+  if (ASC_FEATURE_SIMD) {
+    let acc0 = f32x4.splat(0);
+    let acc1 = f32x4.splat(0);
+    for (; columns >= 64; columns -= 64) {
+      const q = line << 5;
+      let a0 = f32x4.splat(0);
+      let a1 = f32x4.splat(0);
+      let b0 = f32x4.splat(0);
+      let b1 = f32x4.splat(0);
+      for (const end = x + 128; x < end; x += 4) {
+        const xa = v128.load_splat<f32>(x);
+        const xb = v128.load_splat<f32>(x, 128);
+        a0 = f32x4.add(a0, f32x4.mul(f.load4(p), xa));
+        a1 = f32x4.add(a1, f32x4.mul(f.load4(p + (line >> 1)), xa));
+        b0 = f32x4.add(b0, f32x4.mul(f.load4(p + q), xb));
+        b1 = f32x4.add(b1, f32x4.mul(f.load4(p + q + (line >> 1)), xb));
+        p += line;
+      }
+      acc0 = f32x4.add(f32x4.add(acc0, a0), b0);
+      acc1 = f32x4.add(f32x4.add(acc1, a1), b1);
+      x += 128;
+      p += q;
+    }
+    while (columns > 0) {
+      const count: u32 = columns < 32 ? columns : 32;
+      let a0 = f32x4.splat(0);
+      let a1 = f32x4.splat(0);
+      for (let i: u32 = 0; i < count; i++) {
+        const xa = v128.load_splat<f32>(x);
+        a0 = f32x4.add(a0, f32x4.mul(f.load4(p), xa));
+        a1 = f32x4.add(a1, f32x4.mul(f.load4(p + (line >> 1)), xa));
+        p += line;
+        x += 4;
+      }
+      acc0 = f32x4.add(acc0, a0);
+      acc1 = f32x4.add(acc1, a1);
+      columns -= count;
+    }
+    v128.store(target, acc0);
+    v128.store(target, acc1, 16);
+  } else {
+    for (let row: usize = 0; row < 8; row++) {
+      let acc: f32 = 0;
+      let q = p + row * f.bytes;
+      let a = x;
+      let left = columns;
+      while (left > 0) {
+        const count: u32 = left < 32 ? left : 32;
+        let sum: f32 = 0;
+        for (let i: u32 = 0; i < count; i++) {
+          sum += f.load1(q) * load<f32>(a);
+          q += line;
+          a += 4;
+        }
+        acc += sum;
+        left -= count;
+      }
+      store<f32>(target + (row << 2), acc);
+    }
+  }
+}
+
+/** Four rows (`p` at the quad) × four tokens. */
+function multiplyTile<F>(p: usize, columns: u32, x0: usize, stride: usize, target: usize, targetStride: usize): void {
+  const f = changetype<F>(0);
+  const line = f.bytes << 3;
+  let x1 = x0 + stride;
+  let x2 = x1 + stride;
+  let x3 = x2 + stride;
+  let acc0 = f32x4.splat(0);
+  let acc1 = f32x4.splat(0);
+  let acc2 = f32x4.splat(0);
+  let acc3 = f32x4.splat(0);
+  while (columns > 0) {
+    const count: u32 = columns < 32 ? columns : 32;
+    let a0 = f32x4.splat(0);
+    let a1 = f32x4.splat(0);
+    let a2 = f32x4.splat(0);
+    let a3 = f32x4.splat(0);
+    for (let i: u32 = 0; i < count; i++) {
+      const w = f.load4(p);
+      a0 = f32x4.add(a0, f32x4.mul(w, v128.load_splat<f32>(x0)));
+      a1 = f32x4.add(a1, f32x4.mul(w, v128.load_splat<f32>(x1)));
+      a2 = f32x4.add(a2, f32x4.mul(w, v128.load_splat<f32>(x2)));
+      a3 = f32x4.add(a3, f32x4.mul(w, v128.load_splat<f32>(x3)));
+      p += line;
+      x0 += 4;
+      x1 += 4;
+      x2 += 4;
+      x3 += 4;
+    }
+    acc0 = f32x4.add(acc0, a0);
+    acc1 = f32x4.add(acc1, a1);
+    acc2 = f32x4.add(acc2, a2);
+    acc3 = f32x4.add(acc3, a3);
+    columns -= count;
+  }
+  v128.store(target, acc0);
+  v128.store(target + targetStride, acc1);
+  v128.store(target + 2 * targetStride, acc2);
+  v128.store(target + 3 * targetStride, acc3);
+}
+
+/** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in f32 rows. */
+@inline
+export function matmulFloats<F>(
+  group: usize,
+  groups: u32,
+  columns: u32,
+  x: usize,
+  xStride: usize,
+  tokens: u32,
+  target: usize,
+  targetStride: usize,
+): void {
+  const f = changetype<F>(0);
+  const groupBytes = <usize>columns * (f.bytes << 3);
+  for (; groups > 0; groups--) {
+    let t: u32 = 0;
+    let a = x;
+    let y = target;
+    if (ASC_FEATURE_SIMD) {
+      for (; t + 4 <= tokens; t += 4) {
+        multiplyTile<F>(group, columns, a, xStride, y, targetStride);
+        multiplyTile<F>(group + (f.bytes << 2), columns, a, xStride, y + 16, targetStride);
+        a += 4 * xStride;
+        y += 4 * targetStride;
+      }
+    }
+    for (; t < tokens; t++) {
+      multiplyOne<F>(group, columns, a, y);
+      a += xStride;
+      y += targetStride;
+    }
+    group += groupBytes;
+    target += 32;
+  }
+}
+
+/** Up to eight rows of values of `F`'s width, `rowBytes` apart → one group; missing rows are zero. */
+@inline
+export function packFloats<F>(source: usize, rowBytes: usize, rows: u32, columns: u32, target: usize): void {
+  const f = changetype<F>(0);
+  const line = f.bytes << 3;
+  if (rows < 8) memory.fill(target, 0, <usize>columns * line);
+  for (let row: usize = 0; row < <usize>rows; row++) {
+    let from = source + row * rowBytes;
+    let to = target + row * f.bytes;
+    for (let k: u32 = 0; k < columns; k++) {
+      if (f.bytes == 4) store<u32>(to, load<u32>(from));
+      else store<u16>(to, load<u16>(from));
+      from += f.bytes;
+      to += line;
+    }
+  }
+}
+
+/** Row `lane` of a group → the row as in the file. */
+@inline
+export function unpackFloats<F>(group: usize, lane: u32, columns: u32, target: usize): void {
+  const f = changetype<F>(0);
+  let from = group + <usize>lane * f.bytes;
+  for (let k: u32 = 0; k < columns; k++) {
+    if (f.bytes == 4) store<u32>(target, load<u32>(from));
+    else store<u16>(target, load<u16>(from));
+    from += f.bytes << 3;
+    target += f.bytes;
+  }
+}
