@@ -1,0 +1,127 @@
+/**
+ * Products with a packed matrix W (rows × columns): any range of its rows by a batch of activations, one row by itself,
+ * and the transposed product.
+ *
+ *     matmulRows       y[t][r − rowBegin] = Σ_k W[r][k] · x[t][k]        r in rowBegin … rowEnd − 1
+ *     lookupRow        y[k] = W[row][k]
+ *     accumulateRows   y[k] = Σ_r factors[r − rowBegin] · W[r][k]
+ *
+ * Groups of eight rows are the unit of work: a range that begins or ends inside one is computed in `scratch` and copied,
+ * so that the bits of an output do not depend on how the rows are split.
+ *
+ * May call: kernels/quant.
+ */
+import { activationBytes } from "./quant/activations";
+import { dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, unpackRow } from "./quant/index";
+import { rowBytes } from "./quant/types";
+
+/** Bytes of one row of activations as weights of this type want them: f32, or Q16. */
+export function activationRowBytes(type: u32, columns: u32): usize {
+  return multipliesFloats(type) ? <usize>columns << 2 : activationBytes(columns);
+}
+
+/** Bytes of a whole packed matrix. */
+export function packedBytes(type: u32, rows: u32, columns: u32): u64 {
+  return <u64>packedGroupBytes(type, columns) * ((<u64>rows + 7) >> 3);
+}
+
+/** Bytes of scratch that `matmulRows` wants; none when `rowBegin` and `rowEnd` are multiples of eight. */
+@inline
+export function matmulScratchBytes(tokens: u32): usize {
+  return <usize>tokens << 5;
+}
+
+/**
+ * Rows `rowBegin` … `rowEnd` − 1 by `tokens` rows of activations (f32 for float weights, else Q16), strides in bytes.
+ * `target` gets row `rowBegin` at its index 0 and is written nowhere else. `scratch`: matmulScratchBytes(tokens).
+ */
+export function matmulRows(
+  type: u32,
+  packed: usize,
+  rows: u32,
+  columns: u32,
+  rowBegin: u32,
+  rowEnd: u32,
+  x: usize,
+  xStride: usize,
+  tokens: u32,
+  target: usize,
+  targetStride: usize,
+  scratch: usize,
+): void {
+  if (rowEnd > rows) rowEnd = rows;
+  const groupBytes = packedGroupBytes(type, columns);
+  let row = rowBegin;
+  while (row < rowEnd) {
+    const group = packed + <usize>(row >> 3) * groupBytes;
+    const y = target + (<usize>(row - rowBegin) << 2);
+    const whole = (rowEnd - row) >> 3;
+    if ((row & 7) == 0 && whole > 0) {
+      matmulGroups(type, group, whole, columns, x, xStride, tokens, y, targetStride);
+      row += whole << 3;
+    } else {
+      matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32);
+      const first = row & 7;
+      const count = min(8 - first, rowEnd - row);
+      for (let t: u32 = 0; t < tokens; t++) {
+        const from = scratch + (<usize>t << 5) + (<usize>first << 2);
+        memory.copy(y + <usize>t * targetStride, from, <usize>count << 2);
+      }
+      row += count;
+    }
+  }
+}
+
+/** One row as f32: what an embedding is looked up with. `scratch`: rowBytes(type, columns). */
+export function lookupRow(type: u32, packed: usize, row: u32, columns: u32, target: usize, scratch: usize): void {
+  unpackRow(type, packed + <usize>(row >> 3) * packedGroupBytes(type, columns), row & 7, columns, scratch);
+  dequantizeRow(type, scratch, target, columns);
+}
+
+/** Bytes of scratch that `accumulateRows` wants. */
+export function accumulateScratchBytes(type: u32, columns: u32): usize {
+  return <usize>((rowBytes(type, columns) + 15) & ~15) + (<usize>columns << 2);
+}
+
+/**
+ * The transposed product: target[k] = Σ_r factors[r − rowBegin] · W[r][k], row after row in ascending order (f32,
+ * target and factors). A factor of zero skips its row. `scratch`: accumulateScratchBytes(type, columns).
+ */
+export function accumulateRows(
+  type: u32,
+  packed: usize,
+  columns: u32,
+  rowBegin: u32,
+  rowEnd: u32,
+  factors: usize,
+  target: usize,
+  scratch: usize,
+): void {
+  const values = scratch + <usize>((rowBytes(type, columns) + 15) & ~15);
+  memory.fill(target, 0, <usize>columns << 2);
+  for (let row = rowBegin; row < rowEnd; row++) {
+    const factor = load<f32>(factors);
+    factors += 4;
+    if (factor != 0) {
+      lookupRow(type, packed, row, columns, values, scratch);
+      addScaled(values, factor, columns, target);
+    }
+  }
+}
+
+/** target[k] += factor · values[k]. */
+function addScaled(values: usize, factor: f32, columns: u32, target: usize): void {
+  if (ASC_FEATURE_SIMD) {
+    const factor4 = f32x4.splat(factor);
+    for (; columns >= 4; columns -= 4) {
+      v128.store(target, f32x4.add(v128.load(target), f32x4.mul(v128.load(values), factor4)));
+      values += 16;
+      target += 16;
+    }
+  }
+  for (; columns > 0; columns--) {
+    store<f32>(target, load<f32>(target) + load<f32>(values) * factor);
+    values += 4;
+    target += 4;
+  }
+}
