@@ -4,13 +4,15 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { wasmBytes } from "./support/core.ts";
-import { globals, LIME1, SIMD, validates } from "./support/wasm.ts";
+import { type Feature, features, mutableGlobals, SMALL } from "./support/wasm.ts";
 
 const LIBRARIES = ["limpet.wasm", "limpet.scalar.wasm"];
 const COMMANDS = ["limpet.wasi.wasm", "limpet.wasi.scalar.wasm"];
 const PORTABLE_LIMIT = 300 * 1000;
 
 const names = (list: { name: string; kind: string }[]) => list.map(({ name, kind }) => `${kind} ${name}`).sort();
+const beyond = (file: string, allowed: Feature[]) =>
+  features(wasmBytes(file)).filter((used) => !allowed.includes(used));
 const compiled = (file: string) => new WebAssembly.Module(wasmBytes(file));
 
 for (const file of LIBRARIES) {
@@ -53,37 +55,27 @@ test("the two commands have the same imports", () => {
 
 for (const file of ["limpet.scalar.wasm", "limpet.wasi.scalar.wasm"]) {
   test(`${file} has no v128 instruction, nor anything else that small interpreters lack`, () => {
-    assert.ok(validates(wasmBytes(file), LIME1));
+    assert.equal(beyond(file, SMALL), []);
   });
 }
-
-test("the check of features sees a v128 instruction", () => {
-  // (module (func (v128.const i64x2 0 0) (drop)))
-  const code = [0x00, 0xfd, 0x0c, ...new Array(16).fill(0), 0x1a, 0x0b];
-  const probe = new Uint8Array([
-    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
-    ...[0x01, 0x04, 0x01, 0x60, 0x00, 0x00],
-    ...[0x03, 0x02, 0x01, 0x00],
-    ...[0x0a, code.length + 2, 0x01, code.length, ...code],
-  ]);
-  assert.not(validates(probe, LIME1));
-  assert.ok(validates(probe, LIME1 | SIMD));
-});
 
 for (const file of ["limpet.wasm", "limpet.wasi.wasm"]) {
   test(`${file} needs no feature beyond SIMD128`, () => {
-    assert.ok(validates(wasmBytes(file), LIME1 | SIMD));
+    assert.equal(beyond(file, [...SMALL, "simd"]), []);
   });
 }
+
+test("the check of features sees v128 and relaxed instructions", () => {
+  const zero = [0xfd, 0x0c, ...new Array(16).fill(0)]; // v128.const
+  assert.equal(features(moduleOf([...zero, 0x1a])), ["mvp", "simd"]);
+  const swizzle = [0xfd, 0x80, 0x02]; // i8x16.relaxed_swizzle
+  assert.equal(features(moduleOf([...zero, ...zero, ...swizzle, 0x1a])), ["mvp", "relaxed simd", "simd"]);
+});
 
 // Another worker's instance has its own globals: whatever changes must lie in a record.
 for (const file of [...LIBRARIES, ...COMMANDS]) {
   test(`${file} has no global that changes`, () => {
-    const mutable = globals(wasmBytes(file)).filter((global) => global.mutable);
-    assert.equal(
-      mutable.map((global) => global.name),
-      [],
-    );
+    assert.not(mutableGlobals(wasmBytes(file)).includes(true));
   });
 }
 
@@ -91,5 +83,16 @@ test(`limpet.wasm is below ${PORTABLE_LIMIT / 1000} KB`, () => {
   const size = wasmBytes("limpet.wasm").length;
   assert.ok(size < PORTABLE_LIMIT, `${size} bytes`);
 });
+
+/** A module with one function of no parameters and results. */
+function moduleOf(instructions: number[]): Uint8Array {
+  const code = [0x00, ...instructions, 0x0b];
+  return new Uint8Array([
+    ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+    ...[0x01, 0x04, 0x01, 0x60, 0x00, 0x00],
+    ...[0x03, 0x02, 0x01, 0x00],
+    ...[0x0a, code.length + 2, 0x01, code.length, ...code],
+  ]);
+}
 
 test.run();

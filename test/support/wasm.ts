@@ -1,38 +1,155 @@
 /**
- * Reading a wasm binary for tests of the builds: what it imports and exports, which globals it has, and which features
- * its instructions need.
+ * Reading a wasm binary for tests of the builds: which globals it has, and which features its instructions need. Walks
+ * the sections and every instruction of every function; an opcode that it does not know is the feature `unknown`.
  */
-import binaryen from "binaryen";
 
-/** What every small interpreter runs: the "Lime1" set, which asc emits without further flags. */
-export const LIME1 =
-  binaryen.Features.MutableGlobals |
-  binaryen.Features.SignExt |
-  binaryen.Features.NontrappingFPToInt |
-  binaryen.Features.BulkMemoryOpt;
+export type Feature =
+  | "mvp"
+  | "sign-extension"
+  | "saturating conversion"
+  | "bulk memory"
+  | "simd"
+  | "relaxed simd"
+  | "threads"
+  | "reference types"
+  | "tail call"
+  | "unknown";
 
-export const SIMD = binaryen.Features.SIMD128;
+/** What every small interpreter runs. */
+export const SMALL: Feature[] = ["mvp", "sign-extension", "saturating conversion", "bulk memory"];
 
-/** True when every instruction of the module belongs to `features`; those that do not are printed. */
-export function validates(bytes: Uint8Array, features: number): boolean {
-  const module = binaryen.readBinary(bytes);
-  try {
-    module.setFeatures(features);
-    return module.validate() === 1;
-  } finally {
-    module.dispose();
+const Section = { GLOBAL: 6, CODE: 10 };
+
+class Reader {
+  at = 0;
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  byte(): number {
+    if (this.at >= this.bytes.length) throw new Error("the binary ends inside an item");
+    return this.bytes[this.at++];
+  }
+
+  /** A LEB128 number of any width, signed or not: the value of its low 32 bits without sign. */
+  leb(): number {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = this.byte();
+      if (shift < 32) value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value >>> 0;
+    }
+  }
+
+  lebs(count: number): void {
+    for (let i = 0; i < count; i++) this.leb();
+  }
+
+  skip(bytes: number): void {
+    this.at += bytes;
   }
 }
 
-/** The globals of a module by name and whether they may change. */
-export function globals(bytes: Uint8Array): { name: string; mutable: boolean }[] {
-  const module = binaryen.readBinary(bytes);
-  try {
-    return Array.from({ length: module.getNumGlobals() }, (_, index) => {
-      const { name, mutable } = binaryen.getGlobalInfo(module.getGlobalByIndex(index));
-      return { name, mutable };
-    });
-  } finally {
-    module.dispose();
+/** For each global of its own: whether it may change. */
+export function mutableGlobals(bytes: Uint8Array): boolean[] {
+  const section = sectionOf(bytes, Section.GLOBAL);
+  if (!section) return [];
+  const reader = new Reader(section);
+  return Array.from({ length: reader.leb() }, () => {
+    reader.skip(1);
+    const mutable = reader.byte() === 1;
+    while (instruction(reader).opcode !== 0x0b);
+    return mutable;
+  });
+}
+
+/** The features that a module's instructions need, sorted. */
+export function features(bytes: Uint8Array): Feature[] {
+  const found = new Set<Feature>();
+  const section = sectionOf(bytes, Section.CODE);
+  const reader = new Reader(section ?? new Uint8Array([0]));
+  for (let functions = reader.leb(); functions > 0; functions--) {
+    const size = reader.leb();
+    const end = reader.at + size;
+    for (let groups = reader.leb(); groups > 0; groups--) {
+      reader.leb();
+      reader.skip(1);
+    }
+    while (reader.at < end) {
+      const { feature } = instruction(reader);
+      found.add(feature);
+      if (feature === "unknown") reader.at = end;
+    }
+    if (reader.at !== end) throw new Error("a function's instructions run past its end");
   }
+  return [...found].sort();
+}
+
+function sectionOf(bytes: Uint8Array, wanted: number): Uint8Array | null {
+  const reader = new Reader(bytes);
+  reader.skip(8);
+  while (reader.at < bytes.length) {
+    const id = reader.byte();
+    const size = reader.leb();
+    if (id === wanted) return bytes.subarray(reader.at, reader.at + size);
+    reader.skip(size);
+  }
+  return null;
+}
+
+/** Reads one instruction with its immediates. */
+function instruction(reader: Reader): { opcode: number; feature: Feature } {
+  const opcode = reader.byte();
+  return { opcode, feature: immediates(reader, opcode) };
+}
+
+function immediates(reader: Reader, opcode: number): Feature {
+  if (opcode === 0xfc) return prefixed(reader, reader.leb());
+  if (opcode === 0xfd) return vector(reader, reader.leb());
+  if (opcode === 0xfe) return atomic(reader, reader.leb());
+  if (opcode >= 0x02 && opcode <= 0x04) reader.leb();
+  else if (opcode === 0x0c || opcode === 0x0d || opcode === 0x10) reader.leb();
+  else if (opcode === 0x0e) reader.lebs(reader.leb() + 1);
+  else if (opcode === 0x11) reader.lebs(2);
+  else if (opcode === 0x12 || opcode === 0x13) {
+    reader.lebs(opcode - 0x11);
+    return "tail call";
+  } else if (opcode === 0x1c || opcode === 0x25 || opcode === 0x26 || (opcode >= 0xd0 && opcode <= 0xd2)) {
+    if (opcode === 0x1c) reader.lebs(reader.leb());
+    else if (opcode !== 0xd1) reader.leb();
+    return "reference types";
+  } else if (opcode >= 0x20 && opcode <= 0x24) reader.leb();
+  else if (opcode >= 0x28 && opcode <= 0x3e) reader.lebs(2);
+  else if (opcode >= 0x3f && opcode <= 0x42) reader.leb();
+  else if (opcode === 0x43) reader.skip(4);
+  else if (opcode === 0x44) reader.skip(8);
+  else if (opcode >= 0xc0 && opcode <= 0xc4) return "sign-extension";
+  else if (opcode > 0xc4 || [0x06, 0x07, 0x08, 0x09, 0x0a, 0x14, 0x15].includes(opcode)) return "unknown";
+  return "mvp";
+}
+
+function prefixed(reader: Reader, code: number): Feature {
+  if (code <= 7) return "saturating conversion";
+  if (code > 17) return "unknown";
+  reader.lebs([8, 10, 12, 14].includes(code) ? 2 : 1);
+  return code <= 11 ? "bulk memory" : "reference types";
+}
+
+function vector(reader: Reader, code: number): Feature {
+  if (code <= 11 || code === 92 || code === 93) reader.lebs(2);
+  else if (code === 12 || code === 13) reader.skip(16);
+  else if (code >= 21 && code <= 34) reader.skip(1);
+  else if (code >= 84 && code <= 91) {
+    reader.lebs(2);
+    reader.skip(1);
+  }
+  return code >= 0x100 ? "relaxed simd" : "simd";
+}
+
+function atomic(reader: Reader, code: number): Feature {
+  if (code === 3) reader.skip(1);
+  else reader.lebs(2);
+  return "threads";
 }
