@@ -1,28 +1,27 @@
 /**
- * The quantised matmul, written once for all formats whose scale covers 32 columns or more. A format gives a tag: an
- * `@unmanaged` class without fields whose inlined methods say where things lie and how nibbles become numbers.
+ * The quantised matmul, written once for all formats with blocks of 32 columns. A format gives a tag: an `@unmanaged`
+ * class without fields whose inlined methods say where things lie and how nibbles become numbers.
  *
- *     y[t][r] = Σ over units of 32 columns:  float(Σ q·a  −  offset·Σ a) · (dw · dx)   [ + (m · dx) · float(Σ a) ]
+ *     y[t][r] = Σ over blocks of 32 columns:  float(Σ q·a  −  offset·Σ a) · (dw · dx)   [ + (m · dx) · float(Σ a) ]
  *
- * in this order, unit after unit, one f32 accumulator an output: the same for one token, for the tile of four tokens
- * and for the scalar twin, so that all of them give the same bits. A unit whose activations are all zero adds nothing
- * and is skipped.
+ * in this order, block after block, one f32 accumulator an output: the same for one token, for the tile of four tokens
+ * and for the scalar twin, so that all of them give the same bits. A block whose activations are all zero adds
+ * nothing and is skipped.
  *
- * A tag has, with `block` the packed block of eight rows, `unit` the 32 columns in it, `quad` 0 or 1 (rows 0…3, 4…7):
+ * A tag has, with `block` the packed block of eight rows and `quad` 0 or 1 (rows 0…3 or 4…7):
  *
- *     units       units in a block: 1, or 8 where a block has 256 columns
  *     blockBytes  bytes of a packed block of eight rows
  *     quadBytes   quad 1 of a step lies so far behind quad 0: 16 (nibbles) or 8 (bytes)
  *     stepBytes   bytes of a step of 8 columns × 8 rows: 32 or 64
  *     offset      what the stored integers have too much
  *     minimum     whether m is there
- *     payload(block, unit)            first step
- *     scale4(block, unit, quad)       dw of four rows        scale1(block, unit, row)    its scalar twin
- *     minimum4(block, unit, quad)     m of four rows         minimum1(block, unit, row)  (signed: it is added)
- *     high(block, unit, quad)         high bits, or zero     nextHigh(high)              those of the next step
- *     word(p)                         what plane0…3 share, p the step of a quad
+ *     payload(block)            first step
+ *     scale4(block, quad)       dw of four rows        scale1(block, row)    its scalar twin
+ *     minimum4(block, quad)     m of four rows         minimum1(block, row)
+ *     high(block, quad)         high bits, or zero     nextHigh(high)        those of the next step
+ *     word(p)                   what plane0…3 share, p the step of a quad
  *     plane0…3(p, word, high): v128   the i16x8 of column pair 0…3 of a step
- *     rowDot(block, unit, row, a): i32   Σ q·a of one row, a its 32 activations (scalar twin)
+ *     rowDot(block, row, a): i32       Σ q·a of one row, a its 32 activations (scalar twin)
  *
  * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 splats and the planes; the tile shares the planes.
  *
@@ -54,18 +53,17 @@ function scaled<F>(acc: v128, dot: v128, offsetSum: i32, dw: v128, dx: v128): v1
 }
 
 /** Eight rows × one token. */
-function multiplyOne<F>(block: usize, units: u32, x: usize, target: usize): void {
+function multiplyOne<F>(block: usize, blocks: u32, x: usize, target: usize): void {
   const f = changetype<F>(0);
   if (ASC_FEATURE_SIMD) {
     let acc0 = f32x4.splat(0);
     let acc1 = f32x4.splat(0);
-    let unit: u32 = 0;
-    for (; units > 0; units--) {
+    for (; blocks > 0; blocks--) {
       if (load<u32>(x) != 0) {
-        let p = f.payload(block, unit);
+        let p = f.payload(block);
         let q = p + f.quadBytes;
-        let high0 = f.high(block, unit, 0);
-        let high1 = f.high(block, unit, 1);
+        let high0 = f.high(block, 0);
+        let high1 = f.high(block, 1);
 
         let a = v128.load(x, 16);
         let w = f.word(p);
@@ -93,21 +91,16 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, target: usize): void
 
         const dx = v128.load_splat<f32>(x);
         const sum = load<i32>(x, 4);
-        acc0 = scaled<F>(acc0, dot0, f.offset * sum, f.scale4(block, unit, 0), dx);
-        acc1 = scaled<F>(acc1, dot1, f.offset * sum, f.scale4(block, unit, 1), dx);
+        acc0 = scaled<F>(acc0, dot0, f.offset * sum, f.scale4(block, 0), dx);
+        acc1 = scaled<F>(acc1, dot1, f.offset * sum, f.scale4(block, 1), dx);
         if (f.minimum) {
           const floatSum = f32x4.splat(<f32>sum);
-          acc0 = f32x4.add(acc0, f32x4.mul(f32x4.mul(f.minimum4(block, unit, 0), dx), floatSum));
-          acc1 = f32x4.add(acc1, f32x4.mul(f32x4.mul(f.minimum4(block, unit, 1), dx), floatSum));
+          acc0 = f32x4.add(acc0, f32x4.mul(f32x4.mul(f.minimum4(block, 0), dx), floatSum));
+          acc1 = f32x4.add(acc1, f32x4.mul(f32x4.mul(f.minimum4(block, 1), dx), floatSum));
         }
       }
       x += ACTIVATION_BLOCK_BYTES;
-      if (f.units == 1) {
-        block += f.blockBytes;
-      } else if (++unit == f.units) {
-        unit = 0;
-        block += f.blockBytes;
-      }
+      block += f.blockBytes;
     }
     v128.store(target, acc0);
     v128.store(target, acc1, 16);
@@ -116,23 +109,17 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, target: usize): void
       let acc: f32 = 0;
       let here = block;
       let a = x;
-      let unit: u32 = 0;
-      for (let n = units; n > 0; n--) {
+      for (let n = blocks; n > 0; n--) {
         const dx = load<f32>(a);
         if (dx != 0) {
           const sum = load<i32>(a, 4);
-          let dot = f.rowDot(here, unit, row, a + 16);
+          let dot = f.rowDot(here, row, a + 16);
           if (f.offset != 0) dot -= f.offset * sum;
-          acc += <f32>dot * (f.scale1(here, unit, row) * dx);
-          if (f.minimum) acc += f.minimum1(here, unit, row) * dx * <f32>sum;
+          acc += <f32>dot * (f.scale1(here, row) * dx);
+          if (f.minimum) acc += f.minimum1(here, row) * dx * <f32>sum;
         }
         a += ACTIVATION_BLOCK_BYTES;
-        if (f.units == 1) {
-          here += f.blockBytes;
-        } else if (++unit == f.units) {
-          unit = 0;
-          here += f.blockBytes;
-        }
+        here += f.blockBytes;
       }
       store<f32>(target + (<usize>row << 2), acc);
     }
@@ -143,7 +130,7 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, target: usize): void
 function multiplyTile<F>(
   block: usize,
   quad: u32,
-  units: u32,
+  blocks: u32,
   x0: usize,
   stride: usize,
   target: usize,
@@ -157,11 +144,10 @@ function multiplyTile<F>(
   let acc1 = f32x4.splat(0);
   let acc2 = f32x4.splat(0);
   let acc3 = f32x4.splat(0);
-  let unit: u32 = 0;
-  for (; units > 0; units--) {
+  for (; blocks > 0; blocks--) {
     if ((load<u32>(x0) | load<u32>(x1) | load<u32>(x2) | load<u32>(x3)) != 0) {
-      let p = f.payload(block, unit) + <usize>quad * f.quadBytes;
-      let high = f.high(block, unit, quad);
+      let p = f.payload(block) + <usize>quad * f.quadBytes;
+      let high = f.high(block, quad);
       let dot0 = i32x4.splat(0);
       let dot1 = i32x4.splat(0);
       let dot2 = i32x4.splat(0);
@@ -179,13 +165,13 @@ function multiplyTile<F>(
         p += f.stepBytes;
         high = f.nextHigh(high);
       }
-      const dw = f.scale4(block, unit, quad);
+      const dw = f.scale4(block, quad);
       acc0 = scaled<F>(acc0, dot0, f.offset * load<i32>(x0, 4), dw, v128.load_splat<f32>(x0));
       acc1 = scaled<F>(acc1, dot1, f.offset * load<i32>(x1, 4), dw, v128.load_splat<f32>(x1));
       acc2 = scaled<F>(acc2, dot2, f.offset * load<i32>(x2, 4), dw, v128.load_splat<f32>(x2));
       acc3 = scaled<F>(acc3, dot3, f.offset * load<i32>(x3, 4), dw, v128.load_splat<f32>(x3));
       if (f.minimum) {
-        const m = f.minimum4(block, unit, quad);
+        const m = f.minimum4(block, quad);
         acc0 = addMinimum(acc0, m, x0);
         acc1 = addMinimum(acc1, m, x1);
         acc2 = addMinimum(acc2, m, x2);
@@ -196,12 +182,7 @@ function multiplyTile<F>(
     x1 += ACTIVATION_BLOCK_BYTES;
     x2 += ACTIVATION_BLOCK_BYTES;
     x3 += ACTIVATION_BLOCK_BYTES;
-    if (f.units == 1) {
-      block += f.blockBytes;
-    } else if (++unit == f.units) {
-      unit = 0;
-      block += f.blockBytes;
-    }
+    block += f.blockBytes;
   }
   target += <usize>quad << 4;
   v128.store(target, acc0);
@@ -219,7 +200,7 @@ function addMinimum(acc: v128, m: v128, x: usize): v128 {
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in Q16 rows. */
 @inline
-export function matmulUnits<F>(
+export function matmulBlocks<F>(
   group: usize,
   groups: u32,
   columns: u32,
@@ -230,22 +211,22 @@ export function matmulUnits<F>(
   targetStride: usize,
 ): void {
   const f = changetype<F>(0);
-  const units = columns >> 5;
-  const groupBytes = <usize>(units / f.units) * f.blockBytes;
+  const blocks = columns >> 5;
+  const groupBytes = <usize>blocks * f.blockBytes;
   for (; groups > 0; groups--) {
     let t: u32 = 0;
     let a = x;
     let y = target;
     if (ASC_FEATURE_SIMD) {
       for (; t + 4 <= tokens; t += 4) {
-        multiplyTile<F>(group, 0, units, a, xStride, y, targetStride);
-        multiplyTile<F>(group, 1, units, a, xStride, y, targetStride);
+        multiplyTile<F>(group, 0, blocks, a, xStride, y, targetStride);
+        multiplyTile<F>(group, 1, blocks, a, xStride, y, targetStride);
         a += 4 * xStride;
         y += 4 * targetStride;
       }
     }
     for (; t < tokens; t++) {
-      multiplyOne<F>(group, units, a, y);
+      multiplyOne<F>(group, blocks, a, y);
       a += xStride;
       y += targetStride;
     }

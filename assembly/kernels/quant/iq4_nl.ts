@@ -12,7 +12,7 @@
  * May call: half, layout, nibbles, driver.
  */
 import { floatToHalf, loadHalf } from "../half";
-import { matmulUnits } from "./driver";
+import { matmulBlocks } from "./driver";
 import { loadFiniteHalf, loadHalves4, packNibbles, unpackNibbles } from "./layout";
 import { laneOffset, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3, tableDot } from "./nibbles";
 
@@ -139,30 +139,29 @@ export function matmulIQ4_NL(
   target: usize,
   targetStride: usize,
 ): void {
-  matmulUnits<Levels>(group, groups, columns, x, xStride, tokens, target, targetStride);
+  matmulBlocks<Levels>(group, groups, columns, x, xStride, tokens, target, targetStride);
 }
 
 @unmanaged
 class Levels {
-  @inline get units(): u32 { return 1; }
   @inline get blockBytes(): usize { return PACKED; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
   @inline get offset(): i32 { return 127; }
   @inline get minimum(): bool { return false; }
-  @inline payload(block: usize, unit: u32): usize { return block + 16; }
-  @inline scale4(block: usize, unit: u32, quad: u32): v128 { return loadHalves4(block + (quad << 3)); }
-  @inline scale1(block: usize, unit: u32, row: u32): f32 { return loadFiniteHalf(block + (row << 1)); }
-  @inline minimum4(block: usize, unit: u32, quad: u32): v128 { return i32x4.splat(0); }
-  @inline minimum1(block: usize, unit: u32, row: u32): f32 { return 0; }
-  @inline high(block: usize, unit: u32, quad: u32): v128 { return i32x4.splat(0); }
+  @inline payload(block: usize): usize { return block + 16; }
+  @inline scale4(block: usize, quad: u32): v128 { return loadHalves4(block + (quad << 3)); }
+  @inline scale1(block: usize, row: u32): f32 { return loadFiniteHalf(block + (row << 1)); }
+  @inline minimum4(block: usize, quad: u32): v128 { return i32x4.splat(0); }
+  @inline minimum1(block: usize, row: u32): f32 { return 0; }
+  @inline high(block: usize, quad: u32): v128 { return i32x4.splat(0); }
   @inline nextHigh(high: v128): v128 { return high; }
   @inline word(p: usize): v128 { return v128.load(p); }
   @inline plane0(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane0(word)); }
   @inline plane1(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane1(word)); }
   @inline plane2(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane2(word)); }
   @inline plane3(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane3(word)); }
-  @inline rowDot(block: usize, unit: u32, row: u32, a: usize): i32 {
+  @inline rowDot(block: usize, row: u32, a: usize): i32 {
     return tableDot(LEVELS, block + 16 + laneOffset(row), a);
   }
 }

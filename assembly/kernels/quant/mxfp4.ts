@@ -12,7 +12,7 @@
  *
  * May call: layout, nibbles, driver.
  */
-import { matmulUnits } from "./driver";
+import { matmulBlocks } from "./driver";
 import { packNibbles, unpackNibbles } from "./layout";
 import { laneOffset, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3, tableDot } from "./nibbles";
 
@@ -141,30 +141,29 @@ export function matmulMXFP4(
   target: usize,
   targetStride: usize,
 ): void {
-  matmulUnits<Fours>(group, groups, columns, x, xStride, tokens, target, targetStride);
+  matmulBlocks<Fours>(group, groups, columns, x, xStride, tokens, target, targetStride);
 }
 
 @unmanaged
 class Fours {
-  @inline get units(): u32 { return 1; }
   @inline get blockBytes(): usize { return PACKED; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
   @inline get offset(): i32 { return 12; }
   @inline get minimum(): bool { return false; }
-  @inline payload(block: usize, unit: u32): usize { return block + 8; }
-  @inline scale4(block: usize, unit: u32, quad: u32): v128 { return scales4(block + (quad << 2)); }
-  @inline scale1(block: usize, unit: u32, row: u32): f32 { return scale(load<u8>(block + row)); }
-  @inline minimum4(block: usize, unit: u32, quad: u32): v128 { return i32x4.splat(0); }
-  @inline minimum1(block: usize, unit: u32, row: u32): f32 { return 0; }
-  @inline high(block: usize, unit: u32, quad: u32): v128 { return i32x4.splat(0); }
+  @inline payload(block: usize): usize { return block + 8; }
+  @inline scale4(block: usize, quad: u32): v128 { return scales4(block + (quad << 2)); }
+  @inline scale1(block: usize, row: u32): f32 { return scale(load<u8>(block + row)); }
+  @inline minimum4(block: usize, quad: u32): v128 { return i32x4.splat(0); }
+  @inline minimum1(block: usize, row: u32): f32 { return 0; }
+  @inline high(block: usize, quad: u32): v128 { return i32x4.splat(0); }
   @inline nextHigh(high: v128): v128 { return high; }
   @inline word(p: usize): v128 { return v128.load(p); }
   @inline plane0(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane0(word)); }
   @inline plane1(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane1(word)); }
   @inline plane2(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane2(word)); }
   @inline plane3(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane3(word)); }
-  @inline rowDot(block: usize, unit: u32, row: u32, a: usize): i32 {
+  @inline rowDot(block: usize, row: u32, a: usize): i32 {
     return tableDot(LEVELS, block + 8 + laneOffset(row), a);
   }
 }

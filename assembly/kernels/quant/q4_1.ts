@@ -4,12 +4,12 @@
  *     file     ┌ d h │ m h │ 16 B: column j low, column j + 16 high ┐                 20 bytes; w = d · nibble + m
  *     packed   ┌ 8 × d h │ 8 × m h │ 4 steps of nibbles (kernels/quant/layout.ts) ┐   160 bytes = 8 × 20
  *
- * Cost of 8 rows × 32 columns: that of the driver, planes 6 operations a step and quad, the minimum 3 a unit and quad.
+ * Cost of 8 rows × 32 columns: that of the driver, planes 6 operations a step and quad, the minimum 3 a block and quad.
  *
  * May call: half, layout, nibbles, driver.
  */
 import { floatToHalf, loadHalf } from "../half";
-import { matmulUnits } from "./driver";
+import { matmulBlocks } from "./driver";
 import { loadFiniteHalf, loadHalves4, packNibbles, unpackNibbles } from "./layout";
 import { laneOffset, nibbleDot, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3 } from "./nibbles";
 
@@ -102,30 +102,29 @@ export function matmulQ4_1(
   target: usize,
   targetStride: usize,
 ): void {
-  matmulUnits<NibblesAndMinimum>(group, groups, columns, x, xStride, tokens, target, targetStride);
+  matmulBlocks<NibblesAndMinimum>(group, groups, columns, x, xStride, tokens, target, targetStride);
 }
 
 @unmanaged
 class NibblesAndMinimum {
-  @inline get units(): u32 { return 1; }
   @inline get blockBytes(): usize { return PACKED; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
   @inline get offset(): i32 { return 0; }
   @inline get minimum(): bool { return true; }
-  @inline payload(block: usize, unit: u32): usize { return block + 32; }
-  @inline scale4(block: usize, unit: u32, quad: u32): v128 { return loadHalves4(block + (quad << 3)); }
-  @inline scale1(block: usize, unit: u32, row: u32): f32 { return loadFiniteHalf(block + (row << 1)); }
-  @inline minimum4(block: usize, unit: u32, quad: u32): v128 { return loadHalves4(block + 16 + (quad << 3)); }
-  @inline minimum1(block: usize, unit: u32, row: u32): f32 { return loadFiniteHalf(block + 16 + (row << 1)); }
-  @inline high(block: usize, unit: u32, quad: u32): v128 { return i32x4.splat(0); }
+  @inline payload(block: usize): usize { return block + 32; }
+  @inline scale4(block: usize, quad: u32): v128 { return loadHalves4(block + (quad << 3)); }
+  @inline scale1(block: usize, row: u32): f32 { return loadFiniteHalf(block + (row << 1)); }
+  @inline minimum4(block: usize, quad: u32): v128 { return loadHalves4(block + 16 + (quad << 3)); }
+  @inline minimum1(block: usize, row: u32): f32 { return loadFiniteHalf(block + 16 + (row << 1)); }
+  @inline high(block: usize, quad: u32): v128 { return i32x4.splat(0); }
   @inline nextHigh(high: v128): v128 { return high; }
   @inline word(p: usize): v128 { return v128.load(p); }
   @inline plane0(p: usize, word: v128, high: v128): v128 { return nibblePlane0(word); }
   @inline plane1(p: usize, word: v128, high: v128): v128 { return nibblePlane1(word); }
   @inline plane2(p: usize, word: v128, high: v128): v128 { return nibblePlane2(word); }
   @inline plane3(p: usize, word: v128, high: v128): v128 { return nibblePlane3(word); }
-  @inline rowDot(block: usize, unit: u32, row: u32, a: usize): i32 {
+  @inline rowDot(block: usize, row: u32, a: usize): i32 {
     return nibbleDot(block + 32 + laneOffset(row), a);
   }
 }

@@ -9,7 +9,7 @@
  * May call: half, layout, nibbles, driver.
  */
 import { floatToHalf, loadHalf } from "../half";
-import { matmulUnits } from "./driver";
+import { matmulBlocks } from "./driver";
 import { joinBits, loadFiniteHalf, loadHalves4, packNibbles, splitBits, unpackNibbles } from "./layout";
 import { fifthBitDot, fifthBits0, fifthBits1, fifthBits2, fifthBits3, laneOffset } from "./nibbles";
 
@@ -108,30 +108,29 @@ export function matmulQ5_0(
   target: usize,
   targetStride: usize,
 ): void {
-  matmulUnits<FiveBits>(group, groups, columns, x, xStride, tokens, target, targetStride);
+  matmulBlocks<FiveBits>(group, groups, columns, x, xStride, tokens, target, targetStride);
 }
 
 @unmanaged
 class FiveBits {
-  @inline get units(): u32 { return 1; }
   @inline get blockBytes(): usize { return PACKED; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
   @inline get offset(): i32 { return 16; }
   @inline get minimum(): bool { return false; }
-  @inline payload(block: usize, unit: u32): usize { return block + 48; }
-  @inline scale4(block: usize, unit: u32, quad: u32): v128 { return loadHalves4(block + (quad << 3)); }
-  @inline scale1(block: usize, unit: u32, row: u32): f32 { return loadFiniteHalf(block + (row << 1)); }
-  @inline minimum4(block: usize, unit: u32, quad: u32): v128 { return i32x4.splat(0); }
-  @inline minimum1(block: usize, unit: u32, row: u32): f32 { return 0; }
-  @inline high(block: usize, unit: u32, quad: u32): v128 { return v128.load(block + (quad << 4), 16); }
+  @inline payload(block: usize): usize { return block + 48; }
+  @inline scale4(block: usize, quad: u32): v128 { return loadHalves4(block + (quad << 3)); }
+  @inline scale1(block: usize, row: u32): f32 { return loadFiniteHalf(block + (row << 1)); }
+  @inline minimum4(block: usize, quad: u32): v128 { return i32x4.splat(0); }
+  @inline minimum1(block: usize, row: u32): f32 { return 0; }
+  @inline high(block: usize, quad: u32): v128 { return v128.load(block + (quad << 4), 16); }
   @inline nextHigh(high: v128): v128 { return i16x8.shr_u(high, 4); }
   @inline word(p: usize): v128 { return v128.load(p); }
   @inline plane0(p: usize, word: v128, high: v128): v128 { return fifthBits0(word, high); }
   @inline plane1(p: usize, word: v128, high: v128): v128 { return fifthBits1(word, high); }
   @inline plane2(p: usize, word: v128, high: v128): v128 { return fifthBits2(word, high); }
   @inline plane3(p: usize, word: v128, high: v128): v128 { return fifthBits3(word, high); }
-  @inline rowDot(block: usize, unit: u32, row: u32, a: usize): i32 {
+  @inline rowDot(block: usize, row: u32, a: usize): i32 {
     return fifthBitDot(block + 48 + laneOffset(row), load<u32>(block + laneOffset(row), 16), a);
   }
 }

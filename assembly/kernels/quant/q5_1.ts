@@ -4,12 +4,12 @@
  *     file     ┌ d h │ m h │ u32: bit j of column j │ 16 B: column j low, j + 16 high ┐   24 bytes; w = d · q + m
  *     packed   ┌ 8 × d h │ 8 × m h │ 2 × 16 B high bits │ 4 steps of nibbles ┐ (layout.ts)  192 bytes = 8 × 24
  *
- * Cost of 8 rows × 32 columns: that of the driver, planes 19 operations a step and quad, the minimum 3 a unit and quad.
+ * Cost of 8 rows × 32 columns: that of the driver, planes 19 operations a step and quad, the minimum 3 a block and quad.
  *
  * May call: half, layout, nibbles, driver.
  */
 import { floatToHalf, loadHalf } from "../half";
-import { matmulUnits } from "./driver";
+import { matmulBlocks } from "./driver";
 import { joinBits, loadFiniteHalf, loadHalves4, packNibbles, splitBits, unpackNibbles } from "./layout";
 import { fifthBitDot, fifthBits0, fifthBits1, fifthBits2, fifthBits3, laneOffset } from "./nibbles";
 
@@ -110,30 +110,29 @@ export function matmulQ5_1(
   target: usize,
   targetStride: usize,
 ): void {
-  matmulUnits<FiveBitsAndMinimum>(group, groups, columns, x, xStride, tokens, target, targetStride);
+  matmulBlocks<FiveBitsAndMinimum>(group, groups, columns, x, xStride, tokens, target, targetStride);
 }
 
 @unmanaged
 class FiveBitsAndMinimum {
-  @inline get units(): u32 { return 1; }
   @inline get blockBytes(): usize { return PACKED; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
   @inline get offset(): i32 { return 0; }
   @inline get minimum(): bool { return true; }
-  @inline payload(block: usize, unit: u32): usize { return block + 64; }
-  @inline scale4(block: usize, unit: u32, quad: u32): v128 { return loadHalves4(block + (quad << 3)); }
-  @inline scale1(block: usize, unit: u32, row: u32): f32 { return loadFiniteHalf(block + (row << 1)); }
-  @inline minimum4(block: usize, unit: u32, quad: u32): v128 { return loadHalves4(block + 16 + (quad << 3)); }
-  @inline minimum1(block: usize, unit: u32, row: u32): f32 { return loadFiniteHalf(block + 16 + (row << 1)); }
-  @inline high(block: usize, unit: u32, quad: u32): v128 { return v128.load(block + (quad << 4), 32); }
+  @inline payload(block: usize): usize { return block + 64; }
+  @inline scale4(block: usize, quad: u32): v128 { return loadHalves4(block + (quad << 3)); }
+  @inline scale1(block: usize, row: u32): f32 { return loadFiniteHalf(block + (row << 1)); }
+  @inline minimum4(block: usize, quad: u32): v128 { return loadHalves4(block + 16 + (quad << 3)); }
+  @inline minimum1(block: usize, row: u32): f32 { return loadFiniteHalf(block + 16 + (row << 1)); }
+  @inline high(block: usize, quad: u32): v128 { return v128.load(block + (quad << 4), 32); }
   @inline nextHigh(high: v128): v128 { return i16x8.shr_u(high, 4); }
   @inline word(p: usize): v128 { return v128.load(p); }
   @inline plane0(p: usize, word: v128, high: v128): v128 { return fifthBits0(word, high); }
   @inline plane1(p: usize, word: v128, high: v128): v128 { return fifthBits1(word, high); }
   @inline plane2(p: usize, word: v128, high: v128): v128 { return fifthBits2(word, high); }
   @inline plane3(p: usize, word: v128, high: v128): v128 { return fifthBits3(word, high); }
-  @inline rowDot(block: usize, unit: u32, row: u32, a: usize): i32 {
+  @inline rowDot(block: usize, row: u32, a: usize): i32 {
     return fifthBitDot(block + 64 + laneOffset(row), load<u32>(block + laneOffset(row), 32), a);
   }
 }
