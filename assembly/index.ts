@@ -10,3 +10,5 @@ export {
   error_message_length,
 } from "./runtime/exports";
 export * from "./formats/exports";
+export * from "./kernels/exports_float";
+export * from "./kernels/exports_quant";

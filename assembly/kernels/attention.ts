@@ -4,9 +4,9 @@
  *     row:   │ K of kv head 0, 1, …: kvHeads·keySize │ V: kvHeads·valueSize │   values of kvType
  *     out_h = Σ_t softmax_t(scale · q_h · k_t) · v_t,  head h with kv head ⌊h / (heads / kvHeads)⌋
  *
- * Rows are taken from the pool by index, in the order of the list; the result depends on nothing else. Two passes over the
- * rows in tiles of eight: scores, then (after the softmax) values; each row's values are decoded once a pass and serve all
- * heads of the group. Cost: heads · count · (keySize + valueSize) multiply-adds.
+ * Rows are taken from the pool by index, in the order of the list; the result depends on nothing else. Two passes
+ * over the rows in tiles of eight: scores, then (after the softmax) values; each row's values are decoded once a pass
+ * and serve all heads of the group. Cost: heads · count · (keySize + valueSize) multiply-adds.
  *
  * May call: `attention_tile.ts`, `cache_row.ts`, `softmax.ts`, `vector.ts`.
  */
@@ -15,18 +15,31 @@ import { rowValueBytes } from "./cache_row";
 import { softmax } from "./softmax";
 import { add, scale } from "./vector";
 
+/**
+ * Neighbouring kv heads are decoded together up to this many values a row: pieces of 1 KB and a tile that stays in L1.
+ */
+const TILE_VALUES: u32 = 512;
+
 /** Bytes of `attend`'s scratch: scores f32[heads][count, in whole tiles], then one decoded tile. */
 export function attendScratchBytes(heads: u32, count: u32, keySize: u32, valueSize: u32): u64 {
-  return 4 * (<u64>heads * <u64>tiled(count) + <u64>TILE_ROWS * <u64>max<u32>(keySize, valueSize));
+  const width = max<u32>(TILE_VALUES, max<u32>(keySize, valueSize));
+  return 4 * (<u64>heads * <u64>tiled(count) + <u64>TILE_ROWS * <u64>width);
+}
+
+/** How many kv heads of `size` values share a tile. */
+@inline
+function headsInTile(size: u32, kvHeads: u32): u32 {
+  return min<u32>(max<u32>(size == 0 ? 1 : TILE_VALUES / size, 1), kvHeads);
 }
 
 /**
- * target f32[heads·valueSize] = the attention of query f32[heads·keySize] over the `count` rows rows[0], rows[1], … (u32) of
- * the pool. `mass`: 0, or f32[count], to which each row's attention summed over the heads is added. No rows: zeros.
+ * target f32[heads·valueSize] = the attention of query f32[heads·keySize] over the `count` rows rows[0], rows[1], …
+ * (u32) of the pool. `mass`: 0, or f32[count], to which each row's attention summed over the heads is added. No rows:
+ * zeros.
  */
 export function attend(
-  query: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, kvHeads: u32, keySize: u32,
-  valueSize: u32, factor: f32, scratch: usize, target: usize, mass: usize,
+  query: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, kvHeads: u32,
+  keySize: u32, valueSize: u32, factor: f32, scratch: usize, target: usize, mass: usize,
 ): void {
   memory.fill(target, 0, (<usize>heads * <usize>valueSize) << 2);
   if (count == 0 || kvHeads == 0) return;
@@ -36,29 +49,39 @@ export function attend(
   const tile = scratch + <usize>heads * scoreBytes;
   const valueBytes = rowValueBytes(kvType);
 
+  const keyHeads = headsInTile(keySize, kvHeads);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
-    for (let g: u32 = 0; g < kvHeads; g++) {
-      const head = <usize>(g * group);
-      decodeTile(kvType, rows, first, count, pool, rowBytes, g * keySize * valueBytes, keySize, tile);
-      scoreTile(
-        query + ((head * <usize>keySize) << 2), keySize, group, tile, keySize, keySize,
-        scratch + head * scoreBytes + (<usize>first << 2), stride, false,
-      );
+    for (let begin: u32 = 0; begin < kvHeads; begin += keyHeads) {
+      const many = min<u32>(keyHeads, kvHeads - begin);
+      const width = many * keySize;
+      decodeTile(kvType, rows, first, count, pool, rowBytes, begin * keySize * valueBytes, width, tile);
+      for (let g: u32 = 0; g < many; g++) {
+        const head = <usize>((begin + g) * group);
+        scoreTile(
+          query + ((head * <usize>keySize) << 2), keySize, group, tile + (<usize>(g * keySize) << 2), width, keySize,
+          scratch + head * scoreBytes + (<usize>first << 2), stride, false,
+        );
+      }
     }
   }
 
   weigh(scratch, stride, heads, count, factor, mass);
 
-  const values = kvHeads * keySize * valueBytes;
+  const values = kvHeads * keySize;
+  const valueHeads = headsInTile(valueSize, kvHeads);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
-    for (let g: u32 = 0; g < kvHeads; g++) {
-      const head = <usize>(g * group);
-      const offset = values + g * valueSize * valueBytes;
-      const present = decodeTile(kvType, rows, first, count, pool, rowBytes, offset, valueSize, tile);
-      mixTile(
-        scratch + head * scoreBytes + (<usize>first << 2), stride, group, tile, valueSize, present, valueSize,
-        target + ((head * <usize>valueSize) << 2), valueSize,
-      );
+    for (let begin: u32 = 0; begin < kvHeads; begin += valueHeads) {
+      const many = min<u32>(valueHeads, kvHeads - begin);
+      const width = many * valueSize;
+      const offset = (values + begin * valueSize) * valueBytes;
+      const present = decodeTile(kvType, rows, first, count, pool, rowBytes, offset, width, tile);
+      for (let g: u32 = 0; g < many; g++) {
+        const head = <usize>((begin + g) * group);
+        mixTile(
+          scratch + head * scoreBytes + (<usize>first << 2), stride, group, tile + (<usize>(g * valueSize) << 2), width,
+          present, valueSize, target + ((head * <usize>valueSize) << 2), valueSize,
+        );
+      }
     }
   }
 }

@@ -1,17 +1,17 @@
 /**
- * The two products of attention on a tile of 8 cache rows: queries · keys, and weights · values. Every form of attention is
- * made of them (heads of a group over one kv head, all heads over a latent, tokens of a chunk over expanded keys), so
- * "query" here is whatever shares the tile.
+ * The two products of attention on a tile of 8 cache rows: queries · keys, and weights · values. Every form of
+ * attention is made of them (heads of a group over one kv head, all heads over a latent, tokens of a chunk over
+ * expanded keys), so "query" here is whatever shares the tile.
  *
- *     scoreTile   scores[q][r] (+)= Σ_i query[q][i] · tile[r][i]      two queries × four rows, or one × eight, in registers
- *     mixTile     target[q][i]  += Σ_r weight[q][r] · tile[r][i]      two queries × 16 values, or one × 32
+ *     scoreTile   scores[q][r] (+)= Σ_i query[q][i] · tile[r][i]   two queries × four rows, or one × eight, in registers
+ *     mixTile     target[q][i]  += Σ_r weight[q][r] · tile[r][i]   two queries × 16 values, or one × 32
  *
  *     tile f32[8][stride]   row 0 │ n values … │ … stride       rows that are not there hold zeros; their scores are
  *                           row 1 │ …                           written (a score row has room for them) and never read
  *
- * A dot has four chains, element i in chain i mod 4, added as (0 + 2) + (1 + 3), then the last n mod 4 elements one by one;
- * a mix adds row after row. So neither depends on how many queries or rows share a pass. Cost: one multiply-add a query,
- * row and value, at 1/2 to 2/3 of the machine's rate.
+ * A dot has four chains, element i in chain i mod 4, added as (0 + 2) + (1 + 3), then the last n mod 4 elements one
+ * by one; a mix adds row after row. So neither depends on how many queries or rows share a pass. Cost: one
+ * multiply-add a query, row and value, at about half of the rate of a loop without memory.
  *
  * May call: `cache_row.ts`, `vector.ts`.
  */
@@ -28,8 +28,8 @@ export function tiled(count: u32): u32 {
 }
 
 /**
- * Decodes `n` values from byte `offset` of the pool's rows rows[first], rows[first + 1], … into a tile of stride n. At most
- * `count − first` rows are there, the others become zeros. Returns how many are there.
+ * Decodes `n` values from byte `offset` of the pool's rows rows[first], rows[first + 1], … into a tile of stride n.
+ * At most `count − first` rows are there, the others become zeros. Returns how many are there.
  */
 export function decodeTile(
   kvType: u32, rows: usize, first: u32, count: u32, pool: usize, rowBytes: u32, offset: u32, n: u32, tile: usize,
@@ -241,7 +241,8 @@ export function mixTile(
 /** Two queries × 16 values at a time; returns how many values are done. */
 @inline
 function mixTwo(
-  weights: usize, weightBytes: usize, tile: usize, end: usize, rowBytes: usize, n: u32, target: usize, targetBytes: usize,
+  weights: usize, weightBytes: usize, tile: usize, end: usize, rowBytes: usize, n: u32, target: usize,
+  targetBytes: usize,
 ): u32 {
   let i: u32 = 0;
   for (let a = target, b = target + targetBytes; i + 16 <= n; i += 16, a += 64, b += 64, tile += 64, end += 64) {

@@ -60,8 +60,8 @@ export function decodeRow(kvType: u32, source: usize, n: u32, target: usize): vo
   }
 }
 
-// Sign, exponent and mantissa of a half that was widened with its sign and shifted by 13; 2^112, the difference of biases.
-// prettier-ignore
+// Sign, exponent and mantissa of a half that was widened with its sign and shifted by 13; 2^112, the difference of
+// biases. prettier-ignore
 const DECODE = memory.data<u32>([
   0x8fffe000, 0x8fffe000, 0x8fffe000, 0x8fffe000,
   0x77800000, 0x77800000, 0x77800000, 0x77800000,

@@ -1,6 +1,7 @@
 /**
- * The float kernels as exports: scalars and offsets only, on plain f32 arrays, for `limpet/kernels` and for the tests. The
- * caller checks shapes and gives scratch of the stated size (as f64, since it may be above 2^32 for sizes that do not fit).
+ * The float kernels as exports: scalars and offsets only, on plain f32 arrays, for `limpet/kernels` and for the
+ * tests. The caller checks shapes and gives scratch of the stated size (as f64, since it may be above 2^32 for sizes
+ * that do not fit).
  *
  * May call: the kernels.
  */
@@ -50,12 +51,14 @@ export function kernel_dot(a: usize, b: usize, n: u32): f32 {
 
 /** x f32[rows][n] → target; one weight f32[n] for all rows. */
 export function kernel_rms_norm(x: usize, weight: usize, rows: u32, n: u32, epsilon: f32, target: usize): void {
-  for (const bytes = <usize>n << 2; rows > 0; rows--, x += bytes, target += bytes) rmsNorm(x, weight, n, epsilon, target);
+  for (const bytes = <usize>n << 2; rows > 0; rows--, x += bytes, target += bytes) {
+    rmsNorm(x, weight, n, epsilon, target);
+  }
 }
 
 /**
- * Rotates x f32[tokens][heads][headSize] in place, the first 2·pairs values of each head, token t by positions[t] (i32).
- * `halves`: 0 for pairs (2i, 2i + 1), 1 for (i, i + pairs). Scratch: f32[2·pairs].
+ * Rotates x f32[tokens][heads][headSize] in place, the first 2·pairs values of each head, token t by positions[t]
+ * (i32). `halves`: 0 for pairs (2i, 2i + 1), 1 for (i, i + pairs). Scratch: f32[2·pairs].
  */
 export function kernel_rope(
   x: usize, tokens: u32, heads: u32, headSize: u32, pairs: u32, positions: usize, base: f32, freqs: usize, halves: u32,
@@ -97,8 +100,8 @@ export function kernel_decode_row(kvType: u32, source: usize, n: u32, target: us
 
 /** One token over listed rows of a pool: see `attend`. */
 export function kernel_attend(
-  query: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, kvHeads: u32, keySize: u32,
-  valueSize: u32, factor: f32, scratch: usize, target: usize, mass: usize,
+  query: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, kvHeads: u32,
+  keySize: u32, valueSize: u32, factor: f32, scratch: usize, target: usize, mass: usize,
 ): void {
   attend(
     query, rows, count, pool, rowBytes, kvType, heads, kvHeads, keySize, valueSize, factor, scratch, target, mass,

@@ -3,8 +3,9 @@
  * The standard library's keep tables and mutable globals, these keep neither; and the f32 exp gives the same bits for a
  * scalar as for a lane, which the softmax and the activations need.
  *
- * The f64 functions reduce their argument as fdlibm does (Cody and Waite: the constant in two parts, the first with so few
- * bits that its multiples are exact) and use its polynomials: relative error below 1e-15. No function traps; a NaN stays one.
+ * The f64 functions reduce their argument as fdlibm does (Cody and Waite: the constant in two parts, the first with
+ * so few bits that its multiples are exact) and use its polynomials: relative error below 1e-15. No function traps; a
+ * NaN stays one.
  *
  * May call: nothing.
  */
@@ -72,8 +73,8 @@ export function log(x: f64): f64 {
 }
 
 /**
- * x^y for x ≥ 0 as e^(y·ln x); NaN for x < 0. The error grows with the exponent: below 1e-14 relative while the result lies
- * between 1e-15 and 1e15.
+ * x^y for x ≥ 0 as e^(y·ln x); NaN for x < 0. The error grows with the exponent: below 1e-14 relative while the
+ * result lies between 1e-15 and 1e15.
  */
 export function pow(x: f64, y: f64): f64 {
   if (y == 0 || x == 1) return 1;
@@ -155,8 +156,8 @@ const EXP_P4: f32 = 1.6666665459e-1;
 const EXP_P5: f32 = 5.0000001201e-1;
 
 /**
- * e^x in f32, within 2 units in the last place of the true value. Below −87.33654 (where results would be subnormal) it is
- * 0, above 88.376 Infinity. The bits are those of a lane of `expLanes`.
+ * e^x in f32, within 2 units in the last place of the true value. Below −87.33654 (where results would be subnormal)
+ * it is 0, above 88.376 Infinity. The bits are those of a lane of `expLanes`.
  */
 export function expf(x: f32): f32 {
   let c = EXP_TOP < x ? EXP_TOP : x;

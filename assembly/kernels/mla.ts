@@ -1,9 +1,9 @@
 /**
- * Multi-head latent attention (DeepSeek-V2, PLM). The cache holds, for each token, one latent for all heads and one key that
- * carries the position:
+ * Multi-head latent attention (DeepSeek-V2, PLM). The cache holds, for each token, one latent for all heads and one
+ * key that carries the position:
  *
  *     row:        │ latent c: rank │ rope key k: ropeSize │   values of kvType
- *     W (wkv_b):  f32[heads][nope + value][rank]: of each head first the rows that make keys, then those that make values
+ *     W (wkv_b):  f32[heads][nope + value][rank]: of each head first the rows that make keys, then those of values
  *
  *     absorbed    score = scale · ((W_K,hᵀ·q_nope)·c + q_rope·k),  u_h = Σ p·c,  out_h = W_V,h·u_h
  *     expanded    key = [W_K,h·c, k],  value = W_V,h·c,  then ordinary attention
@@ -25,8 +25,8 @@ export function absorbedScratchBytes(heads: u32, count: u32, rank: u32, ropeSize
 
 /**
  * target f32[heads·rank] = u of each head, of one token over `count` rows of the pool. qLatent f32[heads·rank] is
- * W_K,hᵀ·q_nope of each head, qRope f32[heads·ropeSize] is rotated. `mass` as of `attend`. A row is decoded once a pass and
- * serves all heads.
+ * W_K,hᵀ·q_nope of each head, qRope f32[heads·ropeSize] is rotated. `mass` as of `attend`. A row is decoded once a
+ * pass and serves all heads.
  */
 export function attendAbsorbed(
   qLatent: usize, qRope: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, rank: u32,
@@ -60,9 +60,9 @@ export function expandedScratchBytes(count: u32, nope: u32, ropeSize: u32, value
 
 /**
  * One head, many tokens: target[t] (f32[value], `targetStride` apart) = attention of query[t] (f32[nope + ropeSize],
- * `queryStride` apart) over the first counts[t] (u32) rows of keys f32[][keyStride], ropeKeys f32[][ropeSize] and values
- * f32[][valueStride]. Strides are in floats. No more rows are read than the largest count. A token's result does not depend
- * on its neighbours.
+ * `queryStride` apart) over the first counts[t] (u32) rows of keys f32[][keyStride], ropeKeys f32[][ropeSize] and
+ * values f32[][valueStride]. Strides are in floats. No more rows are read than the largest count. A token's result
+ * does not depend on its neighbours.
  */
 export function attendExpanded(
   query: usize, queryStride: u32, tokens: u32, counts: usize, keys: usize, keyStride: u32, values: usize,
@@ -132,9 +132,9 @@ export function mlaScratchBytes(
 }
 
 /**
- * The whole of it on plain arrays: target f32[tokens][heads·value] of q f32[tokens][heads·(nope + ropeSize)] (rotated),
- * latent f32[count][rank], ropeKeys f32[count][ropeSize] (rotated) and W f32[heads·(nope + value)][rank]; token t sees the
- * rows 0 … positions[t] (i32). The scale is 1/√(nope + ropeSize).
+ * The whole of it on plain arrays: target f32[tokens][heads·value] of q f32[tokens][heads·(nope + ropeSize)]
+ * (rotated), latent f32[count][rank], ropeKeys f32[count][ropeSize] (rotated) and W f32[heads·(nope + value)][rank];
+ * token t sees the rows 0 … positions[t] (i32). The scale is 1/√(nope + ropeSize).
  */
 export function mla(
   q: usize, latent: usize, ropeKeys: usize, w: usize, positions: usize, tokens: u32, count: u32, heads: u32, nope: u32,
@@ -142,9 +142,13 @@ export function mla(
 ): void {
   const factor: f32 = <f32>(1.0 / sqrt<f64>(<f64>(nope + ropeSize)));
   if (form == MlaForm.ABSORBED) {
-    absorbed(q, latent, ropeKeys, w, positions, tokens, count, heads, nope, ropeSize, value, rank, factor, scratch, target);
+    absorbed(
+      q, latent, ropeKeys, w, positions, tokens, count, heads, nope, ropeSize, value, rank, factor, scratch, target,
+    );
   } else {
-    expanded(q, latent, ropeKeys, w, positions, tokens, count, heads, nope, ropeSize, value, rank, factor, scratch, target);
+    expanded(
+      q, latent, ropeKeys, w, positions, tokens, count, heads, nope, ropeSize, value, rank, factor, scratch, target,
+    );
   }
 }
 

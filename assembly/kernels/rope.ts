@@ -7,14 +7,17 @@
  *     halves ("NEOX"):       x0 x1 x2 … │ y0 y1 y2 …        qwen2, qwen3
  *     angles:                cos0 cos1 … │ sin0 sin1 …      f32[2·pairs]
  *
- * The angles are computed in f64 once a position and serve all heads and layers. A row that lies at position p is moved to
- * position q by rotating it with the angles of q − p.
+ * The angles are computed in f64 once a position and serve all heads and layers. A row that lies at position p is
+ * moved to position q by rotating it with the angles of q − p.
  *
  * May call: `math.ts`.
  */
 import { cos, exp, log, sin } from "./math";
 
-/** The cosines and sines of a position. `freqs`: 0, or f32[pairs], factors that divide the angles (`rope_freqs.weight`). */
+/**
+ * The cosines and sines of a position. `freqs`: 0, or f32[pairs], factors that divide the angles
+ * (`rope_freqs.weight`).
+ */
 export function ropeAngles(position: i32, pairs: u32, base: f32, freqs: usize, target: usize): void {
   const step = -log(<f64>base) / <f64>pairs;
   const sines = target + (<usize>pairs << 2);

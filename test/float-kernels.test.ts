@@ -1,0 +1,350 @@
+/**
+ * The float kernels against float64 formulas written out here, at the edges of their tiles, on unaligned pointers, and the
+ * scalar build against the SIMD build bit for bit.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { sameBits, type TestCore } from "./support/core.ts";
+import { fromHalf, generator, near, onBoth, portable, put, scalar, toHalf, values } from "./support/floats.ts";
+
+const SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 100];
+
+const EXP = 0;
+const LOG = 1;
+const SIN = 2;
+const COS = 3;
+
+test("f64 exp, log and pow", () => {
+  const random = generator(1);
+  for (let i = 0; i < 20000; i++) {
+    const x = (random() * 2 - 1) * (i % 2 ? 700 : 3);
+    near([portable.call("kernel_function", EXP, x)], [Math.exp(x)], 1e-15, `exp(${x})`, 0);
+    const y = Math.exp(x);
+    near([portable.call("kernel_function", LOG, y)], [Math.log(y)], 1e-15, `log(${y})`, 1e-3);
+    const base = Math.exp(random() * 20 - 10);
+    const power = (random() * 2 - 1) * 3;
+    near([portable.call("kernel_pow", base, power)], [base ** power], 1e-14, `${base}^${power}`, 0);
+  }
+  const edges: [number, number, number][] = [
+    [EXP, Infinity, Infinity],
+    [EXP, -Infinity, 0],
+    [EXP, 710, Infinity],
+    [EXP, -746, 0],
+    [EXP, 0, 1],
+    [LOG, 0, -Infinity],
+    [LOG, -1, NaN],
+    [LOG, Infinity, Infinity],
+    [LOG, 1, 0],
+    [LOG, 5e-324, Math.log(5e-324)],
+    [SIN, Infinity, NaN],
+    [COS, NaN, NaN],
+    [SIN, 0, 0],
+    [COS, 0, 1],
+  ];
+  for (const [which, x, want] of edges) {
+    for (const core of [portable, scalar]) {
+      assert.ok(Object.is(core.call("kernel_function", which, x), want), `function ${which} of ${x}`);
+    }
+  }
+  near([portable.call("kernel_function", EXP, -740)], [Math.exp(-740)], 1e-8, "a subnormal", 0);
+  assert.is(portable.call("kernel_pow", 0, 0), 1);
+  assert.is(portable.call("kernel_pow", 0, 2), 0);
+});
+
+test("f64 sine and cosine to 1e-12 up to a million", () => {
+  const random = generator(2);
+  for (let i = 0; i < 20000; i++) {
+    const x = (random() * 2 - 1) * (i % 2 ? 1e6 : 8);
+    near([portable.call("kernel_function", SIN, x)], [Math.sin(x)], 1e-12, `sin(${x})`);
+    near([portable.call("kernel_function", COS, x)], [Math.cos(x)], 1e-12, `cos(${x})`);
+  }
+});
+
+function expOf(x: Float32Array): Float32Array {
+  return onBoth("exp", (core) => {
+    const pointer = put(core, x);
+    core.call("kernel_exp", pointer, x.length);
+    const result = core.f32(pointer, x.length);
+    core.release(pointer - 4);
+    return result;
+  });
+}
+
+test("f32 exp within 2 units in the last place; edges", () => {
+  const random = generator(3);
+  const x = values(random, 100001, 87);
+  for (let i = 0; i < 50000; i++) x[i] = (x[i] as number) / 40;
+  near(expOf(x), Array.from(x, Math.exp), 2.4e-7, "exp", 0);
+  // The last of each row are the scalar tail's: the same value must give the same bits in a lane and in the tail.
+  const edges = [-Infinity, Infinity, 0, -0, -87.3, -87.4, -1e30, 1e30, 88.3, 89, 1e-40];
+  const want = [
+    0,
+    Infinity,
+    1,
+    1,
+    Math.exp(Math.fround(-87.3)),
+    0,
+    0,
+    Infinity,
+    Math.exp(Math.fround(88.3)),
+    Infinity,
+    1,
+  ];
+  for (let i = 0; i < edges.length; i++) {
+    const got = expOf(Float32Array.from({ length: 7 }, () => edges[i] as number));
+    assert.ok(
+      got.every((value) => value === got[0]),
+      `exp(${edges[i]}) in lanes and tail`,
+    );
+    if (Number.isFinite(want[i])) near([got[0] as number], [want[i] as number], 2.4e-7, `exp(${edges[i]})`, 0);
+    else assert.is(got[0], want[i]);
+  }
+  assert.ok(Number.isNaN(portable.f32(withNaN(), 1)[0]), "a NaN stays one");
+});
+
+function withNaN(): number {
+  const pointer = put(portable, Float32Array.of(NaN, 1, 2, 3));
+  portable.call("kernel_exp", pointer, 4);
+  return pointer;
+}
+
+test("vectors: add, scale, axpy, dot", () => {
+  for (const n of SIZES) {
+    const random = generator(n + 10);
+    const a = values(random, n);
+    const b = values(random, n);
+    const work = (name: string, run: (core: TestCore, x: number, y: number) => unknown) =>
+      onBoth(name, (core) => {
+        const x = put(core, a);
+        const y = put(core, b);
+        const result = run(core, x, y);
+        return typeof result === "number" ? Float32Array.of(result) : core.f32(x, n);
+      });
+    const sum = work("add", (core, x, y) => void core.call("kernel_add", x, y, n));
+    near(
+      sum,
+      Array.from(a, (v, i) => v + (b[i] as number)),
+      1e-7,
+      `add ${n}`,
+    );
+    const scaled = work("scale", (core, x) => void core.call("kernel_scale", x, 0.3, n));
+    near(
+      scaled,
+      Array.from(a, (v) => v * 0.3),
+      2e-7,
+      `scale ${n}`,
+    );
+    const moved = work("axpy", (core, x, y) => void core.call("kernel_axpy", x, -1.7, y, n));
+    near(
+      moved,
+      Array.from(a, (v, i) => v - 1.7 * (b[i] as number)),
+      3e-7,
+      `axpy ${n}`,
+    );
+    const product = work("dot", (core, x, y) => core.call("kernel_dot", x, y, n));
+    near(product, [a.reduce((s, v, i) => s + v * (b[i] as number), 0)], 2e-6, `dot ${n}`);
+  }
+});
+
+test("RMSNorm", () => {
+  for (const n of SIZES) {
+    const random = generator(n + 20);
+    const rows = 3;
+    const x = values(random, rows * n, 3);
+    const weight = values(random, n);
+    const got = onBoth(`rms norm ${n}`, (core) => {
+      const target = core.allocate(4 * rows * n + 4);
+      core.call("kernel_rms_norm", put(core, x), put(core, weight), rows, n, 1e-5, target);
+      return core.f32(target, rows * n);
+    });
+    const want = Array.from(x, (value, i) => {
+      const row = x.subarray(Math.floor(i / n) * n, Math.floor(i / n) * n + n);
+      const mean = row.reduce((s, v) => s + v * v, 0) / n;
+      return ((weight[i % n] as number) * value) / Math.sqrt(mean + 1e-5);
+    });
+    near(got, want, 3e-7, `rms norm ${n}`);
+  }
+  const zeros = put(portable, new Float32Array(5));
+  portable.call("kernel_rms_norm", zeros, put(portable, new Float32Array(5).fill(1)), 1, 5, 0, zeros);
+  assert.equal(portable.f32(zeros, 5), new Float32Array(5), "a row of zeros without epsilon");
+  const large = put(portable, new Float32Array(9).fill(1e30));
+  portable.call("kernel_rms_norm", large, put(portable, new Float32Array(9).fill(1)), 1, 9, 0, large);
+  near(portable.f32(large, 9), new Float32Array(9).fill(1), 1e-7, "squares beyond f32");
+});
+
+function rope(
+  core: TestCore,
+  x: Float32Array,
+  positions: number[],
+  heads: number,
+  pairs: number,
+  halves: number,
+  freqs = 0,
+) {
+  const headSize = x.length / positions.length / heads;
+  const pointer = put(core, x);
+  const at = put(core, Int32Array.from(positions));
+  const scratch = core.allocate(8 * pairs);
+  core.call("kernel_rope", pointer, positions.length, heads, headSize, pairs, at, 10000, freqs, halves, scratch);
+  return core.f32(pointer, x.length);
+}
+
+test("RoPE: both pairings, any position, factors, and back again", () => {
+  for (const pairs of [1, 2, 3, 4, 5, 16, 31, 32]) {
+    for (const halves of [0, 1]) {
+      const random = generator(pairs + 30);
+      const positions = [0, 1, 7, 4095, 1000000, -3];
+      const heads = 2;
+      const headSize = 2 * pairs + 3;
+      const x = values(random, positions.length * heads * headSize);
+      const factors = Float32Array.from({ length: pairs }, (_, i) => 1 + (i % 3) * 3.5);
+      const got = onBoth(`rope ${pairs}`, (core) => rope(core, x, positions, heads, pairs, halves, put(core, factors)));
+      const want = Float64Array.from(x);
+      for (let t = 0; t < positions.length; t++) {
+        for (let h = 0; h < heads; h++) {
+          const base = (t * heads + h) * headSize;
+          for (let i = 0; i < pairs; i++) {
+            const angle = ((positions[t] as number) * 10000 ** (-i / pairs)) / (factors[i] as number);
+            const first = base + (halves ? i : 2 * i);
+            const second = base + (halves ? i + pairs : 2 * i + 1);
+            const [a, b] = [x[first] as number, x[second] as number];
+            want[first] = a * Math.cos(angle) - b * Math.sin(angle);
+            want[second] = a * Math.sin(angle) + b * Math.cos(angle);
+          }
+        }
+      }
+      near(got, want, 2e-7, `rope ${pairs} pairs, halves ${halves}`, 2);
+      const there = rope(portable, x, positions, heads, pairs, halves);
+      const back = rope(
+        portable,
+        there,
+        positions.map((p) => -p),
+        heads,
+        pairs,
+        halves,
+      );
+      near(back, x, 4e-7, "the negative angle turns back", 2);
+    }
+  }
+});
+
+test("softmax and log-sum-exp", () => {
+  for (const n of SIZES) {
+    const random = generator(n + 40);
+    const rows = 2;
+    const x = values(random, rows * n, 12);
+    const got = onBoth(`softmax ${n}`, (core) => {
+      const pointer = put(core, x);
+      core.call("kernel_softmax", pointer, rows, n);
+      return core.f32(pointer, rows * n);
+    });
+    for (let r = 0; r < rows; r++) {
+      const row = Array.from(x.subarray(r * n, r * n + n));
+      const top = Math.max(...row);
+      const sum = row.reduce((s, v) => s + Math.exp(v - top), 0);
+      // x − largest is rounded before the exponential: half a unit of 24 is 1e-6.
+      near(
+        got.subarray(r * n, r * n + n),
+        row.map((v) => Math.exp(v - top) / sum),
+        2e-6,
+        `softmax ${n}`,
+        1e-30,
+      );
+      const sums = [portable, scalar].map((core) =>
+        core.call("kernel_log_sum_exp", put(core, Float32Array.from(row)), n),
+      );
+      assert.ok(Object.is(sums[0], sums[1]), "log-sum-exp: the scalar build gives other bits");
+      if (n > 0) near(sums, [top + Math.log(sum), top + Math.log(sum)], 1e-6, `log-sum-exp ${n}`);
+      else assert.equal(sums, [-Infinity, -Infinity]);
+    }
+  }
+  const masked = onBoth("masked", (core) => {
+    const pointer = put(core, Float32Array.of(-Infinity, 1, -Infinity, 1, -Infinity));
+    core.call("kernel_softmax", pointer, 1, 5);
+    return core.f32(pointer, 5);
+  });
+  assert.equal(masked, Float32Array.of(0, 0.5, 0, 0.5, 0));
+  const nothing = onBoth("all masked", (core) => {
+    const pointer = put(core, new Float32Array(6).fill(-Infinity));
+    core.call("kernel_softmax", pointer, 1, 6);
+    return core.f32(pointer, 6);
+  });
+  assert.equal(nothing, new Float32Array(6));
+});
+
+test("SiLU · up and ReLU²", () => {
+  for (const n of SIZES) {
+    const random = generator(n + 50);
+    const gate = values(random, n, 20);
+    const up = values(random, n);
+    const got = onBoth(`silu ${n}`, (core) => {
+      const pointer = put(core, gate);
+      core.call("kernel_silu_multiply", pointer, put(core, up), n);
+      return core.f32(pointer, n);
+    });
+    near(
+      got,
+      Array.from(gate, (v, i) => (v / (1 + Math.exp(-v))) * (up[i] as number)),
+      6e-7,
+      `silu ${n}`,
+      1e-12,
+    );
+    const zeros: number[] = [];
+    const squares = onBoth(`relu² ${n}`, (core) => {
+      const pointer = put(core, gate);
+      zeros.push(core.call("kernel_relu_squared", pointer, n));
+      return core.f32(pointer, n);
+    });
+    assert.equal(
+      squares,
+      gate.map((v) => Math.max(v, 0) ** 2),
+    );
+    const expected = squares.filter((v) => v === 0).length;
+    assert.equal(zeros, [expected, expected]);
+  }
+  const far = onBoth("silu far out", (core) => {
+    const pointer = put(core, Float32Array.of(-200, -89, -1e30, 200, 1e30));
+    core.call("kernel_silu_multiply", pointer, put(core, new Float32Array(5).fill(1)), 5);
+    return core.f32(pointer, 5);
+  });
+  near(far, [0, 0, 0, 200, 1e30], 1e-6, "silu far out");
+});
+
+test("cache rows: halves and floats", () => {
+  for (const n of SIZES) {
+    const random = generator(n + 60);
+    const x = Float32Array.from({ length: n }, () => (random() * 2 - 1) * 2 ** (random() * 50 - 30));
+    for (let i = 0; i < n; i += 3) x[i] = fromHalf(Math.floor(random() * 0x7bff)) * (1 + 2 ** -11);
+    const codes = onBoth(`encode ${n}`, (core) => {
+      const target = core.allocate(2 * n + 3);
+      core.call("kernel_encode_row", 1, put(core, x), n, target + 1);
+      return Float32Array.from(new Uint16Array(core.u8(target + 1, 2 * n).buffer));
+    });
+    assert.equal(Array.from(codes), Array.from(x, toHalf), `encode ${n}`);
+    const copied = onBoth(`copy ${n}`, (core) => {
+      const row = core.allocate(4 * n + 4);
+      core.call("kernel_encode_row", 0, put(core, x), n, row);
+      core.call("kernel_decode_row", 0, row, n, row);
+      return core.f32(row, n);
+    });
+    assert.ok(sameBits(copied, x));
+  }
+  const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
+  const decoded = onBoth("decode", (core) => {
+    const target = core.allocate(4 * 65536);
+    core.call("kernel_decode_row", 1, core.put(all), 65536, target);
+    return core.f32(target, 65536);
+  });
+  const finite = decoded.every((value, code) => (code & 0x7c00) === 0x7c00 || Object.is(value, fromHalf(code)));
+  assert.ok(finite, "all finite codes are exact");
+  assert.is(decoded[0x7c00], 65536, "the code of infinity is a large number");
+  const odd = [NaN, Infinity, -Infinity, 65519, 65520, 1e-8, -0];
+  const edges = onBoth("encode edges", (core) => {
+    const target = core.allocate(32);
+    core.call("kernel_encode_row", 1, put(core, Float32Array.of(...odd, ...odd, 1, 2)), 16, target);
+    return Float32Array.from(core.u16(target, 16));
+  });
+  assert.equal(Array.from(edges).slice(0, 7), odd.map(toHalf));
+});
+
+test.run();
