@@ -3,7 +3,7 @@
  * attention is made of them (heads of a group over one kv head, all heads over a latent, tokens of a chunk over
  * expanded keys), so "query" here is whatever shares the tile.
  *
- *     scoreTile   scores[q][r] (+)= Σ_i query[q][i] · tile[r][i]   two queries × four rows, or one × eight, in registers
+ *     scoreTile   scores[q][r] (+)= Σ_i query[q][i] · tile[r][i]   two queries × four rows, or one × eight, at once
  *     mixTile     target[q][i]  += Σ_r weight[q][r] · tile[r][i]   two queries × 16 values, or one × 32
  *
  *     tile f32[8][stride]   row 0 │ n values … │ … stride       rows that are not there hold zeros; their scores are

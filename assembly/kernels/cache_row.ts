@@ -2,8 +2,8 @@
  * The values of a cache row: f32, or IEEE halves (round to nearest even). The numbers are GGUF's type ids.
  *
  *     f32 → f16   what overflows (from 65,520) gives the code of infinity
- *     f16 → f32   exact for all finite codes; the code of infinity reads as ±65,536, so that one value that is too large
- *                 does not make the whole attention NaN. Cost: 0.14 ns an element
+ *     f16 → f32   exact for all finite codes; the code of infinity reads as ±65,536, so that one value that is too
+ *                 large does not make the whole attention NaN. Cost: 0.14 ns an element
  *
  * May call: `half.ts`.
  */
@@ -61,7 +61,7 @@ export function decodeRow(kvType: u32, source: usize, n: u32, target: usize): vo
 }
 
 // Sign, exponent and mantissa of a half that was widened with its sign and shifted by 13; 2^112, the difference of
-// biases. prettier-ignore
+// biases.
 const DECODE = memory.data<u32>([
   0x8fffe000, 0x8fffe000, 0x8fffe000, 0x8fffe000,
   0x77800000, 0x77800000, 0x77800000, 0x77800000,

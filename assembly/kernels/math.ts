@@ -177,7 +177,6 @@ export function expf(x: f32): f32 {
 }
 
 // The lanes' constants lie in memory: V8 would build an immediate anew at each use, a load is cheaper.
-// prettier-ignore
 const LANES = memory.data<f32>([
   88.72, 88.72, 88.72, 88.72,
   -87.33654, -87.33654, -87.33654, -87.33654,
