@@ -53,52 +53,52 @@ export async function generate({ sequence, model }, prompt, /** @type {number} *
 }
 
 /**
- * Raw logits after each of the tokens, handed over row by row; `from` skips rows at the start.
+ * Raw logits after each of the tokens, handed over row by row.
  * @param {Native} native @param {number[]} tokens @param {(row: Float32Array, index: number) => void} take
  */
-export async function logits({ sequence, model }, tokens, take, from = 0) {
+export async function logits({ sequence, model }, tokens, take) {
   await sequence.clearHistory();
   const size = model.fileInfo.metadata.tokenizer.ggml.tokens.length;
   const STEP = 64; // rows asked for at a time: each comes as a map of the whole vocabulary
   for (let at = 0; at < tokens.length; at += STEP) {
     const part = tokens.slice(at, at + STEP);
-    const input = part.map((token, i) =>
-      at + i < from ? token : [token, { generateNext: { logits: true, options: { temperature: 0 } } }],
-    );
+    const generateNext = { logits: true, options: { temperature: 0 } };
+    const input = part.map((token) => [token, { generateNext }]);
     const outputs = await sequence.controlledEvaluate(/** @type {any} */ (input));
     for (let i = 0; i < part.length; i++) {
-      const found = outputs[i]?.next.logits;
-      if (found === undefined) continue;
       const row = new Float32Array(size);
-      for (const [token, value] of found) row[token] = value;
+      for (const [token, value] of outputs[i]?.next.logits ?? []) row[token] = value;
       take(row, at + i);
     }
   }
 }
 
-/** Negative log-likelihood of `token` under a row of logits. */
-export function surprise(/** @type {Float32Array} */ row, /** @type {number} */ token) {
-  let max = Number.NEGATIVE_INFINITY;
-  for (const value of row) max = Math.max(max, value);
-  let sum = 0;
-  for (const value of row) sum += Math.exp(value - max);
-  return Math.log(sum) + max - row[token];
-}
-
 /**
- * Perplexity over windows of `ctx` tokens, the second half of each scored (as llama-perplexity does).
+ * Perplexity over windows of `ctx` tokens, positions ctx / 2 to ctx - 1 of each scored.
  * @param {Native} native @param {number[]} tokens
  */
-export async function perplexity(native, tokens, /** @type {number} */ ctx, /** @type {number} */ windows) {
+export async function perplexity({ sequence }, tokens, /** @type {number} */ ctx, /** @type {number} */ windows) {
   let sum = 0;
   let count = 0;
   for (let window = 0; window < windows && (window + 1) * ctx <= tokens.length; window++) {
     const part = tokens.slice(window * ctx, (window + 1) * ctx);
-    // The logits after token i score token i + 1: rows ctx / 2 - 1 to ctx - 2 score positions ctx / 2 to ctx - 1.
-    await logits(native, part.slice(0, -1), (row, i) => {
-      sum += surprise(row, part[i + 1]);
+    await sequence.clearHistory();
+    // What comes after token i scores token i + 1; llama.cpp gives the sum of exp(logit - largest logit), to some 1e-4.
+    const input = part.slice(0, -1).map((token, i) => {
+      const filter = { tokens: [part[i + 1]], includeTop: 1 };
+      const generateNext = { logits: { filter }, totalLogitWeight: true, options: { temperature: 0 } };
+      return i + 1 < ctx / 2 ? token : [token, { generateNext }];
+    });
+    const outputs = await sequence.controlledEvaluate(/** @type {any} */ (input));
+    for (const [i, output] of outputs.entries()) {
+      if (output === undefined) continue;
+      const { logits, totalLogitWeight } = /** @type {{ logits: Map<number, number>, totalLogitWeight: number }} */ (
+        /** @type {unknown} */ (output.next)
+      );
+      const next = logits.get(part[i + 1]) ?? Number.NaN;
+      sum += Math.log(totalLogitWeight) + Math.max(...logits.values()) - next;
       count++;
-    }, ctx / 2 - 1); // biome-ignore format: the callback reads better inline
+    }
   }
   return { perplexity: Math.exp(sum / count), tokens: count };
 }
