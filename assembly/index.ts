@@ -12,3 +12,5 @@ export {
 export * from "./formats/exports";
 export * from "./kernels/exports_float";
 export * from "./kernels/exports_quant";
+export * from "./runtime/exports_model";
+export * from "./runtime/exports_session";

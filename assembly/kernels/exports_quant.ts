@@ -142,6 +142,6 @@ export function kernel_accumulate_rows(
   const status = checkBlocks(type, columns);
   if (status != 0) return status;
   if (rowBegin > rowEnd) return BAD_ARGUMENT;
-  accumulateRows(type, packed, columns, rowBegin, rowEnd, factors, target, scratch);
+  accumulateRows(type, packed, columns, rowBegin, rowEnd, factors, 0, 1, target, 0, scratch);
   return 0;
 }

@@ -84,8 +84,9 @@ export function accumulateScratchBytes(type: u32, columns: u32): usize {
 }
 
 /**
- * The transposed product: target[k] = Σ_r factors[r − rowBegin] · W[r][k], row after row in ascending order (f32,
- * target and factors). A factor of zero skips its row. `scratch`: accumulateScratchBytes(type, columns).
+ * The transposed product of `tokens` rows of factors: target[t][k] = Σ_r factors[t][r − rowBegin] · W[r][k], row after row
+ * in ascending order, f32, strides in bytes. A row is decoded once for all tokens, and a factor of zero skips it.
+ * `scratch`: accumulateScratchBytes(type, columns).
  */
 export function accumulateRows(
   type: u32,
@@ -94,18 +95,21 @@ export function accumulateRows(
   rowBegin: u32,
   rowEnd: u32,
   factors: usize,
+  factorStride: usize,
+  tokens: u32,
   target: usize,
+  targetStride: usize,
   scratch: usize,
 ): void {
   const values = scratch + <usize>((rowBytes(type, columns) + 15) & ~15);
-  memory.fill(target, 0, <usize>columns << 2);
+  for (let t: u32 = 0; t < tokens; t++) memory.fill(target + <usize>t * targetStride, 0, <usize>columns << 2);
   for (let row = rowBegin; row < rowEnd; row++) {
-    const factor = load<f32>(factors);
-    factors += 4;
-    if (factor != 0) {
-      lookupRow(type, packed, row, columns, values, scratch);
-      addScaled(values, factor, columns, target);
+    lookupRow(type, packed, row, columns, values, scratch);
+    for (let t: u32 = 0; t < tokens; t++) {
+      const factor = load<f32>(factors + <usize>t * factorStride);
+      if (factor != 0) addScaled(values, factor, columns, target + <usize>t * targetStride);
     }
+    factors += 4;
   }
 }
 

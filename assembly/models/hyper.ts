@@ -1,0 +1,104 @@
+/**
+ * Hyper-parameters and tensors that the architectures share: what is read from the metadata, and within which bounds it
+ * makes sense. The bounds keep every product of sizes within 64 bits, and hostile files from asking for the moon.
+ *
+ * May call: runtime/model.ts, runtime/core.ts, formats/.
+ */
+import { Core, ErrorCode, fail, say, sayNumber } from "../runtime/core";
+import { Global, Model, Want, declareGlobal } from "../runtime/model";
+import { Gguf, findKey, floatOr, number, numberOr } from "../formats/gguf";
+
+export const LAYER_LIMIT: u32 = 1024;
+const WIDTH_LIMIT: u32 = 1 << 20;
+const HEAD_LIMIT: u32 = 4096;
+
+/** Reads what every decoder has: layers, widths, heads, RoPE, ε. Status 0 or the error. */
+export function readDecoder(m: Model): i32 {
+  const core = m.core;
+  const g = m.gguf;
+  m.layers = number(core, g, ".block_count");
+  m.contextLength = number(core, g, ".context_length");
+  m.hidden = number(core, g, ".embedding_length");
+  m.ffn = number(core, g, ".feed_forward_length");
+  m.heads = number(core, g, ".attention.head_count");
+  if (g.trouble) return g.trouble;
+  m.kvHeads = numberOr(core, g, ".attention.head_count_kv", m.heads);
+  let s = within(core, ".block_count", m.layers, 1, LAYER_LIMIT);
+  if (!s) s = within(core, ".context_length", m.contextLength, 1, 1 << 30);
+  if (!s) s = within(core, ".embedding_length", m.hidden, 1, WIDTH_LIMIT);
+  if (!s) s = within(core, ".feed_forward_length", m.ffn, 1, WIDTH_LIMIT);
+  if (!s) s = within(core, ".attention.head_count", m.heads, 1, HEAD_LIMIT);
+  if (!s) s = within(core, ".attention.head_count_kv", m.kvHeads, 1, m.heads);
+  if (s) return s;
+  if (m.heads % m.kvHeads != 0) {
+    return fail(core, ErrorCode.BAD_FILE, "attention.head_count is no multiple of attention.head_count_kv; convert the model anew");
+  }
+  m.keySize = numberOr(core, g, ".attention.key_length", m.hidden / m.heads);
+  m.valueSize = numberOr(core, g, ".attention.value_length", m.keySize);
+  m.ropeSize = numberOr(core, g, ".rope.dimension_count", m.keySize);
+  m.epsilon = floatOr(core, g, ".attention.layer_norm_rms_epsilon", 0);
+  m.ropeBase = floatOr(core, g, ".rope.freq_base", 10000);
+  if (g.trouble) return g.trouble;
+  s = within(core, ".attention.key_length", m.keySize, 1, 65536);
+  if (!s) s = within(core, ".attention.value_length", m.valueSize, 1, 65536);
+  if (!s) s = within(core, ".rope.dimension_count", m.ropeSize, 2, m.keySize);
+  if (s) return s;
+  if (m.ropeSize & 1) return fail(core, ErrorCode.BAD_FILE, "rope.dimension_count is odd: RoPE turns pairs; convert the model anew");
+  if (!(m.ropeBase > 0)) return fail(core, ErrorCode.BAD_FILE, "rope.freq_base must be above 0; convert the model anew");
+  if (!(m.epsilon >= 0 && m.epsilon < 1)) {
+    return fail(core, ErrorCode.BAD_FILE, "attention.layer_norm_rms_epsilon must lie between 0 and 1; convert the model anew");
+  }
+  s = refuseScaling(core, g);
+  m.attentionScale = floatOr(core, g, ".attention.scale", 0);
+  if (m.attentionScale == 0) m.attentionScale = <f32>(1.0 / sqrt<f64>(<f64>m.keySize));
+  m.rank = 0;
+  m.rowValues = m.kvHeads * (m.keySize + m.valueSize);
+  return s ? s : g.trouble;
+}
+
+/** Reads what multi-head latent attention adds: the rank, and rows of a latent and one rope key. */
+export function readLatent(m: Model): i32 {
+  const core = m.core;
+  m.rank = number(core, m.gguf, ".attention.kv_lora_rank");
+  if (m.gguf.trouble) return m.gguf.trouble;
+  const s = within(core, ".attention.kv_lora_rank", m.rank, 1, 65536);
+  if (s) return s;
+  if (m.ropeSize >= m.keySize) {
+    return fail(core, ErrorCode.BAD_FILE, "attention.key_length must be above rope.dimension_count; convert the model anew");
+  }
+  m.rowValues = m.rank + m.ropeSize;
+  return 0;
+}
+
+/** Declares the tensors at both ends: embedding, last norm, head (tied when absent), RoPE's factors. */
+export function declareEnds(m: Model): i32 {
+  let s = declareGlobal(m, Global.EMBEDDING, "token_embd.weight", m.hidden, m.vocabulary, Want.MATRIX);
+  if (!s) s = declareGlobal(m, Global.OUTPUT_NORM, "output_norm.weight", m.hidden, 1, Want.VECTOR);
+  if (!s) s = declareGlobal(m, Global.OUTPUT, "output.weight", m.hidden, m.vocabulary, Want.MATRIX | Want.OPTIONAL);
+  if (!s) s = declareGlobal(m, Global.ROPE_FACTORS, "rope_freqs.weight", m.ropeSize >> 1, 1, Want.VECTOR | Want.OPTIONAL);
+  return s;
+}
+
+/** RoPE scaling by metadata (linear, YaRN) would give wrong answers unnoticed: it is refused by name. */
+function refuseScaling(core: Core, g: Gguf): i32 {
+  const factor = findKey(g, ".rope.scaling.factor");
+  if (!factor) return 0;
+  const value = floatOr(core, g, ".rope.scaling.factor", 1);
+  if (g.trouble || value == 1 || value == 0) return g.trouble;
+  return fail(core, ErrorCode.UNSUPPORTED, "the model scales RoPE (rope.scaling.factor), which limpet does not do yet; llama.cpp's rope_freqs tensors are supported");
+}
+
+/** An error unless low ≤ value ≤ high. */
+function within(core: Core, key: string, value: u32, low: u32, high: u32): i32 {
+  if (value >= low && value <= high) return 0;
+  fail(core, ErrorCode.BAD_FILE, "the metadata's ");
+  say(core, key);
+  say(core, " is ");
+  sayNumber(core, value);
+  say(core, ", and must lie between ");
+  sayNumber(core, low);
+  say(core, " and ");
+  sayNumber(core, high);
+  say(core, "; convert the model anew");
+  return core.errorCode;
+}

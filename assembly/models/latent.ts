@@ -1,0 +1,180 @@
+/**
+ * Multi-head latent attention over latent rows (DeepSeek-V2, arXiv:2405.04434, 2.1), in its two equal forms.
+ *
+ *     absorbed   q̃ = W_UKᵀ q.nope     score = q̃·c + q.rope·k      u = Σ p c      o = W_UV u         decode, small chunks
+ *     expanded   k.nope = W_UK c, v = W_UV c for every row seen, then plain attention head by head   long chunks
+ *
+ * W_UK and W_UV are the rows of attn_kv_b: head h has `nope` rows of W_UK, then `valueSize` rows of W_UV. Multiply-adds a
+ * layer: absorbed n(2r + ropeSize) a query and row; expanded n(nope + ropeSize + value) a query and row, and
+ * r·n(nope + value) a row seen: so expanded pays for chunks of more than about 171 queries in PLM-1.8B.
+ *
+ * May call: cache_rows.ts, attention.ts, runtime/pass.ts, kernels/.
+ */
+import { Context, Form, Visibility } from "../runtime/context";
+import { Status } from "../runtime/core";
+import { Model } from "../runtime/model";
+import { keepWanted, operand, operandStride, rowOf, seenCount, seenRows } from "../runtime/pass";
+import { Weight } from "../runtime/weight";
+import { decodeRow } from "../kernels/cache_row";
+import { accumulateRows, matmulRows } from "../kernels/matmul";
+import { attendAbsorbed, attendExpanded } from "../kernels/mla";
+import { rmsNorm } from "../kernels/norm";
+import { beginMass, endMass } from "./attention";
+import { writeRows } from "./cache_rows";
+
+/** Normalises the latent part of each row of `key`, in place; the rope key is left as it is. */
+export function normalizeLatent(c: Context, weight: Weight): void {
+  const m = c.model;
+  for (let i: u32 = 0; i < c.active; i++) {
+    const latent = rowOf(c.key, i, m.rank + m.ropeSize);
+    rmsNorm(latent, weight.data, m.rank, m.epsilon, latent);
+  }
+}
+
+/** Writes the rows and chooses the form of this layer; behind the last layer's rows, only the tokens asked for go on. */
+export function keepLatent(c: Context): i32 {
+  const m = c.model;
+  writeRows(c, c.key, m.rank + m.ropeSize, 0, 0);
+  c.expanded = chooseExpanded(c) ? 1 : 0;
+  if (c.layer == m.layers - 1) keepWanted(c, c.query, m.heads * m.keySize);
+  return Status.DONE;
+}
+
+/** Expanded needs one sequence whose rows are seen as prefixes, and no tap on the mass; unless asked for, it must pay too. */
+function chooseExpanded(c: Context): bool {
+  const m = c.model;
+  if (c.form == Form.ABSORBED || c.active == 0 || c.visibility != Visibility.CAUSAL || c.mass) return false;
+  const sequence = c.sequence(c.token(0));
+  for (let i: u32 = 1; i < c.active; i++) if (c.sequence(c.token(i)) != sequence) return false;
+  const list = c.cache.list(sequence, c.layer);
+  if (!list.sorted) return false;
+  if (c.form == Form.EXPANDED) return true;
+  const nope = <u64>(m.keySize - m.ropeSize);
+  const values = <u64>m.valueSize;
+  if (2 * <u64>m.rank <= nope + values) return false;
+  // A row is expanded once and seen by every query of the chunk, those of the chunk itself by half of them.
+  const saved = (2 * <u64>m.rank - nope - values) * c.active * (list.count - (c.active >> 1));
+  return saved > <u64>m.rank * (nope + values) * (list.count - c.active);
+}
+
+/** Absorbed: queryLatent ← W_UKᵀ · q.nope, head by head. */
+export function absorbQuery(c: Context, up: Weight): i32 {
+  if (c.expanded) return Status.DONE;
+  const m = c.model;
+  const nope = m.keySize - m.ropeSize;
+  const per = nope + m.valueSize;
+  while (c.cursor < m.heads) {
+    const head = c.cursor;
+    accumulateRows(
+      up.type, up.data, up.columns, head * per, head * per + nope,
+      c.query + ((<usize>(head * m.keySize)) << 2), (<usize>(m.heads * m.keySize)) << 2, c.active,
+      c.queryLatent + ((<usize>(head * m.rank)) << 2), (<usize>(m.heads * m.rank)) << 2, c.scratch,
+    );
+    c.work -= <i64>(<u64>nope * m.rank * c.active);
+    c.cursor += 1;
+    if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
+  }
+  return Status.DONE;
+}
+
+/** Absorbed: attendedLatent ← Σ p c, token by token. Expanded: attended, head by head. */
+export function attendLatent(c: Context, up: Weight): i32 {
+  return c.expanded ? attendHeads(c, up) : attendTokens(c);
+}
+
+function attendTokens(c: Context): i32 {
+  const m = c.model;
+  const cache = c.cache;
+  while (c.cursor < c.active) {
+    const i = c.cursor;
+    const count = seenCount(c, i);
+    gatherRope(c, m, i);
+    attendAbsorbed(
+      rowOf(c.queryLatent, i, m.heads * m.rank), c.queryRope, seenRows(c, i), count,
+      cache.pool(c.layer), cache.rowBytes, c.kvType, m.heads, m.rank, m.ropeSize, m.attentionScale,
+      c.scratch, rowOf(c.attendedLatent, i, m.heads * m.rank), beginMass(c, count),
+    );
+    endMass(c, i, count);
+    c.work -= <i64>(<u64>count * m.heads * (2 * m.rank + m.ropeSize));
+    c.cursor += 1;
+    if (c.work <= 0 && c.cursor < c.active) return Status.MORE;
+  }
+  return Status.DONE;
+}
+
+/** queryRope ← the rope parts of a token's query, head after head. */
+function gatherRope(c: Context, m: Model, i: u32): void {
+  const query = rowOf(c.query, i, m.heads * m.keySize);
+  const bytes = (<usize>m.ropeSize) << 2;
+  for (let head: u32 = 0; head < m.heads; head++) {
+    const rope = query + ((<usize>(head * m.keySize + m.keySize - m.ropeSize)) << 2);
+    memory.copy(c.queryRope + <usize>head * bytes, rope, bytes);
+  }
+}
+
+/** Absorbed: attended ← W_UV · attendedLatent, head by head. */
+export function expandValues(c: Context, up: Weight): i32 {
+  if (c.expanded) return Status.DONE;
+  const m = c.model;
+  const nope = m.keySize - m.ropeSize;
+  const per = nope + m.valueSize;
+  if (c.cursor == 0) c.quantizedOf = 0;
+  const rows = operand(c, up, c.attendedLatent, c.active * m.heads);
+  const stride = operandStride(up);
+  while (c.cursor < m.heads) {
+    const head = c.cursor;
+    matmulRows(
+      up.type, up.data, up.rows, up.columns, head * per + nope, head * per + per,
+      rows + <usize>head * stride, <usize>m.heads * stride, c.active,
+      c.attended + ((<usize>(head * m.valueSize)) << 2), (<usize>(m.heads * m.valueSize)) << 2, c.scratch,
+    );
+    c.work -= <i64>(<u64>m.valueSize * m.rank * c.active);
+    c.cursor += 1;
+    if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
+  }
+  c.quantizedOf = 0;
+  return Status.DONE;
+}
+
+/** Expanded: keys and values of every row seen are made for one head at a time, and all queries of the chunk attend. */
+function attendHeads(c: Context, up: Weight): i32 {
+  const m = c.model;
+  const nope = m.keySize - m.ropeSize;
+  const per = nope + m.valueSize;
+  if (c.active == 0) return Status.DONE;
+  const list = c.cache.list(c.sequence(c.token(0)), c.layer);
+  const seen = list.count;
+  if (c.cursor == 0) {
+    unpackLatents(c, m, list.rows, seen);
+    for (let i: u32 = 0; i < c.active; i++) store<u32>(c.counts + ((<usize>i) << 2), seenCount(c, i));
+  }
+  const rows = operand(c, up, c.latents, seen);
+  while (c.cursor < m.heads) {
+    const head = c.cursor;
+    matmulRows(
+      up.type, up.data, up.rows, up.columns, head * per, head * per + per,
+      rows, operandStride(up), seen, c.expandedHead, (<usize>per) << 2, c.scratch,
+    );
+    attendExpanded(
+      c.query + ((<usize>(head * m.keySize)) << 2), m.heads * m.keySize, c.active, c.counts,
+      c.expandedHead, per, c.expandedHead + ((<usize>nope) << 2), per, c.ropeKeys, nope, m.ropeSize, m.valueSize,
+      m.attentionScale, c.scratch, c.attended + ((<usize>(head * m.valueSize)) << 2), m.heads * m.valueSize,
+    );
+    c.work -= <i64>(<u64>seen * per * m.rank + <u64>c.active * seen * (m.keySize + m.valueSize));
+    c.cursor += 1;
+    if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
+  }
+  c.quantizedOf = 0;
+  return Status.DONE;
+}
+
+/** latents and ropeKeys ← the rows of the list, in f32. */
+function unpackLatents(c: Context, m: Model, rows: usize, seen: u32): void {
+  const cache = c.cache;
+  for (let i: u32 = 0; i < seen; i++) {
+    decodeRow(c.kvType, cache.row(c.layer, load<u32>(rows + ((<usize>i) << 2))), m.rowValues, c.row);
+    memory.copy(rowOf(c.latents, i, m.rank), c.row, (<usize>m.rank) << 2);
+    memory.copy(rowOf(c.ropeKeys, i, m.ropeSize), c.row + ((<usize>m.rank) << 2), (<usize>m.ropeSize) << 2);
+  }
+  c.quantizedOf = 0;
+}

@@ -1,0 +1,478 @@
+/**
+ * A context: what a forward pass of a model needs beside its weights: the cache, the batch, the state of the pass, the
+ * buffers of the activations, and the logits. Several sequences may live in one context.
+ *
+ * The unit of work is a batch: a flat list of tokens, each with its sequence and position, of any mixture. Buffers hold
+ * one row a token that is still in the pass, in batch order ("active"): [active, width] f32, no padding.
+ *
+ * May call: core.ts, arena.ts, model.ts, weight.ts, cache.ts, kernels/ (sizes only).
+ */
+import { Core, ErrorCode, fail, say, sayInteger, sayNumber } from "./core";
+import { allocate, allocateRaw, blockBytes, release } from "./arena";
+import { Cache, bookkeepingBytes, clearCache, freeRows, initCache, poolBytes, truncateList } from "./cache";
+import { Global, Model, ModelState, Slot } from "./model";
+import { activationBytes } from "../kernels/quant/activations";
+import { rowValueBytes } from "../kernels/cache_row";
+import { attendScratchBytes } from "../kernels/attention";
+import { absorbedScratchBytes, expandedScratchBytes } from "../kernels/mla";
+import { matmulScratchBytes } from "../kernels/matmul";
+import { Type, rowBytes } from "../kernels/quant/types";
+
+/** How multi-head latent attention is computed. */
+export namespace Form {
+  /** Expanded for long chunks of one sequence, else absorbed. */
+  export const AUTO: u32 = 0;
+  export const ABSORBED: u32 = 1;
+  export const EXPANDED: u32 = 2;
+}
+
+/** What a token may see of its own sequence. */
+export namespace Visibility {
+  /** Rows at its own position and before it. */
+  export const CAUSAL: u32 = 0;
+  /** Every row: an encoder. */
+  export const ALL: u32 = 1;
+  /** Rows from before the batch, and of the batch those that the mask allows: drafts and trees. */
+  export const MASK: u32 = 2;
+}
+
+/** Positions stay below this: RoPE's angles are exact to 1e-12 up to here. */
+export const POSITION_LIMIT: i32 = 1_000_000;
+
+const CONTEXT_TAG: u32 = 0x544e4f43; // "CONT"
+
+@unmanaged
+export class Context {
+  tag: u32;
+  core: Core;
+  model: Model;
+  /** Type of the cache's values: Type.F32 or Type.F16. */
+  kvType: u32;
+  batchCapacity: u32;
+  logitCapacity: u32;
+  form: u32;
+
+  // The batch, written by the host: [batchCapacity] each.
+  tokens: u32;
+  ids: usize;
+  sequenceOf: usize;
+  positions: usize;
+  /** u8: 1 where logits are asked for. */
+  wanted: usize;
+  visibility: u32;
+  /** Visibility.MASK: bit j of row i (rows of ceil(batchCapacity/8) bytes): token i may see token j. */
+  mask: usize;
+
+  // The state of the pass: it never lies on the wasm stack, so that a step may end anywhere.
+  running: u32;
+  layer: u32;
+  endLayer: u32;
+  stage: u32;
+  /** How far the stage has come: rows of a matrix, tokens, heads. */
+  cursor: u32;
+  /** Multiply-adds this step may still do. */
+  work: i64;
+  /** Tokens still in the pass, and their indices in the batch (u32). */
+  active: u32;
+  activeToken: usize;
+  /** 1 once `angles` are made for this pass. */
+  anglesReady: u32;
+  /** MLA: this pass runs expanded. */
+  expanded: u32;
+  /** The buffer that `quantized` holds in 16 bits, 0: none. */
+  quantizedOf: usize;
+  /** u32[batchCapacity]: where in its sequence's list the current layer put a token's row. */
+  listIndex: usize;
+  /** u32[sequences · layers]: lengths of the lists before the pass, to undo it. */
+  marks: usize;
+  /** u32: rows that the current token sees, when they are not a prefix of its list. */
+  visible: usize;
+
+  // Activations, f32.
+  hidden: usize;
+  normed: usize;
+  query: usize;
+  key: usize;
+  value: usize;
+  attended: usize;
+  projected: usize;
+  gate: usize;
+  up: usize;
+  queryLatent: usize;
+  /** One token's rope parts: [heads, ropeSize]. */
+  queryRope: usize;
+  attendedLatent: usize;
+  /** cos and sin of each token's angles: [active, ropeSize]. */
+  angles: usize;
+  /** One cache row, f32. */
+  row: usize;
+  /** Q16 activations of the matrix at work. */
+  quantized: usize;
+  /** MLA expanded: how many rows each token sees, their latents and rope keys, one head's keys and values. */
+  counts: usize;
+  latents: usize;
+  ropeKeys: usize;
+  expandedHead: usize;
+  scratch: usize;
+
+  /** f32[logitCapacity, vocabulary]: the rows asked for, in batch order. */
+  logits: usize;
+  logitRows: u32;
+
+  // Taps: nothing is computed for them unless they are asked for.
+  /** u64[layers]: exact zeros after the FFN's ReLU², and activations seen. */
+  zeros: usize;
+  activations: usize;
+  /** f32[layers · capacity] of the host, or 0: attention mass is added to each row of the pool. */
+  mass: usize;
+  massScratch: usize;
+
+  // Blocks of the arena.
+  poolBlock: usize;
+  listBlock: usize;
+  bufferBlock: usize;
+
+  @inline
+  get cache(): Cache {
+    return changetype<Cache>(changetype<usize>(this) + offsetof<Context>());
+  }
+
+  @inline
+  token(activeIndex: u32): u32 {
+    return load<u32>(this.activeToken + ((<usize>activeIndex) << 2));
+  }
+
+  @inline
+  position(token: u32): i32 {
+    return load<i32>(this.positions + ((<usize>token) << 2));
+  }
+
+  @inline
+  sequence(token: u32): u32 {
+    return load<u32>(this.sequenceOf + ((<usize>token) << 2));
+  }
+}
+
+const CONTEXT_BYTES: usize = offsetof<Context>() + offsetof<Cache>();
+
+/** Bytes of linear memory that a context of this shape takes, without making it. */
+export function contextBytes(model: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32): u64 {
+  return (
+    blockBytes(CONTEXT_BYTES) +
+    blockBytes(poolBytes(model.layers, rows, cacheRowBytes(model, kvType))) +
+    blockBytes(bookkeepingBytes(model.layers, rows, sequences)) +
+    blockBytes(layOut(changetype<Context>(0), model, 0, rows, batch, logitRows, sequences))
+  );
+}
+
+/** Bytes of a cache row of one layer. */
+export function cacheRowBytes(model: Model, kvType: u32): u32 {
+  return model.rowValues * rowValueBytes(kvType);
+}
+
+/** Makes a context: `rows` cache rows a layer, at most `batch` tokens a pass and `logitRows` rows of logits. 0: see the error. */
+export function createContext(
+  core: Core,
+  model: Model,
+  rows: u32,
+  batch: u32,
+  logitRows: u32,
+  sequences: u32,
+  kvType: u32,
+): Context {
+  const none = changetype<Context>(0);
+  if (model.state != ModelState.READY) {
+    fail(core, ErrorCode.WRONG_STATE, "the model is not loaded yet");
+    return none;
+  }
+  if (model.vocabularyOnly) {
+    fail(core, ErrorCode.UNSUPPORTED, "this file holds a vocabulary alone, no weights: it can tokenize, not generate");
+    return none;
+  }
+  if (rows < 1 || rows > <u32>POSITION_LIMIT || batch < 1 || batch > 4096 || sequences < 1 || sequences > 256) {
+    fail(core, ErrorCode.BAD_ARGUMENT, "a context takes 1 to 1000000 rows, 1 to 4096 tokens a batch, 1 to 256 sequences");
+    return none;
+  }
+  if (logitRows < 1 || logitRows > batch) {
+    fail(core, ErrorCode.BAD_ARGUMENT, "a context gives logits of at least one token and at most a batch");
+    return none;
+  }
+  if (kvType != Type.F32 && kvType != Type.F16) {
+    fail(core, ErrorCode.UNSUPPORTED, "the cache holds F32 (type 0) or F16 (type 1), not type ");
+    sayNumber(core, kvType);
+    return none;
+  }
+  const block = allocate(core, CONTEXT_BYTES, "a context");
+  if (block == 0) return none;
+  const c = changetype<Context>(block);
+  c.core = core;
+  c.model = model;
+  c.kvType = kvType;
+  c.batchCapacity = batch;
+  c.logitCapacity = logitRows;
+  const cache = c.cache;
+  cache.layers = model.layers;
+  cache.capacity = rows;
+  cache.sequences = sequences;
+  cache.rowBytes = cacheRowBytes(model, kvType);
+  c.poolBlock = allocateRaw(core, poolBytes(model.layers, rows, cache.rowBytes), "the KV cache");
+  if (c.poolBlock != 0) c.listBlock = allocateRaw(core, bookkeepingBytes(model.layers, rows, sequences), "the cache's lists");
+  if (c.listBlock != 0) {
+    c.bufferBlock = allocate(core, layOut(changetype<Context>(0), model, 0, rows, batch, logitRows, sequences), "activations");
+  }
+  if (c.bufferBlock == 0) {
+    releaseBlocks(c);
+    return none;
+  }
+  layOut(c, model, c.bufferBlock, rows, batch, logitRows, sequences);
+  initCache(cache, c.poolBlock, c.listBlock);
+  c.tag = CONTEXT_TAG;
+  model.contexts += 1;
+  return c;
+}
+
+/** A handle that came from a host: false for anything that is not a context. */
+@inline
+export function isContext(c: Context): bool {
+  return changetype<usize>(c) != 0 && c.tag == CONTEXT_TAG;
+}
+
+export function releaseContext(c: Context): void {
+  c.tag = 0;
+  c.model.contexts -= 1;
+  releaseBlocks(c);
+}
+
+function releaseBlocks(c: Context): void {
+  release(c.core, c.poolBlock);
+  release(c.core, c.listBlock);
+  release(c.core, c.bufferBlock);
+  release(c.core, changetype<usize>(c));
+}
+
+/** Places one buffer of `bytes` at the running end and gives the end behind it, at a 64-byte boundary. */
+@inline
+function behind(end: u64, bytes: u64): u64 {
+  return end + ((bytes + 63) & ~(<u64>63));
+}
+
+/**
+ * Lays the buffers out one after the other from `base`, and gives the bytes they take. With no context it only counts:
+ * so the memory plan and the memory are the same function.
+ */
+function layOut(c: Context, model: Model, base: usize, rows: u32, batch: u32, logitRows: u32, sequences: u32): u64 {
+  const place = changetype<usize>(c) != 0;
+  const t = <u64>batch;
+  const float = t * 4;
+  const queryWidth = model.heads * model.keySize;
+  const valueWidth = model.heads * model.valueSize;
+  const latentWidth = model.rank ? model.heads * model.rank : 0;
+  const keyWidth = model.rank ? model.rank + model.ropeSize : model.kvHeads * model.keySize;
+  const gateWidth = model.at(0, Slot.FFN_GATE).present ? model.ffn : 0;
+  let end: u64 = 0;
+
+  if (place) c.ids = base + <usize>end;
+  end = behind(end, float);
+  if (place) c.sequenceOf = base + <usize>end;
+  end = behind(end, float);
+  if (place) c.positions = base + <usize>end;
+  end = behind(end, float);
+  if (place) c.wanted = base + <usize>end;
+  end = behind(end, t);
+  if (place) c.mask = base + <usize>end;
+  end = behind(end, t * ((t + 7) >> 3));
+  if (place) c.activeToken = base + <usize>end;
+  end = behind(end, float);
+  if (place) c.listIndex = base + <usize>end;
+  end = behind(end, float);
+  if (place) c.marks = base + <usize>end;
+  end = behind(end, <u64>sequences * model.layers * 4);
+  if (place) c.visible = base + <usize>end;
+  end = behind(end, <u64>rows * 4);
+
+  if (place) c.hidden = base + <usize>end;
+  end = behind(end, float * model.hidden);
+  if (place) c.normed = base + <usize>end;
+  end = behind(end, float * model.hidden);
+  if (place) c.projected = base + <usize>end;
+  end = behind(end, float * model.hidden);
+  if (place) c.query = base + <usize>end;
+  end = behind(end, float * queryWidth);
+  if (place) c.key = base + <usize>end;
+  end = behind(end, float * keyWidth);
+  if (place) c.value = base + <usize>end;
+  end = behind(end, model.rank ? 0 : float * (model.kvHeads * model.valueSize));
+  if (place) c.attended = base + <usize>end;
+  end = behind(end, float * valueWidth);
+  if (place) c.gate = base + <usize>end;
+  end = behind(end, float * gateWidth);
+  if (place) c.up = base + <usize>end;
+  end = behind(end, float * model.ffn);
+  if (place) c.queryLatent = base + <usize>end;
+  end = behind(end, float * latentWidth);
+  if (place) c.queryRope = base + <usize>end;
+  end = behind(end, model.rank ? <u64>(model.heads * model.ropeSize) * 4 : 0);
+  if (place) c.attendedLatent = base + <usize>end;
+  end = behind(end, float * latentWidth);
+  if (place) c.angles = base + <usize>end;
+  end = behind(end, float * model.ropeSize);
+  if (place) c.row = base + <usize>end;
+  end = behind(end, <u64>model.rowValues * 4);
+
+  let widest = model.hidden;
+  if (model.ffn > widest) widest = model.ffn;
+  if (valueWidth > widest) widest = valueWidth;
+  let quantizedBytes = t * activationBytes(widest);
+  if (model.rank) {
+    // The latents of a batch's heads, or of every row that the expanded form sees.
+    const heads = t * model.heads * activationBytes(model.rank);
+    const seen = <u64>rows * activationBytes(model.rank);
+    if (heads > quantizedBytes) quantizedBytes = heads;
+    if (seen > quantizedBytes) quantizedBytes = seen;
+  }
+  if (place) c.quantized = base + <usize>end;
+  end = behind(end, quantizedBytes);
+  if (place) c.counts = base + <usize>end;
+  end = behind(end, model.rank ? float : 0);
+  const expandedRows: u64 = model.rank ? <u64>rows : 0;
+  if (place) c.latents = base + <usize>end;
+  end = behind(end, expandedRows * model.rank * 4);
+  if (place) c.ropeKeys = base + <usize>end;
+  end = behind(end, expandedRows * model.ropeSize * 4);
+  if (place) c.expandedHead = base + <usize>end;
+  end = behind(end, expandedRows * (model.keySize - model.ropeSize + model.valueSize) * 4);
+  if (place) c.scratch = base + <usize>end;
+  end = behind(end, scratchBytes(model, rows, batch));
+
+  if (place) c.logits = base + <usize>end;
+  end = behind(end, <u64>logitRows * model.vocabulary * 4);
+  if (place) c.zeros = base + <usize>end;
+  end = behind(end, <u64>model.layers * 8);
+  if (place) c.activations = base + <usize>end;
+  end = behind(end, <u64>model.layers * 8);
+  if (place) c.massScratch = base + <usize>end;
+  end = behind(end, <u64>rows * 4);
+  return end;
+}
+
+/** The largest scratch that any kernel of a pass asks for. */
+function scratchBytes(model: Model, rows: u32, batch: u32): u64 {
+  let most: u64 = matmulScratchBytes(batch > rows ? batch : rows);
+  const embedding = model.weight(Global.EMBEDDING);
+  const lookup = rowBytes(embedding.type, embedding.columns);
+  if (lookup > most) most = lookup;
+  const nope = model.keySize - model.ropeSize;
+  const attention: u64 = model.rank
+    ? absorbedScratchBytes(model.heads, rows, model.rank, model.ropeSize)
+    : attendScratchBytes(model.heads, rows, model.keySize, model.valueSize);
+  if (attention > most) most = attention;
+  const expanded: u64 = model.rank ? expandedScratchBytes(rows, nope, model.ropeSize, model.valueSize) : 0;
+  if (expanded > most) most = expanded;
+  return most;
+}
+
+/**
+ * Begins a pass over the batch that the host wrote: `tokens` tokens through layers [firstLayer, endLayer). Entered at a
+ * later layer, the hidden states are those the host put into `hidden`; stopped before the last, no logits are made and
+ * the hidden states stay there. Everything that can be wrong is found here, before anything changes.
+ */
+export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u32): i32 {
+  const core = c.core;
+  const model = c.model;
+  const cache = c.cache;
+  if (c.running) return fail(core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it");
+  if (tokens < 1 || tokens > c.batchCapacity) {
+    fail(core, ErrorCode.BAD_ARGUMENT, "a batch of this context has 1 to ");
+    sayNumber(core, c.batchCapacity);
+    say(core, " tokens, not ");
+    sayNumber(core, tokens);
+    return core.errorCode;
+  }
+  if (firstLayer >= endLayer || endLayer > model.layers) {
+    return fail(core, ErrorCode.BAD_ARGUMENT, "the layers of a pass are a range of the model's layers that is not empty");
+  }
+  let rowsAsked: u32 = 0;
+  for (let i: u32 = 0; i < tokens; i++) {
+    const id = load<u32>(c.ids + ((<usize>i) << 2));
+    if (id >= model.vocabulary) {
+      fail(core, ErrorCode.BAD_ARGUMENT, "the token ");
+      sayInteger(core, <i64>(<i32>id));
+      say(core, " is not in the vocabulary of ");
+      sayNumber(core, model.vocabulary);
+      return core.errorCode;
+    }
+    if (c.sequence(i) >= cache.sequences) return fail(core, ErrorCode.BAD_ARGUMENT, "a token of the batch names a sequence that the context has not");
+    if (c.position(i) < 0 || c.position(i) >= POSITION_LIMIT) {
+      return fail(core, ErrorCode.BAD_ARGUMENT, "a token's position must lie between 0 and 999999");
+    }
+    if (load<u8>(c.wanted + i)) rowsAsked += 1;
+  }
+  if (rowsAsked > c.logitCapacity) {
+    fail(core, ErrorCode.BAD_ARGUMENT, "this context gives logits of at most ");
+    sayNumber(core, c.logitCapacity);
+    say(core, " tokens a batch, and ");
+    sayNumber(core, rowsAsked);
+    say(core, " are asked for");
+    return core.errorCode;
+  }
+  if (freeRows(cache) < tokens) return contextFull(c, tokens);
+  for (let sequence: u32 = 0; sequence < cache.sequences; sequence++) {
+    let mine: u32 = 0;
+    for (let i: u32 = 0; i < tokens; i++) if (c.sequence(i) == sequence) mine += 1;
+    for (let layer: u32 = 0; layer < model.layers; layer++) {
+      const count = cache.list(sequence, layer).count;
+      if (mine > cache.capacity - count) return contextFull(c, tokens);
+      store<u32>(c.marks + ((<usize>sequence * model.layers + layer) << 2), count);
+    }
+  }
+  for (let i: u32 = 0; i < tokens; i++) store<u32>(c.activeToken + ((<usize>i) << 2), i);
+  memory.fill(c.zeros, 0, <usize>model.layers * 8);
+  memory.fill(c.activations, 0, <usize>model.layers * 8);
+  c.tokens = tokens;
+  c.active = tokens;
+  c.layer = firstLayer;
+  c.endLayer = endLayer;
+  c.stage = 0;
+  c.cursor = 0;
+  c.quantizedOf = 0;
+  c.anglesReady = 0;
+  c.logitRows = rowsAsked;
+  c.running = firstLayer == 0 ? Running.EMBEDDING : Running.LAYERS;
+  return 0;
+}
+
+/** Where in the network a pass is. */
+export namespace Running {
+  export const IDLE: u32 = 0;
+  export const EMBEDDING: u32 = 1;
+  export const LAYERS: u32 = 2;
+  export const HEAD: u32 = 3;
+}
+
+/** Gives up a pass: the rows that it wrote are dropped, and the context is as it was before. */
+export function abortPass(c: Context): void {
+  if (!c.running) return;
+  const cache = c.cache;
+  for (let sequence: u32 = 0; sequence < cache.sequences; sequence++) {
+    for (let layer: u32 = 0; layer < cache.layers; layer++) {
+      truncateList(cache, sequence, layer, load<u32>(c.marks + ((<usize>sequence * cache.layers + layer) << 2)));
+    }
+  }
+  c.running = Running.IDLE;
+}
+
+/** Forgets every sequence. */
+export function resetContext(c: Context): void {
+  c.running = Running.IDLE;
+  clearCache(c.cache);
+}
+
+function contextFull(c: Context, tokens: u32): i32 {
+  const core = c.core;
+  fail(core, ErrorCode.CONTEXT_FULL, "the context of ");
+  sayNumber(core, c.cache.capacity);
+  say(core, " tokens is full: ");
+  sayNumber(core, tokens);
+  say(core, " more do not fit; make it longer (--ctx N, { context: N }) or begin a new session");
+  return core.errorCode;
+}

@@ -1,0 +1,55 @@
+/**
+ * The machine that steps a pass through its stages: embedding, the layers' stages, the head. One step does a bounded
+ * slice of work and returns, so that a host can abort, show progress, or fetch what a stage lacks.
+ *
+ *     EMBEDDING ─► LAYERS: (layer, stage) … ─► HEAD: last norm, logits of the rows asked ─► IDLE
+ *
+ * May call: context.ts, pass.ts, models/index.ts.
+ */
+import { Status } from "./core";
+import { Context, Running } from "./context";
+import { Global } from "./model";
+import { embed, multiply, normalize, prepareAngles } from "./pass";
+import { runStage, stageCount } from "../models/index";
+
+/** Multiply-adds of a step: some tens of milliseconds in a browser, a whole token of a small model. */
+const STEP_WORK: i64 = 1 << 28;
+
+/** Does the next slice of the pass: DONE, MORE, NEED_DATA, or an error. After DONE the logits are there. */
+export function stepPass(c: Context): i32 {
+  c.work = STEP_WORK;
+  if (c.running == Running.EMBEDDING) {
+    embed(c);
+    c.running = Running.LAYERS;
+  }
+  // The angles stay while the tokens do: they are made once a pass.
+  if (c.running == Running.LAYERS && c.stage == 0 && c.cursor == 0 && c.anglesReady == 0) {
+    prepareAngles(c);
+    c.anglesReady = 1;
+  }
+  const stages = stageCount(c.model);
+  while (c.running == Running.LAYERS) {
+    const status = runStage(c);
+    if (status != Status.DONE) return status;
+    c.cursor = 0;
+    c.stage += 1;
+    if (c.stage == stages || c.active == 0) {
+      c.stage = 0;
+      c.layer += 1;
+      if (c.layer >= c.endLayer) c.running = c.layer == c.model.layers && c.active > 0 ? Running.HEAD : Running.IDLE;
+      // A chunk returns at least once a layer, whatever the size of the model.
+      else if (c.tokens > 1) return Status.MORE;
+    }
+    if (c.work <= 0 && c.running != Running.IDLE) return Status.MORE;
+  }
+  return c.running == Running.HEAD ? stepHead(c) : Status.DONE;
+}
+
+/** logits ← head · RMSNorm(hidden), for the tokens that are left: those whose logits were asked for. */
+function stepHead(c: Context): i32 {
+  const model = c.model;
+  if (c.cursor == 0) normalize(c, c.hidden, model.weight(Global.OUTPUT_NORM), c.normed);
+  const status = multiply(c, model.head, c.normed, c.logits);
+  if (status == Status.DONE) c.running = Running.IDLE;
+  return status;
+}

@@ -1,0 +1,217 @@
+/**
+ * A model: hyper-parameters, tokenizer and weights of a loaded file. The loader (runtime/loader.ts) fills it in; an
+ * architecture (models/) says which numbers and tensors it wants through `need…` and `declare…`, and reads them by slot.
+ *
+ *     weights   ┌ embedding │ output norm │ output │ rope factors ┐┌ layer 0: SLOTS records ┐┌ layer 1 …
+ *
+ * May call: core.ts, arena.ts, weight.ts, formats/.
+ */
+import { Core, ErrorCode, fail, say, sayBytes, sayNumber } from "./core";
+import { Weight, WeightState } from "./weight";
+import { blockBytes } from "./arena";
+import { Gguf, Tensor, findBlockTensor, findTensor, requireBlockTensor, requireTensor } from "../formats/gguf";
+
+/** Weights that do not belong to a layer. */
+export namespace Global {
+  export const EMBEDDING: u32 = 0;
+  export const OUTPUT_NORM: u32 = 1;
+  /** Absent when the head is tied to the embedding. */
+  export const OUTPUT: u32 = 2;
+  export const ROPE_FACTORS: u32 = 3;
+  export const COUNT: u32 = 4;
+}
+
+/** Weights of a layer, over all architectures. */
+export namespace Slot {
+  export const ATTENTION_NORM: u32 = 0;
+  export const QUERY: u32 = 1;
+  export const KEY: u32 = 2;
+  export const VALUE: u32 = 3;
+  export const ATTENTION_OUTPUT: u32 = 4;
+  export const QUERY_BIAS: u32 = 5;
+  export const KEY_BIAS: u32 = 6;
+  export const VALUE_BIAS: u32 = 7;
+  export const OUTPUT_BIAS: u32 = 8;
+  export const QUERY_NORM: u32 = 9;
+  export const KEY_NORM: u32 = 10;
+  export const LATENT_DOWN: u32 = 11;
+  export const LATENT_NORM: u32 = 12;
+  export const LATENT_UP: u32 = 13;
+  export const FFN_NORM: u32 = 14;
+  export const FFN_GATE: u32 = 15;
+  export const FFN_UP: u32 = 16;
+  export const FFN_DOWN: u32 = 17;
+  export const COUNT: u32 = 18;
+}
+
+export namespace ModelState {
+  export const HEADER: u32 = 0;
+  /** The header is read, sizes are known, no weight is in memory. */
+  export const PLANNED: u32 = 1;
+  export const WEIGHTS: u32 = 2;
+  export const READY: u32 = 3;
+  export const FAILED: u32 = 4;
+}
+
+const MODEL_TAG: u32 = 0x4c444f4d; // "MODL"
+
+@unmanaged
+export class Model {
+  tag: u32;
+  core: Core;
+  state: u32;
+  /** One of models/index.ts, 0 for a file that holds a vocabulary alone. */
+  architecture: u32;
+  vocabularyOnly: u32;
+  /** Parts of the file; u32[files]: their Gguf records while loading, after it the first holds all. */
+  files: u32;
+  filesParsed: u32;
+  parts: usize;
+  gguf: Gguf;
+  tokenizer: usize;
+
+  // Hyper-parameters; what an architecture does not have is 0.
+  layers: u32;
+  /** Width of the residual stream. */
+  hidden: u32;
+  ffn: u32;
+  heads: u32;
+  kvHeads: u32;
+  /** Elements of a head's query and key, of its value. */
+  keySize: u32;
+  valueSize: u32;
+  /** Dimensions of a head that RoPE turns. */
+  ropeSize: u32;
+  /** MLA: width of the latent. */
+  rank: u32;
+  vocabulary: u32;
+  contextLength: u32;
+  epsilon: f32;
+  ropeBase: f32;
+  attentionScale: f32;
+  /** Values of a cache row, all heads. */
+  rowValues: u32;
+
+  /** Weight records: Global.COUNT + layers · Slot.COUNT. */
+  weights: usize;
+  weightCount: u32;
+  /** Bytes of all weights in memory. */
+  weightBytes: u64;
+
+  // Loading.
+  staging: usize;
+  stagingBytes: u32;
+  /** u32[]: weight indices in file order. */
+  order: usize;
+  orderCount: u32;
+  orderIndex: u32;
+  /** Rows of the current weight that are in memory. */
+  rowsDone: u32;
+  rowsAsked: u32;
+  loadedBytes: u64;
+  fileBytes: u64;
+
+  // The one range asked for when a step returns NEED_DATA (see runtime/loader.ts).
+  requestFile: u32;
+  requestLength: u32;
+  requestOffset: u64;
+  requestDestination: usize;
+
+  /** Contexts that use this model: it cannot be released before them. */
+  contexts: u32;
+
+  @inline
+  weight(index: u32): Weight {
+    return changetype<Weight>(this.weights + <usize>index * offsetof<Weight>());
+  }
+
+  /** A weight of a layer. */
+  @inline
+  at(layer: u32, slot: u32): Weight {
+    return this.weight(Global.COUNT + layer * Slot.COUNT + slot);
+  }
+
+  /** The head's matrix: its own, or the embedding's. */
+  get head(): Weight {
+    const output = this.weight(Global.OUTPUT);
+    return output.present ? output : this.weight(Global.EMBEDDING);
+  }
+}
+
+export const MODEL_BYTES: usize = offsetof<Model>();
+
+export function tagModel(model: Model): void {
+  model.tag = MODEL_TAG;
+}
+
+/** A handle that came from a host: false for anything that is not a model. */
+@inline
+export function isModel(model: Model): bool {
+  return changetype<usize>(model) != 0 && model.tag == MODEL_TAG;
+}
+
+/** What a tensor may be, for the `declare` functions. */
+export namespace Want {
+  /** A matrix, packed for its kernel. */
+  export const MATRIX: u32 = 0;
+  /** A vector, kept as plain f32. */
+  export const VECTOR: u32 = 1;
+  /** A flag beside the two: may be missing. */
+  export const OPTIONAL: u32 = 2;
+}
+
+/** Declares a weight outside the layers by its full GGUF name: a matrix {columns, rows}, or a vector {columns}. */
+export function declareGlobal(model: Model, slot: u32, name: string, columns: u32, rows: u32, want: u32): i32 {
+  const tensor = want & Want.OPTIONAL ? findTensor(model.gguf, name) : requireTensor(model.core, model.gguf, name);
+  return declare(model, model.weight(slot), tensor, columns, rows, want);
+}
+
+/** Declares `blk.<layer>.<name>`. */
+export function declareLayer(model: Model, layer: u32, slot: u32, name: string, columns: u32, rows: u32, want: u32): i32 {
+  const tensor =
+    want & Want.OPTIONAL
+      ? findBlockTensor(model.gguf, layer, name)
+      : requireBlockTensor(model.core, model.gguf, layer, name);
+  return declare(model, model.at(layer, slot), tensor, columns, rows, want);
+}
+
+function declare(model: Model, weight: Weight, tensor: Tensor | null, columns: u32, rows: u32, want: u32): i32 {
+  weight.state = WeightState.ABSENT;
+  if (!tensor) return want & Want.OPTIONAL ? 0 : model.core.errorCode;
+  if (tensor.ne0 != columns || tensor.ne1 != rows || tensor.ne2 != 1 || tensor.ne3 != 1) {
+    return wrongShape(model.core, tensor, columns, rows);
+  }
+  weight.state = WeightState.DECLARED;
+  weight.type = tensor.type;
+  weight.rows = rows;
+  weight.columns = columns;
+  weight.slices = 1;
+  weight.plain = want & Want.VECTOR;
+  weight.file = tensor.fileIndex;
+  weight.offset = tensor.offset;
+  weight.data = 0;
+  model.weightBytes += blockBytes(weight.bytes);
+  model.fileBytes += tensor.bytes;
+  return 0;
+}
+
+function wrongShape(core: Core, tensor: Tensor, columns: u32, rows: u32): i32 {
+  fail(core, ErrorCode.BAD_FILE, "tensor ");
+  sayBytes(core, tensor.name, tensor.nameLength);
+  say(core, " is {");
+  sayNumber(core, tensor.ne0);
+  say(core, ", ");
+  sayNumber(core, tensor.ne1);
+  if (tensor.ne2 != 1 || tensor.ne3 != 1) {
+    say(core, ", ");
+    sayNumber(core, tensor.ne2);
+    say(core, ", ");
+    sayNumber(core, tensor.ne3);
+  }
+  say(core, "}, but the metadata asks for {");
+  sayNumber(core, columns);
+  say(core, ", ");
+  sayNumber(core, rows);
+  say(core, "}; convert the model anew");
+  return core.errorCode;
+}

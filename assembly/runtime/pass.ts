@@ -1,0 +1,228 @@
+/**
+ * The operations that a forward pass is written in: each works on the tokens still in the pass, [active, width] f32, and
+ * is short or can be entered again. An architecture (models/) is a list of stages, and a stage is one or two of these.
+ *
+ * An operation that may be long takes rows (of a matrix) or tokens from `cursor` on while `work` lasts, and answers MORE
+ * until it is through. Splitting changes no bits: every output is summed on its own, in one order.
+ *
+ * May call: context.ts, cache.ts, model.ts, weight.ts, kernels/.
+ */
+import { Status } from "./core";
+import { Context, Visibility } from "./context";
+import { List, prefixUpTo } from "./cache";
+import { Global } from "./model";
+import { GROUP_ROWS, Weight } from "./weight";
+import { lookupRow, matmulRows } from "../kernels/matmul";
+import { activationBytes, quantizeActivations } from "../kernels/quant/activations";
+import { reluSquared, siluMultiply } from "../kernels/ffn";
+import { rmsNorm } from "../kernels/norm";
+import { ropeAngles, rotateHalves, rotateInterleaved } from "../kernels/rope";
+import { add } from "../kernels/vector";
+import { Type } from "../kernels/quant/types";
+
+/** Rows of [active, width]: the address of row `i`. */
+@inline
+export function rowOf(buffer: usize, i: u32, width: u32): usize {
+  return buffer + (((<usize>i) * width) << 2);
+}
+
+/** hidden ← the embeddings of the batch's tokens. */
+export function embed(c: Context): i32 {
+  const embedding = c.model.weight(Global.EMBEDDING);
+  for (let i: u32 = 0; i < c.active; i++) {
+    const id = load<u32>(c.ids + ((<usize>c.token(i)) << 2));
+    lookupRow(embedding.type, embedding.data, id, embedding.columns, rowOf(c.hidden, i, c.model.hidden), c.scratch);
+  }
+  return Status.DONE;
+}
+
+/** The angles of RoPE at each token's position. */
+export function prepareAngles(c: Context): void {
+  const model = c.model;
+  const factors = model.weight(Global.ROPE_FACTORS);
+  const pairs = model.ropeSize >> 1;
+  for (let i: u32 = 0; i < c.active; i++) {
+    const position = c.position(c.token(i));
+    ropeAngles(position, pairs, model.ropeBase, factors.present ? factors.data : 0, rowOf(c.angles, i, model.ropeSize));
+  }
+}
+
+/** target ← RMSNorm(source) · weight, rows of `weight.columns`. */
+export function normalize(c: Context, source: usize, weight: Weight, target: usize): i32 {
+  const width = weight.columns;
+  for (let i: u32 = 0; i < c.active; i++) {
+    rmsNorm(rowOf(source, i, width), weight.data, width, c.model.epsilon, rowOf(target, i, width));
+  }
+  c.quantizedOf = 0;
+  return Status.DONE;
+}
+
+/** As `normalize`, in place, for `parts` vectors of `weight.columns` side by side in a row: q and k norms of each head. */
+export function normalizeHeads(c: Context, buffer: usize, weight: Weight, parts: u32): i32 {
+  const size = weight.columns;
+  for (let i: u32 = 0, n = c.active * parts; i < n; i++) {
+    const x = rowOf(buffer, i, size);
+    rmsNorm(x, weight.data, size, c.model.epsilon, x);
+  }
+  return Status.DONE;
+}
+
+/** target ← source · weightᵀ: [active, columns] → [active, rows]. */
+export function multiply(c: Context, weight: Weight, source: usize, target: usize): i32 {
+  const x = operand(c, weight, source, c.active);
+  const stride = operandStride(weight);
+  const rows = rowsWithinWork(c, weight.rows, <u64>weight.columns * c.active);
+  matmulRows(
+    weight.type, weight.data, weight.rows, weight.columns, c.cursor, c.cursor + rows,
+    x, stride, c.active, target + ((<usize>c.cursor) << 2), (<usize>weight.rows) << 2, c.scratch,
+  );
+  c.cursor += rows;
+  return c.cursor < weight.rows ? Status.MORE : Status.DONE;
+}
+
+/** As `multiply`, and adds the bias to each row when the file has one. */
+export function multiplyBias(c: Context, weight: Weight, bias: Weight, source: usize, target: usize): i32 {
+  const status = multiply(c, weight, source, target);
+  if (status != Status.DONE || !bias.present) return status;
+  for (let i: u32 = 0; i < c.active; i++) add(rowOf(target, i, weight.rows), bias.data, weight.rows);
+  return status;
+}
+
+/** hidden ← hidden + source · weightᵀ: the end of a residual branch. */
+export function multiplyAdd(c: Context, weight: Weight, source: usize): i32 {
+  const status = multiply(c, weight, source, c.projected);
+  if (status == Status.DONE) add(c.hidden, c.projected, c.active * c.model.hidden);
+  return status;
+}
+
+/** As `multiplyAdd`, with a bias when the file has one. */
+export function multiplyBiasAdd(c: Context, weight: Weight, bias: Weight, source: usize): i32 {
+  const status = multiplyBias(c, weight, bias, source, c.projected);
+  if (status == Status.DONE) add(c.hidden, c.projected, c.active * c.model.hidden);
+  return status;
+}
+
+/** RoPE on the first heads · size values of each row: `size` a head, of which the dims from `skip` on turn. */
+export function rotate(c: Context, buffer: usize, width: u32, heads: u32, size: u32, skip: u32, interleaved: bool): void {
+  const ropeSize = c.model.ropeSize;
+  for (let i: u32 = 0; i < c.active; i++) {
+    const angles = rowOf(c.angles, i, ropeSize);
+    for (let head: u32 = 0; head < heads; head++) {
+      const x = rowOf(buffer, i, width) + ((<usize>(head * size + skip)) << 2);
+      if (interleaved) rotateInterleaved(x, angles, ropeSize >> 1);
+      else rotateHalves(x, angles, ropeSize >> 1);
+    }
+  }
+}
+
+/** gate ← silu(gate) · up. */
+export function gateSilu(c: Context): i32 {
+  siluMultiply(c.gate, c.up, c.active * c.model.ffn);
+  c.quantizedOf = 0;
+  return Status.DONE;
+}
+
+/** up ← relu(up)²; counts the exact zeros, which `down` skips block by block. */
+export function squareRelu(c: Context): i32 {
+  const n = c.active * c.model.ffn;
+  const at = (<usize>c.layer) << 3;
+  store<u64>(c.zeros + at, load<u64>(c.zeros + at) + reluSquared(c.up, n));
+  store<u64>(c.activations + at, load<u64>(c.activations + at) + n);
+  c.quantizedOf = 0;
+  return Status.DONE;
+}
+
+/**
+ * The rows that an active token sees in the current layer: sets `seenRows` (u32 indices into the pool) and returns how
+ * many. Rows are always taken in the order of the list, so that a sum over them does not depend on the batch.
+ */
+export function seenCount(c: Context, activeIndex: u32): u32 {
+  const token = c.token(activeIndex);
+  const list = c.cache.list(c.sequence(token), c.layer);
+  if (c.visibility == Visibility.ALL) return list.count;
+  if (c.visibility == Visibility.CAUSAL && list.sorted) return prefixUpTo(list, c.position(token));
+  return gather(c, list, token);
+}
+
+/** The row indices that go with `seenCount`. */
+export function seenRows(c: Context, activeIndex: u32): usize {
+  const list = c.cache.list(c.sequence(c.token(activeIndex)), c.layer);
+  const prefix = c.visibility == Visibility.ALL || (c.visibility == Visibility.CAUSAL && list.sorted);
+  return prefix ? list.rows : c.visible;
+}
+
+/** Collects what a token sees where that is not a prefix of the list. */
+function gather(c: Context, list: List, token: u32): u32 {
+  const sequence = c.sequence(token);
+  const before = load<u32>(c.marks + ((<usize>sequence * c.model.layers + c.layer) << 2));
+  const position = c.position(token);
+  const masked = c.visibility == Visibility.MASK;
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < list.count; i++) {
+    if (masked && i >= before) break;
+    if (list.position(i) > position) continue;
+    store<u32>(c.visible + (<usize>(count++) << 2), list.row(i));
+  }
+  if (!masked) return count;
+  const allowed = c.mask + <usize>token * ((c.batchCapacity + 7) >> 3);
+  for (let j: u32 = 0; j < c.tokens; j++) {
+    if (c.sequence(j) != sequence || !((load<u8>(allowed + (j >> 3)) >> (j & 7)) & 1)) continue;
+    const index = load<u32>(c.listIndex + ((<usize>j) << 2));
+    store<u32>(c.visible + (<usize>(count++) << 2), list.row(index));
+  }
+  return count;
+}
+
+/**
+ * Only tokens whose logits are asked for go on: after the last layer has written its rows, nobody reads the others.
+ * The rows of `hidden` (and of `other`, [active, width], if not 0) close ranks.
+ */
+export function keepWanted(c: Context, other: usize, width: u32): void {
+  let kept: u32 = 0;
+  const hidden = c.model.hidden;
+  for (let i: u32 = 0; i < c.active; i++) {
+    const token = c.token(i);
+    if (!load<u8>(c.wanted + token)) continue;
+    if (kept != i) {
+      memory.copy(rowOf(c.hidden, kept, hidden), rowOf(c.hidden, i, hidden), (<usize>hidden) << 2);
+      if (other) memory.copy(rowOf(other, kept, width), rowOf(other, i, width), (<usize>width) << 2);
+      store<u32>(c.activeToken + ((<usize>kept) << 2), token);
+    }
+    kept += 1;
+  }
+  c.active = kept;
+  c.quantizedOf = 0;
+}
+
+/** What the kernel of `weight` multiplies with: the f32 rows themselves, or their 16-bit blocks, made once a buffer. */
+export function operand(c: Context, weight: Weight, source: usize, rows: u32): usize {
+  if (isFloat(weight.type)) return source;
+  if (c.quantizedOf != source) {
+    const bytes = activationBytes(weight.columns);
+    for (let i: u32 = 0; i < rows; i++) {
+      quantizeActivations(rowOf(source, i, weight.columns), weight.columns, c.quantized + <usize>i * bytes);
+    }
+    c.quantizedOf = source;
+  }
+  return c.quantized;
+}
+
+/** Bytes from one row of the operand to the next. */
+export function operandStride(weight: Weight): usize {
+  return isFloat(weight.type) ? (<usize>weight.columns) << 2 : activationBytes(weight.columns);
+}
+
+@inline
+function isFloat(type: u32): bool {
+  return type == Type.F32 || type == Type.F16 || type == Type.BF16;
+}
+
+/** How many of the rows left may be done now, at `cost` multiply-adds each: whole groups, at least one, charged to `work`. */
+function rowsWithinWork(c: Context, total: u32, cost: u64): u32 {
+  const left = total - c.cursor;
+  const affordable = c.work > 0 ? <u64>c.work / (cost ? cost : 1) : 0;
+  let rows = affordable >= <u64>left ? left : <u32>affordable & ~(GROUP_ROWS - 1);
+  if (rows == 0) rows = left < GROUP_ROWS ? left : GROUP_ROWS;
+  c.work -= <i64>(cost * rows);
+  return rows;
+}

@@ -1,0 +1,63 @@
+/**
+ * A weight: a record, never a bare pointer, so that a matrix may be resident or still in its file, packed or plain, and a
+ * model file need not know. Matrices are packed for their kernel while they stream in (kernels/quant), vectors (norms,
+ * biases) are plain f32.
+ *
+ * May call: kernels/. Is called by: the loader, which fills weights, and the forward pass, which multiplies with them.
+ */
+import { packedGroupBytes } from "../kernels/quant/index";
+
+/** Rows of a packed group: one SIMD kernel call makes this many outputs. */
+export const GROUP_ROWS: u32 = 8;
+
+export namespace WeightState {
+  /** The file has no such tensor (it was optional). */
+  export const ABSENT: u32 = 0;
+  /** Known from the tensor table, not in memory yet. */
+  export const DECLARED: u32 = 1;
+  /** In memory, ready for its kernel. */
+  export const RESIDENT: u32 = 2;
+}
+
+@unmanaged
+export class Weight {
+  state: u32;
+  /** Block format (GGUF type id) in the file, and of the packed form unless `plain`. */
+  type: u32;
+  /** Outputs of a slice. */
+  rows: u32;
+  /** Inputs: the contiguous axis. */
+  columns: u32;
+  /** Matrices that lie one after the other (experts); 1 for an ordinary matrix. */
+  slices: u32;
+  /** 1: kept as plain f32 [rows · columns] (norms, biases, factors). */
+  plain: u32;
+  /** Where the bytes are in memory; 0 until they are. */
+  data: usize;
+  /** Part of a split file, and where in it the tensor begins. */
+  file: u32;
+  offset: u64;
+
+  /** Bytes in memory. */
+  get bytes(): u64 {
+    if (this.plain) return <u64>this.rows * this.columns * this.slices * 4;
+    return <u64>this.sliceGroups * packedGroupBytes(this.type, this.columns) * this.slices;
+  }
+
+  /** Packed groups of a slice. */
+  @inline
+  get sliceGroups(): u32 {
+    return (this.rows + (GROUP_ROWS - 1)) / GROUP_ROWS;
+  }
+
+  /** The packed form of slice `index`. */
+  @inline
+  slice(index: u32): usize {
+    return this.data + <usize>index * this.sliceGroups * packedGroupBytes(this.type, this.columns);
+  }
+
+  @inline
+  get present(): bool {
+    return this.state != WeightState.ABSENT;
+  }
+}
