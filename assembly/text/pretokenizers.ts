@@ -355,7 +355,7 @@ function deepseek3(at: usize, end: usize): usize {
 
 /** [\p{P}\$\+<=>\^~\|]+, with or without the backtick: of the ASCII symbols, which Unicode does not count as \p{P}. */
 function punctuation(at: usize, end: usize, backtick: bool): usize {
-  for (;;) {
+  while (true) {
     const character = look(at, end);
     const kind = classIn(character);
     const codePoint = codePointOf(character);
@@ -373,7 +373,7 @@ function space(at: usize, end: usize, lines: bool): usize {
   let to = at;
   let last = at;
   let line: usize = 0;
-  for (;;) {
+  while (true) {
     const character = look(to, end);
     if (character == 0 || classIn(character) != Class.SPACE) break;
     last = to;
@@ -432,7 +432,7 @@ function run(at: usize, end: usize, kinds: u32, most: u32): usize {
 
 /** The end of the run of characters that lie in one of `count` ranges (first and last code point, in order). */
 function runIn(at: usize, end: usize, ranges: usize, count: u32): usize {
-  for (;;) {
+  while (true) {
     const character = look(at, end);
     if (character == 0) return at;
     const codePoint = codePointOf(character);

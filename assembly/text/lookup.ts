@@ -1,0 +1,153 @@
+/**
+ * From text to token, and from a pair of symbols to the merge that joins them: two hash tables with open addressing and
+ * linear probing, four bytes a slot, at most two thirds full. A text is given as two spans that follow each other, so that
+ * "A" and "B" of a merge are looked up as "AB" without a copy.
+ *
+ * May call: `tokenizer.ts`.
+ */
+import { NONE, Tokenizer, tokenLength, tokenText } from "./tokenizer";
+
+/** Slots for `count` entries: a power of two. */
+export function slotsFor(count: u32): u32 {
+  let slots: u32 = 16;
+  while (<u64>slots * 2 < <u64>count * 3) slots <<= 1;
+  return slots;
+}
+
+/** FNV-1a, continued. Begin with HASH_START. */
+export const HASH_START: u32 = 0x811c9dc5;
+
+export function hash(state: u32, text: usize, length: usize): u32 {
+  const end = text + length;
+  for (; text < end; text++) state = (state ^ load<u8>(text)) * 0x01000193;
+  return state;
+}
+
+@inline
+export function spread(state: u32): u32 {
+  const mixed = (state ^ (state >> 15)) * 0x2c1b3c6d;
+  return mixed ^ (mixed >> 13);
+}
+
+/** The token whose text is `a` and then `b`; NONE. */
+export function findText(t: Tokenizer, a: usize, aLength: usize, b: usize, bLength: usize): u32 {
+  const length = aLength + bLength;
+  if (length == 0 || length > <usize>t.longest) return NONE;
+  let slot = spread(hash(hash(HASH_START, a, aLength), b, bLength)) & t.slotMask;
+  while (true) {
+    const token = load<u32>(t.slots + (<usize>slot << 2)) - 1;
+    if (token == NONE) return NONE;
+    if (<usize>tokenLength(t, token) == length) {
+      const text = tokenText(t, token);
+      if (memory.compare(text, a, aLength) == 0 && memory.compare(text + aLength, b, bLength) == 0) return token;
+    }
+    slot = (slot + 1) & t.slotMask;
+  }
+}
+
+@inline
+export function findToken(t: Tokenizer, text: usize, length: usize): u32 {
+  return findText(t, text, length, text, 0);
+}
+
+/** Enters a token by its text; false when another token has the same text. */
+export function enterToken(t: Tokenizer, token: u32): bool {
+  const text = tokenText(t, token);
+  const length = tokenLength(t, token);
+  let slot = spread(hash(HASH_START, text, length)) & t.slotMask;
+  while (true) {
+    const other = load<u32>(t.slots + (<usize>slot << 2)) - 1;
+    if (other == NONE) {
+      store<u32>(t.slots + (<usize>slot << 2), token + 1);
+      return true;
+    }
+    if (tokenLength(t, other) == length && memory.compare(tokenText(t, other), text, length) == 0) return false;
+    slot = (slot + 1) & t.slotMask;
+  }
+}
+
+@inline
+export function mergeLeft(t: Tokenizer, rank: u32): u32 {
+  return load<u32>(t.merges + <usize>rank * 12);
+}
+
+@inline
+export function mergeRight(t: Tokenizer, rank: u32): u32 {
+  return load<u32>(t.merges + <usize>rank * 12, 4);
+}
+
+@inline
+export function mergedSymbol(t: Tokenizer, rank: u32): u32 {
+  return load<u32>(t.merges + <usize>rank * 12, 8);
+}
+
+/** The rank of the merge that joins two symbols; NONE. */
+export function findMerge(t: Tokenizer, left: u32, right: u32): u32 {
+  let slot = spread(left * 0x9e3779b1 + right) & t.pairMask;
+  while (true) {
+    const rank = load<u32>(t.pairSlots + (<usize>slot << 2)) - 1;
+    if (rank == NONE) return NONE;
+    if (mergeLeft(t, rank) == left && mergeRight(t, rank) == right) return rank;
+    slot = (slot + 1) & t.pairMask;
+  }
+}
+
+/** Enters a merge by its pair, unless one of a lower rank has the same. */
+export function enterMerge(t: Tokenizer, rank: u32): void {
+  const left = mergeLeft(t, rank);
+  const right = mergeRight(t, rank);
+  let slot = spread(left * 0x9e3779b1 + right) & t.pairMask;
+  while (true) {
+    const other = load<u32>(t.pairSlots + (<usize>slot << 2)) - 1;
+    if (other == NONE) {
+      store<u32>(t.pairSlots + (<usize>slot << 2), rank + 1);
+      return;
+    }
+    if (mergeLeft(t, other) == left && mergeRight(t, other) == right) return;
+    slot = (slot + 1) & t.pairMask;
+  }
+}
+
+/** A symbol that the vocabulary lacks: two spans of text. */
+@unmanaged
+export class HiddenSymbol {
+  a: usize;
+  aLength: u32;
+  b: usize;
+  bLength: u32;
+}
+
+@inline
+export function hiddenSymbol(t: Tokenizer, symbol: u32): HiddenSymbol {
+  return changetype<HiddenSymbol>(t.hidden + <usize>(symbol - t.count) * offsetof<HiddenSymbol>());
+}
+
+/** The symbol with this text, which is `count` + its index; entered when it is new and `enter` is set, else NONE. */
+export function findHidden(t: Tokenizer, a: usize, aLength: u32, b: usize, bLength: u32, enter: bool): u32 {
+  if (t.hidden == 0) return NONE;
+  let slot = spread(hash(hash(HASH_START, a, aLength), b, bLength)) & t.hiddenMask;
+  while (true) {
+    const index = load<u32>(t.hiddenSlots + (<usize>slot << 2)) - 1;
+    if (index == NONE) break;
+    if (isText(hiddenSymbol(t, t.count + index), a, aLength, b, bLength)) return t.count + index;
+    slot = (slot + 1) & t.hiddenMask;
+  }
+  if (!enter) return NONE;
+  const symbol = t.count + t.hiddenCount++;
+  const record = hiddenSymbol(t, symbol);
+  record.a = a;
+  record.aLength = aLength;
+  record.b = b;
+  record.bLength = bLength;
+  store<u32>(t.hiddenSlots + (<usize>slot << 2), t.hiddenCount);
+  return symbol;
+}
+
+function isText(record: HiddenSymbol, a: usize, aLength: u32, b: usize, bLength: u32): bool {
+  if (record.aLength + record.bLength != aLength + bLength) return false;
+  for (let i: u32 = 0; i < aLength + bLength; i++) {
+    const mine = i < record.aLength ? load<u8>(record.a + i) : load<u8>(record.b + (i - record.aLength));
+    if (mine != (i < aLength ? load<u8>(a + i) : load<u8>(b + (i - aLength)))) return false;
+  }
+  return true;
+}

@@ -1,0 +1,171 @@
+/**
+ * Cuts special tokens out of a text before the tokenizer proper: the longest token first, each from left to right over
+ * what is still free. Control and unknown tokens only count when asked for; user-defined ones always.
+ *
+ *     text      "<|im_start|>user\nHi<|im_end|>"
+ *     cuts      (0, <|im_start|>) (19, <|im_end|>)        a heap in the order of the text
+ *
+ * One scan finds which special tokens occur at all and between which places; only those are then cut. A bit a byte says
+ * what is taken: by a token, or as white space that belongs to one. A text without special tokens costs the scan alone.
+ *
+ * May call: `runtime/`, its neighbours in `text/`.
+ */
+import { allocate, allocateRaw, release, resize } from "../runtime/arena";
+import { Core } from "../runtime/core";
+import { heapPush } from "./heap";
+import { bucketOf } from "./special";
+import { attributesOf, NONE, TokenAttribute, Tokenizer, tokenLength, tokenText, TokenType } from "./tokenizer";
+import { typeOf } from "./tokenizer";
+
+@unmanaged
+export class Cuts {
+  core: Core;
+  tokenizer: Tokenizer;
+  text: usize;
+  length: u32;
+  parseSpecial: bool;
+  failed: bool;
+  /** A bit a byte of the text; 0 when nothing is cut. */
+  taken: usize;
+  /** Heap of (start, special token's index). */
+  heap: usize;
+  count: u32;
+  capacity: u32;
+  /** Per special token: first and last place in the text. */
+  seen: usize;
+  any: bool;
+}
+
+/** Finds what to cut; 0 when there is no memory. `endCuts` gives the memory back. */
+export function findCuts(core: Core, t: Tokenizer, text: usize, length: u32, parseSpecial: bool): Cuts {
+  const cuts = changetype<Cuts>(allocate(core, offsetof<Cuts>(), "tokenizing"));
+  if (changetype<usize>(cuts) == 0) return cuts;
+  cuts.core = core;
+  cuts.tokenizer = t;
+  cuts.text = text;
+  cuts.length = length;
+  cuts.parseSpecial = parseSpecial;
+  if ((parseSpecial ? t.specialCount : t.userDefinedCount) == 0) return cuts;
+  const what = "the special tokens of a text";
+  cuts.seen = allocateRaw(core, <u64>t.specialCount * 8, what);
+  if (cuts.seen == 0) return abandon(cuts);
+  memory.fill(cuts.seen, 0xff, <usize>t.specialCount << 3);
+  scan(cuts);
+  if (!cuts.any) return cuts;
+  cuts.taken = allocate(core, (<u64>length + 7) >> 3, what);
+  cuts.capacity = 64;
+  cuts.heap = allocateRaw(core, <u64>cuts.capacity * 8, what);
+  if (cuts.taken == 0 || cuts.heap == 0) return abandon(cuts);
+  for (let i: u32 = 0; i < t.specialCount && !cuts.failed; i++) {
+    if (load<u32>(cuts.seen + (<usize>i << 3)) != NONE) cut(cuts, i);
+  }
+  return cuts.failed ? abandon(cuts) : cuts;
+}
+
+export function endCuts(cuts: Cuts): void {
+  release(cuts.core, cuts.seen);
+  release(cuts.core, cuts.taken);
+  release(cuts.core, cuts.heap);
+  release(cuts.core, changetype<usize>(cuts));
+}
+
+@inline
+export function isTaken(cuts: Cuts, at: u32): bool {
+  return ((<u32>load<u8>(cuts.taken + (at >> 3)) >> (at & 7)) & 1) != 0;
+}
+
+function abandon(cuts: Cuts): Cuts {
+  endCuts(cuts);
+  return changetype<Cuts>(0);
+}
+
+/** Notes for each special token where it first and last stands. */
+function scan(cuts: Cuts): void {
+  const t = cuts.tokenizer;
+  for (let at: u32 = 0; at < cuts.length; at++) {
+    const first = <u32>load<u8>(cuts.text + at);
+    const single = load<u32>(t.singles + (<usize>first << 2));
+    if (single != 0) note(cuts, single - 1, at);
+    if (at + 1 == cuts.length) return;
+    const bucket = t.buckets + (<usize>bucketOf(first, load<u8>(cuts.text + at, 1)) << 2);
+    for (let i = load<u32>(bucket), end = load<u32>(bucket, 4); i < end; i++) {
+      const index = load<u32>(t.bucketItems + (<usize>i << 2));
+      if (standsAt(cuts, index, at)) note(cuts, index, at);
+    }
+  }
+}
+
+function note(cuts: Cuts, index: u32, at: u32): void {
+  const type = typeOf(cuts.tokenizer, specialToken(cuts, index));
+  if (!cuts.parseSpecial && type != TokenType.USER_DEFINED) return;
+  const seen = cuts.seen + (<usize>index << 3);
+  if (load<u32>(seen) == NONE) store<u32>(seen, at);
+  store<u32>(seen, at, 4);
+  cuts.any = true;
+}
+
+@inline
+function specialToken(cuts: Cuts, index: u32): u32 {
+  return load<u32>(cuts.tokenizer.specials + (<usize>index << 2));
+}
+
+function standsAt(cuts: Cuts, index: u32, at: u32): bool {
+  const token = specialToken(cuts, index);
+  const length = tokenLength(cuts.tokenizer, token);
+  if (length > cuts.length - at) return false;
+  return memory.compare(cuts.text + at, tokenText(cuts.tokenizer, token), length) == 0;
+}
+
+/** Cuts one special token out wherever it stands free. */
+function cut(cuts: Cuts, index: u32): void {
+  const token = specialToken(cuts, index);
+  const length = tokenLength(cuts.tokenizer, token);
+  const attributes = attributesOf(cuts.tokenizer, token);
+  const last = load<u32>(cuts.seen + (<usize>index << 3), 4);
+  for (let at = load<u32>(cuts.seen + (<usize>index << 3)); at <= last; ) {
+    if (!standsAt(cuts, index, at) || !isFree(cuts, at, at + length)) {
+      at++;
+      continue;
+    }
+    if (!add(cuts, at, index)) return;
+    if (attributes & TokenAttribute.STRIP_BEFORE) {
+      for (let i = at; i-- > 0 && isSpace(cuts, i) && !isTaken(cuts, i); ) take(cuts, i);
+    }
+    for (const end = at + length; at < end; at++) take(cuts, at);
+    if (attributes & TokenAttribute.STRIP_BEHIND) {
+      for (; at < cuts.length && isSpace(cuts, at) && !isTaken(cuts, at); at++) take(cuts, at);
+    }
+  }
+}
+
+function add(cuts: Cuts, at: u32, index: u32): bool {
+  if (cuts.count == cuts.capacity) {
+    const grown = resize(cuts.core, cuts.heap, <u64>cuts.capacity * 16, "the special tokens of a text");
+    if (grown == 0) {
+      cuts.failed = true;
+      return false;
+    }
+    cuts.heap = grown;
+    cuts.capacity *= 2;
+  }
+  heapPush(cuts.heap, cuts.count++, (<u64>at << 32) | index);
+  return true;
+}
+
+@inline
+function take(cuts: Cuts, at: u32): void {
+  const byte = cuts.taken + (at >> 3);
+  store<u8>(byte, load<u8>(byte) | (1 << <u8>(at & 7)));
+}
+
+function isFree(cuts: Cuts, at: u32, end: u32): bool {
+  for (; at < end; at++) if (isTaken(cuts, at)) return false;
+  return true;
+}
+
+/** White space of C's isspace: tab to carriage return, and space. */
+@inline
+function isSpace(cuts: Cuts, at: u32): bool {
+  const byte = <u32>load<u8>(cuts.text + at);
+  return byte == 32 || byte - 9 < 5;
+}

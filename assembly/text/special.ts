@@ -1,0 +1,189 @@
+/**
+ * Special tokens: which tokens end generation or stand for a place in a file (by key, or else by their text), and the
+ * index by which `partition.ts` finds control, unknown and user-defined tokens in a text:
+ *
+ *     first two bytes ──hash──► buckets[b] … buckets[b + 1] ──► bucketItems ──► specials (longest first) ──► token
+ *
+ * May call: its neighbours in `text/`.
+ */
+import { heapPop, heapPush } from "./heap";
+import { findToken } from "./lookup";
+import { stripsBeforeMask } from "./pretokenizer_names";
+import { NONE, SPECIAL_BUCKETS, TokenAttribute, Tokenizer, TokenizerModel, tokenLength, tokenText } from "./tokenizer";
+import { TokenType, typeOf, VocabularySource } from "./tokenizer";
+
+/** At most this many tokens become special by their text. */
+export const SPECIAL_NAMES: u32 = 64;
+
+/** A text that ends a turn or a document; "｜" and "▁" are DeepSeek's own bars. */
+const END_OF_TURN = "<|eot_id|> <|im_end|> <|end|> <end_of_turn> <|endoftext|> <|end_of_text|> <EOT> _<EOT>";
+const END_OF_TURN_MORE = "<｜end▁of▁sentence｜> <end_of_utterance>";
+const END_OF_MESSAGE = "<|eom_id|>";
+const FIM_PREFIX = "<|fim_prefix|> <fim-prefix> <fim_prefix> <｜fim▁begin｜> <PRE> ▁<PRE> <|code_prefix|>";
+const FIM_SUFFIX = "<|fim_suffix|> <fim-suffix> <fim_suffix> <｜fim▁hole｜> <SUF> ▁<SUF> <|code_suffix|>";
+const FIM_MIDDLE = "<|fim_middle|> <fim-middle> <fim_middle> <｜fim▁end｜> <MID> ▁<MID> <|code_middle|>";
+const FIM_PAD = "<|fim_pad|> <fim-pad> <fim_pad> <PAD>";
+const FIM_REPOSITORY = "<|fim_repo|> <|repo_name|> <fim-repo> <REPO> <reponame>";
+const FIM_SEPARATOR = "<|file_sep|>";
+/** Every token with one of these texts ends generation, whatever the keys say. */
+const ENDS = "<|eot_id|> <|im_end|> <|end|> <end_of_turn> <|endoftext|> <|eom_id|> <EOT> _<EOT> <|end_of_text|>";
+const ENDS_MORE = "<end_of_utterance>";
+
+/** Settles the ids that the file does not give, the types of tokens known by their text, and which tokens end generation. */
+export function markSpecialTokens(t: Tokenizer, source: VocabularySource): void {
+  if (t.eot < 0) t.eot = adopt(t, END_OF_TURN);
+  if (t.eot < 0) t.eot = adopt(t, END_OF_TURN_MORE);
+  if (t.eom < 0) t.eom = adopt(t, END_OF_MESSAGE);
+  if (t.fimPre < 0) t.fimPre = adopt(t, FIM_PREFIX);
+  if (t.fimSuf < 0) t.fimSuf = adopt(t, FIM_SUFFIX);
+  if (t.fimMid < 0) t.fimMid = adopt(t, FIM_MIDDLE);
+  if (t.fimPad < 0) t.fimPad = adopt(t, FIM_PAD);
+  if (t.fimRep < 0) t.fimRep = adopt(t, FIM_REPOSITORY);
+  if (t.fimSep < 0) t.fimSep = adopt(t, FIM_SEPARATOR);
+  markEnds(t, ENDS);
+  markEnds(t, ENDS_MORE);
+  markEnd(t, t.eos);
+  markEnd(t, t.eot);
+  markEnd(t, t.eom);
+  markEnd(t, t.fimPad);
+  markEnd(t, t.fimRep);
+  markEnd(t, t.fimSep);
+  if (t.model == TokenizerModel.BPE && stripsBeforeMask(source.preName, source.preNameLength)) {
+    setWord(t, "<mask>", TokenAttribute.STRIP_BEFORE, true);
+  }
+  if (isPhi3(source.generalName, source.generalNameLength)) {
+    for (let i: u32 = 0; i < t.count; i++) if (isSpecial(t, i)) setAttribute(t, i, TokenAttribute.STRIP_BEHIND, true);
+    setWord(t, "</s>", TokenAttribute.STRIP_BEHIND, true);
+    setWord(t, "<unk>", TokenAttribute.STRIP_BEHIND, false);
+    setWord(t, "<s>", TokenAttribute.STRIP_BEHIND, false);
+    setWord(t, "<|endoftext|>", TokenAttribute.STRIP_BEHIND, false);
+  }
+}
+
+/** The first word of the list that is a token, which becomes a control token; -1. */
+function adopt(t: Tokenizer, words: string): i32 {
+  for (let at: i32 = 0; at < words.length; at = wordEnd(words, at) + 1) {
+    const token = findWord(t, words, at);
+    if (token == NONE) continue;
+    setType(t, token, TokenType.CONTROL);
+    return <i32>token;
+  }
+  return -1;
+}
+
+function markEnds(t: Tokenizer, words: string): void {
+  for (let at: i32 = 0; at < words.length; at = wordEnd(words, at) + 1) {
+    const token = findWord(t, words, at);
+    if (token == NONE) continue;
+    setType(t, token, TokenType.CONTROL);
+    markEnd(t, <i32>token);
+  }
+}
+
+function markEnd(t: Tokenizer, token: i32): void {
+  if (token >= 0) setAttribute(t, <u32>token, TokenAttribute.END, true);
+}
+
+function setWord(t: Tokenizer, word: string, attribute: u32, on: bool): void {
+  const token = findWord(t, word, 0);
+  if (token != NONE) setAttribute(t, token, attribute, on);
+}
+
+function setAttribute(t: Tokenizer, token: u32, attribute: u32, on: bool): void {
+  const at = t.attributes + token;
+  const others = <u32>load<u8>(at) & ~attribute;
+  store<u8>(at, <u8>(on ? others | attribute : others));
+}
+
+function setType(t: Tokenizer, token: u32, type: u32): void {
+  const at = t.attributes + token;
+  store<u8>(at, <u8>((<u32>load<u8>(at) & ~TokenAttribute.TYPE) | type));
+}
+
+function wordEnd(words: string, at: i32): i32 {
+  while (at < words.length && codeUnit(words, at) != 0x20) at++;
+  return at;
+}
+
+@inline
+function codeUnit(words: string, at: i32): u32 {
+  return load<u16>(changetype<usize>(words) + (<usize>at << 1));
+}
+
+/** The token whose text is the word at `at` of the list; NONE. The word's UTF-8 is written where `singles` will lie. */
+function findWord(t: Tokenizer, words: string, at: i32): u32 {
+  const scratch = t.singles;
+  let length: usize = 0;
+  for (const end = wordEnd(words, at); at < end; at++) {
+    const unit = codeUnit(words, at);
+    if (unit < 0x80) {
+      store<u8>(scratch + length, <u8>unit);
+      length += 1;
+    } else {
+      store<u8>(scratch + length, <u8>(0xe0 | (unit >> 12)));
+      store<u8>(scratch + length, <u8>(0x80 | ((unit >> 6) & 63)), 1);
+      store<u8>(scratch + length, <u8>(0x80 | (unit & 63)), 2);
+      length += 3;
+    }
+  }
+  return findToken(t, scratch, length);
+}
+
+/** Whether the model's name has "phi-3" or "phi3" in it, in any case. */
+function isPhi3(name: usize, length: u32): bool {
+  for (let i: u32 = 0; i + 4 <= length; i++) {
+    if ((load<u32>(name + i) | 0x00202020) == 0x2d696870) {
+      if (i + 5 <= length && load<u8>(name + i + 4) == 0x33) return true;
+    } else if ((load<u32>(name + i) | 0x00202020) == 0x33696870) return true;
+  }
+  return false;
+}
+
+@inline
+export function isSpecial(t: Tokenizer, token: u32): bool {
+  const type = typeOf(t, token);
+  return type == TokenType.CONTROL || type == TokenType.UNKNOWN || type == TokenType.USER_DEFINED;
+}
+
+@inline
+export function bucketOf(first: u32, second: u32): u32 {
+  return (first * 37 + second) & (SPECIAL_BUCKETS - 1);
+}
+
+/** Fills `specials`, `buckets`, `bucketItems` and `singles`; `scratch` holds 8 bytes a special token. */
+export function buildSpecialIndex(t: Tokenizer, scratch: usize): void {
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < t.count; i++) {
+    const length = tokenLength(t, i);
+    if (length == 0 || !isSpecial(t, i)) continue;
+    heapPush(scratch, count++, (<u64>(NONE - length) << 32) | i);
+    if (typeOf(t, i) == TokenType.USER_DEFINED) t.userDefinedCount++;
+  }
+  t.specialCount = count;
+  for (let i: u32 = 0; i < count; i++) {
+    store<u32>(t.specials + (<usize>i << 2), <u32>heapPop(scratch, count - i));
+  }
+  // Counting sort by bucket: sizes, then ends, then each item from behind, which leaves the begins.
+  memory.fill(t.buckets, 0, (<usize>SPECIAL_BUCKETS + 1) << 2);
+  memory.fill(t.singles, 0, 256 << 2);
+  for (let i: u32 = 0; i < count; i++) {
+    const token = load<u32>(t.specials + (<usize>i << 2));
+    const text = tokenText(t, token);
+    if (tokenLength(t, token) == 1) store<u32>(t.singles + (<usize>load<u8>(text) << 2), i + 1);
+    else addTo(t.buckets, bucketOf(load<u8>(text), load<u8>(text, 1)), 1);
+  }
+  for (let b: u32 = 1; b <= SPECIAL_BUCKETS; b++) addTo(t.buckets, b, load<u32>(t.buckets + (<usize>(b - 1) << 2)));
+  for (let i = count; i-- > 0; ) {
+    const token = load<u32>(t.specials + (<usize>i << 2));
+    if (tokenLength(t, token) == 1) continue;
+    const text = tokenText(t, token);
+    const place = addTo(t.buckets, bucketOf(load<u8>(text), load<u8>(text, 1)), -1);
+    store<u32>(t.bucketItems + (<usize>place << 2), i);
+  }
+}
+
+function addTo(table: usize, index: u32, value: u32): u32 {
+  const sum = load<u32>(table + (<usize>index << 2)) + value;
+  store<u32>(table + (<usize>index << 2), sum);
+  return sum;
+}

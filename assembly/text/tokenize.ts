@@ -1,0 +1,77 @@
+/**
+ * From text to tokens: special tokens are cut out, what is between them goes to the vocabulary's own tokenizer, BOS and
+ * EOS are added where the vocabulary wants them and the caller asks.
+ *
+ * May call: `runtime/`, its neighbours in `text/`.
+ */
+import { Core, ErrorCode, fail } from "../runtime/core";
+import { tokenizeBpe } from "./bpe";
+import { heapPop } from "./heap";
+import { Cuts, endCuts, findCuts, isTaken } from "./partition";
+import { tokenizeSpm } from "./spm";
+import { Tokenizer, tokenLength, TokenizerModel } from "./tokenizer";
+import { beginWork, emit, endWork, Work } from "./work";
+
+export namespace TokenizeFlag {
+  /** BOS and EOS, where the vocabulary wants them. */
+  export const ADD_SPECIAL: u32 = 1;
+  /** Texts of control and unknown tokens become those tokens. */
+  export const PARSE_SPECIAL: u32 = 2;
+}
+
+/**
+ * Writes the first `capacity` tokens of a UTF-8 text to `target` (i32[capacity]) and returns how many there are, which may
+ * be more; below zero: an error. Any bytes are read as they are; NUL is a character like others.
+ */
+export function tokenize(
+  core: Core,
+  t: Tokenizer,
+  text: usize,
+  length: u32,
+  flags: u32,
+  target: usize,
+  capacity: u32,
+): i32 {
+  if (length > 0x7fffffff) return fail(core, ErrorCode.BAD_ARGUMENT, "a text to tokenize has at most 2 GiB");
+  const work = beginWork(core, t, target, capacity);
+  if (changetype<usize>(work) == 0) return core.errorCode;
+  const cuts = findCuts(core, t, text, length, (flags & TokenizeFlag.PARSE_SPECIAL) != 0);
+  if (changetype<usize>(cuts) == 0) {
+    endWork(work);
+    return core.errorCode;
+  }
+  const special = (flags & TokenizeFlag.ADD_SPECIAL) != 0;
+  if (special && t.addBos && t.bos >= 0) emit(work, <u32>t.bos);
+  tokenizePieces(work, cuts);
+  if (special && t.addEos && t.eos >= 0) emit(work, <u32>t.eos);
+  const count = work.failed ? core.errorCode : <i32>work.count;
+  endCuts(cuts);
+  endWork(work);
+  return count;
+}
+
+function tokenizePieces(work: Work, cuts: Cuts): void {
+  const t = work.tokenizer;
+  let at: u32 = 0;
+  while (cuts.count > 0 && !work.failed) {
+    const key = heapPop(cuts.heap, cuts.count--);
+    const start = <u32>(key >> 32);
+    tokenizeStretch(work, cuts, at, start);
+    const token = load<u32>(t.specials + (<usize>(<u32>key) << 2));
+    emit(work, token);
+    at = start + tokenLength(t, token);
+  }
+  if (!work.failed) tokenizeStretch(work, cuts, at, cuts.length);
+}
+
+/** A stretch between special tokens, less the white space that belongs to them. */
+function tokenizeStretch(work: Work, cuts: Cuts, at: u32, end: u32): void {
+  const t = work.tokenizer;
+  if (cuts.taken != 0) {
+    while (at < end && isTaken(cuts, at)) at++;
+    while (end > at && isTaken(cuts, end - 1)) end--;
+  }
+  if (at >= end) return;
+  if (t.model == TokenizerModel.SPM) tokenizeSpm(work, cuts.text + at, cuts.text + end, t.addSpacePrefix);
+  else tokenizeBpe(work, cuts.text + at, cuts.text + end);
+}

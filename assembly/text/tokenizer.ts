@@ -1,0 +1,187 @@
+/**
+ * The records of a tokenizer: what it is made from, and what it is. `vocabulary.ts` makes it, `tokenize.ts` and
+ * `detokenize.ts` use it.
+ *
+ * The texts of tokens and merges are not copied: they lie where the GGUF header has them, and must stay there as long as
+ * the tokenizer lives.
+ *
+ * May call: nothing.
+ */
+
+/** No token, no merge, no special token. */
+export const NONE: u32 = 0xffffffff;
+
+export namespace TokenizerModel {
+  /** Byte-level BPE, "gpt2". */
+  export const BPE: u32 = 1;
+  /** SentencePiece by scores, "llama". */
+  export const SPM: u32 = 2;
+}
+
+/** `tokenizer.ggml.token_type`, the low bits of a token's attributes. */
+export namespace TokenType {
+  export const UNDEFINED: u32 = 0;
+  export const NORMAL: u32 = 1;
+  export const UNKNOWN: u32 = 2;
+  export const CONTROL: u32 = 3;
+  export const USER_DEFINED: u32 = 4;
+  export const UNUSED: u32 = 5;
+  export const BYTE: u32 = 6;
+}
+
+export namespace TokenAttribute {
+  export const TYPE: u32 = 15;
+  /** Generation ends with this token. */
+  export const END: u32 = 16;
+  /** White space before the token belongs to it. */
+  export const STRIP_BEFORE: u32 = 32;
+  /** White space behind the token belongs to it. */
+  export const STRIP_BEHIND: u32 = 64;
+}
+
+/**
+ * The tokenizer's keys of a file. A name's length of 0, a pointer of 0 and -1 stand for a key that is not there (see
+ * `clearSource`); ids are as the file has them.
+ */
+@unmanaged
+export class VocabularySource {
+  /** tokenizer.ggml.model, tokenizer.ggml.pre, general.name */
+  modelName: usize;
+  modelNameLength: u32;
+  preName: usize;
+  preNameLength: u32;
+  generalName: usize;
+  generalNameLength: u32;
+  /** Payload of the string array (each: u64 length, bytes), and where it ends. */
+  tokens: usize;
+  tokensEnd: usize;
+  tokenCount: u32;
+  merges: usize;
+  mergesEnd: usize;
+  mergeCount: u32;
+  /** f32[] and i32[], at any address. */
+  scores: usize;
+  scoreCount: u32;
+  types: usize;
+  typeCount: u32;
+  bos: i32;
+  eos: i32;
+  unk: i32;
+  sep: i32;
+  pad: i32;
+  mask: i32;
+  eot: i32;
+  eom: i32;
+  fimPre: i32;
+  fimSuf: i32;
+  fimMid: i32;
+  fimPad: i32;
+  fimRep: i32;
+  fimSep: i32;
+  /** -1 absent, 0 false, 1 true */
+  addBos: i32;
+  addEos: i32;
+  addSpacePrefix: i32;
+  cleanSpaces: i32;
+  ignoreMerges: i32;
+}
+
+/** Makes every key of a source absent. */
+export function clearSource(source: VocabularySource): void {
+  memory.fill(changetype<usize>(source), 0, offsetof<VocabularySource>("bos"));
+  const rest = offsetof<VocabularySource>() - offsetof<VocabularySource>("bos");
+  memory.fill(changetype<usize>(source) + offsetof<VocabularySource>("bos"), 0xff, rest);
+}
+
+/** Buckets of special tokens by their first two bytes. */
+export const SPECIAL_BUCKETS: u32 = 1024;
+
+/** One arena block holds the record and its tables; a second one, `hidden`, is rare. */
+@unmanaged
+export class Tokenizer {
+  model: u32;
+  scheme: u32;
+  count: u32;
+  /** Bytes of the longest token text. */
+  longest: u32;
+  ignoreMerges: bool;
+  addBos: bool;
+  addEos: bool;
+  addSpacePrefix: bool;
+  cleanSpaces: bool;
+  /** SPM: a token has U+2581 behind another character, so that texts cannot be cut before it. */
+  spaceInside: bool;
+  bos: i32;
+  eos: i32;
+  unk: i32;
+  sep: i32;
+  pad: i32;
+  mask: i32;
+  eot: i32;
+  eom: i32;
+  fimPre: i32;
+  fimSuf: i32;
+  fimMid: i32;
+  fimPad: i32;
+  fimRep: i32;
+  fimSep: i32;
+  /** u32[count]: where the text of a token lies; its length (u64) lies in front of it. */
+  texts: usize;
+  /** u8[count] */
+  attributes: usize;
+  /** f32[count] at any address, or 0. */
+  scores: usize;
+  /** u32[slotMask + 1], open addressing: token + 1 by its text. */
+  slots: usize;
+  slotMask: u32;
+  /** BPE: the symbol of a byte's character. SPM: the byte's token. u32[256], NONE where there is none. */
+  byteSymbols: usize;
+  /** u32[3 * mergeCount] by rank: left, right, merged symbol. */
+  merges: usize;
+  mergeCount: u32;
+  /** u32[pairMask + 1], open addressing: rank + 1 by (left, right). */
+  pairSlots: usize;
+  pairMask: u32;
+  /** u32[specialCount]: special tokens, longest text first. */
+  specials: usize;
+  specialCount: u32;
+  userDefinedCount: u32;
+  /** u32[SPECIAL_BUCKETS + 1]: where a bucket begins in `bucketItems`, which are indices into `specials`. */
+  buckets: usize;
+  bucketItems: usize;
+  /** u32[256]: index + 1 into `specials` of the special token that is this byte. */
+  singles: usize;
+  /**
+   * Symbols that merges name but the vocabulary lacks: numbers from `count` on, records of two spans of text (address and
+   * length each), and their table like `slots`. 0: there is none.
+   */
+  hidden: usize;
+  hiddenCount: u32;
+  hiddenSlots: usize;
+  hiddenMask: u32;
+}
+
+@inline
+export function tokenText(t: Tokenizer, id: u32): usize {
+  return load<u32>(t.texts + (<usize>id << 2));
+}
+
+@inline
+export function tokenLength(t: Tokenizer, id: u32): u32 {
+  return <u32>load<u64>(tokenText(t, id) - 8);
+}
+
+@inline
+export function attributesOf(t: Tokenizer, id: u32): u32 {
+  return load<u8>(t.attributes + id);
+}
+
+@inline
+export function typeOf(t: Tokenizer, id: u32): u32 {
+  return attributesOf(t, id) & TokenAttribute.TYPE;
+}
+
+/** Whether generation ends with this token. */
+export function endsGeneration(t: Tokenizer, id: u32): bool {
+  return id < t.count && (attributesOf(t, id) & TokenAttribute.END) != 0;
+}
