@@ -4,7 +4,7 @@
  *
  *     matmulRows       y[t][r − rowBegin] = Σ_k W[r][k] · x[t][k]        r in rowBegin … rowEnd − 1
  *     lookupRow        y[k] = W[row][k]
- *     accumulateRows   y[k] = Σ_r factors[r − rowBegin] · W[r][k]
+ *     accumulateRows   y[t][k] = Σ_r factors[t][r − rowBegin] · W[r][k]
  *
  * Groups of eight rows are the unit of work: a range that begins or ends inside one is computed in `scratch` and copied,
  * so that the bits of an output do not depend on how the rows are split.
@@ -12,7 +12,7 @@
  * May call: kernels/quant.
  */
 import { activationBytes } from "./quant/activations";
-import { dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, unpackRow } from "./quant/index";
+import { decodeGroup, dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, unpackRow } from "./quant/index";
 import { rowBytes } from "./quant/types";
 
 /** Bytes of one row of activations as weights of this type want them: f32, or Q16. */
@@ -78,14 +78,15 @@ export function lookupRow(type: u32, packed: usize, row: u32, columns: u32, targ
   dequantizeRow(type, scratch, target, columns);
 }
 
-/** Bytes of scratch that `accumulateRows` wants. */
+/** Bytes of scratch that `accumulateRows` wants: a group as f32, and what decoding it wants. */
 export function accumulateScratchBytes(type: u32, columns: u32): usize {
-  return <usize>((rowBytes(type, columns) + 15) & ~15) + (<usize>columns << 2);
+  const padded = (<usize>columns + 3) & ~3;
+  return padded * 36 + <usize>((rowBytes(type, columns) + 15) & ~15);
 }
 
 /**
  * The transposed product of `tokens` rows of factors: target[t][k] = Σ_r factors[t][r − rowBegin] · W[r][k], row after row
- * in ascending order, f32, strides in bytes. A row is decoded once for all tokens, and a factor of zero skips it.
+ * in ascending order from zero, f32, strides in bytes. A group of rows is decoded once for all tokens.
  * `scratch`: accumulateScratchBytes(type, columns).
  */
 export function accumulateRows(
@@ -101,31 +102,58 @@ export function accumulateRows(
   targetStride: usize,
   scratch: usize,
 ): void {
-  const values = scratch + <usize>((rowBytes(type, columns) + 15) & ~15);
+  const groupBytes = packedGroupBytes(type, columns);
+  const decoded = scratch + ((((<usize>columns + 3) & ~3) << 2) + <usize>((rowBytes(type, columns) + 15) & ~15));
   for (let t: u32 = 0; t < tokens; t++) memory.fill(target + <usize>t * targetStride, 0, <usize>columns << 2);
-  for (let row = rowBegin; row < rowEnd; row++) {
-    lookupRow(type, packed, row, columns, values, scratch);
+  let row = rowBegin;
+  while (row < rowEnd) {
+    const first = row & 7;
+    const count = min(8 - first, rowEnd - row);
+    decodeGroup(type, packed + <usize>(row >> 3) * groupBytes, columns, decoded, scratch);
     for (let t: u32 = 0; t < tokens; t++) {
-      const factor = load<f32>(factors + <usize>t * factorStride);
-      if (factor != 0) addScaled(values, factor, columns, target + <usize>t * targetStride);
+      addRows(decoded, first, count, factors + <usize>t * factorStride, columns, target + <usize>t * targetStride);
     }
-    factors += 4;
+    factors += <usize>count << 2;
+    row += count;
   }
 }
 
-/** target[k] += factor · values[k]. */
-function addScaled(values: usize, factor: f32, columns: u32, target: usize): void {
+/** target[k] += factors[i] · (row first + i of a decoded group)[k] for i = 0 … count − 1, in this order. */
+function addRows(decoded: usize, first: u32, count: u32, factors: usize, columns: u32, target: usize): void {
   if (ASC_FEATURE_SIMD) {
-    const factor4 = f32x4.splat(factor);
-    for (; columns >= 4; columns -= 4) {
-      v128.store(target, f32x4.add(v128.load(target), f32x4.mul(v128.load(values), factor4)));
-      values += 16;
-      target += 16;
+    if (count == 8) {
+      const f0 = v128.load_splat<f32>(factors);
+      const f1 = v128.load_splat<f32>(factors, 4);
+      const f2 = v128.load_splat<f32>(factors, 8);
+      const f3 = v128.load_splat<f32>(factors, 12);
+      const f4 = v128.load_splat<f32>(factors, 16);
+      const f5 = v128.load_splat<f32>(factors, 20);
+      const f6 = v128.load_splat<f32>(factors, 24);
+      const f7 = v128.load_splat<f32>(factors, 28);
+      for (; columns >= 4; columns -= 4) {
+        let y = v128.load(target);
+        y = f32x4.add(y, f32x4.mul(v128.load(decoded), f0));
+        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 16), f1));
+        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 32), f2));
+        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 48), f3));
+        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 64), f4));
+        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 80), f5));
+        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 96), f6));
+        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 112), f7));
+        v128.store(target, y);
+        decoded += 128;
+        target += 16;
+      }
     }
   }
-  for (; columns > 0; columns--) {
-    store<f32>(target, load<f32>(target) + load<f32>(values) * factor);
-    values += 4;
+  for (let k: u32 = 0; k < columns; k++) {
+    let from = decoded + (<usize>(k >> 2) << 7) + (<usize>first << 4) + (<usize>(k & 3) << 2);
+    let y = load<f32>(target);
+    for (let i: u32 = 0; i < count; i++) {
+      y += load<f32>(from) * load<f32>(factors + (<usize>i << 2));
+      from += 16;
+    }
+    store<f32>(target, y);
     target += 4;
   }
 }

@@ -12,7 +12,7 @@
  * May call: half, layout, nibbles, driver.
  */
 import { floatToHalf, loadHalf } from "../half";
-import { matmulBlocks } from "./driver";
+import { decodeBlocks, matmulBlocks } from "./driver";
 import { loadFiniteHalf, loadHalves4, packNibbles, unpackNibbles } from "./layout";
 import { laneOffset, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3, tableDot } from "./nibbles";
 
@@ -140,6 +140,11 @@ export function matmulIQ4_NL(
   targetStride: usize,
 ): void {
   matmulBlocks<Levels>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/driver.ts); portable build only. */
+export function decodeIQ4_NL(group: usize, columns: u32, target: usize): void {
+  decodeBlocks<Levels>(group, columns, target);
 }
 
 @unmanaged

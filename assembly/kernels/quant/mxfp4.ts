@@ -12,7 +12,7 @@
  *
  * May call: layout, nibbles, driver.
  */
-import { matmulBlocks } from "./driver";
+import { decodeBlocks, matmulBlocks } from "./driver";
 import { packNibbles, unpackNibbles } from "./layout";
 import { laneOffset, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3, tableDot } from "./nibbles";
 
@@ -142,6 +142,11 @@ export function matmulMXFP4(
   targetStride: usize,
 ): void {
   matmulBlocks<Fours>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/driver.ts); portable build only. */
+export function decodeMXFP4(group: usize, columns: u32, target: usize): void {
+  decodeBlocks<Fours>(group, columns, target);
 }
 
 @unmanaged

@@ -9,7 +9,7 @@
  * May call: half, layout, nibbles, driver.
  */
 import { floatToHalf, loadHalf } from "../half";
-import { matmulBlocks } from "./driver";
+import { decodeBlocks, matmulBlocks } from "./driver";
 import { loadFiniteHalf, loadHalves4, packNibbles, unpackNibbles } from "./layout";
 import { laneOffset, nibbleDot, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3 } from "./nibbles";
 
@@ -101,6 +101,11 @@ export function matmulQ4_0(
   targetStride: usize,
 ): void {
   matmulBlocks<Nibbles>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/driver.ts); portable build only. */
+export function decodeQ4_0(group: usize, columns: u32, target: usize): void {
+  decodeBlocks<Nibbles>(group, columns, target);
 }
 
 @unmanaged

@@ -9,7 +9,7 @@
  * May call: half, layout, nibbles, driver.
  */
 import { floatToHalf, loadHalf } from "../half";
-import { matmulBlocks } from "./driver";
+import { decodeBlocks, matmulBlocks } from "./driver";
 import { joinBits, loadFiniteHalf, loadHalves4, packNibbles, splitBits, unpackNibbles } from "./layout";
 import { fifthBitDot, fifthBits0, fifthBits1, fifthBits2, fifthBits3, laneOffset } from "./nibbles";
 
@@ -109,6 +109,11 @@ export function matmulQ5_0(
   targetStride: usize,
 ): void {
   matmulBlocks<FiveBits>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/driver.ts); portable build only. */
+export function decodeQ5_0(group: usize, columns: u32, target: usize): void {
+  decodeBlocks<FiveBits>(group, columns, target);
 }
 
 @unmanaged

@@ -9,7 +9,7 @@
  * May call: half, layout, driver.
  */
 import { floatToHalf, loadHalf } from "../half";
-import { matmulBlocks } from "./driver";
+import { decodeBlocks, matmulBlocks } from "./driver";
 import { loadFiniteHalf, loadHalves4 } from "./layout";
 
 const BLOCK: usize = 34;
@@ -109,6 +109,11 @@ export function matmulQ8_0(
   targetStride: usize,
 ): void {
   matmulBlocks<Bytes>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/driver.ts); portable build only. */
+export function decodeQ8_0(group: usize, columns: u32, target: usize): void {
+  decodeBlocks<Bytes>(group, columns, target);
 }
 
 @unmanaged
