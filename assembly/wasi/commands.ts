@@ -1,0 +1,91 @@
+/**
+ * The command line as one table: commands, flags, their defaults and texts, and the words of what can be wrong with a
+ * command line. The command of the JS hosts (src/cli) and the WASI command (assembly/wasi) read the same strings at run
+ * time, so this file keeps to what TypeScript and AssemblyScript have in common: constants of literal strings, ASCII.
+ *
+ *     COMMANDS  name ARGUMENTS|text            `MODEL?`: may be left out
+ *                 ids of its flags              indented, on as many lines as they take
+ *     FLAGS     id|-s|--name|VALUE|default|text
+ *
+ *     VALUE     empty: a switch · N: a whole number, 0 or more · X: a number · a,b,c: one of these words ·
+ *               TEXT, FILE, LIST: any text · TEXT+: any text, and the flag may be given several times
+ *
+ * A flag's id is what a command names it by: `-p` is a text to `generate` and a number to `bench`. A field without
+ * content is empty, and no field holds a bar. A value follows its flag as the next word, whatever that looks like, or
+ * behind `=` in a long one; `--` ends the flags; a lone `-` is an argument. `-h` and `--help` go with every command.
+ * TEXT of `-` is what stdin holds.
+ *
+ * May call: nothing.
+ */
+
+export const TITLE: string = "limpet runs small language models in WebAssembly.";
+
+export const USAGE: string = "usage: limpet COMMAND [ARGUMENTS] [FLAGS]";
+
+export const COMMANDS: string = `
+generate MODEL?|continue a text, or answer it with --chat
+  prompt max-tokens temp top-k top-p min-p repeat-penalty seed stop form chat json build ctx kv threads
+chat MODEL?|talk: a line in, an answer out, until the input ends
+  system answer temp top-k top-p min-p repeat-penalty seed stop build ctx kv threads
+tokenize MODEL TEXT|print a text's token ids as JSON
+  bos special
+logits MODEL|write the logits of tokens as raw little-endian f32, [tokens, vocabulary]
+  tokens out form chunk build ctx kv threads
+perplexity MODEL FILE|measure how well the model foresees a text, as JSON
+  window windows build kv threads
+bench MODEL?|measure loading, prefill and decoding, as JSON
+  prefill decode build ctx kv threads
+inspect MODEL|show a file's metadata and tensors
+  json
+doctor|show what this host can do and check that it computes right
+`;
+
+export const FLAGS: string = `
+prompt|-p|--prompt|TEXT||the text to begin with; - reads it from stdin
+max-tokens|-n|--max-tokens|N|64|most tokens to generate
+answer|-n|--max-tokens|N|512|most tokens of an answer
+temp||--temp|X|0|temperature; 0 always takes the likeliest token
+top-k||--top-k|N|0|draw from the K likeliest tokens; 0: from all
+top-p||--top-p|X|1|draw from the likeliest tokens that make up this probability
+min-p||--min-p|X|0|drop tokens below this share of the likeliest one's probability
+repeat-penalty||--repeat-penalty|X|1|make the last 64 tokens less likely; 1: not
+seed||--seed|N|0|start of the random numbers: the same seed gives the same text in every host
+stop||--stop|TEXT+||end before this text
+form||--form|auto,absorbed,expanded|auto|how latent attention (MLA) is computed
+chat||--chat|||take the text as a user's message, through the model's chat template
+system||--system|TEXT||the system message
+json||--json|||print JSON
+bos||--bos|||add the BOS and EOS tokens that the vocabulary wants
+special||--special|||parse special tokens
+tokens||--tokens|LIST||token ids with commas between
+out|-o|--out|FILE||the file to write
+chunk||--chunk|N|0|tokens to compute at once; 0: as many as suit the model
+window|-c|--ctx|N|512|tokens of a window; the second half of each is scored
+windows||--windows|N|0|measure only the first windows; 0: all
+prefill|-p|--prompt|N|128|tokens of the prompt
+decode|-n|--max-tokens|N|64|tokens to generate
+build||--build|portable,fast,scalar|portable|which build computes; portable and scalar give the same bits
+ctx|-c|--ctx|N|0|tokens of context; 0: the model's, at most 4096
+kv||--kv|f16,f32|f16|type of the cached keys and values
+threads|-t|--threads|N|1|threads to compute with
+`;
+
+/** Below the list of commands. */
+export const HINT: string = "limpet COMMAND --help shows the flags of a command.";
+
+/** What is wrong with a command line; {} stands for the word at fault. Printed as `limpet: …`, then HINT; exit status 2. */
+export const NO_COMMAND: string = "a command is missing";
+export const UNKNOWN_COMMAND: string = "there is no command {}";
+export const UNKNOWN_FLAG: string = "there is no flag {} here";
+export const NO_VALUE: string = "{} wants a value";
+export const SURPLUS_VALUE: string = "{} takes no value";
+export const BAD_NUMBER: string = "{} wants a number";
+export const BAD_WHOLE_NUMBER: string = "{} wants a whole number, 0 or more";
+export const BAD_CHOICE: string = "{} wants one of: ";
+export const NO_ARGUMENT: string = "{} is missing";
+export const SURPLUS_ARGUMENT: string = "{} is one argument too many";
+export const NO_FLAG: string = "the flag {} is missing";
+export const BAD_TOKENS: string = "--tokens wants token ids with commas between, not {}";
+
+/** `finish_reason` of `generate --json`, by the number of the core's Finish. */
+export const FINISH_REASONS: string = "none stop length stop_string context";
