@@ -15,7 +15,7 @@ import { activationBytes } from "../kernels/quant/activations";
 import { rowValueBytes } from "../kernels/cache_row";
 import { attendScratchBytes } from "../kernels/attention";
 import { absorbedScratchBytes, expandedScratchBytes } from "../kernels/mla";
-import { matmulScratchBytes } from "../kernels/matmul";
+import { accumulateScratchBytes, matmulScratchBytes } from "../kernels/matmul";
 import { Type, rowBytes } from "../kernels/quant/types";
 
 /** How multi-head latent attention is computed. */
@@ -368,6 +368,9 @@ function scratchBytes(model: Model, rows: u32, batch: u32): u64 {
   if (attention > most) most = attention;
   const expanded: u64 = model.rank ? expandedScratchBytes(rows, nope, model.ropeSize, model.valueSize) : 0;
   if (expanded > most) most = expanded;
+  // Absorbed queries multiply by the transposed up-projection; of all types F32 wants the most for it.
+  const transposed: u64 = model.rank ? accumulateScratchBytes(Type.F32, model.rank) : 0;
+  if (transposed > most) most = transposed;
   return most;
 }
 

@@ -9,7 +9,7 @@
  * May call: half, floats.
  */
 import { bfloatToFloat, floatToBfloat } from "../half";
-import { matmulFloats, packFloats, unpackFloats } from "./floats";
+import { decodeFloats, matmulFloats, packFloats, unpackFloats } from "./floats";
 
 /** `count` values of a file → f32. */
 export function dequantizeBF16(source: usize, target: usize, count: usize): void {
@@ -47,6 +47,11 @@ export function matmulBF16(
   targetStride: usize,
 ): void {
   matmulFloats<Bfloats>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/floats.ts); whole fours of columns, portable build only. */
+export function decodeBF16(group: usize, columns: u32, target: usize): void {
+  decodeFloats<Bfloats>(group, columns, target);
 }
 
 @unmanaged

@@ -10,7 +10,7 @@
  * May call: half, layout, floats.
  */
 import { floatToHalf, loadHalf } from "../half";
-import { matmulFloats, packFloats, unpackFloats } from "./floats";
+import { decodeFloats, matmulFloats, packFloats, unpackFloats } from "./floats";
 import { loadFiniteHalf, loadHalves4 } from "./layout";
 
 /** `count` values of a file → f32. */
@@ -45,6 +45,11 @@ export function matmulF16(
   targetStride: usize,
 ): void {
   matmulFloats<Halves>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/floats.ts); whole fours of columns, portable build only. */
+export function decodeF16(group: usize, columns: u32, target: usize): void {
+  decodeFloats<Halves>(group, columns, target);
 }
 
 @unmanaged

@@ -8,7 +8,7 @@
  *
  * May call: floats.
  */
-import { matmulFloats, packFloats, unpackFloats } from "./floats";
+import { decodeFloats, matmulFloats, packFloats, unpackFloats } from "./floats";
 
 /** `count` values of a file → f32. */
 export function dequantizeF32(source: usize, target: usize, count: usize): void {
@@ -42,6 +42,11 @@ export function matmulF32(
   targetStride: usize,
 ): void {
   matmulFloats<Singles>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/floats.ts); whole fours of columns, portable build only. */
+export function decodeF32(group: usize, columns: u32, target: usize): void {
+  decodeFloats<Singles>(group, columns, target);
 }
 
 @unmanaged

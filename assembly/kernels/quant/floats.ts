@@ -189,3 +189,34 @@ export function unpackFloats<F>(group: usize, lane: u32, columns: u32, target: u
     target += f.bytes;
   }
 }
+
+/**
+ * One group as f32, four columns after four: per 4 columns 8 × 16 bytes, row after row. `columns` a multiple of four;
+ * portable build only (the scalar one dequantises row by row).
+ */
+@inline
+export function decodeFloats<F>(group: usize, columns: u32, target: usize): void {
+  const f = changetype<F>(0);
+  const line = f.bytes << 3;
+  for (; columns >= 4; columns -= 4) {
+    for (let quad: usize = 0; quad < 2; quad++) {
+      const p = group + quad * (line >> 1);
+      const a = f.load4(p);
+      const b = f.load4(p + line);
+      const c = f.load4(p + 2 * line);
+      const d = f.load4(p + 3 * line);
+      // Columns a, b, c, d of four rows → rows of four columns.
+      const ab01 = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
+      const ab23 = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
+      const cd01 = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
+      const cd23 = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
+      const to = target + (quad << 6);
+      v128.store(to, v128.shuffle<i64>(ab01, cd01, 0, 2));
+      v128.store(to, v128.shuffle<i64>(ab01, cd01, 1, 3), 16);
+      v128.store(to, v128.shuffle<i64>(ab23, cd23, 0, 2), 32);
+      v128.store(to, v128.shuffle<i64>(ab23, cd23, 1, 3), 48);
+    }
+    group += 4 * line;
+    target += 128;
+  }
+}

@@ -4,9 +4,9 @@
  *
  * May call: everything in kernels/quant.
  */
-import { dequantizeBF16, matmulBF16, packBF16, quantizeBF16, unpackBF16 } from "./bf16";
-import { dequantizeF16, matmulF16, packF16, quantizeF16, unpackF16 } from "./f16";
-import { dequantizeF32, matmulF32, packF32, quantizeF32, unpackF32 } from "./f32";
+import { decodeBF16, dequantizeBF16, matmulBF16, packBF16, quantizeBF16, unpackBF16 } from "./bf16";
+import { decodeF16, dequantizeF16, matmulF16, packF16, quantizeF16, unpackF16 } from "./f16";
+import { decodeF32, dequantizeF32, matmulF32, packF32, quantizeF32, unpackF32 } from "./f32";
 import { decodeIQ4_NL, dequantizeIQ4_NL, matmulIQ4_NL, packIQ4_NL, quantizeIQ4_NL, unpackIQ4_NL } from "./iq4_nl";
 import { dequantizeIQ4_XS, matmulIQ4_XS, packIQ4_XS, quantizeIQ4_XS, unpackIQ4_XS } from "./iq4_xs";
 import { decodeMXFP4, dequantizeMXFP4, matmulMXFP4, packMXFP4, quantizeMXFP4, unpackMXFP4 } from "./mxfp4";
@@ -145,7 +145,10 @@ export function unpackRow(type: u32, group: usize, lane: u32, columns: u32, targ
  */
 export function decodeGroup(type: u32, group: usize, columns: u32, target: usize, scratch: usize): void {
   if (ASC_FEATURE_SIMD) {
-    switch (type) {
+    if ((columns & 3) == 0) switch (type) {
+      case Type.F32: return decodeF32(group, columns, target);
+      case Type.F16: return decodeF16(group, columns, target);
+      case Type.BF16: return decodeBF16(group, columns, target);
       case Type.Q4_0: return decodeQ4_0(group, columns, target);
       case Type.Q4_1: return decodeQ4_1(group, columns, target);
       case Type.Q5_0: return decodeQ5_0(group, columns, target);
