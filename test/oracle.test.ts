@@ -1,0 +1,84 @@
+/**
+ * The whole way through the command line, against what is known from elsewhere: the numpy oracle's logits of small random
+ * models of every architecture, the text that the demo model was built to recite, and llama.cpp's greedy text.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { DEMO_TEXT } from "../scripts/demo-model.mjs";
+import { writeGguf } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
+import golden from "./golden/logits.json" with { type: "json" };
+import stories from "./golden/stories260K-greedy.json" with { type: "json" };
+import { shared } from "./support/shared.ts";
+
+const CLI = fileURLToPath(new URL("../build/js/cli.js", import.meta.url));
+const FOLDER = fileURLToPath(new URL("../build/test/", import.meta.url));
+const VOCABULARY = 512;
+
+/** Largest KL(oracle || core): with the default cache, whose F16 alone costs up to 1e-6 here, and with nothing rounded. */
+const LIMIT = 1e-5;
+const EXACT_LIMIT = 1e-9;
+
+mkdirSync(FOLDER, { recursive: true });
+
+function limpet(...args: string[]): string {
+  return execFileSync(process.execPath, [CLI, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** The last row of a file of raw logits. */
+function lastRow(bytes: Uint8Array): Float32Array {
+  return new Float32Array(bytes.slice(-VOCABULARY * 4).buffer);
+}
+
+function logProbabilities(row: Float32Array): number[] {
+  const largest = Math.max(...row);
+  const logSum = Math.log(row.reduce((sum, value) => sum + Math.exp(value - largest), 0)) + largest;
+  return Array.from(row, (value) => value - logSum);
+}
+
+for (const { kind, type, logits } of golden.models) {
+  test(`${kind} in ${type}: logits after ${golden.tokens.length} tokens agree with the oracle`, () => {
+    const model = `${FOLDER}${kind}-${type}.gguf`;
+    writeGguf(model, makeModel(kind, type));
+    const expected = lastRow(new Uint8Array(Buffer.from(logits, "base64")));
+    const ours = (["portable", "scalar"] as const).map((build) => {
+      const out = `${FOLDER}${kind}-${type}-${build}.f32`;
+      const cache = type === "F32" ? "f32" : "f16";
+      limpet("logits", model, "--tokens", golden.tokens.join(","), "--out", out, "--build", build, "--kv", cache);
+      const bytes = new Uint8Array(readFileSync(out));
+      assert.is(bytes.length, golden.tokens.length * VOCABULARY * 4);
+      return bytes;
+    });
+    assert.ok(Buffer.compare(ours[0], ours[1]) === 0, "the SIMD and the scalar build give the same bits");
+    const [p, q] = [logProbabilities(expected), logProbabilities(lastRow(ours[0]))];
+    const divergence = p.reduce((sum, value, i) => sum + Math.exp(value) * (value - q[i]), 0);
+    assert.ok(divergence < (type === "F32" ? EXACT_LIMIT : LIMIT), `KL ${divergence}`);
+  });
+}
+
+test("the demo model recites its text from any place in it, and from the start after anything else", () => {
+  const model = `${FOLDER}demo.gguf`;
+  writeGguf(model, makeModel("demo"));
+  const generate = (prompt: string) =>
+    JSON.parse(limpet("generate", model, "-p", prompt, "-n", "100", "--temp", "0", "--json"));
+  const end = DEMO_TEXT.length;
+  for (const place of [" limpet", " tide", " neuron", " can"]) {
+    const at = DEMO_TEXT.indexOf(place) + place.length;
+    const { text, finish_reason } = generate(DEMO_TEXT.slice(0, at));
+    assert.is(text, DEMO_TEXT.slice(at, end));
+    assert.is(finish_reason, "stop");
+  }
+  assert.is(generate("Hello!").text, DEMO_TEXT);
+});
+
+test("stories260K: the greedy text of llama.cpp, all 120 tokens", () => {
+  const model = shared("data/stories260K.gguf");
+  if (model === null) return;
+  const answer = JSON.parse(limpet("generate", model, "-p", stories.prompt, "-n", "120", "--temp", "0", "--json"));
+  assert.is(answer.text, stories.text);
+});
+
+test.run();
