@@ -14,3 +14,4 @@ export * from "./kernels/exports_float";
 export * from "./kernels/exports_quant";
 export * from "./runtime/exports_model";
 export * from "./runtime/exports_session";
+export * from "./text/exports";

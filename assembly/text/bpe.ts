@@ -22,6 +22,16 @@ export function tokenizeBpe(work: Work, text: usize, end: usize): void {
   }
 }
 
+/** Adds where each word ends, as an offset, in place of its tokens. */
+export function splitBpe(work: Work, text: usize, end: usize): void {
+  const walk = changetype<Walk>(walkOf(work));
+  startWalk(walk, work.tokenizer.scheme, text, end);
+  for (let at = text; at < end; ) {
+    at = nextWord(walk);
+    emit(work, <u32>(at - text));
+  }
+}
+
 function addWord(work: Work, word: usize, length: u32): void {
   const t = work.tokenizer;
   if (t.ignoreMerges && length <= t.longest) {

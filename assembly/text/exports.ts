@@ -9,7 +9,8 @@ import { Core } from "../runtime/core";
 import { createStream, detokenize, flushStream, pushToken, streamCapacity, Stream, tokenBytes } from "./detokenize";
 import { attributesOf, endsGeneration, tokenLength, tokenText, Tokenizer } from "./tokenizer";
 import { findToken } from "./lookup";
-import { tokenize } from "./tokenize";
+import { classOf } from "./unicode";
+import { splitWords, tokenize } from "./tokenize";
 
 /** Tokens of a text: flags 1 adds BOS and EOS where the vocabulary wants them, 2 parses special tokens. */
 export function tokenizer_tokenize(
@@ -124,3 +125,22 @@ export function tokenizer_text_length(tokenizer: Tokenizer, token: u32): u32 {
   return token < tokenizer.count ? tokenLength(tokenizer, token) : 0;
 }
 
+/**
+ * How BPE's pre-tokenizer cuts a text: the ends of its words (u32[capacity], offsets in the text). Returns how many there
+ * are; 0 for SPM, which has no pre-tokenizer. Special tokens are not looked for.
+ */
+export function tokenizer_words(
+  core: Core,
+  tokenizer: Tokenizer,
+  text: usize,
+  length: u32,
+  target: usize,
+  capacity: u32,
+): i32 {
+  return splitWords(core, tokenizer, text, length, target, capacity);
+}
+
+/** The class of a code point, as in `Class` of `unicode.ts`. */
+export function tokenizer_class(codePoint: u32): u32 {
+  return codePoint < 0x110000 ? classOf(codePoint) : 0;
+}

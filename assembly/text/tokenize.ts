@@ -5,7 +5,7 @@
  * May call: `runtime/`, its neighbours in `text/`.
  */
 import { Core, ErrorCode, fail } from "../runtime/core";
-import { tokenizeBpe } from "./bpe";
+import { splitBpe, tokenizeBpe } from "./bpe";
 import { heapPop } from "./heap";
 import { Cuts, endCuts, findCuts, isTaken } from "./partition";
 import { tokenizeSpm } from "./spm";
@@ -46,6 +46,18 @@ export function tokenize(
   if (special && t.addEos && t.eos >= 0) emit(work, <u32>t.eos);
   const count = work.failed ? core.errorCode : <i32>work.count;
   endCuts(cuts);
+  endWork(work);
+  return count;
+}
+
+/** Writes where the words of a text end, for BPE; as `tokenize` otherwise. */
+export function splitWords(core: Core, t: Tokenizer, text: usize, length: u32, target: usize, capacity: u32): i32 {
+  if (t.model != TokenizerModel.BPE) return 0;
+  if (length > 0x7fffffff) return fail(core, ErrorCode.BAD_ARGUMENT, "a text to tokenize has at most 2 GiB");
+  const work = beginWork(core, t, target, capacity);
+  if (changetype<usize>(work) == 0) return core.errorCode;
+  splitBpe(work, text, text + length);
+  const count = <i32>work.count;
   endWork(work);
   return count;
 }
