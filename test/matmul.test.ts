@@ -4,7 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { bothCores, sameBits, type TestCore } from "./support/core.ts";
+import { bothCores, loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { FORMATS, type Format, formatOf, normals, random, rowBytes } from "./support/formats.ts";
 
 const cores = bothCores();
@@ -263,6 +263,29 @@ function accumulate(operands: Operands, begin: number, end: number, factors: Flo
   assert.is(status, 0);
   return core.f32(target, columns);
 }
+
+test("operands above 2 GiB", () => {
+  const high = loadCore("portable");
+  high.exports.memory.grow(33_000);
+  let next = 2 ** 31 - 3000;
+  high.allocate = (bytes) => {
+    const pointer = next;
+    next += Math.ceil(bytes / 16) * 16;
+    return pointer;
+  };
+  high.release = () => {};
+  for (const format of FORMATS) {
+    const columns = Math.max(format.elements, 96);
+    const values = activations(columns, 13);
+    const [low, above] = [cores[0], high].map((core) => prepare(core, format, ROWS, columns, values));
+    assert.ok(sameBits(multiply(above, 0, 5, 2, 17), multiply(low, 0, 5, 2, 17)), format.name);
+    const factors = normals(ROWS, 11);
+    assert.ok(
+      sameBits(accumulate(above, 0, ROWS, factors), accumulate(low, 0, ROWS, factors)),
+      `${format.name} transposed`,
+    );
+  }
+});
 
 test("activations: sums and steps of 16 bits, the same in both builds", () => {
   const columns = 256;
