@@ -16,7 +16,7 @@ import { stepPass } from "./machine";
 import { SAMPLER_BYTES, Sampler, initSampler, observe, sample, sampleScratchBytes } from "./sampler";
 import { Tokenizer, endsGeneration } from "../text/tokenizer";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
-import { STREAM_BYTES, TextStream, flushStream, initStream, pushStream } from "../text/stream";
+import { DetokenizeFlag, Stream, flushStream, pushToken, startStream, streamCapacity } from "../text/detokenize";
 import { logSumExp } from "../kernels/softmax";
 
 /** A step of a session that made a token. */
@@ -75,7 +75,7 @@ export class Session {
   stopsLength: u32;
 
   sampler: Sampler;
-  stream: TextStream;
+  stream: Stream;
   scratch: usize;
 }
 
@@ -88,7 +88,7 @@ export function createSession(core: Core, context: Context, sequence: u32): Sess
   }
   const capacity = context.cache.capacity;
   const scratchBytes = sampleScratchBytes(context.model.vocabulary);
-  const fixed = <u64>align(offsetof<Session>()) + align(SAMPLER_BYTES) + align(STREAM_BYTES) + TOP_LIMIT * 8 + STOP_BYTES;
+  const fixed = <u64>align(offsetof<Session>()) + align(SAMPLER_BYTES) + align(offsetof<Stream>()) + TOP_LIMIT * 8 + STOP_BYTES;
   const memory = allocate(core, fixed + scratchBytes + <u64>capacity * 4, "a session");
   if (memory == 0) return none;
   const s = changetype<Session>(memory);
@@ -101,8 +101,8 @@ export function createSession(core: Core, context: Context, sequence: u32): Sess
   let at = memory + align(offsetof<Session>());
   s.sampler = changetype<Sampler>(at);
   at += align(SAMPLER_BYTES);
-  s.stream = changetype<TextStream>(at);
-  at += align(STREAM_BYTES);
+  s.stream = changetype<Stream>(at);
+  at += align(offsetof<Stream>());
   s.scratch = at;
   at += <usize>scratchBytes;
   s.topIds = at;
@@ -199,7 +199,9 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   s.topCount = logprobs;
   s.textLength = 0;
   s.ready = 0;
-  initStream(s.stream);
+  // As llama.cpp streams: the text goes on from the prompt, and spaces stay as the model makes them.
+  const tokenizer = changetype<Tokenizer>(s.context.model.tokenizer);
+  startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE);
   return 0;
 }
 
@@ -309,11 +311,11 @@ function takeToken(s: Session): i32 {
   }
   if (endsGeneration(tokenizer, token)) s.finish = Finish.STOP;
   else {
-    const status = pushText(s, tokenizer, token);
+    const status = pushText(s, token);
     if (status < 0) return giveUp(s, status);
     if (s.finish == Finish.NONE && s.remaining == 0) s.finish = Finish.LENGTH;
   }
-  return s.finish == Finish.NONE ? STATUS_TOKEN : lastText(s, tokenizer);
+  return s.finish == Finish.NONE ? STATUS_TOKEN : lastText(s);
 }
 
 /** The log probability of the token, and the best tokens of the row with theirs, in falling order. */
@@ -348,28 +350,32 @@ function setTop(s: Session, index: u32, id: u32, logprob: f32): void {
 }
 
 /** Appends a token's text, looks for stop strings, and sets how much may be shown. */
-function pushText(s: Session, tokenizer: Tokenizer, token: u32): i32 {
-  const longest = pushStream(tokenizer, s.stream, token, 0, 0);
-  const status = makeRoom(s, <u32>longest);
+function pushText(s: Session, token: u32): i32 {
+  const status = makeRoom(s);
   if (status < 0) return status;
   const before = s.textLength;
-  s.textLength += <u32>pushStream(tokenizer, s.stream, token, s.text + s.textLength, s.textCapacity - s.textLength);
-  return findStop(s, before);
+  const bytes = pushToken(s.core, s.stream, token, s.text + before, s.textCapacity - before);
+  if (bytes < 0) return bytes;
+  s.textLength = before + <u32>bytes;
+  findStop(s, before);
+  return 0;
 }
 
-/** What the stream still holds back comes out when nothing more follows. */
-function lastText(s: Session, tokenizer: Tokenizer): i32 {
+/** What the stream and the stop strings still hold back comes out when nothing more follows. */
+function lastText(s: Session): i32 {
   if (s.finish == Finish.STOP_STRING) return STATUS_TOKEN;
-  const status = makeRoom(s, <u32>STREAM_BYTES);
+  const status = makeRoom(s);
   if (status < 0) return giveUp(s, status);
   const before = s.textLength;
-  s.textLength += <u32>flushStream(tokenizer, s.stream, s.text + s.textLength, s.textCapacity - s.textLength);
+  s.textLength = before + <u32>flushStream(s.stream, s.text + before, s.textCapacity - before);
   findStop(s, before);
   if (s.finish != Finish.STOP_STRING) s.ready = s.textLength;
   return STATUS_TOKEN;
 }
 
-function makeRoom(s: Session, more: u32): i32 {
+/** Room for one more token's text. */
+function makeRoom(s: Session): i32 {
+  const more = streamCapacity(changetype<Tokenizer>(s.context.model.tokenizer));
   if (s.textLength + more <= s.textCapacity) return 0;
   const capacity = 2 * s.textCapacity + more;
   const moved = resize(s.core, s.text, capacity, "a session's text");
@@ -380,7 +386,7 @@ function makeRoom(s: Session, more: u32): i32 {
 }
 
 /** Cuts the text at the first stop string, or holds back an end that may become one. Text before `from` was searched. */
-function findStop(s: Session, from: u32): i32 {
+function findStop(s: Session, from: u32): void {
   let held: u32 = 0;
   let cut = s.textLength;
   for (let at: u32 = 0; at < s.stopsLength; ) {
@@ -399,7 +405,6 @@ function findStop(s: Session, from: u32): i32 {
     s.ready = cut;
     s.finish = Finish.STOP_STRING;
   } else s.ready = s.textLength - held;
-  return 0;
 }
 
 /** How many of the first bytes of `stop` the text begins with. */
