@@ -3,10 +3,7 @@
  * rows has the half scales first and then eight units of 32 columns, in the order of use:
  *
  *     ┌ 8 × d h │ 8 × dmin h (if there) ┬ unit 0 ┬ … ┬ unit 7 ┐
- *       unit    ┌ sub-scales of 8 rows │ low bits, 32 B a bit │ high bits, 32 B a bit ┐
- *       bits    16 B rows 0…3 (quad 0), 16 B rows 4…7 (quad 1), and so on; the i16 lanes of 16 B are
- *               r0 r0' r1 r1' r2 r2' r3 r3': lane r holds the even columns, lane r' the odd ones, lowest bits first
- *       so 32 B (both quads) hold 8 columns of 4 bits, 16 of 2 bits, or 32 of 1 bit
+ *       unit    ┌ sub-scales of 8 rows │ codes, 32 B a bit (kernels/quant/k_fields.ts) ┐
  *
  *     y[t][r] = Σ over parts:  float(Σ q·a − offset·Σ a) · (dw · dx)   [ − (m · dx) · float(Σ a) ]
  *       dw = d · sub-scale, m = dmin · sub-minimum, both rounded to f32; a part is 32 columns, or 16
@@ -17,31 +14,30 @@
  * A format is a tag: an `@unmanaged` class without fields, whose inlined members say what differs. `unit` and `block`
  * are packed, `file` is a block as it lies in a GGUF file.
  *
- *     lowBits, highBits   4 or 2; 0, 1 or 2                parts      sub-blocks in 32 columns: 1 or 2
- *     unitScales          bytes of a unit's sub-scales     offset     what the stored integers have too much
- *     minimum             whether dmin is there            scaled     whether sub-scales are there
- *     table               of 16 bytes, or 0: code → integer
- *     scales4(unit, quad, part)   sub-scales of four rows, i32x4; with a minimum: scale | minimum << scaleBits
+ *     bits        of a code: 2 to 6                        parts      sub-blocks in 32 columns: 1 or 2
+ *     unitScales  bytes of a unit's sub-scales             offset     what the stored integers have too much
+ *     minimum     whether dmin is there                    scaled     whether sub-scales are there
+ *     table       of 16 bytes, or 0: code → integer
+ *     scales8(unit, quad, part)   sub-scales as i16x8, the first four lanes those of the quad (of quad 0: all eight
+ *                                 rows); with a minimum: scale | minimum << scaleBits
  *     scales1(unit, row, part)    its scalar twin          setScales1(unit, row, part, value)   into zeroed bytes
  *     fileBytes, fileScale, fileMinimum, fileQuants        a block's size; where d, dmin and the codes lie in it
  *     fileScales(file, j) / setFileScales(file, j, value)  sub-scale j of a file's block (set: into zeroed bytes)
  *     fileCodes(file, unit, step) / setFileCodes(…, codes) the eight codes of a step of 8 columns, a byte each
  *     finish(file)                                         after the last setFileCodes
+ *     scaleLimit                                           sub-scales lie within ±scaleLimit (where they have a sign)
  *
- * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 shuffles, two or three operations a plane (4 rows × 2
- * columns) and bit field, and some 30 for the sub-scales; the tile shares planes and sub-scales among four tokens.
+ * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 shuffles, some two operations a plane (4 rows × 2
+ * columns) and 40 to 60 for sub-scales; the tile shares planes and sub-scales among four tokens.
  *
- * May call: layout, activations (kernels/quant).
+ * May call: layout, activations, k_fields (kernels/quant).
  */
 import { ACTIVATION_BLOCK_BYTES } from "./activations";
+import { codeMask, firstOf, loadPair, plane, secondOf, thirdOf } from "./k_fields";
 import { loadFiniteHalf, loadHalves4 } from "./layout";
 
-// Masks that the hot loops load once (findings of this engine: a v128 constant is rebuilt at each use).
-const MASKS16 = memory.data<u16>([
-  3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 15, 15, 15, 15, 15, 15, 15, 15,
-  16, 16, 16, 16, 16, 16, 16, 16, 48, 48, 48, 48, 48, 48, 48, 48,
-], 16);
-const MASKS32 = memory.data<u32>([15, 15, 15, 15, 63, 63, 63, 63], 16);
+// Masks of sub-scales (kernels/quant/k_fields.ts says why they are loaded).
+const MASKS = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15, 63, 63, 63, 63, 63, 63, 63, 63], 16);
 
 /** Bits of a sub-scale where a sub-minimum follows it: 4 with sub-blocks of 16, 6 with those of 32. */
 @inline
@@ -59,7 +55,7 @@ export function headerBytes<F>(): usize {
 @inline
 export function unitBytes<F>(): usize {
   const f = changetype<F>(0);
-  return f.unitScales + 32 * <usize>(f.lowBits + f.highBits);
+  return f.unitScales + 32 * <usize>f.bits;
 }
 
 /** Bytes of a super-block of eight rows. */
@@ -68,33 +64,12 @@ export function packedBytes<F>(): usize {
   return headerBytes<F>() + 8 * unitBytes<F>();
 }
 
+/** Pair 4 · step + k as integers, from the vectors of its step. */
 @inline
-function lowMask<F>(): v128 {
-  return v128.load(MASKS16 + (changetype<F>(0).lowBits == 4 ? 32 : 0));
-}
-
-/** The mask of the high bits where they belong: above the low ones. */
-@inline
-function highMask<F>(): v128 {
+function weights<F>(a: v128, b: v128, c: v128, step: i32, k: i32, mask: v128, table: v128): v128 {
   const f = changetype<F>(0);
-  if (f.table != 0) return v128.load(f.table);
-  return v128.load(MASKS16 + (f.lowBits == 2 ? 16 : f.highBits == 1 ? 48 : 64));
-}
-
-/** The i16x8 of column pair `pair` (0…7, a constant) of 16 columns; `high`: the mask of the high bits, or the table. */
-@inline
-function plane<F>(low: v128, bits: v128, pair: i32, mask: v128, high: v128): v128 {
-  const f = changetype<F>(0);
-  const shift = (f.lowBits * pair) & 15;
-  let codes = shift == 0 ? low : i16x8.shr_u(low, shift);
-  if (shift + f.lowBits < 16) codes = v128.and(codes, mask);
-  if (f.highBits != 0) {
-    const down = f.highBits * pair - f.lowBits;
-    const moved = down > 0 ? i16x8.shr_u(bits, down) : down < 0 ? i16x8.shl(bits, -down) : bits;
-    codes = v128.or(codes, v128.and(moved, high));
-  }
-  if (f.table != 0) codes = i8x16.swizzle(high, codes);
-  return codes;
+  const codes = plane(f.bits, a, b, c, 4 * step + k, mask);
+  return f.table != 0 ? i8x16.swizzle(table, codes) : codes;
 }
 
 /** Four planes with the four pairs of eight activations. */
@@ -112,129 +87,116 @@ function stepDot(w0: v128, w1: v128, w2: v128, w3: v128, a: v128): v128 {
   );
 }
 
-/** The dot of 16 columns of a quad. `low` and `bits` are its first vectors, `second` what follows `low` (4 bits). */
+/** The dot of a step of the quad at `p` with eight activations. */
 @inline
-function halfDot<F>(low: v128, second: v128, bits: v128, a: v128, b: v128, mask: v128, high: v128): v128 {
-  return i32x4.add(
-    stepDot(
-      plane<F>(low, bits, 0, mask, high),
-      plane<F>(low, bits, 1, mask, high),
-      plane<F>(low, bits, 2, mask, high),
-      plane<F>(low, bits, 3, mask, high),
-      a,
-    ),
-    stepDot(
-      plane<F>(second, bits, 4, mask, high),
-      plane<F>(second, bits, 5, mask, high),
-      plane<F>(second, bits, 6, mask, high),
-      plane<F>(second, bits, 7, mask, high),
-      b,
-    ),
+function quadStep<F>(p: usize, half: usize, step: i32, a: v128, mask: v128, table: v128): v128 {
+  const bits = changetype<F>(0).bits;
+  const first = firstOf(p, bits, half, step);
+  const second = secondOf(p, bits, half, step, first);
+  const third = thirdOf(p, bits, half, step, first);
+  return stepDot(
+    weights<F>(first, second, third, step, 0, mask, table),
+    weights<F>(first, second, third, step, 1, mask, table),
+    weights<F>(first, second, third, step, 2, mask, table),
+    weights<F>(first, second, third, step, 3, mask, table),
+    a,
   );
-}
-
-/** The low bits of the first eight columns of a half (16 columns). */
-@inline
-function firstLow<F>(p: usize, half: usize): v128 {
-  return v128.load(p + (half << (changetype<F>(0).lowBits == 4 ? 6 : 5)));
-}
-
-/** Those of the next eight: with 2 bits they lie in the same vector. */
-@inline
-function secondLow<F>(p: usize, half: usize, first: v128): v128 {
-  return changetype<F>(0).lowBits == 4 ? v128.load(p + (half << 6), 32) : first;
-}
-
-/** The high bits of a half, moved down to the first one. */
-@inline
-function highBits<F>(p: usize, half: usize, none: v128): v128 {
-  const f = changetype<F>(0);
-  if (f.highBits == 0) return none;
-  if (f.highBits == 2) return v128.load(p + (half << 5));
-  return i16x8.shr_u(v128.load(p), <i32>half << 3);
 }
 
 /** Σ a of a part. */
 @inline
-function partSum<F>(x: usize, half: usize): i32 {
-  return changetype<F>(0).parts == 2 ? load<i32>(x + (half << 2), 8) : load<i32>(x, 4);
+function partSum<F>(x: usize, part: usize): i32 {
+  return changetype<F>(0).parts == 2 ? load<i32>(x + (part << 2), 8) : load<i32>(x, 4);
 }
 
-/** d · sub-scale of four rows. */
+/** The sub-scales among what `scales8` gives, i16x8. */
 @inline
-function scaleOf<F>(d: v128, scales: v128): v128 {
+function scalesOf<F>(pairs: v128): v128 {
   const f = changetype<F>(0);
-  if (!f.scaled) return d;
-  if (f.minimum) scales = v128.and(scales, v128.load(MASKS32 + (f.parts == 2 ? 0 : 16)));
-  return f32x4.mul(d, f32x4.convert_i32x4_s(scales));
+  return f.minimum ? v128.and(pairs, v128.load(MASKS + (f.parts == 2 ? 0 : 16))) : pairs;
 }
 
-/** dmin · sub-minimum of four rows. */
+/** … and the sub-minima. */
 @inline
-function minimumOf<F>(dmin: v128, scales: v128): v128 {
-  return f32x4.mul(dmin, f32x4.convert_i32x4_s(i32x4.shr_u(scales, scaleBits<F>())));
+function minimaOf<F>(pairs: v128): v128 {
+  return changetype<F>(0).minimum ? i16x8.shr_u(pairs, scaleBits<F>()) : pairs;
 }
 
-/** acc + float(dot − offset · sum) · (dw · dx) */
+/** acc + float(dot − offset · sum) · (dw · dx), dw = d · scale */
 @inline
-function accumulate<F>(acc: v128, dot: v128, sum: i32, dw: v128, dx: v128): v128 {
+function addPart<F>(acc: v128, dot: v128, sum: i32, d: v128, scales: v128, dx: v128): v128 {
   const f = changetype<F>(0);
   if (f.offset != 0) dot = i32x4.sub(dot, i32x4.splat(f.offset * sum));
+  const dw = f.scaled ? f32x4.mul(d, f32x4.convert_i32x4_s(scales)) : d;
   return f32x4.add(acc, f32x4.mul(f32x4.convert_i32x4_s(dot), f32x4.mul(dw, dx)));
 }
 
-/** Eight rows × one token. */
-function multiplyOne<F>(block: usize, blocks: u32, x: usize, target: usize): void {
+/** acc − (m · dx) · float(sum), m = dmin · minimum */
+@inline
+function subtractMinimum<F>(acc: v128, sum: i32, dmin: v128, minima: v128, dx: v128): v128 {
+  if (!changetype<F>(0).minimum) return acc;
+  const m = f32x4.mul(dmin, f32x4.convert_i32x4_s(minima));
+  return f32x4.sub(acc, f32x4.mul(f32x4.mul(m, dx), f32x4.splat(<f32>sum)));
+}
+
+/**
+ * Eight rows × one token. One loop over units, so that V8 keeps the scales of a block instead of making them anew; a
+ * test before each step skips zeros and bounds what V8 may reorder, which is within branches: longer code spills.
+ */
+function multiplyOne<F>(block: usize, units: u32, x: usize, target: usize): void {
   const f = changetype<F>(0);
-  const mask = lowMask<F>();
-  const high = highMask<F>();
+  const mask = codeMask(f.bits);
+  const table = f.table != 0 ? v128.load(f.table) : mask;
   let acc0 = f32x4.splat(0);
-  let acc1 = f32x4.splat(0);
-  for (; blocks > 0; blocks--) {
-    const d0 = loadHalves4(block);
-    const d1 = loadHalves4(block + 8);
-    const dmin0 = f.minimum ? loadHalves4(block + 16) : d0;
-    const dmin1 = f.minimum ? loadHalves4(block + 24) : d1;
-    block += headerBytes<F>();
-    for (const end = block + 8 * unitBytes<F>(); block != end; block += unitBytes<F>()) {
-      if (load<u32>(x) != 0) {
-        const low = block + f.unitScales;
-        const bits = low + 32 * <usize>f.lowBits;
-        let dot0 = i32x4.splat(0);
-        let dot1 = i32x4.splat(0);
-        for (let half: usize = 0; half < 2; half++) {
-          const a = v128.load(x + (half << 5), 16);
-          const b = v128.load(x + (half << 5), 32);
-          const low0 = firstLow<F>(low, half);
-          const low1 = firstLow<F>(low + 16, half);
-          const second0 = secondLow<F>(low, half, low0);
-          const second1 = secondLow<F>(low + 16, half, low1);
-          const part0 = halfDot<F>(low0, second0, highBits<F>(bits, half, low0), a, b, mask, high);
-          const part1 = halfDot<F>(low1, second1, highBits<F>(bits + 16, half, low1), a, b, mask, high);
+  let acc1 = acc0;
+  let d0 = acc0;
+  let d1 = acc0;
+  let dmin0 = acc0;
+  let dmin1 = acc0;
+  for (let u: u32 = 0; u < units; u++) {
+    if ((u & 7) == 0) {
+      d0 = loadHalves4(block);
+      d1 = loadHalves4(block + 8);
+      if (f.minimum) {
+        dmin0 = loadHalves4(block + 16);
+        dmin1 = loadHalves4(block + 24);
+      }
+      block += headerBytes<F>();
+    }
+    if (load<u32>(x) != 0) {
+      const p = block + f.unitScales;
+      let dot0 = i32x4.splat(0);
+      let dot1 = dot0;
+      for (let half: usize = 0; half < 2; half++) {
+        let a = v128.load(x + (half << 5), 16);
+        if (v128.any_true(a)) {
+          dot0 = i32x4.add(dot0, quadStep<F>(p, half, 0, a, mask, table));
+          dot1 = i32x4.add(dot1, quadStep<F>(p + 16, half, 0, a, mask, table));
+        }
+        a = v128.load(x + (half << 5), 32);
+        if (v128.any_true(a)) {
+          dot0 = i32x4.add(dot0, quadStep<F>(p, half, 1, a, mask, table));
+          dot1 = i32x4.add(dot1, quadStep<F>(p + 16, half, 1, a, mask, table));
+        }
+        if (f.parts == 2 || half == 1) {
+          const dx = v128.load_splat<f32>(x);
+          const sum = partSum<F>(x, half);
+          const pairs = f.scales8(block, 0, half);
+          const scales = scalesOf<F>(pairs);
+          const minima = minimaOf<F>(pairs);
+          acc0 = addPart<F>(acc0, dot0, sum, d0, i32x4.extend_low_i16x8_s(scales), dx);
+          acc1 = addPart<F>(acc1, dot1, sum, d1, i32x4.extend_high_i16x8_s(scales), dx);
+          acc0 = subtractMinimum<F>(acc0, sum, dmin0, i32x4.extend_low_i16x8_s(minima), dx);
+          acc1 = subtractMinimum<F>(acc1, sum, dmin1, i32x4.extend_high_i16x8_s(minima), dx);
           if (f.parts == 2) {
-            dot0 = part0;
-            dot1 = part1;
-          } else {
-            dot0 = i32x4.add(dot0, part0);
-            dot1 = i32x4.add(dot1, part1);
-          }
-          if (f.parts == 2 || half == 1) {
-            const dx = v128.load_splat<f32>(x);
-            const sum = partSum<F>(x, half);
-            const scales0 = f.scales4(block, 0, half);
-            const scales1 = f.scales4(block, 1, half);
-            acc0 = accumulate<F>(acc0, dot0, sum, scaleOf<F>(d0, scales0), dx);
-            acc1 = accumulate<F>(acc1, dot1, sum, scaleOf<F>(d1, scales1), dx);
-            if (f.minimum) {
-              const floatSum = f32x4.splat(<f32>sum);
-              acc0 = f32x4.sub(acc0, f32x4.mul(f32x4.mul(minimumOf<F>(dmin0, scales0), dx), floatSum));
-              acc1 = f32x4.sub(acc1, f32x4.mul(f32x4.mul(minimumOf<F>(dmin1, scales1), dx), floatSum));
-            }
+            dot0 = i32x4.splat(0);
+            dot1 = dot0;
           }
         }
       }
-      x += ACTIVATION_BLOCK_BYTES;
     }
+    block += unitBytes<F>();
+    x += ACTIVATION_BLOCK_BYTES;
   }
   v128.store(target, acc0);
   v128.store(target, acc1, 16);
@@ -244,82 +206,83 @@ function multiplyOne<F>(block: usize, blocks: u32, x: usize, target: usize): voi
 function multiplyTile<F>(
   block: usize,
   quad: usize,
-  blocks: u32,
+  units: u32,
   x0: usize,
   stride: usize,
   target: usize,
   targetStride: usize,
 ): void {
   const f = changetype<F>(0);
-  const mask = lowMask<F>();
-  const high = highMask<F>();
+  const mask = codeMask(f.bits);
+  const table = f.table != 0 ? v128.load(f.table) : mask;
   let x1 = x0 + stride;
   let x2 = x1 + stride;
   let x3 = x2 + stride;
   let acc0 = f32x4.splat(0);
-  let acc1 = f32x4.splat(0);
-  let acc2 = f32x4.splat(0);
-  let acc3 = f32x4.splat(0);
-  for (; blocks > 0; blocks--) {
-    const header = block + (quad << 3);
-    block += headerBytes<F>();
-    for (const end = block + 8 * unitBytes<F>(); block != end; block += unitBytes<F>()) {
-      if ((load<u32>(x0) | load<u32>(x1) | load<u32>(x2) | load<u32>(x3)) != 0) {
-        const low = block + f.unitScales + (quad << 4);
-        const bits = low + 32 * <usize>f.lowBits;
-        let dot0 = i32x4.splat(0);
-        let dot1 = i32x4.splat(0);
-        let dot2 = i32x4.splat(0);
-        let dot3 = i32x4.splat(0);
-        for (let half: usize = 0; half < 2; half++) {
-          if (f.parts == 2) {
-            dot0 = i32x4.splat(0);
-            dot1 = i32x4.splat(0);
-            dot2 = i32x4.splat(0);
-            dot3 = i32x4.splat(0);
+  let acc1 = acc0;
+  let acc2 = acc0;
+  let acc3 = acc0;
+  let d = acc0;
+  let dmin = acc0;
+  for (let u: u32 = 0; u < units; u++) {
+    if ((u & 7) == 0) {
+      d = loadHalves4(block + (quad << 3));
+      if (f.minimum) dmin = loadHalves4(block + 16 + (quad << 3));
+      block += headerBytes<F>();
+    }
+    if ((load<u32>(x0) | load<u32>(x1) | load<u32>(x2) | load<u32>(x3)) != 0) {
+      const p = block + f.unitScales + (quad << 4);
+      let dot0 = i32x4.splat(0);
+      let dot1 = dot0;
+      let dot2 = dot0;
+      let dot3 = dot0;
+      for (let half: usize = 0; half < 2; half++) {
+        for (let step: usize = 0; step < 2; step++) {
+          let w0: v128, w1: v128, w2: v128, w3: v128;
+          if (step == 0) {
+            const first = firstOf(p, f.bits, half, 0);
+            const second = secondOf(p, f.bits, half, 0, first);
+            w0 = weights<F>(first, second, first, 0, 0, mask, table);
+            w1 = weights<F>(first, second, first, 0, 1, mask, table);
+            w2 = weights<F>(first, second, first, 0, 2, mask, table);
+            w3 = weights<F>(first, second, first, 0, 3, mask, table);
+          } else {
+            const first = firstOf(p, f.bits, half, 1);
+            const second = secondOf(p, f.bits, half, 1, first);
+            const third = thirdOf(p, f.bits, half, 1, first);
+            w0 = weights<F>(first, second, third, 1, 0, mask, table);
+            w1 = weights<F>(first, second, third, 1, 1, mask, table);
+            w2 = weights<F>(first, second, third, 1, 2, mask, table);
+            w3 = weights<F>(first, second, third, 1, 3, mask, table);
           }
-          const at = half << 5;
-          const first = firstLow<F>(low, half);
-          const fields = highBits<F>(bits, half, first);
-          let w0 = plane<F>(first, fields, 0, mask, high);
-          let w1 = plane<F>(first, fields, 1, mask, high);
-          let w2 = plane<F>(first, fields, 2, mask, high);
-          let w3 = plane<F>(first, fields, 3, mask, high);
+          const at = (half << 5) + (step << 4);
           dot0 = i32x4.add(dot0, stepDot(w0, w1, w2, w3, v128.load(x0 + at, 16)));
           dot1 = i32x4.add(dot1, stepDot(w0, w1, w2, w3, v128.load(x1 + at, 16)));
           dot2 = i32x4.add(dot2, stepDot(w0, w1, w2, w3, v128.load(x2 + at, 16)));
           dot3 = i32x4.add(dot3, stepDot(w0, w1, w2, w3, v128.load(x3 + at, 16)));
-          const second = secondLow<F>(low, half, first);
-          w0 = plane<F>(second, fields, 4, mask, high);
-          w1 = plane<F>(second, fields, 5, mask, high);
-          w2 = plane<F>(second, fields, 6, mask, high);
-          w3 = plane<F>(second, fields, 7, mask, high);
-          dot0 = i32x4.add(dot0, stepDot(w0, w1, w2, w3, v128.load(x0 + at, 32)));
-          dot1 = i32x4.add(dot1, stepDot(w0, w1, w2, w3, v128.load(x1 + at, 32)));
-          dot2 = i32x4.add(dot2, stepDot(w0, w1, w2, w3, v128.load(x2 + at, 32)));
-          dot3 = i32x4.add(dot3, stepDot(w0, w1, w2, w3, v128.load(x3 + at, 32)));
-          if (f.parts == 2 || half == 1) {
-            const scales = f.scales4(block, quad, half);
-            const dw = scaleOf<F>(loadHalves4(header), scales);
-            acc0 = accumulate<F>(acc0, dot0, partSum<F>(x0, half), dw, v128.load_splat<f32>(x0));
-            acc1 = accumulate<F>(acc1, dot1, partSum<F>(x1, half), dw, v128.load_splat<f32>(x1));
-            acc2 = accumulate<F>(acc2, dot2, partSum<F>(x2, half), dw, v128.load_splat<f32>(x2));
-            acc3 = accumulate<F>(acc3, dot3, partSum<F>(x3, half), dw, v128.load_splat<f32>(x3));
-            if (f.minimum) {
-              const m = minimumOf<F>(loadHalves4(header + 16), scales);
-              acc0 = subtractMinimum<F>(acc0, m, x0, half);
-              acc1 = subtractMinimum<F>(acc1, m, x1, half);
-              acc2 = subtractMinimum<F>(acc2, m, x2, half);
-              acc3 = subtractMinimum<F>(acc3, m, x3, half);
-            }
+        }
+        if (f.parts == 2 || half == 1) {
+          const pairs = f.scales8(block, quad, half);
+          const scales = i32x4.extend_low_i16x8_s(scalesOf<F>(pairs));
+          const minima = i32x4.extend_low_i16x8_s(minimaOf<F>(pairs));
+          acc0 = tilePart<F>(acc0, dot0, x0, half, d, dmin, scales, minima);
+          acc1 = tilePart<F>(acc1, dot1, x1, half, d, dmin, scales, minima);
+          acc2 = tilePart<F>(acc2, dot2, x2, half, d, dmin, scales, minima);
+          acc3 = tilePart<F>(acc3, dot3, x3, half, d, dmin, scales, minima);
+          if (f.parts == 2) {
+            dot0 = i32x4.splat(0);
+            dot1 = dot0;
+            dot2 = dot0;
+            dot3 = dot0;
           }
         }
       }
-      x0 += ACTIVATION_BLOCK_BYTES;
-      x1 += ACTIVATION_BLOCK_BYTES;
-      x2 += ACTIVATION_BLOCK_BYTES;
-      x3 += ACTIVATION_BLOCK_BYTES;
     }
+    block += unitBytes<F>();
+    x0 += ACTIVATION_BLOCK_BYTES;
+    x1 += ACTIVATION_BLOCK_BYTES;
+    x2 += ACTIVATION_BLOCK_BYTES;
+    x3 += ACTIVATION_BLOCK_BYTES;
   }
   target += quad << 4;
   v128.store(target, acc0);
@@ -328,79 +291,83 @@ function multiplyTile<F>(
   v128.store(target + 3 * targetStride, acc3);
 }
 
-/** acc − (m · dx) · float(Σ a) */
+/** What a part adds to the outputs of one token. */
 @inline
-function subtractMinimum<F>(acc: v128, m: v128, x: usize, half: usize): v128 {
-  const product = f32x4.mul(m, v128.load_splat<f32>(x));
-  return f32x4.sub(acc, f32x4.mul(product, f32x4.splat(<f32>partSum<F>(x, half))));
+function tilePart<F>(
+  acc: v128,
+  dot: v128,
+  x: usize,
+  part: usize,
+  d: v128,
+  dmin: v128,
+  scales: v128,
+  minima: v128,
+): v128 {
+  const sum = partSum<F>(x, part);
+  const dx = v128.load_splat<f32>(x);
+  return subtractMinimum<F>(addPart<F>(acc, dot, sum, d, scales, dx), sum, dmin, minima, dx);
 }
 
 /** The scalar twin: one row × one token. */
-function multiplyRow<F>(block: usize, row: u32, blocks: u32, x: usize): f32 {
+function multiplyRow<F>(block: usize, row: u32, units: u32, x: usize): f32 {
   const f = changetype<F>(0);
-  const lane = <usize>row << 2;
   let acc: f32 = 0;
-  for (; blocks > 0; blocks--) {
-    const header = block + (<usize>row << 1);
-    const d = loadFiniteHalf(header);
-    block += headerBytes<F>();
-    for (const end = block + 8 * unitBytes<F>(); block != end; block += unitBytes<F>()) {
-      const dx = load<f32>(x);
-      if (dx != 0) {
-        const low = block + f.unitScales + lane;
-        const bits = low + 32 * <usize>f.lowBits;
-        let dot = 0;
-        for (let half: usize = 0; half < 2; half++) {
-          if (f.parts == 2) dot = 0;
-          dot += rowHalf<F>(low, bits, half, x + 16 + (half << 5));
-          if (f.parts == 2 || half == 1) {
-            const sum = partSum<F>(x, half);
-            let scale = f.scales1(block, row, half);
-            const minimum = scale >> scaleBits<F>();
-            if (f.minimum) scale &= (1 << scaleBits<F>()) - 1;
-            const dw = f.scaled ? d * <f32>scale : d;
-            acc += <f32>(dot - f.offset * sum) * (dw * dx);
-            if (f.minimum) acc -= loadFiniteHalf(header + 16) * <f32>minimum * dx * <f32>sum;
-          }
+  let d: f32 = 0;
+  let dmin: f32 = 0;
+  for (let u: u32 = 0; u < units; u++) {
+    if ((u & 7) == 0) {
+      d = loadFiniteHalf(block + (<usize>row << 1));
+      if (f.minimum) dmin = loadFiniteHalf(block + 16 + (<usize>row << 1));
+      block += headerBytes<F>();
+    }
+    const dx = load<f32>(x);
+    if (dx != 0) {
+      const p = block + f.unitScales + (<usize>row << 2);
+      let dot = 0;
+      for (let half: usize = 0; half < 2; half++) {
+        dot += rowDot<F>(p, half, x + 16 + (half << 5));
+        if (f.parts == 2 || half == 1) {
+          acc = rowPart<F>(acc, dot, x, half, d, dmin, f.scales1(block, row, half), dx);
+          dot = 0;
         }
       }
-      x += ACTIVATION_BLOCK_BYTES;
     }
+    block += unitBytes<F>();
+    x += ACTIVATION_BLOCK_BYTES;
   }
   return acc;
 }
 
-/** Σ q·a of 16 columns of a row, `a` their activations. */
+/** Σ q·a of 16 columns of a row. */
 @inline
-function rowHalf<F>(low: usize, bits: usize, half: usize, a: usize): i32 {
+function rowDot<F>(p: usize, half: usize, a: usize): i32 {
+  return pairDot<F>(p, half, 0, a) + pairDot<F>(p, half, 1, a) + pairDot<F>(p, half, 2, a) + pairDot<F>(p, half, 3, a)
+    + pairDot<F>(p, half, 4, a) + pairDot<F>(p, half, 5, a) + pairDot<F>(p, half, 6, a) + pairDot<F>(p, half, 7, a);
+}
+
+@inline
+function pairDot<F>(p: usize, half: usize, pair: i32, a: usize): i32 {
   const f = changetype<F>(0);
-  const mask: u32 = (1 << f.lowBits) - 1;
-  const highMask: u32 = (1 << f.highBits) - 1;
-  let dot = 0;
-  for (let step: usize = 0; step < 2; step++) {
-    let codes = f.lowBits == 4
-      ? load<u32>(low + (half << 6) + (step << 5))
-      : load<u32>(low + (half << 5)) >> (<u32>step << 3);
-    let fields: u32 = 0;
-    if (f.highBits == 2) fields = load<u32>(bits + (half << 5)) >> (<u32>step << 3);
-    if (f.highBits == 1) fields = load<u32>(bits) >> (<u32>((half << 3) + (step << 2)));
-    for (const end = a + 16; a != end; a += 4) {
-      let even = codes & mask;
-      let odd = (codes >> 16) & mask;
-      codes >>= f.lowBits;
-      if (f.highBits != 0) {
-        even |= (fields & highMask) << f.lowBits;
-        odd |= ((fields >> 16) & highMask) << f.lowBits;
-        fields >>= f.highBits;
-      }
-      if (f.table != 0) {
-        even = load<u8>(f.table + even);
-        odd = load<u8>(f.table + odd);
-      }
-      dot += <i32>even * <i32>load<i16>(a) + <i32>odd * <i32>load<i16>(a, 2);
-    }
+  const codes = loadPair(p, f.bits, half, pair);
+  let even = <i32>(codes & 0xffff);
+  let odd = <i32>(codes >> 16);
+  if (f.table != 0) {
+    even = load<u8>(f.table + even);
+    odd = load<u8>(f.table + odd);
   }
-  return dot;
+  const at = a + 4 * pair;
+  return even * load<i16>(at) + odd * load<i16>(at, 2);
+}
+
+@inline
+function rowPart<F>(acc: f32, dot: i32, x: usize, part: usize, d: f32, dmin: f32, pair: i32, dx: f32): f32 {
+  const f = changetype<F>(0);
+  const sum = partSum<F>(x, part);
+  const scale = f.minimum ? pair & ((1 << scaleBits<F>()) - 1) : pair;
+  const dw = f.scaled ? d * <f32>scale : d;
+  acc += <f32>(dot - f.offset * sum) * (dw * dx);
+  if (f.minimum) acc -= dmin * <f32>(pair >> scaleBits<F>()) * dx * <f32>sum;
+  return acc;
 }
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in Q16 rows. */
@@ -416,6 +383,7 @@ export function matmulSuper<F>(
   targetStride: usize,
 ): void {
   const blocks = columns >> 8;
+  const units = blocks << 3;
   const groupBytes = <usize>blocks * packedBytes<F>();
   for (; groups > 0; groups--) {
     let t: u32 = 0;
@@ -423,19 +391,19 @@ export function matmulSuper<F>(
     let y = target;
     if (ASC_FEATURE_SIMD) {
       for (; t + 4 <= tokens; t += 4) {
-        multiplyTile<F>(group, 0, blocks, a, xStride, y, targetStride);
-        multiplyTile<F>(group, 1, blocks, a, xStride, y, targetStride);
+        multiplyTile<F>(group, 0, units, a, xStride, y, targetStride);
+        multiplyTile<F>(group, 1, units, a, xStride, y, targetStride);
         a += 4 * xStride;
         y += 4 * targetStride;
       }
       for (; t < tokens; t++) {
-        multiplyOne<F>(group, blocks, a, y);
+        multiplyOne<F>(group, units, a, y);
         a += xStride;
         y += targetStride;
       }
     } else {
       for (; t < tokens; t++) {
-        for (let row: u32 = 0; row < 8; row++) store<f32>(y + (row << 2), multiplyRow<F>(group, row, blocks, a));
+        for (let row: u32 = 0; row < 8; row++) store<f32>(y + (row << 2), multiplyRow<F>(group, row, units, a));
         a += xStride;
         y += targetStride;
       }

@@ -4,7 +4,8 @@
  *     file     ┌ d h │ upper pairs of 8 scales u16 │ 4 B low nibbles of scales 2 i, 2 i + 1 │ 128 B codes ┐   136 bytes
  *       codes  byte 16 s + i: column 32 s + i low, column 32 s + 16 + i high;   w = d · (scale − 32) · T[code]
  *     packed   ┌ 8 × d h ┬ 8 units: 6 B sub-scales │ 128 B codes ┐                      1088 bytes = 8 × 136
- *       scales 4 B: low nibbles of rows r, r + 4 │ upper pairs of 8 rows u16 (kernels/quant/driver_k.ts draws codes)
+ *       scales u32: low nibbles of rows 0 2 4 6 1 3 5 7 │ u16: upper pairs of rows 0…7
+ *       (kernels/quant/k_fields.ts draws the codes)
  *
  * T is kept 127 too large, so that its smallest entry is 0: the swizzle then gives i16 lanes without a sign to extend,
  * and the 127 leave with the sum of the activations.
@@ -18,8 +19,9 @@ import { quantizeScales } from "./k_encode";
 /** −127, −104, −83, −65, −49, −35, −22, −10, 1, 13, 25, 38, 53, 69, 89, 113, all plus 127. */
 const TABLE = memory.data<u8>([0, 23, 44, 62, 78, 92, 105, 117, 128, 140, 152, 165, 180, 196, 216, 240], 16);
 /** Moves the upper pair of row 0…7 to the top of its i16 lane. */
-const TO_TOP = memory.data<u16>([1 << 14, 1 << 12, 1 << 10, 1 << 8, 1 << 6, 1 << 4, 1 << 2, 1, 0, 0, 0, 0], 16);
-const NIBBLE = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15], 16);
+const PAIR_TO_TOP = memory.data<u16>([1 << 14, 1 << 12, 1 << 10, 1 << 8, 1 << 6, 1 << 4, 1 << 2, 1, 0, 0, 0, 0], 16);
+/** … and the low nibble of row 0…7: even rows from the word's low half, odd rows from its high half. */
+const NIBBLE_TO_TOP = memory.data<u16>([1 << 12, 1 << 12, 1 << 8, 1 << 8, 1 << 4, 1 << 4, 1, 1, 0, 0, 0, 0], 16);
 const BIAS = memory.data<u16>([32, 32, 32, 32, 32, 32, 32, 32], 16);
 
 /** GGUF blocks → f32; `count` a multiple of 256. */
@@ -56,10 +58,15 @@ export function matmulIQ4_XS(
   matmulSuper<Entries>(group, groups, columns, x, xStride, tokens, target, targetStride);
 }
 
+/** Where the low nibble of a row lies in the first four bytes of a unit. */
+@inline
+function nibbleShift(row: u32): u32 {
+  return ((row & 1) << 4) | ((row >> 1) << 2);
+}
+
 @unmanaged
 class Entries {
-  @inline get lowBits(): i32 { return 4; }
-  @inline get highBits(): i32 { return 0; }
+  @inline get bits(): i32 { return 4; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 6; }
   @inline get offset(): i32 { return 127; }
@@ -73,17 +80,16 @@ class Entries {
   @inline get scaleLimit(): f32 { return 32; }
 
   @inline
-  scales4(unit: usize, quad: usize, part: usize): v128 {
-    const bytes = i16x8.extend_low_i8x16_u(v128.load32_zero(unit));
-    const low = v128.and(i16x8.shr_u(bytes, <i32>quad << 2), v128.load(NIBBLE));
-    const top = i16x8.mul(v128.load16_splat(unit, 4), v128.load(TO_TOP + (quad << 3)));
+  scales8(unit: usize, quad: usize, part: usize): v128 {
+    const low = i16x8.shr_u(i16x8.mul(v128.load32_splat(unit), v128.load(NIBBLE_TO_TOP + (quad << 3))), 12);
+    const top = i16x8.mul(v128.load16_splat(unit, 4), v128.load(PAIR_TO_TOP + (quad << 3)));
     const scales = v128.or(low, i16x8.shl(i16x8.shr_u(top, 14), 4));
-    return i32x4.extend_low_i16x8_s(i16x8.sub(scales, v128.load(BIAS)));
+    return i16x8.sub(scales, v128.load(BIAS));
   }
 
   @inline
   scales1(unit: usize, row: u32, part: usize): i32 {
-    const low = (<u32>load<u8>(unit + (row & 3)) >> (row & 4)) & 15;
+    const low = (load<u32>(unit) >> nibbleShift(row)) & 15;
     const upper = (<u32>load<u16>(unit, 4) >> (row << 1)) & 3;
     return <i32>(low | (upper << 4)) - 32;
   }
@@ -91,8 +97,7 @@ class Entries {
   @inline
   setScales1(unit: usize, row: u32, part: usize, value: i32): void {
     const scale = value + 32;
-    const low = unit + (row & 3);
-    store<u8>(low, <u8>(load<u8>(low) | ((scale & 15) << (row & 4))));
+    store<u32>(unit, load<u32>(unit) | ((scale & 15) << nibbleShift(row)));
     store<u16>(unit, <u16>(load<u16>(unit, 4) | ((scale >> 4) << (row << 1))), 4);
   }
 

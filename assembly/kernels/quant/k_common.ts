@@ -3,40 +3,13 @@
  * differs is in the format's tag (kernels/quant/driver_k.ts lists its members and draws the packed form). Codes travel
  * as eight bytes of a u64, one a column.
  *
- * Cost, eight columns: dequantising about ten vector operations, packing two multiplications a bit field.
+ * Cost, eight columns: dequantising about ten vector operations, packing about fifteen scalar ones at 2 and 4 bits.
  *
- * May call: half, driver_k.
+ * May call: half, driver_k, k_fields.
  */
 import { loadHalf } from "../half";
 import { headerBytes, packedBytes, scaleBits, unitBytes } from "./driver_k";
-
-/** The lowest `bits` (1, 2 or 4) of eight code bytes → fields of a row's two i16 lanes: even columns low, odd high. */
-@inline
-export function gather(codes: u64, bits: i32): u32 {
-  const one: u64 = ((1 << bits) - 1) as u64;
-  const mask: u64 = one | (one << 16) | (one << 32) | (one << 48);
-  // Field i goes from bit 16 i to bit 48 + bits · i; no two products meet.
-  const factor: u64 = (1 << 48) | (1 << (32 + bits)) | (1 << (16 + 2 * bits)) | (1 << (3 * bits));
-  const lane: u32 = (1 << (4 * bits)) - 1;
-  const even = <u32>(((codes & mask) * factor) >> 48) & lane;
-  const odd = <u32>((((codes >> 8) & mask) * factor) >> 48) & lane;
-  return even | (odd << 16);
-}
-
-/** The inverse of `gather`; what lies above the four fields of a lane is ignored. */
-@inline
-export function scatter(fields: u32, bits: i32): u64 {
-  return spread(fields & ((1 << (4 * bits)) - 1), bits) | (spread((fields >> 16) & ((1 << (4 * bits)) - 1), bits) << 8);
-}
-
-@inline
-function spread(lane: u32, bits: i32): u64 {
-  const one: u64 = ((1 << bits) - 1) as u64;
-  const mask: u64 = one | (one << 16) | (one << 32) | (one << 48);
-  const f = <u64>lane;
-  const step = <u64>(16 - bits);
-  return (f | (f << step) | (f << (2 * step)) | (f << (3 * step))) & mask;
-}
+import { loadStep, storeStep } from "./k_fields";
 
 /** GGUF blocks → f32; `count` a multiple of 256. */
 @inline
@@ -93,18 +66,6 @@ function dequantizeStep<F>(codes: u64, scale: f32, minimum: f32, target: usize):
   }
 }
 
-/** Where the fields of a step begin: `bits` a column, `lane` the row's lanes of the first vector. */
-@inline
-function fieldAddress(lane: usize, step: u32, bits: i32): usize {
-  return lane + (<usize>((<u32>bits * step) >> 2) << 5);
-}
-
-/** … and by how much they are shifted there. */
-@inline
-function fieldShift(step: u32, bits: i32): u32 {
-  return ((<u32>bits * step) & 3) << 2;
-}
-
 /** Up to eight rows, `rowBytes` apart → one group; missing rows are zero. */
 @inline
 export function packSuper<F>(source: usize, rowBytes: usize, rows: u32, columns: u32, target: usize): void {
@@ -125,17 +86,10 @@ export function packSuper<F>(source: usize, rowBytes: usize, rows: u32, columns:
             f.setScales1(unit, row, part, f.fileScales(file, u * f.parts + part));
           }
         }
-        const low = unit + f.unitScales + (<usize>row << 2);
-        const high = low + 32 * <usize>f.lowBits;
-        for (let step: u32 = 0; step < 4; step++) {
-          const codes = f.fileCodes(file, u, step);
-          const at = fieldAddress(low, step, f.lowBits);
-          store<u32>(at, load<u32>(at) | (gather(codes, f.lowBits) << fieldShift(step, f.lowBits)));
-          if (f.highBits != 0) {
-            const above = fieldAddress(high, step, f.highBits);
-            const fields = gather(codes >> f.lowBits, f.highBits);
-            store<u32>(above, load<u32>(above) | (fields << fieldShift(step, f.highBits)));
-          }
+        const p = unit + f.unitScales + (<usize>row << 2);
+        for (let half: u32 = 0; half < 2; half++) {
+          storeStep(p, f.bits, half, 0, f.fileCodes(file, u, 2 * half));
+          storeStep(p, f.bits, half, 1, f.fileCodes(file, u, 2 * half + 1));
         }
         unit += unitBytes<F>();
       }
@@ -161,16 +115,10 @@ export function unpackSuper<F>(group: usize, row: u32, columns: u32, target: usi
           f.setFileScales(target, u * f.parts + part, f.scales1(unit, row, part));
         }
       }
-      const low = unit + f.unitScales + (<usize>row << 2);
-      const high = low + 32 * <usize>f.lowBits;
-      for (let step: u32 = 0; step < 4; step++) {
-        const fields = load<u32>(fieldAddress(low, step, f.lowBits)) >> fieldShift(step, f.lowBits);
-        let codes = scatter(fields, f.lowBits);
-        if (f.highBits != 0) {
-          const above = load<u32>(fieldAddress(high, step, f.highBits)) >> fieldShift(step, f.highBits);
-          codes |= scatter(above, f.highBits) << f.lowBits;
-        }
-        f.setFileCodes(target, u, step, codes);
+      const p = unit + f.unitScales + (<usize>row << 2);
+      for (let half: u32 = 0; half < 2; half++) {
+        f.setFileCodes(target, u, 2 * half, loadStep(p, f.bits, half, 0));
+        f.setFileCodes(target, u, 2 * half + 1, loadStep(p, f.bits, half, 1));
       }
       unit += unitBytes<F>();
     }

@@ -42,7 +42,7 @@ export function quantizeRanges<F>(source: usize, target: usize, count: usize): v
     let minima: f32 = 0;
     for (let j: u32 = 0; j < parts; j++) {
       const slot = slots + (<usize>j << 2);
-      searchRange(source + <usize>j * length * 4, length, (1 << (f.lowBits + f.highBits)) - 1, slot);
+      searchRange(source + <usize>j * length * 4, length, (1 << f.bits) - 1, slot);
       scales = max(scales, bfloatToFloat(load<u16>(slot)));
       minima = max(minima, bfloatToFloat(load<u16>(slot, 2)));
     }
@@ -128,7 +128,7 @@ function encode<F>(source: usize, target: usize): void {
   const f = changetype<F>(0);
   const d = loadHalf(target + f.fileScale);
   const dmin: f32 = f.minimum ? loadHalf(target + f.fileMinimum) : 0;
-  const largest: f32 = <f32>((1 << (f.lowBits + f.highBits)) - 1);
+  const largest: f32 = <f32>((1 << f.bits) - 1);
   for (let j: u32 = 0; j < 32; j++) {
     let scale = f.fileScales(target, f.parts == 2 ? j >> 1 : j >> 2);
     let minimum: f32 = 0;
@@ -158,7 +158,7 @@ function nearestEntry(x: f32, table: usize): u32 {
 
 /**
  * scale, minimum ≥ 0 that make Σ w (scale · code − minimum − x)² small, w = rms + |x|, codes 0…largest: for each of
- * a few roundings of x the exact least-squares pair. Stored as two bfloats, which is finer than the four or six bits to come.
+ * a few roundings of x the exact least-squares pair. Stored as two bfloats: finer than the bits to come.
  */
 function searchRange(values: usize, length: usize, largest: i32, slot: usize): void {
   const end = values + (length << 2);

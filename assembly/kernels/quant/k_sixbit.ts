@@ -6,34 +6,39 @@
  *              byte 4 + j: minimum j │ upper pair of minimum j + 4
  *              byte 8 + j: low nibbles of scale j + 4, minimum j + 4
  *     packed   byte r: scale │ low pair of the minimum            (r = 0…7)
- *              byte 8 + r: upper nibbles of the minima of rows r, r + 4   (r = 0…3)
+ *              u32 at 8: upper nibbles of the minima of rows 0 2 4 6 1 3 5 7
  *
  * May call: nothing.
  */
-const BITS4 = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15], 16);
 
-/** Four pairs of a unit as i32x4. */
+/** Moves the nibble of row 0…7 to the top of its lane: even rows from the word's low half, odd rows from its high. */
+const TO_TOP = memory.data<u16>([1 << 12, 1 << 12, 1 << 8, 1 << 8, 1 << 4, 1 << 4, 1, 1, 0, 0, 0, 0], 16);
+
+/** The pairs of a unit as i16x8, the first four lanes those of the quad. */
 @inline
-export function packedPairs4(unit: usize, quad: usize): v128 {
-  const low = i16x8.extend_low_i8x16_u(v128.load32_zero(unit + (quad << 2)));
-  const nibbles = i16x8.extend_low_i8x16_u(v128.load32_zero(unit, 8));
-  const upper = v128.and(i16x8.shr_u(nibbles, <i32>quad << 2), v128.load(BITS4));
-  return i32x4.extend_low_i16x8_u(v128.or(low, i16x8.shl(upper, 8)));
+export function packedPairs8(unit: usize, quad: usize): v128 {
+  const tops = i16x8.mul(v128.load32_splat(unit, 8), v128.load(TO_TOP + (quad << 3)));
+  return v128.or(v128.load_ext<u8>(unit + (quad << 2)), i16x8.shl(i16x8.shr_u(tops, 12), 8));
+}
+
+/** Where the nibble of a row lies in the word. */
+@inline
+function nibbleShift(row: u32): u32 {
+  return ((row & 1) << 4) | ((row >> 1) << 2);
 }
 
 /** The pair of a row of a unit. */
 @inline
 export function packedPair(unit: usize, row: u32): i32 {
-  const upper = (<u32>load<u8>(unit + (row & 3), 8) >> (row & 4)) & 15;
+  const upper = (load<u32>(unit, 8) >> nibbleShift(row)) & 15;
   return <i32>(<u32>load<u8>(unit + row) | (upper << 8));
 }
 
 /** … into zeroed bytes. */
 @inline
 export function setPackedPair(unit: usize, row: u32, pair: i32): void {
-  const upper = unit + (row & 3);
   store<u8>(unit + row, <u8>pair);
-  store<u8>(upper, <u8>(load<u8>(upper, 8) | ((pair >> 8) << (row & 4))), 8);
+  store<u32>(unit, load<u32>(unit, 8) | ((pair >> 8) << nibbleShift(row)), 8);
 }
 
 /** Pair j of the 12 bytes of a file's block. */

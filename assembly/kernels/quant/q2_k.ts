@@ -4,7 +4,7 @@
  *     file     ┌ 16 B: sub-scale low, sub-minimum high │ 64 B codes │ d h │ dmin h ┐    84 bytes
  *       codes  byte 32 t + i, bits 2 g: column 128 t + 32 g + i;   w = d · scale · code − dmin · minimum
  *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 16 B sub-scales of columns 0…15 (8 rows), of 16…31 │ 64 B codes ┐
- *       672 bytes = 8 × 84 (kernels/quant/driver_k.ts draws the codes)
+ *       672 bytes = 8 × 84 (kernels/quant/k_fields.ts draws the codes)
  *
  * May call: driver_k, k_common, k_encode.
  */
@@ -48,8 +48,7 @@ export function matmulQ2_K(
 
 @unmanaged
 class Pairs {
-  @inline get lowBits(): i32 { return 2; }
-  @inline get highBits(): i32 { return 0; }
+  @inline get bits(): i32 { return 2; }
   @inline get parts(): u32 { return 2; }
   @inline get unitScales(): usize { return 16; }
   @inline get offset(): i32 { return 0; }
@@ -62,9 +61,8 @@ class Pairs {
   @inline get fileQuants(): usize { return 16; }
 
   @inline
-  scales4(unit: usize, quad: usize, part: usize): v128 {
-    const bytes = v128.load32_zero(unit + (part << 3) + (quad << 2));
-    return i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(bytes));
+  scales8(unit: usize, quad: usize, part: usize): v128 {
+    return v128.load_ext<u8>(unit + (part << 3) + (quad << 2));
   }
 
   @inline

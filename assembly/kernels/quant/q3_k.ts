@@ -5,9 +5,9 @@
  *       pairs  byte 32 t + i, bits 2 g: column 128 t + 32 g + i; its third bit: byte i, bit 4 t + g
  *       scales low nibbles of 0…7 and (high half) 8…15 in bytes 0…7; upper pairs, 4 a byte, in bytes 8…11
  *       w = d · (scale − 32) · (code − 4)
- *     packed   ┌ 8 × d h ┬ 8 units: 12 B sub-scales │ 64 B low pairs │ 32 B third bits ┐
+ *     packed   ┌ 8 × d h ┬ 8 units: 12 B sub-scales │ 96 B codes ┐
  *       scales 8 B: row r, columns 0…15 low nibble, 16…31 high nibble │ upper pairs of 8 rows u16 │ … of 16…31 u16
- *       880 bytes = 8 × 110 (kernels/quant/driver_k.ts draws the codes)
+ *       880 bytes = 8 × 110 (kernels/quant/k_fields.ts draws the codes)
  *
  * May call: driver_k, k_common, k_encode.
  */
@@ -17,7 +17,7 @@ import { quantizeScales } from "./k_encode";
 
 /** Moves the upper pair of row 0…7 to the top of its i16 lane. */
 const TO_TOP = memory.data<u16>([1 << 14, 1 << 12, 1 << 10, 1 << 8, 1 << 6, 1 << 4, 1 << 2, 1, 0, 0, 0, 0], 16);
-const BITS4 = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15], 16);
+const NIBBLE = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15], 16);
 const BIAS = memory.data<u16>([32, 32, 32, 32, 32, 32, 32, 32], 16);
 
 /** GGUF blocks → f32; `count` a multiple of 256. */
@@ -56,8 +56,7 @@ export function matmulQ3_K(
 
 @unmanaged
 class Triples {
-  @inline get lowBits(): i32 { return 2; }
-  @inline get highBits(): i32 { return 1; }
+  @inline get bits(): i32 { return 3; }
   @inline get parts(): u32 { return 2; }
   @inline get unitScales(): usize { return 12; }
   @inline get offset(): i32 { return 4; }
@@ -71,12 +70,12 @@ class Triples {
   @inline get scaleLimit(): f32 { return 32; }
 
   @inline
-  scales4(unit: usize, quad: usize, part: usize): v128 {
-    const bytes = i16x8.extend_low_i8x16_u(v128.load32_zero(unit + (quad << 2)));
-    const low = v128.and(i16x8.shr_u(bytes, <i32>part << 2), v128.load(BITS4));
+  scales8(unit: usize, quad: usize, part: usize): v128 {
+    const bytes = v128.load_ext<u8>(unit + (quad << 2));
+    const low = v128.and(i16x8.shr_u(bytes, <i32>part << 2), v128.load(NIBBLE));
     const top = i16x8.mul(v128.load16_splat(unit + (part << 1), 8), v128.load(TO_TOP + (quad << 3)));
     const scales = v128.or(low, i16x8.shl(i16x8.shr_u(top, 14), 4));
-    return i32x4.extend_low_i16x8_s(i16x8.sub(scales, v128.load(BIAS)));
+    return i16x8.sub(scales, v128.load(BIAS));
   }
 
   @inline

@@ -4,14 +4,14 @@
  *     file     ┌ d h │ dmin h │ 12 B sub-scales (kernels/quant/k_sixbit.ts) │ 128 B codes ┐       144 bytes
  *       codes  byte 32 p + i: column 64 p + i low, column 64 p + 32 + i high;   w = d · scale · code − dmin · minimum
  *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 12 B sub-scales │ 128 B codes ┐       1152 bytes = 8 × 144
- *       (kernels/quant/driver_k.ts draws the codes)
+ *       (kernels/quant/k_fields.ts draws the codes)
  *
  * May call: driver_k, k_common, k_encode, k_sixbit.
  */
 import { matmulSuper } from "./driver_k";
 import { BITS4, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "./k_common";
 import { quantizeRanges } from "./k_encode";
-import { filePair, packedPair, packedPairs4, setFilePair, setPackedPair } from "./k_sixbit";
+import { filePair, packedPair, packedPairs8, setFilePair, setPackedPair } from "./k_sixbit";
 
 /** GGUF blocks → f32; `count` a multiple of 256. */
 export function dequantizeQ4_K(source: usize, target: usize, count: usize): void {
@@ -49,8 +49,7 @@ export function matmulQ4_K(
 
 @unmanaged
 class Nibbles {
-  @inline get lowBits(): i32 { return 4; }
-  @inline get highBits(): i32 { return 0; }
+  @inline get bits(): i32 { return 4; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 12; }
   @inline get offset(): i32 { return 0; }
@@ -63,8 +62,8 @@ class Nibbles {
   @inline get fileQuants(): usize { return 16; }
 
   @inline
-  scales4(unit: usize, quad: usize, part: usize): v128 {
-    return packedPairs4(unit, quad);
+  scales8(unit: usize, quad: usize, part: usize): v128 {
+    return packedPairs8(unit, quad);
   }
 
   @inline

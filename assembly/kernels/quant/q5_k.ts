@@ -4,15 +4,15 @@
  *     file     ┌ d h │ dmin h │ 12 B sub-scales (k_sixbit.ts) │ 32 B fifth bits │ 128 B nibbles ┐       176 bytes
  *       codes  nibbles as in Q4_K; the fifth bit of column 32 s + i: byte i, bit s
  *       w = d · scale · code − dmin · minimum
- *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 12 B sub-scales │ 128 B nibbles │ 32 B fifth bits ┐
- *       1408 bytes = 8 × 176 (kernels/quant/driver_k.ts draws the codes)
+ *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 12 B sub-scales │ 160 B codes ┐
+ *       1408 bytes = 8 × 176 (kernels/quant/k_fields.ts draws the codes)
  *
  * May call: driver_k, k_common, k_encode, k_sixbit.
  */
 import { matmulSuper } from "./driver_k";
 import { BITS1, BITS4, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "./k_common";
 import { quantizeRanges } from "./k_encode";
-import { filePair, packedPair, packedPairs4, setFilePair, setPackedPair } from "./k_sixbit";
+import { filePair, packedPair, packedPairs8, setFilePair, setPackedPair } from "./k_sixbit";
 
 /** GGUF blocks → f32; `count` a multiple of 256. */
 export function dequantizeQ5_K(source: usize, target: usize, count: usize): void {
@@ -50,8 +50,7 @@ export function matmulQ5_K(
 
 @unmanaged
 class Quintuples {
-  @inline get lowBits(): i32 { return 4; }
-  @inline get highBits(): i32 { return 1; }
+  @inline get bits(): i32 { return 5; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 12; }
   @inline get offset(): i32 { return 0; }
@@ -64,8 +63,8 @@ class Quintuples {
   @inline get fileQuants(): usize { return 48; }
 
   @inline
-  scales4(unit: usize, quad: usize, part: usize): v128 {
-    return packedPairs4(unit, quad);
+  scales8(unit: usize, quad: usize, part: usize): v128 {
+    return packedPairs8(unit, quad);
   }
 
   @inline

@@ -4,8 +4,8 @@
  *     file     ┌ 128 B low nibbles │ 64 B high pairs │ 16 × i8 sub-scales │ d h ┐           210 bytes
  *       column 128 t + 32 g + i: nibble g div 2 of byte 64 t + 32 (g mod 2) + i; pair g of byte 32 t + i
  *       w = d · scale · (code − 32)
- *     packed   ┌ 8 × d h ┬ 8 units: 16 B sub-scales of columns 0…15 (8 rows), of 16…31 │ 128 B nibbles │ 64 B pairs ┐
- *       1680 bytes = 8 × 210 (kernels/quant/driver_k.ts draws the codes)
+ *     packed   ┌ 8 × d h ┬ 8 units: 16 B sub-scales of columns 0…15 (8 rows), of 16…31 │ 192 B codes ┐
+ *       1680 bytes = 8 × 210 (kernels/quant/k_fields.ts draws the codes)
  *
  * May call: driver_k, k_common, k_encode.
  */
@@ -61,8 +61,7 @@ function pairsAt(file: usize, unit: u32, step: u32): usize {
 
 @unmanaged
 class Sextuples {
-  @inline get lowBits(): i32 { return 4; }
-  @inline get highBits(): i32 { return 2; }
+  @inline get bits(): i32 { return 6; }
   @inline get parts(): u32 { return 2; }
   @inline get unitScales(): usize { return 16; }
   @inline get offset(): i32 { return 32; }
@@ -76,9 +75,8 @@ class Sextuples {
   @inline get scaleLimit(): f32 { return 128; }
 
   @inline
-  scales4(unit: usize, quad: usize, part: usize): v128 {
-    const bytes = v128.load32_zero(unit + (part << 3) + (quad << 2));
-    return i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(bytes));
+  scales8(unit: usize, quad: usize, part: usize): v128 {
+    return v128.load_ext<i8>(unit + (part << 3) + (quad << 2));
   }
 
   @inline

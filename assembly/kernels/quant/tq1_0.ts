@@ -60,8 +60,7 @@ function placeOf(column: u32): u32 {
 
 @unmanaged
 class Fractions {
-  @inline get lowBits(): i32 { return 2; }
-  @inline get highBits(): i32 { return 0; }
+  @inline get bits(): i32 { return 2; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 0; }
   @inline get offset(): i32 { return 1; }
@@ -73,7 +72,7 @@ class Fractions {
   @inline get fileMinimum(): usize { return 0; }
   @inline get fileQuants(): usize { return 0; }
 
-  @inline scales4(unit: usize, quad: usize, part: usize): v128 { return i32x4.splat(1); }
+  @inline scales8(unit: usize, quad: usize, part: usize): v128 { return i16x8.splat(1); }
   @inline scales1(unit: usize, row: u32, part: usize): i32 { return 1; }
   @inline setScales1(unit: usize, row: u32, part: usize, value: i32): void {}
   @inline fileScales(file: usize, j: u32): i32 { return 1; }

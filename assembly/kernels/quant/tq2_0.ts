@@ -4,7 +4,7 @@
  *     file     ┌ 64 B codes │ d h ┐                                                       66 bytes
  *       codes  byte 32 t + i, bits 2 g: column 128 t + 32 g + i;   w = d · (code − 1)
  *     packed   ┌ 8 × d h ┬ 8 units of 64 B codes ┐                                        528 bytes = 8 × 66
- *       (kernels/quant/driver_k.ts draws the codes; TQ1_0 is packed like this too)
+ *       (kernels/quant/k_fields.ts draws the codes; TQ1_0 is packed like this too)
  *
  * May call: driver_k, k_common, k_encode.
  */
@@ -48,8 +48,7 @@ export function matmulTQ2_0(
 
 @unmanaged
 class Ternary {
-  @inline get lowBits(): i32 { return 2; }
-  @inline get highBits(): i32 { return 0; }
+  @inline get bits(): i32 { return 2; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 0; }
   @inline get offset(): i32 { return 1; }
@@ -61,7 +60,7 @@ class Ternary {
   @inline get fileMinimum(): usize { return 0; }
   @inline get fileQuants(): usize { return 0; }
 
-  @inline scales4(unit: usize, quad: usize, part: usize): v128 { return i32x4.splat(1); }
+  @inline scales8(unit: usize, quad: usize, part: usize): v128 { return i16x8.splat(1); }
   @inline scales1(unit: usize, row: u32, part: usize): i32 { return 1; }
   @inline setScales1(unit: usize, row: u32, part: usize, value: i32): void {}
   @inline fileScales(file: usize, j: u32): i32 { return 1; }
