@@ -133,7 +133,19 @@ for (const [pre, list] of Object.entries(expressions)) {
 
 /** Names that share the scheme of the first, as llama.cpp's table has them. */
 const ALIASES: string[][] = [
-  ["gpt-2", "gpt2", "phi-2", "mpt", "olmo", "jina-v1-en", "jina-v2-es", "jina-v2-de", "jina-v2-code", "jina-es", "jina-de"],
+  [
+    "gpt-2",
+    "gpt2",
+    "phi-2",
+    "mpt",
+    "olmo",
+    "jina-v1-en",
+    "jina-v2-es",
+    "jina-v2-de",
+    "jina-v2-code",
+    "jina-es",
+    "jina-de",
+  ],
   ["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"],
   ["qwen2", "deepseek-r1-qwen", "stablelm2", "megrez"],
   ["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "dbrx", "smaug-bpe", "glm4", "chatglm-bpe"],
@@ -149,7 +161,11 @@ for (const [first, ...others] of ALIASES) {
     tokenizer.release();
     for (const other of others) {
       const alias = tokenizerOf(other);
-      assert.equal(texts.map((text) => alias.words(text)), expected, other);
+      assert.equal(
+        texts.map((text) => alias.words(text)),
+        expected,
+        other,
+      );
       alias.release();
     }
   });
@@ -163,8 +179,10 @@ test("what a name says besides: ignore_merges and BOS, the clean-up of spaces", 
     return value;
   };
   for (const pre of ["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral"]) assert.is(options(pre), 1 + 8 + 16, pre);
-  for (const pre of ["dbrx", "smaug-bpe", "glm4", "gpt-2", "stablelm2", "megrez", "default"]) assert.is(options(pre), 8, pre);
-  for (const pre of ["qwen2", "deepseek-llm", "deepseek-coder", "smollm", "command-r", "gpt-4o"]) assert.is(options(pre), 0, pre);
+  for (const pre of ["dbrx", "smaug-bpe", "glm4", "gpt-2", "stablelm2", "megrez", "default"])
+    assert.is(options(pre), 8, pre);
+  for (const pre of ["qwen2", "deepseek-llm", "deepseek-coder", "smollm", "command-r", "gpt-4o"])
+    assert.is(options(pre), 0, pre);
   assert.is(options("tekken"), 1 + 16);
 });
 
@@ -173,7 +191,9 @@ test("a name that limpet does not know is named, with the list of those that it 
     () => tokenizerOf("klingon"),
     (error: Error & { code: number }) =>
       error.code === -3 &&
-      /pre-tokenizer 'klingon' is not supported; supported are: default gpt-2 .*mpt.*starcoder.*qwen2.*falcon/.test(error.message),
+      /pre-tokenizer 'klingon' is not supported; supported are: default gpt-2 .*mpt.*starcoder.*qwen2.*falcon/.test(
+        error.message,
+      ),
   );
 });
 
@@ -190,7 +210,26 @@ test("long runs of anything are cut in linear time", () => {
   const started = performance.now();
   for (const pre of Object.keys(expressions)) {
     const tokenizer = tokenizerOf(pre);
-    for (const unit of ["a", "A", "é", "1", " ", "\n", "\r\n", "\t", "!", "~", "一", " a", "éA", "'", "\u0301", "\x01", "\u3000", " \n "]) {
+    for (const unit of [
+      "a",
+      "A",
+      "é",
+      "1",
+      " ",
+      "\n",
+      "\r\n",
+      "\t",
+      "!",
+      "~",
+      "一",
+      " a",
+      "éA",
+      "'",
+      "\u0301",
+      "\x01",
+      "\u3000",
+      " \n ",
+    ]) {
       const text = unit.repeat(50_000 / unit.length);
       assert.is(tokenizer.words(text).join(""), text);
     }

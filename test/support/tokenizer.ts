@@ -127,6 +127,18 @@ export class Tokenizer {
     return this.core.u8(at, length);
   }
 
+  /** The token with this text as the vocabulary writes it, or -1. */
+  find(text: string): number {
+    const bytes = encoder.encode(text);
+    this.core.memory.write(this.#take(bytes.length), bytes);
+    return this.core.exports.tokenizer_find(this.pointer, this.#room, bytes.length);
+  }
+
+  /** The type of a token; 0 when there is none. */
+  type(token: number): number {
+    return this.core.exports.tokenizer_attributes(this.pointer, token) & 15;
+  }
+
   get count(): number {
     return this.core.exports.tokenizer_count(this.pointer);
   }
