@@ -270,7 +270,7 @@ export function decodeBlocks<F>(group: usize, columns: u32, target: usize): void
 
 /** Two planes (four columns of four rows) as f32: four rows of 16 bytes. */
 @inline
-function storeColumns<F>(
+export function storeColumns<F>(
   a: v128,
   b: v128,
   offset: v128,

@@ -8,20 +8,20 @@ import { decodeBF16, dequantizeBF16, matmulBF16, packBF16, quantizeBF16, unpackB
 import { decodeF16, dequantizeF16, matmulF16, packF16, quantizeF16, unpackF16 } from "./f16";
 import { decodeF32, dequantizeF32, matmulF32, packF32, quantizeF32, unpackF32 } from "./f32";
 import { decodeIQ4_NL, dequantizeIQ4_NL, matmulIQ4_NL, packIQ4_NL, quantizeIQ4_NL, unpackIQ4_NL } from "./iq4_nl";
-import { dequantizeIQ4_XS, matmulIQ4_XS, packIQ4_XS, quantizeIQ4_XS, unpackIQ4_XS } from "./iq4_xs";
+import { decodeIQ4_XS, dequantizeIQ4_XS, matmulIQ4_XS, packIQ4_XS, quantizeIQ4_XS, unpackIQ4_XS } from "./iq4_xs";
 import { decodeMXFP4, dequantizeMXFP4, matmulMXFP4, packMXFP4, quantizeMXFP4, unpackMXFP4 } from "./mxfp4";
-import { dequantizeQ2_K, matmulQ2_K, packQ2_K, quantizeQ2_K, unpackQ2_K } from "./q2_k";
-import { dequantizeQ3_K, matmulQ3_K, packQ3_K, quantizeQ3_K, unpackQ3_K } from "./q3_k";
+import { decodeQ2_K, dequantizeQ2_K, matmulQ2_K, packQ2_K, quantizeQ2_K, unpackQ2_K } from "./q2_k";
+import { decodeQ3_K, dequantizeQ3_K, matmulQ3_K, packQ3_K, quantizeQ3_K, unpackQ3_K } from "./q3_k";
 import { decodeQ4_0, dequantizeQ4_0, matmulQ4_0, packQ4_0, quantizeQ4_0, unpackQ4_0 } from "./q4_0";
 import { decodeQ4_1, dequantizeQ4_1, matmulQ4_1, packQ4_1, quantizeQ4_1, unpackQ4_1 } from "./q4_1";
-import { dequantizeQ4_K, matmulQ4_K, packQ4_K, quantizeQ4_K, unpackQ4_K } from "./q4_k";
+import { decodeQ4_K, dequantizeQ4_K, matmulQ4_K, packQ4_K, quantizeQ4_K, unpackQ4_K } from "./q4_k";
 import { decodeQ5_0, dequantizeQ5_0, matmulQ5_0, packQ5_0, quantizeQ5_0, unpackQ5_0 } from "./q5_0";
 import { decodeQ5_1, dequantizeQ5_1, matmulQ5_1, packQ5_1, quantizeQ5_1, unpackQ5_1 } from "./q5_1";
-import { dequantizeQ5_K, matmulQ5_K, packQ5_K, quantizeQ5_K, unpackQ5_K } from "./q5_k";
-import { dequantizeQ6_K, matmulQ6_K, packQ6_K, quantizeQ6_K, unpackQ6_K } from "./q6_k";
+import { decodeQ5_K, dequantizeQ5_K, matmulQ5_K, packQ5_K, quantizeQ5_K, unpackQ5_K } from "./q5_k";
+import { decodeQ6_K, dequantizeQ6_K, matmulQ6_K, packQ6_K, quantizeQ6_K, unpackQ6_K } from "./q6_k";
 import { decodeQ8_0, dequantizeQ8_0, matmulQ8_0, packQ8_0, quantizeQ8_0, unpackQ8_0 } from "./q8_0";
 import { dequantizeTQ1_0, matmulTQ1_0, packTQ1_0, quantizeTQ1_0, unpackTQ1_0 } from "./tq1_0";
-import { dequantizeTQ2_0, matmulTQ2_0, packTQ2_0, quantizeTQ2_0, unpackTQ2_0 } from "./tq2_0";
+import { decodeTQ2_0, dequantizeTQ2_0, matmulTQ2_0, packTQ2_0, quantizeTQ2_0, unpackTQ2_0 } from "./tq2_0";
 import { rowBytes, Type } from "./types";
 
 /** Whether weights of this type multiply f32 activations; the others multiply Q16 (kernels/quant/activations.ts). */
@@ -156,6 +156,14 @@ export function decodeGroup(type: u32, group: usize, columns: u32, target: usize
       case Type.Q8_0: return decodeQ8_0(group, columns, target);
       case Type.IQ4_NL: return decodeIQ4_NL(group, columns, target);
       case Type.MXFP4: return decodeMXFP4(group, columns, target);
+      case Type.Q2_K: return decodeQ2_K(group, columns, target);
+      case Type.Q3_K: return decodeQ3_K(group, columns, target);
+      case Type.Q4_K: return decodeQ4_K(group, columns, target);
+      case Type.Q5_K: return decodeQ5_K(group, columns, target);
+      case Type.Q6_K: return decodeQ6_K(group, columns, target);
+      case Type.IQ4_XS: return decodeIQ4_XS(group, columns, target);
+      case Type.TQ2_0: return decodeTQ2_0(group, columns, target);
+      case Type.TQ1_0: return decodeTQ2_0(group, columns, target);
     }
   }
   const bytes = scratch + ((<usize>columns * 4 + 15) & ~15);

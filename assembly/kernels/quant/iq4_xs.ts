@@ -10,8 +10,9 @@
  * T is kept 127 too large, so that its smallest entry is 0: the swizzle then gives i16 lanes without a sign to extend,
  * and the 127 leave with the sum of the activations.
  *
- * May call: driver_k, k_common, k_encode.
+ * May call: driver_k, decode_k, k_common, k_encode.
  */
+import { decodeSuper } from "./decode_k";
 import { matmulSuper } from "./driver_k";
 import { BITS4, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "./k_common";
 import { quantizeScales } from "./k_encode";
@@ -62,6 +63,11 @@ export function matmulIQ4_XS(
 @inline
 function nibbleShift(row: u32): u32 {
   return ((row & 1) << 4) | ((row >> 1) << 2);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/decode_k.ts); portable build only. */
+export function decodeIQ4_XS(group: usize, columns: u32, target: usize): void {
+  decodeSuper<Entries>(group, columns, target);
 }
 
 @unmanaged

@@ -6,8 +6,9 @@
  *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 16 B sub-scales of columns 0…15 (8 rows), of 16…31 │ 64 B codes ┐
  *       672 bytes = 8 × 84 (kernels/quant/k_fields.ts draws the codes)
  *
- * May call: driver_k, k_common, k_encode.
+ * May call: driver_k, decode_k, k_common, k_encode.
  */
+import { decodeSuper } from "./decode_k";
 import { matmulSuper } from "./driver_k";
 import { BITS2, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "./k_common";
 import { quantizeRanges } from "./k_encode";
@@ -44,6 +45,11 @@ export function matmulQ2_K(
   targetStride: usize,
 ): void {
   matmulSuper<Pairs>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/decode_k.ts); portable build only. */
+export function decodeQ2_K(group: usize, columns: u32, target: usize): void {
+  decodeSuper<Pairs>(group, columns, target);
 }
 
 @unmanaged

@@ -9,8 +9,9 @@
  *       scales 8 B: row r, columns 0…15 low nibble, 16…31 high nibble │ upper pairs of 8 rows u16 │ … of 16…31 u16
  *       880 bytes = 8 × 110 (kernels/quant/k_fields.ts draws the codes)
  *
- * May call: driver_k, k_common, k_encode.
+ * May call: driver_k, decode_k, k_common, k_encode.
  */
+import { decodeSuper } from "./decode_k";
 import { matmulSuper } from "./driver_k";
 import { BITS1, BITS2, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "./k_common";
 import { quantizeScales } from "./k_encode";
@@ -52,6 +53,11 @@ export function matmulQ3_K(
   targetStride: usize,
 ): void {
   matmulSuper<Triples>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/decode_k.ts); portable build only. */
+export function decodeQ3_K(group: usize, columns: u32, target: usize): void {
+  decodeSuper<Triples>(group, columns, target);
 }
 
 @unmanaged

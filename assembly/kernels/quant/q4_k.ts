@@ -6,8 +6,9 @@
  *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 12 B sub-scales │ 128 B codes ┐       1152 bytes = 8 × 144
  *       (kernels/quant/k_fields.ts draws the codes)
  *
- * May call: driver_k, k_common, k_encode, k_sixbit.
+ * May call: driver_k, decode_k, k_common, k_encode, k_sixbit.
  */
+import { decodeSuper } from "./decode_k";
 import { matmulSuper } from "./driver_k";
 import { BITS4, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "./k_common";
 import { quantizeRanges } from "./k_encode";
@@ -45,6 +46,11 @@ export function matmulQ4_K(
   targetStride: usize,
 ): void {
   matmulSuper<Nibbles>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/decode_k.ts); portable build only. */
+export function decodeQ4_K(group: usize, columns: u32, target: usize): void {
+  decodeSuper<Nibbles>(group, columns, target);
 }
 
 @unmanaged

@@ -7,8 +7,9 @@
  *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 12 B sub-scales │ 160 B codes ┐
  *       1408 bytes = 8 × 176 (kernels/quant/k_fields.ts draws the codes)
  *
- * May call: driver_k, k_common, k_encode, k_sixbit.
+ * May call: driver_k, decode_k, k_common, k_encode, k_sixbit.
  */
+import { decodeSuper } from "./decode_k";
 import { matmulSuper } from "./driver_k";
 import { BITS1, BITS4, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "./k_common";
 import { quantizeRanges } from "./k_encode";
@@ -46,6 +47,11 @@ export function matmulQ5_K(
   targetStride: usize,
 ): void {
   matmulSuper<Quintuples>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/decode_k.ts); portable build only. */
+export function decodeQ5_K(group: usize, columns: u32, target: usize): void {
+  decodeSuper<Quintuples>(group, columns, target);
 }
 
 @unmanaged

@@ -7,8 +7,9 @@
  *     packed   ┌ 8 × d h ┬ 8 units: 16 B sub-scales of columns 0…15 (8 rows), of 16…31 │ 192 B codes ┐
  *       1680 bytes = 8 × 210 (kernels/quant/k_fields.ts draws the codes)
  *
- * May call: driver_k, k_common, k_encode.
+ * May call: driver_k, decode_k, k_common, k_encode.
  */
+import { decodeSuper } from "./decode_k";
 import { matmulSuper } from "./driver_k";
 import { BITS2, BITS4, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "./k_common";
 import { quantizeScales } from "./k_encode";
@@ -57,6 +58,11 @@ function nibblesAt(file: usize, unit: u32, step: u32): usize {
 @inline
 function pairsAt(file: usize, unit: u32, step: u32): usize {
   return file + 128 + ((unit >> 2) << 5) + (step << 3);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/decode_k.ts); portable build only. */
+export function decodeQ6_K(group: usize, columns: u32, target: usize): void {
+  decodeSuper<Sextuples>(group, columns, target);
 }
 
 @unmanaged

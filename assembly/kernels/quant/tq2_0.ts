@@ -6,8 +6,9 @@
  *     packed   ┌ 8 × d h ┬ 8 units of 64 B codes ┐                                        528 bytes = 8 × 66
  *       (kernels/quant/k_fields.ts draws the codes; TQ1_0 is packed like this too)
  *
- * May call: driver_k, k_common, k_encode.
+ * May call: driver_k, decode_k, k_common, k_encode.
  */
+import { decodeSuper } from "./decode_k";
 import { matmulSuper } from "./driver_k";
 import { BITS2, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "./k_common";
 import { quantizeTernary } from "./k_encode";
@@ -44,6 +45,11 @@ export function matmulTQ2_0(
   targetStride: usize,
 ): void {
   matmulSuper<Ternary>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** One group as f32, rows interleaved (kernels/quant/decode_k.ts); portable build only. */
+export function decodeTQ2_0(group: usize, columns: u32, target: usize): void {
+  decodeSuper<Ternary>(group, columns, target);
 }
 
 @unmanaged
