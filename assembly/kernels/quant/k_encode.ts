@@ -152,7 +152,10 @@ function encode<F>(source: usize, target: usize): void {
 /** The index of the entry of a table (ascending, each 127 too large) that is nearest to x; NaN gives 0. */
 function nearestEntry(x: f32, table: usize): u32 {
   let code: u32 = 0;
-  while (code < 15 && x + x > <f32>(<i32>load<u8>(table + code) + <i32>load<u8>(table + code, 1) - 254)) code++;
+  for (let bit: u32 = 8; bit > 0; bit >>= 1) {
+    const upper = table + (code | bit);
+    if (x + x > <f32>(<i32>load<u8>(upper - 1) + <i32>load<u8>(upper) - 254)) code |= bit;
+  }
   return code;
 }
 
