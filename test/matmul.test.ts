@@ -1,6 +1,6 @@
 /**
- * Products with packed matrices, in every format: right against float64, and the same bits whatever the build, the number
- * of tokens, the range of rows and the alignment of pointers.
+ * Products with packed matrices, in every format: right against float64, and the same bits whatever the build, the
+ * number of tokens, the range of rows and the place of the operands.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

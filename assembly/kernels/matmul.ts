@@ -6,8 +6,8 @@
  *     lookupRow        y[k] = W[row][k]
  *     accumulateRows   y[t][k] = Σ_r factors[t][r − rowBegin] · W[r][k]
  *
- * Groups of eight rows are the unit of work: a range that begins or ends inside one is computed in `scratch` and copied,
- * so that the bits of an output do not depend on how the rows are split.
+ * Groups of eight rows are the unit of work: a range that begins or ends inside one is computed in `scratch` and
+ * copied, so that the bits of an output do not depend on how the rows are split.
  *
  * May call: kernels/quant.
  */
@@ -85,8 +85,8 @@ export function accumulateScratchBytes(type: u32, columns: u32): usize {
 }
 
 /**
- * The transposed product of `tokens` rows of factors: target[t][k] = Σ_r factors[t][r − rowBegin] · W[r][k], row after row
- * in ascending order from zero, f32, strides in bytes. A group of rows is decoded once for all tokens.
+ * The transposed product of `tokens` rows of factors: target[t][k] = Σ_r factors[t][r − rowBegin] · W[r][k], row after
+ * row in ascending order from zero, f32, strides in bytes. A group of rows is decoded once for all tokens.
  * `scratch`: accumulateScratchBytes(type, columns).
  */
 export function accumulateRows(

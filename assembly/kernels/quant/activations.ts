@@ -5,8 +5,8 @@
  *     ┌ d f32 │ sum i32 │ sum0 i32 │ sum1 i32 │ 32 × i16 q ┐      x[i] ≈ d · q[i]
  *       d = max|x| / 32767; q = nearest(x · (1 / d)), within ±32767; sum = Σ q, sum0 = Σ q[0…15], sum1 = Σ q[16…31]
  *
- * A block whose largest magnitude is below 3.86e-34 (where 1/d would overflow) is a block of zeros with d = 0. NaN counts
- * as zero and an infinity as the largest finite number, so that every block is finite.
+ * A block whose largest magnitude is below 3.86e-34 (where 1/d would overflow) is a block of zeros with d = 0. NaN
+ * counts as zero and an infinity as the largest finite number, so that every block is finite.
  *
  * 16 bits because the integer dot of SIMD128 multiplies 16 × 16 bits anyway. Cost: two passes over 32 values.
  *

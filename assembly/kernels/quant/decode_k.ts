@@ -1,6 +1,6 @@
 /**
- * A packed group with super-blocks of 256 columns as f32: what the transposed product reads. The numbers are those of the
- * format's dequantiser (kernels/quant/k_common.ts), whose scalar way is the twin of this one; tags are those of
+ * A packed group with super-blocks of 256 columns as f32: what the transposed product reads. The numbers are those of
+ * the format's dequantiser (kernels/quant/k_common.ts), which the scalar build takes instead; tags are those of
  * kernels/quant/driver_k.ts.
  *
  *     w = (d · scale) · (q − offset)  [ − dmin · minimum ]

@@ -25,7 +25,7 @@
  *
  * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 splats and the planes; the tile shares the planes.
  *
- * May call: layout, activations (kernels/quant).
+ * May call: activations (kernels/quant).
  */
 import { ACTIVATION_BLOCK_BYTES } from "./activations";
 
@@ -42,6 +42,14 @@ function stepDot(w0: v128, w1: v128, w2: v128, w3: v128, a: v128): v128 {
       i32x4.dot_i16x8_s(w3, v128.shuffle<i32>(a, a, 3, 3, 3, 3)),
     ),
   );
+}
+
+/** The step of the quad at `p` with eight activations. */
+@inline
+function quadDot<F>(p: usize, high: v128, a: v128): v128 {
+  const f = changetype<F>(0);
+  const w = f.word(p);
+  return stepDot(f.plane0(p, w, high), f.plane1(p, w, high), f.plane2(p, w, high), f.plane3(p, w, high), a);
 }
 
 /** acc + float(dot − offset·sum) · (dw · dx). */
@@ -66,27 +74,16 @@ function multiplyOne<F>(block: usize, blocks: u32, x: usize, target: usize): voi
         let high1 = f.high(block, 1);
 
         let a = v128.load(x, 16);
-        let w = f.word(p);
-        let v = f.word(q);
-        let dot0 = stepDot(f.plane0(p, w, high0), f.plane1(p, w, high0), f.plane2(p, w, high0), f.plane3(p, w, high0), a);
-        let dot1 = stepDot(f.plane0(q, v, high1), f.plane1(q, v, high1), f.plane2(q, v, high1), f.plane3(q, v, high1), a);
-
+        let dot0 = quadDot<F>(p, high0, a);
+        let dot1 = quadDot<F>(q, high1, a);
         for (let step: usize = 16; step < 64; step += 16) {
           p += f.stepBytes;
           q += f.stepBytes;
           high0 = f.nextHigh(high0);
           high1 = f.nextHigh(high1);
           a = v128.load(x + step, 16);
-          w = f.word(p);
-          v = f.word(q);
-          dot0 = i32x4.add(
-            dot0,
-            stepDot(f.plane0(p, w, high0), f.plane1(p, w, high0), f.plane2(p, w, high0), f.plane3(p, w, high0), a),
-          );
-          dot1 = i32x4.add(
-            dot1,
-            stepDot(f.plane0(q, v, high1), f.plane1(q, v, high1), f.plane2(q, v, high1), f.plane3(q, v, high1), a),
-          );
+          dot0 = i32x4.add(dot0, quadDot<F>(p, high0, a));
+          dot1 = i32x4.add(dot1, quadDot<F>(q, high1, a));
         }
 
         const dx = v128.load_splat<f32>(x);
@@ -236,8 +233,8 @@ export function matmulBlocks<F>(
 }
 
 /**
- * One group as f32, four columns after four: per 4 columns 8 × 16 bytes, row after row (128 bytes). The numbers are those
- * of the format's dequantiser, whose scalar way is this function's twin. Portable build only.
+ * One group as f32, four columns after four: per 4 columns 8 × 16 bytes, row after row. The numbers are those of the
+ * format's dequantiser; the scalar build takes that instead (`decodeGroup` in kernels/quant/index.ts).
  */
 @inline
 export function decodeBlocks<F>(group: usize, columns: u32, target: usize): void {

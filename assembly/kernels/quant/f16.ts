@@ -1,6 +1,6 @@
 /**
- * F16: IEEE half precision. Converted exactly, infinities and NaN included; in the matmul a weight that is not finite counts
- * as a finite one (layout.ts says why).
+ * F16: IEEE half precision. Converted exactly, infinities and NaN included; in the matmul a weight that is not finite
+ * counts as a finite one (layout.ts says why).
  *
  *     file     column after column, 2 bytes
  *     packed   8 rows a column, 16 bytes (kernels/quant/floats.ts)

@@ -3,10 +3,10 @@
  * is and how it is read.
  *
  *     packed   a group of 8 rows, column after column:  ┌ r0 r1 r2 r3 ┬ r4 r5 r6 r7 ┐   as many bytes as in the file
- *     y[t][r] = Σ over blocks of 32 columns:  (((0 + w₀·x₀) + w₁·x₁) + … + w₃₁·x₃₁)     left to right; the last is shorter
+ *     y[t][r] = Σ over blocks of 32 columns:  (((0 + w₀·x₀) + w₁·x₁) + … + w₃₁·x₃₁)       the last may be shorter
  *
- * A block has its own accumulator, so that two blocks can be summed side by side without a change of order: the additions
- * of one chain wait for each other. One token, the tile of four and the scalar twin give the same bits.
+ * A block has its own accumulator, so that two blocks can be summed side by side without a change of order: the
+ * additions of one chain wait for each other. One token, the tile of four and the scalar twin give the same bits.
  *
  *     A tag has:  bytes      of a value
  *                 load4(p)   four values as f32x4      load1(p)   one value, its scalar twin

@@ -30,7 +30,7 @@ export function multipliesFloats(type: u32): bool {
   return type == Type.F32 || type == Type.F16 || type == Type.BF16;
 }
 
-/** Bytes of a packed group of eight rows: those of eight rows in a file, but TQ1_0 is kept as TQ2_0. 0: unknown type. */
+/** Bytes of a packed group: those of eight rows in a file, but TQ1_0 is kept as TQ2_0. 0: unknown type. */
 export function packedGroupBytes(type: u32, columns: u32): usize {
   return <usize>rowBytes(type == Type.TQ1_0 ? Type.TQ2_0 : type, columns) << 3;
 }
@@ -139,9 +139,10 @@ export function unpackRow(type: u32, group: usize, lane: u32, columns: u32, targ
 }
 
 /**
- * A packed group as f32 with the numbers of `dequantizeRow`, four columns after four: per 4 columns 8 × 16 bytes, row after
- * row, so columns × 32 bytes (the last part of a row whose columns are no multiple of four is padded). `scratch`: a row as
- * f32 and as in the file, each rounded up to 16 bytes.
+ * A packed group as f32 with the numbers of `dequantizeRow` (where they are finite), four columns after four: per 4
+ * columns 8 × 16 bytes, row after row, so 32 bytes a column, columns rounded up to fours. The portable build has a way of
+ * its own for each format; the scalar one, their twin, unpacks and dequantises row by row.
+ * `scratch`: a row as f32 and as in the file, each rounded up to 16 bytes.
  */
 export function decodeGroup(type: u32, group: usize, columns: u32, target: usize, scratch: usize): void {
   if (ASC_FEATURE_SIMD) {

@@ -14,7 +14,7 @@
 import { floatToHalf, loadHalf } from "../half";
 import { decodeBlocks, matmulBlocks } from "./driver";
 import { loadFiniteHalf, loadHalves4, packNibbles, unpackNibbles } from "./layout";
-import { laneOffset, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3, tableDot } from "./nibbles";
+import { laneOffset, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3, tableDot, tablePlane } from "./nibbles";
 
 const BLOCK: usize = 18;
 const PACKED: usize = 144;
@@ -162,10 +162,10 @@ class Levels {
   @inline high(block: usize, quad: u32): v128 { return i32x4.splat(0); }
   @inline nextHigh(high: v128): v128 { return high; }
   @inline word(p: usize): v128 { return v128.load(p); }
-  @inline plane0(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane0(word)); }
-  @inline plane1(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane1(word)); }
-  @inline plane2(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane2(word)); }
-  @inline plane3(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane3(word)); }
+  @inline plane0(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane0(word)); }
+  @inline plane1(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane1(word)); }
+  @inline plane2(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane2(word)); }
+  @inline plane3(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane3(word)); }
   @inline rowDot(block: usize, row: u32, a: usize): i32 {
     return tableDot(LEVELS, block + 16 + laneOffset(row), a);
   }

@@ -1,8 +1,8 @@
 /**
  * MXFP4 (OCP microscaling): 32 columns, an exponent byte and 32 four-bit floats (E2M1).
  *
- *     file     ┌ e u8 │ 16 B: column j low, column j + 16 high ┐                      17 bytes; w = 2^(e − 128) · V[code]
- *     packed   ┌ 8 × e u8 │ 4 steps of codes ^ 15 (kernels/quant/layout.ts) ┐         136 bytes = 8 × 17
+ *     file     ┌ e u8 │ 16 B: column j low, column j + 16 high ┐                  17 bytes; w = 2^(e − 128) · V[code]
+ *     packed   ┌ 8 × e u8 │ 4 steps of codes ^ 15 (kernels/quant/layout.ts) ┐     136 bytes = 8 × 17
  *       V = 0, 1, 2, 3, 4, 6, 8, 12, 0, −1, −2, −3, −4, −6, −8, −12 (the floats doubled)
  *
  * The table of the kernel is V + 12, and codes are stored inverted: code 15 (−12) is then nibble 0 and level 0, and one
@@ -14,7 +14,7 @@
  */
 import { decodeBlocks, matmulBlocks } from "./driver";
 import { packNibbles, unpackNibbles } from "./layout";
-import { laneOffset, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3, tableDot } from "./nibbles";
+import { laneOffset, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3, tableDot, tablePlane } from "./nibbles";
 
 const BLOCK: usize = 17;
 const PACKED: usize = 136;
@@ -164,10 +164,10 @@ class Fours {
   @inline high(block: usize, quad: u32): v128 { return i32x4.splat(0); }
   @inline nextHigh(high: v128): v128 { return high; }
   @inline word(p: usize): v128 { return v128.load(p); }
-  @inline plane0(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane0(word)); }
-  @inline plane1(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane1(word)); }
-  @inline plane2(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane2(word)); }
-  @inline plane3(p: usize, word: v128, high: v128): v128 { return i8x16.swizzle(v128.load(LEVELS), nibblePlane3(word)); }
+  @inline plane0(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane0(word)); }
+  @inline plane1(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane1(word)); }
+  @inline plane2(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane2(word)); }
+  @inline plane3(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane3(word)); }
   @inline rowDot(block: usize, row: u32, a: usize): i32 {
     return tableDot(LEVELS, block + 8 + laneOffset(row), a);
   }

@@ -79,6 +79,12 @@ export function fifthBitDot(p: usize, bits: u32, a: usize): i32 {
   return dot;
 }
 
+/** What a table of 16 bytes, its first one zero, has for the nibbles of a plane. */
+@inline
+export function tablePlane(table: usize, nibbles: v128): v128 {
+  return i8x16.swizzle(v128.load(table), nibbles);
+}
+
 /** `nibbleDot` of what a table of 16 bytes has for each nibble. */
 export function tableDot(table: usize, p: usize, a: usize): i32 {
   let dot = 0;

@@ -4,7 +4,7 @@
  *     file     ┌ d h │ m h │ u32: bit j of column j │ 16 B: column j low, j + 16 high ┐   24 bytes; w = d · q + m
  *     packed   ┌ 8 × d h │ 8 × m h │ 2 × 16 B high bits │ 4 steps of nibbles ┐ (layout.ts)  192 bytes = 8 × 24
  *
- * Cost of 8 rows × 32 columns: that of the driver, planes 19 operations a step and quad, the minimum 3 a block and quad.
+ * Cost of 8 rows × 32 columns: that of the driver, planes 19 operations a step and quad, minima 3 a block and quad.
  *
  * May call: half, layout, nibbles, driver.
  */
