@@ -52,16 +52,9 @@ export class Context {
   logitCapacity: u32;
   form: u32;
 
-  // The batch, written by the host: [batchCapacity] each.
+  // The batch.
   tokens: u32;
-  ids: usize;
-  sequenceOf: usize;
-  positions: usize;
-  /** u8: 1 where logits are asked for. */
-  wanted: usize;
   visibility: u32;
-  /** Visibility.MASK: bit j of row i (rows of ceil(batchCapacity/8) bytes): token i may see token j. */
-  mask: usize;
 
   // The state of the pass: it never lies on the wasm stack, so that a step may end anywhere.
   running: u32;
@@ -72,65 +65,91 @@ export class Context {
   cursor: u32;
   /** Multiply-adds this step may still do. */
   work: i64;
-  /** Tokens still in the pass, and their indices in the batch (u32). */
+  /** Tokens still in the pass. */
   active: u32;
-  activeToken: usize;
   /** 1 once `angles` are made for this pass. */
   anglesReady: u32;
-  /** MLA: this pass runs expanded. */
+  /** MLA: this layer runs expanded. */
   expanded: u32;
   /** The buffer that `quantized` holds in 16 bits, 0: none. */
   quantizedOf: usize;
-  /** u32[batchCapacity]: where in its sequence's list the current layer put a token's row. */
-  listIndex: usize;
-  /** u32[sequences · layers]: lengths of the lists before the pass, to undo it. */
-  marks: usize;
-  /** u32: rows that the current token sees, when they are not a prefix of its list. */
-  visible: usize;
-
-  // Activations, f32.
-  hidden: usize;
-  normed: usize;
-  query: usize;
-  key: usize;
-  value: usize;
-  attended: usize;
-  projected: usize;
-  gate: usize;
-  up: usize;
-  queryLatent: usize;
-  /** One token's rope parts: [heads, ropeSize]. */
-  queryRope: usize;
-  attendedLatent: usize;
-  /** cos and sin of each token's angles: [active, ropeSize]. */
-  angles: usize;
-  /** One cache row, f32. */
-  row: usize;
-  /** Q16 activations of the matrix at work. */
-  quantized: usize;
-  /** MLA expanded: how many rows each token sees, their latents and rope keys, one head's keys and values. */
-  counts: usize;
-  latents: usize;
-  ropeKeys: usize;
-  expandedHead: usize;
-  scratch: usize;
-
-  /** f32[logitCapacity, vocabulary]: the rows asked for, in batch order. */
-  logits: usize;
+  /** Rows of logits that the pass makes. */
   logitRows: u32;
-
-  // Taps: nothing is computed for them unless they are asked for.
-  /** u64[layers]: exact zeros after the FFN's ReLU², and activations seen. */
-  zeros: usize;
-  activations: usize;
-  /** f32[layers · capacity] of the host, or 0: attention mass is added to each row of the pool. */
+  /** f32[layers · rows] of the host, or 0: attention mass is added to each row of the pool. Costs nothing unless asked for. */
   mass: usize;
-  massScratch: usize;
 
   // Blocks of the arena.
   poolBlock: usize;
   listBlock: usize;
   bufferBlock: usize;
+
+  // The buffers, in the order of `Buffer`; f32 unless another type is named.
+  /** u32[batch]: the tokens, written by the host */
+  ids: usize;
+  /** u32[batch] */
+  sequenceOf: usize;
+  /** i32[batch] */
+  positions: usize;
+  /** u8[batch]: 1 where logits are asked for */
+  wanted: usize;
+  /** Visibility.MASK: bit j of row i (rows of ceil(batch/8) bytes): token i may see token j */
+  mask: usize;
+  /** u32[batch]: indices in the batch of the tokens still in the pass */
+  activeToken: usize;
+  /** u32[batch]: where in its sequence's list the current layer put a token's row */
+  listIndex: usize;
+  /** u32[sequences, layers]: lengths of the lists before the pass, to undo it */
+  marks: usize;
+  /** u32[rows]: the rows that the current token sees, when they are not a prefix of its list */
+  visible: usize;
+  /** The residual stream [active, hidden] */
+  hidden: usize;
+  /** [active, hidden] */
+  normed: usize;
+  /** What a branch adds to the stream: [active, hidden] */
+  projected: usize;
+  /** [active, heads · keySize] */
+  query: usize;
+  /** [active, kvHeads · keySize], or MLA: [active, rank + ropeSize] */
+  key: usize;
+  /** [active, kvHeads · valueSize] */
+  value: usize;
+  /** [active, heads · valueSize] */
+  attended: usize;
+  /** [active, ffn] */
+  gate: usize;
+  /** [active, ffn] */
+  up: usize;
+  /** MLA absorbed: [active, heads · rank] */
+  queryLatent: usize;
+  /** One token's rope parts: [heads, ropeSize] */
+  queryRope: usize;
+  /** [active, heads · rank] */
+  attendedLatent: usize;
+  /** Cosines and sines of each token's angles: [active, ropeSize] */
+  angles: usize;
+  /** One cache row, f32 */
+  row: usize;
+  /** Q16 activations of the matrix at work */
+  quantized: usize;
+  /** MLA expanded: u32[active], how many rows each token sees */
+  counts: usize;
+  /** [rows, rank] */
+  latents: usize;
+  /** [rows, ropeSize] */
+  ropeKeys: usize;
+  /** One head's keys and values: [rows, nope + valueSize] */
+  expandedHead: usize;
+  /** The kernels' scratch */
+  scratch: usize;
+  /** f32[logitRows, vocabulary]: the rows asked for, in batch order */
+  logits: usize;
+  /** u64[layers]: exact zeros after the FFN's ReLU² in the last pass */
+  zeros: usize;
+  /** u64[layers]: activations seen there */
+  activations: usize;
+  /** f32[rows] */
+  massScratch: usize;
 
   @inline
   get cache(): Cache {
@@ -250,109 +269,107 @@ function releaseBlocks(c: Context): void {
   release(c.core, changetype<usize>(c));
 }
 
-/** Places one buffer of `bytes` at the running end and gives the end behind it, at a 64-byte boundary. */
-@inline
-function behind(end: u64, bytes: u64): u64 {
-  return end + ((bytes + 63) & ~(<u64>63));
+/** The buffers by number, in the order of their fields. */
+namespace Buffer {
+  export const IDS: u32 = 0;
+  export const SEQUENCE_OF: u32 = 1;
+  export const POSITIONS: u32 = 2;
+  export const WANTED: u32 = 3;
+  export const MASK: u32 = 4;
+  export const ACTIVE_TOKEN: u32 = 5;
+  export const LIST_INDEX: u32 = 6;
+  export const MARKS: u32 = 7;
+  export const VISIBLE: u32 = 8;
+  export const HIDDEN: u32 = 9;
+  export const NORMED: u32 = 10;
+  export const PROJECTED: u32 = 11;
+  export const QUERY: u32 = 12;
+  export const KEY: u32 = 13;
+  export const VALUE: u32 = 14;
+  export const ATTENDED: u32 = 15;
+  export const GATE: u32 = 16;
+  export const UP: u32 = 17;
+  export const QUERY_LATENT: u32 = 18;
+  export const QUERY_ROPE: u32 = 19;
+  export const ATTENDED_LATENT: u32 = 20;
+  export const ANGLES: u32 = 21;
+  export const ROW: u32 = 22;
+  export const QUANTIZED: u32 = 23;
+  export const COUNTS: u32 = 24;
+  export const LATENTS: u32 = 25;
+  export const ROPE_KEYS: u32 = 26;
+  export const EXPANDED_HEAD: u32 = 27;
+  export const SCRATCH: u32 = 28;
+  export const LOGITS: u32 = 29;
+  export const ZEROS: u32 = 30;
+  export const ACTIVATIONS: u32 = 31;
+  export const MASS_SCRATCH: u32 = 32;
+  export const COUNT: u32 = 33;
 }
 
 /**
- * Lays the buffers out one after the other from `base`, and gives the bytes they take. With no context it only counts:
- * so the memory plan and the memory are the same function.
+ * Lays the buffers out one after the other from `base`, each at a 64-byte boundary, and gives the bytes they take. With no
+ * context it only counts: so the memory plan and the memory are the same function.
  */
 function layOut(c: Context, model: Model, base: usize, rows: u32, batch: u32, logitRows: u32, sequences: u32): u64 {
-  const place = changetype<usize>(c) != 0;
-  const t = <u64>batch;
-  const float = t * 4;
-  const queryWidth = model.heads * model.keySize;
-  const valueWidth = model.heads * model.valueSize;
-  const latentWidth = model.rank ? model.heads * model.rank : 0;
-  const keyWidth = model.rank ? model.rank + model.ropeSize : model.kvHeads * model.keySize;
-  const gateWidth = model.at(0, Slot.FFN_GATE).present ? model.ffn : 0;
   let end: u64 = 0;
-
-  if (place) c.ids = base + <usize>end;
-  end = behind(end, float);
-  if (place) c.sequenceOf = base + <usize>end;
-  end = behind(end, float);
-  if (place) c.positions = base + <usize>end;
-  end = behind(end, float);
-  if (place) c.wanted = base + <usize>end;
-  end = behind(end, t);
-  if (place) c.mask = base + <usize>end;
-  end = behind(end, t * ((t + 7) >> 3));
-  if (place) c.activeToken = base + <usize>end;
-  end = behind(end, float);
-  if (place) c.listIndex = base + <usize>end;
-  end = behind(end, float);
-  if (place) c.marks = base + <usize>end;
-  end = behind(end, <u64>sequences * model.layers * 4);
-  if (place) c.visible = base + <usize>end;
-  end = behind(end, <u64>rows * 4);
-
-  if (place) c.hidden = base + <usize>end;
-  end = behind(end, float * model.hidden);
-  if (place) c.normed = base + <usize>end;
-  end = behind(end, float * model.hidden);
-  if (place) c.projected = base + <usize>end;
-  end = behind(end, float * model.hidden);
-  if (place) c.query = base + <usize>end;
-  end = behind(end, float * queryWidth);
-  if (place) c.key = base + <usize>end;
-  end = behind(end, float * keyWidth);
-  if (place) c.value = base + <usize>end;
-  end = behind(end, model.rank ? 0 : float * (model.kvHeads * model.valueSize));
-  if (place) c.attended = base + <usize>end;
-  end = behind(end, float * valueWidth);
-  if (place) c.gate = base + <usize>end;
-  end = behind(end, float * gateWidth);
-  if (place) c.up = base + <usize>end;
-  end = behind(end, float * model.ffn);
-  if (place) c.queryLatent = base + <usize>end;
-  end = behind(end, float * latentWidth);
-  if (place) c.queryRope = base + <usize>end;
-  end = behind(end, model.rank ? <u64>(model.heads * model.ropeSize) * 4 : 0);
-  if (place) c.attendedLatent = base + <usize>end;
-  end = behind(end, float * latentWidth);
-  if (place) c.angles = base + <usize>end;
-  end = behind(end, float * model.ropeSize);
-  if (place) c.row = base + <usize>end;
-  end = behind(end, <u64>model.rowValues * 4);
-
-  let widest = model.hidden;
-  if (model.ffn > widest) widest = model.ffn;
-  if (valueWidth > widest) widest = valueWidth;
-  let quantizedBytes = t * activationBytes(widest);
-  if (model.rank) {
-    // The latents of a batch's heads, or of every row that the expanded form sees.
-    const heads = t * model.heads * activationBytes(model.rank);
-    const seen = <u64>rows * activationBytes(model.rank);
-    if (heads > quantizedBytes) quantizedBytes = heads;
-    if (seen > quantizedBytes) quantizedBytes = seen;
+  for (let buffer: u32 = 0; buffer < Buffer.COUNT; buffer++) {
+    const field = changetype<usize>(c) + offsetof<Context>("ids") + <usize>buffer * sizeof<usize>();
+    if (changetype<usize>(c) != 0) store<usize>(field, base + <usize>end);
+    end += (bufferBytes(buffer, model, rows, batch, logitRows, sequences) + 63) & ~(<u64>63);
   }
-  if (place) c.quantized = base + <usize>end;
-  end = behind(end, quantizedBytes);
-  if (place) c.counts = base + <usize>end;
-  end = behind(end, model.rank ? float : 0);
-  const expandedRows: u64 = model.rank ? <u64>rows : 0;
-  if (place) c.latents = base + <usize>end;
-  end = behind(end, expandedRows * model.rank * 4);
-  if (place) c.ropeKeys = base + <usize>end;
-  end = behind(end, expandedRows * model.ropeSize * 4);
-  if (place) c.expandedHead = base + <usize>end;
-  end = behind(end, expandedRows * (model.keySize - model.ropeSize + model.valueSize) * 4);
-  if (place) c.scratch = base + <usize>end;
-  end = behind(end, scratchBytes(model, rows, batch));
-
-  if (place) c.logits = base + <usize>end;
-  end = behind(end, <u64>logitRows * model.vocabulary * 4);
-  if (place) c.zeros = base + <usize>end;
-  end = behind(end, <u64>model.layers * 8);
-  if (place) c.activations = base + <usize>end;
-  end = behind(end, <u64>model.layers * 8);
-  if (place) c.massScratch = base + <usize>end;
-  end = behind(end, <u64>rows * 4);
   return end;
+}
+
+/** Bytes of one buffer; 0 where the architecture has no use for it. */
+function bufferBytes(buffer: u32, m: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32): u64 {
+  const token = <u64>batch * 4;
+  const row = <u64>rows * 4;
+  const latent = m.rank != 0;
+  switch (buffer) {
+    case Buffer.IDS:
+    case Buffer.SEQUENCE_OF:
+    case Buffer.POSITIONS:
+    case Buffer.ACTIVE_TOKEN:
+    case Buffer.LIST_INDEX: return token;
+    case Buffer.WANTED: return batch;
+    case Buffer.MASK: return <u64>batch * ((batch + 7) >> 3);
+    case Buffer.MARKS: return <u64>sequences * m.layers * 4;
+    case Buffer.VISIBLE: return row;
+    case Buffer.HIDDEN:
+    case Buffer.NORMED:
+    case Buffer.PROJECTED: return token * m.hidden;
+    case Buffer.QUERY: return token * (m.heads * m.keySize);
+    case Buffer.KEY: return token * (latent ? m.rank + m.ropeSize : m.kvHeads * m.keySize);
+    case Buffer.VALUE: return latent ? 0 : token * (m.kvHeads * m.valueSize);
+    case Buffer.ATTENDED: return token * (m.heads * m.valueSize);
+    case Buffer.GATE: return m.at(0, Slot.FFN_GATE).present ? token * m.ffn : 0;
+    case Buffer.UP: return token * m.ffn;
+    case Buffer.QUERY_LATENT:
+    case Buffer.ATTENDED_LATENT: return latent ? token * (m.heads * m.rank) : 0;
+    case Buffer.QUERY_ROPE: return latent ? <u64>(m.heads * m.ropeSize) * 4 : 0;
+    case Buffer.ANGLES: return token * m.ropeSize;
+    case Buffer.ROW: return <u64>m.rowValues * 4;
+    case Buffer.QUANTIZED: return quantizedBytes(m, rows, batch);
+    case Buffer.COUNTS: return latent ? token : 0;
+    case Buffer.LATENTS: return latent ? row * m.rank : 0;
+    case Buffer.ROPE_KEYS: return latent ? row * m.ropeSize : 0;
+    case Buffer.EXPANDED_HEAD: return latent ? row * (m.keySize - m.ropeSize + m.valueSize) : 0;
+    case Buffer.SCRATCH: return scratchBytes(m, rows, batch);
+    case Buffer.LOGITS: return <u64>logitRows * m.vocabulary * 4;
+    case Buffer.ZEROS:
+    case Buffer.ACTIVATIONS: return <u64>m.layers * 8;
+    default: return row; // MASS_SCRATCH
+  }
+}
+
+/** Q16 rows of the widest operand: of a token, or in MLA of a token's heads and of every row that is expanded. */
+function quantizedBytes(m: Model, rows: u32, batch: u32): u64 {
+  const widest = max(max(m.hidden, m.ffn), m.heads * m.valueSize);
+  const operands = <u64>batch * activationBytes(widest);
+  if (m.rank == 0) return operands;
+  const latents = max(<u64>batch * m.heads, <u64>rows) * activationBytes(m.rank);
+  return max(operands, latents);
 }
 
 /** The largest scratch that any kernel of a pass asks for. */
