@@ -5,6 +5,8 @@ export {
   core_create,
   core_allocate,
   core_release,
+  core_used,
+  core_set_limit,
   error_code,
   error_message,
   error_message_length,
@@ -12,6 +14,7 @@ export {
 export * from "./formats/exports";
 export * from "./kernels/exports_float";
 export * from "./kernels/exports_quant";
+export * from "./runtime/exports_chat";
 export * from "./runtime/exports_model";
 export * from "./runtime/exports_session";
 export * from "./text/exports";
