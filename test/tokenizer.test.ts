@@ -42,7 +42,7 @@ const VOCABULARIES = ["gpt-2", "starcoder", "deepseek-llm", "llama-spm", "qwen2"
 function vocabulary(name: string): Uint8Array | null {
   if (name !== "qwen2") {
     const file = shared(`data/vocabs/ggml-vocab-${name}.gguf`);
-    return file && readFileSync(file);
+    return file ? readFileSync(file) : null;
   }
   const made = fileURLToPath(new URL("../build/models/qwen2-vocab.gguf", import.meta.url));
   if (!existsSync(made)) {

@@ -5,8 +5,8 @@
  *     piece ──► " ?" " !" " ." " ," ──► " ' " ──► " 's" " 'm" " 're" " 've" ──► whole characters ──► target
  *              └────────── clean-up, where it is on: each stage drops the space ─────┘
  *
- * in which each stage holds back what it cannot decide yet: at most a space, an apostrophe and a letter, and three bytes
- * of a character. Bytes that are no UTF-8 pass as they are.
+ * in which each stage holds back what it cannot decide yet: at most a space, an apostrophe and a letter, and three
+ * bytes of a character. Bytes that are no UTF-8 pass as they are.
  *
  * May call: `runtime/`, its neighbours in `text/`.
  */
@@ -97,8 +97,8 @@ export function flushStream(s: Stream, target: usize, capacity: u32): i32 {
 }
 
 /**
- * Writes the first `capacity` bytes of the text of `count` tokens (i32[]) and returns how many it has, which may be more;
- * below zero: an error.
+ * Writes the first `capacity` bytes of the text of `count` tokens (i32[]) and returns how many it has, which may be
+ * more; below zero: an error.
  */
 export function detokenize(
   core: Core,

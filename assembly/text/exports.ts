@@ -1,6 +1,6 @@
 /**
- * The tokenizer's exports: thin functions on its pointer, which a model owns. Texts and lists are pointers and lengths of
- * the caller's; a function that writes returns how much there is, and writes no more than `capacity`.
+ * The tokenizer's exports: thin functions on its pointer, which a model owns. Texts and lists are pointers and lengths
+ * of the caller's; a function that writes returns how much there is, and writes no more than `capacity`.
  *
  * May call: its neighbours in `text/`, `runtime/`.
  */
@@ -82,8 +82,8 @@ export function tokenizer_model(tokenizer: Tokenizer): u32 {
 }
 
 /**
- * The id of a special token, or -1: 0 bos, 1 eos, 2 unk, 3 sep, 4 pad, 5 mask, 6 eot, 7 eom, 8 fim prefix, 9 fim suffix,
- * 10 fim middle, 11 fim pad, 12 fim repository, 13 fim separator.
+ * The id of a special token, or -1: 0 bos, 1 eos, 2 unk, 3 sep, 4 pad, 5 mask, 6 eot, 7 eom, 8 fim prefix,
+ * 9 fim suffix, 10 fim middle, 11 fim pad, 12 fim repository, 13 fim separator.
  */
 export function tokenizer_special(tokenizer: Tokenizer, which: u32): i32 {
   if (which > 13) return -1;
@@ -126,8 +126,8 @@ export function tokenizer_text_length(tokenizer: Tokenizer, token: u32): u32 {
 }
 
 /**
- * How BPE's pre-tokenizer cuts a text: the ends of its words (u32[capacity], offsets in the text). Returns how many there
- * are; 0 for SPM, which has no pre-tokenizer. Special tokens are not looked for.
+ * How BPE's pre-tokenizer cuts a text: the ends of its words (u32[capacity], offsets in the text). Returns how many
+ * there are; 0 for SPM, which has no pre-tokenizer. Special tokens are not looked for.
  */
 export function tokenizer_words(
   core: Core,

@@ -1,7 +1,7 @@
 /**
  * Merging: of all adjacent pairs of symbols in a word, join the one of the lowest rank, the leftmost of equals; repeat
- * until no pair has a rank. The symbols are a linked list, the pairs a priority queue of (rank, left symbol); an entry is
- * stale when its symbol's rank has changed since. n log n in time, 32 bytes a symbol.
+ * until no pair has a rank. The symbols are a linked list, the pairs a priority queue of (rank, left symbol); an entry
+ * is stale when its symbol's rank has changed since. n log n in time, 32 bytes a symbol.
  *
  *     nodes   l ⇄ o ⇄ w ⇄ e ⇄ r         queue  (rank of "er", 3) (rank of "lo", 0) …
  *     nodes   l ⇄ o ⇄ w ⇄ er            …

@@ -22,11 +22,12 @@ export namespace Scheme {
 }
 
 const DEFAULT_NAMES = "default";
-const GPT2_NAMES = "gpt-2 gpt2 phi-2 mpt olmo jais roberta-bpe gigachat a.x-4.0 mellum exaone4 trillion granite-docling";
-const JINA_NAMES = "jina-v1-en jina-v2-code jina-v2-es jina-v2-de jina-es jina-de";
+const GPT2_NAMES = "gpt-2 gpt2 phi-2 mpt olmo jais gigachat a.x-4.0 mellum exaone4 trillion granite-docling";
+const JINA_NAMES = "roberta-bpe jina-v1-en jina-v2-code jina-v2-es jina-v2-de jina-es jina-de";
 const DIGIT_GPT2_NAMES = "smollm starcoder refact command-r codeshell exaone minerva-7b";
 const QWEN2_NAMES = "qwen2 deepseek-r1-qwen stablelm2 megrez kormo hunyuan grok-2";
-const LLAMA3_NAMES = "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 dbrx smaug-bpe glm4 chatglm-bpe";
+const LLAMA3_NAMES = "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lfm2 dbrx smaug-bpe";
+const GLM_NAMES = "glm4 chatglm-bpe";
 const GPT4O_NAMES = "gpt-4o llama4 minimax-m2";
 const TEKKEN_NAMES = "tekken";
 const DEEPSEEK_LLM_NAMES = "deepseek-llm";
@@ -41,7 +42,7 @@ const ADD_BOS = IGNORE_MERGES;
 /** The clean-up of spaces is off, as in all of the schemes of gpt-4o, tekken and deepseek. */
 const KEEP_SPACES = "smollm command-r qwen2 deepseek-r1-qwen kormo hunyuan grok-2 trillion granite-docling";
 /** The family has no BOS, whatever the default. */
-const NO_BOS = "glm4 chatglm-bpe";
+const NO_BOS = GLM_NAMES;
 /** White space before `<mask>` belongs to it. */
 const STRIP_BEFORE_MASK = "jina-v2-de jina-v2-es jina-v2-code";
 
@@ -51,7 +52,7 @@ export function schemeOf(name: usize, length: usize): u32 {
   if (isOneOf(name, length, GPT2_NAMES) || isOneOf(name, length, JINA_NAMES)) return Scheme.GPT2;
   if (isOneOf(name, length, DIGIT_GPT2_NAMES)) return Scheme.DIGIT_GPT2;
   if (isOneOf(name, length, QWEN2_NAMES)) return Scheme.QWEN2;
-  if (isOneOf(name, length, LLAMA3_NAMES)) return Scheme.LLAMA3;
+  if (isOneOf(name, length, LLAMA3_NAMES) || isOneOf(name, length, GLM_NAMES)) return Scheme.LLAMA3;
   if (isOneOf(name, length, GPT4O_NAMES)) return Scheme.GPT4O;
   if (isOneOf(name, length, TEKKEN_NAMES)) return Scheme.TEKKEN;
   if (isOneOf(name, length, DEEPSEEK_LLM_NAMES)) return Scheme.DEEPSEEK_LLM;
@@ -98,6 +99,7 @@ export function sayNames(core: Core): void {
   sayMore(core, DIGIT_GPT2_NAMES);
   sayMore(core, QWEN2_NAMES);
   sayMore(core, LLAMA3_NAMES);
+  sayMore(core, GLM_NAMES);
   sayMore(core, GPT4O_NAMES);
   sayMore(core, TEKKEN_NAMES);
   sayMore(core, DEEPSEEK_LLM_NAMES);

@@ -7,8 +7,13 @@
  *     pass 0    We'll| pay| |1|2|3|4          \p{N}
  *     pass 1    We|'ll| pay| |1|2|3|4         's|'t|…| ?\p{L}+| …
  *
- * A pass sees a piece only: look-ahead ends where the piece ends. `Walk` keeps the end of the open piece of each pass, so
- * that nothing is stored a word. May call: `unicode.ts`, `pretokenizer_names.ts`.
+ * A pass sees a piece only: look-ahead ends where the piece ends. `Walk` keeps the end of the open piece of each pass,
+ * so that nothing is stored a word.
+ *
+ * Where llama.cpp's own engine strays from the expressions, the expressions count, which are what models were trained
+ * with: it takes U+3000 for no punctuation in deepseek-llm, and ~ for no symbol in deepseek-v3.
+ *
+ * May call: `unicode.ts`, `pretokenizer_names.ts`.
  */
 import { Class, classIn, codePointOf, lengthOf, look } from "./unicode";
 import { Scheme } from "./pretokenizer_names";
@@ -276,9 +281,9 @@ function gpt2(at: usize, end: usize): usize {
  * qwen2 (digits 1) and llama-bpe (digits 3):
  *   (?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,digits}|
  *   ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
- * gpt-4o (digits 3, `cased`, `contracted`) and tekken (digits 1, `cased`) know the case of ASCII letters instead: a word
- * is `X*Y+` or else `X+Y*`, X a letter outside a-z, Y a letter outside A-Z; gpt-4o's contractions belong to the word
- * before them; and `[\r\n]*` is `[\r\n/]*`.
+ * gpt-4o (digits 3, `cased`, `contracted`) and tekken (digits 1, `cased`) know the case of ASCII letters instead: a
+ * word is `X*Y+` or else `X+Y*`, X a letter outside a-z, Y a letter outside A-Z; gpt-4o's contractions belong to the
+ * word before them; and `[\r\n]*` is `[\r\n/]*`.
  */
 function words(at: usize, end: usize, digits: u32, cased: bool, contracted: bool): usize {
   const first = look(at, end);
@@ -366,8 +371,8 @@ function punctuation(at: usize, end: usize, backtick: bool): usize {
 }
 
 /**
- * The white space at `at`: `\s*[\r\n]+` where `lines`, else `\s+(?!\S)`, else `\s+`. The first ends behind the last line
- * break of the run; the second leaves the last character of a run that something follows, if that is not its only one.
+ * The white space at `at`: `\s*[\r\n]+` where `lines`, else `\s+(?!\S)`, else `\s+`. The first ends behind the last
+ * line break of the run; the second leaves the last character of a run that something follows, unless it is alone.
  */
 function space(at: usize, end: usize, lines: bool): usize {
   let to = at;

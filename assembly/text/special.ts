@@ -29,7 +29,7 @@ const FIM_SEPARATOR = "<|file_sep|>";
 const ENDS = "<|eot_id|> <|im_end|> <|end|> <end_of_turn> <|endoftext|> <|eom_id|> <EOT> _<EOT> <|end_of_text|>";
 const ENDS_MORE = "<end_of_utterance>";
 
-/** Settles the ids that the file does not give, the types of tokens known by their text, and which tokens end generation. */
+/** Settles the ids that the file does not give, the types of tokens known by text, and which tokens end generation. */
 export function markSpecialTokens(t: Tokenizer, source: VocabularySource): void {
   if (t.eot < 0) t.eot = adopt(t, END_OF_TURN);
   if (t.eot < 0) t.eot = adopt(t, END_OF_TURN_MORE);

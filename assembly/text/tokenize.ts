@@ -20,8 +20,8 @@ export namespace TokenizeFlag {
 }
 
 /**
- * Writes the first `capacity` tokens of a UTF-8 text to `target` (i32[capacity]) and returns how many there are, which may
- * be more; below zero: an error. Any bytes are read as they are; NUL is a character like others.
+ * Writes the first `capacity` tokens of a UTF-8 text to `target` (i32[capacity]) and returns how many there are, which
+ * may be more; below zero: an error. Any bytes are read as they are; NUL is a character like others.
  */
 export function tokenize(
   core: Core,

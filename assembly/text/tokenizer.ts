@@ -2,8 +2,8 @@
  * The records of a tokenizer: what it is made from, and what it is. `vocabulary.ts` makes it, `tokenize.ts` and
  * `detokenize.ts` use it.
  *
- * The texts of tokens and merges are not copied: they lie where the GGUF header has them, and must stay there as long as
- * the tokenizer lives.
+ * The texts of tokens and merges are not copied: they lie where the GGUF header has them, and must stay there as long
+ * as the tokenizer lives.
  *
  * May call: nothing.
  */
@@ -152,8 +152,8 @@ export class Tokenizer {
   /** u32[256]: index + 1 into `specials` of the special token that is this byte. */
   singles: usize;
   /**
-   * Symbols that merges name but the vocabulary lacks: numbers from `count` on, records of two spans of text (address and
-   * length each), and their table like `slots`. 0: there is none.
+   * Symbols that merges name but the vocabulary lacks: numbers from `count` on, records of two spans of text (address
+   * and length each), and their table like `slots`. 0: there is none.
    */
   hidden: usize;
   hiddenCount: u32;

@@ -85,7 +85,7 @@ export function sequenceLength(first: u32): u32 {
   return first < 0xf5 ? 4 : 0;
 }
 
-/** Whether `byte` may stand at `index` of a sequence that `first` begins: no overlong form, surrogate or code > 10FFFF. */
+/** Whether `byte` may stand at `index` of a sequence that `first` begins: no overlong form, no surrogate. */
 export function continues(first: u32, index: u32, byte: u32): bool {
   if (index == 1) {
     if (first == 0xe0) return byte >= 0xa0 && byte < 0xc0;

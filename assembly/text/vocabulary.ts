@@ -38,7 +38,7 @@ export function tokenizerPlanBytes(source: VocabularySource): u64 {
   return blockBytes(tableBytes(source));
 }
 
-/** Makes a tokenizer, or returns 0 with an error set. The source's texts must outlive it, the record itself need not. */
+/** Makes a tokenizer, or returns 0 with an error set. The source's texts must outlive it, its record need not. */
 export function createTokenizer(core: Core, source: VocabularySource): usize {
   const model = checkSource(core, source);
   if (model == 0) return 0;
@@ -253,7 +253,7 @@ export function isSpaceMark(text: usize): bool {
   return load<u16>(text) == 0x96e2 && load<u8>(text, 2) == 0x81;
 }
 
-/** Reads "A B" a merge. Where a part or the result is no token, a hidden symbol stands for it, as llama.cpp does by text. */
+/** Reads "A B" a merge. Where a part or the result is no token, a hidden symbol stands for it. */
 function readMerges(core: Core, t: Tokenizer, source: VocabularySource): bool {
   let absent: u32 = 0;
   let at = source.merges;
