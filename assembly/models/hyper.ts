@@ -42,6 +42,9 @@ export function readDecoder(m: Model): i32 {
   s = within(core, ".attention.key_length", m.keySize, 1, 65536);
   if (!s) s = within(core, ".attention.value_length", m.valueSize, 1, 65536);
   if (!s) s = within(core, ".rope.dimension_count", m.ropeSize, 2, m.keySize);
+  // Each is at most 2²⁸ so far: their products with the heads are matrices' sides too.
+  if (!s) s = within(core, ".attention.key_length times the heads", m.heads * m.keySize, 1, WIDTH_LIMIT);
+  if (!s) s = within(core, ".attention.value_length times the heads", m.heads * m.valueSize, 1, WIDTH_LIMIT);
   if (s) return s;
   if (m.ropeSize & 1) return fail(core, ErrorCode.BAD_FILE, "rope.dimension_count is odd: RoPE turns pairs; convert the model anew");
   if (!(m.ropeBase > 0)) return fail(core, ErrorCode.BAD_FILE, "rope.freq_base must be above 0; convert the model anew");

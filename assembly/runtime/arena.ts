@@ -18,6 +18,8 @@ class Block {
 const HEADER: usize = 64;
 const ALIGNMENT: usize = 64;
 const PAGE: u64 = 65536;
+/** No block ends above this: the last page stays out, so that an end is never 2³². */
+const TOP: u64 = 0xffff_0000;
 
 /** Makes the core record at `__heap_base`. Calling it again gives up everything the arena held. */
 export function createCore(): Core {
@@ -41,13 +43,13 @@ export function allocate(core: Core, bytes: u64, what: string): usize {
 
 /** As `allocate`, but the memory holds whatever was there: for what is written whole before it is read. */
 export function allocateRaw(core: Core, bytes: u64, what: string): usize {
-  const size64 = (bytes + (ALIGNMENT - 1)) & ~(<u64>(ALIGNMENT - 1));
-  if (size64 > 0xffff_0000) return outOfMemory(core, bytes, what);
+  if (bytes > TOP) return outOfMemory(core, bytes, what);
+  const size64 = aligned(bytes);
   const size = <usize>size64;
   for (let at = core.arenaFirst; at < core.arenaEnd; at += HEADER + changetype<Block>(at).size) {
     const block = changetype<Block>(at);
     if (block.used || block.size < size) continue;
-    if (block.size - size >= HEADER + ALIGNMENT) {
+    if (block.size - size >= HEADER) {
       const rest = changetype<Block>(at + HEADER + size);
       rest.size = block.size - size - HEADER;
       rest.used = 0;
@@ -56,9 +58,7 @@ export function allocateRaw(core: Core, bytes: u64, what: string): usize {
     return take(core, block);
   }
   const end = <u64>core.arenaEnd + HEADER + size64;
-  if (end > 0xffff_0000 || (core.arenaLimit && end > <u64>core.arenaLimit) || !grow(<usize>end)) {
-    return outOfMemory(core, bytes, what);
-  }
+  if (!reach(core, end)) return outOfMemory(core, bytes, what);
   const block = changetype<Block>(core.arenaEnd);
   block.size = size;
   core.arenaEnd = <usize>end;
@@ -95,11 +95,10 @@ export function resize(core: Core, payload: usize, bytes: u64, what: string): us
   const block = changetype<Block>(payload - HEADER);
   if (bytes <= <u64>block.size) return payload;
   if (payload + block.size == core.arenaEnd) {
-    const size = (bytes + (ALIGNMENT - 1)) & ~(<u64>(ALIGNMENT - 1));
+    if (bytes > TOP) return outOfMemory(core, bytes, what);
+    const size = aligned(bytes);
     const end = <u64>payload + size;
-    if (end > 0xffff_0000 || (core.arenaLimit && end > <u64>core.arenaLimit) || !grow(<usize>end)) {
-      return outOfMemory(core, bytes, what);
-    }
+    if (!reach(core, end)) return outOfMemory(core, bytes, what);
     core.arenaUsed += <usize>size - block.size;
     if (core.arenaUsed > core.arenaPeak) core.arenaPeak = core.arenaUsed;
     block.size = <usize>size;
@@ -115,7 +114,12 @@ export function resize(core: Core, payload: usize, bytes: u64, what: string): us
 
 /** Bytes that a block of `bytes` takes of the arena: what a memory plan adds up. */
 export function blockBytes(bytes: u64): u64 {
-  return HEADER + ((bytes + (ALIGNMENT - 1)) & ~(<u64>(ALIGNMENT - 1)));
+  return HEADER + aligned(bytes);
+}
+
+@inline
+function aligned(bytes: u64): u64 {
+  return (bytes + (ALIGNMENT - 1)) & ~(<u64>(ALIGNMENT - 1));
 }
 
 function take(core: Core, block: Block): usize {
@@ -123,6 +127,11 @@ function take(core: Core, block: Block): usize {
   core.arenaUsed += block.size + HEADER;
   if (core.arenaUsed > core.arenaPeak) core.arenaPeak = core.arenaUsed;
   return changetype<usize>(block) + HEADER;
+}
+
+/** Memory up to `end`, where the limit and the host allow it. */
+function reach(core: Core, end: u64): bool {
+  return end <= TOP && (core.arenaLimit == 0 || end <= <u64>core.arenaLimit) && grow(<usize>end);
 }
 
 function grow(end: usize): bool {

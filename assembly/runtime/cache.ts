@@ -169,20 +169,54 @@ export function truncateList(cache: Cache, sequence: u32, layer: u32, count: u32
   checkOrder(list);
 }
 
-/** Lets `to` see the rows of `from` whose positions lie in [begin, end): shared, not copied. Returns false when `to` has no room. */
+/** Rows of a layer that would be free if `sequence` had none: those that only its list holds are its to give. */
+export function freeRowsWithout(cache: Cache, layer: u32, sequence: u32): u32 {
+  const list = cache.list(sequence, layer);
+  let count = load<u32>(cache.freeCount + ((<usize>layer) << 2));
+  for (let i: u32 = 0; i < list.count; i++) {
+    if (load<u16>(ownerSlot(cache, layer, list.row(i))) == 1) count += 1;
+  }
+  return count;
+}
+
+/**
+ * Lets `to` see the rows of `from` whose positions lie in [begin, end): shared, not copied. False, and nothing has
+ * changed, when `to` has no room.
+ */
 export function shareRows(cache: Cache, from: u32, to: u32, begin: i32, end: i32): bool {
   if (from == to) return true;
+  for (let layer: u32 = 0; layer < cache.layers; layer++) {
+    const source = cache.list(from, layer);
+    let room = cache.capacity - cache.list(to, layer).count;
+    for (let i: u32 = 0; i < source.count; i++) {
+      const position = source.position(i);
+      if (position < begin || position >= end) continue;
+      if (room == 0 || load<u16>(ownerSlot(cache, layer, source.row(i))) == u16.MAX_VALUE) return false;
+      room -= 1;
+    }
+  }
   for (let layer: u32 = 0; layer < cache.layers; layer++) {
     const source = cache.list(from, layer);
     const target = cache.list(to, layer);
     for (let i: u32 = 0; i < source.count; i++) {
       const position = source.position(i);
       if (position < begin || position >= end) continue;
-      if (target.count == cache.capacity) return false;
       const owner = ownerSlot(cache, layer, source.row(i));
       store<u16>(owner, load<u16>(owner) + 1);
       append(target, source.row(i), position);
     }
+  }
+  return true;
+}
+
+/** Whether all entries of a list at positions [from, to) can get rows of their own. */
+export function canUnshare(cache: Cache, layer: u32, list: List, from: i32, to: i32): bool {
+  let left = load<u32>(cache.freeCount + ((<usize>layer) << 2));
+  for (let i: u32 = 0; i < list.count; i++) {
+    const position = list.position(i);
+    if (position < from || position >= to || load<u16>(ownerSlot(cache, layer, list.row(i))) == 1) continue;
+    if (left == 0) return false;
+    left -= 1;
   }
   return true;
 }

@@ -58,6 +58,8 @@ export class Context {
 
   // The state of the pass: it never lies on the wasm stack, so that a step may end anywhere.
   running: u32;
+  /** Passes begun so far: tells whose pass is at work. */
+  passes: u64;
   layer: u32;
   endLayer: u32;
   stage: u32;
@@ -457,6 +459,7 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
   c.quantizedOf = 0;
   c.anglesReady = 0;
   c.logitRows = rowsAsked;
+  c.passes += 1;
   c.running = firstLayer == 0 ? Running.EMBEDDING : Running.LAYERS;
   return 0;
 }

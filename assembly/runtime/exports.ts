@@ -20,6 +20,16 @@ export function core_release(core: Core, pointer: usize): void {
   release(core, pointer);
 }
 
+/** Bytes of the arena in use, the heads of its blocks included. */
+export function core_used(core: Core): usize {
+  return core.arenaUsed;
+}
+
+/** The address that no block may end above, for a host that shares its memory out; 0: none but the host's own limit. */
+export function core_set_limit(core: Core, limit: usize): void {
+  core.arenaLimit = limit;
+}
+
 /** The code of the last error. */
 export function error_code(core: Core): i32 {
   return core.errorCode;

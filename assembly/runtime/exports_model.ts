@@ -7,13 +7,13 @@
 import { ErrorCode, fail } from "./core";
 import { blockBytes } from "./arena";
 import { Core } from "./core";
-import { checkOrder, dropRows, shareRows, unshare } from "./cache";
+import { List, canUnshare, checkOrder, dropRows, shareRows, unshare } from "./cache";
 import {
   Context, POSITION_LIMIT, abortPass, beginPass, cacheRowBytes, contextBytes, createContext, isContext, releaseContext, resetContext,
 } from "./context";
 import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad } from "./loader";
 import { stepPass } from "./machine";
-import { Model, isModel } from "./model";
+import { Model, ModelState, isModel } from "./model";
 import { mergeRow, turnRow } from "../models/cache_rows";
 import { isInterleaved } from "../models/index";
 
@@ -68,7 +68,7 @@ export function model_plan_bytes(model: Model): u64 {
 }
 
 export function model_release(model: Model): i32 {
-  return releaseModel(model);
+  return isModel(model) ? releaseModel(model) : 0;
 }
 
 /** The Gguf record, for gguf_* and entry_*; the tokenizer, for tokenizer_*. */
@@ -116,8 +116,9 @@ export function model_batch(model: Model): u32 {
   return model.rank ? 256 : 128;
 }
 
-/** Bytes that such a context will take. */
+/** Bytes that such a context will take; 0 while the model's sizes are not known, or when it has no weights. */
 export function context_bytes(model: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32): u64 {
+  if (model.vocabularyOnly || model.state < ModelState.PLANNED || model.state > ModelState.READY) return 0;
   return contextBytes(model, rows, batch, logitRows, sequences, kvType);
 }
 
@@ -247,29 +248,40 @@ export function sequence_share(c: Context, from: u32, to: u32, begin: i32, end: 
   return fail(c.core, ErrorCode.CONTEXT_FULL, "the sequence that should see these rows has no room for them");
 }
 
-/** Moves a sequence's rows at positions [from, to) by `delta` positions: their keys are turned. */
+/** Moves a sequence's rows at positions [from, to) by `delta` positions: their keys are turned. An error changes nothing. */
 export function sequence_shift(c: Context, sequence: u32, from: i32, to: i32, delta: i32): i32 {
-  const status = checkSequence(c, sequence);
-  if (status != 0) return status;
-  if (from < 0 || <i64>from + delta < 0 || <i64>min(to, POSITION_LIMIT) + delta > <i64>POSITION_LIMIT) {
-    return fail(c.core, ErrorCode.BAD_ARGUMENT, "rows cannot be moved to positions outside 0 … 999999");
-  }
+  let status = checkSequence(c, sequence);
   const cache = c.cache;
+  for (let layer: u32 = 0; layer < cache.layers && status == 0; layer++) {
+    status = checkShift(c, layer, cache.list(sequence, layer), from, to, delta);
+  }
+  if (status != 0) return status;
   const interleaved = isInterleaved(c.model);
   for (let layer: u32 = 0; layer < cache.layers; layer++) {
     const list = cache.list(sequence, layer);
     for (let i: u32 = 0; i < list.count; i++) {
       const position = list.position(i);
       if (position < from || position >= to) continue;
-      if (!unshare(cache, layer, list, i)) {
-        return fail(c.core, ErrorCode.CONTEXT_FULL, "a shared row must be copied to be moved, and no row is free");
-      }
+      unshare(cache, layer, list, i);
       turnRow(c, cache.row(layer, list.row(i)), delta, interleaved);
       list.set(i, list.row(i), position + delta);
     }
     checkOrder(list);
   }
   return 0;
+}
+
+function checkShift(c: Context, layer: u32, list: List, from: i32, to: i32, delta: i32): i32 {
+  for (let i: u32 = 0; i < list.count; i++) {
+    const position = list.position(i);
+    if (position < from || position >= to) continue;
+    const moved = <i64>position + delta;
+    if (moved < 0 || moved >= <i64>POSITION_LIMIT) {
+      return fail(c.core, ErrorCode.BAD_ARGUMENT, "rows cannot be moved to positions outside 0 to 999999");
+    }
+  }
+  if (canUnshare(c.cache, layer, list, from, to)) return 0;
+  return fail(c.core, ErrorCode.CONTEXT_FULL, "a shared row must be copied to be moved, and no row is free");
 }
 
 /** Merges entry `source` of a sequence's list in a layer into entry `target`: (1 − weight) · target + weight · source. */

@@ -2,7 +2,8 @@
  * The sampler: a row of logits → a token. The order of llama.cpp's default chain: repetition penalty, top-k, top-p, min-p,
  * temperature, draw. Temperature 0 is greedy: the largest logit after the penalty, the lowest id among equals.
  *
- * Candidates come off a heap in falling order, so that only as many are sorted as top-k, top-p and min-p let through.
+ * Candidates come off a heap in falling order, so that only as many are sorted as top-k, top-p and min-p let through;
+ * where all pass, none is. A logit that is no number is the least of all, an infinite one the largest that is finite.
  * Probabilities are f64 and the generator is xoshiro256** seeded by splitmix64 (Blackman and Vigna, 2018): the same seed
  * gives the same tokens in every host.
  *
@@ -30,12 +31,9 @@ export class Sampler {
   state1: u64;
   state2: u64;
   state3: u64;
-  /** Ring of the last tokens seen, and how many there were in all. */
-  seen: u64;
 }
 
-/** Bytes of a sampler: the record, and the ring behind it. */
-export const SAMPLER_BYTES: usize = offsetof<Sampler>() + (<usize>PENALTY_WINDOW << 2);
+export const SAMPLER_BYTES: usize = offsetof<Sampler>();
 
 /** Bytes of scratch that `sample` wants: (logit f32, id u32) a token of the vocabulary. */
 export function sampleScratchBytes(vocabulary: u32): u64 {
@@ -52,15 +50,30 @@ export function initSampler(s: Sampler): void {
 
 /** Sets every option. Status 0, or BAD_ARGUMENT that names the one that is out of range. */
 export function configure(core: Core, s: Sampler, temperature: f32, topK: u32, topP: f32, minP: f32, repeatPenalty: f32): i32 {
-  if (!(temperature >= 0 && temperature <= 1000)) return fail(core, ErrorCode.BAD_ARGUMENT, "temperature must lie between 0 (greedy) and 1000");
-  if (!(topP > 0 && topP <= 1)) return fail(core, ErrorCode.BAD_ARGUMENT, "top-p must lie above 0 and at most at 1 (all)");
-  if (!(minP >= 0 && minP <= 1)) return fail(core, ErrorCode.BAD_ARGUMENT, "min-p must lie between 0 (all) and 1");
-  if (!(repeatPenalty > 0 && repeatPenalty <= 100)) return fail(core, ErrorCode.BAD_ARGUMENT, "the repeat penalty must lie above 0 and at most at 100; 1 is none");
+  const status = check(core, temperature, topP, minP, repeatPenalty);
+  if (status != 0) return status;
   s.temperature = temperature;
   s.topK = topK;
   s.topP = topP;
   s.minP = minP;
   s.repeatPenalty = repeatPenalty;
+  return 0;
+}
+
+/** Status 0, or BAD_ARGUMENT, of the options of a sampler that came from outside. */
+export function checkOptions(core: Core, s: Sampler): i32 {
+  return check(core, s.temperature, s.topP, s.minP, s.repeatPenalty);
+}
+
+function check(core: Core, temperature: f32, topP: f32, minP: f32, repeatPenalty: f32): i32 {
+  if (!(temperature >= 0 && temperature <= 1000)) {
+    return fail(core, ErrorCode.BAD_ARGUMENT, "temperature must lie between 0 (greedy) and 1000");
+  }
+  if (!(topP > 0 && topP <= 1)) return fail(core, ErrorCode.BAD_ARGUMENT, "top-p must lie above 0 and at most at 1 (all)");
+  if (!(minP >= 0 && minP <= 1)) return fail(core, ErrorCode.BAD_ARGUMENT, "min-p must lie between 0 (all) and 1");
+  if (!(repeatPenalty > 0 && repeatPenalty <= 100)) {
+    return fail(core, ErrorCode.BAD_ARGUMENT, "the repeat penalty must lie above 0 and at most at 100; 1 is none");
+  }
   return 0;
 }
 
@@ -72,20 +85,23 @@ export function seed(s: Sampler, value: u64): void {
   s.state3 = splitmix(value + 0x78dd_e6e5_fd29_f054);
 }
 
-/** Tells the sampler of a token of the prompt or of the answer, for the repetition penalty. */
-export function observe(s: Sampler, token: u32): void {
-  store<u32>(slotOf(s, s.seen), token);
-  s.seen += 1;
-}
-
-/** Draws a token from `logits` f32[vocabulary], which stay as they are. */
-export function sample(s: Sampler, logits: usize, vocabulary: u32, scratch: usize): u32 {
+/**
+ * Draws a token from `logits` f32[vocabulary], which stay as they are. `tokens` u32[count]: those of the prompt and of the
+ * answer so far, for the repetition penalty.
+ */
+export function sample(s: Sampler, logits: usize, vocabulary: u32, scratch: usize, tokens: usize, count: u32): u32 {
   if (s.temperature == 0 && s.repeatPenalty == 1) return argmax(logits, vocabulary);
   for (let i: u32 = 0; i < vocabulary; i++) {
-    store<f32>(scratch + ((<usize>i) << 3), load<f32>(logits + ((<usize>i) << 2)));
+    store<f32>(scratch + ((<usize>i) << 3), finite(load<f32>(logits + ((<usize>i) << 2))));
     store<u32>(scratch + ((<usize>i) << 3) + 4, i);
   }
-  if (s.repeatPenalty != 1) penalize(s, scratch, vocabulary);
+  if (s.repeatPenalty != 1) {
+    const window = min<u32>(count, PENALTY_WINDOW);
+    penalize(s, scratch, vocabulary, tokens + ((<usize>(count - window)) << 2), window);
+  }
+  if (s.temperature != 0 && (s.topK == 0 || s.topK >= vocabulary) && s.topP == 1 && s.minP == 0) {
+    return pick(s, scratch, vocabulary, vocabulary);
+  }
   for (let i = vocabulary >> 1; i > 0; i--) siftDown(scratch, i - 1, vocabulary);
   if (s.temperature == 0) return load<u32>(scratch + 4);
   return drawFrom(s, scratch, vocabulary);
@@ -105,20 +121,22 @@ export function argmax(logits: usize, vocabulary: u32): u32 {
   return best;
 }
 
-/** `candidates` still lie in the order of their ids. */
-function penalize(s: Sampler, candidates: usize, vocabulary: u32): void {
-  const window = s.seen < <u64>PENALTY_WINDOW ? <u32>s.seen : PENALTY_WINDOW;
+/** `candidates` still lie in the order of their ids. A token counts once, however often it was seen. */
+function penalize(s: Sampler, candidates: usize, vocabulary: u32, tokens: usize, window: u32): void {
   for (let i: u32 = 0; i < window; i++) {
-    const token = load<u32>(slotOf(s, s.seen - 1 - i));
-    if (token >= vocabulary) continue;
-    // A token counts once, however often it was seen.
-    let again = false;
-    for (let j: u32 = 0; j < i; j++) if (load<u32>(slotOf(s, s.seen - 1 - j)) == token) again = true;
+    const token = load<u32>(tokens + ((<usize>i) << 2));
+    let again = token >= vocabulary;
+    for (let j: u32 = 0; j < i && !again; j++) again = load<u32>(tokens + ((<usize>j) << 2)) == token;
     if (again) continue;
     const at = candidates + ((<usize>token) << 3);
     const value = load<f32>(at);
-    store<f32>(at, value > 0 ? value / s.repeatPenalty : value * s.repeatPenalty);
+    store<f32>(at, finite(value > 0 ? value / s.repeatPenalty : value * s.repeatPenalty));
   }
+}
+
+@inline
+function finite(logit: f32): f32 {
+  return logit == logit ? max<f32>(min<f32>(logit, f32.MAX_VALUE), -f32.MAX_VALUE) : -f32.MAX_VALUE;
 }
 
 /** Pops candidates off a heap while top-k, top-p and min-p let them through, then draws one of those. */
@@ -141,14 +159,21 @@ function drawFrom(s: Sampler, heap: usize, count: u32): u32 {
     swap(heap, 0, count - kept);
     siftDown(heap, 0, count - kept);
   }
+  return pick(s, heap, count, kept);
+}
+
+/** Draws from the last `kept` of `count` candidates, in whatever order they lie, by their weights at the temperature. */
+function pick(s: Sampler, candidates: usize, count: u32, kept: u32): u32 {
+  let largest: f32 = -f32.MAX_VALUE;
+  for (let i: u32 = 1; i <= kept; i++) largest = max<f32>(largest, load<f32>(candidates + ((<usize>(count - i)) << 3)));
   let total: f64 = 0;
-  for (let i: u32 = 1; i <= kept; i++) total += weightOf(s, heap, count - i, largest);
+  for (let i: u32 = 1; i <= kept; i++) total += weightOf(s, candidates, count - i, largest);
   let left = uniform(s) * total;
   for (let i: u32 = 1; i < kept; i++) {
-    left -= weightOf(s, heap, count - i, largest);
-    if (left < 0) return load<u32>(heap + ((<usize>(count - i)) << 3) + 4);
+    left -= weightOf(s, candidates, count - i, largest);
+    if (left < 0) return load<u32>(candidates + ((<usize>(count - i)) << 3) + 4);
   }
-  return load<u32>(heap + ((<usize>(count - kept)) << 3) + 4);
+  return load<u32>(candidates + ((<usize>(count - kept)) << 3) + 4);
 }
 
 /** Σ exp(logit − largest) of the `limit` largest. The heap holds the same afterwards, in another valid order. */
@@ -197,11 +222,6 @@ function swap(heap: usize, a: u32, b: u32): void {
   const left = load<u64>(heap + ((<usize>a) << 3));
   store<u64>(heap + ((<usize>a) << 3), load<u64>(heap + ((<usize>b) << 3)));
   store<u64>(heap + ((<usize>b) << 3), left);
-}
-
-@inline
-function slotOf(s: Sampler, index: u64): usize {
-  return changetype<usize>(s) + offsetof<Sampler>() + (<usize>(index & (PENALTY_WINDOW - 1)) << 2);
 }
 
 /** In [0, 1), 53 bits. */

@@ -10,10 +10,10 @@
  */
 import { Core, ErrorCode, Status, fail, say, sayInteger, sayNumber } from "./core";
 import { allocate, allocateRaw, release, resize } from "./arena";
-import { Context, POSITION_LIMIT, abortPass, beginPass } from "./context";
+import { Context, POSITION_LIMIT, abortPass, beginPass, isContext } from "./context";
 import { dropRows } from "./cache";
 import { stepPass } from "./machine";
-import { SAMPLER_BYTES, Sampler, initSampler, observe, sample, sampleScratchBytes } from "./sampler";
+import { SAMPLER_BYTES, Sampler, initSampler, sample, sampleScratchBytes } from "./sampler";
 import { Tokenizer, endsGeneration } from "../text/tokenizer";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { DetokenizeFlag, Stream, flushStream, pushToken, startStream, streamCapacity } from "../text/detokenize";
@@ -51,8 +51,9 @@ export class Session {
   capacity: u32;
   count: u32;
   evaluated: u32;
-  /** Tokens that the pass at work will have evaluated. */
+  /** Tokens that the pass at work will have evaluated, and which pass of the context it is. */
   inFlight: u32;
+  pass: u64;
 
   generating: u32;
   remaining: u32;
@@ -125,15 +126,25 @@ export function isSession(s: Session): bool {
 }
 
 export function releaseSession(s: Session): void {
-  rewind(s, 0);
+  // A context that was released first took the rows with it.
+  if (isContext(s.context)) forget(s);
   s.tag = 0;
   release(s.core, s.text);
   release(s.core, changetype<usize>(s));
 }
 
-/** Forgets the tokens from index `count` on, and their rows. */
+/** Forgets all tokens, and every row of the sequence. */
+export function forget(s: Session): void {
+  stopGeneration(s);
+  s.count = 0;
+  s.evaluated = 0;
+  const cache = s.context.cache;
+  dropRows(cache, s.sequence, i32.MIN_VALUE, i32.MAX_VALUE, 0, cache.layers);
+}
+
+/** Forgets the tokens from index `count` on, and their rows; a generation at work ends. */
 export function rewind(s: Session, count: u32): void {
-  stopWork(s);
+  stopGeneration(s);
   if (count < s.count) s.count = count;
   if (count >= s.evaluated) return;
   s.evaluated = count;
@@ -211,7 +222,7 @@ export function stepGeneration(s: Session): i32 {
   if (!s.generating) return fail(s.core, ErrorCode.WRONG_STATE, "no generation has begun");
   forgetShown(s);
   if (s.finish != Finish.NONE || s.remaining == 0) return finishGeneration(s);
-  if (!c.running || s.inFlight == 0) {
+  if (!owns(s)) {
     const status = beginChunk(s);
     if (status < 0) return giveUp(s, status);
   }
@@ -266,8 +277,15 @@ function tooLong(s: Session, more: u32): i32 {
 
 /** A pass of this session that is not through is undone. */
 function stopWork(s: Session): void {
-  if (s.inFlight && s.context.running) abortPass(s.context);
+  if (owns(s)) abortPass(s.context);
   s.inFlight = 0;
+}
+
+/** Whether the pass that the context is in is this session's. */
+@inline
+function owns(s: Session): bool {
+  const c = s.context;
+  return s.inFlight != 0 && c.running != 0 && c.passes == s.pass;
 }
 
 function giveUp(s: Session, status: i32): i32 {
@@ -291,18 +309,20 @@ function beginChunk(s: Session): i32 {
   }
   if (count == left) store<u8>(c.wanted + (count - 1), 1);
   const status = beginPass(c, count, 0, c.model.layers);
-  if (status == 0) s.inFlight = count;
+  if (status == 0) {
+    s.inFlight = count;
+    s.pass = c.passes;
+  }
   return status;
 }
 
 function takeToken(s: Session): i32 {
   const c = s.context;
   const vocabulary = c.model.vocabulary;
-  const token = sample(s.sampler, c.logits, vocabulary, s.scratch);
+  const token = sample(s.sampler, c.logits, vocabulary, s.scratch, s.tokens, s.count);
   s.token = token;
   if (s.wantLogprobs) rank(s, c.logits, vocabulary);
   s.remaining -= 1;
-  observe(s.sampler, token);
   const tokenizer = changetype<Tokenizer>(c.model.tokenizer);
   if (s.count == s.capacity) s.finish = Finish.CONTEXT;
   else {

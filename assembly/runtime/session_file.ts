@@ -9,10 +9,11 @@
  * May call: core.ts, cache.ts, context.ts, session.ts, sampler.ts, model.ts.
  */
 import { ErrorCode, fail } from "./core";
-import { appendRow, freeRows } from "./cache";
+import { appendRow, freeRowsWithout } from "./cache";
+import { POSITION_LIMIT } from "./context";
 import { Model } from "./model";
-import { SAMPLER_BYTES } from "./sampler";
-import { Session, rewind } from "./session";
+import { SAMPLER_BYTES, Sampler, checkOptions } from "./sampler";
+import { Session, forget } from "./session";
 
 const MAGIC: u32 = 0x53504d4c; // "LMPS"
 const VERSION: u32 = 1;
@@ -63,8 +64,7 @@ export function restoreSession(s: Session, source: usize, length: u32): i32 {
   const status = check(s, source, length);
   if (status != 0) return status;
   const cache = s.context.cache;
-  rewind(s, 0);
-  s.generating = 0;
+  forget(s);
   s.count = load<u32>(source, 28);
   s.evaluated = load<u32>(source, 32);
   let at = source + HEADER;
@@ -100,12 +100,16 @@ function check(s: Session, source: usize, length: u32): i32 {
   }
   const count = load<u32>(source, 28);
   const evaluated = load<u32>(source, 32);
-  if (count > s.capacity || evaluated > count) {
+  if (evaluated > count) return fail(core, ErrorCode.BAD_FILE, "this session has more rows than tokens; save it again");
+  if (count > s.capacity) {
     return fail(core, ErrorCode.CONTEXT_FULL, "this session has more tokens than the context holds; make it longer (--ctx N, { context: N })");
   }
   let left = <u64>length - HEADER;
   if (left < <u64>SAMPLER_BYTES + (<u64>count << 2)) return truncated(s);
   left -= <u64>SAMPLER_BYTES + (<u64>count << 2);
+  // The sampler may lie at any address: only its plain fields are read.
+  const options = checkOptions(core, changetype<Sampler>(source + HEADER));
+  if (options != 0) return options;
   let at = source + HEADER + SAMPLER_BYTES;
   for (let i: u32 = 0; i < count; i++) {
     if (load<u32>(at + ((<usize>i) << 2)) >= vocabulary) return fail(core, ErrorCode.BAD_FILE, "this session names a token that the vocabulary has not");
@@ -116,7 +120,11 @@ function check(s: Session, source: usize, length: u32): i32 {
     const rows = load<u32>(at);
     const bytes = 4 + <u64>rows * (4 + <u64>cache.rowBytes);
     if (rows > cache.capacity || left < bytes) return truncated(s);
-    if (rows > freeRows(cache) + cache.list(s.sequence, layer).count) {
+    for (let i: u32 = 0; i < rows; i++) {
+      if (load<u32>(at + 4 + ((<usize>i) << 2)) < <u32>POSITION_LIMIT) continue;
+      return fail(core, ErrorCode.BAD_FILE, "this session has a row at a position that there is not; save it again");
+    }
+    if (rows > freeRowsWithout(cache, layer, s.sequence)) {
       return fail(core, ErrorCode.CONTEXT_FULL, "other sequences leave no room for this session's rows");
     }
     left -= bytes;
