@@ -378,6 +378,75 @@ test("merges through symbols that are no tokens: the pieces come out character b
   few.release();
 });
 
+/** Merging by the book: the whole list of symbols is searched for each merge. */
+function mergeSlowly(symbols: string[], rank: (left: string, right: string) => number | undefined): string[] {
+  for (;;) {
+    let best = -1;
+    let bestRank = Infinity;
+    for (let i = 0; i + 1 < symbols.length; i++) {
+      const found = rank(symbols[i], symbols[i + 1]);
+      if (found !== undefined && found < bestRank) [best, bestRank] = [i, found];
+    }
+    if (best < 0) return symbols;
+    symbols.splice(best, 2, symbols[best] + symbols[best + 1]);
+  }
+}
+
+/** Short texts of few letters, each once. */
+function randomPieces(count: number, letters: string): string[] {
+  const piece = () => Array.from({ length: 2 + random(4) }, () => letters[random(letters.length)]).join("");
+  return [...new Set(Array.from({ length: count }, piece))];
+}
+
+test("500 random vocabularies of byte-level BPE, against merging by the book", () => {
+  for (let round = 0; round < 500; round++) {
+    const pieces = randomPieces(12, "abc");
+    const tokens = [...BYTE_CHARACTERS, ...pieces];
+    const whole = [..."abc", ...pieces];
+    // Some merges make what is no token.
+    const merges = [
+      ...new Set(Array.from({ length: 20 }, () => `${whole[random(whole.length)]} ${whole[random(whole.length)]}`)),
+    ];
+    const ranks = new Map(merges.map((merge, rank) => [merge, rank]));
+    const tokenizer = make({ pre: "gpt-2", tokens, merges });
+    for (let i = 0; i < 5; i++) {
+      const text = Array.from({ length: 1 + random(40) }, () => "abc"[random(3)]).join("");
+      const expected = mergeSlowly([...text], (left, right) => ranks.get(`${left} ${right}`)).flatMap((symbol) =>
+        tokens.includes(symbol) ? tokens.indexOf(symbol) : [...symbol].map((character) => tokens.indexOf(character)),
+      );
+      assert.equal(tokenizer.tokenize(text), expected, JSON.stringify({ merges, pieces, text }));
+    }
+    tokenizer.release();
+  }
+});
+
+test("500 random vocabularies of SentencePiece, against merging by the book", () => {
+  for (let round = 0; round < 500; round++) {
+    const letters = round % 2 ? "ab▁" : "abc";
+    const pieces = ["▁", "a", "b", "c", ...randomPieces(14, letters)].map((text): [string, number] => [
+      text,
+      random(7) - 5,
+    ]);
+    const spec = sentencePieces(pieces);
+    const scores = new Map(pieces);
+    const tokenizer = make(spec);
+    for (let i = 0; i < 5; i++) {
+      const text = Array.from({ length: 1 + random(40) }, () => "abc "[random(4)]).join("");
+      const symbols = [...` ${text}`.replaceAll(" ", "▁")];
+      const merged = mergeSlowly(symbols, (left, right) => {
+        const score = scores.get(left + right);
+        return score === undefined ? undefined : -score;
+      });
+      assert.equal(
+        tokenizer.tokenize(text),
+        merged.map((symbol) => spec.tokens.indexOf(symbol)),
+        JSON.stringify({ pieces, text }),
+      );
+    }
+    tokenizer.release();
+  }
+});
+
 /** A SentencePiece vocabulary: unknown, BOS, EOS, the bytes, then the pieces with their scores. */
 function sentencePieces(pieces: [text: string, score: number, type?: number][], bytes = true): VocabularySpec {
   const byteNames = Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`);

@@ -10,7 +10,7 @@ import { NONE, Tokenizer, tokenLength, tokenText } from "./tokenizer";
 /** Slots for `count` entries: a power of two. */
 export function slotsFor(count: u32): u32 {
   let slots: u32 = 16;
-  while (<u64>slots * 2 < <u64>count * 3) slots <<= 1;
+  while (<u64>slots * 2 < <u64>count * 3 && slots >> 31 == 0) slots <<= 1;
   return slots;
 }
 

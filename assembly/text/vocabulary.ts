@@ -147,8 +147,8 @@ function sayAnd(core: Core, words: string): bool {
 /** Special tokens by type, and those that become special by their text. */
 function countSpecials(source: VocabularySource): u32 {
   let count = SPECIAL_NAMES;
-  if (source.types == 0) return count;
-  for (let i: u32 = 0; i < source.tokenCount; i++) {
+  const types: u32 = source.types == 0 ? 0 : source.typeCount;
+  for (let i: u32 = 0; i < types; i++) {
     const type = load<u32>(source.types + (<usize>i << 2));
     if (type == TokenType.UNKNOWN || type == TokenType.CONTROL || type == TokenType.USER_DEFINED) count++;
   }
