@@ -207,3 +207,22 @@ export function characterOfByte(byte: number): string {
 
 /** The 256 characters of byte-level BPE, in the order of the bytes. */
 export const BYTE_CHARACTERS: readonly string[] = Array.from({ length: 256 }, (_, byte) => characterOfByte(byte));
+
+/** What llama.cpp's detokenizer drops, as three passes of expressions. */
+export function cleanUp(text: string): string {
+  return text
+    .replace(/ ([?!.,])/g, "$1")
+    .replace(/ ' /g, "'")
+    .replace(/ '(s|m|re|ve)/g, "'$1");
+}
+
+/** Numbers below a limit by xorshift32: the same in every run. */
+export function randomNumbers(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % limit;
+  };
+}
