@@ -5,12 +5,14 @@
  * The unit of work is a batch: a flat list of tokens, each with its sequence and position, of any mixture. Buffers hold
  * one row a token that is still in the pass, in batch order ("active"): [active, width] f32, no padding.
  *
- * May call: core.ts, arena.ts, model.ts, weight.ts, cache.ts, kernels/ (sizes only).
+ * May call: core.ts, arena.ts, pool.ts, model.ts, weight.ts, cache.ts, kernels/ (sizes only).
  */
 import { Core, ErrorCode, fail, say, sayInteger, sayNumber } from "./core";
 import { allocate, allocateRaw, blockBytes, release } from "./arena";
 import { Cache, bookkeepingBytes, clearCache, freeRows, initCache, poolBytes, truncateList } from "./cache";
 import { Global, Model, ModelState, Slot } from "./model";
+import { Pool, settled, slotsOf } from "./pool";
+import { Weight } from "./weight";
 import { activationBytes } from "../kernels/quant/activations";
 import { rowValueBytes } from "../kernels/cache_row";
 import { attendScratchBytes } from "../kernels/attention";
@@ -39,6 +41,9 @@ export namespace Visibility {
 /** Positions stay below this: RoPE's angles are exact to 1e-12 up to here. */
 export const POSITION_LIMIT: i32 = 1_000_000;
 
+/** Multiply-adds of a step: some tens of milliseconds in a browser, a whole token of a small model. */
+const STEP_WORK: i64 = 1 << 28;
+
 const CONTEXT_TAG: u32 = 0x544e4f43; // "CONT"
 
 @unmanaged
@@ -65,8 +70,9 @@ export class Context {
   stage: u32;
   /** How far the stage has come: rows of a matrix, tokens, heads. */
   cursor: u32;
-  /** Multiply-adds this step may still do. */
+  /** Multiply-adds that this step may still do, and that a step may do in all. */
   work: i64;
+  stepWork: i64;
   /** Tokens still in the pass. */
   active: u32;
   /** 1 once `angles` are made for this pass. */
@@ -79,6 +85,18 @@ export class Context {
   logitRows: u32;
   /** f32[layers · rows] of the host, or 0: attention mass is added to each row of the pool. Costs nothing unless asked for. */
   mass: usize;
+
+  // The job at work: what a stage sets before it shares it among threads (pool.ts).
+  pool: Pool;
+  jobWeight: Weight;
+  jobOperand: usize;
+  jobTarget: usize;
+  /** First row, token or head of the job. */
+  jobFrom: u32;
+  /** Parts that a token's heads are split into. */
+  jobParts: u32;
+  /** Buffers of a thread's own lie so far apart: see `ofSlot`. */
+  slotBytes: usize;
 
   // Blocks of the arena.
   poolBlock: usize;
@@ -102,8 +120,6 @@ export class Context {
   listIndex: usize;
   /** u32[sequences, layers]: lengths of the lists before the pass, to undo it */
   marks: usize;
-  /** u32[rows]: the rows that the current token sees, when they are not a prefix of its list */
-  visible: usize;
   /** The residual stream [active, hidden] */
   hidden: usize;
   /** [active, hidden] */
@@ -124,8 +140,6 @@ export class Context {
   up: usize;
   /** MLA absorbed: [active, heads · rank] */
   queryLatent: usize;
-  /** One token's rope parts: [heads, ropeSize] */
-  queryRope: usize;
   /** [active, heads · rank] */
   attendedLatent: usize;
   /** Cosines and sines of each token's angles: [active, ropeSize] */
@@ -142,8 +156,6 @@ export class Context {
   ropeKeys: usize;
   /** One head's keys and values: [rows, nope + valueSize] */
   expandedHead: usize;
-  /** The kernels' scratch */
-  scratch: usize;
   /** f32[logitRows, vocabulary]: the rows asked for, in batch order */
   logits: usize;
   /** u64[layers]: exact zeros after the FFN's ReLU² in the last pass */
@@ -153,9 +165,23 @@ export class Context {
   /** f32[rows] */
   massScratch: usize;
 
+  // Of each thread its own: these are the main thread's.
+  /** u32[rows]: the rows that the current token sees, when they are not a prefix of its list */
+  visible: usize;
+  /** One token's rope parts: [heads, ropeSize] */
+  queryRope: usize;
+  /** The kernels' scratch */
+  scratch: usize;
+
   @inline
   get cache(): Cache {
     return changetype<Cache>(changetype<usize>(this) + offsetof<Context>());
+  }
+
+  /** A buffer of a thread's own, `pointer` being the main thread's. */
+  @inline
+  ofSlot(pointer: usize, slot: u32): usize {
+    return pointer + <usize>slot * this.slotBytes;
   }
 
   @inline
@@ -227,10 +253,12 @@ export function createContext(
   if (block == 0) return none;
   const c = changetype<Context>(block);
   c.core = core;
+  c.pool = changetype<Pool>(core.pool);
   c.model = model;
   c.kvType = kvType;
   c.batchCapacity = batch;
   c.logitCapacity = logitRows;
+  c.stepWork = STEP_WORK;
   const cache = c.cache;
   cache.layers = model.layers;
   cache.capacity = rows;
@@ -261,7 +289,8 @@ export function isContext(c: Context): bool {
 export function releaseContext(c: Context): void {
   c.tag = 0;
   c.model.contexts -= 1;
-  releaseBlocks(c);
+  // A thread that does not come back may still write here: then the memory stays taken.
+  if (settled(c.pool)) releaseBlocks(c);
 }
 
 function releaseBlocks(c: Context): void {
@@ -281,46 +310,49 @@ namespace Buffer {
   export const ACTIVE_TOKEN: u32 = 5;
   export const LIST_INDEX: u32 = 6;
   export const MARKS: u32 = 7;
-  export const VISIBLE: u32 = 8;
-  export const HIDDEN: u32 = 9;
-  export const NORMED: u32 = 10;
-  export const PROJECTED: u32 = 11;
-  export const QUERY: u32 = 12;
-  export const KEY: u32 = 13;
-  export const VALUE: u32 = 14;
-  export const ATTENDED: u32 = 15;
-  export const GATE: u32 = 16;
-  export const UP: u32 = 17;
-  export const QUERY_LATENT: u32 = 18;
-  export const QUERY_ROPE: u32 = 19;
-  export const ATTENDED_LATENT: u32 = 20;
-  export const ANGLES: u32 = 21;
-  export const ROW: u32 = 22;
-  export const QUANTIZED: u32 = 23;
-  export const COUNTS: u32 = 24;
-  export const LATENTS: u32 = 25;
-  export const ROPE_KEYS: u32 = 26;
-  export const EXPANDED_HEAD: u32 = 27;
-  export const SCRATCH: u32 = 28;
-  export const LOGITS: u32 = 29;
-  export const ZEROS: u32 = 30;
-  export const ACTIVATIONS: u32 = 31;
-  export const MASS_SCRATCH: u32 = 32;
+  export const HIDDEN: u32 = 8;
+  export const NORMED: u32 = 9;
+  export const PROJECTED: u32 = 10;
+  export const QUERY: u32 = 11;
+  export const KEY: u32 = 12;
+  export const VALUE: u32 = 13;
+  export const ATTENDED: u32 = 14;
+  export const GATE: u32 = 15;
+  export const UP: u32 = 16;
+  export const QUERY_LATENT: u32 = 17;
+  export const ATTENDED_LATENT: u32 = 18;
+  export const ANGLES: u32 = 19;
+  export const ROW: u32 = 20;
+  export const QUANTIZED: u32 = 21;
+  export const COUNTS: u32 = 22;
+  export const LATENTS: u32 = 23;
+  export const ROPE_KEYS: u32 = 24;
+  export const EXPANDED_HEAD: u32 = 25;
+  export const LOGITS: u32 = 26;
+  export const ZEROS: u32 = 27;
+  export const ACTIVATIONS: u32 = 28;
+  export const MASS_SCRATCH: u32 = 29;
+  export const VISIBLE: u32 = 30;
+  export const QUERY_ROPE: u32 = 31;
+  export const SCRATCH: u32 = 32;
   export const COUNT: u32 = 33;
 }
 
 /**
- * Lays the buffers out one after the other from `base`, each at a 64-byte boundary, and gives the bytes they take. With no
- * context it only counts: so the memory plan and the memory are the same function.
+ * Lays the buffers out one after the other from `base`, each at a 64-byte boundary, and gives the bytes they take; those
+ * from VISIBLE on once a thread. With no context it only counts: so the memory plan and the memory are the same function.
  */
 function layOut(c: Context, model: Model, base: usize, rows: u32, batch: u32, logitRows: u32, sequences: u32): u64 {
   let end: u64 = 0;
+  let slot: u64 = 0;
   for (let buffer: u32 = 0; buffer < Buffer.COUNT; buffer++) {
+    if (buffer == Buffer.VISIBLE) slot = end;
     const field = changetype<usize>(c) + offsetof<Context>("ids") + <usize>buffer * sizeof<usize>();
     if (changetype<usize>(c) != 0) store<usize>(field, base + <usize>end);
     end += (bufferBytes(buffer, model, rows, batch, logitRows, sequences) + 63) & ~(<u64>63);
   }
-  return end;
+  if (changetype<usize>(c) != 0) c.slotBytes = <usize>(end - slot);
+  return end + (end - slot) * (slotsOf(model.core) - 1);
 }
 
 /** Bytes of one buffer; 0 where the architecture has no use for it. */

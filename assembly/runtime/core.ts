@@ -49,6 +49,8 @@ export class Core {
   arenaLimit: usize;
   errorCode: i32;
   errorLength: u32;
+  /** The pool of threads (runtime/pool.ts), 0: none. */
+  pool: usize;
 
   @inline
   get message(): usize {
