@@ -1,0 +1,58 @@
+/**
+ * The host Node (and Deno, which has its modules): files by path. Modules are asked of the process, not imported, so that
+ * a bundle for browsers holds no `node:` specifier.
+ */
+import type * as Fs from "node:fs";
+import type * as Url from "node:url";
+
+/** A file that is open for reading at any offset. */
+export interface OpenFile {
+  readonly size: number;
+  /** Fills `target` from `offset`; gives how many bytes there were. */
+  read(offset: number, target: Uint8Array): number;
+  close(): void;
+}
+
+/** Whether this host has Node's modules. */
+export function isNode(): boolean {
+  return typeof process === "object" && typeof process.getBuiltinModule === "function" && !!process.versions?.node;
+}
+
+/** A path or a `file:` URL as an open file. Throws as the file system does. */
+export function openFile(path: string | URL): OpenFile {
+  const fs = module<typeof Fs>("fs");
+  const descriptor = fs.openSync(path, "r");
+  const stat = fs.fstatSync(descriptor);
+  if (!stat.isFile()) {
+    fs.closeSync(descriptor);
+    throw new Error(`${path} is a ${stat.isDirectory() ? "folder" : "device or pipe"}, not a file`);
+  }
+  return {
+    size: stat.size,
+    read(offset, target) {
+      let done = 0;
+      while (done < target.length) {
+        const count = fs.readSync(descriptor, target, done, target.length - done, offset + done);
+        if (count === 0) break;
+        done += count;
+      }
+      return done;
+    },
+    close: () => fs.closeSync(descriptor),
+  };
+}
+
+/** A whole file, for what is small. */
+export function readFile(path: string | URL): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(module<typeof Fs>("fs").readFileSync(path));
+}
+
+/** `file:` URLs as paths, others as they are. */
+export function pathOf(source: string | URL): string {
+  const { fileURLToPath } = module<typeof Url>("url");
+  return typeof source === "string" ? source : fileURLToPath(source);
+}
+
+function module<T>(name: string): T {
+  return process.getBuiltinModule(`node:${name}`) as T;
+}

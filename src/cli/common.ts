@@ -1,0 +1,54 @@
+/** What several commands do alike: load the model, take the sampling flags, print JSON. */
+import type { CacheType } from "../contexts.ts";
+import type { Generation, GenerationResult, SamplingOptions } from "../generation.ts";
+import { Model } from "../model.ts";
+import type { Build } from "../wasm.ts";
+import type { Arguments } from "./arguments.ts";
+import type { Io } from "./io.ts";
+
+export async function openModel(
+  args: Arguments,
+  io: Io,
+  options: { vocabularyOnly?: boolean; context?: number } = {},
+): Promise<Model> {
+  const source = args.argument("MODEL");
+  if (args.number("threads") > 1) io.note("limpet: this version computes with one thread");
+  const model = await Model.load(source, {
+    build: (args.text("build") ?? "portable") as Build,
+    kv: (args.text("kv") ?? "f16") as CacheType,
+    context: options.context ?? args.numberOrNone("ctx"),
+    vocabularyOnly: options.vocabularyOnly,
+    signal: io.signal,
+    onProgress: (loaded, total) => io.progress("loading", loaded, total),
+  });
+  io.endProgress();
+  return model;
+}
+
+export function samplingOf(args: Arguments): SamplingOptions & { stop: string[] } {
+  return {
+    temperature: args.number("temp"),
+    topK: args.number("top-k"),
+    topP: args.number("top-p"),
+    minP: args.number("min-p"),
+    repeatPenalty: args.number("repeat-penalty"),
+    seed: BigInt(args.text("seed") ?? 0),
+    stop: args.texts("stop"),
+  };
+}
+
+/** Writes text as it comes, and ends the line. */
+export async function stream(generation: Generation, io: Io): Promise<GenerationResult> {
+  for await (const { text } of generation) io.write(text);
+  io.endLine();
+  return generation.result!;
+}
+
+/** Tokens a second to three digits; null when there is nothing to count. */
+export function rate(tokens: number, ms: number): number | null {
+  return tokens > 0 && ms > 0 ? Number(((tokens / ms) * 1000).toPrecision(4)) : null;
+}
+
+export function writeJson(io: Io, value: unknown): void {
+  io.write(`${JSON.stringify(value)}\n`);
+}

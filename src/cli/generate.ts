@@ -1,0 +1,34 @@
+/** `limpet generate`: the continuation of a text, or the answer to it, as it comes. */
+import type { Form } from "../contexts.ts";
+import type { Arguments } from "./arguments.ts";
+import { openModel, rate, samplingOf, stream, writeJson } from "./common.ts";
+import type { Io } from "./io.ts";
+
+export async function generate(args: Arguments, io: Io): Promise<void> {
+  args.argument("MODEL");
+  const given = args.required("prompt");
+  const prompt = given === "-" ? await io.readInput() : given;
+  const model = await openModel(args, io);
+  const options = {
+    ...samplingOf(args),
+    maxTokens: args.number("max-tokens"),
+    form: args.text("form") as Form,
+    signal: io.signal,
+  };
+  const generation = args.has("chat")
+    ? model.chat([{ role: "user", content: prompt }], options)
+    : model.generate(prompt, options);
+  if (!args.has("json")) {
+    await stream(generation, io);
+    return;
+  }
+  await generation.text();
+  const { text, tokens, finishReason, timings } = generation.result!;
+  writeJson(io, {
+    text,
+    tokens,
+    finish_reason: finishReason,
+    prefill_tps: rate(timings.prefillTokens, timings.prefillMs),
+    decode_tps: rate(timings.decodeTokens, timings.decodeMs),
+  });
+}

@@ -1,0 +1,73 @@
+/** `limpet inspect`: a file's metadata and tensors, as tables or as JSON. */
+import type { MetadataValue } from "../info.ts";
+import { type FileContents, inspectFile } from "../inspect.ts";
+import type { Arguments } from "./arguments.ts";
+import { writeJson } from "./common.ts";
+import type { Io } from "./io.ts";
+
+/** Longer texts are cut in the table. */
+const TEXT_LIMIT = 72;
+
+export async function inspect(args: Arguments, io: Io): Promise<void> {
+  const contents = await inspectFile(args.argument("MODEL"));
+  if (args.has("json")) writeJson(io, asJson(contents));
+  else io.write(asTables(contents));
+}
+
+function asJson({ version, metadata, tensors }: FileContents): unknown {
+  const values = [...metadata].map(([key, { value, count }]) => {
+    // A vocabulary is no reading matter: of a long array its length and its beginning.
+    if (Array.isArray(value) && count !== null && count > value.length) return [key, { count, first: value }];
+    return [key, value];
+  });
+  return { version, metadata: Object.fromEntries(values.map(([key, value]) => [key, plain(value)])), tensors };
+}
+
+/** JSON has no bigint: numbers beyond 2^53 go as text. */
+function plain(value: unknown): unknown {
+  if (typeof value === "bigint") return String(value);
+  if (Array.isArray(value)) return value.map(plain);
+  return value;
+}
+
+function asTables({ version, metadata, tensors }: FileContents): string {
+  const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+  const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0);
+  const total = `${tensors.length} tensors, ${short(parameters)} parameters, ${(bytes / 1e6).toFixed(1)} MB`;
+  const keys = [...metadata].map(([key, { value, count }]) => [key, show(value, count)]);
+  const rows = tensors.map(({ name, type, shape, bytes: size }) => [name, type, shape.join(" × "), String(size)]);
+  return [
+    `GGUF version ${version}: ${total}`,
+    table([["key", "value"], ...keys], []),
+    ...(rows.length ? [table([["tensor", "type", "shape", "bytes"], ...rows], [3])] : []),
+  ].join("\n\n");
+}
+
+function show(value: MetadataValue, count: number | null): string {
+  if (Array.isArray(value)) {
+    const first = value.slice(0, 4).map((item) => show(item, null));
+    return `[${first.join(", ")}${count! > first.length ? `, … ${count} in all` : ""}]`;
+  }
+  if (typeof value !== "string") return String(value);
+  const text = JSON.stringify(value);
+  return text.length > TEXT_LIMIT ? `${text.slice(0, TEXT_LIMIT)}… (${value.length} characters)` : text;
+}
+
+function short(value: number): string {
+  if (value >= 1e9) return `${(value / 1e9).toFixed(2)} G`;
+  return value >= 1e6 ? `${(value / 1e6).toFixed(1)} M` : `${(value / 1e3).toFixed(1)} K`;
+}
+
+/** Columns beside each other; those named in `numbers` end at the right. */
+function table(rows: string[][], numbers: number[]): string {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => (numbers.includes(i) ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
+        .join("  ")
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join("");
+}

@@ -1,0 +1,195 @@
+/**
+ * Where a model's bytes come from: files, bytes, blobs, responses and streams, all as parts from which the loader's
+ * requests are filled. Requests come in the order of the file, so a stream serves as well as a file: what lies between
+ * two requests is passed over, and what the header read too much of is kept until it is asked for again.
+ */
+import { bytesOf } from "../bindings/memory.ts";
+import { isNode, openFile, pathOf } from "../bindings/node.ts";
+import { LimpetError, messageOf } from "./errors.ts";
+
+/** A path or URL as text, a `URL`, the bytes, a `Blob` or `File`, a `Response`, or a stream of bytes. */
+export type ModelSource = string | URL | ArrayBuffer | ArrayBufferView | Blob | Response | ReadableStream<Uint8Array>;
+
+/** One file of a model. */
+export interface Part {
+  /** Bytes; null where a stream does not say. */
+  readonly size: number | null;
+  /** Fills as much of `target` as there is from `offset`; gives how many bytes that were. */
+  read(offset: number, target: Uint8Array): number | Promise<number>;
+  /** The header is read: what lies before the current place is not asked for again. */
+  headerDone?(): void;
+  close(): void;
+}
+
+/** Opens all parts of a model: more than one for a split file, whose name ends in -00001-of-0000N.gguf. */
+export async function openSource(source: ModelSource, signal?: AbortSignal): Promise<Part[]> {
+  if (typeof source === "string" || source instanceof URL) {
+    const opened: Part[] = [];
+    try {
+      if (isRemote(source)) {
+        const responses = await Promise.all(splitNames(source).map((name) => request(name, signal)));
+        for (const response of responses) opened.push(responsePart(response));
+      } else {
+        for (const name of splitNames(source)) opened.push(filePart(name));
+      }
+    } catch (error) {
+      for (const part of opened) part.close();
+      throw error;
+    }
+    return opened;
+  }
+  if (typeof Response !== "undefined" && source instanceof Response) return [responsePart(source)];
+  if (typeof Blob !== "undefined" && source instanceof Blob) return [blobPart(source)];
+  if (typeof ReadableStream !== "undefined" && source instanceof ReadableStream) return [new StreamPart(source, null)];
+  if (ArrayBuffer.isView(source) || source instanceof ArrayBuffer) return [bytesPart(bytesOf(source))];
+  throw new LimpetError(
+    "BAD_ARGUMENT",
+    "a model is loaded from a path, a URL, bytes, a Blob, a Response or a ReadableStream",
+  );
+}
+
+/** The last part of a source's name, for `info`. */
+export function sourceName(source: ModelSource): string | null {
+  if (typeof source === "string" || source instanceof URL) return String(source).split(/[\\/]/).pop() || null;
+  const { name, url } = source as { name?: unknown; url?: unknown };
+  return typeof name === "string" ? name : typeof url === "string" && url ? url : null;
+}
+
+function isRemote(source: string | URL): boolean {
+  return !isNode() || /^(https?|data|blob):/.test(String(source));
+}
+
+function splitNames(source: string | URL): (string | URL)[] {
+  const match = String(source).match(/^(.*-)00001(-of-(\d{5})\.gguf)$/);
+  if (!match) return [source];
+  const [, head, tail, count] = match;
+  const names = Array.from({ length: Number(count) }, (_, i) => `${head}${String(i + 1).padStart(5, "0")}${tail}`);
+  return source instanceof URL ? names.map((name) => new URL(name)) : names;
+}
+
+function filePart(name: string | URL): Part {
+  try {
+    return openFile(pathOf(typeof name === "string" && name.startsWith("file:") ? new URL(name) : name));
+  } catch (error) {
+    const { code } = error as { code?: string };
+    const why = code === "ENOENT" ? "there is no such file" : messageOf(error);
+    throw new LimpetError("HOST", `${name}: ${why}`, { cause: error });
+  }
+}
+
+async function request(url: string | URL, signal?: AbortSignal): Promise<Response> {
+  try {
+    return await fetch(url, { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new LimpetError("HOST", `${url} cannot be fetched: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function responsePart(response: Response): Part {
+  const place = response.url || "the response";
+  if (!response.ok) throw new LimpetError("HOST", `${place} answers ${response.status}: check its path`);
+  if (!response.body) throw new LimpetError("HOST", `${place} is empty, or was read before`);
+  if (response.bodyUsed) throw new LimpetError("HOST", `${place} was read before: fetch it anew`);
+  // The length is that of the encoded bytes where a server compresses, so it says nothing then.
+  const length = response.headers.has("content-encoding") ? null : response.headers.get("content-length");
+  return new StreamPart(response.body, length === null ? null : Number(length));
+}
+
+function bytesPart(bytes: Uint8Array): Part {
+  return {
+    size: bytes.length,
+    read(offset, target) {
+      const found = bytes.subarray(offset, offset + target.length);
+      target.set(found);
+      return found.length;
+    },
+    close() {},
+  };
+}
+
+function blobPart(blob: Blob): Part {
+  return {
+    size: blob.size,
+    async read(offset, target) {
+      const found = new Uint8Array(await blob.slice(offset, offset + target.length).arrayBuffer());
+      target.set(found);
+      return found.length;
+    },
+    close() {},
+  };
+}
+
+/** A stream, read once from its beginning. */
+class StreamPart implements Part {
+  readonly size: number | null;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  /** Chunks that were read, the first of which begins at `#start`. */
+  #chunks: Uint8Array[] = [];
+  #start = 0;
+  #end = 0;
+  #keep = true;
+
+  constructor(stream: ReadableStream<Uint8Array>, size: number | null) {
+    this.size = size;
+    this.#reader = stream.getReader();
+  }
+
+  async read(offset: number, target: Uint8Array): Promise<number> {
+    if (!this.#keep) this.#forget(offset);
+    const wanted = offset + target.length;
+    while (this.#end < wanted) {
+      const { done, value } = await this.#reader.read();
+      if (done) break;
+      this.#chunks.push(value);
+      this.#end += value.length;
+      if (!this.#keep) this.#forget(offset);
+    }
+    let at = this.#start;
+    let count = 0;
+    for (const chunk of this.#chunks) {
+      const from = Math.max(offset - at, 0);
+      const to = Math.min(wanted - at, chunk.length);
+      if (from < to) {
+        target.set(chunk.subarray(from, to), at + from - offset);
+        count += to - from;
+      }
+      at += chunk.length;
+    }
+    return count;
+  }
+
+  headerDone(): void {
+    this.#keep = false;
+  }
+
+  close(): void {
+    this.#chunks = [];
+    this.#reader.cancel().catch(() => {});
+  }
+
+  #forget(offset: number): void {
+    while (this.#chunks.length && this.#start + this.#chunks[0].length <= offset) {
+      this.#start += this.#chunks.shift()!.length;
+    }
+  }
+}
+
+/** A stream of unknown length that ended within the header: now its length is known, and its bytes are at hand. */
+export async function settle(part: Part): Promise<Part> {
+  const pieces: Uint8Array[] = [];
+  for (let offset = 0; ; ) {
+    const piece = new Uint8Array(1 << 16);
+    const count = await part.read(offset, piece);
+    pieces.push(piece.subarray(0, count));
+    offset += count;
+    if (count < piece.length) break;
+  }
+  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytesPart(bytes);
+}
