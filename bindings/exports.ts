@@ -94,6 +94,8 @@ interface ContextExports {
   context_wanted(context: Pointer): Pointer;
   context_logits(context: Pointer): Pointer;
   context_set_form(context: Pointer, form: number): void;
+  /** Multiply-adds that a step does before it returns; 2²⁸ by default. */
+  context_set_step_work(context: Pointer, multiplyAdds: bigint): void;
   context_begin(context: Pointer, tokens: number, first: number, end: number): Status;
   context_step(context: Pointer): Status;
   context_abort(context: Pointer): void;

@@ -188,6 +188,11 @@ export function context_set_form(c: Context, form: u32): void {
   c.form = form;
 }
 
+/** How many multiply-adds a step does before it returns: 2²⁸ unless told otherwise; at least a group of rows is done. */
+export function context_set_step_work(c: Context, multiplyAdds: u64): void {
+  c.stepWork = <i64>min<u64>(multiplyAdds, <u64>i64.MAX_VALUE);
+}
+
 /** 0 causal, 1 all, 2 mask. */
 export function context_set_visibility(c: Context, visibility: u32): void {
   c.visibility = visibility;

@@ -12,12 +12,9 @@ import { Global } from "./model";
 import { embed, multiply, normalize, prepareAngles } from "./pass";
 import { runStage, stageCount } from "../models/index";
 
-/** Multiply-adds of a step: some tens of milliseconds in a browser, a whole token of a small model. */
-const STEP_WORK: i64 = 1 << 28;
-
 /** Does the next slice of the pass: DONE, MORE, NEED_DATA, or an error. After DONE the logits are there. */
 export function stepPass(c: Context): i32 {
-  c.work = STEP_WORK;
+  c.work = c.stepWork;
   if (c.running == Running.EMBEDDING) {
     embed(c);
     c.running = Running.LAYERS;
