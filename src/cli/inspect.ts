@@ -27,6 +27,16 @@ function asJson({ version, metadata, tensors }: FileContents): unknown {
 function plain(value: unknown): unknown {
   if (typeof value === "bigint") return String(value);
   if (Array.isArray(value)) return value.map(plain);
+  return typeof value === "number" ? shortest(value) : value;
+}
+
+/** A number of 32 bits in the fewest digits that tell it: 1e-5, not 0.000009999999747378752. */
+function shortest(value: number): number {
+  if (Number.isInteger(value) || Math.fround(value) !== value) return value;
+  for (let digits = 1; digits < 10; digits++) {
+    const rounded = Number(value.toPrecision(digits));
+    if (Math.fround(rounded) === value) return rounded;
+  }
   return value;
 }
 
@@ -37,10 +47,10 @@ function asTables({ version, metadata, tensors }: FileContents): string {
   const keys = [...metadata].map(([key, { value, count }]) => [key, show(value, count)]);
   const rows = tensors.map(({ name, type, shape, bytes: size }) => [name, type, shape.join(" × "), String(size)]);
   return [
-    `GGUF version ${version}: ${total}`,
+    `GGUF version ${version}: ${total}\n`,
     table([["key", "value"], ...keys], []),
     ...(rows.length ? [table([["tensor", "type", "shape", "bytes"], ...rows], [3])] : []),
-  ].join("\n\n");
+  ].join("\n");
 }
 
 function show(value: MetadataValue, count: number | null): string {
@@ -48,7 +58,7 @@ function show(value: MetadataValue, count: number | null): string {
     const first = value.slice(0, 4).map((item) => show(item, null));
     return `[${first.join(", ")}${count! > first.length ? `, … ${count} in all` : ""}]`;
   }
-  if (typeof value !== "string") return String(value);
+  if (typeof value !== "string") return String(plain(value));
   const text = JSON.stringify(value);
   return text.length > TEXT_LIMIT ? `${text.slice(0, TEXT_LIMIT)}… (${value.length} characters)` : text;
 }
