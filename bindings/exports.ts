@@ -31,8 +31,6 @@ interface RuntimeExports {
   core_release(core: Pointer, pointer: Pointer): void;
   /** Bytes of the arena in use. */
   core_used(core: Pointer): number;
-  /** Bytes of the arena in use. */
-  core_used(core: Pointer): number;
   /** No block may end above this address; 0: no limit. */
   core_set_limit(core: Pointer, limit: number): void;
   error_code(core: Pointer): number;
