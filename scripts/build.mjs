@@ -3,6 +3,7 @@
  *
  *     PART     from                     into
  *     portable, scalar,
+ *     threads, relaxed-threads,
  *     wasi, wasi-scalar
  *              assembly/                build/limpet*.wasm       asc, by the targets of asconfig.json
  *     js       src/, bindings/          build/js/                esbuild: ES modules that need nothing installed
@@ -62,7 +63,7 @@ async function buildNext() {
 }
 
 function wasmPart(target, { outFile }) {
-  const entry = target.startsWith("wasi") ? "assembly/wasi.ts" : "assembly/index.ts";
+  const entry = `assembly/${target.startsWith("wasi") ? "wasi" : target.endsWith("threads") ? "threads" : "index"}.ts`;
   return {
     sources: ["assembly", "asconfig.json"],
     output: outFile,

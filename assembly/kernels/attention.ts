@@ -41,9 +41,23 @@ export function attend(
   query: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, kvHeads: u32,
   keySize: u32, valueSize: u32, factor: f32, scratch: usize, target: usize, mass: usize,
 ): void {
-  memory.fill(target, 0, (<usize>heads * <usize>valueSize) << 2);
-  if (count == 0 || kvHeads == 0) return;
+  if (kvHeads == 0) memory.fill(target, 0, (<usize>heads * <usize>valueSize) << 2);
+  attendHeads(
+    query, rows, count, pool, rowBytes, kvType, heads, kvHeads, keySize, valueSize, factor, scratch, target, mass, 0, kvHeads,
+  );
+}
+
+/** As `attend`, for the heads of the kv heads `kvBegin` … `kvEnd` − 1 alone: the rest of `target` is not touched. */
+export function attendHeads(
+  query: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, kvHeads: u32,
+  keySize: u32, valueSize: u32, factor: f32, scratch: usize, target: usize, mass: usize, kvBegin: u32, kvEnd: u32,
+): void {
+  if (kvHeads == 0) return;
   const group = heads / kvHeads;
+  const firstHead = <usize>(kvBegin * group);
+  const size = <usize>valueSize << 2;
+  memory.fill(target + firstHead * size, 0, <usize>((kvEnd - kvBegin) * group) * size);
+  if (count == 0) return;
   const stride = tiled(count);
   const scoreBytes = <usize>stride << 2;
   const tile = scratch + <usize>heads * scoreBytes;
@@ -51,8 +65,8 @@ export function attend(
 
   const keyHeads = headsInTile(keySize, kvHeads);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
-    for (let begin: u32 = 0; begin < kvHeads; begin += keyHeads) {
-      const many = min<u32>(keyHeads, kvHeads - begin);
+    for (let begin = kvBegin; begin < kvEnd; begin += keyHeads) {
+      const many = min<u32>(keyHeads, kvEnd - begin);
       const width = many * keySize;
       decodeTile(kvType, rows, first, count, pool, rowBytes, begin * keySize * valueBytes, width, tile);
       for (let g: u32 = 0; g < many; g++) {
@@ -65,13 +79,13 @@ export function attend(
     }
   }
 
-  weigh(scratch, stride, heads, count, factor, mass);
+  weigh(scratch + firstHead * scoreBytes, stride, (kvEnd - kvBegin) * group, count, factor, mass);
 
   const values = kvHeads * keySize;
   const valueHeads = headsInTile(valueSize, kvHeads);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
-    for (let begin: u32 = 0; begin < kvHeads; begin += valueHeads) {
-      const many = min<u32>(valueHeads, kvHeads - begin);
+    for (let begin = kvBegin; begin < kvEnd; begin += valueHeads) {
+      const many = min<u32>(valueHeads, kvEnd - begin);
       const width = many * valueSize;
       const offset = (values + begin * valueSize) * valueBytes;
       const present = decodeTile(kvType, rows, first, count, pool, rowBytes, offset, width, tile);

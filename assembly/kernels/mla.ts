@@ -51,7 +51,7 @@ export function attendAbsorbed(
 }
 
 /** Tokens that share a pass over the expanded rows. */
-const TOKEN_BLOCK: u32 = 16;
+export const TOKEN_BLOCK: u32 = 16;
 
 /** Bytes of `attendExpanded`'s scratch, `count` being the most rows that a token sees. */
 export function expandedScratchBytes(count: u32, nope: u32, ropeSize: u32, value: u32): u64 {

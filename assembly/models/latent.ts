@@ -8,18 +8,19 @@
  * layer: absorbed n(2r + ropeSize) a query and row; expanded n(nope + ropeSize + value) a query and row, and
  * r·n(nope + value) a row seen: so expanded pays for chunks of more than about 171 queries in PLM-1.8B.
  *
- * May call: cache_rows.ts, attention.ts, runtime/pass.ts, kernels/.
+ * May call: cache_rows.ts, attention.ts, runtime/, kernels/.
  */
 import { Context, Form, Visibility } from "../runtime/context";
 import { Status } from "../runtime/core";
 import { Model } from "../runtime/model";
-import { keepWanted, operand, operandStride, rowOf, seenCount, seenRows } from "../runtime/pass";
+import { keepWanted, operand, operandStride, rowGrain, rowOf, seenCount, seenRows, unitGrain } from "../runtime/pass";
+import { Job, share } from "../runtime/pool";
 import { Weight } from "../runtime/weight";
 import { decodeRow } from "../kernels/cache_row";
 import { accumulateRows, matmulRows } from "../kernels/matmul";
-import { attendAbsorbed, attendExpanded } from "../kernels/mla";
+import { TOKEN_BLOCK, attendAbsorbed, attendExpanded } from "../kernels/mla";
 import { rmsNorm } from "../kernels/norm";
-import { beginMass, endMass } from "./attention";
+import { beginMass, endMass, shareTokens, tokensWithinWork } from "./attention";
 import { writeRows } from "./cache_rows";
 
 /** Normalises the latent part of each row of `key`, in place; the rope key is left as it is. */
@@ -61,20 +62,49 @@ function chooseExpanded(c: Context): bool {
 export function absorbQuery(c: Context, up: Weight): i32 {
   if (c.expanded) return Status.DONE;
   const m = c.model;
-  const nope = m.keySize - m.ropeSize;
-  const per = nope + m.valueSize;
+  const cost = <u64>(m.keySize - m.ropeSize) * m.rank * c.active;
   while (c.cursor < m.heads) {
-    const head = c.cursor;
-    accumulateRows(
-      up.type, up.data, up.columns, head * per, head * per + nope,
-      c.query + ((<usize>(head * m.keySize)) << 2), (<usize>(m.heads * m.keySize)) << 2, c.active,
-      c.queryLatent + ((<usize>(head * m.rank)) << 2), (<usize>(m.heads * m.rank)) << 2, c.scratch,
-    );
-    c.work -= <i64>(<u64>nope * m.rank * c.active);
-    c.cursor += 1;
+    const heads = headsWithinWork(c, cost);
+    c.jobWeight = up;
+    c.jobFrom = c.cursor;
+    if (!share<HeadsAbsorbed>(c.pool, changetype<usize>(c), heads, unitGrain(c, heads, cost))) return Status.MORE;
+    c.cursor += heads;
     if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
   }
   return Status.DONE;
+}
+
+/** Heads of absorbed queries, all tokens. */
+@unmanaged
+export class HeadsAbsorbed {
+  @inline
+  get kind(): u32 {
+    return Job.ABSORB;
+  }
+
+  run(context: usize, slot: u32, begin: u32, end: u32): void {
+    const c = changetype<Context>(context);
+    const m = c.model;
+    const up = c.jobWeight;
+    const nope = m.keySize - m.ropeSize;
+    const per = nope + m.valueSize;
+    for (let head = c.jobFrom + begin, last = c.jobFrom + end; head < last; head++) {
+      accumulateRows(
+        up.type, up.data, up.columns, head * per, head * per + nope,
+        c.query + ((<usize>(head * m.keySize)) << 2), (<usize>(m.heads * m.keySize)) << 2, c.active,
+        c.queryLatent + ((<usize>(head * m.rank)) << 2), (<usize>(m.heads * m.rank)) << 2, c.ofSlot(c.scratch, slot),
+      );
+    }
+  }
+}
+
+/** How many of the heads left may be done now, at `cost` multiply-adds each: at least one, charged to `work`. */
+function headsWithinWork(c: Context, cost: u64): u32 {
+  const left = c.model.heads - c.cursor;
+  const affordable = c.work > 0 ? <u64>c.work / (cost ? cost : 1) : 0;
+  const heads = <u32>max<u64>(min<u64>(affordable, left), 1);
+  c.work -= <i64>(cost * heads);
+  return heads;
 }
 
 /** Absorbed: attendedLatent ← Σ p c, token by token. Expanded: attended, head by head. */
@@ -84,31 +114,56 @@ export function attendLatent(c: Context, up: Weight): i32 {
 
 function attendTokens(c: Context): i32 {
   const m = c.model;
-  const cache = c.cache;
+  const cost = <u64>m.heads * (2 * m.rank + m.ropeSize);
   while (c.cursor < c.active) {
-    const i = c.cursor;
-    const count = seenCount(c, i);
-    gatherRope(c, m, i);
-    attendAbsorbed(
-      rowOf(c.queryLatent, i, m.heads * m.rank), c.queryRope, seenRows(c, i), count,
-      cache.pool(c.layer), cache.rowBytes, c.kvType, m.heads, m.rank, m.ropeSize, m.attentionScale,
-      c.scratch, rowOf(c.attendedLatent, i, m.heads * m.rank), beginMass(c, count),
-    );
-    endMass(c, i, count);
-    c.work -= <i64>(<u64>count * m.heads * (2 * m.rank + m.ropeSize));
-    c.cursor += 1;
+    const tokens = tokensWithinWork(c, cost);
+    if (!shareTokens<LatentTokensAttended>(c, tokens, m.heads, cost)) return Status.MORE;
+    c.cursor += tokens;
     if (c.work <= 0 && c.cursor < c.active) return Status.MORE;
   }
   return Status.DONE;
 }
 
-/** queryRope ← the rope parts of a token's query, head after head. */
-function gatherRope(c: Context, m: Model, i: u32): void {
+/** Tokens, or where they are few parts of their heads: unit u is part u mod `jobParts` of token u / `jobParts`. */
+@unmanaged
+export class LatentTokensAttended {
+  @inline
+  get kind(): u32 {
+    return Job.ATTEND_LATENT;
+  }
+
+  run(context: usize, slot: u32, begin: u32, end: u32): void {
+    const c = changetype<Context>(context);
+    const m = c.model;
+    const cache = c.cache;
+    const parts = c.jobParts;
+    const queryRope = c.ofSlot(c.queryRope, slot);
+    for (let unit = begin; unit < end; unit++) {
+      const i = c.jobFrom + unit / parts;
+      const part = unit % parts;
+      const head = (m.heads * part) / parts;
+      const heads = (m.heads * (part + 1)) / parts - head;
+      const latentAt = (<usize>(head * m.rank)) << 2;
+      const count = seenCount(c, i, slot);
+      gatherRope(c, m, i, queryRope);
+      attendAbsorbed(
+        rowOf(c.queryLatent, i, m.heads * m.rank) + latentAt, queryRope + ((<usize>(head * m.ropeSize)) << 2),
+        seenRows(c, i, slot), count, cache.pool(c.layer), cache.rowBytes, c.kvType, heads, m.rank, m.ropeSize,
+        m.attentionScale, c.ofSlot(c.scratch, slot), rowOf(c.attendedLatent, i, m.heads * m.rank) + latentAt,
+        beginMass(c, count),
+      );
+      endMass(c, i, count);
+    }
+  }
+}
+
+/** target ← the rope parts of a token's query, head after head. */
+function gatherRope(c: Context, m: Model, i: u32, target: usize): void {
   const query = rowOf(c.query, i, m.heads * m.keySize);
   const bytes = (<usize>m.ropeSize) << 2;
   for (let head: u32 = 0; head < m.heads; head++) {
     const rope = query + ((<usize>(head * m.keySize + m.keySize - m.ropeSize)) << 2);
-    memory.copy(c.queryRope + <usize>head * bytes, rope, bytes);
+    memory.copy(target + <usize>head * bytes, rope, bytes);
   }
 }
 
@@ -116,19 +171,72 @@ function gatherRope(c: Context, m: Model, i: u32): void {
 export function expandValues(c: Context, up: Weight): i32 {
   if (c.expanded) return Status.DONE;
   const m = c.model;
-  const nope = m.keySize - m.ropeSize;
-  const per = nope + m.valueSize;
+  const cost = <u64>m.valueSize * m.rank * c.active;
   if (c.cursor == 0) c.quantizedOf = 0;
-  const rows = operand(c, up, c.attendedLatent, c.active * m.heads);
-  const stride = operandStride(up);
+  const x = operand(c, up, c.attendedLatent, c.active * m.heads);
+  if (x == 0) return Status.MORE;
   while (c.cursor < m.heads) {
-    const head = c.cursor;
-    matmulRows(
-      up.type, up.data, up.rows, up.columns, head * per + nope, head * per + per,
-      rows + <usize>head * stride, <usize>m.heads * stride, c.active,
-      c.attended + ((<usize>(head * m.valueSize)) << 2), (<usize>(m.heads * m.valueSize)) << 2, c.scratch,
-    );
-    c.work -= <i64>(<u64>m.valueSize * m.rank * c.active);
+    const heads = headsWithinWork(c, cost);
+    c.jobWeight = up;
+    c.jobOperand = x;
+    c.jobFrom = c.cursor;
+    if (!share<HeadsOfValues>(c.pool, changetype<usize>(c), heads, unitGrain(c, heads, cost))) return Status.MORE;
+    c.cursor += heads;
+    if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
+  }
+  c.quantizedOf = 0;
+  return Status.DONE;
+}
+
+/** Heads of values, all tokens. */
+@unmanaged
+export class HeadsOfValues {
+  @inline
+  get kind(): u32 {
+    return Job.EXPAND;
+  }
+
+  run(context: usize, slot: u32, begin: u32, end: u32): void {
+    const c = changetype<Context>(context);
+    const m = c.model;
+    const up = c.jobWeight;
+    const nope = m.keySize - m.ropeSize;
+    const per = nope + m.valueSize;
+    const stride = operandStride(up);
+    for (let head = c.jobFrom + begin, last = c.jobFrom + end; head < last; head++) {
+      matmulRows(
+        up.type, up.data, up.rows, up.columns, head * per + nope, head * per + per,
+        c.jobOperand + <usize>head * stride, <usize>m.heads * stride, c.active,
+        c.attended + ((<usize>(head * m.valueSize)) << 2), (<usize>(m.heads * m.valueSize)) << 2, c.ofSlot(c.scratch, slot),
+      );
+    }
+  }
+}
+
+/** Expanded: keys and values of every row seen are made for one head at a time, and all queries of the chunk attend. */
+function attendHeads(c: Context, up: Weight): i32 {
+  const m = c.model;
+  const per = m.keySize - m.ropeSize + m.valueSize;
+  if (c.active == 0) return Status.DONE;
+  const list = c.cache.list(c.sequence(c.token(0)), c.layer);
+  const seen = list.count;
+  if (c.cursor == 0) {
+    unpackLatents(c, m, list.rows, seen);
+    for (let i: u32 = 0; i < c.active; i++) store<u32>(c.counts + ((<usize>i) << 2), seenCount(c, i, 0));
+  }
+  const x = operand(c, up, c.latents, seen);
+  if (x == 0) return Status.MORE;
+  const expanding = <u64>seen * m.rank;
+  const attending = <u64>seen * (m.keySize + m.valueSize);
+  while (c.cursor < m.heads) {
+    c.jobWeight = up;
+    c.jobOperand = x;
+    c.jobFrom = c.cursor;
+    if (!share<RowsExpanded>(c.pool, changetype<usize>(c), per, rowGrain(c, per, expanding))) return Status.MORE;
+    // Whole blocks of tokens: those of a block share a pass over the rows.
+    const block = (unitGrain(c, c.active, attending) + (TOKEN_BLOCK - 1)) & ~(TOKEN_BLOCK - 1);
+    if (!share<HeadAttended>(c.pool, changetype<usize>(c), c.active, block)) return Status.MORE;
+    c.work -= <i64>(per * expanding + c.active * attending);
     c.cursor += 1;
     if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
   }
@@ -136,36 +244,49 @@ export function expandValues(c: Context, up: Weight): i32 {
   return Status.DONE;
 }
 
-/** Expanded: keys and values of every row seen are made for one head at a time, and all queries of the chunk attend. */
-function attendHeads(c: Context, up: Weight): i32 {
-  const m = c.model;
-  const nope = m.keySize - m.ropeSize;
-  const per = nope + m.valueSize;
-  if (c.active == 0) return Status.DONE;
-  const list = c.cache.list(c.sequence(c.token(0)), c.layer);
-  const seen = list.count;
-  if (c.cursor == 0) {
-    unpackLatents(c, m, list.rows, seen);
-    for (let i: u32 = 0; i < c.active; i++) store<u32>(c.counts + ((<usize>i) << 2), seenCount(c, i));
+/** Expanded: dims of one head's keys and values, every row seen. */
+@unmanaged
+export class RowsExpanded {
+  @inline
+  get kind(): u32 {
+    return Job.EXPAND_HEAD;
   }
-  const rows = operand(c, up, c.latents, seen);
-  while (c.cursor < m.heads) {
-    const head = c.cursor;
+
+  run(context: usize, slot: u32, begin: u32, end: u32): void {
+    const c = changetype<Context>(context);
+    const m = c.model;
+    const up = c.jobWeight;
+    const per = m.keySize - m.ropeSize + m.valueSize;
+    const seen = c.cache.list(c.sequence(c.token(0)), c.layer).count;
+    const first = c.jobFrom * per;
     matmulRows(
-      up.type, up.data, up.rows, up.columns, head * per, head * per + per,
-      rows, operandStride(up), seen, c.expandedHead, (<usize>per) << 2, c.scratch,
+      up.type, up.data, up.rows, up.columns, first + begin, first + end, c.jobOperand, operandStride(up), seen,
+      c.expandedHead + ((<usize>begin) << 2), (<usize>per) << 2, c.ofSlot(c.scratch, slot),
     );
-    attendExpanded(
-      c.query + ((<usize>(head * m.keySize)) << 2), m.heads * m.keySize, c.active, c.counts,
-      c.expandedHead, per, c.expandedHead + ((<usize>nope) << 2), per, c.ropeKeys, nope, m.ropeSize, m.valueSize,
-      m.attentionScale, c.scratch, c.attended + ((<usize>(head * m.valueSize)) << 2), m.heads * m.valueSize,
-    );
-    c.work -= <i64>(<u64>seen * per * m.rank + <u64>c.active * seen * (m.keySize + m.valueSize));
-    c.cursor += 1;
-    if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
   }
-  c.quantizedOf = 0;
-  return Status.DONE;
+}
+
+/** Expanded: tokens of the chunk, one head. */
+@unmanaged
+export class HeadAttended {
+  @inline
+  get kind(): u32 {
+    return Job.ATTEND_HEAD;
+  }
+
+  run(context: usize, slot: u32, begin: u32, end: u32): void {
+    const c = changetype<Context>(context);
+    const m = c.model;
+    const nope = m.keySize - m.ropeSize;
+    const per = nope + m.valueSize;
+    const head = c.jobFrom;
+    attendExpanded(
+      rowOf(c.query, begin, m.heads * m.keySize) + ((<usize>(head * m.keySize)) << 2), m.heads * m.keySize, end - begin,
+      c.counts + ((<usize>begin) << 2), c.expandedHead, per, c.expandedHead + ((<usize>nope) << 2), per, c.ropeKeys,
+      nope, m.ropeSize, m.valueSize, m.attentionScale, c.ofSlot(c.scratch, slot),
+      rowOf(c.attended, begin, m.heads * m.valueSize) + ((<usize>(head * m.valueSize)) << 2), m.heads * m.valueSize,
+    );
+  }
 }
 
 /** latents and ropeKeys ← the rows of the list, in f32. */

@@ -4,16 +4,19 @@
  *
  *     EMBEDDING ─► LAYERS: (layer, stage) … ─► HEAD: last norm, logits of the rows asked ─► IDLE
  *
- * May call: context.ts, pass.ts, models/index.ts.
+ * May call: context.ts, pass.ts, pool.ts, models/index.ts.
  */
 import { Status } from "./core";
 import { Context, Running } from "./context";
 import { Global } from "./model";
 import { embed, multiply, normalize, prepareAngles } from "./pass";
+import { settled } from "./pool";
 import { runStage, stageCount } from "../models/index";
 
 /** Does the next slice of the pass: DONE, MORE, NEED_DATA, or an error. After DONE the logits are there. */
 export function stepPass(c: Context): i32 {
+  // A thread is still at a job that was given up: the host has a turn meanwhile.
+  if (!settled(c.pool)) return Status.MORE;
   c.work = c.stepWork;
   if (c.running == Running.EMBEDDING) {
     embed(c);

@@ -3,14 +3,17 @@
  * is short or can be entered again. An architecture (models/) is a list of stages, and a stage is one or two of these.
  *
  * An operation that may be long takes rows (of a matrix) or tokens from `cursor` on while `work` lasts, and answers MORE
- * until it is through. Splitting changes no bits: every output is summed on its own, in one order.
+ * until it is through. Splitting changes no bits: every output is summed on its own, in one order. So threads may share
+ * what is long: such a part is a class with a `run` on a range of rows or tokens (pool.ts). While a thread is late, the
+ * answer is MORE too, and the operation is entered again where it was.
  *
- * May call: context.ts, cache.ts, model.ts, weight.ts, kernels/.
+ * May call: context.ts, cache.ts, pool.ts, model.ts, weight.ts, kernels/.
  */
 import { Status } from "./core";
 import { Context, Visibility } from "./context";
 import { List, prefixUpTo } from "./cache";
 import { Global } from "./model";
+import { Job, grainOf, share, threadsOf } from "./pool";
 import { GROUP_ROWS, Weight } from "./weight";
 import { lookupRow, matmulRows } from "../kernels/matmul";
 import { activationBytes, quantizeActivations } from "../kernels/quant/activations";
@@ -70,14 +73,57 @@ export function normalizeHeads(c: Context, buffer: usize, weight: Weight, parts:
 /** target ← source · weightᵀ: [active, columns] → [active, rows]. */
 export function multiply(c: Context, weight: Weight, source: usize, target: usize): i32 {
   const x = operand(c, weight, source, c.active);
-  const stride = operandStride(weight);
+  if (x == 0) return Status.MORE;
   const rows = rowsWithinWork(c, weight.rows, <u64>weight.columns * c.active);
-  matmulRows(
-    weight.type, weight.data, weight.rows, weight.columns, c.cursor, c.cursor + rows,
-    x, stride, c.active, target + ((<usize>c.cursor) << 2), (<usize>weight.rows) << 2, c.scratch,
-  );
+  c.jobWeight = weight;
+  c.jobOperand = x;
+  c.jobTarget = target;
+  c.jobFrom = c.cursor;
+  if (!share<RowsOfProduct>(c.pool, changetype<usize>(c), rows, rowGrain(c, rows, <u64>weight.columns * c.active))) {
+    return Status.MORE;
+  }
   c.cursor += rows;
   return c.cursor < weight.rows ? Status.MORE : Status.DONE;
+}
+
+/** Rows of `multiply`, all tokens. */
+@unmanaged
+export class RowsOfProduct {
+  @inline
+  get kind(): u32 {
+    return Job.MULTIPLY;
+  }
+
+  run(context: usize, slot: u32, begin: u32, end: u32): void {
+    const c = changetype<Context>(context);
+    const weight = c.jobWeight;
+    const first = c.jobFrom + begin;
+    matmulRows(
+      weight.type, weight.data, weight.rows, weight.columns, first, c.jobFrom + end,
+      c.jobOperand, operandStride(weight), c.active,
+      c.jobTarget + ((<usize>first) << 2), (<usize>weight.rows) << 2, c.ofSlot(c.scratch, slot),
+    );
+  }
+}
+
+/** Multiply-adds below which a slice is not worth its while: some 5 µs. */
+const SLICE_WORK: u64 = 1 << 16;
+
+/** Rows a slice, at `cost` multiply-adds each: whole groups by two, so that slices do not share a line of the cache. */
+export function rowGrain(c: Context, rows: u32, cost: u64): u32 {
+  if (threadsOf(c.pool) < 2) return rows;
+  const least = <u32>min<u64>(SLICE_WORK / (cost ? cost : 1), rows);
+  return (max(grainOf(c.pool, rows), least) + (2 * GROUP_ROWS - 1)) & ~(2 * GROUP_ROWS - 1);
+}
+
+/** Units a slice, at `cost` multiply-adds each; all of them when they are not worth sharing. */
+export function unitGrain(c: Context, units: u32, cost: u64): u32 {
+  return isWorthSharing(cost * units) ? grainOf(c.pool, units) : units;
+}
+
+@inline
+export function isWorthSharing(work: u64): bool {
+  return work >= 2 * SLICE_WORK;
 }
 
 /** As `multiply`, and adds the bias to each row when the file has one. */
@@ -134,25 +180,26 @@ export function squareRelu(c: Context): i32 {
 
 /**
  * The rows that an active token sees in the current layer: sets `seenRows` (u32 indices into the pool) and returns how
- * many. Rows are always taken in the order of the list, so that a sum over them does not depend on the batch.
+ * many. Rows are always taken in the order of the list, so that a sum over them does not depend on the batch. `slot`: the
+ * thread that asks.
  */
-export function seenCount(c: Context, activeIndex: u32): u32 {
+export function seenCount(c: Context, activeIndex: u32, slot: u32): u32 {
   const token = c.token(activeIndex);
   const list = c.cache.list(c.sequence(token), c.layer);
   if (c.visibility == Visibility.ALL) return list.count;
   if (c.visibility == Visibility.CAUSAL && list.sorted) return prefixUpTo(list, c.position(token));
-  return gather(c, list, token);
+  return gather(c, list, token, c.ofSlot(c.visible, slot));
 }
 
 /** The row indices that go with `seenCount`. */
-export function seenRows(c: Context, activeIndex: u32): usize {
+export function seenRows(c: Context, activeIndex: u32, slot: u32): usize {
   const list = c.cache.list(c.sequence(c.token(activeIndex)), c.layer);
   const prefix = c.visibility == Visibility.ALL || (c.visibility == Visibility.CAUSAL && list.sorted);
-  return prefix ? list.rows : c.visible;
+  return prefix ? list.rows : c.ofSlot(c.visible, slot);
 }
 
 /** Collects what a token sees where that is not a prefix of the list. */
-function gather(c: Context, list: List, token: u32): u32 {
+function gather(c: Context, list: List, token: u32, visible: usize): u32 {
   const sequence = c.sequence(token);
   const before = load<u32>(c.marks + ((<usize>sequence * c.model.layers + c.layer) << 2));
   const position = c.position(token);
@@ -161,14 +208,14 @@ function gather(c: Context, list: List, token: u32): u32 {
   for (let i: u32 = 0; i < list.count; i++) {
     if (masked && i >= before) break;
     if (list.position(i) > position) continue;
-    store<u32>(c.visible + (<usize>(count++) << 2), list.row(i));
+    store<u32>(visible + (<usize>(count++) << 2), list.row(i));
   }
   if (!masked) return count;
   const allowed = c.mask + <usize>token * ((c.batchCapacity + 7) >> 3);
   for (let j: u32 = 0; j < c.tokens; j++) {
     if (c.sequence(j) != sequence || !((load<u8>(allowed + (j >> 3)) >> (j & 7)) & 1)) continue;
     const index = load<u32>(c.listIndex + ((<usize>j) << 2));
-    store<u32>(c.visible + (<usize>(count++) << 2), list.row(index));
+    store<u32>(visible + (<usize>(count++) << 2), list.row(index));
   }
   return count;
 }
@@ -194,17 +241,38 @@ export function keepWanted(c: Context, other: usize, width: u32): void {
   c.quantizedOf = 0;
 }
 
-/** What the kernel of `weight` multiplies with: the f32 rows themselves, or their 16-bit blocks, made once a buffer. */
+/**
+ * What the kernel of `weight` multiplies with: the f32 rows themselves, or their 16-bit blocks, made once a buffer.
+ * 0: a thread is late.
+ */
 export function operand(c: Context, weight: Weight, source: usize, rows: u32): usize {
   if (isFloat(weight.type)) return source;
   if (c.quantizedOf != source) {
-    const bytes = activationBytes(weight.columns);
-    for (let i: u32 = 0; i < rows; i++) {
-      quantizeActivations(rowOf(source, i, weight.columns), weight.columns, c.quantized + <usize>i * bytes);
-    }
+    c.jobWeight = weight;
+    c.jobOperand = source;
+    // A value takes about as long as four multiply-adds.
+    if (!share<RowsQuantized>(c.pool, changetype<usize>(c), rows, unitGrain(c, rows, <u64>weight.columns << 2))) return 0;
     c.quantizedOf = source;
   }
   return c.quantized;
+}
+
+/** Rows of an operand in 16 bits. */
+@unmanaged
+export class RowsQuantized {
+  @inline
+  get kind(): u32 {
+    return Job.QUANTIZE;
+  }
+
+  run(context: usize, slot: u32, begin: u32, end: u32): void {
+    const c = changetype<Context>(context);
+    const columns = c.jobWeight.columns;
+    const bytes = activationBytes(columns);
+    for (let i = begin; i < end; i++) {
+      quantizeActivations(rowOf(c.jobOperand, i, columns), columns, c.quantized + <usize>i * bytes);
+    }
+  }
 }
 
 /** Bytes from one row of the operand to the next. */

@@ -43,9 +43,10 @@ export namespace Job {
   export const QUANTIZE: u32 = 2;
   export const ATTEND: u32 = 3;
   export const ATTEND_LATENT: u32 = 4;
-  export const ATTEND_HEAD: u32 = 5;
-  export const ABSORB: u32 = 6;
-  export const EXPAND: u32 = 7;
+  export const ABSORB: u32 = 5;
+  export const EXPAND: u32 = 6;
+  export const EXPAND_HEAD: u32 = 7;
+  export const ATTEND_HEAD: u32 = 8;
 }
 
 @unmanaged
@@ -184,7 +185,7 @@ function wake(pool: Pool): void {
 /** Computes slices of the job as long as there are some. */
 function takeSlices<P>(pool: Pool, generation: u32, slot: u32): void {
   const part = changetype<P>(0);
-  for (;;) {
+  while (true) {
     const word = atomic.load<u64>(at(pool), TICKETS);
     const left = <u32>word;
     if (left == 0 || generationOf(word) != generation) return;
@@ -276,7 +277,7 @@ export function stopWorkers(pool: Pool): void {
 export function nextEpoch(pool: Pool, slot: u32, seen: u32): u32 {
   atomic.store<u32>(busyAt(pool, slot), 0);
   let polls = SPINS;
-  for (;;) {
+  while (true) {
     if (atomic.load<u32>(at(pool) + offsetof<Pool>("quit"))) return 0;
     const epoch = atomic.load<u32>(at(pool), EPOCH);
     if (epoch != seen) {

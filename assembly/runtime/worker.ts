@@ -1,0 +1,33 @@
+/**
+ * What a worker does all its life: it waits for a job, helps with it, and waits again. It has its own instance of the
+ * module on the shared memory, and no state but what lies there and on its stack.
+ *
+ * May call: pool.ts, pass.ts, models/.
+ */
+import { HeadAttended, HeadsAbsorbed, HeadsOfValues, LatentTokensAttended, RowsExpanded } from "../models/latent";
+import { TokensAttended } from "../models/attention";
+import { RowsOfProduct, RowsQuantized } from "./pass";
+import { Job, Pool, help, nextEpoch, openJob } from "./pool";
+
+/** Serves as thread `slot` of a pool until it is told to stop. */
+export function serve(pool: Pool, slot: u32): void {
+  let epoch: u32 = 0;
+  while ((epoch = nextEpoch(pool, slot, epoch)) != 0) {
+    const generation = openJob(pool, slot);
+    if (generation != 0) helpWith(pool, slot, generation);
+  }
+}
+
+/** The kind was true if a slice is taken of the same generation, and is of no use if none is. */
+function helpWith(pool: Pool, slot: u32, generation: u32): void {
+  switch (pool.kind) {
+    case Job.MULTIPLY: return help<RowsOfProduct>(pool, slot, generation);
+    case Job.QUANTIZE: return help<RowsQuantized>(pool, slot, generation);
+    case Job.ATTEND: return help<TokensAttended>(pool, slot, generation);
+    case Job.ATTEND_LATENT: return help<LatentTokensAttended>(pool, slot, generation);
+    case Job.ABSORB: return help<HeadsAbsorbed>(pool, slot, generation);
+    case Job.EXPAND: return help<HeadsOfValues>(pool, slot, generation);
+    case Job.EXPAND_HEAD: return help<RowsExpanded>(pool, slot, generation);
+    case Job.ATTEND_HEAD: return help<HeadAttended>(pool, slot, generation);
+  }
+}
