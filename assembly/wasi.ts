@@ -1,4 +1,8 @@
 /**
  * The command's exports: `_start` and nothing else.
  */
-export function _start(): void {}
+import { main } from "./wasi/main";
+
+export function _start(): void {
+  main();
+}

@@ -28,7 +28,7 @@ const KINDS: Record<string, number> = {
 const core = loadCore("portable");
 
 /** A vocabulary of bytes with a few special tokens, and a chat template. */
-function load(template: string | undefined, specials: string[] = ["<s>", "</s>"]): Tokenizer {
+function load(template: string | undefined, specials = ["<s>", "</s>"], more: EntrySpec[] = []): Tokenizer {
   const bytes = Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`);
   const tokens = ["<unk>", ...specials, ...bytes];
   const entries: EntrySpec[] = [
@@ -38,6 +38,7 @@ function load(template: string | undefined, specials: string[] = ["<s>", "</s>"]
     ["tokenizer.ggml.scores", "f32[]", tokens.map(() => 0)],
     ["tokenizer.ggml.token_type", "i32[]", tokens.map((_, i) => (i === 0 ? 2 : i <= specials.length ? 3 : 6))],
   ];
+  entries.push(...more);
   if (template !== undefined) entries.push(["tokenizer.chat_template", "string", template]);
   return Tokenizer.load(core, gguf({ entries }));
 }
@@ -168,13 +169,33 @@ test("a vocabulary with ChatML's tokens and no template speaks ChatML", () => {
   bare.release();
 });
 
-test("a BOS is added when tokenizing unless the text begins with it", () => {
-  const t = load(TEMPLATES["Llama 3"]);
-  const at = core.put("<s>[INST]");
-  assert.is(core.call("chat_flags", t.model, at, 9), 2);
-  assert.is(core.call("chat_flags", t.model, at + 3, 6), 3);
-  core.release(at);
-  t.release();
+test("a BOS is added when tokenizing unless the text begins with it, special tokens are parsed, no EOS comes", () => {
+  for (const adds of [true, false]) {
+    const t = load(
+      TEMPLATES["Llama 3"],
+      ["<s>", "</s>"],
+      [
+        ["tokenizer.ggml.bos_token_id", "u32", 1],
+        ["tokenizer.ggml.add_bos_token", "bool", adds],
+        ["tokenizer.ggml.add_eos_token", "bool", true],
+        ["tokenizer.ggml.add_space_prefix", "bool", false],
+      ],
+    );
+    const at = core.put("<s>A</s>");
+    const target = core.allocate(64);
+    const tokens = (skip: number, capacity = 16) => {
+      const count = core.call("chat_tokenize", core.core, t.model, at + skip, 8 - skip, target, capacity);
+      return [...core.i32(target, count)];
+    };
+    const A = 3 + 65;
+    assert.equal(tokens(0), [1, A, 2]);
+    assert.equal(tokens(3), adds ? [1, A, 2] : [A, 2]);
+    core.memory.write(target, new Uint8Array(64));
+    assert.equal(tokens(3, 0), adds ? [0, 0, 0] : [0, 0]);
+    core.release(target);
+    core.release(at);
+    t.release();
+  }
 });
 
 test("broken lists of messages are refused", () => {

@@ -7,7 +7,7 @@ import { Core, ErrorCode, fail } from "./core";
 import { Model, ModelState, isModel } from "./model";
 import { stringBytes, stringLength, textOr } from "../formats/gguf";
 import { chatKind, formatChat } from "../text/chat";
-import { TokenizeFlag } from "../text/tokenize";
+import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { Tokenizer, tokenLength, tokenText } from "../text/tokenizer";
 
 /** The string `tokenizer.chat_template` of the file, for stringBytes and stringLength; 0 when there is none. */
@@ -46,13 +46,29 @@ export function formatChatOf(
   return formatChat(core, tokenizer, text, length, messages, bytes, target, capacity);
 }
 
-/** How a formatted chat is tokenized: with special tokens, and with a BOS only when the text does not begin with it. */
-export function chatFlags(model: Model, text: usize, length: u32): u32 {
+/**
+ * Tokens of a formatted chat, as `tokenize`: with special tokens parsed, no EOS, and a BOS in front where the vocabulary
+ * wants one and the template does not write it itself.
+ */
+export function tokenizeChat(core: Core, model: Model, text: usize, length: u32, target: usize, capacity: u32): i32 {
+  const wrong = checkModel(core, model);
+  if (wrong != 0) return wrong;
   const t = changetype<Tokenizer>(model.tokenizer);
-  if (t.bos < 0) return TokenizeFlag.PARSE_SPECIAL | TokenizeFlag.ADD_SPECIAL;
-  const bos = tokenLength(t, <u32>t.bos);
-  const own = bos > 0 && length >= bos && memory.compare(text, tokenText(t, <u32>t.bos), bos) == 0;
-  return own ? TokenizeFlag.PARSE_SPECIAL : TokenizeFlag.PARSE_SPECIAL | TokenizeFlag.ADD_SPECIAL;
+  if (!t.addBos || t.bos < 0 || beginsWith(text, length, t, <u32>t.bos)) {
+    return tokenize(core, t, text, length, TokenizeFlag.PARSE_SPECIAL, target, capacity);
+  }
+  if (capacity > 0) {
+    store<i32>(target, t.bos);
+    target += 4;
+    capacity -= 1;
+  }
+  const count = tokenize(core, t, text, length, TokenizeFlag.PARSE_SPECIAL, target, capacity);
+  return count < 0 ? count : count + 1;
+}
+
+function beginsWith(text: usize, length: u32, t: Tokenizer, token: u32): bool {
+  const bytes = tokenLength(t, token);
+  return bytes > 0 && length >= bytes && memory.compare(text, tokenText(t, token), bytes) == 0;
 }
 
 function checkModel(core: Core, model: Model): i32 {

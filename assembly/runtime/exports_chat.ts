@@ -3,7 +3,7 @@
  *
  * May call: runtime/, formats/.
  */
-import { chatFlags, chatKindOf, chatTemplateOf, formatChatOf } from "./chat";
+import { chatKindOf, chatTemplateOf, formatChatOf, tokenizeChat } from "./chat";
 import { Core } from "./core";
 import { Model } from "./model";
 import { stringBytes, stringLength } from "../formats/gguf";
@@ -32,7 +32,7 @@ export function chat_format(core: Core, model: Model, messages: usize, bytes: u3
   return formatChatOf(core, model, messages, bytes, target, capacity);
 }
 
-/** The flags for tokenizing such a text (session_append_text, tokenizer_tokenize). */
-export function chat_flags(model: Model, text: usize, length: u32): u32 {
-  return chatFlags(model, text, length);
+/** Tokens of such a text, as tokenizer_tokenize: special tokens parsed, and a BOS where one is wanted and lacks. */
+export function chat_tokenize(core: Core, model: Model, text: usize, length: u32, target: usize, capacity: u32): i32 {
+  return tokenizeChat(core, model, text, length, target, capacity);
 }

@@ -1,0 +1,354 @@
+/**
+ * A command line: the words that the host gives, read by the table of commands.ts. Every value is kept as the span of its
+ * bytes; `flag`, `whole`, `real` and `given` read it by the flag's id, or its default from the table.
+ *
+ *     limpet generate m.gguf -p "Once" -n 8
+ *            └ name ┘ └ arguments ┘ └ values: one span a line of FLAGS ┘
+ *
+ * May call: its neighbours in `wasi/`, runtime/arena.ts, runtime/core.ts.
+ */
+import { allocate, allocateRaw } from "../runtime/arena";
+import { Core } from "../runtime/core";
+import {
+  BAD_CHOICE,
+  BAD_NUMBER,
+  BAD_WHOLE_NUMBER,
+  COMMANDS,
+  FLAGS,
+  HINT,
+  NO_ARGUMENT,
+  NO_COMMAND,
+  NO_VALUE,
+  SURPLUS_ARGUMENT,
+  SURPLUS_VALUE,
+  UNKNOWN_COMMAND,
+  UNKNOWN_FLAG,
+} from "./commands";
+import { args_get, args_sizes_get } from "./imports";
+import { Output, createOutput, putByte, putSpan, putWords } from "./output";
+import {
+  Span,
+  endOf,
+  equals,
+  fromNul,
+  fromWords,
+  indexOf,
+  lengthOf,
+  parseNumber,
+  parseWhole,
+  piece,
+  same,
+  span,
+  startOf,
+  startsWith,
+  tail,
+} from "./span";
+
+const LINE: u8 = 0x0a;
+const BAR: u8 = 0x7c;
+const SPACE: u8 = 0x20;
+const EQUALS: u8 = 0x3d;
+const ARGUMENT_LIMIT: u32 = 4;
+const FLAG_LIMIT: u32 = 64;
+
+/** Exit statuses. */
+export const SUCCESS: i32 = 0;
+export const FAILURE: i32 = 1;
+export const USAGE_ERROR: i32 = 2;
+/** What `parseArguments` answers to --help. */
+export const HELP: i32 = 3;
+
+@unmanaged
+export class Command {
+  /** Where the host writes single numbers: see `cell`. */
+  cells: u64;
+  moreCells: u64;
+  core: Core;
+  out: Output;
+  err: Output;
+  /** The words of the command line, as spans; the first is the program's name. */
+  words: usize;
+  wordCount: u32;
+  /** COMMANDS and FLAGS as bytes. */
+  commands: Span;
+  flags: Span;
+  /** The line of the command in `commands`, up to its end. */
+  line: Span;
+  name: Span;
+  /** Span[ARGUMENT_LIMIT] */
+  arguments: usize;
+  argumentCount: u32;
+  /** Span[FLAG_LIMIT] by the line of the flag; an empty value has an address all the same. */
+  values: usize;
+  /** Span[wordCount]: every value of the flag that may be given several times. */
+  repeats: usize;
+  repeatCount: u32;
+}
+
+/** Address of 16 bytes for the host to write to. */
+@inline
+export function cell(c: Command): usize {
+  return changetype<usize>(c);
+}
+
+@inline
+function spanAt(list: usize, index: u32): Span {
+  return load<u64>(list + ((<usize>index) << 3));
+}
+
+@inline
+function setSpan(list: usize, index: u32, value: Span): void {
+  store<u64>(list + ((<usize>index) << 3), value);
+}
+
+/** The command with its streams and the host's words; 0 when even that has no room. */
+export function createCommand(core: Core): Command {
+  const none = changetype<Command>(0);
+  const c = changetype<Command>(allocate(core, offsetof<Command>(), "the command"));
+  if (changetype<usize>(c) == 0) return none;
+  c.core = core;
+  c.out = createOutput(core, 1);
+  c.err = createOutput(core, 2);
+  c.commands = fromWords(core, COMMANDS);
+  c.flags = fromWords(core, FLAGS);
+  c.arguments = allocate(core, 8 * <u64>(ARGUMENT_LIMIT + FLAG_LIMIT), "the command's values");
+  c.values = c.arguments + 8 * ARGUMENT_LIMIT;
+  if (args_sizes_get(cell(c), cell(c) + 4) != 0) store<u64>(cell(c), 0);
+  const count = load<u32>(cell(c));
+  const bytes = load<u32>(cell(c), 4);
+  const pointers = allocateRaw(core, 4 * <u64>count + bytes + 1, "the command line");
+  c.words = allocateRaw(core, 16 * <u64>count + 8, "the command line");
+  const room = pointers != 0 && c.words != 0 && c.arguments != 0 && c.commands != 0 && c.flags != 0;
+  if (!room || changetype<usize>(c.out) == 0 || changetype<usize>(c.err) == 0) return none;
+  c.repeats = c.words + 8 * <usize>count;
+  if (count > 0 && args_get(pointers, pointers + 4 * <usize>count) == 0) c.wordCount = count;
+  for (let i: u32 = 0; i < c.wordCount; i++) {
+    setSpan(c.words, i, fromNul(<usize>load<u32>(pointers + ((<usize>i) << 2))));
+  }
+  return c;
+}
+
+/** Reads the words: SUCCESS, HELP, or USAGE_ERROR with the reason printed. */
+export function parseArguments(c: Command): i32 {
+  if (c.wordCount < 2) return usageError(c, NO_COMMAND, 0);
+  const first = spanAt(c.words, 1);
+  if (isHelp(first) || equals(first, "help")) return HELP;
+  if (!findCommand(c, first)) return usageError(c, UNKNOWN_COMMAND, first);
+  let onlyArguments = false;
+  let i: u32 = 2;
+  while (i < c.wordCount) {
+    const word = spanAt(c.words, i++);
+    const isFlag = !onlyArguments && lengthOf(word) > 1 && load<u8>(startOf(word)) == 0x2d;
+    if (!isFlag) {
+      if (c.argumentCount == argumentLimit(c)) return usageError(c, SURPLUS_ARGUMENT, word);
+      setSpan(c.arguments, c.argumentCount++, word);
+      continue;
+    }
+    if (equals(word, "--")) {
+      onlyArguments = true;
+      continue;
+    }
+    if (isHelp(word)) return HELP;
+    const length = startsWith(word, "--") ? indexOf(word, EQUALS) : lengthOf(word);
+    const name = span(startOf(word), length);
+    const line = findFlag(c, name);
+    if (line < 0) return usageError(c, UNKNOWN_FLAG, name);
+    const inline = length < lengthOf(word);
+    const kind = piece(lineAt(c.flags, line), BAR, 3);
+    if (lengthOf(kind) == 0) {
+      if (inline) return usageError(c, SURPLUS_VALUE, name);
+      setSpan(c.values, line, word);
+      continue;
+    }
+    if (!inline && i == c.wordCount) return usageError(c, NO_VALUE, name);
+    const value = inline ? tail(word, length + 1) : spanAt(c.words, i++);
+    const wrong = checkValue(c, name, kind, value);
+    if (wrong != SUCCESS) return wrong;
+    setSpan(c.values, line, value);
+    if (load<u8>(endOf(kind) - 1) == 0x2b) setSpan(c.repeats, c.repeatCount++, value);
+  }
+  return SUCCESS;
+}
+
+/** Whether the arguments that the command cannot do without are there: to be asked once the flags are known. */
+export function checkArguments(c: Command): i32 {
+  const needed = argumentLimit(c);
+  for (let i = c.argumentCount; i < needed; i++) return usageError(c, NO_ARGUMENT, argumentName(c, i));
+  return SUCCESS;
+}
+
+function isHelp(word: Span): bool {
+  return equals(word, "--help") || equals(word, "-h");
+}
+
+/** Prints what is wrong with the command line; {} in the words stands for `word`. */
+export function usageError(c: Command, words: string, word: Span): i32 {
+  usageReason(c, words, word);
+  putWords(c.err, "\n");
+  putWords(c.err, HINT);
+  putWords(c.err, "\n");
+  return USAGE_ERROR;
+}
+
+function usageReason(c: Command, words: string, word: Span): void {
+  putWords(c.err, "limpet: ");
+  for (let i = 0, n = words.length; i < n; i++) {
+    const unit = load<u16>(changetype<usize>(words) + ((<usize>i) << 1));
+    if (unit == 0x7b) {
+      putSpan(c.err, word);
+      i += 1;
+    } else putByte(c.err, <u8>unit);
+  }
+}
+
+function checkValue(c: Command, name: Span, kind: Span, value: Span): i32 {
+  if (equals(kind, "N")) return parseWhole(value, cell(c)) ? SUCCESS : usageError(c, BAD_WHOLE_NUMBER, name);
+  if (equals(kind, "X")) return parseNumber(value, cell(c)) ? SUCCESS : usageError(c, BAD_NUMBER, name);
+  if (indexOf(kind, 0x2c) == lengthOf(kind)) return SUCCESS;
+  for (let i: u32 = 0; ; i++) {
+    const choice = piece(kind, 0x2c, i);
+    if (lengthOf(choice) == 0) break;
+    if (same(choice, value)) return SUCCESS;
+  }
+  usageReason(c, BAD_CHOICE, name);
+  for (let i: u32 = 0; ; i++) {
+    const choice = piece(kind, 0x2c, i);
+    if (lengthOf(choice) == 0) break;
+    if (i > 0) putWords(c.err, ", ");
+    putSpan(c.err, choice);
+  }
+  putWords(c.err, "\n");
+  putWords(c.err, HINT);
+  putWords(c.err, "\n");
+  return USAGE_ERROR;
+}
+
+/** Line `index` of a table: its lines begin with the second byte, behind the line feed that the literal begins with. */
+export function lineAt(table: Span, index: u32): Span {
+  return piece(tail(table, 1), LINE, index);
+}
+
+/** Finds the command's line and name. */
+function findCommand(c: Command, name: Span): bool {
+  let i: u32 = 0;
+  while (true) {
+    const line = lineAt(c.commands, i++);
+    if (lengthOf(line) == 0) return false;
+    if (load<u8>(startOf(line)) == SPACE || !same(piece(piece(line, BAR, 0), SPACE, 0), name)) continue;
+    c.line = line;
+    c.name = name;
+    return true;
+  }
+}
+
+/** Arguments that the command takes at most, which here is what it wants: nothing ships with a WASI command. */
+function argumentLimit(c: Command): u32 {
+  let count: u32 = 0;
+  while (lengthOf(argumentName(c, count)) > 0) count += 1;
+  return count;
+}
+
+/** The name of an argument, without the sign that it may be left out. */
+export function argumentName(c: Command, index: u32): Span {
+  const name = piece(piece(c.line, BAR, 0), SPACE, index + 1);
+  const length = lengthOf(name);
+  return length > 0 && load<u8>(endOf(name) - 1) == 0x3f ? span(startOf(name), length - 1) : name;
+}
+
+/** Id `index` of the command's flags; empty behind the last. */
+export function flagId(c: Command, index: u32): Span {
+  let line = c.line;
+  while (true) {
+    // The next line, while it is indented.
+    const next = endOf(line) + 1;
+    if (next >= endOf(c.commands) || load<u8>(next) != SPACE) return 0;
+    line = piece(span(next, endOf(c.commands) - next), LINE, 0);
+    for (let i: u32 = 2; ; i++) {
+      const id = piece(line, SPACE, i);
+      if (lengthOf(id) == 0) break;
+      if (index-- == 0) return id;
+    }
+  }
+}
+
+/** The line of FLAGS of a flag's id; -1. */
+export function lineOfId(c: Command, id: Span): i32 {
+  let i: u32 = 0;
+  while (true) {
+    const line = lineAt(c.flags, i);
+    if (lengthOf(line) == 0) return -1;
+    if (same(piece(line, BAR, 0), id)) return <i32>i;
+    i += 1;
+  }
+}
+
+/** The line of FLAGS of a flag of this command by its short or long name; -1. */
+function findFlag(c: Command, name: Span): i32 {
+  let i: u32 = 0;
+  while (true) {
+    const id = flagId(c, i++);
+    if (lengthOf(id) == 0) return -1;
+    const number = lineOfId(c, id);
+    const line = lineAt(c.flags, number);
+    if (number >= 0 && (same(piece(line, BAR, 1), name) || same(piece(line, BAR, 2), name))) return number;
+  }
+}
+
+function lineNamed(c: Command, id: string): i32 {
+  let i: u32 = 0;
+  while (true) {
+    const line = lineAt(c.flags, i);
+    if (lengthOf(line) == 0) return -1;
+    if (equals(piece(line, BAR, 0), id)) return <i32>i;
+    i += 1;
+  }
+}
+
+/** Whether a flag was given. */
+export function given(c: Command, id: string): bool {
+  const line = lineNamed(c, id);
+  return line >= 0 && spanAt(c.values, line) != 0;
+}
+
+/** The value of a flag, or its default. */
+export function flag(c: Command, id: string): Span {
+  const line = lineNamed(c, id);
+  if (line < 0) return 0;
+  const value = spanAt(c.values, line);
+  return value != 0 ? value : piece(lineAt(c.flags, line), BAR, 4);
+}
+
+export function whole(c: Command, id: string): u64 {
+  store<u64>(cell(c), 0);
+  parseWhole(flag(c, id), cell(c));
+  return load<u64>(cell(c));
+}
+
+/** As `whole`, of what has no sense above `most`. */
+export function wholeUpTo(c: Command, id: string, most: u32): u32 {
+  return <u32>min<u64>(whole(c, id), most);
+}
+
+export function real(c: Command, id: string): f64 {
+  store<f64>(cell(c), 0);
+  parseNumber(flag(c, id), cell(c));
+  return load<f64>(cell(c));
+}
+
+/** Argument `index`, which `checkArguments` has found. */
+export function argument(c: Command, index: u32): Span {
+  return spanAt(c.arguments, index);
+}
+
+/** Value `index` of the flag that may be given several times. */
+export function repeated(c: Command, index: u32): Span {
+  return spanAt(c.repeats, index);
+}
+
+/** Prints the core's error. */
+export function failure(c: Command): i32 {
+  putWords(c.err, "limpet: ");
+  for (let i: u32 = 0; i < c.core.errorLength; i++) putByte(c.err, load<u8>(c.core.message + i));
+  putByte(c.err, 0x0a);
+  return FAILURE;
+}

@@ -1,0 +1,154 @@
+/**
+ * `doctor`: what the host gives, and whether the kernels of this build compute right there. Each block format multiplies
+ * a small matrix, whose product is made once more from the dequantised values in f64; the bits of all products have one
+ * hash, which is the same in every host and in the portable and the scalar build.
+ *
+ * May call: its neighbours in `wasi/`, runtime/, formats/words.ts, kernels/.
+ */
+import { tensorTypeName } from "../formats/words";
+import { activationRowBytes, matmulRows, matmulScratchBytes } from "../kernels/matmul";
+import { quantizeActivations } from "../kernels/quant/activations";
+import { dequantizeRow, multipliesFloats, packGroup, packedGroupBytes, quantizeRow } from "../kernels/quant/index";
+import { blockElements, rowBytes } from "../kernels/quant/types";
+import { allocateRaw } from "../runtime/arena";
+import { Command, FAILURE, SUCCESS, cell, failure } from "./command";
+import { buildName, now } from "./engine";
+import { Errno, fd_prestat_dir_name, fd_prestat_get } from "./imports";
+import { Output, putByte, putBytes, putNumber, putWords } from "./output";
+
+const ROWS: u32 = 8;
+const COLUMNS: u32 = 512;
+const TYPES: u32 = 64;
+/** 16-bit activations keep a product of random values within this share of its operands' lengths. */
+const TOLERANCE: f64 = 1e-4;
+
+/** Buffers of a check, in one block. */
+@unmanaged
+class Bench {
+  values: usize;
+  file: usize;
+  packed: usize;
+  x: usize;
+  quantized: usize;
+  row: usize;
+  product: usize;
+  scratch: usize;
+}
+
+export function doctor(c: Command): i32 {
+  const o = c.out;
+  putWords(o, "limpet, ");
+  putWords(o, buildName());
+  putWords(o, ASC_FEATURE_SIMD ? " build (SIMD128), wasi_snapshot_preview1\n" : " build (no SIMD), wasi_snapshot_preview1\n");
+  printFolders(c);
+  putWords(o, now(c) > 0 ? "clock      there\n" : "clock      lacks: bench cannot measure\n");
+  putWords(o, "memory     ");
+  putNumber(o, <u64>memory.size() << 16);
+  putWords(o, " bytes now, at most 4294967296, less where the host limits it\n");
+  const bench = allocateRaw(c.core, offsetof<Bench>(), "a check");
+  const b = changetype<Bench>(bench);
+  if (bench == 0 || !reserve(c, b)) return failure(c);
+  let wrong: u32 = 0;
+  let formats: u32 = 0;
+  let hash: u64 = 0xcbf2_9ce4_8422_2325;
+  fillRandom(b.values, ROWS * COLUMNS, 1);
+  fillRandom(b.x, COLUMNS, 2);
+  for (let type: u32 = 0; type < TYPES; type++) {
+    if (blockElements(type) == 0) continue;
+    formats += 1;
+    multiply(b, type);
+    if (!isNear(b, type)) {
+      wrong += 1;
+      putWords(o, "kernel     ");
+      putWords(o, tensorTypeName(type));
+      putWords(o, " computes wrong\n");
+    }
+    for (let i: usize = 0; i < 4 * ROWS; i++) hash = (hash ^ load<u8>(b.product + i)) * 0x0000_0100_0000_01b3;
+  }
+  putWords(o, "kernels    ");
+  putNumber(o, formats - wrong);
+  putWords(o, " of ");
+  putNumber(o, formats);
+  putWords(o, " block formats multiply right; hash ");
+  putHex(o, hash);
+  putByte(o, 0x0a);
+  if (wrong == 0) return SUCCESS;
+  putWords(c.err, "limpet: this host does not compute as WebAssembly demands: report it to its makers\n");
+  return FAILURE;
+}
+
+function printFolders(c: Command): void {
+  const o = c.out;
+  putWords(o, "folders    ");
+  const name = allocateRaw(c.core, 4096, "the name of a folder");
+  let fd: u32 = 3;
+  for (; name != 0 && fd_prestat_get(fd, cell(c)) != Errno.BADF; fd++) {
+    const length = load<u32>(cell(c), 4);
+    if (length > 4096 || fd_prestat_dir_name(fd, name, length) != 0) break;
+    if (fd > 3) putWords(o, ", ");
+    putBytes(o, name, length);
+  }
+  putWords(o, fd == 3 ? "none: the host opens no folder for the command\n" : "\n");
+}
+
+function reserve(c: Command, b: Bench): bool {
+  const floats: u64 = 4 * COLUMNS;
+  // Large enough for every format: none takes more than four bytes a value.
+  const block = allocateRaw(c.core, floats * (3 * ROWS + 4) + 1024, "a check");
+  b.values = block;
+  b.file = b.values + 4 * ROWS * COLUMNS;
+  b.packed = b.file + 4 * ROWS * COLUMNS;
+  b.x = b.packed + 4 * ROWS * COLUMNS;
+  b.quantized = b.x + 4 * COLUMNS;
+  b.row = b.quantized + 8 * COLUMNS;
+  b.product = b.row + 4 * COLUMNS;
+  b.scratch = b.product + 64;
+  return block != 0 && matmulScratchBytes(1) <= 512;
+}
+
+/** f32 between -1 and 1 by a linear congruential generator. */
+function fillRandom(target: usize, count: u32, state: u32): void {
+  for (let i: u32 = 0; i < count; i++) {
+    state = state * 1664525 + 1013904223;
+    store<f32>(target + ((<usize>i) << 2), <f32>(<i32>state) / 2147483648);
+  }
+}
+
+function multiply(b: Bench, type: u32): void {
+  const bytes = <usize>rowBytes(type, COLUMNS);
+  for (let r: u32 = 0; r < ROWS; r++) {
+    quantizeRow(type, b.values + <usize>r * (4 * COLUMNS), b.file + <usize>r * bytes, COLUMNS);
+  }
+  packGroup(type, b.file, bytes, ROWS, COLUMNS, b.packed);
+  const isFloat = multipliesFloats(type);
+  if (!isFloat) quantizeActivations(b.x, COLUMNS, b.quantized);
+  const x = isFloat ? b.x : b.quantized;
+  const stride = activationRowBytes(type, COLUMNS);
+  matmulRows(type, b.packed, ROWS, COLUMNS, 0, ROWS, x, stride, 1, b.product, 4 * ROWS, b.scratch);
+}
+
+function isNear(b: Bench, type: u32): bool {
+  const bytes = <usize>rowBytes(type, COLUMNS);
+  if (packedGroupBytes(type, COLUMNS) > 4 * ROWS * COLUMNS) return false;
+  for (let r: u32 = 0; r < ROWS; r++) {
+    dequantizeRow(type, b.file + <usize>r * bytes, b.row, COLUMNS);
+    let sum: f64 = 0;
+    let size: f64 = 0;
+    for (let i: usize = 0; i < 4 * COLUMNS; i += 4) {
+      const product = <f64>load<f32>(b.row + i) * <f64>load<f32>(b.x + i);
+      sum += product;
+      size += product * product;
+    }
+    const apart = <f64>load<f32>(b.product + ((<usize>r) << 2)) - sum;
+    // Also false for NaN.
+    if (!(abs(apart) <= TOLERANCE * sqrt(size) + 1e-30)) return false;
+  }
+  return true;
+}
+
+function putHex(o: Output, value: u64): void {
+  for (let shift: i32 = 60; shift >= 0; shift -= 4) {
+    const digit = <u8>((value >> shift) & 15);
+    putByte(o, digit < 10 ? 48 + digit : 87 + digit);
+  }
+}

@@ -1,0 +1,295 @@
+/**
+ * `generate` and `chat`: tokens from a session, printed as they come.
+ *
+ * May call: its neighbours in `wasi/`, runtime/, text/.
+ */
+import { allocateRaw, release, resize } from "../runtime/arena";
+import { formatChatOf, tokenizeChat } from "../runtime/chat";
+import { Status } from "../runtime/core";
+import { Model } from "../runtime/model";
+import { configure, seed } from "../runtime/sampler";
+import {
+  Finish, STATUS_TOKEN, Session, addStop, appendText, beginGeneration, createSession, replaceTokens, stepGeneration,
+} from "../runtime/session";
+import { Role } from "../text/chat";
+import { TokenizeFlag } from "../text/tokenize";
+import { FINISH_REASONS, NO_FLAG } from "./commands";
+import {
+  Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, real, repeated, usageError, whole, wholeUpTo,
+} from "./command";
+import { contextRows, loadModel, makeContext, now, suitingBatch } from "./engine";
+import { readSome, readText } from "./files";
+import { Output, flush, putByte, putBytes, putFloat, putJsonPart, putNumber, putWords } from "./output";
+import { Span, fromWords, lengthOf, span, startOf } from "./span";
+
+const SPACE: u8 = 0x20;
+const LINE: u8 = 0x0a;
+const READ_BYTES: u32 = 4096;
+
+/** A generation being printed. */
+@unmanaged
+class Run {
+  command: Command;
+  model: Model;
+  session: Session;
+  /** The answer's text, as JSON or as it is; 0 bytes when it is not kept. */
+  json: bool;
+  keep: Buffer;
+  tokens: Buffer;
+  prefillTokens: u32;
+  prefillMs: f64;
+  decodeTokens: u32;
+  decodeMs: f64;
+}
+
+/** Bytes that grow. */
+@unmanaged
+class Buffer {
+  at: usize;
+  length: u32;
+  capacity: u32;
+}
+
+export function generate(c: Command): i32 {
+  if (!given(c, "prompt")) {
+    usageError(c, NO_FLAG, fromWords(c.core, "--prompt"));
+    return USAGE_ERROR;
+  }
+  const prompt = readText(c, flag(c, "prompt"));
+  if (startOf(prompt) == 0) return FAILURE;
+  const run = begin(c, given(c, "json"));
+  if (changetype<usize>(run) == 0) return FAILURE;
+  let status: i32 = 0;
+  if (given(c, "chat")) {
+    const messages = emptyBuffer(c);
+    status = appendMessage(c, messages, Role.USER, prompt);
+    if (status == SUCCESS) status = takeChat(run, messages);
+  } else status = appendText(run.session, startOf(prompt), lengthOf(prompt), TokenizeFlag.ADD_SPECIAL);
+  if (status < 0) return failure(c);
+  if (run.json) putWords(c.out, "{\"text\":\"");
+  if (stream(run, wholeUpTo(c, "max-tokens", i32.MAX_VALUE)) < 0) return failure(c);
+  if (run.json) putSummary(run);
+  putByte(c.out, LINE);
+  return SUCCESS;
+}
+
+/** A line of stdin is a message; the answer follows on stdout, and an empty line is none. */
+export function chat(c: Command): i32 {
+  const run = begin(c, false);
+  if (changetype<usize>(run) == 0) return FAILURE;
+  const messages = emptyBuffer(c);
+  const input = emptyBuffer(c);
+  let status: i32 = SUCCESS;
+  if (given(c, "system")) status = appendMessage(c, messages, Role.SYSTEM, flag(c, "system"));
+  for (let searched: u32 = 0; status >= 0; ) {
+    while (searched < input.length && load<u8>(input.at + searched) != LINE) searched += 1;
+    if (searched == input.length) {
+      const more = readMore(c, input);
+      if (more < 0) return FAILURE;
+      if (more > 0) continue;
+      if (input.length == 0) return SUCCESS;
+    }
+    status = answer(run, messages, lineOf(input, searched));
+    const used = min(searched + 1, input.length);
+    input.length -= used;
+    memory.copy(input.at, input.at + used, input.length);
+    searched = 0;
+  }
+  return failure(c);
+}
+
+/** A message of the user's and the model's answer to it. */
+function answer(run: Run, messages: Buffer, text: Span): i32 {
+  const c = run.command;
+  if (lengthOf(text) == 0) return SUCCESS;
+  let status = appendMessage(c, messages, Role.USER, text);
+  if (status == SUCCESS) status = takeChat(run, messages);
+  run.keep.length = 0;
+  if (status >= 0) status = stream(run, wholeUpTo(c, "answer", i32.MAX_VALUE));
+  if (status >= 0) status = appendMessage(c, messages, Role.ASSISTANT, span(run.keep.at, run.keep.length));
+  putByte(c.out, LINE);
+  flush(c.out);
+  return status;
+}
+
+/** The first line of the input without its end. */
+function lineOf(input: Buffer, length: u32): Span {
+  if (length > 0 && load<u8>(input.at + length - 1) == 0x0d) length -= 1;
+  return span(input.at, length);
+}
+
+/** Model, context, session and its options. 0: the failure is printed. */
+function begin(c: Command, json: bool): Run {
+  const none = changetype<Run>(0);
+  const run = changetype<Run>(allocateRaw(c.core, offsetof<Run>(), "a generation"));
+  const model = loadModel(c, argument(c, 0), false);
+  if (changetype<usize>(run) == 0 || changetype<usize>(model) == 0) return none;
+  const context = makeContext(c, model, contextRows(c, model), suitingBatch(model), 1);
+  if (changetype<usize>(context) == 0) return none;
+  const session = createSession(c.core, context, 0);
+  run.command = c;
+  run.model = model;
+  run.session = session;
+  run.json = json;
+  run.keep = emptyBuffer(c);
+  run.tokens = emptyBuffer(c);
+  if (changetype<usize>(session) == 0) {
+    failure(c);
+    return none;
+  }
+  const sampler = session.sampler;
+  const topK = wholeUpTo(c, "top-k", u32.MAX_VALUE);
+  const temperature = <f32>real(c, "temp");
+  const topP = <f32>real(c, "top-p");
+  const minP = <f32>real(c, "min-p");
+  let status = configure(c.core, sampler, temperature, topK, topP, minP, <f32>real(c, "repeat-penalty"));
+  seed(sampler, whole(c, "seed"));
+  for (let i: u32 = 0; i < c.repeatCount && status >= 0; i++) {
+    status = addStop(session, startOf(repeated(c, i)), lengthOf(repeated(c, i)));
+  }
+  if (status >= 0) return run;
+  failure(c);
+  return none;
+}
+
+/** Puts the chat's tokens in the place of those before; what they share is not computed again. */
+function takeChat(run: Run, messages: Buffer): i32 {
+  const core = run.command.core;
+  const model = run.model;
+  let length = formatChatOf(core, model, messages.at, messages.length, 0, 0);
+  if (length < 0) return length;
+  const text = allocateRaw(core, <u64>length, "a chat");
+  if (text == 0) return core.errorCode;
+  length = formatChatOf(core, model, messages.at, messages.length, text, length);
+  let count = tokenizeChat(core, model, text, length, 0, 0);
+  const ids: usize = count < 0 ? 0 : allocateRaw(core, <u64>count * 4, "a chat");
+  if (ids != 0) {
+    count = tokenizeChat(core, model, text, length, ids, count);
+    count = replaceTokens(run.session, ids, count);
+    release(core, ids);
+  } else count = core.errorCode;
+  release(core, text);
+  return count;
+}
+
+/** Generates and prints. */
+function stream(run: Run, maxTokens: u32): i32 {
+  const c = run.command;
+  const s = run.session;
+  let status = beginGeneration(s, maxTokens, 0, 0);
+  if (status < 0) return status;
+  run.prefillTokens = s.count - s.evaluated;
+  run.prefillMs = 0;
+  run.decodeMs = 0;
+  run.tokens.length = 0;
+  let made: u32 = 0;
+  let clock = now(c);
+  while (true) {
+    status = stepGeneration(s);
+    if (status == Status.DONE || status < 0) break;
+    if (status != STATUS_TOKEN) continue;
+    const time = now(c);
+    if (made == 0) run.prefillMs = time - clock;
+    else run.decodeMs += time - clock;
+    made += 1;
+    if (s.finish != Finish.STOP && run.json) status = append(c, run.tokens, changetype<usize>(s) + offsetof<Session>("token"), 4);
+    if (status >= 0) status = show(run, s.text, s.ready);
+    if (status < 0 || c.out.failed != 0) break;
+    clock = now(c);
+  }
+  run.decodeTokens = made > 1 ? made - 1 : 0;
+  return status;
+}
+
+function show(run: Run, text: usize, length: u32): i32 {
+  const c = run.command;
+  if (length == 0) return SUCCESS;
+  if (run.json) {
+    putJsonPart(c.out, text, length);
+    return SUCCESS;
+  }
+  putBytes(c.out, text, length);
+  flush(c.out);
+  return append(c, run.keep, text, length);
+}
+
+/** The rest of the JSON object, behind the text. */
+function putSummary(run: Run): void {
+  const o = run.command.out;
+  putWords(o, "\",\"tokens\":[");
+  for (let i: u32 = 0; i < run.tokens.length; i += 4) {
+    if (i > 0) putByte(o, 0x2c);
+    putNumber(o, load<u32>(run.tokens.at + i));
+  }
+  putWords(o, "],\"finish_reason\":\"");
+  putWord(o, FINISH_REASONS, run.session.finish);
+  putWords(o, "\",\"prefill_tps\":");
+  putRate(o, run.prefillTokens, run.prefillMs);
+  putWords(o, ",\"decode_tps\":");
+  putRate(o, run.decodeTokens, run.decodeMs);
+  putByte(o, 0x7d);
+}
+
+/** Tokens a second, to four digits; null when nothing was measured. */
+export function putRate(o: Output, tokens: u32, ms: f64): void {
+  if (tokens == 0 || !(ms > 0)) putWords(o, "null");
+  else putFloat(o, (1000 * <f64>tokens) / ms, 4);
+}
+
+/** Word `index` of a literal. */
+function putWord(o: Output, words: string, index: u32): void {
+  for (let i = 0, n = words.length; i < n; i++) {
+    const byte = <u8>load<u16>(changetype<usize>(words) + ((<usize>i) << 1));
+    if (byte == SPACE) index -= 1;
+    else if (index == 0) putByte(o, byte);
+  }
+}
+
+function emptyBuffer(c: Command): Buffer {
+  const block = allocateRaw(c.core, 1024, "a text");
+  const buffer = changetype<Buffer>(block);
+  buffer.at = allocateRaw(c.core, READ_BYTES, "a text");
+  buffer.capacity = buffer.at != 0 ? READ_BYTES : 0;
+  buffer.length = 0;
+  return buffer;
+}
+
+/** Room for more bytes; below zero: an error. */
+function reserve(c: Command, b: Buffer, more: u32): i32 {
+  if (more <= b.capacity - b.length) return SUCCESS;
+  const capacity = 2 * <u64>b.capacity + more;
+  const moved = resize(c.core, b.at, capacity, "a text");
+  if (moved == 0) return c.core.errorCode;
+  b.at = moved;
+  b.capacity = <u32>capacity;
+  return SUCCESS;
+}
+
+function append(c: Command, b: Buffer, at: usize, length: u32): i32 {
+  const status = reserve(c, b, length);
+  if (status < 0) return status;
+  memory.copy(b.at + b.length, at, length);
+  b.length += length;
+  return SUCCESS;
+}
+
+function appendMessage(c: Command, messages: Buffer, role: u32, text: Span): i32 {
+  const status = reserve(c, messages, 8 + lengthOf(text));
+  if (status < 0) return status;
+  store<u32>(messages.at + messages.length, role);
+  store<u32>(messages.at + messages.length, lengthOf(text), 4);
+  messages.length += 8;
+  return append(c, messages, startOf(text), lengthOf(text));
+}
+
+/** Reads more of stdin behind the buffer's bytes: how many; below zero: the failure is printed. */
+function readMore(c: Command, b: Buffer): i32 {
+  if (reserve(c, b, READ_BYTES) < 0) {
+    failure(c);
+    return -1;
+  }
+  const count = readSome(c, 0, b.at + b.length, READ_BYTES);
+  if (count < 0) putWords(c.err, "limpet: cannot read the input\n");
+  else b.length += <u32>count;
+  return count;
+}

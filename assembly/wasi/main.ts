@@ -1,0 +1,56 @@
+/**
+ * The command: reads its words, does what the first says, and ends with a status (0 done, 1 failed, 2 wrong command line).
+ *
+ * May call: its neighbours in `wasi/`, runtime/arena.ts.
+ */
+import { createCore } from "../runtime/arena";
+import { Command, HELP, SUCCESS, USAGE_ERROR, checkArguments, createCommand, parseArguments } from "./command";
+import { doctor } from "./doctor";
+import { checkBuild } from "./engine";
+import { chat, generate } from "./generate";
+import { printCommandHelp, printHelp } from "./help";
+import { proc_exit } from "./imports";
+import { bench, logits, perplexity } from "./measure";
+import { flush, putWords } from "./output";
+import { inspect, tokenizeText } from "./show";
+import { equals, lengthOf } from "./span";
+
+const FAILURE: i32 = 1;
+
+export function main(): void {
+  const core = createCore();
+  const c = changetype<usize>(core) != 0 ? createCommand(core) : changetype<Command>(0);
+  if (changetype<usize>(c) == 0) proc_exit(FAILURE);
+  const status = run(c);
+  flush(c.out);
+  flush(c.err);
+  if (status != SUCCESS) proc_exit(status);
+}
+
+function run(c: Command): i32 {
+  const status = parseArguments(c);
+  if (status == HELP) {
+    if (lengthOf(c.name) > 0) printCommandHelp(c, c.out);
+    else printHelp(c, c.out);
+    return SUCCESS;
+  }
+  if (status != SUCCESS) {
+    if (c.wordCount < 2) {
+      putWords(c.err, "\n");
+      printHelp(c, c.err);
+    }
+    return USAGE_ERROR;
+  }
+  const lacks = checkArguments(c);
+  if (lacks != SUCCESS) return lacks;
+  const unfit = checkBuild(c);
+  if (unfit != SUCCESS) return unfit;
+  if (equals(c.name, "generate")) return generate(c);
+  if (equals(c.name, "chat")) return chat(c);
+  if (equals(c.name, "tokenize")) return tokenizeText(c);
+  if (equals(c.name, "logits")) return logits(c);
+  if (equals(c.name, "perplexity")) return perplexity(c);
+  if (equals(c.name, "bench")) return bench(c);
+  if (equals(c.name, "inspect")) return inspect(c);
+  return doctor(c);
+}

@@ -1,0 +1,207 @@
+/**
+ * `logits`, `perplexity` and `bench`: passes over given tokens.
+ *
+ * May call: its neighbours in `wasi/`, runtime/, text/, kernels/.
+ */
+import { exp } from "../kernels/math";
+import { logSumExp } from "../kernels/softmax";
+import { allocateRaw } from "../runtime/arena";
+import { ErrorCode, Status, fail, say, sayNumber } from "../runtime/core";
+import { Context, beginPass, cacheRowBytes, resetContext } from "../runtime/context";
+import { stepPass } from "../runtime/machine";
+import { Model } from "../runtime/model";
+import { argmax } from "../runtime/sampler";
+import { TokenizeFlag, tokenize } from "../text/tokenize";
+import { Tokenizer } from "../text/tokenizer";
+import { BAD_TOKENS, NO_FLAG } from "./commands";
+import {
+  Command, FAILURE, SUCCESS, argument, cell, failure, flag, given, usageError, whole, wholeUpTo,
+} from "./command";
+import { buildName, contextRows, loadModel, makeContext, now, suitingBatch } from "./engine";
+import { openFile, readToEnd } from "./files";
+import { putRate } from "./generate";
+import { fd_close } from "./imports";
+import { createOutput, flush, putBytes, putFloat, putNumber, putSpan, putWords } from "./output";
+import { Span, equals, fromWords, lengthOf, parseWhole, piece, startOf } from "./span";
+
+const COMMA: u8 = 0x2c;
+const TOKENS_LIMIT: u32 = 1_000_000;
+
+export function logits(c: Command): i32 {
+  if (!given(c, "tokens")) return usageError(c, NO_FLAG, fromWords(c.core, "--tokens"));
+  if (!given(c, "out")) return usageError(c, NO_FLAG, fromWords(c.core, "--out"));
+  const list = flag(c, "tokens");
+  let count: u32 = 1;
+  for (let i: u32 = 0; i < lengthOf(list); i++) if (load<u8>(startOf(list) + i) == COMMA) count += 1;
+  const ids = allocateRaw(c.core, 4 * <u64>count, "the tokens");
+  if (ids == 0) return failure(c);
+  let at = list;
+  for (let i: u32 = 0; i < count; i++) {
+    const word = piece(at, COMMA, 0);
+    if (!parseWhole(word, cell(c)) || load<u64>(cell(c)) > u32.MAX_VALUE) return usageError(c, BAD_TOKENS, word);
+    store<u32>(ids + ((<usize>i) << 2), <u32>load<u64>(cell(c)));
+    if (i + 1 < count) at = at + lengthOf(word) + 1 - ((<u64>lengthOf(word) + 1) << 32);
+  }
+  const model = loadModel(c, argument(c, 0), false);
+  if (changetype<usize>(model) == 0) return FAILURE;
+  const asked = wholeUpTo(c, "chunk", 4096);
+  const chunk = min(asked > 0 ? asked : suitingBatch(model), count);
+  const context = makeContext(c, model, count, chunk, chunk);
+  if (changetype<usize>(context) == 0) return FAILURE;
+  const fd = openFile(c, flag(c, "out"), true);
+  if (fd < 0) return FAILURE;
+  const file = createOutput(c.core, <u32>fd);
+  if (changetype<usize>(file) == 0) return failure(c);
+  for (let from: u32 = 0; from < count; from += chunk) {
+    const tokens = min(chunk, count - from);
+    if (pass(context, ids, from, tokens, 0) < 0) return failure(c);
+    const row = 4 * model.vocabulary;
+    for (let i: u32 = 0; i < tokens; i++) putBytes(file, context.logits + <usize>i * row, row);
+  }
+  flush(file);
+  const closed = fd_close(<u32>fd);
+  if (file.failed == 0 && closed == 0) return SUCCESS;
+  putWords(c.err, "limpet: cannot write ");
+  putSpan(c.err, flag(c, "out"));
+  putWords(c.err, ": is the disk full?\n");
+  return FAILURE;
+}
+
+/**
+ * Windows that do not overlap, as llama.cpp measures: each begins with a BOS where the vocabulary wants one, and the
+ * tokens of its second half are scored.
+ */
+export function perplexity(c: Command): i32 {
+  const path = argument(c, 1);
+  const window = wholeUpTo(c, "window", TOKENS_LIMIT);
+  const core = c.core;
+  if (window < 2) {
+    fail(core, ErrorCode.BAD_ARGUMENT, "a window has 2 tokens at least");
+    return failure(c);
+  }
+  const model = loadModel(c, argument(c, 0), false);
+  if (changetype<usize>(model) == 0) return FAILURE;
+  const text = readFile(c, path);
+  if (startOf(text) == 0) return FAILURE;
+  const t = changetype<Tokenizer>(model.tokenizer);
+  const flags = TokenizeFlag.ADD_SPECIAL;
+  // As many tokens as bytes, and BOS and EOS: more there cannot be.
+  let ids = allocateRaw(core, 4 * (<u64>lengthOf(text) + 2), "the tokens of the text");
+  if (ids == 0) return failure(c);
+  const count = tokenize(core, t, startOf(text), lengthOf(text), flags, ids, lengthOf(text) + 2);
+  if (count < 0) return failure(c);
+  const all = <u32>count / window;
+  if (all == 0) {
+    fail(core, ErrorCode.BAD_ARGUMENT, "the text has ");
+    sayNumber(core, count);
+    say(core, " tokens and a window takes ");
+    sayNumber(core, window);
+    say(core, ": give a longer text or a smaller --ctx");
+    return failure(c);
+  }
+  const asked = whole(c, "windows");
+  const windows = asked > 0 ? <u32>min<u64>(asked, all) : all;
+  const chunk = min(suitingBatch(model), window);
+  const context = makeContext(c, model, window, chunk, chunk);
+  if (changetype<usize>(context) == 0) return FAILURE;
+  const first = (window >> 1) - 1;
+  let sum: f64 = 0;
+  let scored: u32 = 0;
+  for (let i: u32 = 0; i < windows; i++, ids += (<usize>window) << 2) {
+    resetContext(context);
+    if (t.addBos && t.bos >= 0) store<i32>(ids, t.bos);
+    // The logits behind token k score token k + 1; the last token's are of no use.
+    for (let from: u32 = 0; from + 1 < window; from += chunk) {
+      const tokens = min(chunk, window - 1 - from);
+      if (pass(context, ids, from, tokens, first) < 0) return failure(c);
+      for (let row: u32 = 0; row < context.logitRows; row++) {
+        const at = context.logits + <usize>row * (4 * model.vocabulary);
+        const next = load<u32>(ids + ((<usize>(from + tokens - context.logitRows + row + 1)) << 2));
+        sum += logSumExp(at, model.vocabulary) - <f64>load<f32>(at + ((<usize>next) << 2));
+        scored += 1;
+      }
+    }
+  }
+  const o = c.out;
+  putWords(o, "{\"perplexity\":");
+  putFloat(o, exp(sum / <f64>scored), 9);
+  putWords(o, ",\"tokens\":");
+  putNumber(o, scored);
+  putWords(o, ",\"windows\":");
+  putNumber(o, windows);
+  putWords(o, ",\"context\":");
+  putNumber(o, window);
+  putWords(o, "}\n");
+  return SUCCESS;
+}
+
+/** A prompt of made-up tokens, then tokens one by one, without regard to what they say. */
+export function bench(c: Command): i32 {
+  const core = c.core;
+  const prompt = max(wholeUpTo(c, "prefill", TOKENS_LIMIT), 1);
+  const decode = wholeUpTo(c, "decode", TOKENS_LIMIT);
+  const begin = now(c);
+  const model = loadModel(c, argument(c, 0), false);
+  if (changetype<usize>(model) == 0) return FAILURE;
+  const loaded = now(c);
+  const rows = max(contextRows(c, model), prompt + decode);
+  const context = makeContext(c, model, rows, suitingBatch(model), 1);
+  if (changetype<usize>(context) == 0) return FAILURE;
+  const ids = allocateRaw(core, 4 * <u64>(prompt + decode), "the tokens");
+  if (ids == 0) return failure(c);
+  for (let i: u32 = 0; i < prompt; i++) store<u32>(ids + ((<usize>i) << 2), (i * 7919 + 1) % model.vocabulary);
+  // Once over two tokens first, so that the host's compiler is not measured.
+  if (pass(context, ids, 0, min(2, prompt), prompt) < 0) return failure(c);
+  resetContext(context);
+
+  let clock = now(c);
+  for (let from: u32 = 0; from < prompt; from += context.batchCapacity) {
+    if (pass(context, ids, from, min(context.batchCapacity, prompt - from), prompt - 1) < 0) return failure(c);
+  }
+  const prefillMs = now(c) - clock;
+  clock = now(c);
+  for (let i: u32 = prompt; i < prompt + decode; i++) {
+    store<u32>(ids + ((<usize>i) << 2), argmax(context.logits, model.vocabulary));
+    if (pass(context, ids, i, 1, 0) < 0) return failure(c);
+  }
+  const decodeMs = now(c) - clock;
+
+  const o = c.out;
+  putWords(o, "{\"load_ms\":");
+  putFloat(o, loaded - begin, 5);
+  putWords(o, ",\"prefill_tps\":");
+  putRate(o, prompt, prefillMs);
+  putWords(o, ",\"decode_tps\":");
+  putRate(o, decode, decodeMs);
+  putWords(o, ",\"memory_bytes\":");
+  putNumber(o, <u64>memory.size() << 16);
+  putWords(o, ",\"rss_peak_bytes\":null,\"kv_bytes_per_token\":");
+  putNumber(o, <u64>cacheRowBytes(model, context.kvType) * model.layers);
+  putWords(o, ",\"build\":\"");
+  putWords(o, buildName());
+  putWords(o, "\"}\n");
+  return SUCCESS;
+}
+
+/** One pass over ids[from, from + tokens), at their own positions; logits of those from `wanted` on. */
+function pass(context: Context, ids: usize, from: u32, tokens: u32, wanted: u32): i32 {
+  for (let i: u32 = 0; i < tokens; i++) {
+    const at = (<usize>i) << 2;
+    store<u32>(context.ids + at, load<u32>(ids + ((<usize>(from + i)) << 2)));
+    store<u32>(context.sequenceOf + at, 0);
+    store<i32>(context.positions + at, <i32>(from + i));
+    store<u8>(context.wanted + i, from + i >= wanted ? 1 : 0);
+  }
+  let status = beginPass(context, tokens, 0, context.model.layers);
+  while (status >= 0) {
+    status = stepPass(context);
+    if (status == Status.DONE) break;
+  }
+  return status;
+}
+
+function readFile(c: Command, path: Span): Span {
+  if (equals(path, "-")) return readToEnd(c, 0);
+  const fd = openFile(c, path, false);
+  return fd < 0 ? 0 : readToEnd(c, <u32>fd);
+}

@@ -1,0 +1,230 @@
+/**
+ * A buffered stream of bytes to the host (stdout, stderr, a file), and numbers and JSON in it. What cannot be written is
+ * dropped, and `failed` says so once: a reader that has closed its end is no error of the command's.
+ *
+ *     Output   ┌ record ┐┌ vector 8 B │ written 4 B ┐┌ BUFFER bytes … ┐
+ *
+ * May call: imports.ts, span.ts, runtime/arena.ts, text/unicode.ts.
+ */
+import { allocate } from "../runtime/arena";
+import { Core } from "../runtime/core";
+import { decode } from "../text/unicode";
+import { fd_write } from "./imports";
+import { Span, lengthOf, startOf } from "./span";
+
+const BUFFER: u32 = 16384;
+
+@unmanaged
+export class Output {
+  fd: u32;
+  length: u32;
+  /** Errno of the first write that did not succeed. */
+  failed: u32;
+  /** {pointer, length} and the count written, for the host. */
+  vector: usize;
+  lengthLeft: u32;
+  written: u32;
+}
+
+/** A stream of a descriptor; 0 with the error set. */
+export function createOutput(core: Core, fd: u32): Output {
+  const output = changetype<Output>(allocate(core, <u64>offsetof<Output>() + BUFFER, "a stream"));
+  if (changetype<usize>(output) != 0) output.fd = fd;
+  return output;
+}
+
+@inline
+function bufferOf(o: Output): usize {
+  return changetype<usize>(o) + offsetof<Output>();
+}
+
+export function flush(o: Output): void {
+  writeAll(o, bufferOf(o), o.length);
+  o.length = 0;
+}
+
+function writeAll(o: Output, at: usize, length: u32): void {
+  const vector = changetype<usize>(o) + offsetof<Output>("vector");
+  while (length > 0 && o.failed == 0) {
+    o.vector = at;
+    o.lengthLeft = length;
+    o.written = 0;
+    const errno = fd_write(o.fd, vector, 1, vector + 8);
+    if (errno != 0) o.failed = errno;
+    else if (o.written == 0) o.failed = 29;
+    at += o.written;
+    length -= o.written;
+  }
+}
+
+export function putByte(o: Output, byte: u8): void {
+  if (o.length == BUFFER) flush(o);
+  store<u8>(bufferOf(o) + o.length, byte);
+  o.length += 1;
+}
+
+export function putBytes(o: Output, at: usize, length: u32): void {
+  if (length >= BUFFER) {
+    flush(o);
+    writeAll(o, at, length);
+    return;
+  }
+  if (o.length + length > BUFFER) flush(o);
+  memory.copy(bufferOf(o) + o.length, at, length);
+  o.length += length;
+}
+
+export function putSpan(o: Output, s: Span): void {
+  putBytes(o, startOf(s), lengthOf(s));
+}
+
+/** ASCII words of a literal. */
+export function putWords(o: Output, words: string): void {
+  for (let i = 0, n = words.length; i < n; i++) putByte(o, <u8>load<u16>(changetype<usize>(words) + ((<usize>i) << 1)));
+}
+
+export function putSpaces(o: Output, count: i32): void {
+  for (; count > 0; count--) putByte(o, 0x20);
+}
+
+/** Digits of a number. */
+export function digitsOf(value: u64): u32 {
+  let digits: u32 = 1;
+  for (; value >= 10; value /= 10) digits += 1;
+  return digits;
+}
+
+export function putNumber(o: Output, value: u64): void {
+  let divisor: u64 = 1;
+  while (value / divisor >= 10) divisor *= 10;
+  for (; divisor > 0; divisor /= 10) putByte(o, 48 + <u8>((value / divisor) % 10));
+}
+
+export function putInteger(o: Output, value: i64): void {
+  if (value < 0) putByte(o, 0x2d);
+  putNumber(o, <u64>(value < 0 ? -value : value));
+}
+
+/** A number with at most `digits` (1 to 15) significant digits, as JSON has it; what is not finite becomes null. */
+export function putFloat(o: Output, value: f64, digits: i32): void {
+  if (!(value - value == 0)) {
+    putWords(o, "null");
+    return;
+  }
+  if (value < 0) putByte(o, 0x2d);
+  value = abs(value);
+  if (value == 0) {
+    putByte(o, 48);
+    return;
+  }
+  // value = mantissa · 10^exponent, with a mantissa of `digits` digits.
+  let exponent = exponentOf(value) - digits + 1;
+  let mantissa = <u64>nearest(scaled(value, -exponent));
+  if (digitsOf(mantissa) > <u32>digits) {
+    mantissa /= 10;
+    exponent += 1;
+  }
+  for (; mantissa % 10 == 0; mantissa /= 10) exponent += 1;
+  const length = <i32>digitsOf(mantissa);
+  const point = length + exponent;
+  if (point > 21 || point < -5) {
+    putDigits(o, mantissa, length, 1);
+    putByte(o, 0x65);
+    putByte(o, point > 0 ? 0x2b : 0x2d);
+    putNumber(o, <u64>abs(point - 1));
+    return;
+  }
+  if (point <= 0) {
+    putWords(o, "0.");
+    for (let i = point; i < 0; i++) putByte(o, 48);
+    putNumber(o, mantissa);
+    return;
+  }
+  putDigits(o, mantissa, length, point);
+  for (let i = length; i < point; i++) putByte(o, 48);
+}
+
+/** An f32 with as few digits as give back the same f32. */
+export function putFloat32(o: Output, value: f32): void {
+  if (!(value - value == 0) || value == 0) return putFloat(o, value, 1);
+  const whole = abs(<f64>value);
+  let digits: i32 = 1;
+  for (; digits < 9; digits++) {
+    const exponent = exponentOf(whole) - digits + 1;
+    const rounded = scaled(nearest(scaled(whole, -exponent)), exponent);
+    if (<f32>rounded == abs(value)) break;
+  }
+  putFloat(o, value, digits);
+}
+
+/** The digits of a number, with a point behind the first `before` of them. */
+function putDigits(o: Output, value: u64, length: i32, before: i32): void {
+  let divisor: u64 = 1;
+  for (let i = 1; i < length; i++) divisor *= 10;
+  for (let i = 0; divisor > 0; divisor /= 10, i++) {
+    if (i == before) putByte(o, 0x2e);
+    putByte(o, 48 + <u8>((value / divisor) % 10));
+  }
+}
+
+/** The power of ten that a value above 0 begins with. */
+function exponentOf(value: f64): i32 {
+  let exponent: i32 = 0;
+  while (scaled(value, -exponent) >= 10) exponent += 1;
+  while (scaled(value, -exponent) < 1) exponent -= 1;
+  return exponent;
+}
+
+/** value · 10^exponent, by a power that is exact for |exponent| ≤ 22. */
+function scaled(value: f64, exponent: i32): f64 {
+  let power: f64 = 1;
+  const most = abs(exponent);
+  const first = min(most, 300);
+  for (let i = 0; i < first; i++) power *= 10;
+  value = exponent < 0 ? value / power : value * power;
+  for (let i = first; i < most; i++) value = exponent < 0 ? value / 10 : value * 10;
+  return value;
+}
+
+/** Bytes as a JSON string: control characters escaped, and what is no UTF-8 replaced. */
+export function putJson(o: Output, at: usize, length: u32): void {
+  putByte(o, 0x22);
+  putJsonPart(o, at, length);
+  putByte(o, 0x22);
+}
+
+/** As `putJson`, without the quotes: a string that comes in parts. */
+export function putJsonPart(o: Output, at: usize, length: u32): void {
+  const end = at + length;
+  while (at < end) {
+    const byte = load<u8>(at);
+    const decoded = decode(at, end);
+    const bytes = decoded & 7;
+    if (byte == 0x22 || byte == 0x5c) {
+      putByte(o, 0x5c);
+      putByte(o, byte);
+    } else if (byte < 0x20) putControl(o, byte);
+    else if (byte >= 0x80 && bytes == 1) {
+      // U+FFFD
+      putByte(o, 0xef);
+      putByte(o, 0xbf);
+      putByte(o, 0xbd);
+    } else putBytes(o, at, bytes);
+    at += bytes;
+  }
+}
+
+function putControl(o: Output, byte: u8): void {
+  putByte(o, 0x5c);
+  switch (byte) {
+    case 0x08: putByte(o, 0x62); break;
+    case 0x09: putByte(o, 0x74); break;
+    case 0x0a: putByte(o, 0x6e); break;
+    case 0x0c: putByte(o, 0x66); break;
+    case 0x0d: putByte(o, 0x72); break;
+    default:
+      putWords(o, "u00");
+      putByte(o, 48 + (byte >> 4));
+      putByte(o, (byte & 15) < 10 ? 48 + (byte & 15) : 87 + (byte & 15));
+  }
+}
