@@ -25,7 +25,7 @@ export function openFile(path: string | URL): OpenFile {
   const stat = fs.fstatSync(descriptor);
   if (!stat.isFile()) {
     fs.closeSync(descriptor);
-    throw new Error(`${path} is a ${stat.isDirectory() ? "folder" : "device or pipe"}, not a file`);
+    throw new Error(`this is a ${stat.isDirectory() ? "folder" : "device or pipe"}, not a file`);
   }
   return {
     size: stat.size,

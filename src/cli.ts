@@ -32,7 +32,7 @@ async function main(io: Io, words: string[]): Promise<number> {
   try {
     const [name, ...rest] = words;
     if (name === undefined) throw new UsageError(NO_COMMAND);
-    if (name === "-h" || name === "--help") {
+    if (["-h", "--help", "help"].includes(name)) {
       io.write(help());
       return 0;
     }

@@ -28,11 +28,7 @@ export class Arguments {
   constructor(command: Command, words: readonly string[]) {
     this.#command = command;
     this.#read(words);
-    const { arguments: named } = command;
-    if (this.#positionals.length > named.length) {
-      throw new UsageError(SURPLUS_ARGUMENT, this.#positionals[named.length]);
-    }
-    const missing = named[this.#positionals.length];
+    const missing = command.arguments[this.#positionals.length];
     if (missing && !missing.optional) throw new UsageError(NO_ARGUMENT, missing.name);
   }
 
@@ -83,15 +79,20 @@ export class Arguments {
     return this.#command.flags.find((flag) => flag.id === id);
   }
 
+  #add(argument: string): void {
+    if (this.#positionals.length === this.#command.arguments.length) throw new UsageError(SURPLUS_ARGUMENT, argument);
+    this.#positionals.push(argument);
+  }
+
   #read(words: readonly string[]): void {
     for (let i = 0; i < words.length; i++) {
       const word = words[i];
       if (word === "--") {
-        this.#positionals.push(...words.slice(i + 1));
+        for (const argument of words.slice(i + 1)) this.#add(argument);
         return;
       }
       if (word === "-" || !word.startsWith("-")) {
-        this.#positionals.push(word);
+        this.#add(word);
         continue;
       }
       const equals = word.startsWith("--") ? word.indexOf("=") : -1;

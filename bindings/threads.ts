@@ -1,0 +1,238 @@
+/**
+ * The pool of threads of one core: workers that live as long as it does. They share its memory and need no message after
+ * the first. Whether they help is measured, at first and now and then: where they do not, the main thread works alone.
+ */
+import type { Worker as NodeWorker } from "node:worker_threads";
+import type { CoreExports, Pointer, Status } from "./exports.ts";
+import { isNode } from "./node.ts";
+import type { ThreadTask } from "./thread.ts";
+
+/** What the builds with threads export besides. */
+export interface ThreadExports extends CoreExports {
+  thread_start(core: Pointer, threads: number, mayWait: number): Pointer;
+  thread_run(pool: Pointer, index: number): void;
+  thread_limit(pool: Pointer, limit: number): void;
+  thread_count(pool: Pointer): number;
+  thread_lost(pool: Pointer, index: number): void;
+  thread_late(pool: Pointer): number;
+  thread_stop(pool: Pointer): void;
+  thread_probe(context: Pointer): Status;
+}
+
+/** Pages of memory that the builds with threads import at least, and the most. */
+const INITIAL_PAGES = 16;
+const MAXIMUM_PAGES = 65536;
+
+/** How long to wait for the workers; one that comes later helps from then on. */
+const START_MS = 5000;
+/** A worker that keeps a step waiting for so long is given up. */
+const LATE_MS = 3000;
+/** Between two measurements. */
+const MEASURE_MS = 2000;
+/** Time for the engine to compile the kernel to its best before the first one. */
+const WARM_UP_MS = 15;
+const SAMPLES = 9;
+const SAMPLE_MS = 0.25;
+
+/** Why this host cannot share memory among threads; null: it can. */
+export function threadsLack(): string | null {
+  if (typeof SharedArrayBuffer === "undefined") {
+    return "this page is not cross-origin isolated (it lacks the COOP and COEP headers)";
+  }
+  if (typeof Worker === "undefined" && !isNode()) return "this host has no workers";
+  return null;
+}
+
+/** The memory that a build with threads imports. Throws where the host does not give it. */
+export function sharedMemory(): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: true });
+}
+
+/** Whether a module is a build with threads. */
+export function hasThreads(module: WebAssembly.Module): boolean {
+  return WebAssembly.Module.imports(module).some(({ module, name }) => module === "env" && name === "memory");
+}
+
+interface Helper {
+  readonly ready: Promise<void>;
+  /** The host's own ways of not being kept alive by it, and of ending it. */
+  unref(): void;
+  end(): void;
+}
+
+export class Threads {
+  readonly #exports: ThreadExports;
+  readonly #pool: Pointer;
+  readonly #helpers: Helper[] = [];
+  /** Threads asked for, with the main one. */
+  readonly threads: number;
+  #measured = Number.NEGATIVE_INFINITY;
+  #warm = false;
+  #watch: ReturnType<typeof setInterval> | null = null;
+  #said = false;
+
+  private constructor(exports: ThreadExports, pool: Pointer, threads: number) {
+    this.#exports = exports;
+    this.#pool = pool;
+    this.threads = threads;
+  }
+
+  /** Starts the workers of a core that has no contexts yet; null: the core gave no pool, and says why. */
+  static async start(
+    exports: ThreadExports,
+    module: WebAssembly.Module,
+    core: Pointer,
+    threads: number,
+  ): Promise<Threads | null> {
+    const pool = exports.thread_start(core, threads, mayWait() ? 1 : 0);
+    if (pool === 0) return null;
+    const started = new Threads(exports, pool, threads);
+    for (let index = 1; index < threads; index++) started.#add({ module, memory: exports.memory, pool, index });
+    await started.#ready();
+    return started;
+  }
+
+  /** Threads that compute now. */
+  get count(): number {
+    return this.#exports.thread_count(this.#pool);
+  }
+
+  /** To be told between two passes of a context: measures now and then whether the threads pay. */
+  tend(context: Pointer): void {
+    if (!this.#helpers.length || performance.now() - this.#measured < MEASURE_MS) return;
+    this.#measure(context);
+    this.#measured = performance.now();
+  }
+
+  /** Ends the workers. The core must not be stepped after it. */
+  dispose(): void {
+    if (this.#watch !== null) clearInterval(this.#watch);
+    this.#exports.thread_stop(this.#pool);
+    for (const helper of this.#helpers) helper.end();
+    this.#helpers.length = 0;
+  }
+
+  #add(task: ThreadTask): void {
+    const lost = (reason: string) => {
+      // After dispose, ending is what they should do.
+      if (!this.#helpers.includes(helper)) return;
+      this.#exports.thread_lost(this.#pool, task.index);
+      this.#say(`limpet: a thread has ended (${reason}); the others go on`);
+    };
+    const helper = isNode() ? nodeHelper(task, lost) : webHelper(task, lost);
+    this.#helpers.push(helper);
+  }
+
+  async #ready(): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, START_MS);
+    });
+    await Promise.race([Promise.all(this.#helpers.map(({ ready }) => ready)), late]);
+    clearTimeout(timer);
+    for (const helper of this.#helpers) helper.unref();
+    let since = 0;
+    this.#watch = setInterval(() => {
+      since = this.#exports.thread_late(this.#pool) ? since + 1 : 0;
+      if (since * 1000 > LATE_MS) this.#giveUp();
+    }, 1000);
+    (this.#watch as { unref?: () => void }).unref?.();
+  }
+
+  /** No word came that a worker has ended, but it does not go on. */
+  #giveUp(): void {
+    const helpers = this.#helpers.splice(0);
+    for (const helper of helpers) helper.end();
+    // What a terminated worker was about to write, it has written by the next turn.
+    setTimeout(() => {
+      for (let index = 1; index < this.threads; index++) this.#exports.thread_lost(this.#pool, index);
+    }, 100);
+    this.#say("limpet: the threads do not go on; computing with one");
+  }
+
+  #measure(context: Pointer): void {
+    const { thread_probe: probe, thread_limit: limit } = this.#exports;
+    const pool = this.#pool;
+    const before = this.count;
+    const run = (threads: number, times: number): number => {
+      limit(pool, threads);
+      const start = performance.now();
+      for (let i = 0; i < times; i++) probe(context);
+      return performance.now() - start;
+    };
+    if (!this.#warm) {
+      for (const end = performance.now() + WARM_UP_MS; performance.now() < end; ) run(this.threads, 4);
+      this.#warm = true;
+    }
+    const times = Math.max(1, Math.ceil((SAMPLE_MS * 4) / Math.max(run(1, 4), 1e-3)));
+    const alone: number[] = [];
+    const together: number[] = [];
+    for (let sample = 0; sample < SAMPLES; sample++) {
+      alone.push(run(1, times));
+      together.push(run(this.threads, times));
+    }
+    const ratio = median(together) / median(alone);
+    // Who works alone needs a clear gain to change, so that noise does not turn it to and fro.
+    const pays = ratio < (before > 1 ? 1 : 0.9);
+    limit(pool, pays ? this.threads : 1);
+    if (!pays && before > 1) {
+      this.#say(`limpet: ${this.threads} threads are no faster than one here (other work runs); computing with one`);
+    }
+  }
+
+  #say(words: string): void {
+    if (!this.#said) console.warn(words);
+    this.#said = true;
+  }
+}
+
+function nodeHelper(task: ThreadTask, lost: (reason: string) => void): Helper {
+  const { Worker } = process.getBuiltinModule("node:worker_threads");
+  const worker: NodeWorker = new Worker(
+    new URL(import.meta.url.endsWith(".ts") ? "../build/js/thread.js" : "./thread.js", import.meta.url),
+    { execArgv: [] },
+  );
+  let reason = "it ended by itself";
+  worker.on("error", (error) => {
+    reason = error instanceof Error ? error.message : String(error);
+  });
+  const ready = new Promise<void>((resolve) => {
+    worker.once("message", () => resolve());
+    worker.once("exit", () => {
+      lost(reason);
+      resolve();
+    });
+  });
+  worker.postMessage(task);
+  return { ready, unref: () => worker.unref(), end: () => void worker.terminate() };
+}
+
+function webHelper(task: ThreadTask, lost: (reason: string) => void): Helper {
+  const worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module" });
+  const ready = new Promise<void>((resolve) => {
+    worker.onmessage = () => resolve();
+    worker.onerror = (event) => {
+      event.preventDefault();
+      worker.terminate();
+      lost(event.message || "its file could not be loaded");
+      resolve();
+    };
+  });
+  worker.postMessage(task);
+  return { ready, unref: () => {}, end: () => worker.terminate() };
+}
+
+/** Whether this thread may sleep: a browser's page may not, and polls instead. */
+function mayWait(): boolean {
+  try {
+    // The value differs, so that this returns at once; where it is not allowed, it throws.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 1, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[values.length >> 1];
+}
