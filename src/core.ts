@@ -4,6 +4,7 @@
  */
 import type { CoreExports, Pointer, Status } from "../bindings/exports.ts";
 import { address, bytesOf, encodeText, Memory } from "../bindings/memory.ts";
+import { type ThreadExports, Threads } from "../bindings/threads.ts";
 import { errorCode, LimpetError } from "./errors.ts";
 import { type Build, instantiateBuild, type WasmOption } from "./wasm.ts";
 
@@ -12,6 +13,11 @@ export interface CoreOptions {
   wasm?: WasmOption;
   /** Which build computes: `portable` (SIMD) and `scalar` give the same bits. Default: portable. */
   build?: Build;
+  /**
+   * Threads to compute with: the bits are the same. Where the host cannot, or where they do not pay, one computes.
+   * Default: 1. With more, call `dispose` when done: it ends them.
+   */
+  threads?: number;
 }
 
 export class Core {
@@ -20,6 +26,8 @@ export class Core {
   /** The core record. */
   readonly pointer: Pointer;
   readonly build: Build;
+  /** The other threads; null where one computes. */
+  threads: Threads | null = null;
 
   private constructor(exports: CoreExports, build: Build) {
     this.exports = exports;
@@ -30,8 +38,18 @@ export class Core {
   }
 
   static async create(options: CoreOptions): Promise<Core> {
-    const { exports, build } = await instantiateBuild(options);
-    return new Core(exports, build);
+    const { exports, build, module, threads } = await instantiateBuild(options);
+    const core = new Core(exports, build);
+    if (threads > 1) {
+      core.threads = await Threads.start(exports as ThreadExports, module, core.pointer, threads);
+      if (!core.threads) throw core.error();
+    }
+    return core;
+  }
+
+  /** Ends the threads. The core must not be used after it. */
+  dispose(): void {
+    this.threads?.dispose();
   }
 
   /** Gives a status on, or throws what the core says of one below zero. */

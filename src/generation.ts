@@ -147,6 +147,7 @@ export async function* generatePieces(
   const top = logprobs === undefined ? 0 : wholeNumber("logprobs", logprobs, 0, 20);
   core.check(exports.session_begin(pointer, maxTokens, logprobs === undefined ? 0 : 1, top));
 
+  core.threads?.tend(context.pointer);
   const prefillTokens = exports.session_count(pointer) - exports.session_evaluated(pointer);
   const tokens: number[] = [];
   const texts: string[] = [];
@@ -170,6 +171,7 @@ export async function* generatePieces(
         // The end token shows nothing of its own, only what was held back for it.
         if (!ended || length > 0) yield logprobs === undefined ? { text, token } : withLogprobs(session, text, top);
         usable();
+        core.threads?.tend(context.pointer);
         clock = performance.now();
       } else if (status === 0) {
         return {

@@ -103,6 +103,11 @@ export class Kernels {
     this.#core = core;
   }
 
+  /** Bytes of the instance's memory: as much as the largest call has taken. */
+  get memoryBytes(): number {
+    return this.#core.memory.size;
+  }
+
   /** a [m, k] × b [k, n] → [m, n]; a matrix of a GGUF file has n rows of k columns. */
   matmul(a: Float32Array, b: Float32Array | QuantizedMatrix, shape: MatmulShape): Float32Array {
     const m = size("m", shape.m);

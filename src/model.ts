@@ -77,14 +77,19 @@ export class Model {
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
     if (options.kv !== undefined) cacheType(options.kv);
     const core = await Core.create(options);
-    const pointer = await loadModel(core, source, options);
-    return new Model(core, pointer, options, sourceName(source));
+    try {
+      const pointer = await loadModel(core, source, options);
+      return new Model(core, pointer, options, sourceName(source));
+    } catch (error) {
+      core.dispose();
+      throw error;
+    }
   }
 
   /** How much memory a model will take, from its header alone. A stream given here is used up. */
   static async plan(source: ModelSource, options: LoadOptions = {}): Promise<MemoryPlan> {
     const kv = cacheType(options.kv ?? "f16");
-    const core = await Core.create(options);
+    const core = await Core.create({ ...options, threads: 1 });
     const { exports } = core;
     const model = await loadModel(core, source, options, true);
     const weights = Number(exports.model_plan_bytes(model));
@@ -96,6 +101,11 @@ export class Model {
     const context = Number(exports.context_bytes(model, contextTokens, batch, 1, 1, kv));
     const cache = contextTokens * tokenBytes(core, model, options.kv ?? "f16");
     return { weights, cache, context, contextTokens, total: core.memory.size + weights + context };
+  }
+
+  /** Threads that compute now: fewer than asked for where they do not pay. */
+  get threads(): number {
+    return this.#alive.core.threads?.count ?? 1;
   }
 
   get memory(): ModelMemory {
@@ -194,6 +204,7 @@ export class Model {
     if (this.#loaded.disposed) return;
     this.#loaded.disposed = true;
     this.tokenizer.dispose();
+    this.#loaded.core.dispose();
     // The instance is what holds the memory: without these references it can be collected.
     const dropped = this.#loaded as { core: Core | null; contexts: Contexts | null };
     dropped.core = null;

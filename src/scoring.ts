@@ -72,6 +72,7 @@ class Scorer {
         positions[i] = at + i;
         wanted[i] = at + i >= from ? 1 : 0;
       }
+      core.threads?.tend(context);
       core.check(exports.context_begin(context, count, 0, exports.model_layers(pointer)));
       while (core.check(exports.context_step(context)) !== 0) {
         const turn = this.#pace.step();

@@ -3,8 +3,9 @@
  * `import.meta.url` gives the module itself.
  */
 import type { CoreExports } from "../bindings/exports.ts";
-import { instantiate, type WasmSource } from "../bindings/instantiate.ts";
+import { type CoreInstance, instantiate, type WasmSource } from "../bindings/instantiate.ts";
 import { isNode, readFile } from "../bindings/node.ts";
+import { hasThreads, sharedMemory, THREAD_LIMIT, threadsLack } from "../bindings/threads.ts";
 import { LimpetError, messageOf } from "./errors.ts";
 
 /** `portable`: SIMD. `scalar`: without, and the same bits. `fast` comes later and runs as `portable` until then. */
@@ -14,25 +15,65 @@ type WasmForm = URL | string | BufferSource | Response | WebAssembly.Module;
 /** The wasm of the core: where it lies, its bytes, a response, or the compiled module; or a function that gives one. */
 export type WasmOption = WasmForm | PromiseLike<WasmForm> | (() => WasmForm | PromiseLike<WasmForm>);
 
-const modules = new Map<Build, WebAssembly.Module>();
+const modules = new Map<string, WebAssembly.Module>();
+
+export interface BuildInstance {
+  readonly exports: CoreExports;
+  readonly build: Build;
+  readonly module: WebAssembly.Module;
+  /** Threads that can be started. */
+  readonly threads: number;
+}
 
 /** An instance of the core, and the build that it is. A build's file is read and compiled once. */
 export async function instantiateBuild(options: {
   wasm?: WasmOption;
   build?: Build;
-}): Promise<{ exports: CoreExports; build: Build }> {
+  threads?: number;
+}): Promise<BuildInstance> {
   const build = usableBuild(options.build ?? "portable");
+  const memory = memoryForThreads(options.threads ?? 1, build);
+  const imports: WebAssembly.Imports = memory ? { env: { memory } } : {};
   try {
+    let instance: CoreInstance;
     if (options.wasm !== undefined) {
       const given = typeof options.wasm === "function" ? options.wasm() : options.wasm;
-      return { exports: (await instantiate(bytesAt(await given))).exports, build };
+      instance = await instantiate(bytesAt(await given), imports);
+    } else {
+      const file = locate(build, memory !== null);
+      instance = await instantiate(modules.get(file.href) ?? bytesAt(file), imports);
+      modules.set(file.href, instance.module);
     }
-    const { module, exports } = await instantiate(modules.get(build) ?? bytesAt(locate(build)));
-    modules.set(build, module);
-    return { exports, build };
+    const { module, exports } = instance;
+    const shares = memory !== null && hasThreads(module);
+    if (memory && !shares) sayAlone("the wasm that was given is a build without them");
+    return { exports, build, module, threads: shares ? options.threads! : 1 };
   } catch (error) {
     throw new LimpetError("HOST", `limpet's wasm cannot be had: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** The memory that threads share; null where one thread computes, and why is said once. */
+function memoryForThreads(threads: number, build: Build): WebAssembly.Memory | null {
+  if (!(Number.isInteger(threads) && threads >= 1 && threads <= THREAD_LIMIT)) {
+    throw new LimpetError("BAD_ARGUMENT", `threads is a whole number from 1 to ${THREAD_LIMIT}, not ${threads}`);
+  }
+  if (threads === 1) return null;
+  const lack = build === "scalar" ? "the scalar build has none" : threadsLack();
+  if (lack) return sayAlone(lack);
+  try {
+    return sharedMemory();
+  } catch (error) {
+    return sayAlone(`the host gives no shared memory: ${messageOf(error)}`);
+  }
+}
+
+let saidAlone = false;
+
+function sayAlone(why: string): null {
+  if (!saidAlone) console.warn(`limpet: computing with one thread, not more: ${why}`);
+  saidAlone = true;
+  return null;
 }
 
 let saidFast = false;
@@ -48,8 +89,13 @@ function usableBuild(build: Build): Build {
 }
 
 /** The file of a build: beside the bundle in build/js/, or in build/ when the sources themselves run. */
-function locate(build: Build): URL {
+function locate(build: Build, threads: boolean): URL {
   const source = import.meta.url?.endsWith(".ts");
+  if (threads) {
+    return source
+      ? new URL("../build/limpet.threads.wasm", import.meta.url)
+      : new URL("../limpet.threads.wasm", import.meta.url);
+  }
   if (build === "scalar") {
     return source
       ? new URL("../build/limpet.scalar.wasm", import.meta.url)

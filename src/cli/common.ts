@@ -12,8 +12,8 @@ export async function openModel(
   options: { vocabularyOnly?: boolean; context?: number } = {},
 ): Promise<Model> {
   const source = args.argument("MODEL");
-  if (args.number("threads") > 1) io.note("limpet: this version computes with one thread");
   const model = await Model.load(source, {
+    threads: options.vocabularyOnly ? 1 : Math.max(args.number("threads"), 1),
     build: (args.text("build") ?? "portable") as Build,
     kv: (args.text("kv") ?? "f16") as CacheType,
     context: options.context ?? args.numberOrNone("ctx"),
