@@ -4,7 +4,7 @@
  *     PART     from                     into
  *     portable, scalar,
  *     threads, relaxed-threads,
- *     wasi, wasi-scalar
+ *     wasi, wasi-scalar, mcu
  *              assembly/                build/limpet*.wasm       asc, by the targets of asconfig.json
  *     js       src/, bindings/          build/js/                esbuild: ES modules that need nothing installed
  *     types    src/, bindings/          build/types/             tsc: declarations
@@ -15,7 +15,7 @@
 import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 
@@ -25,6 +25,9 @@ process.chdir(ROOT);
 /** Where outputs lie until they are whole. */
 const NEXT = `build/next-${process.pid}`;
 const HOST_SOURCES = ["src", "bindings", "package.json", "tsconfig.json", "tsconfig.build.json", "scripts/build.mjs"];
+
+/** The entry of a target under assembly/, where it is not index.ts. */
+const ENTRIES = { wasi: "wasi", "wasi-scalar": "wasi", threads: "threads", "relaxed-threads": "threads", mcu: "mcu" };
 
 const { targets } = JSON.parse(readFileSync("asconfig.json", "utf8"));
 const parts = {
@@ -63,7 +66,7 @@ async function buildNext() {
 }
 
 function wasmPart(target, { outFile }) {
-  const entry = `assembly/${target.startsWith("wasi") ? "wasi" : target.endsWith("threads") ? "threads" : "index"}.ts`;
+  const entry = `assembly/${ENTRIES[target] ?? "index"}.ts`;
   return {
     sources: ["assembly", "asconfig.json"],
     output: outFile,
@@ -81,7 +84,13 @@ async function makeJs() {
   const next = join(NEXT, "js");
   mkdirSync(next);
   await esbuild.build({
-    entryPoints: ["src/index.ts", "src/kernels.ts", "src/cli.ts"].filter((file) => existsSync(file)),
+    // A worker starts from a file of its own: thread.js.
+    entryPoints: Object.fromEntries(
+      ["src/index.ts", "src/kernels.ts", "src/cli.ts", "bindings/thread.ts"].map((file) => [
+        basename(file, ".ts"),
+        file,
+      ]),
+    ),
     outdir: next,
     bundle: true,
     splitting: true,

@@ -32,8 +32,8 @@ export * from "./tensors";
 export * from "./split";
 export * from "./words";
 
-/** Bytes asked for first. */
-const CHUNK: u32 = 65536;
+/** Bytes asked for first: on a microcontroller few, they lie in memory beside the model. */
+const CHUNK: u32 = ASC_LOW_MEMORY_LIMIT ? 4096 : 65536;
 /** A header longer than this is refused: real ones take some megabytes. */
 const HEADER_LIMIT: u64 = 0x4000_0000;
 /** The least bytes that a key with its value, and a tensor info, can take. */

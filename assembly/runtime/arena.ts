@@ -135,6 +135,8 @@ function reach(core: Core, end: u64): bool {
 }
 
 function grow(end: usize): bool {
+  // A build for microcontrollers has all its memory from the start (mcu.ts).
+  if (ASC_LOW_MEMORY_LIMIT) return end <= <usize>ASC_LOW_MEMORY_LIMIT;
   const pages = <i32>((<u64>end + (PAGE - 1)) / PAGE);
   const have = memory.size();
   return pages <= have || memory.grow(pages - have) >= 0;
@@ -147,6 +149,8 @@ function outOfMemory(core: Core, bytes: u64, what: string): usize {
   sayNumber(core, bytes);
   say(core, " bytes, and ");
   sayNumber(core, core.arenaUsed);
-  say(core, " of wasm's 4294967296 are in use; take a smaller model or a smaller context");
+  say(core, " of ");
+  sayNumber(core, ASC_LOW_MEMORY_LIMIT ? <u64>ASC_LOW_MEMORY_LIMIT : 0x1_0000_0000);
+  say(core, " are in use; take a smaller model or a smaller context");
   return 0;
 }

@@ -21,7 +21,7 @@ import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/ind
 import { rowBytes } from "../kernels/quant/types";
 
 /** A staging buffer holds this much, or one group of rows where that is more. */
-const STAGING_BYTES: u64 = 1 << 20;
+const STAGING_BYTES: u64 = ASC_LOW_MEMORY_LIMIT ? 4096 : 1 << 20;
 const FILE_LIMIT: u32 = 1024;
 
 /** A model of `files` parts whose sizes follow by `setFileSize`. With `vocabularyOnly`, weights are left in the file. 0: see the error. */
