@@ -33,6 +33,7 @@ export function matmulScratchBytes(tokens: u32): usize {
 
 /**
  * Rows `rowBegin` … `rowEnd` − 1 by `tokens` rows of activations (f32 for float weights, else Q16), strides in bytes.
+ * The form of the activations stands above `type` (kernels/quant/forms.ts).
  * `target` gets row `rowBegin` at its index 0 and is written nowhere else. `scratch`: matmulScratchBytes(tokens).
  */
 export function matmulRows(
@@ -50,7 +51,7 @@ export function matmulRows(
   scratch: usize,
 ): void {
   if (rowEnd > rows) rowEnd = rows;
-  const groupBytes = packedGroupBytes(type, columns);
+  const groupBytes = packedGroupBytes(type & 0xff, columns);
   let row = rowBegin;
   while (row < rowEnd) {
     const group = packed + <usize>(row >> 3) * groupBytes;

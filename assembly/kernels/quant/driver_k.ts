@@ -111,14 +111,14 @@ function partSum<F>(x: usize, part: usize): i32 {
 
 /** The sub-scales among what `scales8` gives, i16x8. */
 @inline
-function scalesOf<F>(pairs: v128): v128 {
+export function scalesOf<F>(pairs: v128): v128 {
   const f = changetype<F>(0);
   return f.minimum ? v128.and(pairs, v128.load(MASKS + (f.parts == 2 ? 0 : 16))) : pairs;
 }
 
 /** … and the sub-minima. */
 @inline
-function minimaOf<F>(pairs: v128): v128 {
+export function minimaOf<F>(pairs: v128): v128 {
   return changetype<F>(0).minimum ? i16x8.shr_u(pairs, scaleBits<F>()) : pairs;
 }
 

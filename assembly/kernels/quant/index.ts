@@ -4,9 +4,11 @@
  *
  * May call: everything in kernels/quant.
  */
+import { matmulEight, matmulHalves } from "./byte_products";
 import { decodeBF16, dequantizeBF16, matmulBF16, packBF16, quantizeBF16, unpackBF16 } from "./bf16";
 import { decodeF16, dequantizeF16, matmulF16, packF16, quantizeF16, unpackF16 } from "./f16";
 import { decodeF32, dequantizeF32, matmulF32, packF32, quantizeF32, unpackF32 } from "./f32";
+import { Form, FORM_SHIFT } from "./forms";
 import { decodeIQ4_NL, dequantizeIQ4_NL, matmulIQ4_NL, packIQ4_NL, quantizeIQ4_NL, unpackIQ4_NL } from "./iq4_nl";
 import { decodeIQ4_XS, dequantizeIQ4_XS, matmulIQ4_XS, packIQ4_XS, quantizeIQ4_XS, unpackIQ4_XS } from "./iq4_xs";
 import { decodeMXFP4, dequantizeMXFP4, matmulMXFP4, packMXFP4, quantizeMXFP4, unpackMXFP4 } from "./mxfp4";
@@ -180,7 +182,10 @@ export function decodeGroup(type: u32, group: usize, columns: u32, target: usize
   }
 }
 
-/** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]; strides in bytes. */
+/**
+ * Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]; strides in bytes. The form of the activations
+ * stands above the type (kernels/quant/forms.ts).
+ */
 export function matmulGroups(
   type: u32,
   group: usize,
@@ -192,6 +197,12 @@ export function matmulGroups(
   target: usize,
   targetStride: usize,
 ): void {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    const form = type >> FORM_SHIFT;
+    type &= 0xff;
+    if (form == Form.EIGHT) return matmulEight(type, group, groups, columns, x, xStride, tokens, target, targetStride);
+    if (form == Form.HALVES) return matmulHalves(type, group, groups, columns, x, xStride, tokens, target, targetStride);
+  }
   switch (type) {
     case Type.F32: return matmulF32(group, groups, columns, x, xStride, tokens, target, targetStride);
     case Type.F16: return matmulF16(group, groups, columns, x, xStride, tokens, target, targetStride);

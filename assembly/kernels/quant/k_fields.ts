@@ -30,7 +30,7 @@ export function codeMask(bits: usize): v128 {
 
 /** Where the vectors of a half begin; with an odd width without the one that both halves share. */
 @inline
-function halfOf(p: usize, bits: i32, half: usize): usize {
+export function halfOf(p: usize, bits: i32, half: usize): usize {
   return p + 32 * <usize>(bits >> 1) * half;
 }
 

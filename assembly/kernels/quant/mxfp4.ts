@@ -14,7 +14,18 @@
  */
 import { decodeBlocks, matmulBlocks } from "./driver";
 import { packNibbles, unpackNibbles } from "./layout";
-import { laneOffset, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3, tableDot, tablePlane } from "./nibbles";
+import {
+  highNibbleBytes,
+  laneOffset,
+  lowNibbleBytes,
+  nibblePlane0,
+  nibblePlane1,
+  nibblePlane2,
+  nibblePlane3,
+  tableBytes,
+  tableDot,
+  tablePlane,
+} from "./nibbles";
 
 const BLOCK: usize = 17;
 const PACKED: usize = 136;
@@ -150,7 +161,7 @@ export function decodeMXFP4(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class Fours {
+export class Fours {
   @inline get blockBytes(): usize { return PACKED; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
@@ -168,6 +179,9 @@ class Fours {
   @inline plane1(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane1(word)); }
   @inline plane2(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane2(word)); }
   @inline plane3(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane3(word)); }
+  @inline get start(): i32 { return 12; }
+  @inline lowBytes(word: v128, high: v128): v128 { return tableBytes(LEVELS, lowNibbleBytes(word)); }
+  @inline highBytes(word: v128, high: v128): v128 { return tableBytes(LEVELS, highNibbleBytes(word)); }
   @inline rowDot(block: usize, row: u32, a: usize): i32 {
     return tableDot(LEVELS, block + 8 + laneOffset(row), a);
   }

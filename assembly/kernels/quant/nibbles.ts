@@ -5,6 +5,7 @@
  */
 
 const LOW_NIBBLES = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15], 16);
+const LOW_NIBBLE_BYTES = memory.data<u8>([15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15], 16);
 const FIFTH_BITS = memory.data<u16>([16, 16, 16, 16, 16, 16, 16, 16], 16);
 
 /** Column pair 0, 1, 2 or 3 of a step, unsigned nibbles as i16x8 (kernels/quant/layout.ts draws it). */
@@ -105,4 +106,40 @@ export function tableDot(table: usize, p: usize, a: usize): i32 {
 @inline
 export function laneOffset(row: u32): usize {
   return <usize>row << 2;
+}
+
+/** For products with bytes (kernels/quant/byte_driver.ts): columns 0 4 1 5 of each row of a step as i8x16. */
+@inline
+export function lowNibbleBytes(word: v128): v128 {
+  return v128.and(word, v128.load(LOW_NIBBLE_BYTES));
+}
+
+/** … and columns 2 6 3 7. */
+@inline
+export function highNibbleBytes(word: v128): v128 {
+  return v128.and(i16x8.shr_u(word, 4), v128.load(LOW_NIBBLE_BYTES));
+}
+
+/** 2^4 + 2^10: bits 0 and 1 to bits 4 and 5, bits 2 and 3 to bits 12 and 13. */
+const TO_BYTES = memory.data<u16>([0x410, 0x410, 0x410, 0x410, 0x410, 0x410, 0x410, 0x410], 16);
+const FIFTH_BYTES = memory.data<u16>([0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010, 0x1010], 16);
+
+/** `lowNibbleBytes` with fifth bits, bits 0…3 of the i16 lanes of `high`. */
+@inline
+export function lowFifthBytes(word: v128, high: v128): v128 {
+  const spread = i16x8.mul(v128.and(high, v128.load(LOW_NIBBLES)), v128.load(TO_BYTES));
+  return v128.or(lowNibbleBytes(word), v128.and(spread, v128.load(FIFTH_BYTES)));
+}
+
+/** `highNibbleBytes` with fifth bits. */
+@inline
+export function highFifthBytes(word: v128, high: v128): v128 {
+  const spread = i16x8.mul(v128.and(high, v128.load(LOW_NIBBLES)), v128.load(TO_BYTES));
+  return v128.or(highNibbleBytes(word), v128.and(i16x8.shr_u(spread, 1), v128.load(FIFTH_BYTES)));
+}
+
+/** What a table of 16 bytes has for nibbles, a byte each. */
+@inline
+export function tableBytes(table: usize, nibbles: v128): v128 {
+  return i8x16.relaxed_swizzle(v128.load(table), nibbles);
 }

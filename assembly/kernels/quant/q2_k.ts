@@ -53,7 +53,7 @@ export function decodeQ2_K(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class Pairs {
+export class Pairs {
   @inline get bits(): i32 { return 2; }
   @inline get parts(): u32 { return 2; }
   @inline get unitScales(): usize { return 16; }

@@ -61,7 +61,7 @@ export function decodeQ3_K(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class Triples {
+export class Triples {
   @inline get bits(): i32 { return 3; }
   @inline get parts(): u32 { return 2; }
   @inline get unitScales(): usize { return 12; }

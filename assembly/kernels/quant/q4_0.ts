@@ -11,7 +11,16 @@
 import { floatToHalf, loadHalf } from "../half";
 import { decodeBlocks, matmulBlocks } from "./driver";
 import { loadFiniteHalf, loadHalves4, packNibbles, unpackNibbles } from "./layout";
-import { laneOffset, nibbleDot, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3 } from "./nibbles";
+import {
+  highNibbleBytes,
+  laneOffset,
+  lowNibbleBytes,
+  nibbleDot,
+  nibblePlane0,
+  nibblePlane1,
+  nibblePlane2,
+  nibblePlane3,
+} from "./nibbles";
 
 const BLOCK: usize = 18;
 const PACKED: usize = 144;
@@ -109,7 +118,7 @@ export function decodeQ4_0(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class Nibbles {
+export class Nibbles {
   @inline get blockBytes(): usize { return PACKED; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
@@ -127,6 +136,9 @@ class Nibbles {
   @inline plane1(p: usize, word: v128, high: v128): v128 { return nibblePlane1(word); }
   @inline plane2(p: usize, word: v128, high: v128): v128 { return nibblePlane2(word); }
   @inline plane3(p: usize, word: v128, high: v128): v128 { return nibblePlane3(word); }
+  @inline get start(): i32 { return 8; }
+  @inline lowBytes(word: v128, high: v128): v128 { return lowNibbleBytes(word); }
+  @inline highBytes(word: v128, high: v128): v128 { return highNibbleBytes(word); }
   @inline rowDot(block: usize, row: u32, a: usize): i32 {
     return nibbleDot(block + 16 + laneOffset(row), a);
   }

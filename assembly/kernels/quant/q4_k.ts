@@ -54,7 +54,7 @@ export function decodeQ4_K(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class Nibbles {
+export class Nibbles {
   @inline get bits(): i32 { return 4; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 12; }

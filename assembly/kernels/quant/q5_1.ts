@@ -11,7 +11,16 @@
 import { floatToHalf, loadHalf } from "../half";
 import { decodeBlocks, matmulBlocks } from "./driver";
 import { joinBits, loadFiniteHalf, loadHalves4, packNibbles, splitBits, unpackNibbles } from "./layout";
-import { fifthBitDot, fifthBits0, fifthBits1, fifthBits2, fifthBits3, laneOffset } from "./nibbles";
+import {
+  fifthBitDot,
+  fifthBits0,
+  fifthBits1,
+  fifthBits2,
+  fifthBits3,
+  highFifthBytes,
+  laneOffset,
+  lowFifthBytes,
+} from "./nibbles";
 
 const BLOCK: usize = 24;
 const PACKED: usize = 192;
@@ -119,7 +128,7 @@ export function decodeQ5_1(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class FiveBitsAndMinimum {
+export class FiveBitsAndMinimum {
   @inline get blockBytes(): usize { return PACKED; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
@@ -137,6 +146,9 @@ class FiveBitsAndMinimum {
   @inline plane1(p: usize, word: v128, high: v128): v128 { return fifthBits1(word, high); }
   @inline plane2(p: usize, word: v128, high: v128): v128 { return fifthBits2(word, high); }
   @inline plane3(p: usize, word: v128, high: v128): v128 { return fifthBits3(word, high); }
+  @inline get start(): i32 { return 16; }
+  @inline lowBytes(word: v128, high: v128): v128 { return lowFifthBytes(word, high); }
+  @inline highBytes(word: v128, high: v128): v128 { return highFifthBytes(word, high); }
   @inline rowDot(block: usize, row: u32, a: usize): i32 {
     return fifthBitDot(block + 64 + laneOffset(row), load<u32>(block + laneOffset(row), 32), a);
   }

@@ -55,7 +55,7 @@ export function decodeQ5_K(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class Quintuples {
+export class Quintuples {
   @inline get bits(): i32 { return 5; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 12; }

@@ -66,7 +66,7 @@ export function decodeQ6_K(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class Sextuples {
+export class Sextuples {
   @inline get bits(): i32 { return 6; }
   @inline get parts(): u32 { return 2; }
   @inline get unitScales(): usize { return 16; }

@@ -53,7 +53,7 @@ export function decodeTQ2_0(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class Ternary {
+export class Ternary {
   @inline get bits(): i32 { return 2; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 0; }
