@@ -11,6 +11,7 @@ import * as assert from "uvu/assert";
 import { address, decodeText } from "../../bindings/memory.ts";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
+import { randomModel } from "../../scripts/random-models.mjs";
 import { type Build, loadCore, sameBits, type TestCore } from "./core.ts";
 
 export const Code = {
@@ -72,6 +73,73 @@ export function modelBytes(kind: string, type?: string): Uint8Array {
 
 /** Tokens that are spread over a vocabulary of 512. */
 export const spread = (count: number, seed = 97): number[] => Array.from({ length: count }, (_, i) => (i * 389 + seed) % 512);
+
+/** Tokens, and the width, of a scripted model; bytes are the tokens 0 to 255, and the last token ends a text. */
+export const SCRIPT_VOCABULARY = 320;
+export const END = SCRIPT_VOCABULARY - 1;
+
+/**
+ * A model whose logits are a table: behind token t those of `table(t)`, whatever came before. Embeddings are unit vectors,
+ * attention and FFN add nothing, and the head holds the table's columns.
+ */
+export function scriptedModel(table: (token: number) => ArrayLike<number>): Uint8Array {
+  const size = SCRIPT_VOCABULARY;
+  const file = randomModel(
+    {
+      architecture: "llama",
+      layers: 1,
+      hidden: size,
+      heads: 10,
+      kvHeads: 1,
+      headSize: 32,
+      ffn: 32,
+      vocabulary: size,
+      context: 1024,
+      theta: 1e4,
+      epsilon: 0,
+      pre: "gpt-2",
+    },
+    "F32",
+  );
+  const embedding = new Float32Array(size * size);
+  const head = new Float32Array(size * size);
+  for (let token = 0; token < size; token++) {
+    embedding[token * size + token] = 1;
+    const logits = table(token);
+    for (let row = 0; row < size; row++) head[row * size + token] = logits[row];
+  }
+  const values: Record<string, Float32Array> = {
+    "token_embd.weight": embedding,
+    "output_norm.weight": new Float32Array(size).fill(1 / Math.sqrt(size)),
+    "output.weight": head,
+    "blk.0.attn_output.weight": new Float32Array(size * size),
+    "blk.0.ffn_down.weight": new Float32Array(size * 32),
+  };
+  for (const tensor of file.tensors) {
+    const own = values[tensor.name];
+    if (own) tensor.fill = streamOf(new Uint8Array(own.buffer));
+  }
+  return encodeGguf(file);
+}
+
+/** Gives bytes chunk by chunk. */
+function streamOf(bytes: Uint8Array): (chunk: Uint8Array) => void {
+  let at = 0;
+  return (chunk) => {
+    chunk.set(bytes.subarray(at, at + chunk.length));
+    at += chunk.length;
+  };
+}
+
+/** A scripted model that says the tokens of a chain one after the other: behind each comes the next, with logit 8. */
+export function chainModel(tokens: readonly number[]): Uint8Array {
+  const next = new Map(tokens.map((token, i) => [token, tokens[(i + 1) % tokens.length]]));
+  return scriptedModel((token) => {
+    const logits = new Float32Array(SCRIPT_VOCABULARY);
+    logits[next.get(token) ?? tokens[0]] = 8;
+    return logits;
+  });
+}
 
 export interface BatchToken {
   id: number;
@@ -405,7 +473,7 @@ export class EngineSession {
   }
 
   /** Generates to the end, and asserts that no piece ends within a UTF-8 character. */
-  generate(maxTokens: number, top = -1): Generated {
+  generate(maxTokens: number, top = -1, onToken?: (token: number) => void): Generated {
     this.begin(maxTokens, top >= 0 ? 1 : 0, Math.max(top, 0));
     const { core, handle } = this;
     const result: Generated = { ids: [], pieces: [], text: "", finish: 0, logprobs: [], top: [], steps: 0 };
@@ -415,6 +483,7 @@ export class EngineSession {
       if (status === DONE) break;
       if (status !== TOKEN) continue;
       result.ids.push(core.call("session_token", handle));
+      onToken?.(core.call("session_token", handle));
       result.pieces.push(core.u8(address(core.call("session_text", handle)), core.call("session_text_length", handle)));
       if (top < 0) continue;
       result.logprobs.push(core.call("session_logprob", handle));
