@@ -15,11 +15,13 @@ const encoder = new TextEncoder();
 
 export class Memory {
   readonly #memory: WebAssembly.Memory;
+  readonly #shared: boolean;
   #bytes: Uint8Array<ArrayBuffer>;
   #view: DataView<ArrayBuffer>;
 
   constructor(memory: WebAssembly.Memory) {
     this.#memory = memory;
+    this.#shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
     this.#bytes = new Uint8Array(memory.buffer as ArrayBuffer);
     this.#view = new DataView(this.#bytes.buffer);
   }
@@ -82,7 +84,8 @@ export class Memory {
 
   /** The text in `length` bytes of UTF-8; what is invalid shows as U+FFFD, and a leading BOM counts as text. */
   readText(pointer: Pointer, length: number): string {
-    return decodeText(this.u8(pointer, length));
+    // Decoders refuse shared memory: there it is copied.
+    return decodeText(this.#shared ? this.read(pointer, length) : this.u8(pointer, length));
   }
 
   readU32(pointer: Pointer): number {

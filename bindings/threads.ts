@@ -14,6 +14,7 @@ export interface ThreadExports extends CoreExports {
   thread_limit(pool: Pointer, limit: number): void;
   thread_count(pool: Pointer): number;
   thread_lost(pool: Pointer, index: number): void;
+  thread_slices(pool: Pointer, index: number): number;
   thread_late(pool: Pointer): number;
   thread_stop(pool: Pointer): void;
   thread_probe(context: Pointer): Status;
@@ -22,6 +23,9 @@ export interface ThreadExports extends CoreExports {
 /** Pages of memory that the builds with threads import at least, and the most. */
 const INITIAL_PAGES = 16;
 const MAXIMUM_PAGES = 65536;
+
+/** Most threads of a pool. */
+export const THREAD_LIMIT = 64;
 
 /** How long to wait for the workers; one that comes later helps from then on. */
 const START_MS = 5000;

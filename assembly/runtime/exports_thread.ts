@@ -8,7 +8,7 @@ import { Core, ErrorCode, fail } from "./core";
 import { Context, Running, isContext } from "./context";
 import { Slot } from "./model";
 import { multiply } from "./pass";
-import { Pool, createPool, limitThreads, loseWorker, settled, stopWorkers } from "./pool";
+import { Pool, createPool, limitThreads, loseWorker, settled, slicesOf, stopWorkers } from "./pool";
 import { serve } from "./worker";
 
 /**
@@ -37,6 +37,11 @@ export function thread_count(pool: Pool): u32 {
 /** The host found that a worker has ended before its time. */
 export function thread_lost(pool: Pool, index: u32): void {
   loseWorker(pool, index);
+}
+
+/** Slices of work that a thread has done so far; the main thread is number 0. */
+export function thread_slices(pool: Pool, index: u32): u32 {
+  return slicesOf(pool, index);
 }
 
 /** 1 while a step returns MORE because a worker does not finish its part: it is very slow, or gone. */

@@ -5,8 +5,8 @@
  *     main     post job ─► take slice, compute, … ─► no slice left: wait for those that others still compute
  *     worker   poll, then sleep ─► take slice, compute, … ─► poll
  *
- *     Pool:   ┌ the job: plain, constant while it runs ┐┌ tickets u64 ┐┌ done ┐┌ epoch ┐┌ asleep[64] ┐┌ busy[0] ┐┌ busy[1] …
- *             └ 64 B ──────────────────────────────────┘└ 64 B ───────┘  64 B    64 B    256 B         64 B each
+ *     Pool:   ┌ the job: plain, constant while it runs ┐┌ tickets u64 ┐┌ done ┐┌ epoch ┐┌ asleep[64] ┐┌ busy, slices ┐ …
+ *             └ 64 B ──────────────────────────────────┘└ 64 B ───────┘  64 B    64 B    256 B         64 B a thread
  *
  * Slices are tickets, taken one by one: (generation of the job ‖ slices left). A late thread that still holds an old
  * generation gets none, and what it has read of the job was true if it gets one. So a thread that is slow, has not
@@ -192,6 +192,7 @@ function takeSlices<P>(pool: Pool, generation: u32, slot: u32): void {
     if (atomic.cmpxchg<u64>(at(pool), word, word - 1, TICKETS) != word) continue;
     const begin = (pool.slices - left) * pool.grain;
     part.run(pool.argument, slot, begin, min(begin + pool.grain, pool.total));
+    store<u32>(busyAt(pool, slot), load<u32>(busyAt(pool, slot), 4) + 1, 4);
     const done = atomic.add<u32>(at(pool), 1, DONE) + 1;
     if (slot != 0 && done == pool.slices && atomic.load<u32>(waitingAt(pool))) atomic.notify(at(pool) + DONE, 1);
   }
@@ -264,6 +265,11 @@ export function limitThreads(pool: Pool, limit: u32): void {
   let left = pool.threads;
   for (let i: u32 = 1; i < pool.threads; i++) if (isLost(pool, i)) left -= 1;
   pool.limit = left < 2 || limit < 2 ? 1 : min(limit, pool.threads);
+}
+
+/** Slices that a thread has computed so far. */
+export function slicesOf(pool: Pool, slot: u32): u32 {
+  return slot < pool.threads ? load<u32>(busyAt(pool, slot), 4) : 0;
 }
 
 /** Sends the workers home: each returns to its host. */

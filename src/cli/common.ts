@@ -13,7 +13,7 @@ export async function openModel(
 ): Promise<Model> {
   const source = args.argument("MODEL");
   const model = await Model.load(source, {
-    threads: options.vocabularyOnly ? 1 : Math.max(args.number("threads"), 1),
+    threads: (!options.vocabularyOnly && args.number("threads")) || 1,
     build: (args.text("build") ?? "portable") as Build,
     kv: (args.text("kv") ?? "f16") as CacheType,
     context: options.context ?? args.numberOrNone("ctx"),

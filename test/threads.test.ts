@@ -1,0 +1,260 @@
+/**
+ * The build with threads: the portable build's bits whoever computes what, workers that come late, die or are sent home,
+ * and the way through the API.
+ */
+import { spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { setImmediate } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { instantiateSync } from "../bindings/instantiate.ts";
+import { sharedMemory } from "../bindings/threads.ts";
+import { Model } from "../src/index.ts";
+import { TestCore, type TestExports, wasmBytes } from "./support/core.ts";
+import { assertBits, Engine, type EngineContext, Form, modelBytes, prompt, spread } from "./support/engine.ts";
+
+const module = new WebAssembly.Module(wasmBytes("limpet.threads.wasm"));
+const portable = new Engine("portable");
+
+/** A core with a pool and as many workers as asked for. */
+class Team {
+  readonly engine: Engine;
+  readonly memory: WebAssembly.Memory;
+  readonly pool: number;
+  readonly workers: Worker[] = [];
+
+  constructor(threads: number) {
+    this.memory = sharedMemory();
+    this.engine = new Engine(new TestCore("threads", instantiateSync<TestExports>(module, { env: { memory: this.memory } })));
+    const { core } = this.engine;
+    this.pool = this.engine.handle(core.call("thread_start", core.core, threads, 1));
+  }
+
+  static async of(threads: number): Promise<Team> {
+    const team = new Team(threads);
+    for (let index = 1; index < threads; index++) await team.hire(index);
+    return team;
+  }
+
+  async hire(index: number): Promise<void> {
+    const worker = new Worker(new URL("../build/js/thread.js", import.meta.url), { execArgv: [] });
+    worker.postMessage({ module, memory: this.memory, pool: this.pool, index });
+    await once(worker, "message");
+    worker.unref();
+    this.workers[index] = worker;
+  }
+
+  /** Ends a worker, and tells the pool. */
+  async dismiss(index: number): Promise<void> {
+    await this.workers[index].terminate();
+    this.engine.core.call("thread_lost", this.pool, index);
+  }
+
+  slices(index: number): number {
+    return this.engine.core.call("thread_slices", this.pool, index);
+  }
+
+  end(): void {
+    this.engine.core.call("thread_stop", this.pool);
+    for (const worker of this.workers) worker?.terminate();
+  }
+}
+
+const ids = spread(64);
+const kinds: [kind: string, type: string][] = [
+  ["plm-1m", "Q4_0"],
+  ["plm-1m", "Q4_K"],
+  ["llama-tiny", "Q8_0"],
+  ["qwen3-tiny", "F32"],
+];
+
+function wanted(kind: string, type: string, form: number): Float32Array[] {
+  const model = portable.load(modelBytes(kind, type));
+  const context = model.context({ rows: 64, form });
+  const rows = context.run(prompt(ids));
+  context.release();
+  model.release();
+  return rows;
+}
+
+for (const threads of [1, 2, 3]) {
+  test(`${threads} threads give the portable build's bits in any chunks`, async () => {
+    const team = await Team.of(threads);
+    for (const [kind, type] of kinds) {
+      for (const form of kind.startsWith("plm") ? [Form.ABSORBED, Form.EXPANDED] : [Form.AUTO]) {
+        const want = wanted(kind, type, form);
+        const model = team.engine.load(modelBytes(kind, type));
+        const context = model.context({ rows: 64, form });
+        for (const chunk of form === Form.EXPANDED ? [64] : [64, 7, 1]) {
+          context.reset();
+          assertBits(context.runChunks(prompt(ids), chunk), want, `${kind} ${type}, form ${form}, chunks of ${chunk}`);
+        }
+        context.release();
+        model.release();
+      }
+    }
+    for (let index = 1; index < threads; index++) assert.ok(team.slices(index) > 0, `thread ${index} has helped`);
+    team.end();
+  });
+}
+
+test("a context takes as much memory as its plan says, with one thread as in the portable build", () => {
+  const bytes = modelBytes("plm-1m", "Q4_0");
+  const shape = { rows: 64, batch: 32 };
+  const plan = portable.load(bytes).contextBytes(shape);
+  for (const threads of [1, 3]) {
+    const team = new Team(threads);
+    const model = team.engine.load(bytes);
+    const before = team.engine.used;
+    const context = model.context(shape);
+    assert.is(team.engine.used - before, model.contextBytes(shape));
+    if (threads === 1) assert.is(model.contextBytes(shape), plan);
+    else assert.ok(model.contextBytes(shape) > plan);
+    context.release();
+    assert.is(team.engine.used, before);
+  }
+});
+
+/** The first few tokens again and again. */
+async function tinyPasses(context: EngineContext, passes: number, want: Float32Array[], turn: (pass: number) => unknown = () => {}) {
+  for (let pass = 0; pass < passes; pass++) {
+    context.reset();
+    assertBits(context.run(prompt(ids.slice(0, want.length))), want, `pass ${pass}`);
+    await turn(pass);
+  }
+}
+
+test("workers that start late, are killed, or are never there hold nothing up in 500 passes", async () => {
+  const want = wanted("llama-tiny", "Q8_0", Form.AUTO).slice(0, 12);
+  const team = new Team(4);
+  const context = team.engine.load(modelBytes("llama-tiny", "Q8_0")).context({ rows: 64 });
+  await tinyPasses(context, 500, want, async (pass) => {
+    if (pass % 50 === 49) await setImmediate();
+    if (pass === 100) await team.hire(1);
+    if (pass === 200) await team.hire(2);
+    if (pass === 300) await team.dismiss(1);
+    if (pass === 400) await team.dismiss(2);
+  });
+  assert.ok(team.slices(1) > 0 && team.slices(2) > 0);
+  team.end();
+});
+
+// Takes a slice as a worker would, and does nothing with it.
+const THIEF = `
+  const { parentPort, workerData: { memory, pool } } = require("node:worker_threads");
+  const tickets = new BigInt64Array(memory.buffer, pool + 64, 1);
+  const busy = new Int32Array(memory.buffer, pool + 512 + 64, 1);
+  Atomics.store(busy, 0, 1);
+  parentPort.postMessage("ready");
+  for (;;) {
+    const word = Atomics.load(tickets, 0);
+    if (BigInt.asUintN(32, word) > 1n && Atomics.compareExchange(tickets, 0, word, word - 1n) === word) break;
+  }
+  setInterval(() => {}, 1000);
+`;
+
+test("a worker that is gone within its slice gives the host its turn, and the pass its bits once that is known", async () => {
+  const want = wanted("llama-tiny", "Q8_0", Form.AUTO);
+  const team = new Team(2);
+  const { engine, pool, memory } = team;
+  const context = engine.load(modelBytes("llama-tiny", "Q8_0")).context({ rows: 64 });
+  const thief = new Worker(THIEF, { eval: true, execArgv: [], workerData: { memory, pool } });
+  await once(thief, "message");
+  context.begin(prompt(ids));
+  let steps = 0;
+  while (!engine.core.call("thread_late", pool)) {
+    assert.is(engine.do("context_step", context.handle), 1);
+    assert.ok(++steps < 1000, "the thief was given no slice");
+  }
+  assert.is(engine.do("context_step", context.handle), 1, "still late");
+  await thief.terminate();
+  engine.core.call("thread_lost", pool, 1);
+  while (engine.do("context_step", context.handle) !== 0) steps++;
+  assert.is(engine.core.call("thread_late", pool), 0);
+  assert.is(engine.core.call("thread_count", pool), 1, "the main thread is alone");
+  context.reset();
+  assertBits(context.run(prompt(ids)), want, "after it");
+});
+
+test("a pass given up at any step leaves nothing behind", async () => {
+  const want = wanted("plm-1m", "Q4_0", Form.ABSORBED);
+  const team = await Team.of(2);
+  const context = team.engine.load(modelBytes("plm-1m", "Q4_0")).context({ rows: 64 });
+  assertBits(context.run(prompt(ids)), want, "whole");
+  for (let stop = 0; stop < context.steps; stop++) {
+    context.reset();
+    context.begin(prompt(ids));
+    for (let step = 0; step < stop; step++) team.engine.do("context_step", context.handle);
+    team.engine.core.call("context_abort", context.handle);
+    assertBits(context.run(prompt(ids)), want, `after step ${stop}`);
+  }
+  team.end();
+});
+
+test("a pool is refused twice, without threads and with too many", () => {
+  const { engine } = new Team(2);
+  const { core } = engine;
+  for (const threads of [0, 2, 65]) assert.is(core.call("thread_start", core.core, threads, 1), 0);
+});
+
+test("Model: the same text and logits with 2 threads, an abort, and use after it", async () => {
+  const bytes = modelBytes("plm-1m", "Q4_0");
+  const options = { maxTokens: 24, temperature: 0.8, seed: 5 };
+  const alone = await Model.load(bytes);
+  const model = await Model.load(bytes, { threads: 2 });
+  assert.ok(model.threads >= 1);
+  const text = await alone.generate(ids, options).text();
+  assert.is(await model.generate(ids, options).text(), text);
+  assert.equal(await model.logits(ids), await alone.logits(ids));
+  const controller = new AbortController();
+  try {
+    for await (const _ of model.generate(ids, { ...options, maxTokens: 1000, signal: controller.signal })) controller.abort();
+    assert.unreachable();
+  } catch (error) {
+    assert.is((error as Error).name, "AbortError");
+  }
+  assert.is(await model.generate(ids, options).text(), text);
+  model.dispose();
+  alone.dispose();
+});
+
+test("threads that no build or number allows are refused, or said once", async () => {
+  const bytes = modelBytes("llama-tiny", "Q8_0");
+  for (const threads of [0, 1.5, 65, Number.NaN]) {
+    try {
+      await Model.load(bytes, { threads });
+      assert.unreachable();
+    } catch (error) {
+      assert.is((error as { code?: string }).code, "BAD_ARGUMENT");
+    }
+  }
+  const said: string[] = [];
+  const { warn } = console;
+  console.warn = (words: string) => said.push(words);
+  try {
+    for (let i = 0; i < 2; i++) assert.is((await Model.load(bytes, { threads: 2, build: "scalar" })).threads, 1);
+    assert.is((await Model.load(bytes, { threads: 2, wasm: wasmBytes("limpet.wasm") })).threads, 1);
+  } finally {
+    console.warn = warn;
+  }
+  assert.equal(said, ["limpet: computing with one thread, not more: the scalar build has none"]);
+});
+
+test("a process with a model of 2 threads that nobody disposed of ends by itself", () => {
+  const script = `
+    const { Model } = await import(${JSON.stringify(new URL("../build/js/index.js", import.meta.url).href)});
+    const bytes = await new Response(process.stdin).arrayBuffer();
+    const model = await Model.load(bytes, { threads: 2 });
+    console.log((await model.generate("a", { maxTokens: 4 }).text()).length > 0);
+  `;
+  const { status, stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+    input: modelBytes("llama-tiny", "Q8_0"),
+    encoding: "utf8",
+    timeout: 15_000,
+  });
+  assert.is(status, 0, stderr);
+  assert.is(stdout.trim(), "true");
+});
+
+test.run();
