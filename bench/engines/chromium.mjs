@@ -1,0 +1,85 @@
+/**
+ * Runs a job in a page of a fresh Chromium: a static server on 127.0.0.1 whose pages are cross-origin isolated, and a
+ * browser without the traffic of its own that would disturb figures. CHROMIUM names another one.
+ */
+import { createReadStream, statSync } from "node:fs";
+import { createServer } from "node:http";
+import { extname, normalize } from "node:path";
+import { chromium } from "playwright-core";
+import { ROOT } from "../limpet.mjs";
+import { peakMemory } from "../lib/machine.mjs";
+
+export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+const ARGUMENTS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const TYPES = /** @type {Record<string, string>} */ ({
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".wasm": "application/wasm",
+});
+const JOB_MS = 40 * 60 * 1000;
+
+/** Serves build/ and bench/ of the repository. */
+async function serve() {
+  const server = createServer((request, response) => {
+    const path = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname));
+    response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
+    response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
+    response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
+    try {
+      if (!/^\/(build|bench)\//.test(path)) throw new Error("not served");
+      const file = ROOT + path.slice(1);
+      const length = statSync(file).size;
+      const type = TYPES[extname(file)] ?? "application/octet-stream";
+      response.writeHead(200, { "Content-Type": type, "Content-Length": length });
+      createReadStream(file, { highWaterMark: 1 << 20 }).pipe(response);
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  return { url: `http://127.0.0.1:${port}`, close: () => (server.closeAllConnections(), server.close()) };
+}
+
+/**
+ * What `measure(job)` of bench/pages/PAGE.mjs gives, with the browser's version and the largest renderer's peak memory.
+ * @param {string} page @param {any} job
+ */
+export async function measureInChromium(page, job) {
+  const server = await serve();
+  const browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: ARGUMENTS });
+  try {
+    const tab = await browser.newPage();
+    tab.setDefaultTimeout(JOB_MS);
+    if (process.env.BENCH_VERBOSE) tab.on("console", (message) => console.error(message.text()));
+    const failed = new Promise((_, reject) => {
+      tab.on("pageerror", reject);
+      tab.on("crash", () => reject(new Error("the page crashed")));
+    });
+    await tab.goto(`${server.url}/bench/pages/index.html`);
+    const work = tab.evaluate(
+      async ([module, given]) => {
+        if (!globalThis.crossOriginIsolated) throw new Error("the page is not cross-origin isolated");
+        return (await import(module)).measure(given);
+      },
+      [`/bench/pages/${page}.mjs`, { ...job, source: job.source && `/${job.source.slice(ROOT.length)}` }],
+    );
+    const result = await Promise.race([work, failed]);
+    const cdp = await browser.newBrowserCDPSession();
+    const { processInfo } = await cdp.send("SystemInfo.getProcessInfo");
+    const peaks = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => peakMemory(id) ?? 0);
+    return { ...result, rssPeakBytes: Math.max(...peaks) || null, host: `Chromium ${browser.version()}` };
+  } finally {
+    await browser.close();
+    server.close();
+  }
+}
