@@ -1,0 +1,156 @@
+/**
+ * The conformance check that every host runs: the logits of reference prompts, all bits of them, as one hash a model.
+ *
+ *     conform({ host: "wasmtime 50.0.1", build: "portable, Cranelift" }, (model) => logitsOf(model.path, model.tokens));
+ *
+ * makes a test of each reference model. What a host gave is kept in build/conformance/, from which
+ * scripts/hosts-table.mjs makes the table of hosts and checks. The stored hashes come from Node and are made anew by
+ * `npx tsx test/hosts/conformance.ts --update`, which is for a change that is meant to change bits.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { encodeGguf } from "../../scripts/gguf-writer.mjs";
+import { makeModel } from "../../scripts/make-model.mjs";
+import { quantizeGguf } from "../../scripts/quantize-stories.mjs";
+import { Engine, Form, prompt, spread } from "../support/engine.ts";
+import { shared } from "../support/shared.ts";
+
+const GOLDEN = new URL("../golden/conformance.json", import.meta.url);
+const MODELS = new URL("../../build/conformance/models/", import.meta.url);
+const RESULTS = new URL("../../build/conformance/", import.meta.url);
+const STORIES = [1, 403, 407, 261, 378, 432, 383, 286, 261, 376, 298, 315, 421, 395, 317, 426];
+
+export interface Host {
+  /** Name and version. */
+  host: string;
+  /** Which build, and how the host runs it. */
+  build: string;
+}
+
+export interface Reference {
+  name: string;
+  tokens: readonly number[];
+  /** FNV-1a (64 bits) of the logits of all tokens, little-endian f32. */
+  hash: string;
+  /** The model's file; null where it is not to be had (a note has been printed). */
+  path: string | null;
+}
+
+interface Made {
+  tokens: readonly number[];
+  /** The bytes of the file, or null where they are not to be had. */
+  make: () => Uint8Array | null;
+}
+
+const stories = (): Uint8Array | null => {
+  const file = shared("data/stories260K.gguf");
+  return file && new Uint8Array(readFileSync(file));
+};
+const plm = (type: string): Made => ({
+  tokens: spread(24),
+  make: () => encodeGguf(makeModel("plm-1m", type)),
+});
+
+const REFERENCES: Record<string, Made> = {
+  "plm-1m-q4_0": plm("Q4_0"),
+  "plm-1m-q8_0": plm("Q8_0"),
+  "plm-1m-q4_k": plm("Q4_K"),
+  stories260K: { tokens: STORIES, make: stories },
+  "stories260K-q8_0": {
+    tokens: STORIES,
+    make: () => {
+      const bytes = stories();
+      return bytes && quantizeGguf(bytes);
+    },
+  },
+};
+
+/** The reference models' names, the order of the table's columns. */
+export const REFERENCE_NAMES = Object.keys(REFERENCES);
+
+const written = new Set<string>();
+
+/** A reference model with its file, which is made once a process: appears whole, whatever other processes do. */
+export function reference(name: string): Reference {
+  const { tokens, make } = REFERENCES[name];
+  const golden = JSON.parse(readFileSync(GOLDEN, "utf8")) as Record<string, string>;
+  const path = fileURLToPath(new URL(`${name}.gguf`, MODELS));
+  if (!written.has(name)) {
+    const bytes = make();
+    if (!bytes) return { name, tokens, hash: golden[name], path: null };
+    mkdirSync(MODELS, { recursive: true });
+    const next = `${path}.${process.pid}`;
+    writeFileSync(next, bytes);
+    renameSync(next, path);
+    written.add(name);
+  }
+  return { name, tokens, hash: golden[name], path };
+}
+
+/** FNV-1a, 64 bits, in hex: short enough for a host in any language. */
+export function hashOf(bytes: Uint8Array): string {
+  // Two halves, for speed: the prime is 2^40 + 0x1b3.
+  let [high, low] = [0xcbf29ce4, 0x84222325];
+  for (const byte of bytes) {
+    low = (low ^ byte) >>> 0;
+    const product = low * 0x1b3;
+    high = (Math.imul(high, 0x1b3) + Math.floor(product / 2 ** 32) + (low << 8)) >>> 0;
+    low = product >>> 0;
+  }
+  return high.toString(16).padStart(8, "0") + low.toString(16).padStart(8, "0");
+}
+
+/** The command line that writes a reference model's logits, behind the program's name. */
+export function logitsArguments(model: string, { tokens }: Reference, out: string): string[] {
+  return ["logits", model, "--tokens", tokens.join(","), "--form", "absorbed", "--out", out];
+}
+
+/**
+ * A test of each reference model in one host: `run` gives the logits' bytes (or their hash, where the host made it), or
+ * null where the model is too large for the host.
+ */
+export function conform(
+  host: Host,
+  run: (model: Reference & { path: string }) => Uint8Array | string | null | Promise<Uint8Array | string | null>,
+  names: readonly string[] = REFERENCE_NAMES,
+): void {
+  for (const name of names) {
+    test(`${host.host}, ${host.build}: the reference logits of ${name}`, async () => {
+      const model = reference(name);
+      if (model.path === null) return;
+      const given = await run({ ...model, path: model.path });
+      if (given === null) return;
+      const hash = typeof given === "string" ? given : hashOf(given);
+      record(host, name, hash);
+      assert.is(hash, model.hash);
+    });
+  }
+}
+
+/** Keeps what a host gave for the table. */
+export function record({ host, build }: Host, check: string, result: string): void {
+  mkdirSync(RESULTS, { recursive: true });
+  const name = `${host} ${build} ${check}`.replace(/[^A-Za-z0-9.]+/g, "-");
+  writeFileSync(new URL(`${name}.json`, RESULTS), `${JSON.stringify({ host, build, check, result })}\n`);
+}
+
+/** The logits of a reference model in this process. */
+export function logitsHere(build: "portable" | "scalar", { path, tokens }: Reference & { path: string }): Uint8Array {
+  const count = tokens.length;
+  const model = new Engine(build).load(new Uint8Array(readFileSync(path)));
+  const rows = model.context({ rows: count, batch: count, form: Form.ABSORBED }).run(prompt(tokens));
+  return new Uint8Array(Buffer.concat(rows.map((row) => new Uint8Array(row.buffer))));
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  if (!process.argv.includes("--update")) throw new Error("npx tsx test/hosts/conformance.ts --update");
+  if (!existsSync(GOLDEN)) writeFileSync(GOLDEN, "{}");
+  const hashes = REFERENCE_NAMES.map((name) => {
+    const model = reference(name);
+    if (model.path === null) throw new Error(`${name} is not to be had`);
+    return [name, hashOf(logitsHere("portable", { ...model, path: model.path }))];
+  });
+  writeFileSync(GOLDEN, `${JSON.stringify(Object.fromEntries(hashes), null, 2)}\n`);
+}
