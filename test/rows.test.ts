@@ -4,7 +4,18 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { assertBits, Code, Engine, type EngineContext, F32, modelBytes, prompt, refuses, spread, Visibility } from "./support/engine.ts";
+import {
+  assertBits,
+  Code,
+  Engine,
+  type EngineContext,
+  F32,
+  modelBytes,
+  prompt,
+  refuses,
+  spread,
+  Visibility,
+} from "./support/engine.ts";
 
 const engine = new Engine("portable");
 const KINDS = ["llama-tiny", "qwen3-tiny", "plm-1m"];
@@ -171,7 +182,12 @@ onModels("the branches of a tree, evaluated in one batch, have the bits that eac
   const batch = branches[0].flatMap((id, i) => [id, branches[1][i]].map((id) => ({ id, position: 12 + i })));
   const mask = batch.map((_, i) => Array.from({ length: (i >> 1) + 1 }, (_, j) => 2 * j + (i & 1)));
   const rows = context.run(batch, { mask });
-  for (const [b, branch] of want.entries()) assertBits(rows.filter((_, i) => i % 2 === b), branch, `${kind}, branch ${b}`);
+  for (const [b, branch] of want.entries())
+    assertBits(
+      rows.filter((_, i) => i % 2 === b),
+      branch,
+      `${kind}, branch ${b}`,
+    );
 });
 
 onModels("an encoder's tokens see all of their own sequence, and nothing of another", (kind, make) => {
@@ -188,7 +204,11 @@ onModels("an encoder's tokens see all of their own sequence, and nothing of anot
   assertBits(all.slice(9), causal.slice(9), `${kind}: the last sees the same rows in both`);
   assert.not.equal(all[0], causal[0]);
   const beside = batch.flatMap((token, i) => [token, { id: ids[i + 20], position: i, sequence: 2 }]);
-  assertBits(hidden(beside, Visibility.ALL).filter((_, i) => i % 2 === 0), all, `${kind}: beside another sequence`);
+  assertBits(
+    hidden(beside, Visibility.ALL).filter((_, i) => i % 2 === 0),
+    all,
+    `${kind}: beside another sequence`,
+  );
 });
 
 onModels("positions that do not ascend are seen by their positions", (kind, make) => {

@@ -214,7 +214,12 @@ test("logits that are no finite numbers never trap, hang, or win against numbers
     const model = engine.load(scriptedModel((token) => (token === 0 ? numbers : zeros)));
     const session = model.session({ rows: 16, batch: 1 });
     session.append([0]);
-    for (const options of [{}, ...cases.map(([, options]) => options), { temperature: 1e-30 }, { temperature: 1000, minP: 0.5 }]) {
+    for (const options of [
+      {},
+      ...cases.map(([, options]) => options),
+      { temperature: 1e-30 },
+      { temperature: 1000, minP: 0.5 },
+    ]) {
       // A penalty or a temperature that makes all alike is no case for "who wins".
       const fair = (options.temperature ?? 0) <= 1 || (options.topK ?? 0) === 1;
       session.configure({ ...options, seed: 2 });

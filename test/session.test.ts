@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { address } from "../bindings/memory.ts";
-import { chainModel, Code, END, Engine, F32, Finish, modelBytes, refuses, spread } from "./support/engine.ts";
+import { Code, chainModel, END, Engine, F32, Finish, modelBytes, refuses, spread } from "./support/engine.ts";
 import { random } from "./support/formats.ts";
 import { shared } from "./support/shared.ts";
 
@@ -26,7 +26,10 @@ test("text comes in whole characters, each as soon as it is whole", () => {
   assert.is(said, "é€😀b");
   assert.is(finish, Finish.STOP);
   assert.is(ids.at(-1), END);
-  assert.equal(pieces.map((piece) => piece.length), [0, 2, 0, 0, 3, 0, 0, 0, 4, 1, 0]);
+  assert.equal(
+    pieces.map((piece) => piece.length),
+    [0, 2, 0, 0, 3, 0, 0, 0, 4, 1, 0],
+  );
   // A character that is cut off by the length comes out as the bytes that there are.
   session.rewind(1);
   const cut = session.generate(4);
@@ -49,11 +52,17 @@ test("a stop string over several tokens is never shown, nor its beginning", () =
   assert.is(text, "bcde");
   assert.is(finish, Finish.STOP_STRING);
   assert.is(ids.length, 7, "the tokens of the stop string were made");
-  assert.equal(pieces.map((piece) => piece.length), [1, 1, 1, 1, 0, 0, 0]);
+  assert.equal(
+    pieces.map((piece) => piece.length),
+    [1, 1, 1, 1, 0, 0, 0],
+  );
   // What only begins as a stop string does is held back, and comes out when it is clear.
   const held = stopping(["fghX"], 10);
   assert.is(held.text, "bcdefghijk");
-  assert.equal(held.pieces.map((piece) => piece.length), [1, 1, 1, 1, 0, 0, 0, 4, 1, 1]);
+  assert.equal(
+    held.pieces.map((piece) => piece.length),
+    [1, 1, 1, 1, 0, 0, 0, 4, 1, 1],
+  );
   assert.is(stopping(["jkX"], 9).text, "bcdefghij", "held back at the end: shown");
   assert.is(stopping(["b"]).text, "");
   assert.is(stopping(["z", "hij", "ij", "xyz"]).text, "bcdefg", "the first in the text counts, not in the list");
@@ -85,7 +94,10 @@ test("log probabilities are those of the logits in float64, best first", () => {
     const sum = Math.log(row.reduce((total, value) => total + Math.exp(value - largest), 0)) + largest;
     assert.ok(Math.abs(logprobs[i] - (row[ids[i]] - sum)) < 1e-5);
     const best = [...row.keys()].sort((a, b) => row[b] - row[a] || a - b).slice(0, 20);
-    assert.equal(top[i].map(([id]) => id), best);
+    assert.equal(
+      top[i].map(([id]) => id),
+      best,
+    );
     for (const [id, logprob] of top[i]) assert.ok(Math.abs(logprob - (row[id] - sum)) < 1e-5);
   }
   session.rewind(9);
@@ -274,7 +286,8 @@ test("bytes that are no session of this model are refused, and the session is as
     const bytes = good.slice();
     const at = Math.floor(next() * (i % 2 ? 130 : bytes.length));
     bytes[at] = [0, 255, 128, 127, Math.floor(next() * 256)][i % 5];
-    if (i % 3 === 0) new DataView(bytes.buffer).setUint32(at & ~3, [0xffffffff, 0x80000000, 0x7fc00000, 512][i % 4], true);
+    if (i % 3 === 0)
+      new DataView(bytes.buffer).setUint32(at & ~3, [0xffffffff, 0x80000000, 0x7fc00000, 512][i % 4], true);
     try {
       session.restore(bytes);
     } catch {

@@ -72,7 +72,8 @@ export function modelBytes(kind: string, type?: string): Uint8Array {
 }
 
 /** Tokens that are spread over a vocabulary of 512. */
-export const spread = (count: number, seed = 97): number[] => Array.from({ length: count }, (_, i) => (i * 389 + seed) % 512);
+export const spread = (count: number, seed = 97): number[] =>
+  Array.from({ length: count }, (_, i) => (i * 389 + seed) % 512);
 
 /** Tokens, and the width, of a scripted model; bytes are the tokens 0 to 255, and the last token ends a text. */
 export const SCRIPT_VOCABULARY = 320;
@@ -156,8 +157,8 @@ export const prompt = (ids: readonly number[], from = 0, sequence = 0): BatchTok
 export class Engine {
   readonly core: TestCore;
 
-  constructor(build: Build = "portable") {
-    this.core = loadCore(build);
+  constructor(build: Build | TestCore = "portable") {
+    this.core = typeof build === "string" ? loadCore(build) : build;
   }
 
   /** Bytes of the arena in use. */
@@ -187,7 +188,13 @@ export class Engine {
     const parts = files instanceof Uint8Array ? [files] : files;
     const handle = this.handle(this.core.call("model_create", this.core.core, parts.length, vocabularyOnly ? 1 : 0));
     const model = new EngineModel(this, handle, parts);
-    for (let i = 0; i < parts.length; i++) this.do("model_set_file_size", handle, i, BigInt(parts[i].length));
+    for (let i = 0; i < parts.length; i++) {
+      const status = this.core.call("model_set_file_size", handle, i, BigInt(parts[i].length));
+      if (status >= 0) continue;
+      const error = new EngineError(this.core);
+      model.release();
+      throw error;
+    }
     return model;
   }
 
@@ -232,7 +239,8 @@ export class EngineModel {
     const file = this.#files[core.call("model_request_file", this.handle)];
     const offset = Number(core.exports.model_request_offset(this.handle));
     const length = core.call("model_request_length", this.handle) >>> 0;
-    if (length === 0 || offset + length > file.length) throw new Error(`asks for ${length} bytes at ${offset} of ${file.length}`);
+    if (length === 0 || offset + length > file.length)
+      throw new Error(`asks for ${length} bytes at ${offset} of ${file.length}`);
     core.memory.write(core.call("model_request_destination", this.handle), file.subarray(offset, offset + length));
     return status;
   }
@@ -314,10 +322,22 @@ export class EngineContext {
     const { core, handle } = this;
     const { memory } = core;
     const visibility = options.visibility ?? (options.mask ? Visibility.MASK : Visibility.CAUSAL);
-    memory.write(core.call("context_ids", handle), Uint32Array.from(tokens, (token) => token.id));
-    memory.write(core.call("context_positions", handle), Int32Array.from(tokens, (token) => token.position));
-    memory.write(core.call("context_sequences", handle), Uint32Array.from(tokens, (token) => token.sequence ?? 0));
-    memory.write(core.call("context_wanted", handle), Uint8Array.from(tokens, (token) => (token.wanted === false ? 0 : 1)));
+    memory.write(
+      core.call("context_ids", handle),
+      Uint32Array.from(tokens, (token) => token.id),
+    );
+    memory.write(
+      core.call("context_positions", handle),
+      Int32Array.from(tokens, (token) => token.position),
+    );
+    memory.write(
+      core.call("context_sequences", handle),
+      Uint32Array.from(tokens, (token) => token.sequence ?? 0),
+    );
+    memory.write(
+      core.call("context_wanted", handle),
+      Uint8Array.from(tokens, (token) => (token.wanted === false ? 0 : 1)),
+    );
     core.call("context_set_visibility", handle, visibility);
     if (options.mask) {
       const stride = (this.batch + 7) >> 3;
