@@ -7,6 +7,7 @@ import { wasmBytes } from "./support/core.ts";
 import { type Feature, features, mutableGlobals, SMALL } from "./support/wasm.ts";
 
 const LIBRARIES = ["limpet.wasm", "limpet.scalar.wasm"];
+const SHARED = ["limpet.threads.wasm", "limpet.relaxed.threads.wasm"];
 const COMMANDS = ["limpet.wasi.wasm", "limpet.wasi.scalar.wasm"];
 const PORTABLE_LIMIT = 300 * 1000;
 
@@ -28,6 +29,24 @@ for (const file of LIBRARIES) {
       exports.some(({ name }) => name.startsWith("_")),
       "no _start, no _initialize, no runtime",
     );
+  });
+}
+
+for (const file of SHARED) {
+  // Node 20 has relaxed SIMD behind a flag only.
+  const where = WebAssembly.validate(wasmBytes(file)) ? test : test.skip;
+
+  where(`${file} imports a shared memory, and nothing else`, () => {
+    assert.equal(WebAssembly.Module.imports(compiled(file)), [{ module: "env", name: "memory", kind: "memory" }]);
+    const memory = new WebAssembly.Memory({ initial: 16, maximum: 65536, shared: true });
+    assert.is(new WebAssembly.Instance(compiled(file), { env: { memory } }).exports.memory, memory);
+  });
+
+  where(`${file} has the exports of the portable build, and those of its threads`, () => {
+    const exports = names(WebAssembly.Module.exports(compiled(file)));
+    const others = exports.filter((name) => !name.startsWith("function thread_"));
+    assert.equal(others, names(WebAssembly.Module.exports(compiled("limpet.wasm"))));
+    assert.ok(exports.length > others.length);
   });
 }
 
@@ -65,6 +84,14 @@ for (const file of ["limpet.wasm", "limpet.wasi.wasm"]) {
   });
 }
 
+test("limpet.threads.wasm needs SIMD128 and atomics, no relaxed instruction", () => {
+  assert.equal(beyond("limpet.threads.wasm", [...SMALL, "simd"]), ["threads"]);
+});
+
+test("limpet.relaxed.threads.wasm needs no feature beyond these and relaxed SIMD", () => {
+  assert.equal(beyond("limpet.relaxed.threads.wasm", [...SMALL, "simd", "relaxed simd", "threads"]), []);
+});
+
 test("the check of features sees v128 and relaxed instructions", () => {
   const zero = [0xfd, 0x0c, ...new Array(16).fill(0)]; // v128.const
   assert.equal(features(moduleOf([...zero, 0x1a])), ["mvp", "simd"]);
@@ -73,16 +100,18 @@ test("the check of features sees v128 and relaxed instructions", () => {
 });
 
 // Another worker's instance has its own globals: whatever changes must lie in a record.
-for (const file of [...LIBRARIES, ...COMMANDS]) {
+for (const file of [...LIBRARIES, ...SHARED, ...COMMANDS]) {
   test(`${file} has no global that changes`, () => {
     assert.not(mutableGlobals(wasmBytes(file)).includes(true));
   });
 }
 
-test(`limpet.wasm is below ${PORTABLE_LIMIT / 1000} KB`, () => {
-  const size = wasmBytes("limpet.wasm").length;
-  assert.ok(size < PORTABLE_LIMIT, `${size} bytes`);
-});
+for (const file of ["limpet.wasm", "limpet.threads.wasm"]) {
+  test(`${file} is below ${PORTABLE_LIMIT / 1000} KB`, () => {
+    const size = wasmBytes(file).length;
+    assert.ok(size < PORTABLE_LIMIT, `${size} bytes`);
+  });
+}
 
 /** A module with one function of no parameters and results. */
 function moduleOf(instructions: number[]): Uint8Array {
