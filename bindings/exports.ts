@@ -52,6 +52,7 @@ interface ModelExports {
   model_loaded_bytes(model: Pointer): bigint;
   model_plan_bytes(model: Pointer): bigint;
   model_release(model: Pointer): Status;
+  model_set_operands(model: Pointer, slot: number, form: number): Status;
   model_gguf(model: Pointer): Pointer;
   model_tokenizer(model: Pointer): Pointer;
   model_vocabulary_only(model: Pointer): number;

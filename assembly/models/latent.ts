@@ -205,7 +205,7 @@ export class HeadsOfValues {
     const stride = operandStride(up);
     for (let head = c.jobFrom + begin, last = c.jobFrom + end; head < last; head++) {
       matmulRows(
-        up.type, up.data, up.rows, up.columns, head * per + nope, head * per + per,
+        up.product, up.data, up.rows, up.columns, head * per + nope, head * per + per,
         c.jobOperand + <usize>head * stride, <usize>m.heads * stride, c.active,
         c.attended + ((<usize>(head * m.valueSize)) << 2), (<usize>(m.heads * m.valueSize)) << 2, c.ofSlot(c.scratch, slot),
       );
@@ -260,7 +260,7 @@ export class RowsExpanded {
     const seen = c.cache.list(c.sequence(c.token(0)), c.layer).count;
     const first = c.jobFrom * per;
     matmulRows(
-      up.type, up.data, up.rows, up.columns, first + begin, first + end, c.jobOperand, operandStride(up), seen,
+      up.product, up.data, up.rows, up.columns, first + begin, first + end, c.jobOperand, operandStride(up), seen,
       c.expandedHead + ((<usize>begin) << 2), (<usize>per) << 2, c.ofSlot(c.scratch, slot),
     );
   }

@@ -13,7 +13,7 @@ import { Cache, bookkeepingBytes, clearCache, freeRows, initCache, poolBytes, tr
 import { Global, Model, ModelState, Slot } from "./model";
 import { Pool, settled, slotsOf } from "./pool";
 import { Weight } from "./weight";
-import { activationBytes } from "../kernels/quant/activations";
+import { mostFormBytes } from "../kernels/quant/forms";
 import { rowValueBytes } from "../kernels/cache_row";
 import { attendScratchBytes } from "../kernels/attention";
 import { absorbedScratchBytes, expandedScratchBytes } from "../kernels/mla";
@@ -79,8 +79,9 @@ export class Context {
   anglesReady: u32;
   /** MLA: this layer runs expanded. */
   expanded: u32;
-  /** The buffer that `quantized` holds in 16 bits, 0: none. */
+  /** The buffer that `quantized` holds, 0: none, and in which form. */
   quantizedOf: usize;
+  quantizedForm: u32;
   /** Rows of logits that the pass makes. */
   logitRows: u32;
   /** f32[layers · rows] of the host, or 0: attention mass is added to each row of the pool. Costs nothing unless asked for. */
@@ -146,7 +147,7 @@ export class Context {
   angles: usize;
   /** One cache row, f32 */
   row: usize;
-  /** Q16 activations of the matrix at work */
+  /** Quantised activations of the matrix at work */
   quantized: usize;
   /** MLA expanded: u32[active], how many rows each token sees */
   counts: usize;
@@ -397,12 +398,12 @@ function bufferBytes(buffer: u32, m: Model, rows: u32, batch: u32, logitRows: u3
   }
 }
 
-/** Q16 rows of the widest operand: of a token, or in MLA of a token's heads and of every row that is expanded. */
+/** Quantised rows of the widest operand: of a token, or in MLA of a token's heads and of every row that is expanded. */
 function quantizedBytes(m: Model, rows: u32, batch: u32): u64 {
   const widest = max(max(m.hidden, m.ffn), m.heads * m.valueSize);
-  const operands = <u64>batch * activationBytes(widest);
+  const operands = <u64>batch * mostFormBytes(widest);
   if (m.rank == 0) return operands;
-  const latents = max(<u64>batch * m.heads, <u64>rows) * activationBytes(m.rank);
+  const latents = max(<u64>batch * m.heads, <u64>rows) * mostFormBytes(m.rank);
   return max(operands, latents);
 }
 

@@ -13,9 +13,10 @@ import {
 } from "./context";
 import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad } from "./loader";
 import { stepPass } from "./machine";
-import { Model, ModelState, isModel } from "./model";
+import { Model, ModelState, Slot, isModel } from "./model";
 import { mergeRow, turnRow } from "../models/cache_rows";
 import { isInterleaved } from "../models/index";
+import { OperandForm, formFor } from "../kernels/quant/forms";
 
 /** A model of `files` parts; `vocabularyOnly` 1 leaves the weights in the file. */
 export function model_create(core: Core, files: u32, vocabularyOnly: u32): usize {
@@ -69,6 +70,25 @@ export function model_plan_bytes(model: Model): u64 {
 
 export function model_release(model: Model): i32 {
   return isModel(model) ? releaseModel(model) : 0;
+}
+
+/**
+ * In which form activations meet the matrices of a slot, of all layers (slot Slot.COUNT: the head): 1 a byte, 2 two
+ * halves, where the build has that for their type. For measuring what the rule in runtime/precision.ts costs and saves.
+ */
+export function model_set_operands(model: Model, slot: u32, form: u32): i32 {
+  if (slot > Slot.COUNT || form < OperandForm.EIGHT || form > OperandForm.HALVES || model.contexts) {
+    return fail(model.core, ErrorCode.BAD_ARGUMENT, "operands are set before a context is open, slot by slot, to 1 or 2");
+  }
+  if (slot == Slot.COUNT) {
+    model.head.operandForm = formFor(model.head.type, form);
+    return 0;
+  }
+  for (let layer: u32 = 0; layer < model.layers; layer++) {
+    const weight = model.at(layer, slot);
+    if (weight.present && !weight.plain) weight.operandForm = formFor(weight.type, form);
+  }
+  return 0;
 }
 
 /** The Gguf record, for gguf_* and entry_*; the tokenizer, for tokenizer_*. */

@@ -4,45 +4,16 @@
  *
  *     weights   ┌ embedding │ output norm │ output │ rope factors ┐┌ layer 0: SLOTS records ┐┌ layer 1 …
  *
- * May call: core.ts, arena.ts, weight.ts, formats/.
+ * May call: core.ts, arena.ts, weight.ts, precision.ts, slots.ts, formats/.
  */
 import { Core, ErrorCode, fail, say, sayBytes, sayNumber } from "./core";
 import { Weight, WeightState } from "./weight";
+import { formOfHead, formOfSlot } from "./precision";
+import { Global, Slot } from "./slots";
 import { blockBytes } from "./arena";
 import { Gguf, Tensor, findBlockTensor, findTensor, requireBlockTensor, requireTensor } from "../formats/gguf";
 
-/** Weights that do not belong to a layer. */
-export namespace Global {
-  export const EMBEDDING: u32 = 0;
-  export const OUTPUT_NORM: u32 = 1;
-  /** Absent when the head is tied to the embedding. */
-  export const OUTPUT: u32 = 2;
-  export const ROPE_FACTORS: u32 = 3;
-  export const COUNT: u32 = 4;
-}
-
-/** Weights of a layer, over all architectures. */
-export namespace Slot {
-  export const ATTENTION_NORM: u32 = 0;
-  export const QUERY: u32 = 1;
-  export const KEY: u32 = 2;
-  export const VALUE: u32 = 3;
-  export const ATTENTION_OUTPUT: u32 = 4;
-  export const QUERY_BIAS: u32 = 5;
-  export const KEY_BIAS: u32 = 6;
-  export const VALUE_BIAS: u32 = 7;
-  export const OUTPUT_BIAS: u32 = 8;
-  export const QUERY_NORM: u32 = 9;
-  export const KEY_NORM: u32 = 10;
-  export const LATENT_DOWN: u32 = 11;
-  export const LATENT_NORM: u32 = 12;
-  export const LATENT_UP: u32 = 13;
-  export const FFN_NORM: u32 = 14;
-  export const FFN_GATE: u32 = 15;
-  export const FFN_UP: u32 = 16;
-  export const FFN_DOWN: u32 = 17;
-  export const COUNT: u32 = 18;
-}
+export { Global, Slot };
 
 export namespace ModelState {
   export const HEADER: u32 = 0;
@@ -163,7 +134,7 @@ export namespace Want {
 /** Declares a weight outside the layers by its full GGUF name: a matrix {columns, rows}, or a vector {columns}. */
 export function declareGlobal(model: Model, slot: u32, name: string, columns: u32, rows: u32, want: u32): i32 {
   const tensor = want & Want.OPTIONAL ? findTensor(model.gguf, name) : requireTensor(model.core, model.gguf, name);
-  return declare(model, model.weight(slot), tensor, columns, rows, want);
+  return declare(model, model.weight(slot), tensor, columns, rows, want, tensor ? formOfHead(tensor.type) : 0);
 }
 
 /** Declares `blk.<layer>.<name>`. */
@@ -172,10 +143,18 @@ export function declareLayer(model: Model, layer: u32, slot: u32, name: string, 
     want & Want.OPTIONAL
       ? findBlockTensor(model.gguf, layer, name)
       : requireBlockTensor(model.core, model.gguf, layer, name);
-  return declare(model, model.at(layer, slot), tensor, columns, rows, want);
+  return declare(model, model.at(layer, slot), tensor, columns, rows, want, tensor ? formOfSlot(slot, tensor.type) : 0);
 }
 
-function declare(model: Model, weight: Weight, tensor: Tensor | null, columns: u32, rows: u32, want: u32): i32 {
+function declare(
+  model: Model,
+  weight: Weight,
+  tensor: Tensor | null,
+  columns: u32,
+  rows: u32,
+  want: u32,
+  operandForm: u32,
+): i32 {
   weight.state = WeightState.ABSENT;
   if (!tensor) return want & Want.OPTIONAL ? 0 : model.core.errorCode;
   if (tensor.ne0 != columns || tensor.ne1 != rows || tensor.ne2 != 1 || tensor.ne3 != 1) {
@@ -183,6 +162,7 @@ function declare(model: Model, weight: Weight, tensor: Tensor | null, columns: u
   }
   weight.state = WeightState.DECLARED;
   weight.type = tensor.type;
+  weight.operandForm = operandForm;
   weight.rows = rows;
   weight.columns = columns;
   weight.slices = 1;

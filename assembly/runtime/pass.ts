@@ -16,7 +16,7 @@ import { Global } from "./model";
 import { Job, grainOf, share, threadsOf } from "./pool";
 import { GROUP_ROWS, Weight } from "./weight";
 import { lookupRow, matmulRows } from "../kernels/matmul";
-import { activationBytes, quantizeActivations } from "../kernels/quant/activations";
+import { formBytes, quantizeAs } from "../kernels/quant/forms";
 import { reluSquared, siluMultiply } from "../kernels/ffn";
 import { rmsNorm } from "../kernels/norm";
 import { ropeAngles, rotateHalves, rotateInterleaved } from "../kernels/rope";
@@ -99,7 +99,7 @@ export class RowsOfProduct {
     const weight = c.jobWeight;
     const first = c.jobFrom + begin;
     matmulRows(
-      weight.type, weight.data, weight.rows, weight.columns, first, c.jobFrom + end,
+      weight.product, weight.data, weight.rows, weight.columns, first, c.jobFrom + end,
       c.jobOperand, operandStride(weight), c.active,
       c.jobTarget + ((<usize>first) << 2), (<usize>weight.rows) << 2, c.ofSlot(c.scratch, slot),
     );
@@ -242,22 +242,23 @@ export function keepWanted(c: Context, other: usize, width: u32): void {
 }
 
 /**
- * What the kernel of `weight` multiplies with: the f32 rows themselves, or their 16-bit blocks, made once a buffer.
+ * What the kernel of `weight` multiplies with: the f32 rows themselves, or their quantised blocks, made once a buffer.
  * 0: a thread is late.
  */
 export function operand(c: Context, weight: Weight, source: usize, rows: u32): usize {
   if (isFloat(weight.type)) return source;
-  if (c.quantizedOf != source) {
+  if (c.quantizedOf != source || c.quantizedForm != weight.operandForm) {
     c.jobWeight = weight;
     c.jobOperand = source;
     // A value takes about as long as four multiply-adds.
     if (!share<RowsQuantized>(c.pool, changetype<usize>(c), rows, unitGrain(c, rows, <u64>weight.columns << 2))) return 0;
     c.quantizedOf = source;
+    c.quantizedForm = weight.operandForm;
   }
   return c.quantized;
 }
 
-/** Rows of an operand in 16 bits. */
+/** Rows of an operand, quantised. */
 @unmanaged
 export class RowsQuantized {
   @inline
@@ -268,16 +269,17 @@ export class RowsQuantized {
   run(context: usize, slot: u32, begin: u32, end: u32): void {
     const c = changetype<Context>(context);
     const columns = c.jobWeight.columns;
-    const bytes = activationBytes(columns);
+    const form = c.jobWeight.operandForm;
+    const bytes = formBytes(form, columns);
     for (let i = begin; i < end; i++) {
-      quantizeActivations(rowOf(c.jobOperand, i, columns), columns, c.quantized + <usize>i * bytes);
+      quantizeAs(form, rowOf(c.jobOperand, i, columns), columns, c.quantized + <usize>i * bytes);
     }
   }
 }
 
 /** Bytes from one row of the operand to the next. */
 export function operandStride(weight: Weight): usize {
-  return isFloat(weight.type) ? (<usize>weight.columns) << 2 : activationBytes(weight.columns);
+  return isFloat(weight.type) ? (<usize>weight.columns) << 2 : formBytes(weight.operandForm, weight.columns);
 }
 
 @inline

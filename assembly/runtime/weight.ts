@@ -5,6 +5,7 @@
  *
  * May call: kernels/. Is called by: the loader, which fills weights, and the forward pass, which multiplies with them.
  */
+import { FORM_SHIFT } from "../kernels/quant/forms";
 import { packedGroupBytes } from "../kernels/quant/index";
 
 /** Rows of a packed group: one SIMD kernel call makes this many outputs. */
@@ -24,6 +25,8 @@ export class Weight {
   state: u32;
   /** Block format (GGUF type id) in the file, and of the packed form unless `plain`. */
   type: u32;
+  /** In which form its kernel wants the activations (kernels/quant/forms.ts). */
+  operandForm: u32;
   /** Outputs of a slice. */
   rows: u32;
   /** Inputs: the contiguous axis. */
@@ -42,6 +45,12 @@ export class Weight {
   get bytes(): u64 {
     if (this.plain) return <u64>this.rows * this.columns * this.slices * 4;
     return <u64>this.sliceGroups * packedGroupBytes(this.type, this.columns) * this.slices;
+  }
+
+  /** What names its product: the type, and the form of the activations. */
+  @inline
+  get product(): u32 {
+    return this.type | (this.operandForm << FORM_SHIFT);
   }
 
   /** Packed groups of a slice. */

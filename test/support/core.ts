@@ -12,7 +12,7 @@ import { readFileSync } from "node:fs";
 import { type CoreInstance, instantiateSync } from "../../bindings/instantiate.ts";
 import { address, bytesOf, Memory } from "../../bindings/memory.ts";
 
-export type Build = "portable" | "scalar";
+export type Build = "portable" | "scalar" | "fast";
 
 /** Exports with whatever names the test knows. */
 export type TestExports = { readonly memory: WebAssembly.Memory } & {
@@ -20,7 +20,11 @@ export type TestExports = { readonly memory: WebAssembly.Memory } & {
   readonly [name: string]: (...values: any[]) => any;
 };
 
-const FILES: Record<Build, string> = { portable: "limpet.wasm", scalar: "limpet.scalar.wasm" };
+const FILES: Record<Build, string> = {
+  portable: "limpet.wasm",
+  scalar: "limpet.scalar.wasm",
+  fast: "limpet.relaxed.wasm",
+};
 const modules = new Map<string, WebAssembly.Module>();
 
 const BUILD = new URL("../../build/", import.meta.url);

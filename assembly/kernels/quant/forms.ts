@@ -9,7 +9,7 @@ import { ACTIVATION_BLOCK_BYTES, quantizeActivations } from "./activations";
 import { PART_BYTES, quantizeBytes } from "./byte_activations";
 import { Type } from "./types";
 
-export namespace Form {
+export namespace OperandForm {
   /** Sixteen bits (kernels/quant/activations.ts); f32 where the weights are floats. */
   export const SIXTEEN: u32 = 0;
   /** A byte. */
@@ -39,15 +39,15 @@ export function formFor(type: u32, wanted: u32): u32 {
       case Type.TQ2_0: return wanted;
     }
   }
-  return Form.SIXTEEN;
+  return OperandForm.SIXTEEN;
 }
 
 /** Bytes of 32 activations. */
 @inline
 function blockBytes(form: u32): usize {
   if (ASC_FEATURE_RELAXED_SIMD) {
-    if (form == Form.EIGHT) return PART_BYTES;
-    if (form == Form.HALVES) return 2 * PART_BYTES;
+    if (form == OperandForm.EIGHT) return PART_BYTES;
+    if (form == OperandForm.HALVES) return 2 * PART_BYTES;
   }
   return ACTIVATION_BLOCK_BYTES;
 }
@@ -59,13 +59,13 @@ export function formBytes(form: u32, columns: u32): usize {
 
 /** … in the form that takes most. */
 export function mostFormBytes(columns: u32): usize {
-  return formBytes(Form.HALVES, columns);
+  return formBytes(OperandForm.HALVES, columns);
 }
 
 /** One row of f32 → quantised activations. */
 export function quantizeAs(form: u32, x: usize, columns: u32, target: usize): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
-    if (form != Form.SIXTEEN) return quantizeBytes(x, columns, target, form == Form.HALVES);
+    if (form != OperandForm.SIXTEEN) return quantizeBytes(x, columns, target, form == OperandForm.HALVES);
   }
   quantizeActivations(x, columns, target);
 }

@@ -8,7 +8,7 @@ import { matmulEight, matmulHalves } from "./byte_products";
 import { decodeBF16, dequantizeBF16, matmulBF16, packBF16, quantizeBF16, unpackBF16 } from "./bf16";
 import { decodeF16, dequantizeF16, matmulF16, packF16, quantizeF16, unpackF16 } from "./f16";
 import { decodeF32, dequantizeF32, matmulF32, packF32, quantizeF32, unpackF32 } from "./f32";
-import { Form, FORM_SHIFT } from "./forms";
+import { FORM_SHIFT, OperandForm } from "./forms";
 import { decodeIQ4_NL, dequantizeIQ4_NL, matmulIQ4_NL, packIQ4_NL, quantizeIQ4_NL, unpackIQ4_NL } from "./iq4_nl";
 import { decodeIQ4_XS, dequantizeIQ4_XS, matmulIQ4_XS, packIQ4_XS, quantizeIQ4_XS, unpackIQ4_XS } from "./iq4_xs";
 import { decodeMXFP4, dequantizeMXFP4, matmulMXFP4, packMXFP4, quantizeMXFP4, unpackMXFP4 } from "./mxfp4";
@@ -200,8 +200,8 @@ export function matmulGroups(
   if (ASC_FEATURE_RELAXED_SIMD) {
     const form = type >> FORM_SHIFT;
     type &= 0xff;
-    if (form == Form.EIGHT) return matmulEight(type, group, groups, columns, x, xStride, tokens, target, targetStride);
-    if (form == Form.HALVES) return matmulHalves(type, group, groups, columns, x, xStride, tokens, target, targetStride);
+    if (form == OperandForm.EIGHT) return matmulEight(type, group, groups, columns, x, xStride, tokens, target, targetStride);
+    if (form == OperandForm.HALVES) return matmulHalves(type, group, groups, columns, x, xStride, tokens, target, targetStride);
   }
   switch (type) {
     case Type.F32: return matmulF32(group, groups, columns, x, xStride, tokens, target, targetStride);
