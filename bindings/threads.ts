@@ -161,14 +161,15 @@ export class Threads {
     const run = (threads: number, times: number): number => {
       limit(pool, threads);
       const start = performance.now();
-      for (let i = 0; i < times; i++) probe(context);
+      // Refused in the middle of a pass: then nothing is measured.
+      for (let i = 0; i < times; i++) if (probe(context) < 0) return Number.NaN;
       return performance.now() - start;
     };
     if (!this.#warm) {
       for (const end = performance.now() + WARM_UP_MS; performance.now() < end; ) run(this.threads, 4);
       this.#warm = true;
     }
-    const times = Math.max(1, Math.ceil((SAMPLE_MS * 4) / Math.max(run(1, 4), 1e-3)));
+    const times = Math.ceil((SAMPLE_MS * 4) / Math.max(run(1, 4), 1e-2)) || 1;
     const alone: number[] = [];
     const together: number[] = [];
     for (let sample = 0; sample < SAMPLES; sample++) {
@@ -177,7 +178,7 @@ export class Threads {
     }
     const ratio = median(together) / median(alone);
     // Who works alone needs a clear gain to change, so that noise does not turn it to and fro.
-    const pays = ratio < (before > 1 ? 1 : 0.9);
+    const pays = Number.isNaN(ratio) ? before > 1 : ratio < (before > 1 ? 1 : 0.9);
     limit(pool, pays ? this.threads : 1);
     if (!pays && before > 1) {
       this.#say(`limpet: ${this.threads} threads are no faster than one here (other work runs); computing with one`);

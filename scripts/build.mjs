@@ -91,6 +91,7 @@ async function makeJs() {
         file,
       ]),
     ),
+    absWorkingDir: ROOT,
     outdir: next,
     bundle: true,
     splitting: true,
