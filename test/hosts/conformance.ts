@@ -46,7 +46,7 @@ interface Made {
 
 const stories = (): Uint8Array | null => {
   const file = shared("data/stories260K.gguf");
-  return file && new Uint8Array(readFileSync(file));
+  return file === null ? null : new Uint8Array(readFileSync(file));
 };
 const plm = (type: string): Made => ({
   tokens: spread(24),
@@ -62,7 +62,7 @@ const REFERENCES: Record<string, Made> = {
     tokens: STORIES,
     make: () => {
       const bytes = stories();
-      return bytes && quantizeGguf(bytes);
+      return bytes === null ? null : quantizeGguf(bytes);
     },
   },
 };

@@ -1,0 +1,34 @@
+/*
+ * The runtime that wasm2c's code asks for, for a module whose memory never grows: no heap, no signals, no page of 64 KiB.
+ * MEMORY_BYTES is the linear memory: what limpet.mcu.wasm exports as __heap_base.
+ */
+#include "../embed-c/host.h"
+#include "board.h"
+
+static uint8_t linear_memory[MEMORY_BYTES] __attribute__((aligned(16)));
+
+void wasm_rt_allocate_memory(wasm_rt_memory_t *memory, uint32_t pages, uint32_t most) {
+  memory->data = linear_memory;
+  memory->size = MEMORY_BYTES;
+  memory->pages = pages;
+  memory->max_pages = most;
+}
+
+void wasm_rt_free_memory(wasm_rt_memory_t *memory) { (void)memory; }
+
+uint32_t wasm_rt_grow_memory(wasm_rt_memory_t *memory, uint32_t pages) {
+  (void)memory, (void)pages;
+  return UINT32_MAX;
+}
+
+bool wasm_rt_is_initialized(void) { return true; }
+
+uint32_t wasm_rt_register_func_type(uint32_t params, uint32_t results, ...) {
+  (void)params, (void)results; /* the core has no table of functions */
+  return 0;
+}
+
+void wasm_rt_trap(wasm_rt_trap_t trap) {
+  (void)trap;
+  board_stop("the core trapped\n");
+}
