@@ -59,7 +59,8 @@ export namespace Errno {
 
 export namespace Rights {
   export const READ: u64 = 2;
-  export const SEEK: u64 = 4;
+  /** To seek and to tell: WAMR seeks only where both are allowed. */
+  export const SEEK: u64 = 4 | 32;
   export const WRITE: u64 = 64;
 }
 
