@@ -25,7 +25,7 @@ import {
   UNKNOWN_FLAG,
 } from "./commands";
 import { args_get, args_sizes_get } from "./imports";
-import { Output, createOutput, putByte, putSpan, putWords } from "./output";
+import { Output, createOutput, endLine, flush, putByte, putSpan, putWords } from "./output";
 import {
   Span,
   endOf,
@@ -134,8 +134,10 @@ export function parseArguments(c: Command): i32 {
   const first = spanAt(c.words, 1);
   if (isHelp(first) || equals(first, "help")) return HELP;
   if (!findCommand(c, first)) return usageError(c, UNKNOWN_COMMAND, first);
-  let onlyArguments = false;
   let i: u32 = 2;
+  for (; i < c.wordCount && !equals(spanAt(c.words, i), "--"); i++) if (isHelp(spanAt(c.words, i))) return HELP;
+  let onlyArguments = false;
+  i = 2;
   while (i < c.wordCount) {
     const word = spanAt(c.words, i++);
     const isFlag = !onlyArguments && lengthOf(word) > 1 && load<u8>(startOf(word)) == 0x2d;
@@ -148,7 +150,6 @@ export function parseArguments(c: Command): i32 {
       onlyArguments = true;
       continue;
     }
-    if (isHelp(word)) return HELP;
     const length = startsWith(word, "--") ? indexOf(word, EQUALS) : lengthOf(word);
     const name = span(startOf(word), length);
     const line = findFlag(c, name);
@@ -241,7 +242,7 @@ function findCommand(c: Command, name: Span): bool {
   }
 }
 
-/** Arguments that the command takes at most, which here is what it wants: nothing ships with a WASI command. */
+/** Arguments that the command takes at most, and here at least: no model ships with a WASI command. */
 function argumentLimit(c: Command): u32 {
   let count: u32 = 0;
   while (lengthOf(argumentName(c, count)) > 0) count += 1;
@@ -347,6 +348,8 @@ export function repeated(c: Command, index: u32): Span {
 
 /** Prints the core's error. */
 export function failure(c: Command): i32 {
+  endLine(c.out);
+  flush(c.out);
   putWords(c.err, "limpet: ");
   for (let i: u32 = 0; i < c.core.errorLength; i++) putByte(c.err, load<u8>(c.core.message + i));
   putByte(c.err, 0x0a);

@@ -1,7 +1,7 @@
 /**
  * The engine as the command uses it: a model loaded from files, contexts of the asked size, and the clock.
  *
- * May call: its neighbours in `wasi/`, runtime/, text/, kernels/quant/types.ts.
+ * May call: its neighbours in `wasi/`, runtime/, formats/, kernels/quant/types.ts.
  */
 import { allocate, allocateRaw } from "../runtime/arena";
 import { Status } from "../runtime/core";
@@ -9,6 +9,7 @@ import { Context, Form, createContext } from "../runtime/context";
 import { createModel, setFileSize, stepLoad } from "../runtime/loader";
 import { Model, ModelState } from "../runtime/model";
 import { Type } from "../kernels/quant/types";
+import { Gguf, createGguf, mergeSplits, parseGguf } from "../formats/gguf";
 import { Command, FAILURE, SUCCESS, cell, failure, flag, whole, wholeUpTo } from "./command";
 import { fileSize, openFile, readAt } from "./files";
 import { CLOCK_MONOTONIC, clock_time_get } from "./imports";
@@ -32,7 +33,7 @@ export function buildName(): string {
   return ASC_FEATURE_SIMD ? "portable" : "scalar";
 }
 
-/** Refuses a --build that is another file than this, and threads, which WASI has none of. */
+/** Refuses a --build that is another file than this, and says that there is one thread. */
 export function checkBuild(c: Command): i32 {
   const asked = flag(c, "build");
   if (lengthOf(asked) > 0 && !equals(asked, buildName()) && !isDefaultBuild(c)) {
@@ -47,10 +48,7 @@ export function checkBuild(c: Command): i32 {
     }
     return FAILURE;
   }
-  if (whole(c, "threads") > 1) {
-    putWords(c.err, "limpet: WASI has no threads: leave --threads out or give 1\n");
-    return FAILURE;
-  }
+  if (whole(c, "threads") > 1) putWords(c.err, "limpet: this version computes with one thread\n");
   return SUCCESS;
 }
 
@@ -59,44 +57,96 @@ function isDefaultBuild(c: Command): bool {
   return equals(flag(c, "build"), "portable");
 }
 
-/** Loads the model of a path, all parts of it when it is split; 0: the failure is printed. */
-export function loadModel(c: Command, path: Span, vocabularyOnly: bool): Model {
-  const none = changetype<Model>(0);
-  const parts = partCount(c, path);
-  const model = createModel(c.core, parts, vocabularyOnly);
-  // Each part: its path, then its descriptor.
-  const files = allocate(c.core, 16 * <u64>parts, "the files of a model");
-  if (changetype<usize>(model) == 0 || files == 0) {
+/** The open parts of a model: for each its path and its descriptor. */
+@unmanaged
+class Parts {
+  count: u32;
+  /** {path Span, descriptor u32, size u64}[count] */
+  list: usize;
+}
+
+const PART_BYTES: usize = 24;
+
+@inline
+function partAt(parts: Parts, index: u32): usize {
+  return parts.list + <usize>index * PART_BYTES;
+}
+
+/** Opens every part of a path; 0: the failure is printed. */
+function openParts(c: Command, path: Span): Parts {
+  const none = changetype<Parts>(0);
+  const count = partCount(c, path);
+  const block = allocate(c.core, offsetof<Parts>() + 8 + PART_BYTES * <u64>count, "the files of a model");
+  if (block == 0) {
     failure(c);
     return none;
   }
-  for (let i: u32 = 0; i < parts; i++) {
-    const name = parts > 1 ? partPath(c, path, i + 1) : path;
-    if (startOf(name) == 0) return none;
-    const fd = openFile(c, name, false);
-    if (fd < 0) return none;
-    const size = fileSize(c, <u32>fd, name);
+  const parts = changetype<Parts>(block);
+  parts.count = count;
+  parts.list = block + 16;
+  for (let i: u32 = 0; i < count; i++) {
+    const name = count > 1 ? partPath(c, path, i + 1) : path;
+    const fd = startOf(name) != 0 ? openFile(c, name, false) : -1;
+    const size = fd >= 0 ? fileSize(c, <u32>fd, name) : -1;
     if (size < 0) return none;
-    store<u64>(files + <usize>i * 16, name);
-    store<u32>(files + <usize>i * 16, <u32>fd, 8);
-    if (setFileSize(model, i, <u64>size) < 0) {
-      failure(c);
-      return none;
-    }
+    store<u64>(partAt(parts, i), name);
+    store<u32>(partAt(parts, i), <u32>fd, 8);
+    store<i64>(partAt(parts, i), size, 16);
   }
-  while (true) {
-    const status = stepLoad(model);
-    if (status == Status.DONE) return model;
-    if (status < 0) {
-      failure(c);
-      return none;
-    }
+  return parts;
+}
+
+/** Reads a range of a part; a FAILURE is printed. */
+function readPart(c: Command, parts: Parts, index: u32, offset: u64, target: usize, length: u32): i32 {
+  const part = partAt(parts, index);
+  return readAt(c, load<u32>(part, 8), load<u64>(part), offset, target, length);
+}
+
+/** Loads the model of a path, all parts of it when it is split; 0: the failure is printed. */
+export function loadModel(c: Command, path: Span, vocabularyOnly: bool): Model {
+  const none = changetype<Model>(0);
+  const parts = openParts(c, path);
+  if (changetype<usize>(parts) == 0) return none;
+  const model = createModel(c.core, parts.count, vocabularyOnly);
+  let status: i32 = changetype<usize>(model) != 0 ? Status.MORE : -1;
+  for (let i: u32 = 0; i < parts.count && status >= 0; i++) {
+    if (setFileSize(model, i, load<u64>(partAt(parts, i), 16)) < 0) status = -1;
+  }
+  while (status > 0) {
+    status = stepLoad(model);
     if (status != Status.NEED_DATA) continue;
-    const file = files + <usize>model.requestFile * 16;
-    const fd = load<u32>(file, 8);
     const target = model.requestDestination;
-    if (readAt(c, fd, load<u64>(file), model.requestOffset, target, model.requestLength) != SUCCESS) return none;
+    const read = readPart(c, parts, model.requestFile, model.requestOffset, target, model.requestLength);
+    if (read != SUCCESS) return none;
   }
+  if (status == Status.DONE) return model;
+  failure(c);
+  return none;
+}
+
+/** The header of a path's file, with the tensors of all its parts; 0: the failure is printed. */
+export function readHeader(c: Command, path: Span): Gguf {
+  const core = c.core;
+  const none = changetype<Gguf>(0);
+  const parts = openParts(c, path);
+  if (changetype<usize>(parts) == 0) return none;
+  const list = allocate(core, 4 * <u64>parts.count, "the parts of a model");
+  let status: i32 = list != 0 ? Status.DONE : -1;
+  for (let i: u32 = 0; i < parts.count && status == Status.DONE; i++) {
+    const gguf = changetype<usize>(createGguf(core, i, load<u64>(partAt(parts, i), 16)));
+    store<u32>(list + ((<usize>i) << 2), <u32>gguf);
+    const g = changetype<Gguf>(gguf);
+    status = gguf != 0 ? Status.MORE : -1;
+    while (status > 0) {
+      status = parseGguf(core, g);
+      if (status != Status.NEED_DATA) continue;
+      if (readPart(c, parts, i, g.needOffset, g.needDestination, g.needLength) != SUCCESS) return none;
+    }
+  }
+  if (status == Status.DONE) status = mergeSplits(core, list, parts.count);
+  if (status == Status.DONE) return changetype<Gguf>(<usize>load<u32>(list));
+  failure(c);
+  return none;
 }
 
 /** Parts that a path's own end tells of; 1 when it tells of none. */

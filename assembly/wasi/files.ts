@@ -100,7 +100,7 @@ function sayErrno(c: Command, errno: u32, folders: u32): void {
   else if (errno == Errno.NOENT) putWords(o, ": no such file in the folders that the host has opened\n");
   else if (errno == Errno.ISDIR) putWords(o, ": it is a folder\n");
   else if (errno == Errno.ACCES || errno == Errno.PERM || errno == Errno.NOTCAPABLE) {
-    putWords(o, ": the host does not allow it\n");
+    putWords(o, ": the host does not allow it; is it a folder?\n");
   } else {
     putWords(o, ": the host's error ");
     putNumber(o, errno);

@@ -19,8 +19,8 @@ import {
 } from "./command";
 import { contextRows, loadModel, makeContext, now, suitingBatch } from "./engine";
 import { readSome, readText } from "./files";
-import { Output, flush, putByte, putBytes, putFloat, putJsonPart, putNumber, putWords } from "./output";
-import { Span, fromWords, lengthOf, span, startOf } from "./span";
+import { Output, endLine, flush, putByte, putBytes, putFloat, putJson, putNumber, putWords } from "./output";
+import { Span, endOf, fromWords, lengthOf, span, startOf } from "./span";
 
 const SPACE: u8 = 0x20;
 const LINE: u8 = 0x0a;
@@ -32,8 +32,9 @@ class Run {
   command: Command;
   model: Model;
   session: Session;
-  /** The answer's text, as JSON or as it is; 0 bytes when it is not kept. */
+  /** Nothing is printed before the end. */
   json: bool;
+  /** The answer's text and tokens. */
   keep: Buffer;
   tokens: Buffer;
   prefillTokens: u32;
@@ -66,14 +67,13 @@ export function generate(c: Command): i32 {
     if (status == SUCCESS) status = takeChat(run, messages);
   } else status = appendText(run.session, startOf(prompt), lengthOf(prompt), TokenizeFlag.ADD_SPECIAL);
   if (status < 0) return failure(c);
-  if (run.json) putWords(c.out, "{\"text\":\"");
   if (stream(run, wholeUpTo(c, "max-tokens", i32.MAX_VALUE)) < 0) return failure(c);
-  if (run.json) putSummary(run);
-  putByte(c.out, LINE);
+  if (run.json) printJson(run);
+  endLine(c.out);
   return SUCCESS;
 }
 
-/** A line of stdin is a message; the answer follows on stdout, and an empty line is none. */
+/** A line of stdin is a message, unless it is blank; the answer follows on stdout. */
 export function chat(c: Command): i32 {
   const run = begin(c, false);
   if (changetype<usize>(run) == 0) return FAILURE;
@@ -101,15 +101,20 @@ export function chat(c: Command): i32 {
 /** A message of the user's and the model's answer to it. */
 function answer(run: Run, messages: Buffer, text: Span): i32 {
   const c = run.command;
-  if (lengthOf(text) == 0) return SUCCESS;
+  if (isBlank(text)) return SUCCESS;
   let status = appendMessage(c, messages, Role.USER, text);
   if (status == SUCCESS) status = takeChat(run, messages);
   run.keep.length = 0;
   if (status >= 0) status = stream(run, wholeUpTo(c, "answer", i32.MAX_VALUE));
   if (status >= 0) status = appendMessage(c, messages, Role.ASSISTANT, span(run.keep.at, run.keep.length));
-  putByte(c.out, LINE);
+  endLine(c.out);
   flush(c.out);
   return status;
+}
+
+function isBlank(text: Span): bool {
+  for (let at = startOf(text); at < endOf(text); at++) if (load<u8>(at) > SPACE) return false;
+  return true;
 }
 
 /** The first line of the input without its end. */
@@ -192,7 +197,8 @@ function stream(run: Run, maxTokens: u32): i32 {
     if (made == 0) run.prefillMs = time - clock;
     else run.decodeMs += time - clock;
     made += 1;
-    if (s.finish != Finish.STOP && run.json) status = append(c, run.tokens, changetype<usize>(s) + offsetof<Session>("token"), 4);
+    // The end token is no part of the answer.
+    if (s.finish != Finish.STOP) status = append(c, run.tokens, changetype<usize>(s) + offsetof<Session>("token"), 4);
     if (status >= 0) status = show(run, s.text, s.ready);
     if (status < 0 || c.out.failed != 0) break;
     clock = now(c);
@@ -203,20 +209,18 @@ function stream(run: Run, maxTokens: u32): i32 {
 
 function show(run: Run, text: usize, length: u32): i32 {
   const c = run.command;
-  if (length == 0) return SUCCESS;
-  if (run.json) {
-    putJsonPart(c.out, text, length);
-    return SUCCESS;
+  if (length > 0 && !run.json) {
+    putBytes(c.out, text, length);
+    flush(c.out);
   }
-  putBytes(c.out, text, length);
-  flush(c.out);
   return append(c, run.keep, text, length);
 }
 
-/** The rest of the JSON object, behind the text. */
-function putSummary(run: Run): void {
+function printJson(run: Run): void {
   const o = run.command.out;
-  putWords(o, "\",\"tokens\":[");
+  putWords(o, "{\"text\":");
+  putJson(o, run.keep.at, run.keep.length);
+  putWords(o, ",\"tokens\":[");
   for (let i: u32 = 0; i < run.tokens.length; i += 4) {
     if (i > 0) putByte(o, 0x2c);
     putNumber(o, load<u32>(run.tokens.at + i));

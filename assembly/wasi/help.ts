@@ -6,30 +6,27 @@
 import { HINT, TITLE, USAGE } from "./commands";
 import { Command, argumentName, flagId, lineAt, lineOfId } from "./command";
 import { Output, putByte, putSpaces, putSpan, putWords } from "./output";
-import { Span, equals, lengthOf, piece, startOf } from "./span";
+import { Span, endOf, lengthOf, piece, startOf } from "./span";
 
 const BAR: u8 = 0x7c;
 const SPACE: u8 = 0x20;
-const COMMAND_WIDTH: i32 = 23;
-const FLAG_WIDTH: i32 = 36;
+const COMMA: u8 = 0x2c;
+const PLUS: u8 = 0x2b;
 
 /** The list of commands. */
 export function printHelp(c: Command, o: Output): void {
   putWords(o, TITLE);
   putWords(o, "\n\n");
   putWords(o, USAGE);
-  putWords(o, "\n\ncommands:\n");
-  for (let i: u32 = 0; ; i++) {
-    const line = lineAt(c.commands, i);
-    if (lengthOf(line) == 0) break;
-    if (load<u8>(startOf(line)) == SPACE) continue;
-    c.line = line;
+  putWords(o, "\n\n");
+  let widest: i32 = 0;
+  for (let i: u32 = 0; useCommand(c, i); i++) widest = max(widest, callWidth(c));
+  for (let i: u32 = 0; useCommand(c, i); i++) {
+    if (isIndented(c.line)) continue;
     putWords(o, "  ");
-    const name = piece(piece(line, BAR, 0), SPACE, 0);
-    putSpan(o, name);
-    const length = <i32>lengthOf(name) + putArguments(c, o);
-    putSpaces(o, max(COMMAND_WIDTH - length, 2));
-    putSpan(o, piece(line, BAR, 1));
+    putCall(c, o);
+    putSpaces(o, widest - callWidth(c) + 2);
+    putSpan(o, piece(c.line, BAR, 1));
     putByte(o, 0x0a);
   }
   putByte(o, 0x0a);
@@ -40,49 +37,74 @@ export function printHelp(c: Command, o: Output): void {
 /** A command's arguments and flags. */
 export function printCommandHelp(c: Command, o: Output): void {
   putWords(o, "usage: limpet ");
-  putSpan(o, c.name);
-  putArguments(c, o);
+  putCall(c, o);
   if (lengthOf(flagId(c, 0)) > 0) putWords(o, " [FLAGS]");
-  putWords(o, "\n\n");
+  putWords(o, "\n\n  ");
   putSpan(o, piece(c.line, BAR, 1));
   putByte(o, 0x0a);
-  for (let i: u32 = 0; ; i++) {
-    const id = flagId(c, i);
-    if (lengthOf(id) == 0) break;
-    if (i == 0) putWords(o, "\nflags:\n");
-    printFlag(o, lineAt(c.flags, <u32>lineOfId(c, id)));
-  }
+  let widest: i32 = 0;
+  for (let i: u32 = 0; lengthOf(flagId(c, i)) > 0; i++) widest = max(widest, flagWidth(flagLine(c, i)));
+  if (widest > 0) putByte(o, 0x0a);
+  for (let i: u32 = 0; lengthOf(flagId(c, i)) > 0; i++) putFlag(o, flagLine(c, i), widest);
 }
 
-/** The arguments, each behind a space; gives their width. */
-function putArguments(c: Command, o: Output): i32 {
-  let width: i32 = 0;
-  let i: u32 = 0;
-  while (true) {
-    const name = argumentName(c, i++);
-    if (lengthOf(name) == 0) return width;
+/** Makes line `index` of COMMANDS the command's; false behind the last. */
+function useCommand(c: Command, index: u32): bool {
+  c.line = lineAt(c.commands, index);
+  return lengthOf(c.line) > 0;
+}
+
+function isIndented(line: Span): bool {
+  return load<u8>(startOf(line)) == SPACE;
+}
+
+/** The command and its arguments. */
+function putCall(c: Command, o: Output): void {
+  putSpan(o, piece(piece(c.line, BAR, 0), SPACE, 0));
+  for (let i: u32 = 0; lengthOf(argumentName(c, i)) > 0; i++) {
     putByte(o, SPACE);
-    putSpan(o, name);
-    width += 1 + <i32>lengthOf(name);
+    putSpan(o, argumentName(c, i));
   }
 }
 
-function printFlag(o: Output, line: Span): void {
+function callWidth(c: Command): i32 {
+  if (isIndented(c.line)) return 0;
+  let width = <i32>lengthOf(piece(piece(c.line, BAR, 0), SPACE, 0));
+  for (let i: u32 = 0; lengthOf(argumentName(c, i)) > 0; i++) width += 1 + <i32>lengthOf(argumentName(c, i));
+  return width;
+}
+
+function flagLine(c: Command, index: u32): Span {
+  return lineAt(c.flags, <u32>lineOfId(c, flagId(c, index)));
+}
+
+function flagWidth(line: Span): i32 {
+  const value = valueLength(piece(line, BAR, 3));
+  return 4 + <i32>lengthOf(piece(line, BAR, 2)) + (value > 0 ? 1 + <i32>value : 0);
+}
+
+/** Bytes of a value's kind without the sign that it may be given several times. */
+function valueLength(kind: Span): u32 {
+  const length = lengthOf(kind);
+  return length > 0 && load<u8>(endOf(kind) - 1) == PLUS ? length - 1 : length;
+}
+
+function putFlag(o: Output, line: Span, widest: i32): void {
   const short = piece(line, BAR, 1);
-  const long = piece(line, BAR, 2);
   const kind = piece(line, BAR, 3);
   putWords(o, "  ");
   if (lengthOf(short) > 0) {
     putSpan(o, short);
     putWords(o, ", ");
   } else putSpaces(o, 4);
-  putSpan(o, long);
-  let width = 4 + <i32>lengthOf(long);
-  if (lengthOf(kind) > 0) {
-    putByte(o, SPACE);
-    width += 1 + putKind(o, kind);
+  putSpan(o, piece(line, BAR, 2));
+  const length = valueLength(kind);
+  if (length > 0) putByte(o, SPACE);
+  for (let i: u32 = 0; i < length; i++) {
+    const byte = load<u8>(startOf(kind) + i);
+    putByte(o, byte == COMMA ? BAR : byte);
   }
-  putSpaces(o, max(FLAG_WIDTH - width, 2));
+  putSpaces(o, widest - flagWidth(line) + 2);
   putSpan(o, piece(line, BAR, 5));
   const otherwise = piece(line, BAR, 4);
   if (lengthOf(otherwise) > 0) {
@@ -91,17 +113,4 @@ function printFlag(o: Output, line: Span): void {
     putByte(o, 0x29);
   }
   putByte(o, 0x0a);
-}
-
-/** A value's kind: words to choose from with bars between. Gives its width. */
-function putKind(o: Output, kind: Span): i32 {
-  if (equals(kind, "TEXT+")) {
-    putWords(o, "TEXT");
-    return 4;
-  }
-  for (let i: u32 = 0; i < lengthOf(kind); i++) {
-    const byte = load<u8>(startOf(kind) + i);
-    putByte(o, byte == 0x2c ? BAR : byte);
-  }
-  return <i32>lengthOf(kind);
 }

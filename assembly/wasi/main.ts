@@ -4,16 +4,17 @@
  * May call: its neighbours in `wasi/`, runtime/arena.ts.
  */
 import { createCore } from "../runtime/arena";
-import { Command, HELP, SUCCESS, USAGE_ERROR, checkArguments, createCommand, parseArguments } from "./command";
+import { Command, HELP, SUCCESS, checkArguments, createCommand, parseArguments } from "./command";
 import { doctor } from "./doctor";
 import { checkBuild } from "./engine";
 import { chat, generate } from "./generate";
 import { printCommandHelp, printHelp } from "./help";
 import { proc_exit } from "./imports";
+import { inspect } from "./inspect";
 import { bench, logits, perplexity } from "./measure";
-import { flush, putWords } from "./output";
-import { inspect, tokenizeText } from "./show";
+import { flush } from "./output";
 import { equals, lengthOf } from "./span";
+import { tokenizeText } from "./tokenize";
 
 const FAILURE: i32 = 1;
 
@@ -34,13 +35,7 @@ function run(c: Command): i32 {
     else printHelp(c, c.out);
     return SUCCESS;
   }
-  if (status != SUCCESS) {
-    if (c.wordCount < 2) {
-      putWords(c.err, "\n");
-      printHelp(c, c.err);
-    }
-    return USAGE_ERROR;
-  }
+  if (status != SUCCESS) return status;
   const lacks = checkArguments(c);
   if (lacks != SUCCESS) return lacks;
   const unfit = checkBuild(c);

@@ -22,14 +22,14 @@ import { openFile, readToEnd } from "./files";
 import { putRate } from "./generate";
 import { fd_close } from "./imports";
 import { createOutput, flush, putBytes, putFloat, putNumber, putSpan, putWords } from "./output";
-import { Span, equals, fromWords, lengthOf, parseWhole, piece, startOf } from "./span";
+import { Span, equals, fromWords, lengthOf, parseWhole, piece, startOf, tail, trimmed } from "./span";
 
 const COMMA: u8 = 0x2c;
 const TOKENS_LIMIT: u32 = 1_000_000;
+const WARM_UP: u32 = 32;
 
 export function logits(c: Command): i32 {
   if (!given(c, "tokens")) return usageError(c, NO_FLAG, fromWords(c.core, "--tokens"));
-  if (!given(c, "out")) return usageError(c, NO_FLAG, fromWords(c.core, "--out"));
   const list = flag(c, "tokens");
   let count: u32 = 1;
   for (let i: u32 = 0; i < lengthOf(list); i++) if (load<u8>(startOf(list) + i) == COMMA) count += 1;
@@ -38,10 +38,14 @@ export function logits(c: Command): i32 {
   let at = list;
   for (let i: u32 = 0; i < count; i++) {
     const word = piece(at, COMMA, 0);
-    if (!parseWhole(word, cell(c)) || load<u64>(cell(c)) > u32.MAX_VALUE) return usageError(c, BAD_TOKENS, word);
+    if (!parseWhole(trimmed(word), cell(c)) || load<u64>(cell(c)) > u32.MAX_VALUE) {
+      if (lengthOf(word) > 0) return usageError(c, BAD_TOKENS, word);
+      return usageError(c, BAD_TOKENS, lengthOf(list) > 0 ? list : fromWords(c.core, "nothing"));
+    }
     store<u32>(ids + ((<usize>i) << 2), <u32>load<u64>(cell(c)));
-    if (i + 1 < count) at = at + lengthOf(word) + 1 - ((<u64>lengthOf(word) + 1) << 32);
+    if (i + 1 < count) at = tail(at, lengthOf(word) + 1);
   }
+  if (!given(c, "out")) return usageError(c, NO_FLAG, fromWords(c.core, "--out"));
   const model = loadModel(c, argument(c, 0), false);
   if (changetype<usize>(model) == 0) return FAILURE;
   const asked = wholeUpTo(c, "chunk", 4096);
@@ -129,7 +133,7 @@ export function perplexity(c: Command): i32 {
   putNumber(o, scored);
   putWords(o, ",\"windows\":");
   putNumber(o, windows);
-  putWords(o, ",\"context\":");
+  putWords(o, ",\"ctx\":");
   putNumber(o, window);
   putWords(o, "}\n");
   return SUCCESS;
@@ -144,14 +148,23 @@ export function bench(c: Command): i32 {
   const model = loadModel(c, argument(c, 0), false);
   if (changetype<usize>(model) == 0) return FAILURE;
   const loaded = now(c);
-  const rows = max(contextRows(c, model), prompt + decode);
+  const rows = given(c, "ctx") ? contextRows(c, model) : prompt + decode + 1;
   const context = makeContext(c, model, rows, suitingBatch(model), 1);
   if (changetype<usize>(context) == 0) return FAILURE;
   const ids = allocateRaw(core, 4 * <u64>(prompt + decode), "the tokens");
   if (ids == 0) return failure(c);
-  for (let i: u32 = 0; i < prompt; i++) store<u32>(ids + ((<usize>i) << 2), (i * 7919 + 1) % model.vocabulary);
-  // Once over two tokens first, so that the host's compiler is not measured.
-  if (pass(context, ids, 0, min(2, prompt), prompt) < 0) return failure(c);
+  // Spread over the vocabulary, as the bench of native llama.cpp does it.
+  const range = <i32>min<u32>(model.vocabulary, 30000) - 4;
+  for (let i: u32 = 0; i < prompt; i++) {
+    store<u32>(ids + ((<usize>i) << 2), range > 0 ? 3 + ((i * 7919) % <u32>range) : 0);
+  }
+  // Enough first for the host to have compiled the kernels to their best.
+  const warm = min(min(WARM_UP, prompt), context.batchCapacity);
+  if (pass(context, ids, 0, warm, warm - 1) < 0) return failure(c);
+  for (let i: u32 = 0; i < min(decode, WARM_UP / 4); i++) {
+    resetContext(context);
+    if (pass(context, ids, 0, 1, 0) < 0) return failure(c);
+  }
   resetContext(context);
 
   let clock = now(c);

@@ -18,6 +18,8 @@ const BUFFER: u32 = 16384;
 export class Output {
   fd: u32;
   length: u32;
+  /** The last byte put was no line feed. */
+  lineOpen: bool;
   /** Errno of the first write that did not succeed. */
   failed: u32;
   /** {pointer, length} and the count written, for the host. */
@@ -61,9 +63,12 @@ export function putByte(o: Output, byte: u8): void {
   if (o.length == BUFFER) flush(o);
   store<u8>(bufferOf(o) + o.length, byte);
   o.length += 1;
+  o.lineOpen = byte != 0x0a;
 }
 
 export function putBytes(o: Output, at: usize, length: u32): void {
+  if (length == 0) return;
+  o.lineOpen = load<u8>(at + length - 1) != 0x0a;
   if (length >= BUFFER) {
     flush(o);
     writeAll(o, at, length);
@@ -72,6 +77,11 @@ export function putBytes(o: Output, at: usize, length: u32): void {
   if (o.length + length > BUFFER) flush(o);
   memory.copy(bufferOf(o) + o.length, at, length);
   o.length += length;
+}
+
+/** Ends a line that is not ended. */
+export function endLine(o: Output): void {
+  if (o.lineOpen) putByte(o, 0x0a);
 }
 
 export function putSpan(o: Output, s: Span): void {
@@ -188,14 +198,8 @@ function scaled(value: f64, exponent: i32): f64 {
 
 /** Bytes as a JSON string: control characters escaped, and what is no UTF-8 replaced. */
 export function putJson(o: Output, at: usize, length: u32): void {
-  putByte(o, 0x22);
-  putJsonPart(o, at, length);
-  putByte(o, 0x22);
-}
-
-/** As `putJson`, without the quotes: a string that comes in parts. */
-export function putJsonPart(o: Output, at: usize, length: u32): void {
   const end = at + length;
+  putByte(o, 0x22);
   while (at < end) {
     const byte = load<u8>(at);
     const decoded = decode(at, end);
@@ -212,6 +216,7 @@ export function putJsonPart(o: Output, at: usize, length: u32): void {
     } else putBytes(o, at, bytes);
     at += bytes;
   }
+  putByte(o, 0x22);
 }
 
 function putControl(o: Output, byte: u8): void {

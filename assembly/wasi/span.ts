@@ -85,6 +85,15 @@ export function piece(s: Span, separator: u8, index: u32): Span {
   return span(startOf(s), indexOf(s, separator));
 }
 
+/** Without the spaces around it. */
+export function trimmed(s: Span): Span {
+  let at = startOf(s);
+  let end = endOf(s);
+  while (at < end && load<u8>(at) <= 0x20) at += 1;
+  while (end > at && load<u8>(end - 1) <= 0x20) end -= 1;
+  return span(at, end - at);
+}
+
 /** A whole number in decimal, at most 2^64 − 1: whether it is one, and its value at `target` (u64). */
 export function parseWhole(s: Span, target: usize): bool {
   let value: u64 = 0;
@@ -102,7 +111,7 @@ export function parseNumber(s: Span, target: usize): bool {
   let at = startOf(s);
   const end = endOf(s);
   const negative = at < end && load<u8>(at) == 0x2d;
-  if (negative) at += 1;
+  if (negative || (at < end && load<u8>(at) == 0x2b)) at += 1;
   let digits: u32 = 0;
   let scale: i32 = 0;
   let value: f64 = 0;

@@ -1,0 +1,198 @@
+/**
+ * `inspect`: a file's metadata and tensors as tables or as JSON, of models too that limpet does not run.
+ *
+ * May call: its neighbours in `wasi/`, formats/.
+ */
+import {
+  Entry, Gguf, Tensor, ValueType, entryAt, floatAt, integerAt, nextString, stringBytes, stringLength, tensorAt,
+  tensorTypeName,
+} from "../formats/gguf";
+import { Command, FAILURE, SUCCESS, argument, given } from "./command";
+import { readHeader } from "./engine";
+import {
+  Output, digitsOf, putByte, putBytes, putFloat, putFloat32, putInteger, putJson, putNumber, putSpaces, putWords,
+} from "./output";
+
+/** Elements of an array that JSON and a table show, and bytes of a string that a table shows. */
+const JSON_ELEMENTS: u32 = 16;
+const TABLE_ELEMENTS: u32 = 4;
+const TABLE_BYTES: u32 = 72;
+/** JSON's numbers are exact up to here; above they go as text. */
+const SAFE_INTEGER: u64 = 9007199254740991;
+
+export function inspect(c: Command): i32 {
+  const g = readHeader(c, argument(c, 0));
+  if (changetype<usize>(g) == 0) return FAILURE;
+  if (given(c, "json")) printJson(c.out, g);
+  else printTables(c.out, g);
+  return SUCCESS;
+}
+
+function printTables(o: Output, g: Gguf): void {
+  let bytes: u64 = 0;
+  let values: u64 = 0;
+  let keyWidth: i32 = 3;
+  let nameWidth: i32 = 6;
+  let typeWidth: i32 = 4;
+  let shapeWidth: i32 = 5;
+  let bytesWidth: i32 = 5;
+  for (let i: u32 = 0; i < <u32>g.keyCount; i++) keyWidth = max(keyWidth, <i32>entryAt(g, i).keyLength);
+  for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
+    const tensor = tensorAt(g, i);
+    nameWidth = max(nameWidth, <i32>tensor.nameLength);
+    typeWidth = max(typeWidth, tensorTypeName(tensor.type).length);
+    shapeWidth = max(shapeWidth, shapeLength(tensor));
+    bytesWidth = max(bytesWidth, <i32>digitsOf(tensor.bytes));
+    bytes += tensor.bytes;
+    values += <u64>tensor.ne0 * tensor.ne1 * tensor.ne2 * tensor.ne3;
+  }
+  putWords(o, "GGUF version ");
+  putNumber(o, g.version);
+  putWords(o, ": ");
+  putNumber(o, g.tensorCount);
+  putWords(o, " tensors, ");
+  putNumber(o, values);
+  putWords(o, " parameters, ");
+  putNumber(o, bytes);
+  putWords(o, " bytes\n\nkey");
+  putSpaces(o, keyWidth - 1);
+  putWords(o, "value\n");
+  for (let i: u32 = 0; i < <u32>g.keyCount; i++) {
+    const entry = entryAt(g, i);
+    putBytes(o, entry.key, entry.keyLength);
+    putSpaces(o, keyWidth - <i32>entry.keyLength + 2);
+    putValue(o, entry, TABLE_ELEMENTS);
+    putByte(o, 0x0a);
+  }
+  if (g.tensorCount == 0) return;
+  putWords(o, "\ntensor");
+  putSpaces(o, nameWidth - 4);
+  putWords(o, "type");
+  putSpaces(o, typeWidth - 2);
+  putWords(o, "shape");
+  putSpaces(o, shapeWidth - 5 + bytesWidth - 3);
+  putWords(o, "bytes\n");
+  for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
+    const tensor = tensorAt(g, i);
+    putBytes(o, tensor.name, tensor.nameLength);
+    putSpaces(o, nameWidth - <i32>tensor.nameLength + 2);
+    putWords(o, tensorTypeName(tensor.type));
+    putSpaces(o, typeWidth - tensorTypeName(tensor.type).length + 2);
+    for (let d: u32 = 0; d < tensor.dimensions; d++) {
+      if (d > 0) putWords(o, " x ");
+      putNumber(o, sizeOf(tensor, d));
+    }
+    putSpaces(o, shapeWidth - shapeLength(tensor) + 2 + bytesWidth - <i32>digitsOf(tensor.bytes));
+    putNumber(o, tensor.bytes);
+    putByte(o, 0x0a);
+  }
+}
+
+function shapeLength(tensor: Tensor): i32 {
+  let length: i32 = 0;
+  for (let d: u32 = 0; d < tensor.dimensions; d++) length += <i32>digitsOf(sizeOf(tensor, d)) + (d > 0 ? 3 : 0);
+  return length;
+}
+
+function printJson(o: Output, g: Gguf): void {
+  putWords(o, "{\"version\":");
+  putNumber(o, g.version);
+  putWords(o, ",\"metadata\":{");
+  for (let i: u32 = 0; i < <u32>g.keyCount; i++) {
+    const entry = entryAt(g, i);
+    if (i > 0) putByte(o, 0x2c);
+    putJson(o, entry.key, entry.keyLength);
+    putByte(o, 0x3a);
+    // A vocabulary is no reading matter: of a long array its length and its beginning.
+    const long = entry.count > JSON_ELEMENTS;
+    if (long) {
+      putWords(o, "{\"count\":");
+      putNumber(o, entry.count);
+      putWords(o, ",\"first\":");
+    }
+    putValue(o, entry, JSON_ELEMENTS);
+    if (long) putByte(o, 0x7d);
+  }
+  putWords(o, "},\"tensors\":[");
+  for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
+    const tensor = tensorAt(g, i);
+    putWords(o, i > 0 ? ",{\"name\":" : "{\"name\":");
+    putJson(o, tensor.name, tensor.nameLength);
+    putWords(o, ",\"type\":\"");
+    putWords(o, tensorTypeName(tensor.type));
+    putWords(o, "\",\"shape\":[");
+    for (let d: u32 = 0; d < tensor.dimensions; d++) {
+      if (d > 0) putByte(o, 0x2c);
+      putNumber(o, sizeOf(tensor, d));
+    }
+    putWords(o, "],\"bytes\":");
+    putNumber(o, tensor.bytes);
+    putWords(o, ",\"file\":");
+    putNumber(o, tensor.fileIndex);
+    putWords(o, ",\"offset\":");
+    putNumber(o, tensor.offset);
+    putByte(o, 0x7d);
+  }
+  putWords(o, "]}\n");
+}
+
+@inline
+function sizeOf(tensor: Tensor, dimension: u32): u64 {
+  return <u64>load<u32>(changetype<usize>(tensor) + offsetof<Tensor>("ne0") + ((<usize>dimension) << 2));
+}
+
+/** A value as JSON, of arrays the first `limit` elements; in a table it says what was left out. */
+function putValue(o: Output, entry: Entry, limit: u32): void {
+  const isArray = entry.type == ValueType.ARRAY;
+  const inTable = limit == TABLE_ELEMENTS;
+  const shown = min(entry.count, limit);
+  let at = entry.value;
+  if (isArray) putByte(o, 0x5b);
+  for (let i: u32 = 0; i < shown; i++) {
+    if (i > 0) putWords(o, inTable ? ", " : ",");
+    if (entry.elementType == ValueType.STRING) {
+      putText(o, at, inTable ? TABLE_BYTES : u32.MAX_VALUE);
+      at = nextString(at);
+    } else putElement(o, entry, i);
+  }
+  if (inTable && shown < entry.count) {
+    putWords(o, ", ... ");
+    putNumber(o, entry.count);
+    putWords(o, " in all");
+  }
+  if (isArray) putByte(o, 0x5d);
+}
+
+function putText(o: Output, at: usize, longest: u32): void {
+  const length = stringLength(at);
+  let shown = min(length, longest);
+  // Not within a character.
+  while (shown > 0 && shown < length && (load<u8>(stringBytes(at) + shown) & 0xc0) == 0x80) shown -= 1;
+  putJson(o, stringBytes(at), shown);
+  if (shown == length) return;
+  putWords(o, "... (");
+  putNumber(o, length);
+  putWords(o, " bytes)");
+}
+
+function putElement(o: Output, entry: Entry, i: u32): void {
+  switch (entry.elementType) {
+    case ValueType.BOOL: putWords(o, integerAt(entry, i) != 0 ? "true" : "false"); break;
+    case ValueType.F32: putFloat32(o, <f32>floatAt(entry, i)); break;
+    case ValueType.F64: putFloat(o, floatAt(entry, i), 15); break;
+    case ValueType.U64: putWide(o, load<u64>(entry.value + ((<usize>i) << 3)), false); break;
+    case ValueType.I64: {
+      const value = load<i64>(entry.value + ((<usize>i) << 3));
+      putWide(o, <u64>(value < 0 ? -value : value), value < 0);
+      break;
+    }
+    default: putInteger(o, integerAt(entry, i));
+  }
+}
+
+function putWide(o: Output, value: u64, negative: bool): void {
+  if (value > SAFE_INTEGER) putByte(o, 0x22);
+  if (negative) putByte(o, 0x2d);
+  putNumber(o, value);
+  if (value > SAFE_INTEGER) putByte(o, 0x22);
+}

@@ -1,0 +1,35 @@
+/**
+ * `tokenize`: a text's token ids as JSON. A file with a vocabulary alone will do: weights are not read.
+ *
+ * May call: its neighbours in `wasi/`, runtime/arena.ts, text/.
+ */
+import { allocateRaw } from "../runtime/arena";
+import { TokenizeFlag, tokenize } from "../text/tokenize";
+import { Tokenizer } from "../text/tokenizer";
+import { Command, FAILURE, SUCCESS, argument, failure, given } from "./command";
+import { loadModel } from "./engine";
+import { readText } from "./files";
+import { putByte, putNumber, putWords } from "./output";
+import { lengthOf, startOf } from "./span";
+
+export function tokenizeText(c: Command): i32 {
+  const text = readText(c, argument(c, 1));
+  if (startOf(text) == 0) return FAILURE;
+  const model = loadModel(c, argument(c, 0), true);
+  if (changetype<usize>(model) == 0) return FAILURE;
+  const flags = (given(c, "bos") ? TokenizeFlag.ADD_SPECIAL : 0) | (given(c, "special") ? TokenizeFlag.PARSE_SPECIAL : 0);
+  const t = changetype<Tokenizer>(model.tokenizer);
+  let count = tokenize(c.core, t, startOf(text), lengthOf(text), flags, 0, 0);
+  if (count < 0) return failure(c);
+  const ids = allocateRaw(c.core, 4 * <u64>count, "the tokens");
+  if (ids == 0) return failure(c);
+  count = tokenize(c.core, t, startOf(text), lengthOf(text), flags, ids, count);
+  if (count < 0) return failure(c);
+  putByte(c.out, 0x5b);
+  for (let i: i32 = 0; i < count; i++) {
+    if (i > 0) putByte(c.out, 0x2c);
+    putNumber(c.out, load<u32>(ids + ((<usize>i) << 2)));
+  }
+  putWords(c.out, "]\n");
+  return SUCCESS;
+}

@@ -1,0 +1,92 @@
+/**
+ * The command line in its hosts: the JavaScript one in Node, and the WASI command under Node's WASI and under
+ * browser_wasi_shim. Each run gets a folder of files, named `work`, and gives what it printed.
+ */
+import { spawnSync } from "node:child_process";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ConsoleStdout, File, OpenFile, PreopenDirectory, WASI } from "@bjorn3/browser_wasi_shim";
+import { wasmBytes } from "./core.ts";
+
+export interface Run {
+  status: number;
+  out: string;
+  err: string;
+}
+
+export interface Host {
+  readonly name: string;
+  /** Runs a command line; `input` is what stdin holds. Paths of files begin with `work/`. */
+  run(words: readonly string[], input?: string | Uint8Array): Run;
+  /** A file that a run has written to `work/`, which is gone after that. */
+  take(name: string): Uint8Array;
+}
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** A process of Node in the folder above `work`. */
+function spawn(args: string[], cwd: string, input?: string | Uint8Array): Run {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd,
+    input: input ?? "",
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  });
+  return { status: status ?? -1, out: stdout, err: stderr };
+}
+
+/** Takes a file from the folder of a host with real files. */
+const takeFrom = (parent: string) => (name: string) => {
+  const path = join(parent, "work", name);
+  const bytes = new Uint8Array(readFileSync(path));
+  rmSync(path);
+  return bytes;
+};
+
+/** The built command line in Node; `parent` holds the folder `work`. */
+export function nodeCommand(parent: string): Host {
+  const cli = join(ROOT, "build/js/cli.js");
+  return { name: "Node", run: (words, input) => spawn([cli, ...words], parent, input), take: takeFrom(parent) };
+}
+
+/** The WASI command under node:wasi. */
+export function nodeWasi(file: string, parent: string): Host {
+  const script = join(ROOT, "test/support/wasi-node.mjs");
+  const folders = JSON.stringify({ work: join(parent, "work") });
+  const before = ["--no-warnings", script, join(ROOT, "build", file), folders];
+  return {
+    name: `${file} under node:wasi`,
+    run: (words, input) => spawn([...before, ...words], parent, input),
+    take: takeFrom(parent),
+  };
+}
+
+/** The WASI command under browser_wasi_shim, with files in memory. */
+export function shimWasi(file: string, files: ReadonlyMap<string, Uint8Array>): Host {
+  const module = new WebAssembly.Module(wasmBytes(file));
+  const contents = new Map([...files].map(([name, bytes]) => [name, new File(bytes as Uint8Array<ArrayBuffer>)]));
+  const folder = new PreopenDirectory("work", contents);
+  return {
+    name: `${file} under browser_wasi_shim`,
+    run(words, input = "") {
+      const out: Uint8Array[] = [];
+      const err: Uint8Array[] = [];
+      const stdin = new OpenFile(new File(new Uint8Array(Buffer.from(input))));
+      const streams = [
+        stdin,
+        new ConsoleStdout((data) => out.push(data.slice())),
+        new ConsoleStdout((data) => err.push(data.slice())),
+      ];
+      const wasi = new WASI(["limpet", ...words], [], [...streams, folder], { debug: false });
+      const instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi.wasiImport });
+      const status = wasi.start(instance as Parameters<WASI["start"]>[0]);
+      return { status, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() };
+    },
+    take(name) {
+      const written = folder.dir.contents.get(name) as File;
+      folder.dir.contents.delete(name);
+      return written.data.slice();
+    },
+  };
+}

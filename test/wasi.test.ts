@@ -1,0 +1,249 @@
+/**
+ * The WASI command in two JavaScript hosts against the command line in Node: the same words give the same answers, texts
+ * and statuses, because both read one table of commands and run one core.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { DEMO_TEXT } from "../scripts/demo-model.mjs";
+import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
+import { Model } from "../src/index.ts";
+import { TEMPLATES } from "./support/chat-templates.ts";
+import { type Host, nodeCommand, nodeWasi, shimWasi } from "./support/commands.ts";
+import { sameBits } from "./support/core.ts";
+
+const chatDemo = makeModel("demo");
+const chatty = ["tokenizer.chat_template", "string", TEMPLATES["ChatML"]] as const;
+const files = new Map<string, Uint8Array>([
+  ["demo.gguf", new Uint8Array(encodeGguf(makeModel("demo")))],
+  ["chat.gguf", new Uint8Array(encodeGguf({ ...chatDemo, metadata: [...chatDemo.metadata, chatty as never] }))],
+  ["plm.gguf", new Uint8Array(encodeGguf(makeModel("plm-1m", "Q4_0")))],
+  ["text.txt", new TextEncoder().encode(DEMO_TEXT.repeat(3))],
+  ["broken.gguf", new TextEncoder().encode("GGUF is what this is not, though it begins so.")],
+]);
+
+const builds = fileURLToPath(new URL("../build/test/", import.meta.url));
+mkdirSync(builds, { recursive: true });
+const parent = mkdtempSync(join(builds, "wasi-"));
+mkdirSync(join(parent, "work"));
+for (const [name, bytes] of files) writeFileSync(join(parent, "work", name), bytes);
+process.on("exit", () => rmSync(parent, { recursive: true, force: true }));
+
+const node = nodeCommand(parent);
+const hosts: Host[] = [
+  nodeWasi("limpet.wasi.wasm", parent),
+  shimWasi("limpet.wasi.wasm", files),
+  shimWasi("limpet.wasi.scalar.wasm", files),
+];
+
+/** Words, and what stdin holds. All hosts answer with the same bytes, and with nothing on stderr. */
+const SAME: [words: string[], input?: string | Uint8Array][] = [
+  [["generate", "work/demo.gguf", "-p", DEMO_TEXT.slice(0, 20), "-n", "40"]],
+  [["generate", "work/demo.gguf", "-p", "-", "-n", "10"], DEMO_TEXT.slice(0, 30)],
+  [
+    [
+      "generate",
+      "work/demo.gguf",
+      "--prompt=" + DEMO_TEXT.slice(0, 20),
+      "--stop",
+      DEMO_TEXT.slice(30, 34),
+      "--stop",
+      "~",
+    ],
+  ],
+  [["generate", "work/demo.gguf", "-p", "a", "-n", "0"]],
+  [
+    [
+      "generate",
+      "work/plm.gguf",
+      "-p",
+      "a",
+      "-n",
+      "24",
+      "--temp",
+      "0.8",
+      "--top-k",
+      "50",
+      "--top-p",
+      ".95",
+      "--seed",
+      "7",
+    ],
+  ],
+  [["generate", "work/plm.gguf", "-p", "a", "-n", "24", "--temp", "1e0", "--min-p", "0.01", "--repeat-penalty", "1.2"]],
+  [["generate", "work/plm.gguf", "-p", "a b c", "-n", "8", "--form", "expanded", "--kv", "f32", "--ctx", "32"]],
+  [["generate", "work/chat.gguf", "--chat", "-p", "Hello", "-n", "12"]],
+  [["chat", "work/chat.gguf", "--system", "Be brief.", "-n", "12"], "Hello\n\n  \nAnd again\nlast"],
+  [["tokenize", "work/demo.gguf", "Once upon a time, 世界 🌍"]],
+  [["tokenize", "work/demo.gguf", "--bos", "--special", "<s> a </s>"]],
+  [["tokenize", "work/demo.gguf", "-"], Uint8Array.of(97, 0, 98, 10)],
+  [["tokenize", "work/demo.gguf", "--", "-p"]],
+  [["inspect", "work/plm.gguf", "--json"]],
+  [["inspect", "work/demo.gguf", "--json"]],
+];
+
+/** Wrong command lines: status 2, and the same words on stderr. */
+const USAGE: string[][] = [
+  [],
+  ["nosuch"],
+  ["tokenize", "work/demo.gguf"],
+  ["generate", "work/demo.gguf"],
+  ["generate", "work/demo.gguf", "-p"],
+  ["generate", "work/demo.gguf", "-p", "a", "--nosuch"],
+  ["generate", "work/demo.gguf", "-p", "a", "-n", "1.5"],
+  ["generate", "work/demo.gguf", "-p", "a", "--temp", "warm"],
+  ["generate", "work/demo.gguf", "-p", "a", "--kv", "q9"],
+  ["generate", "work/demo.gguf", "-p", "a", "--json=1"],
+  ["generate", "work/demo.gguf", "more", "-p", "a"],
+  ["logits", "work/demo.gguf", "--out", "work/x"],
+  ["logits", "work/demo.gguf", "--tokens", "1,x", "--out", "work/x"],
+  ["logits", "work/demo.gguf", "--tokens", ",", "--out", "work/x"],
+  ["logits", "work/demo.gguf", "--tokens", "1"],
+];
+
+for (const [words, input] of SAME) {
+  test(`as in Node: ${words.join(" ").slice(0, 90)}`, () => {
+    const want = node.run(words, input);
+    assert.is(want.status, 0, want.err);
+    for (const host of hosts) {
+      const got = host.run(words, input);
+      assert.is(got.err, "", host.name);
+      assert.is(got.out, want.out, host.name);
+      assert.is(got.status, 0, host.name);
+    }
+  });
+}
+
+for (const words of USAGE) {
+  test(`a wrong command line, as in Node: ${words.join(" ")}`, () => {
+    const want = node.run(words);
+    assert.is(want.status, 2, want.err);
+    for (const host of hosts) assert.equal(host.run(words), want, host.name);
+  });
+}
+
+test("generate --json gives the text and the tokens that the API gives", async () => {
+  const prompt = DEMO_TEXT.slice(0, 20);
+  const words = ["generate", "work/demo.gguf", "-p", prompt, "-n", "30", "--json"];
+  const model = await Model.load(files.get("demo.gguf")!);
+  const generation = model.generate(prompt, { maxTokens: 30 });
+  await generation.text();
+  const { text, tokens, finishReason } = generation.result!;
+  for (const host of hosts) {
+    const { out, status } = host.run(words);
+    assert.is(status, 0, host.name);
+    const { prefill_tps, decode_tps, ...rest } = JSON.parse(out);
+    assert.equal(rest, { text, tokens, finish_reason: finishReason }, host.name);
+    assert.ok(prefill_tps > 0 && decode_tps > 0, host.name);
+    assert.equal(Object.keys(JSON.parse(out)), ["text", "tokens", "finish_reason", "prefill_tps", "decode_tps"]);
+  }
+  model.dispose();
+});
+
+test("logits are the API's, bit for bit, in any chunks", async () => {
+  const tokens = Array.from({ length: 40 }, (_, i) => (i * 37) % 500);
+  const model = await Model.load(files.get("plm.gguf")!);
+  const want = await model.logits(tokens, { form: "absorbed" });
+  for (const host of hosts) {
+    for (const chunk of ["0", "7"]) {
+      const words = ["logits", "work/plm.gguf", "--tokens", tokens.join(","), "--out", "work/logits", "--chunk", chunk];
+      assert.equal(host.run([...words, "--form", "absorbed"]), { status: 0, out: "", err: "" }, host.name);
+      assert.ok(sameBits(host.take("logits"), want), `${host.name}, chunks of ${chunk}`);
+    }
+  }
+  model.dispose();
+});
+
+test("perplexity is the API's", async () => {
+  const model = await Model.load(files.get("plm.gguf")!);
+  const want = await model.perplexity(new TextDecoder().decode(files.get("text.txt")), { context: 32, windows: 2 });
+  for (const host of hosts) {
+    const { out, status } = host.run(["perplexity", "work/plm.gguf", "work/text.txt", "--ctx", "32", "--windows", "2"]);
+    assert.is(status, 0, host.name);
+    const { perplexity, ...rest } = JSON.parse(out);
+    assert.equal(rest, { tokens: want.tokens, windows: 2, ctx: 32 }, host.name);
+    assert.ok(Math.abs(perplexity / want.perplexity - 1) < 1e-8, `${perplexity} for ${want.perplexity}`);
+  }
+  model.dispose();
+});
+
+test("bench prints its figures", () => {
+  for (const host of hosts) {
+    const { out, status } = host.run(["bench", "work/plm.gguf", "-p", "16", "-n", "4"]);
+    assert.is(status, 0, host.name);
+    const figures = JSON.parse(out);
+    const rates = ["load_ms", "prefill_tps", "decode_tps", "memory_bytes"];
+    assert.equal(Object.keys(figures), [...rates, "rss_peak_bytes", "kv_bytes_per_token", "build"]);
+    for (const name of rates) assert.ok(figures[name] > 0, `${host.name}: ${name} ${figures[name]}`);
+    assert.is(figures.rss_peak_bytes, null);
+    assert.is(figures.build, host.name.includes("scalar") ? "scalar" : "portable");
+  }
+});
+
+test("doctor finds every kernel right, with the same bits in every build and host", () => {
+  const last = hosts.map((host) => {
+    const { out, status } = host.run(["doctor"]);
+    assert.is(status, 0, out);
+    return out.match(/^kernels .*$/m)?.[0];
+  });
+  assert.match(last[0]!, /(\d+) of \1 block formats multiply right; hash [0-9a-f]{16}/);
+  assert.equal(
+    last,
+    hosts.map(() => last[0]),
+  );
+});
+
+test("--help names every command and flag", () => {
+  for (const host of hosts) {
+    const all = host.run(["--help"]);
+    assert.is(all.status, 0);
+    assert.equal(all, node.run(["help"]).out.includes("[MODEL]") ? { ...all, err: "" } : node.run(["help"]));
+    for (const word of ["generate", "chat", "tokenize", "logits", "perplexity", "bench", "inspect", "doctor"]) {
+      assert.match(all.out, new RegExp(`^  ${word}\\b`, "m"));
+      assert.match(host.run([word, "--help"]).out, new RegExp(`^usage: limpet ${word}`));
+    }
+    assert.match(host.run(["generate", "work/none", "--help"]).out, /-n, --max-tokens N +most tokens .*\(default 64\)/);
+  }
+});
+
+test("what goes wrong is one line, and status 1", () => {
+  const failures: [string[], RegExp][] = [
+    [["generate", "work/none.gguf", "-p", "a"], /^limpet: cannot open work\/none\.gguf: no such file/],
+    [["generate", "../demo.gguf", "-p", "a"], /^limpet: cannot open \.\.\/demo\.gguf/],
+    [["generate", "/work/demo.gguf", "-p", "a"], /^limpet: cannot open \/work\/demo\.gguf/],
+    [["generate", "work/broken.gguf", "-p", "a"], /^limpet: /],
+    [["inspect", "work/broken.gguf"], /^limpet: /],
+    [["generate", "work/demo.gguf", "-p", ""], /^limpet: there is nothing to go on from/],
+    [["tokenize", "work/text.txt", "a"], /^limpet: not a GGUF file/],
+    [["generate", "work/demo-00001-of-00002.gguf", "-p", "a"], /^limpet: cannot open work\/demo-00001-of-00002\.gguf/],
+    [["generate", "work/demo.gguf", "-p", "a", "--top-p", "3"], /^limpet: top-p must lie above 0/],
+    [["generate", "work/demo.gguf", "-p", "a", "--build", "fast"], /^limpet: this file is the \w+ build/],
+    [["generate", "work/demo.gguf", "-p", "Hello", "--ctx", "1"], /^limpet: .*--ctx/],
+    [["generate", "work/plm.gguf", "-p", "a", "--chat"], /^limpet: .*chat template/],
+    [["logits", "work/plm.gguf", "--tokens", "4294967295", "--out", "work/x"], /^limpet: .* not in the vocabulary/],
+    [["logits", "work/plm.gguf", "--tokens", "1", "--out", "work/no/x"], /^limpet: cannot write work\/no\/x/],
+    [["perplexity", "work/plm.gguf", "work/text.txt", "--ctx", "99999"], /^limpet: the text has \d+ tokens/],
+  ];
+  for (const host of hosts) {
+    for (const [words, reason] of failures) {
+      const { status, out, err } = host.run(words);
+      assert.is(status, 1, `${host.name}: ${words.join(" ")}`);
+      assert.is(out, "", host.name);
+      assert.match(err, reason);
+      assert.match(err, /^[^\n]+\n$/);
+    }
+  }
+});
+
+test("files are found by the folder's name, or in any folder", () => {
+  const bare = nodeWasi("limpet.wasi.wasm", parent);
+  for (const path of ["work/demo.gguf", "./work/demo.gguf", "demo.gguf", "./demo.gguf"]) {
+    const { status, err } = bare.run(["tokenize", path, "a"]);
+    assert.is(status, 0, `${path}: ${err}`);
+  }
+});
+
+test.run();
