@@ -7,8 +7,15 @@ import { writeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
 
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** The Node that jobs run under: the one among the bench's packages, else this one. */
+export const NODE = ownNode() ?? process.execPath;
 const MODELS = `${ROOT}build/models/`;
 const WORK = `${ROOT}build/bench/`;
+
+function ownNode() {
+  const path = `${ROOT}bench/node_modules/node-${process.platform}-${process.arch}/bin/node`;
+  return existsSync(path) ? path : undefined;
+}
 
 /** Standard output of a command; its standard error is shown only when it fails. */
 export function run(/** @type {string} */ command, /** @type {string[]} */ args) {

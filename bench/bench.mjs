@@ -1,0 +1,193 @@
+#!/usr/bin/env node
+/**
+ * limpet and its peers, in one run and in turns:  npm run bench -- [options]
+ *
+ *   --quick             two small models, one round, without long contexts
+ *   --long              also what takes an hour: 512 and 4,096 tokens of the largest model everywhere
+ *   --models A,B        of those in lib/models.mjs, or files
+ *   --peers A,B         of limpet, wllama-2.3.1, wllama-newest, native, read, matmul, kernels
+ *   --hosts A,B         of node, chromium: what limpet runs in
+ *   --rounds N          default 3; quick 1
+ *   --max-minutes N     begin no job after that
+ *   --wait N            seconds to wait for an idle machine before each job, default 60; quick 10
+ *   --from FILE         measure nothing, report on an earlier run's JSON
+ *   --no-picture        leave docs/benchmarks.svg as it is
+ *
+ * A job is a process of its own (or a fresh browser). A round gives each contestant its turn on a model; figures are
+ * medians over rounds. Writes bench/results/latest.json after each job, so that a broken run is not lost.
+ */
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { NODE, ROOT } from "./limpet.mjs";
+import { builds } from "./lib/core.mjs";
+import { describeMachine, waitForIdle, Watch } from "./lib/machine.mjs";
+import { ALL, modelFile, QUICK } from "./lib/models.mjs";
+import { picture } from "./lib/picture.mjs";
+import { casesOf, contestants } from "./lib/plan.mjs";
+import { Results, sampleOf } from "./lib/results.mjs";
+import { short } from "./lib/stats.mjs";
+import { kernelTable, matmulTable, modelTables } from "./lib/tables.mjs";
+import { targets, targetTable, verdict } from "./lib/targets.mjs";
+import { textsOf } from "./lib/texts.mjs";
+
+const OUTPUT = `${ROOT}bench/results/`;
+const KERNEL_TYPES = ["Q4_0", "Q8_0", "Q4_K", "F16", "F32"];
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    long: { type: "boolean", default: false },
+    models: { type: "string" },
+    peers: { type: "string" },
+    hosts: { type: "string" },
+    rounds: { type: "string" },
+    "max-minutes": { type: "string" },
+    wait: { type: "string" },
+    from: { type: "string" },
+    "no-picture": { type: "boolean", default: false },
+  },
+});
+const { quick, long } = values;
+const rounds = Number(values.rounds ?? (quick ? 1 : 3));
+const wait = Number(values.wait ?? (quick ? 10 : 60));
+const wanted = (/** @type {string | undefined} */ list, /** @type {string} */ name) =>
+  list === undefined || list.split(",").includes(name);
+const started = performance.now();
+const lateAfter = Number(values["max-minutes"] ?? Number.POSITIVE_INFINITY) * 60000;
+const isLate = () => performance.now() - started > lateAfter;
+
+/** Runs a job in a process of its own. @param {any} job */
+async function perform(job) {
+  await waitForIdle(wait);
+  const watch = new Watch();
+  const child = spawn(NODE, [`${ROOT}bench/engines/job.mjs`, JSON.stringify(job)], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  let said = "";
+  child.stdout.on("data", (data) => (output += data));
+  child.stderr.on("data", (data) => (said += data));
+  const status = await new Promise((resolve) => child.on("close", resolve));
+  const disturbance = watch.stop();
+  if (status !== 0) throw new Error(reason(said) || `ended with ${status}`);
+  return { answer: JSON.parse(output.trim().split("\n").pop() ?? ""), disturbance };
+}
+
+/** The line that says most of what a process wrote before it failed. @param {string} said */
+function reason(said) {
+  const lines = said.split("\n").map((line) => line.trim());
+  return (lines.find((line) => /\b\w*Error\b.*:/.test(line)) ?? lines.filter(Boolean).pop() ?? "").slice(0, 200);
+}
+
+const results = new Results();
+const report = { started: new Date().toISOString(), machine: describeMachine(), versions: versions(), options: values };
+
+function save() {
+  mkdirSync(OUTPUT, { recursive: true });
+  writeFileSync(`${OUTPUT}latest.json`, JSON.stringify({ ...report, results }, null, 1));
+}
+
+function versions() {
+  const { dependencies } = JSON.parse(readFileSync(`${ROOT}bench/package.json`, "utf8"));
+  const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8"));
+  return { limpet: version, ...dependencies };
+}
+
+async function measureModels() {
+  const names = values.models?.split(",") ?? (quick ? QUICK : ALL);
+  const list = contestants().filter(({ peer, host }) => wanted(values.peers, peer) && (peer !== "limpet" || wanted(values.hosts, host)));
+  const files = new Map();
+  for (const name of names) {
+    const source = await modelFile(name);
+    results.fileBytes[name] = statSync(source).size;
+    const texts = list.some(({ engine }) => engine === "wllama-newest") ? await textsOf(source, [32]) : {};
+    files.set(name, { source, texts });
+  }
+  for (let round = 0; round < rounds; round++) {
+    for (const name of names) {
+      for (const contestant of list) {
+        for (const { runs, context, depth, rounds: most } of casesOf(name, contestant, { quick, long, rounds })) {
+          if (round >= most || isLate()) continue;
+          const { engine, host, build, threads, id } = contestant;
+          const label = `${round + 1}/${rounds} ${name}, ${id}${depth === "deep" ? ", long context" : ""}`;
+          try {
+            const job = { engine, host, build, threads, context, runs, ...files.get(name) };
+            const { answer, disturbance } = await perform(job);
+            if (engine === "limpet" && answer.build !== build) throw new Error(`the ${build} build did not run here`);
+            const sample = sampleOf(answer, disturbance, round, context);
+            results.add(name, id, sample);
+            console.error(`${label}: ${describe(sample)}`);
+          } catch (error) {
+            const message = error instanceof Error ? error.message : String(error);
+            results.failures.push({ model: name, contestant: id, error: message });
+            console.error(`${label}: FAILED: ${message}`);
+          }
+          save();
+        }
+      }
+    }
+  }
+}
+
+/** @param {import("./lib/results.mjs").Sample} sample */
+function describe({ prefill, decode, loadMs, foreign }) {
+  const rates = [...Object.entries(prefill).map(([n, rate]) => `prefill ${n} ${short(rate)}`)];
+  rates.push(...Object.entries(decode).map(([n, rate]) => `decode at ${n} ${short(rate)}`));
+  return `${[...rates, `load ${short(loadMs)} ms`].join(", ")}${foreign === null ? "" : `, others ${foreign.toFixed(2)}`}`;
+}
+
+async function measureKernels() {
+  const samples = quick ? 5 : 15;
+  const jobs = [];
+  if (wanted(values.peers, "matmul")) jobs.push({ engine: "matmul" });
+  if (wanted(values.peers, "kernels")) jobs.push(...builds().map((build) => ({ engine: "kernels", build, types: KERNEL_TYPES })));
+  for (const job of jobs) {
+    if (isLate()) continue;
+    try {
+      const { answer, disturbance } = await perform({ host: "node", threads: 1, samples, others: false, ...job });
+      if (answer.matmul) results.matmul = answer.matmul;
+      else results.kernels[/** @type {any} */ (job).build] = answer.kernels;
+      console.error(`${job.engine}: done, others ${disturbance.foreign?.toFixed(2) ?? "?"}`);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      results.failures.push({ model: job.engine, contestant: "", error: message });
+      console.error(`${job.engine}: FAILED: ${message}`);
+    }
+    save();
+  }
+}
+
+if (values.from) {
+  const { results: earlier, ...of } = JSON.parse(readFileSync(values.from, "utf8"));
+  Object.assign(results, earlier);
+  Object.assign(report, of);
+} else {
+  await measureKernels();
+  await measureModels();
+}
+
+const { machine } = report;
+const hosts = new Set(Object.values(results.models).flatMap((rows) => Object.values(rows).flatMap((list) => list.map(({ host }) => host))));
+const place = `${machine.processor}, ${machine.cores} cores, ${machine.memory}, ${machine.system}; ${[...hosts].join(", ") || `Node ${process.versions.node}`}`;
+const list = targets(results);
+const sections = [
+  `${report.started.slice(0, 10)}: ${place}.`,
+  Object.entries(report.versions).map(([name, version]) => `${name} ${version}`).join(", ") + ".",
+  "Tokens a second, median (smallest–largest, rounds). `others`: share of a core that other processes took; * above 0.2.",
+  ...modelTables(results),
+  matmulTable(results),
+  ...Object.entries(results.kernels).map(([build, kernels]) => kernelTable(kernels, build)),
+  "### Promises",
+  targetTable(list),
+  results.failures.length ? `### Failures\n\n${results.failures.map(({ model, contestant, error }) => `* ${model}, ${contestant}: ${error}`).join("\n")}` : "",
+];
+const text = sections.filter(Boolean).join("\n\n");
+console.log(text);
+const counts = list.map(verdict);
+const count = (/** @type {(verdict: string) => boolean} */ is) => counts.filter(is).length;
+console.log(
+  `\n${count((v) => v.startsWith("met"))} met, ${count((v) => v === "NOT MET")} not met, ${count((v) => v === "not measured")} not measured`,
+);
+if (!values.from) save();
+mkdirSync(OUTPUT, { recursive: true });
+writeFileSync(`${OUTPUT}latest.md`, `${text}\n`);
+if (!values["no-picture"] && Object.keys(results.models).length) writeFileSync(`${ROOT}docs/benchmarks.svg`, picture(results, place));

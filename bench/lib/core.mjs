@@ -1,0 +1,102 @@
+/** Cores without the package around them: the kernels' exports on raw memory, and the loops that are the machine's limits. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { ROOT, workFile } from "../limpet.mjs";
+
+/** The builds of limpet by name; a build that is not there is left out of a bench. */
+export const BUILDS = /** @type {const} */ ({
+  portable: "build/limpet.wasm",
+  fast: "build/limpet.relaxed.wasm",
+});
+
+/** @typedef {keyof typeof BUILDS} BuildName */
+
+/** @returns {BuildName[]} */
+export function builds() {
+  const names = /** @type {BuildName[]} */ (Object.keys(BUILDS));
+  return names.filter((name) => existsSync(ROOT + BUILDS[name]));
+}
+
+export class RawCore {
+  /** @param {BuildName} build */
+  constructor(build) {
+    const module = new WebAssembly.Module(readFileSync(ROOT + BUILDS[build]));
+    this.exports = /** @type {import("../../bindings/exports.ts").CoreExports} */ (
+      /** @type {unknown} */ (new WebAssembly.Instance(module).exports)
+    );
+    this.pointer = this.exports.core_create();
+  }
+
+  /** @param {number} bytes */
+  allocate(bytes) {
+    const pointer = this.exports.core_allocate(this.pointer, BigInt(bytes)) >>> 0;
+    if (pointer === 0) throw new Error(`no room for ${bytes} bytes`);
+    return pointer;
+  }
+
+  /** @param {number} pointer */
+  release(pointer) {
+    this.exports.core_release(this.pointer, pointer);
+  }
+
+  /** Bytes of memory; stale once memory grows. @param {number} pointer @param {number} length */
+  bytes(pointer, length) {
+    return new Uint8Array(this.exports.memory.buffer, pointer, length);
+  }
+
+  /** @param {Uint8Array | Float32Array} data */
+  put(data) {
+    const pointer = this.allocate(data.byteLength);
+    this.bytes(pointer, data.byteLength).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    return pointer;
+  }
+}
+
+const SUM_BYTES = 512 * 2 ** 20;
+const SUM_START = 65536;
+const STEPS = 1 << 22;
+const FACTORS = 1024;
+
+/**
+ * One sample a call: bytes a second of a sum (in GB/s), operations a second of multiply-adds that stay in registers (in
+ * GFLOP/s). The fast build is held against fused ones.
+ * @param {boolean} fused
+ */
+export function limits(fused = false) {
+  const source = `${ROOT}bench/limits/limits.ts`;
+  const out = workFile(fused ? "limits.relaxed.wasm" : "limits.wasm");
+  if (!existsSync(out) || statSync(out).mtimeMs < statSync(source).mtimeMs) {
+    const features = ["--enable", "simd", ...(fused ? ["--enable", "relaxed-simd"] : [])];
+    const flags = ["--runtime", "stub", "--use", "abort=", "--noAssert", "-O2", "--initialMemory", "1", "-o", out];
+    const asc = `${ROOT}node_modules/assemblyscript/bin/asc.js`;
+    execFileSync(process.execPath, [asc, source, ...features, ...flags], { stdio: "inherit" });
+  }
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(out)));
+  const exports = /** @type {any} */ (instance.exports);
+  new Float32Array(exports.memory.buffer, FACTORS, 6).set([1e-6, 2e-6, 3e-6, 1, 0.5, 0.25]);
+  exports.multiplyAdd(FACTORS, STEPS, 0);
+  return {
+    gigabytes() {
+      if (exports.memory.buffer.byteLength < SUM_BYTES) {
+        exports.memory.grow((SUM_BYTES + SUM_START) / 65536);
+        new Uint8Array(exports.memory.buffer).fill(1, SUM_START); // pages that were never written are not memory
+      }
+      return SUM_BYTES / time(() => exports.sum(SUM_START, SUM_BYTES)) / 1e6;
+    },
+    gigaflops: () => (exports.operationsPerStep() * STEPS) / time(() => exports.multiplyAdd(FACTORS, STEPS, 0)) / 1e6,
+  };
+}
+
+/** Milliseconds of a call. @param {() => unknown} work */
+export function time(work) {
+  const started = performance.now();
+  work();
+  return performance.now() - started;
+}
+
+/** Runs for a while, so that the engine compiles to its best. @param {() => unknown} work */
+export function warmUp(work, ms = 30) {
+  const end = performance.now() + ms;
+  do work();
+  while (performance.now() < end);
+}

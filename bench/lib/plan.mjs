@@ -1,0 +1,71 @@
+/** What is measured: contestants, and the runs that each makes on each model. */
+import { existsSync } from "node:fs";
+import { ROOT } from "../limpet.mjs";
+
+/**
+ * @typedef {{ id: string, peer: string, engine: "limpet" | "native" | "wllama-2.3.1" | "wllama-newest" | "read",
+ *   host: "node" | "chromium", build?: "portable" | "fast", threads: number }} Contestant
+ * @typedef {{ model: string, contestant: Contestant, depth: "short" | "deep", context: number, rounds: number,
+ *   runs: import("../engines/limpet.mjs").Run[] }} Case
+ * @typedef {{ quick: boolean, long: boolean, rounds: number }} Extent
+ */
+
+/** Builds of limpet that a contestant needs, and the names under which they show. */
+const LIMPETS = /** @type {const} */ ([
+  ["portable", 1, "build/limpet.wasm"],
+  ["fast", 1, "build/limpet.relaxed.wasm"],
+  ["portable", 2, "build/limpet.threads.wasm"],
+  ["fast", 2, "build/limpet.relaxed.threads.wasm"],
+]);
+const HOSTS = /** @type {const} */ (["chromium", "node"]);
+
+/** The identity of a contestant, as results, targets and tables name it. */
+export function contestantId(/** @type {string} */ name, /** @type {string} */ host, threads = 1) {
+  return `${name}, ${host === "chromium" ? "Chromium" : "Node"}, ${threads} thread${threads > 1 ? "s" : ""}`;
+}
+
+/** All that can run here, in the order of their turns. @returns {Contestant[]} */
+export function contestants() {
+  const list = /** @type {Contestant[]} */ ([]);
+  for (const [build, threads, file] of LIMPETS) {
+    if (!existsSync(ROOT + file)) continue;
+    for (const host of HOSTS) {
+      const id = contestantId(`limpet ${build}`, host, threads);
+      list.push({ id, peer: "limpet", engine: "limpet", host, build, threads });
+    }
+  }
+  for (const engine of /** @type {const} */ (["wllama-2.3.1", "wllama-newest"])) {
+    for (const threads of [1, 2]) {
+      const id = contestantId(engine.replace("-", " "), "chromium", threads);
+      list.push({ id, peer: engine, engine, host: "chromium", threads });
+    }
+  }
+  for (const threads of [1, 2]) {
+    list.push({ id: contestantId("llama.cpp native", "node", threads), peer: "native", engine: "native", host: "node", threads });
+  }
+  list.push({ id: "file into memory", peer: "read", engine: "read", host: "node", threads: 1 });
+  return list;
+}
+
+/** The cases of a model. @param {string} model @param {Contestant} contestant @param {Extent} extent @returns {Case[]} */
+export function casesOf(model, contestant, { quick, long, rounds }) {
+  const large = model.startsWith("plm-1.8b");
+  const { peer } = contestant;
+  const make = (/** @type {Partial<Case>} */ given) =>
+    /** @type {Case} */ ({ model, contestant, depth: "short", context: 1024, rounds, runs: [], ...given });
+  if (peer === "read") return [make({})];
+  if (peer === "wllama-newest") {
+    // Without SIMD in its products: a figure is enough.
+    const runs = [{ prompt: 32, tokens: large ? 4 : 8 }];
+    return quick && contestant.threads > 1 ? [] : [make({ rounds: 1, runs })];
+  }
+  const decode = { prompt: 128, tokens: large || quick ? 16 : 32 };
+  const slow = peer === "wllama-2.3.1";
+  const prefill = !quick && (long || !(large && slow)) ? [{ prompt: 512, tokens: 0 }] : [];
+  const cases = [make({ runs: [decode, ...prefill], rounds: large && slow && !long ? 1 : rounds })];
+  const deep = model.startsWith("plm-") && model.endsWith("-q4_0") && contestant.threads === 1;
+  if (deep && !quick && (long || !large)) {
+    cases.push(make({ depth: "deep", context: 4128, rounds: 1, runs: [{ prompt: 4096, tokens: 16 }] }));
+  }
+  return cases;
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env node
+/**
+ * What eight-bit activations cost in the fast build, place by place: KL to the numpy oracle with the operands of one place
+ * in a byte and all others in two halves, and of the rule that ships (assembly/runtime/precision.ts).
+ *
+ *   node precision.mjs [--models smollm2,plm-100m-q4_0] [--tokens 256] [--places] [--wasm FILE]
+ *
+ * Without --places only the rule is measured, beside all in halves and all in a byte. Needs what accuracy.mjs needs.
+ */
+import { openSync, readFileSync, readSync, statSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { compare, limpet, modelPath, oracle, ROOT, readLogits, workFile } from "./limpet.mjs";
+
+const { values } = parseArgs({
+  options: {
+    models: { type: "string", default: "smollm2,plm-100m-q4_0,plm-100m-q8_0,plm-100m-q4_k" },
+    tokens: { type: "string", default: "256" },
+    places: { type: "boolean", default: false },
+    wasm: { type: "string", default: `${ROOT}build/limpet.relaxed.wasm` },
+  },
+});
+
+/** Slots of assembly/runtime/slots.ts that are matrices, and the head. */
+const PLACES = {
+  attn_q: 1,
+  attn_k: 2,
+  attn_v: 3,
+  attn_output: 4,
+  attn_kv_a_mqa: 11,
+  attn_kv_b: 13,
+  ffn_gate: 15,
+  ffn_up: 16,
+  ffn_down: 17,
+  head: 18,
+};
+const EIGHT = 1;
+const HALVES = 2;
+const BATCH = 64;
+const KV_F32 = 0;
+
+const wasm = new WebAssembly.Module(readFileSync(values.wasm));
+
+/** A model in an instance of its own. @param {string} path */
+function load(path) {
+  const x = /** @type {any} */ (new WebAssembly.Instance(wasm).exports);
+  const core = x.core_create() >>> 0;
+  const check = (/** @type {number} */ status) => {
+    if (status >= 0) return status;
+    const at = x.error_message(core) >>> 0;
+    throw new Error(Buffer.from(x.memory.buffer, at, x.error_message_length(core)).toString());
+  };
+  const model = x.model_create(core, 1, 0) >>> 0;
+  check(x.model_set_file_size(model, 0, BigInt(statSync(path).size)));
+  const file = openSync(path, "r");
+  for (let status = 1; status !== 0; ) {
+    status = check(x.model_step(model));
+    if (status !== 2) continue;
+    const target = new Uint8Array(x.memory.buffer, x.model_request_destination(model) >>> 0, x.model_request_length(model));
+    readSync(file, target, 0, target.length, Number(x.model_request_offset(model)));
+  }
+  const layers = x.model_layers(model);
+  const vocabulary = x.model_vocabulary(model);
+
+  /** @param {number[]} ids */
+  const logits = (ids) => {
+    const context = x.context_create(core, model, ids.length, BATCH, BATCH, 1, KV_F32) >>> 0;
+    if (context === 0) check(-1);
+    x.context_set_form(context, 1);
+    const rows = new Float32Array(ids.length * vocabulary);
+    for (let first = 0; first < ids.length; first += BATCH) {
+      const count = Math.min(BATCH, ids.length - first);
+      const words = (/** @type {number} */ at) => new Int32Array(x.memory.buffer, at >>> 0, count);
+      words(x.context_ids(context)).set(ids.slice(first, first + count));
+      words(x.context_positions(context)).set(Array.from({ length: count }, (_, i) => first + i));
+      words(x.context_sequences(context)).fill(0);
+      new Uint8Array(x.memory.buffer, x.context_wanted(context) >>> 0, count).fill(1);
+      check(x.context_begin(context, count, 0, layers));
+      while (check(x.context_step(context)) !== 0);
+      const made = new Float32Array(x.memory.buffer, x.context_logits(context) >>> 0, count * vocabulary);
+      rows.set(made, first * vocabulary);
+    }
+    x.context_release(context);
+    return rows;
+  };
+  /** @param {number} place @param {number} form */
+  const set = (place, form) => check(x.model_set_operands(model, place, form));
+  return { vocabulary, logits, set };
+}
+
+/** @param {string} name @param {string} path @param {number} vocabulary @param {number} count */
+function idsOf(name, path, vocabulary, count) {
+  if (name !== "smollm2") return Array.from({ length: Math.min(count, 64) }, (_, i) => (i * 7919 + 13) % vocabulary);
+  const text = readFileSync(`${ROOT}../shared/data/wikitext-2-valid.txt`, "utf8").slice(0, count * 6);
+  return JSON.parse(limpet("tokenize", path, text)).slice(0, count);
+}
+
+console.log("| model | operands of a byte | KL mean | KL largest | top token equal |\n|---|---|---|---|---|");
+for (const name of values.models.split(",")) {
+  const path = modelPath(name);
+  const model = load(path);
+  const ids = idsOf(name, path, model.vocabulary, Number(values.tokens));
+  const out = workFile("oracle.f32");
+  oracle(path, [ids], out);
+  const exact = readLogits(out);
+  const report = (/** @type {string} */ what) => {
+    const { klMean, klMax, top1 } = compare(exact, model.logits(ids), model.vocabulary);
+    console.log(
+      `| ${name} | ${what} | ${klMean.toExponential(1)} | ${klMax.toExponential(1)} | ${(100 * top1).toFixed(1)} % |`,
+    );
+  };
+  report("as shipped");
+  const all = (/** @type {number} */ form) => {
+    for (const place of Object.values(PLACES)) model.set(place, form);
+  };
+  all(HALVES);
+  report("none");
+  if (values.places) {
+    for (const [what, place] of Object.entries(PLACES)) {
+      model.set(place, EIGHT);
+      report(what);
+      model.set(place, HALVES);
+    }
+  }
+  all(EIGHT);
+  report("all");
+}
