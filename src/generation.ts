@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * A generation: tokens and text as they come, an end that says why, and times. The core is stepped here, and nowhere else
  * for sessions.

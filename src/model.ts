@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A model: what most users hold. One instance of the core a model, so that dropping it gives all memory back. */
 import type { Pointer } from "../bindings/exports.ts";
 import { chatTokens, type Message } from "./chat.ts";

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A session: tokens that a model has read and written, which the next call goes on from. */
 import { encodeText } from "../bindings/memory.ts";
 import { chatTokens, type Message } from "./chat.ts";

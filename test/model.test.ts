@@ -2,11 +2,16 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { pathToFileURL } from "node:url";
+import * as esbuild from "esbuild";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
 import { LimpetError, Model, Tokenizer } from "../src/index.ts";
 import { sameBits, wasmBytes } from "./support/core.ts";
 import { DEMO_TEXT, demoFrom, errorOf, modelBytes, temporaryFile } from "./support/models.ts";
+
+type Entries = ReturnType<typeof makeModel>["metadata"];
 
 const DEMO = modelBytes("demo");
 const TIDE = demoFrom(" tide");
@@ -66,6 +71,25 @@ test("loads from a server, and says what the server said when it has no model", 
     server.closeAllConnections();
     server.close();
   }
+});
+
+test("a split model is loaded from the name of its first part", async () => {
+  const file = makeModel("llama-tiny", "Q8_0");
+  const half = file.tensors.length >> 1;
+  const parts = [file.tensors.slice(0, half), file.tensors.slice(half)].map((tensors, i) => {
+    const split: Entries = [
+      ["split.no", "u32", i],
+      ["split.count", "u32", 2],
+      ["split.tensors.count", "i32", file.tensors.length],
+    ];
+    const bytes = new Uint8Array(encodeGguf({ metadata: [...(i === 0 ? file.metadata : []), ...split], tensors }));
+    return temporaryFile(`split-0000${i + 1}-of-00002.gguf`, bytes);
+  });
+  const whole = await Model.load(modelBytes("llama-tiny", "Q8_0"));
+  const model = await Model.load(parts[0]);
+  assert.is(model.info.parameters, whole.info.parameters);
+  assert.ok(sameBits(await model.logits([1, 2, 3]), await whole.logits([1, 2, 3])));
+  assert.is((await errorOf(() => Model.load(parts[1]))).code, "BAD_ARGUMENT", "a part that is not the first");
 });
 
 test("a vocabulary alone: from a file without weights, of a stream that does not say its length", async () => {
@@ -396,6 +420,20 @@ test("a model that was disposed of says so", async () => {
   ];
   for (const work of calls) assert.is((await errorOf(work)).code, "WRONG_STATE", String(work));
   session.dispose();
+});
+
+test("the library bundles for browsers, without a module of Node", async () => {
+  const { outputFiles } = await esbuild.build({
+    entryPoints: ["src/index.ts", "src/kernels.ts"],
+    outdir: "none",
+    bundle: true,
+    write: false,
+    format: "esm",
+    platform: "browser",
+    external: ["@huggingface/jinja"],
+  });
+  assert.is(outputFiles.length, 2);
+  for (const { text } of outputFiles) assert.not.match(text, /(import|from|require)\W+node:/);
 });
 
 test.run();
