@@ -55,7 +55,11 @@ function load(path) {
   for (let status = 1; status !== 0; ) {
     status = check(x.model_step(model));
     if (status !== 2) continue;
-    const target = new Uint8Array(x.memory.buffer, x.model_request_destination(model) >>> 0, x.model_request_length(model));
+    const target = new Uint8Array(
+      x.memory.buffer,
+      x.model_request_destination(model) >>> 0,
+      x.model_request_length(model),
+    );
     readSync(file, target, 0, target.length, Number(x.model_request_offset(model)));
   }
   const layers = x.model_layers(model);

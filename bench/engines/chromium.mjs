@@ -6,8 +6,8 @@ import { createReadStream, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, normalize } from "node:path";
 import { chromium } from "playwright-core";
-import { ROOT } from "../limpet.mjs";
 import { peakMemory } from "../lib/machine.mjs";
+import { ROOT } from "../limpet.mjs";
 
 export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const ARGUMENTS = [
@@ -47,7 +47,11 @@ async function serve() {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  return { url: `http://127.0.0.1:${port}`, close: () => (server.closeAllConnections(), server.close()) };
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { url: `http://127.0.0.1:${port}`, close };
 }
 
 /**

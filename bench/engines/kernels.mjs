@@ -8,8 +8,9 @@
  *
  * What is no product with a matrix counts its values a second instead, of the multiply-add loop's operations.
  */
-import { randomBlocks } from "../../scripts/random-blocks.mjs";
+
 import { TENSOR_TYPES } from "../../scripts/gguf-writer.mjs";
+import { randomBlocks } from "../../scripts/random-blocks.mjs";
 import { limits, RawCore, time, warmUp } from "../lib/core.mjs";
 import { figure, median } from "../lib/stats.mjs";
 
@@ -35,10 +36,11 @@ export async function measure({ build, types = TYPES, samples = 9, others = true
   const large = core.allocate(LARGE_BYTES);
   const kernels = /** @type {Record<string, Record<string, Measured>>} */ ({});
   for (const type of types) kernels[type] = products(core, limit, large, type, samples);
-  if (others) for (const [name, kernel] of Object.entries(smallKernels(core))) {
-    const rates = sample(samples, limit.gigaflops, () => kernel.values / repeated(kernel.work) / 1e6);
-    kernels[name] = { values: { ...rates, unit: "10⁹/s" } };
-  }
+  if (others)
+    for (const [name, kernel] of Object.entries(smallKernels(core))) {
+      const rates = sample(samples, limit.gigaflops, () => kernel.values / repeated(kernel.work) / 1e6);
+      kernels[name] = { values: { ...rates, unit: "10⁹/s" } };
+    }
   return { runs: [], kernels };
 }
 
@@ -152,7 +154,23 @@ function smallKernels(core) {
     "MLA absorbed, a token at 1,024": {
       values: 2 * heads * (context * (2 * rank + rope) + (nope + value) * rank),
       work: () =>
-        exports.kernel_mla(query, latent, ropeKeys, w, positions, 1, context, heads, nope, rope, value, rank, 0, scratch, y),
+        exports.kernel_mla(
+          query,
+          latent,
+          ropeKeys,
+          w,
+          positions,
+          1,
+          context,
+          heads,
+          nope,
+          rope,
+          value,
+          rank,
+          0,
+          scratch,
+          y,
+        ),
     },
   };
 }

@@ -27,6 +27,7 @@ export async function measure(Model, { source, wasm, build, threads, context, ru
   const options = /** @type {any} */ ({ build, threads, context, wasm });
   const model = await Model.load(source, options);
   const loadMs = performance.now() - started;
+  if (model.build !== build) throw new Error(`the ${build} build does not run here`);
   const session = model.session();
   await timed(session, model.info.vocabulary, WARM_UP);
   const results = [];
@@ -38,7 +39,7 @@ export async function measure(Model, { source, wasm, build, threads, context, ru
   return {
     loadMs,
     runs: results,
-    build: model.build,
+    threadsUsed: model.threads, // fewer than asked for where they did not pay
     memoryBytes: linear,
     weightBytes: weights,
     cacheBytesPerToken,

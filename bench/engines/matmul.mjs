@@ -4,9 +4,9 @@
  */
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
+import { Random } from "../../scripts/random-blocks.mjs";
 import { builds, limits, RawCore, warmUp } from "../lib/core.mjs";
 import { matMulModel, matMulNBitsModel } from "../lib/onnx.mjs";
-import { Random } from "../../scripts/random-blocks.mjs";
 
 const F32 = 0;
 const Q4_0 = 2;
@@ -88,12 +88,17 @@ function ours(type, bytes, /** @type {number} */ m, /** @type {number} */ k, /**
     const out = new Float32Array(m * n);
     const work = () => {
       new Float32Array(exports.memory.buffer, values, a.length).set(a);
-      if (type !== F32) for (let i = 0; i < m; i++) exports.kernel_quantize_activations(values + i * k * 4, k, x + i * stride);
+      if (type !== F32)
+        for (let i = 0; i < m; i++) exports.kernel_quantize_activations(values + i * k * 4, k, x + i * stride);
       exports.kernel_matmul(type, packed, n, k, 0, n, x, stride, m, y, n * 4, scratch);
       out.set(new Float32Array(exports.memory.buffer, y, out.length));
     };
     warmUp(work);
-    return { name: `limpet ${build}`, work, result: () => (work(), out) };
+    const result = () => {
+      work();
+      return out;
+    };
+    return { name: `limpet ${build}`, work, result };
   });
 }
 

@@ -13,7 +13,8 @@ function varint(value) {
 function encode(fields) {
   const parts = fields.flatMap(([field, value]) => {
     if (typeof value === "number") return [varint(field * 8), varint(value)];
-    const bytes = typeof value === "string" ? new TextEncoder().encode(value) : Array.isArray(value) ? encode(value) : value;
+    const bytes =
+      typeof value === "string" ? new TextEncoder().encode(value) : Array.isArray(value) ? encode(value) : value;
     return [varint(field * 8 + 2), varint(bytes.length), bytes];
   });
   return Buffer.concat(parts);
@@ -25,7 +26,18 @@ const UINT8 = 2;
 /** @param {string} name @param {number[]} shape @returns {Field[]} */
 const tensorInfo = (name, shape) => [
   [1, name],
-  [2, [[1, [[1, FLOAT], [2, shape.map((size) => /** @type {Field} */ ([1, [[1, size]]]))]]]]],
+  [
+    2,
+    [
+      [
+        1,
+        [
+          [1, FLOAT],
+          [2, shape.map((size) => /** @type {Field} */ ([1, [[1, size]]]))],
+        ],
+      ],
+    ],
+  ],
 ];
 
 /** @param {string} name @param {number[]} shape @param {Float32Array | Uint8Array} data @returns {Field} */
@@ -41,14 +53,45 @@ const constant = (name, shape, data) => [
 
 /** @param {Field[]} node @param {Field[]} constants @param {number[]} input @param {number[]} output */
 function model(node, constants, input, output) {
-  const graph = /** @type {Field[]} */ ([[1, node], [2, "g"], ...constants, [11, tensorInfo("a", input)], [12, tensorInfo("y", output)]]);
-  const domains = /** @type {Field[]} */ ([[8, [[1, ""], [2, 17]]], [8, [[1, "com.microsoft"], [2, 1]]]]);
+  const graph = /** @type {Field[]} */ ([
+    [1, node],
+    [2, "g"],
+    ...constants,
+    [11, tensorInfo("a", input)],
+    [12, tensorInfo("y", output)],
+  ]);
+  const domains = /** @type {Field[]} */ ([
+    [
+      8,
+      [
+        [1, ""],
+        [2, 17],
+      ],
+    ],
+    [
+      8,
+      [
+        [1, "com.microsoft"],
+        [2, 1],
+      ],
+    ],
+  ]);
   return encode([[1, 8], [7, graph], ...domains]);
 }
 
 /** y[m, n] = a[m, k] × b[k, n]. @param {number} m @param {number} k @param {number} n @param {Float32Array} b */
 export function matMulModel(m, k, n, b) {
-  return model([[1, "a"], [1, "b"], [2, "y"], [4, "MatMul"]], [constant("b", [k, n], b)], [m, k], [m, n]);
+  return model(
+    [
+      [1, "a"],
+      [1, "b"],
+      [2, "y"],
+      [4, "MatMul"],
+    ],
+    [constant("b", [k, n], b)],
+    [m, k],
+    [m, n],
+  );
 }
 
 /**
@@ -57,10 +100,25 @@ export function matMulModel(m, k, n, b) {
  */
 export function matMulNBitsModel(m, k, n, codes, scales) {
   const attribute = (/** @type {string} */ name, /** @type {number} */ value) =>
-    /** @type {Field} */ ([5, [[1, name], [3, value], [20, 2]]]);
+    /** @type {Field} */ ([
+      5,
+      [
+        [1, name],
+        [3, value],
+        [20, 2],
+      ],
+    ]);
   const settings = { K: k, N: n, bits: 4, block_size: 32, accuracy_level: 4 };
   const attributes = Object.entries(settings).map(([name, value]) => attribute(name, value));
   const constants = [constant("b", [n, k / 32, 16], codes), constant("s", [(n * k) / 32], scales)];
-  const node = /** @type {Field[]} */ ([[1, "a"], [1, "b"], [1, "s"], [2, "y"], [4, "MatMulNBits"], ...attributes, [7, "com.microsoft"]]);
+  const node = /** @type {Field[]} */ ([
+    [1, "a"],
+    [1, "b"],
+    [1, "s"],
+    [2, "y"],
+    [4, "MatMulNBits"],
+    ...attributes,
+    [7, "com.microsoft"],
+  ]);
   return model(node, constants, [m, k], [m, n]);
 }

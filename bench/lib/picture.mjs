@@ -29,7 +29,11 @@ export function picture(results, note) {
   let y = 30;
   for (const [model, rows] of Object.entries(results.models)) {
     const bars = Object.keys(rows)
-      .map((id) => ({ id, prefill: results.figure(model, id, "prefill 128"), decode: results.figure(model, id, "decode 128") }))
+      .map((id) => ({
+        id,
+        prefill: results.figure(model, id, "prefill 128"),
+        decode: results.figure(model, id, "decode 128"),
+      }))
       .filter(({ decode }) => decode);
     if (!bars.length) continue;
     parts.push(text(10, y, model, "title"), text(LABEL, y, "decode, tokens/s", "note"));

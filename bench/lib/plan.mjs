@@ -41,7 +41,13 @@ export function contestants() {
     }
   }
   for (const threads of [1, 2]) {
-    list.push({ id: contestantId("llama.cpp native", "node", threads), peer: "native", engine: "native", host: "node", threads });
+    list.push({
+      id: contestantId("llama.cpp native", "node", threads),
+      peer: "native",
+      engine: "native",
+      host: "node",
+      threads,
+    });
   }
   list.push({ id: "file into memory", peer: "read", engine: "read", host: "node", threads: 1 });
   return list;

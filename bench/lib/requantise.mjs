@@ -74,7 +74,8 @@ export async function requantise(from, to, type) {
     const key = head.string();
     const valueType = head.u32();
     if (key === "general.alignment") throw new Error(`${from} has an alignment of its own`);
-    if (key === "general.file_type") bytes.writeUInt32LE(TENSOR_TYPES[type].fileType, head.at);
+    if (key === "general.file_type")
+      bytes.writeUInt32LE(TENSOR_TYPES[/** @type {keyof typeof TENSOR_TYPES} */ (type)].fileType, head.at);
     head.skip(valueType);
   }
   const metadataEnd = head.at;

@@ -4,14 +4,14 @@ import { figure, median } from "./stats.mjs";
 /**
  * @typedef {{ round: number, loadMs: number, prefill: Record<number, number>, decode: Record<number, number>,
  *   memoryBytes: number | null, rssPeakBytes: number | null, cacheBytesPerToken: number | null,
- *   fullCacheBytesPerToken: number | null, weightBytes: number | null, context: number, host: string,
+ *   fullCacheBytesPerToken: number | null, weightBytes: number | null, threadsUsed: number | null, context: number, host: string,
  *   foreign: number | null, stolen: number | null, load: number }} Sample
  * @typedef {"loadMs" | "memoryBytes" | "rssPeakBytes" | "cacheBytesPerToken" | "fullCacheBytesPerToken" | "weightBytes"
  *   | `prefill ${number}` | `decode ${number}`} Metric
  */
 
 /** One metric of a sample. @param {Sample} sample @param {Metric} metric */
-function valueOf(sample, metric) {
+function metricOf(sample, metric) {
   const [, kind, length] = metric.match(/^(prefill|decode) (\d+)$/) ?? [];
   const rates = kind === "prefill" ? sample.prefill : sample.decode;
   return kind ? rates[Number(length)] : /** @type {any} */ (sample)[metric];
@@ -41,7 +41,7 @@ export class Results {
 
   /** @param {string} model @param {string} contestant @param {Metric} metric */
   figure(model, contestant, metric) {
-    return figure(this.samples(model, contestant).map((sample) => valueOf(sample, metric)));
+    return figure(this.samples(model, contestant).map((sample) => metricOf(sample, metric)));
   }
 
   /**
@@ -52,12 +52,12 @@ export class Results {
   ratio(model, first, second, metric, other = metric) {
     const rounds = new Map();
     for (const sample of this.samples(model, second)) {
-      const value = valueOf(sample, other);
+      const value = metricOf(sample, other);
       if (value) rounds.set(sample.round, value);
     }
     const ratios = [];
     for (const sample of this.samples(model, first)) {
-      const value = valueOf(sample, metric);
+      const value = metricOf(sample, metric);
       if (value && rounds.has(sample.round)) ratios.push(value / rounds.get(sample.round));
     }
     if (ratios.length) return median(ratios);
@@ -89,6 +89,7 @@ export function sampleOf(answer, disturbance, round, context) {
     cacheBytesPerToken: keep("cacheBytesPerToken"),
     fullCacheBytesPerToken: keep("fullCacheBytesPerToken"),
     weightBytes: keep("weightBytes"),
+    threadsUsed: keep("threadsUsed"),
     context,
     host: answer.host,
     ...disturbance,

@@ -24,8 +24,9 @@ export function modelTables(results) {
       const brief = of("prefill 128") ? "" : " (32)";
       const ratio = id === WLLAMA ? 1 : results.ratio(model, id, WLLAMA, "decode 128");
       const others = figure(samples.map(({ foreign }) => foreign));
+      const alone = id.includes("2 threads") && samples.some(({ threadsUsed }) => threadsUsed === 1);
       const cells = [
-        id,
+        alone ? `${id} (at times one: two did not pay)` : id,
         spread(of("prefill 128") ?? of("prefill 32")) + (of("prefill 32") ? brief : ""),
         spread(of("prefill 512")),
         spread(of("decode 128") ?? of("decode 32")) + (of("decode 32") ? brief : ""),
@@ -49,8 +50,12 @@ export function matmulTable({ matmul }) {
     .flatMap(([name, rivals]) =>
       Object.entries(rivals).map(([rival, samples]) => `| ${name} | ${rival} | ${spread(figure(samples))} |`),
     );
-  const limits = Object.entries(matmul.limits).map(([name, samples]) => `| limit | ${name} | ${spread(figure(samples))} |`);
-  return ["### Products, one thread, Node", "", "| product | by | GFLOP/s |", "|---|---|---|", ...rows, ...limits].join("\n");
+  const limits = Object.entries(matmul.limits).map(
+    ([name, samples]) => `| limit | ${name} | ${spread(figure(samples))} |`,
+  );
+  return ["### Products, one thread, Node", "", "| product | by | GFLOP/s |", "|---|---|---|", ...rows, ...limits].join(
+    "\n",
+  );
 }
 
 /** @param {Record<string, Record<string, import("../engines/kernels.mjs").Measured>>} kernels @param {string} build */
@@ -61,7 +66,8 @@ export function kernelTable(kernels, build) {
   const others = Object.entries(kernels).filter(([, found]) => found.values);
   const lines = [`### Kernels, ${build}, one thread`, ""];
   lines.push("| weights | cached, GFLOP/s | from memory, GB/s | 48 rows, GFLOP/s |", "|---|---|---|---|");
-  for (const [type, { l2, dram, gemm }] of products) lines.push(`| ${type} | ${cell(l2)} | ${cell(dram)} | ${cell(gemm)} |`);
+  for (const [type, { l2, dram, gemm }] of products)
+    lines.push(`| ${type} | ${cell(l2)} | ${cell(dram)} | ${cell(gemm)} |`);
   if (others.length) lines.push("", "| kernel | 10⁹ values or operations a second |", "|---|---|");
   for (const [name, { values }] of others) lines.push(`| ${name} | ${cell(values)} |`);
   return lines.join("\n");

@@ -56,7 +56,10 @@ function prefillTargets(results) {
   const list = /** @type {Target[]} */ ([]);
   for (const model of ["smollm2-q4_0", "plm-100m-q4_0", "plm-1.8b-q4_0"]) {
     for (const length of [128, 512]) {
-      for (const [id, target, stretch] of /** @type {const} */ ([[PORTABLE, 2.2, 2.5], [FAST, 4, 6]])) {
+      for (const [id, target, stretch] of /** @type {const} */ ([
+        [PORTABLE, 2.2, 2.5],
+        [FAST, 4, 6],
+      ])) {
         const measured = results.ratio(model, id, WLLAMA, `prefill ${length}`);
         list.push({ text: `${model}: prefill of ${length}, ${id} ÷ ${WLLAMA}`, measured, target, stretch, unit: "×" });
       }
@@ -81,7 +84,13 @@ function contextTargets(results) {
     const kept = results.figure(model, PORTABLE, "decode 4096");
     const short = results.figure(model, PORTABLE, "decode 128");
     const share = kept && short ? kept.median / short.median : null;
-    list.push({ text: `${model}: decode at 4,096 ÷ at 128, ${PORTABLE}`, measured: share, target: 0.4, stretch: 0.55, unit: "×" });
+    list.push({
+      text: `${model}: decode at 4,096 ÷ at 128, ${PORTABLE}`,
+      measured: share,
+      target: 0.4,
+      stretch: 0.55,
+      unit: "×",
+    });
     const ahead = results.ratio(model, PORTABLE, WLLAMA, "decode 4096");
     list.push({ text: `${model}: decode at 4,096, ${PORTABLE} ÷ ${WLLAMA}`, measured: ahead, target: 2, unit: "×" });
   }
@@ -114,7 +123,12 @@ function kernelTargets(results) {
   };
   const [nibbles, super_] = [speed("plm-1.8b-q4_0"), speed("plm-1.8b-q4_k")];
   return [
-    { text: "Q8_0 from memory, portable ÷ sum loop, Node", measured: share("portable", "Q8_0"), target: 0.6, unit: "×" },
+    {
+      text: "Q8_0 from memory, portable ÷ sum loop, Node",
+      measured: share("portable", "Q8_0"),
+      target: 0.6,
+      unit: "×",
+    },
     { text: "Q4_0 from memory, fast ÷ sum loop, Node", measured: share("fast", "Q4_0"), target: 0.65, unit: "×" },
     {
       text: `plm-1.8b: decode a weight byte, Q4_K ÷ Q4_0, ${NODE_PORTABLE}`,
@@ -131,7 +145,10 @@ function kernelTargets(results) {
 function threadTargets(results) {
   const list = /** @type {Target[]} */ ([]);
   for (const host of ["node", "chromium"]) {
-    for (const [metric, target] of /** @type {const} */ ([["prefill 128", 1.7], ["decode 128", 1.3]])) {
+    for (const [metric, target] of /** @type {const} */ ([
+      ["prefill 128", 1.7],
+      ["decode 128", 1.3],
+    ])) {
       const [two, one] = [2, 1].map((threads) => contestantId("limpet portable", host, threads));
       const measured = results.ratio("plm-1.8b-q4_0", two, one, metric);
       list.push({ text: `plm-1.8b-q4_0: ${metric}, ${two} ÷ ${one}`, measured, target, unit: "×" });
@@ -145,7 +162,13 @@ function memoryTargets(results) {
   const model = "plm-1.8b-q4_0";
   const list = /** @type {Target[]} */ ([]);
   const load = results.ratio(model, NODE_PORTABLE, READ, "loadMs");
-  list.push({ text: `${model}: load ÷ file into memory, ${NODE_PORTABLE}`, measured: load, target: 2.5, most: true, unit: "×" });
+  list.push({
+    text: `${model}: load ÷ file into memory, ${NODE_PORTABLE}`,
+    measured: load,
+    target: 2.5,
+    most: true,
+    unit: "×",
+  });
   for (const name of [model, "smollm2-q4_0"]) {
     const file = results.fileBytes[name];
     const sample = results.samples(name, NODE_PORTABLE).find(({ memoryBytes }) => memoryBytes !== null);
@@ -154,7 +177,13 @@ function memoryTargets(results) {
     const share = file && linear ? (linear - cache) / file : null;
     list.push({ text: `${name}: (linear memory − cache) ÷ file`, measured: share, target: 1.1, most: true, unit: "×" });
     const above = linear && sample?.rssPeakBytes ? (sample.rssPeakBytes - linear) / MB : null;
-    list.push({ text: `${name}: resident peak − linear memory, Node`, measured: above, target: 120, most: true, unit: " MB" });
+    list.push({
+      text: `${name}: resident peak − linear memory, Node`,
+      measured: above,
+      target: 120,
+      most: true,
+      unit: " MB",
+    });
   }
   return list;
 }

@@ -11,7 +11,7 @@ export function sum(from: usize, bytes: usize): i32 {
   let b = i32x4.splat(0);
   let c = i32x4.splat(0);
   let d = i32x4.splat(0);
-  for (const end = from + bytes; from != end; from += 128) {
+  for (const end = from + bytes; from < end; from += 128) {
     a = i32x4.add(a, v128.load(from));
     b = i32x4.add(b, v128.load(from, 16));
     c = i32x4.add(c, v128.load(from, 32));

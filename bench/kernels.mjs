@@ -1,0 +1,107 @@
+#!/usr/bin/env node
+/**
+ * Every kernel by itself, as a share of what the machine allows:  npm run bench:kernels -- [options]
+ *
+ *   --builds A,B    of portable, fast; default: those that are built
+ *   --types A,B     block formats; default: all
+ *   --samples N     default 9
+ *   --update        write the shares into bench/expected.json
+ *   --from FILE     check the shares of an earlier run's JSON
+ *
+ * The gate compares shares, never times: each share has to reach `margin` of the one in bench/expected.json, else the
+ * exit status is 1. A share that fails is measured once more before it counts, because a neighbour may have passed by.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { builds } from "./lib/core.mjs";
+import { describeMachine, waitForIdle } from "./lib/machine.mjs";
+import { kernelTable } from "./lib/tables.mjs";
+import { NODE, ROOT } from "./limpet.mjs";
+
+const EXPECTED = `${ROOT}bench/expected.json`;
+const OUTPUT = `${ROOT}bench/results/`;
+/** Shares move with the machine: how much of a share has to be there. */
+const MARGIN = 0.6;
+const WAIT_SECONDS = 20;
+
+/** @typedef {Record<string, Record<string, import("./engines/kernels.mjs").Measured>>} Kernels */
+/** @typedef {{ margin: number, machine: string, shares: Record<string, Record<string, Record<string, number>>> }} Expected */
+
+const { values } = parseArgs({
+  options: {
+    builds: { type: "string" },
+    types: { type: "string" },
+    samples: { type: "string", default: "9" },
+    update: { type: "boolean", default: false },
+    from: { type: "string" },
+  },
+});
+
+/** @param {string} build @param {string[]} [types] @param {boolean} [others] @returns {Promise<Kernels>} */
+async function measure(build, types, others = !types) {
+  await waitForIdle(WAIT_SECONDS);
+  const job = { engine: "kernels", host: "node", build, types, others, samples: Number(values.samples) };
+  const output = execFileSync(NODE, [`${ROOT}bench/engines/job.mjs`, JSON.stringify(job)], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  return JSON.parse(output.trim().split("\n").pop() ?? "").kernels;
+}
+
+/** Kernels and shapes that stay below what is expected. @param {Kernels} kernels @param {Expected} expected @param {string} build */
+function slow(kernels, expected, build) {
+  return Object.entries(kernels).flatMap(([name, shapes]) =>
+    Object.entries(shapes).flatMap(([shape, { share }]) => {
+      const wanted = expected.shares[build]?.[name]?.[shape];
+      return wanted !== undefined && share < wanted * expected.margin ? [{ name, shape, share, wanted }] : [];
+    }),
+  );
+}
+
+const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)} %`;
+const machine = describeMachine();
+const place = `${machine.processor}, ${machine.system}`;
+const expected = /** @type {Expected} */ (
+  existsSync(EXPECTED) ? JSON.parse(readFileSync(EXPECTED, "utf8")) : { margin: MARGIN, machine: place, shares: {} }
+);
+const all = /** @type {Record<string, Kernels>} */ (values.from ? JSON.parse(readFileSync(values.from, "utf8")) : {});
+let failures = 0;
+console.log(`${place}, Node ${execFileSync(NODE, ["-p", "process.versions.node"], { encoding: "utf8" }).trim()}.`);
+console.log("In brackets: the share of the multiply-add loop's rate, or of the sum loop's for `from memory`.\n");
+for (const build of values.builds?.split(",") ?? (values.from ? Object.keys(all) : builds())) {
+  if (!values.from) all[build] = await measure(build, values.types?.split(","));
+  const kernels = all[build];
+  let late = values.update ? [] : slow(kernels, expected, build);
+  if (late.length && !values.from) {
+    const types = [...new Set(late.map(({ name, shape }) => (shape === "values" ? "" : name)))].filter(Boolean);
+    const again = await measure(
+      build,
+      types,
+      late.some(({ shape }) => shape === "values"),
+    );
+    for (const [name, shapes] of Object.entries(again)) {
+      for (const [shape, found] of Object.entries(shapes)) {
+        if (found.share > kernels[name][shape].share) kernels[name][shape] = found;
+      }
+    }
+    late = slow(kernels, expected, build);
+  }
+  console.log(`${kernelTable(kernels, build)}\n`);
+  for (const { name, shape, share, wanted } of late) {
+    console.log(`SLOW: ${build}, ${name}, ${shape}: ${percent(share)} of the limit, ${percent(wanted)} expected`);
+  }
+  failures += late.length;
+  if (values.update) {
+    const shares = (expected.shares[build] ??= {});
+    for (const [name, shapes] of Object.entries(kernels)) {
+      const rounded = Object.entries(shapes).map(([shape, { share }]) => [shape, Number(share.toPrecision(3))]);
+      shares[name] = Object.fromEntries(rounded);
+    }
+  }
+}
+mkdirSync(OUTPUT, { recursive: true });
+writeFileSync(`${OUTPUT}kernels.json`, JSON.stringify(all, null, 1));
+if (values.update) writeFileSync(EXPECTED, `${JSON.stringify({ ...expected, machine: place }, null, 2)}\n`);
+else console.log(failures ? `${failures} below ${percent(expected.margin)} of what is expected` : "none is slow");
+process.exitCode = failures ? 1 : 0;
