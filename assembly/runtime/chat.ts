@@ -47,8 +47,8 @@ export function formatChatOf(
 }
 
 /**
- * Tokens of a formatted chat, as `tokenize`: with special tokens parsed, no EOS, and a BOS in front where the vocabulary
- * wants one and the template does not write it itself.
+ * Tokens of a formatted chat, as `tokenize`: with special tokens parsed, no EOS, and a BOS in front where the
+ * vocabulary wants one and the template does not write it itself.
  */
 export function tokenizeChat(core: Core, model: Model, text: usize, length: u32, target: usize, capacity: u32): i32 {
   const wrong = checkModel(core, model);

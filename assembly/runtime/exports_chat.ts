@@ -25,8 +25,9 @@ export function chat_template_length(core: Core, model: Model): u32 {
 }
 
 /**
- * Writes the text of a chat and the beginning of its next answer; returns its length, of which at most `capacity` bytes
- * are written. `messages`: role u32 (0 system, 1 user, 2 assistant), length u32, bytes; one behind the other, unaligned.
+ * Writes the text of a chat and the beginning of its next answer; returns its length, of which at most `capacity`
+ * bytes are written. `messages`: role u32 (0 system, 1 user, 2 assistant), length u32, bytes; one behind the other,
+ * unaligned.
  */
 export function chat_format(core: Core, model: Model, messages: usize, bytes: u32, target: usize, capacity: u32): i32 {
   return formatChatOf(core, model, messages, bytes, target, capacity);

@@ -1,6 +1,7 @@
 /**
- * Chat templates: from messages to the text that a model was tuned on. The common ones are written here, so that every
- * host has them; a template is taken for one of these only when its canonical form (text/template.ts) says exactly that.
+ * Chat templates: from messages to the text that a model was tuned on. The common ones are written here, so that
+ * every host has them; a template is taken for one of these only when its canonical form (text/template.ts) says
+ * exactly that.
  *
  *     ChatML    <|im_start|>system⏎ … <|im_end|>⏎<|im_start|>user⏎ … <|im_end|>⏎<|im_start|>assistant⏎
  *     Qwen3     as ChatML, without the thoughts of answers before the last question
@@ -73,8 +74,8 @@ export function chatKind(core: Core, t: Tokenizer, template: usize, length: u32)
 }
 
 /**
- * Writes the text of a chat, with the beginning of the next answer, to `target` and returns its length, which may be more
- * than `capacity`; below zero: an error. Messages lie one behind the other: role u32, length u32, bytes.
+ * Writes the text of a chat, with the beginning of the next answer, to `target` and returns its length, which may be
+ * more than `capacity`; below zero: an error. Messages lie one behind the other: role u32, length u32, bytes.
  */
 export function formatChat(
   core: Core,
@@ -170,7 +171,8 @@ function recognizeChatMl(found: ChatTemplate, at: usize, end: usize): bool {
   if (at == 0) return false;
   next = eat(at, end, "{%endfor%}{%if add_generation_prompt%}{{\x01<|im_start|>assistant\n\x02}}{%endif%}");
   if (next == 0) {
-    next = eat(at, end, "{%if loop.last and add_generation_prompt%}{{\x01<|im_start|>assistant\n\x02}}{%endif%}{%endfor%}");
+    next = eat(at, end, "{%if loop.last and add_generation_prompt%}{{\x01<|im_start|>assistant\n\x02}}{%endif%}");
+    if (next != 0) next = eat(next, end, "{%endfor%}");
   }
   return next == end;
 }
@@ -251,7 +253,7 @@ function write(core: Core, work: Work, messages: usize, end: usize): i32 {
       return fail(
         core,
         ErrorCode.UNSUPPORTED,
-        "the core does not know the model's chat template, or it has none; write the whole prompt yourself, without --chat",
+        "the core does not know the model's chat template, or it has none; write the whole prompt without --chat",
       );
   }
 }
@@ -281,7 +283,7 @@ function putChatMl(w: Writer, message: usize, text: usize, length: u32): void {
   putWords(w, "<|im_end|>\n");
 }
 
-/** Answers behind the last question keep their thoughts: an empty pair of tags where they have none, in the last one. */
+/** Answers behind the last question keep their thoughts; the last message has the tags even around none. */
 function writeQwen3(work: Work, messages: usize, end: usize): i32 {
   const w = work.output;
   let lastQuestion: usize = 0;
@@ -347,7 +349,7 @@ function stripLines(at: usize, end: usize): usize {
   return end;
 }
 
-/** User and assistant take turns; a system message in front goes into the first question, a later one shows as nothing. */
+/** User and assistant take turns; a system message in front goes into the first question, a later one is not shown. */
 function writeLlama2(core: Core, work: Work, message: usize, end: usize): i32 {
   const w = work.output;
   let system: usize = 0;

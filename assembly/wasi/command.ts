@@ -1,6 +1,6 @@
 /**
- * A command line: the words that the host gives, read by the table of commands.ts. Every value is kept as the span of its
- * bytes; `flag`, `whole`, `real` and `given` read it by the flag's id, or its default from the table.
+ * A command line: the words that the host gives, read by the table of commands.ts. Every value is kept as the span of
+ * its bytes; `flag`, `whole`, `real` and `given` read it by the flag's id, or its default from the table.
  *
  *     limpet generate m.gguf -p "Once" -n 8
  *            └ name ┘ └ arguments ┘ └ values: one span a line of FLAGS ┘

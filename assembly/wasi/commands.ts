@@ -73,7 +73,7 @@ threads|-t|--threads|N|1|threads to compute with
 /** Below the list of commands. */
 export const HINT: string = "limpet COMMAND --help shows the flags of a command.";
 
-/** What is wrong with a command line; {} stands for the word at fault. Printed as `limpet: …`, then HINT; exit status 2. */
+/** What is wrong with a command line; {} stands for the word at fault. Printed as `limpet: …`, then HINT; status 2. */
 export const NO_COMMAND: string = "a command is missing";
 export const UNKNOWN_COMMAND: string = "there is no command {}";
 export const UNKNOWN_FLAG: string = "there is no flag {} here";

@@ -1,7 +1,7 @@
 /**
- * `doctor`: what the host gives, and whether the kernels of this build compute right there. Each block format multiplies
- * a small matrix, whose product is made once more from the dequantised values in f64; the bits of all products have one
- * hash, which is the same in every host and in the portable and the scalar build.
+ * `doctor`: what the host gives, and whether the kernels of this build compute right there. Each block format
+ * multiplies a small matrix, whose product is made once more from the dequantised values in f64; the bits of all
+ * products have one hash, which is the same in every host and in the portable and the scalar build.
  *
  * May call: its neighbours in `wasi/`, runtime/, formats/words.ts, kernels/.
  */
@@ -39,7 +39,8 @@ export function doctor(c: Command): i32 {
   const o = c.out;
   putWords(o, "limpet, ");
   putWords(o, buildName());
-  putWords(o, ASC_FEATURE_SIMD ? " build (SIMD128), wasi_snapshot_preview1\n" : " build (no SIMD), wasi_snapshot_preview1\n");
+  putWords(o, ASC_FEATURE_SIMD ? " build (SIMD128)" : " build (no SIMD)");
+  putWords(o, ", wasi_snapshot_preview1\n");
   printFolders(c);
   putWords(o, now(c) > 0 ? "clock      there\n" : "clock      lacks: bench cannot measure\n");
   putWords(o, "memory     ");

@@ -1,5 +1,6 @@
 /**
- * The command: reads its words, does what the first says, and ends with a status (0 done, 1 failed, 2 wrong command line).
+ * The command: reads its words, does what the first says, and ends with a status (0 done, 1 failed, 2 wrong command
+ * line).
  *
  * May call: its neighbours in `wasi/`, runtime/arena.ts.
  */

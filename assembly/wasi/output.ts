@@ -1,6 +1,6 @@
 /**
- * A buffered stream of bytes to the host (stdout, stderr, a file), and numbers and JSON in it. What cannot be written is
- * dropped, and `failed` says so once: a reader that has closed its end is no error of the command's.
+ * A buffered stream of bytes to the host (stdout, stderr, a file), and numbers and JSON in it. What cannot be written
+ * is dropped, and `failed` says so once: a reader that has closed its end is no error of the command's.
  *
  *     Output   ┌ record ┐┌ vector 8 B │ written 4 B ┐┌ BUFFER bytes … ┐
  *

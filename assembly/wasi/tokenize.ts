@@ -17,7 +17,8 @@ export function tokenizeText(c: Command): i32 {
   if (startOf(text) == 0) return FAILURE;
   const model = loadModel(c, argument(c, 0), true);
   if (changetype<usize>(model) == 0) return FAILURE;
-  const flags = (given(c, "bos") ? TokenizeFlag.ADD_SPECIAL : 0) | (given(c, "special") ? TokenizeFlag.PARSE_SPECIAL : 0);
+  let flags: u32 = given(c, "bos") ? TokenizeFlag.ADD_SPECIAL : 0;
+  if (given(c, "special")) flags |= TokenizeFlag.PARSE_SPECIAL;
   const t = changetype<Tokenizer>(model.tokenizer);
   let count = tokenize(c.core, t, startOf(text), lengthOf(text), flags, 0, 0);
   if (count < 0) return failure(c);
