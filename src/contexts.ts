@@ -1,7 +1,7 @@
 /**
- * A loaded model as the parts of limpet share it, and its contexts: caches and buffers that forward passes need. They are
- * made when first asked for and kept for the next who wants the same, because memory that WebAssembly has grown by is
- * never given back.
+ * A loaded model as the parts of limpet share it, and its contexts: caches and buffers that forward passes need. They
+ * are made when first asked for and kept for the next who wants the same, because memory that WebAssembly has grown by
+ * is never given back.
  */
 import type { Pointer } from "../bindings/exports.ts";
 import type { Core } from "./core.ts";

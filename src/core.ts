@@ -1,6 +1,6 @@
 /**
- * One instance of the core with its memory: calls that throw `LimpetError` instead of giving statuses, and operands that
- * are put into the arena and taken back.
+ * One instance of the core with its memory: calls that throw `LimpetError` instead of giving statuses, and operands
+ * that are put into the arena and taken back.
  */
 import type { CoreExports, Pointer, Status } from "../bindings/exports.ts";
 import { address, bytesOf, encodeText, Memory } from "../bindings/memory.ts";

@@ -13,7 +13,8 @@ const FUNCTION = [1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0];
 
 const SIMD = [...HEADER, ...FUNCTION, ...body(0x41, 0, 0xfd, 15, 0xfd, 98, 0x1a)]; // i32.const 0, i8x16.splat, popcnt
 const V128_ZERO = [0xfd, 12, ...new Array<number>(16).fill(0)];
-const RELAXED = [...HEADER, ...FUNCTION, ...body(...V128_ZERO, ...V128_ZERO, 0xfd, 0x80, 0x02, 0x1a)]; // relaxed_swizzle
+/** With i8x16.relaxed_swizzle. */
+const RELAXED = [...HEADER, ...FUNCTION, ...body(...V128_ZERO, ...V128_ZERO, 0xfd, 0x80, 0x02, 0x1a)];
 const SHARED_MEMORY = [5, 4, 1, 3, 1, 1];
 const THREADS = [...HEADER, ...FUNCTION, ...SHARED_MEMORY, ...body(0x41, 0, 0xfe, 16, 2, 0, 0x1a)]; // i32.atomic.load
 

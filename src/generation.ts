@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /**
- * A generation: tokens and text as they come, an end that says why, and times. The core is stepped here, and nowhere else
- * for sessions.
+ * A generation: tokens and text as they come, an end that says why, and times. The core is stepped here, and nowhere
+ * else for sessions.
  */
 
 import { FINISH_REASONS } from "../assembly/wasi/commands.ts";
@@ -68,8 +68,8 @@ export interface GenerationResult {
 }
 
 /**
- * Pieces as they come: `for await (const piece of generation)`. Leaving the loop ends the generation; `text()` runs it to
- * its end.
+ * Pieces as they come: `for await (const piece of generation)`. Leaving the loop ends the generation; `text()` runs it
+ * to its end.
  */
 export class Generation implements AsyncIterableIterator<Piece, GenerationResult | undefined, undefined> {
   readonly #pieces: AsyncGenerator<Piece, GenerationResult, undefined>;

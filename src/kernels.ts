@@ -1,6 +1,6 @@
 /**
- * The kernels under the models by themselves: typed arrays in and out, one call at a time. Shapes are checked here, and a
- * wrong one is an error that names it.
+ * The kernels under the models by themselves: typed arrays in and out, one call at a time. Shapes are checked here, and
+ * a wrong one is an error that names it.
  *
  *     const k = await kernels();
  *     k.matmul(a, b, { m, k, n });          // [m, k] × [k, n], or b as a matrix of a GGUF file: rows n, columns k

@@ -94,6 +94,6 @@ function endsEarly(core: Core, model: number): LimpetError {
   const length = core.exports.model_request_length(model) >>> 0;
   return new LimpetError(
     "BAD_FILE",
-    `the file ends before byte ${offset + BigInt(length)}, which its header promises; it is truncated, download it again`,
+    `the file ends before byte ${offset + BigInt(length)}, which its header promises; download it again`,
   );
 }

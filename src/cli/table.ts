@@ -6,7 +6,7 @@ export interface Flag {
   /** `-p`, or empty. */
   readonly short: string;
   readonly long: string;
-  /** Empty: a switch. N: a whole number. X: a number. Words with commas: one of them. Else any text; `+`: repeatable. */
+  /** Empty: a switch. N: a whole number. X: a number. Words with commas: one of them. Else any text; `+`: several. */
   readonly value: string;
   readonly default: string;
   readonly text: string;
