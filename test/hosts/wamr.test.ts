@@ -1,0 +1,65 @@
+/**
+ * WAMR: the command under its classic interpreter, which has no SIMD and refuses a module with it, and under the fast
+ * one, built with SIMD; and the memory of the build for microcontrollers, which WAMR cuts to the byte.
+ */
+import { readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import stories from "../golden/stories260K-greedy.json" with { type: "json" };
+import { conform, logitsArguments, type Reference, reference } from "./conformance.ts";
+import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
+
+const WORK = workFolder("wamr");
+const COMMAND = join(ROOT, "build/limpet.wasi.wasm");
+const SCALAR = join(ROOT, "build/limpet.wasi.scalar.wasm");
+
+function logits(program: string, wasm: string, model: Reference & { path: string }): Uint8Array {
+  const out = join(WORK, `${model.name}.f32`);
+  output(program, "--dir=build", wasm, ...logitsArguments(relative(ROOT, model.path), model, relative(ROOT, out)));
+  return new Uint8Array(readFileSync(out));
+}
+
+withTools(["iwasm"], (classic) => {
+  const host = output(classic, "--version").trim().replace("iwasm", "WAMR");
+
+  conform({ host, build: "scalar, classic interpreter" }, (model) => logits(classic, SCALAR, model));
+
+  test("the classic interpreter writes the microcontrollers' model's text", () => {
+    const { path } = reference("stories260K-q8_0");
+    if (path === null) return;
+    const text = output(
+      classic,
+      "--dir=build",
+      SCALAR,
+      "generate",
+      relative(ROOT, path),
+      "-p",
+      stories.prompt,
+      "-n",
+      "30",
+    );
+    assert.ok(stories.text.startsWith(text.trimEnd()) && text.length > 40, text);
+  });
+
+  test("the classic interpreter refuses the build with SIMD before it runs", () => {
+    const { status, stderr } = outcome(classic, "--dir=build", COMMAND, "doctor");
+    assert.is(status, 1);
+    assert.match(stderr, /simd/i);
+  });
+
+  test("WAMR gives limpet.mcu.wasm the bytes up to __heap_base, not whole pages", () => {
+    const { targets } = JSON.parse(readFileSync(join(ROOT, "asconfig.json"), "utf8"));
+    const bytes = Number(output(classic, "--memory", join(ROOT, "build/limpet.mcu.wasm")));
+    assert.is(bytes, targets.mcu.lowMemoryLimit);
+    assert.ok(bytes < targets.mcu.initialMemory * 65536);
+  });
+});
+
+withTools(["iwasm-simd"], (fast) => {
+  const host = output(fast, "--version").trim().replace("iwasm", "WAMR");
+  conform({ host, build: "portable, fast interpreter with SIMD" }, (model) => logits(fast, COMMAND, model));
+  conform({ host, build: "scalar, fast interpreter" }, (model) => logits(fast, SCALAR, model));
+});
+
+test.run();

@@ -1,0 +1,86 @@
+/**
+ * wasmtime: the core under its Python library, the command under its command line, both compiled (Cranelift) and
+ * interpreted (Pulley); and compiled for aarch64, run by an emulator.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import stories from "../golden/stories260K-greedy.json" with { type: "json" };
+import { conform, logitsArguments, type Reference, reference } from "./conformance.ts";
+import { output, ROOT, withTools, workFolder } from "./tools.ts";
+
+const WORK = workFolder("wasmtime");
+const CORE = join(ROOT, "build/limpet.wasm");
+const COMMAND = join(ROOT, "build/limpet.wasi.wasm");
+const SCALAR = join(ROOT, "build/limpet.wasi.scalar.wasm");
+const TEXT = stories.text.slice(0, 60);
+
+withTools(["python3:wasmtime"], (python) => {
+  const words = "import importlib.metadata as m; print(m.version('wasmtime'))";
+  const version = output(python, "-c", words).trim();
+
+  test("the Python example writes llama.cpp's text", () => {
+    const { path } = reference("stories260K");
+    if (path === null) return;
+    const text = output(python, "examples/embed-python/generate.py", path, stories.prompt, "120");
+    assert.is(text, `${stories.text}\n`);
+  });
+
+  test("the Python example says what is wrong with a file", () => {
+    const file = join(WORK, "broken.gguf");
+    writeFileSync(file, "not a model");
+    assert.throws(
+      () => output(python, "examples/embed-python/generate.py", file, "a"),
+      (error: Error & { stderr: string }) => error.stderr.includes("RuntimeError: not a GGUF file"),
+    );
+  });
+
+  for (const engine of ["cranelift", "pulley64"]) {
+    conform({ host: `wasmtime ${version} (Python)`, build: `portable, ${engine}` }, ({ name, path, tokens }) => {
+      const out = join(WORK, `${name}-${engine}.f32`);
+      output(python, "test/hosts/logits.py", engine, CORE, path, tokens.join(","), out);
+      return new Uint8Array(readFileSync(out));
+    });
+  }
+});
+
+/** The logits that a run of the command leaves; the folder build/ is what it may see. */
+function logits(run: string[], model: Reference & { path: string }): Uint8Array {
+  const out = join(WORK, `${model.name}.f32`);
+  const [program, ...first] = run;
+  output(program, ...first, ...logitsArguments(relative(ROOT, model.path), model, relative(ROOT, out)));
+  return new Uint8Array(readFileSync(out));
+}
+
+withTools(["wasmtime"], (wasmtime) => {
+  const host = output(wasmtime, "--version").split(" ").slice(0, 2).join(" ");
+  const run = [wasmtime, "run", "--dir", "build"];
+
+  test("wasmtime run generates text", () => {
+    const { path } = reference("stories260K");
+    if (path === null) return;
+    const args = ["generate", relative(ROOT, path), "-p", stories.prompt, "-n", "30"];
+    const text = output(run[0], ...run.slice(1), COMMAND, ...args);
+    assert.ok(text.length > 40 && TEXT.startsWith(text.trimEnd().slice(0, 60)), text);
+  });
+
+  conform({ host, build: "portable, Cranelift" }, (model) => logits([...run, COMMAND], model));
+  conform({ host, build: "portable, Pulley" }, (model) => logits([...run, "--target", "pulley64", COMMAND], model));
+  conform({ host, build: "scalar, Cranelift without SIMD" }, (model) => {
+    return logits([...run, "-W", "relaxed-simd=n", "-W", "simd=n", SCALAR], model);
+  });
+
+  const compiled = join(WORK, "limpet.aarch64.cwasm");
+  test("wasmtime compiles for aarch64", () => {
+    output(wasmtime, "compile", "--target", "aarch64-unknown-linux-gnu", "-o", compiled, COMMAND);
+  });
+  withTools(["qemu-aarch64", "wasmtime-aarch64"], (emulator, program) => {
+    const there = [emulator, "-L", "/usr/aarch64-linux-gnu", program, "run", "--allow-precompiled", "--dir", "build"];
+    conform({ host: `${host} on aarch64 (qemu)`, build: "portable, compiled ahead" }, (model) => {
+      return logits([...there, compiled], model);
+    });
+  });
+});
+
+test.run();
