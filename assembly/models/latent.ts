@@ -41,6 +41,9 @@ export function keepLatent(c: Context): i32 {
   return Status.DONE;
 }
 
+/** Chunks of fewer tokens run absorbed whatever it costs: a prompt of a few words has the bits of decoding. */
+const LONG_CHUNK: u32 = 64;
+
 /** Expanded needs one sequence whose rows are seen as prefixes, and no tap on the mass; unless asked for, it must pay too. */
 function chooseExpanded(c: Context): bool {
   const m = c.model;
@@ -50,6 +53,7 @@ function chooseExpanded(c: Context): bool {
   const list = c.cache.list(sequence, c.layer);
   if (!list.sorted) return false;
   if (c.form == Form.EXPANDED) return true;
+  if (c.active < LONG_CHUNK) return false;
   const nope = <u64>(m.keySize - m.ropeSize);
   const values = <u64>m.valueSize;
   if (2 * <u64>m.rank <= nope + values) return false;
