@@ -5,8 +5,8 @@
  */
 import { Context } from "../runtime/context";
 import { Status } from "../runtime/core";
-import { isWorthSharing, keepWanted, rowOf, seenCount, seenRows, unitGrain } from "../runtime/pass";
-import { Job, share, threadsOf } from "../runtime/pool";
+import { keepWanted, rowOf, seenCount, seenRows } from "../runtime/pass";
+import { Job, grainOf, share, threadsOf } from "../runtime/pool";
 import { attendHeads } from "../kernels/attention";
 import { writeRows } from "./cache_rows";
 
@@ -81,10 +81,11 @@ export function shareTokens<P>(c: Context, tokens: u32, heads: u32, cost: u64): 
   const rows = c.cache.list(c.sequence(c.token(c.cursor)), c.layer).count;
   const perToken = cost * rows;
   c.jobFrom = c.cursor;
-  c.jobParts = tokens < 2 * threads && isWorthSharing(perToken * tokens) ? min(threads, heads) : 1;
-  const units = tokens * c.jobParts;
-  const grain = threads < 2 ? units : unitGrain(c, units, perToken / c.jobParts);
-  return share<P>(c.pool, changetype<usize>(c), units, grain);
+  const parts = tokens < 2 * threads ? min(threads, heads) : 1;
+  const grain = grainOf(c.pool, tokens * parts, perToken / parts);
+  const shared = threads > 1 && grain < tokens * parts;
+  c.jobParts = shared ? parts : 1;
+  return share<P>(c.pool, changetype<usize>(c), tokens * c.jobParts, shared ? grain : tokens);
 }
 
 /** Where the kernel adds attention mass row by row, or 0 when nobody asked. */

@@ -13,8 +13,8 @@
 import { Context, Form, Visibility } from "../runtime/context";
 import { Status } from "../runtime/core";
 import { Model } from "../runtime/model";
-import { keepWanted, operand, operandStride, rowGrain, rowOf, seenCount, seenRows, unitGrain } from "../runtime/pass";
-import { Job, share } from "../runtime/pool";
+import { keepWanted, operand, operandStride, rowGrain, rowOf, seenCount, seenRows } from "../runtime/pass";
+import { Job, grainOf, share } from "../runtime/pool";
 import { Weight } from "../runtime/weight";
 import { decodeRow } from "../kernels/cache_row";
 import { accumulateRows, matmulRows } from "../kernels/matmul";
@@ -71,7 +71,7 @@ export function absorbQuery(c: Context, up: Weight): i32 {
     const heads = headsWithinWork(c, cost);
     c.jobWeight = up;
     c.jobFrom = c.cursor;
-    if (!share<HeadsAbsorbed>(c.pool, changetype<usize>(c), heads, unitGrain(c, heads, cost))) return Status.MORE;
+    if (!share<HeadsAbsorbed>(c.pool, changetype<usize>(c), heads, grainOf(c.pool, heads, cost))) return Status.MORE;
     c.cursor += heads;
     if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
   }
@@ -184,7 +184,7 @@ export function expandValues(c: Context, up: Weight): i32 {
     c.jobWeight = up;
     c.jobOperand = x;
     c.jobFrom = c.cursor;
-    if (!share<HeadsOfValues>(c.pool, changetype<usize>(c), heads, unitGrain(c, heads, cost))) return Status.MORE;
+    if (!share<HeadsOfValues>(c.pool, changetype<usize>(c), heads, grainOf(c.pool, heads, cost))) return Status.MORE;
     c.cursor += heads;
     if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
   }
@@ -238,7 +238,7 @@ function attendHeads(c: Context, up: Weight): i32 {
     c.jobFrom = c.cursor;
     if (!share<RowsExpanded>(c.pool, changetype<usize>(c), per, rowGrain(c, per, expanding))) return Status.MORE;
     // Whole blocks of tokens: those of a block share a pass over the rows.
-    const block = (unitGrain(c, c.active, attending) + (TOKEN_BLOCK - 1)) & ~(TOKEN_BLOCK - 1);
+    const block = (grainOf(c.pool, c.active, attending) + (TOKEN_BLOCK - 1)) & ~(TOKEN_BLOCK - 1);
     if (!share<HeadAttended>(c.pool, changetype<usize>(c), c.active, block)) return Status.MORE;
     c.work -= <i64>(per * expanding + c.active * attending);
     c.cursor += 1;

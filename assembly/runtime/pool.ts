@@ -23,8 +23,14 @@ import { Core, ErrorCode, fail } from "./core";
 
 export const THREAD_LIMIT: u32 = 64;
 
-/** Polls of an atomic before a thread sleeps: some 20 µs, longer than the serial stages between two matrices. */
+/** Polls of an atomic before a worker sleeps: some 100 µs, longer than the serial stages between two matrices. */
+const WORKER_SPINS: u32 = 100_000;
+/** … and before the main thread does, which waits for the end of a slice. */
 const SPINS: u32 = 20_000;
+/** Multiply-adds of a thread below which it costs more to share than it gains: some 4 µs. */
+const LEAST_WORK: u64 = 1 << 16;
+/** Multiply-adds of a slice: some 10 µs. */
+const SLICE_WORK: u64 = 1 << 17;
 /** Nanoseconds that the main thread sleeps at once, and how often before it gives the host a turn: about 100 ms. */
 const NAP: i64 = 2_000_000;
 const NAPS: u32 = 50;
@@ -145,12 +151,15 @@ export function share<P>(pool: Pool, argument: usize, total: u32, grain: u32): b
   return true;
 }
 
-/** Units a slice: about four slices a thread, so that a busy core does not hold up the others; all on one thread. */
-@inline
-export function grainOf(pool: Pool, total: u32): u32 {
+/**
+ * Units a slice, at `cost` multiply-adds each: all of them when a thread's share is not worth it. Else each thread has as
+ * many slices as the others, up to four where they are long, so that a busy core does not hold up the rest.
+ */
+export function grainOf(pool: Pool, total: u32, cost: u64): u32 {
   const threads = threadsOf(pool);
-  if (threads < 2) return total;
-  const slices = threads << 2;
+  const work = (cost * total) / threads;
+  if (threads < 2 || work < LEAST_WORK) return total;
+  const slices = threads * <u32>max<u64>(min<u64>(work / SLICE_WORK, 4), 1);
   return (total + slices - 1) / slices;
 }
 
@@ -282,7 +291,7 @@ export function stopWorkers(pool: Pool): void {
 /** Worker: waits for the epoch after `seen`, and gives it; 0 when there is nothing more to do. */
 export function nextEpoch(pool: Pool, slot: u32, seen: u32): u32 {
   atomic.store<u32>(busyAt(pool, slot), 0);
-  let polls = SPINS;
+  let polls = WORKER_SPINS;
   while (true) {
     if (atomic.load<u32>(at(pool) + offsetof<Pool>("quit"))) return 0;
     const epoch = atomic.load<u32>(at(pool), EPOCH);
@@ -295,7 +304,7 @@ export function nextEpoch(pool: Pool, slot: u32, seen: u32): u32 {
       atomic.store<u32>(asleepAt(pool, slot), 1);
       atomic.wait<i32>(at(pool) + EPOCH, seen, -1);
       atomic.store<u32>(asleepAt(pool, slot), 0);
-      polls = SPINS;
+      polls = WORKER_SPINS;
     }
   }
 }
