@@ -73,12 +73,12 @@ export function model_release(model: Model): i32 {
 }
 
 /**
- * In which form activations meet the matrices of a slot, of all layers (slot Slot.COUNT: the head): 1 a byte, 2 two
- * halves, where the build has that for their type. For measuring what the rule in runtime/precision.ts costs and saves.
+ * In which form activations meet the matrices of a slot, of all layers (slot Slot.COUNT: the head): 1 a byte, 2 two where
+ * a block stands out, 3 two bytes, where the build has that for their type. For measuring what the rule in runtime/precision.ts costs and saves.
  */
 export function model_set_operands(model: Model, slot: u32, form: u32): i32 {
-  if (slot > Slot.COUNT || form < OperandForm.EIGHT || form > OperandForm.HALVES || model.contexts) {
-    return fail(model.core, ErrorCode.BAD_ARGUMENT, "operands are set before a context is open, slot by slot, to 1 or 2");
+  if (slot > Slot.COUNT || form < OperandForm.BYTE || form > OperandForm.TWO_BYTES || model.contexts) {
+    return fail(model.core, ErrorCode.BAD_ARGUMENT, "operands are set before a context is open, slot by slot, to 1, 2 or 3");
   }
   if (slot == Slot.COUNT) {
     model.head.operandForm = formFor(model.head.type, form);

@@ -143,7 +143,9 @@ export function declareLayer(model: Model, layer: u32, slot: u32, name: string, 
     want & Want.OPTIONAL
       ? findBlockTensor(model.gguf, layer, name)
       : requireBlockTensor(model.core, model.gguf, layer, name);
-  return declare(model, model.at(layer, slot), tensor, columns, rows, want, tensor ? formOfSlot(slot, tensor.type) : 0);
+  const gated = model.at(layer, Slot.FFN_GATE).present;
+  const form = tensor ? formOfSlot(slot, tensor.type, gated) : 0;
+  return declare(model, model.at(layer, slot), tensor, columns, rows, want, form);
 }
 
 function declare(

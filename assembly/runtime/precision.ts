@@ -1,26 +1,27 @@
 /**
- * How exact the operands of each matrix are in the fast build: a byte a value, or two halves (kernels/quant/forms.ts). In
- * the portable build every operand has sixteen bits.
+ * How exact the operands of each matrix are in the fast build (kernels/quant/forms.ts). In the portable build every
+ * operand has sixteen bits, and nothing here matters.
  *
- * docs/benchmarks.md has the KL to the oracle of each place at eight bits alone (bench/precision.mjs measures it): what
- * costs most is kept in halves.
+ * docs/benchmarks.md has the KL to the oracle of each choice, place by place; bench/precision.mjs measures it. A byte a
+ * value alone is too coarse for a trained model: its outliers make the steps of their whole block coarse. With a second
+ * byte for those blocks the KL falls to a quarter and the speed stays.
  *
- * May call: kernels/quant/forms.ts. Is called by: model.ts, when a weight is declared.
+ * May call: slots.ts, kernels/quant/forms.ts. Is called by: model.ts, when a weight is declared.
  */
 import { OperandForm, formFor } from "../kernels/quant/forms";
 import { Slot } from "./slots";
 
-/** The form of the operands of a layer's matrix. */
-export function formOfSlot(slot: u32, type: u32): u32 {
-  switch (slot) {
-    case Slot.ATTENTION_OUTPUT:
-    case Slot.LATENT_UP:
-    case Slot.FFN_DOWN: return formFor(type, OperandForm.HALVES);
-    default: return formFor(type, OperandForm.EIGHT);
-  }
+/**
+ * The form of the operands of a layer's matrix; `gated`: its feed-forward network has a gate. Without one the activations
+ * are squares (ReLU²), whose tail is long, and no trained model of the kind could be measured: two bytes there, and for
+ * latents, which every later token reads.
+ */
+export function formOfSlot(slot: u32, type: u32, gated: bool): u32 {
+  const careful = slot == Slot.LATENT_UP || (slot == Slot.FFN_DOWN && !gated);
+  return formFor(type, careful ? OperandForm.TWO_BYTES : OperandForm.OUTLIERS);
 }
 
 /** … of the head. */
 export function formOfHead(type: u32): u32 {
-  return formFor(type, OperandForm.EIGHT);
+  return formFor(type, OperandForm.OUTLIERS);
 }

@@ -2,11 +2,12 @@
  * The quantised matmul of the fast build for formats with blocks of 32 columns, written once: codes of at most seven
  * bits by activations in bytes (kernels/quant/byte_activations.ts), sixteen products an instruction of relaxed SIMD.
  *
- *     y[t][r] = Σ over blocks of 32 columns:  float(Σ (q − offset)·a) · (dw · dx)   [ + m · s ]
+ *     y[t][r] = Σ over blocks of 32 columns, over their digits:  float(Σ (q − offset)·a) · (dw · dx)   [ + m · s ]
  *
- * block after block, one f32 accumulator an output, the same for one token and for a tile: equal bits on one host.
- * The integer sums are exact: a product pair fits in i16 (31 · 127 · 2), and so does the sum of a lane, 16 columns less
- * the offset, though it may wrap on its way. So hosts differ by whether a multiply-add rounds once or twice, no more.
+ * block after block and digit after digit, one f32 accumulator an output, the same for one token and for a tile: equal
+ * bits on one host. The integer sums are exact: a pair of products fits in i16 (31 · 127 · 2), and so does the sum of a
+ * lane, 16 columns less the offset, though it may wrap on its way. So hosts differ by whether a multiply-add rounds once
+ * or twice, no more.
  *
  * The packed weights are those of the portable build (kernels/quant/layout.ts). Beside the members that
  * kernels/quant/driver.ts lists, a format's tag has:
@@ -16,14 +17,12 @@
  *     lowBytes(word, high)    the i8x16 of columns 0 4 1 5 of four rows of a step
  *     highBytes(word, high)   … of columns 2 6 3 7
  *
- * and the activations a tag whose `halves` says whether there are two parts.
- *
- * Cost of 8 rows × 32 columns, one token, EIGHT: 16 dots, 16 adds, 8 shuffles and the codes; HALVES twice but the codes.
+ * Cost of 8 rows × 32 columns, one token, a digit: 16 dots, 16 adds, 8 splats and the codes.
  *
  * May call: fused, byte_activations (kernels/quant).
  */
 import { multiplyAdd } from "../fused";
-import { PART_BYTES } from "./byte_activations";
+import { DIGIT_BYTES, hasSecond, secondDigit } from "./byte_activations";
 
 const ONES = memory.data<u16>([1, 1, 1, 1, 1, 1, 1, 1], 16);
 const SIXTEENS = memory.data<u16>([16, 16, 16, 16, 16, 16, 16, 16], 16);
@@ -31,23 +30,6 @@ const SIXTEENS = memory.data<u16>([16, 16, 16, 16, 16, 16, 16, 16], 16);
 const STARTS = memory.data<i16>([
   -8, -8, -8, -8, -8, -8, -8, -8, -16, -16, -16, -16, -16, -16, -16, -16, -12, -12, -12, -12, -12, -12, -12, -12,
 ], 16);
-
-/** One part of 48 bytes. */
-@unmanaged
-export class Eight {
-  @inline get halves(): bool { return false; }
-}
-
-/** Two parts. */
-@unmanaged
-export class Halves {
-  @inline get halves(): bool { return true; }
-}
-
-@inline
-export function blockStride<P>(): usize {
-  return changetype<P>(0).halves ? 2 * PART_BYTES : PART_BYTES;
-}
 
 /** What a sum of i16 lanes begins with: −start · Σ a. */
 @inline
@@ -72,12 +54,6 @@ function whole<F>(sum: v128, x: usize): v128 {
   return dot;
 }
 
-/** 255 · upper + lower. */
-@inline
-export function joined(upper: v128, lower: v128): v128 {
-  return i32x4.add(i32x4.sub(i32x4.shl(upper, 8), upper), lower);
-}
-
 /** acc + float(dot) · (dw · dx) [ + m · s ] */
 @inline
 function scaled<F>(acc: v128, dot: v128, dw: v128, m: v128, x: usize): v128 {
@@ -85,58 +61,37 @@ function scaled<F>(acc: v128, dot: v128, dw: v128, m: v128, x: usize): v128 {
   return changetype<F>(0).minimum ? multiplyAdd(m, v128.load32_splat(x, 4), acc) : acc;
 }
 
-/** Eight rows × one token. */
-function multiplyOne<F, P>(block: usize, blocks: u32, x: usize, target: usize): void {
+/** Eight rows × one token; `second`: from a block's first digit to its second. */
+function multiplyOne<F>(block: usize, blocks: u32, x: usize, second: usize, target: usize): void {
   const f = changetype<F>(0);
-  const halves = changetype<P>(0).halves;
   let acc0 = f32x4.splat(0);
   let acc1 = acc0;
   for (; blocks > 0; blocks--) {
-    if (load<u32>(x) != 0) {
-      let p = f.payload(block);
-      let at = x;
+    let digit = load<u32>(x) != 0 ? x : 0;
+    while (digit != 0) {
+      let sum0 = begin<F>(digit);
+      let sum1 = sum0;
       let fifths0 = f.high(block, 0);
       let fifths1 = f.high(block, 1);
-      let sum0 = begin<F>(x);
-      let sum1 = sum0;
-      let lower0 = halves ? begin<F>(x + PART_BYTES) : sum0;
-      let lower1 = lower0;
+      let p = f.payload(block);
+      let at = digit;
       for (const end = p + 128; p != end; p += 32, at += 8) {
         const w0 = f.word(p);
         const w1 = f.word(p + 16);
-        const low0 = f.lowBytes(w0, fifths0);
-        const low1 = f.lowBytes(w1, fifths1);
-        const a0 = v128.load32_splat(at, 16);
-        sum0 = addDot(sum0, a0, low0);
-        sum1 = addDot(sum1, a0, low1);
-        if (halves) {
-          const b0 = v128.load32_splat(at, 16 + PART_BYTES);
-          lower0 = addDot(lower0, b0, low0);
-          lower1 = addDot(lower1, b0, low1);
-        }
-        const high0 = f.highBytes(w0, fifths0);
-        const high1 = f.highBytes(w1, fifths1);
-        const a1 = v128.load32_splat(at, 20);
-        sum0 = addDot(sum0, a1, high0);
-        sum1 = addDot(sum1, a1, high1);
-        if (halves) {
-          const b1 = v128.load32_splat(at, 20 + PART_BYTES);
-          lower0 = addDot(lower0, b1, high0);
-          lower1 = addDot(lower1, b1, high1);
-        }
+        let a = v128.load32_splat(at, 16);
+        sum0 = addDot(sum0, a, f.lowBytes(w0, fifths0));
+        sum1 = addDot(sum1, a, f.lowBytes(w1, fifths1));
+        a = v128.load32_splat(at, 20);
+        sum0 = addDot(sum0, a, f.highBytes(w0, fifths0));
+        sum1 = addDot(sum1, a, f.highBytes(w1, fifths1));
         fifths0 = f.nextHigh(fifths0);
         fifths1 = f.nextHigh(fifths1);
       }
-      let dot0 = whole<F>(sum0, x);
-      let dot1 = whole<F>(sum1, x);
-      if (halves) {
-        dot0 = joined(dot0, whole<F>(lower0, x + PART_BYTES));
-        dot1 = joined(dot1, whole<F>(lower1, x + PART_BYTES));
-      }
-      acc0 = scaled<F>(acc0, dot0, f.scale4(block, 0), f.minimum4(block, 0), x);
-      acc1 = scaled<F>(acc1, dot1, f.scale4(block, 1), f.minimum4(block, 1), x);
+      acc0 = scaled<F>(acc0, whole<F>(sum0, digit), f.scale4(block, 0), f.minimum4(block, 0), digit);
+      acc1 = scaled<F>(acc1, whole<F>(sum1, digit), f.scale4(block, 1), f.minimum4(block, 1), digit);
+      digit = digit == x && hasSecond(x) ? x + second : 0;
     }
-    x += blockStride<P>();
+    x += DIGIT_BYTES;
     block += f.blockBytes;
   }
   v128.store(target, acc0);
@@ -144,104 +99,102 @@ function multiplyOne<F, P>(block: usize, blocks: u32, x: usize, target: usize): 
 }
 
 /**
- * Eight rows × four streams of bytes: four tokens, or the two parts of two. The outputs are summed where they end up,
- * which leaves the registers to the integers.
+ * Eight rows × four tokens. The outputs are summed where they end up, which leaves the registers to the integers. Where
+ * one token has a second digit all four are given one: zeros add nothing.
  */
-function multiplyTile<F, P>(block: usize, blocks: u32, x0: usize, stride: usize, target: usize, step: usize): void {
+function multiplyTile<F>(
+  block: usize,
+  blocks: u32,
+  x0: usize,
+  stride: usize,
+  second: usize,
+  target: usize,
+  step: usize,
+): void {
   const f = changetype<F>(0);
-  const halves = changetype<P>(0).halves;
-  let x1 = halves ? x0 + PART_BYTES : x0 + stride;
-  let x2 = halves ? x0 + stride : x1 + stride;
-  let x3 = halves ? x2 + PART_BYTES : x2 + stride;
+  let x1 = x0 + stride;
+  let x2 = x1 + stride;
+  let x3 = x2 + stride;
   const y1 = target + step;
   const y2 = y1 + step;
   const y3 = y2 + step;
   clear(target);
   clear(y1);
-  if (!halves) {
-    clear(y2);
-    clear(y3);
-  }
+  clear(y2);
+  clear(y3);
   for (; blocks > 0; blocks--) {
-    let a0 = begin<F>(x0);
-    let a1 = begin<F>(x1);
-    let a2 = begin<F>(x2);
-    let a3 = begin<F>(x3);
-    let b0 = a0;
-    let b1 = a1;
-    let b2 = a2;
-    let b3 = a3;
-    let fifths0 = f.high(block, 0);
-    let fifths1 = f.high(block, 1);
-    let p = f.payload(block);
-    let at0 = x0;
-    let at1 = x1;
-    let at2 = x2;
-    let at3 = x3;
-    for (const end = p + 128; p != end; p += 32) {
-      const w0 = f.word(p);
-      const w1 = f.word(p + 16);
-      const low0 = f.lowBytes(w0, fifths0);
-      const low1 = f.lowBytes(w1, fifths1);
-      let v = v128.load32_splat(at0, 16);
-      a0 = addDot(a0, v, low0);
-      b0 = addDot(b0, v, low1);
-      v = v128.load32_splat(at1, 16);
-      a1 = addDot(a1, v, low0);
-      b1 = addDot(b1, v, low1);
-      v = v128.load32_splat(at2, 16);
-      a2 = addDot(a2, v, low0);
-      b2 = addDot(b2, v, low1);
-      v = v128.load32_splat(at3, 16);
-      a3 = addDot(a3, v, low0);
-      b3 = addDot(b3, v, low1);
-      const high0 = f.highBytes(w0, fifths0);
-      const high1 = f.highBytes(w1, fifths1);
-      v = v128.load32_splat(at0, 20);
-      a0 = addDot(a0, v, high0);
-      b0 = addDot(b0, v, high1);
-      v = v128.load32_splat(at1, 20);
-      a1 = addDot(a1, v, high0);
-      b1 = addDot(b1, v, high1);
-      v = v128.load32_splat(at2, 20);
-      a2 = addDot(a2, v, high0);
-      b2 = addDot(b2, v, high1);
-      v = v128.load32_splat(at3, 20);
-      a3 = addDot(a3, v, high0);
-      b3 = addDot(b3, v, high1);
-      at0 += 8;
-      at1 += 8;
-      at2 += 8;
-      at3 += 8;
-      fifths0 = f.nextHigh(fifths0);
-      fifths1 = f.nextHigh(fifths1);
+    for (let digit: usize = 0; ; digit = second) {
+      let at0 = x0 + digit;
+      let at1 = x1 + digit;
+      let at2 = x2 + digit;
+      let at3 = x3 + digit;
+      let a0 = begin<F>(at0);
+      let a1 = begin<F>(at1);
+      let a2 = begin<F>(at2);
+      let a3 = begin<F>(at3);
+      let b0 = a0;
+      let b1 = a1;
+      let b2 = a2;
+      let b3 = a3;
+      let fifths0 = f.high(block, 0);
+      let fifths1 = f.high(block, 1);
+      let p = f.payload(block);
+      for (const end = p + 128; p != end; p += 32) {
+        const w0 = f.word(p);
+        const w1 = f.word(p + 16);
+        const low0 = f.lowBytes(w0, fifths0);
+        const low1 = f.lowBytes(w1, fifths1);
+        let v = v128.load32_splat(at0, 16);
+        a0 = addDot(a0, v, low0);
+        b0 = addDot(b0, v, low1);
+        v = v128.load32_splat(at1, 16);
+        a1 = addDot(a1, v, low0);
+        b1 = addDot(b1, v, low1);
+        v = v128.load32_splat(at2, 16);
+        a2 = addDot(a2, v, low0);
+        b2 = addDot(b2, v, low1);
+        v = v128.load32_splat(at3, 16);
+        a3 = addDot(a3, v, low0);
+        b3 = addDot(b3, v, low1);
+        const high0 = f.highBytes(w0, fifths0);
+        const high1 = f.highBytes(w1, fifths1);
+        v = v128.load32_splat(at0, 20);
+        a0 = addDot(a0, v, high0);
+        b0 = addDot(b0, v, high1);
+        v = v128.load32_splat(at1, 20);
+        a1 = addDot(a1, v, high0);
+        b1 = addDot(b1, v, high1);
+        v = v128.load32_splat(at2, 20);
+        a2 = addDot(a2, v, high0);
+        b2 = addDot(b2, v, high1);
+        v = v128.load32_splat(at3, 20);
+        a3 = addDot(a3, v, high0);
+        b3 = addDot(b3, v, high1);
+        at0 += 8;
+        at1 += 8;
+        at2 += 8;
+        at3 += 8;
+        fifths0 = f.nextHigh(fifths0);
+        fifths1 = f.nextHigh(fifths1);
+      }
+      let dw = f.scale4(block, 0);
+      let m = f.minimum4(block, 0);
+      addTo<F>(target, a0, dw, m, x0 + digit);
+      addTo<F>(y1, a1, dw, m, x1 + digit);
+      addTo<F>(y2, a2, dw, m, x2 + digit);
+      addTo<F>(y3, a3, dw, m, x3 + digit);
+      dw = f.scale4(block, 1);
+      m = f.minimum4(block, 1);
+      addTo<F>(target + 16, b0, dw, m, x0 + digit);
+      addTo<F>(y1 + 16, b1, dw, m, x1 + digit);
+      addTo<F>(y2 + 16, b2, dw, m, x2 + digit);
+      addTo<F>(y3 + 16, b3, dw, m, x3 + digit);
+      if (digit != 0 || !(hasSecond(x0) || hasSecond(x1) || hasSecond(x2) || hasSecond(x3))) break;
     }
-    let dw = f.scale4(block, 0);
-    let m = f.minimum4(block, 0);
-    if (halves) {
-      addTo<F>(target, joined(whole<F>(a0, x0), whole<F>(a1, x1)), dw, m, x0);
-      addTo<F>(y1, joined(whole<F>(a2, x2), whole<F>(a3, x3)), dw, m, x2);
-    } else {
-      addTo<F>(target, whole<F>(a0, x0), dw, m, x0);
-      addTo<F>(y1, whole<F>(a1, x1), dw, m, x1);
-      addTo<F>(y2, whole<F>(a2, x2), dw, m, x2);
-      addTo<F>(y3, whole<F>(a3, x3), dw, m, x3);
-    }
-    dw = f.scale4(block, 1);
-    m = f.minimum4(block, 1);
-    if (halves) {
-      addTo<F>(target + 16, joined(whole<F>(b0, x0), whole<F>(b1, x1)), dw, m, x0);
-      addTo<F>(y1 + 16, joined(whole<F>(b2, x2), whole<F>(b3, x3)), dw, m, x2);
-    } else {
-      addTo<F>(target + 16, whole<F>(b0, x0), dw, m, x0);
-      addTo<F>(y1 + 16, whole<F>(b1, x1), dw, m, x1);
-      addTo<F>(y2 + 16, whole<F>(b2, x2), dw, m, x2);
-      addTo<F>(y3 + 16, whole<F>(b3, x3), dw, m, x3);
-    }
-    x0 += blockStride<P>();
-    x1 += blockStride<P>();
-    x2 += blockStride<P>();
-    x3 += blockStride<P>();
+    x0 += DIGIT_BYTES;
+    x1 += DIGIT_BYTES;
+    x2 += DIGIT_BYTES;
+    x3 += DIGIT_BYTES;
     block += f.blockBytes;
   }
 }
@@ -254,13 +207,13 @@ function clear(target: usize): void {
 }
 
 @inline
-function addTo<F>(target: usize, dot: v128, dw: v128, m: v128, x: usize): void {
-  v128.store(target, scaled<F>(v128.load(target), dot, dw, m, x));
+function addTo<F>(target: usize, sum: v128, dw: v128, m: v128, x: usize): void {
+  v128.store(target, scaled<F>(v128.load(target), whole<F>(sum, x), dw, m, x));
 }
 
-/** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in rows of bytes. */
+/** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in rows of digits. */
 @inline
-export function multiplyBytes<F, P>(
+export function multiplyBytes<F>(
   group: usize,
   groups: u32,
   columns: u32,
@@ -272,19 +225,19 @@ export function multiplyBytes<F, P>(
 ): void {
   const f = changetype<F>(0);
   const blocks = columns >> 5;
+  const second = secondDigit(columns);
   const groupBytes = <usize>blocks * f.blockBytes;
-  const wide: usize = changetype<P>(0).halves ? 2 : 4;
   for (; groups > 0; groups--) {
     let t: u32 = 0;
     let a = x;
     let y = target;
-    for (; t + <u32>wide <= tokens; t += <u32>wide) {
-      multiplyTile<F, P>(group, blocks, a, xStride, y, targetStride);
-      a += wide * xStride;
-      y += wide * targetStride;
+    for (; t + 4 <= tokens; t += 4) {
+      multiplyTile<F>(group, blocks, a, xStride, second, y, targetStride);
+      a += 4 * xStride;
+      y += 4 * targetStride;
     }
     for (; t < tokens; t++) {
-      multiplyOne<F, P>(group, blocks, a, y);
+      multiplyOne<F>(group, blocks, a, second, y);
       a += xStride;
       y += targetStride;
     }

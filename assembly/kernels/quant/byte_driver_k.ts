@@ -2,19 +2,19 @@
  * The quantised matmul of the fast build for super-blocks of 256 columns: kernels/quant/byte_driver.ts with the blocks
  * and tags of kernels/quant/driver_k.ts.
  *
- *     y[t][r] = Σ over parts:  float(Σ (q − offset)·a) · (dw · dx)   [ − m · s ]
+ *     y[t][r] = Σ over parts, over digits:  float(Σ (q − offset)·a) · (dw · dx)   [ − m · s ]
  *       dw = d · sub-scale, m = dmin · sub-minimum, s = dx · Σ a of the part
  *
- * part after part, one f32 accumulator an output, the same for one token and for a tile. A part of 32 columns whose
+ * block after block, digit after digit, part after part, one f32 accumulator an output, the same for one token and for a tile. A part of 32 columns whose
  * five bits have a minimum takes 16 off each code within i16 and gives it back in i32.
  *
- * Cost of 8 rows × 32 columns, one token, EIGHT: 16 dots, 16 adds, the codes and some 40 for sub-scales.
+ * Cost of 8 rows × 32 columns, one token, a digit: 16 dots, 16 adds, the codes and some 40 for sub-scales.
  *
  * May call: fused, byte_activations, byte_driver, driver_k, k_fields, layout.
  */
 import { multiplyAdd } from "../fused";
-import { PART_BYTES } from "./byte_activations";
-import { addDot, blockStride, joined } from "./byte_driver";
+import { DIGIT_BYTES, hasSecond, secondDigit } from "./byte_activations";
+import { addDot } from "./byte_driver";
 import { headerBytes, minimaOf, packedBytes, scalesOf, unitBytes } from "./driver_k";
 import { firstOf, halfOf, plane, secondOf, thirdOf } from "./k_fields";
 import { loadHalves4 } from "./layout";
@@ -85,17 +85,10 @@ function bytes<F>(p: usize, half: usize, step: i32, upper: i32): v128 {
 /** s of a part. */
 @inline
 function sumOf<F>(x: usize, half: usize): v128 {
-  if (changetype<F>(0).parts == 1) return v128.load32_splat(x, 4);
+  const f = changetype<F>(0);
+  if (!f.minimum) return i32x4.splat(0);
+  if (f.parts == 1) return v128.load32_splat(x, 4);
   return f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(pairSums<F>(x, half), v128.load(ONES))), v128.load32_splat(x));
-}
-
-/** s of a part of two halves. */
-@inline
-function sumOfHalves<F>(x: usize, half: usize): v128 {
-  if (changetype<F>(0).parts == 1) return v128.load32_splat(x, 4);
-  const upper = i32x4.dot_i16x8_s(pairSums<F>(x, half), v128.load(ONES));
-  const lower = i32x4.dot_i16x8_s(pairSums<F>(x + PART_BYTES, half), v128.load(ONES));
-  return f32x4.mul(f32x4.convert_i32x4_s(joined(upper, lower)), v128.load32_splat(x));
 }
 
 /** acc + float(dot) · (dw · dx) [ − m · s ] */
@@ -116,10 +109,9 @@ function minimumOf<F>(dmin: v128, minima: v128): v128 {
   return changetype<F>(0).minimum ? f32x4.mul(f32x4.neg(dmin), f32x4.convert_i32x4_s(minima)) : dmin;
 }
 
-/** Eight rows × one token. */
-function multiplyOne<F, P>(block: usize, units: u32, x: usize, target: usize): void {
+/** Eight rows × one token; `second`: from a block's first digit to its second. */
+function multiplyOne<F>(block: usize, units: u32, x: usize, second: usize, target: usize): void {
   const f = changetype<F>(0);
-  const halves = changetype<P>(0).halves;
   let acc0 = f32x4.splat(0);
   let acc1 = acc0;
   let d0 = acc0;
@@ -136,109 +128,77 @@ function multiplyOne<F, P>(block: usize, units: u32, x: usize, target: usize): v
       }
       block += headerBytes<F>();
     }
-    if (load<u32>(x) != 0) {
-      const p = block + f.unitScales;
-      let sum0 = begin<F>(x, 0);
+    const p = block + f.unitScales;
+    let digit = load<u32>(x) != 0 ? x : 0;
+    while (digit != 0) {
+      let sum0 = begin<F>(digit, 0);
       let sum1 = sum0;
-      let lower0 = halves ? begin<F>(x + PART_BYTES, 0) : sum0;
-      let lower1 = lower0;
       for (let half: usize = 0; half < 2; half++) {
-        const at = x + (half << 4);
+        const at = digit + (half << 4);
         let a = v128.load32_splat(at, 16);
-        let codes0 = bytes<F>(p, half, 0, 0);
-        let codes1 = bytes<F>(p + 16, half, 0, 0);
-        sum0 = addDot(sum0, a, codes0);
-        sum1 = addDot(sum1, a, codes1);
-        if (halves) {
-          a = v128.load32_splat(at, 16 + PART_BYTES);
-          lower0 = addDot(lower0, a, codes0);
-          lower1 = addDot(lower1, a, codes1);
-        }
+        sum0 = addDot(sum0, a, bytes<F>(p, half, 0, 0));
+        sum1 = addDot(sum1, a, bytes<F>(p + 16, half, 0, 0));
         a = v128.load32_splat(at, 20);
-        codes0 = bytes<F>(p, half, 0, 1);
-        codes1 = bytes<F>(p + 16, half, 0, 1);
-        sum0 = addDot(sum0, a, codes0);
-        sum1 = addDot(sum1, a, codes1);
-        if (halves) {
-          a = v128.load32_splat(at, 20 + PART_BYTES);
-          lower0 = addDot(lower0, a, codes0);
-          lower1 = addDot(lower1, a, codes1);
-        }
+        sum0 = addDot(sum0, a, bytes<F>(p, half, 0, 1));
+        sum1 = addDot(sum1, a, bytes<F>(p + 16, half, 0, 1));
         a = v128.load32_splat(at, 24);
-        codes0 = bytes<F>(p, half, 1, 0);
-        codes1 = bytes<F>(p + 16, half, 1, 0);
-        sum0 = addDot(sum0, a, codes0);
-        sum1 = addDot(sum1, a, codes1);
-        if (halves) {
-          a = v128.load32_splat(at, 24 + PART_BYTES);
-          lower0 = addDot(lower0, a, codes0);
-          lower1 = addDot(lower1, a, codes1);
-        }
+        sum0 = addDot(sum0, a, bytes<F>(p, half, 1, 0));
+        sum1 = addDot(sum1, a, bytes<F>(p + 16, half, 1, 0));
         a = v128.load32_splat(at, 28);
-        codes0 = bytes<F>(p, half, 1, 1);
-        codes1 = bytes<F>(p + 16, half, 1, 1);
-        sum0 = addDot(sum0, a, codes0);
-        sum1 = addDot(sum1, a, codes1);
-        if (halves) {
-          a = v128.load32_splat(at, 28 + PART_BYTES);
-          lower0 = addDot(lower0, a, codes0);
-          lower1 = addDot(lower1, a, codes1);
-        }
+        sum0 = addDot(sum0, a, bytes<F>(p, half, 1, 1));
+        sum1 = addDot(sum1, a, bytes<F>(p + 16, half, 1, 1));
         if (f.parts == 2 || half == 1) {
-          let dot0 = whole<F>(sum0, x);
-          let dot1 = whole<F>(sum1, x);
-          if (halves) {
-            dot0 = joined(dot0, whole<F>(lower0, x + PART_BYTES));
-            dot1 = joined(dot1, whole<F>(lower1, x + PART_BYTES));
-          }
-          const dx = v128.load32_splat(x);
-          const s = !f.minimum ? dx : halves ? sumOfHalves<F>(x, half) : sumOf<F>(x, half);
+          const dx = v128.load32_splat(digit);
+          const s = sumOf<F>(digit, half);
           const pairs = f.scales8(block, 0, half);
           const scales = scalesOf<F>(pairs);
           const minima = minimaOf<F>(pairs);
           const dw0 = scaleOf<F>(d0, i32x4.extend_low_i16x8_s(scales));
           const dw1 = scaleOf<F>(d1, i32x4.extend_high_i16x8_s(scales));
-          acc0 = addPart<F>(acc0, dot0, dw0, minimumOf<F>(dmin0, i32x4.extend_low_i16x8_s(minima)), dx, s);
-          acc1 = addPart<F>(acc1, dot1, dw1, minimumOf<F>(dmin1, i32x4.extend_high_i16x8_s(minima)), dx, s);
+          const m0 = minimumOf<F>(dmin0, i32x4.extend_low_i16x8_s(minima));
+          const m1 = minimumOf<F>(dmin1, i32x4.extend_high_i16x8_s(minima));
+          acc0 = addPart<F>(acc0, whole<F>(sum0, digit), dw0, m0, dx, s);
+          acc1 = addPart<F>(acc1, whole<F>(sum1, digit), dw1, m1, dx, s);
           if (f.parts == 2) {
-            sum0 = begin<F>(x, 1);
+            sum0 = begin<F>(digit, 1);
             sum1 = sum0;
-            lower0 = halves ? begin<F>(x + PART_BYTES, 1) : sum0;
-            lower1 = lower0;
           }
         }
       }
+      digit = digit == x && hasSecond(x) ? x + second : 0;
     }
     block += unitBytes<F>();
-    x += blockStride<P>();
+    x += DIGIT_BYTES;
   }
   v128.store(target, acc0);
   v128.store(target, acc1, 16);
 }
 
-/** Four rows (a quad) × eight streams of bytes: eight tokens, or the two parts of four. */
-function multiplyTile<F, P>(
+/**
+ * Four rows (a quad) × eight tokens, summed where the outputs end up. Where one token has a second digit all eight are
+ * given one: zeros add nothing.
+ */
+function multiplyTile<F>(
   block: usize,
   quad: usize,
   units: u32,
   x0: usize,
   stride: usize,
+  second: usize,
   target: usize,
   targetStride: usize,
 ): void {
   const f = changetype<F>(0);
-  const halves = changetype<P>(0).halves;
-  const tokens: u32 = halves ? 4 : 8;
   let d = f32x4.splat(0);
   let dmin = d;
-  for (let t: u32 = 0, y = target; t < tokens; t++, y += targetStride) v128.store(y, d);
-  let x1 = halves ? x0 + PART_BYTES : x0 + stride;
-  let x2 = halves ? x0 + stride : x1 + stride;
-  let x3 = halves ? x2 + PART_BYTES : x2 + stride;
-  let x4 = halves ? x2 + stride : x3 + stride;
-  let x5 = halves ? x4 + PART_BYTES : x4 + stride;
-  let x6 = halves ? x4 + stride : x5 + stride;
-  let x7 = halves ? x6 + PART_BYTES : x6 + stride;
+  for (let t = 0, y = target; t < 8; t++, y += targetStride) v128.store(y, d);
+  let x1 = x0 + stride;
+  let x2 = x1 + stride;
+  let x3 = x2 + stride;
+  let x4 = x3 + stride;
+  let x5 = x4 + stride;
+  let x6 = x5 + stride;
+  let x7 = x6 + stride;
   for (let u: u32 = 0; u < units; u++) {
     if ((u & 7) == 0) {
       d = loadHalves4(block + (quad << 3));
@@ -246,117 +206,110 @@ function multiplyTile<F, P>(
       block += headerBytes<F>();
     }
     const p = block + f.unitScales + (quad << 4);
-    let s0 = begin<F>(x0, 0);
-    let s1 = begin<F>(x1, 0);
-    let s2 = begin<F>(x2, 0);
-    let s3 = begin<F>(x3, 0);
-    let s4 = begin<F>(x4, 0);
-    let s5 = begin<F>(x5, 0);
-    let s6 = begin<F>(x6, 0);
-    let s7 = begin<F>(x7, 0);
-    for (let half: usize = 0; half < 2; half++) {
-      const at: usize = 16 + (half << 4);
-      let codes = bytes<F>(p, half, 0, 0);
-      s0 = addDot(s0, v128.load32_splat(x0 + at), codes);
-      s1 = addDot(s1, v128.load32_splat(x1 + at), codes);
-      s2 = addDot(s2, v128.load32_splat(x2 + at), codes);
-      s3 = addDot(s3, v128.load32_splat(x3 + at), codes);
-      s4 = addDot(s4, v128.load32_splat(x4 + at), codes);
-      s5 = addDot(s5, v128.load32_splat(x5 + at), codes);
-      s6 = addDot(s6, v128.load32_splat(x6 + at), codes);
-      s7 = addDot(s7, v128.load32_splat(x7 + at), codes);
-      codes = bytes<F>(p, half, 0, 1);
-      s0 = addDot(s0, v128.load32_splat(x0 + at, 4), codes);
-      s1 = addDot(s1, v128.load32_splat(x1 + at, 4), codes);
-      s2 = addDot(s2, v128.load32_splat(x2 + at, 4), codes);
-      s3 = addDot(s3, v128.load32_splat(x3 + at, 4), codes);
-      s4 = addDot(s4, v128.load32_splat(x4 + at, 4), codes);
-      s5 = addDot(s5, v128.load32_splat(x5 + at, 4), codes);
-      s6 = addDot(s6, v128.load32_splat(x6 + at, 4), codes);
-      s7 = addDot(s7, v128.load32_splat(x7 + at, 4), codes);
-      codes = bytes<F>(p, half, 1, 0);
-      s0 = addDot(s0, v128.load32_splat(x0 + at, 8), codes);
-      s1 = addDot(s1, v128.load32_splat(x1 + at, 8), codes);
-      s2 = addDot(s2, v128.load32_splat(x2 + at, 8), codes);
-      s3 = addDot(s3, v128.load32_splat(x3 + at, 8), codes);
-      s4 = addDot(s4, v128.load32_splat(x4 + at, 8), codes);
-      s5 = addDot(s5, v128.load32_splat(x5 + at, 8), codes);
-      s6 = addDot(s6, v128.load32_splat(x6 + at, 8), codes);
-      s7 = addDot(s7, v128.load32_splat(x7 + at, 8), codes);
-      codes = bytes<F>(p, half, 1, 1);
-      s0 = addDot(s0, v128.load32_splat(x0 + at, 12), codes);
-      s1 = addDot(s1, v128.load32_splat(x1 + at, 12), codes);
-      s2 = addDot(s2, v128.load32_splat(x2 + at, 12), codes);
-      s3 = addDot(s3, v128.load32_splat(x3 + at, 12), codes);
-      s4 = addDot(s4, v128.load32_splat(x4 + at, 12), codes);
-      s5 = addDot(s5, v128.load32_splat(x5 + at, 12), codes);
-      s6 = addDot(s6, v128.load32_splat(x6 + at, 12), codes);
-      s7 = addDot(s7, v128.load32_splat(x7 + at, 12), codes);
-      if (f.parts == 2 || half == 1) {
-        const pairs = f.scales8(block, quad, half);
-        const dw = scaleOf<F>(d, i32x4.extend_low_i16x8_s(scalesOf<F>(pairs)));
-        const m = minimumOf<F>(dmin, i32x4.extend_low_i16x8_s(minimaOf<F>(pairs)));
-        let y = target;
-        if (halves) {
-          addTo<F, P>(y, joined(whole<F>(s0, x0), whole<F>(s1, x1)), dw, m, x0, half);
+    for (let digit: usize = 0; ; digit = second) {
+      let s0 = begin<F>(x0 + digit, 0);
+      let s1 = begin<F>(x1 + digit, 0);
+      let s2 = begin<F>(x2 + digit, 0);
+      let s3 = begin<F>(x3 + digit, 0);
+      let s4 = begin<F>(x4 + digit, 0);
+      let s5 = begin<F>(x5 + digit, 0);
+      let s6 = begin<F>(x6 + digit, 0);
+      let s7 = begin<F>(x7 + digit, 0);
+      for (let half: usize = 0; half < 2; half++) {
+        const at: usize = digit + (half << 4);
+        let codes = bytes<F>(p, half, 0, 0);
+        s0 = addDot(s0, v128.load32_splat(x0 + at, 16), codes);
+        s1 = addDot(s1, v128.load32_splat(x1 + at, 16), codes);
+        s2 = addDot(s2, v128.load32_splat(x2 + at, 16), codes);
+        s3 = addDot(s3, v128.load32_splat(x3 + at, 16), codes);
+        s4 = addDot(s4, v128.load32_splat(x4 + at, 16), codes);
+        s5 = addDot(s5, v128.load32_splat(x5 + at, 16), codes);
+        s6 = addDot(s6, v128.load32_splat(x6 + at, 16), codes);
+        s7 = addDot(s7, v128.load32_splat(x7 + at, 16), codes);
+        codes = bytes<F>(p, half, 0, 1);
+        s0 = addDot(s0, v128.load32_splat(x0 + at, 20), codes);
+        s1 = addDot(s1, v128.load32_splat(x1 + at, 20), codes);
+        s2 = addDot(s2, v128.load32_splat(x2 + at, 20), codes);
+        s3 = addDot(s3, v128.load32_splat(x3 + at, 20), codes);
+        s4 = addDot(s4, v128.load32_splat(x4 + at, 20), codes);
+        s5 = addDot(s5, v128.load32_splat(x5 + at, 20), codes);
+        s6 = addDot(s6, v128.load32_splat(x6 + at, 20), codes);
+        s7 = addDot(s7, v128.load32_splat(x7 + at, 20), codes);
+        codes = bytes<F>(p, half, 1, 0);
+        s0 = addDot(s0, v128.load32_splat(x0 + at, 24), codes);
+        s1 = addDot(s1, v128.load32_splat(x1 + at, 24), codes);
+        s2 = addDot(s2, v128.load32_splat(x2 + at, 24), codes);
+        s3 = addDot(s3, v128.load32_splat(x3 + at, 24), codes);
+        s4 = addDot(s4, v128.load32_splat(x4 + at, 24), codes);
+        s5 = addDot(s5, v128.load32_splat(x5 + at, 24), codes);
+        s6 = addDot(s6, v128.load32_splat(x6 + at, 24), codes);
+        s7 = addDot(s7, v128.load32_splat(x7 + at, 24), codes);
+        codes = bytes<F>(p, half, 1, 1);
+        s0 = addDot(s0, v128.load32_splat(x0 + at, 28), codes);
+        s1 = addDot(s1, v128.load32_splat(x1 + at, 28), codes);
+        s2 = addDot(s2, v128.load32_splat(x2 + at, 28), codes);
+        s3 = addDot(s3, v128.load32_splat(x3 + at, 28), codes);
+        s4 = addDot(s4, v128.load32_splat(x4 + at, 28), codes);
+        s5 = addDot(s5, v128.load32_splat(x5 + at, 28), codes);
+        s6 = addDot(s6, v128.load32_splat(x6 + at, 28), codes);
+        s7 = addDot(s7, v128.load32_splat(x7 + at, 28), codes);
+        if (f.parts == 2 || half == 1) {
+          const pairs = f.scales8(block, quad, half);
+          const dw = scaleOf<F>(d, i32x4.extend_low_i16x8_s(scalesOf<F>(pairs)));
+          const m = minimumOf<F>(dmin, i32x4.extend_low_i16x8_s(minimaOf<F>(pairs)));
+          let y = target;
+          addTo<F>(y, s0, dw, m, x0 + digit, half);
           y += targetStride;
-          addTo<F, P>(y, joined(whole<F>(s2, x2), whole<F>(s3, x3)), dw, m, x2, half);
+          addTo<F>(y, s1, dw, m, x1 + digit, half);
           y += targetStride;
-          addTo<F, P>(y, joined(whole<F>(s4, x4), whole<F>(s5, x5)), dw, m, x4, half);
+          addTo<F>(y, s2, dw, m, x2 + digit, half);
           y += targetStride;
-          addTo<F, P>(y, joined(whole<F>(s6, x6), whole<F>(s7, x7)), dw, m, x6, half);
-        } else {
-          addTo<F, P>(y, whole<F>(s0, x0), dw, m, x0, half);
+          addTo<F>(y, s3, dw, m, x3 + digit, half);
           y += targetStride;
-          addTo<F, P>(y, whole<F>(s1, x1), dw, m, x1, half);
+          addTo<F>(y, s4, dw, m, x4 + digit, half);
           y += targetStride;
-          addTo<F, P>(y, whole<F>(s2, x2), dw, m, x2, half);
+          addTo<F>(y, s5, dw, m, x5 + digit, half);
           y += targetStride;
-          addTo<F, P>(y, whole<F>(s3, x3), dw, m, x3, half);
+          addTo<F>(y, s6, dw, m, x6 + digit, half);
           y += targetStride;
-          addTo<F, P>(y, whole<F>(s4, x4), dw, m, x4, half);
-          y += targetStride;
-          addTo<F, P>(y, whole<F>(s5, x5), dw, m, x5, half);
-          y += targetStride;
-          addTo<F, P>(y, whole<F>(s6, x6), dw, m, x6, half);
-          y += targetStride;
-          addTo<F, P>(y, whole<F>(s7, x7), dw, m, x7, half);
-        }
-        if (f.parts == 2) {
-          s0 = begin<F>(x0, 1);
-          s1 = begin<F>(x1, 1);
-          s2 = begin<F>(x2, 1);
-          s3 = begin<F>(x3, 1);
-          s4 = begin<F>(x4, 1);
-          s5 = begin<F>(x5, 1);
-          s6 = begin<F>(x6, 1);
-          s7 = begin<F>(x7, 1);
+          addTo<F>(y, s7, dw, m, x7 + digit, half);
+          if (f.parts == 2) {
+            s0 = begin<F>(x0 + digit, 1);
+            s1 = begin<F>(x1 + digit, 1);
+            s2 = begin<F>(x2 + digit, 1);
+            s3 = begin<F>(x3 + digit, 1);
+            s4 = begin<F>(x4 + digit, 1);
+            s5 = begin<F>(x5 + digit, 1);
+            s6 = begin<F>(x6 + digit, 1);
+            s7 = begin<F>(x7 + digit, 1);
+          }
         }
       }
+      const some = load<u32>(x0) | load<u32>(x1) | load<u32>(x2) | load<u32>(x3)
+        | load<u32>(x4) | load<u32>(x5) | load<u32>(x6) | load<u32>(x7);
+      if (digit != 0 || (some & 1) == 0) break;
     }
     block += unitBytes<F>();
-    x0 += blockStride<P>();
-    x1 += blockStride<P>();
-    x2 += blockStride<P>();
-    x3 += blockStride<P>();
-    x4 += blockStride<P>();
-    x5 += blockStride<P>();
-    x6 += blockStride<P>();
-    x7 += blockStride<P>();
+    x0 += DIGIT_BYTES;
+    x1 += DIGIT_BYTES;
+    x2 += DIGIT_BYTES;
+    x3 += DIGIT_BYTES;
+    x4 += DIGIT_BYTES;
+    x5 += DIGIT_BYTES;
+    x6 += DIGIT_BYTES;
+    x7 += DIGIT_BYTES;
   }
 }
 
 @inline
-function addTo<F, P>(target: usize, dot: v128, dw: v128, m: v128, x: usize, half: usize): void {
-  const f = changetype<F>(0);
-  const dx = v128.load32_splat(x);
-  const s = !f.minimum ? dx : changetype<P>(0).halves ? sumOfHalves<F>(x, half) : sumOf<F>(x, half);
-  v128.store(target, addPart<F>(v128.load(target), dot, dw, m, dx, s));
+function addTo<F>(target: usize, sum: v128, dw: v128, m: v128, x: usize, half: usize): void {
+  const dot = whole<F>(sum, x);
+  v128.store(target, addPart<F>(v128.load(target), dot, dw, m, v128.load32_splat(x), sumOf<F>(x, half)));
 }
 
-/** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in rows of bytes. */
+/** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in rows of digits. */
 @inline
-export function multiplySuperBytes<F, P>(
+export function multiplySuperBytes<F>(
   group: usize,
   groups: u32,
   columns: u32,
@@ -368,20 +321,20 @@ export function multiplySuperBytes<F, P>(
 ): void {
   const blocks = columns >> 8;
   const units = blocks << 3;
+  const second = secondDigit(columns);
   const groupBytes = <usize>blocks * packedBytes<F>();
-  const wide: usize = changetype<P>(0).halves ? 4 : 8;
   for (; groups > 0; groups--) {
     let t: u32 = 0;
     let a = x;
     let y = target;
-    for (; t + <u32>wide <= tokens; t += <u32>wide) {
-      multiplyTile<F, P>(group, 0, units, a, xStride, y, targetStride);
-      multiplyTile<F, P>(group, 1, units, a, xStride, y + 16, targetStride);
-      a += wide * xStride;
-      y += wide * targetStride;
+    for (; t + 8 <= tokens; t += 8) {
+      multiplyTile<F>(group, 0, units, a, xStride, second, y, targetStride);
+      multiplyTile<F>(group, 1, units, a, xStride, second, y + 16, targetStride);
+      a += 8 * xStride;
+      y += 8 * targetStride;
     }
     for (; t < tokens; t++) {
-      multiplyOne<F, P>(group, units, a, y);
+      multiplyOne<F>(group, units, a, second, y);
       a += xStride;
       y += targetStride;
     }

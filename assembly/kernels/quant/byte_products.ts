@@ -4,7 +4,7 @@
  *
  * May call: byte_driver, byte_driver_k, the formats, types.
  */
-import { Eight, Halves, multiplyBytes } from "./byte_driver";
+import { multiplyBytes } from "./byte_driver";
 import { multiplySuperBytes } from "./byte_driver_k";
 import { Fours } from "./mxfp4";
 import { Pairs } from "./q2_k";
@@ -19,38 +19,8 @@ import { Sextuples } from "./q6_k";
 import { Ternary } from "./tq2_0";
 import { Type } from "./types";
 
-/** Whole groups × tokens, activations in one part. */
-export function matmulEight(
-  type: u32,
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-): void {
-  matmul<Eight>(type, group, groups, columns, x, xStride, tokens, target, targetStride);
-}
-
-/** … in two parts. */
-export function matmulHalves(
-  type: u32,
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-): void {
-  matmul<Halves>(type, group, groups, columns, x, xStride, tokens, target, targetStride);
-}
-
-@inline
-function matmul<P>(
+/** Whole groups × tokens, activations as rows of digits (kernels/quant/byte_activations.ts). */
+export function matmulBytes(
   type: u32,
   group: usize,
   groups: u32,
@@ -62,17 +32,17 @@ function matmul<P>(
   yStride: usize,
 ): void {
   switch (type) {
-    case Type.Q4_0: return multiplyBytes<Nibbles, P>(group, groups, columns, x, stride, tokens, y, yStride);
-    case Type.Q4_1: return multiplyBytes<NibblesAndMinimum, P>(group, groups, columns, x, stride, tokens, y, yStride);
-    case Type.Q5_0: return multiplyBytes<FiveBits, P>(group, groups, columns, x, stride, tokens, y, yStride);
-    case Type.Q5_1: return multiplyBytes<FiveBitsAndMinimum, P>(group, groups, columns, x, stride, tokens, y, yStride);
-    case Type.MXFP4: return multiplyBytes<Fours, P>(group, groups, columns, x, stride, tokens, y, yStride);
-    case Type.Q2_K: return multiplySuperBytes<Pairs, P>(group, groups, columns, x, stride, tokens, y, yStride);
-    case Type.Q3_K: return multiplySuperBytes<Triples, P>(group, groups, columns, x, stride, tokens, y, yStride);
-    case Type.Q4_K: return multiplySuperBytes<SuperNibbles, P>(group, groups, columns, x, stride, tokens, y, yStride);
-    case Type.Q5_K: return multiplySuperBytes<Quintuples, P>(group, groups, columns, x, stride, tokens, y, yStride);
-    case Type.Q6_K: return multiplySuperBytes<Sextuples, P>(group, groups, columns, x, stride, tokens, y, yStride);
+    case Type.Q4_0: return multiplyBytes<Nibbles>(group, groups, columns, x, stride, tokens, y, yStride);
+    case Type.Q4_1: return multiplyBytes<NibblesAndMinimum>(group, groups, columns, x, stride, tokens, y, yStride);
+    case Type.Q5_0: return multiplyBytes<FiveBits>(group, groups, columns, x, stride, tokens, y, yStride);
+    case Type.Q5_1: return multiplyBytes<FiveBitsAndMinimum>(group, groups, columns, x, stride, tokens, y, yStride);
+    case Type.MXFP4: return multiplyBytes<Fours>(group, groups, columns, x, stride, tokens, y, yStride);
+    case Type.Q2_K: return multiplySuperBytes<Pairs>(group, groups, columns, x, stride, tokens, y, yStride);
+    case Type.Q3_K: return multiplySuperBytes<Triples>(group, groups, columns, x, stride, tokens, y, yStride);
+    case Type.Q4_K: return multiplySuperBytes<SuperNibbles>(group, groups, columns, x, stride, tokens, y, yStride);
+    case Type.Q5_K: return multiplySuperBytes<Quintuples>(group, groups, columns, x, stride, tokens, y, yStride);
+    case Type.Q6_K: return multiplySuperBytes<Sextuples>(group, groups, columns, x, stride, tokens, y, yStride);
     case Type.TQ1_0:
-    case Type.TQ2_0: return multiplySuperBytes<Ternary, P>(group, groups, columns, x, stride, tokens, y, yStride);
+    case Type.TQ2_0: return multiplySuperBytes<Ternary>(group, groups, columns, x, stride, tokens, y, yStride);
   }
 }

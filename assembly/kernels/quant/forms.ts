@@ -1,22 +1,29 @@
 /**
- * In which form activations meet weights. The portable build has one, SIXTEEN. The fast build multiplies codes of up to
- * seven bits by bytes, one a value (EIGHT) or two (HALVES), which is slower and as exact as sixteen bits; weights of eight
- * bits and of tables keep SIXTEEN. A product names its form beside the type of the weights: `type | form << FORM_SHIFT`.
+ * In which form activations meet weights. The portable build has SIXTEEN and TWO_SIXTEENS. The fast build multiplies codes of up to
+ * seven bits by bytes (kernels/quant/byte_activations.ts), one a value and two where that is not exact enough; weights of
+ * eight bits and of tables keep SIXTEEN. A product names its form beside the type: `type | form << FORM_SHIFT`.
  *
  * May call: types, activations, byte_activations.
  */
-import { ACTIVATION_BLOCK_BYTES, quantizeActivations } from "./activations";
-import { PART_BYTES, quantizeBytes } from "./byte_activations";
+import { activationBytes, quantizeActivations, quantizeRest } from "./activations";
+import { quantizeBytes, secondDigit } from "./byte_activations";
 import { Type } from "./types";
 
 export namespace OperandForm {
   /** Sixteen bits (kernels/quant/activations.ts); f32 where the weights are floats. */
   export const SIXTEEN: u32 = 0;
-  /** A byte. */
-  export const EIGHT: u32 = 1;
-  /** Two bytes (kernels/quant/byte_activations.ts). */
-  export const HALVES: u32 = 2;
+  /** A byte each. */
+  export const BYTE: u32 = 1;
+  /** A byte each, two in blocks that stand out. */
+  export const OUTLIERS: u32 = 2;
+  /** Two bytes each. */
+  export const TWO_BYTES: u32 = 3;
+  /** Sixteen bits, and sixteen of what they leave: the accuracy of f32, for twice the work. */
+  export const TWO_SIXTEENS: u32 = 4;
 }
+
+/** A block stands out when its largest magnitude is that many times the mean of its row. */
+const OUTLIER: f32 = 2;
 
 /** The form stands above the type's byte. */
 export const FORM_SHIFT: u32 = 8;
@@ -36,36 +43,38 @@ export function formFor(type: u32, wanted: u32): u32 {
       case Type.Q5_K:
       case Type.Q6_K:
       case Type.TQ1_0:
-      case Type.TQ2_0: return wanted;
+      case Type.TQ2_0: return wanted == OperandForm.TWO_SIXTEENS ? OperandForm.TWO_BYTES : wanted;
     }
   }
-  return OperandForm.SIXTEEN;
-}
-
-/** Bytes of 32 activations. */
-@inline
-function blockBytes(form: u32): usize {
-  if (ASC_FEATURE_RELAXED_SIMD) {
-    if (form == OperandForm.EIGHT) return PART_BYTES;
-    if (form == OperandForm.HALVES) return 2 * PART_BYTES;
-  }
-  return ACTIVATION_BLOCK_BYTES;
+  if (type == Type.F32 || type == Type.F16 || type == Type.BF16) return OperandForm.SIXTEEN;
+  return wanted == OperandForm.TWO_SIXTEENS ? wanted : OperandForm.SIXTEEN;
 }
 
 /** Bytes of a row of `columns` quantised activations; `columns` is a multiple of 32. */
 export function formBytes(form: u32, columns: u32): usize {
-  return <usize>(columns >> 5) * blockBytes(form);
+  if (form == OperandForm.TWO_SIXTEENS) return 2 * activationBytes(columns);
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (form != OperandForm.SIXTEEN) return 2 * secondDigit(columns);
+  }
+  return activationBytes(columns);
 }
 
 /** … in the form that takes most. */
 export function mostFormBytes(columns: u32): usize {
-  return formBytes(OperandForm.HALVES, columns);
+  return formBytes(OperandForm.TWO_BYTES, columns);
 }
 
 /** One row of f32 → quantised activations. */
 export function quantizeAs(form: u32, x: usize, columns: u32, target: usize): void {
+  if (form == OperandForm.TWO_SIXTEENS) {
+    quantizeActivations(x, columns, target);
+    return quantizeRest(x, columns, target, target + activationBytes(columns));
+  }
   if (ASC_FEATURE_RELAXED_SIMD) {
-    if (form != OperandForm.SIXTEEN) return quantizeBytes(x, columns, target, form == OperandForm.HALVES);
+    if (form != OperandForm.SIXTEEN) {
+      const limit: f32 = form == OperandForm.TWO_BYTES ? 0 : form == OperandForm.BYTE ? Infinity : OUTLIER;
+      return quantizeBytes(x, columns, target, limit);
+    }
   }
   quantizeActivations(x, columns, target);
 }

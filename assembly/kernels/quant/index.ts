@@ -4,7 +4,7 @@
  *
  * May call: everything in kernels/quant.
  */
-import { matmulEight, matmulHalves } from "./byte_products";
+import { matmulBytes } from "./byte_products";
 import { decodeBF16, dequantizeBF16, matmulBF16, packBF16, quantizeBF16, unpackBF16 } from "./bf16";
 import { decodeF16, dequantizeF16, matmulF16, packF16, quantizeF16, unpackF16 } from "./f16";
 import { decodeF32, dequantizeF32, matmulF32, packF32, quantizeF32, unpackF32 } from "./f32";
@@ -200,8 +200,9 @@ export function matmulGroups(
   if (ASC_FEATURE_RELAXED_SIMD) {
     const form = type >> FORM_SHIFT;
     type &= 0xff;
-    if (form == OperandForm.EIGHT) return matmulEight(type, group, groups, columns, x, xStride, tokens, target, targetStride);
-    if (form == OperandForm.HALVES) return matmulHalves(type, group, groups, columns, x, xStride, tokens, target, targetStride);
+    if (form != OperandForm.SIXTEEN) {
+      return matmulBytes(type, group, groups, columns, x, xStride, tokens, target, targetStride);
+    }
   }
   switch (type) {
     case Type.F32: return matmulF32(group, groups, columns, x, xStride, tokens, target, targetStride);
