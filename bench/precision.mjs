@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /**
- * What eight-bit activations cost in the fast build, place by place: KL to the numpy oracle with the operands of one place
- * in a byte and all others in two halves, and of the rule that ships (assembly/runtime/precision.ts).
+ * What activations in bytes cost in the fast build: KL to the numpy oracle of the rule that ships
+ * (assembly/runtime/precision.ts), of one byte and of two everywhere, and place by place.
  *
  *   node precision.mjs [--models smollm2,plm-100m-q4_0] [--tokens 256] [--places] [--wasm FILE]
  *
- * Without --places only the rule is measured, beside all in halves and all in a byte. Needs what accuracy.mjs needs.
+ * Needs what accuracy.mjs needs, and a host with relaxed SIMD (Node 22 or newer).
  */
 import { openSync, readFileSync, readSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -33,8 +33,10 @@ const PLACES = {
   ffn_down: 17,
   head: 18,
 };
-const EIGHT = 1;
-const HALVES = 2;
+/** Forms of assembly/kernels/quant/forms.ts. */
+const BYTE = 1;
+const OUTLIERS = 2;
+const TWO_BYTES = 3;
 const BATCH = 64;
 const KV_F32 = 0;
 
@@ -98,7 +100,7 @@ function idsOf(name, path, vocabulary, count) {
   return JSON.parse(limpet("tokenize", path, text)).slice(0, count);
 }
 
-console.log("| model | operands of a byte | KL mean | KL largest | top token equal |\n|---|---|---|---|---|");
+console.log("| model | bytes an activation | KL mean | KL largest | top token equal |\n|---|---|---|---|---|");
 for (const name of values.models.split(",")) {
   const path = modelPath(name);
   const model = load(path);
@@ -116,15 +118,20 @@ for (const name of values.models.split(",")) {
   const all = (/** @type {number} */ form) => {
     for (const place of Object.values(PLACES)) model.set(place, form);
   };
-  all(HALVES);
-  report("none");
+  all(TWO_BYTES);
+  report("two everywhere");
+  all(OUTLIERS);
+  report("one, two where a block stands out");
+  all(BYTE);
+  report("one everywhere");
   if (values.places) {
-    for (const [what, place] of Object.entries(PLACES)) {
-      model.set(place, EIGHT);
-      report(what);
-      model.set(place, HALVES);
+    for (const form of [BYTE, OUTLIERS]) {
+      all(TWO_BYTES);
+      for (const [what, place] of Object.entries(PLACES)) {
+        model.set(place, form);
+        report(`two, but ${form === BYTE ? "one" : "two where a block stands out"} in ${what}`);
+        model.set(place, TWO_BYTES);
+      }
     }
   }
-  all(EIGHT);
-  report("all");
 }
