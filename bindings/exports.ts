@@ -101,6 +101,7 @@ interface ContextExports {
 }
 
 interface SessionExports {
+  session_bytes(context: Pointer): bigint;
   session_create(core: Pointer, context: Pointer, sequence: number): Pointer;
   session_release(session: Pointer): void;
   session_tokens(session: Pointer): Pointer;
@@ -227,6 +228,9 @@ interface QuantExports {
   kernel_pack(type: number, source: Pointer, rows: number, columns: number, target: Pointer): Status;
   kernel_activation_bytes(columns: number): number;
   kernel_quantize_activations(x: Pointer, columns: number, target: Pointer): Status;
+  kernel_operand_form(type: number, wanted: number): number;
+  kernel_operand_bytes(form: number, columns: number): number;
+  kernel_quantize_operand(form: number, x: Pointer, columns: number, target: Pointer): Status;
   kernel_matmul(
     type: number,
     packed: Pointer,

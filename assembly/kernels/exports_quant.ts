@@ -10,6 +10,7 @@
  */
 import { accumulateRows, accumulateScratchBytes, lookupRow, matmulRows, packedBytes } from "./matmul";
 import { ACTIVATION_BLOCK_BYTES, activationBytes, quantizeActivations } from "./quant/activations";
+import { FORM_SHIFT, formBytes, formFor, quantizeAs } from "./quant/forms";
 import { dequantizeRow, packedGroupBytes, packGroup, quantizeRow, unpackRow } from "./quant/index";
 import { blockElements, rowBytes } from "./quant/types";
 
@@ -101,7 +102,27 @@ export function kernel_quantize_activations(x: usize, columns: u32, target: usiz
   return 0;
 }
 
-/** Rows `rowBegin` … `rowEnd` − 1 of a packed matrix × `tokens` rows of activations; `scratch`: 32 bytes a token. */
+/** The form (kernels/quant/forms.ts) in which activations meet weights of a type: `wanted` where the build has it. */
+export function kernel_operand_form(type: u32, wanted: u32): u32 {
+  return formFor(type, wanted);
+}
+
+/** Bytes of a row of activations in a form; 0 where `columns` is not a multiple of 32. */
+export function kernel_operand_bytes(form: u32, columns: u32): usize {
+  return (columns & 31) == 0 ? formBytes(form, columns) : 0;
+}
+
+/** One row of f32 → activations in a form. */
+export function kernel_quantize_operand(form: u32, x: usize, columns: u32, target: usize): i32 {
+  if ((columns & 31) != 0) return BAD_ARGUMENT;
+  quantizeAs(form, x, columns, target);
+  return 0;
+}
+
+/**
+ * Rows `rowBegin` … `rowEnd` − 1 of a packed matrix × `tokens` rows of activations, whose form stands above the byte of
+ * `type`; `scratch`: 32 bytes a token.
+ */
 export function kernel_matmul(
   type: u32,
   packed: usize,
@@ -116,8 +137,11 @@ export function kernel_matmul(
   targetStride: usize,
   scratch: usize,
 ): i32 {
-  const status = checkBlocks(type, columns);
+  const plain = type & ((1 << FORM_SHIFT) - 1);
+  const form = type >> FORM_SHIFT;
+  const status = checkBlocks(plain, columns);
   if (status != 0) return status;
+  if (formFor(plain, form) != form) return BAD_ARGUMENT;
   if (rowEnd > rows || rowBegin > rowEnd) return BAD_ARGUMENT;
   matmulRows(type, packed, rows, columns, rowBegin, rowEnd, x, xStride, tokens, target, targetStride, scratch);
   return 0;

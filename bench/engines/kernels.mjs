@@ -15,7 +15,6 @@ import { limits, RawCore, time, warmUp } from "../lib/core.mjs";
 import { figure, median } from "../lib/stats.mjs";
 
 export const TYPES = Object.keys(TENSOR_TYPES);
-const FLOATS = ["F32", "F16", "BF16"];
 const COLUMNS = 2048;
 const CACHED_BYTES = 384 * 1024;
 const LARGE_BYTES = 256 * 2 ** 20;
@@ -81,18 +80,13 @@ function products(core, limit, large, type, /** @type {number} */ samples) {
     throw new Error(`rows of ${type} are not packed in groups of at most ${DRAWN_ROWS}`);
   }
 
-  const floats = FLOATS.includes(type);
   const values = core.allocate(TOKENS * COLUMNS * 4);
   randomBlocks("F32", "x", 1)(core.bytes(values, TOKENS * COLUMNS * 4));
-  const stride = floats ? COLUMNS * 4 : exports.kernel_activation_bytes(COLUMNS);
-  const x = floats ? values : core.allocate(stride * TOKENS);
-  for (let i = 0; i < TOKENS && !floats; i++) {
-    exports.kernel_quantize_activations(values + i * COLUMNS * 4, COLUMNS, x + i * stride);
-  }
+  const { type: told, x, stride } = core.operand(id, values, TOKENS, COLUMNS);
   const y = core.allocate(Math.max(largeRows, cachedRows * TOKENS) * 4);
   const scratch = core.allocate(TOKENS * 32);
   const product = (/** @type {number} */ rows, /** @type {number} */ tokens) => () =>
-    exports.kernel_matmul(id, large, rows, COLUMNS, 0, rows, x, stride, tokens, y, rows * 4, scratch);
+    exports.kernel_matmul(told, large, rows, COLUMNS, 0, rows, x, stride, tokens, y, rows * 4, scratch);
   const [l2, dram, gemm] = [product(cachedRows, 1), product(largeRows, 1), product(cachedRows, TOKENS)];
   warmUp(l2);
   warmUp(gemm);
@@ -107,7 +101,7 @@ function products(core, limit, large, type, /** @type {number} */ samples) {
     dram: { ...sample(samples, limit.gigabytes, () => (copies * bytes) / time(dram) / 1e6), unit: "GB/s" },
     gemm: { ...sample(samples, limit.gigaflops, () => (operations * TOKENS) / repeated(gemm) / 1e6), unit: "GFLOP/s" },
   };
-  for (const pointer of [values, y, scratch, ...(floats ? [] : [x])]) core.release(pointer);
+  for (const pointer of new Set([values, x, y, scratch])) core.release(pointer);
   return found;
 }
 

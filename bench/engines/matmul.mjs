@@ -81,16 +81,14 @@ function ours(type, bytes, /** @type {number} */ m, /** @type {number} */ k, /**
     exports.kernel_pack(type, source, n, k, packed);
     core.release(source);
     const values = core.allocate(a.byteLength);
-    const stride = type === F32 ? k * 4 : exports.kernel_activation_bytes(k);
-    const x = type === F32 ? values : core.allocate(stride * m);
+    const operand = core.operand(type, values, m, k);
     const y = core.allocate(m * n * 4);
     const scratch = core.allocate(m * 32);
     const out = new Float32Array(m * n);
     const work = () => {
       new Float32Array(exports.memory.buffer, values, a.length).set(a);
-      if (type !== F32)
-        for (let i = 0; i < m; i++) exports.kernel_quantize_activations(values + i * k * 4, k, x + i * stride);
-      exports.kernel_matmul(type, packed, n, k, 0, n, x, stride, m, y, n * 4, scratch);
+      operand.write();
+      exports.kernel_matmul(operand.type, packed, n, k, 0, n, operand.x, operand.stride, m, y, n * 4, scratch);
       out.set(new Float32Array(exports.memory.buffer, y, out.length));
     };
     warmUp(work);

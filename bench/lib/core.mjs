@@ -17,6 +17,11 @@ export function builds() {
   return names.filter((name) => existsSync(ROOT + BUILDS[name]));
 }
 
+const FLOATS = [0, 1, 30]; // F32, F16, BF16
+/** The form of activations in bytes (assembly/kernels/quant/forms.ts), and where a form stands beside a type. */
+const BYTES = 1;
+const FORM_SHIFT = 8;
+
 export class RawCore {
   /** @param {BuildName} build */
   constructor(build) {
@@ -32,6 +37,25 @@ export class RawCore {
     const pointer = this.exports.core_allocate(this.pointer, BigInt(bytes)) >>> 0;
     if (pointer === 0) throw new Error(`no room for ${bytes} bytes`);
     return pointer;
+  }
+
+  /**
+   * Rows of activations as weights of a type meet them: f32 for float weights, else quantised, in bytes where the build
+   * multiplies by bytes. `type` is what the product has to be told, `write` quantises again.
+   * @param {number} type @param {number} values rows of f32 @param {number} rows @param {number} columns
+   */
+  operand(type, values, rows, columns) {
+    if (FLOATS.includes(type)) return { type, x: values, stride: columns * 4, write() {} };
+    const { exports } = this;
+    const form = exports.kernel_operand_form(type, BYTES);
+    const stride = exports.kernel_operand_bytes(form, columns);
+    const x = this.allocate(stride * rows);
+    const write = () => {
+      for (let i = 0; i < rows; i++)
+        exports.kernel_quantize_operand(form, values + i * columns * 4, columns, x + i * stride);
+    };
+    write();
+    return { type: type | (form << FORM_SHIFT), x, stride, write };
   }
 
   /** @param {number} pointer */
