@@ -8,9 +8,14 @@ import { Context, isContext } from "./context";
 import { configure, seed } from "./sampler";
 import {
   Session, addStop, appendText, appendTokens, beginGeneration, createSession, isSession, releaseSession, replaceTokens, rewind,
-  stepGeneration, stopGeneration,
+  sessionBytes, stepGeneration, stopGeneration,
 } from "./session";
 import { restoreSession, savedBytes, saveSession } from "./session_file";
+
+/** Bytes that a session over this context will take; 0 when it is none. */
+export function session_bytes(context: Context): u64 {
+  return isContext(context) ? sessionBytes(context) : 0;
+}
 
 /** A session over one sequence of a context. */
 export function session_create(core: Core, context: Context, sequence: u32): usize {

@@ -9,7 +9,7 @@
  * May call: core.ts, arena.ts, context.ts, cache.ts, machine.ts, sampler.ts, text/, kernels/softmax.ts.
  */
 import { Core, ErrorCode, Status, fail, say, sayInteger, sayNumber } from "./core";
-import { allocate, allocateRaw, release, resize } from "./arena";
+import { allocate, allocateRaw, blockBytes, release, resize } from "./arena";
 import { Context, POSITION_LIMIT, abortPass, beginPass, isContext } from "./context";
 import { dropRows } from "./cache";
 import { stepPass } from "./machine";
@@ -80,6 +80,17 @@ export class Session {
   scratch: usize;
 }
 
+/** Bytes of linear memory that a session over such a context takes, until a piece of text is longer than 4 KiB. */
+export function sessionBytes(context: Context): u64 {
+  return blockBytes(recordBytes(context)) + blockBytes(TEXT_BYTES);
+}
+
+/** The record and what lies behind it: sampler, stream, scratch, best tokens, stop strings, tokens. */
+function recordBytes(context: Context): u64 {
+  const fixed = align(offsetof<Session>()) + align(SAMPLER_BYTES) + align(offsetof<Stream>()) + TOP_LIMIT * 8 + STOP_BYTES;
+  return <u64>fixed + sampleScratchBytes(context.model.vocabulary) + <u64>context.cache.capacity * 4;
+}
+
 /** Makes a session over one sequence of a context. 0: see the error. */
 export function createSession(core: Core, context: Context, sequence: u32): Session {
   const none = changetype<Session>(0);
@@ -89,8 +100,7 @@ export function createSession(core: Core, context: Context, sequence: u32): Sess
   }
   const capacity = context.cache.capacity;
   const scratchBytes = sampleScratchBytes(context.model.vocabulary);
-  const fixed = <u64>align(offsetof<Session>()) + align(SAMPLER_BYTES) + align(offsetof<Stream>()) + TOP_LIMIT * 8 + STOP_BYTES;
-  const memory = allocate(core, fixed + scratchBytes + <u64>capacity * 4, "a session");
+  const memory = allocate(core, recordBytes(context), "a session");
   if (memory == 0) return none;
   const s = changetype<Session>(memory);
   s.text = allocateRaw(core, TEXT_BYTES, "a session's text");

@@ -2,7 +2,7 @@
  * A language model on a microcontroller: the model lies in flash, the core (limpet.mcu.wasm through wasm2c) in code, its
  * linear memory is one array. What the machine has to give is in board.h; nothing here allocates.
  */
-#include "../embed-c/host.h"
+#include "host.h"
 #include "board.h"
 
 /* Tokens of context: each takes 640 bytes of cache in stories260K (keys and values in F16, five layers). */

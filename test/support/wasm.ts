@@ -15,6 +15,11 @@ export type Feature =
   | "tail call"
   | "unknown";
 
+interface Instruction {
+  opcode: number;
+  feature: Feature;
+}
+
 /** What every small interpreter runs. */
 export const SMALL: Feature[] = ["mvp", "sign-extension", "saturating conversion", "bulk memory"];
 
@@ -67,7 +72,17 @@ export function mutableGlobals(bytes: Uint8Array): boolean[] {
 
 /** The features that a module's instructions need, sorted. */
 export function features(bytes: Uint8Array): Feature[] {
-  const found = new Set<Feature>();
+  return [...new Set(instructions(bytes).map(({ feature }) => feature))].sort();
+}
+
+/** The opcodes that a module's functions use, without what follows a prefix. */
+export function opcodes(bytes: Uint8Array): Set<number> {
+  return new Set(instructions(bytes).map(({ opcode }) => opcode));
+}
+
+/** The instructions of every function, each kind once. */
+function instructions(bytes: Uint8Array): Instruction[] {
+  const found = new Map<string, Instruction>();
   const section = sectionOf(bytes, Section.CODE);
   const reader = new Reader(section ?? new Uint8Array([0]));
   for (let functions = reader.leb(); functions > 0; functions--) {
@@ -78,13 +93,13 @@ export function features(bytes: Uint8Array): Feature[] {
       reader.skip(1);
     }
     while (reader.at < end) {
-      const { feature } = instruction(reader);
-      found.add(feature);
+      const { opcode, feature } = instruction(reader);
+      found.set(`${opcode} ${feature}`, { opcode, feature });
       if (feature === "unknown") reader.at = end;
     }
     if (reader.at !== end) throw new Error("a function's instructions run past its end");
   }
-  return [...found].sort();
+  return [...found.values()];
 }
 
 function sectionOf(bytes: Uint8Array, wanted: number): Uint8Array | null {
@@ -100,7 +115,7 @@ function sectionOf(bytes: Uint8Array, wanted: number): Uint8Array | null {
 }
 
 /** Reads one instruction with its immediates. */
-function instruction(reader: Reader): { opcode: number; feature: Feature } {
+function instruction(reader: Reader): Instruction {
   const opcode = reader.byte();
   return { opcode, feature: immediates(reader, opcode) };
 }

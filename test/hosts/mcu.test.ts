@@ -1,0 +1,198 @@
+/**
+ * Microcontrollers: limpet.mcu.wasm, whose memory never grows, with stories260K in Q8_0. Its plan of memory is exact; as C
+ * it writes the same text on this machine and, without an operating system, on a Cortex-M4.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { address } from "../../bindings/memory.ts";
+import stories from "../golden/stories260K-greedy.json" with { type: "json" };
+import { loadCore, type TestCore, wasmBytes } from "../support/core.ts";
+import { opcodes } from "../support/wasm.ts";
+import { conform, reference } from "./conformance.ts";
+import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
+
+const FILE = "limpet.mcu.wasm";
+const WORK = workFolder("mcu");
+const MODEL = "stories260K-q8_0";
+const BUILD = join(ROOT, "examples/mcu/build.sh");
+/** As examples/mcu/main.c has them. */
+const [ROWS, BATCH, TOKENS] = [128, 1, 100];
+const [DONE, NEED_DATA, TOKEN] = [0, 2, 3];
+const [MEMORY_SIZE, MEMORY_GROW] = [0x3f, 0x40];
+const F16 = 1;
+
+const limit: number = JSON.parse(readFileSync(join(ROOT, "asconfig.json"), "utf8")).targets.mcu.lowMemoryLimit;
+
+test("the memory never grows, and two constants say where it ends", () => {
+  const bytes = wasmBytes(FILE);
+  const used = opcodes(bytes);
+  assert.not(used.has(MEMORY_SIZE) || used.has(MEMORY_GROW));
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+  const end = exports.__heap_base as WebAssembly.Global;
+  const data = exports.__data_end as WebAssembly.Global;
+  assert.is(end.value, limit);
+  assert.ok(data.value > 0 && data.value < limit);
+  assert.throws(() => (end.value = 0), TypeError);
+});
+
+test("its exports are those of the scalar build, and the two constants", () => {
+  const names = (file: string) =>
+    WebAssembly.Module.exports(new WebAssembly.Module(wasmBytes(file))).map(({ name }) => name);
+  const expected = [...names("limpet.scalar.wasm"), "__heap_base", "__data_end"];
+  assert.equal(names(FILE).sort(), expected.sort());
+});
+
+interface Run {
+  text: string;
+  /** What the plan said that each stage would take, and what it took. */
+  planned: number[];
+  took: number[];
+}
+
+/** The example's run, in memory up to `end`; throws what the core refuses. */
+function generate(core: TestCore, file: Uint8Array, end: number): Run {
+  const planned: number[] = [];
+  const took: number[] = [];
+  const check = (status: number) => {
+    if (status < 0) throw new Error(core.message);
+    return status;
+  };
+  const handle = (pointer: number) => address(pointer === 0 ? check(-1) : pointer);
+  const used = () => core.call("core_used", core.core) >>> 0;
+  const stage = (plan: number, before: number) => {
+    planned.push(plan);
+    took.push(used() - before);
+  };
+  core.call("core_set_limit", core.core, end);
+  const model = handle(core.call("model_create", core.core, 1, 0));
+  check(core.call("model_set_file_size", model, 0, BigInt(file.length)));
+  let reserved = false;
+  for (let status = -1; status !== DONE; ) {
+    const [state, before] = [core.call("model_state", model), used()];
+    const plan = Number(core.exports.model_plan_bytes(model));
+    status = check(core.call("model_step", model));
+    if (state === 1 && !reserved) {
+      stage(plan, before);
+      reserved = true;
+    }
+    if (status !== NEED_DATA) continue;
+    const at = Number(core.exports.model_request_offset(model));
+    const length = core.call("model_request_length", model);
+    core.memory.write(core.call("model_request_destination", model), file.subarray(at, at + length));
+  }
+  const shape = [model, ROWS, BATCH, 1, 1, F16];
+  let before = used();
+  let plan = Number(core.exports.context_bytes(...shape));
+  const context = handle(core.call("context_create", core.core, ...shape));
+  stage(plan, before);
+  before = used();
+  plan = Number(core.exports.session_bytes(context));
+  const session = handle(core.call("session_create", core.core, context, 0));
+  stage(plan, before);
+  const prompt = new TextEncoder().encode(stories.prompt);
+  const given = core.put(prompt);
+  check(core.call("session_append_text", session, given, prompt.length, 3));
+  core.release(given);
+  check(core.call("session_begin", session, TOKENS, 0, 0));
+  let text = "";
+  for (let status = -1; status !== DONE; ) {
+    status = check(core.call("session_step", session));
+    if (status === TOKEN)
+      text += core.text(core.call("session_text", session), core.call("session_text_length", session));
+  }
+  return { text, planned, took };
+}
+
+test("the plan of memory is exact to the byte, and a byte less is refused in words", () => {
+  const { path } = reference(MODEL);
+  if (path === null) return;
+  const file = new Uint8Array(readFileSync(path));
+  const runIn = (end: number) => generate(loadCore("scalar", { file: FILE }), file, end);
+  const { text, planned, took } = runIn(limit);
+  assert.ok(stories.text.startsWith(text) && text.length > 150, text);
+  assert.equal(took, planned);
+  // The least memory that will do, found by halving.
+  let [low, high] = [0, limit];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    try {
+      runIn(middle);
+      high = middle;
+    } catch {
+      low = middle;
+    }
+  }
+  console.log(`linear memory: ${high} bytes, of which plans: ${planned.join(" + ")}`);
+  assert.throws(() => runIn(high - 1), /not enough memory: .* takes \d+ bytes, and \d+ of \d+ are in use/);
+});
+
+test("without room for the model, the core says so", () => {
+  const { path } = reference("plm-1m-q8_0");
+  assert.throws(
+    () => generate(loadCore("scalar", { file: FILE }), new Uint8Array(readFileSync(path as string)), limit),
+    /not enough memory/,
+  );
+});
+
+/** Builds the example, or the check in its place, for a board. */
+function build(board: string, model: string, tokens?: readonly number[]): string {
+  const out = join(WORK, `${board}${tokens ? "-logits" : ""}`);
+  if (tokens === undefined) output("sh", BUILD, board, model, out);
+  else {
+    const extra = `-Itest/hosts test/hosts/logits.c -DTOKENS=${tokens.join(",")}`;
+    output("env", `EXTRA=${extra}`, "sh", BUILD, board, model, out, "test/hosts/mcu_logits.c");
+  }
+  return out;
+}
+
+withTools(["wasm2c", "wasm-objdump", "gcc"], () => {
+  test("as C with an array for its memory it writes the text", () => {
+    const { path } = reference(MODEL);
+    if (path !== null) assert.ok(stories.text.startsWith(output(build("host", path)).trimEnd()));
+  });
+
+  conform(
+    { host: "C: wasm2c", build: "mcu, a desktop" },
+    ({ path, tokens }) => output(build("host", path, tokens)).trim(),
+    [MODEL],
+  );
+});
+
+withTools(["wasm2c", "wasm-objdump", "arm-none-eabi-gcc", "qemu-system-arm"], (_w, _o, _gcc, emulator) => {
+  /** What semihosting writes goes to qemu's stderr, or to stdout: that depends on its version. */
+  const runOnBoard = (program: string) => {
+    const { status, stdout, stderr } = outcome(
+      emulator,
+      "-M",
+      "mps2-an386",
+      "-nographic",
+      "-semihosting",
+      "-kernel",
+      program,
+    );
+    return { status, said: stdout + stderr };
+  };
+
+  test("a Cortex-M4 without an operating system writes the text, with less than 4 KiB of stack", () => {
+    const { path } = reference(MODEL);
+    if (path === null) return;
+    const { status, said } = runOnBoard(build("mps2", path));
+    assert.is(status, 0, said);
+    const [, text, stack] = said.match(/^([\s\S]*)\nstack: (\d+) bytes\n$/) ?? [];
+    assert.ok(stories.text.startsWith(text) && text.length > 150, said);
+    assert.ok(Number(stack) < 4096, said);
+  });
+
+  conform(
+    { host: "C: wasm2c, Cortex-M4 (qemu)", build: "mcu, bare metal" },
+    ({ path, tokens }) =>
+      runOnBoard(build("mps2", path, tokens))
+        .said.trim()
+        .split("\n")[0],
+    [MODEL],
+  );
+});
+
+test.run();

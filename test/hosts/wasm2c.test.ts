@@ -1,0 +1,69 @@
+/**
+ * The scalar core as C: through Debian's wasm2c and gcc, for this machine and for 32-bit Arm under an emulator. gcc must
+ * not fuse a multiplication with an addition (-ffp-contract=off); with that, bits are the same.
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import stories from "../golden/stories260K-greedy.json" with { type: "json" };
+import { conform, reference } from "./conformance.ts";
+import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
+
+const WORK = workFolder("wasm2c");
+const EXAMPLE = join(ROOT, "examples/embed-c");
+const HOSTS = join(ROOT, "test/hosts");
+const INCLUDES = [`-I${WORK}`, `-I${EXAMPLE}`];
+
+/** The core as C, once for all compilers. */
+function translate(wasm2c: string): void {
+  output(wasm2c, join(ROOT, "build/limpet.scalar.wasm"), "-n", "limpet", "-o", join(WORK, "limpet.c"));
+}
+
+function program(gcc: string, name: string, sources: string[], options: string[]): string {
+  const out = join(WORK, name);
+  output(gcc, "-O2", "-ffp-contract=off", ...INCLUDES, ...sources, join(EXAMPLE, "host.c"), ...options, "-o", out);
+  return out;
+}
+
+const version = (gcc: string) => `gcc ${output(gcc, "-dumpversion").trim()}`;
+
+withTools(["wasm2c", "gcc"], (wasm2c, gcc) => {
+  translate(wasm2c);
+  const core = join(WORK, "limpet.o");
+  const link = [core, "-lwasm-rt-impl", "-lm"];
+  output(gcc, "-O2", "-ffp-contract=off", ...INCLUDES, "-c", join(WORK, "limpet.c"), "-o", core);
+
+  test("the C example writes llama.cpp's text, and says what is wrong with a file", () => {
+    const generate = program(gcc, "generate", [join(EXAMPLE, "generate.c")], link);
+    const broken = join(WORK, "broken.gguf");
+    writeFileSync(broken, "not a model");
+    const { status, stderr } = outcome(generate, broken, "a");
+    assert.is(status, 1);
+    assert.match(stderr, /not a GGUF file/);
+    const { path } = reference("stories260K");
+    if (path !== null) assert.is(output(generate, path, stories.prompt, "120"), `${stories.text}\n`);
+  });
+
+  const logits = program(gcc, "logits", [join(HOSTS, "logits_main.c"), join(HOSTS, "logits.c")], link);
+  conform({ host: `C: wasm2c, ${version(gcc)}`, build: "scalar, x86-64" }, ({ path, tokens }) => {
+    return output(logits, path, ...tokens.map(String)).trim();
+  });
+});
+
+withTools(["wasm2c", "arm-linux-gnueabihf-gcc", "qemu-arm"], (wasm2c, gcc, emulator) => {
+  translate(wasm2c);
+  const sources = ["logits_main.c", "logits.c"].map((file) => join(HOSTS, file));
+  const runtime = ["-static", "-DWASM_RT_MEMCHECK_SIGNAL_HANDLER=0", "-idirafter", "/usr/include"];
+  const logits = program(
+    gcc,
+    "logits-arm",
+    [...sources, join(WORK, "limpet.c"), "/usr/share/wabt/wasm2c/wasm-rt-impl.c"],
+    [...runtime, "-lm"],
+  );
+  conform({ host: `C: wasm2c, ${version(gcc)}`, build: "scalar, 32-bit Arm (qemu)" }, ({ path, tokens }) => {
+    return output(emulator, logits, path, ...tokens.map(String)).trim();
+  });
+});
+
+test.run();
