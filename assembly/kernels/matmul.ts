@@ -9,9 +9,11 @@
  * Groups of eight rows are the unit of work: a range that begins or ends inside one is computed in `scratch` and
  * copied, so that the bits of an output do not depend on how the rows are split.
  *
- * May call: kernels/quant.
+ * May call: fused.ts, kernels/quant.
  */
+import { multiplyAdd } from "./fused";
 import { activationBytes } from "./quant/activations";
+import { FORM_SHIFT, OperandForm } from "./quant/forms";
 import { decodeGroup, dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, unpackRow } from "./quant/index";
 import { rowBytes } from "./quant/types";
 
@@ -25,10 +27,10 @@ export function packedBytes(type: u32, rows: u32, columns: u32): u64 {
   return <u64>packedGroupBytes(type, columns) * ((<u64>rows + 7) >> 3);
 }
 
-/** Bytes of scratch that `matmulRows` wants; none when `rowBegin` and `rowEnd` are multiples of eight. */
+/** Bytes of scratch that `matmulRows` wants: two groups' outputs. */
 @inline
 export function matmulScratchBytes(tokens: u32): usize {
-  return <usize>tokens << 5;
+  return <usize>tokens << 6;
 }
 
 /**
@@ -51,6 +53,9 @@ export function matmulRows(
   scratch: usize,
 ): void {
   if (rowEnd > rows) rowEnd = rows;
+  if (type >> FORM_SHIFT == OperandForm.TWO_SIXTEENS) {
+    return matmulTwice(type & 0xff, packed, columns, rowBegin, rowEnd, x, xStride, tokens, target, targetStride, scratch);
+  }
   const groupBytes = packedGroupBytes(type & 0xff, columns);
   let row = rowBegin;
   while (row < rowEnd) {
@@ -70,6 +75,40 @@ export function matmulRows(
       }
       row += count;
     }
+  }
+}
+
+/** The product by both halves of the activations: W · first + W · rest, group by group. */
+function matmulTwice(
+  type: u32,
+  packed: usize,
+  columns: u32,
+  rowBegin: u32,
+  rowEnd: u32,
+  x: usize,
+  xStride: usize,
+  tokens: u32,
+  target: usize,
+  targetStride: usize,
+  scratch: usize,
+): void {
+  const groupBytes = packedGroupBytes(type, columns);
+  const rest = x + activationBytes(columns);
+  const second = scratch + (<usize>tokens << 5);
+  for (let row = rowBegin; row < rowEnd; ) {
+    const group = packed + <usize>(row >> 3) * groupBytes;
+    matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32);
+    matmulGroups(type, group, 1, columns, rest, xStride, tokens, second, 32);
+    const first = row & 7;
+    const count = min(8 - first, rowEnd - row);
+    for (let t: u32 = 0; t < tokens; t++) {
+      const from = (<usize>t << 5) + (<usize>first << 2);
+      const y = target + <usize>t * targetStride + (<usize>(row - rowBegin) << 2);
+      for (let i: usize = 0; i < <usize>count << 2; i += 4) {
+        store<f32>(y + i, load<f32>(scratch + from + i) + load<f32>(second + from + i));
+      }
+    }
+    row += count;
   }
 }
 
@@ -133,14 +172,14 @@ function addRows(decoded: usize, first: u32, count: u32, factors: usize, columns
       const f7 = v128.load_splat<f32>(factors, 28);
       for (; columns >= 4; columns -= 4) {
         let y = v128.load(target);
-        y = f32x4.add(y, f32x4.mul(v128.load(decoded), f0));
-        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 16), f1));
-        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 32), f2));
-        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 48), f3));
-        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 64), f4));
-        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 80), f5));
-        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 96), f6));
-        y = f32x4.add(y, f32x4.mul(v128.load(decoded, 112), f7));
+        y = multiplyAdd(v128.load(decoded), f0, y);
+        y = multiplyAdd(v128.load(decoded, 16), f1, y);
+        y = multiplyAdd(v128.load(decoded, 32), f2, y);
+        y = multiplyAdd(v128.load(decoded, 48), f3, y);
+        y = multiplyAdd(v128.load(decoded, 64), f4, y);
+        y = multiplyAdd(v128.load(decoded, 80), f5, y);
+        y = multiplyAdd(v128.load(decoded, 96), f6, y);
+        y = multiplyAdd(v128.load(decoded, 112), f7, y);
         v128.store(target, y);
         decoded += 128;
         target += 16;

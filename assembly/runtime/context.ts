@@ -13,7 +13,7 @@ import { Cache, bookkeepingBytes, clearCache, freeRows, initCache, poolBytes, tr
 import { Global, Model, ModelState, Slot } from "./model";
 import { Pool, settled, slotsOf } from "./pool";
 import { Weight } from "./weight";
-import { mostFormBytes } from "../kernels/quant/forms";
+import { OperandForm, formBytes, mostFormBytes } from "../kernels/quant/forms";
 import { rowValueBytes } from "../kernels/cache_row";
 import { attendScratchBytes } from "../kernels/attention";
 import { absorbedScratchBytes, expandedScratchBytes } from "../kernels/mla";
@@ -403,7 +403,7 @@ function quantizedBytes(m: Model, rows: u32, batch: u32): u64 {
   const widest = max(max(m.hidden, m.ffn), m.heads * m.valueSize);
   const operands = <u64>batch * mostFormBytes(widest);
   if (m.rank == 0) return operands;
-  const latents = max(<u64>batch * m.heads, <u64>rows) * mostFormBytes(m.rank);
+  const latents = max(<u64>batch * m.heads, <u64>rows) * formBytes(OperandForm.TWO_SIXTEENS, m.rank);
   return max(operands, latents);
 }
 

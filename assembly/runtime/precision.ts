@@ -1,6 +1,7 @@
 /**
- * How exact the operands of each matrix are in the fast build (kernels/quant/forms.ts). In the portable build every
- * operand has sixteen bits, and nothing here matters.
+ * How exact the operands of each matrix are (kernels/quant/forms.ts). In the portable build: sixteen bits, and twice
+ * sixteen for the up-projection of latents, where the two forms of latent attention meet: as exact as f32, they agree.
+ * The rest of this page is about the fast build.
  *
  * docs/benchmarks.md has the KL to the oracle of each choice, place by place; bench/precision.mjs measures it. A byte a
  * value alone is too coarse for a trained model: its outliers make the steps of their whole block coarse. With a second
@@ -17,7 +18,8 @@ import { Slot } from "./slots";
  * latents, which every later token reads.
  */
 export function formOfSlot(slot: u32, type: u32, gated: bool): u32 {
-  const careful = slot == Slot.LATENT_UP || (slot == Slot.FFN_DOWN && !gated);
+  if (slot == Slot.LATENT_UP) return formFor(type, OperandForm.TWO_SIXTEENS);
+  const careful = slot == Slot.FFN_DOWN && !gated;
   return formFor(type, careful ? OperandForm.TWO_BYTES : OperandForm.OUTLIERS);
 }
 

@@ -20,6 +20,10 @@ const LARGEST: f32 = 3.4028234663852886e38;
 /** 32767 times the smallest normal number. */
 const SMALLEST: f32 = 3.86e-34;
 
+/** What is left of a value is at most half a step: in the second sixteen bits a step is that much finer. */
+const REST: f32 = 32768;
+const REST_SCALE: f32 = 1.0 / 32768.0;
+
 /** Bytes of a row of `columns` activations; `columns` is a multiple of 32. */
 @inline
 export function activationBytes(columns: u32): usize {
@@ -86,6 +90,74 @@ export function quantizeActivations(x: usize, columns: u32, target: usize): void
   }
 }
 
+/**
+ * What `quantizeActivations` left of a row, in the same form: x[i] − d · q[i] ≈ (d / 32768) · q'[i]. With both, a product
+ * has the accuracy of f32. `first` is the row that it made.
+ */
+export function quantizeRest(x: usize, columns: u32, first: usize, target: usize): void {
+  for (let blocks = columns >> 5; blocks > 0; blocks--) {
+    const d = load<f32>(first);
+    let sum0 = 0;
+    let sum1 = 0;
+    if (d == 0) memory.fill(target, 0, ACTIVATION_BLOCK_BYTES);
+    else {
+      const inverse: f32 = 1 / d;
+      if (ASC_FEATURE_SIMD) {
+        const splat = f32x4.splat(inverse);
+        const ones = i16x8.splat(1);
+        const low = i32x4.add(
+          i32x4.dot_i16x8_s(rest8(x, splat, first + 16, target + 16), ones),
+          i32x4.dot_i16x8_s(rest8(x + 32, splat, first + 32, target + 32), ones),
+        );
+        const high = i32x4.add(
+          i32x4.dot_i16x8_s(rest8(x + 64, splat, first + 48, target + 48), ones),
+          i32x4.dot_i16x8_s(rest8(x + 96, splat, first + 64, target + 64), ones),
+        );
+        sum0 = horizontalSum(low);
+        sum1 = horizontalSum(high);
+      } else {
+        sum0 = rest16(x, inverse, first + 16, target + 16);
+        sum1 = rest16(x + 64, inverse, first + 48, target + 48);
+      }
+      store<f32>(target, d * REST_SCALE);
+      store<i32>(target, sum0 + sum1, 4);
+      store<i32>(target, sum0, 8);
+      store<i32>(target, sum1, 12);
+    }
+    x += 128;
+    first += ACTIVATION_BLOCK_BYTES;
+    target += ACTIVATION_BLOCK_BYTES;
+  }
+}
+
+/** What is left of eight values, at 32768 times its size. */
+@inline
+function rest8(x: usize, inverse: v128, first: usize, target: usize): v128 {
+  const low = rest4(v128.load(x), inverse, v128.load16x4_s(first));
+  const high = rest4(v128.load(x, 16), inverse, v128.load16x4_s(first, 8));
+  const q = i16x8.max_s(i16x8.narrow_i32x4_s(low, high), i16x8.splat(-32767));
+  v128.store(target, q);
+  return q;
+}
+
+@inline
+function rest4(x: v128, inverse: v128, q: v128): v128 {
+  const left = f32x4.sub(f32x4.mul(x, inverse), f32x4.convert_i32x4_s(q));
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(left, f32x4.splat(REST))));
+}
+
+/** The scalar twin, sixteen values; returns their sum. */
+function rest16(x: usize, inverse: f32, first: usize, target: usize): i32 {
+  let sum = 0;
+  for (let i: usize = 0; i < 16; i++) {
+    const left = load<f32>(x + (i << 2)) * inverse - <f32>load<i16>(first + (i << 1));
+    const q = toSixteen(nearest(left * REST));
+    store<i16>(target + (i << 1), <i16>q);
+    sum += q;
+  }
+  return sum;
+}
+
 /** Eight values to i16; returns them too. Out of ±32767 saturates (narrow gives −32768, which max lifts). */
 @inline
 function quantize8(x: usize, inverse: v128, target: usize): v128 {
@@ -102,15 +174,19 @@ function horizontalSum(v: v128): i32 {
   return i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1);
 }
 
-/** The scalar twin, sixteen values; returns their sum. NaN compares as neither and becomes 0. */
+/** Within ±32767; NaN compares as neither and becomes 0. */
+@inline
+function toSixteen(scaled: f32): i32 {
+  if (scaled >= 32767) return 32767;
+  if (scaled <= -32767) return -32767;
+  return scaled == scaled ? <i32>scaled : 0;
+}
+
+/** The scalar twin of `quantize8`, sixteen values; returns their sum. */
 function quantize16(x: usize, inverse: f32, target: usize): i32 {
   let sum = 0;
   for (let i: usize = 0; i < 16; i++) {
-    const scaled = nearest(load<f32>(x + (i << 2)) * inverse);
-    let q = 0;
-    if (scaled >= 32767) q = 32767;
-    else if (scaled <= -32767) q = -32767;
-    else if (scaled == scaled) q = <i32>scaled;
+    const q = toSixteen(nearest(load<f32>(x + (i << 2)) * inverse));
     store<i16>(target + (i << 1), <i16>q);
     sum += q;
   }
