@@ -11,7 +11,7 @@
  *   --max-minutes N     begin no job after that
  *   --wait N            seconds to wait for an idle machine before each job, default 60; quick 10
  *   --from FILE         measure nothing, report on an earlier run's JSON
- *   --no-picture        leave docs/benchmarks.svg as it is
+ *   --docs              also write the tables into docs/benchmarks.md and the picture beside it
  *
  * A job is a process of its own (or a fresh browser). A round gives each contestant its turn on a model; figures are
  * medians over rounds. Writes bench/results/latest.json after each job, so that a broken run is not lost.
@@ -32,6 +32,8 @@ import { textsOf } from "./lib/texts.mjs";
 import { NODE, ROOT } from "./limpet.mjs";
 
 const OUTPUT = `${ROOT}bench/results/`;
+/** Between these stand the tables in docs/benchmarks.md. */
+const LATEST = ["<!-- written by npm run bench -- --docs -->", "<!-- end -->"];
 const KERNEL_TYPES = ["Q4_0", "Q8_0", "Q4_K", "F16", "F32"];
 
 const { values } = parseArgs({
@@ -45,7 +47,7 @@ const { values } = parseArgs({
     "max-minutes": { type: "string" },
     wait: { type: "string" },
     from: { type: "string" },
-    "no-picture": { type: "boolean", default: false },
+    docs: { type: "boolean", default: false },
   },
 });
 const { quick, long } = values;
@@ -202,5 +204,11 @@ console.log(
 if (!values.from) save();
 mkdirSync(OUTPUT, { recursive: true });
 writeFileSync(`${OUTPUT}latest.md`, `${text}\n`);
-if (!values["no-picture"] && Object.keys(results.models).length)
-  writeFileSync(`${ROOT}docs/benchmarks.svg`, picture(results, place));
+const drawn = picture(results, place);
+writeFileSync(`${OUTPUT}latest.svg`, drawn);
+if (values.docs) {
+  const page = readFileSync(`${ROOT}docs/benchmarks.md`, "utf8");
+  const [head, tail] = [page.split(LATEST[0])[0], page.split(LATEST[1])[1]];
+  writeFileSync(`${ROOT}docs/benchmarks.md`, `${head}${LATEST[0]}\n\n${text}\n\n${LATEST[1]}${tail}`);
+  writeFileSync(`${ROOT}docs/benchmarks.svg`, drawn);
+}

@@ -3,16 +3,16 @@ import { existsSync } from "node:fs";
 import { modelPath } from "../limpet.mjs";
 import { requantise } from "./requantise.mjs";
 
-/** What is measured without `--models`, from small to large; quick takes the first of them. */
+/** What is measured without `--models`, the most telling first; quick takes the first of them. */
 export const QUICK = ["smollm2-q4_0", "plm-100m-q4_0"];
 export const ALL = [
   ...QUICK,
-  "smollm2-q8_0",
-  "plm-100m-q8_0",
-  "plm-100m-q4_k",
   "plm-1.8b-q4_0",
   "plm-1.8b-q8_0",
   "plm-1.8b-q4_k",
+  "smollm2-q8_0",
+  "plm-100m-q8_0",
+  "plm-100m-q4_k",
 ];
 
 /** The path of "smollm2-TYPE", of a KIND-TYPE of make-model, or of a file. @param {string} name */

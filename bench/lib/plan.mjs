@@ -53,24 +53,33 @@ export function contestants() {
   return list;
 }
 
-/** The cases of a model. @param {string} model @param {Contestant} contestant @param {Extent} extent @returns {Case[]} */
+/**
+ * The cases of a model. The largest is cut short where a figure more would take minutes: all threads and the newest wllama
+ * (which has no SIMD in its products: one figure is enough) on Q4_0 alone, 512 tokens once and not on wllama.
+ * @param {string} model @param {Contestant} contestant @param {Extent} extent @returns {Case[]}
+ */
 export function casesOf(model, contestant, { quick, long, rounds }) {
   const large = model.startsWith("plm-1.8b");
-  const { peer } = contestant;
+  const first = model.endsWith("-q4_0");
+  const { peer, threads } = contestant;
   const make = (/** @type {Partial<Case>} */ given) =>
     /** @type {Case} */ ({ model, contestant, depth: "short", context: 1024, rounds, runs: [], ...given });
   if (peer === "read") return [make({})];
+  if (!first && !long && (peer === "wllama-newest" || (large && threads > 1))) return [];
   if (peer === "wllama-newest") {
-    // Without SIMD in its products: a figure is enough.
     const runs = [{ prompt: 32, tokens: large ? 4 : 8 }];
-    return quick && contestant.threads > 1 ? [] : [make({ rounds: 1, runs })];
+    return quick && threads > 1 ? [] : [make({ rounds: 1, runs })];
   }
+  const slow = large && peer === "wllama-2.3.1";
   const decode = { prompt: 128, tokens: large || quick ? 16 : 32 };
-  const slow = peer === "wllama-2.3.1";
-  const prefill = !quick && (long || !(large && slow)) ? [{ prompt: 512, tokens: 0 }] : [];
-  const cases = [make({ runs: [decode, ...prefill], rounds: large && slow && !long ? 1 : rounds })];
-  const deep = model.startsWith("plm-") && model.endsWith("-q4_0") && contestant.threads === 1;
-  if (deep && !quick && (long || !large)) {
+  const prefill = { prompt: 512, tokens: 0 };
+  if (quick) return [make({ runs: [decode] })];
+  const cases = [
+    make({ runs: large ? [decode] : [decode, prefill], rounds: slow && !long ? Math.min(2, rounds) : rounds }),
+  ];
+  if (large && first && threads === 1 && (long || !slow)) cases.push(make({ rounds: 1, runs: [prefill] }));
+  const deep = model.startsWith("plm-") && first && threads === 1;
+  if (deep && (long || !large)) {
     cases.push(make({ depth: "deep", context: 4128, rounds: 1, runs: [{ prompt: 4096, tokens: 16 }] }));
   }
   return cases;
