@@ -13,8 +13,9 @@
  * by one; a mix adds row after row. So neither depends on how many queries or rows share a pass. Cost: one
  * multiply-add a query, row and value, at about half of the rate of a loop without memory.
  *
- * May call: `cache_row.ts`, `vector.ts`.
+ * May call: `cache_row.ts`, `fused.ts`, `vector.ts`.
  */
+import { multiplyAdd } from "./fused";
 import { decodeRow } from "./cache_row";
 import { sumLanes } from "./vector";
 
@@ -105,17 +106,17 @@ function scoreTwo(
     const va = v128.load(qa);
     const vb = v128.load(qb);
     const k0 = v128.load(r0);
-    a0 = f32x4.add(a0, f32x4.mul(va, k0));
-    b0 = f32x4.add(b0, f32x4.mul(vb, k0));
+    a0 = multiplyAdd(va, k0, a0);
+    b0 = multiplyAdd(vb, k0, b0);
     const k1 = v128.load(r1);
-    a1 = f32x4.add(a1, f32x4.mul(va, k1));
-    b1 = f32x4.add(b1, f32x4.mul(vb, k1));
+    a1 = multiplyAdd(va, k1, a1);
+    b1 = multiplyAdd(vb, k1, b1);
     const k2 = v128.load(r2);
-    a2 = f32x4.add(a2, f32x4.mul(va, k2));
-    b2 = f32x4.add(b2, f32x4.mul(vb, k2));
+    a2 = multiplyAdd(va, k2, a2);
+    b2 = multiplyAdd(vb, k2, b2);
     const k3 = v128.load(r3);
-    a3 = f32x4.add(a3, f32x4.mul(va, k3));
-    b3 = f32x4.add(b3, f32x4.mul(vb, k3));
+    a3 = multiplyAdd(va, k3, a3);
+    b3 = multiplyAdd(vb, k3, b3);
     qa += 16;
     qb += 16;
     r0 += 16;
@@ -150,14 +151,14 @@ function scoreOne(query: usize, row: usize, rowBytes: usize, n: u32, scores: usi
     let s7 = s0;
     while (query < last) {
       const v = v128.load(query);
-      s0 = f32x4.add(s0, f32x4.mul(v, v128.load(r0)));
-      s1 = f32x4.add(s1, f32x4.mul(v, v128.load(r1)));
-      s2 = f32x4.add(s2, f32x4.mul(v, v128.load(r2)));
-      s3 = f32x4.add(s3, f32x4.mul(v, v128.load(r3)));
-      s4 = f32x4.add(s4, f32x4.mul(v, v128.load(r4)));
-      s5 = f32x4.add(s5, f32x4.mul(v, v128.load(r5)));
-      s6 = f32x4.add(s6, f32x4.mul(v, v128.load(r6)));
-      s7 = f32x4.add(s7, f32x4.mul(v, v128.load(r7)));
+      s0 = multiplyAdd(v, v128.load(r0), s0);
+      s1 = multiplyAdd(v, v128.load(r1), s1);
+      s2 = multiplyAdd(v, v128.load(r2), s2);
+      s3 = multiplyAdd(v, v128.load(r3), s3);
+      s4 = multiplyAdd(v, v128.load(r4), s4);
+      s5 = multiplyAdd(v, v128.load(r5), s5);
+      s6 = multiplyAdd(v, v128.load(r6), s6);
+      s7 = multiplyAdd(v, v128.load(r7), s7);
       query += 16;
       r0 += 16;
       r1 += 16;
@@ -260,17 +261,17 @@ function mixTwo(
       const wa = v128.load32_splat(w);
       const wb = v128.load32_splat(x);
       const v0 = v128.load(row);
-      a0 = f32x4.add(a0, f32x4.mul(wa, v0));
-      b0 = f32x4.add(b0, f32x4.mul(wb, v0));
+      a0 = multiplyAdd(wa, v0, a0);
+      b0 = multiplyAdd(wb, v0, b0);
       const v1 = v128.load(row, 16);
-      a1 = f32x4.add(a1, f32x4.mul(wa, v1));
-      b1 = f32x4.add(b1, f32x4.mul(wb, v1));
+      a1 = multiplyAdd(wa, v1, a1);
+      b1 = multiplyAdd(wb, v1, b1);
       const v2 = v128.load(row, 32);
-      a2 = f32x4.add(a2, f32x4.mul(wa, v2));
-      b2 = f32x4.add(b2, f32x4.mul(wb, v2));
+      a2 = multiplyAdd(wa, v2, a2);
+      b2 = multiplyAdd(wb, v2, b2);
       const v3 = v128.load(row, 48);
-      a3 = f32x4.add(a3, f32x4.mul(wa, v3));
-      b3 = f32x4.add(b3, f32x4.mul(wb, v3));
+      a3 = multiplyAdd(wa, v3, a3);
+      b3 = multiplyAdd(wb, v3, b3);
     }
     v128.store(a, a0);
     v128.store(a, a1, 16);
@@ -300,14 +301,14 @@ function mixOne(weights: usize, tile: usize, end: usize, rowBytes: usize, n: u32
     let w = weights;
     for (let row = tile; row != end; row += rowBytes, w += 4) {
       const weight = v128.load32_splat(w);
-      s0 = f32x4.add(s0, f32x4.mul(weight, v128.load(row)));
-      s1 = f32x4.add(s1, f32x4.mul(weight, v128.load(row, 16)));
-      s2 = f32x4.add(s2, f32x4.mul(weight, v128.load(row, 32)));
-      s3 = f32x4.add(s3, f32x4.mul(weight, v128.load(row, 48)));
-      s4 = f32x4.add(s4, f32x4.mul(weight, v128.load(row, 64)));
-      s5 = f32x4.add(s5, f32x4.mul(weight, v128.load(row, 80)));
-      s6 = f32x4.add(s6, f32x4.mul(weight, v128.load(row, 96)));
-      s7 = f32x4.add(s7, f32x4.mul(weight, v128.load(row, 112)));
+      s0 = multiplyAdd(weight, v128.load(row), s0);
+      s1 = multiplyAdd(weight, v128.load(row, 16), s1);
+      s2 = multiplyAdd(weight, v128.load(row, 32), s2);
+      s3 = multiplyAdd(weight, v128.load(row, 48), s3);
+      s4 = multiplyAdd(weight, v128.load(row, 64), s4);
+      s5 = multiplyAdd(weight, v128.load(row, 80), s5);
+      s6 = multiplyAdd(weight, v128.load(row, 96), s6);
+      s7 = multiplyAdd(weight, v128.load(row, 112), s7);
     }
     v128.store(target, s0);
     v128.store(target, s1, 16);
@@ -333,7 +334,7 @@ function mixRest(weights: usize, tile: usize, end: usize, rowBytes: usize, i: u3
     if (ASC_FEATURE_SIMD) {
       let sum = v128.load(target);
       for (let row = tile; row != end; row += rowBytes, w += 4) {
-        sum = f32x4.add(sum, f32x4.mul(v128.load32_splat(w), v128.load(row)));
+        sum = multiplyAdd(v128.load32_splat(w), v128.load(row), sum);
       }
       v128.store(target, sum);
     } else {

@@ -7,8 +7,9 @@
  *              A     +    B    +   C    +    D        goes to chains 0..3 four by four
  *     lanes  l = (A + B) + (C + D),  sum = (l0 + l2) + (l1 + l3), then the last n mod 4 elements one by one
  *
- * May call: nothing.
+ * May call: `fused.ts`.
  */
+import { multiplyAdd } from "./fused";
 
 /** (l0 + l2) + (l1 + l3): the order in which lanes are summed everywhere. */
 @inline
@@ -54,8 +55,8 @@ export function axpy(target: usize, factor: f32, source: usize, n: u32): void {
   if (ASC_FEATURE_SIMD) {
     const factors = f32x4.splat(factor);
     for (const last = target + (<usize>(n & ~7) << 2); target < last; target += 32, source += 32) {
-      v128.store(target, f32x4.add(v128.load(target), f32x4.mul(factors, v128.load(source))));
-      v128.store(target, f32x4.add(v128.load(target, 16), f32x4.mul(factors, v128.load(source, 16))), 16);
+      v128.store(target, multiplyAdd(factors, v128.load(source), v128.load(target)));
+      v128.store(target, multiplyAdd(factors, v128.load(source, 16), v128.load(target, 16)), 16);
     }
   }
   for (; target < end; target += 4, source += 4) {
@@ -76,12 +77,12 @@ export function dot(a: usize, b: usize, n: u32): f32 {
     let s2 = s0;
     let s3 = s0;
     for (; a < last16; a += 64, b += 64) {
-      s0 = f32x4.add(s0, f32x4.mul(v128.load(a), v128.load(b)));
-      s1 = f32x4.add(s1, f32x4.mul(v128.load(a, 16), v128.load(b, 16)));
-      s2 = f32x4.add(s2, f32x4.mul(v128.load(a, 32), v128.load(b, 32)));
-      s3 = f32x4.add(s3, f32x4.mul(v128.load(a, 48), v128.load(b, 48)));
+      s0 = multiplyAdd(v128.load(a), v128.load(b), s0);
+      s1 = multiplyAdd(v128.load(a, 16), v128.load(b, 16), s1);
+      s2 = multiplyAdd(v128.load(a, 32), v128.load(b, 32), s2);
+      s3 = multiplyAdd(v128.load(a, 48), v128.load(b, 48), s3);
     }
-    for (; a < last4; a += 16, b += 16) s0 = f32x4.add(s0, f32x4.mul(v128.load(a), v128.load(b)));
+    for (; a < last4; a += 16, b += 16) s0 = multiplyAdd(v128.load(a), v128.load(b), s0);
     sum = sumLanes(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
   } else {
     let s0: f32 = 0, s1: f32 = 0, s2: f32 = 0, s3: f32 = 0;

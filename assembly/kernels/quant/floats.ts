@@ -13,8 +13,9 @@
  *
  * Cost of 8 rows × 1 column, one token: 2 loads, 1 splat, 2 multiplications, 2 additions.
  *
- * May call: nothing.
+ * May call: fused.
  */
+import { multiplyAdd } from "../fused";
 
 /** Eight rows × one token. */
 function multiplyOne<F>(p: usize, columns: u32, x: usize, target: usize): void {
@@ -32,10 +33,10 @@ function multiplyOne<F>(p: usize, columns: u32, x: usize, target: usize): void {
       for (const end = x + 128; x < end; x += 4) {
         const xa = v128.load_splat<f32>(x);
         const xb = v128.load_splat<f32>(x, 128);
-        a0 = f32x4.add(a0, f32x4.mul(f.load4(p), xa));
-        a1 = f32x4.add(a1, f32x4.mul(f.load4(p + (line >> 1)), xa));
-        b0 = f32x4.add(b0, f32x4.mul(f.load4(p + q), xb));
-        b1 = f32x4.add(b1, f32x4.mul(f.load4(p + q + (line >> 1)), xb));
+        a0 = multiplyAdd(f.load4(p), xa, a0);
+        a1 = multiplyAdd(f.load4(p + (line >> 1)), xa, a1);
+        b0 = multiplyAdd(f.load4(p + q), xb, b0);
+        b1 = multiplyAdd(f.load4(p + q + (line >> 1)), xb, b1);
         p += line;
       }
       acc0 = f32x4.add(f32x4.add(acc0, a0), b0);
@@ -49,8 +50,8 @@ function multiplyOne<F>(p: usize, columns: u32, x: usize, target: usize): void {
       let a1 = f32x4.splat(0);
       for (let i: u32 = 0; i < count; i++) {
         const xa = v128.load_splat<f32>(x);
-        a0 = f32x4.add(a0, f32x4.mul(f.load4(p), xa));
-        a1 = f32x4.add(a1, f32x4.mul(f.load4(p + (line >> 1)), xa));
+        a0 = multiplyAdd(f.load4(p), xa, a0);
+        a1 = multiplyAdd(f.load4(p + (line >> 1)), xa, a1);
         p += line;
         x += 4;
       }
@@ -101,10 +102,10 @@ function multiplyTile<F>(p: usize, columns: u32, x0: usize, stride: usize, targe
     let a3 = f32x4.splat(0);
     for (let i: u32 = 0; i < count; i++) {
       const w = f.load4(p);
-      a0 = f32x4.add(a0, f32x4.mul(w, v128.load_splat<f32>(x0)));
-      a1 = f32x4.add(a1, f32x4.mul(w, v128.load_splat<f32>(x1)));
-      a2 = f32x4.add(a2, f32x4.mul(w, v128.load_splat<f32>(x2)));
-      a3 = f32x4.add(a3, f32x4.mul(w, v128.load_splat<f32>(x3)));
+      a0 = multiplyAdd(w, v128.load_splat<f32>(x0), a0);
+      a1 = multiplyAdd(w, v128.load_splat<f32>(x1), a1);
+      a2 = multiplyAdd(w, v128.load_splat<f32>(x2), a2);
+      a3 = multiplyAdd(w, v128.load_splat<f32>(x3), a3);
       p += line;
       x0 += 4;
       x1 += 4;
@@ -121,6 +122,87 @@ function multiplyTile<F>(p: usize, columns: u32, x0: usize, stride: usize, targe
   v128.store(target + targetStride, acc1);
   v128.store(target + 2 * targetStride, acc2);
   v128.store(target + 3 * targetStride, acc3);
+}
+
+/**
+ * Eight rows × six tokens, where a multiply-add is one instruction: as many accumulators as fill the registers. Blocks are
+ * summed where the outputs end up.
+ */
+function multiplyWide<F>(p: usize, columns: u32, x0: usize, stride: usize, target: usize, targetStride: usize): void {
+  const f = changetype<F>(0);
+  const line = f.bytes << 3;
+  let x1 = x0 + stride;
+  let x2 = x1 + stride;
+  let x3 = x2 + stride;
+  let x4 = x3 + stride;
+  let x5 = x4 + stride;
+  const zero = f32x4.splat(0);
+  for (let t = 0, y = target; t < 6; t++, y += targetStride) {
+    v128.store(y, zero);
+    v128.store(y, zero, 16);
+  }
+  while (columns > 0) {
+    const count: u32 = columns < 32 ? columns : 32;
+    let a0 = zero;
+    let b0 = zero;
+    let a1 = zero;
+    let b1 = zero;
+    let a2 = zero;
+    let b2 = zero;
+    let a3 = zero;
+    let b3 = zero;
+    let a4 = zero;
+    let b4 = zero;
+    let a5 = zero;
+    let b5 = zero;
+    for (const end = p + <usize>count * line; p != end; p += line) {
+      const wa = f.load4(p);
+      const wb = f.load4(p + (line >> 1));
+      let x = v128.load_splat<f32>(x0);
+      a0 = multiplyAdd(wa, x, a0);
+      b0 = multiplyAdd(wb, x, b0);
+      x = v128.load_splat<f32>(x1);
+      a1 = multiplyAdd(wa, x, a1);
+      b1 = multiplyAdd(wb, x, b1);
+      x = v128.load_splat<f32>(x2);
+      a2 = multiplyAdd(wa, x, a2);
+      b2 = multiplyAdd(wb, x, b2);
+      x = v128.load_splat<f32>(x3);
+      a3 = multiplyAdd(wa, x, a3);
+      b3 = multiplyAdd(wb, x, b3);
+      x = v128.load_splat<f32>(x4);
+      a4 = multiplyAdd(wa, x, a4);
+      b4 = multiplyAdd(wb, x, b4);
+      x = v128.load_splat<f32>(x5);
+      a5 = multiplyAdd(wa, x, a5);
+      b5 = multiplyAdd(wb, x, b5);
+      x0 += 4;
+      x1 += 4;
+      x2 += 4;
+      x3 += 4;
+      x4 += 4;
+      x5 += 4;
+    }
+    let y = target;
+    addTo(y, a0, b0);
+    y += targetStride;
+    addTo(y, a1, b1);
+    y += targetStride;
+    addTo(y, a2, b2);
+    y += targetStride;
+    addTo(y, a3, b3);
+    y += targetStride;
+    addTo(y, a4, b4);
+    y += targetStride;
+    addTo(y, a5, b5);
+    columns -= count;
+  }
+}
+
+@inline
+function addTo(target: usize, a: v128, b: v128): void {
+  v128.store(target, f32x4.add(v128.load(target), a));
+  v128.store(target, f32x4.add(v128.load(target, 16), b), 16);
 }
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in f32 rows. */
@@ -141,6 +223,13 @@ export function matmulFloats<F>(
     let t: u32 = 0;
     let a = x;
     let y = target;
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      for (; t + 6 <= tokens; t += 6) {
+        multiplyWide<F>(group, columns, a, xStride, y, targetStride);
+        a += 6 * xStride;
+        y += 6 * targetStride;
+      }
+    }
     if (ASC_FEATURE_SIMD) {
       for (; t + 4 <= tokens; t += 4) {
         multiplyTile<F>(group, columns, a, xStride, y, targetStride);
