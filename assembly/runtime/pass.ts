@@ -13,7 +13,7 @@ import { Status } from "./core";
 import { Context, Visibility } from "./context";
 import { List, prefixUpTo } from "./cache";
 import { Global } from "./model";
-import { Job, grainOf, share, threadsOf } from "./pool";
+import { Job, grainOf, share } from "./pool";
 import { GROUP_ROWS, Weight } from "./weight";
 import { lookupRow, matmulRows } from "../kernels/matmul";
 import { formBytes, quantizeAs } from "../kernels/quant/forms";
@@ -106,24 +106,9 @@ export class RowsOfProduct {
   }
 }
 
-/** Multiply-adds below which a slice is not worth its while: some 5 µs. */
-const SLICE_WORK: u64 = 1 << 16;
-
 /** Rows a slice, at `cost` multiply-adds each: whole groups by two, so that slices do not share a line of the cache. */
 export function rowGrain(c: Context, rows: u32, cost: u64): u32 {
-  if (threadsOf(c.pool) < 2) return rows;
-  const least = <u32>min<u64>(SLICE_WORK / (cost ? cost : 1), rows);
-  return (max(grainOf(c.pool, rows), least) + (2 * GROUP_ROWS - 1)) & ~(2 * GROUP_ROWS - 1);
-}
-
-/** Units a slice, at `cost` multiply-adds each; all of them when they are not worth sharing. */
-export function unitGrain(c: Context, units: u32, cost: u64): u32 {
-  return isWorthSharing(cost * units) ? grainOf(c.pool, units) : units;
-}
-
-@inline
-export function isWorthSharing(work: u64): bool {
-  return work >= 2 * SLICE_WORK;
+  return (grainOf(c.pool, rows, cost) + (2 * GROUP_ROWS - 1)) & ~(2 * GROUP_ROWS - 1);
 }
 
 /** As `multiply`, and adds the bias to each row when the file has one. */
@@ -251,7 +236,7 @@ export function operand(c: Context, weight: Weight, source: usize, rows: u32): u
     c.jobWeight = weight;
     c.jobOperand = source;
     // A value takes about as long as four multiply-adds.
-    if (!share<RowsQuantized>(c.pool, changetype<usize>(c), rows, unitGrain(c, rows, <u64>weight.columns << 2))) return 0;
+    if (!share<RowsQuantized>(c.pool, changetype<usize>(c), rows, grainOf(c.pool, rows, <u64>weight.columns << 2))) return 0;
     c.quantizedOf = source;
     c.quantizedForm = weight.operandForm;
   }
