@@ -19,7 +19,7 @@ host) tools="" machine="" link="" ;;
 mps2)
   tools=arm-none-eabi-
   machine="-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16"
-  link="-nostartfiles -T $here/mps2.ld --specs=nano.specs"
+  link="-nostartfiles -T $here/mps2.ld --specs=nano.specs -Wl,--no-warn-execstack"
   ;;
 *) echo "board: host or mps2" >&2; exit 2 ;;
 esac

@@ -1,7 +1,9 @@
-/** The host that the tests themselves run in: both builds, and the hash of the conformance check. */
+/** Node: the host that the tests themselves run in, by its core and by the package; and its other versions. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { conform, hashOf, logitsHere } from "./conformance.ts";
+import { javascriptHost, runProcess } from "./javascript.ts";
+import { output, withTools } from "./tools.ts";
 
 test("the hash is FNV-1a of 64 bits", () => {
   assert.is(hashOf(new Uint8Array()), "cbf29ce484222325");
@@ -11,6 +13,15 @@ test("the hash is FNV-1a of 64 bits", () => {
 
 for (const build of ["portable", "scalar"] as const) {
   conform({ host: `Node ${process.versions.node}`, build }, (model) => logitsHere(build, model));
+}
+
+/** The package itself, in this Node and in the others. */
+javascriptHost(`Node ${process.versions.node}`, "package", true, (job) => runProcess(process.execPath, [], job));
+for (const name of ["node22", "node24", "node26"]) {
+  withTools([name], (node) => {
+    const version = output(node, "--version").trim().slice(1);
+    javascriptHost(`Node ${version}`, "package", true, (job) => runProcess(node, [], job));
+  });
 }
 
 test.run();

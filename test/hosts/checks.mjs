@@ -1,0 +1,143 @@
+/**
+ * What every JavaScript host runs through the package itself, in a page as in a process: the logits of the reference
+ * models in both builds, a model from each kind of source, and what goes wrong outside. Imports nothing, so that any host
+ * can load it; a job says which package, which models and where the test's server is.
+ *
+ *     { models: [{ name, tokens, path, url }], builds, base, golden: { prompt, text }, paths, wasm }
+ */
+
+/** Everything that the host gave: hashes by build and model, and for each check "ok" or what went wrong. */
+export async function runChecks({ Model, LimpetError, kernels }, job) {
+  const started = performance.now();
+  const logits = {};
+  for (const build of job.builds) {
+    logits[build] = {};
+    for (const model of job.models) logits[build][model.name] = await hashLogits(Model, model, build, job);
+  }
+  const checks = {};
+  for (const [name, check] of Object.entries(checksOf(Model, LimpetError, kernels, job))) {
+    try {
+      await within(20_000, check());
+      checks[name] = "ok";
+    } catch (error) {
+      checks[name] = `${error?.stack ?? error}`;
+    }
+  }
+  return { logits, checks, ms: performance.now() - started };
+}
+
+async function hashLogits(Model, { tokens, path, url }, build, job) {
+  const model = await Model.load(job.paths ? path : url, { build, wasm: wasmOf(job, build) });
+  const logits = await model.logits(tokens, { form: "absorbed" });
+  model.dispose();
+  return fnv(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength));
+}
+
+function wasmOf(job, build) {
+  return job.wasm?.[build];
+}
+
+function checksOf(Model, LimpetError, kernels, { models, base, golden, paths, wasm }) {
+  const options = { wasm: wasm?.portable };
+  const stories = models.find(({ name }) => name === "stories260K");
+  const { url } = stories ?? models[0];
+  const speaks = async (source) => {
+    const model = await Model.load(source, options);
+    if (!stories) return;
+    const text = await model.generate(golden.prompt, { maxTokens: 24 }).text();
+    equal(golden.text.startsWith(text) && text.length > 40, true, `it said ${JSON.stringify(text)}`);
+    model.dispose();
+  };
+  const bytes = async () => (await fetch(url)).arrayBuffer();
+  const fails = async (code, words, run) => {
+    try {
+      await run();
+    } catch (error) {
+      equal(error instanceof LimpetError, true, `${error?.stack ?? error}`);
+      equal(error.code, code, error.message);
+      equal(words.test(error.message), true, error.message);
+      return;
+    }
+    throw new Error("no error came");
+  };
+  const aborts = async (run) => {
+    const error = await run().then(
+      () => null,
+      (error) => error,
+    );
+    equal(error?.name, "AbortError", `${error}`);
+  };
+
+  return {
+    ...(paths && {
+      "from a path": () => speaks((stories ?? models[0]).path),
+      "from a file: URL": () => speaks(paths.url(url.split("/").pop())),
+    }),
+    "from a URL": () => speaks(url),
+    "from a URL object": () => speaks(new URL(url)),
+    "from bytes": async () => speaks(await bytes()),
+    "from a Blob": async () => speaks(new Blob([await bytes()])),
+    "from a Response": async () => speaks(await fetch(url)),
+    "from a stream": async () => speaks((await fetch(url)).body),
+    kernels: async () => {
+      const k = await kernels(options);
+      const product = k.matmul(Float32Array.of(1, 2, 3, 4), Float32Array.of(5, 6, 7, 8), { m: 2, k: 2, n: 2 });
+      equal(Array.from(product).join(), "19,22,43,50", "the product");
+    },
+    "abort while it loads": async () => {
+      const controller = new AbortController();
+      const loading = Model.load(`${base}/slow/model.gguf`, { ...options, signal: controller.signal });
+      setTimeout(() => controller.abort(), 100);
+      await aborts(() => loading);
+    },
+    "abort while it generates": async () => {
+      const model = await Model.load(url, options);
+      const controller = new AbortController();
+      const generation = model.generate(golden.prompt, { maxTokens: 400, signal: controller.signal });
+      for (let pieces = 0; pieces < 4; pieces++) await generation.next();
+      controller.abort();
+      await aborts(() => generation.text());
+      if (stories) equal(golden.text.startsWith(await model.generate(golden.prompt, { maxTokens: 8 }).text()), true, "after");
+      model.dispose();
+    },
+    "HTML in place of the wasm": () =>
+      fails("HOST", /HTML/, () => Model.load(url, { wasm: async () => fetch(`${base}/html/limpet.wasm`) })),
+    "wasm of another MIME type": async () => {
+      // Where bytes cannot be compiled (workerd), no response can.
+      if (wasm) return;
+      const model = await Model.load(url, { wasm: `${base}/octets/limpet.wasm` });
+      model.dispose();
+    },
+    "no such model": () => fails("HOST", /404/, () => Model.load(`${base}/none.gguf`, options)),
+    "HTML in place of the model": () =>
+      fails("BAD_FILE", /GGUF/, () => Model.load(`${base}/html/model.gguf`, options)),
+    "a download that breaks off": () =>
+      fails("HOST", /broke off|ended|lost/, () => Model.load(`${base}/cut/model.gguf`, options)),
+    "a download that breaks off once": () => speaks(`${base}/once/${crypto.randomUUID()}/stories260K.gguf`),
+  };
+}
+
+function within(ms, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`nothing came within ${ms / 1000} s`)), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+function equal(given, expected, words) {
+  if (given !== expected) throw new Error(`${words}: ${given}, expected ${expected}`);
+}
+
+/** FNV-1a of 64 bits, as conformance.ts has it. */
+function fnv(bytes) {
+  let high = 0xcbf29ce4;
+  let low = 0x84222325;
+  for (const byte of bytes) {
+    low = (low ^ byte) >>> 0;
+    const product = low * 0x1b3;
+    high = (Math.imul(high, 0x1b3) + Math.floor(product / 2 ** 32) + (low << 8)) >>> 0;
+    low = product >>> 0;
+  }
+  return high.toString(16).padStart(8, "0") + low.toString(16).padStart(8, "0");
+}

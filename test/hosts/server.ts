@@ -1,0 +1,120 @@
+/**
+ * The server of the tests of hosts, on a free port of this machine: the files of build/ and test/hosts, the reference
+ * models, and what can go wrong on the way.
+ *
+ *     /build/…, /hosts/…, /models/NAME.gguf, /app/…    files (app: what a test puts there)
+ *     /html/…      a page, whatever was asked for, as a server of single-page apps answers
+ *     /octets/…    a file of build/ as application/octet-stream
+ *     /cut/…       a model that always breaks off in the middle
+ *     /once/ID/…   a model that breaks off the first time that it is asked for
+ *     /slow/…      a model that never ends
+ */
+import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { extname, join, normalize } from "node:path";
+import { reference } from "./conformance.ts";
+import { ROOT } from "./tools.ts";
+
+const TYPES: Record<string, string> = {
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".html": "text/html; charset=utf-8",
+  ".wasm": "application/wasm",
+  ".json": "application/json",
+};
+const PAGE = "<!doctype html><html lang=en><link rel=icon href='data:,'><title>limpet</title><p>A page.</p></html>";
+
+export interface TestServer {
+  /** Its address, without a slash at the end. */
+  readonly base: string;
+  close(): void;
+}
+
+/** Starts the server; `app` is the folder that /app shows. */
+export async function serve(app?: string): Promise<TestServer> {
+  const asked = new Set<string>();
+  const server: Server = createServer((request, response) => {
+    response.setHeader("access-control-allow-origin", "*");
+    answer(request, response, asked, app);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    base: `http://127.0.0.1:${port}`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, asked: Set<string>, app?: string): void {
+  const path = normalize(new URL(request.url ?? "/", "http://host").pathname);
+  const [, kind, ...rest] = path.split("/");
+  const name = rest.join("/");
+  if (kind === "html") page(response);
+  else if (kind === "blank") page(response);
+  else if (kind === "octets") file(request, response, join(ROOT, "build", name), "application/octet-stream");
+  else if (kind === "build") file(request, response, join(ROOT, "build", name));
+  else if (kind === "hosts") file(request, response, join(ROOT, "test/hosts", name));
+  else if (kind === "models") file(request, response, modelPath(name));
+  else if (kind === "app" && app) file(request, response, join(app, name || "index.html"));
+  else if (kind === "cut") cut(response);
+  else if (kind === "slow") slow(response);
+  else if (kind === "once") {
+    const first = !asked.has(path);
+    asked.add(path);
+    if (first) cut(response);
+    else file(request, response, modelPath(name.split("/").pop() ?? ""));
+  } else none(response);
+}
+
+function modelPath(name: string): string | null {
+  return reference(name.replace(/\.gguf$/, "")).path;
+}
+
+function file(request: IncomingMessage, response: ServerResponse, path: string | null, type?: string): void {
+  if (path === null || !existsSync(path) || !statSync(path).isFile()) return none(response);
+  const { size } = statSync(path);
+  response.setHeader("content-type", type ?? TYPES[extname(path)] ?? "application/octet-stream");
+  response.setHeader("accept-ranges", "bytes");
+  const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? "");
+  if (!range) {
+    response.setHeader("content-length", size);
+    createReadStream(path).pipe(response);
+    return;
+  }
+  const start = Number(range[1]);
+  response.statusCode = 206;
+  response.setHeader("content-range", `bytes ${start}-${size - 1}/${size}`);
+  response.setHeader("content-length", size - start);
+  createReadStream(path, { start }).pipe(response);
+}
+
+function page(response: ServerResponse): void {
+  response.setHeader("content-type", "text/html; charset=utf-8");
+  response.end(PAGE);
+}
+
+function none(response: ServerResponse): void {
+  response.statusCode = 404;
+  response.end("not found");
+}
+
+/** Half of a model, and then no connection. */
+function cut(response: ServerResponse): void {
+  const path = reference("stories260K").path ?? reference("plm-1m-q4_0").path!;
+  const bytes = readFileSync(path);
+  response.setHeader("content-length", bytes.length);
+  response.setHeader("accept-ranges", "bytes");
+  response.write(bytes.subarray(0, bytes.length >> 1), () => setTimeout(() => response.destroy(), 20));
+}
+
+function slow(response: ServerResponse): void {
+  const path = reference("stories260K").path ?? reference("plm-1m-q4_0").path!;
+  const bytes = readFileSync(path);
+  response.setHeader("content-length", bytes.length);
+  response.write(bytes.subarray(0, bytes.length >> 1));
+  // The rest never comes.
+}
