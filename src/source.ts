@@ -27,8 +27,11 @@ export async function openSource(source: ModelSource, signal?: AbortSignal): Pro
     const opened: Part[] = [];
     try {
       if (isRemote(source)) {
-        const responses = await Promise.all(splitNames(source).map((name) => request(name, signal)));
-        for (const response of responses) opened.push(responsePart(response));
+        const names = splitNames(source);
+        const responses = await Promise.all(names.map((name) => request(name, signal)));
+        responses.forEach((response, i) => {
+          opened.push(responsePart(response, (from) => resume(names[i], response, from, signal), signal));
+        });
       } else {
         for (const name of splitNames(source)) opened.push(filePart(name));
       }
@@ -77,23 +80,42 @@ function filePart(name: string | URL): Part {
   }
 }
 
-async function request(url: string | URL, signal?: AbortSignal): Promise<Response> {
+async function request(url: string | URL, signal?: AbortSignal, headers?: HeadersInit): Promise<Response> {
   try {
-    return await fetch(url, { signal });
+    return await fetch(url, { signal, headers });
   } catch (error) {
     signal?.throwIfAborted();
     throw new LimpetError("HOST", `${url} cannot be fetched: ${messageOf(error)}`, { cause: error });
   }
 }
 
-function responsePart(response: Response): Part {
+/** The rest of what `first` began to give, from byte `from` on; null where the server does not give it. */
+async function resume(
+  url: string | URL,
+  first: Response,
+  from: number,
+  signal?: AbortSignal,
+): Promise<ReadableStream<Uint8Array> | null> {
+  const headers: Record<string, string> = { range: `bytes=${from}-` };
+  const etag = first.headers.get("etag");
+  // A weak one does not promise the same bytes.
+  if (etag && !etag.startsWith("W/")) headers["if-range"] = etag;
+  const { status, body, headers: given } = await request(url, signal, headers);
+  const range = given.get("content-range");
+  if (status === 206 && (range === null || range.startsWith(`bytes ${from}-`))) return body;
+  body?.cancel().catch(() => {});
+  return null;
+}
+
+function responsePart(response: Response, reopen: Reopen | null = null, signal?: AbortSignal): Part {
   const place = response.url || "the response";
   if (!response.ok) throw new LimpetError("HOST", `${place} answers ${response.status}: check its path`);
   if (!response.body) throw new LimpetError("HOST", `${place} is empty, or was read before`);
   if (response.bodyUsed) throw new LimpetError("HOST", `${place} was read before: fetch it anew`);
   // The length is that of the encoded bytes where a server compresses, so it says nothing then.
   const length = response.headers.has("content-encoding") ? null : response.headers.get("content-length");
-  return new StreamPart(response.body, length === null ? null : Number(length));
+  const size = length === null ? null : Number(length);
+  return new StreamPart(response.body, size, place, size === null ? null : reopen, signal);
 }
 
 function bytesPart(bytes: Uint8Array): Part {
@@ -120,18 +142,38 @@ function blobPart(blob: Blob): Part {
   };
 }
 
-/** A stream, read once from its beginning. */
+/** Gives the rest of a stream from an offset, or null. */
+type Reopen = (from: number) => Promise<ReadableStream<Uint8Array> | null>;
+
+/** How often in a row a stream that gives nothing is opened again, and the first pause before that; each is twice the last. */
+const RETRIES = 4;
+const RETRY_MS = 100;
+
+/** A stream, read once from its beginning. Where it breaks off and can be opened again, it goes on from there. */
 class StreamPart implements Part {
   readonly size: number | null;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #place: string;
+  readonly #reopen: Reopen | null;
+  readonly #signal: AbortSignal | undefined;
+  #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #retries = 0;
   /** Chunks that were read, the first of which begins at `#start`. */
   #chunks: Uint8Array[] = [];
   #start = 0;
   #end = 0;
   #keep = true;
 
-  constructor(stream: ReadableStream<Uint8Array>, size: number | null) {
+  constructor(
+    stream: ReadableStream<Uint8Array>,
+    size: number | null,
+    place: string = "the stream",
+    reopen: Reopen | null = null,
+    signal?: AbortSignal,
+  ) {
     this.size = size;
+    this.#place = place;
+    this.#reopen = reopen;
+    this.#signal = signal;
     this.#reader = stream.getReader();
   }
 
@@ -139,8 +181,8 @@ class StreamPart implements Part {
     if (!this.#keep) this.#forget(offset);
     const wanted = offset + target.length;
     while (this.#end < wanted) {
-      const { done, value } = await this.#reader.read();
-      if (done) break;
+      const value = await this.#next();
+      if (value === null) break;
       this.#chunks.push(value);
       this.#end += value.length;
       if (!this.#keep) this.#forget(offset);
@@ -157,6 +199,49 @@ class StreamPart implements Part {
       at += chunk.length;
     }
     return count;
+  }
+
+  /** The next bytes; null at the end. */
+  async #next(): Promise<Uint8Array | null> {
+    for (;;) {
+      let why: unknown = null;
+      try {
+        const { done, value } = await this.#reader.read();
+        if (value) this.#retries = 0;
+        if (!done) return value;
+        if (this.#end >= (this.size ?? 0) || !this.#reopen) return null;
+      } catch (error) {
+        this.#signal?.throwIfAborted();
+        // Whoever made the stream has ended it.
+        if ((error as { name?: unknown } | null)?.name === "AbortError") throw error;
+        why = error;
+      }
+      if (!(await this.#again())) {
+        const all = this.size === null ? "" : ` of ${this.size}`;
+        const said = why === null ? "" : ` (${messageOf(why)})`;
+        throw new LimpetError("HOST", `${this.#place} broke off after ${this.#end}${all} bytes${said}: try again`, {
+          cause: why,
+        });
+      }
+    }
+  }
+
+  /** Opens the stream again where it broke off; false: it cannot be. */
+  async #again(): Promise<boolean> {
+    while (this.#reopen && this.#retries < RETRIES) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS * 2 ** this.#retries++));
+      this.#signal?.throwIfAborted();
+      try {
+        const stream = await this.#reopen(this.#end);
+        if (!stream) return false;
+        this.#reader = stream.getReader();
+        return true;
+      } catch {
+        // The network may come back.
+        this.#signal?.throwIfAborted();
+      }
+    }
+    return false;
   }
 
   headerDone(): void {

@@ -97,7 +97,8 @@ function checksOf(Model, LimpetError, kernels, { models, base, golden, paths, wa
       for (let pieces = 0; pieces < 4; pieces++) await generation.next();
       controller.abort();
       await aborts(() => generation.text());
-      if (stories) equal(golden.text.startsWith(await model.generate(golden.prompt, { maxTokens: 8 }).text()), true, "after");
+      if (stories)
+        equal(golden.text.startsWith(await model.generate(golden.prompt, { maxTokens: 8 }).text()), true, "after");
       model.dispose();
     },
     "HTML in place of the wasm": () =>
@@ -109,8 +110,7 @@ function checksOf(Model, LimpetError, kernels, { models, base, golden, paths, wa
       model.dispose();
     },
     "no such model": () => fails("HOST", /404/, () => Model.load(`${base}/none.gguf`, options)),
-    "HTML in place of the model": () =>
-      fails("BAD_FILE", /GGUF/, () => Model.load(`${base}/html/model.gguf`, options)),
+    "HTML in place of the model": () => fails("BAD_FILE", /GGUF/, () => Model.load(`${base}/html/model.gguf`, options)),
     "a download that breaks off": () =>
       fails("HOST", /broke off|ended|lost/, () => Model.load(`${base}/cut/model.gguf`, options)),
     "a download that breaks off once": () => speaks(`${base}/once/${crypto.randomUUID()}/stories260K.gguf`),

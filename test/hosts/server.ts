@@ -75,7 +75,10 @@ function modelPath(name: string): string | null {
 }
 
 function file(request: IncomingMessage, response: ServerResponse, path: string | null, type?: string): void {
-  if (path === null || !existsSync(path) || !statSync(path).isFile()) return none(response);
+  if (path === null || !existsSync(path) || !statSync(path).isFile()) {
+    none(response);
+    return;
+  }
   const { size } = statSync(path);
   response.setHeader("content-type", type ?? TYPES[extname(path)] ?? "application/octet-stream");
   response.setHeader("accept-ranges", "bytes");
