@@ -2,7 +2,7 @@
  * Builds limpet into build/:  node scripts/build.mjs [--if-needed] [PART…]
  *
  *     PART     from                     into
- *     portable, scalar,
+ *     portable, scalar, relaxed,
  *     threads, relaxed-threads,
  *     wasi, wasi-scalar, mcu
  *              assembly/                build/limpet*.wasm       asc, by the targets of asconfig.json

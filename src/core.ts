@@ -11,7 +11,7 @@ import { type Build, instantiateBuild, type WasmOption } from "./wasm.ts";
 export interface CoreOptions {
   /** Where the wasm comes from; where it is left out, the file of the build beside this one. */
   wasm?: WasmOption;
-  /** Which build computes: `portable` (SIMD) and `scalar` give the same bits. Default: portable. */
+  /** Which build computes: `portable` (SIMD) and `scalar` give the same bits, `fast` (relaxed SIMD) does not. Default: portable. */
   build?: Build;
   /**
    * Threads to compute with: the bits are the same. Where the host cannot, or where they do not pay, one computes.

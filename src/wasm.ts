@@ -5,10 +5,14 @@
 import type { CoreExports } from "../bindings/exports.ts";
 import { type CoreInstance, instantiate, type WasmSource } from "../bindings/instantiate.ts";
 import { isNode, readFile } from "../bindings/node.ts";
+import { hasRelaxedSimd } from "../bindings/relaxed.ts";
 import { hasThreads, sharedMemory, THREAD_LIMIT, threadsLack } from "../bindings/threads.ts";
 import { LimpetError, messageOf } from "./errors.ts";
 
-/** `portable`: SIMD. `scalar`: without, and the same bits. `fast` comes later and runs as `portable` until then. */
+/**
+ * `portable`: SIMD. `scalar`: without, and the same bits. `fast`: relaxed SIMD, for speed over identical bits; where the
+ * host lacks it, the portable one runs.
+ */
 export type Build = "portable" | "scalar" | "fast";
 
 type WasmForm = URL | string | BufferSource | Response | WebAssembly.Module;
@@ -83,7 +87,8 @@ function usableBuild(build: Build): Build {
   if (build !== "fast") {
     throw new LimpetError("BAD_ARGUMENT", `build is "portable", "scalar" or "fast", not "${build}"`);
   }
-  if (!saidFast) console.warn("limpet: the fast build is not there yet; the portable one runs");
+  if (hasRelaxedSimd()) return "fast";
+  if (!saidFast) console.warn("limpet: this host has no relaxed SIMD for the fast build; the portable one runs");
   saidFast = true;
   return "portable";
 }
@@ -91,6 +96,16 @@ function usableBuild(build: Build): Build {
 /** The file of a build: beside the bundle in build/js/, or in build/ when the sources themselves run. */
 function locate(build: Build, threads: boolean): URL {
   const source = import.meta.url?.endsWith(".ts");
+  if (build === "fast" && threads) {
+    return source
+      ? new URL("../build/limpet.relaxed.threads.wasm", import.meta.url)
+      : new URL("../limpet.relaxed.threads.wasm", import.meta.url);
+  }
+  if (build === "fast") {
+    return source
+      ? new URL("../build/limpet.relaxed.wasm", import.meta.url)
+      : new URL("../limpet.relaxed.wasm", import.meta.url);
+  }
   if (threads) {
     return source
       ? new URL("../build/limpet.threads.wasm", import.meta.url)

@@ -32,6 +32,22 @@ for (const file of LIBRARIES) {
   });
 }
 
+{
+  // Node 20 has relaxed SIMD behind a flag only.
+  const file = "limpet.relaxed.wasm";
+  const where = WebAssembly.validate(wasmBytes(file)) ? test : test.skip;
+
+  where(`${file} imports nothing and has the exports of the portable build`, () => {
+    assert.equal(WebAssembly.Module.imports(compiled(file)), []);
+    const exports = names(WebAssembly.Module.exports(compiled(file)));
+    assert.equal(exports, names(WebAssembly.Module.exports(compiled("limpet.wasm"))));
+  });
+
+  test(`${file} needs relaxed SIMD, and no feature beyond`, () => {
+    assert.equal(beyond(file, [...SMALL, "simd"]), ["relaxed simd"]);
+  });
+}
+
 for (const file of SHARED) {
   // Node 20 has relaxed SIMD behind a flag only.
   const where = WebAssembly.validate(wasmBytes(file)) ? test : test.skip;
