@@ -11,7 +11,7 @@ setFlagsFromString("--experimental-wasm-relaxed-simd");
 import { hasRelaxedSimd } from "../bindings/relaxed.ts";
 import golden from "./golden/logits.json" with { type: "json" };
 import { loadCore, sameBits, type TestCore } from "./support/core.ts";
-import { Code, Engine, modelBytes, prompt, refuses, spread } from "./support/engine.ts";
+import { assertBits, Code, Engine, modelBytes, prompt, refuses, spread } from "./support/engine.ts";
 import { FORMATS, type Format, formatOf, normals, rowBytes } from "./support/formats.ts";
 
 const SIXTEEN = 0;
@@ -237,7 +237,7 @@ for (const { kind, type, logits } of golden.models) {
         rows.push(...context.run(prompt(golden.tokens.slice(at, at + batch), at)));
       }
       whole ??= rows;
-      rows.forEach((row, i) => assert.ok(sameBits(row, whole?.[i] as Float32Array), `chunks of ${batch}, token ${i}`));
+      assertBits(rows, whole, `chunks of ${batch}`);
     }
     const kl = divergence(expected, whole?.at(-1) as Float32Array);
     assert.ok(kl < 1e-3, `KL ${kl}`);
