@@ -3,7 +3,7 @@
  * the PATH. Where one is missing a test says so and passes, but never in CI.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
@@ -13,10 +13,13 @@ const PLACES = ["build/hosts/bin", "build/python/bin"].map((folder) => join(ROOT
 
 /**
  * Registers the tests of a host with the paths of the programs that it needs; where one is missing, a test in their place
- * says which. A name as `python3:numpy` is a Python that has the module.
+ * says which. A name as `python3:numpy` is a Python that has the module, one as `npm:vite` a package's folder.
  */
 export function withTools(names: readonly string[], register: (...paths: string[]) => void): void {
-  const paths = names.map((name) => (name.includes(":") ? pythonWith(name) : find(name)));
+  const paths = names.map((name) => {
+    if (name.startsWith("npm:")) return npmPackage(name.slice(4));
+    return name.includes(":") ? pythonWith(name) : find(name);
+  });
   const lacking = names.filter((_, i) => paths[i] === null);
   test(`${names.join(", ")}: found`, () => {
     if (lacking.length === 0) return;
@@ -37,6 +40,11 @@ function find(name: string): string | null {
     }
   }
   return null;
+}
+
+function npmPackage(name: string): string | null {
+  const folder = join(ROOT, "build/hosts/npm/node_modules", name);
+  return existsSync(folder) ? folder : null;
 }
 
 function pythonWith(name: string): string | null {
