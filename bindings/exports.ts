@@ -41,6 +41,7 @@ interface RuntimeExports {
 interface ModelExports {
   model_create(core: Pointer, files: number, vocabularyOnly: number): Pointer;
   model_set_file_size(model: Pointer, index: number, size: bigint): Status;
+  model_stream(model: Pointer, streamed: number): Status;
   model_step(model: Pointer): Status;
   model_request_file(model: Pointer): number;
   model_request_offset(model: Pointer): bigint;
@@ -97,6 +98,10 @@ interface ContextExports {
   context_set_step_work(context: Pointer, multiplyAdds: bigint): void;
   context_begin(context: Pointer, tokens: number, first: number, end: number): Status;
   context_step(context: Pointer): Status;
+  context_request_file(context: Pointer): number;
+  context_request_offset(context: Pointer): bigint;
+  context_request_length(context: Pointer): number;
+  context_request_destination(context: Pointer): Pointer;
   context_abort(context: Pointer): void;
 }
 

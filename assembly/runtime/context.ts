@@ -12,12 +12,13 @@ import { allocate, allocateRaw, blockBytes, release } from "./arena";
 import { Cache, bookkeepingBytes, clearCache, freeRows, initCache, poolBytes, truncateList } from "./cache";
 import { Global, Model, ModelState, Slot } from "./model";
 import { Pool, settled, slotsOf } from "./pool";
-import { Weight } from "./weight";
+import { GROUP_ROWS, Weight, WeightState } from "./weight";
 import { OperandForm, formBytes, mostFormBytes } from "../kernels/quant/forms";
 import { rowValueBytes } from "../kernels/cache_row";
 import { attendScratchBytes } from "../kernels/attention";
 import { absorbedScratchBytes, expandedScratchBytes } from "../kernels/mla";
 import { accumulateScratchBytes, matmulScratchBytes } from "../kernels/matmul";
+import { packedGroupBytes } from "../kernels/quant/index";
 import { Type, rowBytes } from "../kernels/quant/types";
 
 /** How multi-head latent attention is computed. */
@@ -82,6 +83,11 @@ export class Context {
   /** The buffer that `quantized` holds, 0: none, and in which form. */
   quantizedOf: usize;
   quantizedForm: u32;
+  /** Streamed weights: rows of the tile that was asked for, 0: none; and the range of the file that it is. */
+  tileRows: u32;
+  requestFile: u32;
+  requestLength: u32;
+  requestOffset: u64;
   /** Rows of logits that the pass makes. */
   logitRows: u32;
   /** f32[layers · rows] of the host, or 0: attention mass is added to each row of the pool. Costs nothing unless asked for. */
@@ -165,6 +171,9 @@ export class Context {
   activations: usize;
   /** f32[rows] */
   massScratch: usize;
+  /** Streamed weights: rows as they lie in the file, and packed. */
+  tile: usize;
+  packedTile: usize;
 
   // Of each thread its own: these are the main thread's.
   /** u32[rows]: the rows that the current token sees, when they are not a prefix of its list */
@@ -333,10 +342,12 @@ namespace Buffer {
   export const ZEROS: u32 = 27;
   export const ACTIVATIONS: u32 = 28;
   export const MASS_SCRATCH: u32 = 29;
-  export const VISIBLE: u32 = 30;
-  export const QUERY_ROPE: u32 = 31;
-  export const SCRATCH: u32 = 32;
-  export const COUNT: u32 = 33;
+  export const TILE: u32 = 30;
+  export const PACKED_TILE: u32 = 31;
+  export const VISIBLE: u32 = 32;
+  export const QUERY_ROPE: u32 = 33;
+  export const SCRATCH: u32 = 34;
+  export const COUNT: u32 = 35;
 }
 
 /**
@@ -391,6 +402,8 @@ function bufferBytes(buffer: u32, m: Model, rows: u32, batch: u32, logitRows: u3
     case Buffer.ROPE_KEYS: return latent ? row * m.ropeSize : 0;
     case Buffer.EXPANDED_HEAD: return latent ? row * (m.keySize - m.ropeSize + m.valueSize) : 0;
     case Buffer.SCRATCH: return scratchBytes(m, rows, batch);
+    case Buffer.TILE: return tileBytes(m, false);
+    case Buffer.PACKED_TILE: return tileBytes(m, true);
     case Buffer.LOGITS: return <u64>logitRows * m.vocabulary * 4;
     case Buffer.ZEROS:
     case Buffer.ACTIVATIONS: return <u64>m.layers * 8;
@@ -405,6 +418,18 @@ function quantizedBytes(m: Model, rows: u32, batch: u32): u64 {
   if (m.rank == 0) return operands;
   const latents = max(<u64>batch * m.heads, <u64>rows) * formBytes(OperandForm.TWO_SIXTEENS, m.rank);
   return max(operands, latents);
+}
+
+/** The largest tile of any weight that stays in the file, packed or as it lies there. */
+function tileBytes(m: Model, packed: bool): u64 {
+  let most: u64 = 0;
+  for (let i: u32 = 0; i < m.weightCount && m.streamed; i++) {
+    const weight = m.weight(i);
+    if (weight.state != WeightState.STREAMED) continue;
+    const row = packed ? packedGroupBytes(weight.type, weight.columns) / GROUP_ROWS : rowBytes(weight.type, weight.columns);
+    most = max(most, <u64>weight.tileRows * row);
+  }
+  return most;
 }
 
 /** The largest scratch that any kernel of a pass asks for. */
@@ -491,6 +516,7 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
   c.cursor = 0;
   c.quantizedOf = 0;
   c.anglesReady = 0;
+  c.tileRows = 0;
   c.logitRows = rowsAsked;
   c.passes += 1;
   c.running = firstLayer == 0 ? Running.EMBEDDING : Running.LAYERS;

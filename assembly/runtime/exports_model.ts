@@ -11,7 +11,7 @@ import { List, canUnshare, checkOrder, dropRows, shareRows, unshare } from "./ca
 import {
   Context, POSITION_LIMIT, abortPass, beginPass, cacheRowBytes, contextBytes, createContext, isContext, releaseContext, resetContext,
 } from "./context";
-import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad } from "./loader";
+import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamWeights } from "./loader";
 import { stepPass } from "./machine";
 import { Model, ModelState, Slot, isModel } from "./model";
 import { mergeRow, turnRow } from "../models/cache_rows";
@@ -21,6 +21,11 @@ import { OperandForm, formFor } from "../kernels/quant/forms";
 /** A model of `files` parts; `vocabularyOnly` 1 leaves the weights in the file. */
 export function model_create(core: Core, files: u32, vocabularyOnly: u32): usize {
   return changetype<usize>(createModel(core, files, vocabularyOnly != 0));
+}
+
+/** `streamed` 1: matrices stay in the file and are asked for by each pass (context_request_*). Before the first step. */
+export function model_stream(model: Model, streamed: u32): i32 {
+  return streamWeights(model, streamed != 0);
 }
 
 /** How many bytes part `index` has: told of every part before the first step. */
@@ -231,6 +236,23 @@ export function context_begin(c: Context, tokens: u32, first: u32, end: u32): i3
 /** The next slice of the pass: 0 done, 1 more, 2 data needed, below 0 an error. */
 export function context_step(c: Context): i32 {
   return stepPass(c);
+}
+
+/** After a step that answers 2: the range of the model's file that goes to the destination before the next step. */
+export function context_request_file(c: Context): u32 {
+  return c.requestFile;
+}
+
+export function context_request_offset(c: Context): u64 {
+  return c.requestOffset;
+}
+
+export function context_request_length(c: Context): u32 {
+  return c.requestLength;
+}
+
+export function context_request_destination(c: Context): usize {
+  return c.tile;
 }
 
 /** Gives the pass up: the cache is as it was before. */

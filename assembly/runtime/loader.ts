@@ -7,12 +7,13 @@
  *
  *     file ──NEED_DATA──► staging (below 2 GiB, at most STAGING_BYTES or one group) ──pack──► the weight's place
  *
- * May call: core.ts, arena.ts, model.ts, weight.ts, vocabulary.ts, models/index.ts, formats/, kernels/quant/.
+ * May call: core.ts, arena.ts, model.ts, weight.ts, stream.ts, vocabulary.ts, models/index.ts, formats/, kernels/quant/.
  */
 import { Core, ErrorCode, Status, fail } from "./core";
 import { allocate, allocateRaw, release } from "./arena";
 import { Global, MODEL_BYTES, Model, ModelState, Slot, tagModel } from "./model";
 import { GROUP_ROWS, Weight, WeightState } from "./weight";
+import { leaveInFile } from "./stream";
 import { createVocabulary, releaseVocabulary } from "./vocabulary";
 import { LAYER_LIMIT } from "../models/hyper";
 import { Architecture, declareModel, findArchitecture } from "../models/index";
@@ -53,6 +54,15 @@ export function setFileSize(model: Model, index: u32, size: u64): i32 {
   const gguf = createGguf(core, index, size);
   if (!gguf) return core.errorCode;
   store<u32>(model.parts + ((<usize>index) << 2), changetype<usize>(gguf));
+  return 0;
+}
+
+/** Leaves the matrices in the file, to be read when they are multiplied with: said before the first step. */
+export function streamWeights(model: Model, streamed: bool): i32 {
+  if (model.state != ModelState.HEADER || model.filesParsed > 0) {
+    return fail(model.core, ErrorCode.WRONG_STATE, "whether weights stay in the file is said before loading begins");
+  }
+  model.streamed = streamed ? 1 : 0;
   return 0;
 }
 
@@ -139,6 +149,7 @@ function declareWeights(model: Model): i32 {
   if (model.weights == 0) return core.errorCode;
   const status = declareModel(model);
   if (status < 0) return status;
+  if (model.streamed) leaveInFile(model);
   return sortByOffset(model);
 }
 

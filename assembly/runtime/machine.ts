@@ -19,7 +19,8 @@ export function stepPass(c: Context): i32 {
   if (!settled(c.pool)) return Status.MORE;
   c.work = c.stepWork;
   if (c.running == Running.EMBEDDING) {
-    embed(c);
+    const status = embed(c);
+    if (status != Status.DONE) return status;
     c.running = Running.LAYERS;
   }
   // The angles stay while the tokens do: they are made once a pass.

@@ -34,6 +34,8 @@ export class Model {
   /** One of models/index.ts, 0 for a file that holds a vocabulary alone. */
   architecture: u32;
   vocabularyOnly: u32;
+  /** 1: matrices stay in the file (stream.ts). */
+  streamed: u32;
   /** Parts of the file; u32[files]: their Gguf records while loading, after it the first holds all. */
   files: u32;
   filesParsed: u32;
@@ -81,6 +83,8 @@ export class Model {
   rowsAsked: u32;
   loadedBytes: u64;
   fileBytes: u64;
+  /** Bytes of weights that stay there. */
+  streamedBytes: u64;
 
   // The one range asked for when a step returns NEED_DATA (see runtime/loader.ts).
   requestFile: u32;

@@ -7,14 +7,15 @@
  * what is long: such a part is a class with a `run` on a range of rows or tokens (pool.ts). While a thread is late, the
  * answer is MORE too, and the operation is entered again where it was.
  *
- * May call: context.ts, cache.ts, pool.ts, model.ts, weight.ts, kernels/.
+ * May call: context.ts, cache.ts, pool.ts, model.ts, stream.ts, weight.ts, kernels/.
  */
 import { Status } from "./core";
 import { Context, Visibility } from "./context";
 import { List, prefixUpTo } from "./cache";
 import { Global } from "./model";
 import { Job, grainOf, share } from "./pool";
-import { GROUP_ROWS, Weight } from "./weight";
+import { embedStreamed, multiplyStreamed } from "./stream";
+import { GROUP_ROWS, Weight, WeightState } from "./weight";
 import { lookupRow, matmulRows } from "../kernels/matmul";
 import { formBytes, quantizeAs } from "../kernels/quant/forms";
 import { reluSquared, siluMultiply } from "../kernels/ffn";
@@ -32,6 +33,7 @@ export function rowOf(buffer: usize, i: u32, width: u32): usize {
 /** hidden ← the embeddings of the batch's tokens. */
 export function embed(c: Context): i32 {
   const embedding = c.model.weight(Global.EMBEDDING);
+  if (embedding.state == WeightState.STREAMED) return embedStreamed(c, embedding);
   for (let i: u32 = 0; i < c.active; i++) {
     const id = load<u32>(c.ids + ((<usize>c.token(i)) << 2));
     lookupRow(embedding.type, embedding.data, id, embedding.columns, rowOf(c.hidden, i, c.model.hidden), c.scratch);
@@ -74,6 +76,7 @@ export function normalizeHeads(c: Context, buffer: usize, weight: Weight, parts:
 export function multiply(c: Context, weight: Weight, source: usize, target: usize): i32 {
   const x = operand(c, weight, source, c.active);
   if (x == 0) return Status.MORE;
+  if (weight.state == WeightState.STREAMED) return multiplyStreamed(c, weight, x, operandStride(weight), target);
   const rows = rowsWithinWork(c, weight.rows, <u64>weight.columns * c.active);
   c.jobWeight = weight;
   c.jobOperand = x;

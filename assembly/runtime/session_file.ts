@@ -11,7 +11,7 @@
 import { ErrorCode, fail } from "./core";
 import { appendRow, freeRowsWithout } from "./cache";
 import { POSITION_LIMIT } from "./context";
-import { Model } from "./model";
+import { Global, Model } from "./model";
 import { SAMPLER_BYTES, Sampler, checkOptions } from "./sampler";
 import { Session, forget } from "./session";
 
@@ -137,7 +137,7 @@ function truncated(s: Session): i32 {
   return fail(s.core, ErrorCode.BAD_FILE, "this session is cut off or longer than it says; save it again");
 }
 
-/** FNV-1a over the shape of the model and the first bytes of its head. */
+/** FNV-1a over the shape of the model and its last norm, which is in memory however the other weights are kept. */
 function fingerprint(model: Model): u64 {
   let hash: u64 = 0xcbf2_9ce4_8422_2325;
   hash = mix(hash, model.architecture);
@@ -147,10 +147,9 @@ function fingerprint(model: Model): u64 {
   hash = mix(hash, model.heads);
   hash = mix(hash, model.rowValues);
   hash = mix(hash, model.vocabulary);
-  hash = mix(hash, <u32>(model.fileBytes & 0xffff_ffff));
-  const weights = model.head;
-  // Some of the head's packed bytes tell models of one shape apart.
-  for (let i: u64 = 0; i < 4096 && i + 4 <= weights.bytes; i += 4) hash = mix(hash, load<u32>(weights.data + <usize>i));
+  hash = mix(hash, <u32>((model.fileBytes + model.streamedBytes) & 0xffff_ffff));
+  const norm = model.weight(Global.OUTPUT_NORM);
+  for (let i: u32 = 0; i < norm.columns; i++) hash = mix(hash, load<u32>(norm.data + ((<usize>i) << 2)));
   return hash;
 }
 

@@ -7,9 +7,13 @@
  */
 import { FORM_SHIFT } from "../kernels/quant/forms";
 import { packedGroupBytes } from "../kernels/quant/index";
+import { rowBytes } from "../kernels/quant/types";
 
 /** Rows of a packed group: one SIMD kernel call makes this many outputs. */
 export const GROUP_ROWS: u32 = 8;
+
+/** A tile holds this much, or one group of rows where that is more. */
+const TILE_BYTES: u64 = ASC_LOW_MEMORY_LIMIT ? 4096 : 1 << 18;
 
 export namespace WeightState {
   /** The file has no such tensor (it was optional). */
@@ -18,6 +22,8 @@ export namespace WeightState {
   export const DECLARED: u32 = 1;
   /** In memory, ready for its kernel. */
   export const RESIDENT: u32 = 2;
+  /** Left in the file, to be read tile by tile (stream.ts). */
+  export const STREAMED: u32 = 3;
 }
 
 @unmanaged
@@ -51,6 +57,13 @@ export class Weight {
   @inline
   get product(): u32 {
     return this.type | (this.operandForm << FORM_SHIFT);
+  }
+
+  /** Rows of a tile, of a matrix that stays in its file: whole groups, as many as TILE_BYTES hold, at least one. */
+  get tileRows(): u32 {
+    const group = rowBytes(this.type, this.columns) * GROUP_ROWS;
+    const groups = group < TILE_BYTES ? <u32>(TILE_BYTES / group) : 1;
+    return min(groups, this.sliceGroups) * GROUP_ROWS;
   }
 
   /** Packed groups of a slice. */
