@@ -20,6 +20,9 @@ export interface ThreadExports extends CoreExports {
   thread_probe(context: Pointer): Status;
 }
 
+/** Set by the build: whether this is the bundle in build/js/, and not the sources themselves. */
+declare const LIMPET_BUNDLE: boolean | undefined;
+
 /** Pages of memory that the builds with threads import at least, and the most. */
 const INITIAL_PAGES = 16;
 const MAXIMUM_PAGES = 65536;
@@ -194,7 +197,7 @@ export class Threads {
 function nodeHelper(task: ThreadTask, lost: (reason: string) => void): Helper {
   const { Worker } = process.getBuiltinModule("node:worker_threads");
   const worker: NodeWorker = new Worker(
-    new URL(import.meta.url.endsWith(".ts") ? "../build/js/thread.js" : "./thread.js", import.meta.url),
+    new URL(typeof LIMPET_BUNDLE === "undefined" ? "../build/js/thread.js" : "./thread.js", import.meta.url),
     { execArgv: [] },
   );
   let reason = "it ended by itself";

@@ -6,7 +6,8 @@
  *     threads, relaxed-threads,
  *     wasi, wasi-scalar, mcu
  *              assembly/                build/limpet*.wasm       asc, by the targets of asconfig.json
- *     js       src/, bindings/          build/js/                esbuild: ES modules that need nothing installed
+ *     js       src/, bindings/          build/js/                esbuild: ES modules that need nothing installed; the
+ *                                                                portable wasm is in inline.js, so js comes after it
  *     types    src/, bindings/          build/types/             tsc: declarations
  *
  * Without parts it builds all of them; with --if-needed only those that are older than their sources. Every output
@@ -26,13 +27,16 @@ process.chdir(ROOT);
 const NEXT = `build/next-${process.pid}`;
 const HOST_SOURCES = ["src", "bindings", "package.json", "tsconfig.json", "tsconfig.build.json", "scripts/build.mjs"];
 
+/** What package.json exports. */
+const ENTRY_FILES = ["index", "kernels", "inline", "workerd", "workerd-kernels"].map((name) => `src/${name}.ts`);
+
 /** The entry of a target under assembly/, where it is not index.ts. */
 const ENTRIES = { wasi: "wasi", "wasi-scalar": "wasi", threads: "threads", "relaxed-threads": "threads", mcu: "mcu" };
 
 const { targets } = JSON.parse(readFileSync("asconfig.json", "utf8"));
 const parts = {
   ...Object.fromEntries(Object.entries(targets).map(([name, target]) => [name, wasmPart(name, target)])),
-  js: { sources: HOST_SOURCES, output: "build/js/index.js", make: makeJs },
+  js: { sources: [...HOST_SOURCES, "build/limpet.wasm"], output: "build/js/index.js", make: makeJs, after: "portable" },
   types: { sources: HOST_SOURCES, output: "build/types/src/index.d.ts", make: makeTypes },
 };
 
@@ -42,9 +46,12 @@ for (const name of asked) {
   if (!parts[name]) stop(`there is no part ${name}; parts are ${Object.keys(parts).join(", ")}`, 2);
 }
 
-const queue = (asked.length ? asked : Object.keys(parts))
+const queue = Object.keys(parts)
+  .filter((name) => !asked.length || asked.includes(name))
   .map((name) => ({ name, ...parts[name] }))
-  .filter((part) => !ifNeeded || isStale(part));
+  .filter((part) => !ifNeeded || isStale(part) || (part.after && isStale(parts[part.after])));
+/** Parts that are being made, or are done. */
+const making = new Map();
 const failures = [];
 mkdirSync(NEXT, { recursive: true });
 process.on("exit", () => rmSync(NEXT, { recursive: true, force: true }));
@@ -53,9 +60,13 @@ if (failures.length) stop(`failed: ${failures.join(", ")}`, 1);
 
 async function buildNext() {
   for (let part = queue.shift(); part; part = queue.shift()) {
+    // It stands after what it needs, which is being made by now.
+    await making.get(part.after)?.catch(() => {});
     const start = performance.now();
     try {
-      const made = await part.make(part);
+      const promise = part.make(part);
+      making.set(part.name, promise);
+      const made = await promise;
       const size = statSync(made).isFile() ? ` ${(statSync(made).size / 1024).toFixed(1)} KB` : "";
       console.error(`${made}${size} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
     } catch (error) {
@@ -86,10 +97,7 @@ async function makeJs() {
   await esbuild.build({
     // A worker starts from a file of its own: thread.js.
     entryPoints: Object.fromEntries(
-      ["src/index.ts", "src/kernels.ts", "src/cli.ts", "bindings/thread.ts"].map((file) => [
-        basename(file, ".ts"),
-        file,
-      ]),
+      [...ENTRY_FILES, "src/cli.ts", "bindings/thread.ts"].map((file) => [basename(file, ".ts"), file]),
     ),
     absWorkingDir: ROOT,
     outdir: next,
@@ -101,11 +109,22 @@ async function makeJs() {
     mainFields: ["module", "main"],
     external: ["node:*", "@huggingface/jinja"],
     chunkNames: "[name]-[hash]",
+    minifySyntax: true,
+    define: { LIMPET_BUNDLE: "true" },
+    loader: { ".wasm": "binary" },
+    plugins: [{ name: "workerd", setup: keepForWorkerd }],
     logLevel: "warning",
   });
   // `npx limpet` in the repository runs the file itself.
   if (existsSync(join(next, "cli.js"))) chmodSync(join(next, "cli.js"), 0o755);
   return replace(next, "build/js");
+}
+
+/** Workers compile no bytes, so the one import of the wasm that is for them stays an import. */
+function keepForWorkerd(build) {
+  build.onResolve({ filter: /\/limpet\.wasm$/ }, ({ importer }) => {
+    return importer.includes("workerd") ? { path: "../limpet.wasm", external: true } : undefined;
+  });
 }
 
 async function makeTypes() {

@@ -20,6 +20,12 @@ type WasmForm = URL | string | BufferSource | Response | WebAssembly.Module;
 export type WasmOption = WasmForm | PromiseLike<WasmForm> | (() => WasmForm | PromiseLike<WasmForm>);
 
 const modules = new Map<string, WebAssembly.Module>();
+/** The portable build, where an entry brings it with it: `limpet/inline`, and what Workers import. */
+let brought: WebAssembly.Module | BufferSource | null = null;
+
+export function bringWasm(portable: WebAssembly.Module | BufferSource): void {
+  brought = portable;
+}
 
 export interface BuildInstance {
   readonly exports: CoreExports;
@@ -43,6 +49,9 @@ export async function instantiateBuild(options: {
     if (options.wasm !== undefined) {
       const given = typeof options.wasm === "function" ? options.wasm() : options.wasm;
       instance = await instantiate(bytesAt(await given), imports);
+    } else if (brought && build === "portable" && !memory) {
+      instance = await instantiate(brought);
+      brought = instance.module;
     } else {
       const file = locate(build, memory !== null);
       instance = await instantiate(modules.get(file.href) ?? bytesAt(file), imports);
@@ -93,30 +102,23 @@ function usableBuild(build: Build): Build {
   return "portable";
 }
 
-/** The file of a build: beside the bundle in build/js/, or in build/ when the sources themselves run. */
+/** Set by the build: whether this is the bundle in build/js/, and not the sources themselves. */
+declare const LIMPET_BUNDLE: boolean | undefined;
+
+/** The file of a build. Bundlers copy what a whole `new URL(…, import.meta.url)` names, so each is written out. */
 function locate(build: Build, threads: boolean): URL {
-  const source = import.meta.url?.endsWith(".ts");
-  if (build === "fast" && threads) {
-    return source
-      ? new URL("../build/limpet.relaxed.threads.wasm", import.meta.url)
-      : new URL("../limpet.relaxed.threads.wasm", import.meta.url);
+  if (!import.meta.url) {
+    throw new Error(`this host has no files beside its scripts: give the module of the ${build} build as \`wasm\``);
   }
-  if (build === "fast") {
-    return source
-      ? new URL("../build/limpet.relaxed.wasm", import.meta.url)
-      : new URL("../limpet.relaxed.wasm", import.meta.url);
+  if (typeof LIMPET_BUNDLE === "undefined") {
+    const kind = { portable: "", scalar: ".scalar", fast: ".relaxed" }[build];
+    return new URL(`../build/limpet${kind}${threads ? ".threads" : ""}.wasm`, import.meta.url);
   }
-  if (threads) {
-    return source
-      ? new URL("../build/limpet.threads.wasm", import.meta.url)
-      : new URL("../limpet.threads.wasm", import.meta.url);
-  }
-  if (build === "scalar") {
-    return source
-      ? new URL("../build/limpet.scalar.wasm", import.meta.url)
-      : new URL("../limpet.scalar.wasm", import.meta.url);
-  }
-  return source ? new URL("../build/limpet.wasm", import.meta.url) : new URL("../limpet.wasm", import.meta.url);
+  if (build === "fast" && threads) return new URL("../limpet.relaxed.threads.wasm", import.meta.url);
+  if (build === "fast") return new URL("../limpet.relaxed.wasm", import.meta.url);
+  if (threads) return new URL("../limpet.threads.wasm", import.meta.url);
+  if (build === "scalar") return new URL("../limpet.scalar.wasm", import.meta.url);
+  return new URL("../limpet.wasm", import.meta.url);
 }
 
 async function bytesAt(source: WasmForm): Promise<WasmSource> {

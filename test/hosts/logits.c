@@ -19,8 +19,7 @@ u64 limpet_logits_hash(limpet *l, u32 model, const u32 *tokens, u32 count) {
     put(l, CALL(context_sequences, context), 0);
     *(u8 *)limpet_at(l, CALL(context_wanted, context)) = 1;
     s32 status = (s32)CALL(context_begin, context, 1, 0, layers);
-    while (status >= 0 && (status = (s32)CALL(context_step, context)) != LIMPET_DONE) continue;
-    if (status < 0) return 0;
+    if (status < 0 || limpet_pass(l, context) < 0) return 0;
     const u8 *row = limpet_at(l, CALL(context_logits, context));
     for (u32 at = 0; at < bytes; at++) hash = (hash ^ row[at]) * 0x100000001b3u;
   }

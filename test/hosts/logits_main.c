@@ -18,7 +18,7 @@ int main(int count, char **arguments) {
   wasm_rt_init();
   if (!limpet_open(&l)) return 1;
   fseek(file, 0, SEEK_END);
-  const u32 model = limpet_load(&l, (u64)ftell(file), read_file, file);
+  const u32 model = limpet_load(&l, (u64)ftell(file), read_file, file, LIMPET_RESIDENT);
   limpet_hash_text(model ? limpet_logits_hash(&l, model, tokens, (u32)(count - 2)) : 0, hash);
   puts(hash);
   return 0;

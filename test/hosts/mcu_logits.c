@@ -12,7 +12,8 @@ int main(void) {
   static const u32 tokens[] = {TOKENS};
   char hash[17];
   u32 model = 0;
-  if (limpet_open(&l)) model = limpet_load(&l, (u64)(board_model_end - board_model), read_flash, (void *)board_model);
+  const u64 size = (u64)(board_model_end - board_model);
+  if (limpet_open(&l)) model = limpet_load(&l, size, read_flash, (void *)board_model, WEIGHTS);
   limpet_hash_text(model ? limpet_logits_hash(&l, model, tokens, sizeof tokens / sizeof *tokens) : 0, hash);
   board_write(hash, 16);
   board_write("\n", 1);

@@ -1,0 +1,7 @@
+/** limpet for Cloudflare's workerd, which compiles no bytes: the portable build is a module of the Worker. */
+import wasm from "../build/limpet.wasm";
+import { bringWasm } from "./wasm.ts";
+
+bringWasm(wasm as WebAssembly.Module);
+
+export * from "./index.ts";
