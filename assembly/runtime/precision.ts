@@ -14,13 +14,13 @@ import { Slot } from "./slots";
 
 /**
  * The form of the operands of a layer's matrix; `gated`: its feed-forward network has a gate. Without one the activations
- * are squares (ReLU²), whose tail is long, and no trained model of the kind could be measured: two bytes there, and for
- * latents, which every later token reads.
+ * are squares (ReLU²), whose tail is long, and no trained model of the kind could be measured: sixteen bits there, and
+ * more for latents, which every later token reads.
  */
 export function formOfSlot(slot: u32, type: u32, gated: bool): u32 {
   if (slot == Slot.LATENT_UP) return formFor(type, OperandForm.TWO_SIXTEENS);
   const careful = slot == Slot.FFN_DOWN && !gated;
-  return formFor(type, careful ? OperandForm.TWO_BYTES : OperandForm.OUTLIERS);
+  return formFor(type, careful ? OperandForm.SIXTEEN : OperandForm.OUTLIERS);
 }
 
 /** … of the head. */

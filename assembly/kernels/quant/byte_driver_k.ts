@@ -2,11 +2,11 @@
  * The quantised matmul of the fast build for super-blocks of 256 columns: kernels/quant/byte_driver.ts with the blocks
  * and tags of kernels/quant/driver_k.ts.
  *
- *     y[t][r] = Σ over parts, over digits:  float(Σ (q − offset)·a) · (dw · dx)   [ − m · s ]
- *       dw = d · sub-scale, m = dmin · sub-minimum, s = dx · Σ a of the part
+ *     y[t][r] = Σ over parts, over digits:  float(sub-scale · Σ (q − offset)·a) · (d · dx)   [ − m · s ]
+ *       m = dmin · sub-minimum, s = dx · Σ a of the part
  *
- * block after block, digit after digit, part after part, one f32 accumulator an output, the same for one token and for a tile. A part of 32 columns whose
- * five bits have a minimum takes 16 off each code within i16 and gives it back in i32.
+ * block after block, digit after digit, part after part, one f32 accumulator an output, the same for one token and for a
+ * tile. A part of 32 columns whose five bits have a minimum takes 16 off each code within i16 and gives it back in i32.
  *
  * Cost of 8 rows × 32 columns, one token, a digit: 16 dots, 16 adds, the codes and some 40 for sub-scales.
  *
@@ -58,11 +58,12 @@ function begin<F>(x: usize, half: usize): v128 {
   return i16x8.mul(pairSums<F>(x, half), v128.load(STARTS + at));
 }
 
+/** Lanes of a row added, times its sub-scale (`scales`: in both lanes), as i32: below 2^24, so exact as f32 too. */
 @inline
-function whole<F>(sum: v128, x: usize): v128 {
-  const dot = i32x4.dot_i16x8_s(sum, v128.load(ONES));
+function whole<F>(sum: v128, scales: v128, x: usize): v128 {
+  const dot = i32x4.dot_i16x8_s(sum, scales);
   if (start<F>() == changetype<F>(0).offset) return dot;
-  return i32x4.add(dot, i32x4.dot_i16x8_s(v128.load32_splat(x, 8), v128.load(SIXTEENS)));
+  return i32x4.add(dot, i32x4.dot_i16x8_s(v128.load32_splat(x, 8), i16x8.shl(scales, 4)));
 }
 
 /** Eight bytes of each row of the quad at `p`: columns 0 4 1 5 of a step (`upper` = 0), or 2 6 3 7 (1). */
@@ -91,22 +92,33 @@ function sumOf<F>(x: usize, half: usize): v128 {
   return f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(pairSums<F>(x, half), v128.load(ONES))), v128.load32_splat(x));
 }
 
-/** acc + float(dot) · (dw · dx) [ − m · s ] */
+/** acc + float(dot) · (d · dx) [ − m · s ] */
 @inline
-function addPart<F>(acc: v128, dot: v128, dw: v128, m: v128, dx: v128, s: v128): v128 {
-  acc = multiplyAdd(f32x4.convert_i32x4_s(dot), f32x4.mul(dw, dx), acc);
+function addPart<F>(acc: v128, dot: v128, d: v128, m: v128, dx: v128, s: v128): v128 {
+  acc = multiplyAdd(f32x4.convert_i32x4_s(dot), f32x4.mul(d, dx), acc);
   return changetype<F>(0).minimum ? multiplyAdd(m, s, acc) : acc;
 }
 
+/** The sub-scales of rows 0…3 (of `scales8`), each in both lanes of its row; ones where there are none. */
 @inline
-function scaleOf<F>(d: v128, scales: v128): v128 {
-  return changetype<F>(0).scaled ? f32x4.mul(d, f32x4.convert_i32x4_s(scales)) : d;
+function lowScales<F>(pairs: v128): v128 {
+  if (!changetype<F>(0).scaled) return v128.load(ONES);
+  const scales = scalesOf<F>(pairs);
+  return v128.shuffle<i16>(scales, scales, 0, 0, 1, 1, 2, 2, 3, 3);
 }
 
-/** −dmin · minimum */
+/** … of rows 4…7. */
+@inline
+function highScales<F>(pairs: v128): v128 {
+  if (!changetype<F>(0).scaled) return v128.load(ONES);
+  const scales = scalesOf<F>(pairs);
+  return v128.shuffle<i16>(scales, scales, 4, 4, 5, 5, 6, 6, 7, 7);
+}
+
+/** −dmin · minimum; `dmin` is negative here. */
 @inline
 function minimumOf<F>(dmin: v128, minima: v128): v128 {
-  return changetype<F>(0).minimum ? f32x4.mul(f32x4.neg(dmin), f32x4.convert_i32x4_s(minima)) : dmin;
+  return changetype<F>(0).minimum ? f32x4.mul(dmin, f32x4.convert_i32x4_s(minima)) : dmin;
 }
 
 /** Eight rows × one token; `second`: from a block's first digit to its second. */
@@ -123,8 +135,8 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, second: usize, targe
       d0 = loadHalves4(block);
       d1 = loadHalves4(block + 8);
       if (f.minimum) {
-        dmin0 = loadHalves4(block + 16);
-        dmin1 = loadHalves4(block + 24);
+        dmin0 = f32x4.neg(loadHalves4(block + 16));
+        dmin1 = f32x4.neg(loadHalves4(block + 24));
       }
       block += headerBytes<F>();
     }
@@ -134,31 +146,28 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, second: usize, targe
       let sum0 = begin<F>(digit, 0);
       let sum1 = sum0;
       for (let half: usize = 0; half < 2; half++) {
-        const at = digit + (half << 4);
-        let a = v128.load32_splat(at, 16);
-        sum0 = addDot(sum0, a, bytes<F>(p, half, 0, 0));
-        sum1 = addDot(sum1, a, bytes<F>(p + 16, half, 0, 0));
-        a = v128.load32_splat(at, 20);
-        sum0 = addDot(sum0, a, bytes<F>(p, half, 0, 1));
-        sum1 = addDot(sum1, a, bytes<F>(p + 16, half, 0, 1));
-        a = v128.load32_splat(at, 24);
-        sum0 = addDot(sum0, a, bytes<F>(p, half, 1, 0));
-        sum1 = addDot(sum1, a, bytes<F>(p + 16, half, 1, 0));
-        a = v128.load32_splat(at, 28);
-        sum0 = addDot(sum0, a, bytes<F>(p, half, 1, 1));
-        sum1 = addDot(sum1, a, bytes<F>(p + 16, half, 1, 1));
+        const a = v128.load(digit + (half << 4), 16);
+        let v = v128.shuffle<i32>(a, a, 0, 0, 0, 0);
+        sum0 = addDot(sum0, v, bytes<F>(p, half, 0, 0));
+        sum1 = addDot(sum1, v, bytes<F>(p + 16, half, 0, 0));
+        v = v128.shuffle<i32>(a, a, 1, 1, 1, 1);
+        sum0 = addDot(sum0, v, bytes<F>(p, half, 0, 1));
+        sum1 = addDot(sum1, v, bytes<F>(p + 16, half, 0, 1));
+        v = v128.shuffle<i32>(a, a, 2, 2, 2, 2);
+        sum0 = addDot(sum0, v, bytes<F>(p, half, 1, 0));
+        sum1 = addDot(sum1, v, bytes<F>(p + 16, half, 1, 0));
+        v = v128.shuffle<i32>(a, a, 3, 3, 3, 3);
+        sum0 = addDot(sum0, v, bytes<F>(p, half, 1, 1));
+        sum1 = addDot(sum1, v, bytes<F>(p + 16, half, 1, 1));
         if (f.parts == 2 || half == 1) {
           const dx = v128.load32_splat(digit);
           const s = sumOf<F>(digit, half);
           const pairs = f.scales8(block, 0, half);
-          const scales = scalesOf<F>(pairs);
           const minima = minimaOf<F>(pairs);
-          const dw0 = scaleOf<F>(d0, i32x4.extend_low_i16x8_s(scales));
-          const dw1 = scaleOf<F>(d1, i32x4.extend_high_i16x8_s(scales));
           const m0 = minimumOf<F>(dmin0, i32x4.extend_low_i16x8_s(minima));
           const m1 = minimumOf<F>(dmin1, i32x4.extend_high_i16x8_s(minima));
-          acc0 = addPart<F>(acc0, whole<F>(sum0, digit), dw0, m0, dx, s);
-          acc1 = addPart<F>(acc1, whole<F>(sum1, digit), dw1, m1, dx, s);
+          acc0 = addPart<F>(acc0, whole<F>(sum0, lowScales<F>(pairs), digit), d0, m0, dx, s);
+          acc1 = addPart<F>(acc1, whole<F>(sum1, highScales<F>(pairs), digit), d1, m1, dx, s);
           if (f.parts == 2) {
             sum0 = begin<F>(digit, 1);
             sum1 = sum0;
@@ -202,7 +211,7 @@ function multiplyTile<F>(
   for (let u: u32 = 0; u < units; u++) {
     if ((u & 7) == 0) {
       d = loadHalves4(block + (quad << 3));
-      if (f.minimum) dmin = loadHalves4(block + 16 + (quad << 3));
+      if (f.minimum) dmin = f32x4.neg(loadHalves4(block + 16 + (quad << 3)));
       block += headerBytes<F>();
     }
     const p = block + f.unitScales + (quad << 4);
@@ -255,24 +264,24 @@ function multiplyTile<F>(
         s7 = addDot(s7, v128.load32_splat(x7 + at, 28), codes);
         if (f.parts == 2 || half == 1) {
           const pairs = f.scales8(block, quad, half);
-          const dw = scaleOf<F>(d, i32x4.extend_low_i16x8_s(scalesOf<F>(pairs)));
+          const scales = lowScales<F>(pairs);
           const m = minimumOf<F>(dmin, i32x4.extend_low_i16x8_s(minimaOf<F>(pairs)));
           let y = target;
-          addTo<F>(y, s0, dw, m, x0 + digit, half);
+          addTo<F>(y, s0, scales, d, m, x0 + digit, half);
           y += targetStride;
-          addTo<F>(y, s1, dw, m, x1 + digit, half);
+          addTo<F>(y, s1, scales, d, m, x1 + digit, half);
           y += targetStride;
-          addTo<F>(y, s2, dw, m, x2 + digit, half);
+          addTo<F>(y, s2, scales, d, m, x2 + digit, half);
           y += targetStride;
-          addTo<F>(y, s3, dw, m, x3 + digit, half);
+          addTo<F>(y, s3, scales, d, m, x3 + digit, half);
           y += targetStride;
-          addTo<F>(y, s4, dw, m, x4 + digit, half);
+          addTo<F>(y, s4, scales, d, m, x4 + digit, half);
           y += targetStride;
-          addTo<F>(y, s5, dw, m, x5 + digit, half);
+          addTo<F>(y, s5, scales, d, m, x5 + digit, half);
           y += targetStride;
-          addTo<F>(y, s6, dw, m, x6 + digit, half);
+          addTo<F>(y, s6, scales, d, m, x6 + digit, half);
           y += targetStride;
-          addTo<F>(y, s7, dw, m, x7 + digit, half);
+          addTo<F>(y, s7, scales, d, m, x7 + digit, half);
           if (f.parts == 2) {
             s0 = begin<F>(x0 + digit, 1);
             s1 = begin<F>(x1 + digit, 1);
@@ -302,9 +311,9 @@ function multiplyTile<F>(
 }
 
 @inline
-function addTo<F>(target: usize, sum: v128, dw: v128, m: v128, x: usize, half: usize): void {
-  const dot = whole<F>(sum, x);
-  v128.store(target, addPart<F>(v128.load(target), dot, dw, m, v128.load32_splat(x), sumOf<F>(x, half)));
+function addTo<F>(target: usize, sum: v128, scales: v128, d: v128, m: v128, x: usize, half: usize): void {
+  const dot = whole<F>(sum, scales, x);
+  v128.store(target, addPart<F>(v128.load(target), dot, d, m, v128.load32_splat(x), sumOf<F>(x, half)));
 }
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in rows of digits. */
