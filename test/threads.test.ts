@@ -26,7 +26,9 @@ class Team {
 
   constructor(threads: number) {
     this.memory = sharedMemory();
-    this.engine = new Engine(new TestCore("threads", instantiateSync<TestExports>(module, { env: { memory: this.memory } })));
+    this.engine = new Engine(
+      new TestCore("threads", instantiateSync<TestExports>(module, { env: { memory: this.memory } })),
+    );
     const { core } = this.engine;
     this.pool = this.engine.handle(core.call("thread_start", core.core, threads, 1));
   }
@@ -117,7 +119,12 @@ test("a context takes as much memory as its plan says, with one thread as in the
 });
 
 /** The first few tokens again and again. */
-async function tinyPasses(context: EngineContext, passes: number, want: Float32Array[], turn: (pass: number) => unknown = () => {}) {
+async function tinyPasses(
+  context: EngineContext,
+  passes: number,
+  want: Float32Array[],
+  turn: (pass: number) => unknown = () => {},
+) {
   for (let pass = 0; pass < passes; pass++) {
     context.reset();
     assertBits(context.run(prompt(ids.slice(0, want.length))), want, `pass ${pass}`);
@@ -209,7 +216,8 @@ test("Model: the same text and logits with 2 threads, an abort, and use after it
   assert.equal(await model.logits(ids), await alone.logits(ids));
   const controller = new AbortController();
   try {
-    for await (const _ of model.generate(ids, { ...options, maxTokens: 1000, signal: controller.signal })) controller.abort();
+    for await (const _ of model.generate(ids, { ...options, maxTokens: 1000, signal: controller.signal }))
+      controller.abort();
     assert.unreachable();
   } catch (error) {
     assert.is((error as Error).name, "AbortError");

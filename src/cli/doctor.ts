@@ -18,7 +18,7 @@ export async function doctor(_args: Arguments, io: Io): Promise<void> {
   say("host", `Node ${node}, V8 ${v8}, ${process.platform} ${process.arch}`);
   say("SIMD", yes(simd));
   say("relaxed SIMD", `${yes(relaxedSimd)} (not used by this version)`);
-  say("threads", `${yes(threads)} (not used by this version)`);
+  say("threads", threads ? "yes (--threads N)" : "no");
   say("build", simd ? "portable: this host has SIMD" : "scalar (--build scalar): this host has no SIMD");
   say("memory", `WebAssembly grows to ${(largestMemory() / 1024).toFixed(1)} GiB here`);
   const failed: string[] = [];
