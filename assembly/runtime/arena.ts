@@ -150,7 +150,8 @@ function outOfMemory(core: Core, bytes: u64, what: string): usize {
   say(core, " bytes, and ");
   sayNumber(core, core.arenaUsed);
   say(core, " of ");
-  sayNumber(core, ASC_LOW_MEMORY_LIMIT ? <u64>ASC_LOW_MEMORY_LIMIT : 0x1_0000_0000);
+  const most: u64 = ASC_LOW_MEMORY_LIMIT ? <u64>ASC_LOW_MEMORY_LIMIT : 0x1_0000_0000;
+  sayNumber(core, core.arenaLimit ? <u64>core.arenaLimit : most);
   say(core, " are in use; take a smaller model or a smaller context");
   return 0;
 }

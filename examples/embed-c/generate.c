@@ -35,7 +35,7 @@ int main(int count, char **arguments) {
   wasm_rt_init();
   if (!limpet_open(&l)) return fputs("too little memory\n", stderr), 1;
   fseek(file, 0, SEEK_END);
-  u32 model = limpet_load(&l, (u64)ftell(file), read_file, file);
+  u32 model = limpet_load(&l, (u64)ftell(file), read_file, file, LIMPET_RESIDENT);
   if (model == 0) return fail(&l);
   if (limpet_generate(&l, model, arguments[2], 512, 64, count > 3 ? (u32)atoi(arguments[3]) : 64, show) < 0) return fail(&l);
   putchar('\n');

@@ -18,9 +18,12 @@ void *limpet_at(limpet *l, u32 pointer) {
   return Z_limpetZ_memory(&l->wasm)->data + pointer;
 }
 
-u32 limpet_load(limpet *l, u64 size, limpet_reader read, void *file) {
+u32 limpet_load(limpet *l, u64 size, limpet_reader read, void *file, u32 weights) {
   u32 model = CALL(model_create, l->core, 1, 0);
+  l->read = read;
+  l->file = file;
   if (model == 0 || (s32)CALL(model_set_file_size, model, 0, size) < 0) return 0;
+  if ((s32)CALL(model_stream, model, weights) < 0) return 0;
   for (;;) {
     s32 status = (s32)CALL(model_step, model);
     if (status == LIMPET_DONE) return model;
@@ -29,6 +32,20 @@ u32 limpet_load(limpet *l, u64 size, limpet_reader read, void *file) {
     void *target = limpet_at(l, CALL(model_request_destination, model));
     if (!read(file, CALL(model_request_offset, model), target, CALL(model_request_length, model))) return 0;
   }
+}
+
+/* Hands a pass the piece of the file that it asks for. */
+static int feed(limpet *l, u32 context) {
+  void *target = limpet_at(l, CALL(context_request_destination, context));
+  return l->read(l->file, CALL(context_request_offset, context), target, CALL(context_request_length, context));
+}
+
+int limpet_pass(limpet *l, u32 context) {
+  s32 status;
+  while ((status = (s32)CALL(context_step, context)) > 0) {
+    if (status == LIMPET_NEED_DATA && !feed(l, context)) return -1;
+  }
+  return status;
 }
 
 int limpet_generate(limpet *l, u32 model, const char *prompt, u32 rows, u32 batch, u32 tokens, limpet_writer write) {
@@ -44,6 +61,7 @@ int limpet_generate(limpet *l, u32 model, const char *prompt, u32 rows, u32 batc
   }
   if (status >= 0) status = (s32)CALL(session_begin, session, tokens, 0, 0);
   while (status >= 0 && (status = (s32)CALL(session_step, session)) != LIMPET_DONE) {
+    if (status == LIMPET_NEED_DATA && !feed(l, context)) status = -1;
     if (status == LIMPET_TOKEN) write(limpet_at(l, CALL(session_text, session)), CALL(session_text_length, session));
   }
   if (session) CALL(session_release, session);

@@ -22,7 +22,12 @@ typedef void (*limpet_writer)(const char *text, u32 length);
 typedef struct {
   Z_limpet_instance_t wasm;
   u32 core;
+  limpet_reader read;
+  void *file;
 } limpet;
+
+/* Where weights are kept: in memory, or in the file, from which each token reads them piece by piece. */
+enum { LIMPET_RESIDENT, LIMPET_STREAMED };
 
 /* Makes the instance and its core record; 0 when there is too little memory. */
 int limpet_open(limpet *l);
@@ -31,7 +36,10 @@ int limpet_open(limpet *l);
 void *limpet_at(limpet *l, u32 pointer);
 
 /* Loads a model of `size` bytes through `read`; gives its handle, or 0. */
-u32 limpet_load(limpet *l, u64 size, limpet_reader read, void *file);
+u32 limpet_load(limpet *l, u64 size, limpet_reader read, void *file, u32 weights);
+
+/* Does the rest of a pass that was begun on a context; below zero: an error. */
+int limpet_pass(limpet *l, u32 context);
 
 /* Goes on from `prompt` by at most `tokens` tokens, the likeliest each time, in a context of `rows` tokens and chunks of
  * `batch`; below zero: an error. */

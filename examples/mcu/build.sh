@@ -1,10 +1,12 @@
 #!/bin/sh
 # Builds the example:  build.sh BOARD MODEL.gguf OUT [MAIN.c]       BOARD: host, mps2
 #
+# WEIGHTS=streamed leaves the weights in flash, and MEMORY=BYTES gives less linear memory than the core was built for.
+# EXTRA: more options for the compiler.
+#
 # Needs wasm2c (Debian's wabt), and gcc or arm-none-eabi-gcc with newlib. Run it with ./OUT, or with
 #     qemu-system-arm -M mps2-an386 -nographic -semihosting -kernel OUT
 set -eu
-EXTRA=${EXTRA:-} # more options for the compiler
 board=$1
 model=$(realpath "$2")
 out=$(realpath -m "$3")
@@ -24,11 +26,16 @@ mps2)
 *) echo "board: host or mps2" >&2; exit 2 ;;
 esac
 
-# The linear memory ends at the constant __heap_base.
-memory=$(wasm-objdump -x "$wasm" | sed -n 's/.*<__heap_base> - init i32=\([0-9]*\).*/\1/p')
+# The linear memory ends at the constant __heap_base, unless said otherwise.
+memory=${MEMORY:-$(wasm-objdump -x "$wasm" | sed -n 's/.*<__heap_base> - init i32=\([0-9]*\).*/\1/p')}
+case ${WEIGHTS:-resident} in
+resident) weights=LIMPET_RESIDENT ;;
+streamed) weights=LIMPET_STREAMED ;;
+*) echo "WEIGHTS: resident or streamed" >&2; exit 2 ;;
+esac
 
 # -ffp-contract=off: a multiplication and an addition stay two roundings, as in every other host.
-options="$machine -O2 -ffp-contract=off -ffunction-sections -fdata-sections -DNDEBUG -DMEMORY_BYTES=$memory
+options="$machine -O2 -ffp-contract=off -ffunction-sections -fdata-sections -DNDEBUG -DMEMORY_BYTES=$memory -DWEIGHTS=$weights
   -DWASM_RT_MEMCHECK_SIGNAL_HANDLER=0 -DWASM_RT_SKIP_SIGNAL_RECOVERY=1 -DWASM_RT_USE_STACK_DEPTH_COUNT=0"
 
 mkdir -p "$objects"
@@ -38,7 +45,7 @@ if [ ! -e "$objects/limpet.o" ] || [ "$wasm" -nt "$objects/limpet.o" ]; then
   "${tools}gcc" $options -I"$objects" -c "$objects/limpet.c" -o "$objects/limpet.o"
 fi
 "${tools}gcc" $machine -DMODEL="\"$model\"" -c "$here/model.S" -o "$objects/model.o"
-"${tools}gcc" $options $EXTRA -I"$objects" -I"$here" -I"$root/examples/embed-c" "$program" "$here/memory.c" \
+"${tools}gcc" $options ${EXTRA:-} -I"$objects" -I"$here" -I"$root/examples/embed-c" "$program" "$here/memory.c" \
   "$here/board_$board.c" "$root/examples/embed-c/host.c" "$objects/limpet.o" "$objects/model.o" \
   $link -Wl,--gc-sections -lm -o "$out"
 "${tools}size" "$out"

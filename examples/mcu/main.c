@@ -19,7 +19,11 @@ int main(void) {
   u32 length;
   u32 model = 0;
   int status = -1;
-  if (limpet_open(&l)) model = limpet_load(&l, (u64)(board_model_end - board_model), read_flash, (void *)board_model);
+  const u64 size = (u64)(board_model_end - board_model);
+  if (limpet_open(&l)) {
+    Z_limpetZ_core_set_limit(&l.wasm, l.core, MEMORY_BYTES);
+    model = limpet_load(&l, size, read_flash, (void *)board_model, WEIGHTS);
+  }
   if (model) status = limpet_generate(&l, model, "Once upon a time", CONTEXT, 1, TOKENS, board_write);
   if (status < 0) {
     const char *words = limpet_error(&l, &length);

@@ -1,6 +1,6 @@
 /*
  * The runtime that wasm2c's code asks for, for a module whose memory never grows: no heap, no signals, no page of 64 KiB.
- * MEMORY_BYTES is the linear memory: what limpet.mcu.wasm exports as __heap_base.
+ * MEMORY_BYTES is the linear memory: what limpet.mcu.wasm exports as __heap_base, or less, which the core is told.
  */
 #include "host.h"
 #include "board.h"

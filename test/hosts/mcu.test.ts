@@ -22,6 +22,8 @@ const [ROWS, BATCH, TOKENS] = [128, 1, 100];
 const [DONE, NEED_DATA, TOKEN] = [0, 2, 3];
 const [MEMORY_SIZE, MEMORY_GROW] = [0x3f, 0x40];
 const F16 = 1;
+/** Linear memory for a run with the weights in flash; stories260K's take 335,744 bytes in it otherwise. */
+const SMALL_MEMORY = 256 * 1024;
 
 const limit: number = JSON.parse(readFileSync(join(ROOT, "asconfig.json"), "utf8")).targets.mcu.lowMemoryLimit;
 
@@ -52,7 +54,7 @@ interface Run {
 }
 
 /** The example's run, in memory up to `end`; throws what the core refuses. */
-function generate(core: TestCore, file: Uint8Array, end: number): Run {
+function generate(core: TestCore, file: Uint8Array, end: number, streamed: boolean): Run {
   const planned: number[] = [];
   const took: number[] = [];
   const check = (status: number) => {
@@ -68,6 +70,12 @@ function generate(core: TestCore, file: Uint8Array, end: number): Run {
   core.call("core_set_limit", core.core, end);
   const model = handle(core.call("model_create", core.core, 1, 0));
   check(core.call("model_set_file_size", model, 0, BigInt(file.length)));
+  check(core.call("model_stream", model, streamed ? 1 : 0));
+  const feed = (kind: "model" | "context", of: number) => {
+    const at = Number(core.exports[`${kind}_request_offset`](of));
+    const length = core.call(`${kind}_request_length`, of);
+    core.memory.write(core.call(`${kind}_request_destination`, of), file.subarray(at, at + length));
+  };
   let reserved = false;
   for (let status = -1; status !== DONE; ) {
     const [state, before] = [core.call("model_state", model), used()];
@@ -77,10 +85,7 @@ function generate(core: TestCore, file: Uint8Array, end: number): Run {
       stage(plan, before);
       reserved = true;
     }
-    if (status !== NEED_DATA) continue;
-    const at = Number(core.exports.model_request_offset(model));
-    const length = core.call("model_request_length", model);
-    core.memory.write(core.call("model_request_destination", model), file.subarray(at, at + length));
+    if (status === NEED_DATA) feed("model", model);
   }
   const shape = [model, ROWS, BATCH, 1, 1, F16];
   let before = used();
@@ -99,17 +104,17 @@ function generate(core: TestCore, file: Uint8Array, end: number): Run {
   let text = "";
   for (let status = -1; status !== DONE; ) {
     status = check(core.call("session_step", session));
+    if (status === NEED_DATA) feed("context", context);
     if (status === TOKEN)
       text += core.text(core.call("session_text", session), core.call("session_text_length", session));
   }
   return { text, planned, took };
 }
 
-test("the plan of memory is exact to the byte, and a byte less is refused in words", () => {
-  const { path } = reference(MODEL);
-  if (path === null) return;
+/** Tests the plan; gives the least linear memory in which the example runs. */
+function leastMemory(path: string, streamed: boolean): number {
   const file = new Uint8Array(readFileSync(path));
-  const runIn = (end: number) => generate(loadCore("scalar", { file: FILE }), file, end);
+  const runIn = (end: number) => generate(loadCore("scalar", { file: FILE }), file, end, streamed);
   const { text, planned, took } = runIn(limit);
   assert.ok(stories.text.startsWith(text) && text.length > 150, text);
   assert.equal(took, planned);
@@ -126,23 +131,37 @@ test("the plan of memory is exact to the byte, and a byte less is refused in wor
   }
   console.log(`linear memory: ${high} bytes, of which plans: ${planned.join(" + ")}`);
   assert.throws(() => runIn(high - 1), /not enough memory: .* takes \d+ bytes, and \d+ of \d+ are in use/);
+  return high;
+}
+
+test("the plan of memory is exact to the byte, and a byte less is refused in words", () => {
+  const { path } = reference(MODEL);
+  if (path !== null) assert.ok(leastMemory(path, false) <= limit);
+});
+
+test("with the weights left in flash the memory is smaller than they are", () => {
+  const { path } = reference(MODEL);
+  if (path !== null) assert.ok(leastMemory(path, true) <= SMALL_MEMORY);
 });
 
 test("without room for the model, the core says so", () => {
   const { path } = reference("plm-1m-q8_0");
   assert.throws(
-    () => generate(loadCore("scalar", { file: FILE }), new Uint8Array(readFileSync(path as string)), limit),
+    () => generate(loadCore("scalar", { file: FILE }), new Uint8Array(readFileSync(path as string)), limit, false),
     /not enough memory/,
   );
 });
 
-/** Builds the example, or the check in its place, for a board. */
-function build(board: string, model: string, tokens?: readonly number[]): string {
-  const out = join(WORK, `${board}${tokens ? "-logits" : ""}`);
-  if (tokens === undefined) output("sh", BUILD, board, model, out);
+type Weights = "resident" | "streamed";
+
+/** Builds the example, or with tokens the check in its place, for a board. */
+function build(board: string, model: string, weights: Weights, tokens?: readonly number[]): string {
+  const out = join(WORK, `${board}-${weights}${tokens ? "-logits" : ""}`);
+  const settings = [`WEIGHTS=${weights}`, `MEMORY=${weights === "streamed" ? SMALL_MEMORY : limit}`];
+  if (tokens === undefined) output("env", ...settings, "sh", BUILD, board, model, out);
   else {
-    const extra = `-Itest/hosts test/hosts/logits.c -DTOKENS=${tokens.join(",")}`;
-    output("env", `EXTRA=${extra}`, "sh", BUILD, board, model, out, "test/hosts/mcu_logits.c");
+    settings.push(`EXTRA=-Itest/hosts test/hosts/logits.c -DTOKENS=${tokens.join(",")}`);
+    output("env", ...settings, "sh", BUILD, board, model, out, "test/hosts/mcu_logits.c");
   }
   return out;
 }
@@ -150,12 +169,12 @@ function build(board: string, model: string, tokens?: readonly number[]): string
 withTools(["wasm2c", "wasm-objdump", "gcc"], () => {
   test("as C with an array for its memory it writes the text", () => {
     const { path } = reference(MODEL);
-    if (path !== null) assert.ok(stories.text.startsWith(output(build("host", path)).trimEnd()));
+    if (path !== null) assert.ok(stories.text.startsWith(output(build("host", path, "resident")).trimEnd()));
   });
 
   conform(
     { host: "C: wasm2c", build: "mcu, a desktop" },
-    ({ path, tokens }) => output(build("host", path, tokens)).trim(),
+    ({ path, tokens }) => output(build("host", path, "resident", tokens)).trim(),
     [MODEL],
   );
 });
@@ -175,24 +194,28 @@ withTools(["wasm2c", "wasm-objdump", "arm-none-eabi-gcc", "qemu-system-arm"], (_
     return { status, said: stdout + stderr };
   };
 
-  test("a Cortex-M4 without an operating system writes the text, with less than 4 KiB of stack", () => {
-    const { path } = reference(MODEL);
-    if (path === null) return;
-    const { status, said } = runOnBoard(build("mps2", path));
-    assert.is(status, 0, said);
-    const [, text, stack] = said.match(/^([\s\S]*)\nstack: (\d+) bytes\n$/) ?? [];
-    assert.ok(stories.text.startsWith(text) && text.length > 150, said);
-    assert.ok(Number(stack) < 4096, said);
-  });
+  for (const weights of ["resident", "streamed"] as const) {
+    const where = weights === "resident" ? "memory" : "flash";
 
-  conform(
-    { host: "C: wasm2c, Cortex-M4 (qemu)", build: "mcu, bare metal" },
-    ({ path, tokens }) =>
-      runOnBoard(build("mps2", path, tokens))
-        .said.trim()
-        .split("\n")[0],
-    [MODEL],
-  );
+    test(`a Cortex-M4 without an operating system writes the text, weights in ${where}`, () => {
+      const { path } = reference(MODEL);
+      if (path === null) return;
+      const { status, said } = runOnBoard(build("mps2", path, weights));
+      assert.is(status, 0, said);
+      const [, text, stack] = said.match(/^([\s\S]*)\nstack: (\d+) bytes\n$/) ?? [];
+      assert.ok(stories.text.startsWith(text) && text.length > 150, said);
+      assert.ok(Number(stack) < 4096, said);
+    });
+
+    conform(
+      { host: "C: wasm2c, Cortex-M4 (qemu)", build: `mcu, bare metal, weights in ${where}` },
+      ({ path, tokens }) =>
+        runOnBoard(build("mps2", path, weights, tokens))
+          .said.trim()
+          .split("\n")[0],
+      [MODEL],
+    );
+  }
 });
 
 test.run();
