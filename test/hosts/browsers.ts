@@ -38,6 +38,15 @@ export function driver<T>(name: string): T | null {
   }
 }
 
+export interface Playwright {
+  chromium: { launch(options: { executablePath: string; args: string[] }): Promise<Browser> };
+}
+
+export function launchChromium({ chromium }: Playwright, executablePath: string): Promise<Browser> {
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"];
+  return chromium.launch({ executablePath, args });
+}
+
 /** Registers the tests of a browser. */
 export function browserHost(host: string, launch: () => Promise<Browser>): void {
   for (const way of WAYS) {

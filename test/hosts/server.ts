@@ -2,7 +2,7 @@
  * The server of the tests of hosts, on a free port of this machine: the files of build/ and test/hosts, the reference
  * models, and what can go wrong on the way.
  *
- *     /build/…, /hosts/…, /models/NAME.gguf, /app/…    files (app: what a test puts there)
+ *     /build/…, /hosts/…, /models/NAME.gguf    files; besides, those of `app`
  *     /html/…      a page, whatever was asked for, as a server of single-page apps answers
  *     /octets/…    a file of build/ as application/octet-stream
  *     /cut/…       a model that always breaks off in the middle
@@ -31,7 +31,7 @@ export interface TestServer {
   close(): void;
 }
 
-/** Starts the server; `app` is the folder that /app shows. */
+/** Starts the server; `app` is a folder that it shows besides. */
 export async function serve(app?: string): Promise<TestServer> {
   const asked = new Set<string>();
   const server: Server = createServer((request, response) => {
@@ -59,7 +59,6 @@ function answer(request: IncomingMessage, response: ServerResponse, asked: Set<s
   else if (kind === "build") file(request, response, join(ROOT, "build", name));
   else if (kind === "hosts") file(request, response, join(ROOT, "test/hosts", name));
   else if (kind === "models") file(request, response, modelPath(name));
-  else if (kind === "app" && app) file(request, response, join(app, name || "index.html"));
   else if (kind === "cut") cut(response);
   else if (kind === "slow") slow(response);
   else if (kind === "once") {
@@ -67,7 +66,8 @@ function answer(request: IncomingMessage, response: ServerResponse, asked: Set<s
     asked.add(path);
     if (first) cut(response);
     else file(request, response, modelPath(name.split("/").pop() ?? ""));
-  } else none(response);
+  } else if (app) file(request, response, join(app, path === "/" ? "index.html" : path));
+  else none(response);
 }
 
 function modelPath(name: string): string | null {

@@ -1,0 +1,263 @@
+/**
+ * The package as users get it: packed, installed into empty projects, and used there by the real tools, unconfigured. Each
+ * has to say nothing on stderr. Then what it promises of itself: sizes, declarations, entries.
+ */
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+import * as esbuild from "esbuild";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import stories from "../golden/stories260K-greedy.json" with { type: "json" };
+import { driver, launchChromium, type Playwright, watch } from "./browsers.ts";
+import { record, reference } from "./conformance.ts";
+import { finish } from "./javascript.ts";
+import { serve } from "./server.ts";
+import { output, ROOT, withTools } from "./tools.ts";
+
+/** Outside the repository, whose node_modules would be found from inside it. */
+const WORK = mkdtempSync(join(tmpdir(), "limpet-package-"));
+process.on("exit", () => rmSync(WORK, { recursive: true, force: true }));
+const MANIFEST = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+
+/** What every project does: a model, and 24 tokens. */
+const SPEAK = `
+export async function speak(source) {
+  const model = await Model.load(source);
+  return model.generate(${JSON.stringify(stories.prompt)}, { maxTokens: 24 }).text();
+}
+`;
+const PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>app</title>`;
+
+let packed: Promise<string> | null = null;
+let installed: Promise<string> | null = null;
+
+/** The package's file, made once. */
+function pack(): Promise<string> {
+  packed ??= (async () => {
+    const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", WORK], ROOT);
+    return join(WORK, JSON.parse(stdout)[0].filename);
+  })();
+  return packed;
+}
+
+/** An empty project into which it was installed, once. */
+function install(): Promise<string> {
+  installed ??= (async () => {
+    const folder = join(WORK, "installed");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
+    await run("npm", ["install", "--offline", "--no-audit", "--no-fund", await pack()], folder);
+    return folder;
+  })();
+  return installed;
+}
+
+/** A project with limpet installed and these files; its folder. */
+async function project(name: string, files: Record<string, string>): Promise<string> {
+  const folder = join(WORK, name);
+  cpSync(await install(), folder, { recursive: true });
+  for (const [file, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    writeFileSync(join(folder, file), text);
+  }
+  return folder;
+}
+
+/** Runs a tool, which has to end well. */
+async function run(program: string, args: string[], cwd: string): Promise<{ stdout: string; stderr: string }> {
+  const { status, stdout, stderr } = await finish(program, args, { cwd });
+  if (status !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${status}\n${stderr}${stdout}`);
+  return { stdout, stderr };
+}
+
+/** Runs a tool, which has to say nothing on stderr; what it prints. */
+async function quietly(program: string, args: string[], cwd: string): Promise<string> {
+  const { stdout, stderr } = await run(program, args, cwd);
+  assert.is(stderr, "");
+  return stdout;
+}
+
+function assertStory(text: string): void {
+  assert.ok(text.trim().length > 40 && stories.text.startsWith(text.trimEnd()), text);
+}
+
+const model = (): string | null => reference("stories260K").path;
+const checked = (host: string, check: string) => record({ host, build: "installed package" }, check, "ok");
+
+test("Node: an empty project", async () => {
+  const path = model();
+  if (path === null) return;
+  const folder = await project("in-node", {
+    "main.js": `import { Model } from "limpet";${SPEAK}console.log(await speak(process.argv[2]));`,
+    "inline.js": `import { Model } from "limpet/inline";${SPEAK}console.log(await speak(process.argv[2]));`,
+    "kernels.js": `import { kernels } from "limpet/kernels";
+      console.log((await kernels()).matmul(Float32Array.of(2), Float32Array.of(3), { m: 1, k: 1, n: 1 })[0]);`,
+  });
+  assertStory(await quietly(process.execPath, ["main.js", path], folder));
+  assertStory(await quietly(process.execPath, ["inline.js", path], folder));
+  assert.is(await quietly(process.execPath, ["kernels.js"], folder), "6\n");
+  assert.match(await quietly(join(folder, "node_modules/.bin/limpet"), ["--help"], folder), /generate/);
+  checked("Node", "package");
+});
+
+withTools(["deno"], (deno) => {
+  const speak = `${SPEAK}console.log(await speak(Deno.args[0]));`;
+
+  test("Deno: a project with npm's packages, by name and by npm: specifier", async () => {
+    const path = model();
+    if (path === null) return;
+    const folder = await project("in-deno", {
+      "main.js": `import { Model } from "limpet";${speak}`,
+      "specifier.js": `import { Model } from "npm:limpet@${MANIFEST.version}";${speak}`,
+    });
+    assertStory(await quietly(deno, ["run", "--allow-read", "main.js", path], folder));
+    assertStory(await quietly(deno, ["run", "--allow-read", "specifier.js", path], folder));
+    checked("Deno", "package");
+  });
+
+  test("Deno: an import map, and no permission but to read the model", async () => {
+    const path = model();
+    if (path === null) return;
+    const folder = await project("in-deno-map", {
+      "main.js": `import { Model } from "limpet";${speak}`,
+      "deno.json": JSON.stringify({
+        nodeModulesDir: "none",
+        imports: { limpet: "./node_modules/limpet/build/js/inline.js" },
+      }),
+    });
+    rmSync(join(folder, "package.json"));
+    assertStory(await quietly(deno, ["run", "--no-lock", `--allow-read=${path}`, "main.js", path], folder));
+    checked("Deno", "import map");
+  });
+});
+
+withTools(["chromium", "npm:playwright-core", "npm:vite", "npm:webpack"], (chromium, _, vite, webpack) => {
+  const app = (entry: string): string => `import { Model } from "${entry}";${SPEAK}globalThis.speak = speak;`;
+
+  /** Opens a folder in Chromium, where globalThis.speak has to write the story and the console to stay empty. */
+  async function open(folder: string): Promise<void> {
+    const server = await serve(folder);
+    const browser = await launchChromium(driver<Playwright>("playwright-core")!, chromium);
+    try {
+      const page = await browser.newPage();
+      const said = watch(page);
+      await page.goto(`${server.base}/`);
+      for (let tries = 0; tries < 100 && !(await page.evaluate<boolean>("!!globalThis.speak")); tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      assertStory(await page.evaluate<string>(`speak("${server.base}/models/stories260K.gguf")`));
+      assert.is(said.join("\n"), "");
+    } finally {
+      await browser.close();
+      server.close();
+    }
+  }
+
+  test("Vite builds an app", async () => {
+    if (model() === null) return;
+    const folder = await project("in-vite", {
+      "index.html": `${PAGE}<script type="module" src="/src/index.js"></script></html>`,
+      "src/index.js": app("limpet"),
+    });
+    await quietly(process.execPath, [join(vite, "bin/vite.js"), "build"], folder);
+    await open(join(folder, "dist"));
+    checked("Vite", "package");
+  });
+
+  test("webpack builds an app", async () => {
+    if (model() === null) return;
+    const folder = await project("in-webpack", { "src/index.js": app("limpet") });
+    const said = await quietly(process.execPath, [join(webpack, "bin/webpack.js"), "--mode", "production"], folder);
+    assert.not.match(said, /ERROR/);
+    // It warns of the optional peer, which is not installed, and of a build with threads, which no page has to load.
+    const warnings = said.match(/WARNING in .*(\n.+)*/g) ?? [];
+    for (const warning of warnings)
+      assert.match(warning, /Can't resolve '@huggingface\/jinja'|threads\.wasm|asset size limit/);
+    writeFileSync(join(folder, "dist/index.html"), `${PAGE}<script src="main.js"></script></html>`);
+    await open(join(folder, "dist"));
+    checked("webpack", "package");
+  });
+
+  test("esbuild bundles the inline entry", async () => {
+    if (model() === null) return;
+    const folder = await project("in-esbuild", {
+      "index.js": app("limpet/inline"),
+      "dist/index.html": `${PAGE}<script src="app.js"></script></html>`,
+    });
+    const program = join(ROOT, "node_modules/esbuild/bin/esbuild");
+    const args = ["index.js", "--bundle", "--minify", "--outfile=dist/app.js", "--log-level=warning"];
+    await quietly(program, args, folder);
+    await open(join(folder, "dist"));
+    checked("esbuild", "package");
+  });
+});
+
+withTools(["npm:publint", "npm:@arethetypeswrong/cli"], (publint, attw) => {
+  test("publint finds nothing", async () => {
+    const said = await quietly(process.execPath, [join(publint, "src/cli.js"), await pack()], WORK);
+    assert.match(said, /All good!/);
+  });
+
+  test("arethetypeswrong finds nothing", async () => {
+    const files = Object.keys(MANIFEST.exports).filter((name) => /\.(wasm|json)$/.test(name));
+    const skipped = files.map((name) => name.slice(2));
+    const args = [await pack(), "--profile", "esm-only", "--format", "json", "--exclude-entrypoints", ...skipped];
+    await run(process.execPath, [join(attw, "dist/index.js"), ...args], WORK);
+  });
+});
+
+test("the wasm that a browser downloads stays below 300 KB, and below 120 KB with brotli", () => {
+  const wasm = readFileSync(join(ROOT, "build/limpet.wasm"));
+  assert.ok(wasm.length < 300_000, `${wasm.length} bytes`);
+  const packed = brotliCompressSync(wasm).length;
+  assert.ok(packed < 120_000, `${packed} bytes with brotli`);
+});
+
+test("the script that a browser downloads stays below 25 KB with gzip, unminified", async () => {
+  const { outputFiles } = await esbuild.build({
+    entryPoints: [join(ROOT, "build/js/index.js")],
+    bundle: true,
+    format: "esm",
+    external: ["@huggingface/jinja"],
+    write: false,
+  });
+  const size = gzipSync(outputFiles[0].contents).length;
+  assert.ok(size < 25_000, `${size} bytes`);
+});
+
+test("a compiled wasm is instantiated within 20 ms", () => {
+  const module = new WebAssembly.Module(readFileSync(join(ROOT, "build/limpet.wasm")));
+  const times = Array.from({ length: 5 }, () => {
+    const start = performance.now();
+    new WebAssembly.Instance(module);
+    return performance.now() - start;
+  });
+  assert.ok(Math.min(...times) < 20, `${times}`);
+});
+
+test("what is not used of the package leaves no trace in a bundle", async () => {
+  const { outputFiles } = await esbuild.build({
+    stdin: {
+      contents: `import { LimpetError } from "./build/js/index.js"; console.log(LimpetError);`,
+      resolveDir: ROOT,
+    },
+    bundle: true,
+    format: "esm",
+    external: ["@huggingface/jinja"],
+    write: false,
+  });
+  assert.ok(outputFiles[0].contents.length < 8_000, `${outputFiles[0].contents.length} bytes`);
+});
+
+test("the package holds what its entries name, and no sources of others", async () => {
+  const folder = join(await install(), "node_modules/limpet");
+  const named = JSON.stringify([MANIFEST.exports, MANIFEST.bin]).match(/build\/[^"]+/g)!;
+  const there = readdirSync(folder, { recursive: true }).map(String);
+  for (const path of named) assert.ok(there.includes(path), path);
+  assert.not.ok(there.some((path) => /\.test\.|node_modules/.test(path)));
+  assert.is(output(process.execPath, join(folder, "build/js/cli.js"), "--help").includes("limpet"), true);
+});
+
+test.run();
