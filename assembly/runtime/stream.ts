@@ -1,7 +1,7 @@
 /**
- * Weights that stay in their file: read tile by tile when their product is made, each time anew, so that a model may be
- * larger than the memory (flash of a microcontroller, a file on disk). A stage that lacks a tile asks for it and answers
- * NEED_DATA before it has changed anything; entered again, it finds the tile and goes on.
+ * Weights that stay in their file: read tile by tile when their product is made, each time anew, so that a model may
+ * be larger than the memory (flash of a microcontroller, a file on disk). A stage that lacks a tile asks for it and
+ * answers NEED_DATA before it has changed anything; entered again, it finds the tile and goes on.
  *
  *     file ──NEED_DATA──► tile (rows as in the file) ──pack──► packed tile ──multiply──► outputs cursor … cursor + rows
  *
@@ -34,14 +34,15 @@ export function leaveInFile(model: Model): void {
   }
 }
 
-/** target ← operand · weightᵀ, of a matrix in the file. `x` as `operand` of pass.ts made it, rows `stride` bytes apart. */
+/** target ← operand · weightᵀ, of a matrix in the file. `x`: the operand as pass.ts made it, rows `stride` bytes apart. */
 export function multiplyStreamed(c: Context, weight: Weight, x: usize, stride: usize, target: usize): i32 {
   const row = <usize>rowBytes(weight.type, weight.columns);
   if (c.tileRows) {
     const group = packedGroupBytes(weight.type, weight.columns);
     for (let i: u32 = 0; i < c.tileRows; i += GROUP_ROWS) {
       const count = min<u32>(GROUP_ROWS, c.tileRows - i);
-      packGroup(weight.type, c.tile + <usize>i * row, row, count, weight.columns, c.packedTile + <usize>(i / GROUP_ROWS) * group);
+      const packed = c.packedTile + <usize>(i / GROUP_ROWS) * group;
+      packGroup(weight.type, c.tile + <usize>i * row, row, count, weight.columns, packed);
     }
     matmulRows(
       weight.product, c.packedTile, c.tileRows, weight.columns, 0, c.tileRows,
