@@ -1,7 +1,7 @@
 /**
- * The library's exports for microcontrollers: those of index.ts, in a memory that never grows. asc's --lowMemoryLimit says
- * where linear memory ends; the arena is what lies between the constants and there. Two constants say so to a runtime:
- * one that knows them (WAMR) takes memory up to `__heap_base` alone, not whole pages of 64 KiB.
+ * The library's exports for microcontrollers: those of index.ts, in a memory that never grows. asc's --lowMemoryLimit
+ * says where linear memory ends; the arena is what lies between the constants and there. Two constants say so to a
+ * runtime: one that knows them (WAMR) takes memory up to `__heap_base` alone, not whole pages of 64 KiB.
  *
  *     0 ─ constants ─ __data_end ─ core record ─ arena … ─ __heap_base = --lowMemoryLimit
  */

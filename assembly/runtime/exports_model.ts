@@ -23,7 +23,7 @@ export function model_create(core: Core, files: u32, vocabularyOnly: u32): usize
   return changetype<usize>(createModel(core, files, vocabularyOnly != 0));
 }
 
-/** `streamed` 1: matrices stay in the file and are asked for by each pass (context_request_*). Before the first step. */
+/** `streamed` 1: matrices stay in the file, each pass asks for them (context_request_*). Before the first step. */
 export function model_stream(model: Model, streamed: u32): i32 {
   return streamWeights(model, streamed != 0);
 }
@@ -238,7 +238,7 @@ export function context_step(c: Context): i32 {
   return stepPass(c);
 }
 
-/** After a step that answers 2: the range of the model's file that goes to the destination before the next step. */
+/** After a step that answers 2: the range of the model's file that has to be at the destination before the next. */
 export function context_request_file(c: Context): u32 {
   return c.requestFile;
 }

@@ -34,7 +34,7 @@ export function leaveInFile(model: Model): void {
   }
 }
 
-/** target ← operand · weightᵀ, of a matrix in the file. `x`: the operand as pass.ts made it, rows `stride` bytes apart. */
+/** target ← x · weightᵀ, of a matrix in the file. `x`: the operand as pass.ts made it, rows `stride` bytes apart. */
 export function multiplyStreamed(c: Context, weight: Weight, x: usize, stride: usize, target: usize): i32 {
   const row = <usize>rowBytes(weight.type, weight.columns);
   if (c.tileRows) {
