@@ -88,7 +88,8 @@ export function sessionBytes(context: Context): u64 {
 /** The record and what lies behind it: sampler, stream, scratch, best tokens, stop strings, tokens. */
 function recordBytes(context: Context): u64 {
   const records = align(offsetof<Session>()) + align(SAMPLER_BYTES) + align(offsetof<Stream>());
-  return <u64>records + TOP_LIMIT * 8 + STOP_BYTES + sampleScratchBytes(context.model.vocabulary) + <u64>context.cache.capacity * 4;
+  const lists = <u64>TOP_LIMIT * 8 + STOP_BYTES + <u64>context.cache.capacity * 4;
+  return records + sampleScratchBytes(context.model.vocabulary) + lists;
 }
 
 /** Makes a session over one sequence of a context. 0: see the error. */
