@@ -10,13 +10,13 @@
  *
  * Cost of 8 rows × 32 columns, one token, a digit: 16 dots, 16 adds, the codes and some 40 for sub-scales.
  *
- * May call: fused, byte_activations, byte_driver, driver_k, k_fields, layout.
+ * May call: fused, byte_activations, byte_driver, driver_k, k_bytes, layout.
  */
 import { multiplyAdd } from "../fused";
 import { DIGIT_BYTES, hasSecond, secondDigit } from "./byte_activations";
 import { addDot } from "./byte_driver";
 import { headerBytes, minimaOf, packedBytes, scalesOf, unitBytes } from "./driver_k";
-import { firstOf, halfOf, plane, secondOf, thirdOf } from "./k_fields";
+import { bytePlane, highVector, lowVector, nextHighVector } from "./k_bytes";
 import { loadHalves4 } from "./layout";
 
 const ONES = memory.data<u16>([1, 1, 1, 1, 1, 1, 1, 1], 16);
@@ -25,13 +25,6 @@ const SIXTEENS = memory.data<u16>([16, 16, 16, 16, 16, 16, 16, 16], 16);
 const STARTS = memory.data<i16>([
   -1, -1, -1, -1, -1, -1, -1, -1, -4, -4, -4, -4, -4, -4, -4, -4,
   -16, -16, -16, -16, -16, -16, -16, -16, -32, -32, -32, -32, -32, -32, -32, -32,
-], 16);
-/** A nibble in each byte. */
-const LOW_NIBBLES = memory.data<u8>([15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15], 16);
-// 2, 3, 5 and 6 bits in each i16 lane.
-const CODES = memory.data<u16>([
-  3, 3, 3, 3, 3, 3, 3, 3, 7, 7, 7, 7, 7, 7, 7, 7, 15, 15, 15, 15, 15, 15, 15, 15,
-  31, 31, 31, 31, 31, 31, 31, 31, 63, 63, 63, 63, 63, 63, 63, 63,
 ], 16);
 
 /** What is taken off a code within i16. */
@@ -64,23 +57,6 @@ function whole<F>(sum: v128, scales: v128, x: usize): v128 {
   const dot = i32x4.dot_i16x8_s(sum, scales);
   if (start<F>() == changetype<F>(0).offset) return dot;
   return i32x4.add(dot, i32x4.dot_i16x8_s(v128.load32_splat(x, 8), i16x8.shl(scales, 4)));
-}
-
-/** Eight bytes of each row of the quad at `p`: columns 0 4 1 5 of a step (`upper` = 0), or 2 6 3 7 (1). */
-@inline
-function bytes<F>(p: usize, half: usize, step: i32, upper: i32): v128 {
-  const bits = changetype<F>(0).bits;
-  if (bits == 4) {
-    const word = step == 0 ? v128.load(halfOf(p, 4, half)) : v128.load(halfOf(p, 4, half), 32);
-    return v128.and(upper == 0 ? word : i16x8.shr_u(word, 4), v128.load(LOW_NIBBLES));
-  }
-  const first = firstOf(p, bits, half, step);
-  const second = secondOf(p, bits, half, step, first);
-  const third = thirdOf(p, bits, half, step, first);
-  const mask = v128.load(CODES + ((bits - 2) << 4));
-  const low = plane(bits, first, second, third, 4 * step + upper, mask);
-  const high = plane(bits, first, second, third, 4 * step + upper + 2, mask);
-  return v128.or(low, i16x8.shl(high, 8));
 }
 
 /** s of a part. */
@@ -145,20 +121,30 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, second: usize, targe
     while (digit != 0) {
       let sum0 = begin<F>(digit, 0);
       let sum1 = sum0;
+      let high0 = highVector(p, f.bits, 0, sum0);
+      let high1 = highVector(p + 16, f.bits, 0, sum0);
       for (let half: usize = 0; half < 2; half++) {
         const a = v128.load(digit + (half << 4), 16);
+        let low0 = lowVector(p, f.bits, half, 0);
+        let low1 = lowVector(p + 16, f.bits, half, 0);
         let v = v128.shuffle<i32>(a, a, 0, 0, 0, 0);
-        sum0 = addDot(sum0, v, bytes<F>(p, half, 0, 0));
-        sum1 = addDot(sum1, v, bytes<F>(p + 16, half, 0, 0));
+        sum0 = addDot(sum0, v, bytePlane(f.bits, low0, high0, 0, 0));
+        sum1 = addDot(sum1, v, bytePlane(f.bits, low1, high1, 0, 0));
         v = v128.shuffle<i32>(a, a, 1, 1, 1, 1);
-        sum0 = addDot(sum0, v, bytes<F>(p, half, 0, 1));
-        sum1 = addDot(sum1, v, bytes<F>(p + 16, half, 0, 1));
+        sum0 = addDot(sum0, v, bytePlane(f.bits, low0, high0, 0, 1));
+        sum1 = addDot(sum1, v, bytePlane(f.bits, low1, high1, 0, 1));
+        if (f.bits >= 4) {
+          low0 = lowVector(p, f.bits, half, 1);
+          low1 = lowVector(p + 16, f.bits, half, 1);
+        }
         v = v128.shuffle<i32>(a, a, 2, 2, 2, 2);
-        sum0 = addDot(sum0, v, bytes<F>(p, half, 1, 0));
-        sum1 = addDot(sum1, v, bytes<F>(p + 16, half, 1, 0));
+        sum0 = addDot(sum0, v, bytePlane(f.bits, low0, high0, 1, 0));
+        sum1 = addDot(sum1, v, bytePlane(f.bits, low1, high1, 1, 0));
         v = v128.shuffle<i32>(a, a, 3, 3, 3, 3);
-        sum0 = addDot(sum0, v, bytes<F>(p, half, 1, 1));
-        sum1 = addDot(sum1, v, bytes<F>(p + 16, half, 1, 1));
+        sum0 = addDot(sum0, v, bytePlane(f.bits, low0, high0, 1, 1));
+        sum1 = addDot(sum1, v, bytePlane(f.bits, low1, high1, 1, 1));
+        high0 = nextHighVector(p, f.bits, high0);
+        high1 = nextHighVector(p + 16, f.bits, high1);
         if (f.parts == 2 || half == 1) {
           const dx = v128.load32_splat(digit);
           const s = sumOf<F>(digit, half);
@@ -224,9 +210,11 @@ function multiplyTile<F>(
       let s5 = begin<F>(x5 + digit, 0);
       let s6 = begin<F>(x6 + digit, 0);
       let s7 = begin<F>(x7 + digit, 0);
+      let high = highVector(p, f.bits, 0, s0);
       for (let half: usize = 0; half < 2; half++) {
         const at: usize = digit + (half << 4);
-        let codes = bytes<F>(p, half, 0, 0);
+        let low = lowVector(p, f.bits, half, 0);
+        let codes = bytePlane(f.bits, low, high, 0, 0);
         s0 = addDot(s0, v128.load32_splat(x0 + at, 16), codes);
         s1 = addDot(s1, v128.load32_splat(x1 + at, 16), codes);
         s2 = addDot(s2, v128.load32_splat(x2 + at, 16), codes);
@@ -235,7 +223,7 @@ function multiplyTile<F>(
         s5 = addDot(s5, v128.load32_splat(x5 + at, 16), codes);
         s6 = addDot(s6, v128.load32_splat(x6 + at, 16), codes);
         s7 = addDot(s7, v128.load32_splat(x7 + at, 16), codes);
-        codes = bytes<F>(p, half, 0, 1);
+        codes = bytePlane(f.bits, low, high, 0, 1);
         s0 = addDot(s0, v128.load32_splat(x0 + at, 20), codes);
         s1 = addDot(s1, v128.load32_splat(x1 + at, 20), codes);
         s2 = addDot(s2, v128.load32_splat(x2 + at, 20), codes);
@@ -244,7 +232,8 @@ function multiplyTile<F>(
         s5 = addDot(s5, v128.load32_splat(x5 + at, 20), codes);
         s6 = addDot(s6, v128.load32_splat(x6 + at, 20), codes);
         s7 = addDot(s7, v128.load32_splat(x7 + at, 20), codes);
-        codes = bytes<F>(p, half, 1, 0);
+        if (f.bits >= 4) low = lowVector(p, f.bits, half, 1);
+        codes = bytePlane(f.bits, low, high, 1, 0);
         s0 = addDot(s0, v128.load32_splat(x0 + at, 24), codes);
         s1 = addDot(s1, v128.load32_splat(x1 + at, 24), codes);
         s2 = addDot(s2, v128.load32_splat(x2 + at, 24), codes);
@@ -253,7 +242,7 @@ function multiplyTile<F>(
         s5 = addDot(s5, v128.load32_splat(x5 + at, 24), codes);
         s6 = addDot(s6, v128.load32_splat(x6 + at, 24), codes);
         s7 = addDot(s7, v128.load32_splat(x7 + at, 24), codes);
-        codes = bytes<F>(p, half, 1, 1);
+        codes = bytePlane(f.bits, low, high, 1, 1);
         s0 = addDot(s0, v128.load32_splat(x0 + at, 28), codes);
         s1 = addDot(s1, v128.load32_splat(x1 + at, 28), codes);
         s2 = addDot(s2, v128.load32_splat(x2 + at, 28), codes);
@@ -262,6 +251,7 @@ function multiplyTile<F>(
         s5 = addDot(s5, v128.load32_splat(x5 + at, 28), codes);
         s6 = addDot(s6, v128.load32_splat(x6 + at, 28), codes);
         s7 = addDot(s7, v128.load32_splat(x7 + at, 28), codes);
+        high = nextHighVector(p, f.bits, high);
         if (f.parts == 2 || half == 1) {
           const pairs = f.scales8(block, quad, half);
           const scales = lowScales<F>(pairs);

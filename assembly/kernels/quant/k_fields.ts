@@ -9,12 +9,14 @@
  *     5 bits   0, 1, 2, bit 3 of 7 │ 3, 4, 5, bit 4 of 7 │ half of a lane: 6, low of 7       … as with 3 bits
  *     6 bits   0, 1, low of 6 │ 2, 3, top of 6, low of 7 │ 4, 5, top of 7
  *
- * so that a plane (one pair of columns, four rows) costs about two operations at any width. `p` is the row's lanes, or
+ * so that a plane (one pair of columns, four rows) costs about two operations at any width. In the fast build all but 4
+ * bits lie as kernels/quant/k_bytes.ts says, and the functions here pass on. `p` is the row's lanes, or
  * the quad, in the first vector; vectors of a quad are 32 bytes apart. A step is 8 columns (four pairs), two a half.
  * `bits`, `step` and `pair` are constants, `half` need not be.
  *
- * May call: nothing.
+ * May call: k_bytes.
  */
+import { highVector, loadBytePair, lowVector, storeBytePair, widePlane } from "./k_bytes";
 
 // Masks, loaded and never splatted: V8 rebuilds a v128 constant at each use.
 const MASKS = memory.data<u16>([
@@ -30,7 +32,7 @@ export function codeMask(bits: usize): v128 {
 
 /** Where the vectors of a half begin; with an odd width without the one that both halves share. */
 @inline
-export function halfOf(p: usize, bits: i32, half: usize): usize {
+function halfOf(p: usize, bits: i32, half: usize): usize {
   return p + 32 * <usize>(bits >> 1) * half;
 }
 
@@ -43,6 +45,7 @@ function sharedOf(p: usize, bits: i32): usize {
 /** The vectors that a step needs, up to three: the first … */
 @inline
 export function firstOf(p: usize, bits: i32, half: usize, step: i32): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return lowVector(p, bits, half, step);
   const q = halfOf(p, bits, half);
   if (step == 0 || bits < 4) return v128.load(q);
   return bits == 6 ? v128.load(q, 64) : v128.load(q, 32);
@@ -51,6 +54,7 @@ export function firstOf(p: usize, bits: i32, half: usize, step: i32): v128 {
 /** … the second … */
 @inline
 export function secondOf(p: usize, bits: i32, half: usize, step: i32, first: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return highVector(p, bits, half, first);
   if (bits == 6 || (bits == 5 && step == 0)) return v128.load(halfOf(p, bits, half), 32);
   if ((bits & 1) == 1 && step == 1) return i16x8.shr_u(v128.load(sharedOf(p, bits)), <i32>half << 3);
   return first;
@@ -59,12 +63,16 @@ export function secondOf(p: usize, bits: i32, half: usize, step: i32, first: v12
 /** … and the third. */
 @inline
 export function thirdOf(p: usize, bits: i32, half: usize, step: i32, first: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return first;
   return bits >= 5 && step == 1 ? v128.load(halfOf(p, bits, half)) : first;
 }
 
 /** One plane: pair `pair` (0…7) of four rows as i16x8, from the vectors of its step. */
 @inline
 export function plane(bits: i32, first: v128, second: v128, third: v128, pair: i32, mask: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (bits != 4) return widePlane(bits, first, second, pair);
+  }
   if (bits == 3 && pair >= 5) {
     if (pair < 7) return field(second, 3, 3 * (pair - 5), mask);
     return v128.or(field(second, 2, 6, v128.load(MASKS)), i16x8.shl(i16x8.shr_u(first, 15), 2));
@@ -93,6 +101,7 @@ function field(vector: v128, bits: i32, shift: i32, mask: v128): v128 {
 /** The scalar twin of `plane`, one row: the even column's code in the low half, the odd one's in the high half. */
 @inline
 export function loadPair(p: usize, bits: i32, half: usize, pair: i32): u32 {
+  if (ASC_FEATURE_RELAXED_SIMD) return loadBytePair(p, bits, half, pair);
   const q = halfOf(p, bits, half);
   const mask: u32 = ((1 << bits) - 1) * 0x1_0001;
   if (bits == 3 && pair >= 5) {
@@ -118,7 +127,8 @@ export function loadPair(p: usize, bits: i32, half: usize, pair: i32): u32 {
 
 /** The inverse of `loadPair`, into zeroed bits. */
 @inline
-function storePair(p: usize, bits: i32, half: usize, pair: i32, code: u32): void {
+export function storePair(p: usize, bits: i32, half: usize, pair: i32, code: u32): void {
+  if (ASC_FEATURE_RELAXED_SIMD) return storeBytePair(p, bits, half, pair, code);
   const q = halfOf(p, bits, half);
   if (bits == 3 && pair >= 5) {
     const shared = sharedOf(p, 3);
@@ -164,7 +174,7 @@ function put(p: usize, fields: u32): void {
 export function storeStep(p: usize, bits: i32, half: usize, step: i32, codes: u64): void {
   if (bits == 4) {
     store<u32>(halfOf(p, 4, half) + 32 * step, gather(codes, 4));
-  } else if (bits == 2) {
+  } else if (bits == 2 && !ASC_FEATURE_RELAXED_SIMD) {
     put(halfOf(p, 2, half), gather(codes, 2) << (8 * step));
   } else {
     storePair(p, bits, half, 4 * step, pairOf(codes));
@@ -178,7 +188,7 @@ export function storeStep(p: usize, bits: i32, half: usize, step: i32, codes: u6
 @inline
 export function loadStep(p: usize, bits: i32, half: usize, step: i32): u64 {
   if (bits == 4) return scatter(load<u32>(halfOf(p, 4, half) + 32 * step), 4);
-  if (bits == 2) return scatter(load<u32>(halfOf(p, 2, half)) >> (8 * step), 2);
+  if (bits == 2 && !ASC_FEATURE_RELAXED_SIMD) return scatter(load<u32>(halfOf(p, 2, half)) >> (8 * step), 2);
   return bytesOf(loadPair(p, bits, half, 4 * step))
     | (bytesOf(loadPair(p, bits, half, 4 * step + 1)) << 16)
     | (bytesOf(loadPair(p, bits, half, 4 * step + 2)) << 32)
