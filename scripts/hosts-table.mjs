@@ -1,12 +1,15 @@
 /**
- * The table of hosts and checks:  node scripts/hosts-table.mjs
+ * The table of hosts and checks:  node scripts/hosts-table.mjs [--docs]
  *
- * Prints, in Markdown, what the last runs of the conformance check gave (test/hosts/conformance.ts keeps it in
- * build/conformance/): a row a host, a column a check. A hash that is not the stored one is marked.
+ * Prints, in Markdown, what the last runs of the tests of hosts gave (test/hosts/conformance.ts keeps it in
+ * build/conformance/): a row a host and build, a column a reference model with the hash of its logits, and how many of the
+ * other checks hold. What is not as it should be is marked. With --docs the table is written into docs/hosts.md instead.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 const RESULTS = new URL("../build/conformance/", import.meta.url);
+const DOCS = new URL("../docs/hosts.md", import.meta.url);
+const [BEGIN, END] = ["<!-- table: scripts/hosts-table.mjs -->", "<!-- end of table -->"];
 const golden = JSON.parse(readFileSync(new URL("../test/golden/conformance.json", import.meta.url), "utf8"));
 
 if (!existsSync(RESULTS)) {
@@ -16,14 +19,35 @@ if (!existsSync(RESULTS)) {
 const results = readdirSync(RESULTS)
   .filter((file) => file.endsWith(".json"))
   .map((file) => JSON.parse(readFileSync(new URL(file, RESULTS), "utf8")));
-const checks = [...new Set([...Object.keys(golden), ...results.map(({ check }) => check)])];
 const rows = new Map();
 for (const { host, build, check, result } of results) {
-  const key = `${host} | ${build}`;
-  const mark = golden[check] === undefined || golden[check] === result ? "" : " ✘";
-  rows.set(key, { ...rows.get(key), [check]: `\`${result}\`${mark}` });
+  const row = rows.get(`${host} | ${build}`) ?? { logits: {}, held: 0, failed: [] };
+  rows.set(`${host} | ${build}`, row);
+  if (check in golden) row.logits[check] = result;
+  else if (result === "ok") row.held++;
+  else row.failed.push(check);
 }
-console.log(`| host | build | ${checks.join(" | ")} |`);
-console.log(`|---|---|${checks.map(() => "---|").join("")}`);
-for (const [key, row] of [...rows].sort())
-  console.log(`| ${key} | ${checks.map((check) => row[check] ?? "–").join(" | ")} |`);
+
+const names = Object.keys(golden);
+const lines = [
+  `| host | build | ${names.join(" | ")} | other checks |`,
+  `|---|---|${names.map(() => "---|").join("")}---|`,
+  ...[...rows]
+    .sort()
+    .map(([key, row]) => `| ${key} | ${names.map((name) => hash(row, name)).join(" | ")} | ${others(row)} |`),
+];
+if (process.argv.includes("--docs")) {
+  const text = readFileSync(DOCS, "utf8");
+  const [before, rest] = text.split(BEGIN);
+  writeFileSync(DOCS, `${before}${BEGIN}\n${lines.join("\n")}\n${END}${rest.split(END)[1]}`);
+} else console.log(lines.join("\n"));
+
+function hash({ logits }, name) {
+  if (logits[name] === undefined) return "–";
+  return logits[name] === golden[name] ? `\`${logits[name].slice(0, 8)}\`` : `✘ \`${logits[name].slice(0, 8)}\``;
+}
+
+function others({ held, failed }) {
+  if (failed.length) return `✘ ${failed.join(", ")}`;
+  return held ? `${held} hold` : "–";
+}

@@ -31,8 +31,10 @@ if (!queue.length) finish(0, 1, [`no test file matches ${patterns.join(" ")}`]);
 let passed = 0;
 let failed = 0;
 let skipped = 0;
+const hosts = queue.some((file) => file.startsWith(join("test", "hosts")));
 const broken = [];
 await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, runNext));
+if (hosts) spawnSync(process.execPath, ["scripts/hosts-table.mjs"], { stdio: "inherit" });
 if (skipped) console.log(`${skipped} skipped, for want of data or of a host`);
 finish(passed, failed, broken);
 

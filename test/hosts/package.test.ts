@@ -2,9 +2,8 @@
  * The package as users get it: packed, installed into empty projects, and used there by the real tools, unconfigured. Each
  * has to say nothing on stderr. Then what it promises of itself: sizes, declarations, entries.
  */
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 import { test } from "uvu";
@@ -12,13 +11,10 @@ import * as assert from "uvu/assert";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import { driver, launchChromium, type Playwright, watch } from "./browsers.ts";
 import { record, reference } from "./conformance.ts";
-import { finish } from "./javascript.ts";
+import { assertStory, install, pack, project, quietly, run, WORK } from "./project.ts";
 import { serve } from "./server.ts";
 import { output, ROOT, withTools } from "./tools.ts";
 
-/** Outside the repository, whose node_modules would be found from inside it. */
-const WORK = mkdtempSync(join(tmpdir(), "limpet-package-"));
-process.on("exit", () => rmSync(WORK, { recursive: true, force: true }));
 const MANIFEST = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 
 /** What every project does: a model, and 24 tokens. */
@@ -29,59 +25,6 @@ export async function speak(source) {
 }
 `;
 const PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>app</title>`;
-
-let packed: Promise<string> | null = null;
-let installed: Promise<string> | null = null;
-
-/** The package's file, made once. */
-function pack(): Promise<string> {
-  packed ??= (async () => {
-    const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", WORK], ROOT);
-    return join(WORK, JSON.parse(stdout)[0].filename);
-  })();
-  return packed;
-}
-
-/** An empty project into which it was installed, once. */
-function install(): Promise<string> {
-  installed ??= (async () => {
-    const folder = join(WORK, "installed");
-    mkdirSync(folder);
-    writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
-    await run("npm", ["install", "--offline", "--no-audit", "--no-fund", await pack()], folder);
-    return folder;
-  })();
-  return installed;
-}
-
-/** A project with limpet installed and these files; its folder. */
-async function project(name: string, files: Record<string, string>): Promise<string> {
-  const folder = join(WORK, name);
-  cpSync(await install(), folder, { recursive: true });
-  for (const [file, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, file)), { recursive: true });
-    writeFileSync(join(folder, file), text);
-  }
-  return folder;
-}
-
-/** Runs a tool, which has to end well. */
-async function run(program: string, args: string[], cwd: string): Promise<{ stdout: string; stderr: string }> {
-  const { status, stdout, stderr } = await finish(program, args, { cwd });
-  if (status !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${status}\n${stderr}${stdout}`);
-  return { stdout, stderr };
-}
-
-/** Runs a tool, which has to say nothing on stderr; what it prints. */
-async function quietly(program: string, args: string[], cwd: string): Promise<string> {
-  const { stdout, stderr } = await run(program, args, cwd);
-  assert.is(stderr, "");
-  return stdout;
-}
-
-function assertStory(text: string): void {
-  assert.ok(text.trim().length > 40 && stories.text.startsWith(text.trimEnd()), text);
-}
 
 const model = (): string | null => reference("stories260K").path;
 const checked = (host: string, check: string) => record({ host, build: "installed package" }, check, "ok");

@@ -6,6 +6,7 @@ import type { Readable } from "node:stream";
 import { test } from "uvu";
 import { javascriptHost, type Outcome } from "./javascript.ts";
 import { output, ROOT, withTools, workFolder } from "./tools.ts";
+import { listening } from "./workerd.ts";
 
 const WORK = workFolder("workerd");
 
@@ -57,7 +58,7 @@ withTools(["workerd"], (workerd) => {
     child.stdout!.on("data", (data) => (said += data));
     child.stderr!.on("data", (data) => (said += data));
     try {
-      const port = await listening(child.stdio[3] as Readable, () => said);
+      const port = await listening(child.stdio[3] as Readable);
       const response = await fetch(`http://127.0.0.1:${port}/`, { method: "POST", body: JSON.stringify(job) });
       if (!response.ok) throw new Error(`${await response.text()}\n${said}`);
       return { ...((await response.json()) as Outcome), said };
@@ -66,18 +67,5 @@ withTools(["workerd"], (workerd) => {
     }
   });
 });
-
-/** The port, which workerd tells as JSON when it listens. */
-function listening(control: Readable, said: () => string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    control.on("data", (data) => {
-      text += data;
-      const port = /"port":\s*(\d+)/.exec(text);
-      if (port) resolve(Number(port[1]));
-    });
-    control.on("close", () => reject(new Error(`workerd does not listen: ${said()}`)));
-  });
-}
 
 test.run();

@@ -1,0 +1,66 @@
+/** Projects as users have them: limpet packed and installed, outside the repository, whose packages would be found inside. */
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import * as assert from "uvu/assert";
+import stories from "../golden/stories260K-greedy.json" with { type: "json" };
+import { finish } from "./javascript.ts";
+import { ROOT } from "./tools.ts";
+
+/** Where projects lie until the process ends. */
+export const WORK = mkdtempSync(join(tmpdir(), "limpet-package-"));
+process.on("exit", () => rmSync(WORK, { recursive: true, force: true }));
+
+let packed: Promise<string> | null = null;
+let installed: Promise<string> | null = null;
+
+/** The package's file, made once. */
+export function pack(): Promise<string> {
+  packed ??= (async () => {
+    const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", WORK], ROOT);
+    return join(WORK, JSON.parse(stdout)[0].filename);
+  })();
+  return packed;
+}
+
+/** An empty project into which it was installed, once. */
+export function install(): Promise<string> {
+  installed ??= (async () => {
+    const folder = join(WORK, "installed");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
+    await run("npm", ["install", "--offline", "--no-audit", "--no-fund", await pack()], folder);
+    return folder;
+  })();
+  return installed;
+}
+
+/** A project with limpet installed and these files; its folder. */
+export async function project(name: string, files: Record<string, string>): Promise<string> {
+  const folder = join(WORK, name);
+  cpSync(await install(), folder, { recursive: true });
+  for (const [file, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, file)), { recursive: true });
+    writeFileSync(join(folder, file), text);
+  }
+  return folder;
+}
+
+/** Runs a tool, which has to end well. */
+export async function run(program: string, args: string[], cwd: string): Promise<{ stdout: string; stderr: string }> {
+  const { status, stdout, stderr } = await finish(program, args, { cwd });
+  if (status !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${status}\n${stderr}${stdout}`);
+  return { stdout, stderr };
+}
+
+/** Runs a tool, which has to say nothing on stderr; what it prints. */
+export async function quietly(program: string, args: string[], cwd: string): Promise<string> {
+  const { stdout, stderr } = await run(program, args, cwd);
+  assert.is(stderr, "");
+  return stdout;
+}
+
+/** A text has to be the beginning of what llama.cpp writes with stories260K. */
+export function assertStory(text: string): void {
+  assert.ok(text.trim().length > 40 && stories.text.startsWith(text.trimEnd()), text);
+}
