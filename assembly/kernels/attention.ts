@@ -43,7 +43,8 @@ export function attend(
 ): void {
   if (kvHeads == 0) memory.fill(target, 0, (<usize>heads * <usize>valueSize) << 2);
   attendHeads(
-    query, rows, count, pool, rowBytes, kvType, heads, kvHeads, keySize, valueSize, factor, scratch, target, mass, 0, kvHeads,
+    query, rows, count, pool, rowBytes, kvType, heads, kvHeads, keySize, valueSize, factor, scratch, target, mass,
+    0, kvHeads,
   );
 }
 

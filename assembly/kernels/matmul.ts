@@ -54,7 +54,9 @@ export function matmulRows(
 ): void {
   if (rowEnd > rows) rowEnd = rows;
   if (type >> FORM_SHIFT == OperandForm.TWO_SIXTEENS) {
-    return matmulTwice(type & 0xff, packed, columns, rowBegin, rowEnd, x, xStride, tokens, target, targetStride, scratch);
+    return matmulTwice(
+      type & 0xff, packed, columns, rowBegin, rowEnd, x, xStride, tokens, target, targetStride, scratch,
+    );
   }
   const groupBytes = packedGroupBytes(type & 0xff, columns);
   let row = rowBegin;

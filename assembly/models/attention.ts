@@ -50,7 +50,8 @@ export class TokensAttended {
       const part = unit % parts;
       const count = seenCount(c, i, slot);
       attendHeads(
-        rowOf(c.query, i, m.heads * m.keySize), seenRows(c, i, slot), count, cache.pool(c.layer), cache.rowBytes, c.kvType,
+        rowOf(c.query, i, m.heads * m.keySize), seenRows(c, i, slot), count,
+        cache.pool(c.layer), cache.rowBytes, c.kvType,
         m.heads, m.kvHeads, m.keySize, m.valueSize, m.attentionScale, c.ofSlot(c.scratch, slot),
         rowOf(c.attended, i, m.heads * m.valueSize), beginMass(c, count),
         (m.kvHeads * part) / parts, (m.kvHeads * (part + 1)) / parts,
@@ -60,7 +61,9 @@ export class TokensAttended {
   }
 }
 
-/** How many of the tokens left may attend now, a row that a token sees being `cost` multiply-adds; charged to `work`. */
+/**
+ * How many of the tokens left may attend now, a row that a token sees being `cost` multiply-adds; charged to `work`.
+ */
 export function tokensWithinWork(c: Context, cost: u64): u32 {
   let tokens: u32 = 0;
   do {

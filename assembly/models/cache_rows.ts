@@ -1,6 +1,7 @@
 /**
- * What a cache row is made of: the five functions on rows that the runtime asks of an architecture (write, attend, copy,
- * turn, merge) are here for the two kinds of row there are. Attending is in the kernels; copying a row is copying bytes.
+ * What a cache row is made of: the five functions on rows that the runtime asks of an architecture (write, attend,
+ * copy, turn, merge) are here for the two kinds of row there are. Attending is in the kernels; copying a row is copying
+ * bytes.
  *
  *     key/value row   ┌ key of kv head 0 … │ value of kv head 0 … ┐     after RoPE
  *     latent row      ┌ latent [rank] │ rope key [ropeSize] ┐           latent after its norm, rope key after RoPE

@@ -31,7 +31,10 @@ export function readDecoder(m: Model): i32 {
   if (!s) s = within(core, ".attention.head_count_kv", m.kvHeads, 1, m.heads);
   if (s) return s;
   if (m.heads % m.kvHeads != 0) {
-    return fail(core, ErrorCode.BAD_FILE, "attention.head_count is no multiple of attention.head_count_kv; convert the model anew");
+    return fail(
+      core, ErrorCode.BAD_FILE,
+      "attention.head_count is no multiple of attention.head_count_kv; convert the model anew",
+    );
   }
   m.keySize = numberOr(core, g, ".attention.key_length", m.hidden / m.heads);
   m.valueSize = numberOr(core, g, ".attention.value_length", m.keySize);
@@ -46,10 +49,16 @@ export function readDecoder(m: Model): i32 {
   if (!s) s = within(core, ".attention.key_length times the heads", m.heads * m.keySize, 1, WIDTH_LIMIT);
   if (!s) s = within(core, ".attention.value_length times the heads", m.heads * m.valueSize, 1, WIDTH_LIMIT);
   if (s) return s;
-  if (m.ropeSize & 1) return fail(core, ErrorCode.BAD_FILE, "rope.dimension_count is odd: RoPE turns pairs; convert the model anew");
-  if (!(m.ropeBase > 0)) return fail(core, ErrorCode.BAD_FILE, "rope.freq_base must be above 0; convert the model anew");
+  if (m.ropeSize & 1) {
+    return fail(core, ErrorCode.BAD_FILE, "rope.dimension_count is odd: RoPE turns pairs; convert the model anew");
+  }
+  if (!(m.ropeBase > 0)) {
+    return fail(core, ErrorCode.BAD_FILE, "rope.freq_base must be above 0; convert the model anew");
+  }
   if (!(m.epsilon >= 0 && m.epsilon < 1)) {
-    return fail(core, ErrorCode.BAD_FILE, "attention.layer_norm_rms_epsilon must lie between 0 and 1; convert the model anew");
+    return fail(
+      core, ErrorCode.BAD_FILE, "attention.layer_norm_rms_epsilon must lie between 0 and 1; convert the model anew",
+    );
   }
   s = refuseScaling(core, g);
   m.attentionScale = floatOr(core, g, ".attention.scale", 0);
@@ -67,7 +76,9 @@ export function readLatent(m: Model): i32 {
   const s = within(core, ".attention.kv_lora_rank", m.rank, 1, 65536);
   if (s) return s;
   if (m.ropeSize >= m.keySize) {
-    return fail(core, ErrorCode.BAD_FILE, "attention.key_length must be above rope.dimension_count; convert the model anew");
+    return fail(
+      core, ErrorCode.BAD_FILE, "attention.key_length must be above rope.dimension_count; convert the model anew",
+    );
   }
   m.rowValues = m.rank + m.ropeSize;
   return 0;
@@ -78,7 +89,9 @@ export function declareEnds(m: Model): i32 {
   let s = declareGlobal(m, Global.EMBEDDING, "token_embd.weight", m.hidden, m.vocabulary, Want.MATRIX);
   if (!s) s = declareGlobal(m, Global.OUTPUT_NORM, "output_norm.weight", m.hidden, 1, Want.VECTOR);
   if (!s) s = declareGlobal(m, Global.OUTPUT, "output.weight", m.hidden, m.vocabulary, Want.MATRIX | Want.OPTIONAL);
-  if (!s) s = declareGlobal(m, Global.ROPE_FACTORS, "rope_freqs.weight", m.ropeSize >> 1, 1, Want.VECTOR | Want.OPTIONAL);
+  if (!s) {
+    s = declareGlobal(m, Global.ROPE_FACTORS, "rope_freqs.weight", m.ropeSize >> 1, 1, Want.VECTOR | Want.OPTIONAL);
+  }
   return s;
 }
 
@@ -88,7 +101,10 @@ function refuseScaling(core: Core, g: Gguf): i32 {
   if (!factor) return 0;
   const value = floatOr(core, g, ".rope.scaling.factor", 1);
   if (g.trouble || value == 1 || value == 0) return g.trouble;
-  return fail(core, ErrorCode.UNSUPPORTED, "the model scales RoPE (rope.scaling.factor), which limpet does not do yet; llama.cpp's rope_freqs tensors are supported");
+  return fail(
+    core, ErrorCode.UNSUPPORTED,
+    "the model scales RoPE by rope.scaling.factor, which limpet does not do yet (rope_freqs tensors it does)",
+  );
 }
 
 /** An error unless low ≤ value ≤ high. */

@@ -1,12 +1,12 @@
 /**
  * Multi-head latent attention over latent rows (DeepSeek-V2, arXiv:2405.04434, 2.1), in its two equal forms.
  *
- *     absorbed   q̃ = W_UKᵀ q.nope     score = q̃·c + q.rope·k      u = Σ p c      o = W_UV u         decode, small chunks
+ *     absorbed   q̃ = W_UKᵀ q.nope   score = q̃·c + q.rope·k   u = Σ p c   o = W_UV u      decode, small chunks
  *     expanded   k.nope = W_UK c, v = W_UV c for every row seen, then plain attention head by head   long chunks
  *
- * W_UK and W_UV are the rows of attn_kv_b: head h has `nope` rows of W_UK, then `valueSize` rows of W_UV. Multiply-adds a
- * layer: absorbed n(2r + ropeSize) a query and row; expanded n(nope + ropeSize + value) a query and row, and
- * r·n(nope + value) a row seen: so expanded pays for chunks of more than about 171 queries in PLM-1.8B.
+ * W_UK and W_UV are the rows of attn_kv_b: head h has `nope` rows of W_UK, then `valueSize` rows of W_UV. Multiply-adds
+ * a layer: absorbed n(2r + ropeSize) a query and row; expanded n(nope + ropeSize + value) a query and row, and r·n(nope
+ * + value) a row seen: so expanded pays for chunks of more than about 171 queries in PLM-1.8B.
  *
  * May call: cache_rows.ts, attention.ts, runtime/, kernels/.
  */
@@ -32,7 +32,9 @@ export function normalizeLatent(c: Context, weight: Weight): void {
   }
 }
 
-/** Writes the rows and chooses the form of this layer; behind the last layer's rows, only the tokens asked for go on. */
+/**
+ * Writes the rows and chooses the form of this layer; behind the last layer's rows, only the tokens asked for go on.
+ */
 export function keepLatent(c: Context): i32 {
   const m = c.model;
   writeRows(c, c.key, m.rank + m.ropeSize, 0, 0);
@@ -44,7 +46,10 @@ export function keepLatent(c: Context): i32 {
 /** Chunks of fewer tokens run absorbed whatever it costs: a prompt of a few words has the bits of decoding. */
 const LONG_CHUNK: u32 = 64;
 
-/** Expanded needs one sequence whose rows are seen as prefixes, and no tap on the mass; unless asked for, it must pay too. */
+/**
+ * Expanded needs one sequence whose rows are seen as prefixes, and no tap on the mass; unless asked for, it must pay
+ * too.
+ */
 function chooseExpanded(c: Context): bool {
   const m = c.model;
   if (c.form == Form.ABSORBED || c.active == 0 || c.visibility != Visibility.CAUSAL || c.mass) return false;
@@ -211,7 +216,8 @@ export class HeadsOfValues {
       matmulRows(
         up.product, up.data, up.rows, up.columns, head * per + nope, head * per + per,
         c.jobOperand + <usize>head * stride, <usize>m.heads * stride, c.active,
-        c.attended + ((<usize>(head * m.valueSize)) << 2), (<usize>(m.heads * m.valueSize)) << 2, c.ofSlot(c.scratch, slot),
+        c.attended + ((<usize>(head * m.valueSize)) << 2), (<usize>(m.heads * m.valueSize)) << 2,
+        c.ofSlot(c.scratch, slot),
       );
     }
   }

@@ -40,7 +40,9 @@ function declareLayers(m: Model, layer: u32): i32 {
   if (!s) s = declareLayer(m, layer, Slot.QUERY_BIAS, "attn_q.bias", queryWidth, 1, optional);
   if (!s) s = declareLayer(m, layer, Slot.KEY_BIAS, "attn_k.bias", keyWidth, 1, optional);
   if (!s) s = declareLayer(m, layer, Slot.VALUE_BIAS, "attn_v.bias", valueWidth, 1, optional);
-  if (!s) s = declareLayer(m, layer, Slot.ATTENTION_OUTPUT, "attn_output.weight", m.heads * m.valueSize, width, Want.MATRIX);
+  if (!s) {
+    s = declareLayer(m, layer, Slot.ATTENTION_OUTPUT, "attn_output.weight", m.heads * m.valueSize, width, Want.MATRIX);
+  }
   if (!s) s = declareLayer(m, layer, Slot.OUTPUT_BIAS, "attn_output.bias", width, 1, optional);
   if (!s) s = declareLayer(m, layer, Slot.FFN_NORM, "ffn_norm.weight", width, 1, Want.VECTOR);
   if (!s) s = declareLayer(m, layer, Slot.FFN_GATE, "ffn_gate.weight", width, m.ffn, Want.MATRIX);

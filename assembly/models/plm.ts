@@ -2,7 +2,7 @@
  * plm: PLM-1.8B (Deng et al. 2025, arXiv:2503.12167). Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, 2.1)
  * with a full-rank query, and an FFN of ReLU² without a gate. The head is tied to the embedding.
  *
- *     a = RMSNorm(x)      q = Wq a: heads of [nope | rope]      [c | k] = Wa a      c = RMSNorm(c)      RoPE on q.rope and k
+ *     a = RMSNorm(x)   q = Wq a: heads of [nope | rope]   [c | k] = Wa a   c = RMSNorm(c)   RoPE on q.rope and k
  *     cache row: [c | k], nothing else
  *     x += Wo · MLA(q, rows)                                    scale 1/√(nope + rope)
  *     m = RMSNorm(x)      x += Wdown · relu(Wup m)²
@@ -36,8 +36,12 @@ function declareLayers(m: Model, layer: u32): i32 {
   if (!s) s = declareLayer(m, layer, Slot.QUERY, "attn_q.weight", width, m.heads * m.keySize, Want.MATRIX);
   if (!s) s = declareLayer(m, layer, Slot.LATENT_DOWN, "attn_kv_a_mqa.weight", width, m.rank + m.ropeSize, Want.MATRIX);
   if (!s) s = declareLayer(m, layer, Slot.LATENT_NORM, "attn_kv_a_norm.weight", m.rank, 1, Want.VECTOR);
-  if (!s) s = declareLayer(m, layer, Slot.LATENT_UP, "attn_kv_b.weight", m.rank, m.heads * (nope + m.valueSize), Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.ATTENTION_OUTPUT, "attn_output.weight", m.heads * m.valueSize, width, Want.MATRIX);
+  if (!s) {
+    s = declareLayer(m, layer, Slot.LATENT_UP, "attn_kv_b.weight", m.rank, m.heads * (nope + m.valueSize), Want.MATRIX);
+  }
+  if (!s) {
+    s = declareLayer(m, layer, Slot.ATTENTION_OUTPUT, "attn_output.weight", m.heads * m.valueSize, width, Want.MATRIX);
+  }
   if (!s) s = declareLayer(m, layer, Slot.FFN_NORM, "ffn_norm.weight", width, 1, Want.VECTOR);
   if (!s) s = declareLayer(m, layer, Slot.FFN_UP, "ffn_up.weight", width, m.ffn, Want.MATRIX);
   if (!s) s = declareLayer(m, layer, Slot.FFN_DOWN, "ffn_down.weight", m.ffn, width, Want.MATRIX);

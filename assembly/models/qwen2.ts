@@ -1,6 +1,6 @@
 /**
- * qwen2: Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv:2407.10671). As llama, but RoPE turns the halves of a head, and q, k
- * and v have biases.
+ * qwen2: Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv:2407.10671). As llama, but RoPE turns the halves of a head, and q,
+ * k and v have biases.
  *
  *     a = RMSNorm(x)      q, k, v = Wq a + bq, Wk a + bk, Wv a + bv      q, k = RoPE(q), RoPE(k)
  *     x += Wo · softmax(q kᵀ / √d) v
@@ -39,7 +39,9 @@ function declareLayers(m: Model, layer: u32): i32 {
   if (!s) s = declareLayer(m, layer, Slot.QUERY_BIAS, "attn_q.bias", queryWidth, 1, Want.VECTOR);
   if (!s) s = declareLayer(m, layer, Slot.KEY_BIAS, "attn_k.bias", keyWidth, 1, Want.VECTOR);
   if (!s) s = declareLayer(m, layer, Slot.VALUE_BIAS, "attn_v.bias", valueWidth, 1, Want.VECTOR);
-  if (!s) s = declareLayer(m, layer, Slot.ATTENTION_OUTPUT, "attn_output.weight", m.heads * m.valueSize, width, Want.MATRIX);
+  if (!s) {
+    s = declareLayer(m, layer, Slot.ATTENTION_OUTPUT, "attn_output.weight", m.heads * m.valueSize, width, Want.MATRIX);
+  }
   if (!s) s = declareLayer(m, layer, Slot.OUTPUT_BIAS, "attn_output.bias", width, 1, Want.VECTOR | Want.OPTIONAL);
   if (!s) s = declareLayer(m, layer, Slot.FFN_NORM, "ffn_norm.weight", width, 1, Want.VECTOR);
   if (!s) s = declareLayer(m, layer, Slot.FFN_GATE, "ffn_gate.weight", width, m.ffn, Want.MATRIX);

@@ -38,7 +38,9 @@ function declareLayers(m: Model, layer: u32): i32 {
   if (!s) s = declareLayer(m, layer, Slot.VALUE, "attn_v.weight", width, valueWidth, Want.MATRIX);
   if (!s) s = declareLayer(m, layer, Slot.QUERY_NORM, "attn_q_norm.weight", m.keySize, 1, Want.VECTOR);
   if (!s) s = declareLayer(m, layer, Slot.KEY_NORM, "attn_k_norm.weight", m.keySize, 1, Want.VECTOR);
-  if (!s) s = declareLayer(m, layer, Slot.ATTENTION_OUTPUT, "attn_output.weight", m.heads * m.valueSize, width, Want.MATRIX);
+  if (!s) {
+    s = declareLayer(m, layer, Slot.ATTENTION_OUTPUT, "attn_output.weight", m.heads * m.valueSize, width, Want.MATRIX);
+  }
   if (!s) s = declareLayer(m, layer, Slot.FFN_NORM, "ffn_norm.weight", width, 1, Want.VECTOR);
   if (!s) s = declareLayer(m, layer, Slot.FFN_GATE, "ffn_gate.weight", width, m.ffn, Want.MATRIX);
   if (!s) s = declareLayer(m, layer, Slot.FFN_UP, "ffn_up.weight", width, m.ffn, Want.MATRIX);

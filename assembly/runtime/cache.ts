@@ -1,13 +1,15 @@
 /**
  * The cache: for each layer a pool of rows, and for each sequence and layer a list of the rows it sees, with positions.
  *
- *     pool of a layer   ┌ row 0 ┬ row 1 ┬ row 2 ┬ … capacity    a row: what the architecture writes (K|V or latent|rope key)
+ *     pool of a layer   ┌ row 0 ┬ row 1 ┬ row 2 ┬ … capacity    a row: what the architecture writes (
+   K|V or latent|rope key,
+ )
  *     owners of a layer │ u16   │ u16   │ u16   │               how many lists hold the row; 0: free
  *     free rows         │ u32 stack                             rows nobody holds
  *     list (seq, layer) │ rows u32[count], positions i32[count]       a row's index is not its position
  *
- * Layers may hold different rows; a row may stand in several lists (a shared prefix costs nothing) and is free again when
- * the last one drops it. What a row is made of is known to `models/cache_rows.ts` alone.
+ * Layers may hold different rows; a row may stand in several lists (a shared prefix costs nothing) and is free again
+ * when the last one drops it. What a row is made of is known to `models/cache_rows.ts` alone.
  *
  * May call: nothing. Cost of bookkeeping: 6 bytes a row and 8 bytes a list entry.
  */
@@ -134,7 +136,10 @@ export function freeRows(cache: Cache): u32 {
   return least;
 }
 
-/** Gives `sequence` a new row at `position`, at the end of its list. Returns the list index; the caller knows there is room. */
+/**
+ * Gives `sequence` a new row at `position`, at the end of its list. Returns the list index; the caller knows there is
+ * room.
+ */
 export function appendRow(cache: Cache, layer: u32, sequence: u32, position: i32): u32 {
   const count = cache.freeCount + ((<usize>layer) << 2);
   const left = load<u32>(count) - 1;
@@ -221,7 +226,9 @@ export function canUnshare(cache: Cache, layer: u32, list: List, from: i32, to: 
   return true;
 }
 
-/** Gives entry `index` a row of its own when it shares one, so that the row may be changed. False when no row is free. */
+/**
+ * Gives entry `index` a row of its own when it shares one, so that the row may be changed. False when no row is free.
+ */
 export function unshare(cache: Cache, layer: u32, list: List, index: u32): bool {
   const shared = list.row(index);
   if (load<u16>(ownerSlot(cache, layer, shared)) <= 1) return true;

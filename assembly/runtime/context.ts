@@ -90,7 +90,10 @@ export class Context {
   requestOffset: u64;
   /** Rows of logits that the pass makes. */
   logitRows: u32;
-  /** f32[layers · rows] of the host, or 0: attention mass is added to each row of the pool. Costs nothing unless asked for. */
+  /**
+   * f32[layers · rows] of the host, or 0: attention mass is added to each row of the pool. Costs nothing unless asked
+   * for.
+   */
   mass: usize;
 
   // The job at work: what a stage sets before it shares it among threads (pool.ts).
@@ -227,7 +230,10 @@ export function cacheRowBytes(model: Model, kvType: u32): u32 {
   return model.rowValues * rowValueBytes(kvType);
 }
 
-/** Makes a context: `rows` cache rows a layer, at most `batch` tokens a pass and `logitRows` rows of logits. 0: see the error. */
+/**
+ * Makes a context: `rows` cache rows a layer, at most `batch` tokens a pass and `logitRows` rows of logits. 0: see the
+ * error.
+ */
 export function createContext(
   core: Core,
   model: Model,
@@ -247,7 +253,9 @@ export function createContext(
     return none;
   }
   if (rows < 1 || rows > <u32>POSITION_LIMIT || batch < 1 || batch > 4096 || sequences < 1 || sequences > 256) {
-    fail(core, ErrorCode.BAD_ARGUMENT, "a context takes 1 to 1000000 rows, 1 to 4096 tokens a batch, 1 to 256 sequences");
+    fail(
+      core, ErrorCode.BAD_ARGUMENT, "a context takes 1 to 1000000 rows, 1 to 4096 tokens a batch, 1 to 256 sequences",
+    );
     return none;
   }
   if (logitRows < 1 || logitRows > batch) {
@@ -275,9 +283,13 @@ export function createContext(
   cache.sequences = sequences;
   cache.rowBytes = cacheRowBytes(model, kvType);
   c.poolBlock = allocateRaw(core, poolBytes(model.layers, rows, cache.rowBytes), "the KV cache");
-  if (c.poolBlock != 0) c.listBlock = allocateRaw(core, bookkeepingBytes(model.layers, rows, sequences), "the cache's lists");
+  if (c.poolBlock != 0) {
+    c.listBlock = allocateRaw(core, bookkeepingBytes(model.layers, rows, sequences), "the cache's lists");
+  }
   if (c.listBlock != 0) {
-    c.bufferBlock = allocate(core, layOut(changetype<Context>(0), model, 0, rows, batch, logitRows, sequences), "activations");
+    c.bufferBlock = allocate(
+      core, layOut(changetype<Context>(0), model, 0, rows, batch, logitRows, sequences), "activations",
+    );
   }
   if (c.bufferBlock == 0) {
     releaseBlocks(c);
@@ -351,8 +363,9 @@ namespace Buffer {
 }
 
 /**
- * Lays the buffers out one after the other from `base`, each at a 64-byte boundary, and gives the bytes they take; those
- * from VISIBLE on once a thread. With no context it only counts: so the memory plan and the memory are the same function.
+ * Lays the buffers out one after the other from `base`, each at a 64-byte boundary, and gives the bytes they take;
+ * those from VISIBLE on once a thread. With no context it only counts: so the memory plan and the memory are the same
+ * function.
  */
 function layOut(c: Context, model: Model, base: usize, rows: u32, batch: u32, logitRows: u32, sequences: u32): u64 {
   let end: u64 = 0;
@@ -426,7 +439,9 @@ function tileBytes(m: Model, packed: bool): u64 {
   for (let i: u32 = 0; i < m.weightCount && m.streamed; i++) {
     const weight = m.weight(i);
     if (weight.state != WeightState.STREAMED) continue;
-    const row = packed ? packedGroupBytes(weight.type, weight.columns) / GROUP_ROWS : rowBytes(weight.type, weight.columns);
+    const row = packed ? packedGroupBytes(weight.type, weight.columns) / GROUP_ROWS : rowBytes(
+      weight.type, weight.columns,
+    );
     most = max(most, <u64>weight.tileRows * row);
   }
   return most;
@@ -460,7 +475,9 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
   const core = c.core;
   const model = c.model;
   const cache = c.cache;
-  if (c.running) return fail(core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it");
+  if (c.running) {
+    return fail(core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it");
+  }
   if (tokens < 1 || tokens > c.batchCapacity) {
     fail(core, ErrorCode.BAD_ARGUMENT, "a batch of this context has 1 to ");
     sayNumber(core, c.batchCapacity);
@@ -469,7 +486,9 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
     return core.errorCode;
   }
   if (firstLayer >= endLayer || endLayer > model.layers) {
-    return fail(core, ErrorCode.BAD_ARGUMENT, "the layers of a pass are a range of the model's layers that is not empty");
+    return fail(
+      core, ErrorCode.BAD_ARGUMENT, "the layers of a pass are a range of the model's layers that is not empty",
+    );
   }
   let rowsAsked: u32 = 0;
   for (let i: u32 = 0; i < tokens; i++) {
@@ -481,7 +500,9 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
       sayNumber(core, model.vocabulary);
       return core.errorCode;
     }
-    if (c.sequence(i) >= cache.sequences) return fail(core, ErrorCode.BAD_ARGUMENT, "a token of the batch names a sequence that the context has not");
+    if (c.sequence(i) >= cache.sequences) {
+      return fail(core, ErrorCode.BAD_ARGUMENT, "a token of the batch names a sequence that the context has not");
+    }
     if (c.position(i) < 0 || c.position(i) >= POSITION_LIMIT) {
       return fail(core, ErrorCode.BAD_ARGUMENT, "a token's position must lie between 0 and 999999");
     }

@@ -61,7 +61,9 @@ export class Core {
 /** Bytes of a core record with its message buffer, a multiple of 64. */
 export const CORE_BYTES: usize = 64 + <usize>MESSAGE_CAPACITY;
 
-/** Starts an error: sets the code and the first words (ASCII). Returns the code, so `return fail(core, …)` reads well. */
+/**
+ * Starts an error: sets the code and the first words (ASCII). Returns the code, so `return fail(core, …)` reads well.
+ */
 export function fail(core: Core, code: i32, words: string): i32 {
   core.errorCode = code;
   core.errorLength = 0;

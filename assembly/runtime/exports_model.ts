@@ -1,6 +1,6 @@
 /**
- * The exports of models, contexts and passes: thin functions on handles. A handle is the offset of a record; a call that
- * can fail returns a status below zero, and one that makes a handle returns 0, with the error set in the core.
+ * The exports of models, contexts and passes: thin functions on handles. A handle is the offset of a record; a call
+ * that can fail returns a status below zero, and one that makes a handle returns 0, with the error set in the core.
  *
  * May call: runtime/, models/cache_rows.ts, models/index.ts.
  */
@@ -9,7 +9,8 @@ import { blockBytes } from "./arena";
 import { Core } from "./core";
 import { List, canUnshare, checkOrder, dropRows, shareRows, unshare } from "./cache";
 import {
-  Context, POSITION_LIMIT, abortPass, beginPass, cacheRowBytes, contextBytes, createContext, isContext, releaseContext, resetContext,
+  Context, POSITION_LIMIT, abortPass, beginPass, cacheRowBytes, contextBytes, createContext, isContext, releaseContext,
+  resetContext,
 } from "./context";
 import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamWeights } from "./loader";
 import { stepPass } from "./machine";
@@ -68,7 +69,9 @@ export function model_loaded_bytes(model: Model): u64 {
   return model.loadedBytes;
 }
 
-/** Bytes of memory that the weights and the staging buffer will take on top of what the header took, known once planned. */
+/**
+ * Bytes of memory that the weights and the staging buffer will take on top of what the header took, known once planned.
+ */
 export function model_plan_bytes(model: Model): u64 {
   return model.weightBytes + blockBytes(stagingBytes(model));
 }
@@ -78,12 +81,15 @@ export function model_release(model: Model): i32 {
 }
 
 /**
- * In which form activations meet the matrices of a slot, of all layers (slot Slot.COUNT: the head): 1 a byte, 2 two where
- * a block stands out, 3 two bytes, where the build has that for their type. For measuring what the rule in runtime/precision.ts costs and saves.
+ * In which form activations meet the matrices of a slot, of all layers (slot Slot.COUNT: the head): 1 a byte, 2 two
+ * where a block stands out, 3 two bytes, where the build has that for their type. For measuring what the rule in
+ * runtime/precision.ts costs and saves.
  */
 export function model_set_operands(model: Model, slot: u32, form: u32): i32 {
   if (slot > Slot.COUNT || form < OperandForm.BYTE || form > OperandForm.TWO_BYTES || model.contexts) {
-    return fail(model.core, ErrorCode.BAD_ARGUMENT, "operands are set before a context is open, slot by slot, to 1, 2 or 3");
+    return fail(
+      model.core, ErrorCode.BAD_ARGUMENT, "operands are set before a context is open, slot by slot, to 1, 2 or 3",
+    );
   }
   if (slot == Slot.COUNT) {
     model.head.operandForm = formFor(model.head.type, form);
@@ -176,7 +182,10 @@ export function context_token_bytes(c: Context): u32 {
   return cacheRowBytes(c.model, c.kvType) * c.cache.layers;
 }
 
-/** u32[batch]: the tokens of the batch, their sequences; i32[batch]: their positions; u8[batch]: 1 where logits are asked. */
+/**
+ * u32[batch]: the tokens of the batch, their sequences; i32[batch]: their positions; u8[batch]: 1 where logits are
+ * asked.
+ */
 export function context_ids(c: Context): usize {
   return c.ids;
 }
@@ -213,7 +222,9 @@ export function context_set_form(c: Context, form: u32): void {
   c.form = form;
 }
 
-/** How many multiply-adds a step does before it returns: 2²⁸ unless told otherwise; at least a group of rows is done. */
+/**
+ * How many multiply-adds a step does before it returns: 2²⁸ unless told otherwise; at least a group of rows is done.
+ */
 export function context_set_step_work(c: Context, multiplyAdds: u64): void {
   c.stepWork = <i64>min<u64>(multiplyAdds, <u64>i64.MAX_VALUE);
 }
@@ -295,7 +306,10 @@ export function sequence_share(c: Context, from: u32, to: u32, begin: i32, end: 
   return fail(c.core, ErrorCode.CONTEXT_FULL, "the sequence that should see these rows has no room for them");
 }
 
-/** Moves a sequence's rows at positions [from, to) by `delta` positions: their keys are turned. An error changes nothing. */
+/**
+ * Moves a sequence's rows at positions [from, to) by `delta` positions: their keys are turned. An error changes
+ * nothing.
+ */
 export function sequence_shift(c: Context, sequence: u32, from: i32, to: i32, delta: i32): i32 {
   let status = checkSequence(c, sequence);
   const cache = c.cache;
@@ -331,13 +345,17 @@ function checkShift(c: Context, layer: u32, list: List, from: i32, to: i32, delt
   return fail(c.core, ErrorCode.CONTEXT_FULL, "a shared row must be copied to be moved, and no row is free");
 }
 
-/** Merges entry `source` of a sequence's list in a layer into entry `target`: (1 − weight) · target + weight · source. */
+/**
+ * Merges entry `source` of a sequence's list in a layer into entry `target`: (1 − weight) · target + weight · source.
+ */
 export function sequence_merge(c: Context, sequence: u32, layer: u32, target: u32, source: u32, weight: f32): i32 {
   const status = checkSequence(c, sequence);
   if (status != 0) return status;
   const cache = c.cache;
   const count = layer < cache.layers ? cache.list(sequence, layer).count : 0;
-  if (target >= count || source >= count) return fail(c.core, ErrorCode.BAD_ARGUMENT, "there is no such row in that layer");
+  if (target >= count || source >= count) {
+    return fail(c.core, ErrorCode.BAD_ARGUMENT, "there is no such row in that layer");
+  }
   const list = cache.list(sequence, layer);
   if (!unshare(cache, layer, list, target)) {
     return fail(c.core, ErrorCode.CONTEXT_FULL, "a shared row must be copied to be changed, and no row is free");
@@ -347,7 +365,11 @@ export function sequence_merge(c: Context, sequence: u32, layer: u32, target: u3
 }
 
 function checkSequence(c: Context, sequence: u32): i32 {
-  if (c.running) return fail(c.core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it");
+  if (c.running) {
+    return fail(
+      c.core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it",
+    );
+  }
   if (sequence < c.cache.sequences) return 0;
   return fail(c.core, ErrorCode.BAD_ARGUMENT, "the context has no such sequence");
 }

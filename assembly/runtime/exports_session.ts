@@ -7,7 +7,8 @@ import { Core, ErrorCode, fail } from "./core";
 import { Context, isContext } from "./context";
 import { configure, seed } from "./sampler";
 import {
-  Session, addStop, appendText, appendTokens, beginGeneration, createSession, isSession, releaseSession, replaceTokens, rewind,
+  Session, addStop, appendText, appendTokens, beginGeneration, createSession, isSession, releaseSession, replaceTokens,
+  rewind,
   sessionBytes, stepGeneration, stopGeneration,
 } from "./session";
 import { restoreSession, savedBytes, saveSession } from "./session_file";
@@ -53,7 +54,10 @@ export function session_append_tokens(s: Session, ids: usize, count: u32): i32 {
   return appendTokens(s, ids, count);
 }
 
-/** Appends UTF-8 text: bit 0 of `flags` adds BOS and EOS as the model wants them, bit 1 parses special tokens. Gives the number of tokens. */
+/**
+ * Appends UTF-8 text: bit 0 of `flags` adds BOS and EOS as the model wants them, bit 1 parses special tokens. Gives the
+ * number of tokens.
+ */
 export function session_append_text(s: Session, text: usize, length: u32, flags: u32): i32 {
   return appendText(s, text, length, flags);
 }
@@ -64,7 +68,9 @@ export function session_replace_tokens(s: Session, ids: usize, count: u32): i32 
 }
 
 /** Temperature 0 is greedy; top-k 0, top-p 1, min-p 0 and penalty 1 are off. */
-export function session_configure(s: Session, temperature: f32, topK: u32, topP: f32, minP: f32, repeatPenalty: f32): i32 {
+export function session_configure(
+  s: Session, temperature: f32, topK: u32, topP: f32, minP: f32, repeatPenalty: f32,
+): i32 {
   return configure(s.core, s.sampler, temperature, topK, topP, minP, repeatPenalty);
 }
 
@@ -80,7 +86,10 @@ export function session_clear_stops(s: Session): void {
   s.stopsLength = 0;
 }
 
-/** Begins to generate at most `maxTokens`. `logprobs` 1 reports the token's log probability, `top` that of the best tokens. */
+/**
+ * Begins to generate at most `maxTokens`. `logprobs` 1 reports the token's log probability, `top` that of the best
+ * tokens.
+ */
 export function session_begin(s: Session, maxTokens: u32, logprobs: u32, top: u32): i32 {
   return beginGeneration(s, maxTokens, logprobs, top);
 }

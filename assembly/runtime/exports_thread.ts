@@ -12,8 +12,8 @@ import { Pool, createPool, limitThreads, loseWorker, settled, slicesOf, stopWork
 import { serve } from "./worker";
 
 /**
- * The pool of a core, once: `threads` with the main one. `mayWait` 1: the main thread may sleep (a browser's page may not).
- * 0 with the error set.
+ * The pool of a core, once: `threads` with the main one. `mayWait` 1: the main thread may sleep (a browser's page may
+ * not). 0 with the error set.
  */
 export function thread_start(core: Core, threads: u32, mayWait: u32): usize {
   return changetype<usize>(createPool(core, threads, mayWait != 0));
@@ -55,13 +55,15 @@ export function thread_stop(pool: Pool): void {
 }
 
 /**
- * The product of one token with the model's first matrix of the feed-forward network, on the threads that may take part:
- * the host takes its time. Only between passes; what is computed is of no use.
+ * The product of one token with the model's first matrix of the feed-forward network, on the threads that may take
+ * part: the host takes its time. Only between passes; what is computed is of no use.
  */
 export function thread_probe(c: Context): i32 {
   if (!isContext(c)) return 0;
   if (c.running != Running.IDLE) {
-    return fail(c.core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it");
+    return fail(
+      c.core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it",
+    );
   }
   if (!settled(c.pool)) return 1;
   const width = c.model.hidden;

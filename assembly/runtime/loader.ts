@@ -1,13 +1,14 @@
 /**
- * The loader: a stream that the core pulls. A step answers NEED_DATA with a file range and a destination; the host fills
- * it and steps again. First the headers of all parts, then tensor after tensor in file order, each packed for its kernel
- * while it passes, so that there are never two copies of a model nor two forms of one matrix.
+ * The loader: a stream that the core pulls. A step answers NEED_DATA with a file range and a destination; the host
+ * fills it and steps again. First the headers of all parts, then tensor after tensor in file order, each packed for its
+ * kernel while it passes, so that there are never two copies of a model nor two forms of one matrix.
  *
  *     HEADER ─► PLANNED (sizes are known, nothing is loaded) ─► WEIGHTS ─► READY
  *
  *     file ──NEED_DATA──► staging (below 2 GiB, at most STAGING_BYTES or one group) ──pack──► the weight's place
  *
- * May call: core.ts, arena.ts, model.ts, weight.ts, stream.ts, vocabulary.ts, models/index.ts, formats/, kernels/quant/.
+ * May call: core.ts, arena.ts, model.ts, weight.ts, stream.ts, vocabulary.ts, models/index.ts, formats/,
+ * kernels/quant/.
  */
 import { Core, ErrorCode, Status, fail } from "./core";
 import { allocate, allocateRaw, release } from "./arena";
@@ -25,7 +26,10 @@ import { rowBytes } from "../kernels/quant/types";
 const STAGING_BYTES: u64 = ASC_LOW_MEMORY_LIMIT ? 4096 : 1 << 20;
 const FILE_LIMIT: u32 = 1024;
 
-/** A model of `files` parts whose sizes follow by `setFileSize`. With `vocabularyOnly`, weights are left in the file. 0: see the error. */
+/**
+ * A model of `files` parts whose sizes follow by `setFileSize`. With `vocabularyOnly`, weights are left in the file. 0:
+ * see the error.
+ */
 export function createModel(core: Core, files: u32, vocabularyOnly: bool): Model {
   if (files < 1 || files > FILE_LIMIT) {
     fail(core, ErrorCode.BAD_ARGUMENT, "a model has 1 to 1024 files");
@@ -66,7 +70,10 @@ export function streamWeights(model: Model, streamed: bool): i32 {
   return 0;
 }
 
-/** Does the next slice of loading: MORE, NEED_DATA (see the request), DONE, or an error, after which only `releaseModel` is left. */
+/**
+ * Does the next slice of loading: MORE, NEED_DATA (see the request), DONE, or an error, after which only `releaseModel`
+ * is left.
+ */
 export function stepLoad(model: Model): i32 {
   let status: i32 = Status.DONE;
   switch (model.state) {
@@ -74,7 +81,9 @@ export function stepLoad(model: Model): i32 {
     case ModelState.PLANNED: status = reserveWeights(model); break;
     case ModelState.WEIGHTS: status = stepWeights(model); break;
     case ModelState.READY: break;
-    default: return fail(model.core, ErrorCode.WRONG_STATE, "loading this model failed before: release it and load anew");
+    default: return fail(
+      model.core, ErrorCode.WRONG_STATE, "loading this model failed before: release it and load anew",
+    );
   }
   if (status < 0) model.state = ModelState.FAILED;
   return status;
@@ -143,7 +152,9 @@ function declareWeights(model: Model): i32 {
   // The table is as long as the number of layers says; the architecture checks that number with all others.
   const layers = number(core, model.gguf, ".block_count");
   if (model.gguf.trouble) return model.gguf.trouble;
-  if (layers > LAYER_LIMIT) return fail(core, ErrorCode.BAD_FILE, "the metadata's .block_count is above 1024; convert the model anew");
+  if (layers > LAYER_LIMIT) {
+    return fail(core, ErrorCode.BAD_FILE, "the metadata's .block_count is above 1024; convert the model anew");
+  }
   model.weightCount = Global.COUNT + layers * Slot.COUNT;
   model.weights = allocate(core, <u64>model.weightCount * offsetof<Weight>(), "the table of weights");
   if (model.weights == 0) return core.errorCode;
@@ -263,7 +274,10 @@ function takeRows(model: Model): void {
     for (let i: u32 = 0; i < rows; i += GROUP_ROWS) {
       const group = (model.rowsDone + i) / GROUP_ROWS;
       const count = min<u32>(GROUP_ROWS, rows - i);
-      packGroup(weight.type, model.staging + <usize>i * row, row, count, weight.columns, weight.data + <usize>group * groupBytes);
+      packGroup(
+        weight.type, model.staging + <usize>i * row, row, count, weight.columns,
+        weight.data + <usize>group * groupBytes,
+      );
     }
   }
   model.loadedBytes += row * rows;

@@ -1,6 +1,7 @@
 /**
  * A model: hyper-parameters, tokenizer and weights of a loaded file. The loader (runtime/loader.ts) fills it in; an
- * architecture (models/) says which numbers and tensors it wants through `need…` and `declare…`, and reads them by slot.
+ * architecture (models/) says which numbers and tensors it wants through `need…` and `declare…`, and reads them by
+ * slot.
  *
  *     weights   ┌ embedding │ output norm │ output │ rope factors ┐┌ layer 0: SLOTS records ┐┌ layer 1 …
  *
@@ -142,7 +143,9 @@ export function declareGlobal(model: Model, slot: u32, name: string, columns: u3
 }
 
 /** Declares `blk.<layer>.<name>`. */
-export function declareLayer(model: Model, layer: u32, slot: u32, name: string, columns: u32, rows: u32, want: u32): i32 {
+export function declareLayer(
+  model: Model, layer: u32, slot: u32, name: string, columns: u32, rows: u32, want: u32,
+): i32 {
   const tensor =
     want & Want.OPTIONAL
       ? findBlockTensor(model.gguf, layer, name)

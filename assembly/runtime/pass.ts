@@ -1,11 +1,12 @@
 /**
- * The operations that a forward pass is written in: each works on the tokens still in the pass, [active, width] f32, and
- * is short or can be entered again. An architecture (models/) is a list of stages, and a stage is one or two of these.
+ * The operations that a forward pass is written in: each works on the tokens still in the pass, [active, width] f32,
+ * and is short or can be entered again. An architecture (models/) is a list of stages, and a stage is one or two of
+ * these.
  *
- * An operation that may be long takes rows (of a matrix) or tokens from `cursor` on while `work` lasts, and answers MORE
- * until it is through. Splitting changes no bits: every output is summed on its own, in one order. So threads may share
- * what is long: such a part is a class with a `run` on a range of rows or tokens (pool.ts). While a thread is late, the
- * answer is MORE too, and the operation is entered again where it was.
+ * An operation that may be long takes rows (of a matrix) or tokens from `cursor` on while `work` lasts, and answers
+ * MORE until it is through. Splitting changes no bits: every output is summed on its own, in one order. So threads may
+ * share what is long: such a part is a class with a `run` on a range of rows or tokens (pool.ts). While a thread is
+ * late, the answer is MORE too, and the operation is entered again where it was.
  *
  * May call: context.ts, cache.ts, pool.ts, model.ts, stream.ts, weight.ts, kernels/.
  */
@@ -62,7 +63,9 @@ export function normalize(c: Context, source: usize, weight: Weight, target: usi
   return Status.DONE;
 }
 
-/** As `normalize`, in place, for `parts` vectors of `weight.columns` side by side in a row: q and k norms of each head. */
+/**
+ * As `normalize`, in place, for `parts` vectors of `weight.columns` side by side in a row: q and k norms of each head.
+ */
 export function normalizeHeads(c: Context, buffer: usize, weight: Weight, parts: u32): i32 {
   const size = weight.columns;
   for (let i: u32 = 0, n = c.active * parts; i < n; i++) {
@@ -137,7 +140,9 @@ export function multiplyBiasAdd(c: Context, weight: Weight, bias: Weight, source
 }
 
 /** RoPE on the first heads · size values of each row: `size` a head, of which the dims from `skip` on turn. */
-export function rotate(c: Context, buffer: usize, width: u32, heads: u32, size: u32, skip: u32, interleaved: bool): void {
+export function rotate(
+  c: Context, buffer: usize, width: u32, heads: u32, size: u32, skip: u32, interleaved: bool,
+): void {
   const ropeSize = c.model.ropeSize;
   for (let i: u32 = 0; i < c.active; i++) {
     const angles = rowOf(c.angles, i, ropeSize);
@@ -168,8 +173,8 @@ export function squareRelu(c: Context): i32 {
 
 /**
  * The rows that an active token sees in the current layer: sets `seenRows` (u32 indices into the pool) and returns how
- * many. Rows are always taken in the order of the list, so that a sum over them does not depend on the batch. `slot`: the
- * thread that asks.
+ * many. Rows are always taken in the order of the list, so that a sum over them does not depend on the batch. `slot`:
+ * the thread that asks.
  */
 export function seenCount(c: Context, activeIndex: u32, slot: u32): u32 {
   const token = c.token(activeIndex);
@@ -239,7 +244,9 @@ export function operand(c: Context, weight: Weight, source: usize, rows: u32): u
     c.jobWeight = weight;
     c.jobOperand = source;
     // A value takes about as long as four multiply-adds.
-    if (!share<RowsQuantized>(c.pool, changetype<usize>(c), rows, grainOf(c.pool, rows, <u64>weight.columns << 2))) return 0;
+    if (!share<RowsQuantized>(c.pool, changetype<usize>(c), rows, grainOf(c.pool, rows, <u64>weight.columns << 2))) {
+      return 0;
+    }
     c.quantizedOf = source;
     c.quantizedForm = weight.operandForm;
   }
@@ -275,7 +282,10 @@ function isFloat(type: u32): bool {
   return type == Type.F32 || type == Type.F16 || type == Type.BF16;
 }
 
-/** How many of the rows left may be done now, at `cost` multiply-adds each: whole groups, at least one, charged to `work`. */
+/**
+ * How many of the rows left may be done now, at `cost` multiply-adds each: whole groups, at least one, charged to
+ * `work`.
+ */
 function rowsWithinWork(c: Context, total: u32, cost: u64): u32 {
   const left = total - c.cursor;
   const affordable = c.work > 0 ? <u64>c.work / (cost ? cost : 1) : 0;

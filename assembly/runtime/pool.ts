@@ -5,14 +5,14 @@
  *     main     post job ─► take slice, compute, … ─► no slice left: wait for those that others still compute
  *     worker   poll, then sleep ─► take slice, compute, … ─► poll
  *
- *     Pool:   ┌ the job: plain, constant while it runs ┐┌ tickets u64 ┐┌ done ┐┌ epoch ┐┌ asleep[64] ┐┌ busy, slices ┐ …
- *             └ 64 B ──────────────────────────────────┘└ 64 B ───────┘  64 B    64 B    256 B         64 B a thread
+ *     Pool:  ┌ the job: constant while it runs ┐┌ tickets u64 ┐┌ done ┐┌ epoch ┐┌ asleep[64] ┐┌ busy, slices ┐ …
+ *            └ 64 B ───────────────────────────┘└ 64 B ───────┘  64 B    64 B    256 B         64 B a thread
  *
  * Slices are tickets, taken one by one: (generation of the job ‖ slices left). A late thread that still holds an old
  * generation gets none, and what it has read of the job was true if it gets one. So a thread that is slow, has not
- * started or is gone does not hold up what others can do; one that is slow or gone within a slice is waited for a while,
- * then `share` gives up and the host gets a turn, which may find that the thread is gone and say so. Every job must be
- * such that it can be done again from its beginning.
+ * started or is gone does not hold up what others can do; one that is slow or gone within a slice is waited for a
+ * while, then `share` gives up and the host gets a turn, which may find that the thread is gone and say so. Every job
+ * must be such that it can be done again from its beginning.
  *
  * Only the builds with threads have a pool. In all others `share` is a call.
  *
@@ -132,10 +132,10 @@ export function slotsOf(core: Core): u32 {
 }
 
 /**
- * Runs units 0 … total − 1 of the job P on `argument`, `grain` units a slice, on all threads. P is a tag: a class without
- * fields whose `kind` is a number of `Job` and whose `run(argument, slot, begin, end)` computes a range of units with
- * the scratch of a slot. False: a thread is late; nothing may be posted before `settle` says so, then the job must be
- * done again.
+ * Runs units 0 … total − 1 of the job P on `argument`, `grain` units a slice, on all threads. P is a tag: a class
+ * without fields whose `kind` is a number of `Job` and whose `run(argument, slot, begin, end)` computes a range of
+ * units with the scratch of a slot. False: a thread is late; nothing may be posted before `settle` says so, then the
+ * job must be done again.
  */
 @inline
 export function share<P>(pool: Pool, argument: usize, total: u32, grain: u32): bool {
@@ -152,8 +152,8 @@ export function share<P>(pool: Pool, argument: usize, total: u32, grain: u32): b
 }
 
 /**
- * Units a slice, at `cost` multiply-adds each: all of them when a thread's share is not worth it. Else each thread has as
- * many slices as the others, up to four where they are long, so that a busy core does not hold up the rest.
+ * Units a slice, at `cost` multiply-adds each: all of them when a thread's share is not worth it. Else each thread has
+ * as many slices as the others, up to four where they are long, so that a busy core does not hold up the rest.
  */
 export function grainOf(pool: Pool, total: u32, cost: u64): u32 {
   const threads = threadsOf(pool);

@@ -1,11 +1,11 @@
 /**
- * The sampler: a row of logits → a token. The order of llama.cpp's default chain: repetition penalty, top-k, top-p, min-p,
- * temperature, draw. Temperature 0 is greedy: the largest logit after the penalty, the lowest id among equals.
+ * The sampler: a row of logits → a token. The order of llama.cpp's default chain: repetition penalty, top-k, top-p,
+ * min-p, temperature, draw. Temperature 0 is greedy: the largest logit after the penalty, the lowest id among equals.
  *
  * Candidates come off a heap in falling order, so that only as many are sorted as top-k, top-p and min-p let through;
  * where all pass, none is. A logit that is no number is the least of all, an infinite one the largest that is finite.
- * Probabilities are f64 and the generator is xoshiro256** seeded by splitmix64 (Blackman and Vigna, 2018): the same seed
- * gives the same tokens in every host.
+ * Probabilities are f64 and the generator is xoshiro256** seeded by splitmix64 (Blackman and Vigna, 2018): the same
+ * seed gives the same tokens in every host.
  *
  * May call: core.ts, kernels/math.ts.
  */
@@ -49,7 +49,9 @@ export function initSampler(s: Sampler): void {
 }
 
 /** Sets every option. Status 0, or BAD_ARGUMENT that names the one that is out of range. */
-export function configure(core: Core, s: Sampler, temperature: f32, topK: u32, topP: f32, minP: f32, repeatPenalty: f32): i32 {
+export function configure(
+  core: Core, s: Sampler, temperature: f32, topK: u32, topP: f32, minP: f32, repeatPenalty: f32,
+): i32 {
   const status = check(core, temperature, topP, minP, repeatPenalty);
   if (status != 0) return status;
   s.temperature = temperature;
@@ -69,7 +71,9 @@ function check(core: Core, temperature: f32, topP: f32, minP: f32, repeatPenalty
   if (!(temperature >= 0 && temperature <= 1000)) {
     return fail(core, ErrorCode.BAD_ARGUMENT, "temperature must lie between 0 (greedy) and 1000");
   }
-  if (!(topP > 0 && topP <= 1)) return fail(core, ErrorCode.BAD_ARGUMENT, "top-p must lie above 0 and at most at 1 (all)");
+  if (!(topP > 0 && topP <= 1)) {
+    return fail(core, ErrorCode.BAD_ARGUMENT, "top-p must lie above 0 and at most at 1 (all)");
+  }
   if (!(minP >= 0 && minP <= 1)) return fail(core, ErrorCode.BAD_ARGUMENT, "min-p must lie between 0 (all) and 1");
   if (!(repeatPenalty > 0 && repeatPenalty <= 100)) {
     return fail(core, ErrorCode.BAD_ARGUMENT, "the repeat penalty must lie above 0 and at most at 100; 1 is none");
@@ -86,8 +90,8 @@ export function seed(s: Sampler, value: u64): void {
 }
 
 /**
- * Draws a token from `logits` f32[vocabulary], which stay as they are. `tokens` u32[count]: those of the prompt and of the
- * answer so far, for the repetition penalty.
+ * Draws a token from `logits` f32[vocabulary], which stay as they are. `tokens` u32[count]: those of the prompt and of
+ * the answer so far, for the repetition penalty.
  */
 export function sample(s: Sampler, logits: usize, vocabulary: u32, scratch: usize, tokens: usize, count: u32): u32 {
   if (s.temperature == 0 && s.repeatPenalty == 1) return argmax(logits, vocabulary);
@@ -162,7 +166,9 @@ function drawFrom(s: Sampler, heap: usize, count: u32): u32 {
   return pick(s, heap, count, kept);
 }
 
-/** Draws from the last `kept` of `count` candidates, in whatever order they lie, by their weights at the temperature. */
+/**
+ * Draws from the last `kept` of `count` candidates, in whatever order they lie, by their weights at the temperature.
+ */
 function pick(s: Sampler, candidates: usize, count: u32, kept: u32): u32 {
   let largest: f32 = -f32.MAX_VALUE;
   for (let i: u32 = 1; i <= kept; i++) largest = max<f32>(largest, load<f32>(candidates + ((<usize>(count - i)) << 3)));

@@ -1,7 +1,7 @@
 /**
- * A session: one sequence of a context as a user knows it: its tokens, the text that comes out of it, and how tokens are
- * chosen. Tokens are appended (as text or ids), then a generation is stepped: the host gets one token a step with the
- * bytes of text that are safe to show, and never a piece of a UTF-8 character or the beginning of a stop string.
+ * A session: one sequence of a context as a user knows it: its tokens, the text that comes out of it, and how tokens
+ * are chosen. Tokens are appended (as text or ids), then a generation is stepped: the host gets one token a step with
+ * the bytes of text that are safe to show, and never a piece of a UTF-8 character or the beginning of a stop string.
  *
  *     tokens   │ evaluated: rows in the cache │ appended, not evaluated yet │ … capacity
  *     text     │ shown │ ready to show │ held back: may be the beginning of a stop string │
@@ -181,7 +181,9 @@ export function appendTokens(s: Session, ids: usize, count: u32): i32 {
   return 0;
 }
 
-/** Appends text: `flags` of text/tokenize.ts; a BOS only where nothing stands before it. Returns the tokens it became. */
+/**
+ * Appends text: `flags` of text/tokenize.ts; a BOS only where nothing stands before it. Returns the tokens it became.
+ */
 export function appendText(s: Session, text: usize, length: u32, flags: u32): i32 {
   const tokenizer = changetype<Tokenizer>(s.context.model.tokenizer);
   if (s.count > 0) flags &= ~TokenizeFlag.ADD_SPECIAL;
@@ -196,17 +198,23 @@ export function appendText(s: Session, text: usize, length: u32, flags: u32): i3
 /** Makes the session's tokens these: what they share with the tokens before is not evaluated again. */
 export function replaceTokens(s: Session, ids: usize, count: u32): i32 {
   let common: u32 = 0;
-  while (common < count && common < s.count && tokenAt(s, common) == load<u32>(ids + ((<usize>common) << 2))) common += 1;
+  const most = min(count, s.count);
+  while (common < most && tokenAt(s, common) == load<u32>(ids + ((<usize>common) << 2))) common += 1;
   rewind(s, common);
   return appendTokens(s, ids + ((<usize>common) << 2), count - common);
 }
 
-/** Begins to generate at most `maxTokens`; `logprobs`: how many of the best tokens to report (0: none, not even the own). */
+/**
+ * Begins to generate at most `maxTokens`; `logprobs`: how many of the best tokens to report (0: none, not even the
+ * own).
+ */
 export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, logprobs: u32): i32 {
   if (s.count == 0) {
     return fail(s.core, ErrorCode.BAD_ARGUMENT, "there is nothing to go on from: the prompt has no tokens");
   }
-  if (logprobs > TOP_LIMIT) return fail(s.core, ErrorCode.BAD_ARGUMENT, "at most 20 log probabilities a token can be had");
+  if (logprobs > TOP_LIMIT) {
+    return fail(s.core, ErrorCode.BAD_ARGUMENT, "at most 20 log probabilities a token can be had");
+  }
   stopWork(s);
   // The logits of the last token are not kept: its row is made once more, to the same bits.
   if (s.evaluated == s.count) {
@@ -308,7 +316,9 @@ function giveUp(s: Session, status: i32): i32 {
 /** Fills the batch with the next tokens that are not evaluated; logits are asked of the very last. */
 function beginChunk(s: Session): i32 {
   const c = s.context;
-  if (c.running) return fail(s.core, ErrorCode.WRONG_STATE, "another session of this context is in the middle of a pass");
+  if (c.running) {
+    return fail(s.core, ErrorCode.WRONG_STATE, "another session of this context is in the middle of a pass");
+  }
   const left = s.count - s.evaluated;
   const count = left < c.batchCapacity ? left : c.batchCapacity;
   for (let i: u32 = 0; i < count; i++) {
@@ -416,7 +426,9 @@ function makeRoom(s: Session): i32 {
   return 0;
 }
 
-/** Cuts the text at the first stop string, or holds back an end that may become one. Text before `from` was searched. */
+/**
+ * Cuts the text at the first stop string, or holds back an end that may become one. Text before `from` was searched.
+ */
 function findStop(s: Session, from: u32): void {
   let held: u32 = 0;
   let cut = s.textLength;

@@ -1,8 +1,9 @@
 /**
  * A saved session: tokens, sampler and cache rows, to go on with the same bits in any host. Little-endian.
  *
- *     ┌ magic u32 │ version u32 │ fingerprint u64 │ kvType u32 │ layers u32 │ rowBytes u32 │ count u32 │ evaluated u32 │ 0 u32 ┐
- *     │ sampler │ tokens u32[count] │ per layer: rows u32, positions i32[rows], rows · rowBytes                             │
+ *     │ magic u32 │ version u32 │ fingerprint u64 │ kvType u32 │ layers u32 │ rowBytes u32 │ count u32 │
+ *     │ evaluated u32 │ 0 u32 │ sampler │ tokens u32[count] │
+ *     │ per layer: rows u32 │ positions i32[rows] │ rows · rowBytes │
  *
  * The fingerprint (FNV-1a over the model's shape and the first of its head's weights) refuses another model's session.
  *
@@ -95,14 +96,21 @@ function check(s: Session, source: usize, length: u32): i32 {
   if (load<u64>(source, 8) != fingerprint(s.context.model)) {
     return fail(core, ErrorCode.BAD_FILE, "this session belongs to another model");
   }
-  if (load<u32>(source, 16) != s.context.kvType || load<u32>(source, 20) != cache.layers || load<u32>(source, 24) != cache.rowBytes) {
-    return fail(core, ErrorCode.BAD_FILE, "this session's cache has another type: open the model with the one it was saved with (--kv)");
+  const sameShape = load<u32>(source, 20) == cache.layers && load<u32>(source, 24) == cache.rowBytes;
+  if (load<u32>(source, 16) != s.context.kvType || !sameShape) {
+    return fail(
+      core, ErrorCode.BAD_FILE,
+      "this session's cache has another type: open the model with the one it was saved with (--kv)",
+    );
   }
   const count = load<u32>(source, 28);
   const evaluated = load<u32>(source, 32);
   if (evaluated > count) return fail(core, ErrorCode.BAD_FILE, "this session has more rows than tokens; save it again");
   if (count > s.capacity) {
-    return fail(core, ErrorCode.CONTEXT_FULL, "this session has more tokens than the context holds; make it longer (--ctx N, { context: N })");
+    return fail(
+      core, ErrorCode.CONTEXT_FULL,
+      "this session has more tokens than the context holds; make it longer (--ctx N, { context: N })",
+    );
   }
   let left = <u64>length - HEADER;
   if (left < <u64>SAMPLER_BYTES + (<u64>count << 2)) return truncated(s);
@@ -112,7 +120,9 @@ function check(s: Session, source: usize, length: u32): i32 {
   if (options != 0) return options;
   let at = source + HEADER + SAMPLER_BYTES;
   for (let i: u32 = 0; i < count; i++) {
-    if (load<u32>(at + ((<usize>i) << 2)) >= vocabulary) return fail(core, ErrorCode.BAD_FILE, "this session names a token that the vocabulary has not");
+    if (load<u32>(at + ((<usize>i) << 2)) >= vocabulary) {
+      return fail(core, ErrorCode.BAD_FILE, "this session names a token that the vocabulary has not");
+    }
   }
   at += (<usize>count) << 2;
   for (let layer: u32 = 0; layer < cache.layers; layer++) {

@@ -111,4 +111,3 @@ function endOfStrings(at: usize, count: u32): usize {
   for (let i: u32 = 0; i < count; i++) at = nextString(at);
   return at;
 }
-

@@ -1,7 +1,7 @@
 /**
- * A weight: a record, never a bare pointer, so that a matrix may be resident or still in its file, packed or plain, and a
- * model file need not know. Matrices are packed for their kernel while they stream in (kernels/quant), vectors (norms,
- * biases) are plain f32.
+ * A weight: a record, never a bare pointer, so that a matrix may be resident or still in its file, packed or plain, and
+ * a model file need not know. Matrices are packed for their kernel while they stream in (kernels/quant), vectors
+ * (norms, biases) are plain f32.
  *
  * May call: kernels/. Is called by: the loader, which fills weights, and the forward pass, which multiplies with them.
  */

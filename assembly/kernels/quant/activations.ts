@@ -91,8 +91,8 @@ export function quantizeActivations(x: usize, columns: u32, target: usize): void
 }
 
 /**
- * What `quantizeActivations` left of a row, in the same form: x[i] − d · q[i] ≈ (d / 32768) · q'[i]. With both, a product
- * has the accuracy of f32. `first` is the row that it made.
+ * What `quantizeActivations` left of a row, in the same form: x[i] − d · q[i] ≈ (d / 32768) · q'[i]. With both, a
+ * product has the accuracy of f32. `first` is the row that it made.
  */
 export function quantizeRest(x: usize, columns: u32, first: usize, target: usize): void {
   for (let blocks = columns >> 5; blocks > 0; blocks--) {

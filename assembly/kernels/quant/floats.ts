@@ -125,8 +125,8 @@ function multiplyTile<F>(p: usize, columns: u32, x0: usize, stride: usize, targe
 }
 
 /**
- * Eight rows × six tokens, where a multiply-add is one instruction: as many accumulators as fill the registers. Blocks are
- * summed where the outputs end up.
+ * Eight rows × six tokens, where a multiply-add is one instruction: as many accumulators as fill the registers. Blocks
+ * are summed where the outputs end up.
  */
 function multiplyWide<F>(p: usize, columns: u32, x0: usize, stride: usize, target: usize, targetStride: usize): void {
   const f = changetype<F>(0);

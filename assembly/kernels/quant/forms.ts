@@ -1,8 +1,8 @@
 /**
- * In which form activations meet weights. The portable build has sixteen bits, and for what must be as exact as f32 twice
- * that. The fast build multiplies codes of up to seven bits by bytes (kernels/quant/byte_activations.ts), one a value and
- * two where that is not exact enough; weights of eight bits and of tables keep sixteen. A product names its form beside
- * the type: `type | form << FORM_SHIFT`.
+ * In which form activations meet weights. The portable build has sixteen bits, and for what must be as exact as f32
+ * twice that. The fast build multiplies codes of up to seven bits by bytes (kernels/quant/byte_activations.ts), one a
+ * value and two where that is not exact enough; weights of eight bits and of tables keep sixteen. A product names its
+ * form beside the type: `type | form << FORM_SHIFT`.
  *
  * May call: types, activations, byte_activations.
  */
