@@ -2,7 +2,7 @@
 # Builds the example:  build.sh BOARD MODEL.gguf OUT [MAIN.c]       BOARD: host, mps2
 #
 # WEIGHTS=streamed leaves the weights in flash, and MEMORY=BYTES gives less linear memory than the core was built for.
-# EXTRA: more options for the compiler.
+# EXTRA: more options for the compiler; OPTIMIZE: how hard it tries (-O2).
 #
 # Needs wasm2c (Debian's wabt), and gcc or arm-none-eabi-gcc with newlib. Run it with ./OUT, or with
 #     qemu-system-arm -M mps2-an386 -nographic -semihosting -kernel OUT
@@ -35,7 +35,7 @@ streamed) weights=LIMPET_STREAMED ;;
 esac
 
 # -ffp-contract=off: a multiplication and an addition stay two roundings, as in every other host.
-options="$machine -O2 -ffp-contract=off -ffunction-sections -fdata-sections -DNDEBUG -DMEMORY_BYTES=$memory -DWEIGHTS=$weights
+options="$machine ${OPTIMIZE:--O2} -ffp-contract=off -ffunction-sections -fdata-sections -DNDEBUG -DMEMORY_BYTES=$memory -DWEIGHTS=$weights
   -DWASM_RT_MEMCHECK_SIGNAL_HANDLER=0 -DWASM_RT_SKIP_SIGNAL_RECOVERY=1 -DWASM_RT_USE_STACK_DEPTH_COUNT=0"
 
 mkdir -p "$objects"

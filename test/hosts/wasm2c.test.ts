@@ -22,7 +22,7 @@ function translate(wasm2c: string): void {
 
 function program(gcc: string, name: string, sources: string[], options: string[]): string {
   const out = join(WORK, name);
-  output(gcc, "-O2", "-ffp-contract=off", ...INCLUDES, ...sources, join(EXAMPLE, "host.c"), ...options, "-o", out);
+  output(gcc, "-O1", "-ffp-contract=off", ...INCLUDES, ...sources, join(EXAMPLE, "host.c"), ...options, "-o", out);
   return out;
 }
 
