@@ -57,4 +57,21 @@ function checkPackage() {
     if (!written) problems.push(`package.json: ${path} is not written by the build`);
   }
   if (manifest.dependencies) problems.push("package.json: limpet has no run-time dependencies");
+  checkJsr(manifest);
+}
+
+/** jsr.json says what package.json says: the version, the licence, and each entry but those that JSR cannot have. */
+function checkJsr(manifest) {
+  const jsr = JSON.parse(readFileSync("jsr.json", "utf8"));
+  for (const key of ["version", "license"]) {
+    if (jsr[key] !== manifest[key]) problems.push(`jsr.json: ${key} is ${jsr[key]}, in package.json ${manifest[key]}`);
+  }
+  // JSR publishes sources, and what limpet/inline holds is made by the build.
+  const entries = Object.entries(manifest.exports).filter(([name, { types }]) => types && name !== "./inline");
+  const sources = entries.map(([name, { types }]) => [name, types.replace("build/types/", "").replace(".d.ts", ".ts")]);
+  if (JSON.stringify(Object.fromEntries(sources)) !== JSON.stringify(jsr.exports)) {
+    problems.push(`jsr.json: exports are not those of package.json: ${JSON.stringify(Object.fromEntries(sources))}`);
+  }
+  const loader = `npm:@assemblyscript/loader@${manifest.devDependencies["@assemblyscript/loader"]}`;
+  if (jsr.imports["@assemblyscript/loader"] !== loader) problems.push(`jsr.json: the build bundles ${loader}`);
 }

@@ -60,6 +60,11 @@ withTools(["deno"], (deno) => {
     checked("Deno", "package");
   });
 
+  test("Deno: JSR would take the sources", async () => {
+    const { stderr } = await run(deno, ["publish", "--dry-run", "--allow-dirty", "--config", "jsr.json"], ROOT);
+    assert.match(stderr, /Dry run complete/);
+  });
+
   test("Deno: an import map, and no permission but to read the model", async () => {
     const path = model();
     if (path === null) return;
