@@ -8,7 +8,7 @@
  *   --update        write the shares into bench/expected.json
  *   --from FILE     check the shares of an earlier run's JSON
  *
- * The gate compares shares, never times: each share has to reach `margin` of the one in bench/expected.json, else the
+ * The gate compares shares, never times, of the best samples: each has to reach `margin` of the one in bench/expected.json, else the
  * exit status is 1. A share that fails is measured once more before it counts, because a neighbour may have passed by.
  */
 import { execFileSync } from "node:child_process";
@@ -52,9 +52,9 @@ async function measure(build, types, others = !types) {
 /** Kernels and shapes that stay below what is expected. @param {Kernels} kernels @param {Expected} expected @param {string} build */
 function slow(kernels, expected, build) {
   return Object.entries(kernels).flatMap(([name, shapes]) =>
-    Object.entries(shapes).flatMap(([shape, { share }]) => {
+    Object.entries(shapes).flatMap(([shape, { peak }]) => {
       const wanted = expected.shares[build]?.[name]?.[shape];
-      return wanted !== undefined && share < wanted * expected.margin ? [{ name, shape, share, wanted }] : [];
+      return wanted !== undefined && peak < wanted * expected.margin ? [{ name, shape, peak, wanted }] : [];
     }),
   );
 }
@@ -82,20 +82,20 @@ for (const build of values.builds?.split(",") ?? (values.from ? Object.keys(all)
     );
     for (const [name, shapes] of Object.entries(again)) {
       for (const [shape, found] of Object.entries(shapes)) {
-        if (found.share > kernels[name][shape].share) kernels[name][shape] = found;
+        if (found.peak > kernels[name][shape].peak) kernels[name][shape] = found;
       }
     }
     late = slow(kernels, expected, build);
   }
   console.log(`${kernelTable(kernels, build)}\n`);
-  for (const { name, shape, share, wanted } of late) {
-    console.log(`SLOW: ${build}, ${name}, ${shape}: ${percent(share)} of the limit, ${percent(wanted)} expected`);
+  for (const { name, shape, peak, wanted } of late) {
+    console.log(`SLOW: ${build}, ${name}, ${shape}: ${percent(peak)} of the limit, ${percent(wanted)} expected`);
   }
   failures += late.length;
   if (values.update) {
     const shares = (expected.shares[build] ??= {});
     for (const [name, shapes] of Object.entries(kernels)) {
-      const rounded = Object.entries(shapes).map(([shape, { share }]) => [shape, Number(share.toPrecision(3))]);
+      const rounded = Object.entries(shapes).map(([shape, { peak }]) => [shape, Number(peak.toPrecision(3))]);
       shares[name] = Object.fromEntries(rounded);
     }
   }
