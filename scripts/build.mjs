@@ -28,7 +28,9 @@ const NEXT = `build/next-${process.pid}`;
 const HOST_SOURCES = ["src", "bindings", "package.json", "tsconfig.json", "tsconfig.build.json", "scripts/build.mjs"];
 
 /** What package.json exports. */
-const ENTRY_FILES = ["index", "kernels", "inline", "workerd", "workerd-kernels"].map((name) => `src/${name}.ts`);
+const ENTRY_FILES = ["index", "kernels", "worker", "inline", "workerd", "workerd-kernels"].map(
+  (name) => `src/${name}.ts`,
+);
 
 /** The entry of a target under assembly/, where it is not index.ts. */
 const ENTRIES = { wasi: "wasi", "wasi-scalar": "wasi", threads: "threads", "relaxed-threads": "threads", mcu: "mcu" };
@@ -94,30 +96,46 @@ function wasmPart(target, { outFile }) {
 async function makeJs() {
   const next = join(NEXT, "js");
   mkdirSync(next);
-  await esbuild.build({
-    // A worker starts from a file of its own: thread.js.
-    entryPoints: Object.fromEntries(
-      [...ENTRY_FILES, "src/cli.ts", "bindings/thread.ts"].map((file) => [basename(file, ".ts"), file]),
-    ),
+  const common = {
     absWorkingDir: ROOT,
     outdir: next,
     bundle: true,
-    splitting: true,
     format: "esm",
     target: "es2022",
     platform: "neutral",
     mainFields: ["module", "main"],
-    external: ["node:*", "@huggingface/jinja"],
-    chunkNames: "[name]-[hash]",
     minifySyntax: true,
     define: { LIMPET_BUNDLE: "true" },
     loader: { ".wasm": "binary" },
-    plugins: [{ name: "workerd", setup: keepForWorkerd }],
     logLevel: "warning",
+  };
+  await esbuild.build({
+    ...common,
+    // A thread starts from a file of its own: thread.js.
+    entryPoints: Object.fromEntries(
+      [...ENTRY_FILES, "src/cli.ts", "bindings/thread.ts"].map((file) => [basename(file, ".ts"), file]),
+    ),
+    splitting: true,
+    external: ["node:*", "@huggingface/jinja"],
+    chunkNames: "[name]-[hash]",
+    plugins: [{ name: "workerd", setup: keepForWorkerd }],
+  });
+  // So does a model's worker, from one file without dynamic imports, which not every bundler takes in a worker.
+  await esbuild.build({
+    ...common,
+    entryPoints: { "model-worker": "src/worker-thread.ts" },
+    external: ["node:*"],
+    plugins: [{ name: "no-jinja", setup: leaveOutJinja }],
   });
   // `npx limpet` in the repository runs the file itself.
   if (existsSync(join(next, "cli.js"))) chmodSync(join(next, "cli.js"), 0o755);
   return replace(next, "build/js");
+}
+
+/** A model's worker knows the chat templates of the core only. */
+function leaveOutJinja(build) {
+  build.onResolve({ filter: /^@huggingface\/jinja$/ }, ({ path }) => ({ path, namespace: "left-out" }));
+  build.onLoad({ filter: /.*/, namespace: "left-out" }, () => ({ contents: `throw new Error("left out");` }));
 }
 
 /** Workers compile no bytes, so the one import of the wasm that is for them stays an import. */

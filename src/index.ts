@@ -18,3 +18,4 @@ export type { Prompt, Session, SessionOptions } from "./session.ts";
 export type { ModelSource } from "./source.ts";
 export { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "./tokenizer.ts";
 export type { Build, WasmOption } from "./wasm.ts";
+export type { WorkerModel, WorkerSession } from "./worker.ts";

@@ -27,6 +27,7 @@ import { type Prompt, Session, type SessionOptions } from "./session.ts";
 import { type ModelSource, sourceName } from "./source.ts";
 import { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "./tokenizer.ts";
 import type { Build } from "./wasm.ts";
+import type { WorkerModel } from "./worker.ts";
 
 /** `context` and `kv` are what sessions get that ask for nothing else. */
 export interface LoadOptions extends CoreOptions, ContextOptions, LoadProgress {}
@@ -75,7 +76,14 @@ export class Model {
   }
 
   /** Loads a GGUF file from a path (all parts of a split one), a URL, bytes, a Blob or File, a Response or a stream. */
-  static async load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  static async load(source: ModelSource, options?: LoadOptions & { worker?: false }): Promise<Model>;
+  /** The same in a worker of its own, which leaves this thread free; what it is asked for comes as promises. */
+  static async load(source: ModelSource, options: LoadOptions & { worker: true }): Promise<WorkerModel>;
+  static async load(
+    source: ModelSource,
+    { worker, ...options }: LoadOptions & { worker?: boolean } = {},
+  ): Promise<Model | WorkerModel> {
+    if (worker) return (await import("./worker.ts")).WorkerModel.load(source, options);
     if (options.kv !== undefined) cacheType(options.kv);
     const core = await Core.create(options);
     try {

@@ -4,9 +4,12 @@
  */
 import * as limpet from "/build/js/index.js";
 import { kernels } from "/build/js/kernels.js";
+import { WorkerModel } from "/build/js/worker.js";
 import { runChecks } from "/hosts/checks.mjs";
 
-const run = (job) => runChecks({ ...limpet, kernels }, job);
+// A service worker starts no workers.
+const workers = typeof Worker === "undefined" ? {} : { WorkerModel };
+const run = (job) => runChecks({ ...limpet, ...workers, kernels }, job);
 
 /** Ways to run the checks, asked for by a page. */
 const ways = {

@@ -7,7 +7,7 @@
  */
 
 /** Everything that the host gave: hashes by build and model, and for each check "ok" or what went wrong. */
-export async function runChecks({ Model, LimpetError, kernels }, job) {
+export async function runChecks({ Model, LimpetError, WorkerModel, kernels }, job) {
   const started = performance.now();
   const logits = {};
   for (const build of job.builds) {
@@ -15,7 +15,10 @@ export async function runChecks({ Model, LimpetError, kernels }, job) {
     for (const model of job.models) logits[build][model.name] = await hashLogits(Model, model, build, job);
   }
   const checks = {};
-  for (const [name, check] of Object.entries(checksOf(Model, LimpetError, kernels, job))) {
+  for (const [name, check] of Object.entries({
+    ...checksOf(Model, LimpetError, kernels, job),
+    ...(WorkerModel && workerChecks(WorkerModel, Model, job)),
+  })) {
     try {
       await within(20_000, check());
       checks[name] = "ok";
@@ -114,6 +117,68 @@ function checksOf(Model, LimpetError, kernels, { models, base, golden, paths, wa
     "a download that breaks off": () =>
       fails("HOST", /broke off|ended|lost/, () => Model.load(`${base}/cut/model.gguf`, options)),
     "a download that breaks off once": () => speaks(`${base}/once/${crypto.randomUUID()}/stories260K.gguf`),
+  };
+}
+
+/** A model in a worker of its own. */
+function workerChecks(WorkerModel, Model, { models, base, golden }) {
+  const { url } = models.find(({ name }) => name === "stories260K") ?? models[0];
+  const use = async (run) => {
+    const model = await Model.load(url, { worker: true });
+    try {
+      equal(model instanceof WorkerModel, true, "its class");
+      await run(model);
+    } finally {
+      model.dispose();
+    }
+  };
+  const reason = (promise) =>
+    promise.then(
+      () => null,
+      (error) => error,
+    );
+
+  return {
+    "a worker: text, tokens, a session": () =>
+      use(async (model) => {
+        const pieces = [];
+        for await (const { text } of model.generate(golden.prompt, { maxTokens: 24 })) pieces.push(text);
+        equal(golden.text.startsWith(pieces.join("")) && pieces.length === 24, true, pieces.join(""));
+        equal(await model.detokenize(await model.tokenize("a limpet")), "a limpet", "there and back");
+        const session = await model.session();
+        await session.generate(golden.prompt, { maxTokens: 4 }).text();
+        const again = await model.restore(await session.save());
+        const rest = await again.generate([], { maxTokens: 4 }).text();
+        equal(rest, await session.generate([], { maxTokens: 4 }).text(), "the restored session");
+      }),
+    "a worker: abort stops it": () =>
+      use(async (model) => {
+        const controller = new AbortController();
+        // All at once: long work that only an abort ends early.
+        const tokens = Array.from({ length: 500 }, (_, i) => 300 + (i % 100));
+        const logits = reason(model.logits(tokens, { signal: controller.signal }));
+        setTimeout(() => controller.abort(), 5);
+        const error = await logits;
+        equal(error === null || error.name === "AbortError", true, `${error}`);
+        // It answers, so it does nothing else any more.
+        equal((await model.tokenize("a limpet")).length > 0, true, "idle");
+        const slow = new AbortController();
+        setTimeout(() => slow.abort(), 50);
+        const loading = await reason(WorkerModel.load(`${base}/slow/model.gguf`, { signal: slow.signal }));
+        equal(loading?.name, "AbortError", `${loading}`);
+      }),
+    "a worker: errors keep their code": async () => {
+      const error = await reason(WorkerModel.load(`${base}/none.gguf`));
+      equal(error?.code, "HOST", `${error}`);
+      equal(/404/.test(error.message), true, error.message);
+    },
+    "a worker: disposed of, it says so": () =>
+      use(async (model) => {
+        const text = reason(model.generate(golden.prompt, { maxTokens: 400 }).text());
+        model.dispose();
+        equal((await text)?.code, "WRONG_STATE", "what waited");
+        equal((await reason(model.tokenize("a")))?.code, "WRONG_STATE", "what comes later");
+      }),
   };
 }
 

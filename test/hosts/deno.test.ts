@@ -10,7 +10,7 @@ withTools(["deno"], (deno) => {
   const version = output(deno, "--version").split(" ")[1];
   const run = ["run", "--no-config", "--no-lock", "--allow-read", "--allow-net"];
 
-  javascriptHost(`Deno ${version}`, "package", true, (job) => runProcess(deno, run, job));
+  javascriptHost(`Deno ${version}`, "package", { paths: true, workers: true }, (job) => runProcess(deno, run, job));
 
   test("Deno: the command line writes llama.cpp's text, and nothing else", async () => {
     const { path } = reference("stories260K");

@@ -35,6 +35,11 @@ test("the lines for Node", async () => {
   if (folder) assertStory(await quietly(process.execPath, ["main.js"], folder));
 });
 
+test("the lines for a worker of its own", async () => {
+  const folder = await written("node-worker", "main.js");
+  if (folder) assertStory(await quietly(process.execPath, ["main.js"], folder));
+});
+
 withTools(["deno"], (deno) => {
   test("the lines for Deno", async () => {
     const folder = await written("deno", "main.js");

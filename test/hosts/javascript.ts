@@ -17,6 +17,7 @@ type BuildName = "portable" | "scalar";
 export interface Job {
   entry: string;
   kernels: string;
+  worker: string;
   models: { name: string; tokens: readonly number[]; path: string; url: string }[];
   builds: BuildName[];
   base: string;
@@ -50,6 +51,12 @@ const CHECKS = [
   "a download that breaks off",
   "a download that breaks off once",
 ];
+const WORKER_CHECKS = [
+  "a worker: text, tokens, a session",
+  "a worker: abort stops it",
+  "a worker: errors keep their code",
+  "a worker: disposed of, it says so",
+];
 const PATH_CHECKS = ["from a path", "from a file: URL"];
 const BUILDS: readonly BuildName[] = ["portable", "scalar"];
 
@@ -61,6 +68,7 @@ export function jobAt(base: string): Job {
   return {
     entry: pathToFileURL(join(ROOT, "build/js/index.js")).href,
     kernels: pathToFileURL(join(ROOT, "build/js/kernels.js")).href,
+    worker: pathToFileURL(join(ROOT, "build/js/worker.js")).href,
     models,
     builds: [...BUILDS],
     base,
@@ -70,7 +78,12 @@ export function jobAt(base: string): Job {
 }
 
 /** The tests of one host: `run` gets a job, with a server that lives as long as it takes. */
-export function javascriptHost(host: string, way: string, paths: boolean, run: (job: Job) => Promise<Outcome>): void {
+export function javascriptHost(
+  host: string,
+  way: string,
+  { paths, workers }: { paths: boolean; workers: boolean },
+  run: (job: Job) => Promise<Outcome>,
+): void {
   let outcome: Promise<Outcome> | null = null;
   const given = (): Promise<Outcome> => {
     outcome ??= (async () => {
@@ -95,7 +108,8 @@ export function javascriptHost(host: string, way: string, paths: boolean, run: (
       });
     }
   }
-  for (const check of paths ? [...PATH_CHECKS, ...CHECKS] : CHECKS) {
+  const checks = [...(paths ? PATH_CHECKS : []), ...CHECKS, ...(workers ? WORKER_CHECKS : [])];
+  for (const check of checks) {
     test(`${host}${way && ", "}${way}: ${check}`, async () => {
       const found = (await given()).checks[check];
       record({ host, build: way ? `portable, ${way}` : "portable" }, check, found === "ok" ? "ok" : "failed");

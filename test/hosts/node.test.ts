@@ -15,12 +15,14 @@ for (const build of ["portable", "scalar"] as const) {
   conform({ host: `Node ${process.versions.node}`, build }, (model) => logitsHere(build, model));
 }
 
+const HAS = { paths: true, workers: true };
+
 /** The package itself, in this Node and in the others. */
-javascriptHost(`Node ${process.versions.node}`, "package", true, (job) => runProcess(process.execPath, [], job));
+javascriptHost(`Node ${process.versions.node}`, "package", HAS, (job) => runProcess(process.execPath, [], job));
 for (const name of ["node22", "node24", "node26"]) {
   withTools([name], (node) => {
     const version = output(node, "--version").trim().slice(1);
-    javascriptHost(`Node ${version}`, "package", true, (job) => runProcess(node, [], job));
+    javascriptHost(`Node ${version}`, "package", HAS, (job) => runProcess(node, [], job));
   });
 }
 

@@ -170,6 +170,7 @@ test("the script that a browser downloads stays below 25 KB with gzip, unminifie
     format: "esm",
     external: ["@huggingface/jinja"],
     write: false,
+    logLevel: "error",
   });
   const size = gzipSync(outputFiles[0].contents).length;
   assert.ok(size < 25_000, `${size} bytes`);
@@ -195,6 +196,7 @@ test("what is not used of the package leaves no trace in a bundle", async () => 
     format: "esm",
     external: ["@huggingface/jinja"],
     write: false,
+    logLevel: "error",
   });
   assert.ok(outputFiles[0].contents.length < 8_000, `${outputFiles[0].contents.length} bytes`);
 });

@@ -4,6 +4,8 @@ import { pathToFileURL } from "node:url";
 import { runChecks } from "./checks.mjs";
 
 const job = JSON.parse(readFileSync(process.argv[2], "utf8"));
-const [limpet, { kernels }] = await Promise.all([import(job.entry), import(job.kernels)]);
+const [limpet, { kernels }, { WorkerModel }] = await Promise.all(
+  [job.entry, job.kernels, job.worker].map((url) => import(url)),
+);
 job.paths = { url: (name) => new URL(name, pathToFileURL(job.folder)).href };
-console.log(JSON.stringify(await runChecks({ ...limpet, kernels }, job)));
+console.log(JSON.stringify(await runChecks({ ...limpet, kernels, WorkerModel }, job)));

@@ -1,0 +1,54 @@
+/** The worker of a model, in browsers and in Node (and Deno, which has both): started from its file, ended at will. */
+import type { Transferable as NodeTransferable, Worker as NodeWorker } from "node:worker_threads";
+import { isNode } from "./node.ts";
+
+/** Set by the build: whether this is the bundle in build/js/, and not the sources themselves. */
+declare const LIMPET_BUNDLE: boolean | undefined;
+
+export interface WorkerLink {
+  post(message: unknown, transfer: Transferable[]): void;
+  /** Whether answers are waited for: a process does not live on for a worker that does nothing. */
+  hold(waits: boolean): void;
+  end(): void;
+}
+
+/** Starts the worker. `lost` is told once when it ends of itself. */
+export function startWorker(take: (message: unknown) => void, lost: (reason: string) => void): WorkerLink {
+  return isNode() ? nodeWorker(take, lost) : webWorker(take, lost);
+}
+
+function nodeWorker(take: (message: unknown) => void, lost: (reason: string) => void): WorkerLink {
+  const { Worker } = process.getBuiltinModule("node:worker_threads");
+  const worker: NodeWorker = new Worker(
+    new URL(
+      typeof LIMPET_BUNDLE === "undefined" ? "../build/js/model-worker.js" : "./model-worker.js",
+      import.meta.url,
+    ),
+    { execArgv: [] },
+  );
+  let reason = "it ended by itself";
+  worker.on("error", (error) => {
+    reason = error instanceof Error ? error.message : String(error);
+  });
+  worker.on("exit", () => lost(reason));
+  worker.on("message", take);
+  return {
+    post: (message, transfer) => worker.postMessage(message, transfer as NodeTransferable[]),
+    hold: (waits) => (waits ? worker.ref() : worker.unref()),
+    end: () => void worker.terminate(),
+  };
+}
+
+function webWorker(take: (message: unknown) => void, lost: (reason: string) => void): WorkerLink {
+  const worker = new Worker(new URL("./model-worker.js", import.meta.url), { type: "module" });
+  worker.onmessage = ({ data }) => take(data);
+  worker.onerror = (event) => {
+    event.preventDefault();
+    lost(event.message || "its file could not be loaded");
+  };
+  return {
+    post: (message, transfer) => worker.postMessage(message, transfer),
+    hold: () => {},
+    end: () => worker.terminate(),
+  };
+}
