@@ -24,7 +24,7 @@ export namespace OperandForm {
 }
 
 /** A block stands out when its largest magnitude is that many times the mean of its row. */
-const OUTLIER: f32 = 2;
+const OUTLIER: f32 = 1.5;
 
 /** The form stands above the type's byte. */
 export const FORM_SHIFT: u32 = 8;
