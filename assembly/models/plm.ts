@@ -44,7 +44,7 @@ function declareLayers(m: Model, layer: u32): i32 {
   }
   if (!s) s = declareLayer(m, layer, Slot.FFN_NORM, "ffn_norm.weight", width, 1, Want.VECTOR);
   if (!s) s = declareLayer(m, layer, Slot.FFN_UP, "ffn_up.weight", width, m.ffn, Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.FFN_DOWN, "ffn_down.weight", m.ffn, width, Want.MATRIX);
+  if (!s) s = declareLayer(m, layer, Slot.FFN_DOWN, "ffn_down.weight", m.ffn, width, Want.SPARSE);
   return s;
 }
 

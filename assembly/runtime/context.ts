@@ -19,6 +19,7 @@ import { attendScratchBytes } from "../kernels/attention";
 import { absorbedScratchBytes, expandedScratchBytes } from "../kernels/mla";
 import { accumulateScratchBytes, matmulScratchBytes } from "../kernels/matmul";
 import { packedGroupBytes } from "../kernels/quant/index";
+import { neuronScratchBytes } from "../kernels/quant/neuron";
 import { Type, rowBytes } from "../kernels/quant/types";
 
 /** How multi-head latent attention is computed. */
@@ -463,6 +464,12 @@ function scratchBytes(model: Model, rows: u32, batch: u32): u64 {
   // Absorbed queries multiply by the transposed up-projection; of all types F32 wants the most for it.
   const transposed: u64 = model.rank ? accumulateScratchBytes(Type.F32, model.rank) : 0;
   if (transposed > most) most = transposed;
+  for (let i: u32 = 0; i < model.weightCount; i++) {
+    const weight = model.weight(i);
+    if (!weight.byNeurons) continue;
+    const neurons: u64 = neuronScratchBytes(weight.type, weight.rows, weight.columns, batch);
+    if (neurons > most) most = neurons;
+  }
   return most;
 }
 

@@ -20,6 +20,7 @@ import { LAYER_LIMIT } from "../models/hyper";
 import { Architecture, declareModel, findArchitecture } from "../models/index";
 import { Gguf, createGguf, mergeSplits, number, parseGguf, releaseGguf } from "../formats/gguf";
 import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/index";
+import { NEURON_STEP, packNeurons, stripRows } from "../kernels/quant/neuron";
 import { rowBytes } from "../kernels/quant/types";
 
 /** A staging buffer holds this much, or one group of rows where that is more. */
@@ -225,13 +226,22 @@ export function stagingBytes(model: Model): u64 {
   return most;
 }
 
-/** Bytes of staging that a weight wants: all of it when small, STAGING_BYTES, or one group of rows. */
+/**
+ * Bytes of staging that a weight wants: all of it when small, STAGING_BYTES, or what is packed at once; and a place to
+ * pack in where that is not the weight's own.
+ */
 function stagingFor(weight: Weight): u64 {
   const row = rowBytes(weight.type, weight.columns);
   const all = row * weight.rows;
-  const group = row * (weight.rows < GROUP_ROWS ? weight.rows : GROUP_ROWS);
-  if (all <= STAGING_BYTES) return all;
-  return group > STAGING_BYTES ? group : STAGING_BYTES;
+  const group = row * (weight.byNeurons ? stripRows(weight.rows) : min(weight.rows, GROUP_ROWS));
+  const rows = all <= STAGING_BYTES ? all : max(group, STAGING_BYTES);
+  return rows + stripBytes(weight);
+}
+
+/** Bytes of the place where rows become groups before they are neurons; 0 for a weight packed by rows. */
+function stripBytes(weight: Weight): u64 {
+  if (!weight.byNeurons) return 0;
+  return <u64>packedGroupBytes(weight.type, weight.columns) * (stripRows(weight.rows) / GROUP_ROWS);
 }
 
 function stepWeights(model: Model): i32 {
@@ -246,8 +256,8 @@ function stepWeights(model: Model): i32 {
     }
     const row = rowBytes(weight.type, weight.columns);
     const left = weight.rows - model.rowsDone;
-    let rows = <u32>min<u64>(<u64>left, <u64>model.stagingBytes / row);
-    if (rows < left) rows &= ~(GROUP_ROWS - 1);
+    let rows = <u32>min<u64>(<u64>left, (<u64>model.stagingBytes - stripBytes(weight)) / row);
+    if (rows < left) rows &= ~((weight.byNeurons ? NEURON_STEP : GROUP_ROWS) - 1);
     model.rowsAsked = rows;
     return request(model, weight.file, weight.offset + row * model.rowsDone, <u32>(row * rows), model.staging);
   }
@@ -268,6 +278,15 @@ function takeRows(model: Model): void {
     for (let i: u32 = 0; i < rows; i++) {
       const target = weight.data + (((<usize>(model.rowsDone + i)) * weight.columns) << 2);
       dequantizeRow(weight.type, model.staging + <usize>i * row, target, weight.columns);
+    }
+  } else if (weight.byNeurons) {
+    const strip = model.staging + <usize>(model.stagingBytes - stripBytes(weight));
+    const most = stripRows(weight.rows);
+    for (let i: u32 = 0; i < rows; i += most) {
+      packNeurons(
+        weight.type, model.staging + <usize>i * row, row, min(most, rows - i), model.rowsDone + i, weight.rows,
+        weight.columns, weight.data, strip,
+      );
     }
   } else {
     const groupBytes = packedGroupBytes(weight.type, weight.columns);

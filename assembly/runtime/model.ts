@@ -12,6 +12,7 @@ import { Weight, WeightState } from "./weight";
 import { formOfHead, formOfSlot } from "./precision";
 import { Global, Slot } from "./slots";
 import { blockBytes } from "./arena";
+import { mayLieByNeurons } from "../kernels/quant/neuron";
 import { Gguf, Tensor, findBlockTensor, findTensor, requireBlockTensor, requireTensor } from "../formats/gguf";
 
 export { Global, Slot };
@@ -134,6 +135,8 @@ export namespace Want {
   export const VECTOR: u32 = 1;
   /** A flag beside the two: may be missing. */
   export const OPTIONAL: u32 = 2;
+  /** Another: a matrix whose inputs are mostly zero, which lies neuron by neuron where its type may. */
+  export const SPARSE: u32 = 4;
 }
 
 /** Declares a weight outside the layers by its full GGUF name: a matrix {columns, rows}, or a vector {columns}. */
@@ -176,6 +179,7 @@ function declare(
   weight.columns = columns;
   weight.slices = 1;
   weight.plain = want & Want.VECTOR;
+  weight.byNeurons = want & Want.SPARSE && mayLieByNeurons(tensor.type, rows) ? 1 : 0;
   weight.file = tensor.fileIndex;
   weight.offset = tensor.offset;
   weight.data = 0;

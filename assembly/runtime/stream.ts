@@ -27,6 +27,7 @@ export function leaveInFile(model: Model): void {
     if (weight.state != WeightState.DECLARED || weight.plain) continue;
     if (i >= Global.COUNT && (i - Global.COUNT) % Slot.COUNT == Slot.LATENT_UP) continue;
     weight.state = WeightState.STREAMED;
+    weight.byNeurons = 0;
     model.weightBytes -= blockBytes(weight.bytes);
     const bytes = rowBytes(weight.type, weight.columns) * weight.rows;
     model.fileBytes -= bytes;

@@ -41,6 +41,8 @@ export class Weight {
   slices: u32;
   /** 1: kept as plain f32 [rows · columns] (norms, biases, factors). */
   plain: u32;
+  /** 1: packed neuron by neuron, not by rows (kernels/quant/neuron_layout.ts). */
+  byNeurons: u32;
   /** Where the bytes are in memory; 0 until they are. */
   data: usize;
   /** Part of a split file, and where in it the tensor begins. */

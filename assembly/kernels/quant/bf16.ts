@@ -55,7 +55,7 @@ export function decodeBF16(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class Bfloats {
+export class Bfloats {
   @inline get bytes(): usize { return 2; }
   @inline load4(p: usize): v128 { return i32x4.shl(v128.load_ext<u16>(p), 16); }
   @inline load1(p: usize): f32 { return bfloatToFloat(load<u16>(p)); }

@@ -53,7 +53,7 @@ export function decodeF16(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class Halves {
+export class Halves {
   @inline get bytes(): usize { return 2; }
   @inline load4(p: usize): v128 { return loadHalves4(p); }
   @inline load1(p: usize): f32 { return loadFiniteHalf(p); }

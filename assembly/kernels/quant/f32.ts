@@ -50,7 +50,7 @@ export function decodeF32(group: usize, columns: u32, target: usize): void {
 }
 
 @unmanaged
-class Singles {
+export class Singles {
   @inline get bytes(): usize { return 4; }
   @inline load4(p: usize): v128 { return v128.load(p); }
   @inline load1(p: usize): f32 { return load<f32>(p); }
