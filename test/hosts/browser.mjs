@@ -2,6 +2,8 @@
  * What a browser loads for the checks: run(job) in a page; as a module worker or service worker it answers a message that
  * brings a job and a port.
  */
+
+import * as cache from "/build/js/cache.js";
 import * as limpet from "/build/js/index.js";
 import { kernels } from "/build/js/kernels.js";
 import { WorkerModel } from "/build/js/worker.js";
@@ -9,7 +11,7 @@ import { runChecks } from "/hosts/checks.mjs";
 
 // A service worker starts no workers.
 const workers = typeof Worker === "undefined" ? {} : { WorkerModel };
-const run = (job) => runChecks({ ...limpet, ...workers, kernels }, job);
+const run = (job) => runChecks({ ...limpet, ...workers, cache, kernels }, job);
 
 /** Ways to run the checks, asked for by a page. */
 const ways = {

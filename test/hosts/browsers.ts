@@ -50,7 +50,7 @@ export function launchChromium({ chromium }: Playwright, executablePath: string)
 /** Registers the tests of a browser. */
 export function browserHost(host: string, launch: () => Promise<Browser>): void {
   for (const way of WAYS) {
-    javascriptHost(host, way, { paths: false, workers: way !== "service worker" }, async (job) => {
+    javascriptHost(host, way, { workers: way !== "service worker", cache: true }, async (job) => {
       const browser = await launch();
       try {
         const page = await browser.newPage();

@@ -7,7 +7,7 @@
  */
 
 /** Everything that the host gave: hashes by build and model, and for each check "ok" or what went wrong. */
-export async function runChecks({ Model, LimpetError, WorkerModel, kernels }, job) {
+export async function runChecks({ Model, LimpetError, WorkerModel, cache, kernels }, job) {
   const started = performance.now();
   const logits = {};
   for (const build of job.builds) {
@@ -17,6 +17,7 @@ export async function runChecks({ Model, LimpetError, WorkerModel, kernels }, jo
   const checks = {};
   for (const [name, check] of Object.entries({
     ...checksOf(Model, LimpetError, kernels, job),
+    ...(cache && cacheChecks(cache, Model, job)),
     ...(WorkerModel && workerChecks(WorkerModel, Model, job)),
   })) {
     try {
@@ -117,6 +118,59 @@ function checksOf(Model, LimpetError, kernels, { models, base, golden, paths, wa
     "a download that breaks off": () =>
       fails("HOST", /broke off|ended|lost/, () => Model.load(`${base}/cut/model.gguf`, options)),
     "a download that breaks off once": () => speaks(`${base}/once/${crypto.randomUUID()}/stories260K.gguf`),
+  };
+}
+
+/** Models kept in the browser's file system. */
+function cacheChecks({ cached, listCached, deleteCached }, Model, { base, golden }) {
+  const fresh = () => `${base}/once/${crypto.randomUUID()}/stories260K.gguf`;
+  const entryOf = async (url) => (await listCached()).find((entry) => entry.url === url);
+  const failure = (promise) =>
+    promise.then(
+      () => null,
+      (error) => error,
+    );
+
+  return {
+    "the cache: goes on where a download broke off": async () => {
+      const url = fresh();
+      const bytes = await (await fetch(`${base}/models/stories260K.gguf`)).arrayBuffer();
+      const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+      const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+      const seen = [];
+      const file = await cached(url, { sha256, onProgress: (done) => seen.push(done) });
+      equal(file.size, bytes.byteLength, "its size");
+      equal(
+        seen.every((done, i) => i === 0 || done > seen[i - 1]),
+        true,
+        `bytes were fetched again: ${seen}`,
+      );
+      const model = await Model.load(await cached(url, { sha256 }));
+      equal(golden.text.startsWith(await model.generate(golden.prompt, { maxTokens: 8 }).text()), true, "its text");
+      equal((await entryOf(url)).complete, true, "listed");
+      equal(await deleteCached(url), true, "deleted");
+      equal(await deleteCached(url), false, "deleted again");
+      equal(await entryOf(url), undefined, "listed after that");
+    },
+    "the cache: a part is not a model": async () => {
+      const url = `${base}/cut/model.gguf`;
+      equal((await failure(cached(url)))?.code, "HOST", "the download");
+      equal((await entryOf(url)).complete, false, "complete");
+      equal((await failure(cached(url)))?.code, "HOST", "once more");
+      await deleteCached(url);
+    },
+    "the cache: another SHA-256": async () => {
+      const url = fresh();
+      const error = await failure(cached(url, { sha256: "0".repeat(64) }));
+      equal(error?.code, "BAD_FILE", `${error}`);
+      equal(await entryOf(url), undefined, "kept");
+    },
+    "the cache: two at once": async () => {
+      const url = fresh();
+      const [one, two] = await Promise.all([cached(url), cached(url)]);
+      equal(one.size, two.size, "their sizes");
+      await deleteCached(url);
+    },
   };
 }
 

@@ -48,8 +48,10 @@ withTools(["deno"], (deno) => {
 });
 
 withTools(["chromium", "npm:playwright-core"], (chromium) => {
-  test("the lines for browsers", async () => {
-    const folder = await written("browser", "index.html");
+  for (const host of ["browser", "browser-cache"]) test(`the lines for ${host}`, () => inPage(host));
+
+  async function inPage(host: string): Promise<void> {
+    const folder = await written(host, "index.html");
     if (!folder) return;
     const server = await serve(folder);
     const browser = await launchChromium(driver<Playwright>("playwright-core")!, chromium);
@@ -68,7 +70,7 @@ withTools(["chromium", "npm:playwright-core"], (chromium) => {
       await browser.close();
       server.close();
     }
-  });
+  }
 });
 
 withTools(["workerd"], (workerd) => {

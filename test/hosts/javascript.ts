@@ -57,6 +57,12 @@ const WORKER_CHECKS = [
   "a worker: errors keep their code",
   "a worker: disposed of, it says so",
 ];
+const CACHE_CHECKS = [
+  "the cache: goes on where a download broke off",
+  "the cache: a part is not a model",
+  "the cache: another SHA-256",
+  "the cache: two at once",
+];
 const PATH_CHECKS = ["from a path", "from a file: URL"];
 const BUILDS: readonly BuildName[] = ["portable", "scalar"];
 
@@ -81,7 +87,7 @@ export function jobAt(base: string): Job {
 export function javascriptHost(
   host: string,
   way: string,
-  { paths, workers }: { paths: boolean; workers: boolean },
+  { paths = false, workers = false, cache = false }: { paths?: boolean; workers?: boolean; cache?: boolean },
   run: (job: Job) => Promise<Outcome>,
 ): void {
   let outcome: Promise<Outcome> | null = null;
@@ -108,7 +114,12 @@ export function javascriptHost(
       });
     }
   }
-  const checks = [...(paths ? PATH_CHECKS : []), ...CHECKS, ...(workers ? WORKER_CHECKS : [])];
+  const checks = [
+    ...(paths ? PATH_CHECKS : []),
+    ...CHECKS,
+    ...(workers ? WORKER_CHECKS : []),
+    ...(cache ? CACHE_CHECKS : []),
+  ];
   for (const check of checks) {
     test(`${host}${way && ", "}${way}: ${check}`, async () => {
       const found = (await given()).checks[check];

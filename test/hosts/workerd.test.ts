@@ -48,7 +48,7 @@ const checks :Workerd.Worker = (
 
 withTools(["workerd"], (workerd) => {
   const version = output(workerd, "--version").trim().split(" ")[1];
-  javascriptHost(`workerd ${version}`, "", { paths: false, workers: false }, async (job) => {
+  javascriptHost(`workerd ${version}`, "", {}, async (job) => {
     writeWorker();
     const child = spawn(workerd, ["serve", "config.capnp", "--control-fd=3"], {
       cwd: WORK,
