@@ -24,8 +24,8 @@ const DRAWN_ROWS = 64;
 const SAMPLE_MS = 4;
 
 /**
- * `share` is the median of the samples' own shares, for people. `peak` is the best sample's rate over the best limit: it
- * moves far less on a busy machine, so that the gate holds on to it.
+ * `share` is the median of the samples' own shares, for people. `peak` is the best sample's rate over the best limit
+ * of the whole run: it moves far less when others use the machine, so that the gate holds on to it.
  * @typedef {{ value: import("../lib/stats.mjs").Figure | null, share: number, peak: number, unit: string }} Measured
  */
 
@@ -35,24 +35,46 @@ const SAMPLE_MS = 4;
  */
 export async function measure({ build, types = TYPES, samples = 9, others = true }) {
   const core = new RawCore(build);
-  const limit = limits(build === "fast");
+  const limit = recorded(limits(build === "fast"));
   const large = core.allocate(LARGE_BYTES);
   const kernels = /** @type {Record<string, Record<string, Measured>>} */ ({});
   for (const type of types) kernels[type] = products(core, limit, large, type, samples);
   if (others)
     for (const [name, kernel] of Object.entries(smallKernels(core))) {
+      warmUp(kernel.work, 100);
       const rates = sample(samples, limit.gigaflops, () => kernel.values / repeated(kernel.work) / 1e6);
       kernels[name] = { values: { ...rates, unit: "10⁹/s" } };
     }
+  for (const shapes of Object.values(kernels)) {
+    for (const found of Object.values(shapes)) {
+      found.peak = (found.value?.max ?? 0) / (found.unit === "GB/s" ? limit.best.gigabytes : limit.best.gigaflops);
+    }
+  }
   return { runs: [], kernels };
+}
+
+/** Limits that remember their best. @param {ReturnType<typeof limits>} limit */
+function recorded(limit) {
+  const best = { gigabytes: 0, gigaflops: 0 };
+  const gigabytes = () => {
+    const rate = limit.gigabytes();
+    best.gigabytes = Math.max(best.gigabytes, rate);
+    return rate;
+  };
+  const gigaflops = () => {
+    const rate = limit.gigaflops();
+    best.gigaflops = Math.max(best.gigaflops, rate);
+    return rate;
+  };
+  return { best, gigabytes, gigaflops };
 }
 
 /** Samples of a limit and of a rate in turns. @param {number} count @param {() => number} limit @param {() => number} rate */
 function sample(count, limit, rate) {
   const pairs = Array.from({ length: count }, () => [limit(), rate()]);
-  const [limits, rates] = [pairs.map(([most]) => most), pairs.map(([, own]) => own)];
+  const rates = pairs.map(([, own]) => own);
   const share = median(pairs.map(([most, own]) => own / most));
-  return { value: figure(rates), share, peak: Math.max(...rates) / Math.max(...limits) };
+  return { value: figure(rates), share, peak: 0 }; // the peak comes when the best limit of the run is known
 }
 
 /** Milliseconds of one call, of as many as a clock can tell. @param {() => unknown} work */
@@ -66,7 +88,7 @@ function repeated(work) {
   return (performance.now() - started) / calls;
 }
 
-/** @param {RawCore} core @param {ReturnType<typeof limits>} limit @param {number} large @param {string} type */
+/** @param {RawCore} core @param {ReturnType<typeof recorded>} limit @param {number} large @param {string} type */
 function products(core, limit, large, type, /** @type {number} */ samples) {
   const { exports } = core;
   const { id } = TENSOR_TYPES[/** @type {keyof typeof TENSOR_TYPES} */ (type)];
