@@ -105,7 +105,7 @@ function activations(tokens: number, columns: number): Float32Array {
 }
 
 /** Error of an activation, of the largest of its block; rounding of the f32 sums comes on top. */
-const BUDGET = { [BYTE]: 0.51 / 127, [OUTLIERS]: 0.51 / 127, [TWO_BYTES]: 0.6 / 127 / 254 };
+const BUDGET: Record<number, number> = { [BYTE]: 0.51 / 127, [OUTLIERS]: 0.51 / 127, [TWO_BYTES]: 0.6 / 127 / 254 };
 
 for (const format of FORMATS.filter(hasBytes)) {
   test(`${format.name}: bytes are as exact as they promise, alone and in tiles, in any rows`, () => {
