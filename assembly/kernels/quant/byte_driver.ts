@@ -6,8 +6,8 @@
  *
  * block after block and digit after digit, one f32 accumulator an output, the same for one token and for a tile: equal
  * bits on one host. The integer sums are exact: a pair of products fits in i16 (31 · 127 · 2), and so does the sum of a
- * lane, 16 columns less the offset, though it may wrap on its way. So hosts differ by whether a multiply-add rounds once
- * or twice, no more.
+ * lane, 16 columns less the offset, though it may wrap on its way. So hosts differ by whether a multiply-add rounds
+ * once or twice, no more.
  *
  * The packed weights are those of the portable build (kernels/quant/layout.ts). Beside the members that
  * kernels/quant/driver.ts lists, a format's tag has:

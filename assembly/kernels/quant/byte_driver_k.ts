@@ -5,8 +5,8 @@
  *     y[t][r] = Σ over parts, over digits:  float(sub-scale · Σ (q − offset)·a) · (d · dx)   [ − m · s ]
  *       m = dmin · sub-minimum, s = dx · Σ a of the part
  *
- * block after block, digit after digit, part after part, one f32 accumulator an output, the same for one token and for a
- * tile. A part of 32 columns whose five bits have a minimum takes 16 off each code within i16 and gives it back in i32.
+ * block after block, digit after digit, part after part, one f32 accumulator an output, the same for one token and for
+ * a tile. A part of 32 columns whose five bits have a minimum takes 16 off each code within i16 and gives it back in i32.
  *
  * Cost of 8 rows × 32 columns, one token, a digit: 16 dots, 16 adds, the codes and some 40 for sub-scales.
  *
@@ -65,7 +65,8 @@ function sumOf<F>(x: usize, half: usize): v128 {
   const f = changetype<F>(0);
   if (!f.minimum) return i32x4.splat(0);
   if (f.parts == 1) return v128.load32_splat(x, 4);
-  return f32x4.mul(f32x4.convert_i32x4_s(i32x4.dot_i16x8_s(pairSums<F>(x, half), v128.load(ONES))), v128.load32_splat(x));
+  const sum = i32x4.dot_i16x8_s(pairSums<F>(x, half), v128.load(ONES));
+  return f32x4.mul(f32x4.convert_i32x4_s(sum), v128.load32_splat(x));
 }
 
 /** acc + float(dot) · (d · dx) [ − m · s ] */

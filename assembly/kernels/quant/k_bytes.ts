@@ -1,7 +1,7 @@
 /**
- * How codes of 2, 3, 5 and 6 bits lie in the packed super-blocks of the fast build, which multiplies bytes: as many bytes
- * as in kernels/quant/k_fields.ts, but four bits (two of 2 and 3) of a code in one field and the rest in another, each
- * where a shift and a mask move it into the code's own byte. Codes of 4 bits lie so in every build.
+ * How codes of 2, 3, 5 and 6 bits lie in the packed super-blocks of the fast build, which multiplies bytes: in as many
+ * bytes as in kernels/quant/k_fields.ts, but four bits (two of 2 and 3) of a code in one field and the rest in another,
+ * each where a shift and a mask move it into the code's own byte. Codes of 4 bits lie so in every build.
  *
  *     a row's byte b (0…3) of byte plane k (0…3) of a half is column 8 · (k div 2) + 2 · (k mod 2) + 0 4 1 5 [b]
  *     low      4 bits: vector k div 2 of the half, nibble k mod 2 of byte b       2 bits: bits 2k, 2k + 1 of byte b
