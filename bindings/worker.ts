@@ -41,7 +41,11 @@ function nodeWorker(take: (message: unknown) => void, lost: (reason: string) => 
 
 function webWorker(take: (message: unknown) => void, lost: (reason: string) => void): WorkerLink {
   const worker = new Worker(new URL("./model-worker.js", import.meta.url), { type: "module" });
-  worker.onmessage = ({ data }) => take(data);
+  const ended = new AbortController();
+  worker.onmessage = ({ data }) => {
+    if (data.lock) watchLock(data.lock, ended.signal, () => lost("it was closed, or ran out of memory"));
+    else take(data);
+  };
   worker.onerror = (event) => {
     event.preventDefault();
     lost(event.message || "its file could not be loaded");
@@ -49,6 +53,27 @@ function webWorker(take: (message: unknown) => void, lost: (reason: string) => v
   return {
     post: (message, transfer) => worker.postMessage(message, transfer),
     hold: () => {},
-    end: () => worker.terminate(),
+    end: () => {
+      ended.abort();
+      worker.terminate();
+    },
   };
+}
+
+/**
+ * A browser does not say when a worker dies without an error, but it takes its locks away: the worker holds one as long
+ * as it lives (holdLock), and who waits for that lock learns of its end.
+ */
+function watchLock(name: string, signal: AbortSignal, lost: () => void): void {
+  navigator.locks.request(name, { signal }, lost).catch(() => {});
+}
+
+/** In the worker: takes a lock for life, and tells its name. Pages that are not secure contexts have none. */
+export function holdLock(tell: (message: { lock: string }) => void): void {
+  if (typeof navigator !== "object" || !navigator.locks) return;
+  const lock = `limpet worker ${crypto.randomUUID()}`;
+  navigator.locks.request(lock, () => {
+    tell({ lock });
+    return new Promise(() => {});
+  });
 }

@@ -56,6 +56,11 @@ function checkPackage() {
     const written = wasm.includes(path) || /^build\/(js|types)\//.test(path);
     if (!written) problems.push(`package.json: ${path} is not written by the build`);
   }
+  for (const path of wasm) {
+    const name = path.replace("build/", "./");
+    if (manifest.exports[name] !== `./${path}`)
+      problems.push(`package.json: no export ${name}, which the build writes`);
+  }
   if (manifest.dependencies) problems.push("package.json: limpet has no run-time dependencies");
   checkJsr(manifest);
 }

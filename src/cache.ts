@@ -234,15 +234,17 @@ async function bytesThere(store: Store): Promise<number> {
 
 /** Writes a file, which appears whole when it is closed. */
 async function write({ folder }: Store, name: string, data: string | Uint8Array<ArrayBuffer>): Promise<void> {
-  const stream = await (await folder.getFileHandle(name, { create: true })).createWritable();
+  let stream: FileSystemWritableFileStream | null = null;
   try {
+    stream = await (await folder.getFileHandle(name, { create: true })).createWritable();
     await stream.write(data);
+    // A full disk may show here only.
+    await stream.close();
   } catch (error) {
-    await stream.abort().catch(() => {});
+    await stream?.abort().catch(() => {});
     const words = `the browser does not keep it (${messageOf(error)}): delete other models, or load it without the cache`;
     throw new LimpetError("HOST", words, { cause: error });
   }
-  await stream.close();
 }
 
 async function clear({ folder }: Store): Promise<void> {

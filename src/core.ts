@@ -18,7 +18,12 @@ export interface CoreOptions {
    * Default: 1. With more, call `dispose` when done: it ends them.
    */
   threads?: number;
+  /** Bytes of memory that the core may take at most: what does not fit is refused as `OUT_OF_MEMORY`. Default: 4 GiB. */
+  memoryLimit?: number;
 }
+
+/** All that 32-bit WebAssembly has. */
+const MEMORY = 2 ** 32;
 
 export class Core {
   readonly exports: CoreExports;
@@ -38,8 +43,13 @@ export class Core {
   }
 
   static async create(options: CoreOptions): Promise<Core> {
+    const limit = options.memoryLimit ?? MEMORY;
+    if (!(Number.isInteger(limit) && limit >= 1)) {
+      throw new LimpetError("BAD_ARGUMENT", `memoryLimit is a whole number of bytes, not ${limit}`);
+    }
     const { exports, build, module, threads } = await instantiateBuild(options);
     const core = new Core(exports, build);
+    if (limit < MEMORY) exports.core_set_limit(core.pointer, limit);
     if (threads > 1) {
       core.threads = await Threads.start(exports as ThreadExports, module, core.pointer, threads);
       if (!core.threads) throw core.error();

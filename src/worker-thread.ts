@@ -1,6 +1,7 @@
 /** What a model's worker runs: the model, its sessions and generations, and nothing that is not asked of it. */
 import type { MessagePort } from "node:worker_threads";
 import { isNode } from "../bindings/node.ts";
+import { holdLock } from "../bindings/worker.ts";
 import { type LoadOptions, Model } from "./model.ts";
 import type { ModelSource } from "./source.ts";
 import { packError, type WorkerAnswer, type WorkerRequest } from "./worker-protocol.ts";
@@ -12,7 +13,10 @@ const controllers = new Map<number, AbortController>();
 const port: MessagePort | null = isNode() ? process.getBuiltinModule("node:worker_threads").parentPort : null;
 
 if (port) port.on("message", answer);
-else globalThis.onmessage = ({ data }: MessageEvent<WorkerRequest>) => answer(data);
+else {
+  globalThis.onmessage = ({ data }: MessageEvent<WorkerRequest>) => answer(data);
+  holdLock((message) => globalThis.postMessage(message));
+}
 
 async function answer(request: WorkerRequest): Promise<void> {
   const { id, kind, on } = request;

@@ -2,9 +2,14 @@
  * Tests in a browser, whichever drives it: the checks in a module page, a module worker and a service worker, and nothing
  * in the console but what the browser itself says of the downloads that are meant to fail.
  */
+import { statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { record, reference } from "./conformance.ts";
 import { javascriptHost, type Outcome } from "./javascript.ts";
+import { serve } from "./server.ts";
 import { ROOT } from "./tools.ts";
 
 /** A page, as both drivers have it. */
@@ -24,6 +29,8 @@ interface ConsoleMessage {
 
 export interface Browser {
   newPage(): Promise<Page>;
+  /** Of the driver whose pages share nothing, unless they are of one context. */
+  newContext?(): Promise<{ newPage(): Promise<Page> }>;
   close(): Promise<void>;
 }
 
@@ -49,6 +56,7 @@ export function launchChromium({ chromium }: Playwright, executablePath: string)
 
 /** Registers the tests of a browser. */
 export function browserHost(host: string, launch: () => Promise<Browser>): void {
+  twoTabs(host, launch);
   for (const way of WAYS) {
     javascriptHost(host, way, { workers: way !== "service worker", cache: true }, async (job) => {
       const browser = await launch();
@@ -66,6 +74,34 @@ export function browserHost(host: string, launch: () => Promise<Browser>): void 
       }
     });
   }
+}
+
+/** Two tabs of one browser ask for a model at once, whose download breaks off: one fetches it, both have it. */
+function twoTabs(host: string, launch: () => Promise<Browser>): void {
+  const check = "the cache: two tabs at once";
+  test(`${host}: ${check}`, async () => {
+    const { path: file } = reference("stories260K");
+    if (file === null) return;
+    const [server, browser] = await Promise.all([serve(), launch()]);
+    try {
+      const context = (await browser.newContext?.()) ?? browser;
+      const tabs = await Promise.all([context.newPage(), context.newPage()]);
+      const said = tabs.map(watch);
+      await Promise.all(tabs.map((tab) => tab.goto(`${server.base}/blank/`)));
+      const path = "/once/two-tabs/stories260K.gguf";
+      const code = `import("/build/js/cache.js").then(({ cached }) => cached("${path}")).then((file) => file.size)`;
+      const sizes = await Promise.all(tabs.map((tab) => tab.evaluate<number>(code)));
+      const { size } = statSync(file);
+      assert.equal(sizes, [size, size]);
+      // The first time, and the rest by range.
+      assert.is(server.asked.get(path), 2);
+      assert.equal(said, [[], []]);
+      record({ host, build: "portable, module page" }, check, "ok");
+    } finally {
+      await browser.close();
+      server.close();
+    }
+  });
 }
 
 /** Collects what a page says in its console, warnings and errors of its own. */

@@ -115,6 +115,10 @@ function checksOf(Model, LimpetError, kernels, { models, base, golden, paths, wa
     },
     "no such model": () => fails("HOST", /404/, () => Model.load(`${base}/none.gguf`, options)),
     "HTML in place of the model": () => fails("BAD_FILE", /GGUF/, () => Model.load(`${base}/html/model.gguf`, options)),
+    "more memory than the limit": () =>
+      fails("OUT_OF_MEMORY", /not enough memory: .* take a smaller model/, () =>
+        Model.load(url, { ...options, memoryLimit: 600_000 }),
+      ),
     "a download that breaks off": () =>
       fails("HOST", /broke off|ended|lost/, () => Model.load(`${base}/cut/model.gguf`, options)),
     "a download that breaks off once": () => speaks(`${base}/once/${crypto.randomUUID()}/stories260K.gguf`),
@@ -165,6 +169,23 @@ function cacheChecks({ cached, listCached, deleteCached }, Model, { base, golden
       equal(error?.code, "BAD_FILE", `${error}`);
       equal(await entryOf(url), undefined, "kept");
     },
+    "the cache: a full disk": async () => {
+      const url = fresh();
+      const { prototype } = FileSystemWritableFileStream;
+      const { write } = prototype;
+      prototype.write = async () => {
+        throw new DOMException("the quota is used up", "QuotaExceededError");
+      };
+      try {
+        const error = await failure(cached(url));
+        equal(error?.code, "HOST", `${error}`);
+        equal(/quota.*delete other models/.test(error.message), true, error.message);
+      } finally {
+        prototype.write = write;
+      }
+      equal((await cached(url)).size > 0, true, "with room again");
+      await deleteCached(url);
+    },
     "the cache: two at once": async () => {
       const url = fresh();
       const [one, two] = await Promise.all([cached(url), cached(url)]);
@@ -208,14 +229,30 @@ function workerChecks(WorkerModel, Model, { models, base, golden }) {
     "a worker: abort stops it": () =>
       use(async (model) => {
         const controller = new AbortController();
-        // All at once: long work that only an abort ends early.
-        const tokens = Array.from({ length: 500 }, (_, i) => 300 + (i % 100));
-        const logits = reason(model.logits(tokens, { signal: controller.signal }));
-        setTimeout(() => controller.abort(), 5);
-        const error = await logits;
-        equal(error === null || error.name === "AbortError", true, `${error}`);
-        // It answers, so it does nothing else any more.
-        equal((await model.tokenize("a limpet")).length > 0, true, "idle");
+        // Ten answers: a worker that computes gives them between two slices of 25 ms, an idle one at once.
+        const answers = async () => {
+          let ms = 0;
+          for (let i = 0; i < 10; i++) {
+            // A pause, since what comes at once may be answered in one turn.
+            await new Promise((resolve) => setTimeout(resolve, 5));
+            const start = performance.now();
+            await model.memory();
+            ms += performance.now() - start;
+          }
+          return ms;
+        };
+        // Far more work than the test has time for: only the abort ends it.
+        const tokens = Array.from({ length: 1_000_000 }, (_, i) => 300 + (i % 100));
+        const work = reason(model.perplexity(tokens, { signal: controller.signal }));
+        await model.memory();
+        const busy = await answers();
+        controller.abort();
+        const aborted = performance.now();
+        equal((await work)?.name, "AbortError", "the work");
+        const ms = performance.now() - aborted;
+        equal(ms < 2000, true, `it went on for ${ms} ms`);
+        const idle = await answers();
+        equal(idle < busy / 2, true, `${idle} ms for answers, and ${busy} while it computed: idle`);
         const slow = new AbortController();
         setTimeout(() => slow.abort(), 50);
         const loading = await reason(WorkerModel.load(`${base}/slow/model.gguf`, { signal: slow.signal }));
@@ -226,6 +263,26 @@ function workerChecks(WorkerModel, Model, { models, base, golden }) {
       equal(error?.code, "HOST", `${error}`);
       equal(/404/.test(error.message), true, error.message);
     },
+    "a worker: crashes, and the next one loads": () =>
+      withCrashes(async (crashes) => {
+        for (const [way, crash] of Object.entries(crashes)) {
+          const model = await WorkerModel.load(url);
+          const generation = model.generate(golden.prompt, { maxTokens: 400 });
+          await generation.next();
+          const rest = reason(generation.text());
+          crash();
+          const errors = [await rest, await reason(model.tokenize("a"))];
+          for (const error of errors) {
+            equal(error?.code, "HOST", `${way}: ${error?.stack}`);
+            equal(/the model's worker has ended/.test(error.message), true, `${way}: ${error.message}`);
+          }
+          await use(async (again) => equal(await again.detokenize(await again.tokenize("a")), "a", way));
+        }
+      }),
+    "a worker: more memory than the limit": async () => {
+      const error = await reason(WorkerModel.load(url, { memoryLimit: 600_000 }));
+      equal(error?.code, "OUT_OF_MEMORY", `${error}`);
+    },
     "a worker: disposed of, it says so": () =>
       use(async (model) => {
         const text = reason(model.generate(golden.prompt, { maxTokens: 400 }).text());
@@ -234,6 +291,40 @@ function workerChecks(WorkerModel, Model, { models, base, golden }) {
         equal((await reason(model.tokenize("a")))?.code, "WRONG_STATE", "what comes later");
       }),
   };
+}
+
+/** Gives `run` the ways in which this host's workers can die; each kills the last one that was started. */
+async function withCrashes(run) {
+  const threads = globalThis.process?.getBuiltinModule?.("node:worker_threads");
+  const home = threads ?? globalThis;
+  const { Worker } = home;
+  let last;
+  home.Worker = class extends Worker {
+    constructor(url, options) {
+      super(threads ? url : crashable(url), options);
+      last = this;
+    }
+  };
+  const tell = (message) => () => last.postMessage(message);
+  const terminated = () => last.terminate();
+  let ways = { terminated, threw: tell("throw"), closed: tell("close") };
+  // What is no request throws in Node's; Deno's says so on stderr besides.
+  if (threads) ways = globalThis.Deno ? { terminated } : { terminated, threw: tell(null) };
+  try {
+    await run(ways);
+  } finally {
+    home.Worker = Worker;
+  }
+}
+
+/** A worker of the web that besides throws or closes itself when it is told to. */
+function crashable(url) {
+  const script = `import ${JSON.stringify(url.href)};
+    addEventListener("message", ({ data }) => {
+      if (data === "close") close();
+      if (data === "throw") throw new Error("as it was told to");
+    });`;
+  return URL.createObjectURL(new Blob([script], { type: "text/javascript" }));
 }
 
 function within(ms, promise) {

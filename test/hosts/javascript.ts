@@ -48,6 +48,7 @@ const CHECKS = [
   "wasm of another MIME type",
   "no such model",
   "HTML in place of the model",
+  "more memory than the limit",
   "a download that breaks off",
   "a download that breaks off once",
 ];
@@ -55,12 +56,15 @@ const WORKER_CHECKS = [
   "a worker: text, tokens, a session",
   "a worker: abort stops it",
   "a worker: errors keep their code",
+  "a worker: crashes, and the next one loads",
+  "a worker: more memory than the limit",
   "a worker: disposed of, it says so",
 ];
 const CACHE_CHECKS = [
   "the cache: goes on where a download broke off",
   "the cache: a part is not a model",
   "the cache: another SHA-256",
+  "the cache: a full disk",
   "the cache: two at once",
 ];
 const PATH_CHECKS = ["from a path", "from a file: URL"];

@@ -28,12 +28,14 @@ const PAGE = "<!doctype html><html lang=en><link rel=icon href='data:,'><title>l
 export interface TestServer {
   /** Its address, without a slash at the end. */
   readonly base: string;
+  /** How often each path was asked for. */
+  readonly asked: ReadonlyMap<string, number>;
   close(): void;
 }
 
 /** Starts the server; `app` is a folder that it shows besides. */
 export async function serve(app?: string): Promise<TestServer> {
-  const asked = new Set<string>();
+  const asked = new Map<string, number>();
   const server: Server = createServer((request, response) => {
     response.setHeader("access-control-allow-origin", "*");
     answer(request, response, asked, app);
@@ -42,6 +44,7 @@ export async function serve(app?: string): Promise<TestServer> {
   const { port } = server.address() as AddressInfo;
   return {
     base: `http://127.0.0.1:${port}`,
+    asked,
     close: () => {
       server.closeAllConnections();
       server.close();
@@ -49,10 +52,12 @@ export async function serve(app?: string): Promise<TestServer> {
   };
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, asked: Set<string>, app?: string): void {
+function answer(request: IncomingMessage, response: ServerResponse, asked: Map<string, number>, app?: string): void {
   const path = normalize(new URL(request.url ?? "/", "http://host").pathname);
   const [, kind, ...rest] = path.split("/");
   const name = rest.join("/");
+  const times = (asked.get(path) ?? 0) + 1;
+  asked.set(path, times);
   if (kind === "html") page(response);
   else if (kind === "blank") page(response);
   else if (kind === "octets") file(request, response, join(ROOT, "build", name), "application/octet-stream");
@@ -62,9 +67,7 @@ function answer(request: IncomingMessage, response: ServerResponse, asked: Set<s
   else if (kind === "cut") cut(response);
   else if (kind === "slow") slow(response);
   else if (kind === "once") {
-    const first = !asked.has(path);
-    asked.add(path);
-    if (first) cut(response);
+    if (times === 1) cut(response);
     else file(request, response, modelPath(name.split("/").pop() ?? ""));
   } else if (app) file(request, response, join(app, path === "/" ? "index.html" : path));
   else none(response);
