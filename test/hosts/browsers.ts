@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { record, reference } from "./conformance.ts";
-import { javascriptHost, type Outcome } from "./javascript.ts";
+import { type Job, javascriptHost, type Outcome } from "./javascript.ts";
 import { serve } from "./server.ts";
 import { ROOT } from "./tools.ts";
 
@@ -54,25 +54,46 @@ export function launchChromium({ chromium }: Playwright, executablePath: string)
   return chromium.launch({ executablePath, args });
 }
 
+export interface Puppeteer {
+  launch(options: {
+    browser: "firefox";
+    executablePath: string;
+    headless: boolean;
+    protocolTimeout: number;
+  }): Promise<Browser>;
+}
+
+/** As a driver's module may have it: itself, or as its default. */
+export type PuppeteerModule = { default?: Puppeteer } & Puppeteer;
+
+export function launchFirefox(puppeteer: PuppeteerModule, executablePath: string): Promise<Browser> {
+  const how = { executablePath, headless: true, protocolTimeout: 50_000 };
+  return (puppeteer.default ?? puppeteer).launch({ browser: "firefox", ...how });
+}
+
 /** Registers the tests of a browser. */
 export function browserHost(host: string, launch: () => Promise<Browser>): void {
   twoTabs(host, launch);
   for (const way of WAYS) {
-    javascriptHost(host, way, { workers: way !== "service worker", cache: true }, async (job) => {
-      const browser = await launch();
-      try {
-        const page = await browser.newPage();
-        const said = watch(page);
-        await page.goto(`${job.base}/hosts/page.html`);
-        for (let tries = 0; tries < 100 && !(await page.evaluate<boolean>("!!globalThis.check")); tries++) {
-          await new Promise((resolve) => setTimeout(resolve, 50));
-        }
-        const outcome = await page.evaluate<Outcome>(`check(${JSON.stringify(way)}, ${JSON.stringify(job)})`);
-        return { ...outcome, said: said.join("\n") };
-      } finally {
-        await browser.close();
-      }
-    });
+    const has = { workers: way !== "service worker", cache: true };
+    javascriptHost(host, way, has, (job) => runInBrowser(launch, way, job));
+  }
+}
+
+/** Runs the job in a browser of its own. */
+export async function runInBrowser(launch: () => Promise<Browser>, way: string, job: Job): Promise<Outcome> {
+  const browser = await launch();
+  try {
+    const page = await browser.newPage();
+    const said = watch(page);
+    await page.goto(`${job.base}/hosts/page.html`);
+    for (let tries = 0; tries < 100 && !(await page.evaluate<boolean>("!!globalThis.check")); tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    const outcome = await page.evaluate<Outcome>(`check(${JSON.stringify(way)}, ${JSON.stringify(job)})`);
+    return { ...outcome, said: said.join("\n") };
+  } finally {
+    await browser.close();
   }
 }
 

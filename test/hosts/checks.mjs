@@ -3,7 +3,7 @@
  * models in both builds, a model from each kind of source, and what goes wrong outside. Imports nothing, so that any host
  * can load it; a job says which package, which models and where the test's server is.
  *
- *     { models: [{ name, tokens, path, url }], builds, base, golden: { prompt, text }, paths, wasm }
+ *     { models: [{ name, tokens, path, url }], builds, base, golden: { prompt, text }, paths, wasm, logitsOnly }
  */
 
 /** Everything that the host gave: hashes by build and model, and for each check "ok" or what went wrong. */
@@ -15,6 +15,7 @@ export async function runChecks({ Model, LimpetError, WorkerModel, cache, kernel
     for (const model of job.models) logits[build][model.name] = await hashLogits(Model, model, build, job);
   }
   const checks = {};
+  if (job.logitsOnly) return { logits, checks, ms: performance.now() - started };
   for (const [name, check] of Object.entries({
     ...checksOf(Model, LimpetError, kernels, job),
     ...(cache && cacheChecks(cache, Model, job)),

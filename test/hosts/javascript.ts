@@ -8,7 +8,7 @@ import { pathToFileURL } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
-import { type Host, REFERENCE_NAMES, record, reference } from "./conformance.ts";
+import { conform, type Host, LARGE_NAMES, REFERENCE_NAMES, record, reference } from "./conformance.ts";
 import { serve } from "./server.ts";
 import { ROOT, workFolder } from "./tools.ts";
 
@@ -24,6 +24,7 @@ export interface Job {
   /** The folder of the models, with a slash at its end. */
   folder: string;
   golden: { prompt: string; text: string };
+  logitsOnly?: boolean;
 }
 
 export interface Outcome {
@@ -71,8 +72,8 @@ const PATH_CHECKS = ["from a path", "from a file: URL"];
 const BUILDS: readonly BuildName[] = ["portable", "scalar"];
 
 /** The job of a host that reaches the test's server at `base`. */
-export function jobAt(base: string): Job {
-  const models = REFERENCE_NAMES.map(reference).flatMap(({ name, tokens, path }) => {
+export function jobAt(base: string, names: readonly string[] = REFERENCE_NAMES): Job {
+  const models = names.map(reference).flatMap(({ name, tokens, path }) => {
     return path === null ? [] : [{ name, tokens, path, url: `${base}/models/${name}.gguf` }];
   });
   return {
@@ -134,6 +135,20 @@ export function javascriptHost(
   test(`${host}${way && ", "}${way}: nothing on stderr or in the console`, async () => {
     assert.is((await given()).said ?? "", "");
   });
+}
+
+/** The logits of the large models in a host, and nothing else. */
+export function largeModels(host: string, way: string, run: (job: Job) => Promise<Outcome>): void {
+  const logits = async (name: string): Promise<string> => {
+    const server = await serve();
+    try {
+      const job: Job = { ...jobAt(server.base, [name]), builds: ["portable"], logitsOnly: true };
+      return (await run(job)).logits.portable[name];
+    } finally {
+      server.close();
+    }
+  };
+  conform({ host, build: `portable, ${way}` }, ({ name }) => logits(name), LARGE_NAMES);
 }
 
 /** Runs the job in a host with processes. */
