@@ -88,6 +88,10 @@ interface ContextExports {
   context_reset(context: Pointer): void;
   context_cache_bytes(context: Pointer): bigint;
   context_token_bytes(context: Pointer): number;
+  /** u64[layers]: exact zeros behind ReLU² in the last pass. */
+  context_zeros(context: Pointer): Pointer;
+  /** u64[layers]: activations seen there. */
+  context_activations(context: Pointer): Pointer;
   context_ids(context: Pointer): Pointer;
   context_sequences(context: Pointer): Pointer;
   context_positions(context: Pointer): Pointer;

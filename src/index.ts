@@ -2,6 +2,7 @@
 export type { Message } from "./chat.ts";
 export type { CacheType, ContextOptions, ContextUse, Form } from "./contexts.ts";
 export type { CoreOptions } from "./core.ts";
+export { type DoctorOptions, type DoctorReport, doctor, type Features, type SelfTest } from "./doctor.ts";
 export { type ErrorCode, LimpetError } from "./errors.ts";
 export type {
   FinishReason,
@@ -14,7 +15,7 @@ export type {
 export type { MetadataValue, ModelInfo, TensorInfo } from "./info.ts";
 export { type LoadOptions, type MemoryPlan, Model, type ModelMemory } from "./model.ts";
 export type { LogitsOptions, PerplexityOptions, PerplexityResult } from "./scoring.ts";
-export type { Prompt, Session, SessionOptions } from "./session.ts";
+export type { Activity, Prompt, Session, SessionOptions } from "./session.ts";
 export type { ModelSource } from "./source.ts";
 export { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "./tokenizer.ts";
 export type { Build, WasmOption } from "./wasm.ts";

@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A session: tokens that a model has read and written, which the next call goes on from. */
+import type { Pointer } from "../bindings/exports.ts";
 import { encodeText } from "../bindings/memory.ts";
 import { chatTokens, type Message } from "./chat.ts";
 import { type ContextOptions, contextLength, type LoadedModel } from "./contexts.ts";
@@ -21,6 +22,14 @@ export interface SessionOptions extends ContextOptions {
 
 /** Text, or token ids. */
 export type Prompt = string | ArrayLike<number>;
+
+/** What the last pass did behind the ReLU² of each layer; empty where the model has another activation. */
+export interface Activity {
+  /** Exact zeros, layer by layer. */
+  readonly zeros: readonly number[];
+  /** Activations in all. */
+  readonly activations: readonly number[];
+}
 
 const ADD_SPECIAL = 1;
 const PARSE_SPECIAL = 2;
@@ -56,6 +65,20 @@ export class Session {
   /** Tokens that the session's context holds. */
   get capacity(): number {
     return this.#alive.context.rows;
+  }
+
+  /** How much of the last pass was zero behind ReLU²: what the down projection need not read. */
+  get activity(): Activity {
+    const { loaded, context } = this.#alive;
+    const { exports, memory } = loaded.core;
+    const layers = exports.model_layers(loaded.pointer);
+    const counts = (at: Pointer): number[] => {
+      const halves = memory.u32(at, layers * 2);
+      return Array.from({ length: layers }, (_, i) => halves[2 * i] + halves[2 * i + 1] * 2 ** 32);
+    };
+    const activations = counts(exports.context_activations(context.pointer));
+    if (!activations.some((count) => count > 0)) return { zeros: [], activations: [] };
+    return { zeros: counts(exports.context_zeros(context.pointer)), activations };
   }
 
   /** The conversation so far, of `chat`. */

@@ -12,7 +12,7 @@ import { type GenerateOptions, Generation, type GenerationResult, type Piece } f
 import type { ModelInfo } from "./info.ts";
 import type { LoadOptions, ModelMemory } from "./model.ts";
 import type { LogitsOptions, PerplexityOptions, PerplexityResult } from "./scoring.ts";
-import type { Prompt, SessionOptions } from "./session.ts";
+import type { Activity, Prompt, SessionOptions } from "./session.ts";
 import type { ModelSource } from "./source.ts";
 import type { DetokenizeOptions, TokenizeOptions } from "./tokenizer.ts";
 import type { Build } from "./wasm.ts";
@@ -201,6 +201,10 @@ export class WorkerSession {
 
   tokens(): Promise<number[]> {
     return this.#channel.ask("call", this.#number, "tokens", []) as Promise<number[]>;
+  }
+
+  activity(): Promise<Activity> {
+    return this.#channel.ask("call", this.#number, "activity", []) as Promise<Activity>;
   }
 
   save(): Promise<Uint8Array> {
