@@ -7,6 +7,13 @@
  */
 import { TENSOR_TYPES } from "./gguf-writer.mjs";
 import { randomBlocks } from "./random-blocks.mjs";
+import {
+  constantColumns,
+  deviationsBelow,
+  reluSquareRms,
+  withConstantColumns,
+  withZeroRows,
+} from "./sparse-weights.mjs";
 import { buildVocabulary, tokenizerMetadata } from "./vocabulary.mjs";
 
 /** @typedef {import("./gguf-writer.mjs").TensorType} TensorType */
@@ -140,9 +147,10 @@ function moreBits(layer, layers) {
  * A model of random weights.
  * @param {Shape} shape @param {TensorType} type @param {number} [seed]
  * @param {Entry[]} [tokenizer] metadata of a vocabulary of the right size; by default a made-up one
+ * @param {number} [zeros] of a plm: the share of activations that are zero behind ReLU², in about; by default a half
  * @returns {GgufFile}
  */
-export function randomModel(shape, type, seed = 1, tokenizer = undefined) {
+export function randomModel(shape, type, seed = 1, tokenizer = undefined, zeros = undefined) {
   const tensors = /** @type {Tensor[]} */ ([]);
   const { hidden, heads, ffn, layers, vocabulary } = shape;
   const headSize = shape.headSize ?? hidden / heads;
@@ -169,7 +177,13 @@ export function randomModel(shape, type, seed = 1, tokenizer = undefined) {
     sensitive = false,
   ) => add(name, [columns, rows], matrixType(type, columns, sensitive), deviation);
 
+  /** Changes the tensor that was added last. */
+  const change = (/** @type {(tensor: Tensor) => Tensor} */ how) =>
+    tensors.push(how(/** @type {Tensor} */ (tensors.pop())));
+  const shift = zeros === undefined ? undefined : shiftOf(shape, type, zeros, unit, added);
+
   matrix("token_embd.weight", hidden, vocabulary, unit, true);
+  if (shift) change((tensor) => withConstantColumns(tensor, shift.constant));
   norm("output_norm.weight", hidden);
   if (!shape.tied) matrix("output.weight", hidden, vocabulary, unit, true);
   if (shape.ropeFactors) {
@@ -188,6 +202,7 @@ export function randomModel(shape, type, seed = 1, tokenizer = undefined) {
       norm(`${block}attn_kv_a_norm.weight`, rank);
       matrix(`${block}attn_kv_b.weight`, rank, heads * (nope + value), 1 / Math.sqrt(rank));
       matrix(`${block}attn_output.weight`, heads * value, hidden, (2 * added) / Math.sqrt(heads * value));
+      if (shift) change((tensor) => withZeroRows(tensor, shift.columns));
     } else {
       const bias = (/** @type {string} */ name, /** @type {number} */ size) => {
         if (shape.architecture === "qwen2") add(`${block}${name}.bias`, [size], "F32", 0.5);
@@ -207,7 +222,10 @@ export function randomModel(shape, type, seed = 1, tokenizer = undefined) {
     norm(`${block}ffn_norm.weight`, hidden);
     if (shape.architecture === "plm") {
       matrix(`${block}ffn_up.weight`, hidden, ffn, unit);
-      matrix(`${block}ffn_down.weight`, ffn, hidden, added / (1.22 * Math.sqrt(ffn)), sensitive); // RMS of relu(x)^2
+      if (shift) change((tensor) => withConstantColumns(tensor, shift.up(layer)));
+      const rms = shift ? shift.rms : 1.22; // of relu(x)^2
+      matrix(`${block}ffn_down.weight`, ffn, hidden, added / (rms * Math.sqrt(ffn)), sensitive);
+      if (shift) change((tensor) => withZeroRows(tensor, shift.columns));
     } else {
       matrix(`${block}ffn_gate.weight`, hidden, ffn, unit);
       matrix(`${block}ffn_up.weight`, hidden, ffn, unit);
@@ -217,6 +235,35 @@ export function randomModel(shape, type, seed = 1, tokenizer = undefined) {
   tokenizer ??= tokenizerMetadata(buildVocabulary(shape.vocabulary, WORDS), shape.pre);
   return { metadata: [...modelMetadata(shape, type), ...tokenizer], tensors };
 }
+
+/**
+ * What shifts the pre-activations of a PLM (sparse-weights.mjs): the constant of the embeddings, over how many columns,
+ * and the constant of each layer's `up` that meets it.
+ * @param {Shape} shape @param {TensorType} type @param {number} zeros @param {number} unit @param {number} added
+ */
+function shiftOf(shape, type, zeros, unit, added) {
+  if (shape.architecture !== "plm") throw new Error("a share of zeros is for plm: the others have no ReLU²");
+  if (!(zeros >= 0.5 && zeros <= 0.99)) throw new Error("a share of zeros lies between 0.5 and 0.99");
+  const columns = constantColumns(type);
+  if (2 * columns > shape.hidden)
+    throw new Error(`rows of ${shape.hidden} are too short for a share of zeros in ${type}`);
+  const deviations = deviationsBelow(zeros);
+  const constant = added * Math.sqrt(32 / columns);
+  const spread = unit * Math.sqrt(shape.hidden - columns);
+  return {
+    constant,
+    columns,
+    rms: reluSquareRms(deviations),
+    /** The other values of the residual stream deviate by so much before a layer's FFN. */
+    up: (/** @type {number} */ layer) => {
+      const stream = Math.sqrt(unit * unit + ATTENTION_SQUARE * added * added * (layer + 1) + added * added * layer);
+      return (-deviations * spread * stream) / (columns * constant);
+    },
+  };
+}
+
+/** What attention adds to the residual stream, squared and in units of what an FFN adds: measured over 64 tokens. */
+const ATTENTION_SQUARE = 3.3;
 
 /** @param {Shape} shape @param {TensorType} type @returns {Entry[]} */
 function modelMetadata(shape, type) {

@@ -1,9 +1,12 @@
 /**
- * Matrices that lie neuron by neuron: the file's own bytes come back, and products have the bits of the same matrix packed
- * by rows, whatever the share of zeros, the number of tokens, the range of outputs and the build.
+ * Matrices that lie neuron by neuron: the file's own bytes come back, and products have the bits of the same matrix
+ * packed by rows, whatever the share of zeros, the number of tokens, the range of outputs and the build.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { address } from "../bindings/memory.ts";
+import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { randomModel } from "../scripts/random-models.mjs";
 import { bothCores, loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { type Format, formatOf, normals, random, randomBytes, rowBytes } from "./support/formats.ts";
 
@@ -204,5 +207,89 @@ test("what may not lie neuron by neuron is refused", () => {
   assert.is(ranged(32, 0), -4);
   assert.is(ranged(8, 32), -4);
 });
+
+/** A PLM whose neurons are just long enough to lie one by one: 1024 outputs of a byte. */
+const WIDE = {
+  architecture: "plm",
+  layers: 2,
+  hidden: 1024,
+  heads: 2,
+  nope: 32,
+  rope: 16,
+  value: 32,
+  rank: 64,
+  ffn: 384,
+  vocabulary: 320,
+  context: 64,
+  theta: 1e5,
+  epsilon: 1e-6,
+  pre: "qwen2",
+  tied: true,
+} as const;
+
+/** Logits of the last of some tokens, given in chunks; `streamed`: with matrices left in the file, packed by rows. */
+function logitsOf(
+  core: TestCore,
+  file: Uint8Array,
+  chunks: readonly number[],
+  streamed: boolean,
+): [logits: Float32Array, zeros: number] {
+  const check = (status: number): number => {
+    if (status < 0) throw new Error(core.message);
+    return status;
+  };
+  const { exports } = core;
+  const model = core.call("model_create", core.core, 1, 0);
+  core.call("model_set_file_size", model, 0, BigInt(file.length));
+  if (streamed) check(core.call("model_stream", model, 1));
+  const answer = (what: "model" | "context", handle: number) => {
+    const offset = Number(exports[`${what}_request_offset`](handle));
+    const length = core.call(`${what}_request_length`, handle);
+    core.memory.write(address(exports[`${what}_request_destination`](handle)), file.subarray(offset, offset + length));
+  };
+  for (let status = 1; status !== 0; )
+    if ((status = check(core.call("model_step", model))) === 2) answer("model", model);
+  const context = core.call("context_create", core.core, model, 64, 64, 1, 1, 0);
+  assert.ok(context !== 0, core.message);
+  let position = 0;
+  for (const tokens of chunks) {
+    const put = (what: string, values: number[]) => core.memory.u32(core.call(what, context), tokens).set(values);
+    const positions = Array.from({ length: tokens }, (_, i) => position + i);
+    put(
+      "context_ids",
+      positions.map((at) => (at * 37 + 5) % 320),
+    );
+    put("context_positions", positions);
+    put(
+      "context_sequences",
+      positions.map(() => 0),
+    );
+    core.memory.u8(core.call("context_wanted", context), tokens).fill(0)[tokens - 1] = 1;
+    check(core.call("context_begin", context, tokens, 0, 2));
+    for (let status = 1; status !== 0; ) {
+      if ((status = check(core.call("context_step", context))) === 2) answer("context", context);
+    }
+    position += tokens;
+  }
+  const zeros = Number(new BigUint64Array(core.u8(core.call("context_zeros", context), 8).buffer)[0]);
+  return [core.f32(core.call("context_logits", context), 320), zeros];
+}
+
+for (const type of ["Q8_0", "F16"] as const) {
+  test(`a PLM in ${type}: the bits of its matrices packed by rows, whatever the chunks, zeros and build`, () => {
+    for (const zeros of [0.5, 0.9]) {
+      const file = encodeGguf(randomModel(WIDE, type, 1, undefined, zeros));
+      const [want, counted] = logitsOf(loadCore("portable"), file, [40], true);
+      const share = counted / (40 * WIDE.ffn);
+      assert.ok(Math.abs(share - zeros) < 0.1, `${share} of the activations are zero, not ${zeros}`);
+      for (const core of bothCores()) {
+        for (const chunks of [[40], [17, 23], [3, 1, 36], [39, 1]]) {
+          const [logits] = logitsOf(core, file, chunks, false);
+          assert.ok(sameBits(logits, want), `${core.build}, ${zeros} zeros, chunks of ${chunks}`);
+        }
+      }
+    }
+  });
+}
 
 test.run();

@@ -1,6 +1,6 @@
 /**
- * The layout neuron by neuron and its products as exports of the library (kernels/quant/neuron_layout.ts): thin functions
- * that check types and shapes and pass on. Statuses are those of exports_quant.ts.
+ * The layout neuron by neuron and its products as exports of the library (kernels/quant/neuron_layout.ts): thin
+ * functions that check types and shapes and pass on. Statuses are those of exports_quant.ts.
  *
  * May call: kernels.
  */
@@ -71,7 +71,7 @@ export function kernel_unpack_neurons(
 }
 
 /**
- * Outputs `begin` … `end` − 1 (multiples of 32) by `tokens` rows of activations (f32 for float weights, else in 16 bits);
+ * Outputs `begin` … `end` − 1 (multiples of 32) by `tokens` rows of activations (f32 for float weights, else 16 bits);
  * `byRows`: by way of groups of rows, as many tokens with few zeros want it.
  */
 export function kernel_multiply_neurons(

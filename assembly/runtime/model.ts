@@ -12,7 +12,7 @@ import { Weight, WeightState } from "./weight";
 import { formOfHead, formOfSlot } from "./precision";
 import { Global, Slot } from "./slots";
 import { blockBytes } from "./arena";
-import { mayLieByNeurons } from "../kernels/quant/neuron";
+import { gainsByNeurons } from "../kernels/quant/neuron";
 import { Gguf, Tensor, findBlockTensor, findTensor, requireBlockTensor, requireTensor } from "../formats/gguf";
 
 export { Global, Slot };
@@ -179,7 +179,7 @@ function declare(
   weight.columns = columns;
   weight.slices = 1;
   weight.plain = want & Want.VECTOR;
-  weight.byNeurons = want & Want.SPARSE && mayLieByNeurons(tensor.type, rows) ? 1 : 0;
+  weight.byNeurons = want & Want.SPARSE && gainsByNeurons(tensor.type, rows) ? 1 : 0;
   weight.file = tensor.fileIndex;
   weight.offset = tensor.offset;
   weight.data = 0;

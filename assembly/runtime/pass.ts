@@ -24,7 +24,7 @@ import { rmsNorm } from "../kernels/norm";
 import { ropeAngles, rotateHalves, rotateInterleaved } from "../kernels/rope";
 import { add } from "../kernels/vector";
 import { NEURON_STEP, multiplyNeuronRows, multiplyNeurons } from "../kernels/quant/neuron";
-import { Type } from "../kernels/quant/types";
+import { Type, blockElements } from "../kernels/quant/types";
 
 /** Rows of [active, width]: the address of row `i`. */
 @inline
@@ -117,7 +117,7 @@ export class RowsOfProduct {
 /** Where several tokens meet a matrix that lies neuron by neuron, from so many on tiles of rows pay. */
 const TILE_TOKENS: u32 = 16;
 
-/** As `multiply`, of outputs `begin` … `end` − 1 of a matrix that lies neuron by neuron: it reads active neurons alone. */
+/** Outputs `begin` … `end` − 1 of a matrix that lies neuron by neuron, all tokens. */
 function multiplyByNeurons(c: Context, weight: Weight, begin: u32, end: u32, scratch: usize): void {
   const target = c.jobTarget + ((<usize>begin) << 2);
   const stride = operandStride(weight);
@@ -137,14 +137,15 @@ function multiplyByNeurons(c: Context, weight: Weight, begin: u32, end: u32, scr
 
 /**
  * Whether a pass reads neurons one by one: a few tokens always do, many where so many activations of the layer are zero
- * (9 of 16, of float weights 12) that leaving them out saves more than tiles do. Both ways give the same bits.
+ * that leaving them out saves more than tiles do, which share among tokens what weights and scales cost. Both ways give
+ * the same bits.
  */
 function readsNeurons(c: Context, weight: Weight): bool {
-  const floats = isFloat(weight.type);
-  if (!floats && weight.operandForm != OperandForm.SIXTEEN) return false;
+  if (!isFloat(weight.type) && weight.operandForm != OperandForm.SIXTEEN) return false;
   if (c.active < TILE_TOKENS) return true;
   const at = (<usize>c.layer) << 3;
-  return load<u64>(c.zeros + at) * 16 >= load<u64>(c.activations + at) * (floats ? 12 : 9);
+  const sixteenths: u64 = blockElements(weight.type) == 32 ? 10 : 13;
+  return load<u64>(c.zeros + at) * 16 >= load<u64>(c.activations + at) * sixteenths;
 }
 
 /** Outputs a slice: one a thread where neurons are read one by one, because long runs are what memory gives fast. */

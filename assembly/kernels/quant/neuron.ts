@@ -2,7 +2,7 @@
  * The matrix that lies neuron by neuron (kernels/quant/neuron_layout.ts draws it): packing, and its products by type.
  *
  *     multiplyNeurons        reads active neurons alone; activations in 16 bits, or f32 for float weights
- *     multiplyNeuronRows     many tokens with few zeros: a strip of outputs goes back to groups of rows, for their tiles
+ *     multiplyNeuronRows     many tokens, few zeros: a strip of outputs goes back to groups of rows, for their tiles
  *
  * Both give the bits of the matrix packed by rows (kernels/matmul.ts).
  *
@@ -20,7 +20,7 @@ import { NeuronBytes, NeuronNibbles } from "./neuron_formats";
 import { STEP } from "./neuron_layout";
 import { Nibbles } from "./q4_k";
 import { Sextuples } from "./q6_k";
-import { Type } from "./types";
+import { Type, blockBytes, blockElements } from "./types";
 
 /** Outputs of a range are multiples of this many. */
 export const NEURON_STEP: u32 = STEP;
@@ -43,6 +43,16 @@ export function mayLieByNeurons(type: u32, rows: u32): bool {
     case Type.Q6_K: return !ASC_FEATURE_RELAXED_SIMD;
     default: return false;
   }
+}
+
+/**
+ * Whether a model gains by it: with half of the activations zero nothing may be lost. Neurons of less than a kilobyte
+ * are runs so short, so many of them in a page, that memory gives them at half its speed. Super-blocks packed by rows leave
+ * out eight zeros at a time already, and their scales cost most of what is left: in a model they win nothing.
+ */
+export function gainsByNeurons(type: u32, rows: u32): bool {
+  if (!mayLieByNeurons(type, rows) || blockElements(type) == 256) return false;
+  return (<u64>rows * blockBytes(type)) / blockElements(type) >= 1024;
 }
 
 /** Rows that are packed or unpacked at once: a multiple of NEURON_STEP, or what is left. */
@@ -110,8 +120,8 @@ export function neuronsToGroups(
 }
 
 /**
- * Outputs `begin` … `end` − 1 (multiples of NEURON_STEP) by `tokens` rows of activations, strides in bytes; `target` gets
- * output `begin` at its index 0. `scratch`: neuronScratchBytes(type, rows, columns, tokens).
+ * Outputs `begin` … `end` − 1 (multiples of NEURON_STEP) by `tokens` rows of activations, strides in bytes; `target`
+ * gets output `begin` at its index 0. `scratch`: neuronScratchBytes(type, rows, columns, tokens).
  */
 export function multiplyNeurons(
   type: u32,

@@ -15,7 +15,8 @@
 import { headerBytes } from "./driver_k";
 import { codeMask, firstOf, loadPair, plane, secondOf, storePair, thirdOf } from "./k_fields";
 import {
-  blockHeader, firstWord, loadCode, loadCodeMask, loadPiece, neuronBytes, neuronPlane, secondWord, storeCode, unitHeader,
+  blockHeader, firstWord, loadCode, loadCodeMask, loadPiece, neuronBytes, neuronPlane, secondWord, storeCode,
+  unitHeader,
 } from "./neuron_layout";
 
 /** Bytes of scratch for `toRows`: the planes of 16 neurons × 16 outputs. */

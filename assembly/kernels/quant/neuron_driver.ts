@@ -1,6 +1,6 @@
 /**
- * A matrix that lies neuron by neuron (kernels/quant/neuron_layout.ts draws it) × one token, written once for all formats.
- * Only neurons whose activation is not zero are read:
+ * A matrix that lies neuron by neuron (kernels/quant/neuron_layout.ts draws it) × activations, written once for all
+ * formats. Only neurons whose activation is not zero are read:
  *
  *     dot[o] = Σ over active neurons k of a part:  q[k][o] · a[k]   − offset · Σ a          exact, i32
  *     y[o]  += float(dot[o]) · (dw · dx)   [ − (m · dx) · float(Σ a) ]
@@ -10,15 +10,16 @@
  * skipped by both.
  *
  * Two neurons meet in registers: their i16 lanes are interleaved, so that a pair of lanes is an output and
- * `i32x4.dot_i16x8_s` with a splat pair of activations serves four outputs; 32 outputs are summed at a time. Which
- * neurons those are is listed once a token, for all tiles of outputs:
+ * `i32x4.dot_i16x8_s` with a splat pair of activations serves four outputs. A pass takes up to four pairs through all
+ * outputs; between two passes of a part the sums lie in memory, after the last they are scaled.
  *
- *     list, part after part   ┌ n ┬ n pairs: offset of i, of j (u16) │ a[i], a[j] (i16) ┐      n = 0: all are zero
- *                               n = ALL: no pairs, most are not zero: every neuron is taken where it lies
+ *     list of a part   ┌ address of i │ address of j │ a[i], a[j] as i16 ┐ …     the one left over meets itself times 0
  *
- * Cost of 32 outputs × 2 neurons: 2 to 4 loads, 2 to 4 interleavings, the planes, 8 dots, 8 additions: what packing by
- * rows costs, and 6 operations for the list. Scaling: about ten operations for 4 outputs of a part, which is half of the
- * work where nine of ten are zero.
+ * There is no other kernel for the dense case: its lists are long. What a pass reads are up to eight streams, each in
+ * pages of its own (`listNeurons`): streams that share a page defeat the machine's prefetching, by half the bandwidth.
+ *
+ * Cost of 16 outputs × 2 neurons: 2 loads, 1 or 2 interleavings, 2 or 3 shifts, 4 dots, 4 additions. Scaling: about ten
+ * operations for 4 outputs of a part, half of the work where nine of ten are zero.
  *
  * A format is a tag: that of driver_k.ts for super-blocks, of neuron_formats.ts for blocks of 32.
  *
@@ -28,7 +29,8 @@ import { ACTIVATION_BLOCK_BYTES } from "./activations";
 import { scaleBits } from "./driver_k";
 import { loadFiniteHalf, loadHalves4 } from "./layout";
 import {
-  STEP, blockHeader, blockOutputs, firstWord, loadCode, loadCodeMask, finishPlane, loadPiece, neuronBytes, planeBias, rawPlane, secondWord, unitHeader,
+  STEP, blockHeader, blockOutputs, finishPlane, firstWord, loadCode, loadCodeMask, loadPiece, neuronBytes, planeBias,
+  rawPlane, secondWord, unitHeader,
 } from "./neuron_layout";
 
 /** How many pairs of neurons a pass takes. */
@@ -42,8 +44,8 @@ const PAIR_BYTES: usize = 12;
 const LIST_BYTES: usize = 256;
 
 /**
- * Writes the list of a part, `codes` its first neuron, `bytes` apart: how many pairs it has. Neurons far from each other
- * come together: rows read at once should lie in different pages, where the machine's prefetching sees each of them.
+ * Writes the list of a part, `codes` its first neuron, `bytes` apart: how many pairs it has. Neurons far from each
+ * other come together: rows read at once should lie in different pages, where the machine's prefetching sees each.
  */
 function listNeurons(a: usize, count: u32, codes: usize, bytes: usize, list: usize): u32 {
   const begin = list;
@@ -98,7 +100,7 @@ function partSum<F>(x: usize, part: usize): i32 {
   return changetype<F>(0).parts == 2 ? load<i32>(x + (part << 2), 8) : load<i32>(x, 4);
 }
 
-/** y[0…7] += what eight dots are worth; `o` is the first output of the tile. */
+/** y[o … o + 7] += what eight dots are worth. */
 @inline
 function scale8<F>(
   dot0: v128,
@@ -139,7 +141,7 @@ function scale8<F>(
   v128.store(to, y1, 16);
 }
 
-/** 16 outputs × up to four pairs: neurons at `p…` and `q…`, their activations in `a…`; `k` 0 or 1, the piece there. */
+/** 16 outputs × up to four pairs: pieces at `p…` and `q…`, their activations in `a…`; `k` 0 or 1, the piece there. */
 @inline
 function pieceDots<F, P>(
   k: i32,
@@ -401,9 +403,9 @@ export function neuronScratchBytes(rows: u32): usize {
 }
 
 /**
- * y[t][o] = Σ for outputs `begin` … `end` − 1 (multiples of 32): `y` is the place of output 0 of token 0, x has Q16 rows,
- * strides in bytes. One token takes all outputs at once, because long rows are what memory gives fast; several tokens
- * take a block of outputs at a time, so that a unit stays in the first cache for all of them.
+ * y[t][o] = Σ for outputs `begin` … `end` − 1 (multiples of 32): `y` is the place of output 0 of token 0, x has Q16
+ * rows, strides in bytes. One token takes all outputs at once, because long rows are what memory gives fast; several
+ * tokens take a block of outputs at a time, so that a unit stays in the first cache for all of them.
  */
 @inline
 export function multiplyNeurons<F>(

@@ -4,8 +4,8 @@
  *
  *     s[o] = Σ over active neurons k of a block of 32, ascending, from 0:  w[k][o] · x[k]        y[o] += s[o]
  *
- * A product by zero adds ±0 to a sum that is never −0, so leaving it out changes no bit of a finite weight. A pass takes
- * up to eight neurons; between two passes of a block the sums lie in memory.
+ * A product by zero adds ±0 to a sum that is never −0, so leaving it out changes no bit of a finite weight. A pass
+ * takes up to eight neurons; between two passes of a block the sums lie in memory.
  *
  * Cost of 4 outputs × 1 neuron: 1 load, 1 multiplication, 1 addition, and 3 operations for halves.
  *
@@ -129,8 +129,8 @@ function multiplyBlock<F>(list: usize, active: u32, sums: usize, begin: u32, end
 }
 
 /**
- * y[t][o] = Σ for outputs `begin` … `end` − 1 (multiples of 4): `y` is the place of output 0 of token 0, x has f32 rows,
- * strides in bytes.
+ * y[t][o] = Σ for outputs `begin` … `end` − 1 (multiples of 4): `y` is the place of output 0 of token 0, x has f32
+ * rows, strides in bytes.
  */
 @inline
 export function multiplyFloatNeurons<F>(
