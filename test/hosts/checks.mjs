@@ -116,10 +116,12 @@ function checksOf(Model, LimpetError, kernels, { models, base, golden, paths, wa
     },
     "no such model": () => fails("HOST", /404/, () => Model.load(`${base}/none.gguf`, options)),
     "HTML in place of the model": () => fails("BAD_FILE", /GGUF/, () => Model.load(`${base}/html/model.gguf`, options)),
-    "more memory than the limit": () =>
-      fails("OUT_OF_MEMORY", /not enough memory: .* take a smaller model/, () =>
-        Model.load(url, { ...options, memoryLimit: 600_000 }),
-      ),
+    "more memory than the limit": async () => {
+      const load = (memoryLimit) => () => Model.load(url, { ...options, memoryLimit });
+      await fails("OUT_OF_MEMORY", /not enough memory: .* take a smaller model/, load(600_000));
+      await fails("BAD_ARGUMENT", /memoryLimit is a whole number of bytes, not 0/, load(0));
+      (await load(64 << 20)()).dispose();
+    },
     "a download that breaks off": () =>
       fails("HOST", /broke off|ended|lost/, () => Model.load(`${base}/cut/model.gguf`, options)),
     "a download that breaks off once": () => speaks(`${base}/once/${crypto.randomUUID()}/stories260K.gguf`),
