@@ -106,7 +106,7 @@ async function generate() {
   // A screen reader hears the text once, when it is whole.
   output.setAttribute("aria-busy", "true");
   say("text-status", "Generating …");
-  const run = { rates: [], times: [performance.now()], drawn: 0 };
+  const run = { rates: [], times: [performance.now()], drawn: 0, drawing: 0 };
   let session = null;
   try {
     session = await model.session();
@@ -141,21 +141,23 @@ async function generate() {
   }
 }
 
-/** Notes when a token came. The first waits for the prompt to be read, and has no rate of its own. */
-function clock({ rates, times }) {
-  times.push(performance.now());
+/** Notes when a token came, drawing not counted. The first waits for the prompt to be read, and has no rate of its own. */
+function clock({ rates, times, drawing }) {
+  times.push(performance.now() - drawing);
   const back = Math.min(SPAN, times.length - 2);
   const passed = times.at(-1) - times.at(-1 - back);
   rates.push(back > 0 && passed > 0 ? (back * 1000) / passed : (rates.at(-1) ?? 0));
 }
 
 async function draw(session, run, mean = null) {
+  const started = performance.now();
   const [tokens, activity, memory] = await Promise.all([session.tokens(), session.activity(), model.memory()]);
   plots.rate.draw(run.rates.slice(1), mean);
   plots.cache.draw(tokens.length, memory.cacheBytesPerToken, memory.fullCacheBytesPerToken);
   plots.zeros.draw(activity, true);
   plots.memory.draw(memory);
   run.drawn = performance.now();
+  run.drawing += run.drawn - started;
 }
 
 /** The plots before anything was computed. */

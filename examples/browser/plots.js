@@ -50,7 +50,7 @@ export class RatePlot extends Plot {
     if (points.length === 1) points.push([WIDTH, points[0][1]]);
     const words = [
       ["ours", `${short(rates.at(-1))} at last, ${short(most)} at most`],
-      ...(mean === null ? [] : [["", `${short(mean)} by the model's time alone, without the way to this page`]]),
+      ...(mean === null ? [] : [["", `${short(mean)} by the model's own clock`]]),
     ];
     this.show(area(points, "--ours"), words);
   }

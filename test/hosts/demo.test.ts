@@ -69,7 +69,7 @@ withTools(["chromium", "npm:playwright-core"], (chromium) => {
       assert.is(await page.textContent("#output"), DEMO_TEXT);
       assert.is(await page.evaluate("document.querySelector('#output').getAttribute('aria-busy')"), "false");
       const says = {
-        rate: /at most.*alone/,
+        rate: /at most.*own clock/,
         cache: /KB for \d+ tokens.*2\.0 times/,
         zeros: /9\d\.\d %/,
         memory: /MB in all/,
