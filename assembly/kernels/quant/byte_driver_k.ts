@@ -6,7 +6,8 @@
  *       m = dmin · sub-minimum, s = dx · Σ a of the part
  *
  * block after block, digit after digit, part after part, one f32 accumulator an output, the same for one token and for
- * a tile. A part of 32 columns whose five bits have a minimum takes 16 off each code within i16 and gives it back in i32.
+ * a tile. A part of 32 columns whose five bits have a minimum takes 16 off each code within i16 and gives it back in
+ * i32.
  *
  * Cost of 8 rows × 32 columns, one token, a digit: 16 dots, 16 adds, the codes and some 40 for sub-scales.
  *
