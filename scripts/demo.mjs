@@ -20,8 +20,8 @@ if (process.argv.includes("--page")) {
   const { base } = await serveStatic(".", { port: PORT }).catch(() => serveStatic("."));
   console.log(`The demo page: ${base}/examples/browser/ (Ctrl-C ends it)`);
 } else {
-  console.log('\n$ npx limpet generate build/models/demo-f16.gguf -p "A limpet"\n');
-  run("build/js/cli.js", "generate", MODEL, "-p", "A limpet");
+  console.log('\n$ npx limpet generate build/models/demo-f16.gguf -p "A limpet" -n 100\n');
+  run("build/js/cli.js", "generate", MODEL, "-p", "A limpet", "-n", "100");
   console.log("\nThe same in a page, with plots: npm run demo:page");
 }
 
