@@ -1,8 +1,8 @@
 /**
- * What makes most activations behind ReLU² zero in a model of random weights, whose pre-activations are else as often above
- * zero as below. The first block of every embedding is one constant, which no layer changes, and the first block of every
- * row of `up` is a negative one: their product shifts all pre-activations of a layer by as many of their deviations as
- * the share of zeros asks for.
+ * What makes most activations behind ReLU² zero in a model of random weights, whose pre-activations are else as often
+ * above zero as below. The first block of every embedding is one constant, which no layer changes, and the first block of
+ * every row of `up` is a negative one: their product shifts all pre-activations of a layer by as many of their deviations
+ * as the share of zeros asks for.
  *
  * Like random-blocks.mjs it uses the exact float operations alone, so that the same files come out everywhere.
  */

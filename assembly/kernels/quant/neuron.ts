@@ -47,12 +47,10 @@ export function mayLieByNeurons(type: u32, rows: u32): bool {
 
 /**
  * Whether a model gains by it: with half of the activations zero nothing may be lost. Neurons of less than a kilobyte
- * are runs so short, so many of them in a page, that memory gives them at half its speed. Super-blocks packed by rows
- * leave out eight zeros at a time already, and their scales cost most of what is left: in a model they win nothing.
+ * are runs so short, so many of them in a page, that memory gives them at half its speed.
  */
 export function gainsByNeurons(type: u32, rows: u32): bool {
-  if (!mayLieByNeurons(type, rows) || blockElements(type) == 256) return false;
-  return (<u64>rows * blockBytes(type)) / blockElements(type) >= 1024;
+  return mayLieByNeurons(type, rows) && (<u64>rows * blockBytes(type)) / blockElements(type) >= 1024;
 }
 
 /** Rows that are packed or unpacked at once: a multiple of NEURON_STEP, or what is left. */

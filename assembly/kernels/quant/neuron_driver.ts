@@ -115,11 +115,15 @@ function scale8<F>(
   y: usize,
 ): void {
   const f = changetype<F>(0);
-  const halves = (f.scaled ? header : unit) + (o << 1);
-  let dw0 = loadHalves4(halves);
-  let dw1 = loadHalves4(halves + 8);
-  let pairs = dw0;
-  if (f.scaled) {
+  let dw0: v128;
+  let dw1: v128;
+  let pairs = i32x4.splat(0);
+  if (!f.scaled) {
+    dw0 = loadHalves4(unit + (o << 1));
+    dw1 = loadHalves4(unit + (o << 1) + 8);
+  } else {
+    dw0 = v128.load(header + (o << 2));
+    dw1 = v128.load(header + (o << 2), 16);
     pairs = f.scales8(unit + (o >> 3) * f.unitScales, 0, part);
     const scales = f.minimum ? v128.and(pairs, i16x8.splat(f.parts == 2 ? 15 : 63)) : pairs;
     dw0 = f32x4.mul(dw0, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(scales)));
@@ -129,11 +133,11 @@ function scale8<F>(
   let y0 = f32x4.add(v128.load(to), f32x4.mul(f32x4.convert_i32x4_s(dot0), f32x4.mul(dw0, dx)));
   let y1 = f32x4.add(v128.load(to, 16), f32x4.mul(f32x4.convert_i32x4_s(dot1), f32x4.mul(dw1, dx)));
   if (f.minimum) {
-    const dmin = header + (<usize>rows << 1) + (o << 1);
+    const dmin = header + (<usize>rows << 2) + (o << 2);
     const minima = i16x8.shr_u(pairs, scaleBits<F>());
     const floatSum = f32x4.splat(<f32>sum);
-    const m0 = f32x4.mul(loadHalves4(dmin), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(minima)));
-    const m1 = f32x4.mul(loadHalves4(dmin + 8), f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(minima)));
+    const m0 = f32x4.mul(v128.load(dmin), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(minima)));
+    const m1 = f32x4.mul(v128.load(dmin, 16), f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(minima)));
     y0 = f32x4.sub(y0, f32x4.mul(f32x4.mul(m0, dx), floatSum));
     y1 = f32x4.sub(y1, f32x4.mul(f32x4.mul(m1, dx), floatSum));
   }
@@ -382,7 +386,7 @@ function multiplyPartScalar<F>(
       dot += load<i32>(entry, 4) * loadCode(f.bits, load<usize>(entry) + piece, plane, lane);
     }
     const to = y + (o << 2);
-    let dw = loadFiniteHalf((f.scaled ? header : unit) + (o << 1));
+    let dw = f.scaled ? load<f32>(header + (o << 2)) : loadFiniteHalf(unit + (o << 1));
     let pair = 0;
     if (f.scaled) {
       pair = f.scales1(unit + (o >> 3) * f.unitScales, <u32>o & 7, part);
@@ -390,16 +394,39 @@ function multiplyPartScalar<F>(
     }
     let acc = load<f32>(to) + <f32>(dot - f.offset * sum) * (dw * dx);
     if (f.minimum) {
-      const dmin = loadFiniteHalf(header + (<usize>rows << 1) + (o << 1));
+      const dmin = load<f32>(header + (<usize>rows << 2) + (o << 2));
       acc -= dmin * <f32>(pair >> scaleBits<F>()) * dx * <f32>sum;
     }
     store<f32>(to, acc);
   }
 }
 
-/** Bytes of `scratch` for `multiplyNeurons`: a list, and a sum for each output. */
+/** Bytes of `scratch` for `multiplyNeurons`: a list; and for each output a sum, and d and dmin of a super-block. */
 export function neuronScratchBytes(rows: u32): usize {
-  return LIST_BYTES + (<usize>rows << 2);
+  return LIST_BYTES + 12 * <usize>rows;
+}
+
+/**
+ * The half scales of a super-block as f32, for all its units and tokens: they may be so small that reading them takes
+ * the processor's slow way.
+ */
+function widenHeader<F>(packed: usize, rows: u32, begin: u32, end: u32, target: usize): void {
+  for (let o = <usize>begin; o < <usize>end; o += 4) {
+    widen4(packed + (o << 1), target + (o << 2));
+    if (changetype<F>(0).minimum) widen4(packed + (<usize>rows + o << 1), target + (<usize>rows + o << 2));
+  }
+}
+
+@inline
+function widen4(from: usize, to: usize): void {
+  if (ASC_FEATURE_SIMD) {
+    v128.store(to, loadHalves4(from));
+  } else {
+    store<f32>(to, loadFiniteHalf(from));
+    store<f32>(to, loadFiniteHalf(from + 2), 4);
+    store<f32>(to, loadFiniteHalf(from + 4), 8);
+    store<f32>(to, loadFiniteHalf(from + 6), 12);
+  }
 }
 
 /**
@@ -445,10 +472,10 @@ function multiplyUnits<F>(
   for (let t: u32 = 0; t < tokens; t++) {
     memory.fill(y + <usize>t * yStride + (<usize>begin << 2), 0, <usize>(end - begin) << 2);
   }
-  let header = packed;
+  const header = scratch + LIST_BYTES + (<usize>rows << 2);
   for (let u: u32 = 0, units = columns >> 5; u < units; u++) {
     if (f.scaled && (u & 7) == 0) {
-      header = packed;
+      widenHeader<F>(packed, rows, begin, end, header);
       packed += blockHeader<F>(rows);
     }
     let a = x;
