@@ -67,7 +67,7 @@ export interface Puppeteer {
 export type PuppeteerModule = { default?: Puppeteer } & Puppeteer;
 
 export function launchFirefox(puppeteer: PuppeteerModule, executablePath: string): Promise<Browser> {
-  const how = { executablePath, headless: true, protocolTimeout: 50_000 };
+  const how = { executablePath, headless: true, protocolTimeout: 40_000 };
   return (puppeteer.default ?? puppeteer).launch({ browser: "firefox", ...how });
 }
 
@@ -80,8 +80,23 @@ export function browserHost(host: string, launch: () => Promise<Browser>): void 
   }
 }
 
+/** A browser that answers nothing at all is closed and a new one asked, so often. */
+const TRIES = 3;
+
 /** Runs the job in a browser of its own. */
 export async function runInBrowser(launch: () => Promise<Browser>, way: string, job: Job): Promise<Outcome> {
+  for (let left = TRIES; ; ) {
+    try {
+      return await runOnce(launch, way, job);
+    } catch (error) {
+      // Firefox's module workers hang now and then, on a busy machine, in a worker of a worker: the driver then gives up.
+      if (--left === 0 || !/timed out/.test(`${error}`)) throw error;
+      console.log(`${way}: the browser does not answer, another one is asked`);
+    }
+  }
+}
+
+async function runOnce(launch: () => Promise<Browser>, way: string, job: Job): Promise<Outcome> {
   const browser = await launch();
   try {
     const page = await browser.newPage();
