@@ -68,7 +68,7 @@ function answer(request: IncomingMessage, response: ServerResponse, asked: Map<s
   else if (kind === "slow") slow(response);
   else if (kind === "once") {
     if (times === 1) cut(response);
-    else file(request, response, modelPath(name.split("/").pop() ?? ""));
+    else file(request, response, standIn());
   } else if (app) file(request, response, join(app, path === "/" ? "index.html" : path));
   else none(response);
 }
@@ -108,18 +108,21 @@ function none(response: ServerResponse): void {
   response.end("not found");
 }
 
+/** The model of the downloads that go wrong; one of our own where there is no ../shared. */
+function standIn(): string {
+  return reference("stories260K").path ?? reference("plm-1m-q4_0").path!;
+}
+
 /** Half of a model, and then no connection. */
 function cut(response: ServerResponse): void {
-  const path = reference("stories260K").path ?? reference("plm-1m-q4_0").path!;
-  const bytes = readFileSync(path);
+  const bytes = readFileSync(standIn());
   response.setHeader("content-length", bytes.length);
   response.setHeader("accept-ranges", "bytes");
   response.write(bytes.subarray(0, bytes.length >> 1), () => setTimeout(() => response.destroy(), 20));
 }
 
 function slow(response: ServerResponse): void {
-  const path = reference("stories260K").path ?? reference("plm-1m-q4_0").path!;
-  const bytes = readFileSync(path);
+  const bytes = readFileSync(standIn());
   response.setHeader("content-length", bytes.length);
   response.write(bytes.subarray(0, bytes.length >> 1));
   // The rest never comes.
