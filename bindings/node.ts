@@ -13,6 +13,15 @@ export interface OpenFile {
   close(): void;
 }
 
+/** A file that is being written from its beginning to its end. */
+export interface NewFile {
+  write(bytes: Uint8Array): void;
+  /** Gives the file its name. */
+  finish(): void;
+  /** Leaves nothing behind. */
+  discard(): void;
+}
+
 /** Whether this host has Node's modules. */
 export function isNode(): boolean {
   return typeof process === "object" && typeof process.getBuiltinModule === "function" && !!process.versions?.node;
@@ -39,6 +48,31 @@ export function openFile(path: string | URL): OpenFile {
       return done;
     },
     close: () => fs.closeSync(descriptor),
+  };
+}
+
+/** A file that appears whole: until it is finished it lies beside its place as `PATH.part`. */
+export function createFile(path: string): NewFile {
+  const fs = module<typeof Fs>("fs");
+  const part = `${path}.part`;
+  const descriptor = fs.openSync(part, "w");
+  return {
+    write(bytes) {
+      for (let at = 0; at < bytes.length; ) at += fs.writeSync(descriptor, bytes, at);
+    },
+    finish() {
+      fs.closeSync(descriptor);
+      try {
+        fs.renameSync(part, path);
+      } catch (error) {
+        fs.rmSync(part, { force: true });
+        throw error;
+      }
+    },
+    discard() {
+      fs.closeSync(descriptor);
+      fs.rmSync(part, { force: true });
+    },
   };
 }
 

@@ -121,7 +121,8 @@ export function metadataText(core: Core, gguf: Pointer, key: string): string | n
 
 const ValueType = { BOOL: 7, STRING: 8, ARRAY: 9, U64: 10, I64: 11 } as const;
 
-function readEntry(core: Core, entry: Pointer, limit: number): MetadataValue {
+/** The value of an entry. An array longer than `limit` is cut. */
+export function readEntry(core: Core, entry: Pointer, limit: number): MetadataValue {
   const { exports, memory } = core;
   const type = exports.entry_type(entry);
   const elementType = type === ValueType.ARRAY ? exports.entry_element_type(entry) : type;
