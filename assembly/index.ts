@@ -13,6 +13,7 @@ export {
 } from "./runtime/exports";
 export * from "./formats/exports";
 export * from "./kernels/exports_float";
+export * from "./kernels/exports_memory";
 export * from "./kernels/exports_neuron";
 export * from "./kernels/exports_quant";
 export * from "./runtime/exports_chat";

@@ -20,7 +20,8 @@ export interface CoreExports
     TokenizerExports,
     ChatExports,
     QuantExports,
-    FloatExports {
+    FloatExports,
+    MemoryExports {
   readonly memory: WebAssembly.Memory;
 }
 
@@ -321,4 +322,45 @@ interface FloatExports {
     scratch: Pointer,
     target: Pointer,
   ): void;
+}
+
+/** The Memory Layer's kernels. */
+interface MemoryExports {
+  kernel_hash_row(x: Pointer, chunks: number, bits: number, zeroIsOne: number, codes: Pointer): Status;
+  /** Rule 0 score, 1 prob. */
+  kernel_chunk_weights(
+    x: Pointer,
+    chunks: number,
+    bits: number,
+    rule: number,
+    temperature: number,
+    weights: Pointer,
+  ): Status;
+  /** Types: 0 F32, 1 F16, 24 Q8, 280 Q4. */
+  kernel_table_row_bytes(type: number, columns: number): number;
+  kernel_find_rows(
+    table: Pointer,
+    rowBytes: number,
+    bits: number,
+    codes: Pointer,
+    chunks: number,
+    rows: Pointer,
+  ): Status;
+  kernel_scale_weights(
+    scales: Pointer,
+    bits: number,
+    codes: Pointer,
+    chunks: number,
+    weights: Pointer,
+    target: Pointer,
+  ): Status;
+  kernel_gather_rows(
+    type: number,
+    rows: Pointer,
+    weights: Pointer,
+    count: number,
+    columns: number,
+    bias: Pointer,
+    target: Pointer,
+  ): Status;
 }
