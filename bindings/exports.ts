@@ -42,12 +42,16 @@ interface RuntimeExports {
 interface ModelExports {
   model_create(core: Pointer, files: number, vocabularyOnly: number): Pointer;
   model_set_file_size(model: Pointer, index: number, size: bigint): Status;
-  model_stream(model: Pointer, streamed: number): Status;
+  model_stream(model: Pointer, streamed: number, rowCacheBytes: number): Status;
   model_step(model: Pointer): Status;
   model_request_file(model: Pointer): number;
   model_request_offset(model: Pointer): bigint;
   model_request_length(model: Pointer): number;
   model_request_destination(model: Pointer): Pointer;
+  model_streamed_bytes(model: Pointer): bigint;
+  model_rows_wanted(model: Pointer): bigint;
+  model_rows_read(model: Pointer): bigint;
+  model_row_bytes_read(model: Pointer): bigint;
   /** 0 header, 1 planned, 2 weights, 3 ready, 4 failed. */
   model_state(model: Pointer): number;
   model_file_bytes(model: Pointer): bigint;
@@ -103,10 +107,11 @@ interface ContextExports {
   context_set_step_work(context: Pointer, multiplyAdds: bigint): void;
   context_begin(context: Pointer, tokens: number, first: number, end: number): Status;
   context_step(context: Pointer): Status;
-  context_request_file(context: Pointer): number;
-  context_request_offset(context: Pointer): bigint;
-  context_request_length(context: Pointer): number;
-  context_request_destination(context: Pointer): Pointer;
+  context_request_count(context: Pointer): number;
+  context_request_file(context: Pointer, index: number): number;
+  context_request_offset(context: Pointer, index: number): bigint;
+  context_request_length(context: Pointer, index: number): number;
+  context_request_destination(context: Pointer, index: number): Pointer;
   context_abort(context: Pointer): void;
 }
 

@@ -4,10 +4,10 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { address } from "../bindings/memory.ts";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
 import { bothCores, loadCore, sameBits, type TestCore } from "./support/core.ts";
+import { feed } from "./support/engine.ts";
 import { type Format, formatOf, normals, random, randomBytes, rowBytes } from "./support/formats.ts";
 
 const FORMATS = ["F32", "F16", "BF16", "Q4_0", "Q8_0", "Q4_K", "Q6_K"].map(formatOf);
@@ -238,17 +238,11 @@ function logitsOf(
     if (status < 0) throw new Error(core.message);
     return status;
   };
-  const { exports } = core;
   const model = core.call("model_create", core.core, 1, 0);
   core.call("model_set_file_size", model, 0, BigInt(file.length));
-  if (streamed) check(core.call("model_stream", model, 1));
-  const answer = (what: "model" | "context", handle: number) => {
-    const offset = Number(exports[`${what}_request_offset`](handle));
-    const length = core.call(`${what}_request_length`, handle);
-    core.memory.write(address(exports[`${what}_request_destination`](handle)), file.subarray(offset, offset + length));
-  };
+  if (streamed) check(core.call("model_stream", model, 1, 0));
   for (let status = 1; status !== 0; )
-    if ((status = check(core.call("model_step", model))) === 2) answer("model", model);
+    if ((status = check(core.call("model_step", model))) === 2) feed(core, "model", model, file);
   const context = core.call("context_create", core.core, model, 64, 64, 1, 1, 0);
   assert.ok(context !== 0, core.message);
   let position = 0;
@@ -267,7 +261,7 @@ function logitsOf(
     core.memory.u8(core.call("context_wanted", context), tokens).fill(0)[tokens - 1] = 1;
     check(core.call("context_begin", context, tokens, 0, 2));
     for (let status = 1; status !== 0; ) {
-      if ((status = check(core.call("context_step", context))) === 2) answer("context", context);
+      if ((status = check(core.call("context_step", context))) === 2) feed(core, "context", context, file);
     }
     position += tokens;
   }

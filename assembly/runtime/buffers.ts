@@ -4,12 +4,13 @@
  *     │ ids │ sequenceOf │ … │ packedTile │ visible │ queryRope │ scratch │ visible │ queryRope │ scratch │ …
  *     └──────────── one of each ──────────┘└────── the main thread's ──────┘└── another thread's ──┘
  *
- * May call: context.ts, pool.ts, model.ts, weight.ts, kernels/ (sizes only).
+ * May call: context.ts, pool.ts, model.ts, requests.ts, weight.ts, kernels/ (sizes only).
  */
 import { Context } from "./context";
 import { Global, Model, Slot } from "./model";
 import { slotsOf } from "./pool";
-import { GROUP_ROWS, WeightState } from "./weight";
+import { REQUEST_BYTES } from "./requests";
+import { GROUP_ROWS, TABLES_OF_HASH, Weight, WeightState } from "./weight";
 import { OperandForm, formBytes, mostFormBytes } from "../kernels/quant/forms";
 import { attendScratchBytes } from "../kernels/attention";
 import { absorbedScratchBytes, expandedScratchBytes } from "../kernels/mla";
@@ -52,10 +53,12 @@ namespace Buffer {
   export const MASS_SCRATCH: u32 = 29;
   export const TILE: u32 = 30;
   export const PACKED_TILE: u32 = 31;
-  export const VISIBLE: u32 = 32;
-  export const QUERY_ROPE: u32 = 33;
-  export const SCRATCH: u32 = 34;
-  export const COUNT: u32 = 35;
+  export const REQUESTS: u32 = 32;
+  export const ROWS_FOUND: u32 = 33;
+  export const VISIBLE: u32 = 34;
+  export const QUERY_ROPE: u32 = 35;
+  export const SCRATCH: u32 = 36;
+  export const COUNT: u32 = 37;
 }
 
 /**
@@ -113,8 +116,10 @@ function bufferBytes(buffer: u32, m: Model, rows: u32, batch: u32, logitRows: u3
     case Buffer.ROPE_KEYS: return latent ? row * m.ropeSize : 0;
     case Buffer.EXPANDED_HEAD: return latent ? row * (m.keySize - m.ropeSize + m.valueSize) : 0;
     case Buffer.SCRATCH: return scratchBytes(m, rows, batch);
-    case Buffer.TILE: return tileBytes(m, false);
-    case Buffer.PACKED_TILE: return tileBytes(m, true);
+    case Buffer.TILE: return tileBytes(m, batch);
+    case Buffer.PACKED_TILE: return packedTileBytes(m);
+    case Buffer.REQUESTS: return <u64>mostRows(m, batch) * REQUEST_BYTES;
+    case Buffer.ROWS_FOUND: return <u64>mostRows(m, batch) * sizeof<usize>();
     case Buffer.LOGITS: return <u64>logitRows * m.vocabulary * 4;
     case Buffer.ZEROS:
     case Buffer.ACTIVATIONS: return <u64>m.layers * 8;
@@ -131,18 +136,49 @@ function quantizedBytes(m: Model, rows: u32, batch: u32): u64 {
   return max(operands, latents);
 }
 
-/** The largest tile of any weight that stays in the file, packed or as it lies there. */
-function tileBytes(m: Model, packed: bool): u64 {
+/** The largest tile of any weight that stays in the file, as it lies there: rows that follow each other, or single. */
+function tileBytes(m: Model, batch: u32): u64 {
   let most: u64 = 0;
   for (let i: u32 = 0; i < m.weightCount && m.streamed; i++) {
     const weight = m.weight(i);
     if (weight.state != WeightState.STREAMED) continue;
-    const row = packed ? packedGroupBytes(weight.type, weight.columns) / GROUP_ROWS : rowBytes(
-      weight.type, weight.columns,
-    );
-    most = max(most, <u64>weight.tileRows * row);
+    if (weight.span == 0) most = max(most, <u64>weight.tileRows * rowBytes(weight.type, weight.columns));
+    if (isLookedUp(weight, i)) most = max(most, <u64>rowsOfTile(weight, i, batch) * weight.rowSlot);
   }
   return most;
+}
+
+/** The largest tile of a matrix that stays in the file, packed. */
+function packedTileBytes(m: Model): u64 {
+  let most: u64 = 0;
+  for (let i: u32 = 0; i < m.weightCount && m.streamed; i++) {
+    const weight = m.weight(i);
+    if (weight.state != WeightState.STREAMED || weight.span != 0) continue;
+    most = max(most, <u64>weight.tileRows * (packedGroupBytes(weight.type, weight.columns) / GROUP_ROWS));
+  }
+  return most;
+}
+
+/** Most single rows that a stage takes at once of what stays in the file: so long are the lists of them. */
+function mostRows(m: Model, batch: u32): u32 {
+  let most: u32 = 0;
+  for (let i: u32 = 0; i < m.weightCount && m.streamed; i++) {
+    const weight = m.weight(i);
+    if (weight.state != WeightState.STREAMED) continue;
+    most = max(most, isLookedUp(weight, i) ? rowsOfTile(weight, i, batch) : 1);
+  }
+  return most;
+}
+
+/** Whether rows of a weight are looked up: the embedding's, which may be a matrix too, and those of tables. */
+@inline
+function isLookedUp(weight: Weight, index: u32): bool {
+  return index == Global.EMBEDDING || weight.span != 0;
+}
+
+function rowsOfTile(weight: Weight, index: u32, batch: u32): u32 {
+  const tables = index == Global.EMBEDDING ? 1 : TABLES_OF_HASH;
+  return weight.tokensOfTile(tables, batch) * tables * weight.chunks;
 }
 
 /** The largest scratch that any kernel of a pass asks for. */

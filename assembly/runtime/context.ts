@@ -79,11 +79,9 @@ export class Context {
   /** The buffer that `quantized` holds, 0: none, and in which form. */
   quantizedOf: usize;
   quantizedForm: u32;
-  /** Streamed weights: rows of the tile that was asked for, 0: none; and the range of the file that it is. */
+  /** Streamed weights: rows of the tile that were asked for, 0: none; and how many ranges of the file they are. */
   tileRows: u32;
-  requestFile: u32;
-  requestLength: u32;
-  requestOffset: u64;
+  requestCount: u32;
   /** Rows of logits that the pass makes. */
   logitRows: u32;
   /**
@@ -173,6 +171,10 @@ export class Context {
   /** Streamed weights: rows as they lie in the file, and packed. */
   tile: usize;
   packedTile: usize;
+  /** Request[]: what a pass that answers NEED_DATA wants (requests.ts) */
+  requests: usize;
+  /** usize[]: where the rows of tables lie that a stage wants (rows.ts) */
+  rowsFound: usize;
 
   // Of each thread its own: these are the main thread's.
   /** u32[rows]: the rows that the current token sees, when they are not a prefix of its list */
@@ -390,6 +392,7 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
   c.quantizedOf = 0;
   c.anglesReady = 0;
   c.tileRows = 0;
+  c.requestCount = 0;
   c.logitRows = rowsAsked;
   c.passes += 1;
   c.running = firstLayer == 0 ? Running.EMBEDDING : Running.LAYERS;

@@ -15,6 +15,7 @@ import {
 import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamWeights } from "./loader";
 import { stepPass } from "./machine";
 import { Model, ModelState, Slot, isModel } from "./model";
+import { requestAt } from "./requests";
 import { mergeRow, turnRow } from "../models/cache_rows";
 import { isInterleaved } from "../models/index";
 import { OperandForm, formFor } from "../kernels/quant/forms";
@@ -24,9 +25,13 @@ export function model_create(core: Core, files: u32, vocabularyOnly: u32): usize
   return changetype<usize>(createModel(core, files, vocabularyOnly != 0));
 }
 
-/** `streamed` 1: matrices stay in the file, each pass asks for them (context_request_*). Before the first step. */
-export function model_stream(model: Model, streamed: u32): i32 {
-  return streamWeights(model, streamed != 0);
+/**
+ * What stays in the file, so that each pass asks for it (context_request_*): 0 nothing, 1 all weights, 2 tables, which
+ * are those of memory layers and an embedding that is not the head too. `rowCacheBytes`: memory for rows of tables that
+ * were hit; 0: none. Before the first step.
+ */
+export function model_stream(model: Model, streamed: u32, rowCacheBytes: u32): i32 {
+  return streamWeights(model, streamed, rowCacheBytes);
 }
 
 /** How many bytes part `index` has: told of every part before the first step. */
@@ -53,6 +58,24 @@ export function model_request_length(model: Model): u32 {
 
 export function model_request_destination(model: Model): usize {
   return model.requestDestination;
+}
+
+/** Bytes of weights that stay in the file, known once planned. */
+export function model_streamed_bytes(model: Model): u64 {
+  return model.streamedBytes;
+}
+
+/** Rows of tables in the file: how many passes wanted so far, how many of them were read, and the bytes of those. */
+export function model_rows_wanted(model: Model): u64 {
+  return model.rowsWanted;
+}
+
+export function model_rows_read(model: Model): u64 {
+  return model.rowsRead;
+}
+
+export function model_row_bytes_read(model: Model): u64 {
+  return model.rowBytesRead;
 }
 
 /** 0 header, 1 planned, 2 weights, 3 ready, 4 failed. */
@@ -249,21 +272,28 @@ export function context_step(c: Context): i32 {
   return stepPass(c);
 }
 
-/** After a step that answers 2: the range of the model's file that has to be at the destination before the next. */
-export function context_request_file(c: Context): u32 {
-  return c.requestFile;
+/**
+ * After a step that answers 2: how many ranges of the model's files have to be in memory before the next, and of each
+ * its file, its offset there, its length, and where it has to be. They may be read in any order.
+ */
+export function context_request_count(c: Context): u32 {
+  return c.requestCount;
 }
 
-export function context_request_offset(c: Context): u64 {
-  return c.requestOffset;
+export function context_request_file(c: Context, index: u32): u32 {
+  return requestAt(c, index).file;
 }
 
-export function context_request_length(c: Context): u32 {
-  return c.requestLength;
+export function context_request_offset(c: Context, index: u32): u64 {
+  return requestAt(c, index).offset;
 }
 
-export function context_request_destination(c: Context): usize {
-  return c.tile;
+export function context_request_length(c: Context, index: u32): u32 {
+  return requestAt(c, index).length;
+}
+
+export function context_request_destination(c: Context, index: u32): usize {
+  return requestAt(c, index).destination;
 }
 
 /** Gives the pass up: the cache is as it was before. */

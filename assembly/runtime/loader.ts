@@ -7,14 +7,15 @@
  *
  *     file ──NEED_DATA──► staging (below 2 GiB, at most STAGING_BYTES or one group) ──pack──► the weight's place
  *
- * May call: core.ts, arena.ts, model.ts, weight.ts, stream.ts, vocabulary.ts, models/index.ts, formats/,
+ * May call: core.ts, arena.ts, model.ts, weight.ts, stream.ts, row_cache.ts, vocabulary.ts, models/index.ts, formats/,
  * kernels/quant/.
  */
 import { Core, ErrorCode, Status, fail } from "./core";
 import { allocate, allocateRaw, release } from "./arena";
 import { Global, MODEL_BYTES, Model, ModelState, Slot, tagModel } from "./model";
 import { GROUP_ROWS, Weight, WeightState } from "./weight";
-import { leaveInFile } from "./stream";
+import { cacheBytes, clearRows } from "./row_cache";
+import { Streamed, leaveInFile } from "./stream";
 import { createVocabulary, releaseVocabulary } from "./vocabulary";
 import { LAYER_LIMIT } from "../models/hyper";
 import { Architecture, declareModel, findArchitecture } from "../models/index";
@@ -62,12 +63,16 @@ export function setFileSize(model: Model, index: u32, size: u64): i32 {
   return 0;
 }
 
-/** Leaves the matrices in the file, to be read when they are multiplied with: said before the first step. */
-export function streamWeights(model: Model, streamed: bool): i32 {
+/** Leaves weights in the file, to be read when they are needed: said before the first step. */
+export function streamWeights(model: Model, streamed: u32, rowCacheBytes: u32): i32 {
   if (model.state != ModelState.HEADER || model.filesParsed > 0) {
     return fail(model.core, ErrorCode.WRONG_STATE, "whether weights stay in the file is said before loading begins");
   }
-  model.streamed = streamed ? 1 : 0;
+  if (streamed > Streamed.TABLES) {
+    return fail(model.core, ErrorCode.BAD_ARGUMENT, "what stays in the file is 0 nothing, 1 all weights, or 2 tables");
+  }
+  model.streamed = streamed;
+  model.rowCacheBytes = rowCacheBytes;
   return 0;
 }
 
@@ -212,6 +217,13 @@ function reserveWeights(model: Model): i32 {
     const weight = model.weight(orderAt(model, i));
     weight.data = allocateRaw(core, weight.bytes, "the model's weights");
     if (weight.data == 0) return core.errorCode;
+  }
+  for (let i: u32 = 0; i < model.weightCount; i++) {
+    const weight = model.weight(i);
+    if (weight.state != WeightState.STREAMED || weight.ways == 0) continue;
+    weight.data = allocateRaw(core, cacheBytes(weight), "the row cache");
+    if (weight.data == 0) return core.errorCode;
+    clearRows(weight);
   }
   return Status.MORE;
 }

@@ -36,8 +36,9 @@ export class Model {
   /** One of models/index.ts, 0 for a file that holds a vocabulary alone. */
   architecture: u32;
   vocabularyOnly: u32;
-  /** 1: matrices stay in the file (stream.ts). */
+  /** What stays in the file (stream.ts), and how many bytes its row cache may take. */
   streamed: u32;
+  rowCacheBytes: u32;
   /** Parts of the file; u32[files]: their Gguf records while loading, after it the first holds all. */
   files: u32;
   filesParsed: u32;
@@ -87,6 +88,13 @@ export class Model {
   fileBytes: u64;
   /** Bytes of weights that stay there. */
   streamedBytes: u64;
+
+  // Rows of tables that stay there (rows.ts): how many passes wanted, how many of them the cache lacked, their bytes.
+  rowsWanted: u64;
+  rowsRead: u64;
+  rowBytesRead: u64;
+  /** Tells later hits of the row cache from earlier ones. */
+  rowClock: u32;
 
   // The one range asked for when a step returns NEED_DATA (see runtime/loader.ts).
   requestFile: u32;

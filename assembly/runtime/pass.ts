@@ -8,14 +8,15 @@
  * share what is long: such a part is a class with a `run` on a range of rows or tokens (pool.ts). While a thread is
  * late, the answer is MORE too, and the operation is entered again where it was.
  *
- * May call: context.ts, cache.ts, pool.ts, model.ts, stream.ts, weight.ts, kernels/.
+ * May call: context.ts, cache.ts, pool.ts, model.ts, rows.ts, stream.ts, weight.ts, kernels/.
  */
 import { Status } from "./core";
 import { Context, Visibility } from "./context";
 import { List, prefixUpTo } from "./cache";
 import { Global } from "./model";
 import { Job, grainOf, share, threadsOf } from "./pool";
-import { embedStreamed, multiplyStreamed } from "./stream";
+import { embedStreamed } from "./rows";
+import { multiplyStreamed } from "./stream";
 import { GROUP_ROWS, Weight, WeightState } from "./weight";
 import { lookupRow, matmulRows } from "../kernels/matmul";
 import { OperandForm, formBytes, quantizeAs } from "../kernels/quant/forms";

@@ -1,30 +1,44 @@
 /**
- * Weights that stay in their file: read tile by tile when their product is made, each time anew, so that a model may
- * be larger than the memory (flash of a microcontroller, a file on disk). A stage that lacks a tile asks for it and
- * answers NEED_DATA before it has changed anything; entered again, it finds the tile and goes on.
+ * Weights that stay in their file, so that a model may be larger than the memory (flash of a microcontroller, a file on
+ * disk): matrices are read tile by tile when their product is made, each time anew; tables row by row (rows.ts). A
+ * stage that lacks data asks for it and answers NEED_DATA before it has changed anything; entered again, it goes on.
  *
  *     file ──NEED_DATA──► tile (rows as in the file) ──pack──► packed tile ──multiply──► outputs cursor … cursor + rows
  *
  * A tile is whole groups of rows, so its outputs have the bits of the resident matrix. MLA's up-projection is always
  * resident: three stages use it in different orders.
  *
- * May call: core.ts, context.ts, model.ts, slots.ts, weight.ts, kernels/.
+ * May call: core.ts, arena.ts, context.ts, model.ts, requests.ts, row_cache.ts, slots.ts, weight.ts, kernels/.
  */
 import { Status } from "./core";
 import { Context } from "./context";
 import { Global, Slot } from "./slots";
 import { Model } from "./model";
+import { ask } from "./requests";
+import { planRowCache } from "./row_cache";
 import { GROUP_ROWS, Weight, WeightState } from "./weight";
 import { blockBytes } from "./arena";
 import { matmulRows } from "../kernels/matmul";
-import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/index";
+import { packGroup, packedGroupBytes } from "../kernels/quant/index";
 import { rowBytes } from "../kernels/quant/types";
 
-/** Leaves the declared matrices in the file. */
+/** What stays in the file. */
+export namespace Streamed {
+  export const NOTHING: u32 = 0;
+  /** Every matrix and every table. */
+  export const ALL: u32 = 1;
+  /** Tables: those of memory layers, and an embedding that is not the head too. */
+  export const TABLES: u32 = 2;
+}
+
+/** Leaves declared weights in the file, as `model.streamed` says, and plans the row cache. */
 export function leaveInFile(model: Model): void {
+  const embedding = model.weight(Global.EMBEDDING);
+  if (model.weight(Global.OUTPUT).present) embedding.span = embedding.rows;
   for (let i: u32 = 0; i < model.weightCount; i++) {
     const weight = model.weight(i);
     if (weight.state != WeightState.DECLARED || weight.plain) continue;
+    if (model.streamed == Streamed.TABLES && weight.span == 0) continue;
     if (i >= Global.COUNT && (i - Global.COUNT) % Slot.COUNT == Slot.LATENT_UP) continue;
     weight.state = WeightState.STREAMED;
     weight.byNeurons = 0;
@@ -33,6 +47,7 @@ export function leaveInFile(model: Model): void {
     model.fileBytes -= bytes;
     model.streamedBytes += bytes;
   }
+  planRowCache(model, model.rowCacheBytes);
 }
 
 /** target ← x · weightᵀ, of a matrix in the file. `x`: the operand as pass.ts made it, rows `stride` bytes apart. */
@@ -53,28 +68,9 @@ export function multiplyStreamed(c: Context, weight: Weight, x: usize, stride: u
     c.tileRows = 0;
   }
   const left = weight.rows - c.cursor;
-  return left == 0 ? Status.DONE : ask(c, weight, c.cursor, min(left, weight.tileRows));
-}
-
-/** hidden ← the embeddings of the batch's tokens, one row of the file after the other. */
-export function embedStreamed(c: Context, weight: Weight): i32 {
-  if (c.tileRows) {
-    const target = c.hidden + (((<usize>c.cursor) * weight.columns) << 2);
-    dequantizeRow(weight.type, c.tile, target, weight.columns);
-    c.cursor += 1;
-    c.tileRows = 0;
-  }
-  if (c.cursor < c.active) return ask(c, weight, load<u32>(c.ids + ((<usize>c.token(c.cursor)) << 2)), 1);
-  c.cursor = 0;
-  return Status.DONE;
-}
-
-/** Asks for rows of a matrix: the next step finds them in the tile. */
-function ask(c: Context, weight: Weight, first: u32, rows: u32): i32 {
-  const row = rowBytes(weight.type, weight.columns);
-  c.tileRows = rows;
-  c.requestFile = weight.file;
-  c.requestOffset = weight.offset + row * first;
-  c.requestLength = <u32>(row * rows);
+  if (left == 0) return Status.DONE;
+  c.tileRows = min(left, weight.tileRows);
+  c.requestCount = 0;
+  ask(c, weight, c.cursor, c.tileRows, c.tile);
   return Status.NEED_DATA;
 }

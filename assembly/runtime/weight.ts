@@ -12,8 +12,11 @@ import { rowBytes } from "../kernels/quant/types";
 /** Rows of a packed group: one SIMD kernel call makes this many outputs. */
 export const GROUP_ROWS: u32 = 8;
 
-/** A tile holds this much, or one group of rows where that is more. */
+/** A tile holds this much, or one group of rows, or what one token takes of tables, where that is more. */
 const TILE_BYTES: u64 = ASC_LOW_MEMORY_LIMIT ? 4096 : 1 << 18;
+
+/** Tables hit by one hash at most: those of queries, keys and values. */
+export const TABLES_OF_HASH: u32 = 3;
 
 export namespace WeightState {
   /** The file has no such tensor (it was optional). */
@@ -22,7 +25,7 @@ export namespace WeightState {
   export const DECLARED: u32 = 1;
   /** In memory, ready for its kernel. */
   export const RESIDENT: u32 = 2;
-  /** Left in the file, to be read tile by tile (stream.ts). */
+  /** Left in the file, to be read tile by tile (stream.ts), or row by row (rows.ts). */
   export const STREAMED: u32 = 3;
 }
 
@@ -43,7 +46,12 @@ export class Weight {
   plain: u32;
   /** 1: packed neuron by neuron, not by rows (kernels/quant/neuron_layout.ts). */
   byNeurons: u32;
-  /** Where the bytes are in memory; 0 until they are. */
+  /** Of a table: so many rows each, of which a token takes one; 0: a matrix. */
+  span: u32;
+  /** Of a table in the file: how its share of the row cache is cut (row_cache.ts). */
+  setsPerChunk: u32;
+  ways: u32;
+  /** Where the bytes are in memory, or of a table in the file its share of the row cache; 0 until they are. */
   data: usize;
   /** Part of a split file, and where in it the tensor begins. */
   file: u32;
@@ -66,6 +74,24 @@ export class Weight {
     const group = rowBytes(this.type, this.columns) * GROUP_ROWS;
     const groups = group < TILE_BYTES ? <u32>(TILE_BYTES / group) : 1;
     return min(groups, this.sliceGroups) * GROUP_ROWS;
+  }
+
+  /** Rows that a token takes. */
+  @inline
+  get chunks(): u32 {
+    return this.span ? this.rows / this.span : 1;
+  }
+
+  /** Bytes from one row to the next in the row cache and in a tile of single rows: whole vectors. */
+  @inline
+  get rowSlot(): u32 {
+    return (<u32>rowBytes(this.type, this.columns) + 15) & ~15;
+  }
+
+  /** Tokens whose rows, of so many tables such as this, a tile holds: one at least. */
+  tokensOfTile(tables: u32, batch: u32): u32 {
+    const token = <u64>this.chunks * tables * this.rowSlot;
+    return min(batch, token < TILE_BYTES ? <u32>(TILE_BYTES / token) : 1);
   }
 
   /** Packed groups of a slice. */

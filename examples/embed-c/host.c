@@ -23,7 +23,7 @@ u32 limpet_load(limpet *l, u64 size, limpet_reader read, void *file, u32 weights
   l->read = read;
   l->file = file;
   if (model == 0 || (s32)CALL(model_set_file_size, model, 0, size) < 0) return 0;
-  if ((s32)CALL(model_stream, model, weights) < 0) return 0;
+  if ((s32)CALL(model_stream, model, weights, 0) < 0) return 0;
   for (;;) {
     s32 status = (s32)CALL(model_step, model);
     if (status == LIMPET_DONE) return model;
@@ -34,10 +34,15 @@ u32 limpet_load(limpet *l, u64 size, limpet_reader read, void *file, u32 weights
   }
 }
 
-/* Hands a pass the piece of the file that it asks for. */
+/* Hands a pass the pieces of the file that it asks for. */
 static int feed(limpet *l, u32 context) {
-  void *target = limpet_at(l, CALL(context_request_destination, context));
-  return l->read(l->file, CALL(context_request_offset, context), target, CALL(context_request_length, context));
+  const u32 count = CALL(context_request_count, context);
+  for (u32 i = 0; i < count; i++) {
+    void *target = limpet_at(l, CALL(context_request_destination, context, i));
+    const u32 length = CALL(context_request_length, context, i);
+    if (!l->read(l->file, CALL(context_request_offset, context, i), target, length)) return 0;
+  }
+  return 1;
 }
 
 int limpet_pass(limpet *l, u32 context) {

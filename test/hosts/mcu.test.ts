@@ -9,6 +9,7 @@ import * as assert from "uvu/assert";
 import { address } from "../../bindings/memory.ts";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import { loadCore, type TestCore, wasmBytes } from "../support/core.ts";
+import { feed } from "../support/engine.ts";
 import { opcodes } from "../support/wasm.ts";
 import { conform, reference } from "./conformance.ts";
 import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
@@ -70,12 +71,7 @@ function generate(core: TestCore, file: Uint8Array, end: number, streamed: boole
   core.call("core_set_limit", core.core, end);
   const model = handle(core.call("model_create", core.core, 1, 0));
   check(core.call("model_set_file_size", model, 0, BigInt(file.length)));
-  check(core.call("model_stream", model, streamed ? 1 : 0));
-  const feed = (kind: "model" | "context", of: number) => {
-    const at = Number(core.exports[`${kind}_request_offset`](of));
-    const length = core.call(`${kind}_request_length`, of);
-    core.memory.write(core.call(`${kind}_request_destination`, of), file.subarray(at, at + length));
-  };
+  check(core.call("model_stream", model, streamed ? 1 : 0, 0));
   let reserved = false;
   for (let status = -1; status !== DONE; ) {
     const [state, before] = [core.call("model_state", model), used()];
@@ -85,7 +81,7 @@ function generate(core: TestCore, file: Uint8Array, end: number, streamed: boole
       stage(plan, before);
       reserved = true;
     }
-    if (status === NEED_DATA) feed("model", model);
+    if (status === NEED_DATA) feed(core, "model", model, file);
   }
   const shape = [model, ROWS, BATCH, 1, 1, F16];
   let before = used();
@@ -104,7 +100,7 @@ function generate(core: TestCore, file: Uint8Array, end: number, streamed: boole
   let text = "";
   for (let status = -1; status !== DONE; ) {
     status = check(core.call("session_step", session));
-    if (status === NEED_DATA) feed("context", context);
+    if (status === NEED_DATA) feed(core, "context", context, file);
     if (status === TOKEN)
       text += core.text(core.call("session_text", session), core.call("session_text_length", session));
   }

@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { address } from "../../bindings/memory.ts";
 import { type Build, loadCore } from "../support/core.ts";
+import { feed } from "../support/engine.ts";
 import { conform, type Reference } from "./conformance.ts";
 
 const [DONE, NEED_DATA] = [0, 2];
@@ -20,14 +21,11 @@ function logitsStreamed(build: Build, { path, tokens }: Reference & { path: stri
   const run = (kind: "model" | "context", handle: number) => {
     for (let status = -1; status !== DONE; ) {
       status = check(core.call(`${kind}_step`, handle));
-      if (status !== NEED_DATA) continue;
-      const at = Number(core.exports[`${kind}_request_offset`](handle));
-      const length = core.call(`${kind}_request_length`, handle);
-      core.memory.write(core.call(`${kind}_request_destination`, handle), file.subarray(at, at + length));
+      if (status === NEED_DATA) feed(core, kind, handle, file);
     }
   };
   const model = address(core.call("model_create", core.core, 1, 0));
-  check(core.call("model_stream", model, 1));
+  check(core.call("model_stream", model, 1, 0));
   check(core.call("model_set_file_size", model, 0, BigInt(file.length)));
   run("model", model);
   const context =
@@ -58,7 +56,7 @@ test("whether weights stay in the file is said before loading begins", () => {
   assert.is(core.call("model_step", model), NEED_DATA);
   core.memory.write(core.call("model_request_destination", model), new Uint8Array(100));
   assert.ok(core.call("model_step", model) < 0);
-  assert.is(core.call("model_stream", model, 1), -6);
+  assert.is(core.call("model_stream", model, 1, 0), -6);
   assert.match(core.message, /before loading begins/);
 });
 

@@ -142,6 +142,29 @@ export function chainModel(tokens: readonly number[]): Uint8Array {
   });
 }
 
+/** Hands the core what a step that answered NEED_DATA asks for: one range of a model, a list of a context's pass. */
+export function feed(
+  core: TestCore,
+  kind: "model" | "context",
+  handle: number,
+  files: Uint8Array | readonly Uint8Array[],
+): void {
+  const parts = files instanceof Uint8Array ? [files] : files;
+  const indices =
+    kind === "model" ? [[]] : Array.from({ length: core.call("context_request_count", handle) }, (_, i) => [i]);
+  for (const index of indices) {
+    const file = parts[core.call(`${kind}_request_file`, handle, ...index)];
+    const offset = Number(core.exports[`${kind}_request_offset`](handle, ...index));
+    const length = core.call(`${kind}_request_length`, handle, ...index) >>> 0;
+    if (length === 0 || offset + length > file.length)
+      throw new Error(`asks for ${length} bytes at ${offset} of ${file.length}`);
+    core.memory.write(
+      core.call(`${kind}_request_destination`, handle, ...index),
+      file.subarray(offset, offset + length),
+    );
+  }
+}
+
 export interface BatchToken {
   id: number;
   position: number;
@@ -153,6 +176,15 @@ export interface BatchToken {
 /** Tokens of one sequence at positions from `from` on. */
 export const prompt = (ids: readonly number[], from = 0, sequence = 0): BatchToken[] =>
   ids.map((id, i) => ({ id, position: from + i, sequence }));
+
+/** What stays in the file, and the bytes of the row cache. */
+export interface Streaming {
+  streamed: number;
+  rowCache: number;
+}
+
+export const Streamed = { NOTHING: 0, ALL: 1, TABLES: 2 } as const;
+const NOT_STREAMED: Streaming = { streamed: Streamed.NOTHING, rowCache: 0 };
 
 export class Engine {
   readonly core: TestCore;
@@ -184,10 +216,15 @@ export class Engine {
   }
 
   /** A model whose loading has not begun, of one file or several parts. */
-  open(files: Uint8Array | readonly Uint8Array[], vocabularyOnly = false): EngineModel {
+  open(
+    files: Uint8Array | readonly Uint8Array[],
+    vocabularyOnly = false,
+    { streamed, rowCache }: Streaming = NOT_STREAMED,
+  ): EngineModel {
     const parts = files instanceof Uint8Array ? [files] : files;
     const handle = this.handle(this.core.call("model_create", this.core.core, parts.length, vocabularyOnly ? 1 : 0));
     const model = new EngineModel(this, handle, parts);
+    this.do("model_stream", handle, streamed, rowCache);
     for (let i = 0; i < parts.length; i++) {
       const status = this.core.call("model_set_file_size", handle, i, BigInt(parts[i].length));
       if (status >= 0) continue;
@@ -199,8 +236,8 @@ export class Engine {
   }
 
   /** A model, loaded. One that fails is given back, and its error thrown. */
-  load(files: Uint8Array | readonly Uint8Array[], vocabularyOnly = false): EngineModel {
-    const model = this.open(files, vocabularyOnly);
+  load(files: Uint8Array | readonly Uint8Array[], vocabularyOnly = false, streaming = NOT_STREAMED): EngineModel {
+    const model = this.open(files, vocabularyOnly, streaming);
     try {
       for (let steps = 0; model.step() !== DONE; steps++) if (steps > MOST_STEPS) throw new Error("loading hangs");
     } catch (error) {
@@ -223,25 +260,19 @@ export interface ContextShape {
 export class EngineModel {
   readonly engine: Engine;
   readonly handle: number;
-  readonly #files: readonly Uint8Array[];
+  readonly files: readonly Uint8Array[];
 
   constructor(engine: Engine, handle: number, files: readonly Uint8Array[]) {
     this.engine = engine;
     this.handle = handle;
-    this.#files = files;
+    this.files = files;
   }
 
   /** One step of loading, with what it asks for. */
   step(): number {
     const { core } = this.engine;
     const status = this.engine.do("model_step", this.handle);
-    if (status !== NEED_DATA) return status;
-    const file = this.#files[core.call("model_request_file", this.handle)];
-    const offset = Number(core.exports.model_request_offset(this.handle));
-    const length = core.call("model_request_length", this.handle) >>> 0;
-    if (length === 0 || offset + length > file.length)
-      throw new Error(`asks for ${length} bytes at ${offset} of ${file.length}`);
-    core.memory.write(core.call("model_request_destination", this.handle), file.subarray(offset, offset + length));
+    if (status === NEED_DATA) feed(core, "model", this.handle, this.files);
     return status;
   }
 
@@ -357,7 +388,9 @@ export class EngineContext {
         this.core.call("context_abort", this.handle);
         return [];
       }
-      if (this.model.engine.do("context_step", this.handle) === DONE) break;
+      const status = this.model.engine.do("context_step", this.handle);
+      if (status === DONE) break;
+      if (status === NEED_DATA) feed(this.core, "context", this.handle, this.model.files);
     }
     const wanted = tokens.filter((token) => token.wanted !== false).length;
     return this.logits(wanted);
@@ -500,6 +533,7 @@ export class EngineSession {
     for (; ; result.steps++) {
       if (result.steps > MOST_STEPS) throw new Error("the generation hangs");
       const status = this.context.model.engine.do("session_step", handle);
+      if (status === NEED_DATA) feed(core, "context", this.context.handle, this.context.model.files);
       if (status === DONE) break;
       if (status !== TOKEN) continue;
       result.ids.push(core.call("session_token", handle));
