@@ -4,6 +4,7 @@ import { HINT, NO_COMMAND, UNKNOWN_COMMAND } from "../assembly/wasi/commands.ts"
 import { Arguments, UsageError, wants } from "./cli/arguments.ts";
 import { bench } from "./cli/bench.ts";
 import { chat } from "./cli/chat.ts";
+import { convert } from "./cli/convert.ts";
 import { doctor } from "./cli/doctor.ts";
 import { generate } from "./cli/generate.ts";
 import { commandHelp, help } from "./cli/help.ts";
@@ -23,6 +24,7 @@ const COMMANDS: Record<string, (args: Arguments, io: Io) => Promise<void>> = {
   perplexity,
   bench,
   inspect,
+  convert,
   doctor,
 };
 

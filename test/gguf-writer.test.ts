@@ -90,6 +90,13 @@ test("every type of value is read as it was written, alignment is heeded, and a 
   assert.ok(bytes.equals(write(again)));
 });
 
+test("a head may be long", async () => {
+  const words = Array.from({ length: 20_000 }, (_, i) => "x".repeat(i % 50));
+  const head: GgufHead = { metadata: [["a.words", "string[]", words]], tensors: [] };
+  GgufWriter.create(OUT, head).finish();
+  assert.equal((await read(OUT)).metadata, head.metadata);
+});
+
 test("a file may be larger than 4 GiB", async () => {
   const tensors = ["a", "b", "c"].map((name) => ({ name, type: "Q8_0" as const, shape: [8192, 400_000] }));
   const writer = GgufWriter.create(OUT, { metadata: [], tensors });

@@ -37,6 +37,8 @@ bench MODEL?|measure loading, prefill and decoding, as JSON
   prefill decode build ctx kv threads
 inspect MODEL|show a file's metadata and tensors
   json
+convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, tokenizer (in Node and Deno)
+  type
 doctor|show what this host can do and check that it computes right
 `;
 
@@ -64,6 +66,7 @@ window|-c|--ctx|N|512|tokens of a window; the second half of each is scored
 windows||--windows|N|0|measure only the first windows; 0: all
 prefill|-p|--prompt|N|128|tokens of the prompt
 decode|-n|--max-tokens|N|64|tokens to generate
+type||--type|TYPE|F16|block format of the matrices: F32, F16, BF16, Q8_0, Q4_K, ...
 build||--build|portable,fast,scalar|portable|which build computes; portable and scalar give the same bits
 ctx|-c|--ctx|N|0|tokens of context; 0: the model's, at most 4096
 kv||--kv|f16,f32|f16|type of the cached keys and values
@@ -86,6 +89,9 @@ export const NO_ARGUMENT: string = "{} is missing";
 export const SURPLUS_ARGUMENT: string = "{} is one argument too many";
 export const NO_FLAG: string = "the flag {} is missing";
 export const BAD_TOKENS: string = "--tokens wants token ids with commas between, not {}";
+
+/** A command that needs a host with files: what the WASI command says of it, with status 2. */
+export const NOT_HERE: string = "{} is for Node and Deno: npx limpet";
 
 /** `finish_reason` of `generate --json`, by the number of the core's Finish. */
 export const FINISH_REASONS: string = "none stop length stop_string context";

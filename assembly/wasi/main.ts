@@ -5,7 +5,8 @@
  * May call: its neighbours in `wasi/`, runtime/arena.ts.
  */
 import { createCore } from "../runtime/arena";
-import { Command, HELP, SUCCESS, checkArguments, createCommand, parseArguments } from "./command";
+import { Command, HELP, SUCCESS, checkArguments, createCommand, parseArguments, usageError } from "./command";
+import { NOT_HERE } from "./commands";
 import { doctor } from "./doctor";
 import { checkBuild } from "./engine";
 import { chat, generate } from "./generate";
@@ -39,6 +40,7 @@ function run(c: Command): i32 {
   if (status != SUCCESS) return status;
   const lacks = checkArguments(c);
   if (lacks != SUCCESS) return lacks;
+  if (equals(c.name, "convert")) return usageError(c, NOT_HERE, c.name);
   const unfit = checkBuild(c);
   if (unfit != SUCCESS) return unfit;
   if (equals(c.name, "generate")) return generate(c);

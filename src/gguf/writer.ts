@@ -186,7 +186,8 @@ class ByteBuilder {
     if (type === "string") {
       const bytes = encodeText(String(value));
       this.scalar("u64", bytes.length);
-      this.#bytes.set(bytes, this.#room(bytes.length));
+      const at = this.#room(bytes.length); // which may exchange the bytes
+      this.#bytes.set(bytes, at);
       return;
     }
     const bits = Number(type.match(/\d+/)?.[0] ?? 8);

@@ -1,0 +1,20 @@
+/** `limpet convert`: a checkpoint's folder → a GGUF file. */
+import { BAD_CHOICE } from "../../assembly/wasi/commands.ts";
+import { convert as convertCheckpoint } from "../convert.ts";
+import { TYPES, type TypeName } from "../types.ts";
+import { type Arguments, UsageError } from "./arguments.ts";
+import type { Io } from "./io.ts";
+
+export async function convert(args: Arguments, io: Io): Promise<void> {
+  const [folder, out] = [args.argument("DIR"), args.argument("OUT")];
+  const type = args.required("type").toUpperCase();
+  if (!Object.hasOwn(TYPES, type)) throw new UsageError(BAD_CHOICE + Object.keys(TYPES).join(", "), "--type");
+  const result = await convertCheckpoint(folder, out, {
+    type: type as TypeName,
+    signal: io.signal,
+    onProgress: (done, total) => io.progress("converting", done, total),
+  });
+  io.endProgress();
+  const { architecture, tensors, bytes } = result;
+  io.note(`${out}: ${architecture}, ${tensors} tensors, ${(bytes / 1e6).toFixed(1)} MB`);
+}

@@ -1,0 +1,252 @@
+/**
+ * The architectures that can be converted: config.json → the keys and the tensors of a GGUF file, in the names and the
+ * order that llama.cpp's converter gives them (specs of `memoryformer`: docs/formats.md).
+ */
+import type { GgufEntry } from "../gguf/entries.ts";
+import { type Config, isObject, type Json } from "./folder.ts";
+import { planMemoryformer } from "./memoryformer.ts";
+import type { Plan, PlannedTensor } from "./plan.ts";
+import type { Checkpoint } from "./safetensors.ts";
+
+const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint) => Plan>> = {
+  llama: (config, checkpoint) => planDecoder("llama", config, checkpoint),
+  qwen2: (config, checkpoint) => planDecoder("qwen2", config, checkpoint),
+  qwen3: (config, checkpoint) => planDecoder("qwen3", config, checkpoint),
+  plm: planPlm,
+  memoryformer: planMemoryformer,
+};
+
+export function planOf(config: Config, checkpoint: Checkpoint): Plan {
+  const type = config.get("model_type");
+  if (type === undefined) throw config.wrong("model_type is missing");
+  const planner = typeof type === "string" && Object.hasOwn(PLANNERS, type) ? PLANNERS[type] : undefined;
+  if (planner) return planner(config, checkpoint);
+  const known = Object.keys(PLANNERS).join(", ");
+  throw config.wrong(`limpet converts no ${JSON.stringify(type)}, but ${known}`, "UNSUPPORTED");
+}
+
+/** What every decoder has: its sizes, and the prefix of its tensors in the checkpoint. */
+export interface Decoder {
+  readonly layers: number;
+  readonly hidden: number;
+  readonly heads: number;
+  readonly vocabulary: number;
+  readonly prefix: string;
+}
+
+export function readDecoder(config: Config, checkpoint: Checkpoint): Decoder {
+  for (const key of ["num_local_experts", "num_experts"]) {
+    if (config.get(key)) throw config.wrong(`${key}: limpet converts no mixtures of experts`, "UNSUPPORTED");
+  }
+  return {
+    layers: config.size("num_hidden_layers"),
+    hidden: config.size("hidden_size"),
+    heads: config.size("num_attention_heads"),
+    vocabulary: config.size("vocab_size"),
+    // A base model without a head is saved without the prefix.
+    prefix: checkpoint.tensors.has("embed_tokens.weight") ? "" : "model.",
+  };
+}
+
+/** Embedding, last norm, and the head, which is the embedding where the checkpoint says so or has none. */
+export function endTensors({ hidden, vocabulary, prefix }: Decoder, config: Config): PlannedTensor[] {
+  const head: PlannedTensor = {
+    name: "output.weight",
+    source: "lm_head.weight",
+    shape: [hidden, vocabulary],
+    kind: "matrix",
+    optional: true,
+  };
+  return [
+    vector("output_norm.weight", `${prefix}norm.weight`, hidden),
+    ...(config.get("tie_word_embeddings") === true ? [] : [head]),
+  ];
+}
+
+export function embedding({ hidden, vocabulary, prefix }: Decoder): PlannedTensor {
+  return matrix("token_embd.weight", `${prefix}embed_tokens.weight`, hidden, vocabulary);
+}
+
+export function vector(name: string, source: string, size: number): PlannedTensor {
+  return { name, source, shape: [size], kind: "vector" };
+}
+
+function matrix(name: string, source: string, columns: number, rows: number): PlannedTensor {
+  return { name, source, shape: [columns, rows], kind: "matrix" };
+}
+
+/** llama, qwen2 and qwen3: grouped-query attention and SwiGLU. */
+function planDecoder(architecture: "llama" | "qwen2" | "qwen3", config: Config, checkpoint: Checkpoint): Plan {
+  requireActivation(config, "silu");
+  const decoder = readDecoder(config, checkpoint);
+  const { layers, hidden, heads, vocabulary, prefix } = decoder;
+  const ffn = config.size("intermediate_size");
+  const kvHeads = config.size("num_key_value_heads", heads);
+  const given = config.get("head_dim") !== undefined;
+  const head = config.size("head_dim", hidden / heads);
+  const llama = architecture === "llama";
+  const scaling = readScaling(config, head);
+  const metadata: GgufEntry[] = [
+    ...commonKeys(architecture, decoder, config, kvHeads),
+    ...scaling.keys.map(([key, type, value]): GgufEntry => [`${architecture}.${key}`, type, value]),
+    [`${architecture}.rope.freq_base`, "f32", ropeTheta(config)],
+    [`${architecture}.attention.layer_norm_rms_epsilon`, "f32", config.number("rms_norm_eps")],
+  ];
+  if (given) {
+    metadata.push([`${architecture}.attention.key_length`, "u32", head]);
+    metadata.push([`${architecture}.attention.value_length`, "u32", head]);
+  }
+  const ownMetadata: GgufEntry[] = [
+    ["llama.vocab_size", "u32", vocabulary],
+    ["llama.rope.dimension_count", "u32", head],
+  ];
+  const tensors: PlannedTensor[] = [embedding(decoder)];
+  if (scaling.factors) {
+    const shape = [scaling.factors.length];
+    tensors.push({ name: "rope_freqs.weight", source: "", shape, kind: "vector", values: scaling.factors });
+  }
+  for (let layer = 0; layer < layers; layer++) {
+    const [to, from] = [`blk.${layer}.`, `${prefix}layers.${layer}.`];
+    const project = (name: string, source: string, columns: number, rows: number, paired?: number): PlannedTensor[] => [
+      { ...matrix(`${to}${name}.weight`, `${from}self_attn.${source}.weight`, columns, rows), paired },
+      { ...vector(`${to}${name}.bias`, `${from}self_attn.${source}.bias`, rows), paired, optional: true },
+    ];
+    tensors.push(
+      vector(`${to}attn_norm.weight`, `${from}input_layernorm.weight`, hidden),
+      ...project("attn_q", "q_proj", hidden, heads * head, llama ? heads : undefined),
+      ...project("attn_k", "k_proj", hidden, kvHeads * head, llama ? kvHeads : undefined),
+      ...project("attn_v", "v_proj", hidden, kvHeads * head),
+      ...project("attn_output", "o_proj", heads * head, hidden),
+    );
+    if (architecture === "qwen3") {
+      tensors.push(vector(`${to}attn_q_norm.weight`, `${from}self_attn.q_norm.weight`, head));
+      tensors.push(vector(`${to}attn_k_norm.weight`, `${from}self_attn.k_norm.weight`, head));
+    }
+    tensors.push(
+      vector(`${to}ffn_norm.weight`, `${from}post_attention_layernorm.weight`, hidden),
+      matrix(`${to}ffn_gate.weight`, `${from}mlp.gate_proj.weight`, hidden, ffn),
+      matrix(`${to}ffn_up.weight`, `${from}mlp.up_proj.weight`, hidden, ffn),
+      matrix(`${to}ffn_down.weight`, `${from}mlp.down_proj.weight`, ffn, hidden),
+    );
+  }
+  return {
+    architecture,
+    vocabulary,
+    metadata,
+    ownMetadata: llama ? ownMetadata : [],
+    tensors: [...tensors, ...endTensors(decoder, config)],
+  };
+}
+
+/** plm: latent attention and a squared ReLU. */
+function planPlm(config: Config, checkpoint: Checkpoint): Plan {
+  requireActivation(config, "relu2");
+  if (config.get("q_lora_rank")) throw config.wrong("q_lora_rank: a plm has full queries", "UNSUPPORTED");
+  const decoder = readDecoder(config, checkpoint);
+  const { layers, hidden, heads, vocabulary, prefix } = decoder;
+  const ffn = config.size("intermediate_size");
+  const nope = config.size("qk_nope_head_dim");
+  const rope = config.size("qk_rope_head_dim");
+  const value = config.size("v_head_dim");
+  const rank = config.size("kv_lora_rank");
+  if (readScaling(config, rope).factors) throw config.wrong("rope_scaling: a plm has none", "UNSUPPORTED");
+  const metadata: GgufEntry[] = [
+    ...commonKeys("plm", decoder, config, config.size("num_key_value_heads", heads)),
+    ["plm.rope.freq_base", "f32", ropeTheta(config)],
+    ["plm.attention.layer_norm_rms_epsilon", "f32", config.number("rms_norm_eps", 1e-6)],
+  ];
+  const ownMetadata: GgufEntry[] = [
+    ["plm.vocab_size", "u32", vocabulary],
+    ["plm.attention.kv_lora_rank", "u32", rank],
+    ["plm.attention.key_length", "u32", nope + rope],
+    ["plm.attention.value_length", "u32", value],
+    ["plm.rope.dimension_count", "u32", rope],
+  ];
+  const tensors: PlannedTensor[] = [embedding(decoder)];
+  for (let layer = 0; layer < layers; layer++) {
+    const [to, from] = [`blk.${layer}.`, `${prefix}layers.${layer}.`];
+    const attention = `${from}self_attn.`;
+    tensors.push(
+      vector(`${to}attn_norm.weight`, `${from}input_layernorm.weight`, hidden),
+      matrix(`${to}attn_q.weight`, `${attention}q_proj.weight`, hidden, heads * (nope + rope)),
+      matrix(`${to}attn_kv_a_mqa.weight`, `${attention}kv_a_proj_with_mqa.weight`, hidden, rank + rope),
+      vector(`${to}attn_kv_a_norm.weight`, `${attention}kv_a_layernorm.weight`, rank),
+      matrix(`${to}attn_kv_b.weight`, `${attention}kv_b_proj.weight`, rank, heads * (nope + value)),
+      matrix(`${to}attn_output.weight`, `${attention}o_proj.weight`, heads * value, hidden),
+      vector(`${to}ffn_norm.weight`, `${from}post_attention_layernorm.weight`, hidden),
+      matrix(`${to}ffn_up.weight`, `${from}mlp.up_proj.weight`, hidden, ffn),
+      matrix(`${to}ffn_down.weight`, `${from}mlp.down_proj.weight`, ffn, hidden),
+    );
+  }
+  const ends = endTensors(decoder, config);
+  return { architecture: "plm", vocabulary, metadata, ownMetadata, tensors: [...tensors, ...ends] };
+}
+
+function commonKeys(architecture: string, decoder: Decoder, config: Config, kvHeads: number): GgufEntry[] {
+  return [
+    [`${architecture}.block_count`, "u32", decoder.layers],
+    [`${architecture}.context_length`, "u32", config.size("max_position_embeddings")],
+    [`${architecture}.embedding_length`, "u32", decoder.hidden],
+    [`${architecture}.feed_forward_length`, "u32", config.size("intermediate_size")],
+    [`${architecture}.attention.head_count`, "u32", decoder.heads],
+    [`${architecture}.attention.head_count_kv`, "u32", kvHeads],
+  ];
+}
+
+function requireActivation(config: Config, name: string): void {
+  const given = config.get("hidden_act") ?? name;
+  if (given !== name) throw config.wrong(`hidden_act is ${JSON.stringify(given)}, not "${name}"`, "UNSUPPORTED");
+}
+
+/** Newer configurations keep what belongs to RoPE in one object. */
+function ropeObject(config: Config): Json {
+  const given = config.get("rope_parameters") ?? config.get("rope_scaling");
+  return isObject(given) ? given : {};
+}
+
+export function ropeTheta(config: Config): number {
+  const theta = config.get("rope_theta") ?? ropeObject(config)["rope_theta"] ?? 10000;
+  if (typeof theta === "number" && theta > 0) return theta;
+  throw config.wrong(`rope_theta is ${JSON.stringify(theta)}`);
+}
+
+interface Scaling {
+  /** Llama 3's factors, which divide the angles: one a pair. */
+  readonly factors?: Float32Array;
+  readonly keys: readonly GgufEntry[];
+}
+
+function readScaling(config: Config, dimensions: number): Scaling {
+  const rope = ropeObject(config);
+  const type = rope["rope_type"] ?? rope["type"] ?? "default";
+  const number = (key: string): number => {
+    const value = rope[key];
+    if (typeof value === "number" && value > 0) return value;
+    throw config.wrong(`${key} of rope_scaling is ${JSON.stringify(value)}`);
+  };
+  if (type === "default") return { keys: [] };
+  if (type === "linear" || type === "yarn") {
+    const keys: GgufEntry[] = [
+      ["rope.scaling.type", "string", type],
+      ["rope.scaling.factor", "f32", number("factor")],
+    ];
+    if (type === "yarn") {
+      keys.push(["rope.scaling.original_context_length", "u32", number("original_max_position_embeddings")]);
+    }
+    return { keys };
+  }
+  if (type !== "llama3") throw config.wrong(`rope_scaling is ${JSON.stringify(type)}`, "UNSUPPORTED");
+  const factor = number("factor");
+  const low = number("low_freq_factor");
+  const high = number("high_freq_factor");
+  const context = number("original_max_position_embeddings");
+  const theta = ropeTheta(config);
+  const factors = Float32Array.from({ length: dimensions / 2 }, (_, i) => {
+    const wave = 2 * Math.PI * theta ** ((2 * i) / dimensions);
+    if (wave < context / high) return 1;
+    if (wave > context / low) return factor;
+    const share = (context / wave - low) / (high - low);
+    return 1 / ((1 - share) / factor + share);
+  });
+  return { keys: [], factors };
+}

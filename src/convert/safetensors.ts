@@ -1,0 +1,146 @@
+/**
+ * The weights of a checkpoint folder: `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+ * Headers are read and checked at once, data when it is asked for.
+ *
+ * A file: u64 length of the header · JSON { name: { dtype, shape, data_offsets: [begin, end] } } · data, to which the
+ * offsets are relative.
+ */
+import { decodeText } from "../../bindings/memory.ts";
+import type { OpenFile } from "../../bindings/node.ts";
+import { LimpetError } from "../errors.ts";
+import type { Folder } from "./folder.ts";
+
+/** Types of weights, and bytes of a value. */
+const WIDTHS = { F32: 4, F16: 2, BF16: 2 } as const;
+
+export type SourceType = keyof typeof WIDTHS;
+
+export interface SourceTensor {
+  readonly name: string;
+  readonly type: SourceType;
+  /** As in the checkpoint: the last is along a row. */
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  read(offset: number, target: Uint8Array): void;
+}
+
+const SINGLE = "model.safetensors";
+const INDEX = "model.safetensors.index.json";
+/** As the format's own reader has it. */
+const HEADER_LIMIT = 100_000_000;
+
+export class Checkpoint {
+  readonly tensors: ReadonlyMap<string, SourceTensor>;
+  readonly #files: OpenFile[] = [];
+
+  private constructor(folder: Folder) {
+    const tensors = new Map<string, SourceTensor>();
+    this.tensors = tensors;
+    try {
+      for (const name of shardNames(folder)) {
+        const file = folder.open(name);
+        this.#files.push(file);
+        for (const tensor of readHeader(folder.place(name), file)) {
+          if (tensors.has(tensor.name)) throw broken(folder.place(name), `${tensor.name} is in another shard too`);
+          tensors.set(tensor.name, tensor);
+        }
+      }
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  static open(folder: Folder): Checkpoint {
+    return new Checkpoint(folder);
+  }
+
+  close(): void {
+    for (const file of this.#files) file.close();
+  }
+}
+
+function shardNames(folder: Folder): string[] {
+  if (folder.has(SINGLE)) return [SINGLE];
+  if (!folder.has(INDEX)) {
+    throw new LimpetError("HOST", `${folder.path} has no ${SINGLE} and no ${INDEX}: weights are read from safetensors`);
+  }
+  const map = folder.json(INDEX)["weight_map"];
+  const names = typeof map === "object" && map !== null ? [...new Set(Object.values(map))] : [];
+  if (!names.length) throw broken(folder.place(INDEX), "its weight_map names no file");
+  for (const name of names) {
+    if (typeof name !== "string" || !/^[^/\\]+\.safetensors$/.test(name)) {
+      throw broken(
+        folder.place(INDEX),
+        `its weight_map names ${JSON.stringify(name)}, no safetensors file of the folder`,
+      );
+    }
+  }
+  return (names as string[]).sort();
+}
+
+function readHeader(place: string, file: OpenFile): SourceTensor[] {
+  const head = new Uint8Array(8);
+  if (file.read(0, head) < 8) throw broken(place, "it ends within its first eight bytes");
+  const length = Number(new DataView(head.buffer).getBigUint64(0, true));
+  if (length > HEADER_LIMIT || length > file.size - 8) {
+    throw broken(place, `its header claims ${length} bytes, and the file has ${file.size}`);
+  }
+  const bytes = new Uint8Array(length);
+  file.read(8, bytes);
+  let header: unknown;
+  try {
+    header = JSON.parse(decodeText(bytes));
+  } catch (error) {
+    throw broken(place, "its header is no JSON", error);
+  }
+  if (typeof header !== "object" || header === null || Array.isArray(header)) {
+    throw broken(place, "its header is no table of tensors");
+  }
+  const start = 8 + length;
+  return Object.entries(header)
+    .filter(([name]) => name !== "__metadata__")
+    .map(([name, entry]) => readEntry(place, file, start, name, entry));
+}
+
+const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function readEntry(place: string, file: OpenFile, start: number, name: string, entry: unknown): SourceTensor {
+  const { dtype, shape, data_offsets: range } = (entry ?? {}) as Record<string, unknown>;
+  if (!Array.isArray(shape) || !shape.every(isSize)) throw broken(place, `${name} has no sound shape`);
+  if (!Array.isArray(range) || range.length !== 2 || !range.every(isSize) || range[1] < range[0]) {
+    throw broken(place, `${name} has no sound data_offsets`);
+  }
+  const [begin, end] = range as number[];
+  if (end > file.size - start) {
+    throw broken(place, `${name} ends at byte ${start + end}, and the file has ${file.size}: download it again`);
+  }
+  const width = WIDTHS[dtype as SourceType];
+  const values = shape.reduce((product, n) => product * n, 1);
+  // Of a type without a width nothing is read; whoever asks for it is told.
+  if (width !== undefined && values * width !== end - begin) {
+    throw broken(place, `${name} is ${dtype} of ${shape.join(" × ")}, which does not take its ${end - begin} bytes`);
+  }
+  return {
+    name,
+    type: dtype as SourceType,
+    shape,
+    bytes: end - begin,
+    read(offset, target) {
+      if (file.read(start + begin + offset, target) < target.length) throw broken(place, `${name} is cut short`);
+    },
+  };
+}
+
+/** Bytes of a value; a type that is no weight's is an error. */
+export function valueBytes({ name, type }: SourceTensor): number {
+  if (type in WIDTHS) return WIDTHS[type];
+  throw new LimpetError(
+    "UNSUPPORTED",
+    `${name} is of type ${type}: take the checkpoint in one of ${Object.keys(WIDTHS).join(", ")}`,
+  );
+}
+
+function broken(place: string, words: string, cause?: unknown): LimpetError {
+  return new LimpetError("BAD_FILE", `${place}: ${words}`, { cause });
+}

@@ -1,0 +1,63 @@
+/**
+ * tokenizer.model: the vocabulary of SentencePiece, a protocol buffer.
+ *
+ *     ModelProto     1: SentencePiece, repeated · 2: TrainerSpec
+ *     SentencePiece  1: text · 2: score (f32) · 3: type, with the numbers that GGUF has taken over
+ *     TrainerSpec    3: kind of model (2: BPE)
+ */
+import { decodeText } from "../../bindings/memory.ts";
+import { LimpetError } from "../errors.ts";
+import { putToken, TokenType, type Vocabulary } from "./tokenizer.ts";
+
+const BPE = 2;
+
+type Field = { number: number; value: number; bytes: Uint8Array };
+
+export function readSentencePiece(bytes: Uint8Array, to: Vocabulary, place: string): void {
+  const wrong = (words: string) => new LimpetError("BAD_FILE", `${place}: ${words}`);
+  let id = 0;
+  for (const field of fieldsOf(bytes, wrong)) {
+    if (field.number === 1) {
+      let [text, score, type] = ["", 0, TokenType.NORMAL as number];
+      for (const { number, value, bytes: inner } of fieldsOf(field.bytes, wrong)) {
+        if (number === 1) text = decodeText(inner);
+        else if (number === 2) score = value;
+        else if (number === 3) type = value;
+      }
+      putToken(to, id++, text, type, score, wrong);
+    } else if (field.number === 2) {
+      const kind = [...fieldsOf(field.bytes, wrong)].find(({ number }) => number === 3)?.value ?? 1;
+      if (kind !== BPE) {
+        throw new LimpetError("UNSUPPORTED", `${place}: limpet knows SentencePiece's BPE, and this is another kind`);
+      }
+    }
+  }
+  if (id === 0) throw wrong("it holds no pieces");
+}
+
+/** The fields of a message; a varint's or a float's value, a message's or a text's bytes. */
+function* fieldsOf(bytes: Uint8Array, wrong: (words: string) => LimpetError): Generator<Field> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      if (at >= bytes.length || scale > 2 ** 63) throw wrong("it is no SentencePiece model, or cut short");
+      const byte = bytes[at++];
+      value += (byte & 127) * scale;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < bytes.length) {
+    const tag = varint();
+    const kind = tag & 7;
+    const field: Field = { number: Math.floor(tag / 8), value: 0, bytes: bytes.subarray(0, 0) };
+    const length = kind === 0 ? 0 : kind === 1 ? 8 : kind === 5 ? 4 : kind === 2 ? varint() : Number.POSITIVE_INFINITY;
+    if (length > bytes.length - at) throw wrong("it is no SentencePiece model, or cut short");
+    if (kind === 0) field.value = varint();
+    else if (kind === 5) field.value = view.getFloat32(at, true);
+    else field.bytes = bytes.subarray(at, at + length);
+    at += length;
+    yield field;
+  }
+}
