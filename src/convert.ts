@@ -90,7 +90,7 @@ export async function convert(folder: string, out: string, options: ConvertOptio
 }
 
 async function writeAll(to: Conversion, steps: readonly Step[]): Promise<void> {
-  let scales = new Float32Array(0);
+  let scales: Float32Array = new Float32Array(0);
   for (const { tensor, planned, source, form } of steps) {
     if (source && form) scales = await copyTable(to, planned, source, form);
     else if (source) await copyTensor(to, planned, source, tensor.type as TypeName);

@@ -25,7 +25,12 @@ export interface Conversion {
 }
 
 /** Copies a tensor to a type of the core. */
-export async function copyTensor(to: Conversion, tensor: PlannedTensor, source: SourceTensor, type: TypeName) {
+export async function copyTensor(
+  to: Conversion,
+  tensor: PlannedTensor,
+  source: SourceTensor,
+  type: TypeName,
+): Promise<void> {
   for await (const bytes of rowsOf(to, tensor, source)) {
     if (source.type === type) to.writer.write(bytes);
     else {
@@ -37,7 +42,12 @@ export async function copyTensor(to: Conversion, tensor: PlannedTensor, source: 
 }
 
 /** Copies a table to rows of bytes; gives their scales. */
-export async function copyTable(to: Conversion, tensor: PlannedTensor, source: SourceTensor, form: TableForm) {
+export async function copyTable(
+  to: Conversion,
+  tensor: PlannedTensor,
+  source: SourceTensor,
+  form: TableForm,
+): Promise<Float32Array> {
   const [columns, rows] = tensor.shape;
   const scales = new Float32Array(rows);
   let row = 0;
@@ -54,7 +64,11 @@ export async function copyTable(to: Conversion, tensor: PlannedTensor, source: S
 }
 
 /** The rows of a tensor in the order of the file, some at a time; the bytes are valid until the next ones. */
-async function* rowsOf(to: Conversion, { shape, paired }: PlannedTensor, source: SourceTensor) {
+async function* rowsOf(
+  to: Conversion,
+  { shape, paired }: PlannedTensor,
+  source: SourceTensor,
+): AsyncGenerator<Uint8Array> {
   const width = valueBytes(source);
   const columns = shape.length > 1 ? shape[0] : 1;
   const rowBytes = columns * width;
