@@ -31,7 +31,7 @@ const PLACES = {
   ffn_gate: 15,
   ffn_up: 16,
   ffn_down: 17,
-  head: 18,
+  head: 27,
 };
 /** Forms of assembly/kernels/quant/forms.ts. */
 const BYTE = 1;

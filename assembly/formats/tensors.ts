@@ -3,7 +3,7 @@
  *
  * May call: `formats/`, `kernels/quant/types.ts`, `runtime/core.ts`, `runtime/arena.ts`.
  */
-import { SUPPORTED_TYPES, blockBytes, blockElements } from "../kernels/quant/types";
+import { SUPPORTED_TYPES, Type, blockBytes, blockElements } from "../kernels/quant/types";
 import { allocateRaw } from "../runtime/arena";
 import { Core, ErrorCode, Status, fail, say, sayBytes, sayNumber } from "../runtime/core";
 import { Gguf, SCRATCH_BYTES, Tensor, nextString, stringBytes, stringLength } from "./records";
@@ -107,7 +107,7 @@ function readSizes(core: Core, tensor: Tensor, sizes: usize): i32 {
 
 /** A type that limpet runs, and rows that are whole blocks of it. */
 function checkType(core: Core, tensor: Tensor): i32 {
-  const block = blockElements(tensor.type);
+  const block = elementsOf(tensor.type);
   if (block == 0) {
     sayTensor(core, ErrorCode.UNSUPPORTED, tensor);
     const name = tensorTypeName(tensor.type);
@@ -130,6 +130,12 @@ function checkType(core: Core, tensor: Tensor): i32 {
   return Status.DONE;
 }
 
+/** Elements of a block: of a block format, or of the bytes that a look-up table may be made of; else 0. */
+@inline
+function elementsOf(type: u32): u32 {
+  return type == Type.I8 ? 1 : blockElements(type);
+}
+
 /** Where the data lies: aligned, and inside the file. Makes `offset` absolute. */
 function checkPlace(core: Core, g: Gguf, tensor: Tensor): i32 {
   if (tensor.offset & (g.alignment - 1)) {
@@ -142,7 +148,8 @@ function checkPlace(core: Core, g: Gguf, tensor: Tensor): i32 {
   }
   const room = g.fileSize > g.dataStart ? g.fileSize - g.dataStart : 0;
   // A product past the file's size is stopped before it can overflow.
-  let bytes: u64 = (<u64>tensor.ne0 / blockElements(tensor.type)) * blockBytes(tensor.type);
+  const block: u32 = tensor.type == Type.I8 ? 1 : blockBytes(tensor.type);
+  let bytes: u64 = (<u64>tensor.ne0 / elementsOf(tensor.type)) * block;
   if (bytes <= room / tensor.ne1) bytes *= tensor.ne1;
   else bytes = u64.MAX_VALUE;
   if (bytes <= room / tensor.ne2) bytes *= tensor.ne2;
@@ -212,6 +219,14 @@ function sayMissing(core: Core, g: Gguf, nameLength: u32): void {
   fail(core, ErrorCode.BAD_FILE, "the file has no tensor ");
   sayBytes(core, g.scratch, nameLength);
   say(core, ", which this model needs; convert the model anew");
+}
+
+/** Says the name of the tensor that begins at `offset` of a file. */
+export function sayTensorAt(core: Core, g: Gguf, file: u32, offset: u64): void {
+  for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
+    const tensor = tensorAt(g, i);
+    if (tensor.fileIndex == file && tensor.offset == offset) return sayBytes(core, tensor.name, tensor.nameLength);
+  }
 }
 
 /** Puts `blk.<layer>.<name>` into the scratch; returns its length. */

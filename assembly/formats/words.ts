@@ -1,5 +1,5 @@
 /**
- * Words for messages about GGUF files: the names of types, and the end of a message.
+ * Words about GGUF files: the names of types, the end of a message, and whether a name is a certain one.
  *
  * May call: `runtime/core.ts`.
  */
@@ -10,6 +10,15 @@ import { ValueType } from "./records";
 export function endFailure(core: Core, words: string): i32 {
   say(core, words);
   return core.errorCode;
+}
+
+/** Whether bytes of a file are these ASCII words. */
+export function sameWords(bytes: usize, length: u32, words: string): bool {
+  if (length != <u32>words.length) return false;
+  for (let i: u32 = 0; i < length; i++) {
+    if (<u16>load<u8>(bytes + i) != load<u16>(changetype<usize>(words) + ((<usize>i) << 1))) return false;
+  }
+  return true;
 }
 
 export function valueTypeName(type: u32): string {

@@ -10,7 +10,7 @@ import { decodeRow, encodeRow, KvType } from "./cache_row";
 import { reluSquared, siluMultiply } from "./ffn";
 import { cos, exp, expLanes, expf, log, pow, sin } from "./math";
 import { mla, mlaScratchBytes } from "./mla";
-import { rmsNorm } from "./norm";
+import { layerNorm, rmsNorm, rmsNormOutside } from "./norm";
 import { ropeAngles, rotateHalves, rotateInterleaved } from "./rope";
 import { logSumExp, softmax } from "./softmax";
 import { add, axpy, dot, scale } from "./vector";
@@ -53,6 +53,24 @@ export function kernel_dot(a: usize, b: usize, n: u32): f32 {
 export function kernel_rms_norm(x: usize, weight: usize, rows: u32, n: u32, epsilon: f32, target: usize): void {
   for (const bytes = <usize>n << 2; rows > 0; rows--, x += bytes, target += bytes) {
     rmsNorm(x, weight, n, epsilon, target);
+  }
+}
+
+/** As `kernel_rms_norm`, with ε outside the root. */
+export function kernel_rms_norm_outside(
+  x: usize, weight: usize, rows: u32, n: u32, epsilon: f32, target: usize,
+): void {
+  for (const bytes = <usize>n << 2; rows > 0; rows--, x += bytes, target += bytes) {
+    rmsNormOutside(x, weight, n, epsilon, target);
+  }
+}
+
+/** x f32[rows][n] → target; weight and bias f32[n]. */
+export function kernel_layer_norm(
+  x: usize, weight: usize, bias: usize, rows: u32, n: u32, epsilon: f32, target: usize,
+): void {
+  for (const bytes = <usize>n << 2; rows > 0; rows--, x += bytes, target += bytes) {
+    layerNorm(x, weight, bias, n, epsilon, target);
   }
 }
 

@@ -21,7 +21,7 @@
  */
 import { multiplyAdd } from "./fused";
 import { loadFiniteHalf, loadHalves4 } from "./quant/layout";
-import { add } from "./vector";
+import { add, allFinite } from "./vector";
 
 /**
  * Types of rows: GGUF's numbers. Q8 is its I8; Q4 is held by an I8 tensor of half as many columns, and has a number of
@@ -46,6 +46,19 @@ export function tableRowBytes(type: u32, columns: u32): usize {
     case RowType.Q4: return columns & 1 ? 0 : columns >> 1;
     default: return 0;
   }
+}
+
+/** Whether `values` values of rows that lie one behind the other are finite numbers. */
+export function rowsAreFinite(type: u32, rows: usize, values: u32): bool {
+  if (type == RowType.F32) return allFinite(rows, values);
+  if (type != RowType.F16) return true;
+  // A half is not finite when all bits of its exponent are 1: one more then carries into the sign's place.
+  const end = rows + (<usize>values << 1);
+  for (const last = rows + (<usize>(values & ~3) << 1); rows < last; rows += 8) {
+    if (((load<u64>(rows) & 0x7c00_7c00_7c00_7c00) + 0x0400_0400_0400_0400) & 0x8000_8000_8000_8000) return false;
+  }
+  for (; rows < end; rows += 2) if ((load<u16>(rows) & 0x7c00) == 0x7c00) return false;
+  return true;
 }
 
 /**

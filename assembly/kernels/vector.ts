@@ -1,5 +1,5 @@
 /**
- * Vectors of f32: add, scale, copy, dot, axpy. No alignment is asked.
+ * Vectors of f32: add, scale, copy, dot, axpy, and whether they are finite. No alignment is asked.
  *
  * A sum has one tree in both builds, whatever its length:
  *
@@ -29,6 +29,22 @@ export function add(target: usize, source: usize, n: u32): void {
   for (; target < end; target += 4, source += 4) {
     store<f32>(target, load<f32>(target) + load<f32>(source));
   }
+}
+
+/** Whether all values are finite: x · 0 is 0 then, and NaN otherwise, which stays in any sum. */
+export function allFinite(x: usize, n: u32): bool {
+  let sum: f32 = 0;
+  const end = x + (<usize>n << 2);
+  if (ASC_FEATURE_SIMD) {
+    const zero = f32x4.splat(0);
+    let sums = zero;
+    for (const last = x + (<usize>(n & ~3) << 2); x < last; x += 16) {
+      sums = f32x4.add(sums, f32x4.mul(v128.load(x), zero));
+    }
+    sum = sumLanes(sums);
+  }
+  for (; x < end; x += 4) sum += load<f32>(x) * 0;
+  return sum == 0;
 }
 
 /** x *= factor. */

@@ -2,12 +2,16 @@
  * The architectures: the only file that the runtime knows of this room. To add one, write its file and a line in each
  * function here (docs/architecture.md).
  *
- * May call: the architectures, runtime/model.ts.
+ * May call: the architectures, runtime/model.ts, formats/.
  */
 import { ErrorCode, fail, say, sayBytes } from "../runtime/core";
 import { Context } from "../runtime/context";
 import { Model } from "../runtime/model";
+import { sameWords } from "../formats/gguf";
 import { LLAMA_INTERLEAVED, LLAMA_STAGES, declareLlama, stageLlama } from "./llama";
+import {
+  MEMORYFORMER_INTERLEAVED, MEMORYFORMER_STAGES, declareMemoryformer, stageMemoryformer,
+} from "./memoryformer";
 import { PLM_INTERLEAVED, PLM_STAGES, declarePlm, stagePlm } from "./plm";
 import { QWEN2_INTERLEAVED, QWEN2_STAGES, declareQwen2, stageQwen2 } from "./qwen2";
 import { QWEN3_INTERLEAVED, QWEN3_STAGES, declareQwen3, stageQwen3 } from "./qwen3";
@@ -18,18 +22,20 @@ export namespace Architecture {
   export const QWEN2: u32 = 2;
   export const QWEN3: u32 = 3;
   export const PLM: u32 = 4;
+  export const MEMORYFORMER: u32 = 5;
 }
 
-const NAMES: string = "llama, qwen2, qwen3, plm";
+const NAMES: string = "llama, qwen2, qwen3, plm, memoryformer";
 
 /** The architecture that `general.architecture` names: its id, or 0 with the error set. */
 export function findArchitecture(model: Model): u32 {
   const name = model.gguf.architecture;
   const length = model.gguf.architectureLength;
-  if (named(name, length, "llama")) return Architecture.LLAMA;
-  if (named(name, length, "qwen2")) return Architecture.QWEN2;
-  if (named(name, length, "qwen3")) return Architecture.QWEN3;
-  if (named(name, length, "plm")) return Architecture.PLM;
+  if (sameWords(name, length, "llama")) return Architecture.LLAMA;
+  if (sameWords(name, length, "qwen2")) return Architecture.QWEN2;
+  if (sameWords(name, length, "qwen3")) return Architecture.QWEN3;
+  if (sameWords(name, length, "plm")) return Architecture.PLM;
+  if (sameWords(name, length, "memoryformer")) return Architecture.MEMORYFORMER;
   const core = model.core;
   if (name == 0) {
     fail(core, ErrorCode.BAD_FILE, "the file has no key general.architecture; convert the model anew");
@@ -48,7 +54,8 @@ export function declareModel(model: Model): i32 {
     case Architecture.LLAMA: return declareLlama(model);
     case Architecture.QWEN2: return declareQwen2(model);
     case Architecture.QWEN3: return declareQwen3(model);
-    default: return declarePlm(model);
+    case Architecture.PLM: return declarePlm(model);
+    default: return declareMemoryformer(model);
   }
 }
 
@@ -58,7 +65,8 @@ export function stageCount(model: Model): u32 {
     case Architecture.LLAMA: return LLAMA_STAGES;
     case Architecture.QWEN2: return QWEN2_STAGES;
     case Architecture.QWEN3: return QWEN3_STAGES;
-    default: return PLM_STAGES;
+    case Architecture.PLM: return PLM_STAGES;
+    default: return MEMORYFORMER_STAGES;
   }
 }
 
@@ -68,7 +76,8 @@ export function runStage(c: Context): i32 {
     case Architecture.LLAMA: return stageLlama(c);
     case Architecture.QWEN2: return stageQwen2(c);
     case Architecture.QWEN3: return stageQwen3(c);
-    default: return stagePlm(c);
+    case Architecture.PLM: return stagePlm(c);
+    default: return stageMemoryformer(c);
   }
 }
 
@@ -78,14 +87,7 @@ export function isInterleaved(model: Model): bool {
     case Architecture.LLAMA: return LLAMA_INTERLEAVED;
     case Architecture.QWEN2: return QWEN2_INTERLEAVED;
     case Architecture.QWEN3: return QWEN3_INTERLEAVED;
-    default: return PLM_INTERLEAVED;
+    case Architecture.PLM: return PLM_INTERLEAVED;
+    default: return MEMORYFORMER_INTERLEAVED;
   }
-}
-
-function named(bytes: usize, length: u32, name: string): bool {
-  if (length != <u32>name.length) return false;
-  for (let i: u32 = 0; i < length; i++) {
-    if (<u16>load<u8>(bytes + i) != load<u16>(changetype<usize>(name) + ((<usize>i) << 1))) return false;
-  }
-  return true;
 }

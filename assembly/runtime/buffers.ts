@@ -1,15 +1,16 @@
 /**
  * The buffers of a context: which there are, how large each is for an architecture, and where they lie.
  *
- *     │ ids │ sequenceOf │ … │ packedTile │ visible │ queryRope │ scratch │ visible │ queryRope │ scratch │ …
+ *     │ ids │ sequenceOf │ … │ sureness │ visible │ queryRope │ scratch │ visible │ queryRope │ scratch │ …
  *     └──────────── one of each ──────────┘└────── the main thread's ──────┘└── another thread's ──┘
  *
- * May call: context.ts, pool.ts, model.ts, requests.ts, weight.ts, kernels/ (sizes only).
+ * May call: context.ts, pool.ts, model.ts, requests.ts, table.ts, weight.ts, kernels/ (sizes only).
  */
 import { Context } from "./context";
 import { Global, Model, Slot } from "./model";
 import { slotsOf } from "./pool";
 import { REQUEST_BYTES } from "./requests";
+import { tokensAtOnce } from "./table";
 import { GROUP_ROWS, TABLES_OF_HASH, Weight, WeightState } from "./weight";
 import { OperandForm, formBytes, mostFormBytes } from "../kernels/quant/forms";
 import { attendScratchBytes } from "../kernels/attention";
@@ -55,10 +56,12 @@ namespace Buffer {
   export const PACKED_TILE: u32 = 31;
   export const REQUESTS: u32 = 32;
   export const ROWS_FOUND: u32 = 33;
-  export const VISIBLE: u32 = 34;
-  export const QUERY_ROPE: u32 = 35;
-  export const SCRATCH: u32 = 36;
-  export const COUNT: u32 = 37;
+  export const CODES: u32 = 34;
+  export const SURENESS: u32 = 35;
+  export const VISIBLE: u32 = 36;
+  export const QUERY_ROPE: u32 = 37;
+  export const SCRATCH: u32 = 38;
+  export const COUNT: u32 = 39;
 }
 
 /**
@@ -119,7 +122,9 @@ function bufferBytes(buffer: u32, m: Model, rows: u32, batch: u32, logitRows: u3
     case Buffer.TILE: return tileBytes(m, batch);
     case Buffer.PACKED_TILE: return packedTileBytes(m);
     case Buffer.REQUESTS: return <u64>mostRows(m, batch) * REQUEST_BYTES;
-    case Buffer.ROWS_FOUND: return <u64>mostRows(m, batch) * sizeof<usize>();
+    case Buffer.ROWS_FOUND: return <u64>max(mostRows(m, batch), rowsOfLayer(m, batch)) * sizeof<usize>();
+    case Buffer.CODES:
+    case Buffer.SURENESS: return token * m.chunks;
     case Buffer.LOGITS: return <u64>logitRows * m.vocabulary * 4;
     case Buffer.ZEROS:
     case Buffer.ACTIVATIONS: return <u64>m.layers * 8;
@@ -170,6 +175,12 @@ function mostRows(m: Model, batch: u32): u32 {
   return most;
 }
 
+/** Most rows of memory layers that are found at once. */
+function rowsOfLayer(m: Model, batch: u32): u32 {
+  if (m.chunks == 0) return 0;
+  return tokensAtOnce(m.at(0, Slot.QUERY), TABLES_OF_HASH, batch) * TABLES_OF_HASH * m.chunks;
+}
+
 /** Whether rows of a weight are looked up: the embedding's, which may be a matrix too, and those of tables. */
 @inline
 function isLookedUp(weight: Weight, index: u32): bool {
@@ -192,6 +203,8 @@ function scratchBytes(model: Model, rows: u32, batch: u32): u64 {
     ? absorbedScratchBytes(model.heads, rows, model.rank, model.ropeSize)
     : attendScratchBytes(model.heads, rows, model.keySize, model.valueSize);
   if (attention > most) most = attention;
+  const scaled = <u64>model.chunks << 2;
+  if (scaled > most) most = scaled;
   const expanded: u64 = model.rank ? expandedScratchBytes(rows, nope, model.ropeSize, model.valueSize) : 0;
   if (expanded > most) most = expanded;
   // Absorbed queries multiply by the transposed up-projection; of all types F32 wants the most for it.

@@ -97,8 +97,11 @@ export class Context {
   jobTarget: usize;
   /** First row, token or head of the job. */
   jobFrom: u32;
-  /** Parts that a token's heads are split into. */
+  /** Parts that a token's heads are split into; tables that a token looks up. */
   jobParts: u32;
+  /** Memory layers: the slot of the first table, and the bits of a code. */
+  jobSlot: u32;
+  jobBits: u32;
   /** Buffers of a thread's own lie so far apart: see `ofSlot`. */
   slotBytes: usize;
 
@@ -173,8 +176,12 @@ export class Context {
   packedTile: usize;
   /** Request[]: what a pass that answers NEED_DATA wants (requests.ts) */
   requests: usize;
-  /** usize[]: where the rows of tables lie that a stage wants (rows.ts) */
+  /** usize[tokens, tables, chunks]: where the rows of tables lie that a stage wants (table.ts) */
   rowsFound: usize;
+  /** Memory layers: u32[active, chunks]: the codes of a row's chunks */
+  codes: usize;
+  /** [active, chunks]: how sure they are */
+  sureness: usize;
 
   // Of each thread its own: these are the main thread's.
   /** u32[rows]: the rows that the current token sees, when they are not a prefix of its list */

@@ -120,7 +120,7 @@ export function model_set_operands(model: Model, slot: u32, form: u32): i32 {
   }
   for (let layer: u32 = 0; layer < model.layers; layer++) {
     const weight = model.at(layer, slot);
-    if (weight.present && !weight.plain) weight.operandForm = formFor(weight.type, form);
+    if (weight.present && !weight.plain && !weight.isTable) weight.operandForm = formFor(weight.type, form);
   }
   return 0;
 }

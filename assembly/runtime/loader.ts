@@ -8,11 +8,11 @@
  *     file ──NEED_DATA──► staging (below 2 GiB, at most STAGING_BYTES or one group) ──pack──► the weight's place
  *
  * May call: core.ts, arena.ts, model.ts, weight.ts, stream.ts, row_cache.ts, vocabulary.ts, models/index.ts, formats/,
- * kernels/quant/.
+ * kernels/.
  */
 import { Core, ErrorCode, Status, fail } from "./core";
 import { allocate, allocateRaw, release } from "./arena";
-import { Global, MODEL_BYTES, Model, ModelState, Slot, tagModel } from "./model";
+import { Global, MODEL_BYTES, Model, ModelState, Slot, notFinite, tagModel } from "./model";
 import { GROUP_ROWS, Weight, WeightState } from "./weight";
 import { cacheBytes, clearRows } from "./row_cache";
 import { Streamed, leaveInFile } from "./stream";
@@ -21,8 +21,9 @@ import { LAYER_LIMIT } from "../models/hyper";
 import { Architecture, declareModel, findArchitecture } from "../models/index";
 import { Gguf, createGguf, mergeSplits, number, parseGguf, releaseGguf } from "../formats/gguf";
 import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/index";
+import { rowsAreFinite } from "../kernels/memory_rows";
+import { allFinite } from "../kernels/vector";
 import { NEURON_STEP, packNeurons, stripRows } from "../kernels/quant/neuron";
-import { rowBytes } from "../kernels/quant/types";
 
 /** A staging buffer holds this much, or one group of rows where that is more. */
 const STAGING_BYTES: u64 = ASC_LOW_MEMORY_LIMIT ? 4096 : 1 << 20;
@@ -243,7 +244,7 @@ export function stagingBytes(model: Model): u64 {
  * pack in where that is not the weight's own.
  */
 function stagingFor(weight: Weight): u64 {
-  const row = rowBytes(weight.type, weight.columns);
+  const row = weight.fileRowBytes;
   const all = row * weight.rows;
   const group = row * (weight.byNeurons ? stripRows(weight.rows) : min(weight.rows, GROUP_ROWS));
   const rows = all <= STAGING_BYTES ? all : max(group, STAGING_BYTES);
@@ -257,7 +258,10 @@ function stripBytes(weight: Weight): u64 {
 }
 
 function stepWeights(model: Model): i32 {
-  if (model.rowsAsked) takeRows(model);
+  if (model.rowsAsked) {
+    const status = takeRows(model);
+    if (status < 0) return status;
+  }
   while (model.orderIndex < model.orderCount) {
     const weight = model.weight(orderAt(model, model.orderIndex));
     if (model.rowsDone == weight.rows) {
@@ -266,7 +270,7 @@ function stepWeights(model: Model): i32 {
       model.orderIndex += 1;
       continue;
     }
-    const row = rowBytes(weight.type, weight.columns);
+    const row = weight.fileRowBytes;
     const left = weight.rows - model.rowsDone;
     let rows = <u32>min<u64>(<u64>left, (<u64>model.stagingBytes - stripBytes(weight)) / row);
     if (rows < left) rows &= ~((weight.byNeurons ? NEURON_STEP : GROUP_ROWS) - 1);
@@ -282,15 +286,19 @@ function stepWeights(model: Model): i32 {
 }
 
 /** Packs the rows that lie in the staging buffer. */
-function takeRows(model: Model): void {
+function takeRows(model: Model): i32 {
   const weight = model.weight(orderAt(model, model.orderIndex));
-  const row = <usize>rowBytes(weight.type, weight.columns);
+  const row = <usize>weight.fileRowBytes;
   const rows = model.rowsAsked;
   if (weight.plain) {
     for (let i: u32 = 0; i < rows; i++) {
       const target = weight.data + (((<usize>(model.rowsDone + i)) * weight.columns) << 2);
       dequantizeRow(weight.type, model.staging + <usize>i * row, target, weight.columns);
+      if (!allFinite(target, weight.columns)) return notFinite(model, weight);
     }
+  } else if (weight.isTable) {
+    if (!rowsAreFinite(weight.type, model.staging, rows * weight.columns)) return notFinite(model, weight);
+    memory.copy(weight.data + <usize>model.rowsDone * row, model.staging, row * rows);
   } else if (weight.byNeurons) {
     const strip = model.staging + <usize>(model.stagingBytes - stripBytes(weight));
     const most = stripRows(weight.rows);
@@ -314,6 +322,7 @@ function takeRows(model: Model): void {
   model.loadedBytes += row * rows;
   model.rowsDone += rows;
   model.rowsAsked = 0;
+  return Status.DONE;
 }
 
 function request(model: Model, file: u32, offset: u64, length: u32, destination: usize): i32 {

@@ -5,15 +5,20 @@
  *
  *     weights   ┌ embedding │ output norm │ output │ rope factors ┐┌ layer 0: SLOTS records ┐┌ layer 1 …
  *
- * May call: core.ts, arena.ts, weight.ts, precision.ts, slots.ts, formats/.
+ * May call: core.ts, arena.ts, weight.ts, precision.ts, slots.ts, formats/, kernels/ (types only).
  */
 import { Core, ErrorCode, fail, say, sayBytes, sayNumber } from "./core";
 import { Weight, WeightState } from "./weight";
 import { formOfHead, formOfSlot } from "./precision";
 import { Global, Slot } from "./slots";
 import { blockBytes } from "./arena";
+import { RowType } from "../kernels/memory_rows";
 import { gainsByNeurons } from "../kernels/quant/neuron";
-import { Gguf, Tensor, findBlockTensor, findTensor, requireBlockTensor, requireTensor } from "../formats/gguf";
+import { SUPPORTED_TYPES, Type } from "../kernels/quant/types";
+import {
+  Gguf, Tensor, findBlockTensor, findTensor, requireBlockTensor, requireTensor, sayTensorAt,
+  tensorTypeName,
+} from "../formats/gguf";
 
 export { Global, Slot };
 
@@ -60,9 +65,22 @@ export class Model {
   ropeSize: u32;
   /** MLA: width of the latent. */
   rank: u32;
+  /** Memory layers: chunks that an input is split into, each with a table of its own. */
+  chunks: u32;
+  /** Bits of a chunk's code, and of a chunk between the two tables of a feed-forward network. */
+  codeBits: u32;
+  ffnCodeBits: u32;
+  /** How sure a code is (kernels/memory.ts): the rule, its temperature, and whether zero gives the bit 1. */
+  weightRule: u32;
+  temperature: f32;
+  zeroIsOne: u32;
   vocabulary: u32;
   contextLength: u32;
   epsilon: f32;
+  /** 1: RMSNorm divides by the root plus ε, not by the root of the mean plus ε. */
+  epsilonOutside: u32;
+  /** ε of LayerNorm. */
+  layerEpsilon: f32;
   ropeBase: f32;
   attentionScale: f32;
   /** Values of a cache row, all heads. */
@@ -145,6 +163,8 @@ export namespace Want {
   export const OPTIONAL: u32 = 2;
   /** Another: a matrix whose inputs are mostly zero, which lies neuron by neuron where its type may. */
   export const SPARSE: u32 = 4;
+  /** Rows to be looked up, which lie as in the file. */
+  export const TABLE: u32 = 8;
 }
 
 /** Declares a weight outside the layers by its full GGUF name: a matrix {columns, rows}, or a vector {columns}. */
@@ -166,6 +186,34 @@ export function declareLayer(
   return declare(model, model.at(layer, slot), tensor, columns, rows, want, form);
 }
 
+/**
+ * Declares the look-up table `blk.<layer>.<name>`: rows in F32, F16 or I8. I8 of half the columns holds two codes of four
+ * bits a byte.
+ */
+export function declareTable(model: Model, layer: u32, slot: u32, name: string, columns: u32, rows: u32): i32 {
+  const core = model.core;
+  const tensor = requireBlockTensor(core, model.gguf, layer, name);
+  if (!tensor) return core.errorCode;
+  const type = tensor.type;
+  if (type != RowType.F32 && type != RowType.F16 && type != RowType.Q8) {
+    fail(core, ErrorCode.UNSUPPORTED, "tensor ");
+    sayBytes(core, tensor.name, tensor.nameLength);
+    say(core, " is of type ");
+    say(core, tensorTypeName(type));
+    say(core, ", and a look-up table is of F32, F16 or I8; convert the model anew");
+    return core.errorCode;
+  }
+  const weight = model.at(layer, slot);
+  const halved = type == RowType.Q8 && (columns & 1) == 0 && tensor.ne0 == columns >> 1;
+  const status = declare(model, weight, tensor, halved ? columns >> 1 : columns, rows, Want.TABLE, 0);
+  if (halved) {
+    weight.type = RowType.Q4;
+    weight.columns = columns;
+  }
+  weight.span = rows / model.chunks;
+  return status;
+}
+
 function declare(
   model: Model,
   weight: Weight,
@@ -180,6 +228,13 @@ function declare(
   if (tensor.ne0 != columns || tensor.ne1 != rows || tensor.ne2 != 1 || tensor.ne3 != 1) {
     return wrongShape(model.core, tensor, columns, rows);
   }
+  if (tensor.type == Type.I8 && !(want & Want.TABLE)) {
+    fail(model.core, ErrorCode.UNSUPPORTED, "tensor ");
+    sayBytes(model.core, tensor.name, tensor.nameLength);
+    say(model.core, " is of type I8, which only look-up tables are; take the model in one of ");
+    say(model.core, SUPPORTED_TYPES);
+    return model.core.errorCode;
+  }
   weight.state = WeightState.DECLARED;
   weight.type = tensor.type;
   weight.operandForm = operandForm;
@@ -187,6 +242,7 @@ function declare(
   weight.columns = columns;
   weight.slices = 1;
   weight.plain = want & Want.VECTOR;
+  weight.isTable = want & Want.TABLE ? 1 : 0;
   weight.byNeurons = want & Want.SPARSE && gainsByNeurons(tensor.type, rows) ? 1 : 0;
   weight.file = tensor.fileIndex;
   weight.offset = tensor.offset;
@@ -194,6 +250,14 @@ function declare(
   model.weightBytes += blockBytes(weight.bytes);
   model.fileBytes += tensor.bytes;
   return 0;
+}
+
+/** A weight holds a value that is no finite number: nothing behind it would be one. */
+export function notFinite(model: Model, weight: Weight): i32 {
+  fail(model.core, ErrorCode.BAD_FILE, "tensor ");
+  sayTensorAt(model.core, model.gguf, weight.file, weight.offset);
+  say(model.core, " holds a value that is no finite number; the file is broken, convert the model anew");
+  return model.core.errorCode;
 }
 
 function wrongShape(core: Core, tensor: Tensor, columns: u32, rows: u32): i32 {

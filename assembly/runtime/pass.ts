@@ -21,7 +21,7 @@ import { GROUP_ROWS, Weight, WeightState } from "./weight";
 import { lookupRow, matmulRows } from "../kernels/matmul";
 import { OperandForm, formBytes, quantizeAs } from "../kernels/quant/forms";
 import { reluSquared, siluMultiply } from "../kernels/ffn";
-import { rmsNorm } from "../kernels/norm";
+import { layerNorm, rmsNorm, rmsNormOutside } from "../kernels/norm";
 import { ropeAngles, rotateHalves, rotateInterleaved } from "../kernels/rope";
 import { add } from "../kernels/vector";
 import { NEURON_STEP, multiplyNeuronRows, multiplyNeurons } from "../kernels/quant/neuron";
@@ -58,8 +58,22 @@ export function prepareAngles(c: Context): void {
 /** target ← RMSNorm(source) · weight, rows of `weight.columns`. */
 export function normalize(c: Context, source: usize, weight: Weight, target: usize): i32 {
   const width = weight.columns;
+  const outside = c.model.epsilonOutside != 0;
   for (let i: u32 = 0; i < c.active; i++) {
-    rmsNorm(rowOf(source, i, width), weight.data, width, c.model.epsilon, rowOf(target, i, width));
+    const x = rowOf(source, i, width);
+    if (outside) rmsNormOutside(x, weight.data, width, c.model.epsilon, rowOf(target, i, width));
+    else rmsNorm(x, weight.data, width, c.model.epsilon, rowOf(target, i, width));
+  }
+  c.quantizedOf = 0;
+  return Status.DONE;
+}
+
+/** buffer ← LayerNorm(buffer) · weight + bias, rows of `weight.columns`, in place. */
+export function normalizeLayer(c: Context, buffer: usize, weight: Weight, bias: Weight): i32 {
+  const width = weight.columns;
+  for (let i: u32 = 0; i < c.active; i++) {
+    const x = rowOf(buffer, i, width);
+    layerNorm(x, weight.data, bias.data, width, c.model.layerEpsilon, x);
   }
   c.quantizedOf = 0;
   return Status.DONE;
@@ -181,6 +195,12 @@ export function multiplyBiasAdd(c: Context, weight: Weight, bias: Weight, source
   const status = multiplyBias(c, weight, bias, source, c.projected);
   if (status == Status.DONE) add(c.hidden, c.projected, c.active * c.model.hidden);
   return status;
+}
+
+/** hidden ← hidden + source, [active, hidden]: the end of a residual branch that nothing projects. */
+export function addBranch(c: Context, source: usize): i32 {
+  add(c.hidden, source, c.active * c.model.hidden);
+  return Status.DONE;
 }
 
 /** RoPE on the first heads · size values of each row: `size` a head, of which the dims from `skip` on turn. */

@@ -53,6 +53,8 @@ export namespace Job {
   export const EXPAND: u32 = 6;
   export const EXPAND_HEAD: u32 = 7;
   export const ATTEND_HEAD: u32 = 8;
+  export const HASH: u32 = 9;
+  export const GATHER: u32 = 10;
 }
 
 @unmanaged

@@ -3,11 +3,10 @@
  * memory where its bytes have to be before the next step. Ranges of one list do not depend on each other, so a host may
  * read them in any order, at once, or merged where they touch.
  *
- * May call: context.ts, weight.ts, kernels/quant/types.ts.
+ * May call: context.ts, weight.ts.
  */
 import { Context } from "./context";
 import { Weight } from "./weight";
-import { rowBytes } from "../kernels/quant/types";
 
 @unmanaged
 export class Request {
@@ -29,7 +28,7 @@ export function requestAt(c: Context, index: u32): Request {
 
 /** Adds rows of a weight to the list. */
 export function ask(c: Context, weight: Weight, first: u32, rows: u32, destination: usize): void {
-  const row = rowBytes(weight.type, weight.columns);
+  const row = weight.fileRowBytes;
   const request = requestAt(c, c.requestCount++);
   request.file = weight.file;
   request.offset = weight.offset + row * first;

@@ -9,13 +9,12 @@
  * Nothing is allocated after loading, and a cache of no bytes is right too: every row is read each time. Rows are
  * copied in and found by address; an address is good until the next row is kept.
  *
- * May call: arena.ts (sizes only), model.ts, slots.ts, weight.ts, kernels/quant/types.ts.
+ * May call: arena.ts (sizes only), model.ts, slots.ts, weight.ts.
  */
 import { blockBytes } from "./arena";
 import { Model } from "./model";
 import { Global } from "./slots";
 import { Weight, WeightState } from "./weight";
-import { rowBytes } from "../kernels/quant/types";
 
 /** Of an entry that holds no row. */
 const NONE: u32 = 0xffff_ffff;
@@ -99,7 +98,7 @@ export function keepRow(weight: Weight, row: u32, now: u32, source: usize): void
   }
   store<u32>(tags + ((<usize>oldest) << 2), row);
   store<u32>(hits + ((<usize>oldest) << 2), now);
-  memory.copy(slotAt(weight, first + oldest), source, <usize>rowBytes(weight.type, weight.columns));
+  memory.copy(slotAt(weight, first + oldest), source, <usize>weight.fileRowBytes);
 }
 
 @inline

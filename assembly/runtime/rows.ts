@@ -17,22 +17,22 @@ import { Status } from "./core";
 import { Context } from "./context";
 import { ask, requestAt } from "./requests";
 import { findRow, keepRow } from "./row_cache";
+import { notFinite } from "./model";
 import { Weight } from "./weight";
 import { dequantizeRow } from "../kernels/quant/index";
-import { rowBytes } from "../kernels/quant/types";
+import { rowsAreFinite } from "../kernels/memory_rows";
 
 /**
- * c.rowsFound[tokens][tables][chunks] ← the addresses of rows `ids` u32[tokens][chunks] of each of `tables` tables,
- * whose records follow each other and whose chunks are the same. Entered again after NEED_DATA with the same operands.
- * At most `weight.tokensOfTile(tables, batch)` tokens.
+ * c.rowsFound[tokens][tables][chunks] ← the addresses of the rows that `codes` u32[tokens][chunks] name in each of
+ * `tables` tables, whose records follow each other and whose chunks are the same. Entered again after NEED_DATA with the
+ * same operands. At most `weight.tokensOfTile(tables, batch)` tokens.
  */
-export function fetchRows(c: Context, first: Weight, tables: u32, ids: usize, tokens: u32): i32 {
+export function fetchRows(c: Context, first: Weight, tables: u32, codes: usize, tokens: u32): i32 {
   const chunks = first.chunks;
   const model = c.model;
   if (c.tileRows) {
-    keepAsked(c, first, tables, ids, tokens);
     c.tileRows = 0;
-    return Status.DONE;
+    return keepAsked(c, first, tables, codes, tokens);
   }
   model.rowClock += 1;
   model.rowsWanted += <u64>tokens * tables * chunks;
@@ -40,7 +40,7 @@ export function fetchRows(c: Context, first: Weight, tables: u32, ids: usize, to
   for (let t: u32 = 0; t < tokens; t++) {
     for (let j: u32 = 0; j < tables; j++) {
       for (let k: u32 = 0; k < chunks; k++) {
-        const found = findRow(tableAt(first, j), idAt(ids, t * chunks + k), model.rowClock);
+        const found = findRow(first.next(j), rowOf(first, codes, t, k), model.rowClock);
         setFound(c, (t * tables + j) * chunks + k, found);
         missing = missing || found == 0;
       }
@@ -50,19 +50,19 @@ export function fetchRows(c: Context, first: Weight, tables: u32, ids: usize, to
   c.requestCount = 0;
   let place = c.tile;
   for (let j: u32 = 0; j < tables; j++) {
-    const table = tableAt(first, j);
-    const bytes = <usize>rowBytes(table.type, table.columns);
+    const table = first.next(j);
+    const bytes = <usize>table.fileRowBytes;
     for (let k: u32 = 0; k < chunks; k++) {
       for (let t: u32 = 0; t < tokens; t++) {
         const at = (t * tables + j) * chunks + k;
-        const twin = sameBefore(ids, chunks, k, t);
+        const twin = sameBefore(codes, chunks, k, t);
         if (twin < t) {
           setFound(c, at, foundAt(c, (twin * tables + j) * chunks + k));
           continue;
         }
         const found = foundAt(c, at);
         if (found != 0) memory.copy(place, found, bytes);
-        else ask(c, table, idAt(ids, t * chunks + k), 1, place);
+        else ask(c, table, rowOf(first, codes, t, k), 1, place);
         setFound(c, at, place);
         place += table.rowSlot;
         c.tileRows += 1;
@@ -75,7 +75,7 @@ export function fetchRows(c: Context, first: Weight, tables: u32, ids: usize, to
 }
 
 /** The rows that were asked for are there: the cache gets a copy of each. */
-function keepAsked(c: Context, first: Weight, tables: u32, ids: usize, tokens: u32): void {
+function keepAsked(c: Context, first: Weight, tables: u32, codes: usize, tokens: u32): i32 {
   const chunks = first.chunks;
   let request: u32 = 0;
   for (let j: u32 = 0; j < tables; j++) {
@@ -83,11 +83,14 @@ function keepAsked(c: Context, first: Weight, tables: u32, ids: usize, tokens: u
       for (let t: u32 = 0; t < tokens && request < c.requestCount; t++) {
         const place = foundAt(c, (t * tables + j) * chunks + k);
         if (requestAt(c, request).destination != place) continue;
-        keepRow(tableAt(first, j), idAt(ids, t * chunks + k), c.model.rowClock, place);
+        const table = first.next(j);
+        if (table.isTable && !rowsAreFinite(table.type, place, table.columns)) return notFinite(c.model, table);
+        keepRow(table, rowOf(first, codes, t, k), c.model.rowClock, place);
         request += 1;
       }
     }
   }
+  return Status.DONE;
 }
 
 /** hidden ← the embeddings of the batch's tokens. */
@@ -108,21 +111,22 @@ export function embedStreamed(c: Context, weight: Weight): i32 {
 }
 
 /** The first token of a part that wants the same row of a chunk: itself, if none did before. */
-function sameBefore(ids: usize, chunks: u32, chunk: u32, token: u32): u32 {
-  const id = idAt(ids, token * chunks + chunk);
+function sameBefore(codes: usize, chunks: u32, chunk: u32, token: u32): u32 {
+  const code = codeAt(codes, token * chunks + chunk);
   let t: u32 = 0;
-  while (t < token && idAt(ids, t * chunks + chunk) != id) t += 1;
+  while (t < token && codeAt(codes, t * chunks + chunk) != code) t += 1;
   return t;
 }
 
+/** The row that a token takes of a chunk. */
 @inline
-function tableAt(first: Weight, index: u32): Weight {
-  return changetype<Weight>(changetype<usize>(first) + <usize>index * offsetof<Weight>());
+function rowOf(first: Weight, codes: usize, token: u32, chunk: u32): u32 {
+  return chunk * first.span + codeAt(codes, token * first.chunks + chunk);
 }
 
 @inline
-function idAt(ids: usize, index: u32): u32 {
-  return load<u32>(ids + ((<usize>index) << 2));
+function codeAt(codes: usize, index: u32): u32 {
+  return load<u32>(codes + ((<usize>index) << 2));
 }
 
 @inline

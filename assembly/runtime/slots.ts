@@ -17,6 +17,7 @@ export namespace Global {
 /** Weights of a layer, over all architectures. */
 export namespace Slot {
   export const ATTENTION_NORM: u32 = 0;
+  /** These three, and the two of the feed-forward network, are matrices or look-up tables. */
   export const QUERY: u32 = 1;
   export const KEY: u32 = 2;
   export const VALUE: u32 = 3;
@@ -34,5 +35,16 @@ export namespace Slot {
   export const FFN_GATE: u32 = 15;
   export const FFN_UP: u32 = 16;
   export const FFN_DOWN: u32 = 17;
-  export const COUNT: u32 = 18;
+  export const FFN_UP_BIAS: u32 = 18;
+  export const FFN_DOWN_BIAS: u32 = 19;
+  /** Between the two tables of a feed-forward network. */
+  export const FFN_MID_NORM: u32 = 20;
+  export const FFN_MID_NORM_BIAS: u32 = 21;
+  /** Scales of the rows of tables. */
+  export const QUERY_SCALE: u32 = 22;
+  export const KEY_SCALE: u32 = 23;
+  export const VALUE_SCALE: u32 = 24;
+  export const FFN_UP_SCALE: u32 = 25;
+  export const FFN_DOWN_SCALE: u32 = 26;
+  export const COUNT: u32 = 27;
 }

@@ -43,7 +43,7 @@ export function leaveInFile(model: Model): void {
     weight.state = WeightState.STREAMED;
     weight.byNeurons = 0;
     model.weightBytes -= blockBytes(weight.bytes);
-    const bytes = rowBytes(weight.type, weight.columns) * weight.rows;
+    const bytes = weight.fileRowBytes * weight.rows;
     model.fileBytes -= bytes;
     model.streamedBytes += bytes;
   }

@@ -1,11 +1,12 @@
 /**
  * A weight: a record, never a bare pointer, so that a matrix may be resident or still in its file, packed or plain, and
  * a model file need not know. Matrices are packed for their kernel while they stream in (kernels/quant), vectors
- * (norms, biases) are plain f32.
+ * (norms, biases) are plain f32, look-up tables rows as they lie in the file.
  *
  * May call: kernels/. Is called by: the loader, which fills weights, and the forward pass, which multiplies with them.
  */
 import { FORM_SHIFT } from "../kernels/quant/forms";
+import { tableRowBytes } from "../kernels/memory_rows";
 import { packedGroupBytes } from "../kernels/quant/index";
 import { rowBytes } from "../kernels/quant/types";
 
@@ -32,7 +33,10 @@ export namespace WeightState {
 @unmanaged
 export class Weight {
   state: u32;
-  /** Block format (GGUF type id) in the file, and of the packed form unless `plain`. */
+  /**
+   * Block format (GGUF type id) in the file, and of the packed form unless `plain`; of a look-up table what its rows are
+   * made of (kernels/memory_rows.ts).
+   */
   type: u32;
   /** In which form its kernel wants the activations (kernels/quant/forms.ts). */
   operandForm: u32;
@@ -46,6 +50,8 @@ export class Weight {
   plain: u32;
   /** 1: packed neuron by neuron, not by rows (kernels/quant/neuron_layout.ts). */
   byNeurons: u32;
+  /** 1: rows to be looked up, which lie as in the file (kernels/memory_rows.ts). */
+  isTable: u32;
   /** Of a table: so many rows each, of which a token takes one; 0: a matrix. */
   span: u32;
   /** Of a table in the file: how its share of the row cache is cut (row_cache.ts). */
@@ -60,7 +66,13 @@ export class Weight {
   /** Bytes in memory. */
   get bytes(): u64 {
     if (this.plain) return <u64>this.rows * this.columns * this.slices * 4;
+    if (this.isTable) return this.fileRowBytes * this.rows;
     return <u64>this.sliceGroups * packedGroupBytes(this.type, this.columns) * this.slices;
+  }
+
+  /** Bytes of a row as it lies in the file. */
+  get fileRowBytes(): u64 {
+    return this.isTable ? tableRowBytes(this.type, this.columns) : rowBytes(this.type, this.columns);
   }
 
   /** What names its product: the type, and the form of the activations. */
@@ -76,6 +88,12 @@ export class Weight {
     return min(groups, this.sliceGroups) * GROUP_ROWS;
   }
 
+  /** The weight `index` places behind this one in the model's table. */
+  @inline
+  next(index: u32): Weight {
+    return changetype<Weight>(changetype<usize>(this) + <usize>index * offsetof<Weight>());
+  }
+
   /** Rows that a token takes. */
   @inline
   get chunks(): u32 {
@@ -85,7 +103,7 @@ export class Weight {
   /** Bytes from one row to the next in the row cache and in a tile of single rows: whole vectors. */
   @inline
   get rowSlot(): u32 {
-    return (<u32>rowBytes(this.type, this.columns) + 15) & ~15;
+    return (<u32>this.fileRowBytes + 15) & ~15;
   }
 
   /** Tokens whose rows, of so many tables such as this, a tile holds: one at least. */

@@ -6,6 +6,7 @@
  */
 import { HeadAttended, HeadsAbsorbed, HeadsOfValues, LatentTokensAttended, RowsExpanded } from "../models/latent";
 import { TokensAttended } from "../models/attention";
+import { RowsGathered, RowsHashed } from "../models/memory";
 import { RowsOfProduct, RowsQuantized } from "./pass";
 import { Job, Pool, help, nextEpoch, openJob } from "./pool";
 
@@ -29,5 +30,7 @@ function helpWith(pool: Pool, slot: u32, generation: u32): void {
     case Job.EXPAND: return help<HeadsOfValues>(pool, slot, generation);
     case Job.EXPAND_HEAD: return help<RowsExpanded>(pool, slot, generation);
     case Job.ATTEND_HEAD: return help<HeadAttended>(pool, slot, generation);
+    case Job.HASH: return help<RowsHashed>(pool, slot, generation);
+    case Job.GATHER: return help<RowsGathered>(pool, slot, generation);
   }
 }

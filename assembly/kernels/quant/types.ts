@@ -18,6 +18,8 @@ export namespace Type {
   export const Q6_K: u32 = 14;
   export const IQ4_NL: u32 = 20;
   export const IQ4_XS: u32 = 23;
+  /** Rows of look-up tables (kernels/memory_rows.ts) and nothing else: not a block format. */
+  export const I8: u32 = 24;
   export const BF16: u32 = 30;
   export const TQ1_0: u32 = 34;
   export const TQ2_0: u32 = 35;
