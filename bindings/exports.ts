@@ -264,6 +264,16 @@ interface QuantExports {
 
 interface FloatExports {
   kernel_rms_norm(x: Pointer, weight: Pointer, rows: number, n: number, epsilon: number, target: Pointer): void;
+  kernel_rms_norm_outside(x: Pointer, weight: Pointer, rows: number, n: number, epsilon: number, target: Pointer): void;
+  kernel_layer_norm(
+    x: Pointer,
+    weight: Pointer,
+    bias: Pointer,
+    rows: number,
+    n: number,
+    epsilon: number,
+    target: Pointer,
+  ): void;
   kernel_rope(
     x: Pointer,
     tokens: number,

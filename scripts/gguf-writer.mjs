@@ -31,6 +31,8 @@ export const TENSOR_TYPES = {
   TQ1_0: { id: 34, elements: 256, bytes: 54, fileType: 36 },
   TQ2_0: { id: 35, elements: 256, bytes: 66, fileType: 37 },
   MXFP4: { id: 39, elements: 32, bytes: 17, fileType: 38 },
+  // No block format: the rows of look-up tables.
+  I8: { id: 24, elements: 1, bytes: 1, fileType: 7 },
 };
 
 /** @typedef {keyof typeof TENSOR_TYPES} TensorType */

@@ -14,6 +14,8 @@ import { TENSOR_TYPES, writeGguf } from "./gguf-writer.mjs";
 import { plmTokenizer } from "./make-vocab.mjs";
 import { randomModel, SHAPES } from "./random-models.mjs";
 
+const TYPES = Object.keys(TENSOR_TYPES).filter((type) => type !== "I8");
+
 /**
  * The description of a model file, for `writeGguf` or `encodeGguf`.
  * @param {string} kind @param {string} [type] @param {number} [seed]
@@ -21,8 +23,7 @@ import { randomModel, SHAPES } from "./random-models.mjs";
  */
 export function makeModel(kind, type, seed = 1, tokenizer = undefined, zeros = undefined) {
   const format = /** @type {import("./gguf-writer.mjs").TensorType} */ ((type ?? defaultType(kind)).toUpperCase());
-  if (!(format in TENSOR_TYPES))
-    throw new Error(`unknown type ${format}; one of ${Object.keys(TENSOR_TYPES).join(", ")}`);
+  if (!TYPES.includes(format)) throw new Error(`unknown type ${format}; one of ${TYPES.join(", ")}`);
   if (kind === "demo") {
     if (format !== "F16" && format !== "F32") throw new Error("the demo model is made in F16 or F32 only");
     return demoModel(format);
@@ -54,7 +55,7 @@ function main() {
   if (values.help || kind === undefined) {
     console.error("node scripts/make-model.mjs KIND [TYPE] [OUT] [--seed N] [--zeros SHARE] [--true-vocabulary]");
     console.error(`kinds: demo, ${Object.keys(SHAPES).join(", ")}`);
-    console.error(`types: ${Object.keys(TENSOR_TYPES).join(", ")}`);
+    console.error(`types: ${TYPES.join(", ")}`);
     process.exitCode = values.help ? 0 : 2;
     return;
   }

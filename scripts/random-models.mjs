@@ -6,6 +6,7 @@
  * embedding (so that a tied head does not merely repeat its input), and the logits have a deviation near 1.
  */
 import { TENSOR_TYPES } from "./gguf-writer.mjs";
+import { memoryTensors } from "./memory-layers.mjs";
 import { randomBlocks } from "./random-blocks.mjs";
 import {
   constantColumns,
@@ -23,11 +24,13 @@ import { buildVocabulary, tokenizerMetadata } from "./vocabulary.mjs";
 
 /**
  * @typedef {object} Shape
- * @property {"plm" | "llama" | "qwen2" | "qwen3"} architecture
- * @property {number} layers @property {number} hidden @property {number} heads @property {number} ffn
+ * @property {"plm" | "llama" | "qwen2" | "qwen3" | "memoryformer"} architecture
+ * @property {number} layers @property {number} hidden @property {number} heads
+ * @property {number} ffn of a memoryformer: between its two tables
  * @property {number} vocabulary @property {number} context @property {number} theta @property {number} epsilon
  * @property {string} pre the pre-tokenizer's name
  * @property {number} [nope] @property {number} [rope] @property {number} [value] @property {number} [rank] of plm
+ * @property {number} [chunks] @property {number} [bits] of a memoryformer: tables, and bits of a code; rope: as of plm
  * @property {number} [kvHeads] @property {number} [headSize] of the others
  * @property {boolean} [tied] no output matrix of its own
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
@@ -35,6 +38,9 @@ import { buildVocabulary, tokenizerMetadata } from "./vocabulary.mjs";
 
 const QWEN = { theta: 1e6, epsilon: 1e-6, pre: "qwen2" };
 const PLM = /** @type {const} */ ({ architecture: "plm", theta: 1e5, epsilon: 1e-6, pre: "qwen2", tied: true });
+
+/** A quarter of each head turns, and a code between the two tables of the FFN has two bits more. */
+const MEMORYFORMER = /** @type {const} */ ({ architecture: "memoryformer", theta: 1e4, epsilon: 1e-8, pre: "gpt-2" });
 
 /** @type {Record<string, Shape>} */
 export const SHAPES = {
@@ -119,6 +125,31 @@ export const SHAPES = {
     context: 1024,
     tied: true,
   },
+  "memoryformer-tiny": {
+    ...MEMORYFORMER,
+    layers: 3,
+    hidden: 128,
+    heads: 4,
+    rope: 8,
+    chunks: 32,
+    bits: 4,
+    ffn: 32 * 6,
+    vocabulary: 512,
+    context: 1024,
+  },
+  // The published code's smallest, memoryformer_tiny.
+  "memoryformer-467m": {
+    ...MEMORYFORMER,
+    layers: 6,
+    hidden: 512,
+    heads: 8,
+    rope: 16,
+    chunks: 64,
+    bits: 8,
+    ffn: 64 * 10,
+    vocabulary: 50304,
+    context: 2048,
+  },
 };
 
 const WORDS = [" the", " and", " of", " to", " a", " in", " is", " it", " that", " was", "Once", " upon", " time"];
@@ -192,6 +223,10 @@ export function randomModel(shape, type, seed = 1, tokenizer = undefined, zeros 
     tensors.push({ name: "rope_freqs.weight", type: "F32", shape: [factors.length], fill });
   }
   for (let layer = 0; layer < layers; layer++) {
+    if (shape.architecture === "memoryformer") {
+      tensors.push(...memoryTensors(shape, type, seed, layer, added));
+      continue;
+    }
     const block = `blk.${layer}.`;
     const sensitive = moreBits(layer, layers);
     norm(`${block}attn_norm.weight`, hidden);
@@ -268,9 +303,7 @@ const ATTENTION_SQUARE = 3.3;
 /** @param {Shape} shape @param {TensorType} type @returns {Entry[]} */
 function modelMetadata(shape, type) {
   const { architecture, heads } = shape;
-  const isPlm = architecture === "plm";
   const key = (/** @type {string} */ name) => `${architecture}.${name}`;
-  const headSize = isPlm ? (shape.nope ?? 0) + (shape.rope ?? 0) : (shape.headSize ?? shape.hidden / heads);
   const entries = /** @type {Entry[]} */ ([
     ["general.architecture", "string", architecture],
     ["general.name", "string", `random ${architecture}, ${type}`],
@@ -278,16 +311,35 @@ function modelMetadata(shape, type) {
     [key("block_count"), "u32", shape.layers],
     [key("context_length"), "u32", shape.context],
     [key("embedding_length"), "u32", shape.hidden],
+  ]);
+  if (architecture === "memoryformer") {
+    return [
+      ...entries,
+      [key("attention.head_count"), "u32", heads],
+      [key("attention.layer_norm_rms_epsilon"), "f32", shape.epsilon],
+      [key("attention.layer_norm_epsilon"), "f32", 1e-5],
+      [key("rope.dimension_count"), "u32", shape.rope ?? 0],
+      [key("rope.freq_base"), "f32", shape.theta],
+      [key("memory.table_count"), "u32", shape.chunks ?? 0],
+      [key("memory.code_length"), "u32", shape.bits ?? 0],
+      [key("memory.ffn_code_length"), "u32", (shape.bits ?? 0) + 2],
+      [key("memory.weight_rule"), "string", "score"],
+      [key("vocab_size"), "u32", shape.vocabulary],
+    ];
+  }
+  const isPlm = architecture === "plm";
+  const headSize = isPlm ? (shape.nope ?? 0) + (shape.rope ?? 0) : (shape.headSize ?? shape.hidden / heads);
+  entries.push(
     [key("feed_forward_length"), "u32", shape.ffn],
     [key("attention.head_count"), "u32", heads],
     [key("attention.head_count_kv"), "u32", shape.kvHeads ?? heads],
     [key("attention.layer_norm_rms_epsilon"), "f32", shape.epsilon],
     [key("attention.key_length"), "u32", headSize],
-    [key("attention.value_length"), "u32", isPlm ? shape.value : headSize],
+    [key("attention.value_length"), "u32", (isPlm ? shape.value : undefined) ?? headSize],
     [key("rope.freq_base"), "f32", shape.theta],
-    [key("rope.dimension_count"), "u32", isPlm ? shape.rope : headSize],
+    [key("rope.dimension_count"), "u32", (isPlm ? shape.rope : undefined) ?? headSize],
     [key("vocab_size"), "u32", shape.vocabulary],
-  ]);
+  );
   if (isPlm) entries.push([key("attention.kv_lora_rank"), "u32", shape.rank ?? 0]);
   return entries;
 }

@@ -97,8 +97,8 @@ export function readLatent(m: Model): i32 {
 }
 
 /**
- * Reads what a decoder of memory layers has instead of a feed-forward width: chunks and the bits of their codes, so that
- * a row of the residual stream, and one between the two tables of the feed-forward network, is all chunks together.
+ * Reads what a decoder of memory layers has instead of a feed-forward width: chunks and the bits of their codes. All
+ * chunks together are a row of the residual stream, or one between the two tables of the feed-forward network.
  */
 export function readMemory(m: Model): i32 {
   const core = m.core;

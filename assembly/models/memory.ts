@@ -68,8 +68,8 @@ export class RowsHashed {
 }
 
 /**
- * Looks up `tables` tables from slot `first` on, each into its own buffer, by the codes that `hash` made: some tokens at
- * once, as there is room for rows.
+ * Looks up `tables` tables from slot `first` on, each into its own buffer, by the codes that `hash` made: as many
+ * tokens at once as there is room for rows.
  */
 export function lookUp(c: Context, first: u32, tables: u32): i32 {
   const chunks = c.model.chunks;

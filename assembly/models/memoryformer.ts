@@ -31,26 +31,21 @@ export function declareMemoryformer(model: Model): i32 {
 
 function declareLayers(m: Model, layer: u32): i32 {
   const width = m.hidden;
+  const bits = m.codeBits;
+  const downBits = m.ffnCodeBits;
+  const queryWidth = m.heads * m.keySize;
   const keyWidth = m.kvHeads * m.keySize;
   const valueWidth = m.kvHeads * m.valueSize;
   let s = declareLayer(m, layer, Slot.ATTENTION_NORM, "attn_norm.weight", width, 1, Want.VECTOR);
-  if (!s) {
-    s = declareMemory(m, layer, Slot.QUERY, m.codeBits, m.heads * m.keySize, "attn_q.table", "attn_q.scale", "attn_q.bias");
-  }
-  if (!s) {
-    s = declareMemory(m, layer, Slot.KEY, m.codeBits, keyWidth, "attn_k.table", "attn_k.scale", "attn_k.bias");
-  }
-  if (!s) {
-    s = declareMemory(m, layer, Slot.VALUE, m.codeBits, valueWidth, "attn_v.table", "attn_v.scale", "attn_v.bias");
-  }
+  if (!s) s = declareMemory(m, layer, Slot.QUERY, bits, queryWidth, "attn_q.table", "attn_q.scale", "attn_q.bias");
+  if (!s) s = declareMemory(m, layer, Slot.KEY, bits, keyWidth, "attn_k.table", "attn_k.scale", "attn_k.bias");
+  if (!s) s = declareMemory(m, layer, Slot.VALUE, bits, valueWidth, "attn_v.table", "attn_v.scale", "attn_v.bias");
   if (!s) s = declareLayer(m, layer, Slot.FFN_NORM, "ffn_norm.weight", width, 1, Want.VECTOR);
-  if (!s) {
-    s = declareMemory(m, layer, Slot.FFN_UP, m.codeBits, m.ffn, "ffn_up.table", "ffn_up.scale", "ffn_up.bias");
-  }
+  if (!s) s = declareMemory(m, layer, Slot.FFN_UP, bits, m.ffn, "ffn_up.table", "ffn_up.scale", "ffn_up.bias");
   if (!s) s = declareLayer(m, layer, Slot.FFN_MID_NORM, "ffn_mid_norm.weight", m.ffn, 1, Want.VECTOR);
   if (!s) s = declareLayer(m, layer, Slot.FFN_MID_NORM_BIAS, "ffn_mid_norm.bias", m.ffn, 1, Want.VECTOR);
   if (!s) {
-    s = declareMemory(m, layer, Slot.FFN_DOWN, m.ffnCodeBits, width, "ffn_down.table", "ffn_down.scale", "ffn_down.bias");
+    s = declareMemory(m, layer, Slot.FFN_DOWN, downBits, width, "ffn_down.table", "ffn_down.scale", "ffn_down.bias");
   }
   return s;
 }

@@ -20,10 +20,10 @@ import { createVocabulary, releaseVocabulary } from "./vocabulary";
 import { LAYER_LIMIT } from "../models/hyper";
 import { Architecture, declareModel, findArchitecture } from "../models/index";
 import { Gguf, createGguf, mergeSplits, number, parseGguf, releaseGguf } from "../formats/gguf";
-import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/index";
 import { rowsAreFinite } from "../kernels/memory_rows";
-import { allFinite } from "../kernels/vector";
+import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/index";
 import { NEURON_STEP, packNeurons, stripRows } from "../kernels/quant/neuron";
+import { allFinite } from "../kernels/vector";
 
 /** A staging buffer holds this much, or one group of rows where that is more. */
 const STAGING_BYTES: u64 = ASC_LOW_MEMORY_LIMIT ? 4096 : 1 << 20;

@@ -187,8 +187,8 @@ export function declareLayer(
 }
 
 /**
- * Declares the look-up table `blk.<layer>.<name>`: rows in F32, F16 or I8. I8 of half the columns holds two codes of four
- * bits a byte.
+ * Declares the look-up table `blk.<layer>.<name>`: rows in F32, F16 or I8. I8 of half the columns holds two codes of
+ * four bits a byte.
  */
 export function declareTable(model: Model, layer: u32, slot: u32, name: string, columns: u32, rows: u32): i32 {
   const core = model.core;

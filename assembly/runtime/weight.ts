@@ -34,8 +34,8 @@ export namespace WeightState {
 export class Weight {
   state: u32;
   /**
-   * Block format (GGUF type id) in the file, and of the packed form unless `plain`; of a look-up table what its rows are
-   * made of (kernels/memory_rows.ts).
+   * Block format (GGUF type id) in the file, and of the packed form unless `plain`; of a look-up table what its rows
+   * are made of (kernels/memory_rows.ts).
    */
   type: u32;
   /** In which form its kernel wants the activations (kernels/quant/forms.ts). */

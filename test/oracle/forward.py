@@ -1,4 +1,5 @@
-"""The test oracle: a plain numpy forward pass over dequantised weights, for llama, qwen2, qwen3 and plm.
+"""The test oracle: a plain numpy forward pass over dequantised weights, for llama, qwen2, qwen3, plm and
+memoryformer.
 
 It shares nothing with the core but the specification: PyPI's gguf package reads the file and dequantises, whole prompts
 go through at once, attention is expanded, and every product is an ordinary float32 (or float64) matmul.
@@ -43,6 +44,16 @@ class File:
 
     def optional(self, name):
         return self.rows(name) if name in self.tensors else None
+
+
+def rms_norm_outside(x, weight, epsilon):
+    """MemoryFormer's: the epsilon is added to the root."""
+    return x / (np.sqrt(np.mean(x * x, axis=-1, keepdims=True)) + x.dtype.type(epsilon)) * weight
+
+
+def layer_norm(x, weight, bias, epsilon):
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + x.dtype.type(epsilon)) * weight + bias
 
 
 def rms_norm(x, weight, epsilon):
@@ -116,8 +127,72 @@ def latent_attention(file, block, a, epsilon, theta):
     return attend(q, k, expanded[..., nope:])
 
 
+class Hash:
+    """The codes of x [tokens, tables * bits] and their weights; layers that read x share it."""
+
+    def __init__(self, file, x, bits):
+        tables = file.number("memory.table_count")
+        z = x.reshape(len(x), tables, bits)
+        ones = z >= 0 if file.number("memory.zero_sign", True) else z > 0
+        codes = ones @ (1 << np.arange(bits - 1, -1, -1))
+        self.rows = codes + (np.arange(tables) << bits)
+        magnitude = np.abs(z)
+        if file.number("memory.weight_rule", "score") == "score":
+            self.weights = magnitude.sum(axis=2) / np.prod(1 + np.exp(-2 * magnitude), axis=2)
+        else:
+            temperature = x.dtype.type(file.number("memory.temperature", 1.0))
+            self.weights = 1 / np.prod(1 + np.exp(-2 * magnitude / temperature), axis=2)
+
+
+def memory_layer(file, name, hashed):
+    """bias + the sum over tables of weight * row. Bytes have a scale a row; of half the width they are two codes each."""
+    tensor, bias, scale = file.tensors[f"{name}.table"], file.optional(f"{name}.bias"), file.optional(f"{name}.scale")
+    out = []
+    for rows, weights in zip(hashed.rows, hashed.weights):
+        values = tensor.data[rows]
+        if tensor.tensor_type.name == "I8":
+            values = values.view(np.int8)
+            if bias is not None and values.shape[1] * 2 == bias.shape[-1]:
+                packed = values.view(np.uint8)
+                values = np.concatenate([packed & 15, packed >> 4], axis=1).astype(np.int8) - 8
+        values = values.astype(file.dtype)
+        if scale is not None:
+            values = values * scale.reshape(-1, 1)[rows]
+        out.append(weights @ values)
+    return np.array(out) + (0 if bias is None else bias)
+
+
+def memory_forward(file, ids):
+    """MemoryFormer: every fully-connected layer of a block is a look-up; attention has no output projection."""
+    epsilon = file.number("attention.layer_norm_rms_epsilon")
+    middle_epsilon = file.number("attention.layer_norm_epsilon", 1e-5)
+    theta, turned = float(file.number("rope.freq_base", 10000.0)), file.number("rope.dimension_count")
+    heads, bits = file.number("attention.head_count"), file.number("memory.code_length")
+    x = file.rows("token_embd.weight", np.array(ids))
+    tokens, width = x.shape
+
+    def turn(y):
+        y = y.reshape(tokens, heads, width // heads)
+        return np.concatenate([rope(y[..., :turned], theta, paired=False), y[..., turned:]], axis=-1)
+
+    for layer in range(file.number("block_count")):
+        block = f"blk.{layer}."
+        hashed = Hash(file, rms_norm_outside(x, file.rows(f"{block}attn_norm.weight"), epsilon), bits)
+        q, k, v = (memory_layer(file, f"{block}attn_{name}", hashed) for name in "qkv")
+        x = x + attend(turn(q), turn(k), v.reshape(tokens, heads, width // heads))
+        hashed = Hash(file, rms_norm_outside(x, file.rows(f"{block}ffn_norm.weight"), epsilon), bits)
+        up = memory_layer(file, f"{block}ffn_up", hashed)
+        norm = f"{block}ffn_mid_norm."
+        up = layer_norm(up, file.rows(f"{norm}weight"), file.rows(f"{norm}bias"), middle_epsilon)
+        hashed = Hash(file, up, file.number("memory.ffn_code_length", bits + 2))
+        x = x + memory_layer(file, f"{block}ffn_down", hashed)
+    return head(file, rms_norm_outside(x, file.rows("output_norm.weight"), epsilon))
+
+
 def forward(file, ids):
     """Logits [tokens, vocabulary] of one sequence."""
+    if file.architecture == "memoryformer":
+        return memory_forward(file, ids)
     epsilon = file.number("attention.layer_norm_rms_epsilon")
     theta = float(file.number("rope.freq_base", 10000.0))
     attention = latent_attention if file.architecture == "plm" else grouped_attention
@@ -136,10 +211,14 @@ def forward(file, ids):
             gate = m @ file.rows(f"{block}ffn_gate.weight").T
             hidden = gate / (1 + np.exp(-gate)) * up
         x = x + hidden @ file.rows(f"{block}ffn_down.weight").T
-    x = rms_norm(x, file.rows("output_norm.weight"), epsilon)
-    head = "output.weight" if "output.weight" in file.tensors else "token_embd.weight"
-    rows = len(file.tensors[head].data)
-    parts = [x @ file.rows(head, slice(at, at + VOCABULARY_ROWS)).T for at in range(0, rows, VOCABULARY_ROWS)]
+    return head(file, rms_norm(x, file.rows("output_norm.weight"), epsilon))
+
+
+def head(file, x):
+    """Logits of the normed stream: the head is the embedding where it has no weights of its own."""
+    name = "output.weight" if "output.weight" in file.tensors else "token_embd.weight"
+    rows = len(file.tensors[name].data)
+    parts = [x @ file.rows(name, slice(at, at + VOCABULARY_ROWS)).T for at in range(0, rows, VOCABULARY_ROWS)]
     return np.concatenate(parts, axis=1)
 
 
@@ -163,8 +242,8 @@ def main():
         step = options.window
         sequences = [ids[at : at + step] for ids in sequences for at in range(0, len(ids), step)]
     file = File(options.model, np.float32 if options.dtype == "f32" else np.float64)
-    if file.architecture not in ("llama", "qwen2", "qwen3", "plm"):
-        sys.exit(f"architecture {file.architecture} is not one of llama, qwen2, qwen3, plm")
+    if file.architecture not in ("llama", "qwen2", "qwen3", "plm", "memoryformer"):
+        sys.exit(f"architecture {file.architecture} is not one of llama, qwen2, qwen3, plm, memoryformer")
     with np.errstate(over="ignore"), open(options.out, "wb") as target:
         for ids in sequences:
             target.write(forward(file, ids).astype("<f4").tobytes())
