@@ -24,8 +24,8 @@ import { rowsAreFinite } from "../kernels/memory_rows";
 
 /**
  * c.rowsFound[tokens][tables][chunks] ← the addresses of the rows that `codes` u32[tokens][chunks] name in each of
- * `tables` tables, whose records follow each other and whose chunks are the same. Entered again after NEED_DATA with the
- * same operands. At most `weight.tokensOfTile(tables, batch)` tokens.
+ * `tables` tables, whose records follow each other and whose chunks are the same. Entered again after NEED_DATA with
+ * the same operands. At most `weight.tokensOfTile(tables, batch)` tokens.
  */
 export function fetchRows(c: Context, first: Weight, tables: u32, codes: usize, tokens: u32): i32 {
   const chunks = first.chunks;

@@ -20,9 +20,9 @@ export function tokensAtOnce(first: Weight, tables: u32, batch: u32): u32 {
 }
 
 /**
- * c.rowsFound[tokens][tables][chunks] ← where the rows lie that codes u32[tokens][chunks] name in each of `tables` tables,
- * whose records follow each other. NEED_DATA: they are on their way, ask again with the same operands when the step is
- * entered anew. The addresses are good until then.
+ * c.rowsFound[tokens][tables][chunks] ← where the rows lie that codes u32[tokens][chunks] name in each of `tables`
+ * tables, whose records follow each other. NEED_DATA: they are on their way, ask again with the same operands when the
+ * step is entered anew. The addresses are good until the step ends.
  */
 export function findRows(c: Context, first: Weight, tables: u32, codes: usize, tokens: u32): i32 {
   if (first.state == WeightState.STREAMED) return fetchRows(c, first, tables, codes, tokens);
