@@ -5,6 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
 import { assertBits, Code, Engine, type EngineModel, prompt, refuses, Streamed, spread } from "./support/engine.ts";
 
@@ -27,6 +28,9 @@ const LLAMA = {
 const MODELS = {
   "a llama, its embedding": encodeGguf(randomModel(LLAMA, "Q8_0")),
   "a llama of floats, its embedding": encodeGguf(randomModel(LLAMA, "F32")),
+  "a MemoryFormer of bytes": encodeGguf(makeModel("memoryformer-tiny", "Q8_0")),
+  "a MemoryFormer of four bits": encodeGguf(makeModel("memoryformer-tiny", "Q4_0")),
+  "a MemoryFormer of halves": encodeGguf(makeModel("memoryformer-tiny", "F16")),
 };
 const IDS = spread(100).map((id) => id % 300);
 const CACHES = [0, 1, 3000, 20_000, 8 << 20];

@@ -187,9 +187,11 @@ function isLookedUp(weight: Weight, index: u32): bool {
   return index == Global.EMBEDDING || weight.span != 0;
 }
 
+/** Rows of a tile, whether a table is looked up alone or beside others. */
 function rowsOfTile(weight: Weight, index: u32, batch: u32): u32 {
-  const tables = index == Global.EMBEDDING ? 1 : TABLES_OF_HASH;
-  return weight.tokensOfTile(tables, batch) * tables * weight.chunks;
+  const alone = weight.tokensOfTile(1, batch);
+  const beside = index == Global.EMBEDDING ? 0 : weight.tokensOfTile(TABLES_OF_HASH, batch) * TABLES_OF_HASH;
+  return max(alone, beside) * weight.chunks;
 }
 
 /** The largest scratch that any kernel of a pass asks for. */
