@@ -16,6 +16,8 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   memoryformer: planMemoryformer,
 };
 
+const LARGEST_HEAD = 65536;
+
 export function planOf(config: Config, checkpoint: Checkpoint): Plan {
   const type = config.get("model_type");
   if (type === undefined) throw config.wrong("model_type is missing");
@@ -38,8 +40,13 @@ export function readDecoder(config: Config, checkpoint: Checkpoint): Decoder {
   for (const key of ["num_local_experts", "num_experts"]) {
     if (config.get(key)) throw config.wrong(`${key}: limpet converts no mixtures of experts`, "UNSUPPORTED");
   }
+  const layers = config.size("num_hidden_layers");
+  // Each has several: a number beyond them would make a long plan for nothing.
+  if (layers > checkpoint.tensors.size) {
+    throw config.wrong(`num_hidden_layers is ${layers}, and the checkpoint has ${checkpoint.tensors.size} tensors`);
+  }
   return {
-    layers: config.size("num_hidden_layers"),
+    layers,
     hidden: config.size("hidden_size"),
     heads: config.size("num_attention_heads"),
     vocabulary: config.size("vocab_size"),
@@ -84,6 +91,7 @@ function planDecoder(architecture: "llama" | "qwen2" | "qwen3", config: Config, 
   const kvHeads = config.size("num_key_value_heads", heads);
   const given = config.get("head_dim") !== undefined;
   const head = config.size("head_dim", hidden / heads);
+  if (head % 2 || head > LARGEST_HEAD) throw config.wrong(`heads of ${head} values cannot be: an even number can`);
   const llama = architecture === "llama";
   const scaling = readScaling(config, head);
   const metadata: GgufEntry[] = [

@@ -1,0 +1,180 @@
+/**
+ * Checkpoints in Hugging Face's layout for tests, made from the models of scripts/random-models.mjs: the names, the
+ * order of the rows and the shapes of a checkpoint are written down here a second time, from the documentation of the
+ * formats, so that a conversion has to come back to the file that it began with.
+ */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { tensorBytes } from "../../scripts/gguf-writer.mjs";
+import { randomModel, SHAPES } from "../../scripts/random-models.mjs";
+import { temporaryFile } from "./models.ts";
+
+export interface Weight {
+  dtype: string;
+  shape: number[];
+  bytes: Uint8Array;
+}
+
+export type Weights = Record<string, Weight>;
+type Json = Record<string, unknown>;
+
+/** The parts of a checkpoint, for a test to change before they are written. */
+export interface CheckpointParts {
+  config: Json;
+  tokenizer: Json;
+  tokenizerConfig: Json;
+  weights: Weights;
+}
+
+type Model = ReturnType<typeof randomModel>;
+
+const NAMES: readonly (readonly [RegExp, string])[] = [
+  [/^token_embd/, "model.embed_tokens"],
+  [/^output_norm/, "model.norm"],
+  [/^output/, "lm_head"],
+  [/^blk\.(\d+)\.attn_norm/, "model.layers.$1.input_layernorm"],
+  [/^blk\.(\d+)\.attn_(q|k)_norm/, "model.layers.$1.self_attn.$2_norm"],
+  [/^blk\.(\d+)\.attn_kv_a_mqa/, "model.layers.$1.self_attn.kv_a_proj_with_mqa"],
+  [/^blk\.(\d+)\.attn_kv_a_norm/, "model.layers.$1.self_attn.kv_a_layernorm"],
+  [/^blk\.(\d+)\.attn_kv_b/, "model.layers.$1.self_attn.kv_b_proj"],
+  [/^blk\.(\d+)\.attn_(q|k|v)/, "model.layers.$1.self_attn.$2_proj"],
+  [/^blk\.(\d+)\.attn_output/, "model.layers.$1.self_attn.o_proj"],
+  [/^blk\.(\d+)\.ffn_norm/, "model.layers.$1.post_attention_layernorm"],
+  [/^blk\.(\d+)\.ffn_(gate|up|down)/, "model.layers.$1.mlp.$2_proj"],
+];
+
+const CONFIG_KEYS: readonly (readonly [string, string])[] = [
+  ["block_count", "num_hidden_layers"],
+  ["context_length", "max_position_embeddings"],
+  ["embedding_length", "hidden_size"],
+  ["feed_forward_length", "intermediate_size"],
+  ["attention.head_count", "num_attention_heads"],
+  ["attention.head_count_kv", "num_key_value_heads"],
+  ["attention.layer_norm_rms_epsilon", "rms_norm_eps"],
+  ["rope.freq_base", "rope_theta"],
+  ["vocab_size", "vocab_size"],
+];
+
+/** A random model, and the checkpoint that it would be converted from. */
+export function checkpointOf(kind: string): { model: Model; parts: CheckpointParts } {
+  const model = randomModel(SHAPES[kind], "F32");
+  const value = (key: string) => model.metadata.find(([name]) => name === key)?.[2];
+  const architecture = value("general.architecture") as string;
+  const number = (key: string) => Number(value(`${architecture}.${key}`));
+  const config: Json = { model_type: architecture, tie_word_embeddings: !hasTensor(model, "output.weight") };
+  for (const [key, name] of CONFIG_KEYS) config[name] = number(key);
+  if (architecture === "plm") {
+    config["qk_rope_head_dim"] = number("rope.dimension_count");
+    config["qk_nope_head_dim"] = number("attention.key_length") - number("rope.dimension_count");
+    config["v_head_dim"] = number("attention.value_length");
+    config["kv_lora_rank"] = number("attention.kv_lora_rank");
+    config["hidden_act"] = "relu2";
+  } else config["head_dim"] = number("attention.key_length");
+  const weights: Weights = {};
+  for (const { name, type, shape, fill } of model.tensors) {
+    if (name === "rope_freqs.weight") continue;
+    const bytes = new Uint8Array(tensorBytes(type, shape));
+    fill(bytes);
+    const source = NAMES.reduce((word, [from, to]) => (word.startsWith("model") ? word : word.replace(from, to)), name);
+    const heads = architecture === "llama" ? headsOf(name, number) : 0;
+    weights[source] = { dtype: "F32", shape: [...shape].reverse(), bytes: heads ? halved(bytes, shape, heads) : bytes };
+  }
+  const tokens = value("tokenizer.ggml.tokens") as string[];
+  const end = tokens.length - 1;
+  const tokenizer: Json = {
+    added_tokens: [{ id: end, content: tokens[end], special: true }],
+    pre_tokenizer: preTokenizer(value("tokenizer.ggml.pre") as string),
+    model: {
+      type: "BPE",
+      vocab: Object.fromEntries(tokens.slice(0, end).map((text, id) => [text, id])),
+      merges: value("tokenizer.ggml.merges"),
+    },
+  };
+  const tokenizerConfig = { bos_token: tokens[end], eos_token: { content: tokens[end] }, add_bos_token: false };
+  return { model, parts: { config, tokenizer, tokenizerConfig, weights } };
+}
+
+function hasTensor({ tensors }: Model, wanted: string): boolean {
+  return tensors.some(({ name }) => name === wanted);
+}
+
+function headsOf(name: string, number: (key: string) => number): number {
+  if (/attn_q\./.test(name)) return number("attention.head_count");
+  return /attn_k\./.test(name) ? number("attention.head_count_kv") : 0;
+}
+
+/** A checkpoint of llama turns values i and i + n/2 of a head together where GGUF has 2i and 2i + 1. */
+function halved(bytes: Uint8Array, [columns, rows]: readonly number[], heads: number): Uint8Array {
+  const width = columns * 4;
+  const size = rows / heads;
+  const result = new Uint8Array(bytes.length);
+  for (let head = 0; head < heads; head++)
+    for (let i = 0; i < size / 2; i++)
+      for (const half of [0, 1]) {
+        const from = (head * size + 2 * i + half) * width;
+        result.set(bytes.subarray(from, from + width), (head * size + i + (half * size) / 2) * width);
+      }
+  return result;
+}
+
+export const SPLITS = {
+  qwen2:
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+  "llama-bpe":
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+};
+
+export function preTokenizer(pre: string): Json {
+  const byteLevel = (regex: boolean) => ({ type: "ByteLevel", add_prefix_space: false, use_regex: regex });
+  if (pre === "gpt-2") return byteLevel(true);
+  const digits = { type: "Digits", individual_digits: true };
+  if (pre === "smollm") return { type: "Sequence", pretokenizers: [digits, byteLevel(true)] };
+  const pattern = { Regex: SPLITS[pre as keyof typeof SPLITS] };
+  const split = { type: "Split", pattern, behavior: "Isolated", invert: false };
+  return { type: "Sequence", pretokenizers: [split, byteLevel(false)] };
+}
+
+/** The bytes of a safetensors file. */
+export function safetensors(weights: Weights): Uint8Array {
+  let offset = 0;
+  const header: Json = { __metadata__: { format: "pt" } };
+  for (const [name, { dtype, shape, bytes }] of Object.entries(weights)) {
+    header[name] = { dtype, shape, data_offsets: [offset, (offset += bytes.length)] };
+  }
+  const head = new TextEncoder().encode(JSON.stringify(header));
+  const file = new Uint8Array(8 + head.length + offset);
+  new DataView(file.buffer).setBigUint64(0, BigInt(head.length), true);
+  file.set(head, 8);
+  let at = 8 + head.length;
+  for (const { bytes } of Object.values(weights)) {
+    file.set(bytes, at);
+    at += bytes.length;
+  }
+  return file;
+}
+
+/** Writes a checkpoint to a fresh folder, or with `shards` into several files with an index. */
+export function writeCheckpoint(name: string, parts: CheckpointParts, shards = 1): string {
+  const folder = join(dirname(temporaryFile("place")), name);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  const put = (file: string, what: Json | Uint8Array) =>
+    writeFileSync(join(folder, file), what instanceof Uint8Array ? what : JSON.stringify(what));
+  put("config.json", parts.config);
+  put("tokenizer.json", parts.tokenizer);
+  put("tokenizer_config.json", parts.tokenizerConfig);
+  if (shards === 1) put("model.safetensors", safetensors(parts.weights));
+  else {
+    const map: Json = {};
+    const lists: Weights[] = Array.from({ length: shards }, () => ({}));
+    Object.entries(parts.weights).forEach(([key, weight], i) => {
+      lists[i % shards][key] = weight;
+      map[key] = `model-${i % shards}.safetensors`;
+    });
+    lists.forEach((list, i) => {
+      put(`model-${i}.safetensors`, safetensors(list));
+    });
+    put("model.safetensors.index.json", { weight_map: map });
+  }
+  return folder;
+}
