@@ -35,6 +35,13 @@ export function floatToHalf(x: f32): u32 {
   return sign | ((magnitude - 0x3800_0000 + 0xfff + ((magnitude >> 13) & 1)) >> 13);
 }
 
+/** Stores a half and returns what a reader gets; too large a value is the largest half. */
+export function storeHalf(target: usize, x: f32): f32 {
+  const limited: f32 = x > 65504 ? 65504 : x < -65504 ? -65504 : x;
+  store<u16>(target, <u16>floatToHalf(limited));
+  return loadHalf(target);
+}
+
 /** bfloat16 → f32. */
 @inline
 export function bfloatToFloat(h: u32): f32 {

@@ -9,10 +9,11 @@
  *
  * Cost of 8 rows × 32 columns: that of the driver, planes 10 operations a step and quad.
  *
- * May call: half, layout, nibbles, driver.
+ * May call: half, layout, nibbles, driver, k_search.
  */
-import { floatToHalf, loadHalf } from "../half";
+import { loadHalf, storeHalf } from "../half";
 import { decodeBlocks, matmulBlocks } from "./driver";
+import { searchTable } from "./k_search";
 import { loadFiniteHalf, loadHalves4, packNibbles, unpackNibbles } from "./layout";
 import { laneOffset, nibblePlane0, nibblePlane1, nibblePlane2, nibblePlane3, tableDot, tablePlane } from "./nibbles";
 
@@ -55,43 +56,11 @@ export function dequantizeIQ4_NL(source: usize, target: usize, count: usize): vo
   }
 }
 
-/**
- * f32 → GGUF blocks: fifteen scales around "the extreme is the lowest level" are tried; for each the levels are chosen,
- * then the best scale for them (least squares, weighted with x²); the one that explains most is kept.
- */
+/** f32 → GGUF blocks: the scale that least squares like best, then the nearest levels (kernels/quant/k_search.ts). */
 export function quantizeIQ4_NL(source: usize, target: usize, count: usize): void {
   for (; count >= 32; count -= 32) {
-    let largest: f32 = 0;
-    let extreme: f32 = 0;
-    for (let j: usize = 0; j < 32; j++) {
-      const x = load<f32>(source + (j << 2));
-      if (abs(x) > largest) {
-        largest = abs(x);
-        extreme = x;
-      }
-    }
-    let d: f32 = 0;
-    if (largest > 0) {
-      d = extreme / -127;
-      let best: f32 = 0;
-      for (let attempt = -7; attempt <= 7; attempt++) {
-        const inverse = <f32>(attempt - 127) / extreme;
-        let product: f32 = 0;
-        let square: f32 = 0;
-        for (let j: usize = 0; j < 32; j++) {
-          const x = load<f32>(source + (j << 2));
-          const q = <f32>level(nearestLevel(x * inverse));
-          product += x * x * q * x;
-          square += x * x * q * q;
-        }
-        if (square > 0 && product * product > best * square) {
-          d = product / square;
-          best = (product * product) / square;
-        }
-      }
-    }
+    const d = storeHalf(target, searchTable(source, 32, LEVELS));
     const inverse: f32 = d != 0 ? 1 / d : 0;
-    store<u16>(target, <u16>floatToHalf(d));
     for (let j: usize = 0; j < 16; j++) {
       const low = nearestLevel(load<f32>(source + (j << 2)) * inverse);
       const high = nearestLevel(load<f32>(source + (j << 2), 64) * inverse);

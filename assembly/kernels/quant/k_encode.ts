@@ -1,32 +1,22 @@
 /**
  * f32 → super-blocks, written once for the formats of 256 columns. Each sub-block searches its own scale (and minimum)
- * among a few candidates by weighted least squares; the scales of a block are then rounded to their common half, and
- * the codes are taken anew with the scales as a reader will see them. Between the two passes the scales of the
- * sub-blocks wait in the block itself, where the codes go.
+ * by weighted least squares (kernels/quant/k_search.ts); the half scales of the block are set by the largest of them,
+ * each sub-scale is then the best near its place, and the codes are taken with the scales as a reader will see them.
+ * Between the passes what the sub-blocks found waits in the block itself, where the codes go.
  *
- * NaN counts as the lowest code and never as the largest magnitude. Cost: some twenty passes over the values.
+ * NaN counts as the lowest code and never as the largest magnitude. Cost: that of the searches, and one pass of some
+ * ten scalar operations a value.
  *
- * May call: half, driver_k, k_common.
+ * May call: half, driver_k, k_common, k_search.
  */
-import { bfloatToFloat, floatToBfloat, floatToHalf, loadHalf } from "../half";
+import { loadHalf, storeHalf } from "../half";
 import { scaleBits } from "./driver_k";
+import { refineRange, refineScale, rmsOf, searchRange, searchScale, searchTable, toInteger } from "./k_search";
 
-/** Candidates of a search beside the plain one. */
-const RANGE_STEPS: i32 = 12;
-const SCALE_STEPS: i32 = 9;
-
-/** The nearest integer within low…high; NaN gives `low`. */
-@inline
-function toInteger(x: f32, low: f32, high: f32): i32 {
-  return <i32>nearest(x > low ? (x < high ? x : high) : low);
-}
-
-/** Stores a half and returns what a reader gets; too large a value is the largest half. */
-export function storeHalf(target: usize, x: f32): f32 {
-  const limited: f32 = x > 65504 ? 65504 : x < -65504 ? -65504 : x;
-  store<u16>(target, <u16>floatToHalf(limited));
-  return loadHalf(target);
-}
+/** Scales and minima between the passes are whole numbers of the largest possible / 65535. */
+const FINE: f32 = 65535;
+/** Beyond what half scales reach, and not infinite. */
+const LARGEST: f32 = 1e30;
 
 /** Q2_K, Q4_K, Q5_K: x ≈ scale · code − minimum. */
 @inline
@@ -34,27 +24,37 @@ export function quantizeRanges<F>(source: usize, target: usize, count: usize): v
   const f = changetype<F>(0);
   const parts: u32 = 8 * f.parts;
   const length: usize = 32 / f.parts;
+  const largest: f32 = <f32>((1 << f.bits) - 1);
   const largestScale: f32 = <f32>((1 << scaleBits<F>()) - 1);
   for (; count >= 256; count -= 256) {
     memory.fill(target, 0, f.fileBytes);
     const slots = target + f.fileQuants;
-    let scales: f32 = 0;
-    let minima: f32 = 0;
+    // Least squares may find more than the spread of the values; twice of it never.
+    const unit: f32 = (min<f32>(spread(source), LARGEST) * 2) / FINE;
+    const perUnit: f32 = unit > 0 ? 1 / unit : 0;
+    let scales: i32 = 0;
+    let minima: i32 = 0;
     for (let j: u32 = 0; j < parts; j++) {
       const slot = slots + (<usize>j << 2);
-      searchRange(source + <usize>j * length * 4, length, (1 << f.bits) - 1, slot);
-      scales = max(scales, bfloatToFloat(load<u16>(slot)));
-      minima = max(minima, bfloatToFloat(load<u16>(slot, 2)));
+      const values = source + <usize>j * length * 4;
+      const found = searchRange(values, length, largest, flatWeight<F>(values, length));
+      const scale = toInteger(reinterpret<f32>(<u32>found) * perUnit, 0, FINE);
+      const minimum = toInteger(reinterpret<f32>(<u32>(found >> 32)) * perUnit, 0, FINE);
+      store<u16>(slot, <u16>scale);
+      store<u16>(slot, <u16>minimum, 2);
+      scales = max(scales, scale);
+      minima = max(minima, minimum);
     }
-    storeHalf(target + f.fileScale, scales / largestScale);
-    storeHalf(target + f.fileMinimum, minima / largestScale);
-    const perScale: f32 = scales > 0 ? largestScale / scales : 0;
-    const perMinimum: f32 = minima > 0 ? largestScale / minima : 0;
+    const d = storeHalf(target + f.fileScale, (<f32>scales * unit) / largestScale);
+    const dmin = storeHalf(target + f.fileMinimum, (<f32>minima * unit) / largestScale);
     for (let j: u32 = 0; j < parts; j++) {
       const slot = slots + (<usize>j << 2);
-      const scale = toInteger(bfloatToFloat(load<u16>(slot)) * perScale, 0, largestScale);
-      const minimum = toInteger(bfloatToFloat(load<u16>(slot, 2)) * perMinimum, 0, largestScale);
-      f.setFileScales(target, j, scale | (minimum << scaleBits<F>()));
+      const values = source + <usize>j * length * 4;
+      const scale = <f32>load<u16>(slot) * unit;
+      const minimum = <f32>load<u16>(slot, 2) * unit;
+      const flat = flatWeight<F>(values, length);
+      const pair = refineRange(values, length, largest, flat, scale, minimum, d, dmin, scaleBits<F>());
+      f.setFileScales(target, j, pair);
     }
     memory.fill(slots, 0, <usize>parts << 2);
     encode<F>(source, target);
@@ -63,28 +63,48 @@ export function quantizeRanges<F>(source: usize, target: usize, count: usize): v
   }
 }
 
+/** What is added to |x| for the weights of a range; with codes of two bits nothing is. */
+@inline
+function flatWeight<F>(values: usize, length: usize): f32 {
+  return changetype<F>(0).bits == 2 ? 0 : rmsOf(values, length);
+}
+
+/** The distance between the least and the greatest of 256 values and zero. */
+function spread(values: usize): f32 {
+  let low: f32 = 0, high: f32 = 0;
+  for (let p = values, end = values + 1024; p != end; p += 4) {
+    const x = load<f32>(p);
+    if (x < low) low = x;
+    if (x > high) high = x;
+  }
+  return high - low;
+}
+
 /** Q3_K, Q6_K, IQ4_XS: x ≈ scale · (code − offset), or scale · table[code]. */
 @inline
 export function quantizeScales<F>(source: usize, target: usize, count: usize): void {
   const f = changetype<F>(0);
   const parts: u32 = 8 * f.parts;
   const length: usize = 32 / f.parts;
+  // With few codes a sub-scale somewhere else may fit two large values at once.
+  const tries = f.bits == 3 ? 32 : 4;
   for (; count >= 256; count -= 256) {
     memory.fill(target, 0, f.fileBytes);
     const slots = target + f.fileQuants;
     let extreme: f32 = 0;
     for (let j: u32 = 0; j < parts; j++) {
       const values = source + <usize>j * length * 4;
-      const scale = f.table != 0 ? searchTable(values, length, f.table) : searchScale(values, length, f.offset);
+      const scale = f.table != 0 ? searchTable(values, length, f.table) : searchScale(values, length, <f32>f.offset);
       store<f32>(slots + (<usize>j << 2), scale);
       if (abs(scale) > abs(extreme)) extreme = scale;
     }
-    storeHalf(target + f.fileScale, extreme / -f.scaleLimit);
-    const perScale: f32 = extreme != 0 ? -f.scaleLimit / extreme : 0;
+    const d = storeHalf(target + f.fileScale, extreme / -f.scaleLimit);
     for (let j: u32 = 0; j < parts; j++) {
-      const slot = slots + (<usize>j << 2);
-      const scale = toInteger(load<f32>(slot) * perScale, -f.scaleLimit, f.scaleLimit - 1);
-      f.setFileScales(target, j, scale);
+      const values = source + <usize>j * length * 4;
+      const scale = load<f32>(slots + (<usize>j << 2));
+      const limit = <f32>f.offset;
+      const chosen = refineScale(values, length, limit, f.table, scale, d, f.scaleLimit, tries);
+      f.setFileScales(target, j, chosen);
     }
     memory.fill(slots, 0, <usize>parts << 2);
     encode<F>(source, target);
@@ -157,121 +177,4 @@ function nearestEntry(x: f32, table: usize): u32 {
     if (x + x > <f32>(<i32>load<u8>(upper - 1) + <i32>load<u8>(upper) - 254)) code |= bit;
   }
   return code;
-}
-
-/**
- * scale, minimum ≥ 0 that make Σ w (scale · code − minimum − x)² small, w = rms + |x|, codes 0…largest: for each of
- * a few roundings of x the exact least-squares pair. Stored as two bfloats: finer than the bits to come.
- */
-function searchRange(values: usize, length: usize, largest: i32, slot: usize): void {
-  const end = values + (length << 2);
-  let low: f32 = 0;
-  let high: f32 = 0;
-  let squares: f64 = 0;
-  for (let p = values; p != end; p += 4) {
-    const x = load<f32>(p);
-    if (x < low) low = x;
-    if (x > high) high = x;
-    squares += <f64>x * <f64>x;
-  }
-  let best = Infinity;
-  let bestScale: f64 = 0;
-  let bestMinimum: f64 = -low;
-  if (high > low) {
-    const rms = sqrt(squares / <f64>length);
-    for (let k = 0; k <= RANGE_STEPS; k++) {
-      // The first candidate is the plain one; the others stretch the codes by −0.9 to 0.9 steps.
-      const stretched = k == 0 ? <f64>largest : <f64>largest - 0.9 + 1.8 * <f64>(k - 1) / <f64>(RANGE_STEPS - 1);
-      const inverse = stretched / (<f64>high - <f64>low);
-      let w0: f64 = 0, wl: f64 = 0, wll: f64 = 0, wx: f64 = 0, wxl: f64 = 0, wxx: f64 = 0;
-      for (let p = values; p != end; p += 4) {
-        const x = <f64>load<f32>(p);
-        const w = rms + abs(x);
-        const l = <f64>toInteger(<f32>(inverse * (x - <f64>low)), 0, <f32>largest);
-        w0 += w;
-        wl += w * l;
-        wll += w * l * l;
-        wx += w * x;
-        wxl += w * x * l;
-        wxx += w * x * x;
-      }
-      const determinant = w0 * wll - wl * wl;
-      if (!(determinant > 0)) continue;
-      let scale = (w0 * wxl - wx * wl) / determinant;
-      let minimum = (wl * wxl - wll * wx) / determinant;
-      if (minimum < 0) {
-        minimum = 0;
-        scale = wxl / wll;
-      }
-      const error = scale * scale * wll + minimum * minimum * w0 + wxx
-        - 2 * (scale * minimum * wl + scale * wxl - minimum * wx);
-      if (error < best && scale >= 0) {
-        best = error;
-        bestScale = scale;
-        bestMinimum = minimum;
-      }
-    }
-  }
-  store<u16>(slot, <u16>floatToBfloat(<f32>bestScale));
-  store<u16>(slot, <u16>floatToBfloat(<f32>bestMinimum), 2);
-}
-
-/** The scale (of either sign) that makes Σ x² (scale · code − x)² small, codes −limit…limit − 1. */
-function searchScale(values: usize, length: usize, limit: i32): f32 {
-  const end = values + (length << 2);
-  const extreme = signedExtreme(values, end);
-  let best: f64 = 0;
-  let bestScale: f64 = 0;
-  if (extreme == 0) return 0;
-  for (let k = -SCALE_STEPS; k <= SCALE_STEPS; k++) {
-    const inverse = -(<f32>limit + 0.1 * <f32>k) / extreme;
-    let xl: f64 = 0;
-    let ll: f64 = 0;
-    for (let p = values; p != end; p += 4) {
-      const x = <f64>load<f32>(p);
-      const l = <f64>toInteger(<f32>x * inverse, -<f32>limit, <f32>(limit - 1));
-      xl += x * x * x * l;
-      ll += x * x * l * l;
-    }
-    if (ll > 0 && xl * xl > best * ll) {
-      best = (xl * xl) / ll;
-      bestScale = xl / ll;
-    }
-  }
-  return <f32>bestScale;
-}
-
-/** The same with a table's values for codes. */
-function searchTable(values: usize, length: usize, table: usize): f32 {
-  const end = values + (length << 2);
-  const extreme = signedExtreme(values, end);
-  let best: f64 = 0;
-  let bestScale: f64 = 0;
-  if (extreme == 0) return 0;
-  for (let k = -SCALE_STEPS; k <= SCALE_STEPS; k++) {
-    const inverse = <f32>(k - 127) / extreme;
-    let xl: f64 = 0;
-    let ll: f64 = 0;
-    for (let p = values; p != end; p += 4) {
-      const x = <f64>load<f32>(p);
-      const l = <f64>(<i32>load<u8>(table + nearestEntry(<f32>x * inverse, table)) - 127);
-      xl += x * x * x * l;
-      ll += x * x * l * l;
-    }
-    if (ll > 0 && xl * xl > best * ll) {
-      best = (xl * xl) / ll;
-      bestScale = xl / ll;
-    }
-  }
-  return <f32>bestScale;
-}
-
-/** The value of largest magnitude, with its sign. */
-function signedExtreme(values: usize, end: usize): f32 {
-  let extreme: f32 = 0;
-  for (let p = values; p != end; p += 4) {
-    const x = load<f32>(p);
-    if (abs(x) > abs(extreme)) extreme = x;
-  }
-  return extreme;
 }
