@@ -39,7 +39,14 @@ for (const type of types) {
     const ours = timed(() => k.quantize(type, data));
     const theirs = llama(type, data, columns);
     const [a, b] = [ours.value, theirs].map((blocks) => weightedError(type, data, k.dequantize(type, blocks)));
-    results.push({ type, matrix: name, ours: a, theirs: b, ratio: b > 0 ? a / b : 1 + a, nanoseconds: (ours.ms * 1e6) / data.length });
+    results.push({
+      type,
+      matrix: name,
+      ours: a,
+      theirs: b,
+      ratio: b > 0 ? a / b : 1 + a,
+      nanoseconds: (ours.ms * 1e6) / data.length,
+    });
   }
 }
 console.log(table());
@@ -94,7 +101,12 @@ function table() {
     [head.padEnd(width), ...cells.map((cell, i) => cell.padStart(columns[i]))].join("  ");
   const of = (/** @type {string} */ type) => results.filter((result) => result.type === type);
   const rows = matrices.map(({ name }) => {
-    const cells = types.map((type) => of(type).find((result) => result.matrix === name)?.ratio.toFixed(4) ?? "");
+    const cells = types.map(
+      (type) =>
+        of(type)
+          .find((result) => result.matrix === name)
+          ?.ratio.toFixed(4) ?? "",
+    );
     return line(name, cells);
   });
   const worst = types.map((type) => Math.max(...of(type).map(({ ratio }) => ratio)).toFixed(4));

@@ -86,8 +86,8 @@ export function quantizeScales<F>(source: usize, target: usize, count: usize): v
   const f = changetype<F>(0);
   const parts: u32 = 8 * f.parts;
   const length: usize = 32 / f.parts;
-  // With few codes a sub-scale somewhere else may fit two large values at once.
-  const tries = f.bits == 3 ? 32 : 4;
+  // Sixteen values have few that are large: a sub-scale somewhere else may fit these at once.
+  const tries = f.parts == 2 ? 32 : 4;
   for (; count >= 256; count -= 256) {
     memory.fill(target, 0, f.fileBytes);
     const slots = target + f.fileQuants;
