@@ -45,7 +45,7 @@ async function converted(parts: CheckpointParts, type: TypeName = "F32", shards 
   return read(OUT);
 }
 
-for (const kind of ["llama-tiny", "qwen2-tiny", "qwen3-tiny", "plm-1m"]) {
+for (const kind of ["llama-tiny", "qwen2-tiny", "qwen3-tiny", "plm-1m", "memoryformer-tiny"]) {
   test(`${kind}: the keys and the weights of the model that the checkpoint was made from`, async () => {
     const { model, parts } = checkpointOf(kind);
     if (kind === "llama-tiny") {
@@ -95,6 +95,37 @@ test("types: vectors stay F32, rows that do not divide fall back, blocks are the
     assert.equal(tensors.get("blk.0.ffn_up.weight")!.data, k.quantize(type, values), type);
     assert.type(keys.get("general.file_type"), "number");
   }
+});
+
+test("tables become rows of bytes or of halves of bytes, each with its scale", async () => {
+  const { parts } = checkpointOf("memoryformer-tiny");
+  const source = parts.weights["model.layers.1.mlp.second.table"];
+  const [rows, columns] = source.shape;
+  const values = new Float32Array(source.bytes.buffer);
+  for (const [type, width, half] of [
+    ["Q8_0", columns, 0],
+    ["Q4_K", columns / 2, columns / 2],
+  ] as const) {
+    // biome-ignore format: a table
+    const { tensors } = await converted(parts, type);
+    const table = tensors.get("blk.1.ffn_down.table")!;
+    const scales = new Float32Array(tensors.get("blk.1.ffn_down.scale")!.data.buffer);
+    assert.equal([table.type, table.shape, scales.length], ["I8", [width, rows], rows]);
+    for (let row = 0; row < rows; row++) {
+      for (let i = 0; i < columns; i++) {
+        const byte = table.data[row * width + (half ? i % half : i)];
+        const code = half ? ((byte >> (i < half ? 0 : 4)) & 15) - 8 : (byte << 24) >> 24;
+        const error = Math.abs(code * scales[row] - values[row * columns + i]) / Math.abs(scales[row]);
+        // Only the code 8 of what lies opposite to the longest value is missing.
+        assert.ok(error < 0.5001 || (half && code === 7 && error <= 1.0001), `${type}: ${error} at ${row}, ${i}`);
+      }
+    }
+    const loaded = await Model.load(OUT);
+    assert.type(await loaded.generate("Once", { maxTokens: 3 }).text(), "string");
+    await loaded.dispose();
+  }
+  const floats = await converted(parts, "F16");
+  assert.is(floats.tensors.get("blk.1.ffn_down.table")!.type, "F16");
 });
 
 test("checkpoints of halves: widened exactly, kept as they are where the file has the same type", async () => {

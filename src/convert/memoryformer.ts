@@ -15,7 +15,8 @@ export function planMemoryformer(config: Config, checkpoint: Checkpoint): Plan {
   const code = codeLength(config, "code_length", config.size("code_length"));
   const ffnCode = codeLength(config, "ffn_code_extra", code + config.size("ffn_code_extra", 2));
   if (config.get("output_projection")) throw config.wrong("output_projection: limpet knows none", "UNSUPPORTED");
-  const outside = config.get("rms_norm_eps_position") === "outside";
+  const position = config.get("rms_norm_eps_position") ?? "outside";
+  if (position !== "outside") throw config.wrong(`rms_norm_eps_position is ${JSON.stringify(position)}`, "UNSUPPORTED");
   const rule = config.get("weight_rule");
   if (rule !== "score" && rule !== "prob") throw config.wrong(`weight_rule is ${JSON.stringify(rule)}`);
   const turned = (config.size("head_dim", decoder.hidden / heads) * config.number("rotary_pct", 1)) / 2;
@@ -26,7 +27,6 @@ export function planMemoryformer(config: Config, checkpoint: Checkpoint): Plan {
     ["attention.head_count", "u32", heads],
     ["rope.freq_base", "f32", ropeTheta(config)],
     ["attention.layer_norm_rms_epsilon", "f32", config.number("rms_norm_eps")],
-    ["attention.rms_epsilon_outside", "bool", outside],
     ["attention.layer_norm_epsilon", "f32", config.number("layer_norm_eps", 1e-5)],
     ["rope.dimension_count", "u32", 2 * Math.floor(turned)],
   ];

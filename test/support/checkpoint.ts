@@ -28,6 +28,16 @@ export interface CheckpointParts {
 
 type Model = ReturnType<typeof randomModel>;
 
+/** Of a MemoryFormer, whose q, k and v are tables. */
+const TABLE_NAMES: readonly (readonly [RegExp, string])[] = [
+  [/^blk\.(\d+)\.attn_q\.(table|bias)/, "model.layers.$1.attention.query.$2"],
+  [/^blk\.(\d+)\.attn_k\.(table|bias)/, "model.layers.$1.attention.key.$2"],
+  [/^blk\.(\d+)\.attn_v\.(table|bias)/, "model.layers.$1.attention.value.$2"],
+  [/^blk\.(\d+)\.ffn_up\.(table|bias)/, "model.layers.$1.mlp.first.$2"],
+  [/^blk\.(\d+)\.ffn_down\.(table|bias)/, "model.layers.$1.mlp.second.$2"],
+  [/^blk\.(\d+)\.ffn_mid_norm/, "model.layers.$1.mlp.norm"],
+];
+
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^token_embd/, "model.embed_tokens"],
   [/^output_norm/, "model.norm"],
@@ -62,20 +72,29 @@ export function checkpointOf(kind: string): { model: Model; parts: CheckpointPar
   const architecture = value("general.architecture") as string;
   const number = (key: string) => Number(value(`${architecture}.${key}`));
   const config: Json = { model_type: architecture, tie_word_embeddings: !hasTensor(model, "output.weight") };
-  for (const [key, name] of CONFIG_KEYS) config[name] = number(key);
+  for (const [key, name] of CONFIG_KEYS) {
+    if (value(`${architecture}.${key}`) !== undefined) config[name] = number(key);
+  }
   if (architecture === "plm") {
     config["qk_rope_head_dim"] = number("rope.dimension_count");
     config["qk_nope_head_dim"] = number("attention.key_length") - number("rope.dimension_count");
     config["v_head_dim"] = number("attention.value_length");
     config["kv_lora_rank"] = number("attention.kv_lora_rank");
     config["hidden_act"] = "relu2";
+  } else if (architecture === "memoryformer") {
+    config["num_tables"] = number("memory.table_count");
+    config["code_length"] = number("memory.code_length");
+    config["weight_rule"] = value("memoryformer.memory.weight_rule");
+    config["rotary_pct"] =
+      (number("rope.dimension_count") * number("attention.head_count")) / number("embedding_length");
   } else config["head_dim"] = number("attention.key_length");
   const weights: Weights = {};
   for (const { name, type, shape, fill } of model.tensors) {
     if (name === "rope_freqs.weight") continue;
     const bytes = new Uint8Array(tensorBytes(type, shape));
     fill(bytes);
-    const source = NAMES.reduce((word, [from, to]) => (word.startsWith("model") ? word : word.replace(from, to)), name);
+    const names = architecture === "memoryformer" ? [...TABLE_NAMES, ...NAMES] : NAMES;
+    const source = names.reduce((word, [from, to]) => (word.startsWith("model") ? word : word.replace(from, to)), name);
     const heads = architecture === "llama" ? headsOf(name, number) : 0;
     weights[source] = { dtype: "F32", shape: [...shape].reverse(), bytes: heads ? halved(bytes, shape, heads) : bytes };
   }
