@@ -2,12 +2,13 @@
 /**
  * How exact limpet is, against the numpy oracle (float32 over dequantised weights) and native llama.cpp:
  *
- *   node accuracy.mjs [prompts|positions|perplexity|plm …]      all when none is named
+ *   node accuracy.mjs [prompts|positions|perplexity|plm|cache …]      all when none is named
  *
  *   prompts      SmolLM2, 10 prompts: KL to the oracle, a token
  *   positions    SmolLM2, 1,000 positions of WikiText-2: top token equal to the oracle's and to llama.cpp's
  *   perplexity   SmolLM2, 8 windows of 512 tokens: limpet's and llama.cpp's
  *   plm          random PLM files: KL to the oracle, llama.cpp's own beside it
+ *   cache        SmolLM2 and a random PLM: KL of caches in F16 and Q8_0 to the one in F32
  *
  * Needs ../shared/data/wikitext-2-valid.txt and Python with test/oracle/requirements.txt (PYTHON names the interpreter).
  */
@@ -113,6 +114,22 @@ const CHECKS = {
       const theirs = compare(exact, logitsOf(native, model, ids), vocabulary);
       const measured = `mean ${ours.klMean.toExponential(1)}, largest ${ours.klMax.toExponential(1)} (llama.cpp ${theirs.klMean.toExponential(1)}, ${theirs.klMax.toExponential(1)})`;
       report(`${name}, KL over 64 tokens < 1e-5`, measured, ours.klMax < 1e-5);
+    }
+  },
+  cache() {
+    const smollm2 = modelPath("smollm2");
+    const plm = modelPath("plm-100m-q4_0");
+    const made = Array.from({ length: 512 }, (_, i) => (i * 7919 + 13) % 30000);
+    for (const [name, model, ids, bounds, ...flags] of /** @type {const} */ ([
+      ["SmolLM2, 512 tokens", smollm2, wikitext(smollm2, 512), { f16: 1e-5, q8_0: 1e-3 }],
+      ["plm-100m Q4_0 absorbed, 512 tokens", plm, made, { f16: 1e-5, q8_0: 1e-4 }, "--form", "absorbed"],
+    ])) {
+      const full = logitsOf(limpet, model, [...ids], "--kv", "f32", ...flags);
+      for (const [kv, bound] of Object.entries(bounds)) {
+        const found = compare(full, logitsOf(limpet, model, [...ids], "--kv", kv, ...flags), SMOLLM2_VOCABULARY);
+        const measured = `mean ${found.klMean.toExponential(1)} (largest ${found.klMax.toExponential(1)}), top token equal ${(100 * found.top1).toFixed(1)} %`;
+        report(`${name}: mean KL of a ${kv} cache to the f32 one < ${bound}`, measured, found.klMean < bound);
+      }
     }
   },
 };

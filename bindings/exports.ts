@@ -66,8 +66,8 @@ interface ModelExports {
   model_hidden(model: Pointer): number;
   model_vocabulary(model: Pointer): number;
   model_context_length(model: Pointer): number;
-  model_row_values(model: Pointer): number;
-  model_full_row_values(model: Pointer): number;
+  model_row_bytes(model: Pointer, kvType: number): number;
+  model_full_row_bytes(model: Pointer, kvType: number): number;
   model_batch(model: Pointer): number;
 }
 

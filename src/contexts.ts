@@ -9,7 +9,7 @@ import { LimpetError } from "./errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Type of the cached keys and values. */
-export type CacheType = "f16" | "f32";
+export type CacheType = "f16" | "f32" | "q8_0";
 /** How latent attention (MLA) is computed: by the length of the chunk, or always the same way. */
 export type Form = "auto" | "absorbed" | "expanded";
 
@@ -114,7 +114,8 @@ export function createContext(
 export function cacheType(kv: CacheType): number {
   if (kv === "f16") return 1;
   if (kv === "f32") return 0;
-  throw new LimpetError("UNSUPPORTED", `the cache is of type "f16" or "f32", not "${kv}"`);
+  if (kv === "q8_0") return 8;
+  throw new LimpetError("UNSUPPORTED", `the cache is of type "f16", "f32" or "q8_0", not "${kv}"`);
 }
 
 /** The core's number of a form. */

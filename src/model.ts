@@ -120,14 +120,13 @@ export class Model {
   get memory(): ModelMemory {
     const { core, pointer, contexts, defaults } = this.#alive;
     const bytes = tokenBytes(core, pointer, defaults.kv ?? "f16");
-    const rowValues = core.exports.model_row_values(pointer);
-    const full = rowValues ? (bytes / rowValues) * core.exports.model_full_row_values(pointer) : 0;
+    const full = core.exports.model_full_row_bytes(pointer, cacheType(defaults.kv ?? "f16"));
     return {
       linear: core.memory.size,
       weights: Number(core.exports.model_loaded_bytes(pointer)),
       contexts: contexts.uses,
       cacheBytesPerToken: bytes,
-      fullCacheBytesPerToken: full,
+      fullCacheBytesPerToken: full * core.exports.model_layers(pointer),
     };
   }
 
@@ -255,5 +254,5 @@ export class Model {
 /** Bytes of cache that a token takes in all layers. */
 function tokenBytes(core: Core, model: Pointer, kv: CacheType): number {
   const { exports } = core;
-  return exports.model_row_values(model) * (kv === "f32" ? 4 : 2) * exports.model_layers(model);
+  return exports.model_row_bytes(model, cacheType(kv)) * exports.model_layers(model);
 }

@@ -4,7 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { sameBits } from "./support/core.ts";
+import { sameBits, type TestCore } from "./support/core.ts";
 import { fromHalf, generator, near, onBoth, put, toHalf, values } from "./support/floats.ts";
 
 interface Attention {
@@ -42,7 +42,165 @@ function attendReference(q: Float32Array, k: ArrayLike<number>, v: ArrayLike<num
   return { out, mass };
 }
 
-test("attention over listed rows: grouped heads, both row types, tile edges, mass", () => {
+const [F32, F16, Q8_0] = [0, 1, 8];
+
+/** Bytes of a vector in the cache: blocks of 32 with a half scale, or plain values. */
+function vectorBytes(kvType: number, n: number): number {
+  if (kvType !== Q8_0) return n * (kvType === F16 ? 2 : 4);
+  return Math.floor(n / 32) * 34 + (n % 32 ? 2 + n - (n >> 5) * 32 + (n % 2) : 0);
+}
+
+/** Writes vectors of these lengths one behind the other. */
+function encodeVectors(core: TestCore, kvType: number, source: number, lengths: number[], target: number): void {
+  let [from, to] = [source, target];
+  for (const n of lengths) {
+    core.call("kernel_encode_row", kvType, from, n, to);
+    from += 4 * n;
+    to += vectorBytes(kvType, n);
+  }
+}
+
+/** What a Q8_0 cache gives back of rows of vectors: written out from the format. */
+function asRead(data: Float32Array, lengths: number[]): Float32Array {
+  const read = new Float32Array(data.length);
+  for (let at = 0, i = 0; at < data.length; i++) {
+    const end = at + (lengths[i % lengths.length] as number);
+    for (; at < end; ) {
+      const block = data.subarray(at, Math.min(at + 32, end));
+      const d = fromHalf(toHalf(Math.fround(Math.max(...block.map(Math.abs)) / 127)));
+      const inverse = d ? Math.fround(1 / d) : 0;
+      read.set(
+        block.map((x) => d * nearestEven(Math.fround(x * inverse))),
+        at,
+      );
+      at += block.length;
+    }
+  }
+  return read;
+}
+
+function nearestEven(x: number): number {
+  const low = Math.floor(x);
+  const up = x - low > 0.5 || (x - low === 0.5 && low % 2 !== 0);
+  return Math.max(Math.min(up ? low + 1 : low, 127), -128);
+}
+
+test("a vector of Q8_0 is blocks of 32 and a short one; extremes stay finite, NaN is zero", () => {
+  const random = generator(5);
+  for (const n of [1, 2, 7, 8, 31, 32, 33, 64, 80, 576]) {
+    const vector = values(random, n, 3);
+    const got = onBoth(`q8_0 of ${n}`, (core) => {
+      const bytes = core.call("kernel_row_bytes", Q8_0, n) as number;
+      assert.is(bytes, vectorBytes(Q8_0, n));
+      const row = core.allocate(bytes);
+      const back = core.allocate(4 * n);
+      core.call("kernel_encode_row", Q8_0, put(core, vector), n, row);
+      core.call("kernel_decode_row", Q8_0, row, n, back);
+      return core.f32(back, n);
+    });
+    near(got, asRead(vector, [n]), 1e-7, `q8_0 of ${n}`);
+  }
+  const odd = Float32Array.of(
+    Number.NaN,
+    Infinity,
+    -3e38,
+    1,
+    ...new Float32Array(28),
+    1e-9,
+    -1e-6,
+    ...new Float32Array(30),
+  );
+  const got = onBoth("extremes", (core) => {
+    const row = core.allocate(68);
+    const back = core.allocate(256);
+    core.call("kernel_encode_row", Q8_0, put(core, odd), 64, row);
+    core.call("kernel_decode_row", Q8_0, row, 64, back);
+    return core.f32(back, 64);
+  });
+  assert.ok(got.every(Number.isFinite), "all finite");
+  assert.equal([...got.subarray(0, 4)], [0, 127 * 65504, -128 * 65504, 0]);
+});
+
+test("absorbed attention over latents: all row types, in integers where blocks are whole, against float64", () => {
+  const shapes = [
+    [1, 32, 8],
+    [4, 64, 16],
+    [6, 96, 6],
+    [16, 512, 64],
+    [3, 40, 10],
+  ] as const;
+  for (const [heads, rank, rope] of shapes) {
+    for (const count of [0, 1, 7, 8, 63, 64, 65, 150]) {
+      for (const kvType of [F32, F16, Q8_0]) {
+        const random = generator(rank + count);
+        const ropeType = kvType === Q8_0 ? F16 : kvType;
+        const latentBytes = vectorBytes(kvType, rank);
+        const rowBytes = latentBytes + vectorBytes(ropeType, rope);
+        const poolRows = count + 3;
+        // Rows and blocks of very different size, as outliers make them.
+        const written = values(random, poolRows * rank).map((x, i) => fromHalf(toHalf(x * (1 + ((i >> 5) % 7)))));
+        const latents = kvType === Q8_0 ? asRead(written, [rank]) : written;
+        const ropeKeys = values(random, poolRows * rope).map((x) => fromHalf(toHalf(x)));
+        const rows = Uint32Array.from({ length: count }, (_, t) => (t * 5 + 2) % poolRows);
+        const [q, qRope] = [values(random, heads * rank, 0.2), values(random, heads * rope)];
+        const factor = 0.3;
+        const what = `${heads} heads, rank ${rank}, ${count} rows, type ${kvType}`;
+        const run = (first: number, many: number) =>
+          onBoth(what, (core) => {
+            const base = core.allocate(poolRows * rowBytes);
+            const [latentAt, ropeAt] = [put(core, written), put(core, ropeKeys)];
+            for (let r = 0; r < poolRows; r++) {
+              core.call("kernel_encode_row", kvType, latentAt + 4 * r * rank, rank, base + r * rowBytes);
+              core.call("kernel_encode_row", ropeType, ropeAt + 4 * r * rope, rope, base + r * rowBytes + latentBytes);
+            }
+            const scratch = core.allocate(core.call("kernel_attend_latent_scratch_bytes", many, count, rank, rope));
+            const target = core.allocate(4 * many * rank);
+            core.call(
+              "kernel_attend_latent",
+              put(core, q.slice(first * rank)),
+              put(core, qRope.slice(first * rope)),
+              put(core, rows),
+              count,
+              base,
+              rowBytes,
+              kvType,
+              many,
+              rank,
+              rope,
+              factor,
+              scratch,
+              target,
+              0,
+            );
+            const result = core.f32(target, many * rank).slice();
+            for (const block of [base, scratch, target]) core.release(block);
+            return result;
+          });
+        const got = run(0, heads);
+        const want = new Float64Array(heads * rank);
+        for (let h = 0; h < heads; h++) {
+          const scores = Array.from(rows, (row) => {
+            let sum = 0;
+            for (let i = 0; i < rank; i++) sum += q[h * rank + i] * latents[row * rank + i];
+            for (let i = 0; i < rope; i++) sum += qRope[h * rope + i] * ropeKeys[row * rope + i];
+            return sum * factor;
+          });
+          const top = Math.max(...scores);
+          const total = scores.reduce((sum, x) => sum + Math.exp(x - top), 0);
+          rows.forEach((row, t) => {
+            const p = Math.exp((scores[t] as number) - top) / total;
+            for (let i = 0; i < rank; i++) want[h * rank + i] += p * latents[row * rank + i];
+          });
+        }
+        // A byte's step of the largest block is 0.1: integers may add a tenth of it.
+        near(got, want, kvType === Q8_0 ? 1e-2 : 1e-5, what);
+        if (heads > 1) assert.ok(sameBits(run(1, heads - 1), got.slice(rank)), `${what}: heads do not see each other`);
+      }
+    }
+  }
+});
+
+test("attention over listed rows: grouped heads, all row types, tile edges, mass", () => {
   const shapes = [
     [1, 1, 4, 4],
     [3, 1, 5, 3],
@@ -54,23 +212,24 @@ test("attention over listed rows: grouped heads, both row types, tile edges, mas
   ] as const;
   for (const [heads, kvHeads, keySize, valueSize] of shapes) {
     for (const count of [0, 1, 2, 7, 8, 9, 16, 31]) {
-      for (const kvType of [0, 1]) {
+      for (const kvType of [F32, F16, Q8_0]) {
         const random = generator(heads * 1000 + count);
         const width = kvHeads * (keySize + valueSize);
         const poolRows = count + 3;
-        const rowBytes = width * (kvType ? 2 : 4) + 2;
+        const vectors = [...Array(kvHeads).fill(keySize), ...Array(kvHeads).fill(valueSize)] as number[];
+        const rowBytes = vectors.reduce((sum, n) => sum + vectorBytes(kvType, n), 2);
         const factor = 1 / Math.sqrt(keySize);
         const q = values(random, heads * keySize);
-        const pool = values(random, poolRows * width).map((x) => fromHalf(toHalf(x)));
+        const written = values(random, poolRows * width).map((x) => fromHalf(toHalf(x)));
+        const pool = kvType === Q8_0 ? asRead(written, vectors) : written;
         // A list without order, from the end of the pool.
         const rows = Uint32Array.from({ length: count }, (_, t) => (t * 5 + 2) % poolRows);
         const what = `attend ${heads}/${kvHeads}, ${keySize}, ${valueSize}, ${count} rows, type ${kvType}`;
         const got = onBoth(what, (core) => {
           const base = core.allocate(poolRows * rowBytes);
-          const source = put(core, pool);
-          for (let r = 0; r < poolRows; r++) {
-            core.call("kernel_encode_row", kvType, source + 4 * r * width, width, base + r * rowBytes);
-          }
+          const source = put(core, written);
+          for (let r = 0; r < poolRows; r++)
+            encodeVectors(core, kvType, source + 4 * r * width, vectors, base + r * rowBytes);
           const scratch = core.allocate(core.call("kernel_attend_scratch_bytes", heads, count, keySize, valueSize));
           const target = core.allocate(4 * heads * valueSize);
           const mass = core.allocate(4 * count);

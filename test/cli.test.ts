@@ -135,6 +135,8 @@ test("bench: JSON", async () => {
   for (const name of names.slice(0, -1)) assert.ok(json[name] > 0, name);
   assert.is(json.kv_bytes_per_token, (256 + 32) * 4 * 4);
   assert.is(json.build, "portable");
+  const bytes = JSON.parse(await answer("bench", RANDOM, "-p", "8", "-n", "2", "--kv", "q8_0")).kv_bytes_per_token;
+  assert.is(bytes, ((256 / 32) * 34 + 32 * 2) * 4, "latents in blocks, rope keys in halves");
 });
 
 test("inspect: tables and JSON, also of what limpet cannot run", async () => {

@@ -20,6 +20,7 @@ import {
   Form,
   modelBytes,
   prompt,
+  Q8_0,
   refuses,
   spread,
   Visibility,
@@ -83,6 +84,35 @@ for (const [name, read] of files) {
   });
 }
 
+test("a cache in Q8_0: the same bits in both builds, in any chunks, beside another sequence", () => {
+  const ids = spread(POSITIONS);
+  for (const [kind, type, form] of [
+    ["llama-tiny", "Q8_0", Form.AUTO],
+    ["plm-1m", "Q8_0", Form.ABSORBED],
+    ["plm-1m", "Q8_0", Form.EXPANDED],
+    ["demo", "F16", Form.ABSORBED],
+  ] as const) {
+    let want: Float32Array[] | undefined;
+    for (const engine of [portable, scalar]) {
+      const model = engine.load(modelBytes(kind, type));
+      const context = model.context({ rows: 2 * POSITIONS, sequences: 2, kv: Q8_0, form });
+      want ??= context.run(prompt(ids));
+      for (const chunk of form === Form.EXPANDED ? [POSITIONS] : [1, 7, POSITIONS]) {
+        context.reset();
+        assertBits(context.runChunks(prompt(ids), chunk), want, `${kind}, form ${form}, chunks of ${chunk}`);
+      }
+      context.reset();
+      if (form !== Form.EXPANDED) {
+        const mixed = interleave(prompt(ids, 0, 1), prompt(spread(40, 11), 0, 0));
+        const rows = context.runChunks(mixed, POSITIONS).filter((_, i) => mixed[i].sequence === 1);
+        assertBits(rows, want, `${kind}: beside another sequence`);
+      }
+      context.release();
+      model.release();
+    }
+  }
+});
+
 function divergence(expected: Float32Array, got: Float32Array): number {
   const logProbabilities = (row: Float32Array) => {
     const largest = Math.max(...row);
@@ -98,12 +128,12 @@ test("every architecture agrees with the float64 oracle, and MLA in both forms",
     const expected = new Float32Array(new Uint8Array(Buffer.from(logits, "base64")).buffer);
     const model = portable.load(modelBytes(kind, type));
     for (const form of kind === "plm-1m" ? [Form.ABSORBED, Form.EXPANDED] : [Form.ABSORBED]) {
-      for (const kv of [F16, F32]) {
+      for (const kv of [F16, F32, Q8_0]) {
         const context = model.context({ rows: POSITIONS, kv, form });
         const last = context.run(prompt(golden.tokens)).at(-1) as Float32Array;
         const kl = divergence(expected, last);
         assert.ok(
-          kl < (type === "F32" && kv === F32 ? 1e-9 : 1e-5),
+          kl < (kv === Q8_0 ? 2e-3 : type === "F32" && kv === F32 ? 1e-9 : 1e-5),
           `${kind} ${type}, form ${form}, kv ${kv}: KL ${kl}`,
         );
         context.release();

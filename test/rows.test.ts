@@ -12,6 +12,7 @@ import {
   F32,
   modelBytes,
   prompt,
+  Q8_0,
   refuses,
   spread,
   Visibility,
@@ -117,6 +118,20 @@ onModels("moved rows keep their distances, and so the logits", (kind, make) => {
   refuses(() => context.shift(0, 0, 10, -1), Code.BAD_ARGUMENT, /positions outside/);
   refuses(() => context.shift(0, 0, 10, 1e6), Code.BAD_ARGUMENT, /positions outside/);
   refuses(() => context.shift(0, 0, 10, -(2 ** 31)), Code.BAD_ARGUMENT, /positions outside/);
+});
+
+onModels("rows in Q8_0 share, move and merge as others do, within what a byte holds", (kind, make) => {
+  const context = make({ rows: 100, kv: Q8_0 });
+  context.run(prompt(ids.slice(0, 32)));
+  const want = context.run(NEXT);
+  context.drop(0, 32, 33);
+  context.share(0, 1, 0, 32);
+  context.shift(1, 0, 32, 100);
+  context.shift(1, 100, 132, -100);
+  for (let layer = 0; layer < 4; layer++) context.merge(1, layer, 5, 9, 0);
+  assertBits(context.run(NEXT), want, `${kind}: the other sequence has not moved`);
+  const got = context.run([{ id: 77, position: 32, sequence: 1 }]);
+  assert.ok(distance(got, want) < 2e-2, `${kind}, there and back: ${distance(got, want)}`);
 });
 
 onModels("a shared row is copied before it moves or merges", (kind, make) => {

@@ -6,7 +6,19 @@ import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { address } from "../bindings/memory.ts";
-import { Code, chainModel, END, Engine, F32, Finish, modelBytes, refuses, spread } from "./support/engine.ts";
+import {
+  Code,
+  chainModel,
+  END,
+  Engine,
+  F16,
+  F32,
+  Finish,
+  modelBytes,
+  Q8_0,
+  refuses,
+  spread,
+} from "./support/engine.ts";
 import { random } from "./support/formats.ts";
 import { shared } from "./support/shared.ts";
 
@@ -218,9 +230,14 @@ test("a saved session goes on with the same bits: in another context, in other c
   const options = { temperature: 0.8, topK: 40, topP: 0.95, minP: 0.02, repeatPenalty: 1.1, seed: 99 };
   const saved: Uint8Array[] = [];
   const want: number[][] = [];
-  for (const kind of ["llama-tiny", "plm-1m"]) {
+  for (const [kind, kv] of [
+    ["llama-tiny", F16],
+    ["plm-1m", F16],
+    ["llama-tiny", Q8_0],
+    ["plm-1m", Q8_0],
+  ] as const) {
     const model = engine.load(modelBytes(kind, "Q4_0"));
-    const session = model.session({ batch: 64 });
+    const session = model.session({ batch: 64, kv });
     session.configure(options);
     session.append(spread(30));
     session.generate(15);
@@ -229,13 +246,13 @@ test("a saved session goes on with the same bits: in another context, in other c
     assert.is.not(want.at(-1)?.join(), "");
     for (const target of [engine, scalar]) {
       const other = target === engine ? model : target.load(modelBytes(kind, "Q4_0"));
-      const context = other.context({ rows: 100, batch: 5, sequences: 2 });
+      const context = other.context({ rows: 100, batch: 5, sequences: 2, kv });
       const restored = other.session({}, context, 1);
       restored.append("something else");
       restored.generate(3);
       restored.restore(saved[saved.length - 1]);
       assert.equal(restored.save(), saved.at(-1), "saving again gives the same bytes");
-      assert.equal(restored.generate(40).ids, want.at(-1), kind);
+      assert.equal(restored.generate(40).ids, want.at(-1), `${kind}, kv ${kv}`);
     }
   }
 });
@@ -273,6 +290,7 @@ test("bytes that are no session of this model are refused, and the session is as
   refusesOther(/another model/, Code.BAD_FILE, "llama-tiny", "Q4_0");
   refusesOther(/another model/, Code.BAD_FILE, "plm-1m", "Q8_0");
   refusesOther(/cache has another type/, Code.BAD_FILE, "llama-tiny", "Q8_0", F32);
+  refusesOther(/cache has another type/, Code.BAD_FILE, "llama-tiny", "Q8_0", Q8_0);
   const long = tiny.session({ rows: 64 });
   long.append(spread(30));
   long.generate(1);

@@ -75,6 +75,7 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
   ],
   [["generate", "work/plm.gguf", "-p", "a", "-n", "24", "--temp", "1e0", "--min-p", "0.01", "--repeat-penalty", "1.2"]],
   [["generate", "work/plm.gguf", "-p", "a b c", "-n", "8", "--form", "expanded", "--kv", "f32", "--ctx", "32"]],
+  [["generate", "work/plm.gguf", "-p", "a b c", "-n", "8", "--kv", "q8_0"]],
   [["generate", "work/chat.gguf", "--chat", "-p", "Hello", "-n", "12"]],
   [["chat", "work/chat.gguf", "--system", "Be brief.", "-n", "12"], "Hello\n\n  \nAnd again\nlast"],
   [["tokenize", "work/demo.gguf", "Once upon a time, 世界 🌍"]],

@@ -1,7 +1,7 @@
 /**
  * Attention of one token over a list of cache rows (multi-head, grouped or multi-query).
  *
- *     row:   │ K of kv head 0, 1, …: kvHeads·keySize │ V: kvHeads·valueSize │   values of kvType
+ *     row:   │ K of kv head 0, 1, …: kvHeads vectors of keySize │ V: kvHeads of valueSize │   values of kvType
  *     out_h = Σ_t softmax_t(scale · q_h · k_t) · v_t,  head h with kv head ⌊h / (heads / kvHeads)⌋
  *
  * Rows are taken from the pool by index, in the order of the list; the result depends on nothing else. Two passes
@@ -11,7 +11,7 @@
  * May call: `attention_tile.ts`, `cache_row.ts`, `softmax.ts`, `vector.ts`.
  */
 import { decodeTile, mixTile, scoreTile, tiled, TILE_ROWS } from "./attention_tile";
-import { rowValueBytes } from "./cache_row";
+import { vectorBytes } from "./cache_row";
 import { softmax } from "./softmax";
 import { add, scale } from "./vector";
 
@@ -62,14 +62,15 @@ export function attendHeads(
   const stride = tiled(count);
   const scoreBytes = <usize>stride << 2;
   const tile = scratch + <usize>heads * scoreBytes;
-  const valueBytes = rowValueBytes(kvType);
+  const keyBytes = vectorBytes(kvType, keySize);
+  const valueBytes = vectorBytes(kvType, valueSize);
 
   const keyHeads = headsInTile(keySize, kvHeads);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
     for (let begin = kvBegin; begin < kvEnd; begin += keyHeads) {
       const many = min<u32>(keyHeads, kvEnd - begin);
       const width = many * keySize;
-      decodeTile(kvType, rows, first, count, pool, rowBytes, begin * keySize * valueBytes, width, tile);
+      decodeTile(kvType, rows, first, count, pool, rowBytes, begin * keyBytes, many, keySize, tile);
       for (let g: u32 = 0; g < many; g++) {
         const head = <usize>((begin + g) * group);
         scoreTile(
@@ -82,14 +83,13 @@ export function attendHeads(
 
   weigh(scratch + firstHead * scoreBytes, stride, (kvEnd - kvBegin) * group, count, factor, mass);
 
-  const values = kvHeads * keySize;
   const valueHeads = headsInTile(valueSize, kvHeads);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
     for (let begin = kvBegin; begin < kvEnd; begin += valueHeads) {
       const many = min<u32>(valueHeads, kvEnd - begin);
       const width = many * valueSize;
-      const offset = (values + begin * valueSize) * valueBytes;
-      const present = decodeTile(kvType, rows, first, count, pool, rowBytes, offset, width, tile);
+      const offset = kvHeads * keyBytes + begin * valueBytes;
+      const present = decodeTile(kvType, rows, first, count, pool, rowBytes, offset, many, valueSize, tile);
       for (let g: u32 = 0; g < many; g++) {
         const head = <usize>((begin + g) * group);
         mixTile(

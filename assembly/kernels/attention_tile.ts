@@ -16,7 +16,7 @@
  * May call: `cache_row.ts`, `fused.ts`, `vector.ts`.
  */
 import { multiplyAdd } from "./fused";
-import { decodeRow } from "./cache_row";
+import { decodeVectors } from "./cache_row";
 import { sumLanes } from "./vector";
 
 /** Rows of a tile. */
@@ -29,20 +29,28 @@ export function tiled(count: u32): u32 {
 }
 
 /**
- * Decodes `n` values from byte `offset` of the pool's rows rows[first], rows[first + 1], … into a tile of stride n.
- * At most `count − first` rows are there, the others become zeros. Returns how many are there.
+ * Decodes `vectors` vectors of `n` values from byte `offset` of the pool's rows rows[first], rows[first + 1], … into a
+ * tile of stride vectors·n. At most `count − first` rows are there, the others become zeros. Returns how many are.
  */
 export function decodeTile(
-  kvType: u32, rows: usize, first: u32, count: u32, pool: usize, rowBytes: u32, offset: u32, n: u32, tile: usize,
+  kvType: u32, rows: usize, first: u32, count: u32, pool: usize, rowBytes: u32, offset: u32, vectors: u32, n: u32,
+  tile: usize,
 ): u32 {
   const present = min<u32>(count - first, TILE_ROWS);
-  const bytes = <usize>n << 2;
-  for (let r: u32 = 0; r < present; r++, tile += bytes) {
-    const row = <usize>load<u32>(rows + (<usize>(first + r) << 2));
-    decodeRow(kvType, pool + row * <usize>rowBytes + <usize>offset, n, tile);
-  }
-  if (present < TILE_ROWS) memory.fill(tile, 0, bytes * <usize>(TILE_ROWS - present));
+  const bytes = <usize>(vectors * n) << 2;
+  decodeRows(kvType, rows + (<usize>first << 2), present, pool, rowBytes, offset, vectors, n, tile);
+  if (present < TILE_ROWS) memory.fill(tile + bytes * <usize>present, 0, bytes * <usize>(TILE_ROWS - present));
   return present;
+}
+
+/** Decodes `vectors` vectors of `n` values from byte `offset` of `count` rows of the pool, one row after the other. */
+export function decodeRows(
+  kvType: u32, rows: usize, count: u32, pool: usize, rowBytes: u32, offset: u32, vectors: u32, n: u32, target: usize,
+): void {
+  const bytes = <usize>(vectors * n) << 2;
+  for (const end = rows + (<usize>count << 2); rows != end; rows += 4, target += bytes) {
+    decodeVectors(kvType, pool + <usize>load<u32>(rows) * <usize>rowBytes + <usize>offset, vectors, n, target);
+  }
 }
 
 /** Copies `present` rows of f32 and fills up with zeros: the last, incomplete tile of rows that lie decoded already. */

@@ -6,10 +6,10 @@
  * May call: the kernels.
  */
 import { attend, attendScratchBytes } from "./attention";
-import { decodeRow, encodeRow, KvType } from "./cache_row";
+import { decodeRow, encodeRow, KvType, vectorBytes } from "./cache_row";
 import { reluSquared, siluMultiply } from "./ffn";
 import { cos, exp, expLanes, expf, log, pow, sin } from "./math";
-import { mla, mlaScratchBytes } from "./mla";
+import { absorbedScratchBytes, attendAbsorbed, mla, mlaScratchBytes } from "./mla";
 import { layerNorm, rmsNorm, rmsNormOutside } from "./norm";
 import { ropeAngles, rotateHalves, rotateInterleaved } from "./rope";
 import { logSumExp, softmax } from "./softmax";
@@ -108,6 +108,11 @@ export function kernel_relu_squared(x: usize, n: u32): u32 {
   return reluSquared(x, n);
 }
 
+/** Bytes of a vector (a head's key, a latent) of `n` values in a cache of kvType 0 F32, 1 F16 or 8 Q8_0. */
+export function kernel_row_bytes(kvType: u32, n: u32): u32 {
+  return vectorBytes(kvType, n);
+}
+
 export function kernel_encode_row(kvType: u32, source: usize, n: u32, target: usize): void {
   encodeRow(kvType, source, n, target);
 }
@@ -128,6 +133,20 @@ export function kernel_attend(
 
 export function kernel_attend_scratch_bytes(heads: u32, count: u32, keySize: u32, valueSize: u32): f64 {
   return <f64>attendScratchBytes(heads, count, keySize, valueSize);
+}
+
+/** One token over listed latents of a pool: see `attendAbsorbed`. */
+export function kernel_attend_latent(
+  qLatent: usize, qRope: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, rank: u32,
+  ropeSize: u32, factor: f32, scratch: usize, target: usize, mass: usize,
+): void {
+  attendAbsorbed(
+    qLatent, qRope, rows, count, pool, rowBytes, kvType, heads, rank, ropeSize, factor, scratch, target, mass,
+  );
+}
+
+export function kernel_attend_latent_scratch_bytes(heads: u32, count: u32, rank: u32, ropeSize: u32): f64 {
+  return <f64>absorbedScratchBytes(heads, count, rank, ropeSize);
 }
 
 /** Bytes of `kernel_attention`'s scratch: the rows as a pool, their list, and `attend`'s own. */

@@ -2,7 +2,7 @@
  * Multi-head latent attention (DeepSeek-V2, PLM). The cache holds, for each token, one latent for all heads and one
  * key that carries the position:
  *
- *     row:        │ latent c: rank │ rope key k: ropeSize │   values of kvType
+ *     row:        │ latent c: rank │ rope key k: ropeSize │   values of kvType; beside a latent in Q8_0 the key is F16
  *     W (wkv_b):  f32[heads][nope + value][rank]: of each head first the rows that make keys, then those of values
  *
  *     absorbed    score = scale · ((W_K,hᵀ·q_nope)·c + q_rope·k),  u_h = Σ p·c,  out_h = W_V,h·u_h
@@ -11,22 +11,33 @@
  * The forms are equal but for rounding. Absorbed costs heads·(2·rank + ropeSize) a token and row, expanded
  * heads·(nope + ropeSize + value) and heads·(nope + value)·rank once a row: worth it for chunks of some 170 tokens.
  *
- * May call: `attention.ts`, `attention_tile.ts`, `cache_row.ts`, `vector.ts`.
+ * May call: `attention.ts`, `attention_tile.ts`, `cache_row.ts`, `latent_blocks.ts`, `vector.ts`.
  */
 import { weigh } from "./attention";
-import { copyTile, decodeTile, mixTile, scoreTile, tiled, TILE_ROWS } from "./attention_tile";
-import { encodeRow, KvType, rowValueBytes } from "./cache_row";
+import { copyTile, decodeRows, decodeTile, mixTile, scoreTile, tiled, TILE_ROWS } from "./attention_tile";
+import { encodeRow, KvType, ropeKeyType, vectorBytes } from "./cache_row";
+import {
+  MIX_ROWS, latentQueryBytes, latentScratchBytes, mixLatents, quantizeQueries, scoreLatents, wholeBlocks,
+} from "./latent_blocks";
 import { axpy, copy, dot } from "./vector";
 
-/** Bytes of `attendAbsorbed`'s scratch: scores f32[heads][count, in whole tiles], then one decoded tile. */
+/** Latents are mixed in tiles of so many rows and columns: sums stay in registers for long, a tile in the L1 cache. */
+const MIX_COLUMNS: u32 = 64;
+
+/**
+ * Bytes of `attendAbsorbed`'s scratch: scores f32[heads][count, in whole tiles], a tile of rope keys, then one of
+ * latents or what the integers need.
+ */
 export function absorbedScratchBytes(heads: u32, count: u32, rank: u32, ropeSize: u32): u64 {
-  return 4 * (<u64>heads * <u64>tiled(count) + <u64>TILE_ROWS * (<u64>rank + <u64>ropeSize));
+  const tile = 4 * max<u32>(TILE_ROWS * rank, MIX_ROWS * min<u32>(rank, MIX_COLUMNS));
+  const integers = latentQueryBytes(heads, rank) + latentScratchBytes(heads, rank);
+  return 4 * (<u64>heads * <u64>tiled(count) + <u64>TILE_ROWS * ropeSize) + <u64>max<u32>(tile, integers);
 }
 
 /**
  * target f32[heads·rank] = u of each head, of one token over `count` rows of the pool. qLatent f32[heads·rank] is
  * W_K,hᵀ·q_nope of each head, qRope f32[heads·ropeSize] is rotated. `mass` as of `attend`. A row is decoded once a
- * pass and serves all heads.
+ * pass and serves all heads; latents in Q8_0 are multiplied as the integers that they are.
  */
 export function attendAbsorbed(
   qLatent: usize, qRope: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, rank: u32,
@@ -35,18 +46,38 @@ export function attendAbsorbed(
   memory.fill(target, 0, (<usize>heads * <usize>rank) << 2);
   if (count == 0) return;
   const stride = tiled(count);
-  const width = rank + ropeSize;
-  const tile = scratch + ((<usize>heads * <usize>stride) << 2);
+  const ropeTile = scratch + ((<usize>heads * <usize>stride) << 2);
+  const tile = ropeTile + ((<usize>TILE_ROWS * <usize>ropeSize) << 2);
+  const integers = kvType == KvType.Q8_0 && wholeBlocks(rank);
+  const work = tile + <usize>latentQueryBytes(heads, rank);
+  if (integers) quantizeQueries(qLatent, heads, rank, tile);
+  const ropeAt = vectorBytes(kvType, rank);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
     const scores = scratch + (<usize>first << 2);
-    decodeTile(kvType, rows, first, count, pool, rowBytes, 0, width, tile);
-    scoreTile(qLatent, rank, heads, tile, width, rank, scores, stride, false);
-    scoreTile(qRope, ropeSize, heads, tile + (<usize>rank << 2), width, ropeSize, scores, stride, true);
+    if (integers) {
+      const present = min<u32>(count - first, TILE_ROWS);
+      scoreLatents(tile, heads, rows + (<usize>first << 2), present, pool, rowBytes, rank, work, scores, stride);
+    } else {
+      decodeTile(kvType, rows, first, count, pool, rowBytes, 0, 1, rank, tile);
+      scoreTile(qLatent, rank, heads, tile, rank, rank, scores, stride, false);
+    }
+    decodeTile(ropeKeyType(kvType), rows, first, count, pool, rowBytes, ropeAt, 1, ropeSize, ropeTile);
+    scoreTile(qRope, ropeSize, heads, ropeTile, ropeSize, ropeSize, scores, stride, true);
   }
   weigh(scratch, stride, heads, count, factor, mass);
-  for (let first: u32 = 0; first < count; first += TILE_ROWS) {
-    const present = decodeTile(kvType, rows, first, count, pool, rowBytes, 0, rank, tile);
-    mixTile(scratch + (<usize>first << 2), stride, heads, tile, rank, present, rank, target, rank);
+  for (let first: u32 = 0; first < count; first += MIX_ROWS) {
+    const present = min<u32>(count - first, MIX_ROWS);
+    const weights = scratch + (<usize>first << 2);
+    const listed = rows + (<usize>first << 2);
+    if (integers) {
+      mixLatents(weights, stride, heads, listed, present, pool, rowBytes, rank, work, target);
+      continue;
+    }
+    for (let column: u32 = 0; column < rank; column += MIX_COLUMNS) {
+      const n = min<u32>(rank - column, MIX_COLUMNS);
+      decodeRows(kvType, listed, present, pool, rowBytes, vectorBytes(kvType, column), 1, n, tile);
+      mixTile(weights, stride, heads, tile, n, present, n, target + (<usize>column << 2), rank);
+    }
   }
 }
 
@@ -163,7 +194,7 @@ function absorbed(
   ropeSize: u32, value: u32, rank: u32, factor: f32, scratch: usize, target: usize,
 ): void {
   const width = rank + ropeSize;
-  const rowBytes = width * rowValueBytes(KvType.F32);
+  const rowBytes = vectorBytes(KvType.F32, width);
   const latentBytes = <usize>rank << 2;
   const rows = scratch;
   const pool = rows + (<usize>count << 2);

@@ -8,12 +8,12 @@ import { Status } from "../runtime/core";
 import { keepWanted, rowOf, seenCount, seenRows } from "../runtime/pass";
 import { Job, grainOf, share, threadsOf } from "../runtime/pool";
 import { attendHeads } from "../kernels/attention";
-import { writeRows } from "./cache_rows";
+import { writeKeyValues } from "./cache_rows";
 
 /** Writes the keys and values of the active tokens; behind the last layer's, only the tokens asked for go on. */
 export function keepKeyValue(c: Context): i32 {
   const m = c.model;
-  writeRows(c, c.key, m.kvHeads * m.keySize, c.value, m.kvHeads * m.valueSize);
+  writeKeyValues(c);
   if (c.layer == m.layers - 1) keepWanted(c, c.query, m.heads * m.keySize);
   return Status.DONE;
 }

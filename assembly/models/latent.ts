@@ -16,12 +16,11 @@ import { Model } from "../runtime/model";
 import { keepWanted, operand, operandStride, rowGrain, rowOf, seenCount, seenRows } from "../runtime/pass";
 import { Job, grainOf, share } from "../runtime/pool";
 import { Weight } from "../runtime/weight";
-import { decodeRow } from "../kernels/cache_row";
 import { accumulateRows, matmulRows } from "../kernels/matmul";
 import { TOKEN_BLOCK, attendAbsorbed, attendExpanded } from "../kernels/mla";
 import { rmsNorm } from "../kernels/norm";
 import { beginMass, endMass, shareTokens, tokensWithinWork } from "./attention";
-import { writeRows } from "./cache_rows";
+import { decodeWhole, writeLatents } from "./cache_rows";
 
 /** Normalises the latent part of each row of `key`, in place; the rope key is left as it is. */
 export function normalizeLatent(c: Context, weight: Weight): void {
@@ -37,7 +36,7 @@ export function normalizeLatent(c: Context, weight: Weight): void {
  */
 export function keepLatent(c: Context): i32 {
   const m = c.model;
-  writeRows(c, c.key, m.rank + m.ropeSize, 0, 0);
+  writeLatents(c);
   c.expanded = chooseExpanded(c) ? 1 : 0;
   if (c.layer == m.layers - 1) keepWanted(c, c.query, m.heads * m.keySize);
   return Status.DONE;
@@ -303,7 +302,7 @@ export class HeadAttended {
 function unpackLatents(c: Context, m: Model, rows: usize, seen: u32): void {
   const cache = c.cache;
   for (let i: u32 = 0; i < seen; i++) {
-    decodeRow(c.kvType, cache.row(c.layer, load<u32>(rows + ((<usize>i) << 2))), m.rowValues, c.row);
+    decodeWhole(m, c.kvType, cache.row(c.layer, load<u32>(rows + ((<usize>i) << 2))), c.row);
     memory.copy(rowOf(c.latents, i, m.rank), c.row, (<usize>m.rank) << 2);
     memory.copy(rowOf(c.ropeKeys, i, m.ropeSize), c.row + ((<usize>m.rank) << 2), (<usize>m.ropeSize) << 2);
   }

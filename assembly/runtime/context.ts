@@ -14,8 +14,7 @@ import { Cache, bookkeepingBytes, clearCache, freeRows, initCache, poolBytes, tr
 import { Model, ModelState } from "./model";
 import { Pool, settled } from "./pool";
 import { Weight } from "./weight";
-import { rowValueBytes } from "../kernels/cache_row";
-import { Type } from "../kernels/quant/types";
+import { isKvType, ropeKeyType, vectorBytes } from "../kernels/cache_row";
 
 /** How multi-head latent attention is computed. */
 export namespace Form {
@@ -48,7 +47,7 @@ export class Context {
   tag: u32;
   core: Core;
   model: Model;
-  /** Type of the cache's values: Type.F32 or Type.F16. */
+  /** Type of the cache's values: F32, F16 or Q8_0. */
   kvType: u32;
   batchCapacity: u32;
   logitCapacity: u32;
@@ -232,7 +231,8 @@ export function contextBytes(model: Model, rows: u32, batch: u32, logitRows: u32
 
 /** Bytes of a cache row of one layer. */
 export function cacheRowBytes(model: Model, kvType: u32): u32 {
-  return model.rowValues * rowValueBytes(kvType);
+  if (model.rank) return vectorBytes(kvType, model.rank) + vectorBytes(ropeKeyType(kvType), model.ropeSize);
+  return model.kvHeads * (vectorBytes(kvType, model.keySize) + vectorBytes(kvType, model.valueSize));
 }
 
 /**
@@ -267,8 +267,8 @@ export function createContext(
     fail(core, ErrorCode.BAD_ARGUMENT, "a context gives logits of at least one token and at most a batch");
     return none;
   }
-  if (kvType != Type.F32 && kvType != Type.F16) {
-    fail(core, ErrorCode.UNSUPPORTED, "the cache holds F32 (type 0) or F16 (type 1), not type ");
+  if (!isKvType(kvType)) {
+    fail(core, ErrorCode.UNSUPPORTED, "the cache holds F32 (type 0), F16 (type 1) or Q8_0 (type 8), not type ");
     sayNumber(core, kvType);
     return none;
   }

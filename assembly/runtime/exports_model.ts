@@ -16,6 +16,7 @@ import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamW
 import { stepPass } from "./machine";
 import { Model, ModelState, Slot, isModel } from "./model";
 import { requestAt } from "./requests";
+import { vectorBytes } from "../kernels/cache_row";
 import { mergeRow, turnRow } from "../models/cache_rows";
 import { isInterleaved } from "../models/index";
 import { OperandForm, formFor } from "../kernels/quant/forms";
@@ -156,13 +157,13 @@ export function model_context_length(model: Model): u32 {
   return model.contextLength;
 }
 
-/** Values of a cache row of one layer, and what full keys and values of all heads would take. */
-export function model_row_values(model: Model): u32 {
-  return model.rowValues;
+/** Bytes of a cache row of one layer, and what full keys and values of all heads would take; kvType is Q8_0 8. */
+export function model_row_bytes(model: Model, kvType: u32): u32 {
+  return cacheRowBytes(model, kvType);
 }
 
-export function model_full_row_values(model: Model): u32 {
-  return model.heads * (model.keySize + model.valueSize);
+export function model_full_row_bytes(model: Model, kvType: u32): u32 {
+  return model.heads * (vectorBytes(kvType, model.keySize) + vectorBytes(kvType, model.valueSize));
 }
 
 /** Tokens of a batch that suit the architecture: long enough for MLA's expanded form where there is one. */
@@ -176,7 +177,7 @@ export function context_bytes(model: Model, rows: u32, batch: u32, logitRows: u3
   return contextBytes(model, rows, batch, logitRows, sequences, kvType);
 }
 
-/** A context of `rows` cache rows a layer (kvType 0 F32, 1 F16) and passes of `batch` tokens. */
+/** A context of `rows` cache rows a layer (kvType 0 F32, 1 F16, 8 Q8_0) and passes of `batch` tokens. */
 export function context_create(
   core: Core, model: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32,
 ): usize {

@@ -69,7 +69,7 @@ decode|-n|--max-tokens|N|64|tokens to generate
 type||--type|TYPE|F16|block format of the matrices: F32, F16, BF16, Q8_0, Q4_K, ...
 build||--build|portable,fast,scalar|portable|which build computes; portable and scalar give the same bits
 ctx|-c|--ctx|N|0|tokens of context; 0: the model's, at most 4096
-kv||--kv|f16,f32|f16|type of the cached keys and values
+kv||--kv|f16,f32,q8_0|f16|type of the cached keys and values
 threads|-t|--threads|N|1|threads to compute with
 `;
 

@@ -8,7 +8,7 @@ import { Status } from "../runtime/core";
 import { Context, Form, createContext } from "../runtime/context";
 import { createModel, setFileSize, stepLoad } from "../runtime/loader";
 import { Model, ModelState } from "../runtime/model";
-import { Type } from "../kernels/quant/types";
+import { KvType } from "../kernels/cache_row";
 import { Gguf, createGguf, mergeSplits, parseGguf } from "../formats/gguf";
 import { Command, FAILURE, SUCCESS, cell, failure, flag, whole, wholeUpTo } from "./command";
 import { fileSize, openFile, readAt } from "./files";
@@ -190,7 +190,8 @@ export function contextRows(c: Command, model: Model): u32 {
 
 /** A context of `rows` rows that takes `batch` tokens at once and gives logits of `logitRows`; 0: printed. */
 export function makeContext(c: Command, model: Model, rows: u32, batch: u32, logitRows: u32): Context {
-  const type = equals(flag(c, "kv"), "f32") ? Type.F32 : Type.F16;
+  const kv = flag(c, "kv");
+  const type = equals(kv, "f32") ? KvType.F32 : equals(kv, "q8_0") ? KvType.Q8_0 : KvType.F16;
   const context = createContext(c.core, model, rows, min(batch, rows), min(logitRows, rows), 1, type);
   if (changetype<usize>(context) == 0) failure(c);
   else {

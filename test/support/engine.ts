@@ -26,6 +26,7 @@ export const Code = {
 const [DONE, NEED_DATA, TOKEN] = [0, 2, 3];
 export const F32 = 0;
 export const F16 = 1;
+export const Q8_0 = 8;
 export const Form = { AUTO: 0, ABSORBED: 1, EXPANDED: 2 } as const;
 export const Visibility = { CAUSAL: 0, ALL: 1, MASK: 2 } as const;
 export const Finish = { NONE: 0, STOP: 1, LENGTH: 2, STOP_STRING: 3, CONTEXT: 4 } as const;

@@ -1,0 +1,387 @@
+/**
+ * Absorbed latent attention over latents in Q8_0, in integers: the products of `attention_tile.ts` with twice as many
+ * multiply-adds an instruction. Each latent is unpacked once for all heads.
+ *
+ *     queries   i16[quad of heads][rank / 2][4] pairs, x ≈ s · q with one scale s a head
+ *     scores    Σ_blocks d · (Σ q · c), times s: exact integer sums of 32, then block after block in f32
+ *               tile of 8 rows, a block: ┌ d f32[8] │ 16 × (pair of columns of rows 0…3 │ of rows 4…7) ┐   544 bytes
+ *     mix       64 rows and 32 columns at a time: v = c · 16 · (d / D), D the largest d of the 64; a weight is
+ *               w ≈ S · p with p of 14 bits, S a head's own; then u += S · D / 16 · Σ p · v, and Σ < 2^31
+ *               tile: 4 × 8 columns × pairs of rows, i16                                                 4 KB
+ *
+ * The rounding of q, v and w is below 1/20 of that of the bytes. Integer sums have no order, so scalar and SIMD builds
+ * give the same bits; heads and chunks do not see each other. Cost of a tile: 22 instructions for 64 multiply-adds, and
+ * a seventh for the scales.
+ *
+ * May call: `cache_row.ts`.
+ */
+import { BLOCK_BYTES, BLOCK_VALUES, finiteHalf } from "./cache_row";
+
+/** Rows that are scored at once, and that are mixed at once. */
+const SCORE_ROWS: u32 = 8;
+export const MIX_ROWS: u32 = 64;
+
+/** Heads that share a look at the tile. */
+const QUAD: u32 = 4;
+const SCORE_BLOCK: usize = 544;
+
+const LARGEST: f32 = 3.4028234663852886e38;
+/** Vectors below this count as zero: 1 / scale stays finite. */
+const SMALLEST: f32 = 3.86e-34;
+
+/** Whether these kernels take latents of this width. */
+@inline
+export function wholeBlocks(rank: u32): bool {
+  return (rank & (BLOCK_VALUES - 1)) == 0;
+}
+
+@inline
+function quads(heads: u32): usize {
+  return <usize>((heads + QUAD - 1) / QUAD);
+}
+
+/** Bytes of quantised queries: values, then a scale a head. */
+export function latentQueryBytes(heads: u32, rank: u32): u32 {
+  return <u32>quads(heads) * QUAD * (2 * rank + 4);
+}
+
+/** Bytes of `scoreLatents`' and `mixLatents`' scratch. */
+export function latentScratchBytes(heads: u32, rank: u32): u32 {
+  const score = (rank / BLOCK_VALUES) * <u32>SCORE_BLOCK + 4 * QUAD * SCORE_ROWS;
+  const mix = <u32>quads(heads) * QUAD * (2 * MIX_ROWS + 4) + MIX_ROWS * (2 * BLOCK_VALUES + 2 + 4);
+  return max<u32>(score, mix);
+}
+
+/** f32[heads][rank] → quantised queries; heads that fill up the last four are zero. */
+export function quantizeQueries(source: usize, heads: u32, rank: u32, target: usize): void {
+  const quadBytes = <usize>rank * 8;
+  const scales = target + quads(heads) * quadBytes;
+  memory.fill(target, 0, <usize>latentQueryBytes(heads, rank));
+  for (let head: u32 = 0; head < heads; head++, source += <usize>rank << 2) {
+    const lane = target + <usize>(head / QUAD) * quadBytes + (<usize>(head % QUAD) << 2);
+    store<f32>(scales + (<usize>head << 2), quantize16(source, rank, 32767, lane));
+  }
+}
+
+/**
+ * i16 q[n] with x ≈ scale · q, |q| ≤ `most`; a pair of them every 16 bytes. Returns the scale, 0 for a vector of zeros,
+ * of which nothing is written. NaN is 0; `n` is even.
+ */
+function quantize16(x: usize, n: u32, most: f32, target: usize): f32 {
+  let largest: f32 = 0;
+  for (let i: u32 = 0; i < n; i++) {
+    const magnitude = abs(load<f32>(x + (<usize>i << 2)));
+    if (largest < magnitude) largest = magnitude;
+  }
+  if (largest < SMALLEST) return 0;
+  const scale = (largest > LARGEST ? LARGEST : largest) / most;
+  const inverse: f32 = 1 / scale;
+  for (const end = x + (<usize>n << 2); x < end; x += 8, target += 16) {
+    store<i16>(target, rounded(load<f32>(x) * inverse, most));
+    store<i16>(target, rounded(load<f32>(x, 4) * inverse, most), 2);
+  }
+  return scale;
+}
+
+@inline
+function rounded(x: f32, most: f32): i16 {
+  if ((reinterpret<u32>(x) & 0x7fff_ffff) > 0x7f80_0000) return 0;
+  return <i16><i32>nearest<f32>(max<f32>(min<f32>(x, most), -most));
+}
+
+/** The row of the pool that entry `index` of a list names. */
+@inline
+function rowAt(rows: usize, index: u32, pool: usize, rowBytes: u32): usize {
+  return pool + <usize>load<u32>(rows + (<usize>index << 2)) * <usize>rowBytes;
+}
+
+/**
+ * Writes 8 scores a head, `stride` floats apart, of the first `present` rows of a list; any numbers for rows that
+ * are not there.
+ */
+export function scoreLatents(
+  queries: usize, heads: u32, rows: usize, present: u32, pool: usize, rowBytes: u32, rank: u32, scratch: usize,
+  scores: usize, stride: u32,
+): void {
+  let scales = queries + quads(heads) * <usize>rank * 8;
+  const scoreBytes = <usize>stride << 2;
+  if (ASC_FEATURE_SIMD) {
+    const last = present - 1;
+    const blocks = rank / BLOCK_VALUES;
+    const half = <usize>(SCORE_ROWS / 2);
+    for (let quad: usize = 0; quad < 2; quad++) {
+      const first = <u32>(quad * half);
+      unpackFour(
+        rowAt(rows, min<u32>(first, last), pool, rowBytes), rowAt(rows, min<u32>(first + 1, last), pool, rowBytes),
+        rowAt(rows, min<u32>(first + 2, last), pool, rowBytes), rowAt(rows, min<u32>(first + 3, last), pool, rowBytes),
+        blocks, scratch + (quad << 4),
+      );
+    }
+    const sums = scratch + <usize>blocks * SCORE_BLOCK;
+    for (let head: u32 = 0; head < heads; head += QUAD, queries += <usize>rank * 8) {
+      scoreFour(queries, scratch, blocks, sums);
+      const there = min<u32>(heads - head, QUAD);
+      for (let h: u32 = 0; h < there; h++, scores += scoreBytes, scales += 4) {
+        const scale = v128.load32_splat(scales);
+        const sum = sums + (<usize>h << 5);
+        v128.store(scores, f32x4.mul(v128.load(sum), scale));
+        v128.store(scores, f32x4.mul(v128.load(sum, 16), scale), 16);
+      }
+    }
+  } else {
+    for (let head: u32 = 0; head < heads; head++, scores += scoreBytes, scales += 4) {
+      const query = queries + <usize>(head / QUAD) * <usize>rank * 8 + (<usize>(head % QUAD) << 2);
+      for (let r: u32 = 0; r < present; r++) {
+        const sum = scoreOne(query, rowAt(rows, r, pool, rowBytes), rank);
+        store<f32>(scores + (<usize>r << 2), sum * load<f32>(scales));
+      }
+    }
+  }
+}
+
+/** One row's sum of one head, in the scalar build. */
+function scoreOne(query: usize, row: usize, rank: u32): f32 {
+  let sum: f32 = 0;
+  for (const end = row + <usize>(rank / BLOCK_VALUES * BLOCK_BYTES); row < end; row += <usize>BLOCK_BYTES) {
+    let whole: i32 = 0;
+    for (let i: usize = 0; i < <usize>BLOCK_VALUES; i += 2, query += 16) {
+      whole += <i32>load<i16>(query) * <i32>load<i8>(row + i, 2) + <i32>load<i16>(query, 2) * <i32>load<i8>(row + i, 3);
+    }
+    sum += <f32>whole * finiteHalf(row);
+  }
+  return sum;
+}
+
+/** Four rows' scales and pairs of columns, into their half of a score tile. */
+@inline
+function unpackFour(r0: usize, r1: usize, r2: usize, r3: usize, blocks: u32, target: usize): void {
+  for (; blocks > 0; blocks--) {
+    store<f32>(target, finiteHalf(r0));
+    store<f32>(target, finiteHalf(r1), 4);
+    store<f32>(target, finiteHalf(r2), 8);
+    store<f32>(target, finiteHalf(r3), 12);
+    target += 32;
+    for (let i: usize = 0; i < 32; i += 8, target += 128) {
+      const a = v128.load8x8_s(r0 + i, 2);
+      const b = v128.load8x8_s(r1 + i, 2);
+      const c = v128.load8x8_s(r2 + i, 2);
+      const d = v128.load8x8_s(r3 + i, 2);
+      const abLow = i32x4.shuffle(a, b, 0, 4, 1, 5);
+      const cdLow = i32x4.shuffle(c, d, 0, 4, 1, 5);
+      const abHigh = i32x4.shuffle(a, b, 2, 6, 3, 7);
+      const cdHigh = i32x4.shuffle(c, d, 2, 6, 3, 7);
+      v128.store(target, i64x2.shuffle(abLow, cdLow, 0, 2));
+      v128.store(target, i64x2.shuffle(abLow, cdLow, 1, 3), 32);
+      v128.store(target, i64x2.shuffle(abHigh, cdHigh, 0, 2), 64);
+      v128.store(target, i64x2.shuffle(abHigh, cdHigh, 1, 3), 96);
+    }
+    r0 += <usize>BLOCK_BYTES;
+    r1 += <usize>BLOCK_BYTES;
+    r2 += <usize>BLOCK_BYTES;
+    r3 += <usize>BLOCK_BYTES;
+  }
+}
+
+/** sums f32[4][8] = four heads × the eight rows of a tile, without the queries' scales. */
+@inline
+function scoreFour(query: usize, tile: usize, blocks: u32, sums: usize): void {
+  memory.fill(sums, 0, 128);
+  for (; blocks > 0; blocks--) {
+    const d = tile;
+    let a0 = i32x4.splat(0);
+    let a1 = a0;
+    let b0 = a0;
+    let b1 = a0;
+    let c0 = a0;
+    let c1 = a0;
+    let d0 = a0;
+    let d1 = a0;
+    tile += 32;
+    for (const end = tile + 512; tile < end; tile += 32, query += 16) {
+      const t0 = v128.load(tile);
+      const t1 = v128.load(tile, 16);
+      const qa = v128.load32_splat(query);
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(qa, t0));
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(qa, t1));
+      const qb = v128.load32_splat(query, 4);
+      b0 = i32x4.add(b0, i32x4.dot_i16x8_s(qb, t0));
+      b1 = i32x4.add(b1, i32x4.dot_i16x8_s(qb, t1));
+      const qc = v128.load32_splat(query, 8);
+      c0 = i32x4.add(c0, i32x4.dot_i16x8_s(qc, t0));
+      c1 = i32x4.add(c1, i32x4.dot_i16x8_s(qc, t1));
+      const qd = v128.load32_splat(query, 12);
+      d0 = i32x4.add(d0, i32x4.dot_i16x8_s(qd, t0));
+      d1 = i32x4.add(d1, i32x4.dot_i16x8_s(qd, t1));
+    }
+    const low = v128.load(d);
+    const high = v128.load(d, 16);
+    addScaled(sums, a0, low);
+    addScaled(sums + 16, a1, high);
+    addScaled(sums + 32, b0, low);
+    addScaled(sums + 48, b1, high);
+    addScaled(sums + 64, c0, low);
+    addScaled(sums + 80, c1, high);
+    addScaled(sums + 96, d0, low);
+    addScaled(sums + 112, d1, high);
+  }
+}
+
+@inline
+function addScaled(target: usize, sums: v128, scale: v128): void {
+  v128.store(target, f32x4.add(v128.load(target), f32x4.mul(f32x4.convert_i32x4_s(sums), scale)));
+}
+
+/**
+ * target f32[heads][rank] += the first `present` (at most 64) rows of a list, weighted: weights f32[heads][present],
+ * `stride` floats apart, are not negative.
+ */
+export function mixLatents(
+  weights: usize, stride: u32, heads: u32, rows: usize, present: u32, pool: usize, rowBytes: u32, rank: u32,
+  scratch: usize, target: usize,
+): void {
+  const pairs = (present + 1) >> 1;
+  const quadBytes = <usize>MIX_ROWS * 8;
+  const p = scratch;
+  const scales = p + quads(heads) * quadBytes;
+  const tile = scales + quads(heads) * <usize>(4 * QUAD);
+  const ratios = tile + <usize>(MIX_ROWS * BLOCK_VALUES * 2);
+  const ds = ratios + <usize>MIX_ROWS * 2;
+  quantizeWeights(weights, stride, heads, present, p, scales);
+  for (let block: u32 = 0; block < rank / BLOCK_VALUES; block++, target += <usize>BLOCK_VALUES << 2) {
+    const at = pool + <usize>(block * BLOCK_BYTES);
+    const largest = ratiosOf(rows, present, at, rowBytes, ds, ratios);
+    if (largest == 0) continue;
+    unpackPairs(rows, present, at, rowBytes, ratios, tile);
+    const d = largest * <f32>(32768.0 / 32767.0 / 16.0);
+    for (let head: u32 = 0; head < heads; head += QUAD) {
+      const many = min<u32>(heads - head, QUAD);
+      mixBlock(
+        p + <usize>(head / QUAD) * quadBytes, scales + (<usize>head << 2), many, pairs, tile, d,
+        target + ((<usize>head * <usize>rank) << 2), <usize>rank << 2,
+      );
+    }
+  }
+}
+
+/** Weights as i16[quad of heads][pairs of rows][4] pairs, and their scales. */
+@inline
+function quantizeWeights(weights: usize, stride: u32, heads: u32, present: u32, p: usize, scales: usize): void {
+  memory.fill(p, 0, quads(heads) * <usize>(MIX_ROWS * 8));
+  for (let head: u32 = 0; head < heads; head++, weights += <usize>stride << 2) {
+    // A score row has room for whole tiles: an odd count is made even with a weight of zero.
+    if (present & 1) store<f32>(weights + (<usize>present << 2), 0);
+    const lane = p + <usize>(head / QUAD) * <usize>(MIX_ROWS * 8) + (<usize>(head % QUAD) << 2);
+    store<f32>(scales + (<usize>head << 2), quantize16(weights, (present + 1) & ~1, 16383, lane));
+  }
+}
+
+/** Each row's d of a block as a share of the largest, in 2^15ths; returns the largest. */
+@inline
+function ratiosOf(rows: usize, present: u32, at: usize, rowBytes: u32, ds: usize, ratios: usize): f32 {
+  let largest: f32 = 0;
+  for (let r: u32 = 0; r < present; r++) {
+    const d = finiteHalf(rowAt(rows, r, at, rowBytes));
+    store<f32>(ds + (<usize>r << 2), d);
+    if (largest < abs(d)) largest = abs(d);
+  }
+  if (largest == 0) return 0;
+  const inverse: f32 = <f32>32767 / largest;
+  for (let r: u32 = 0; r < present; r++) {
+    const share = load<f32>(ds + (<usize>r << 2)) * inverse;
+    store<i16>(ratios + (<usize>r << 1), <i16><i32>nearest<f32>(max<f32>(min<f32>(share, 32767), -32767)));
+  }
+  return largest;
+}
+
+/** Bytes of one block of each row, scaled, as i16: SIMD[4][pairs of rows][8 columns] pairs, scalar [rows][32]. */
+@inline
+function unpackPairs(rows: usize, present: u32, at: usize, rowBytes: u32, ratios: usize, tile: usize): void {
+  if (ASC_FEATURE_SIMD) {
+    const last = present - 1;
+    for (let r: u32 = 0; r < present; r += 2, tile += 32) {
+      const a = rowAt(rows, r, at, rowBytes);
+      const b = rowAt(rows, min<u32>(r + 1, last), at, rowBytes);
+      const ra = v128.load16_splat(ratios + (<usize>r << 1));
+      const rb = v128.load16_splat(ratios + (<usize>min<u32>(r + 1, last) << 1));
+      let to = tile;
+      for (let i: usize = 0; i < 32; i += 8, to += <usize>MIX_ROWS * 16) {
+        const va = i16x8.q15mulr_sat_s(i16x8.shl(v128.load8x8_s(a + i, 2), 4), ra);
+        const vb = i16x8.q15mulr_sat_s(i16x8.shl(v128.load8x8_s(b + i, 2), 4), rb);
+        v128.store(to, i16x8.shuffle(va, vb, 0, 8, 1, 9, 2, 10, 3, 11));
+        v128.store(to, i16x8.shuffle(va, vb, 4, 12, 5, 13, 6, 14, 7, 15), 16);
+      }
+    }
+  } else {
+    for (let r: u32 = 0; r < present; r++) {
+      const row = rowAt(rows, r, at, rowBytes);
+      const ratio = <i32>load<i16>(ratios + (<usize>r << 1));
+      for (let i: usize = 0; i < <usize>BLOCK_VALUES; i++, tile += 2) {
+        store<i16>(tile, <i16>(((<i32>load<i8>(row + i, 2) << 4) * ratio + 0x4000) >> 15));
+      }
+    }
+    // The partner of an odd last row weighs nothing, but its product is made.
+    if (present & 1) memory.fill(tile, 0, <usize>BLOCK_VALUES * 2);
+  }
+}
+
+/** 32 columns of up to four heads. */
+@inline
+function mixBlock(
+  p: usize, scales: usize, heads: u32, pairs: u32, tile: usize, d: f32, target: usize, targetBytes: usize,
+): void {
+  if (ASC_FEATURE_SIMD) {
+    for (let group: usize = 0; group < 4; group++, tile += <usize>MIX_ROWS * 16, target += 32) {
+      let a0 = i32x4.splat(0);
+      let a1 = a0;
+      let b0 = a0;
+      let b1 = a0;
+      let c0 = a0;
+      let c1 = a0;
+      let d0 = a0;
+      let d1 = a0;
+      let w = p;
+      for (let t = tile, end = tile + (<usize>pairs << 5); t < end; t += 32, w += 16) {
+        const t0 = v128.load(t);
+        const t1 = v128.load(t, 16);
+        const wa = v128.load32_splat(w);
+        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(wa, t0));
+        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(wa, t1));
+        const wb = v128.load32_splat(w, 4);
+        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(wb, t0));
+        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(wb, t1));
+        const wc = v128.load32_splat(w, 8);
+        c0 = i32x4.add(c0, i32x4.dot_i16x8_s(wc, t0));
+        c1 = i32x4.add(c1, i32x4.dot_i16x8_s(wc, t1));
+        const wd = v128.load32_splat(w, 12);
+        d0 = i32x4.add(d0, i32x4.dot_i16x8_s(wd, t0));
+        d1 = i32x4.add(d1, i32x4.dot_i16x8_s(wd, t1));
+      }
+      let to = target;
+      putEight(to, a0, a1, load<f32>(scales) * d);
+      if (heads > 1) putEight((to += targetBytes), b0, b1, load<f32>(scales, 4) * d);
+      if (heads > 2) putEight((to += targetBytes), c0, c1, load<f32>(scales, 8) * d);
+      if (heads > 3) putEight((to += targetBytes), d0, d1, load<f32>(scales, 12) * d);
+    }
+  } else {
+    for (let head: u32 = 0; head < heads; head++, p += 4, scales += 4, target += targetBytes) {
+      const scale = load<f32>(scales) * d;
+      for (let i: usize = 0; i < <usize>BLOCK_VALUES; i++) {
+        let sum: i32 = 0;
+        for (let pair: usize = 0, v = tile + (i << 1); pair < <usize>pairs; pair++, v += <usize>BLOCK_VALUES * 4) {
+          const w = p + (pair << 4);
+          sum += <i32>load<i16>(w) * <i32>load<i16>(v);
+          sum += <i32>load<i16>(w, 2) * <i32>load<i16>(v, <usize>BLOCK_VALUES * 2);
+        }
+        const to = target + (i << 2);
+        store<f32>(to, load<f32>(to) + <f32>sum * scale);
+      }
+    }
+  }
+}
+
+@inline
+function putEight(target: usize, low: v128, high: v128, scale: f32): void {
+  const scales = f32x4.splat(scale);
+  addScaled(target, low, scales);
+  addScaled(target + 16, high, scales);
+}
