@@ -90,7 +90,7 @@ test("a vector of Q8_0 is blocks of 32 and a short one; extremes stay finite, Na
   for (const n of [1, 2, 7, 8, 31, 32, 33, 64, 80, 576]) {
     const vector = values(random, n, 3);
     const got = onBoth(`q8_0 of ${n}`, (core) => {
-      const bytes = core.call("kernel_row_bytes", Q8_0, n) as number;
+      const bytes = core.call("kernel_cache_vector_bytes", Q8_0, n) as number;
       assert.is(bytes, vectorBytes(Q8_0, n));
       const row = core.allocate(bytes);
       const back = core.allocate(4 * n);

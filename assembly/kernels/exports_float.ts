@@ -109,7 +109,7 @@ export function kernel_relu_squared(x: usize, n: u32): u32 {
 }
 
 /** Bytes of a vector (a head's key, a latent) of `n` values in a cache of kvType 0 F32, 1 F16 or 8 Q8_0. */
-export function kernel_row_bytes(kvType: u32, n: u32): u32 {
+export function kernel_cache_vector_bytes(kvType: u32, n: u32): u32 {
   return vectorBytes(kvType, n);
 }
 
