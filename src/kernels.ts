@@ -6,7 +6,7 @@
  *     k.matmul(a, b, { m, k, n });          // [m, k] × [k, n], or b as a matrix of a GGUF file: rows n, columns k
  */
 import { bytesOf } from "../bindings/memory.ts";
-import { Core, type CoreOptions } from "./core.ts";
+import { type Arena, Core, type CoreOptions } from "./core.ts";
 import { LimpetError } from "./errors.ts";
 import { TYPES, type TypeName, typeName } from "./types.ts";
 
@@ -86,6 +86,55 @@ export interface MlaInput {
   /** Default: absorbed. */
   form?: "absorbed" | "expanded";
 }
+
+/** Rows of a table: plain values, or whole numbers with a scale a row (docs/formats.md). */
+export type TableType = "F32" | "F16" | "Q8" | "Q4";
+
+export interface MemoryTable {
+  type: TableType;
+  /** [chunks · 2^bits] rows of `columns` values. Q8: a signed byte each; Q4: columns / 2 bytes, byte i has column i in its
+   * low nibble and column i + columns / 2 in its high one, 8 added. */
+  bytes: Uint8Array;
+  columns: number;
+  /** [chunks · 2^bits], of Q8 and Q4. */
+  scales?: Float32Array;
+}
+
+export interface HashInput {
+  /** [rows, chunks · bits] */
+  x: Float32Array;
+  chunks: number;
+  /** Elements of a chunk: bits of its code, 1 to 24. */
+  bits: number;
+  /** Default: as many as x has. */
+  rows?: number;
+  /** The bit of an element that is exactly zero, -0 too: 1 (z ≥ 0) or 0 (z > 0). Default: 1. NaN gives 0. */
+  zero?: 0 | 1;
+  /** How a chunk's row is weighted: `score` is Σ|z| / Π(1 + e^(−2|z|)), `prob` is 1 / Π(1 + e^(−2|z|/temperature)). */
+  weight?: "score" | "prob";
+  /** Of `prob`. Default: 1. */
+  temperature?: number;
+}
+
+export interface Hash {
+  /** [rows, chunks]: the first element of a chunk is the most significant bit. */
+  codes: Uint32Array;
+  /** [rows, chunks], where `weight` is given. A Σ|z| that overflows gives the largest float. */
+  weights?: Float32Array;
+}
+
+export interface MemoryLayerInput<Tables> extends HashInput {
+  /** [chunks · 2^bits, columns], row k · 2^bits + code of chunk k; or several tables that share the hash. */
+  tables: Tables;
+  /** [columns]; one for each table where there are several. Default: none. */
+  bias?: Tables extends readonly unknown[] ? readonly (Float32Array | undefined)[] : Float32Array;
+}
+
+/** Numbers of the core. */
+const TABLE_TYPES: Readonly<Record<TableType, number>> = { F32: 0, F16: 1, Q8: 24, Q4: 280 };
+const WEIGHT_RULES = { score: 0, prob: 1 } as const;
+/** A table has 2^bits rows a chunk: with more bits none fits into memory. */
+const MAX_CODE_BITS = 24;
 
 /** Weights of these types are multiplied by f32; others by activations of 16 bits in blocks of 32. */
 const FLOATS: readonly number[] = [TYPES.F32, TYPES.F16, TYPES.BF16];
@@ -294,6 +343,97 @@ export class Kernels {
     });
   }
 
+  /** The signs of each chunk of x as a number, and what weight they have. */
+  hash(input: HashInput): Hash {
+    const { chunks, rows } = hashShape(input);
+    return this.#core.scoped((arena) => {
+      const { codes, weights } = this.#hash(arena, input, input.weight);
+      const { memory } = this.#core;
+      const hash: Hash = { codes: memory.u32(codes, rows * chunks).slice() };
+      if (weights !== 0) hash.weights = memory.f32(weights, rows * chunks).slice();
+      return hash;
+    });
+  }
+
+  /**
+   * MemoryFormer's Memory Layer: each chunk of a row of x picks a row of its table, and their weighted sum and the bias
+   * are the result, [rows, columns]; several tables give several results. Default of `weight`: `score`.
+   */
+  memoryLayer(input: MemoryLayerInput<Float32Array | MemoryTable>): Float32Array;
+  memoryLayer(input: MemoryLayerInput<readonly (Float32Array | MemoryTable)[]>): Float32Array[];
+  memoryLayer(
+    input: MemoryLayerInput<Float32Array | MemoryTable | readonly (Float32Array | MemoryTable)[]>,
+  ): Float32Array | Float32Array[] {
+    const { tables, bias } = input;
+    const shape = hashShape(input);
+    if (!isList(tables)) {
+      if (isList(bias)) throw wrong("bias is a list, and tables is one table");
+      return this.#lookUp(input, shape, [tableOf("tables", tables, shape)], [bias])[0];
+    }
+    if (bias !== undefined && !(isList(bias) && bias.length === tables.length)) {
+      throw wrong(`bias is a list as long as tables, of ${tables.length}: one Float32Array each, or undefined`);
+    }
+    const list = tables.map((table, i) => tableOf(`tables[${i}]`, table, shape));
+    return this.#lookUp(input, shape, list, (bias as readonly (Float32Array | undefined)[]) ?? []);
+  }
+
+  #lookUp(
+    input: HashInput,
+    { chunks, bits, rows }: HashShape,
+    tables: readonly MemoryTable[],
+    biases: readonly (Float32Array | undefined)[],
+  ): Float32Array[] {
+    const core = this.#core;
+    const { exports } = core;
+    tables.forEach(({ columns }, i) => {
+      const bias = biases[i];
+      if (bias !== undefined) requireLength(tables.length > 1 ? `bias[${i}]` : "bias", bias, { columns });
+    });
+    return core.scoped((arena) => {
+      const { codes, weights } = this.#hash(arena, input, input.weight ?? "score");
+      const found = arena.allocate(chunks * 4);
+      const scaled = arena.allocate(chunks * 4);
+      return tables.map(({ type, bytes, columns, scales }, i) => {
+        const id = TABLE_TYPES[type];
+        const rowBytes = exports.kernel_table_row_bytes(id, columns);
+        const bias = biases[i];
+        const at = arena.put(bytes);
+        const scalesAt = scales ? arena.put(scales) : 0;
+        const biasAt = bias ? arena.put(bias) : 0;
+        const target = arena.allocate(rows * columns * 4);
+        for (let row = 0; row < rows; row++) {
+          const code = codes + row * chunks * 4;
+          let weight = weights + row * chunks * 4;
+          if (scales) {
+            core.check(exports.kernel_scale_weights(scalesAt, bits, code, chunks, weight, scaled));
+            weight = scaled;
+          }
+          core.check(exports.kernel_find_rows(at, rowBytes, bits, code, chunks, found));
+          const to = target + row * columns * 4;
+          core.check(exports.kernel_gather_rows(id, found, weight, chunks, columns, biasAt, to));
+        }
+        return core.memory.f32(target, rows * columns).slice();
+      });
+    });
+  }
+
+  /** Codes of x and their weights (0 where `weight` is not given) in the arena. */
+  #hash(arena: Arena, input: HashInput, weight: HashInput["weight"]): { codes: number; weights: number } {
+    const core = this.#core;
+    const { exports } = core;
+    const { chunks, bits, rows, zero, temperature } = hashShape(input);
+    const x = arena.put(input.x);
+    const codes = arena.allocate(rows * chunks * 4);
+    const weights = weight ? arena.allocate(rows * chunks * 4) : 0;
+    // The rows of x lie one behind the other: to the core they are one row of more chunks.
+    core.check(exports.kernel_hash_row(x, rows * chunks, bits, zero, codes));
+    if (weight) {
+      const rule = WEIGHT_RULES[weight];
+      core.check(exports.kernel_chunk_weights(x, rows * chunks, bits, rule, temperature, weights));
+    }
+    return { codes, weights };
+  }
+
   #type(type: TypeId): number {
     const id = typeof type === "number" ? type : TYPES[type];
     if (id !== undefined && this.#core.exports.kernel_packed_bytes(id, 1, 256) !== 0) return id;
@@ -347,6 +487,64 @@ function requireLength(name: string, array: Float32Array, shape: Record<string, 
   if (array.length === wanted) return;
   const words = Object.entries(shape).map(([dimension, n]) => `${dimension} ${n}`);
   throw wrong(`${name} has ${array.length} values; [${words.join(", ")}] takes ${wanted}`);
+}
+
+interface HashShape {
+  chunks: number;
+  bits: number;
+  rows: number;
+  zero: 0 | 1;
+  temperature: number;
+}
+
+/** The shape of a hash, checked. */
+function hashShape({ x, zero = 1, weight, temperature = 1, ...input }: HashInput): HashShape {
+  const chunks = size("chunks", input.chunks);
+  const bits = size("bits", input.bits);
+  if (bits > MAX_CODE_BITS) throw wrong(`bits is at most ${MAX_CODE_BITS}, not ${bits}: a chunk has 2^bits rows`);
+  const rows = input.rows === undefined ? rowsOf("x", x, chunks * bits, "chunks · bits") : size("rows", input.rows);
+  requireLength("x", x, { rows, chunks, bits });
+  if (zero !== 0 && zero !== 1) throw wrong(`zero is the bit of an element that is exactly zero, 0 or 1, not ${zero}`);
+  if (weight !== undefined && !Object.hasOwn(WEIGHT_RULES, weight)) {
+    throw wrong(`weight is "score" or "prob", not "${weight}"`);
+  }
+  // The core counts in f32.
+  if (!(Math.fround(temperature) > 0 && Math.fround(temperature) < Infinity)) {
+    throw wrong(`temperature is a number above 0, not ${temperature}`);
+  }
+  return { chunks, bits, rows, zero, temperature };
+}
+
+/** A table with its columns, checked. */
+function tableOf(name: string, table: Float32Array | MemoryTable, { chunks, bits }: HashShape): MemoryTable {
+  const rows = chunks * 2 ** bits;
+  const many = `${rows} rows, 2^${bits} for each of ${chunks} chunks`;
+  if (table instanceof Float32Array) {
+    if (table.length > 0 && table.length % rows === 0) {
+      return { type: "F32", bytes: bytesOf(table), columns: table.length / rows };
+    }
+    throw wrong(`${name} has ${table.length} values, which are not ${many}`);
+  }
+  if (!(table?.bytes instanceof Uint8Array)) throw wrong(`${name} is a Float32Array or { type, bytes, columns }`);
+  const { type, bytes, scales } = table;
+  if (!Object.hasOwn(TABLE_TYPES, type)) {
+    throw wrong(`${name} is of type ${type}; a table's rows are ${Object.keys(TABLE_TYPES).join(", ")}`);
+  }
+  const columns = size(`${name}.columns`, table.columns);
+  if (type === "Q4" && columns % 2 !== 0) throw wrong(`${name} has ${columns} columns; in Q4 two share a byte`);
+  const wanted = rows * columns * { F32: 4, F16: 2, Q8: 1, Q4: 0.5 }[type];
+  if (bytes.length !== wanted) {
+    throw wrong(`${name} has ${bytes.length} bytes; ${many}, of ${columns} columns in ${type} take ${wanted}`);
+  }
+  if (type === "Q8" || type === "Q4") {
+    if (!scales) throw wrong(`${name} has no scales: ${type} wants one for each of ${many}`);
+    requireLength(`${name}.scales`, scales, { chunks, "2^bits": 2 ** bits });
+  } else if (scales) throw wrong(`${name} has scales, which rows of ${type} do not have`);
+  return { type, bytes, columns, scales };
+}
+
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value);
 }
 
 function rowsOf(name: string, array: Float32Array, columns: number, what: string): number {
