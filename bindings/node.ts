@@ -10,6 +10,8 @@ export interface OpenFile {
   readonly size: number;
   /** Fills `target` from `offset`; gives how many bytes there were. */
   read(offset: number, target: Uint8Array): number;
+  /** Whether it was written to since it was opened. */
+  changed(): boolean;
   close(): void;
 }
 
@@ -46,6 +48,10 @@ export function openFile(path: string | URL): OpenFile {
         done += count;
       }
       return done;
+    },
+    changed() {
+      const now = fs.fstatSync(descriptor);
+      return now.size !== stat.size || now.mtimeMs !== stat.mtimeMs;
     },
     close: () => fs.closeSync(descriptor),
   };

@@ -6,6 +6,7 @@
 import type { Pointer } from "../bindings/exports.ts";
 import type { Core } from "./core.ts";
 import { LimpetError } from "./errors.ts";
+import type { TableSource } from "./tables.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Type of the cached keys and values. */
@@ -36,6 +37,8 @@ export interface LoadedModel {
   readonly pointer: Pointer;
   readonly tokenizer: Tokenizer;
   readonly contexts: Contexts;
+  /** Where its tables are read from while it computes; null where all of it is in memory. */
+  readonly tables: TableSource | null;
   /** What sessions get that ask for nothing else. */
   readonly defaults: ContextOptions;
   readonly disposed: boolean;

@@ -123,6 +123,7 @@ export interface SessionState {
 }
 
 const DEFAULT_TOKENS = 256;
+const NEED_DATA = 2;
 const TOKEN = 3;
 const END_TOKEN = 1;
 const REASONS = FINISH_REASONS.split(" ");
@@ -181,7 +182,13 @@ export async function* generatePieces(
           finishReason: REASONS[exports.session_finish(pointer)] as FinishReason,
           timings: { prefillTokens, prefillMs, decodeTokens: Math.max(made - 1, 0), decodeMs },
         };
-      } else core.check(status);
+      } else if (core.check(status) === NEED_DATA) {
+        const put = await loaded.tables!.read(context.pointer, options.signal);
+        if (put) {
+          usable();
+          put();
+        }
+      }
       const wait = pace.step();
       if (wait) {
         await wait;

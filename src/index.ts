@@ -17,6 +17,7 @@ export { type LoadOptions, type MemoryPlan, Model, type ModelMemory } from "./mo
 export type { LogitsOptions, PerplexityOptions, PerplexityResult } from "./scoring.ts";
 export type { Activity, Prompt, Session, SessionOptions } from "./session.ts";
 export type { ModelSource } from "./source.ts";
+export type { TableOptions, Tables, TableUse } from "./tables.ts";
 export { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "./tokenizer.ts";
 export type { Build, WasmOption } from "./wasm.ts";
 export type { WorkerModel, WorkerSession } from "./worker.ts";

@@ -6,9 +6,10 @@ import { address } from "../bindings/memory.ts";
 import type { Core } from "./core.ts";
 import { LimpetError } from "./errors.ts";
 import { Pace } from "./pace.ts";
-import { type ModelSource, openSource, type Part, settle } from "./source.ts";
+import { type ModelSource, openForRanges, openSource, type Part, settle } from "./source.ts";
+import { leaveTables, type TableOptions, TableSource } from "./tables.ts";
 
-export interface LoadProgress {
+export interface LoadProgress extends TableOptions {
   /** Leave the weights in the file: enough for the tokenizer and the metadata. */
   vocabularyOnly?: boolean;
   /** Bytes of weights in memory, and of all; called as they come. */
@@ -21,22 +22,32 @@ const PLANNED = 1;
 /** The size that a stream of unknown length is given: what lacks shows when it ends. */
 const UNKNOWN_SIZE = 2 ** 52;
 
-/** The handle of a model, loaded (or with `planOnly` as far as its sizes are known). */
+/** The handle of a model, and the files that its tables stay in; null where nothing does. */
+export interface Loaded {
+  readonly pointer: number;
+  readonly tables: TableSource | null;
+}
+
+/** Loads a model (or with `planOnly` so much of it that its sizes are known). */
 export async function loadModel(
   core: Core,
   source: ModelSource,
   options: LoadProgress,
   planOnly: boolean = false,
-): Promise<number> {
+): Promise<Loaded> {
   options.signal?.throwIfAborted();
-  const parts = await openSource(source, options.signal);
+  const open = options.tables === "stream" ? openForRanges : openSource;
+  const parts = await open(source, options.signal);
+  let tables: TableSource | null = null;
   try {
     for (;;) {
-      const model = await run(core, parts, options, planOnly);
-      if (model !== null) return model;
+      const pointer = await run(core, parts, options, planOnly);
+      if (pointer === null) continue;
+      if (!planOnly && core.exports.model_streamed_bytes(pointer) > 0n) tables = new TableSource(core, parts);
+      return { pointer, tables };
     }
   } finally {
-    for (const part of parts) part.close();
+    if (!tables) for (const part of parts) part.close();
   }
 }
 
@@ -48,6 +59,7 @@ async function run(core: Core, parts: Part[], options: LoadProgress, planOnly: b
     parts.forEach((part, i) => {
       core.check(exports.model_set_file_size(model, i, BigInt(part.size ?? UNKNOWN_SIZE)));
     });
+    leaveTables(core, model, options);
     const pace = new Pace(options.signal);
     let header = true;
     let reported = -1;
@@ -64,7 +76,7 @@ async function run(core: Core, parts: Part[], options: LoadProgress, planOnly: b
         reported = loaded;
       }
       if (status === 0) return model;
-      if (status === NEED_DATA && !(await fill(core, model, parts))) {
+      if (status === NEED_DATA && !(await fill(core, model, parts, options.signal))) {
         const index = exports.model_request_file(model);
         if (!header || parts[index].size !== null) throw endsEarly(core, model);
         parts[index] = await settle(parts[index]);
@@ -81,11 +93,12 @@ async function run(core: Core, parts: Part[], options: LoadProgress, planOnly: b
 }
 
 /** Reads what the core asks for, to where it asks for it. False: the file has less. */
-async function fill(core: Core, model: number, parts: Part[]): Promise<boolean> {
+async function fill(core: Core, model: number, parts: Part[], signal?: AbortSignal): Promise<boolean> {
   const { exports } = core;
   const length = exports.model_request_length(model) >>> 0;
   const target = core.memory.u8(address(exports.model_request_destination(model)), length);
-  const read = parts[exports.model_request_file(model)].read(Number(exports.model_request_offset(model)), target);
+  const offset = Number(exports.model_request_offset(model));
+  const read = parts[exports.model_request_file(model)].read(offset, target, signal);
   return (typeof read === "number" ? read : await read) === length;
 }
 

@@ -15,7 +15,7 @@ import { Core, type CoreOptions } from "./core.ts";
 import { LimpetError } from "./errors.ts";
 import { type GenerateOptions, Generation, type GenerationResult, type Piece } from "./generation.ts";
 import { type MetadataValue, type ModelInfo, readInfo, readMetadata, readTensors, type TensorInfo } from "./info.ts";
-import { type LoadProgress, loadModel } from "./load.ts";
+import { type Loaded, type LoadProgress, loadModel } from "./load.ts";
 import {
   type LogitsOptions,
   logitChunks,
@@ -25,6 +25,7 @@ import {
 } from "./scoring.ts";
 import { type Prompt, Session, type SessionOptions } from "./session.ts";
 import { type ModelSource, sourceName } from "./source.ts";
+import { type TableUse, tableUse } from "./tables.ts";
 import { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "./tokenizer.ts";
 import type { Build } from "./wasm.ts";
 import type { WorkerModel } from "./worker.ts";
@@ -37,6 +38,8 @@ export interface ModelMemory {
   readonly linear: number;
   /** Bytes of weights. */
   readonly weights: number;
+  /** Tables that stay where the model came from; null where none do. */
+  readonly tables: TableUse | null;
   /** The contexts made so far; those that no session holds serve the next one. */
   readonly contexts: readonly ContextUse[];
   /** Bytes of cache a token, and of full keys and values of all heads. */
@@ -61,7 +64,7 @@ export class Model {
   readonly build: Build;
   readonly #loaded: LoadedModel & { disposed: boolean };
 
-  private constructor(core: Core, pointer: Pointer, options: LoadOptions, fileName: string | null) {
+  private constructor(core: Core, { pointer, tables }: Loaded, options: LoadOptions, fileName: string | null) {
     this.info = readInfo(core, pointer, fileName);
     this.build = core.build;
     this.tokenizer = new Tokenizer(core, core.exports.model_tokenizer(pointer));
@@ -70,6 +73,7 @@ export class Model {
       pointer,
       tokenizer: this.tokenizer,
       contexts: new Contexts(core, pointer),
+      tables,
       defaults: { context: options.context, kv: options.kv },
       disposed: false,
     };
@@ -87,8 +91,7 @@ export class Model {
     if (options.kv !== undefined) cacheType(options.kv);
     const core = await Core.create(options);
     try {
-      const pointer = await loadModel(core, source, options);
-      return new Model(core, pointer, options, sourceName(source));
+      return new Model(core, await loadModel(core, source, options), options, sourceName(source));
     } catch (error) {
       core.dispose();
       throw error;
@@ -100,7 +103,7 @@ export class Model {
     const kv = cacheType(options.kv ?? "f16");
     const core = await Core.create({ ...options, threads: 1 });
     const { exports } = core;
-    const model = await loadModel(core, source, options, true);
+    const { pointer: model } = await loadModel(core, source, options, true);
     const weights = Number(exports.model_plan_bytes(model));
     if (exports.model_vocabulary_only(model)) {
       return { weights, cache: 0, context: 0, contextTokens: 0, total: core.memory.size };
@@ -118,12 +121,13 @@ export class Model {
   }
 
   get memory(): ModelMemory {
-    const { core, pointer, contexts, defaults } = this.#alive;
+    const { core, pointer, contexts, tables, defaults } = this.#alive;
     const bytes = tokenBytes(core, pointer, defaults.kv ?? "f16");
     const full = core.exports.model_full_row_bytes(pointer, cacheType(defaults.kv ?? "f16"));
     return {
       linear: core.memory.size,
       weights: Number(core.exports.model_loaded_bytes(pointer)),
+      tables: tables && tableUse(core, pointer),
       contexts: contexts.uses,
       cacheBytesPerToken: bytes,
       fullCacheBytesPerToken: full * core.exports.model_layers(pointer),
@@ -212,6 +216,7 @@ export class Model {
     if (this.#loaded.disposed) return;
     this.#loaded.disposed = true;
     this.tokenizer.dispose();
+    this.#loaded.tables?.close();
     this.#loaded.core.dispose();
     // The instance is what holds the memory: without these references it can be collected.
     const dropped = this.#loaded as { core: Core | null; contexts: Contexts | null };

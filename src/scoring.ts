@@ -30,6 +30,8 @@ export interface PerplexityResult {
   readonly context: number;
 }
 
+const NEED_DATA = 2;
+
 /** Logits of some tokens of a chunk: live in the core's memory until the next step. */
 interface Rows {
   /** Which of the tokens the first row follows. */
@@ -43,11 +45,13 @@ class Scorer {
   readonly #loaded: LoadedModel;
   readonly #context: Pointer;
   readonly #chunk: number;
+  readonly #signal: AbortSignal | undefined;
   readonly #pace: Pace;
 
   constructor(loaded: LoadedModel, tokens: number, { form = "auto", chunk, kv, signal }: LogitsOptions) {
     const { core, pointer, contexts, defaults } = loaded;
     this.#loaded = loaded;
+    this.#signal = signal;
     this.#pace = new Pace(signal);
     this.#chunk = Math.min(wholeNumber("chunk", chunk ?? core.exports.model_batch(pointer), 1, 4096), tokens);
     const number = formNumber(form);
@@ -74,7 +78,15 @@ class Scorer {
       }
       core.threads?.tend(context);
       core.check(exports.context_begin(context, count, 0, exports.model_layers(pointer)));
-      while (core.check(exports.context_step(context)) !== 0) {
+      for (let status = -1; status !== 0; ) {
+        status = core.check(exports.context_step(context));
+        if (status === NEED_DATA) {
+          const put = await this.#loaded.tables!.read(context, this.#signal);
+          if (put) {
+            this.#requireAlive();
+            put();
+          }
+        }
         const turn = this.#pace.step();
         if (turn) await turn;
         this.#requireAlive();

@@ -6,16 +6,29 @@
 import { bytesOf } from "../bindings/memory.ts";
 import { isNode, openFile, pathOf } from "../bindings/node.ts";
 import { LimpetError, messageOf } from "./errors.ts";
+import { openRanges, request } from "./ranges.ts";
 
 /** A path or URL as text, a `URL`, the bytes, a `Blob` or `File`, a `Response`, or a stream of bytes. */
 export type ModelSource = string | URL | ArrayBuffer | ArrayBufferView | Blob | Response | ReadableStream<Uint8Array>;
+
+/** Two ranges of a Blob that lie no further apart are read as one: that costs less than another read. */
+const NEAR_BYTES = 1 << 13;
 
 /** One file of a model. */
 export interface Part {
   /** Bytes; null where a stream does not say. */
   readonly size: number | null;
+  /** What errors call it. */
+  readonly place?: string;
+  /**
+   * Of what is read between turns of the event loop: how many bytes may lie between two ranges that are better read as
+   * one. Without it a read gives a number at once.
+   */
+  readonly near?: number;
   /** Fills as much of `target` as there is from `offset`; gives how many bytes that were. */
-  read(offset: number, target: Uint8Array): number | Promise<number>;
+  read(offset: number, target: Uint8Array, signal?: AbortSignal): number | Promise<number>;
+  /** Whether the file is not what it was when it was opened. */
+  changed?(): boolean;
   /** The header is read: what lies before the current place is not asked for again. */
   headerDone?(): void;
   close(): void;
@@ -51,6 +64,28 @@ export async function openSource(source: ModelSource, signal?: AbortSignal): Pro
   );
 }
 
+/**
+ * As `openSource`, for who reads again and again, here and there, until all parts are closed. What can be read but once is
+ * refused.
+ */
+export async function openForRanges(source: ModelSource, signal?: AbortSignal): Promise<Part[]> {
+  const isName = typeof source === "string" || source instanceof URL;
+  if (isName && isRemote(source)) {
+    const inMemory = /^(data|blob):/.test(String(source));
+    if (inMemory) return [blobPart(await (await request(source, signal)).blob())];
+    return Promise.all(splitNames(source).map((name) => openRanges(name, signal)));
+  }
+  const isResponse = typeof Response !== "undefined" && source instanceof Response;
+  if (isResponse || (typeof ReadableStream !== "undefined" && source instanceof ReadableStream)) {
+    throw new LimpetError(
+      "BAD_ARGUMENT",
+      `a ${isResponse ? "Response" : "stream"} can be read but once, so tables cannot stay there: ` +
+        "give the model's path or URL, a File or Blob, or its bytes",
+    );
+  }
+  return openSource(source, signal);
+}
+
 /** The last part of a source's name, for `info`. */
 export function sourceName(source: ModelSource): string | null {
   if (typeof source === "string" || source instanceof URL) return String(source).split(/[\\/]/).pop() || null;
@@ -72,20 +107,12 @@ function splitNames(source: string | URL): (string | URL)[] {
 
 function filePart(name: string | URL): Part {
   try {
-    return openFile(pathOf(typeof name === "string" && name.startsWith("file:") ? new URL(name) : name));
+    const file = openFile(pathOf(typeof name === "string" && name.startsWith("file:") ? new URL(name) : name));
+    return { ...file, place: String(name) };
   } catch (error) {
     const { code } = error as { code?: string };
     const why = code === "ENOENT" ? "there is no such file" : messageOf(error);
     throw new LimpetError("HOST", `${name}: ${why}`, { cause: error });
-  }
-}
-
-async function request(url: string | URL, signal?: AbortSignal, headers?: HeadersInit): Promise<Response> {
-  try {
-    return await fetch(url, { signal, headers });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw new LimpetError("HOST", `${url} cannot be fetched: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -133,6 +160,8 @@ function bytesPart(bytes: Uint8Array): Part {
 function blobPart(blob: Blob): Part {
   return {
     size: blob.size,
+    place: blob instanceof File ? blob.name : "the Blob",
+    near: NEAR_BYTES,
     async read(offset, target) {
       const found = new Uint8Array(await blob.slice(offset, offset + target.length).arrayBuffer());
       target.set(found);

@@ -40,8 +40,8 @@ export class Tokenizer {
   /** The tokenizer of a model file alone: weights are not read, and need not be there. */
   static async load(source: ModelSource, options: CoreOptions & { signal?: AbortSignal } = {}): Promise<Tokenizer> {
     const core = await Core.create(options);
-    const model = await loadModel(core, source, { signal: options.signal, vocabularyOnly: true });
-    return new Tokenizer(core, core.exports.model_tokenizer(model));
+    const { pointer } = await loadModel(core, source, { signal: options.signal, vocabularyOnly: true });
+    return new Tokenizer(core, core.exports.model_tokenizer(pointer));
   }
 
   /** Tokens in the vocabulary. */

@@ -83,6 +83,8 @@ export class Command {
   /** Span[wordCount]: every value of the flag that may be given several times. */
   repeats: usize;
   repeatCount: u32;
+  /** The open files of the model (engine.ts): tables may be read from them later. */
+  parts: usize;
 }
 
 /** Address of 16 bytes for the host to write to. */
@@ -346,8 +348,9 @@ export function repeated(c: Command, index: u32): Span {
   return spanAt(c.repeats, index);
 }
 
-/** Prints the core's error. */
+/** Prints the core's error; one without words is printed already. */
 export function failure(c: Command): i32 {
+  if (c.core.errorLength == 0) return FAILURE;
   endLine(c.out);
   flush(c.out);
   putWords(c.err, "limpet: ");

@@ -24,17 +24,18 @@ export const USAGE: string = "usage: limpet COMMAND [ARGUMENTS] [FLAGS]";
 
 export const COMMANDS: string = `
 generate MODEL?|continue a text, or answer it with --chat
-  prompt max-tokens temp top-k top-p min-p repeat-penalty seed stop form chat json build ctx kv threads
+  prompt max-tokens temp top-k top-p min-p repeat-penalty seed stop form chat json
+  build ctx kv tables table-cache threads
 chat MODEL?|talk: a line in, an answer out, until the input ends
-  system answer temp top-k top-p min-p repeat-penalty seed stop build ctx kv threads
+  system answer temp top-k top-p min-p repeat-penalty seed stop build ctx kv tables table-cache threads
 tokenize MODEL TEXT|print a text's token ids as JSON
   bos special
 logits MODEL|write the logits of tokens as raw little-endian f32, [tokens, vocabulary]
-  tokens out form chunk build ctx kv threads
+  tokens out form chunk build ctx kv tables table-cache threads
 perplexity MODEL FILE|measure how well the model foresees a text, as JSON
-  window windows build kv threads
+  window windows build kv tables table-cache threads
 bench MODEL?|measure loading, prefill and decoding, as JSON
-  prefill decode build ctx kv threads
+  prefill decode build ctx kv tables table-cache threads
 inspect MODEL|show a file's metadata and tensors
   json
 convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, tokenizer (in Node and Deno)
@@ -70,6 +71,8 @@ type||--type|TYPE|F16|block format of the matrices: F32, F16, BF16, Q8_0, Q4_K, 
 build||--build|portable,fast,scalar|portable|which build computes; portable and scalar give the same bits
 ctx|-c|--ctx|N|0|tokens of context; 0: the model's, at most 4096
 kv||--kv|f16,f32,q8_0|f16|type of the cached keys and values
+tables||--tables|resident,stream|resident|where look-up tables are: in memory, or read from the file row by row
+table-cache||--table-cache|N|8|MiB of memory for rows of tables in the file; 0: none
 threads|-t|--threads|N|1|threads to compute with
 `;
 

@@ -6,8 +6,10 @@
 import { allocate, allocateRaw } from "../runtime/arena";
 import { Status } from "../runtime/core";
 import { Context, Form, createContext } from "../runtime/context";
-import { createModel, setFileSize, stepLoad } from "../runtime/loader";
-import { Model, ModelState } from "../runtime/model";
+import { createModel, setFileSize, stepLoad, streamWeights } from "../runtime/loader";
+import { Model } from "../runtime/model";
+import { requestAt } from "../runtime/requests";
+import { Streamed } from "../runtime/stream";
 import { KvType } from "../kernels/cache_row";
 import { Gguf, createGguf, mergeSplits, parseGguf } from "../formats/gguf";
 import { Command, FAILURE, SUCCESS, cell, failure, flag, whole, wholeUpTo } from "./command";
@@ -18,6 +20,8 @@ import { Span, endOf, equals, lengthOf, parseWhole, span, startOf } from "./span
 
 const DEFAULT_CONTEXT: u32 = 4096;
 const PART_LIMIT: u64 = 1024;
+/** MiB: more than the memory has is refused when it is taken. */
+const CACHE_LIMIT: u64 = 4095;
 /** `-00001-of-00003.gguf` */
 const SPLIT_BYTES: u32 = 20;
 
@@ -102,13 +106,16 @@ function readPart(c: Command, parts: Parts, index: u32, offset: u64, target: usi
   return readAt(c, load<u32>(part, 8), load<u64>(part), offset, target, length);
 }
 
-/** Loads the model of a path, all parts of it when it is split; 0: the failure is printed. */
+/** Loads the model of a path, all parts of it when it is split, tables as --tables says; 0: the failure is printed. */
 export function loadModel(c: Command, path: Span, vocabularyOnly: bool): Model {
   const none = changetype<Model>(0);
   const parts = openParts(c, path);
   if (changetype<usize>(parts) == 0) return none;
   const model = createModel(c.core, parts.count, vocabularyOnly);
   let status: i32 = changetype<usize>(model) != 0 ? Status.MORE : -1;
+  const isStreamed = equals(flag(c, "tables"), "stream");
+  const cache = <u32>min<u64>(whole(c, "table-cache"), CACHE_LIMIT) << 20;
+  if (status > 0 && isStreamed) status = streamWeights(model, Streamed.TABLES, cache) < 0 ? -1 : Status.MORE;
   for (let i: u32 = 0; i < parts.count && status >= 0; i++) {
     if (setFileSize(model, i, load<u64>(partAt(parts, i), 16)) < 0) status = -1;
   }
@@ -119,9 +126,26 @@ export function loadModel(c: Command, path: Span, vocabularyOnly: bool): Model {
     const read = readPart(c, parts, model.requestFile, model.requestOffset, target, model.requestLength);
     if (read != SUCCESS) return none;
   }
-  if (status == Status.DONE) return model;
+  if (status == Status.DONE) {
+    c.parts = changetype<usize>(parts);
+    return model;
+  }
   failure(c);
   return none;
+}
+
+/** Reads what a pass asks for that answered NEED_DATA; below zero: the failure is printed. */
+export function readAsked(c: Command, context: Context): i32 {
+  for (let i: u32 = 0; i < context.requestCount; i++) {
+    const request = requestAt(context, i);
+    const parts = changetype<Parts>(c.parts);
+    const read = readPart(c, parts, request.file, request.offset, request.destination, request.length);
+    if (read == SUCCESS) continue;
+    // There is nothing to add to what was printed.
+    c.core.errorLength = 0;
+    return -1;
+  }
+  return 0;
 }
 
 /** The header of a path's file, with the tensors of all its parts; 0: the failure is printed. */

@@ -17,7 +17,7 @@ import { FINISH_REASONS, NO_FLAG } from "./commands";
 import {
   Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, real, repeated, usageError, whole, wholeUpTo,
 } from "./command";
-import { contextRows, loadModel, makeContext, now, suitingBatch } from "./engine";
+import { contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./engine";
 import { readSome, readText } from "./files";
 import { Output, endLine, flush, putByte, putBytes, putFloat, putJson, putNumber, putWords } from "./output";
 import { Span, endOf, fromWords, lengthOf, span, startOf } from "./span";
@@ -191,7 +191,9 @@ function stream(run: Run, maxTokens: u32): i32 {
   let clock = now(c);
   while (true) {
     status = stepGeneration(s);
-    if (status == Status.DONE || status < 0) break;
+    if (status == Status.NEED_DATA) status = readAsked(c, s.context);
+    else if (status == Status.DONE) break;
+    if (status < 0) break;
     if (status != STATUS_TOKEN) continue;
     const time = now(c);
     if (made == 0) run.prefillMs = time - clock;

@@ -17,11 +17,11 @@ import { BAD_TOKENS, NO_FLAG } from "./commands";
 import {
   Command, FAILURE, SUCCESS, argument, cell, failure, flag, given, usageError, whole, wholeUpTo,
 } from "./command";
-import { buildName, contextRows, loadModel, makeContext, now, suitingBatch } from "./engine";
+import { buildName, contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./engine";
 import { openFile, readToEnd } from "./files";
 import { putRate } from "./generate";
 import { fd_close } from "./imports";
-import { createOutput, flush, putBytes, putFloat, putNumber, putSpan, putWords } from "./output";
+import { createOutput, flush, putByte, putBytes, putFloat, putNumber, putSpan, putWords } from "./output";
 import { Span, equals, fromWords, lengthOf, parseWhole, piece, startOf, tail, trimmed } from "./span";
 
 const COMMA: u8 = 0x2c;
@@ -58,7 +58,7 @@ export function logits(c: Command): i32 {
   if (changetype<usize>(file) == 0) return failure(c);
   for (let from: u32 = 0; from < count; from += chunk) {
     const tokens = min(chunk, count - from);
-    if (pass(context, ids, from, tokens, 0) < 0) return failure(c);
+    if (pass(c, context, ids, from, tokens, 0) < 0) return failure(c);
     const row = 4 * model.vocabulary;
     for (let i: u32 = 0; i < tokens; i++) putBytes(file, context.logits + <usize>i * row, row);
   }
@@ -117,7 +117,7 @@ export function perplexity(c: Command): i32 {
     // The logits behind token k score token k + 1; the last token's are of no use.
     for (let from: u32 = 0; from + 1 < window; from += chunk) {
       const tokens = min(chunk, window - 1 - from);
-      if (pass(context, ids, from, tokens, first) < 0) return failure(c);
+      if (pass(c, context, ids, from, tokens, first) < 0) return failure(c);
       for (let row: u32 = 0; row < context.logitRows; row++) {
         const at = context.logits + <usize>row * (4 * model.vocabulary);
         const next = load<u32>(ids + ((<usize>(from + tokens - context.logitRows + row + 1)) << 2));
@@ -160,22 +160,25 @@ export function bench(c: Command): i32 {
   }
   // Enough first for the host to have compiled the kernels to their best.
   const warm = min(min(WARM_UP, prompt), context.batchCapacity);
-  if (pass(context, ids, 0, warm, warm - 1) < 0) return failure(c);
+  if (pass(c, context, ids, 0, warm, warm - 1) < 0) return failure(c);
   for (let i: u32 = 0; i < min(decode, WARM_UP / 4); i++) {
     resetContext(context);
-    if (pass(context, ids, 0, 1, 0) < 0) return failure(c);
+    if (pass(c, context, ids, 0, 1, 0) < 0) return failure(c);
   }
   resetContext(context);
 
   let clock = now(c);
   for (let from: u32 = 0; from < prompt; from += context.batchCapacity) {
-    if (pass(context, ids, from, min(context.batchCapacity, prompt - from), prompt - 1) < 0) return failure(c);
+    if (pass(c, context, ids, from, min(context.batchCapacity, prompt - from), prompt - 1) < 0) return failure(c);
   }
   const prefillMs = now(c) - clock;
+  const wanted = model.rowsWanted;
+  const rowsRead = model.rowsRead;
+  const bytesRead = model.rowBytesRead;
   clock = now(c);
   for (let i: u32 = prompt; i < prompt + decode; i++) {
     store<u32>(ids + ((<usize>i) << 2), argmax(context.logits, model.vocabulary));
-    if (pass(context, ids, i, 1, 0) < 0) return failure(c);
+    if (pass(c, context, ids, i, 1, 0) < 0) return failure(c);
   }
   const decodeMs = now(c) - clock;
 
@@ -192,12 +195,24 @@ export function bench(c: Command): i32 {
   putNumber(o, <u64>cacheRowBytes(model, context.kvType) * model.layers);
   putWords(o, ",\"build\":\"");
   putWords(o, buildName());
-  putWords(o, "\"}\n");
+  putByte(o, 0x22);
+  if (model.streamedBytes > 0 && decode > 0) {
+    putWords(o, ",\"tables\":{\"bytes\":");
+    putNumber(o, model.streamedBytes);
+    putWords(o, ",\"rows_wanted\":");
+    putFloat(o, <f64>(model.rowsWanted - wanted) / <f64>decode, 6);
+    putWords(o, ",\"rows_read\":");
+    putFloat(o, <f64>(model.rowsRead - rowsRead) / <f64>decode, 6);
+    putWords(o, ",\"bytes_read\":");
+    putFloat(o, <f64>(model.rowBytesRead - bytesRead) / <f64>decode, 6);
+    putByte(o, 0x7d);
+  }
+  putWords(o, "}\n");
   return SUCCESS;
 }
 
 /** One pass over ids[from, from + tokens), at their own positions; logits of those from `wanted` on. */
-function pass(context: Context, ids: usize, from: u32, tokens: u32, wanted: u32): i32 {
+function pass(c: Command, context: Context, ids: usize, from: u32, tokens: u32, wanted: u32): i32 {
   for (let i: u32 = 0; i < tokens; i++) {
     const at = (<usize>i) << 2;
     store<u32>(context.ids + at, load<u32>(ids + ((<usize>(from + i)) << 2)));
@@ -209,6 +224,7 @@ function pass(context: Context, ids: usize, from: u32, tokens: u32, wanted: u32)
   while (status >= 0) {
     status = stepPass(context);
     if (status == Status.DONE) break;
+    if (status == Status.NEED_DATA) status = readAsked(c, context);
   }
   return status;
 }

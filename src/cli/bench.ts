@@ -1,5 +1,7 @@
 /** `limpet bench`: loading, prefill and decoding of made-up tokens, as JSON. */
+import type { Model } from "../model.ts";
 import type { Session } from "../session.ts";
+import type { TableUse } from "../tables.ts";
 import type { Arguments } from "./arguments.ts";
 import { openModel, rate, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";
@@ -17,9 +19,10 @@ export async function bench(args: Arguments, io: Io): Promise<void> {
   const range = Math.min(model.info.vocabulary, 30000) - 4;
   const prompt = Array.from({ length: prefill }, (_, i) => (range > 0 ? 3 + ((i * 7919) % range) : 0));
   const session = model.session();
-  await run(session, prompt.slice(0, WARM_UP.prefill), Math.min(decode, WARM_UP.decode), io.signal);
+  await run(model, session, prompt.slice(0, WARM_UP.prefill), Math.min(decode, WARM_UP.decode), io.signal);
   session.rewind(0);
-  const times = await run(session, prompt, decode, io.signal);
+  const times = await run(model, session, prompt, decode, io.signal);
+  const { tables } = times;
   const { linear, cacheBytesPerToken } = model.memory;
   writeJson(io, {
     load_ms: Number(loadMs.toFixed(1)),
@@ -29,17 +32,36 @@ export async function bench(args: Arguments, io: Io): Promise<void> {
     rss_peak_bytes: io.peakMemory(),
     kv_bytes_per_token: cacheBytesPerToken,
     build: model.build,
+    // Of a decoded token.
+    ...(tables && {
+      tables: {
+        bytes: tables.bytes,
+        rows_wanted: perToken(tables.rowsWanted, decode),
+        rows_read: perToken(tables.rowsRead, decode),
+        bytes_read: perToken(tables.bytesRead, decode),
+      },
+    }),
   });
 }
 
-/** Times of a prompt up to its first token, and of `decode` more; an end token does not end it. */
+function perToken(count: number, tokens: number): number {
+  return Number((count / tokens).toPrecision(6));
+}
+
+/**
+ * Times of a prompt up to its first token, and of `decode` more, with what these read of streamed tables; an end token
+ * does not end it.
+ */
 async function run(
+  model: Model,
   session: Session,
   prompt: number[],
   decode: number,
   signal: AbortSignal,
-): Promise<{ prefillMs: number; decodeMs: number }> {
+): Promise<{ prefillMs: number; decodeMs: number; tables: TableUse | null }> {
   const first = session.generate(prompt, { maxTokens: decode + 1, signal });
+  await first.next();
+  const before = model.memory.tables;
   await first.text();
   const { prefillMs, decodeMs, decodeTokens } = first.result!.timings;
   const times = { prefillMs, decodeMs };
@@ -50,5 +72,13 @@ async function run(
     times.decodeMs += timings.prefillMs + timings.decodeMs;
     done += timings.decodeTokens + 1;
   }
-  return times;
+  const after = model.memory.tables;
+  if (!before || !after || decode === 0) return { ...times, tables: null };
+  const tables = {
+    bytes: after.bytes,
+    rowsWanted: after.rowsWanted - before.rowsWanted,
+    rowsRead: after.rowsRead - before.rowsRead,
+    bytesRead: after.bytesRead - before.bytesRead,
+  };
+  return { ...times, tables };
 }

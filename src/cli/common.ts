@@ -2,6 +2,7 @@
 import type { CacheType } from "../contexts.ts";
 import type { Generation, GenerationResult, SamplingOptions } from "../generation.ts";
 import { Model } from "../model.ts";
+import type { Tables } from "../tables.ts";
 import type { Build } from "../wasm.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Io } from "./io.ts";
@@ -12,10 +13,13 @@ export async function openModel(
   options: { vocabularyOnly?: boolean; context?: number } = {},
 ): Promise<Model> {
   const source = args.argument("MODEL");
+  const cache = args.text("table-cache");
   const model = await Model.load(source, {
     threads: (!options.vocabularyOnly && args.number("threads")) || 1,
     build: (args.text("build") ?? "portable") as Build,
     kv: (args.text("kv") ?? "f16") as CacheType,
+    tables: (args.text("tables") ?? "resident") as Tables,
+    tableCache: cache === undefined ? undefined : Number(cache) * 2 ** 20,
     context: options.context ?? args.numberOrNone("ctx"),
     vocabularyOnly: options.vocabularyOnly,
     signal: io.signal,

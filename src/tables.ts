@@ -1,0 +1,196 @@
+/**
+ * Tables that stay where the model came from: a file, a Blob, a URL with ranges. A pass says which rows it wants, in one
+ * list; they are read at once, near ones together, and put where the core wants them.
+ */
+import { address } from "../bindings/memory.ts";
+import type { Pointer } from "../bindings/exports.ts";
+import { wholeNumber } from "./contexts.ts";
+import type { Core } from "./core.ts";
+import { LimpetError, messageOf } from "./errors.ts";
+import { changed } from "./ranges.ts";
+import type { Part } from "./source.ts";
+
+/** Where look-up tables are: in memory, or where the model was loaded from. */
+export type Tables = "resident" | "stream";
+
+export interface TableOptions {
+  /**
+   * `stream` leaves look-up tables (and an embedding that is not the head too) where the model comes from, a file, Blob or
+   * URL, and reads only the rows that are hit: a model may be larger than memory. The bits are the same. Default: resident.
+   */
+  tables?: Tables;
+  /** With `stream`: bytes of memory for rows that were hit. Default: 8 MiB; 0: each is read each time. */
+  tableCache?: number;
+}
+
+/** Tables that are streamed: how much stays outside memory, and what has been read of it so far. */
+export interface TableUse {
+  /** Bytes of tables that stay where the model came from. */
+  readonly bytes: number;
+  /** Rows that passes wanted, and how many of them were read because the cache did not have them. */
+  readonly rowsWanted: number;
+  readonly rowsRead: number;
+  readonly bytesRead: number;
+}
+
+const DEFAULT_CACHE = 8 << 20;
+/** Reads at a time. */
+const READS = 32;
+/** No read is longer, however near its ranges lie. */
+const READ_BYTES = 1 << 20;
+/** The core's numbers of what stays in the file. */
+const STREAMED = { resident: 0, stream: 2 } as const;
+
+/** Tells a model that is not loaded yet what stays in the file. */
+export function leaveTables(core: Core, model: Pointer, { tables = "resident", tableCache }: TableOptions): void {
+  if (!(tables in STREAMED)) {
+    throw new LimpetError("BAD_ARGUMENT", `tables are "resident" or "stream", not "${tables}"`);
+  }
+  const cache = wholeNumber("tableCache", tableCache ?? DEFAULT_CACHE, 0, 2 ** 32 - 1);
+  core.check(core.exports.model_stream(model, STREAMED[tables], cache));
+}
+
+/** What a model's streamed tables come to. */
+export function tableUse(core: Core, model: Pointer): TableUse {
+  const { exports } = core;
+  return {
+    bytes: Number(exports.model_streamed_bytes(model)),
+    rowsWanted: Number(exports.model_rows_wanted(model)),
+    rowsRead: Number(exports.model_rows_read(model)),
+    bytesRead: Number(exports.model_row_bytes_read(model)),
+  };
+}
+
+interface Range {
+  readonly file: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly destination: number;
+}
+
+/** Ranges of one file that are read together. */
+interface Read {
+  readonly file: number;
+  readonly from: number;
+  to: number;
+  readonly ranges: Range[];
+}
+
+/** The open files of a model whose tables are streamed. */
+export class TableSource {
+  readonly #core: Core;
+  readonly #parts: readonly Part[];
+
+  constructor(core: Core, parts: readonly Part[]) {
+    this.#core = core;
+    this.#parts = parts;
+  }
+
+  /**
+   * Reads what a pass that answered NEED_DATA wants. Files are read at once, straight to where the core wants it. Of
+   * others a promise is given of a function that puts the bytes there: to be called if the pass still wants them.
+   */
+  read(context: Pointer, signal: AbortSignal | undefined): Promise<() => void> | undefined {
+    const ranges = this.#requests(context);
+    for (const file of new Set(ranges.map((range) => range.file))) {
+      const part = this.#parts[file];
+      if (part.changed?.()) throw changed(part.place ?? "the model's file");
+    }
+    const later: Range[] = [];
+    for (const range of ranges) {
+      const part = this.#parts[range.file];
+      if (part.near !== undefined) {
+        later.push(range);
+        continue;
+      }
+      const target = this.#core.memory.u8(range.destination, range.length);
+      const count = inWords(part, () => part.read(range.offset, target)) as number;
+      if (count < range.length) throw endsEarly(part, range.offset + range.length);
+    }
+    return later.length ? this.#readLater(later, signal) : undefined;
+  }
+
+  close(): void {
+    for (const part of this.#parts) part.close();
+  }
+
+  #requests(context: Pointer): Range[] {
+    const { exports } = this.#core;
+    return Array.from({ length: exports.context_request_count(context) }, (_, i) => ({
+      file: exports.context_request_file(context, i),
+      offset: Number(exports.context_request_offset(context, i)),
+      length: exports.context_request_length(context, i) >>> 0,
+      destination: address(exports.context_request_destination(context, i)),
+    }));
+  }
+
+  async #readLater(ranges: Range[], signal: AbortSignal | undefined): Promise<() => void> {
+    const reads = merge(ranges, this.#parts);
+    const found: Uint8Array[] = [];
+    let next = 0;
+    const work = async (): Promise<void> => {
+      while (next < reads.length) {
+        const index = next++;
+        const { file, from, to } = reads[index];
+        const part = this.#parts[file];
+        const bytes = new Uint8Array(to - from);
+        const count = await inWords(part, () => part.read(from, bytes, signal));
+        signal?.throwIfAborted();
+        if (count < bytes.length) throw endsEarly(part, to);
+        found[index] = bytes;
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: Math.min(READS, reads.length) }, work));
+    } catch (error) {
+      next = reads.length;
+      signal?.throwIfAborted();
+      throw error;
+    }
+    return () => {
+      reads.forEach(({ from, ranges: wanted }, i) => {
+        for (const { offset, length, destination } of wanted) {
+          this.#core.memory.write(destination, found[i].subarray(offset - from, offset - from + length));
+        }
+      });
+    };
+  }
+}
+
+/** Ranges that lie near each other as one read. */
+function merge(ranges: Range[], parts: readonly Part[]): Read[] {
+  ranges.sort((a, b) => a.file - b.file || a.offset - b.offset);
+  const reads: Read[] = [];
+  for (const range of ranges) {
+    const { file, offset, length } = range;
+    const last = reads.at(-1);
+    const end = offset + length;
+    if (last && last.file === file && offset - last.to <= (parts[file].near ?? 0) && end - last.from <= READ_BYTES) {
+      last.to = Math.max(last.to, end);
+      last.ranges.push(range);
+    } else reads.push({ file, from: offset, to: end, ranges: [range] });
+  }
+  return reads;
+}
+
+/** What a read throws, in words. */
+function inWords(part: Part, read: () => number | Promise<number>): number | Promise<number> {
+  const worded = (error: unknown): never => {
+    if (error instanceof LimpetError || (error as { name?: unknown } | null)?.name === "AbortError") throw error;
+    const place = part.place ?? "the model's file";
+    throw new LimpetError("HOST", `${place} cannot be read any more: ${messageOf(error)}; load the model anew`, {
+      cause: error,
+    });
+  };
+  try {
+    const count = read();
+    return typeof count === "number" ? count : count.catch(worded);
+  } catch (error) {
+    return worded(error);
+  }
+}
+
+function endsEarly(part: Part, end: number): LimpetError {
+  const words = `${part.place ?? "the model's file"} ends before byte ${end}, where its tables were when it was loaded`;
+  return new LimpetError("BAD_FILE", `${words}: load it anew`);
+}

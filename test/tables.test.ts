@@ -1,0 +1,252 @@
+/**
+ * `Model.load(source, { tables: "stream" })`: the same answers from a file, a Blob, a URL with ranges and a worker, and
+ * what goes wrong on the way is a typed error that leaves the model usable.
+ */
+import { appendFileSync, truncateSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { randomModel } from "../scripts/random-models.mjs";
+import { Model, type ModelSource } from "../src/index.ts";
+import { sameBits } from "./support/core.ts";
+import { errorOf, temporaryFile } from "./support/models.ts";
+
+/** Its head is its own, so the embedding is a table. */
+const LLAMA = {
+  architecture: "llama",
+  layers: 2,
+  hidden: 64,
+  heads: 4,
+  kvHeads: 2,
+  headSize: 16,
+  ffn: 64,
+  vocabulary: 320,
+  context: 256,
+  theta: 1e4,
+  epsilon: 1e-5,
+  pre: "gpt-2",
+} as const;
+
+const BYTES = new Uint8Array(encodeGguf(randomModel(LLAMA, "F16")));
+const IDS = Array.from({ length: 60 }, (_, i) => (i * 37) % 300);
+const STREAM = { tables: "stream", tableCache: 2000 } as const;
+const resident = await Model.load(BYTES);
+const LOGITS = await resident.logits(IDS);
+const TEXT = await resident.generate(IDS.slice(0, 9), { maxTokens: 12 }).text();
+
+/** That a model answers as the resident one does. */
+async function assertSame(model: Model): Promise<void> {
+  assert.ok(sameBits(await model.logits(IDS, { chunk: 16 }), LOGITS));
+  assert.is(await model.generate(IDS.slice(0, 9), { maxTokens: 12 }).text(), TEXT);
+}
+
+interface Served {
+  url: string;
+  ranges: string[];
+  /** How it answers from now on. */
+  mode: "ranges" | "whole" | "changed" | "short" | "gone" | "slow";
+  close(): void;
+}
+
+async function serve(bytes: Uint8Array): Promise<Served> {
+  const served: Served = { url: "", ranges: [], mode: "ranges", close: () => {} };
+  const server: Server = createServer((request, response) => {
+    const { mode } = served;
+    const range = request.headers.range ?? "";
+    served.ranges.push(range);
+    if (mode === "gone") return void response.writeHead(503).end();
+    if (mode === "whole" || !range) {
+      return void response.writeHead(200, { "content-length": bytes.length }).end(bytes);
+    }
+    const [from, to] = range.slice(6).split("-").map(Number);
+    const end = Math.min(to + 1, bytes.length);
+    const headers = { "content-range": `bytes ${from}-${end - 1}/${bytes.length}`, etag: `"${mode === "changed"}"` };
+    const piece = bytes.subarray(from, mode === "short" ? end - 1 : end);
+    const answer = () => response.writeHead(206, headers).end(piece);
+    if (mode === "slow") setTimeout(answer, 200);
+    else answer();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  served.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.gguf`;
+  served.close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return served;
+}
+
+const SOURCES: Record<string, () => ModelSource> = {
+  "a path": () => temporaryFile("tables.gguf", BYTES),
+  "a Blob": () => new Blob([BYTES]),
+  "a File": () => new File([BYTES], "tables.gguf"),
+  bytes: () => BYTES,
+  "a blob URL": () => URL.createObjectURL(new Blob([BYTES])),
+};
+
+for (const [name, source] of Object.entries(SOURCES)) {
+  test(`tables stay in ${name}: the bits of the resident model`, async () => {
+    const model = await Model.load(source(), STREAM);
+    await assertSame(model);
+    const { tables, weights } = model.memory;
+    assert.is(tables!.bytes, 320 * 128);
+    assert.is(weights + tables!.bytes, resident.memory.weights);
+    assert.ok(tables!.rowsRead > 0 && tables!.rowsRead <= tables!.rowsWanted);
+    assert.is(tables!.bytesRead, tables!.rowsRead * 128);
+    model.dispose();
+  });
+}
+
+test("where the head is the embedding, nothing stays outside", async () => {
+  const tied = new Uint8Array(encodeGguf(randomModel({ ...LLAMA, tied: true }, "F16")));
+  const model = await Model.load(tied, STREAM);
+  assert.is(model.memory.tables, null);
+  assert.is(model.memory.weights, (await Model.load(tied)).memory.weights);
+  assert.is(resident.memory.tables, null);
+});
+
+test("a plan counts what stays outside", async () => {
+  const { weights } = await Model.plan(BYTES);
+  const streamed = await Model.plan(BYTES, { tables: "stream", tableCache: 0 });
+  assert.is(weights - streamed.weights, 320 * 128 + 64, "the embedding and its block's head");
+});
+
+test("sessions side by side share the rows that were read, and a saved one goes on in the other form", async () => {
+  const model = await Model.load(new Blob([BYTES]), { tables: "stream" });
+  const [a, b] = [model.session(), model.session()];
+  const texts = await Promise.all([a, b].map((session) => session.generate(IDS.slice(0, 9), { maxTokens: 12 }).text()));
+  assert.equal(texts, [TEXT, TEXT]);
+  const here = resident.session();
+  await here.generate(IDS.slice(0, 9), { maxTokens: 4 }).text();
+  const there = model.restore(here.save());
+  const rest = await there.generate(undefined, { maxTokens: 5 }).text();
+  assert.is(rest, await here.generate(undefined, { maxTokens: 5 }).text());
+  model.dispose();
+});
+
+test("a worker streams too", async () => {
+  const model = await Model.load(temporaryFile("worker.gguf", BYTES), { ...STREAM, worker: true });
+  assert.ok(sameBits(await model.logits(IDS, { chunk: 16 }), LOGITS));
+  assert.is(await model.generate(IDS.slice(0, 9), { maxTokens: 12 }).text(), TEXT);
+  assert.ok((await model.memory()).tables!.rowsRead > 0);
+  model.dispose();
+});
+
+test("a URL: ranges alone are fetched, near ones together", async () => {
+  const served = await serve(BYTES);
+  try {
+    const model = await Model.load(served.url, STREAM);
+    assert.ok(served.ranges.every((range) => /^bytes=\d+-\d+$/.test(range)));
+    const before = served.ranges.length;
+    await assertSame(model);
+    const { rowsRead } = model.memory.tables!;
+    assert.ok(served.ranges.length - before < rowsRead, "rows of a small embedding lie near each other");
+    model.dispose();
+  } finally {
+    served.close();
+  }
+});
+
+const BROKEN: [mode: Served["mode"], code: string, words: RegExp][] = [
+  ["changed", "BAD_FILE", /was changed since the model was loaded.*load it anew/],
+  ["whole", "BAD_FILE", /was changed since/],
+  ["short", "BAD_FILE", /ends before byte \d+.*load it anew/],
+  ["gone", "HOST", /answers 503 to a range/],
+];
+
+for (const [mode, code, words] of BROKEN) {
+  test(`a URL that is ${mode} later: a typed error, and the model goes on when it is well again`, async () => {
+    const served = await serve(BYTES);
+    try {
+      const model = await Model.load(served.url, { tables: "stream", tableCache: 0 });
+      const session = model.session();
+      served.mode = mode;
+      const error = await errorOf(() => session.generate(IDS.slice(0, 9), { maxTokens: 12 }).text());
+      assert.is(error.code, code, error.message);
+      assert.match(error.message, words);
+      assert.is((await errorOf(() => model.logits(IDS))).code, code);
+      served.mode = "ranges";
+      session.rewind(0);
+      assert.is(await session.generate(IDS.slice(0, 9), { maxTokens: 12 }).text(), TEXT);
+      await assertSame(model);
+      model.dispose();
+    } finally {
+      served.close();
+    }
+  });
+}
+
+test("an abort between request and answer is the signal's reason, and the session goes on", async () => {
+  const served = await serve(BYTES);
+  try {
+    const model = await Model.load(served.url, { tables: "stream", tableCache: 0 });
+    const session = model.session();
+    served.mode = "slow";
+    for (const reason of [undefined, new Error("enough")]) {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(reason), 20);
+      const { signal } = controller;
+      const error = await errorOf(() => session.generate(IDS.slice(0, 9), { maxTokens: 12, signal }).text());
+      assert.is(error, signal.reason);
+      session.rewind(0);
+    }
+    served.mode = "ranges";
+    assert.is(await session.generate(IDS.slice(0, 9), { maxTokens: 12 }).text(), TEXT);
+    // What is disposed of while it reads ends in words, not in somebody else's memory.
+    served.mode = "slow";
+    const running = errorOf(() => session.generate(undefined, { maxTokens: 3 }).text());
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    session.dispose();
+    assert.is((await running).code, "WRONG_STATE");
+    model.dispose();
+  } finally {
+    served.close();
+  }
+});
+
+test("sources that can be read but once, and servers without ranges, are refused in words", async () => {
+  const stream = () => new Blob([BYTES]).stream();
+  for (const source of [stream(), new Response(BYTES)]) {
+    const error = await errorOf(() => Model.load(source, STREAM));
+    assert.is(error.code, "BAD_ARGUMENT");
+    assert.match(error.message, /read but once.*path or URL, a File or Blob/);
+  }
+  const served = await serve(BYTES);
+  try {
+    served.mode = "whole";
+    const error = await errorOf(() => Model.load(served.url, STREAM));
+    assert.is(error.code, "HOST");
+    assert.match(error.message, /range by range.*tables: "resident"/);
+  } finally {
+    served.close();
+  }
+  assert.match((await errorOf(() => Model.load(BYTES, { tables: "flash" as never }))).message, /"resident" or "stream"/);
+  assert.is((await errorOf(() => Model.load(BYTES, { ...STREAM, tableCache: -1 }))).code, "BAD_ARGUMENT");
+});
+
+test("a file that is cut or written to meanwhile is an error in words", async () => {
+  for (const spoil of [(path: string) => truncateSync(path, 5000), (path: string) => appendFileSync(path, "more")]) {
+    const path = temporaryFile("spoilt.gguf", BYTES);
+    const model = await Model.load(path, { tables: "stream", tableCache: 0 });
+    const session = model.session();
+    spoil(path);
+    const error = await errorOf(() => session.generate(IDS.slice(0, 9)).text());
+    assert.is(error.code, "BAD_FILE", error.message);
+    assert.match(error.message, /spoilt\.gguf was changed since.*load it anew/);
+    assert.equal(session.tokens, IDS.slice(0, 9), "the session is as it was");
+    model.dispose();
+  }
+});
+
+test("a Blob that cannot be read any more is an error in words", async () => {
+  const blob = new Blob([BYTES]);
+  const model = await Model.load(blob, { tables: "stream", tableCache: 0 });
+  blob.slice = () => ({ arrayBuffer: () => Promise.reject(new DOMException("gone", "NotReadableError")) }) as never;
+  const error = await errorOf(() => model.logits(IDS));
+  assert.is(error.code, "HOST");
+  assert.match(error.message, /the Blob cannot be read any more: gone; load the model anew/);
+  model.dispose();
+});
+
+test.run();
