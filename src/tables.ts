@@ -2,8 +2,9 @@
  * Tables that stay where the model came from: a file, a Blob, a URL with ranges. A pass says which rows it wants, in one
  * list; they are read at once, near ones together, and put where the core wants them.
  */
-import { address } from "../bindings/memory.ts";
+
 import type { Pointer } from "../bindings/exports.ts";
+import { address } from "../bindings/memory.ts";
 import { wholeNumber } from "./contexts.ts";
 import type { Core } from "./core.ts";
 import { LimpetError, messageOf } from "./errors.ts";

@@ -221,7 +221,10 @@ test("sources that can be read but once, and servers without ranges, are refused
   } finally {
     served.close();
   }
-  assert.match((await errorOf(() => Model.load(BYTES, { tables: "flash" as never }))).message, /"resident" or "stream"/);
+  assert.match(
+    (await errorOf(() => Model.load(BYTES, { tables: "flash" as never }))).message,
+    /"resident" or "stream"/,
+  );
   assert.is((await errorOf(() => Model.load(BYTES, { ...STREAM, tableCache: -1 }))).code, "BAD_ARGUMENT");
 });
 

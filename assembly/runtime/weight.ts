@@ -15,6 +15,8 @@ export const GROUP_ROWS: u32 = 8;
 
 /** A tile holds this much, or one group of rows, or what one token takes of tables, where that is more. */
 const TILE_BYTES: u64 = ASC_LOW_MEMORY_LIMIT ? 4096 : 1 << 18;
+/** Of single rows more: a long list of requests costs a host little more than a short one. */
+const ROWS_BYTES: u64 = ASC_LOW_MEMORY_LIMIT ? 4096 : 1 << 20;
 
 /** Tables hit by one hash at most: those of queries, keys and values. */
 export const TABLES_OF_HASH: u32 = 3;
@@ -109,7 +111,7 @@ export class Weight {
   /** Tokens whose rows, of so many tables such as this, a tile holds: one at least. */
   tokensOfTile(tables: u32, batch: u32): u32 {
     const token = <u64>this.chunks * tables * this.rowSlot;
-    return min(batch, token < TILE_BYTES ? <u32>(TILE_BYTES / token) : 1);
+    return min(batch, token < ROWS_BYTES ? <u32>(ROWS_BYTES / token) : 1);
   }
 
   /** Packed groups of a slice. */
