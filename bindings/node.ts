@@ -10,6 +10,8 @@ export interface OpenFile {
   readonly size: number;
   /** Fills `target` from `offset`; gives how many bytes there were. */
   read(offset: number, target: Uint8Array): number;
+  /** The same beside other reads, while the event loop goes on. */
+  readLater(offset: number, target: Uint8Array): Promise<number>;
   /** Whether it was written to since it was opened. */
   changed(): boolean;
   close(): void;
@@ -44,6 +46,20 @@ export function openFile(path: string | URL): OpenFile {
       let done = 0;
       while (done < target.length) {
         const count = fs.readSync(descriptor, target, done, target.length - done, offset + done);
+        if (count === 0) break;
+        done += count;
+      }
+      return done;
+    },
+    async readLater(offset, target) {
+      let done = 0;
+      while (done < target.length) {
+        const count = await new Promise<number>((resolve, reject) => {
+          fs.read(descriptor, target, done, target.length - done, offset + done, (error, bytes) => {
+            if (error) reject(error);
+            else resolve(bytes);
+          });
+        });
         if (count === 0) break;
         done += count;
       }

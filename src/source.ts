@@ -11,8 +11,8 @@ import { openRanges, request } from "./ranges.ts";
 /** A path or URL as text, a `URL`, the bytes, a `Blob` or `File`, a `Response`, or a stream of bytes. */
 export type ModelSource = string | URL | ArrayBuffer | ArrayBufferView | Blob | Response | ReadableStream<Uint8Array>;
 
-/** Two ranges of a Blob that lie no further apart are read as one: that costs less than another read. */
-const NEAR_BYTES = 1 << 13;
+/** Two ranges of a file or Blob that lie no further apart are read as one: that costs less than another read. */
+const NEAR_BYTES = 1 << 12;
 
 /** One file of a model. */
 export interface Part {
@@ -20,13 +20,12 @@ export interface Part {
   readonly size: number | null;
   /** What errors call it. */
   readonly place?: string;
-  /**
-   * Of what is read between turns of the event loop: how many bytes may lie between two ranges that are better read as
-   * one. Without it a read gives a number at once.
-   */
+  /** Of what can be read while the event loop goes on: ranges no more bytes apart than this are better read as one. */
   readonly near?: number;
   /** Fills as much of `target` as there is from `offset`; gives how many bytes that were. */
   read(offset: number, target: Uint8Array, signal?: AbortSignal): number | Promise<number>;
+  /** The same in a promise, where `read` gives its number at once. */
+  readLater?(offset: number, target: Uint8Array): Promise<number>;
   /** Whether the file is not what it was when it was opened. */
   changed?(): boolean;
   /** The header is read: what lies before the current place is not asked for again. */
@@ -108,7 +107,7 @@ function splitNames(source: string | URL): (string | URL)[] {
 function filePart(name: string | URL): Part {
   try {
     const file = openFile(pathOf(typeof name === "string" && name.startsWith("file:") ? new URL(name) : name));
-    return { ...file, place: String(name) };
+    return { ...file, place: String(name), near: NEAR_BYTES };
   } catch (error) {
     const { code } = error as { code?: string };
     const why = code === "ENOENT" ? "there is no such file" : messageOf(error);

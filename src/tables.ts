@@ -35,6 +35,9 @@ export interface TableUse {
 }
 
 const DEFAULT_CACHE = 8 << 20;
+/** A file is read at once while a read takes no longer, but for a while: the system's cache is faster, a disk is not. */
+const AT_ONCE_MS = 0.02;
+const WHILE_MS = 1;
 /** Reads at a time. */
 const READS = 32;
 /** No read is longer, however near its ranges lie. */
@@ -88,8 +91,8 @@ export class TableSource {
   }
 
   /**
-   * Reads what a pass that answered NEED_DATA wants. Files are read at once, straight to where the core wants it. Of
-   * others a promise is given of a function that puts the bytes there: to be called if the pass still wants them.
+   * Reads what a pass that answered NEED_DATA wants. What can be had at once goes straight to where the core wants it. Of
+   * the rest a promise is given of a function that puts the bytes there: to be called if the pass still wants them.
    */
   read(context: Pointer, signal: AbortSignal | undefined): Promise<() => void> | undefined {
     const ranges = this.#requests(context);
@@ -98,12 +101,15 @@ export class TableSource {
       if (part.changed?.()) throw changed(part.place ?? "the model's file");
     }
     const later: Range[] = [];
+    let deadline = performance.now() + WHILE_MS;
     for (const range of ranges) {
       const part = this.#parts[range.file];
-      if (part.near !== undefined) {
+      const isSlow = !part.readLater || performance.now() > deadline;
+      if (part.near !== undefined && isSlow) {
         later.push(range);
         continue;
       }
+      deadline += AT_ONCE_MS;
       const target = this.#core.memory.u8(range.destination, range.length);
       const count = inWords(part, () => part.read(range.offset, target)) as number;
       if (count < range.length) throw endsEarly(part, range.offset + range.length);
@@ -135,7 +141,8 @@ export class TableSource {
         const { file, from, to } = reads[index];
         const part = this.#parts[file];
         const bytes = new Uint8Array(to - from);
-        const count = await inWords(part, () => part.read(from, bytes, signal));
+        const read = () => part.readLater?.(from, bytes) ?? part.read(from, bytes, signal);
+        const count = await inWords(part, read);
         signal?.throwIfAborted();
         if (count < bytes.length) throw endsEarly(part, to);
         found[index] = bytes;
