@@ -21,6 +21,7 @@ const files = new Map<string, Uint8Array>([
   ["demo.gguf", new Uint8Array(encodeGguf(makeModel("demo")))],
   ["chat.gguf", new Uint8Array(encodeGguf({ ...chatDemo, metadata: [...chatDemo.metadata, chatty as never] }))],
   ["plm.gguf", new Uint8Array(encodeGguf(makeModel("plm-1m", "Q4_0")))],
+  ["former.gguf", new Uint8Array(encodeGguf(makeModel("memoryformer-tiny")))],
   ["text.txt", new TextEncoder().encode(DEMO_TEXT.repeat(3))],
   ["broken.gguf", new TextEncoder().encode("GGUF is what this is not, though it begins so.")],
 ]);
@@ -169,6 +170,35 @@ test("perplexity is the API's", async () => {
     assert.ok(Math.abs(perplexity / want.perplexity - 1) < 1e-8, `${perplexity} for ${want.perplexity}`);
   }
   model.dispose();
+});
+
+test("tables that stay in the file give the same text, and bench says how many rows were read", () => {
+  const words = ["generate", "work/former.gguf", "-p", "Once upon", "-n", "12", "--temp", "1", "--seed", "3"];
+  const want = node.run(words);
+  assert.is(want.status, 0, want.err);
+  for (const host of [node, ...hosts]) {
+    for (const cache of ["0", "1"]) {
+      assert.equal(host.run([...words, "--tables", "stream", "--table-cache", cache]), want, host.name);
+    }
+    const bench = ["bench", "work/former.gguf", "-p", "8", "-n", "4", "--tables", "stream", "--table-cache", "0"];
+    const { memory_bytes, tables } = JSON.parse(host.run(bench).out);
+    // Five tables of 32 chunks in each of three layers, and the embedding.
+    assert.is(tables.rows_wanted, 5 * 32 * 3 + 1, host.name);
+    assert.is(tables.rows_read, tables.rows_wanted, host.name);
+    assert.ok(tables.bytes > 0 && tables.bytes_read > 0 && memory_bytes > 0, host.name);
+  }
+});
+
+test("a file that is cut while its tables are read is a failure in words", () => {
+  const path = join(parent, "work", "cut.gguf");
+  // The answer is written over the model.
+  const words = ["logits", "work/cut.gguf", "--tokens", "1,2", "--out", "work/cut.gguf", "--tables", "stream"];
+  for (const host of [node, nodeWasi("limpet.wasi.wasm", parent)]) {
+    writeFileSync(path, files.get("former.gguf")!);
+    const { status, err } = host.run(words);
+    assert.is(status, 1, host.name);
+    assert.match(err, /^limpet: .*cut\.gguf.*changed (since|meanwhile).*\n$/, host.name);
+  }
 });
 
 test("bench prints its figures", () => {
