@@ -40,7 +40,7 @@ const MORE_BITS = BITS + 2;
 const WIDE = K * MORE_BITS;
 /** Inputs of layers, one after the other: so many that rows do not come back soon. */
 const INPUTS = 1024;
-const ROW_BYTES = 24; // RowType.Q8
+const Q8 = 24; // kernels/memory_rows.ts
 const TARGETS = { a: 2.5, b: 4 };
 
 const core = new RawCore("portable");
@@ -84,9 +84,10 @@ function memoryBlocks() {
     exports.kernel_chunk_weights(x, K, bits, 0, 1, weights);
   };
   const gather = (/** @type {ReturnType<typeof table>} */ { at, bits, columns, scales }, /** @type {number} */ to) => {
-    exports.kernel_scale_weights(scales, bits, codes, K, weights, scaled);
     exports.kernel_find_rows(at, columns, bits, codes, K, rows);
-    exports.kernel_gather_rows(ROW_BYTES, rows, scaled, K, columns, bias, to);
+    exports.kernel_read_ahead(Q8, rows, columns, scales, bits, codes, K);
+    exports.kernel_scale_weights(scales, bits, codes, K, weights, scaled);
+    exports.kernel_gather_rows(Q8, rows, scaled, K, columns, bias, to);
     valuesRead += K * columns;
   };
   return () => {

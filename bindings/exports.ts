@@ -361,6 +361,16 @@ interface MemoryExports {
     chunks: number,
     rows: Pointer,
   ): Status;
+  /** Only the time of the two calls below depends on it. */
+  kernel_read_ahead(
+    type: number,
+    rows: Pointer,
+    columns: number,
+    scales: Pointer,
+    bits: number,
+    codes: Pointer,
+    chunks: number,
+  ): Status;
   kernel_scale_weights(
     scales: Pointer,
     bits: number,

@@ -404,11 +404,12 @@ export class Kernels {
         for (let row = 0; row < rows; row++) {
           const code = codes + row * chunks * 4;
           let weight = weights + row * chunks * 4;
+          core.check(exports.kernel_find_rows(at, rowBytes, bits, code, chunks, found));
+          core.check(exports.kernel_read_ahead(id, found, columns, scalesAt, bits, code, chunks));
           if (scales) {
             core.check(exports.kernel_scale_weights(scalesAt, bits, code, chunks, weight, scaled));
             weight = scaled;
           }
-          core.check(exports.kernel_find_rows(at, rowBytes, bits, code, chunks, found));
           const to = target + row * columns * 4;
           core.check(exports.kernel_gather_rows(id, found, weight, chunks, columns, biasAt, to));
         }

@@ -6,7 +6,7 @@
  * May call: kernels.
  */
 import { MAX_CODE_BITS, WeightRule, chunkWeights, findResidentRows, hashRow, scaleWeights } from "./memory";
-import { gatherRows, tableRowBytes } from "./memory_rows";
+import { gatherRows, readAhead, tableRowBytes } from "./memory_rows";
 
 const UNSUPPORTED: i32 = -3;
 const BAD_ARGUMENT: i32 = -4;
@@ -44,6 +44,15 @@ export function kernel_find_rows(
 ): i32 {
   const status = checkBits(bits);
   if (status == 0) findResidentRows(table, rowBytes, bits, codes, chunks, rows);
+  return status;
+}
+
+/** Brings rows (and their scales, or 0) of a table near before they are used; only time depends on it. */
+export function kernel_read_ahead(
+  type: u32, rows: usize, columns: u32, scales: usize, bits: u32, codes: usize, chunks: u32,
+): i32 {
+  const status = checkBits(bits);
+  if (status == 0) readAhead(type, rows, columns, scales, bits, codes, chunks);
   return status;
 }
 

@@ -20,8 +20,9 @@
  * With a weight of 2^64 or more, whose products could overflow on the way, the whole sum is in f64, one row after the
  * other, and the result is the largest f32 where it would be more.
  *
- * Rows lie anywhere in memory, and what they cost is waiting for it. So the first lines of the rows of a batch are read
- * ahead, all misses at once; what follows is left to the processor's own prefetching.
+ * Rows lie anywhere in memory, and what they cost is waiting for it: cache misses, and misses of the page tables. So
+ * `readAhead` reads the first lines of all rows first, with all misses at once; what follows in a row is left to the
+ * processor's own prefetching.
  *
  * Cost of 8 columns × 8 rows: whole, 16 operations to pair rows, 28 for the integer sums, 16 to make f32 and add it;
  * as floats 6 operations a row for the conversion (F32: none, F16: 8), 4 for products and sums.
@@ -45,9 +46,7 @@ export namespace RowType {
 
 /** Rows of a group. */
 const GROUP: u32 = 8;
-/** Bytes of rows that are read ahead at once: they stay in a second-level cache until they are summed. */
-const BATCH_BYTES: usize = 65536;
-/** Of each row as much, and half of it at most, a line each. */
+/** What is read ahead of a row, and half of it at most. */
 const AHEAD_BYTES: usize = 256;
 const LINE: usize = 64;
 
@@ -84,6 +83,32 @@ export function rowsAreFinite(type: u32, rows: usize, values: u32): bool {
 }
 
 /**
+ * Has memory bring what `scaleWeights` and `gatherRows` are about to read: of each chunk's row the first lines, and its
+ * scale, of `scales` f32[chunks · 2^bits] or 0. Only the time of those two depends on it.
+ */
+export function readAhead(
+  type: u32,
+  rows: usize,
+  columns: u32,
+  scales: usize,
+  bits: u32,
+  codes: usize,
+  chunks: u32,
+): void {
+  if (!ASC_FEATURE_SIMD) return; // hosts without SIMD wait for their instructions, not for memory
+  const bytes = min(AHEAD_BYTES, (tableRowBytes(type, columns) + 1) >> 1);
+  const tableBytes = <usize>4 << bits;
+  for (const end = rows + (<usize>chunks << 2); rows < end; rows += 4, codes += 4) {
+    if (scales) {
+      load<f32>(scales + (<usize>load<u32>(codes) << 2));
+      scales += tableBytes;
+    }
+    let p = load<usize>(rows);
+    for (const last = p + bytes; p < last; p += LINE) load<u8>(p);
+  }
+}
+
+/**
  * target f32[columns] = Σ weights[k] · rows[k] + bias: `rows` usize[count] point to rows of `type`, `weights`
  * f32[count] have the rows' scales in them, `bias` is f32[columns] or 0.
  */
@@ -104,31 +129,15 @@ export function gatherRows(
       case RowType.Q4: return gatherLarge<LowNibbles>(rows, weights, count, columns, bias, target);
     }
   }
-  const bytes = tableRowBytes(type, columns);
-  const batch = max(GROUP, <u32>(BATCH_BYTES / max(bytes, 1)) & ~(GROUP - 1));
   memory.fill(target, 0, <usize>columns << 2);
   while (count > 0) {
-    let some = min(count, batch);
-    count -= some;
-    if (ASC_FEATURE_SIMD) readAhead(rows, some, bytes);
-    while (some > 0) {
-      const group = min(some, GROUP);
-      addGroup(type, rows, weights, group, columns, target);
-      rows += <usize>group << 2;
-      weights += <usize>group << 2;
-      some -= group;
-    }
+    const group = min(count, GROUP);
+    addGroup(type, rows, weights, group, columns, target);
+    rows += <usize>group << 2;
+    weights += <usize>group << 2;
+    count -= group;
   }
   if (bias) add(target, bias, columns);
-}
-
-/** Reads a byte of each line of the beginnings of rows: what follows, the processor fetches by itself. */
-function readAhead(rows: usize, count: u32, bytes: usize): void {
-  const most = min(AHEAD_BYTES, (bytes + 1) >> 1);
-  for (const end = rows + (<usize>count << 2); rows < end; rows += 4) {
-    let p = load<usize>(rows);
-    for (const last = p + most; p < last; p += LINE) load<u8>(p);
-  }
 }
 
 /** Up to eight rows onto the target. */

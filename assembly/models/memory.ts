@@ -18,7 +18,7 @@ import { rowOf } from "../runtime/pass";
 import { Job, grainOf, share } from "../runtime/pool";
 import { findRows, tokensAtOnce } from "../runtime/table";
 import { chunkWeights, hashRow, scaleWeights } from "../kernels/memory";
-import { RowType, gatherRows } from "../kernels/memory_rows";
+import { RowType, gatherRows, readAhead } from "../kernels/memory_rows";
 
 /** A value hashed takes about as long as so many multiply-adds: there is an exponential in it. */
 const HASH_COST: u64 = 16;
@@ -107,14 +107,18 @@ export class RowsGathered {
       const place = c.jobSlot + (unit % c.jobParts);
       const table = m.at(c.layer, place);
       const scales = m.at(c.layer, scaleOf(place));
+      const bits = ctz(table.span);
+      const codes = rowOf(c.codes, token, m.chunks);
+      const rows = rowOf(c.rowsFound, unit, m.chunks);
       let weights = rowOf(c.sureness, token, m.chunks);
+      readAhead(table.type, rows, table.columns, scales.present ? scales.data : 0, bits, codes, m.chunks);
       if (scales.present) {
         const scaled = c.ofSlot(c.scratch, slot);
-        scaleWeights(scales.data, ctz(table.span), rowOf(c.codes, token, m.chunks), m.chunks, weights, scaled);
+        scaleWeights(scales.data, bits, codes, m.chunks, weights, scaled);
         weights = scaled;
       }
       gatherRows(
-        table.type, rowOf(c.rowsFound, unit, m.chunks), weights, m.chunks, table.columns,
+        table.type, rows, weights, m.chunks, table.columns,
         m.at(c.layer, biasOf(place)).data, rowOf(targetOf(c, place), token, table.columns),
       );
     }
