@@ -127,7 +127,7 @@ export const SHAPES = {
   },
   "memoryformer-tiny": {
     ...MEMORYFORMER,
-    layers: 3,
+    layers: 4,
     hidden: 128,
     heads: 4,
     rope: 8,

@@ -54,6 +54,8 @@ const files: [name: string, read: () => Uint8Array | null][] = [
 for (const type of ["Q4_0", "Q8_0", "Q4_K"]) files.push([`plm-1m ${type}`, () => modelBytes("plm-1m", type)]);
 for (const kind of ["llama-tiny", "qwen2-tiny", "qwen3-tiny"])
   files.push([`${kind} Q4_K`, () => modelBytes(kind, "Q4_K")]);
+for (const type of ["F32", "F16", "Q8_0", "Q4_0"])
+  files.push([`memoryformer-tiny ${type}`, () => modelBytes("memoryformer-tiny", type)]);
 
 for (const [name, read] of files) {
   test(`${name}: 64 positions have the same bits in both builds, in any chunks, and beside another sequence`, () => {
@@ -128,7 +130,8 @@ test("every architecture agrees with the float64 oracle, and MLA in both forms",
     const expected = new Float32Array(new Uint8Array(Buffer.from(logits, "base64")).buffer);
     const model = portable.load(modelBytes(kind, type));
     for (const form of kind === "plm-1m" ? [Form.ABSORBED, Form.EXPANDED] : [Form.ABSORBED]) {
-      for (const kv of [F16, F32, Q8_0]) {
+      // A cache of halves may turn a sign of random tables' sums, and so look up another row: not for a MemoryFormer.
+      for (const kv of kind === "memoryformer-tiny" ? [F32] : [F16, F32, Q8_0]) {
         const context = model.context({ rows: POSITIONS, kv, form });
         const last = context.run(prompt(golden.tokens)).at(-1) as Float32Array;
         const kl = divergence(expected, last);

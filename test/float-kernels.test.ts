@@ -172,6 +172,40 @@ test("RMSNorm", () => {
   near(portable.f32(large, 9), new Float32Array(9).fill(1), 1e-7, "squares beyond f32");
 });
 
+test("layer norm, and RMSNorm with its epsilon outside the root, at every length", () => {
+  for (const n of [1, 3, 4, 5, 7, 8, 9, 31, 64, 100, 640]) {
+    const random = generator(n + 77);
+    const rows = 2;
+    // A mean that is large beside the deviation.
+    const x = values(random, rows * n, 3).map((value) => value + 5);
+    const [weight, bias] = [values(random, n), values(random, n)];
+    const [layer, outside] = ["kernel_layer_norm", "kernel_rms_norm_outside"].map((name) =>
+      onBoth(`${name} ${n}`, (core) => {
+        const target = core.allocate(4 * rows * n);
+        const vectors = (name === "kernel_layer_norm" ? [weight, bias] : [weight]).map((vector) => put(core, vector));
+        core.call(name, put(core, x), ...vectors, rows, n, 1e-3, target);
+        return core.f32(target, rows * n);
+      }),
+    );
+    const row = (i: number) => x.subarray(i - (i % n), i - (i % n) + n);
+    const mean = (of: Float32Array, power: number, from = 0) => of.reduce((s, v) => s + (v - from) ** power, 0) / n;
+    near(
+      outside,
+      Array.from(x, (value, i) => (weight[i % n] * value) / (Math.sqrt(mean(row(i), 2)) + 1e-3)),
+      3e-7,
+      `ε outside ${n}`,
+    );
+    const centred = Array.from(x, (value, i) => {
+      const middle = mean(row(i), 1);
+      return (weight[i % n] * (value - middle)) / Math.sqrt(mean(row(i), 2, middle) + 1e-3) + bias[i % n];
+    });
+    near(layer, centred, 3e-6, `layer norm ${n}`);
+  }
+  const zeros = put(portable, new Float32Array(5));
+  portable.call("kernel_rms_norm_outside", zeros, put(portable, new Float32Array(5).fill(1)), 1, 5, 0, zeros);
+  assert.equal(portable.f32(zeros, 5), new Float32Array(5), "a row of zeros without epsilon");
+});
+
 function rope(
   core: TestCore,
   x: Float32Array,

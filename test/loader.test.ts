@@ -6,8 +6,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { address } from "../bindings/memory.ts";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
-import type { makeModel } from "../scripts/make-model.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
+import { all, blank, type Change, type File, key, tensor } from "./support/changes.ts";
 import {
   assertBits,
   Code,
@@ -20,8 +20,6 @@ import {
   spread,
 } from "./support/engine.ts";
 import { random } from "./support/formats.ts";
-
-type File = ReturnType<typeof makeModel>;
 
 const engine = new Engine("portable");
 const { BAD_FILE, UNSUPPORTED, BAD_ARGUMENT, OUT_OF_MEMORY, WRONG_STATE } = Code;
@@ -65,30 +63,6 @@ function assertSound(used: number, what: string): void {
   model.release();
   assert.is(engine.used, used);
 }
-
-type Change = (file: File) => void;
-
-/** Sets a key of the metadata, or takes it out. */
-const key =
-  (name: string, value?: File["metadata"][number][2], type: File["metadata"][number][1] = "u32"): Change =>
-  (file) => {
-    const rest = file.metadata.filter(([own]) => own !== name);
-    file.metadata = value === undefined ? rest : [...rest, [name, type, value]];
-  };
-
-/** Changes a tensor, or takes it out. */
-const tensor =
-  (name: string, change?: Partial<File["tensors"][number]>): Change =>
-  (file) => {
-    file.tensors = file.tensors.flatMap((own) => (own.name !== name ? [own] : change ? [{ ...own, ...change }] : []));
-  };
-
-const blank = (chunk: Uint8Array): void => void chunk.fill(0);
-const all =
-  (...changes: Change[]): Change =>
-  (file) => {
-    for (const change of changes) change(file);
-  };
 
 const LLAMA: [what: string, change: Change, code: number, words: RegExp][] = [
   ["no heads", key("llama.attention.head_count", 0), BAD_FILE, /head_count is 0, and must lie between 1/],
@@ -140,7 +114,7 @@ const LLAMA: [what: string, change: Change, code: number, words: RegExp][] = [
     "another architecture",
     key("general.architecture", "mamba", "string"),
     UNSUPPORTED,
-    /mamba is not supported; .*llama, qwen2, qwen3, plm/,
+    /mamba is not supported; .*llama, qwen2, qwen3, plm, memoryformer/,
   ],
   ["the keys of another", key("general.architecture", "qwen3", "string"), BAD_FILE, /qwen3\.block_count/],
   ["no layer count", key("llama.block_count"), BAD_FILE, /llama\.block_count/],
@@ -360,7 +334,13 @@ test("without weights a model tokenizes, and says that it cannot run", () => {
 });
 
 test("the memory plan is exact: weights, staging, contexts of all shapes", () => {
-  for (const bytes of [good, encodeGguf(smallPlm()), modelBytes("qwen2-tiny", "Q4_K"), modelBytes("plm-1m", "Q8_0")]) {
+  for (const bytes of [
+    good,
+    encodeGguf(smallPlm()),
+    modelBytes("qwen2-tiny", "Q4_K"),
+    modelBytes("plm-1m", "Q8_0"),
+    modelBytes("memoryformer-tiny", "Q8_0"),
+  ]) {
     const own = new Engine("portable");
     const model = own.open(bytes);
     while (model.state !== 1) model.step();

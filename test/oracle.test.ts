@@ -46,7 +46,8 @@ for (const { kind, type, logits } of golden.models) {
     const expected = lastRow(new Uint8Array(Buffer.from(logits, "base64")));
     const ours = (["portable", "scalar"] as const).map((build) => {
       const out = `${FOLDER}${kind}-${type}-${build}.f32`;
-      const cache = type === "F32" ? "f32" : "f16";
+      // A cache of halves may turn a sign of random tables' sums, and so look up another row: not for a MemoryFormer.
+      const cache = type === "F32" || kind === "memoryformer-tiny" ? "f32" : "f16";
       limpet("logits", model, "--tokens", golden.tokens.join(","), "--out", out, "--build", build, "--kv", cache);
       const bytes = new Uint8Array(readFileSync(out));
       assert.is(bytes.length, golden.tokens.length * VOCABULARY * 4);

@@ -19,7 +19,7 @@ import {
 } from "./support/engine.ts";
 
 const engine = new Engine("portable");
-const KINDS = ["llama-tiny", "qwen3-tiny", "plm-1m"];
+const KINDS = ["llama-tiny", "qwen3-tiny", "plm-1m", "memoryformer-tiny"];
 
 /** Runs a test on a model of each kind of row and rotation; checks that everything is given back. */
 function onModels(name: string, work: (kind: string, make: (shape?: object) => EngineContext) => void): void {

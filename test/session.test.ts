@@ -233,6 +233,7 @@ test("a saved session goes on with the same bits: in another context, in other c
   for (const [kind, kv] of [
     ["llama-tiny", F16],
     ["plm-1m", F16],
+    ["memoryformer-tiny", F16],
     ["llama-tiny", Q8_0],
     ["plm-1m", Q8_0],
   ] as const) {

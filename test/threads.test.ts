@@ -69,6 +69,7 @@ const kinds: [kind: string, type: string][] = [
   ["plm-1m", "Q4_K"],
   ["llama-tiny", "Q8_0"],
   ["qwen3-tiny", "F32"],
+  ["memoryformer-tiny", "Q8_0"],
 ];
 
 function wanted(kind: string, type: string, form: number): Float32Array[] {

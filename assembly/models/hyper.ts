@@ -110,6 +110,7 @@ export function readMemory(m: Model): i32 {
   m.ffnCodeBits = numberOr(core, g, ".memory.ffn_code_length", m.codeBits + 2);
   m.temperature = floatOr(core, g, ".memory.temperature", 1);
   m.zeroIsOne = flagOr(core, g, ".memory.zero_sign", true) ? 1 : 0;
+  m.epsilonOutside = flagOr(core, g, ".attention.rms_epsilon_outside", true) ? 1 : 0;
   const shared = flagOr(core, g, ".memory.shared_hash", true);
   m.layerEpsilon = floatOr(core, g, ".attention.layer_norm_epsilon", 1e-5);
   if (g.trouble) return g.trouble;
@@ -138,7 +139,6 @@ export function readMemory(m: Model): i32 {
       core, ErrorCode.BAD_FILE, "attention.layer_norm_epsilon must lie between 0 and 1; convert the model anew",
     );
   }
-  m.epsilonOutside = 1;
   m.ffn = m.chunks * m.ffnCodeBits;
   return 0;
 }

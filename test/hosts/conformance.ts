@@ -59,6 +59,7 @@ const REFERENCES: Record<string, Made> = {
   "plm-1m-q4_0": plm("Q4_0"),
   "plm-1m-q8_0": plm("Q8_0"),
   "plm-1m-q4_k": plm("Q4_K"),
+  "memoryformer-tiny-q8_0": { tokens: spread(24), make: () => encodeGguf(makeModel("memoryformer-tiny", "Q8_0")) },
   stories260K: { tokens: STORIES, make: stories },
   "stories260K-q8_0": {
     tokens: STORIES,

@@ -10,22 +10,23 @@ import { oracle, workFile } from "../../bench/limpet.mjs";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
 
-const KINDS = ["llama-tiny", "qwen2-tiny", "qwen3-tiny", "plm-1m"];
-const TYPES = ["F32", "Q4_0", "Q8_0", "Q4_K"];
+const MODELS = ["llama-tiny", "qwen2-tiny", "qwen3-tiny", "plm-1m"].flatMap((kind) =>
+  ["F32", "Q4_0", "Q8_0", "Q4_K"].map((type) => [kind, type]),
+);
+// Tables of each of their kinds of rows.
+for (const type of ["F32", "F16", "Q8_0", "Q4_0"]) MODELS.push(["memoryformer-tiny", type]);
 const tokens = Array.from({ length: 48 }, (_, i) => (i * 389 + 97) % 512);
 
 const golden = [];
-for (const kind of KINDS) {
-  for (const type of TYPES) {
-    const bytes = encodeGguf(makeModel(kind, type));
-    const path = workFile("golden.gguf");
-    const out = workFile("golden.f32");
-    writeFileSync(path, bytes);
-    oracle(path, [tokens], out, "f64");
-    const rows = readFileSync(out);
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
-    golden.push({ kind, type, sha256, logits: rows.subarray(-512 * 4).toString("base64") });
-  }
+for (const [kind, type] of MODELS) {
+  const bytes = encodeGguf(makeModel(kind, type));
+  const path = workFile("golden.gguf");
+  const out = workFile("golden.f32");
+  writeFileSync(path, bytes);
+  oracle(path, [tokens], out, "f64");
+  const rows = readFileSync(out);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  golden.push({ kind, type, sha256, logits: rows.subarray(-512 * 4).toString("base64") });
 }
 const source = "numpy oracle in float64, last of the tokens; logits are base64 of little-endian f32";
 const lines = golden.map((entry) => `    ${JSON.stringify(entry)}`).join(",\n");
