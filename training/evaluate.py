@@ -15,8 +15,8 @@ import export
 
 @torch.no_grad()
 def bits_per_byte(model, ids, text_bytes, length, batch=8):
-    """Windows of `length` tokens, half a window apart; each token counts once, in the first window that holds it, and so
-    has at least length / 2 tokens before it (but at the start of the text). Special tokens are not in the text."""
+    """Windows of `length` tokens, half a window apart; each token counts once, in the first window that holds it, and
+    so has at least length / 2 tokens before it (but at the start of the text)."""
     tokens = torch.as_tensor(ids).to(next(model.parameters()).device)
     last = len(tokens) - 1 - length
     begins = [*range(0, max(last, 0), length // 2), max(last, 0)]
