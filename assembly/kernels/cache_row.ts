@@ -137,7 +137,7 @@ function encodeScale(largest: f32, target: usize): f32 {
 }
 
 /** The largest magnitude; NaNs are passed over. */
-function largestOf(x: usize, n: u32): f32 {
+export function largestOf(x: usize, n: u32): f32 {
   let largest: f32 = 0;
   const end = x + (<usize>n << 2);
   if (ASC_FEATURE_SIMD) {

@@ -1,21 +1,22 @@
 /**
  * Absorbed latent attention over latents in Q8_0, in integers: the products of `attention_tile.ts` with twice as many
- * multiply-adds an instruction. Each latent is unpacked once for all heads.
+ * multiply-adds an instruction. Each row is unpacked once for all heads.
  *
- *     queries   i16[quad of heads][rank / 2][4] pairs, x ≈ s · q with one scale s a head
- *     scores    Σ_blocks d · (Σ q · c), times s: exact integer sums of 32, then block after block in f32
+ *     queries   i16[quad of heads][n / 2][4] pairs, x ≈ s · q with one scale s a head
+ *     scores    s · Σ_blocks d · (Σ q · c), latent and rope key: exact integer sums of 32, then block after block in f32.
+ *               Rope keys, halves in the cache, become c of 14 bits with a d of each 32 on the way.
  *               tile of 8 rows, a block: ┌ d f32[8] │ 16 × (pair of columns of rows 0…3 │ of rows 4…7) ┐   544 bytes
  *     mix       64 rows and 32 columns at a time: v = c · 16 · (d / D), D the largest d of the 64; a weight is
  *               w ≈ S · p with p of 14 bits, S a head's own; then u += S · D / 16 · Σ p · v, and Σ < 2^31
  *               tile: 4 × 8 columns × pairs of rows, i16                                                 4 KB
  *
- * The rounding of q, v and w is below 1/20 of that of the bytes. Integer sums have no order, so scalar and SIMD builds
+ * The rounding of q, v and p is below a tenth of that of the bytes. Integer sums have no order, so scalar and SIMD builds
  * give the same bits; heads and chunks do not see each other. Cost of a tile: 22 instructions for 64 multiply-adds, and
- * a seventh for the scales.
+ * a fifth for unpacking and scales.
  *
  * May call: `cache_row.ts`.
  */
-import { BLOCK_BYTES, BLOCK_VALUES, finiteHalf } from "./cache_row";
+import { BLOCK_BYTES, BLOCK_VALUES, KvType, decodeRow, finiteHalf, largestOf } from "./cache_row";
 
 /** Rows that are scored at once, and that are mixed at once. */
 const SCORE_ROWS: u32 = 8;
@@ -24,15 +25,19 @@ export const MIX_ROWS: u32 = 64;
 /** Heads that share a look at the tile. */
 const QUAD: u32 = 4;
 const SCORE_BLOCK: usize = 544;
+/** Queries and keys of the rope part reach so far: 32 · 8191² < 2^31. */
+export const ROPE_MOST: f32 = 8191;
+/** Scratch to quantise 32 values of four rope keys: f32[32], i16[4][32]. */
+const CODE_BYTES: usize = 384;
 
 const LARGEST: f32 = 3.4028234663852886e38;
 /** Vectors below this count as zero: 1 / scale stays finite. */
 const SMALLEST: f32 = 3.86e-34;
 
-/** Whether these kernels take latents of this width. */
+/** Whether these kernels take vectors of this length. */
 @inline
-export function wholeBlocks(rank: u32): bool {
-  return (rank & (BLOCK_VALUES - 1)) == 0;
+export function wholeBlocks(n: u32): bool {
+  return (n & (BLOCK_VALUES - 1)) == 0;
 }
 
 @inline
@@ -40,43 +45,56 @@ function quads(heads: u32): usize {
   return <usize>((heads + QUAD - 1) / QUAD);
 }
 
-/** Bytes of quantised queries: values, then a scale a head. */
-export function latentQueryBytes(heads: u32, rank: u32): u32 {
-  return <u32>quads(heads) * QUAD * (2 * rank + 4);
+/** Bytes of quantised queries of `n` values: the values, then a scale a head. */
+export function latentQueryBytes(heads: u32, n: u32): u32 {
+  return <u32>quads(heads) * QUAD * (2 * n + 4);
 }
 
 /** Bytes of `scoreLatents`' and `mixLatents`' scratch. */
-export function latentScratchBytes(heads: u32, rank: u32): u32 {
-  const score = (rank / BLOCK_VALUES) * <u32>SCORE_BLOCK + 4 * QUAD * SCORE_ROWS;
+export function latentScratchBytes(heads: u32, rank: u32, ropeSize: u32): u32 {
+  const score = ((rank + ropeSize) / BLOCK_VALUES) * <u32>SCORE_BLOCK + 2 * 4 * QUAD * SCORE_ROWS + <u32>CODE_BYTES;
   const mix = <u32>quads(heads) * QUAD * (2 * MIX_ROWS + 4) + MIX_ROWS * (2 * BLOCK_VALUES + 2 + 4);
-  return max<u32>(score, mix);
+  return max<u32>(max<u32>(score, mix), 2 * ropeSize + <u32>CODE_BYTES + 4 * ropeSize / BLOCK_VALUES);
 }
 
-/** f32[heads][rank] → quantised queries; heads that fill up the last four are zero. */
-export function quantizeQueries(source: usize, heads: u32, rank: u32, target: usize): void {
-  const quadBytes = <usize>rank * 8;
+/** f32[heads][n] → quantised queries of at most `most`; heads that fill up the last four are zero. */
+export function quantizeQueries(source: usize, heads: u32, n: u32, most: f32, target: usize): void {
+  const quadBytes = <usize>n * 8;
   const scales = target + quads(heads) * quadBytes;
-  memory.fill(target, 0, <usize>latentQueryBytes(heads, rank));
-  for (let head: u32 = 0; head < heads; head++, source += <usize>rank << 2) {
+  memory.fill(target, 0, <usize>latentQueryBytes(heads, n));
+  for (let head: u32 = 0; head < heads; head++, source += <usize>n << 2) {
     const lane = target + <usize>(head / QUAD) * quadBytes + (<usize>(head % QUAD) << 2);
-    store<f32>(scales + (<usize>head << 2), quantize16(source, rank, 32767, lane));
+    store<f32>(scales + (<usize>head << 2), quantize16(source, n, most, lane, 16));
   }
 }
 
 /**
- * i16 q[n] with x ≈ scale · q, |q| ≤ `most`; a pair of them every 16 bytes. Returns the scale, 0 for a vector of zeros,
- * of which nothing is written. NaN is 0; `n` is even.
+ * i16 q[n] with x ≈ scale · q, |q| ≤ `most`; the pairs of them `step` bytes apart. Returns the scale, 0 for a vector of
+ * zeros, of which nothing is written. NaN is 0; `n` is even.
  */
-function quantize16(x: usize, n: u32, most: f32, target: usize): f32 {
-  let largest: f32 = 0;
-  for (let i: u32 = 0; i < n; i++) {
-    const magnitude = abs(load<f32>(x + (<usize>i << 2)));
-    if (largest < magnitude) largest = magnitude;
-  }
+function quantize16(x: usize, n: u32, most: f32, target: usize, step: usize): f32 {
+  const largest = largestOf(x, n);
   if (largest < SMALLEST) return 0;
   const scale = (largest > LARGEST ? LARGEST : largest) / most;
   const inverse: f32 = 1 / scale;
-  for (const end = x + (<usize>n << 2); x < end; x += 8, target += 16) {
+  const end = x + (<usize>n << 2);
+  if (ASC_FEATURE_SIMD) {
+    const inverses = f32x4.splat(inverse);
+    const high = f32x4.splat(most);
+    const low = f32x4.splat(-most);
+    for (const last = x + (<usize>(n & ~7) << 2); x < last; x += 32) {
+      const q = i16x8.narrow_i32x4_s(
+        roundedLanes(f32x4.mul(v128.load(x), inverses), low, high),
+        roundedLanes(f32x4.mul(v128.load(x, 16), inverses), low, high),
+      );
+      v128.store32_lane(target, q, 0);
+      v128.store32_lane((target += step), q, 1);
+      v128.store32_lane((target += step), q, 2);
+      v128.store32_lane((target += step), q, 3);
+      target += step;
+    }
+  }
+  for (; x < end; x += 8, target += step) {
     store<i16>(target, rounded(load<f32>(x) * inverse, most));
     store<i16>(target, rounded(load<f32>(x, 4) * inverse, most), 2);
   }
@@ -87,6 +105,12 @@ function quantize16(x: usize, n: u32, most: f32, target: usize): f32 {
 function rounded(x: f32, most: f32): i16 {
   if ((reinterpret<u32>(x) & 0x7fff_ffff) > 0x7f80_0000) return 0;
   return <i16><i32>nearest<f32>(max<f32>(min<f32>(x, most), -most));
+}
+
+/** `rounded` of four lanes; pmin and pmax leave a NaN, and its conversion gives 0. */
+@inline
+function roundedLanes(x: v128, low: v128, high: v128): v128 {
+  return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.pmax(f32x4.pmin(x, high), low)));
 }
 
 /** The row of the pool that entry `index` of a list names. */
@@ -100,46 +124,67 @@ function rowAt(rows: usize, index: u32, pool: usize, rowBytes: u32): usize {
  * are not there.
  */
 export function scoreLatents(
-  queries: usize, heads: u32, rows: usize, present: u32, pool: usize, rowBytes: u32, rank: u32, scratch: usize,
-  scores: usize, stride: u32,
+  queries: usize, ropeQueries: usize, heads: u32, rows: usize, present: u32, pool: usize, rowBytes: u32, rank: u32,
+  ropeSize: u32, scratch: usize, scores: usize, stride: u32,
 ): void {
   let scales = queries + quads(heads) * <usize>rank * 8;
+  let ropeScales = ropeQueries + quads(heads) * <usize>ropeSize * 8;
   const scoreBytes = <usize>stride << 2;
+  const ropeAt = <usize>(rank / BLOCK_VALUES * BLOCK_BYTES);
   if (ASC_FEATURE_SIMD) {
     const last = present - 1;
     const blocks = rank / BLOCK_VALUES;
-    const half = <usize>(SCORE_ROWS / 2);
-    for (let quad: usize = 0; quad < 2; quad++) {
-      const first = <u32>(quad * half);
-      unpackFour(
-        rowAt(rows, min<u32>(first, last), pool, rowBytes), rowAt(rows, min<u32>(first + 1, last), pool, rowBytes),
-        rowAt(rows, min<u32>(first + 2, last), pool, rowBytes), rowAt(rows, min<u32>(first + 3, last), pool, rowBytes),
-        blocks, scratch + (quad << 4),
-      );
+    const ropeBlocks = ropeSize / BLOCK_VALUES;
+    const ropeTile = scratch + <usize>blocks * SCORE_BLOCK;
+    const sums = ropeTile + <usize>ropeBlocks * SCORE_BLOCK;
+    for (let first: u32 = 0; first < SCORE_ROWS; first += 4) {
+      const r0 = rowAt(rows, min<u32>(first, last), pool, rowBytes);
+      const r1 = rowAt(rows, min<u32>(first + 1, last), pool, rowBytes);
+      const r2 = rowAt(rows, min<u32>(first + 2, last), pool, rowBytes);
+      const r3 = rowAt(rows, min<u32>(first + 3, last), pool, rowBytes);
+      const half = <usize>first << 2;
+      unpackFour(r0, r1, r2, r3, blocks, scratch + half);
+      unpackRope(r0 + ropeAt, r1 + ropeAt, r2 + ropeAt, r3 + ropeAt, ropeBlocks, ropeTile + half, sums + 256);
     }
-    const sums = scratch + <usize>blocks * SCORE_BLOCK;
-    for (let head: u32 = 0; head < heads; head += QUAD, queries += <usize>rank * 8) {
+    for (let head: u32 = 0; head < heads; head += QUAD) {
       scoreFour(queries, scratch, blocks, sums);
+      scoreFour(ropeQueries, ropeTile, ropeBlocks, sums + 128);
+      queries += <usize>rank * 8;
+      ropeQueries += <usize>ropeSize * 8;
       const there = min<u32>(heads - head, QUAD);
-      for (let h: u32 = 0; h < there; h++, scores += scoreBytes, scales += 4) {
-        const scale = v128.load32_splat(scales);
+      for (let h: u32 = 0; h < there; h++, scores += scoreBytes, scales += 4, ropeScales += 4) {
         const sum = sums + (<usize>h << 5);
-        v128.store(scores, f32x4.mul(v128.load(sum), scale));
-        v128.store(scores, f32x4.mul(v128.load(sum, 16), scale), 16);
+        const scale = v128.load32_splat(scales);
+        const ropeScale = v128.load32_splat(ropeScales);
+        v128.store(scores, f32x4.add(f32x4.mul(v128.load(sum), scale), f32x4.mul(v128.load(sum, 128), ropeScale)));
+        v128.store(
+          scores, f32x4.add(f32x4.mul(v128.load(sum, 16), scale), f32x4.mul(v128.load(sum, 144), ropeScale)), 16,
+        );
       }
     }
   } else {
-    for (let head: u32 = 0; head < heads; head++, scores += scoreBytes, scales += 4) {
-      const query = queries + <usize>(head / QUAD) * <usize>rank * 8 + (<usize>(head % QUAD) << 2);
-      for (let r: u32 = 0; r < present; r++) {
-        const sum = scoreOne(query, rowAt(rows, r, pool, rowBytes), rank);
-        store<f32>(scores + (<usize>r << 2), sum * load<f32>(scales));
+    const codes = scratch + CODE_BYTES;
+    const ds = codes + <usize>ropeSize * 2;
+    for (let r: u32 = 0; r < present; r++) {
+      const row = rowAt(rows, r, pool, rowBytes);
+      for (let i: u32 = 0; i < ropeSize; i += BLOCK_VALUES) {
+        const d = ropeCodes(row + ropeAt + (<usize>i << 1), scratch, codes + (<usize>i << 1));
+        store<f32>(ds + <usize>(i / BLOCK_VALUES * 4), d);
+      }
+      for (let head: u32 = 0; head < heads; head++) {
+        const quad = <usize>(head / QUAD);
+        const lane = <usize>(head % QUAD) << 2;
+        const sum = scoreOne(queries + quad * <usize>rank * 8 + lane, row, rank);
+        const ropeSum = scoreRope(ropeQueries + quad * <usize>ropeSize * 8 + lane, codes, ds, ropeSize);
+        const at = <usize>head << 2;
+        const score = sum * load<f32>(scales + at) + ropeSum * load<f32>(ropeScales + at);
+        store<f32>(scores + <usize>head * scoreBytes + (<usize>r << 2), score);
       }
     }
   }
 }
 
-/** One row's sum of one head, in the scalar build. */
+/** One row's latent and one head, in the scalar build. */
 function scoreOne(query: usize, row: usize, rank: u32): f32 {
   let sum: f32 = 0;
   for (const end = row + <usize>(rank / BLOCK_VALUES * BLOCK_BYTES); row < end; row += <usize>BLOCK_BYTES) {
@@ -148,6 +193,19 @@ function scoreOne(query: usize, row: usize, rank: u32): f32 {
       whole += <i32>load<i16>(query) * <i32>load<i8>(row + i, 2) + <i32>load<i16>(query, 2) * <i32>load<i8>(row + i, 3);
     }
     sum += <f32>whole * finiteHalf(row);
+  }
+  return sum;
+}
+
+/** One row's rope key and one head, in the scalar build. */
+function scoreRope(query: usize, codes: usize, ds: usize, ropeSize: u32): f32 {
+  let sum: f32 = 0;
+  for (const end = codes + <usize>ropeSize * 2; codes < end; ds += 4) {
+    let whole: i32 = 0;
+    for (const last = codes + <usize>BLOCK_VALUES * 2; codes < last; codes += 4, query += 16) {
+      whole += <i32>load<i16>(query) * <i32>load<i16>(codes) + <i32>load<i16>(query, 2) * <i32>load<i16>(codes, 2);
+    }
+    sum += <f32>whole * load<f32>(ds);
   }
   return sum;
 }
@@ -162,18 +220,10 @@ function unpackFour(r0: usize, r1: usize, r2: usize, r3: usize, blocks: u32, tar
     store<f32>(target, finiteHalf(r3), 12);
     target += 32;
     for (let i: usize = 0; i < 32; i += 8, target += 128) {
-      const a = v128.load8x8_s(r0 + i, 2);
-      const b = v128.load8x8_s(r1 + i, 2);
-      const c = v128.load8x8_s(r2 + i, 2);
-      const d = v128.load8x8_s(r3 + i, 2);
-      const abLow = i32x4.shuffle(a, b, 0, 4, 1, 5);
-      const cdLow = i32x4.shuffle(c, d, 0, 4, 1, 5);
-      const abHigh = i32x4.shuffle(a, b, 2, 6, 3, 7);
-      const cdHigh = i32x4.shuffle(c, d, 2, 6, 3, 7);
-      v128.store(target, i64x2.shuffle(abLow, cdLow, 0, 2));
-      v128.store(target, i64x2.shuffle(abLow, cdLow, 1, 3), 32);
-      v128.store(target, i64x2.shuffle(abHigh, cdHigh, 0, 2), 64);
-      v128.store(target, i64x2.shuffle(abHigh, cdHigh, 1, 3), 96);
+      putPairs(
+        v128.load8x8_s(r0 + i, 2), v128.load8x8_s(r1 + i, 2), v128.load8x8_s(r2 + i, 2), v128.load8x8_s(r3 + i, 2),
+        target,
+      );
     }
     r0 += <usize>BLOCK_BYTES;
     r1 += <usize>BLOCK_BYTES;
@@ -182,13 +232,57 @@ function unpackFour(r0: usize, r1: usize, r2: usize, r3: usize, blocks: u32, tar
   }
 }
 
-/** sums f32[4][8] = four heads × the eight rows of a tile, without the queries' scales. */
+/** As `unpackFour`, of rope keys in halves; `scratch` of `CODE_BYTES`. */
 @inline
+function unpackRope(
+  r0: usize, r1: usize, r2: usize, r3: usize, blocks: u32, target: usize, scratch: usize,
+): void {
+  const codes = scratch + 128;
+  for (; blocks > 0; blocks--) {
+    store<f32>(target, ropeCodes(r0, scratch, codes));
+    store<f32>(target, ropeCodes(r1, scratch, codes + 64), 4);
+    store<f32>(target, ropeCodes(r2, scratch, codes + 128), 8);
+    store<f32>(target, ropeCodes(r3, scratch, codes + 192), 12);
+    target += 32;
+    for (let i: usize = 0; i < 64; i += 16, target += 128) {
+      const at = codes + i;
+      putPairs(v128.load(at), v128.load(at, 64), v128.load(at, 128), v128.load(at, 192), target);
+    }
+    r0 += 64;
+    r1 += 64;
+    r2 += 64;
+    r3 += 64;
+  }
+}
+
+/** codes i16[32] of 32 halves; returns their scale. `scratch` has room for them in f32. */
+function ropeCodes(source: usize, scratch: usize, codes: usize): f32 {
+  decodeRow(KvType.F16, source, BLOCK_VALUES, scratch);
+  const scale = quantize16(scratch, BLOCK_VALUES, ROPE_MOST, codes, 4);
+  if (scale == 0) memory.fill(codes, 0, <usize>BLOCK_VALUES * 2);
+  return scale;
+}
+
+/** Eight columns of four rows, as pairs, into every second 16 bytes. */
+@inline
+function putPairs(a: v128, b: v128, c: v128, d: v128, target: usize): void {
+  const abLow = i32x4.shuffle(a, b, 0, 4, 1, 5);
+  const cdLow = i32x4.shuffle(c, d, 0, 4, 1, 5);
+  const abHigh = i32x4.shuffle(a, b, 2, 6, 3, 7);
+  const cdHigh = i32x4.shuffle(c, d, 2, 6, 3, 7);
+  v128.store(target, i64x2.shuffle(abLow, cdLow, 0, 2));
+  v128.store(target, i64x2.shuffle(abLow, cdLow, 1, 3), 32);
+  v128.store(target, i64x2.shuffle(abHigh, cdHigh, 0, 2), 64);
+  v128.store(target, i64x2.shuffle(abHigh, cdHigh, 1, 3), 96);
+}
+
+/** sums f32[4][8] = four heads × the eight rows of a tile, without the queries' scales. */
 function scoreFour(query: usize, tile: usize, blocks: u32, sums: usize): void {
-  memory.fill(sums, 0, 128);
+  const zero = i32x4.splat(0);
+  for (let at: usize = 0; at < 128; at += 16) v128.store(sums + at, zero);
   for (; blocks > 0; blocks--) {
     const d = tile;
-    let a0 = i32x4.splat(0);
+    let a0 = zero;
     let a1 = a0;
     let b0 = a0;
     let b1 = a0;
@@ -271,24 +365,31 @@ function quantizeWeights(weights: usize, stride: u32, heads: u32, present: u32, 
     // A score row has room for whole tiles: an odd count is made even with a weight of zero.
     if (present & 1) store<f32>(weights + (<usize>present << 2), 0);
     const lane = p + <usize>(head / QUAD) * <usize>(MIX_ROWS * 8) + (<usize>(head % QUAD) << 2);
-    store<f32>(scales + (<usize>head << 2), quantize16(weights, (present + 1) & ~1, 16383, lane));
+    store<f32>(scales + (<usize>head << 2), quantize16(weights, (present + 1) & ~1, 16383, lane, 16));
   }
 }
 
 /** Each row's d of a block as a share of the largest, in 2^15ths; returns the largest. */
 @inline
 function ratiosOf(rows: usize, present: u32, at: usize, rowBytes: u32, ds: usize, ratios: usize): f32 {
-  let largest: f32 = 0;
-  for (let r: u32 = 0; r < present; r++) {
-    const d = finiteHalf(rowAt(rows, r, at, rowBytes));
-    store<f32>(ds + (<usize>r << 2), d);
-    if (largest < abs(d)) largest = abs(d);
-  }
+  for (let r: u32 = 0; r < present; r++) store<f32>(ds + (<usize>r << 2), finiteHalf(rowAt(rows, r, at, rowBytes)));
+  const largest = largestOf(ds, present);
   if (largest == 0) return 0;
   const inverse: f32 = <f32>32767 / largest;
-  for (let r: u32 = 0; r < present; r++) {
-    const share = load<f32>(ds + (<usize>r << 2)) * inverse;
-    store<i16>(ratios + (<usize>r << 1), <i16><i32>nearest<f32>(max<f32>(min<f32>(share, 32767), -32767)));
+  if (ASC_FEATURE_SIMD) {
+    const inverses = f32x4.splat(inverse);
+    const high = f32x4.splat(32767);
+    const low = f32x4.splat(-32767);
+    // Whole vectors: what lies behind the last row is never read.
+    for (let r: u32 = 0; r < present; r += 8, ds += 32, ratios += 16) {
+      const a = roundedLanes(f32x4.mul(v128.load(ds), inverses), low, high);
+      const b = roundedLanes(f32x4.mul(v128.load(ds, 16), inverses), low, high);
+      v128.store(ratios, i16x8.narrow_i32x4_s(a, b));
+    }
+  } else {
+    for (let r: u32 = 0; r < present; r++, ds += 4, ratios += 2) {
+      store<i16>(ratios, rounded(load<f32>(ds) * inverse, 32767));
+    }
   }
   return largest;
 }

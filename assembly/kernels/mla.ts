@@ -17,7 +17,7 @@ import { weigh } from "./attention";
 import { copyTile, decodeRows, decodeTile, mixTile, scoreTile, tiled, TILE_ROWS } from "./attention_tile";
 import { encodeRow, KvType, ropeKeyType, vectorBytes } from "./cache_row";
 import {
-  MIX_ROWS, latentQueryBytes, latentScratchBytes, mixLatents, quantizeQueries, scoreLatents, wholeBlocks,
+  MIX_ROWS, ROPE_MOST, latentQueryBytes, latentScratchBytes, mixLatents, quantizeQueries, scoreLatents, wholeBlocks,
 } from "./latent_blocks";
 import { axpy, copy, dot } from "./vector";
 
@@ -30,7 +30,8 @@ const MIX_COLUMNS: u32 = 64;
  */
 export function absorbedScratchBytes(heads: u32, count: u32, rank: u32, ropeSize: u32): u64 {
   const tile = 4 * max<u32>(TILE_ROWS * rank, MIX_ROWS * min<u32>(rank, MIX_COLUMNS));
-  const integers = latentQueryBytes(heads, rank) + latentScratchBytes(heads, rank);
+  const integers =
+    latentQueryBytes(heads, rank) + latentQueryBytes(heads, ropeSize) + latentScratchBytes(heads, rank, ropeSize);
   return 4 * (<u64>heads * <u64>tiled(count) + <u64>TILE_ROWS * ropeSize) + <u64>max<u32>(tile, integers);
 }
 
@@ -48,19 +49,25 @@ export function attendAbsorbed(
   const stride = tiled(count);
   const ropeTile = scratch + ((<usize>heads * <usize>stride) << 2);
   const tile = ropeTile + ((<usize>TILE_ROWS * <usize>ropeSize) << 2);
-  const integers = kvType == KvType.Q8_0 && wholeBlocks(rank);
-  const work = tile + <usize>latentQueryBytes(heads, rank);
-  if (integers) quantizeQueries(qLatent, heads, rank, tile);
+  const integers = kvType == KvType.Q8_0 && wholeBlocks(rank) && wholeBlocks(ropeSize);
+  const ropeQueries = tile + <usize>latentQueryBytes(heads, rank);
+  const work = ropeQueries + <usize>latentQueryBytes(heads, ropeSize);
+  if (integers) {
+    quantizeQueries(qLatent, heads, rank, 32767, tile);
+    quantizeQueries(qRope, heads, ropeSize, ROPE_MOST, ropeQueries);
+  }
   const ropeAt = vectorBytes(kvType, rank);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
     const scores = scratch + (<usize>first << 2);
     if (integers) {
-      const present = min<u32>(count - first, TILE_ROWS);
-      scoreLatents(tile, heads, rows + (<usize>first << 2), present, pool, rowBytes, rank, work, scores, stride);
-    } else {
-      decodeTile(kvType, rows, first, count, pool, rowBytes, 0, 1, rank, tile);
-      scoreTile(qLatent, rank, heads, tile, rank, rank, scores, stride, false);
+      scoreLatents(
+        tile, ropeQueries, heads, rows + (<usize>first << 2), min<u32>(count - first, TILE_ROWS), pool, rowBytes, rank,
+        ropeSize, work, scores, stride,
+      );
+      continue;
     }
+    decodeTile(kvType, rows, first, count, pool, rowBytes, 0, 1, rank, tile);
+    scoreTile(qLatent, rank, heads, tile, rank, rank, scores, stride, false);
     decodeTile(ropeKeyType(kvType), rows, first, count, pool, rowBytes, ropeAt, 1, ropeSize, ropeTile);
     scoreTile(qRope, ropeSize, heads, ropeTile, ropeSize, ropeSize, scores, stride, true);
   }
