@@ -114,10 +114,10 @@ async function measureModels() {
       for (const contestant of list) {
         for (const { runs, context, depth, rounds: most } of casesOf(name, contestant, { quick, long, rounds })) {
           if (round >= most || isLate() || absent.has(contestant.id)) continue;
-          const { engine, host, build, threads, id } = contestant;
+          const { engine, host, build, kv, threads, id } = contestant;
           const label = `${round + 1}/${rounds} ${name}, ${id}${depth === "deep" ? ", long context" : ""}`;
           try {
-            const job = { engine, host, build, threads, context, runs, ...files.get(name) };
+            const job = { engine, host, build, kv, threads, context, runs, ...files.get(name) };
             const { answer, disturbance } = await perform(job);
             const sample = sampleOf(answer, disturbance, round, context);
             results.add(name, id, sample);

@@ -277,12 +277,12 @@ function putPairs(a: v128, b: v128, c: v128, d: v128, target: usize): void {
 }
 
 /** sums f32[4][8] = four heads × the eight rows of a tile, without the queries' scales. */
+@inline
 function scoreFour(query: usize, tile: usize, blocks: u32, sums: usize): void {
-  const zero = i32x4.splat(0);
-  for (let at: usize = 0; at < 128; at += 16) v128.store(sums + at, zero);
+  for (let at: usize = 0; at < 128; at += 16) v128.store(sums + at, i32x4.splat(0));
   for (; blocks > 0; blocks--) {
     const d = tile;
-    let a0 = zero;
+    let a0 = i32x4.splat(0);
     let a1 = a0;
     let b0 = a0;
     let b1 = a0;

@@ -19,12 +19,12 @@ export function promptOf(length, vocabulary) {
 
 /**
  * @param {typeof import("../../src/index.ts").Model} Model
- * @param {{ source: string, wasm?: string, build: import("../../src/index.ts").Build, threads: number, context: number,
- *   runs: Run[] }} job
+ * @param {{ source: string, wasm?: string, build: import("../../src/index.ts").Build, kv?: import("../../src/index.ts").CacheType,
+ *   threads: number, context: number, runs: Run[] }} job
  */
-export async function measure(Model, { source, wasm, build, threads, context, runs }) {
+export async function measure(Model, { source, wasm, build, kv, threads, context, runs }) {
   const started = performance.now();
-  const options = /** @type {any} */ ({ build, threads, context, wasm });
+  const options = /** @type {any} */ ({ build, kv, threads, context, wasm });
   const model = await Model.load(source, options);
   const loadMs = performance.now() - started;
   if (model.build !== build) throw new Error(`the ${build} build does not run here`);

@@ -4,7 +4,7 @@ import { ROOT } from "../limpet.mjs";
 
 /**
  * @typedef {{ id: string, peer: string, engine: "limpet" | "native" | "wllama-2.3.1" | "wllama-newest" | "read",
- *   host: "node" | "chromium", build?: "portable" | "fast", threads: number }} Contestant
+ *   host: "node" | "chromium", build?: "portable" | "fast", kv?: "q8_0", threads: number }} Contestant
  * @typedef {{ model: string, contestant: Contestant, depth: "short" | "deep", context: number, rounds: number,
  *   runs: import("../engines/limpet.mjs").Run[] }} Case
  * @typedef {{ quick: boolean, long: boolean, rounds: number }} Extent
@@ -34,6 +34,16 @@ export function contestants() {
       list.push({ id, peer: "limpet", engine: "limpet", host, build, threads });
     }
   }
+  const inBytes = contestantId("limpet portable, Q8_0 cache", "chromium");
+  list.push({
+    id: inBytes,
+    peer: "limpet",
+    engine: "limpet",
+    host: "chromium",
+    build: "portable",
+    kv: "q8_0",
+    threads: 1,
+  });
   for (const engine of /** @type {const} */ (["wllama-2.3.1", "wllama-newest"])) {
     for (const threads of [1, 2]) {
       const id = contestantId(engine.replace("-", " "), "chromium", threads);
@@ -73,13 +83,18 @@ export function casesOf(model, contestant, { quick, long, rounds }) {
   const slow = large && peer === "wllama-2.3.1";
   const decode = { prompt: 128, tokens: large || quick ? 16 : 32 };
   const prefill = { prompt: 512, tokens: 0 };
+  const deep = model.startsWith("plm-") && first && threads === 1 && (long || !large);
+  // A long context is what a cache in Q8_0 is for: nothing else is measured with it.
+  if (contestant.kv) {
+    if (quick || !deep) return [];
+    return [make({ depth: "deep", context: 4128, rounds: 1, runs: [decode, { prompt: 4096, tokens: 16 }] })];
+  }
   if (quick) return [make({ runs: [decode] })];
   const cases = [
     make({ runs: large ? [decode] : [decode, prefill], rounds: slow && !long ? Math.min(2, rounds) : rounds }),
   ];
   if (large && first && threads === 1 && (long || !slow)) cases.push(make({ rounds: 1, runs: [prefill] }));
-  const deep = model.startsWith("plm-") && first && threads === 1;
-  if (deep && (long || !large)) {
+  if (deep) {
     cases.push(make({ depth: "deep", context: 4128, rounds: 1, runs: [{ prompt: 4096, tokens: 16 }] }));
   }
   return cases;

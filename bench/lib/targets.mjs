@@ -9,6 +9,7 @@ import { median, short } from "./stats.mjs";
  */
 
 const PORTABLE = contestantId("limpet portable", "chromium");
+const IN_BYTES = contestantId("limpet portable, Q8_0 cache", "chromium");
 const FAST = contestantId("limpet fast", "chromium");
 const NODE_PORTABLE = contestantId("limpet portable", "node");
 const NODE_FAST = contestantId("limpet fast", "node");
@@ -81,16 +82,15 @@ function contextTargets(results) {
   const smaller = full && own ? full.median / own.median : null;
   list.push({ text: `${large}: full keys and values ÷ limpet's cache`, measured: smaller, target: 8.85, unit: "×" });
   for (const model of [large, "plm-100m-q4_0"]) {
-    const kept = results.figure(model, PORTABLE, "decode 4096");
-    const short = results.figure(model, PORTABLE, "decode 128");
-    const share = kept && short ? kept.median / short.median : null;
-    list.push({
-      text: `${model}: decode at 4,096 ÷ at 128, ${PORTABLE}`,
-      measured: share,
-      target: 0.4,
-      stretch: 0.55,
-      unit: "×",
-    });
+    for (const [id, target] of /** @type {const} */ ([
+      [PORTABLE, 0.4],
+      [IN_BYTES, 0.55],
+    ])) {
+      const kept = results.figure(model, id, "decode 4096");
+      const short = results.figure(model, id, "decode 128");
+      const measured = kept && short ? kept.median / short.median : null;
+      list.push({ text: `${model}: decode at 4,096 ÷ at 128, ${id}`, measured, target, unit: "×" });
+    }
     const ahead = results.ratio(model, PORTABLE, WLLAMA, "decode 4096");
     list.push({ text: `${model}: decode at 4,096, ${PORTABLE} ÷ ${WLLAMA}`, measured: ahead, target: 2, unit: "×" });
   }
