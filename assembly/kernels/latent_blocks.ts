@@ -3,16 +3,16 @@
  * multiply-adds an instruction. Each row is unpacked once for all heads.
  *
  *     queries   i16[quad of heads][n / 2][4] pairs, x ≈ s · q with one scale s a head
- *     scores    s · Σ_blocks d · (Σ q · c), latent and rope key: exact integer sums of 32, then block after block in f32.
- *               Rope keys, halves in the cache, become c of 14 bits with a d of each 32 on the way.
+ *     scores    s · Σ_blocks d · (Σ q · c), latent and rope key: exact integer sums of 32, then block after block in
+ *               f32. Rope keys, halves in the cache, become c of 14 bits with a d of each 32 on the way.
  *               tile of 8 rows, a block: ┌ d f32[8] │ 16 × (pair of columns of rows 0…3 │ of rows 4…7) ┐   544 bytes
  *     mix       64 rows and 32 columns at a time: v = c · 16 · (d / D), D the largest d of the 64; a weight is
  *               w ≈ S · p with p of 14 bits, S a head's own; then u += S · D / 16 · Σ p · v, and Σ < 2^31
  *               tile: 4 × 8 columns × pairs of rows, i16                                                 4 KB
  *
- * The rounding of q, v and p is below a tenth of that of the bytes. Integer sums have no order, so scalar and SIMD builds
- * give the same bits; heads and chunks do not see each other. Cost of a tile: 22 instructions for 64 multiply-adds, and
- * a fifth for unpacking and scales.
+ * The rounding of q, v and p is below a tenth of that of the bytes. Integer sums have no order, so scalar and SIMD
+ * builds give the same bits; heads and chunks do not see each other. Cost of a tile: 22 instructions for 64
+ * multiply-adds, and a fifth for unpacking and scales.
  *
  * May call: `cache_row.ts`.
  */
