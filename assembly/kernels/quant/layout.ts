@@ -74,8 +74,24 @@ function spreadBits(lane: u32): u32 {
   return (b | (b << 1)) & 0x5555_5555;
 }
 
+const LOW_NIBBLES = memory.data<u64>([0x0f0f_0f0f_0f0f_0f0f, 0x0f0f_0f0f_0f0f_0f0f], 16);
+
 /** 16 bytes of split-half nibbles (column j low, column j + 16 high) → a row's four steps, `stride` bytes apart. */
 export function packNibbles(source: usize, target: usize, stride: usize): void {
+  if (ASC_FEATURE_SIMD) {
+    // A lane's bytes are columns 0|2 4|6 1|3 5|7: what is left of the bar below, what is right above.
+    const bytes = v128.load(source);
+    const low = v128.and(bytes, v128.load(LOW_NIBBLES));
+    const high = v128.and(i16x8.shr_u(bytes, 4), v128.load(LOW_NIBBLES));
+    const left = v128.shuffle<i8>(low, high, 0, 4, 1, 5, 8, 12, 9, 13, 16, 20, 17, 21, 24, 28, 25, 29);
+    const right = v128.shuffle<i8>(low, high, 2, 6, 3, 7, 10, 14, 11, 15, 18, 22, 19, 23, 26, 30, 27, 31);
+    const lanes = v128.or(left, i16x8.shl(right, 4));
+    v128.store32_lane(target, lanes, 0);
+    v128.store32_lane(target + stride, lanes, 1);
+    v128.store32_lane(target + 2 * stride, lanes, 2);
+    v128.store32_lane(target + 3 * stride, lanes, 3);
+    return;
+  }
   const a = load<u64>(source);
   const b = load<u64>(source, 8);
   store<u32>(target, joinNibbles(a));

@@ -58,6 +58,17 @@ function placeOf(column: u32): u32 {
   return (48 + (column & 3)) | (((column - 240) >> 2) << 16);
 }
 
+const LOW_BYTES: u64 = 0x00ff_00ff_00ff_00ff;
+
+/** A digit of each of eight bytes. */
+@inline
+function digitsOf(bytes: u64, digit: u32): u64 {
+  const power = <u64>load<u8>(POWERS + digit);
+  const even = ((((bytes & LOW_BYTES) * power) & LOW_BYTES) * 3) >> 8;
+  const odd = (((((bytes >> 8) & LOW_BYTES) * power) & LOW_BYTES) * 3) >> 8;
+  return (even & LOW_BYTES) | ((odd & LOW_BYTES) << 8);
+}
+
 @unmanaged
 class Fractions {
   @inline get bits(): i32 { return 2; }
@@ -80,13 +91,11 @@ class Fractions {
 
   @inline
   fileCodes(file: usize, unit: u32, step: u32): u64 {
-    let codes: u64 = 0;
-    for (let i: u32 = 0; i < 8; i++) {
-      const place = placeOf((unit << 5) + (step << 3) + i);
-      const fraction = (<u32>load<u8>(file + (place & 0xffff)) * <u32>load<u8>(POWERS + (place >> 16))) & 255;
-      codes |= <u64>((fraction * 3) >> 8) << (<u64>i << 3);
-    }
-    return codes;
+    const place = placeOf((unit << 5) + (step << 3));
+    const digit = place >> 16;
+    if ((place & 0xffff) < 48) return digitsOf(load<u64>(file + (place & 0xffff)), digit);
+    const fours = <u64>load<u32>(file, 48);
+    return digitsOf(fours, digit) | (digitsOf(fours, digit + 1) << 32);
   }
 
   /** The bytes are whole numbers until `finish`, the first digit the highest. */
