@@ -127,7 +127,7 @@ function multiplyOne<F>(block: usize, blocks: u32, x: usize, second: usize, targ
 
 /**
  * Eight rows × four tokens. The outputs are summed where they end up, which leaves the registers to the integers. Where
- * one token has a second digit all four are given one: zeros add nothing.
+ * most tokens have a second digit all four are given one, for zeros add nothing; else each of the few comes alone.
  */
 function multiplyTile<F>(
   block: usize,
@@ -216,7 +216,17 @@ function multiplyTile<F>(
       addTo<F>(y1 + 16, b1, dw, m, x1 + digit);
       addTo<F>(y2 + 16, b2, dw, m, x2 + digit);
       addTo<F>(y3 + 16, b3, dw, m, x3 + digit);
-      if (digit != 0 || !(hasSecond(x0) || hasSecond(x1) || hasSecond(x2) || hasSecond(x3))) break;
+      if (digit != 0) break;
+      const one0 = hasSecond(x0);
+      const one1 = hasSecond(x1);
+      const one2 = hasSecond(x2);
+      const one3 = hasSecond(x3);
+      if (u32(one0) + u32(one1) + u32(one2) + u32(one3) > 2) continue;
+      if (one0) addDigit<F>(block, x0 + second, target);
+      if (one1) addDigit<F>(block, x1 + second, y1);
+      if (one2) addDigit<F>(block, x2 + second, y2);
+      if (one3) addDigit<F>(block, x3 + second, y3);
+      break;
     }
     x0 += DIGIT_BYTES;
     x1 += DIGIT_BYTES;
@@ -224,6 +234,32 @@ function multiplyTile<F>(
     x3 += DIGIT_BYTES;
     block += f.blockBytes;
   }
+}
+
+/** What one digit of a block of one token adds to eight rows. */
+function addDigit<F>(block: usize, x: usize, target: usize): void {
+  const f = changetype<F>(0);
+  let sum0 = begin<F>(x);
+  let sum1 = sum0;
+  let fifths0 = f.high(block, 0);
+  let fifths1 = f.high(block, 1);
+  let at = x;
+  let p = f.payload(block);
+  for (const end = p + 128; p != end; p += 32) {
+    const w0 = f.word(p);
+    const w1 = f.word(p + 16);
+    let v = v128.load32_splat(at, 16);
+    sum0 = addDot(sum0, v, f.lowBytes(w0, fifths0));
+    sum1 = addDot(sum1, v, f.lowBytes(w1, fifths1));
+    v = v128.load32_splat(at, 20);
+    sum0 = addDot(sum0, v, f.highBytes(w0, fifths0));
+    sum1 = addDot(sum1, v, f.highBytes(w1, fifths1));
+    at += 8;
+    fifths0 = f.nextHigh(fifths0);
+    fifths1 = f.nextHigh(fifths1);
+  }
+  addTo<F>(target, sum0, f.scale4(block, 0), f.minimum4(block, 0), x);
+  addTo<F>(target + 16, sum1, f.scale4(block, 1), f.minimum4(block, 1), x);
 }
 
 @inline

@@ -172,8 +172,8 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, second: usize, targe
 }
 
 /**
- * Four rows (a quad) × eight tokens, summed where the outputs end up. Where one token has a second digit all eight are
- * given one: zeros add nothing.
+ * Four rows (a quad) × eight tokens, summed where the outputs end up. Where most tokens have a second digit all eight
+ * are given one, for zeros add nothing; else each of the few comes alone.
  */
 function multiplyTile<F>(
   block: usize,
@@ -286,9 +286,15 @@ function multiplyTile<F>(
           }
         }
       }
-      const some = load<u32>(x0) | load<u32>(x1) | load<u32>(x2) | load<u32>(x3)
-        | load<u32>(x4) | load<u32>(x5) | load<u32>(x6) | load<u32>(x7);
-      if (digit != 0 || (some & 1) == 0) break;
+      if (digit != 0) break;
+      const count = secondBit(x0) + secondBit(x1) + secondBit(x2) + secondBit(x3)
+        + secondBit(x4) + secondBit(x5) + secondBit(x6) + secondBit(x7);
+      if (count > 4) continue;
+      if (count == 0) break;
+      for (let x = x0, y = target, end = target + 8 * targetStride; y != end; x += stride, y += targetStride) {
+        if (hasSecond(x)) addDigit<F>(block, p, quad, d, dmin, x + second, y);
+      }
+      break;
     }
     block += unitBytes<F>();
     x0 += DIGIT_BYTES;
@@ -299,6 +305,34 @@ function multiplyTile<F>(
     x5 += DIGIT_BYTES;
     x6 += DIGIT_BYTES;
     x7 += DIGIT_BYTES;
+  }
+}
+
+@inline
+function secondBit(x: usize): u32 {
+  return load<u32>(x) & 1;
+}
+
+/** What one digit of a unit of one token adds to the four rows whose codes are at `p`. */
+function addDigit<F>(block: usize, p: usize, quad: usize, d: v128, dmin: v128, x: usize, target: usize): void {
+  const f = changetype<F>(0);
+  let sum = begin<F>(x, 0);
+  let high = highVector(p, f.bits, 0, sum);
+  for (let half: usize = 0; half < 2; half++) {
+    const at = x + (half << 4);
+    let low = lowVector(p, f.bits, half, 0);
+    sum = addDot(sum, v128.load32_splat(at, 16), bytePlane(f.bits, low, high, 0, 0));
+    sum = addDot(sum, v128.load32_splat(at, 20), bytePlane(f.bits, low, high, 0, 1));
+    if (f.bits >= 4) low = lowVector(p, f.bits, half, 1);
+    sum = addDot(sum, v128.load32_splat(at, 24), bytePlane(f.bits, low, high, 1, 0));
+    sum = addDot(sum, v128.load32_splat(at, 28), bytePlane(f.bits, low, high, 1, 1));
+    high = nextHighVector(p, f.bits, high);
+    if (f.parts == 2 || half == 1) {
+      const pairs = f.scales8(block, quad, half);
+      const m = minimumOf<F>(dmin, i32x4.extend_low_i16x8_s(minimaOf<F>(pairs)));
+      addTo<F>(target, sum, lowScales<F>(pairs), d, m, x, half);
+      if (f.parts == 2) sum = begin<F>(x, 1);
+    }
   }
 }
 
