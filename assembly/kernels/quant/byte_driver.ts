@@ -61,62 +61,79 @@ function scaled<F>(acc: v128, dot: v128, dw: v128, m: v128, x: usize): v128 {
   return changetype<F>(0).minimum ? multiplyAdd(m, v128.load32_splat(x, 4), acc) : acc;
 }
 
-/** Eight rows × one token; `second`: from a block's first digit to its second. */
+/**
+ * Eight rows × one token; `second`: from a block's first digit to its second. The codes of a block are made once for
+ * both digits.
+ */
 function multiplyOne<F>(block: usize, blocks: u32, x: usize, second: usize, target: usize): void {
   const f = changetype<F>(0);
   let acc0 = f32x4.splat(0);
   let acc1 = acc0;
   for (; blocks > 0; blocks--) {
-    let digit = load<u32>(x) != 0 ? x : 0;
-    while (digit != 0) {
-      let sum0 = begin<F>(digit);
+    const head = load<u32>(x);
+    if (head & 1) {
+      const y = x + second;
+      let sum0 = begin<F>(x);
+      let sum1 = sum0;
+      let rest0 = begin<F>(y);
+      let rest1 = rest0;
+      let fifths0 = f.high(block, 0);
+      let fifths1 = f.high(block, 1);
+      let at: usize = 16;
+      let p = f.payload(block);
+      for (const end = p + 128; p != end; p += 32) {
+        const w0 = f.word(p);
+        const w1 = f.word(p + 16);
+        const low0 = f.lowBytes(w0, fifths0);
+        const low1 = f.lowBytes(w1, fifths1);
+        let v = v128.load32_splat(x + at);
+        sum0 = addDot(sum0, v, low0);
+        sum1 = addDot(sum1, v, low1);
+        v = v128.load32_splat(y + at);
+        rest0 = addDot(rest0, v, low0);
+        rest1 = addDot(rest1, v, low1);
+        const high0 = f.highBytes(w0, fifths0);
+        const high1 = f.highBytes(w1, fifths1);
+        v = v128.load32_splat(x + at, 4);
+        sum0 = addDot(sum0, v, high0);
+        sum1 = addDot(sum1, v, high1);
+        v = v128.load32_splat(y + at, 4);
+        rest0 = addDot(rest0, v, high0);
+        rest1 = addDot(rest1, v, high1);
+        at += 8;
+        fifths0 = f.nextHigh(fifths0);
+        fifths1 = f.nextHigh(fifths1);
+      }
+      const dw0 = f.scale4(block, 0);
+      const dw1 = f.scale4(block, 1);
+      const m0 = f.minimum4(block, 0);
+      const m1 = f.minimum4(block, 1);
+      acc0 = scaled<F>(acc0, whole<F>(sum0, x), dw0, m0, x);
+      acc0 = scaled<F>(acc0, whole<F>(rest0, y), dw0, m0, y);
+      acc1 = scaled<F>(acc1, whole<F>(sum1, x), dw1, m1, x);
+      acc1 = scaled<F>(acc1, whole<F>(rest1, y), dw1, m1, y);
+    } else if (head != 0) {
+      let sum0 = begin<F>(x);
       let sum1 = sum0;
       let fifths0 = f.high(block, 0);
       let fifths1 = f.high(block, 1);
-      const p = f.payload(block);
-      let a = v128.load(digit, 16);
-      let w0 = f.word(p + 0);
-      let w1 = f.word(p + 16);
-      let v = v128.shuffle<i32>(a, a, 0, 0, 0, 0);
-      sum0 = addDot(sum0, v, f.lowBytes(w0, fifths0));
-      sum1 = addDot(sum1, v, f.lowBytes(w1, fifths1));
-      v = v128.shuffle<i32>(a, a, 1, 1, 1, 1);
-      sum0 = addDot(sum0, v, f.highBytes(w0, fifths0));
-      sum1 = addDot(sum1, v, f.highBytes(w1, fifths1));
-      fifths0 = f.nextHigh(fifths0);
-      fifths1 = f.nextHigh(fifths1);
-      w0 = f.word(p + 32);
-      w1 = f.word(p + 48);
-      v = v128.shuffle<i32>(a, a, 2, 2, 2, 2);
-      sum0 = addDot(sum0, v, f.lowBytes(w0, fifths0));
-      sum1 = addDot(sum1, v, f.lowBytes(w1, fifths1));
-      v = v128.shuffle<i32>(a, a, 3, 3, 3, 3);
-      sum0 = addDot(sum0, v, f.highBytes(w0, fifths0));
-      sum1 = addDot(sum1, v, f.highBytes(w1, fifths1));
-      fifths0 = f.nextHigh(fifths0);
-      fifths1 = f.nextHigh(fifths1);
-      a = v128.load(digit, 32);
-      w0 = f.word(p + 64);
-      w1 = f.word(p + 80);
-      v = v128.shuffle<i32>(a, a, 0, 0, 0, 0);
-      sum0 = addDot(sum0, v, f.lowBytes(w0, fifths0));
-      sum1 = addDot(sum1, v, f.lowBytes(w1, fifths1));
-      v = v128.shuffle<i32>(a, a, 1, 1, 1, 1);
-      sum0 = addDot(sum0, v, f.highBytes(w0, fifths0));
-      sum1 = addDot(sum1, v, f.highBytes(w1, fifths1));
-      fifths0 = f.nextHigh(fifths0);
-      fifths1 = f.nextHigh(fifths1);
-      w0 = f.word(p + 96);
-      w1 = f.word(p + 112);
-      v = v128.shuffle<i32>(a, a, 2, 2, 2, 2);
-      sum0 = addDot(sum0, v, f.lowBytes(w0, fifths0));
-      sum1 = addDot(sum1, v, f.lowBytes(w1, fifths1));
-      v = v128.shuffle<i32>(a, a, 3, 3, 3, 3);
-      sum0 = addDot(sum0, v, f.highBytes(w0, fifths0));
-      sum1 = addDot(sum1, v, f.highBytes(w1, fifths1));
-      acc0 = scaled<F>(acc0, whole<F>(sum0, digit), f.scale4(block, 0), f.minimum4(block, 0), digit);
-      acc1 = scaled<F>(acc1, whole<F>(sum1, digit), f.scale4(block, 1), f.minimum4(block, 1), digit);
-      digit = digit == x && hasSecond(x) ? x + second : 0;
+      let at = x;
+      let p = f.payload(block);
+      for (const end = p + 128; p != end; p += 32) {
+        const w0 = f.word(p);
+        const w1 = f.word(p + 16);
+        let v = v128.load32_splat(at, 16);
+        sum0 = addDot(sum0, v, f.lowBytes(w0, fifths0));
+        sum1 = addDot(sum1, v, f.lowBytes(w1, fifths1));
+        v = v128.load32_splat(at, 20);
+        sum0 = addDot(sum0, v, f.highBytes(w0, fifths0));
+        sum1 = addDot(sum1, v, f.highBytes(w1, fifths1));
+        at += 8;
+        fifths0 = f.nextHigh(fifths0);
+        fifths1 = f.nextHigh(fifths1);
+      }
+      acc0 = scaled<F>(acc0, whole<F>(sum0, x), f.scale4(block, 0), f.minimum4(block, 0), x);
+      acc1 = scaled<F>(acc1, whole<F>(sum1, x), f.scale4(block, 1), f.minimum4(block, 1), x);
     }
     x += DIGIT_BYTES;
     block += f.blockBytes;

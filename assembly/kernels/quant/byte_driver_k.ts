@@ -99,15 +99,19 @@ function minimumOf<F>(dmin: v128, minima: v128): v128 {
   return changetype<F>(0).minimum ? f32x4.mul(dmin, f32x4.convert_i32x4_s(minima)) : dmin;
 }
 
-/** Eight rows × one token; `second`: from a block's first digit to its second. */
+/** How many digits of a unit are multiplied with. */
+@unmanaged class One { @inline get two(): bool { return false; } }
+@unmanaged class Two { @inline get two(): bool { return true; } }
+
+/** Eight rows × one token, summed at `target`; `second`: from a block's first digit to its second. */
 function multiplyOne<F>(block: usize, units: u32, x: usize, second: usize, target: usize): void {
   const f = changetype<F>(0);
-  let acc0 = f32x4.splat(0);
-  let acc1 = acc0;
-  let d0 = acc0;
-  let d1 = acc0;
-  let dmin0 = acc0;
-  let dmin1 = acc0;
+  let d0 = f32x4.splat(0);
+  let d1 = d0;
+  let dmin0 = d0;
+  let dmin1 = d0;
+  v128.store(target, d0);
+  v128.store(target, d0, 16);
   for (let u: u32 = 0; u < units; u++) {
     if ((u & 7) == 0) {
       d0 = loadHalves4(block);
@@ -118,57 +122,101 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, second: usize, targe
       }
       block += headerBytes<F>();
     }
-    const p = block + f.unitScales;
-    let digit = load<u32>(x) != 0 ? x : 0;
-    while (digit != 0) {
-      let sum0 = begin<F>(digit, 0);
-      let sum1 = sum0;
-      let high0 = highVector(p, f.bits, 0, sum0);
-      let high1 = highVector(p + 16, f.bits, 0, sum0);
-      for (let half: usize = 0; half < 2; half++) {
-        const a = v128.load(digit + (half << 4), 16);
-        let low0 = lowVector(p, f.bits, half, 0);
-        let low1 = lowVector(p + 16, f.bits, half, 0);
-        let v = v128.shuffle<i32>(a, a, 0, 0, 0, 0);
-        sum0 = addDot(sum0, v, bytePlane(f.bits, low0, high0, 0, 0));
-        sum1 = addDot(sum1, v, bytePlane(f.bits, low1, high1, 0, 0));
-        v = v128.shuffle<i32>(a, a, 1, 1, 1, 1);
-        sum0 = addDot(sum0, v, bytePlane(f.bits, low0, high0, 0, 1));
-        sum1 = addDot(sum1, v, bytePlane(f.bits, low1, high1, 0, 1));
-        if (f.bits >= 4) {
-          low0 = lowVector(p, f.bits, half, 1);
-          low1 = lowVector(p + 16, f.bits, half, 1);
-        }
-        v = v128.shuffle<i32>(a, a, 2, 2, 2, 2);
-        sum0 = addDot(sum0, v, bytePlane(f.bits, low0, high0, 1, 0));
-        sum1 = addDot(sum1, v, bytePlane(f.bits, low1, high1, 1, 0));
-        v = v128.shuffle<i32>(a, a, 3, 3, 3, 3);
-        sum0 = addDot(sum0, v, bytePlane(f.bits, low0, high0, 1, 1));
-        sum1 = addDot(sum1, v, bytePlane(f.bits, low1, high1, 1, 1));
-        high0 = nextHighVector(p, f.bits, high0);
-        high1 = nextHighVector(p + 16, f.bits, high1);
-        if (f.parts == 2 || half == 1) {
-          const dx = v128.load32_splat(digit);
-          const s = sumOf<F>(digit, half);
-          const pairs = f.scales8(block, 0, half);
-          const minima = minimaOf<F>(pairs);
-          const m0 = minimumOf<F>(dmin0, i32x4.extend_low_i16x8_s(minima));
-          const m1 = minimumOf<F>(dmin1, i32x4.extend_high_i16x8_s(minima));
-          acc0 = addPart<F>(acc0, whole<F>(sum0, lowScales<F>(pairs), digit), d0, m0, dx, s);
-          acc1 = addPart<F>(acc1, whole<F>(sum1, highScales<F>(pairs), digit), d1, m1, dx, s);
-          if (f.parts == 2) {
-            sum0 = begin<F>(digit, 1);
-            sum1 = sum0;
-          }
-        }
-      }
-      digit = digit == x && hasSecond(x) ? x + second : 0;
+    const head = load<u32>(x);
+    // With two parts the order of sums wants all of the first digits before the second ones.
+    if (head & 1 && f.parts == 1) addUnit<F, Two>(block, d0, d1, dmin0, dmin1, x, x + second, target);
+    else if (head != 0) {
+      addUnit<F, One>(block, d0, d1, dmin0, dmin1, x, x, target);
+      if (head & 1) addUnit<F, One>(block, d0, d1, dmin0, dmin1, x + second, x, target);
     }
     block += unitBytes<F>();
     x += DIGIT_BYTES;
   }
-  v128.store(target, acc0);
-  v128.store(target, acc1, 16);
+}
+
+/** What a unit of one token adds to eight rows: its first digits at `x`, the second ones at `y`, by the same codes. */
+@inline
+function addUnit<F, D>(
+  block: usize, d0: v128, d1: v128, dmin0: v128, dmin1: v128, x: usize, y: usize, target: usize,
+): void {
+  const f = changetype<F>(0);
+  const two = changetype<D>(0).two;
+  const p = block + f.unitScales;
+  let sum0 = begin<F>(x, 0);
+  let sum1 = sum0;
+  let rest0 = two ? begin<F>(y, 0) : sum0;
+  let rest1 = rest0;
+  let high0 = highVector(p, f.bits, 0, sum0);
+  let high1 = highVector(p + 16, f.bits, 0, sum0);
+  for (let half: usize = 0; half < 2; half++) {
+    const at = half << 4;
+    let low0 = lowVector(p, f.bits, half, 0);
+    let low1 = lowVector(p + 16, f.bits, half, 0);
+    let codes0 = bytePlane(f.bits, low0, high0, 0, 0);
+    let codes1 = bytePlane(f.bits, low1, high1, 0, 0);
+    let v = v128.load32_splat(x + at, 16);
+    sum0 = addDot(sum0, v, codes0);
+    sum1 = addDot(sum1, v, codes1);
+    if (two) {
+      v = v128.load32_splat(y + at, 16);
+      rest0 = addDot(rest0, v, codes0);
+      rest1 = addDot(rest1, v, codes1);
+    }
+    codes0 = bytePlane(f.bits, low0, high0, 0, 1);
+    codes1 = bytePlane(f.bits, low1, high1, 0, 1);
+    v = v128.load32_splat(x + at, 20);
+    sum0 = addDot(sum0, v, codes0);
+    sum1 = addDot(sum1, v, codes1);
+    if (two) {
+      v = v128.load32_splat(y + at, 20);
+      rest0 = addDot(rest0, v, codes0);
+      rest1 = addDot(rest1, v, codes1);
+    }
+    if (f.bits >= 4) {
+      low0 = lowVector(p, f.bits, half, 1);
+      low1 = lowVector(p + 16, f.bits, half, 1);
+    }
+    codes0 = bytePlane(f.bits, low0, high0, 1, 0);
+    codes1 = bytePlane(f.bits, low1, high1, 1, 0);
+    v = v128.load32_splat(x + at, 24);
+    sum0 = addDot(sum0, v, codes0);
+    sum1 = addDot(sum1, v, codes1);
+    if (two) {
+      v = v128.load32_splat(y + at, 24);
+      rest0 = addDot(rest0, v, codes0);
+      rest1 = addDot(rest1, v, codes1);
+    }
+    codes0 = bytePlane(f.bits, low0, high0, 1, 1);
+    codes1 = bytePlane(f.bits, low1, high1, 1, 1);
+    v = v128.load32_splat(x + at, 28);
+    sum0 = addDot(sum0, v, codes0);
+    sum1 = addDot(sum1, v, codes1);
+    if (two) {
+      v = v128.load32_splat(y + at, 28);
+      rest0 = addDot(rest0, v, codes0);
+      rest1 = addDot(rest1, v, codes1);
+    }
+    high0 = nextHighVector(p, f.bits, high0);
+    high1 = nextHighVector(p + 16, f.bits, high1);
+    if (f.parts == 2 || half == 1) {
+      const pairs = f.scales8(block, 0, half);
+      const minima = minimaOf<F>(pairs);
+      const m0 = minimumOf<F>(dmin0, i32x4.extend_low_i16x8_s(minima));
+      const m1 = minimumOf<F>(dmin1, i32x4.extend_high_i16x8_s(minima));
+      const scales0 = lowScales<F>(pairs);
+      const scales1 = highScales<F>(pairs);
+      addTo<F>(target, sum0, scales0, d0, m0, x, half);
+      addTo<F>(target + 16, sum1, scales1, d1, m1, x, half);
+      if (two) {
+        addTo<F>(target, rest0, scales0, d0, m0, y, half);
+        addTo<F>(target + 16, rest1, scales1, d1, m1, y, half);
+      }
+      if (f.parts == 2) {
+        sum0 = begin<F>(x, 1);
+        sum1 = sum0;
+      }
+    }
+  }
 }
 
 /**
