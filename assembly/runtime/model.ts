@@ -9,6 +9,7 @@
  */
 import { Core, ErrorCode, fail, say, sayBytes, sayNumber } from "./core";
 import { Weight, WeightState } from "./weight";
+import { OperandForm } from "../kernels/quant/forms";
 import { formOfHead, formOfSlot } from "./precision";
 import { Global, Slot } from "./slots";
 import { blockBytes } from "./arena";
@@ -181,8 +182,7 @@ export function declareLayer(
     want & Want.OPTIONAL
       ? findBlockTensor(model.gguf, layer, name)
       : requireBlockTensor(model.core, model.gguf, layer, name);
-  const gated = model.at(layer, Slot.FFN_GATE).present;
-  const form = tensor ? formOfSlot(slot, tensor.type, gated) : 0;
+  const form = tensor ? formOfSlot(slot, tensor.type) : 0;
   return declare(model, model.at(layer, slot), tensor, columns, rows, want, form);
 }
 
@@ -243,7 +243,9 @@ function declare(
   weight.slices = 1;
   weight.plain = want & Want.VECTOR;
   weight.isTable = want & Want.TABLE ? 1 : 0;
-  weight.byNeurons = want & Want.SPARSE && gainsByNeurons(tensor.type, rows) ? 1 : 0;
+  // Bytes meet tiles and rows: half of the neurons by sixteen bits take longer than all of them by eight.
+  const sixteen = operandForm == OperandForm.SIXTEEN;
+  weight.byNeurons = want & Want.SPARSE && sixteen && gainsByNeurons(tensor.type, rows) ? 1 : 0;
   weight.file = tensor.fileIndex;
   weight.offset = tensor.offset;
   weight.data = 0;

@@ -19,7 +19,7 @@ import { embedStreamed } from "./rows";
 import { multiplyStreamed } from "./stream";
 import { GROUP_ROWS, Weight, WeightState } from "./weight";
 import { lookupRow, matmulRows } from "../kernels/matmul";
-import { OperandForm, formBytes, quantizeAs } from "../kernels/quant/forms";
+import { formBytes, quantizeAs } from "../kernels/quant/forms";
 import { reluSquared, siluMultiply } from "../kernels/ffn";
 import { layerNorm, rmsNorm, rmsNormOutside } from "../kernels/norm";
 import { ropeAngles, rotateHalves, rotateInterleaved } from "../kernels/rope";
@@ -156,7 +156,6 @@ function multiplyByNeurons(c: Context, weight: Weight, begin: u32, end: u32, scr
  * the same bits.
  */
 function readsNeurons(c: Context, weight: Weight): bool {
-  if (!isFloat(weight.type) && weight.operandForm != OperandForm.SIXTEEN) return false;
   if (c.active < TILE_TOKENS) return true;
   const at = (<usize>c.layer) << 3;
   const sixteenths: u64 = blockElements(weight.type) == 32 ? 10 : 13;

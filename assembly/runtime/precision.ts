@@ -12,15 +12,9 @@
 import { OperandForm, formFor } from "../kernels/quant/forms";
 import { Slot } from "./slots";
 
-/**
- * The form of the operands of a layer's matrix; `gated`: its feed-forward network has a gate. Without one the
- * activations are squares (ReLU²), whose tail is long, and no trained model of the kind could be measured: sixteen bits
- * there, and more for latents, which every later token reads.
- */
-export function formOfSlot(slot: u32, type: u32, gated: bool): u32 {
-  if (slot == Slot.LATENT_UP) return formFor(type, OperandForm.TWO_SIXTEENS);
-  const careful = slot == Slot.FFN_DOWN && !gated;
-  return formFor(type, careful ? OperandForm.SIXTEEN : OperandForm.OUTLIERS);
+/** The form of the operands of a layer's matrix; latents have more, because every later token reads them. */
+export function formOfSlot(slot: u32, type: u32): u32 {
+  return formFor(type, slot == Slot.LATENT_UP ? OperandForm.TWO_SIXTEENS : OperandForm.OUTLIERS);
 }
 
 /** … of the head. */

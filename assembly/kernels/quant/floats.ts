@@ -5,8 +5,9 @@
  *     packed   a group of 8 rows, column after column:  ┌ r0 r1 r2 r3 ┬ r4 r5 r6 r7 ┐   as many bytes as in the file
  *     y[t][r] = Σ over blocks of 32 columns:  (((0 + w₀·x₀) + w₁·x₁) + … + w₃₁·x₃₁)       the last may be shorter
  *
- * A block has its own accumulator, so that two blocks can be summed side by side without a change of order: the
- * additions of one chain wait for each other. One token, the tile of four and the scalar twin give the same bits.
+ * A block has its own accumulator, so that the processor may begin the next while the additions of one chain still wait
+ * for each other. One token, the tile of four and the scalar twin give the same bits. One token reads one stream: two
+ * blocks side by side are a quarter faster in the cache, and from memory half as fast.
  *
  *     A tag has:  bytes      of a value
  *                 load4(p)   four values as f32x4      load1(p)   one value, its scalar twin
@@ -24,26 +25,6 @@ function multiplyOne<F>(p: usize, columns: u32, x: usize, target: usize): void {
   if (ASC_FEATURE_SIMD) {
     let acc0 = f32x4.splat(0);
     let acc1 = f32x4.splat(0);
-    for (; columns >= 64; columns -= 64) {
-      const q = line << 5;
-      let a0 = f32x4.splat(0);
-      let a1 = f32x4.splat(0);
-      let b0 = f32x4.splat(0);
-      let b1 = f32x4.splat(0);
-      for (const end = x + 128; x < end; x += 4) {
-        const xa = v128.load_splat<f32>(x);
-        const xb = v128.load_splat<f32>(x, 128);
-        a0 = multiplyAdd(f.load4(p), xa, a0);
-        a1 = multiplyAdd(f.load4(p + (line >> 1)), xa, a1);
-        b0 = multiplyAdd(f.load4(p + q), xb, b0);
-        b1 = multiplyAdd(f.load4(p + q + (line >> 1)), xb, b1);
-        p += line;
-      }
-      acc0 = f32x4.add(f32x4.add(acc0, a0), b0);
-      acc1 = f32x4.add(f32x4.add(acc1, a1), b1);
-      x += 128;
-      p += q;
-    }
     while (columns > 0) {
       const count: u32 = columns < 32 ? columns : 32;
       let a0 = f32x4.splat(0);
