@@ -1,8 +1,9 @@
 /**
  * Everything but the tests:  node scripts/check.mjs
  *
- * Types (tsc), lint and format (biome), the look of assembly/ (which biome cannot read: decorators on functions), and
- * that package.json names only files that the build writes.
+ * Types (tsc), lint and format (biome), the look of assembly/ (which biome cannot read: decorators on functions), that
+ * no two modules export one name (asc takes one of them and says nothing), and that package.json names only files that
+ * the build writes.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -20,6 +21,7 @@ run("lint and format", "node_modules/@biomejs/biome/bin/biome", "check", "--erro
 for (const file of readdirSync("assembly", { recursive: true })) {
   if (file.endsWith(".ts")) checkAssembly(join("assembly", file));
 }
+checkExports();
 checkPackage();
 if (problems.length) {
   console.error(problems.join("\n"));
@@ -45,6 +47,18 @@ function checkAssembly(file) {
     if (line.includes("\t")) say(number, "holds a tab");
     if (/^\s*(import|export)\b.*from '/.test(line)) say(number, "has single quotes");
   });
+}
+
+/** Each name that the modules of assembly/index.ts export has one owner. */
+function checkExports() {
+  const owners = new Map();
+  for (const [, module] of readFileSync("assembly/index.ts", "utf8").matchAll(/^export \* from "\.\/(.+)";$/gm)) {
+    const text = readFileSync(`assembly/${module}.ts`, "utf8");
+    for (const [, name] of text.matchAll(/^export (?:function|const|let) (\w+)/gm)) {
+      if (owners.has(name)) problems.push(`assembly/${module}.ts: ${name} is exported by ${owners.get(name)} too`);
+      owners.set(name, `assembly/${module}.ts`);
+    }
+  }
 }
 
 /** Each file that package.json names lies in a folder that it publishes, and is written by the build. */
