@@ -52,7 +52,7 @@ export async function measure(Model, { source, wasm, build, kv, threads, context
  * @param {import("../../src/index.ts").Session} session @param {number} vocabulary @param {Run} run
  * @returns {Promise<TimedRun>}
  */
-async function timed(session, vocabulary, { prompt, tokens }) {
+export async function timed(session, vocabulary, { prompt, tokens }) {
   const first = session.generate(promptOf(prompt, vocabulary), { maxTokens: tokens + 1 });
   await first.text();
   const times = { prompt, tokens, ...timings(first) };
