@@ -5,16 +5,19 @@
  *     node bench/run.mjs quantize.mjs [--types Q4_K,Q6_K] [--model FILE.gguf] [--golden]
  *
  * For each format and matrix (test/support/quantisers.ts) the weighted error, limpet's over llama.cpp's: 1.00 is as good,
- * less is better. The last line is nanoseconds of processor time a value, limpet on one core. `--golden` writes
- * llama.cpp's errors on the made matrices to test/golden/quantisers.json, which the tests hold limpet against.
+ * less is better. The last line is nanoseconds of processor time a value, limpet on one core. `--golden` writes what the
+ * tests hold limpet against: llama.cpp's errors on the made matrices, and the types that its mixes give to the matrices
+ * of some models (test/golden/quantisers.json, mixes.json).
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { TENSOR_TYPES } from "../scripts/gguf-writer.mjs";
-import { madeMatrices, SEARCHED, weightedError } from "../test/support/quantisers.ts";
+import { TENSOR_TYPES, writeGguf } from "../scripts/gguf-writer.mjs";
+import { randomModel } from "../scripts/random-models.mjs";
+import { inspectFile } from "../src/inspect.ts";
+import { MIXED_MODELS, MIXES, madeMatrices, SEARCHED, typesByRole, weightedError } from "../test/support/quantisers.ts";
 import { ROOT } from "./limpet.mjs";
 
 const PLAIN = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "MXFP4", "TQ1_0", "TQ2_0"];
@@ -51,17 +54,45 @@ for (const type of types) {
 }
 console.log(table());
 if (options.golden) {
+  writeGolden("quantisers", goldenErrors());
+  writeGolden("mixes", await goldenMixes());
+}
+
+function goldenErrors() {
   const errors = SEARCHED.map((type) => {
     const all = results.filter((result) => result.type === type && made.includes(result.matrix));
     return [type, Object.fromEntries(all.map(({ matrix, theirs }) => [matrix, Number(theirs.toPrecision(6))]))];
   });
-  const path = `${ROOT}test/golden/quantisers.json`;
-  writeFileSync(path, `${JSON.stringify(Object.fromEntries(errors), null, 1)}\n`);
+  return Object.fromEntries(errors);
+}
+
+async function goldenMixes() {
+  const [input, output] = [join(folder, "model.gguf"), join(folder, "quantised.gguf")];
+  const golden = /** @type {Record<string, Record<string, Record<string, string>>>} */ ({});
+  for (const [name, shape] of Object.entries(MIXED_MODELS)) {
+    writeGguf(input, randomModel(shape, "F16"));
+    golden[name] = {};
+    for (const [mix, id] of Object.entries(MIXES)) {
+      native("file", input, output, String(id));
+      golden[name][mix] = typesByRole((await inspectFile(output)).tensors);
+    }
+  }
+  return golden;
+}
+
+/** @param {string} name @param {unknown} content */
+function writeGolden(name, content) {
+  writeFileSync(`${ROOT}test/golden/${name}.json`, `${JSON.stringify(content, null, 1)}\n`);
+}
+
+/** llama.cpp's quantisers. @param {string[]} args */
+function native(...args) {
+  const command = [`${ROOT}bench/lib/native_quantize.py`, ...args];
+  execFileSync(process.env.PYTHON ?? "python3", command, { stdio: ["ignore", "ignore", "pipe"] });
 }
 
 /** The matrices of a file whose rows are super-blocks, one of each name; others of it as one long row. @param {string} path */
 async function modelMatrices(path) {
-  const { inspectFile } = await import("../src/inspect.ts");
   const { tensors } = await inspectFile(path);
   const bytes = readFileSync(path);
   const layer = Math.max(...tensors.map(({ name }) => Number(name.match(/^blk\.(\d+)/)?.[1] ?? 0))) >> 1;
@@ -81,8 +112,7 @@ function llama(type, data, columns) {
   const [input, output] = [join(folder, "values.f32"), join(folder, "blocks")];
   writeFileSync(input, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   const { id } = TENSOR_TYPES[/** @type {keyof typeof TENSOR_TYPES} */ (type)];
-  const script = `${ROOT}bench/lib/native_quantize.py`;
-  execFileSync(process.env.PYTHON ?? "python3", [script, "rows", input, output, String(id), String(columns)]);
+  native("rows", input, output, String(id), String(columns));
   return new Uint8Array(readFileSync(output));
 }
 

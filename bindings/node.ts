@@ -73,9 +73,17 @@ export function openFile(path: string | URL): OpenFile {
   };
 }
 
+/** Whether two paths lead to one file. */
+export function isSameFile(a: string | URL, b: string | URL): boolean {
+  const fs = module<typeof Fs>("fs");
+  const [first, second] = [a, b].map((path) => fs.statSync(path, { throwIfNoEntry: false, bigint: true }));
+  return !!first && !!second && first.ino === second.ino && first.dev === second.dev;
+}
+
 /** A file that appears whole: until it is finished it lies beside its place as `PATH.part`. */
 export function createFile(path: string): NewFile {
   const fs = module<typeof Fs>("fs");
+  if (fs.statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new Error("this is a folder");
   const part = `${path}.part`;
   const descriptor = fs.openSync(part, "w");
   return {

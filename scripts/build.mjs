@@ -28,7 +28,7 @@ const NEXT = `build/next-${process.pid}`;
 const HOST_SOURCES = ["src", "bindings", "package.json", "tsconfig.json", "tsconfig.build.json", "scripts/build.mjs"];
 
 /** What package.json exports. */
-const ENTRY_FILES = ["index", "kernels", "worker", "cache", "convert", "inline", "workerd", "workerd-kernels"].map(
+const ENTRY_FILES = ["index", "kernels", "worker", "cache", "convert", "quantize", "inline", "workerd", "workerd-kernels"].map(
   (name) => `src/${name}.ts`,
 );
 

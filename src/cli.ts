@@ -12,6 +12,7 @@ import { inspect } from "./cli/inspect.ts";
 import { type Io, nodeIo } from "./cli/io.ts";
 import { logits } from "./cli/logits.ts";
 import { perplexity } from "./cli/perplexity.ts";
+import { quantize } from "./cli/quantize.ts";
 import { findCommand } from "./cli/table.ts";
 import { tokenize } from "./cli/tokenize.ts";
 import { messageOf } from "./errors.ts";
@@ -24,6 +25,7 @@ const COMMANDS: Record<string, (args: Arguments, io: Io) => Promise<void>> = {
   perplexity,
   bench,
   inspect,
+  quantize,
   convert,
   doctor,
 };

@@ -12,13 +12,14 @@ import { Config, Folder } from "./convert/folder.ts";
 import type { Plan, PlannedTensor } from "./convert/plan.ts";
 import { Checkpoint, type SourceTensor, valueBytes } from "./convert/safetensors.ts";
 import { tokenizerEntries } from "./convert/tokenizer.ts";
-import { type Conversion, copyTable, copyTensor, fittingType } from "./convert/values.ts";
+import { type Conversion, copyTable, copyTensor } from "./convert/values.ts";
 import { LimpetError } from "./errors.ts";
 import type { GgufEntry } from "./gguf/entries.ts";
 import { type TableForm, tableRowBytes } from "./gguf/table-rows.ts";
 import { type GgufTensor, GgufWriter } from "./gguf/writer.ts";
 import { kernels } from "./kernels.ts";
 import { Pace } from "./pace.ts";
+import { fittingType } from "./quantize/mixes.ts";
 import { TYPES, type TypeName, tensorLayout } from "./types.ts";
 import type { Build, WasmOption } from "./wasm.ts";
 

@@ -96,7 +96,8 @@ function isRemote(source: string | URL): boolean {
   return !isNode() || /^(https?|data|blob):/.test(String(source));
 }
 
-function splitNames(source: string | URL): (string | URL)[] {
+/** The names of all parts. */
+export function splitNames(source: string | URL): (string | URL)[] {
   const match = String(source).match(/^(.*-)00001(-of-(\d{5})\.gguf)$/);
   if (!match) return [source];
   const [, head, tail, count] = match;

@@ -8,7 +8,7 @@ import { quantizeTableRows, type TableForm, tableRowBytes } from "../gguf/table-
 import type { GgufWriter } from "../gguf/writer.ts";
 import type { Kernels } from "../kernels.ts";
 import type { Pace } from "../pace.ts";
-import { type TypeName, tensorLayout } from "../types.ts";
+import type { TypeName } from "../types.ts";
 import type { PlannedTensor } from "./plan.ts";
 import { type SourceTensor, valueBytes } from "./safetensors.ts";
 
@@ -105,7 +105,7 @@ function decode(kernels: Kernels, { type }: SourceTensor, bytes: Uint8Array): Fl
 }
 
 /** NaN and infinities stay what they are in floats; a block has no code for them, and F16 none for large numbers. */
-function requireRange(name: string, type: TypeName | TableForm, values: Float32Array): void {
+export function requireRange(name: string, type: TypeName | TableForm, values: Float32Array): void {
   if (type === "F32" || type === "BF16") return;
   const half = type === "F16";
   for (const value of values) {
@@ -116,13 +116,4 @@ function requireRange(name: string, type: TypeName | TableForm, values: Float32A
       );
     }
   }
-}
-
-/** The type of a matrix whose rows are no whole blocks of the one asked for (llama.cpp's rule). */
-export function fittingType(type: TypeName, columns: number): TypeName {
-  const fits = (candidate: TypeName) => columns % tensorLayout(candidate).elements === 0;
-  if (fits(type)) return type;
-  const next: Partial<Record<TypeName, TypeName>> = { Q4_K: "Q5_0", Q5_K: "Q5_1", Q6_K: "Q8_0" };
-  const other = next[type] ?? (tensorLayout(type).elements === 256 ? "IQ4_NL" : "F16");
-  return fits(other) ? other : "F16";
 }

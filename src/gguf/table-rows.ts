@@ -27,6 +27,28 @@ export function quantizeTableRows(
   }
 }
 
+/** The inverse: whole rows of codes with a scale each → values. */
+export function dequantizeTableRows(
+  form: TableForm,
+  codes: Uint8Array,
+  columns: number,
+  scales: Float32Array,
+  values: Float32Array,
+): void {
+  const width = tableRowBytes(form, columns);
+  for (let row = 0; row < scales.length; row++) {
+    const [from, to, scale] = [row * width, row * columns, scales[row]];
+    for (let i = 0; i < width; i++) {
+      const byte = codes[from + i];
+      if (form === "Q8") values[to + i] = ((byte << 24) >> 24) * scale;
+      else {
+        values[to + i] = ((byte & 15) - 8) * scale;
+        values[to + i + width] = ((byte >> 4) - 8) * scale;
+      }
+    }
+  }
+}
+
 /** Rounds halves away from zero, as Q8_0 does. */
 function quantizeRow8(x: Float32Array, target: Uint8Array): number {
   let largest = 0;

@@ -1,6 +1,7 @@
 /**
- * What the quantisers are measured by: matrices that are the same in every run, and the error that a format's search
- * makes small. llama.cpp's errors on them lie in test/golden/quantisers.json (bench/quantize.mjs --golden writes it).
+ * What the quantisers are measured by: matrices that are the same in every run, the error that a format's search makes
+ * small, and models that show which type a mix gives to which matrix. llama.cpp's errors on the matrices lie in
+ * test/golden/quantisers.json, its mixes in test/golden/mixes.json (bench/quantize.mjs --golden writes both).
  *
  * The weights are those that llama.cpp's search uses when it has no importance matrix:
  *
@@ -9,6 +10,7 @@
  *     Q3_K, Q6_K, IQ4_*   x²
  *     others              1: their reference rounds and searches nothing
  */
+import { SHAPES } from "../../scripts/random-models.mjs";
 import { normals, random } from "./formats.ts";
 
 export const SEARCHED = ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"];
@@ -55,4 +57,48 @@ function weight(type: string, x: number, rms: number): number {
   if (type === "Q4_K" || type === "Q5_K") return rms + Math.abs(x);
   if (type === "Q2_K") return Math.abs(x);
   return SEARCHED.includes(type) ? x * x : 1;
+}
+
+/** Models in which every rule of a mix shows: sixteenths and eighths of layers, 4 heads a key, MLA, rows of all sizes. */
+export const MIXED_MODELS: Record<string, (typeof SHAPES)[string]> = {
+  llama: { ...SHAPES["llama-tiny"], layers: 17 },
+  plm: { ...SHAPES["plm-1m"], layers: 12 },
+  narrow: { ...SHAPES["qwen2-tiny"], layers: 9, hidden: 96, ffn: 80 },
+};
+
+/** The mixes that llama.cpp has too, and its numbers for them. */
+export const MIXES: Record<string, number> = {
+  F16: 1,
+  Q4_0: 2,
+  Q4_1: 3,
+  Q8_0: 7,
+  Q5_0: 8,
+  Q5_1: 9,
+  Q2_K: 10,
+  Q3_K_S: 11,
+  Q3_K_M: 12,
+  Q3_K_L: 13,
+  Q4_K_S: 14,
+  Q4_K_M: 15,
+  Q5_K_S: 16,
+  Q5_K_M: 17,
+  Q6_K: 18,
+  IQ4_NL: 25,
+  IQ4_XS: 30,
+  BF16: 32,
+  TQ1_0: 36,
+  TQ2_0: 37,
+};
+
+/** The types of a file's matrices by role: one where all layers have the same, else layer by layer. */
+export function typesByRole(tensors: readonly { name: string; type: string; shape: readonly number[] }[]) {
+  const roles = new Map<string, string[]>();
+  const layerOf = (name: string) => Number(name.match(/\d+/)?.[0] ?? 0);
+  for (const { name, type, shape } of [...tensors].sort((a, b) => layerOf(a.name) - layerOf(b.name))) {
+    if (shape.length < 2) continue;
+    const role = name.replace(/^blk\.\d+\./, "").replace(/\.weight$/, "");
+    roles.set(role, [...(roles.get(role) ?? []), type]);
+  }
+  const lines = [...roles].map(([role, types]) => [role, new Set(types).size === 1 ? types[0] : types.join(" ")]);
+  return Object.fromEntries(lines.sort(([a], [b]) => (a < b ? -1 : 1))) as Record<string, string>;
 }
