@@ -127,6 +127,19 @@ for (const words of USAGE) {
   });
 }
 
+test("what wants files to be written says where it is: status 2", () => {
+  for (const words of [
+    ["quantize", "work/demo.gguf", "work/out.gguf", "Q8_0"],
+    ["convert", "work", "work/out.gguf"],
+  ]) {
+    for (const host of hosts) {
+      const { status, err } = host.run(words);
+      assert.is(status, 2, host.name);
+      assert.match(err, `limpet: ${words[0]} is for Node and Deno: npx limpet\n`);
+    }
+  }
+});
+
 test("generate --json gives the text and the tokens that the API gives", async () => {
   const prompt = DEMO_TEXT.slice(0, 20);
   const words = ["generate", "work/demo.gguf", "-p", prompt, "-n", "30", "--json"];

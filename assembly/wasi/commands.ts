@@ -38,7 +38,7 @@ bench MODEL?|measure loading, prefill and decoding, as JSON
   prefill decode build ctx kv tables table-cache threads
 inspect MODEL|show a file's metadata and tensors
   json
-quantize IN OUT TYPE|write a model anew in a smaller type: Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q3_K_M, Q2_K, ... (in Node and Deno)
+quantize IN OUT TYPE|write a model in a smaller type: Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q2_K, ... (in Node and Deno)
 convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, tokenizer (in Node and Deno)
   type
 doctor|show what this host can do and check that it computes right
