@@ -28,9 +28,17 @@ const NEXT = `build/next-${process.pid}`;
 const HOST_SOURCES = ["src", "bindings", "package.json", "tsconfig.json", "tsconfig.build.json", "scripts/build.mjs"];
 
 /** What package.json exports. */
-const ENTRY_FILES = ["index", "kernels", "worker", "cache", "convert", "quantize", "inline", "workerd", "workerd-kernels"].map(
-  (name) => `src/${name}.ts`,
-);
+const ENTRY_FILES = [
+  "index",
+  "kernels",
+  "worker",
+  "cache",
+  "convert",
+  "quantize",
+  "inline",
+  "workerd",
+  "workerd-kernels",
+].map((name) => `src/${name}.ts`);
 
 /** The entry of a target under assembly/, where it is not index.ts. */
 const ENTRIES = { wasi: "wasi", "wasi-scalar": "wasi", threads: "threads", "relaxed-threads": "threads", mcu: "mcu" };

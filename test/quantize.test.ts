@@ -190,7 +190,13 @@ test("what cannot be quantised is refused in words, and leaves no file", async (
       "UNSUPPORTED",
       /a\.weight holds NaN/,
     ],
-    [temporaryFile("iq2.gguf", iq2), OUT, "Q4_0", "UNSUPPORTED", /a\.weight is of type IQ2_XXS, which limpet does not run/],
+    [
+      temporaryFile("iq2.gguf", iq2),
+      OUT,
+      "Q4_0",
+      "UNSUPPORTED",
+      /a\.weight is of type IQ2_XXS, which limpet does not run/,
+    ],
     [temporaryFile("scaleless.gguf", scaleless), OUT, "Q4_0", "BAD_FILE", /attn_q\.table: 8 rows of 6 bytes want/],
   ];
   for (const [input, out, type, code, words] of cases) {
