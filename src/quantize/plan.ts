@@ -38,26 +38,41 @@ export interface Head {
 }
 
 export function planOf(head: Head, mix: FileType): Step[] {
-  const model = modelOf(head);
+  const keys = new Map(head.metadata.map(([key, , value]) => [key, value]));
+  const number = (key: string) => Number(keys.get(`${keys.get("general.architecture")}.${key}`) ?? Number.NaN);
+  const model = modelOf(head, number);
   const tensors = new Map(head.tensors.map((tensor) => [tensor.name, tensor]));
   return head.tensors.flatMap((source) => {
-    if (source.name.endsWith(".table")) return tableSteps(source, tensors, mix);
+    if (source.name.endsWith(".table")) return tableSteps(source, tensors, mix, tableColumns(source.name, number));
     // Scales of a table come with it.
     if (source.name.endsWith(".scale") && tensors.has(source.name.replace(/scale$/, "table"))) return [];
     return matrixStep(source, mix, model);
   });
 }
 
-function modelOf({ metadata, tensors }: Head): MixedModel {
-  const keys = new Map(metadata.map(([key, , value]) => [key, value]));
-  const architecture = keys.get("general.architecture");
-  const heads = Number(keys.get(`${architecture}.attention.head_count`));
-  const keyHeads = Number(keys.get(`${architecture}.attention.head_count_kv`) ?? heads);
+/** A number of the metadata behind the architecture's name; NaN where there is none. */
+type Numbers = (key: string) => number;
+
+function modelOf({ tensors }: Head, number: Numbers): MixedModel {
   return {
     tied: !tensors.some(({ name }) => name === "output.weight"),
-    headsPerKey: heads / keyHeads || 1,
+    headsPerKey: number("attention.head_count") / number("attention.head_count_kv") || 1,
     layers: tensors.filter(({ name }) => /^blk\.\d+\.ffn_down\.weight$/.test(name)).length,
   };
+}
+
+/** Values of a table's row, by the keys; NaN where they do not say. */
+function tableColumns(name: string, number: Numbers): number {
+  const width = number("embedding_length");
+  if (name.endsWith("ffn_up.table")) {
+    const bits = number("memory.ffn_code_length") || number("memory.code_length") + 2;
+    return number("memory.table_count") * bits;
+  }
+  const heads = number("attention.head_count");
+  const keyHeads = number("attention.head_count_kv") || heads;
+  if (name.endsWith("attn_k.table")) return keyHeads * (number("attention.key_length") || width / heads);
+  if (name.endsWith("attn_v.table")) return keyHeads * (number("attention.value_length") || width / heads);
+  return width;
 }
 
 function matrixStep(source: TensorInfo, mix: FileType, model: MixedModel): Step {
@@ -76,14 +91,19 @@ function isMatrix({ name, shape }: TensorInfo): boolean {
 }
 
 /** Four bits where matrices have less than five, else eight; floats stay floats. */
-function tableSteps(source: TensorInfo, tensors: ReadonlyMap<string, TensorInfo>, mix: FileType): Step[] {
+function tableSteps(
+  source: TensorInfo,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  mix: FileType,
+  expected: number,
+): Step[] {
   const { name } = source;
   const [width, rows] = source.shape;
   const bytes = source.type === "I8";
   if (!bytes) requireReadable(source);
   const scaleName = name.replace(/table$/, "scale");
   const scales = bytes ? tensors.get(scaleName) : undefined;
-  const columns = bytes ? (tensors.get(name.replace(/table$/, "bias"))?.shape[0] ?? width) : width;
+  const columns = bytes ? tensors.get(name.replace(/table$/, "bias"))?.shape[0] || expected || width : width;
   const from = bytes ? (width === columns ? "Q8" : "Q4") : null;
   if (from) requireScales(source, scales, tableRowBytes(from, columns));
   const to = tableForm(mixOf(mix).type, columns);
@@ -112,7 +132,7 @@ function requireScales(
   wanted: number,
 ): void {
   if (scales?.type === "F32" && scales.shape[0] === rows && width === wanted) return;
-  const words = `${rows} rows of ${width} bytes want as many scales in F32, and a bias of ${width} or ${2 * width}`;
+  const words = `${rows} rows of ${width} bytes want as many scales in F32, and outputs of ${width} or ${2 * width}`;
   throw new LimpetError("BAD_FILE", `${name}: ${words}`);
 }
 
