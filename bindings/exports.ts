@@ -160,6 +160,7 @@ interface GgufExports {
   gguf_need_destination(gguf: Pointer): Pointer;
   gguf_merge(core: Pointer, parts: Pointer, count: number): Status;
   gguf_version(gguf: Pointer): number;
+  gguf_table_bytes(gguf: Pointer): bigint;
   gguf_entry_count(gguf: Pointer): number;
   gguf_entry(gguf: Pointer, index: number): Pointer;
   gguf_find_entry(gguf: Pointer, key: Pointer, length: number): Pointer;

@@ -9,6 +9,8 @@ export interface FileContents {
   /** Arrays longer than the limit are cut; `count` says how long they are. */
   readonly metadata: Map<string, { value: MetadataValue; count: number | null }>;
   readonly tensors: TensorInfo[];
+  /** Bytes of look-up tables, which need not be in memory (`tables: "stream"`). */
+  readonly tableBytes: number;
 }
 
 /** Elements of an array that are read. */
@@ -23,6 +25,7 @@ export async function inspectFile(source: ModelSource, options: CoreOptions = {}
       version: core.exports.gguf_version(gguf),
       metadata: readMetadata(core, gguf, ARRAY_LIMIT),
       tensors: readTensors(core, gguf),
+      tableBytes: Number(exports.gguf_table_bytes(gguf)),
     };
   } finally {
     for (const part of parts) part.close();

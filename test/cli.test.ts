@@ -149,6 +149,11 @@ test("inspect: tables and JSON, also of what limpet cannot run", async () => {
   assert.is(json.metadata["tokenizer.ggml.tokens"].count, 512);
   const model = await Model.load(RANDOM);
   assert.equal(json.tensors, model.tensors());
+  assert.is(json.table_bytes, 0);
+  const former = temporaryFile("former.gguf", modelBytes("memoryformer-tiny"));
+  const { memory } = await Model.load(former, { tables: "stream" });
+  assert.is(JSON.parse(await answer("inspect", former, "--json")).table_bytes, memory.tables!.bytes);
+  assert.match(await answer("inspect", former), /look-up tables: [\d.]+ MB, which --tables stream leaves in the file/);
 });
 
 test("chat: a line in, an answer out, and the conversation kept", async () => {

@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
 import { Model, type ModelSource } from "../src/index.ts";
 import { sameBits } from "./support/core.ts";

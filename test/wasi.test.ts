@@ -85,6 +85,7 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
   [["tokenize", "work/demo.gguf", "--", "-p"]],
   [["inspect", "work/plm.gguf", "--json"]],
   [["inspect", "work/demo.gguf", "--json"]],
+  [["inspect", "work/former.gguf", "--json"]],
 ];
 
 /** Wrong command lines: status 2, and the same words on stderr. */

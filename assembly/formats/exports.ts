@@ -10,7 +10,7 @@ import { createGguf, parseGguf, releaseGguf } from "./gguf";
 import { entryAt, entryFloat, entryNumber, entryText, findKeyBytes, floatAt } from "./metadata";
 import { Entry, Gguf, Tensor } from "./records";
 import { mergeSplits } from "./split";
-import { findTensorBytes, tensorAt } from "./tensors";
+import { findTensorBytes, tableBytes, tensorAt } from "./tensors";
 
 /** `chunk`: bytes to ask for at a time at least; 0 takes the usual 64 KiB. */
 export function gguf_create(core: Core, fileIndex: u32, fileSize: u64, chunk: u32): usize {
@@ -44,6 +44,11 @@ export function gguf_alignment(g: Gguf): u32 {
 }
 export function gguf_data_start(g: Gguf): u64 {
   return g.dataStart;
+}
+
+/** Bytes of look-up tables, which model_stream may leave in the file. */
+export function gguf_table_bytes(g: Gguf): u64 {
+  return tableBytes(g);
 }
 
 /** Entries by their place in the file and by key (0: no such key), and their fields. */

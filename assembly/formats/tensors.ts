@@ -8,7 +8,7 @@ import { allocateRaw } from "../runtime/arena";
 import { Core, ErrorCode, Status, fail, say, sayBytes, sayNumber } from "../runtime/core";
 import { Gguf, SCRATCH_BYTES, Tensor, nextString, stringBytes, stringLength } from "./records";
 import { compareBytes, putWords, sortPointers } from "./sort";
-import { endFailure, tensorTypeName } from "./words";
+import { endFailure, sameWords, tensorTypeName } from "./words";
 
 @unmanaged
 class ByName {
@@ -199,6 +199,21 @@ export function findTensor(g: Gguf, name: string): Tensor | null {
 /** The tensor `blk.<layer>.<name>`, or null. */
 export function findBlockTensor(g: Gguf, layer: u32, name: string): Tensor | null {
   return findTensorBytes(g, g.scratch, putBlockName(g, layer, name));
+}
+
+/** Bytes of look-up tables, which may stay in the file: those of memory layers, and an embedding that is no head too. */
+export function tableBytes(g: Gguf): u64 {
+  let tables: u64 = 0;
+  let embedding: u64 = 0;
+  let hasHead = false;
+  for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
+    const tensor = tensorAt(g, i);
+    const length = tensor.nameLength;
+    if (length > 6 && sameWords(tensor.name + length - 6, 6, ".table")) tables += tensor.bytes;
+    else if (sameWords(tensor.name, length, "token_embd.weight")) embedding = tensor.bytes;
+    else if (sameWords(tensor.name, length, "output.weight")) hasHead = true;
+  }
+  return hasHead ? tables + embedding : tables;
 }
 
 /** As `findTensor`, for one that must be there: null with an error that names it. */

@@ -4,8 +4,8 @@
  * May call: its neighbours in `wasi/`, formats/.
  */
 import {
-  Entry, Gguf, Tensor, ValueType, entryAt, floatAt, integerAt, nextString, stringBytes, stringLength, tensorAt,
-  tensorTypeName,
+  Entry, Gguf, Tensor, ValueType, entryAt, floatAt, integerAt, nextString, stringBytes, stringLength, tableBytes,
+  tensorAt, tensorTypeName,
 } from "../formats/gguf";
 import { Command, FAILURE, SUCCESS, argument, given } from "./command";
 import { readHeader } from "./engine";
@@ -54,7 +54,13 @@ function printTables(o: Output, g: Gguf): void {
   putNumber(o, values);
   putWords(o, " parameters, ");
   putNumber(o, bytes);
-  putWords(o, " bytes\n\nkey");
+  putWords(o, " bytes\n");
+  if (tableBytes(g) > 0) {
+    putWords(o, "\nlook-up tables: ");
+    putNumber(o, tableBytes(g));
+    putWords(o, " bytes, which --tables stream leaves in the file\n");
+  }
+  putWords(o, "\nkey");
   putSpaces(o, keyWidth - 1);
   putWords(o, "value\n");
   for (let i: u32 = 0; i < <u32>g.keyCount; i++) {
@@ -133,7 +139,9 @@ function printJson(o: Output, g: Gguf): void {
     putNumber(o, tensor.offset);
     putByte(o, 0x7d);
   }
-  putWords(o, "]}\n");
+  putWords(o, "],\"table_bytes\":");
+  putNumber(o, tableBytes(g));
+  putWords(o, "}\n");
 }
 
 @inline

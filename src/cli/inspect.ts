@@ -14,13 +14,13 @@ export async function inspect(args: Arguments, io: Io): Promise<void> {
   else io.write(asTables(contents));
 }
 
-function asJson({ version, metadata, tensors }: FileContents): unknown {
+function asJson({ version, metadata, tensors, tableBytes }: FileContents): unknown {
   const values = [...metadata].map(([key, { value, count }]) => {
     // A vocabulary is no reading matter: of a long array its length and its beginning.
     if (Array.isArray(value) && count !== null && count > value.length) return [key, { count, first: value }];
     return [key, value];
   });
-  return { version, metadata: Object.fromEntries(values.map(([key, value]) => [key, plain(value)])), tensors };
+  return { version, metadata: Object.fromEntries(values.map(([key, value]) => [key, plain(value)])), tensors, table_bytes: tableBytes };
 }
 
 /** JSON has no bigint: numbers beyond 2^53 go as text. */
@@ -40,7 +40,7 @@ function shortest(value: number): number {
   return value;
 }
 
-function asTables({ version, metadata, tensors }: FileContents): string {
+function asTables({ version, metadata, tensors, tableBytes }: FileContents): string {
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0);
   const total = `${tensors.length} tensors, ${short(parameters)} parameters, ${(bytes / 1e6).toFixed(1)} MB`;
@@ -48,6 +48,7 @@ function asTables({ version, metadata, tensors }: FileContents): string {
   const rows = tensors.map(({ name, type, shape, bytes: size }) => [name, type, shape.join(" × "), String(size)]);
   return [
     `GGUF version ${version}: ${total}\n`,
+    ...(tableBytes ? [`look-up tables: ${(tableBytes / 1e6).toFixed(1)} MB, which --tables stream leaves in the file\n`] : []),
     table([["key", "value"], ...keys], []),
     ...(rows.length ? [table([["tensor", "type", "shape", "bytes"], ...rows], [3])] : []),
   ].join("\n");
