@@ -25,7 +25,7 @@ export async function inspectFile(source: ModelSource, options: CoreOptions = {}
       version: core.exports.gguf_version(gguf),
       metadata: readMetadata(core, gguf, ARRAY_LIMIT),
       tensors: readTensors(core, gguf),
-      tableBytes: Number(exports.gguf_table_bytes(gguf)),
+      tableBytes: Number(core.exports.gguf_table_bytes(gguf)),
     };
   } finally {
     for (const part of parts) part.close();

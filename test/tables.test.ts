@@ -8,11 +8,10 @@ import type { AddressInfo } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
-import { makeModel } from "../scripts/make-model.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
 import { Model, type ModelSource } from "../src/index.ts";
 import { sameBits } from "./support/core.ts";
-import { errorOf, temporaryFile } from "./support/models.ts";
+import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
 
 /** Its head is its own, so the embedding is a table. */
 const LLAMA = {
@@ -98,6 +97,42 @@ for (const [name, source] of Object.entries(SOURCES)) {
     model.dispose();
   });
 }
+
+test("a MemoryFormer: a batch of requests a memory layer, the same bits with threads too", async () => {
+  const bytes = modelBytes("memoryformer-tiny");
+  const want = await (await Model.load(bytes)).logits(IDS);
+  const path = temporaryFile("former.gguf", bytes);
+  const sources = [
+    [path, 1],
+    [path, 2],
+    [new Blob([bytes]), 1],
+  ] as const;
+  for (const [source, threads] of sources) {
+    for (const tableCache of [0, 30_000, 8 << 20]) {
+      const model = await Model.load(source, { tables: "stream", tableCache, threads });
+      for (const chunk of [1, 16, 60]) assert.ok(sameBits(await model.logits(IDS, { chunk }), want));
+      const { bytes: left, rowsWanted, rowsRead } = model.memory.tables!;
+      assert.is(rowsWanted, 3 * IDS.length * (5 * 32 * model.info.layers + 1));
+      assert.ok(left > 0.6 * bytes.length && rowsRead <= rowsWanted);
+      model.dispose();
+    }
+  }
+});
+
+test("a MemoryFormer's file that is broken: cut before its tables end, or with a row that is not finite", async () => {
+  const bytes = modelBytes("memoryformer-tiny", "F16").slice();
+  const cut = await errorOf(() => Model.load(temporaryFile("cut.gguf", bytes.subarray(0, -5000)), STREAM));
+  assert.is(cut.code, "BAD_FILE", cut.message);
+  const tensors = (await Model.load(bytes)).tensors();
+  const { offset, bytes: length } = tensors.find(({ name }) => name === "blk.1.ffn_up.table")!;
+  const halves = new Uint16Array(bytes.slice(offset, offset + length).buffer).fill(0x7e00);
+  bytes.set(new Uint8Array(halves.buffer), offset);
+  const model = await Model.load(new Blob([bytes]), STREAM);
+  const error = await errorOf(() => model.generate(IDS.slice(0, 3)).text());
+  assert.is(error.code, "BAD_FILE", error.message);
+  assert.match(error.message, /blk\.1\.ffn_up\.table holds a value that is no finite number/);
+  model.dispose();
+});
 
 test("where the head is the embedding, nothing stays outside", async () => {
   const tied = new Uint8Array(encodeGguf(randomModel({ ...LLAMA, tied: true }, "F16")));

@@ -20,7 +20,12 @@ function asJson({ version, metadata, tensors, tableBytes }: FileContents): unkno
     if (Array.isArray(value) && count !== null && count > value.length) return [key, { count, first: value }];
     return [key, value];
   });
-  return { version, metadata: Object.fromEntries(values.map(([key, value]) => [key, plain(value)])), tensors, table_bytes: tableBytes };
+  return {
+    version,
+    metadata: Object.fromEntries(values.map(([key, value]) => [key, plain(value)])),
+    tensors,
+    table_bytes: tableBytes,
+  };
 }
 
 /** JSON has no bigint: numbers beyond 2^53 go as text. */
@@ -48,7 +53,9 @@ function asTables({ version, metadata, tensors, tableBytes }: FileContents): str
   const rows = tensors.map(({ name, type, shape, bytes: size }) => [name, type, shape.join(" × "), String(size)]);
   return [
     `GGUF version ${version}: ${total}\n`,
-    ...(tableBytes ? [`look-up tables: ${(tableBytes / 1e6).toFixed(1)} MB, which --tables stream leaves in the file\n`] : []),
+    ...(tableBytes
+      ? [`look-up tables: ${(tableBytes / 1e6).toFixed(1)} MB, which --tables stream leaves in the file\n`]
+      : []),
     table([["key", "value"], ...keys], []),
     ...(rows.length ? [table([["tensor", "type", "shape", "bytes"], ...rows], [3])] : []),
   ].join("\n");
