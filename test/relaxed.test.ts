@@ -11,7 +11,7 @@ setFlagsFromString("--experimental-wasm-relaxed-simd");
 import { hasRelaxedSimd } from "../bindings/relaxed.ts";
 import golden from "./golden/logits.json" with { type: "json" };
 import { loadCore, sameBits, type TestCore } from "./support/core.ts";
-import { assertBits, Code, Engine, modelBytes, prompt, refuses, spread } from "./support/engine.ts";
+import { assertBits, Code, Engine, F16, F32, modelBytes, prompt, refuses, spread } from "./support/engine.ts";
 import { FORMATS, type Format, formatOf, normals, rowBytes } from "./support/formats.ts";
 
 const SIXTEEN = 0;
@@ -230,8 +230,10 @@ for (const { kind, type, logits } of golden.models) {
     const model = engine.load(modelBytes(kind, type));
     const expected = new Float32Array(Uint8Array.from(Buffer.from(logits, "base64")).buffer);
     let whole: Float32Array[] | undefined;
+    // A cache of halves may turn a sign of random tables' sums, and so look up another row: not for a MemoryFormer.
+    const kv = kind === "memoryformer-tiny" ? F32 : F16;
     for (const batch of [64, 5, 1]) {
-      const context = model.context({ rows: 64, batch, form: 1 });
+      const context = model.context({ rows: 64, batch, form: 1, kv });
       const rows: Float32Array[] = [];
       for (let at = 0; at < golden.tokens.length; at += batch) {
         rows.push(...context.run(prompt(golden.tokens.slice(at, at + batch), at)));
