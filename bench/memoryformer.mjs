@@ -13,7 +13,8 @@
  *   --docs           also write the table into docs/memoryformer.md
  *
  * Each token but the first 256 is scored once, with 256 to 511 tokens before it (two passes over windows, half a window
- * apart), so figures of different tokenizers can be compared: bits of all tokens, a byte of their text. Parameters,
+ * apart), so figures of different tokenizers can be compared: bits of all tokens, a byte of their text. How many tokens a
+ * model has been trained with stands in its figures.json, and what it could do on the way in log.csv. Parameters,
  * multiply-adds and bytes are counted from shapes (lib/costs.mjs). Speed: one thread, portable build, in turns; medians.
  */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -48,13 +49,15 @@ const { convert } = /** @type {typeof import("../src/convert.ts")} */ (await imp
 const say = (/** @type {string} */ text) => console.error(text);
 
 /**
- * @typedef {{ name: string, path: string, trained?: { tokens_seen: number, valid_bits_per_byte: number } }} Source
+ * @typedef {Map<number, string>} Log
+ * @typedef {{ tokens_seen: number, valid_bits_per_byte?: number }} Trained what training says of itself
+ * @typedef {{ name: string, path: string, trained?: Trained, log: Log }} Source
  */
 
 /** The models that a path stands for. @param {string} path @returns {Promise<Source[]>} */
 async function sources(path) {
   const at = resolve(path);
-  if (at.endsWith(".gguf")) return [{ name: basename(at, ".gguf"), path: at }];
+  if (at.endsWith(".gguf")) return [{ name: basename(at, ".gguf"), path: at, log: new Map() }];
   if (existsSync(join(at, "config.json"))) return [await converted(at)];
   if (existsSync(join(at, "final", "config.json"))) return [await converted(join(at, "final"))];
   if (!statSync(at).isDirectory()) return [];
@@ -72,11 +75,30 @@ async function converted(folder) {
   say(`converting ${name}`);
   await convert(folder, path, { type: /** @type {any} */ (values.type), name });
   const figures = join(folder, "figures.json");
-  return { name, path, trained: existsSync(figures) ? JSON.parse(readFileSync(figures, "utf8")) : undefined };
+  const log = [folder, dirname(folder)].map((place) => join(place, "log.csv")).find(existsSync);
+  return {
+    name,
+    path,
+    trained: existsSync(figures) ? JSON.parse(readFileSync(figures, "utf8")) : undefined,
+    log: log ? readLog(log) : new Map(),
+  };
+}
+
+/** What was seen on the way: bits a byte by tokens. @param {string} path @returns {Log} */
+function readLog(path) {
+  const [head, ...lines] = readFileSync(path, "utf8").trim().split("\n");
+  const at = (/** @type {string[]} */ cells, /** @type {string} */ name) => cells[head.split(",").indexOf(name)];
+  const seen = lines.map((text) => text.split(",")).filter((cells) => at(cells, "valid_bpb"));
+  return new Map(
+    seen.map((cells) => {
+      const falling = Number(at(cells, "rate")) < 1 ? " ↓" : "";
+      return [Number(at(cells, "tokens")), Number(at(cells, "valid_bpb")).toFixed(3) + falling];
+    }),
+  );
 }
 
 /** @param {Source} source */
-async function open({ name, path, trained }) {
+async function open({ name, path, trained, log }) {
   const model = await Model.load(path, { context: CONTEXT });
   const { architecture, vocabulary } = model.info;
   const metadata = model.metadata(1);
@@ -88,7 +110,7 @@ async function open({ name, path, trained }) {
   const codeLength = number("memory.code_length") ?? 0;
   const place = ORDER.indexOf(String(architecture)) * 100 + codeLength;
   const cacheBytes = model.memory.cacheBytesPerToken * CONTEXT;
-  return { name, path, trained, model, vocabulary, counted, cacheBytes, place };
+  return { name, path, trained, log, model, vocabulary, counted, cacheBytes, place };
 }
 
 /** @typedef {Awaited<ReturnType<typeof open>>} Contestant */
@@ -137,20 +159,28 @@ const watch = new Watch();
 const rates = await speeds(contestants);
 const { foreign, load } = watch.stop();
 const text = readFileSync(values.text, "utf8");
+/** @type {({ bits: number, tokens: number } | null)[]} */
 const foreseen = [];
-for (const contestant of contestants) foreseen.push(await bitsPerByte(contestant, text));
+for (const contestant of contestants) {
+  foreseen.push(contestant.trained?.tokens_seen === 0 ? null : await bitsPerByte(contestant, text));
+}
 
 const millions = (/** @type {number} */ n) => `${(n / 1e6).toPrecision(n < 1e7 ? 3 : 4)} M`;
 const megabytes = (/** @type {number} */ n) => (n ? `${(n / 1e6).toPrecision(n < 1e7 ? 3 : 4)} MB` : "–");
+/** @param {Trained} [trained] */
+function tokensSeen(trained) {
+  if (!trained) return "not told";
+  return trained.tokens_seen === 0 ? "0: random weights" : millions(trained.tokens_seen);
+}
 const rate = (/** @type {number[]} */ samples) => {
   const { median, min, max } = /** @type {import("./lib/stats.mjs").Figure} */ (figure(samples));
   return `${short(median)} (${short(min)}–${short(max)})`;
 };
 /** @type {[string, (contestant: Contestant, i: number) => string][]} */
 const rows = [
-  ["tokens of training", ({ trained }) => (trained ? millions(trained.tokens_seen) : "not told")],
-  ["bits a byte of the text", (_, i) => `**${foreseen[i].bits.toFixed(3)}**`],
-  ["… in training's own float32", ({ trained }) => trained?.valid_bits_per_byte.toFixed(3) ?? "–"],
+  ["tokens of training", ({ trained }) => tokensSeen(trained)],
+  ["bits a byte of the text", (_, i) => (foreseen[i] ? `**${foreseen[i].bits.toFixed(3)}**` : "–")],
+  ["… in training's own float32", ({ trained }) => trained?.valid_bits_per_byte?.toFixed(3) ?? "–"],
   ["parameters", ({ counted }) => millions(counted.parameters)],
   ["… outside tables", ({ counted }) => millions(counted.parameters - counted.tableParameters)],
   ["tables", ({ counted }) => megabytes(counted.tableBytes)],
@@ -165,22 +195,39 @@ const rows = [
   [`decode of ${RUN.tokens}, tok/s`, (_, i) => rate(rates[i].decode)],
 ];
 const line = (/** @type {string[]} */ cells) => `| ${cells.join(" | ")} |`;
-const table = [
-  line(["", ...contestants.map(({ name }) => name)]),
-  `|---${"|---".repeat(contestants.length)}|`,
-  ...rows.map(([label, cell]) => line([label, ...contestants.map(cell)])),
-].join("\n");
+/** @param {string} corner @param {[string, (contestant: Contestant, i: number) => string][]} rows */
+const table = (corner, rows) =>
+  [
+    line([corner, ...contestants.map(({ name }) => name)]),
+    `|---${"|---".repeat(contestants.length)}|`,
+    ...rows.map(([label, cell]) => line([label, ...contestants.map(cell)])),
+  ].join("\n");
+/** Where two models at least were looked at. */
+const common = [...new Set(contestants.flatMap(({ log }) => [...log.keys()]))]
+  .filter((tokens) => contestants.filter(({ log }) => log.has(tokens)).length > 1)
+  .sort((a, b) => a - b);
+const equal = `At equal training, from the logs: bits a byte on 32 fixed windows; ↓ where the rate was falling already.
+
+${table(
+  "tokens",
+  common.map((tokens) => [millions(tokens), ({ log }) => log.get(tokens) ?? "–"]),
+)}
+`;
 const { processor, cores } = describeMachine();
 const others = foreign === null ? "" : `, others took ${foreign.toFixed(1)} cores while speed was measured`;
-const scored = [...new Set(foreseen.map(({ tokens }) => tokens.toLocaleString("en")))].join(" or ");
+const scored = [...new Set(foreseen.flatMap((one) => one?.tokens.toLocaleString("en") ?? []))].join(" or ");
 const report = `${new Date().toISOString().slice(0, 10)}: ${processor}, ${cores} cores, load ${load.toFixed(1)}${others};
 Node ${process.version}, portable build, one thread, medians of ${values.rounds} (smallest–largest). ${scored} tokens of
 ${basename(values.text)} were scored.
 
-${table}`;
+${table("", rows)}
+${common.length ? `\n${equal}` : ""}`;
 console.log(report);
 if (values.docs) {
   const page = readFileSync(DOCS, "utf8");
-  writeFileSync(DOCS, `${page.split(MARKS[0])[0]}${MARKS[0]}\n\n${report}\n\n${MARKS[1]}${page.split(MARKS[1])[1]}`);
+  writeFileSync(
+    DOCS,
+    `${page.split(MARKS[0])[0]}${MARKS[0]}\n\n${report.trimEnd()}\n\n${MARKS[1]}${page.split(MARKS[1])[1]}`,
+  );
 }
 for (const { model } of contestants) model.dispose();
