@@ -86,7 +86,7 @@ async function converted(folder) {
 
 /** What was seen on the way: bits a byte by tokens. @param {string} path @returns {Log} */
 function readLog(path) {
-  const [head, ...lines] = readFileSync(path, "utf8").trim().split("\n");
+  const [head, ...lines] = readFileSync(path, "utf8").trim().split(/\r?\n/);
   const at = (/** @type {string[]} */ cells, /** @type {string} */ name) => cells[head.split(",").indexOf(name)];
   const seen = lines.map((text) => text.split(",")).filter((cells) => at(cells, "valid_bpb"));
   return new Map(

@@ -38,7 +38,7 @@ def main():
             model = export.build(config)
             randomise(model, seed)
             folder = Path(a.out) / (kind + name)
-            export.write(model, folder, a.tokenizer)
+            export.write(model, folder, a.tokenizer, {"model": name, "tokens_seen": 0})
             model.double()
             model.compute = torch.float64
             model.cos, model.sin = exact_rotation(config)
