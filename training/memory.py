@@ -35,10 +35,9 @@ def weights(x, code_length, rule="score", temperature=1.0):
 def hashed(x, c, code_length):
     """The hash of rows x [n, K·τ], to be handed to every layer that shares it."""
     native = x.dtype == torch.float32 and x.device.type == "cpu" and c["weight_rule"] == "score"
-    if native and memory_cpu.available():
+    if native and memory_cpu.AVAILABLE:
         return memory_cpu.hashed(x, code_length)
-    rows = codes(x, code_length)
-    return rows, None, weights(x, code_length, c["weight_rule"], c["weight_temperature"]), None
+    return codes(x, code_length), weights(x, code_length, c["weight_rule"], c["weight_temperature"])
 
 
 class MemoryLayer(nn.Module):
@@ -47,9 +46,9 @@ class MemoryLayer(nn.Module):
         self.table = nn.Parameter(torch.empty(tables << code_length, outputs))
         self.bias = nn.Parameter(torch.zeros(outputs))
 
-    def forward(self, rows, flips, weight, flip_weight):
-        if flips is not None:
-            return memory_cpu.gathered(self.table, rows, flips, weight, flip_weight) + self.bias
+    def forward(self, rows, weight):
+        if self.table.dtype == torch.float32 and self.table.device.type == "cpu" and memory_cpu.AVAILABLE:
+            return memory_cpu.gathered(self.table, rows, weight) + self.bias
         return F.embedding_bag(rows, self.table, per_sample_weights=weight, mode="sum") + self.bias
 
 

@@ -43,7 +43,7 @@ def test_forward():
         layer, x = layer_and_input(3)
         x[0, :3] = torch.tensor([0.0, -0.0, 5e-324])
         x[1, 4:6] = torch.tensor([1e300, -700.0])
-        y = layer(codes(x, BITS), None, weights(x, BITS, rule, temperature), None).detach().numpy()
+        y = layer(codes(x, BITS), weights(x, BITS, rule, temperature)).detach().numpy()
         expected = by_formula(x.numpy(), layer.table.detach().numpy(), layer.bias.detach().numpy(), rule, temperature)
         np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-12)
 
@@ -84,8 +84,8 @@ def test_native_loops_equal_the_formulas():
             shared = memory_cpu.hashed(z, BITS)
             y = memory_cpu.gathered(table, *shared)
         else:
-            shared = codes(z, BITS), None, weights(z, BITS)
-            y = torch.nn.functional.embedding_bag(shared[0], table, per_sample_weights=shared[2], mode="sum")
+            shared = codes(z, BITS), weights(z, BITS)
+            y = torch.nn.functional.embedding_bag(shared[0], table, per_sample_weights=shared[1], mode="sum")
         (y * torch.arange(1.0, 1 + y.numel()).view_as(y)).sum().backward()
         results.append((shared[0], y.detach(), table.grad, z.grad))
     assert torch.equal(results[0][0][1:], results[1][0][1:]) and results[1][0][0, 0] == results[0][0][0, 0]

@@ -18,7 +18,6 @@ import torch.nn.functional as F
 import configs
 import corpus
 import export
-import memory_cpu
 import optimiser
 from evaluate import bits_per_byte
 
@@ -86,8 +85,6 @@ def arguments():
     p.add_argument("--weight-decay", type=float, default=0.1)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    p.add_argument("--straight-through", type=float, default=0.0,
-                   help="MemoryFormer: scale of the smoothed gradient through the least certain bit of a chunk")
     p.add_argument("--tiny", action="store_true", help="the model's small shape, for tests")
     p.add_argument("--eager", action="store_true", help="no torch.compile")
     p.add_argument("--stop-after", type=int, help="leave after this step, with a checkpoint (for tests and trials)")
@@ -102,7 +99,6 @@ def main():
     torch.manual_seed(a.seed)
     config = (configs.TINY if a.tiny else configs.MODELS)[a.model]
     length = config["max_position_embeddings"]
-    memory_cpu.straight_through = a.straight_through
     a.micro = a.micro or (a.batch if config["model_type"] == "memoryformer" else 1)
     tokenizer_folder = Path(a.tokenizer) if a.tokenizer else out.parent / "tokenizer"
     tokenizer = corpus.load_tokenizer(a.corpus, tokenizer_folder, config["vocab_size"])
