@@ -70,11 +70,9 @@ if (failures.length) stop(`failed: ${failures.join(", ")}`, 1);
 
 async function buildNext() {
   for (let part = queue.shift(); part; part = queue.shift()) {
-    // It stands after what it needs, which is being made by now.
-    await making.get(part.after)?.catch(() => {});
     const start = performance.now();
     try {
-      const promise = part.make(part);
+      const promise = make(part);
       making.set(part.name, promise);
       const made = await promise;
       const size = statSync(made).isFile() ? ` ${(statSync(made).size / 1024).toFixed(1)} KB` : "";
@@ -84,6 +82,12 @@ async function buildNext() {
       console.error(`${part.name}: ${error.message}`);
     }
   }
+}
+
+/** A part stands after what it needs, which is being made by now. */
+async function make(part) {
+  await making.get(part.after)?.catch(() => {});
+  return part.make(part);
 }
 
 function wasmPart(target, { outFile }) {
