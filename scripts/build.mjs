@@ -34,6 +34,7 @@ const ENTRY_FILES = [
   "worker",
   "cache",
   "convert",
+  "default-model",
   "quantize",
   "inline",
   "workerd",

@@ -1,11 +1,11 @@
 /**
  * The demo page: a model in a worker of its own, its text as it comes, and plots of what that takes. Static files only:
- * it lies two folders beside build/, which holds limpet and the demo's model.
+ * it lies two folders beside build/, which holds limpet, and models/, which holds the model that ships.
  */
 import { doctor, Model } from "../../build/js/index.js";
 import { CachePlot, MemoryPlot, RatePlot, ZerosPlot } from "./plots.js";
 
-const DEMO = new URL("../../build/models/demo-f16.gguf", import.meta.url).href;
+const SHIPPED = new URL("../../models/tales-plm-q4_k_m.gguf", import.meta.url).href;
 /** Tokens that a rate is taken over. */
 const SPAN = 8;
 /** Milliseconds between two drawings. */
@@ -47,7 +47,7 @@ function chooseSource() {
 /** What to load; throws words where nothing was chosen. */
 function chosenSource() {
   const source = $("source").value;
-  if (source === "demo") return DEMO;
+  if (source === "shipped") return SHIPPED;
   if (source === "file") {
     const [file] = $("file").files;
     if (!file) throw new Error("choose a GGUF file first");
@@ -83,9 +83,8 @@ async function load() {
     say("model-status", `Loaded: ${name || fileName || "a model"} (${architecture}, ${many}, ${size} parameters).`);
     plots.memory.draw(await model.memory());
   } catch (error) {
-    const hint = $("source").value === "demo" ? " (npm run demo writes the demo's model)" : "";
     if (error.name === "AbortError") say("model-status", "Loading was stopped. No model is loaded.");
-    else say("model-status", `The model was not loaded: ${error.message}${hint}`, true);
+    else say("model-status", `The model was not loaded: ${error.message}`, true);
   } finally {
     controller = null;
     $("progress").hidden = true;

@@ -32,11 +32,14 @@ export class Arguments {
     if (missing && !missing.optional) throw new UsageError(NO_ARGUMENT, missing.name);
   }
 
-  /** An argument by its name in the table; missing where it may be left out and no host has a default for it. */
-  argument(name: string): string {
-    const value = this.#positionals[this.#command.arguments.findIndex((argument) => argument.name === name)];
-    if (value === undefined) throw new UsageError(NO_ARGUMENT, name);
-    return value;
+  /** An argument by its name in the table; undefined where it was left out. */
+  argument(name: string): string | undefined {
+    return this.#positionals[this.#command.arguments.findIndex((argument) => argument.name === name)];
+  }
+
+  /** One that may not be left out, of which the constructor has made sure. */
+  needed(name: string): string {
+    return this.argument(name)!;
   }
 
   /** Whether a switch was given. */

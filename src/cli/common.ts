@@ -1,5 +1,6 @@
-/** What several commands do alike: load the model, take the sampling flags, print JSON. */
+/** What several commands do alike: load the model (where none is given, the one that ships), take the sampling flags, print JSON. */
 import type { CacheType } from "../contexts.ts";
+import { defaultModel } from "../default-model.ts";
 import type { Generation, GenerationResult, SamplingOptions } from "../generation.ts";
 import { Model } from "../model.ts";
 import type { Tables } from "../tables.ts";
@@ -12,9 +13,8 @@ export async function openModel(
   io: Io,
   options: { vocabularyOnly?: boolean; context?: number } = {},
 ): Promise<Model> {
-  const source = args.argument("MODEL");
   const cache = args.text("table-cache");
-  const model = await Model.load(source, {
+  const model = await Model.load(args.argument("MODEL") ?? defaultModel, {
     threads: (!options.vocabularyOnly && args.number("threads")) || 1,
     build: (args.text("build") ?? "portable") as Build,
     kv: (args.text("kv") ?? "f16") as CacheType,

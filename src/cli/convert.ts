@@ -6,7 +6,7 @@ import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";
 
 export async function convert(args: Arguments, io: Io): Promise<void> {
-  const [folder, out] = [args.argument("DIR"), args.argument("OUT")];
+  const [folder, out] = [args.needed("DIR"), args.needed("OUT")];
   const type = args.required("type").toUpperCase();
   if (!Object.hasOwn(TYPES, type)) throw new UsageError(BAD_CHOICE + Object.keys(TYPES).join(", "), "--type");
   const result = await convertCheckpoint(folder, out, {

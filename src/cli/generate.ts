@@ -5,7 +5,6 @@ import { openModel, rate, samplingOf, stream, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";
 
 export async function generate(args: Arguments, io: Io): Promise<void> {
-  args.argument("MODEL");
   const given = args.required("prompt");
   const prompt = given === "-" ? await io.readInput() : given;
   const model = await openModel(args, io);

@@ -9,7 +9,7 @@ import type { Io } from "./io.ts";
 const TEXT_LIMIT = 72;
 
 export async function inspect(args: Arguments, io: Io): Promise<void> {
-  const contents = await inspectFile(args.argument("MODEL"));
+  const contents = await inspectFile(args.needed("MODEL"));
   if (args.has("json")) writeJson(io, asJson(contents));
   else io.write(asTables(contents));
 }

@@ -5,7 +5,7 @@ import { openModel, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";
 
 export async function perplexity(args: Arguments, io: Io): Promise<void> {
-  const file = args.argument("FILE");
+  const file = args.needed("FILE");
   const text = file === "-" ? await io.readInput() : decodeText(io.readFile(file));
   const context = args.number("window");
   const model = await openModel(args, io, { context });

@@ -4,7 +4,7 @@ import { openModel, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";
 
 export async function tokenize(args: Arguments, io: Io): Promise<void> {
-  const given = args.argument("TEXT");
+  const given = args.needed("TEXT");
   const text = given === "-" ? await io.readInput() : given;
   const model = await openModel(args, io, { vocabularyOnly: true });
   writeJson(io, model.tokenize(text, { bos: args.has("bos"), special: args.has("special") }));
