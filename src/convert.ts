@@ -69,7 +69,7 @@ export async function convert(folder: string, out: string, options: ConvertOptio
     const plan = planOf(config, checkpoint);
     const steps = stepsOf(plan, checkpoint, type);
     const metadata = [
-      ...generalEntries(plan, steps, options.name ?? place.name, type),
+      ...generalEntries(plan, steps, options.name ?? place.name, licenseOf(place), type),
       ...tokenizerEntries(place, config, plan.architecture, plan.vocabulary),
     ];
     const total = steps.reduce((sum, { source }) => sum + (source?.bytes ?? 0), 0);
@@ -156,12 +156,25 @@ function tableSteps(planned: PlannedTensor, source: SourceTensor, type: TypeName
   ];
 }
 
-function generalEntries(plan: Plan, steps: readonly Step[], name: string, type: TypeName): GgufEntry[] {
+/** The licence that the model's card names in its head. */
+function licenseOf(place: Folder): string | null {
+  const head = place.has("README.md") ? place.text("README.md").match(/^---\n(.*?)\n---\n/s) : null;
+  return head?.[1].match(/^license: *["']?([^"'\s]+)/m)?.[1] ?? null;
+}
+
+function generalEntries(
+  plan: Plan,
+  steps: readonly Step[],
+  name: string,
+  license: string | null,
+  type: TypeName,
+): GgufEntry[] {
   return [
     ["general.architecture", "string", plan.architecture],
     ["general.type", "string", "model"],
     ["general.name", "string", name],
     ["general.size_label", "string", sizeLabel(parametersOf(steps))],
+    ...(license === null ? [] : [["general.license", "string", license] as const]),
     ...plan.metadata,
     ["general.file_type", "u32", tensorLayout(type).fileType],
     ...plan.ownMetadata,

@@ -5,6 +5,8 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Model } from "../src/index.ts";
+import { TYPES } from "../src/types.ts";
+import { checkpointOf, writeCheckpoint } from "./support/checkpoint.ts";
 import { DEMO_TEXT, demoFrom, modelBytes, temporaryFile } from "./support/models.ts";
 
 const CLI = fileURLToPath(new URL("../build/js/cli.js", import.meta.url));
@@ -170,6 +172,16 @@ test("chat: a line in, an answer out, and the conversation kept", async () => {
   assert.is(await answer("generate", model, "--chat", "-p", TIDE.prompt, "-n", "200"), `${TIDE.rest}\n`);
 });
 
+test("convert: a line on stderr, and a file that generates", async () => {
+  const folder = writeCheckpoint("cli-checkpoint", checkpointOf("plm-1m").parts);
+  const file = `${folder}.gguf`;
+  const { out, err, status } = await limpet(["convert", folder, file, "--type", "q8_0"]);
+  assert.is(status, 0, err);
+  assert.is(out, "");
+  assert.match(err, /^\S+cli-checkpoint\.gguf: plm, 38 tensors, 1\.\d MB\n$/);
+  assert.type(JSON.parse(await answer("generate", file, "-p", "Once", "-n", "2", "--json")).text, "string");
+});
+
 test("doctor finds the kernels right", async () => {
   const out = await answer("doctor");
   assert.match(out, /portable: right/);
@@ -178,16 +190,30 @@ test("doctor finds the kernels right", async () => {
 
 test("help is an answer", async () => {
   const all = await answer("--help");
-  for (const name of ["generate", "chat", "tokenize", "logits", "perplexity", "bench", "inspect", "doctor"]) {
+  for (const name of [
+    "generate",
+    "chat",
+    "tokenize",
+    "logits",
+    "perplexity",
+    "bench",
+    "inspect",
+    "convert",
+    "doctor",
+  ]) {
     assert.ok(all.includes(`  ${name} `), name);
     assert.match(await answer(name, "--help"), new RegExp(`^usage: limpet ${name}`));
   }
 });
 
+const TYPES_WANTED = `--type wants one of: ${Object.keys(TYPES).join(", ")}`;
 const WRONG: [string[], string][] = [
   [[], "a command is missing"],
   [["sing"], "there is no command sing"],
-  [["generate"], "MODEL is missing"],
+  [["generate"], "the flag --prompt is missing"],
+  [["inspect"], "MODEL is missing"],
+  [["convert", "folder"], "OUT is missing"],
+  [["convert", "folder", "x.gguf", "--type", "Q9"], TYPES_WANTED],
   [["generate", DEMO], "the flag --prompt is missing"],
   [["generate", DEMO, "-p"], "-p wants a value"],
   [["generate", DEMO, "-p", "x", "--loud"], "there is no flag --loud here"],
@@ -215,6 +241,7 @@ test("a failure: one readable line, and status 1", async () => {
     [["generate", "no-such-file.gguf", "-p", "x"], /^limpet: no-such-file\.gguf: there is no such file\n$/],
     [["generate", "test", "-p", "x"], /^limpet: test: this is a folder, not a file\n$/],
     [["generate", CLI, "-p", "x"], /^limpet: not a GGUF file: .*\n$/],
+    [["convert", "test", "x.gguf"], /^limpet: test\/config\.json: there is no such file\n$/],
     [["inspect", broken], /^limpet: .*download it again\n$/],
     [["generate", DEMO, "-p", "x", "--top-p", "2"], /^limpet: top-p must lie .*\n$/],
     [["generate", DEMO, "-p", DEMO_TEXT, "--ctx", "5"], /^limpet: the context holds 5 tokens.*\n$/],

@@ -175,8 +175,12 @@ test("general keys, and those of RoPE", async () => {
   assert.is(keys.get("llama.rope.scaling.type"), "linear");
   assert.is(keys.get("llama.rope.scaling.factor"), 2);
   assert.is(keys.get("llama.vocab_size"), parts.config["vocab_size"]);
-  await convert(writeCheckpoint("checkpoint", parts), OUT, { name: "Tide" });
-  assert.is((await read(OUT)).keys.get("general.name"), "Tide");
+  assert.not(keys.has("general.license"));
+  const folder = writeCheckpoint("checkpoint", parts);
+  writeFileSync(join(folder, "README.md"), '---\nlanguage: en\nlicense: "apache-2.0"\n---\n# A model\nlicense: none\n');
+  await convert(folder, OUT, { name: "Tide" });
+  const named = (await read(OUT)).keys;
+  assert.equal([named.get("general.name"), named.get("general.license")], ["Tide", "apache-2.0"]);
 });
 
 test("progress is told, and what is broken off leaves no file", async () => {
