@@ -10,12 +10,25 @@ const TOKENS = 120;
 const TEMPERATURE = 0.7;
 export const SEEDS = [1, 2, 3, 4, 5];
 
-/** @typedef {{ generate(prompt: string, options: object): { text(): Promise<string> } }} Speaker */
+const NEXT_TALE = "\n\n* * *\n\n";
 
-/** The text of a seed, its prompt included. @param {Speaker} model @param {number} seed */
+/** @typedef {import("../src/model.ts").Model} Model */
+
+/** The text of a seed, its prompt included. Where a tale ends before its tokens do, another begins. @param {Model} model @param {number} seed */
 export async function sample(model, seed) {
-  const options = { maxTokens: TOKENS, temperature: TEMPERATURE, seed: BigInt(seed) };
-  return PROMPT + (await model.generate(PROMPT, options).text());
+  const session = model.session();
+  let text = PROMPT;
+  for (let left = TOKENS; left > 0; ) {
+    const first = left === TOKENS;
+    const options = { maxTokens: left, temperature: TEMPERATURE, ...(first && { seed: BigInt(seed) }) };
+    const generation = session.generate(first ? PROMPT : undefined, options);
+    text += await generation.text();
+    const { tokens, finishReason } = /** @type {NonNullable<typeof generation.result>} */ (generation.result);
+    left -= tokens.length;
+    if (finishReason === "stop" && --left > 0) text += NEXT_TALE;
+  }
+  session.dispose();
+  return text;
 }
 
 /** A text as the card has it. @param {number} seed @param {string} text */
