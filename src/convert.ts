@@ -19,16 +19,15 @@ import { type TableForm, tableRowBytes } from "./gguf/table-rows.ts";
 import { type GgufTensor, GgufWriter } from "./gguf/writer.ts";
 import { kernels } from "./kernels.ts";
 import { Pace } from "./pace.ts";
-import { fittingType } from "./quantize/mixes.ts";
-import { TYPES, type TypeName, tensorLayout } from "./types.ts";
+import { FILE_TYPES, type FileType, fileTypeOf, type MixedModel, mixOf, typeInMix } from "./quantize/mixes.ts";
+import { type TypeName, tensorLayout } from "./types.ts";
 import type { Build, WasmOption } from "./wasm.ts";
 
 export { type ErrorCode, LimpetError } from "./errors.ts";
-export type { TypeName } from "./types.ts";
 
 export interface ConvertOptions {
-  /** Type of the matrices; vectors stay F32. Default: F16. */
-  type?: TypeName;
+  /** Type of the matrices, a block format or one of llama.cpp's mixes; vectors stay F32. Default: F16. */
+  type?: string;
   /** `general.name`. Default: the folder's. */
   name?: string;
   build?: Build;
@@ -57,19 +56,18 @@ interface Step {
 
 export async function convert(folder: string, out: string, options: ConvertOptions = {}): Promise<ConvertResult> {
   const { type = "F16", signal } = options;
+  const mix = fileTypeOf(type);
   if (!isNode()) throw new LimpetError("HOST", "a checkpoint is converted in Node or Deno, where files can be written");
-  if (!Object.hasOwn(TYPES, type)) {
-    throw new LimpetError("BAD_ARGUMENT", `no type ${type}: there are ${Object.keys(TYPES).join(", ")}`);
-  }
+  if (!mix) throw new LimpetError("BAD_ARGUMENT", `no type ${type}: there are ${FILE_TYPES.join(", ")}`);
   const pace = new Pace(signal);
   const place = new Folder(folder);
   const config = new Config(place);
   const checkpoint = Checkpoint.open(place);
   try {
     const plan = planOf(config, checkpoint);
-    const steps = stepsOf(plan, checkpoint, type);
+    const steps = stepsOf(plan, checkpoint, mix);
     const metadata = [
-      ...generalEntries(plan, steps, options.name ?? place.name, licenseOf(place), type),
+      ...generalEntries(plan, steps, options.name ?? place.name, licenseOf(place), mix),
       ...tokenizerEntries(place, config, plan.architecture, plan.vocabulary),
     ];
     const total = steps.reduce((sum, { source }) => sum + (source?.bytes ?? 0), 0);
@@ -100,7 +98,8 @@ async function writeAll(to: Conversion, steps: readonly Step[]): Promise<void> {
 }
 
 /** The tensors that are there, each checked against its plan; what is left over is one that limpet does not know. */
-function stepsOf(plan: Plan, checkpoint: Checkpoint, type: TypeName): Step[] {
+function stepsOf(plan: Plan, checkpoint: Checkpoint, mix: FileType): Step[] {
+  const model = mixedModel(plan, checkpoint);
   const left = new Set([...checkpoint.tensors.keys()].filter((name) => !IGNORED.test(name)));
   const steps: Step[] = [];
   for (const planned of plan.tensors) {
@@ -116,9 +115,9 @@ function stepsOf(plan: Plan, checkpoint: Checkpoint, type: TypeName): Step[] {
     }
     left.delete(planned.source);
     requireShape(planned, source);
-    if (kind === "table") steps.push(...tableSteps(planned, source, type));
+    if (kind === "table") steps.push(...tableSteps(planned, source, mixOf(mix).type));
     else {
-      const stored = kind === "vector" ? "F32" : fittingType(type, shape[0]);
+      const stored = kind === "vector" ? "F32" : typeInMix(mix, name, shape[0], model);
       steps.push({ tensor: { name, type: stored, shape }, planned, source });
     }
   }
@@ -127,6 +126,17 @@ function stepsOf(plan: Plan, checkpoint: Checkpoint, type: TypeName): Step[] {
   const [unknown] = left;
   if (unknown === undefined) return steps;
   throw new LimpetError("UNSUPPORTED", `${unknown}: limpet knows no such tensor in ${plan.architecture}`);
+}
+
+/** What of a model decides which of its matrices get more bits. */
+function mixedModel({ architecture, metadata, tensors }: Plan, checkpoint: Checkpoint): MixedModel {
+  const number = (key: string) => Number(metadata.find(([name]) => name === `${architecture}.${key}`)?.[2]);
+  const heads = number("attention.head_count");
+  return {
+    tied: !tensors.some(({ name, source }) => name === "output.weight" && checkpoint.tensors.has(source)),
+    headsPerKey: heads / (number("attention.head_count_kv") || heads),
+    layers: number("block_count"),
+  };
 }
 
 /** Tables of angles and masks that old checkpoints carry. */
@@ -167,7 +177,7 @@ function generalEntries(
   steps: readonly Step[],
   name: string,
   license: string | null,
-  type: TypeName,
+  mix: FileType,
 ): GgufEntry[] {
   return [
     ["general.architecture", "string", plan.architecture],
@@ -176,7 +186,7 @@ function generalEntries(
     ["general.size_label", "string", sizeLabel(parametersOf(steps))],
     ...(license === null ? [] : [["general.license", "string", license] as const]),
     ...plan.metadata,
-    ["general.file_type", "u32", tensorLayout(type).fileType],
+    ["general.file_type", "u32", mixOf(mix).id],
     ...plan.ownMetadata,
     ["general.quantization_version", "u32", 2],
   ];

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Model } from "../src/index.ts";
-import { TYPES } from "../src/types.ts";
+import { FILE_TYPES } from "../src/quantize/mixes.ts";
 import { checkpointOf, writeCheckpoint } from "./support/checkpoint.ts";
 import { DEMO_TEXT, demoFrom, modelBytes, temporaryFile } from "./support/models.ts";
 
@@ -206,7 +206,7 @@ test("help is an answer", async () => {
   }
 });
 
-const TYPES_WANTED = `--type wants one of: ${Object.keys(TYPES).join(", ")}`;
+const TYPES_WANTED = `--type wants one of: ${FILE_TYPES.join(", ")}`;
 const WRONG: [string[], string][] = [
   [[], "a command is missing"],
   [["sing"], "there is no command sing"],

@@ -13,7 +13,6 @@ import type { TensorInfo } from "../src/info.ts";
 import { kernels } from "../src/kernels.ts";
 import { Model } from "../src/model.ts";
 import { openSource } from "../src/source.ts";
-import type { TypeName } from "../src/types.ts";
 import { type CheckpointParts, checkpointOf, safetensors, writeCheckpoint } from "./support/checkpoint.ts";
 import { errorOf, temporaryFile } from "./support/models.ts";
 
@@ -40,7 +39,7 @@ async function read(path: string): Promise<Converted> {
   };
 }
 
-async function converted(parts: CheckpointParts, type: TypeName = "F32", shards = 1): Promise<Converted> {
+async function converted(parts: CheckpointParts, type = "F32", shards = 1): Promise<Converted> {
   await convert(writeCheckpoint("checkpoint", parts, shards), OUT, { type });
   return read(OUT);
 }
@@ -206,7 +205,7 @@ test("progress is told, and what is broken off leaves no file", async () => {
 
 test("what is wrong with a checkpoint is said, and no file is left", async () => {
   const out = `${OUT}.none`;
-  const fails = async (code: string, words: RegExp, change: (parts: CheckpointParts) => void, type?: TypeName) => {
+  const fails = async (code: string, words: RegExp, change: (parts: CheckpointParts) => void, type?: string) => {
     const { parts } = checkpointOf("llama-tiny");
     change(parts);
     const error = await errorOf(() => convert(writeCheckpoint("broken", parts), out, { type }));
@@ -242,7 +241,7 @@ test("what is wrong with a checkpoint is said, and no file is left", async () =>
     };
   await fails("UNSUPPORTED", /attn_q.weight holds NaN, for which Q8_0 has no code/, poison(Number.NaN), "Q8_0");
   await fails("UNSUPPORTED", /holds 1000000, for which F16/, poison(1e6), "F16");
-  await fails("BAD_ARGUMENT", /no type Q9_9/, () => {}, "Q9_9" as TypeName);
+  await fails("BAD_ARGUMENT", /no type Q9_9/, () => {}, "Q9_9");
 });
 
 test("broken files: cut short, hostile lengths, no JSON, shards that leave the folder", async () => {

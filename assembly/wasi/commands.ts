@@ -68,7 +68,7 @@ window|-c|--ctx|N|512|tokens of a window; the second half of each is scored
 windows||--windows|N|0|measure only the first windows; 0: all
 prefill|-p|--prompt|N|128|tokens of the prompt
 decode|-n|--max-tokens|N|64|tokens to generate
-type||--type|TYPE|F16|block format of the matrices: F32, F16, BF16, Q8_0, Q4_K, ...
+type||--type|TYPE|F16|block format of the matrices or a mix: F32, F16, BF16, Q8_0, Q4_K_M, ...
 build||--build|portable,fast,scalar|portable|which build computes; portable and scalar give the same bits
 ctx|-c|--ctx|N|0|tokens of context; 0: the model's, at most 4096
 kv||--kv|f16,f32,q8_0|f16|type of the cached keys and values

@@ -1,16 +1,16 @@
 /** `limpet convert`: a checkpoint's folder → a GGUF file. */
 import { BAD_CHOICE } from "../../assembly/wasi/commands.ts";
 import { convert as convertCheckpoint } from "../convert.ts";
-import { TYPES, type TypeName } from "../types.ts";
+import { FILE_TYPES, fileTypeOf } from "../quantize/mixes.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";
 
 export async function convert(args: Arguments, io: Io): Promise<void> {
   const [folder, out] = [args.needed("DIR"), args.needed("OUT")];
-  const type = args.required("type").toUpperCase();
-  if (!Object.hasOwn(TYPES, type)) throw new UsageError(BAD_CHOICE + Object.keys(TYPES).join(", "), "--type");
+  const type = args.required("type");
+  if (!fileTypeOf(type)) throw new UsageError(BAD_CHOICE + FILE_TYPES.join(", "), "--type");
   const result = await convertCheckpoint(folder, out, {
-    type: type as TypeName,
+    type,
     signal: io.signal,
     onProgress: (done, total) => io.progress("converting", done, total),
   });

@@ -6,7 +6,7 @@ import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";
 
 export async function quantize(args: Arguments, io: Io): Promise<void> {
-  const [input, out, type] = ["IN", "OUT", "TYPE"].map((name) => args.argument(name));
+  const [input, out, type] = ["IN", "OUT", "TYPE"].map((name) => args.needed(name));
   if (!fileTypeOf(type)) throw new UsageError(BAD_CHOICE + FILE_TYPES.join(", "), "TYPE");
   const result = await quantizeFile(input, out, type, {
     signal: io.signal,
