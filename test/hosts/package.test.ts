@@ -149,7 +149,7 @@ withTools(["npm:publint", "npm:@arethetypeswrong/cli"], (publint, attw) => {
   });
 
   test("arethetypeswrong finds nothing", async () => {
-    const files = Object.keys(MANIFEST.exports).filter((name) => /\.(wasm|json)$/.test(name));
+    const files = Object.keys(MANIFEST.exports).filter((name) => /\.(wasm|json|gguf)$/.test(name));
     const skipped = files.map((name) => name.slice(2));
     const args = [await pack(), "--profile", "esm-only", "--format", "json", "--exclude-entrypoints", ...skipped];
     await run(process.execPath, [join(attw, "dist/index.js"), ...args], WORK);
