@@ -6,21 +6,7 @@
  *
  *     0 ─ constants ─ __data_end ─ core record ─ arena … ─ __heap_base = --lowMemoryLimit
  */
-export {
-  core_create,
-  core_allocate,
-  core_release,
-  core_used,
-  core_set_limit,
-  error_code,
-  error_message,
-  error_message_length,
-} from "./runtime/exports";
-export * from "./formats/exports";
-export * from "./runtime/exports_chat";
-export * from "./runtime/exports_model";
-export * from "./runtime/exports_session";
-export * from "./text/exports";
+export * from "./engine";
 
 const MEMORY_END: usize = <usize>ASC_LOW_MEMORY_LIMIT;
 export { MEMORY_END as __heap_base, __data_end };

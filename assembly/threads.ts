@@ -1,5 +1,6 @@
 /**
- * The exports of the builds with threads: the library's, and those of its threads. Their memory is imported and shared.
+ * The exports of the builds with threads: what runs a model, and its threads. Their memory is imported and shared. The
+ * kernels by themselves (`kernel_…` of index.ts) compute in one thread, in the builds without.
  */
-export * from "./index";
+export * from "./engine";
 export * from "./runtime/exports_thread";

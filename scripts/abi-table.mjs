@@ -20,12 +20,13 @@ const flatten = (text) =>
     .replace(/\s+/g, " ")
     .trim();
 
-/** The files that the list of exports names, and which of their functions (null: all). */
-function exportLists() {
+/** The files that a list of exports names, and which of their functions (null: all). A list may name another list. */
+function exportLists(entry = "assembly/index.ts") {
   const lists = /** @type {{ file: string, names: Set<string> | null }[]} */ ([]);
-  for (const [, names, from] of read("assembly/index.ts").matchAll(/^export (\*|\{[^}]*\}) from "([^"]+)";/gm)) {
-    const file = join(dirname("assembly/index.ts"), `${from}.ts`);
-    lists.push({ file, names: names === "*" ? null : new Set(names.match(/\w+/g)) });
+  for (const [, names, from] of read(entry).matchAll(/^export (\*|\{[^}]*\}) from "([^"]+)";/gm)) {
+    const file = join(dirname(entry), `${from}.ts`);
+    if (from === "./engine") lists.push(...exportLists(file));
+    else lists.push({ file, names: names === "*" ? null : new Set(names.match(/\w+/g)) });
   }
   return lists;
 }

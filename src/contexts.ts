@@ -6,7 +6,7 @@
 import type { Pointer } from "../bindings/exports.ts";
 import type { Core } from "./core.ts";
 import { LimpetError } from "./errors.ts";
-import type { TableSource } from "./tables.ts";
+import type { TableSource } from "./table-source.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Type of the cached keys and values. */

@@ -7,7 +7,8 @@ import type { Core } from "./core.ts";
 import { LimpetError } from "./errors.ts";
 import { Pace } from "./pace.ts";
 import { type ModelSource, openForRanges, openSource, type Part, settle } from "./source.ts";
-import { leaveTables, type TableOptions, TableSource } from "./tables.ts";
+import type { TableSource } from "./table-source.ts";
+import { leaveTables, type TableOptions } from "./tables.ts";
 
 export interface LoadProgress extends TableOptions {
   /** Leave the weights in the file: enough for the tokenizer and the metadata. */
@@ -43,7 +44,9 @@ export async function loadModel(
     for (;;) {
       const pointer = await run(core, parts, options, planOnly);
       if (pointer === null) continue;
-      if (!planOnly && core.exports.model_streamed_bytes(pointer) > 0n) tables = new TableSource(core, parts);
+      if (!planOnly && core.exports.model_streamed_bytes(pointer) > 0n) {
+        tables = new (await import("./table-source.ts")).TableSource(core, parts);
+      }
       return { pointer, tables };
     }
   } finally {

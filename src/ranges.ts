@@ -3,15 +3,13 @@
  * which version; an answer that disagrees with it later is an error, not a wrong row.
  */
 import { LimpetError, messageOf } from "./errors.ts";
+import { request } from "./request.ts";
 import type { Part } from "./source.ts";
 
 /** Bytes of the first request: most of a header. */
 const FIRST_BYTES = 1 << 16;
 /** Two ranges that lie no further apart are read as one: that costs less than another request. */
 const NEAR_BYTES = 1 << 14;
-/** How often a request that the network lost is sent again, and the first pause before that; each is twice the last. */
-const RETRIES = 3;
-const RETRY_MS = 100;
 
 /** Opens a URL whose server gives ranges. */
 export async function openRanges(url: string | URL, signal?: AbortSignal): Promise<Part> {
@@ -58,23 +56,6 @@ export async function openRanges(url: string | URL, signal?: AbortSignal): Promi
 /** A file that is not what it was when the model was loaded. */
 export function changed(place: string | URL): LimpetError {
   return new LimpetError("BAD_FILE", `${place} was changed since the model was loaded from it: load it anew`);
-}
-
-/** Fetches; what goes wrong on the way is said in words, and an abort is the signal's reason. */
-export async function request(url: string | URL, signal?: AbortSignal, headers?: HeadersInit): Promise<Response> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await fetch(url, { signal, headers });
-    } catch (error) {
-      signal?.throwIfAborted();
-      // A first request that fails is more likely a wrong address than a lost one.
-      if (!headers || tries === RETRIES) {
-        throw new LimpetError("HOST", `${url} cannot be fetched: ${messageOf(error)}`, { cause: error });
-      }
-    }
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS * 2 ** tries));
-    signal?.throwIfAborted();
-  }
 }
 
 async function bytesOf(url: string | URL, response: Response, signal?: AbortSignal): Promise<Uint8Array> {

@@ -6,7 +6,7 @@
 import { bytesOf } from "../bindings/memory.ts";
 import { isNode, openFile, pathOf } from "../bindings/node.ts";
 import { LimpetError, messageOf } from "./errors.ts";
-import { openRanges, request } from "./ranges.ts";
+import { request } from "./request.ts";
 
 /** A path or URL as text, a `URL`, the bytes, a `Blob` or `File`, a `Response`, or a stream of bytes. */
 export type ModelSource = string | URL | ArrayBuffer | ArrayBufferView | Blob | Response | ReadableStream<Uint8Array>;
@@ -72,6 +72,7 @@ export async function openForRanges(source: ModelSource, signal?: AbortSignal): 
   if (isName && isRemote(source)) {
     const inMemory = /^(data|blob):/.test(String(source));
     if (inMemory) return [blobPart(await (await request(source, signal)).blob())];
+    const { openRanges } = await import("./ranges.ts");
     return Promise.all(splitNames(source).map((name) => openRanges(name, signal)));
   }
   const isResponse = typeof Response !== "undefined" && source instanceof Response;
