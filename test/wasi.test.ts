@@ -30,8 +30,8 @@ const files = new Map<string, Uint8Array>([
 const builds = fileURLToPath(new URL("../build/test/", import.meta.url));
 mkdirSync(builds, { recursive: true });
 const parent = mkdtempSync(join(builds, "wasi-"));
-mkdirSync(join(parent, "work"));
-for (const [name, bytes] of files) writeFileSync(join(parent, "work", name), bytes);
+mkdirSync(join(parent, "data"));
+for (const [name, bytes] of files) writeFileSync(join(parent, "data", name), bytes);
 process.on("exit", () => rmSync(parent, { recursive: true, force: true }));
 
 const node = nodeCommand(parent);
@@ -43,12 +43,12 @@ const hosts: Host[] = [
 
 /** Words, and what stdin holds. All hosts answer with the same bytes, and with nothing on stderr. */
 const SAME: [words: string[], input?: string | Uint8Array][] = [
-  [["generate", "work/demo.gguf", "-p", DEMO_TEXT.slice(0, 20), "-n", "40"]],
-  [["generate", "work/demo.gguf", "-p", "-", "-n", "10"], DEMO_TEXT.slice(0, 30)],
+  [["generate", "data/demo.gguf", "-p", DEMO_TEXT.slice(0, 20), "-n", "40"]],
+  [["generate", "data/demo.gguf", "-p", "-", "-n", "10"], DEMO_TEXT.slice(0, 30)],
   [
     [
       "generate",
-      "work/demo.gguf",
+      "data/demo.gguf",
       "--prompt=" + DEMO_TEXT.slice(0, 20),
       "--stop",
       DEMO_TEXT.slice(30, 34),
@@ -56,11 +56,11 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
       "~",
     ],
   ],
-  [["generate", "work/demo.gguf", "-p", "a", "-n", "0"]],
+  [["generate", "data/demo.gguf", "-p", "a", "-n", "0"]],
   [
     [
       "generate",
-      "work/plm.gguf",
+      "data/plm.gguf",
       "-p",
       "a",
       "-n",
@@ -75,37 +75,37 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
       "7",
     ],
   ],
-  [["generate", "work/plm.gguf", "-p", "a", "-n", "24", "--temp", "1e0", "--min-p", "0.01", "--repeat-penalty", "1.2"]],
-  [["generate", "work/plm.gguf", "-p", "a b c", "-n", "8", "--form", "expanded", "--kv", "f32", "--ctx", "32"]],
-  [["generate", "work/plm.gguf", "-p", "a b c", "-n", "8", "--kv", "q8_0"]],
-  [["generate", "work/chat.gguf", "--chat", "-p", "Hello", "-n", "12"]],
-  [["chat", "work/chat.gguf", "--system", "Be brief.", "-n", "12"], "Hello\n\n  \nAnd again\nlast"],
-  [["tokenize", "work/demo.gguf", "Once upon a time, 世界 🌍"]],
-  [["tokenize", "work/demo.gguf", "--bos", "--special", "<s> a </s>"]],
-  [["tokenize", "work/demo.gguf", "-"], Uint8Array.of(97, 0, 98, 10)],
-  [["tokenize", "work/demo.gguf", "--", "-p"]],
-  [["inspect", "work/plm.gguf", "--json"]],
-  [["inspect", "work/demo.gguf", "--json"]],
-  [["inspect", "work/former.gguf", "--json"]],
+  [["generate", "data/plm.gguf", "-p", "a", "-n", "24", "--temp", "1e0", "--min-p", "0.01", "--repeat-penalty", "1.2"]],
+  [["generate", "data/plm.gguf", "-p", "a b c", "-n", "8", "--form", "expanded", "--kv", "f32", "--ctx", "32"]],
+  [["generate", "data/plm.gguf", "-p", "a b c", "-n", "8", "--kv", "q8_0"]],
+  [["generate", "data/chat.gguf", "--chat", "-p", "Hello", "-n", "12"]],
+  [["chat", "data/chat.gguf", "--system", "Be brief.", "-n", "12"], "Hello\n\n  \nAnd again\nlast"],
+  [["tokenize", "data/demo.gguf", "Once upon a time, 世界 🌍"]],
+  [["tokenize", "data/demo.gguf", "--bos", "--special", "<s> a </s>"]],
+  [["tokenize", "data/demo.gguf", "-"], Uint8Array.of(97, 0, 98, 10)],
+  [["tokenize", "data/demo.gguf", "--", "-p"]],
+  [["inspect", "data/plm.gguf", "--json"]],
+  [["inspect", "data/demo.gguf", "--json"]],
+  [["inspect", "data/former.gguf", "--json"]],
 ];
 
 /** Wrong command lines: status 2, and the same words on stderr. */
 const USAGE: string[][] = [
   [],
   ["nosuch"],
-  ["tokenize", "work/demo.gguf"],
-  ["generate", "work/demo.gguf"],
-  ["generate", "work/demo.gguf", "-p"],
-  ["generate", "work/demo.gguf", "-p", "a", "--nosuch"],
-  ["generate", "work/demo.gguf", "-p", "a", "-n", "1.5"],
-  ["generate", "work/demo.gguf", "-p", "a", "--temp", "warm"],
-  ["generate", "work/demo.gguf", "-p", "a", "--kv", "q9"],
-  ["generate", "work/demo.gguf", "-p", "a", "--json=1"],
-  ["generate", "work/demo.gguf", "more", "-p", "a"],
-  ["logits", "work/demo.gguf", "--out", "work/x"],
-  ["logits", "work/demo.gguf", "--tokens", "1,x", "--out", "work/x"],
-  ["logits", "work/demo.gguf", "--tokens", ",", "--out", "work/x"],
-  ["logits", "work/demo.gguf", "--tokens", "1"],
+  ["tokenize", "data/demo.gguf"],
+  ["generate", "data/demo.gguf"],
+  ["generate", "data/demo.gguf", "-p"],
+  ["generate", "data/demo.gguf", "-p", "a", "--nosuch"],
+  ["generate", "data/demo.gguf", "-p", "a", "-n", "1.5"],
+  ["generate", "data/demo.gguf", "-p", "a", "--temp", "warm"],
+  ["generate", "data/demo.gguf", "-p", "a", "--kv", "q9"],
+  ["generate", "data/demo.gguf", "-p", "a", "--json=1"],
+  ["generate", "data/demo.gguf", "more", "-p", "a"],
+  ["logits", "data/demo.gguf", "--out", "data/x"],
+  ["logits", "data/demo.gguf", "--tokens", "1,x", "--out", "data/x"],
+  ["logits", "data/demo.gguf", "--tokens", ",", "--out", "data/x"],
+  ["logits", "data/demo.gguf", "--tokens", "1"],
 ];
 
 for (const [words, input] of SAME) {
@@ -131,8 +131,8 @@ for (const words of USAGE) {
 
 test("what needs a host's own files or the model that ships: a wrong command line here", () => {
   for (const [words, said] of [
-    [["convert", "work", "work/x.gguf"], "convert is for Node and Deno: npx limpet"],
-    [["quantize", "work/demo.gguf", "work/out.gguf", "Q8_0"], "quantize is for Node and Deno: npx limpet"],
+    [["convert", "data", "data/x.gguf"], "convert is for Node and Deno: npx limpet"],
+    [["quantize", "data/demo.gguf", "data/out.gguf", "Q8_0"], "quantize is for Node and Deno: npx limpet"],
     [["generate", "-p", "a"], "MODEL is missing"],
   ] as const) {
     for (const host of hosts) {
@@ -144,7 +144,7 @@ test("what needs a host's own files or the model that ships: a wrong command lin
 
 test("generate --json gives the text and the tokens that the API gives", async () => {
   const prompt = DEMO_TEXT.slice(0, 20);
-  const words = ["generate", "work/demo.gguf", "-p", prompt, "-n", "30", "--json"];
+  const words = ["generate", "data/demo.gguf", "-p", prompt, "-n", "30", "--json"];
   const model = await Model.load(files.get("demo.gguf")!);
   const generation = model.generate(prompt, { maxTokens: 30 });
   await generation.text();
@@ -166,7 +166,7 @@ test("logits are the API's, bit for bit, in any chunks", async () => {
   const want = await model.logits(tokens, { form: "absorbed" });
   for (const host of hosts) {
     for (const chunk of ["0", "7"]) {
-      const words = ["logits", "work/plm.gguf", "--tokens", tokens.join(","), "--out", "work/logits", "--chunk", chunk];
+      const words = ["logits", "data/plm.gguf", "--tokens", tokens.join(","), "--out", "data/logits", "--chunk", chunk];
       assert.equal(host.run([...words, "--form", "absorbed"]), { status: 0, out: "", err: "" }, host.name);
       assert.ok(sameBits(host.take("logits"), want), `${host.name}, chunks of ${chunk}`);
     }
@@ -178,7 +178,7 @@ test("perplexity is the API's", async () => {
   const model = await Model.load(files.get("plm.gguf")!);
   const want = await model.perplexity(new TextDecoder().decode(files.get("text.txt")), { context: 32, windows: 2 });
   for (const host of hosts) {
-    const { out, status } = host.run(["perplexity", "work/plm.gguf", "work/text.txt", "--ctx", "32", "--windows", "2"]);
+    const { out, status } = host.run(["perplexity", "data/plm.gguf", "data/text.txt", "--ctx", "32", "--windows", "2"]);
     assert.is(status, 0, host.name);
     const { perplexity, ...rest } = JSON.parse(out);
     assert.equal(rest, { tokens: want.tokens, windows: 2, ctx: 32 }, host.name);
@@ -188,14 +188,14 @@ test("perplexity is the API's", async () => {
 });
 
 test("tables that stay in the file give the same text, and bench says how many rows were read", () => {
-  const words = ["generate", "work/former.gguf", "-p", "Once upon", "-n", "12", "--temp", "1", "--seed", "3"];
+  const words = ["generate", "data/former.gguf", "-p", "Once upon", "-n", "12", "--temp", "1", "--seed", "3"];
   const want = node.run(words);
   assert.is(want.status, 0, want.err);
   for (const host of [node, ...hosts]) {
     for (const cache of ["0", "1"]) {
       assert.equal(host.run([...words, "--tables", "stream", "--table-cache", cache]), want, host.name);
     }
-    const bench = ["bench", "work/former.gguf", "-p", "8", "-n", "4", "--tables", "stream", "--table-cache", "0"];
+    const bench = ["bench", "data/former.gguf", "-p", "8", "-n", "4", "--tables", "stream", "--table-cache", "0"];
     const { memory_bytes, tables } = JSON.parse(host.run(bench).out);
     // Five tables of 32 chunks in each layer, and the embedding.
     assert.is(tables.rows_wanted, 5 * 32 * SHAPES["memoryformer-tiny"].layers + 1, host.name);
@@ -205,9 +205,9 @@ test("tables that stay in the file give the same text, and bench says how many r
 });
 
 test("a file that is cut while its tables are read is a failure in words", () => {
-  const path = join(parent, "work", "cut.gguf");
+  const path = join(parent, "data", "cut.gguf");
   // The answer is written over the model.
-  const words = ["logits", "work/cut.gguf", "--tokens", "1,2", "--out", "work/cut.gguf", "--tables", "stream"];
+  const words = ["logits", "data/cut.gguf", "--tokens", "1,2", "--out", "data/cut.gguf", "--tables", "stream"];
   for (const host of [node, nodeWasi("limpet.wasi.wasm", parent)]) {
     writeFileSync(path, files.get("former.gguf")!);
     const { status, err } = host.run(words);
@@ -218,7 +218,7 @@ test("a file that is cut while its tables are read is a failure in words", () =>
 
 test("bench prints its figures", () => {
   for (const host of hosts) {
-    const { out, status } = host.run(["bench", "work/plm.gguf", "-p", "16", "-n", "4"]);
+    const { out, status } = host.run(["bench", "data/plm.gguf", "-p", "16", "-n", "4"]);
     assert.is(status, 0, host.name);
     const figures = JSON.parse(out);
     const rates = ["load_ms", "prefill_tps", "decode_tps", "memory_bytes"];
@@ -251,27 +251,27 @@ test("--help names every command and flag", () => {
       assert.match(all.out, new RegExp(`^  ${word}\\b`, "m"));
       assert.match(host.run([word, "--help"]).out, new RegExp(`^usage: limpet ${word}`));
     }
-    assert.match(host.run(["generate", "work/none", "--help"]).out, /-n, --max-tokens N +most tokens .*\(default 64\)/);
+    assert.match(host.run(["generate", "data/none", "--help"]).out, /-n, --max-tokens N +most tokens .*\(default 64\)/);
   }
 });
 
 test("what goes wrong is one line, and status 1", () => {
   const failures: [string[], RegExp][] = [
-    [["generate", "work/none.gguf", "-p", "a"], /^limpet: cannot open work\/none\.gguf: no such file/],
+    [["generate", "data/none.gguf", "-p", "a"], /^limpet: cannot open data\/none\.gguf: no such file/],
     [["generate", "../demo.gguf", "-p", "a"], /^limpet: cannot open \.\.\/demo\.gguf/],
-    [["generate", "/work/demo.gguf", "-p", "a"], /^limpet: cannot open \/work\/demo\.gguf/],
-    [["generate", "work/broken.gguf", "-p", "a"], /^limpet: /],
-    [["inspect", "work/broken.gguf"], /^limpet: /],
-    [["generate", "work/demo.gguf", "-p", ""], /^limpet: there is nothing to go on from/],
-    [["tokenize", "work/text.txt", "a"], /^limpet: not a GGUF file/],
-    [["generate", "work/demo-00001-of-00002.gguf", "-p", "a"], /^limpet: cannot open work\/demo-00001-of-00002\.gguf/],
-    [["generate", "work/demo.gguf", "-p", "a", "--top-p", "3"], /^limpet: top-p must lie above 0/],
-    [["generate", "work/demo.gguf", "-p", "a", "--build", "fast"], /^limpet: this file is the \w+ build/],
-    [["generate", "work/demo.gguf", "-p", "Hello", "--ctx", "1"], /^limpet: .*--ctx/],
-    [["generate", "work/plm.gguf", "-p", "a", "--chat"], /^limpet: .*chat template/],
-    [["logits", "work/plm.gguf", "--tokens", "4294967295", "--out", "work/x"], /^limpet: .* not in the vocabulary/],
-    [["logits", "work/plm.gguf", "--tokens", "1", "--out", "work/no/x"], /^limpet: cannot write work\/no\/x/],
-    [["perplexity", "work/plm.gguf", "work/text.txt", "--ctx", "99999"], /^limpet: the text has \d+ tokens/],
+    [["generate", "/data/demo.gguf", "-p", "a"], /^limpet: cannot open \/data\/demo\.gguf/],
+    [["generate", "data/broken.gguf", "-p", "a"], /^limpet: /],
+    [["inspect", "data/broken.gguf"], /^limpet: /],
+    [["generate", "data/demo.gguf", "-p", ""], /^limpet: there is nothing to go on from/],
+    [["tokenize", "data/text.txt", "a"], /^limpet: not a GGUF file/],
+    [["generate", "data/demo-00001-of-00002.gguf", "-p", "a"], /^limpet: cannot open data\/demo-00001-of-00002\.gguf/],
+    [["generate", "data/demo.gguf", "-p", "a", "--top-p", "3"], /^limpet: top-p must lie above 0/],
+    [["generate", "data/demo.gguf", "-p", "a", "--build", "fast"], /^limpet: this file is the \w+ build/],
+    [["generate", "data/demo.gguf", "-p", "Hello", "--ctx", "1"], /^limpet: .*--ctx/],
+    [["generate", "data/plm.gguf", "-p", "a", "--chat"], /^limpet: .*chat template/],
+    [["logits", "data/plm.gguf", "--tokens", "4294967295", "--out", "data/x"], /^limpet: .* not in the vocabulary/],
+    [["logits", "data/plm.gguf", "--tokens", "1", "--out", "data/no/x"], /^limpet: cannot write data\/no\/x/],
+    [["perplexity", "data/plm.gguf", "data/text.txt", "--ctx", "99999"], /^limpet: the text has \d+ tokens/],
   ];
   for (const host of hosts) {
     for (const [words, reason] of failures) {
@@ -286,7 +286,7 @@ test("what goes wrong is one line, and status 1", () => {
 
 test("files are found by the folder's name, or in any folder", () => {
   const bare = nodeWasi("limpet.wasi.wasm", parent);
-  for (const path of ["work/demo.gguf", "./work/demo.gguf", "demo.gguf", "./demo.gguf"]) {
+  for (const path of ["data/demo.gguf", "./data/demo.gguf", "demo.gguf", "./demo.gguf"]) {
     const { status, err } = bare.run(["tokenize", path, "a"]);
     assert.is(status, 0, `${path}: ${err}`);
   }

@@ -1,6 +1,6 @@
 /**
  * The command line in its hosts: the JavaScript one in Node, and the WASI command under Node's WASI and under
- * browser_wasi_shim. Each run gets a folder of files, named `work`, and gives what it printed.
+ * browser_wasi_shim. Each run gets a folder of files, named `data`, and gives what it printed.
  */
 import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
@@ -17,15 +17,15 @@ export interface Run {
 
 export interface Host {
   readonly name: string;
-  /** Runs a command line; `input` is what stdin holds. Paths of files begin with `work/`. */
+  /** Runs a command line; `input` is what stdin holds. Paths of files begin with `data/`. */
   run(words: readonly string[], input?: string | Uint8Array): Run;
-  /** A file that a run has written to `work/`, which is gone after that. */
+  /** A file that a run has written to `data/`, which is gone after that. */
   take(name: string): Uint8Array;
 }
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** A process of Node in the folder above `work`. */
+/** A process of Node in the folder above `data`. */
 function spawn(args: string[], cwd: string, input?: string | Uint8Array): Run {
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {
     cwd,
@@ -38,13 +38,13 @@ function spawn(args: string[], cwd: string, input?: string | Uint8Array): Run {
 
 /** Takes a file from the folder of a host with real files. */
 const takeFrom = (parent: string) => (name: string) => {
-  const path = join(parent, "work", name);
+  const path = join(parent, "data", name);
   const bytes = new Uint8Array(readFileSync(path));
   rmSync(path);
   return bytes;
 };
 
-/** The built command line in Node; `parent` holds the folder `work`. */
+/** The built command line in Node; `parent` holds the folder `data`. */
 export function nodeCommand(parent: string): Host {
   const cli = join(ROOT, "build/js/cli.js");
   return { name: "Node", run: (words, input) => spawn([cli, ...words], parent, input), take: takeFrom(parent) };
@@ -53,7 +53,7 @@ export function nodeCommand(parent: string): Host {
 /** The WASI command under node:wasi. */
 export function nodeWasi(file: string, parent: string): Host {
   const script = join(ROOT, "test/support/wasi-node.mjs");
-  const folders = JSON.stringify({ work: join(parent, "work") });
+  const folders = JSON.stringify({ data: join(parent, "data") });
   const before = ["--no-warnings", script, join(ROOT, "build", file), folders];
   return {
     name: `${file} under node:wasi`,
@@ -66,7 +66,7 @@ export function nodeWasi(file: string, parent: string): Host {
 export function shimWasi(file: string, files: ReadonlyMap<string, Uint8Array>): Host {
   const module = new WebAssembly.Module(wasmBytes(file));
   const contents = new Map([...files].map(([name, bytes]) => [name, new File(bytes as Uint8Array<ArrayBuffer>)]));
-  const folder = new PreopenDirectory("work", contents);
+  const folder = new PreopenDirectory("data", contents);
   return {
     name: `${file} under browser_wasi_shim`,
     run(words, input = "") {
