@@ -1,7 +1,6 @@
 /** The models of the benches by name; each is fetched or made when it is missing. */
 import { existsSync } from "node:fs";
-import { modelPath } from "../limpet.mjs";
-import { requantise } from "./requantise.mjs";
+import { modelPath, ROOT } from "../limpet.mjs";
 
 /** What is measured without `--models`, the most telling first; quick takes the first of them. */
 export const QUICK = ["smollm2-q4_0", "plm-100m-q4_0"];
@@ -21,6 +20,11 @@ export async function modelFile(name) {
   if (type === undefined || type === "q4_1") return modelPath(type ? "smollm2" : name);
   const fetched = modelPath("smollm2");
   const path = fetched.replace(/q4_1\.gguf$/, `${type}.gguf`);
-  if (!existsSync(path)) await requantise(fetched, path, type.toUpperCase());
+  if (!existsSync(path)) {
+    const { quantizeFile } = /** @type {typeof import("../../src/quantize.ts")} */ (
+      await import(`${ROOT}build/js/quantize.js`)
+    );
+    await quantizeFile(fetched, path, type.toUpperCase());
+  }
   return path;
 }
