@@ -6,6 +6,7 @@
 import ctypes
 import hashlib
 import os
+import platform
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,6 +15,9 @@ import torch
 
 SOURCE = Path(__file__).with_name("memory_cpu.c")
 FLAGS = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
+if platform.machine() == "x86_64":
+    FLAGS.append("-mprefer-vector-width=512")
+WIDEST = 4096  # entries of a row, as in the source
 
 
 def build():
@@ -45,6 +49,8 @@ def size(value):
 @torch.library.custom_op("limpet::hash", mutates_args=())
 def hashed(x: torch.Tensor, bits: int) -> tuple[torch.Tensor, torch.Tensor]:
     x, n, tables = x.contiguous(), x.shape[0], x.shape[1] // bits
+    if x.shape[1] > WIDEST:
+        raise ValueError(f"memory_cpu.c hashes rows of {WIDEST} entries at most")
     rows, weight = torch.empty(n, tables, dtype=torch.int64), torch.empty(n, tables)
     LIBRARY.hash_forward(at(x), size(n), size(tables), size(bits), at(rows), at(weight))
     return rows, weight
@@ -100,9 +106,10 @@ def gathered_backward(
     table: torch.Tensor, rows: torch.Tensor, weight: torch.Tensor, g: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     g, weight, (n, tables), d = g.contiguous(), weight.contiguous(), rows.shape, table.shape[1]
-    dtable, dweight = torch.zeros_like(table), torch.empty_like(weight)
+    dtable, dweight = torch.empty_like(table), torch.empty_like(weight)
     LIBRARY.gather_backward(
-        at(table), at(rows), at(weight), at(g), size(n), size(tables), size(d), at(dtable), at(dweight)
+        at(table), at(rows), at(weight), at(g), size(n), size(tables), size(table.shape[0] // tables), size(d),
+        at(dtable), at(dweight),
     )
     return dtable, dweight
 
