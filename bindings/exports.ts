@@ -202,6 +202,13 @@ interface TokenizerExports {
     target: Pointer,
     capacity: number,
   ): Status;
+  tokenizer_token_bytes(
+    tokenizer: Pointer,
+    token: number,
+    showSpecial: number,
+    target: Pointer,
+    capacity: number,
+  ): number;
   tokenizer_count(tokenizer: Pointer): number;
   /** 1 BPE, 2 SPM. */
   tokenizer_model(tokenizer: Pointer): number;

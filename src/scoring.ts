@@ -24,8 +24,12 @@ export interface PerplexityOptions extends LogitsOptions {
 
 export interface PerplexityResult {
   readonly perplexity: number;
+  /** Of the scored text: for this figure, vocabularies need not be the same. */
+  readonly bitsPerByte: number;
   /** Tokens that were scored. */
   readonly tokens: number;
+  /** Bytes of the text of these tokens. */
+  readonly bytes: number;
   readonly windows: number;
   readonly context: number;
 }
@@ -152,10 +156,12 @@ export async function measurePerplexity(
   const windows = Math.min(all, wholeNumber("windows", options.windows || all, 1, 2 ** 31));
   const bos = tokenizer.addsBos ? tokenizer.specials.bos : undefined;
   const vocabulary = exports.model_vocabulary(pointer);
+  const words = exports.model_tokenizer(pointer);
   const half = context >> 1;
   const scorer = new Scorer(loaded, context, options);
   let sum = 0;
   let count = 0;
+  let bytes = 0;
   try {
     for (let window = 0; window < windows; window++) {
       const part = ids.slice(window * context, (window + 1) * context);
@@ -166,6 +172,7 @@ export async function measurePerplexity(
           const row = rows.pointer + i * vocabulary * 4;
           const next = part[rows.from + i + 1];
           sum += exports.kernel_log_sum_exp(row, vocabulary) - memory.readF32(row + next * 4);
+          bytes += exports.tokenizer_token_bytes(words, next, 0, 0, 0);
           count++;
         }
       }
@@ -174,5 +181,6 @@ export async function measurePerplexity(
   } finally {
     scorer.release();
   }
-  return { perplexity: Math.exp(sum / count), tokens: count, windows, context };
+  const bitsPerByte = sum / Math.LN2 / bytes;
+  return { perplexity: Math.exp(sum / count), bitsPerByte, tokens: count, bytes, windows, context };
 }

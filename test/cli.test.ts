@@ -118,7 +118,8 @@ test("perplexity: JSON", async () => {
   const model = await Model.load(DEMO);
   const expected = await model.perplexity(DEMO_TEXT.repeat(2), { context: 64 });
   const json = JSON.parse(await answer("perplexity", DEMO, text, "--ctx", "64"));
-  assert.equal(json, { perplexity: expected.perplexity, tokens: expected.tokens, windows: expected.windows, ctx: 64 });
+  const { perplexity, bitsPerByte, tokens, bytes, windows } = expected;
+  assert.equal(json, { perplexity, bits_per_byte: bitsPerByte, tokens, bytes, windows, ctx: 64 });
   assert.is(JSON.parse(await answer("perplexity", DEMO, text, "-c", "64", "--windows", "1")).tokens, 32);
 });
 

@@ -310,6 +310,10 @@ test("perplexity is the mean over the second halves of windows", async () => {
   assert.is(result.tokens, 32);
   assert.is(result.windows, 2);
   assert.ok(Math.abs(result.perplexity / Math.exp(sum / 32) - 1) < 1e-5);
+  const scored = [...ids.slice(16, 32), ...ids.slice(48, 64)];
+  const bytes = scored.reduce((all, id) => all + model.detokenizeBytes([ids[0], id]).length, 0);
+  assert.is(result.bytes, bytes - 32 * model.detokenizeBytes([ids[0]]).length);
+  assert.ok(Math.abs(result.bitsPerByte / (sum / Math.LN2 / result.bytes) - 1) < 1e-5);
   assert.is((await model.perplexity(ids, { context: 32, windows: 1, chunk: 5 })).tokens, 16);
   assert.is((await errorOf(() => model.perplexity("short"))).code, "BAD_ARGUMENT");
 });

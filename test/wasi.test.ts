@@ -180,9 +180,10 @@ test("perplexity is the API's", async () => {
   for (const host of hosts) {
     const { out, status } = host.run(["perplexity", "data/plm.gguf", "data/text.txt", "--ctx", "32", "--windows", "2"]);
     assert.is(status, 0, host.name);
-    const { perplexity, ...rest } = JSON.parse(out);
-    assert.equal(rest, { tokens: want.tokens, windows: 2, ctx: 32 }, host.name);
+    const { perplexity, bits_per_byte: bits, ...rest } = JSON.parse(out);
+    assert.equal(rest, { tokens: want.tokens, bytes: want.bytes, windows: 2, ctx: 32 }, host.name);
     assert.ok(Math.abs(perplexity / want.perplexity - 1) < 1e-8, `${perplexity} for ${want.perplexity}`);
+    assert.ok(Math.abs(bits / want.bitsPerByte - 1) < 1e-8, `${bits} for ${want.bitsPerByte}`);
   }
   model.dispose();
 });

@@ -11,6 +11,7 @@ import { Context, beginPass, cacheRowBytes, resetContext } from "../runtime/cont
 import { stepPass } from "../runtime/machine";
 import { Model } from "../runtime/model";
 import { argmax } from "../runtime/sampler";
+import { tokenBytes } from "../text/detokenize";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
 import { BAD_TOKENS, NO_FLAG } from "./commands";
@@ -27,6 +28,7 @@ import { Span, equals, fromWords, lengthOf, parseWhole, piece, startOf, tail, tr
 const COMMA: u8 = 0x2c;
 const TOKENS_LIMIT: u32 = 1_000_000;
 const WARM_UP: u32 = 32;
+const LN2: f64 = 0.69314718055994530942;
 
 export function logits(c: Command): i32 {
   if (!given(c, "tokens")) return usageError(c, NO_FLAG, fromWords(c.core, "--tokens"));
@@ -111,6 +113,7 @@ export function perplexity(c: Command): i32 {
   const first = (window >> 1) - 1;
   let sum: f64 = 0;
   let scored: u32 = 0;
+  let bytes: u64 = 0;
   for (let i: u32 = 0; i < windows; i++, ids += (<usize>window) << 2) {
     resetContext(context);
     if (t.addBos && t.bos >= 0) store<i32>(ids, t.bos);
@@ -123,14 +126,19 @@ export function perplexity(c: Command): i32 {
         const next = load<u32>(ids + ((<usize>(from + tokens - context.logitRows + row + 1)) << 2));
         sum += logSumExp(at, model.vocabulary) - <f64>load<f32>(at + ((<usize>next) << 2));
         scored += 1;
+        bytes += tokenBytes(t, next, false, 0, 0);
       }
     }
   }
   const o = c.out;
   putWords(o, "{\"perplexity\":");
   putFloat(o, exp(sum / <f64>scored), 9);
+  putWords(o, ",\"bits_per_byte\":");
+  putFloat(o, sum / LN2 / <f64>bytes, 9);
   putWords(o, ",\"tokens\":");
   putNumber(o, scored);
+  putWords(o, ",\"bytes\":");
+  putNumber(o, bytes);
   putWords(o, ",\"windows\":");
   putNumber(o, windows);
   putWords(o, ",\"ctx\":");

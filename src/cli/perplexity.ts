@@ -18,7 +18,9 @@ export async function perplexity(args: Arguments, io: Io): Promise<void> {
   io.endProgress();
   writeJson(io, {
     perplexity: result.perplexity,
+    bits_per_byte: result.bitsPerByte,
     tokens: result.tokens,
+    bytes: result.bytes,
     windows: result.windows,
     ctx: result.context,
   });
