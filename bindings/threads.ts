@@ -1,10 +1,11 @@
 /**
  * The pool of threads of one core: workers that live as long as it does. They share its memory and need no message after
- * the first. Whether they help is measured, at first and now and then: where they do not, the main thread works alone.
+ * the first. Whether they help is measured with the work itself (pays.ts): where they do not, the main thread works alone.
  */
 import type { Worker as NodeWorker } from "node:worker_threads";
 import type { CoreExports, Pointer, Status } from "./exports.ts";
 import { isNode } from "./node.ts";
+import { Pays } from "./pays.ts";
 import type { ThreadTask } from "./thread.ts";
 
 /** What the builds with threads export besides. */
@@ -17,7 +18,8 @@ export interface ThreadExports extends CoreExports {
   thread_slices(pool: Pointer, index: number): number;
   thread_late(pool: Pointer): number;
   thread_stop(pool: Pointer): void;
-  thread_probe(context: Pointer): Status;
+  thread_layer(context: Pointer): number;
+  thread_tokens(context: Pointer): number;
 }
 
 /** Set by the build: whether this is the bundle in build/js/, and not the sources themselves. */
@@ -34,12 +36,6 @@ export const THREAD_LIMIT = 64;
 const START_MS = 5000;
 /** A worker that keeps a step waiting for so long is given up. */
 const LATE_MS = 3000;
-/** Between two measurements. */
-const MEASURE_MS = 2000;
-/** Time for the engine to compile the kernel to its best before the first one. */
-const WARM_UP_MS = 15;
-const SAMPLES = 9;
-const SAMPLE_MS = 0.25;
 
 /** Why this host cannot share memory among threads; null: it can. */
 export function threadsLack(): string | null {
@@ -73,8 +69,15 @@ export class Threads {
   readonly #helpers: Helper[] = [];
   /** Threads asked for, with the main one. */
   readonly threads: number;
-  #measured = Number.NEGATIVE_INFINITY;
-  #warm = false;
+  #lost = 0;
+  /** Passes of one token, and of more: what each gains may differ. */
+  readonly #tokens = new Pays();
+  readonly #chunks = new Pays();
+  /** The layer that is under way, what it has taken so far, and who wants to know. */
+  #at = this.#tokens;
+  #context: Pointer = 0;
+  #layer = -1;
+  #layerMs = 0;
   #watch: ReturnType<typeof setInterval> | null = null;
   #said = false;
 
@@ -101,14 +104,17 @@ export class Threads {
 
   /** Threads that compute now. */
   get count(): number {
-    return this.#exports.thread_count(this.#pool);
+    return this.#at.pays ? this.threads - this.#lost : 1;
   }
 
-  /** To be told between two passes of a context: measures now and then whether the threads pay. */
-  tend(context: Pointer): void {
-    if (!this.#helpers.length || performance.now() - this.#measured < MEASURE_MS) return;
-    this.#measure(context);
-    this.#measured = performance.now();
+  /** Runs a step of the pass of a context, `run(pointer)`, and measures whether the threads pay. */
+  step(run: (pointer: Pointer) => Status, pointer: Pointer, context: Pointer): Status {
+    if (this.#lost === this.threads - 1) return run(pointer);
+    const start = performance.now();
+    const status = run(pointer);
+    const now = performance.now();
+    this.#measure(context, now - start, now);
+    return status;
   }
 
   /** Ends the workers. The core must not be stepped after it. */
@@ -124,6 +130,7 @@ export class Threads {
       // After dispose, ending is what they should do.
       if (!this.#helpers.includes(helper)) return;
       this.#exports.thread_lost(this.#pool, task.index);
+      this.#lost++;
       this.#say(`limpet: a thread has ended (${reason}); the others go on`);
     };
     const helper = isNode() ? nodeHelper(task, lost) : webHelper(task, lost);
@@ -150,6 +157,7 @@ export class Threads {
   #giveUp(): void {
     const helpers = this.#helpers.splice(0);
     for (const helper of helpers) helper.end();
+    this.#lost = this.threads - 1;
     // What a terminated worker was about to write, it has written by the next turn.
     setTimeout(() => {
       for (let index = 1; index < this.threads; index++) this.#exports.thread_lost(this.#pool, index);
@@ -157,35 +165,23 @@ export class Threads {
     this.#say("limpet: the threads do not go on; computing with one");
   }
 
-  #measure(context: Pointer): void {
-    const { thread_probe: probe, thread_limit: limit } = this.#exports;
-    const pool = this.#pool;
-    const before = this.count;
-    const run = (threads: number, times: number): number => {
-      limit(pool, threads);
-      const start = performance.now();
-      // Refused in the middle of a pass: then nothing is measured.
-      for (let i = 0; i < times; i++) if (probe(context) < 0) return Number.NaN;
-      return performance.now() - start;
-    };
-    if (!this.#warm) {
-      for (const end = performance.now() + WARM_UP_MS; performance.now() < end; ) run(this.threads, 4);
-      this.#warm = true;
-    }
-    const times = Math.ceil((SAMPLE_MS * 4) / Math.max(run(1, 4), 1e-2)) || 1;
-    const alone: number[] = [];
-    const together: number[] = [];
-    for (let sample = 0; sample < SAMPLES; sample++) {
-      alone.push(run(1, times));
-      together.push(run(this.threads, times));
-    }
-    const ratio = median(together) / median(alone);
-    // Who works alone needs a clear gain to change, so that noise does not turn it to and fro.
-    const pays = Number.isNaN(ratio) ? before > 1 : ratio < (before > 1 ? 1 : 0.9);
-    limit(pool, pays ? this.threads : 1);
-    if (!pays && before > 1) {
+  /** A step of a pass took `ms`. Between two layers the time of one is known, and how to do the next one is chosen. */
+  #measure(context: Pointer, ms: number, now: number): void {
+    const { thread_layer, thread_tokens, thread_limit } = this.#exports;
+    const layer = thread_layer(context);
+    this.#layerMs += ms;
+    if (layer < 0) return;
+    const tokens = thread_tokens(context);
+    const pays = tokens > 1 ? this.#chunks : this.#tokens;
+    const whole = pays === this.#at && context === this.#context && layer === this.#layer + 1;
+    if (whole && pays.add(this.#layerMs, tokens, now) && !pays.pays) {
       this.#say(`limpet: ${this.threads} threads are no faster than one here (other work runs); computing with one`);
     }
+    this.#at = pays;
+    this.#context = context;
+    this.#layer = layer;
+    this.#layerMs = 0;
+    thread_limit(this.#pool, pays.together ? this.threads : 1);
   }
 
   #say(words: string): void {
@@ -239,8 +235,4 @@ function mayWait(): boolean {
   } catch {
     return false;
   }
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1];
 }

@@ -98,6 +98,21 @@ export const SHAPES = {
     pre: "gpt-2",
     ropeFactors: true,
   },
+  // No width is a multiple of sixteen rows twice, and one head has keys of twelve.
+  "llama-odd": {
+    architecture: "llama",
+    layers: 3,
+    hidden: 96,
+    heads: 8,
+    kvHeads: 1,
+    headSize: 12,
+    ffn: 160,
+    vocabulary: 517,
+    context: 1024,
+    theta: 1e4,
+    epsilon: 1e-5,
+    pre: "gpt-2",
+  },
   "qwen2-tiny": {
     ...QWEN,
     architecture: "qwen2",

@@ -62,6 +62,11 @@ export class Core {
     this.threads?.dispose();
   }
 
+  /** `run(pointer)`, a step of the pass of a context. */
+  step(run: (pointer: Pointer) => Status, pointer: Pointer, context: Pointer): Status {
+    return this.threads ? this.threads.step(run, pointer, context) : run(pointer);
+  }
+
   /** Gives a status on, or throws what the core says of one below zero. */
   check(status: Status): number {
     if (status < 0) throw this.error();

@@ -149,7 +149,6 @@ export async function* generatePieces(
   const top = logprobs === undefined ? 0 : wholeNumber("logprobs", logprobs, 0, 20);
   core.check(exports.session_begin(pointer, maxTokens, logprobs === undefined ? 0 : 1, top));
 
-  core.threads?.tend(context.pointer);
   const prefillTokens = exports.session_count(pointer) - exports.session_evaluated(pointer);
   const tokens: number[] = [];
   const texts: string[] = [];
@@ -159,7 +158,7 @@ export async function* generatePieces(
   let clock = performance.now();
   try {
     for (;;) {
-      const status = exports.session_step(pointer);
+      const status = core.step(exports.session_step, pointer, context.pointer);
       if (status === TOKEN) {
         const now = performance.now();
         if (made++ === 0) prefillMs += now - clock;
@@ -173,7 +172,6 @@ export async function* generatePieces(
         // The end token shows nothing of its own, only what was held back for it.
         if (!ended || length > 0) yield logprobs === undefined ? { text, token } : withLogprobs(session, text, top);
         usable();
-        core.threads?.tend(context.pointer);
         clock = performance.now();
       } else if (status === 0) {
         return {

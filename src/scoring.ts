@@ -80,10 +80,9 @@ class Scorer {
         positions[i] = at + i;
         wanted[i] = at + i >= from ? 1 : 0;
       }
-      core.threads?.tend(context);
       core.check(exports.context_begin(context, count, 0, exports.model_layers(pointer)));
       for (let status = -1; status !== 0; ) {
-        status = core.check(exports.context_step(context));
+        status = core.check(core.step(exports.context_step, context, context));
         if (status === NEED_DATA) {
           const put = await this.#loaded.tables!.read(context, this.#signal);
           if (put) {

@@ -9,6 +9,7 @@ import { Worker } from "node:worker_threads";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { instantiateSync } from "../bindings/instantiate.ts";
+import { Pays } from "../bindings/pays.ts";
 import { sharedMemory } from "../bindings/threads.ts";
 import { Model } from "../src/index.ts";
 import { TestCore, type TestExports, wasmBytes } from "./support/core.ts";
@@ -68,6 +69,9 @@ const kinds: [kind: string, type: string][] = [
   ["plm-1m", "Q4_0"],
   ["plm-1m", "Q4_K"],
   ["llama-tiny", "Q8_0"],
+  ["llama-odd", "Q4_0"],
+  ["llama-odd", "F32"],
+  ["qwen2-tiny", "Q4_K"],
   ["qwen3-tiny", "F32"],
   ["memoryformer-tiny", "Q8_0"],
 ];
@@ -81,7 +85,7 @@ function wanted(kind: string, type: string, form: number): Float32Array[] {
   return rows;
 }
 
-for (const threads of [1, 2, 3]) {
+for (const threads of [1, 2, 3, 4]) {
   test(`${threads} threads give the portable build's bits in any chunks`, async () => {
     const team = await Team.of(threads);
     for (const [kind, type] of kinds) {
@@ -198,6 +202,78 @@ test("a pass given up at any step leaves nothing behind", async () => {
     assertBits(context.run(prompt(ids)), want, `after step ${stop}`);
   }
   team.end();
+});
+
+/**
+ * A machine on which a layer takes so many milliseconds alone and together; those begun in the first 15 ms together after a
+ * while alone take `waking` times as long.
+ */
+class Machine {
+  readonly pays = new Pays();
+  now = 0;
+  layers = 0;
+  apart = 0;
+  #awake = Number.NEGATIVE_INFINITY;
+
+  run(ms: number, alone: number, together: number, { tokens = 1, waking = 4 } = {}): void {
+    for (const end = this.now + ms; this.now < end; ) {
+      const { together: shared } = this.pays;
+      if (!shared) this.#awake = this.now;
+      const took = shared ? together * (this.now - this.#awake < 15 ? waking : 1) : alone;
+      this.now += took;
+      this.layers++;
+      if (!shared) this.apart++;
+      this.pays.add(took, tokens, this.now);
+    }
+  }
+}
+
+test("whether threads pay: both ways are tried at first and now and then, which costs little", () => {
+  for (const [alone, together] of [
+    [0.2, 0.13],
+    [4, 2.3],
+    [22, 12],
+    [290, 160],
+  ]) {
+    const machine = new Machine();
+    machine.run(60_000, alone, together);
+    assert.ok(machine.pays.pays, `${alone} ms a layer`);
+    const lost = machine.apart * (alone - together);
+    assert.ok(lost > 0 && lost < 0.03 * 60_000, `${machine.apart} layers of ${alone} ms apart`);
+  }
+});
+
+test("whether threads pay: a machine that becomes busy is seen at once, and one that becomes idle soon", () => {
+  for (const [alone, together] of [
+    [0.2, 0.13],
+    [4, 2.3],
+    [22, 12],
+  ]) {
+    const machine = new Machine();
+    machine.run(10_000, alone, together);
+    machine.run(Math.max(200, 40 * alone), 1.5 * alone, 2 * alone);
+    assert.not(machine.pays.pays, `${alone} ms a layer, busy`);
+    const { apart, layers } = machine;
+    machine.run(20_000, 1.5 * alone, 2 * alone);
+    assert.ok(
+      machine.layers - layers - (machine.apart - apart) < 0.05 * (machine.layers - layers),
+      "seldom tried together",
+    );
+    machine.run(3000, alone, together);
+    assert.ok(machine.pays.pays, `${alone} ms a layer, idle again`);
+  }
+});
+
+test("whether threads pay: passes of other sizes are not compared, and noise changes nothing", () => {
+  const machine = new Machine();
+  for (let turn = 0; turn < 200; turn++) {
+    const tokens = 8 + (turn % 3) * 60;
+    machine.run(30, 0.1 * tokens, 0.06 * tokens, { tokens });
+  }
+  assert.ok(machine.pays.pays);
+  const even = new Machine();
+  for (let turn = 0; turn < 3000; turn++) even.run(3, 1, 1 + 0.02 * Math.sin(turn), { waking: 1 });
+  assert.ok(even.pays.pays);
 });
 
 test("a pool is refused twice, without threads and with too many", () => {

@@ -14,7 +14,7 @@
 import { Context } from "../runtime/context";
 import { Status } from "../runtime/core";
 import { Model, Slot, Want, declareLayer, declareTable } from "../runtime/model";
-import { rowOf } from "../runtime/pass";
+import { rowOf, targetOf } from "../runtime/pass";
 import { Job, grainOf, share } from "../runtime/pool";
 import { findRows, tokensAtOnce } from "../runtime/table";
 import { chunkWeights, hashRow, scaleWeights } from "../kernels/memory";
@@ -133,15 +133,4 @@ function scaleOf(slot: u32): u32 {
 /** Where its bias stands. */
 function biasOf(slot: u32): u32 {
   return slot < Slot.FFN_UP ? slot - Slot.QUERY + Slot.QUERY_BIAS : slot - Slot.FFN_UP + Slot.FFN_UP_BIAS;
-}
-
-/** The buffer that it is looked up into. */
-function targetOf(c: Context, slot: u32): usize {
-  switch (slot) {
-    case Slot.QUERY: return c.query;
-    case Slot.KEY: return c.key;
-    case Slot.VALUE: return c.value;
-    case Slot.FFN_UP: return c.up;
-    default: return c.projected;
-  }
 }

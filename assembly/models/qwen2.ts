@@ -10,11 +10,11 @@
  */
 import { Context } from "../runtime/context";
 import { Model, Slot, Want, declareLayer } from "../runtime/model";
-import { gateSilu, multiply, multiplyAdd, multiplyBias, multiplyBiasAdd, normalize, rotate } from "../runtime/pass";
+import { addBias, gateSilu, multiplyAdd, multiplyBeside, multiplyBiasAdd, normalize, rotate } from "../runtime/pass";
 import { attend, keepKeyValue } from "./attention";
 import { declareEnds, readDecoder } from "./hyper";
 
-export const QWEN2_STAGES: u32 = 12;
+export const QWEN2_STAGES: u32 = 9;
 
 /** qwen2 rotates the pairs (i, i + d/2). */
 export const QWEN2_INTERLEAVED: bool = false;
@@ -56,19 +56,19 @@ export function stageQwen2(c: Context): i32 {
   const layer = c.layer;
   switch (c.stage) {
     case 0: return normalize(c, c.hidden, m.at(layer, Slot.ATTENTION_NORM), c.normed);
-    case 1: return multiplyBias(c, m.at(layer, Slot.QUERY), m.at(layer, Slot.QUERY_BIAS), c.normed, c.query);
-    case 2: return multiplyBias(c, m.at(layer, Slot.KEY), m.at(layer, Slot.KEY_BIAS), c.normed, c.key);
-    case 3: return multiplyBias(c, m.at(layer, Slot.VALUE), m.at(layer, Slot.VALUE_BIAS), c.normed, c.value);
-    case 4:
+    case 1: return multiplyBeside(c, Slot.QUERY, 3, c.normed);
+    case 2:
+      addBias(c, c.query, m.at(layer, Slot.QUERY_BIAS));
+      addBias(c, c.key, m.at(layer, Slot.KEY_BIAS));
+      addBias(c, c.value, m.at(layer, Slot.VALUE_BIAS));
       rotate(c, c.query, m.heads * m.keySize, m.heads, m.keySize, 0, QWEN2_INTERLEAVED);
       rotate(c, c.key, m.kvHeads * m.keySize, m.kvHeads, m.keySize, 0, QWEN2_INTERLEAVED);
       return keepKeyValue(c);
-    case 5: return attend(c);
-    case 6: return multiplyBiasAdd(c, m.at(layer, Slot.ATTENTION_OUTPUT), m.at(layer, Slot.OUTPUT_BIAS), c.attended);
-    case 7: return normalize(c, c.hidden, m.at(layer, Slot.FFN_NORM), c.normed);
-    case 8: return multiply(c, m.at(layer, Slot.FFN_GATE), c.normed, c.gate);
-    case 9: return multiply(c, m.at(layer, Slot.FFN_UP), c.normed, c.up);
-    case 10: return gateSilu(c);
+    case 3: return attend(c);
+    case 4: return multiplyBiasAdd(c, m.at(layer, Slot.ATTENTION_OUTPUT), m.at(layer, Slot.OUTPUT_BIAS), c.attended);
+    case 5: return normalize(c, c.hidden, m.at(layer, Slot.FFN_NORM), c.normed);
+    case 6: return multiplyBeside(c, Slot.FFN_GATE, 2, c.normed);
+    case 7: return gateSilu(c);
     default: return multiplyAdd(c, m.at(layer, Slot.FFN_DOWN), c.gate);
   }
 }

@@ -10,11 +10,11 @@
  */
 import { Context } from "../runtime/context";
 import { Model, Slot, Want, declareLayer } from "../runtime/model";
-import { gateSilu, multiply, multiplyAdd, normalize, normalizeHeads, rotate } from "../runtime/pass";
+import { gateSilu, multiplyAdd, multiplyBeside, normalize, normalizeHeads, rotate } from "../runtime/pass";
 import { attend, keepKeyValue } from "./attention";
 import { declareEnds, readDecoder } from "./hyper";
 
-export const QWEN3_STAGES: u32 = 12;
+export const QWEN3_STAGES: u32 = 9;
 
 /** qwen3 rotates the pairs (i, i + d/2). */
 export const QWEN3_INTERLEAVED: bool = false;
@@ -54,21 +54,18 @@ export function stageQwen3(c: Context): i32 {
   const layer = c.layer;
   switch (c.stage) {
     case 0: return normalize(c, c.hidden, m.at(layer, Slot.ATTENTION_NORM), c.normed);
-    case 1: return multiply(c, m.at(layer, Slot.QUERY), c.normed, c.query);
-    case 2: return multiply(c, m.at(layer, Slot.KEY), c.normed, c.key);
-    case 3: return multiply(c, m.at(layer, Slot.VALUE), c.normed, c.value);
-    case 4:
+    case 1: return multiplyBeside(c, Slot.QUERY, 3, c.normed);
+    case 2:
       normalizeHeads(c, c.query, m.at(layer, Slot.QUERY_NORM), m.heads);
       normalizeHeads(c, c.key, m.at(layer, Slot.KEY_NORM), m.kvHeads);
       rotate(c, c.query, m.heads * m.keySize, m.heads, m.keySize, 0, QWEN3_INTERLEAVED);
       rotate(c, c.key, m.kvHeads * m.keySize, m.kvHeads, m.keySize, 0, QWEN3_INTERLEAVED);
       return keepKeyValue(c);
-    case 5: return attend(c);
-    case 6: return multiplyAdd(c, m.at(layer, Slot.ATTENTION_OUTPUT), c.attended);
-    case 7: return normalize(c, c.hidden, m.at(layer, Slot.FFN_NORM), c.normed);
-    case 8: return multiply(c, m.at(layer, Slot.FFN_GATE), c.normed, c.gate);
-    case 9: return multiply(c, m.at(layer, Slot.FFN_UP), c.normed, c.up);
-    case 10: return gateSilu(c);
+    case 3: return attend(c);
+    case 4: return multiplyAdd(c, m.at(layer, Slot.ATTENTION_OUTPUT), c.attended);
+    case 5: return normalize(c, c.hidden, m.at(layer, Slot.FFN_NORM), c.normed);
+    case 6: return multiplyBeside(c, Slot.FFN_GATE, 2, c.normed);
+    case 7: return gateSilu(c);
     default: return multiplyAdd(c, m.at(layer, Slot.FFN_DOWN), c.gate);
   }
 }

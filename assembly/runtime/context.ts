@@ -66,6 +66,8 @@ export class Context {
   stage: u32;
   /** How far the stage has come: rows of a matrix, tokens, heads. */
   cursor: u32;
+  /** Which of the matrices that a stage multiplies with one after the other. */
+  part: u32;
   /** Multiply-adds that this step may still do, and that a step may do in all. */
   work: i64;
   stepWork: i64;
@@ -96,9 +98,9 @@ export class Context {
   jobTarget: usize;
   /** First row, token or head of the job. */
   jobFrom: u32;
-  /** Parts that a token's heads are split into; tables that a token looks up. */
+  /** Parts that a token's heads are split into; matrices or tables that are taken together. */
   jobParts: u32;
-  /** Memory layers: the slot of the first table, and the bits of a code. */
+  /** The slot of the first of them. Memory layers: the bits of a code. */
   jobSlot: u32;
   jobBits: u32;
   /** Buffers of a thread's own lie so far apart: see `ofSlot`. */
@@ -396,6 +398,7 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
   c.endLayer = endLayer;
   c.stage = 0;
   c.cursor = 0;
+  c.part = 0;
   c.quantizedOf = 0;
   c.anglesReady = 0;
   c.tileRows = 0;

@@ -4,12 +4,9 @@
  *
  * May call: runtime/.
  */
-import { Core, ErrorCode, fail } from "./core";
+import { Core } from "./core";
 import { Context, Running, isContext } from "./context";
-import { Slot } from "./model";
-import { multiply } from "./pass";
-import { Pool, createPool, limitThreads, loseWorker, settled, slicesOf, stopWorkers } from "./pool";
-import { WeightState } from "./weight";
+import { Pool, createPool, limitThreads, loseWorker, slicesOf, stopWorkers } from "./pool";
 import { serve } from "./worker";
 
 /**
@@ -55,33 +52,13 @@ export function thread_stop(pool: Pool): void {
   stopWorkers(pool);
 }
 
-/**
- * The product of one token with the model's first matrix of the feed-forward network (where a table is in its place,
- * with the head), on the threads that may take part: the host takes its time. Only between passes; what is computed is
- * of no use.
- */
-export function thread_probe(c: Context): i32 {
-  if (!isContext(c)) return 0;
-  if (c.running != Running.IDLE) {
-    return fail(
-      c.core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it",
-    );
-  }
-  if (!settled(c.pool)) return 1;
-  const width = c.model.hidden;
-  for (let i: u32 = 0; i < width; i++) store<f32>(c.normed + ((<usize>i) << 2), <f32>((i & 15) + 1));
-  const up = c.model.at(0, Slot.FFN_UP);
-  const weight = up.isTable ? c.model.head : up;
-  if (weight.state != WeightState.RESIDENT) {
-    return fail(c.core, ErrorCode.WRONG_STATE, "the matrix to be measured with stays in the file");
-  }
-  c.active = 1;
-  c.cursor = 0;
-  c.quantizedOf = 0;
-  c.work = i64.MAX_VALUE;
-  const status = multiply(c, weight, c.normed, up.isTable ? c.logits : c.up);
-  c.active = 0;
-  c.cursor = 0;
-  c.quantizedOf = 0;
-  return status;
+/** The layer that a pass is about to begin; −1: it is within a layer, or in none. */
+export function thread_layer(c: Context): i32 {
+  if (!isContext(c) || c.running != Running.LAYERS || c.stage != 0 || c.cursor != 0 || c.part != 0) return -1;
+  return c.layer;
+}
+
+/** Tokens of the pass. */
+export function thread_tokens(c: Context): u32 {
+  return isContext(c) ? c.tokens : 0;
 }

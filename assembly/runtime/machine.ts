@@ -10,14 +10,14 @@ import { Status } from "./core";
 import { Context, Running } from "./context";
 import { Global } from "./model";
 import { embed, multiply, normalize, prepareAngles } from "./pass";
-import { settled } from "./pool";
+import { settled, slotsOf, threadsOf } from "./pool";
 import { runStage, stageCount } from "../models/index";
 
 /** Does the next slice of the pass: DONE, MORE, NEED_DATA, or an error. After DONE the logits are there. */
 export function stepPass(c: Context): i32 {
   // A thread is still at a job that was given up: the host has a turn meanwhile.
   if (!settled(c.pool)) return Status.MORE;
-  c.work = c.stepWork;
+  c.work = c.stepWork * threadsOf(c.pool);
   if (c.running == Running.EMBEDDING) {
     const status = embed(c);
     if (status != Status.DONE) return status;
@@ -33,13 +33,15 @@ export function stepPass(c: Context): i32 {
     const status = runStage(c);
     if (status != Status.DONE) return status;
     c.cursor = 0;
+    c.part = 0;
     c.stage += 1;
     if (c.stage == stages || c.active == 0) {
       c.stage = 0;
       c.layer += 1;
       if (c.layer >= c.endLayer) c.running = c.layer == c.model.layers && c.active > 0 ? Running.HEAD : Running.IDLE;
-      // A chunk returns at least once a layer, whatever the size of the model.
-      else if (c.tokens > 1) return Status.MORE;
+      // A chunk returns at least once a layer, whatever the size of the model. Where there are threads a token does,
+      // too: the host takes the time of layers to see whether they pay.
+      else if (c.tokens > 1 || slotsOf(c.core) > 1) return Status.MORE;
     }
     if (c.work <= 0 && c.running != Running.IDLE) return Status.MORE;
   }

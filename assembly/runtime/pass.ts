@@ -13,7 +13,7 @@
 import { Status } from "./core";
 import { Context, Visibility } from "./context";
 import { List, prefixUpTo } from "./cache";
-import { Global } from "./model";
+import { Global, Slot } from "./model";
 import { Job, grainOf, share, threadsOf } from "./pool";
 import { embedStreamed } from "./rows";
 import { multiplyStreamed } from "./stream";
@@ -24,7 +24,7 @@ import { reluSquared, siluMultiply } from "../kernels/ffn";
 import { layerNorm, rmsNorm, rmsNormOutside } from "../kernels/norm";
 import { ropeAngles, rotateHalves, rotateInterleaved } from "../kernels/rope";
 import { add } from "../kernels/vector";
-import { NEURON_STEP, multiplyNeuronRows, multiplyNeurons } from "../kernels/quant/neuron";
+import { NEURON_STEP, multiplyNeuronRows, multiplyNeurons, stripRows } from "../kernels/quant/neuron";
 import { Type, blockElements } from "../kernels/quant/types";
 
 /** Rows of [active, width]: the address of row `i`. */
@@ -97,7 +97,7 @@ export function multiply(c: Context, weight: Weight, source: usize, target: usiz
   if (x == 0) return Status.MORE;
   if (weight.state == WeightState.STREAMED) return multiplyStreamed(c, weight, x, operandStride(weight), target);
   const cost = <u64>weight.columns * c.active;
-  const rows = rowsWithinWork(c, weight.rows, cost, weight.byNeurons ? NEURON_STEP : GROUP_ROWS);
+  const rows = unitsWithinWork(c, weight.rows, cost, weight.byNeurons ? NEURON_STEP : GROUP_ROWS);
   const grain = weight.byNeurons ? neuronGrain(c, rows, cost) : rowGrain(c, rows, cost);
   c.jobWeight = weight;
   c.jobOperand = x;
@@ -126,6 +126,94 @@ export class RowsOfProduct {
       c.jobOperand, operandStride(weight), c.active,
       c.jobTarget + ((<usize>first) << 2), (<usize>weight.rows) << 2, c.ofSlot(c.scratch, slot),
     );
+  }
+}
+
+/**
+ * The products of `count` matrices of the layer with one source, each into its slot's own buffer: queries, keys and
+ * values, gate and up. Together they are one job, so that threads meet once, and small ones are shared too.
+ */
+export function multiplyBeside(c: Context, first: u32, count: u32, source: usize): i32 {
+  const weight = c.model.at(c.layer, first);
+  if (!alike(weight, count)) {
+    for (; c.part < count; c.part++, c.cursor = 0) {
+      const status = multiply(c, weight.next(c.part), source, targetOf(c, first + c.part));
+      if (status != Status.DONE) return status;
+    }
+    return Status.DONE;
+  }
+  const x = operand(c, weight, source, c.active);
+  if (x == 0) return Status.MORE;
+  let total: u32 = 0;
+  for (let part: u32 = 0; part < count; part++) total += unitsOf(weight.next(part));
+  const cost = <u64>weight.columns * c.active * UNIT_ROWS;
+  const units = unitsWithinWork(c, total, cost, 1);
+  c.jobWeight = weight;
+  c.jobSlot = first;
+  c.jobParts = count;
+  c.jobOperand = x;
+  c.jobFrom = c.cursor;
+  if (!share<RowsBeside>(c.pool, changetype<usize>(c), units, grainOf(c.pool, units, cost))) return Status.MORE;
+  c.cursor += units;
+  return c.cursor < total ? Status.MORE : Status.DONE;
+}
+
+/** Whether matrices whose records follow each other may be multiplied as if they were one. */
+function alike(weight: Weight, count: u32): bool {
+  for (let part: u32 = 0; part < count; part++) {
+    const other = weight.next(part);
+    if (other.state != WeightState.RESIDENT || other.byNeurons) return false;
+    if (other.operandForm != weight.operandForm || isFloat(other.type) != isFloat(weight.type)) return false;
+  }
+  return true;
+}
+
+/** Rows of a unit: groups by two, so that threads do not share a line of the cache. */
+const UNIT_ROWS: u32 = 2 * GROUP_ROWS;
+
+@inline
+function unitsOf(weight: Weight): u32 {
+  return (weight.rows + (UNIT_ROWS - 1)) / UNIT_ROWS;
+}
+
+/** Units of `multiplyBeside`, one matrix's behind the other's, all tokens. */
+@unmanaged
+export class RowsBeside {
+  @inline
+  get kind(): u32 {
+    return Job.MULTIPLY_BESIDE;
+  }
+
+  run(context: usize, slot: u32, begin: u32, end: u32): void {
+    const c = changetype<Context>(context);
+    let from = c.jobFrom + begin;
+    let to = c.jobFrom + end;
+    for (let part: u32 = 0; part < c.jobParts && to > 0; part++) {
+      const weight = c.jobWeight.next(part);
+      const units = unitsOf(weight);
+      if (from < units) {
+        const first = from * UNIT_ROWS;
+        matmulRows(
+          weight.product, weight.data, weight.rows, weight.columns, first, min(to * UNIT_ROWS, weight.rows),
+          c.jobOperand, operandStride(weight), c.active,
+          targetOf(c, c.jobSlot + part) + ((<usize>first) << 2), (<usize>weight.rows) << 2, c.ofSlot(c.scratch, slot),
+        );
+      }
+      from = from > units ? from - units : 0;
+      to = to > units ? to - units : 0;
+    }
+  }
+}
+
+/** The buffer that the product with a slot's weight belongs into. */
+export function targetOf(c: Context, slot: u32): usize {
+  switch (slot) {
+    case Slot.QUERY: return c.query;
+    case Slot.KEY: return c.key;
+    case Slot.VALUE: return c.value;
+    case Slot.FFN_GATE: return c.gate;
+    case Slot.FFN_UP: return c.up;
+    default: return c.projected;
   }
 }
 
@@ -162,24 +250,26 @@ function readsNeurons(c: Context, weight: Weight): bool {
   return load<u64>(c.zeros + at) * 16 >= load<u64>(c.activations + at) * sixteenths;
 }
 
-/** Outputs a slice: one a thread where neurons are read one by one, because long runs are what memory gives fast. */
+/**
+ * Outputs a grain: one a thread where neurons are read one by one, because long runs are what memory gives fast, else a
+ * strip.
+ */
 function neuronGrain(c: Context, rows: u32, cost: u64): u32 {
   const threads = threadsOf(c.pool);
-  const grain = max(grainOf(c.pool, rows, cost), c.active < TILE_TOKENS ? (rows + threads - 1) / threads : 0);
+  const least = c.active < TILE_TOKENS ? (rows + threads - 1) / threads : stripRows(rows);
+  const grain = max(grainOf(c.pool, rows, cost), least);
   return (grain + (2 * NEURON_STEP - 1)) & ~(2 * NEURON_STEP - 1);
 }
 
-/** Rows a slice, at `cost` multiply-adds each: whole groups by two, so that slices do not share a line of the cache. */
+/** Rows a grain, at `cost` multiply-adds each: whole units. */
 export function rowGrain(c: Context, rows: u32, cost: u64): u32 {
-  return (grainOf(c.pool, rows, cost) + (2 * GROUP_ROWS - 1)) & ~(2 * GROUP_ROWS - 1);
+  return (grainOf(c.pool, rows, cost) + (UNIT_ROWS - 1)) & ~(UNIT_ROWS - 1);
 }
 
-/** As `multiply`, and adds the bias to each row when the file has one. */
-export function multiplyBias(c: Context, weight: Weight, bias: Weight, source: usize, target: usize): i32 {
-  const status = multiply(c, weight, source, target);
-  if (status != Status.DONE || !bias.present) return status;
-  for (let i: u32 = 0; i < c.active; i++) add(rowOf(target, i, weight.rows), bias.data, weight.rows);
-  return status;
+/** Adds a bias to each row when the file has one. */
+export function addBias(c: Context, buffer: usize, bias: Weight): void {
+  if (!bias.present) return;
+  for (let i: u32 = 0; i < c.active; i++) add(rowOf(buffer, i, bias.columns), bias.data, bias.columns);
 }
 
 /** hidden ← hidden + source · weightᵀ: the end of a residual branch. */
@@ -191,9 +281,11 @@ export function multiplyAdd(c: Context, weight: Weight, source: usize): i32 {
 
 /** As `multiplyAdd`, with a bias when the file has one. */
 export function multiplyBiasAdd(c: Context, weight: Weight, bias: Weight, source: usize): i32 {
-  const status = multiplyBias(c, weight, bias, source, c.projected);
-  if (status == Status.DONE) add(c.hidden, c.projected, c.active * c.model.hidden);
-  return status;
+  const status = multiply(c, weight, source, c.projected);
+  if (status != Status.DONE) return status;
+  addBias(c, c.projected, bias);
+  add(c.hidden, c.projected, c.active * c.model.hidden);
+  return Status.DONE;
 }
 
 /** hidden ← hidden + source, [active, hidden]: the end of a residual branch that nothing projects. */
@@ -346,14 +438,14 @@ function isFloat(type: u32): bool {
 }
 
 /**
- * How many of the rows left may be done now, at `cost` multiply-adds each: whole groups of `group` rows, at least one,
- * charged to `work`.
+ * How many of the rows or units left may be done now, at `cost` multiply-adds each: whole groups of `group`, at least
+ * one, charged to `work`.
  */
-function rowsWithinWork(c: Context, total: u32, cost: u64, group: u32): u32 {
+function unitsWithinWork(c: Context, total: u32, cost: u64, group: u32): u32 {
   const left = total - c.cursor;
   const affordable = c.work > 0 ? <u64>c.work / (cost ? cost : 1) : 0;
-  let rows = affordable >= <u64>left ? left : <u32>affordable & ~(group - 1);
-  if (rows == 0) rows = min(left, group);
-  c.work -= <i64>(cost * rows);
-  return rows;
+  let units = affordable >= <u64>left ? left : <u32>affordable & ~(group - 1);
+  if (units == 0) units = min(left, group);
+  c.work -= <i64>(cost * units);
+  return units;
 }

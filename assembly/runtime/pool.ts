@@ -2,17 +2,18 @@
  * The pool: threads that share the memory of the main thread, and help it with one job at a time. A job is a number of
  * units of which each is computed by one thread alone and in one order, so the bits do not depend on who takes what.
  *
- *     main     post job ─► take slice, compute, … ─► no slice left: wait for those that others still compute
- *     worker   poll, then sleep ─► take slice, compute, … ─► poll
+ *     main     post job ─► take grains, compute, … ─► none left: wait for those that others still compute
+ *     worker   poll, then sleep ─► take grains, compute, … ─► poll
  *
  *     Pool:  ┌ the job: constant while it runs ┐┌ tickets u64 ┐┌ done ┐┌ epoch ┐┌ asleep[64] ┐┌ busy, slices ┐ …
  *            └ 64 B ───────────────────────────┘└ 64 B ───────┘  64 B    64 B    256 B         64 B a thread
  *
- * Slices are tickets, taken one by one: (generation of the job ‖ slices left). A late thread that still holds an old
- * generation gets none, and what it has read of the job was true if it gets one. So a thread that is slow, has not
- * started or is gone does not hold up what others can do; one that is slow or gone within a slice is waited for a
- * while, then `share` gives up and the host gets a turn, which may find that the thread is gone and say so. Every job
- * must be such that it can be done again from its beginning.
+ * A job is cut into grains, and a thread takes a slice of them at once: its part of half of what is left, so that
+ * slices are long at first and the last ones, for which the others wait, short. The word of tickets is (generation of
+ * the job ‖ grains left). A late thread that still holds an old generation gets none, and what it has read of the job
+ * was true if it gets one. So a thread that is slow, has not started or is gone does not hold up what others can do;
+ * one that is slow or gone within a slice is waited for a while, then `share` gives up and the host gets a turn, which
+ * may find that the thread is gone and say so. Every job must be such that it can be done again from its beginning.
  *
  * Only the builds with threads have a pool. In all others `share` is a call.
  *
@@ -23,14 +24,18 @@ import { Core, ErrorCode, fail } from "./core";
 
 export const THREAD_LIMIT: u32 = 64;
 
-/** Polls of an atomic before a worker sleeps: some 100 µs, longer than the serial stages between two matrices. */
-const WORKER_SPINS: u32 = 100_000;
-/** … and before the main thread does, which waits for the end of a slice. */
-const SPINS: u32 = 20_000;
+/**
+ * Polls of an atomic before a worker sleeps: about a millisecond, longer than the serial stages between two matrices
+ * and than what a host does between two tokens. Waking is dear: a system may put a thread that it wakes on the
+ * processor of the one that woke it, and see some milliseconds later that another one is idle.
+ */
+const WORKER_SPINS: u32 = 1_000_000;
+/** … and before the main thread does, which waits for the end of a slice: a third of a millisecond. */
+const SPINS: u32 = 300_000;
 /** Multiply-adds of a thread below which it costs more to share than it gains: some 4 µs. */
 const LEAST_WORK: u64 = 1 << 16;
-/** Multiply-adds of a slice: some 10 µs. */
-const SLICE_WORK: u64 = 1 << 17;
+/** Multiply-adds of a grain: some 8 µs. Of shorter ones a thread would take as many, and memory likes long runs. */
+const GRAIN_WORK: u64 = 1 << 17;
 /** Nanoseconds that the main thread sleeps at once, and how often before it gives the host a turn: about 100 ms. */
 const NAP: i64 = 2_000_000;
 const NAPS: u32 = 50;
@@ -55,6 +60,7 @@ export namespace Job {
   export const ATTEND_HEAD: u32 = 8;
   export const HASH: u32 = 9;
   export const GATHER: u32 = 10;
+  export const MULTIPLY_BESIDE: u32 = 11;
 }
 
 @unmanaged
@@ -79,7 +85,7 @@ export class Pool {
   argument: usize;
   total: u32;
   grain: u32;
-  slices: u32;
+  grains: u32;
 }
 
 @inline
@@ -134,7 +140,7 @@ export function slotsOf(core: Core): u32 {
 }
 
 /**
- * Runs units 0 … total − 1 of the job P on `argument`, `grain` units a slice, on all threads. P is a tag: a class
+ * Runs units 0 … total − 1 of the job P on `argument`, in grains of `grain` units, on all threads. P is a tag: a class
  * without fields whose `kind` is a number of `Job` and whose `run(argument, slot, begin, end)` computes a range of
  * units with the scratch of a slot. False: a thread is late; nothing may be posted before `settle` says so, then the
  * job must be done again.
@@ -153,16 +159,11 @@ export function share<P>(pool: Pool, argument: usize, total: u32, grain: u32): b
   return true;
 }
 
-/**
- * Units a slice, at `cost` multiply-adds each: all of them when a thread's share is not worth it. Else each thread has
- * as many slices as the others, up to four where they are long, so that a busy core does not hold up the rest.
- */
+/** Units a grain, at `cost` multiply-adds each: all of them when a thread's share is not worth it. */
 export function grainOf(pool: Pool, total: u32, cost: u64): u32 {
   const threads = threadsOf(pool);
-  const work = (cost * total) / threads;
-  if (threads < 2 || work < LEAST_WORK) return total;
-  const slices = threads * <u32>max<u64>(min<u64>(work / SLICE_WORK, 4), 1);
-  return (total + slices - 1) / slices;
+  if (threads < 2 || (cost * total) / threads < LEAST_WORK) return total;
+  return <u32>min<u64>((GRAIN_WORK + cost - 1) / max<u64>(cost, 1), total);
 }
 
 @inline
@@ -175,10 +176,10 @@ function post(pool: Pool, kind: u32, argument: usize, total: u32, grain: u32): v
   pool.argument = argument;
   pool.total = total;
   pool.grain = grain;
-  pool.slices = (total + grain - 1) / grain;
+  pool.grains = (total + grain - 1) / grain;
   const generation = (generationOf(atomic.load<u64>(at(pool), TICKETS)) + 2) | 1;
   atomic.store<u32>(at(pool), 0, DONE);
-  atomic.store<u64>(at(pool), ((<u64>generation) << 32) | pool.slices, TICKETS);
+  atomic.store<u64>(at(pool), ((<u64>generation) << 32) | pool.grains, TICKETS);
   wake(pool);
 }
 
@@ -193,19 +194,20 @@ function wake(pool: Pool): void {
   }
 }
 
-/** Computes slices of the job as long as there are some. */
+/** Computes slices of the job as long as there are grains. */
 function takeSlices<P>(pool: Pool, generation: u32, slot: u32): void {
   const part = changetype<P>(0);
   while (true) {
     const word = atomic.load<u64>(at(pool), TICKETS);
     const left = <u32>word;
     if (left == 0 || generationOf(word) != generation) return;
-    if (atomic.cmpxchg<u64>(at(pool), word, word - 1, TICKETS) != word) continue;
-    const begin = (pool.slices - left) * pool.grain;
-    part.run(pool.argument, slot, begin, min(begin + pool.grain, pool.total));
+    const taken = max(left / (2 * pool.threads), 1);
+    if (atomic.cmpxchg<u64>(at(pool), word, word - taken, TICKETS) != word) continue;
+    const begin = (pool.grains - left) * pool.grain;
+    part.run(pool.argument, slot, begin, min(begin + taken * pool.grain, pool.total));
     store<u32>(busyAt(pool, slot), load<u32>(busyAt(pool, slot), 4) + 1, 4);
-    const done = atomic.add<u32>(at(pool), 1, DONE) + 1;
-    if (slot != 0 && done == pool.slices && atomic.load<u32>(waitingAt(pool))) atomic.notify(at(pool) + DONE, 1);
+    const done = atomic.add<u32>(at(pool), taken, DONE) + taken;
+    if (slot != 0 && done == pool.grains && atomic.load<u32>(waitingAt(pool))) atomic.notify(at(pool) + DONE, 1);
   }
 }
 
@@ -216,16 +218,16 @@ function waitingAt(pool: Pool): usize {
 
 /** Waits until all slices are done: polls, then sleeps where it may. False: not within reason. */
 function join(pool: Pool): bool {
-  const slices = pool.slices;
+  const grains = pool.grains;
   const spins = pool.mayWait ? SPINS : LONG_SPINS;
-  for (let poll: u32 = 0; poll < spins; poll++) if (atomic.load<u32>(at(pool), DONE) == slices) return true;
+  for (let poll: u32 = 0; poll < spins; poll++) if (atomic.load<u32>(at(pool), DONE) == grains) return true;
   if (pool.mayWait) {
     for (let nap: u32 = 0; nap < NAPS; nap++) {
       atomic.store<u32>(waitingAt(pool), 1);
       const done = atomic.load<u32>(at(pool), DONE);
-      if (done != slices) atomic.wait<i32>(at(pool) + DONE, done, NAP);
+      if (done != grains) atomic.wait<i32>(at(pool) + DONE, done, NAP);
       atomic.store<u32>(waitingAt(pool), 0);
-      if (atomic.load<u32>(at(pool), DONE) == slices) return true;
+      if (atomic.load<u32>(at(pool), DONE) == grains) return true;
     }
   }
   pool.unsettled = 1;

@@ -7,11 +7,14 @@
  *   context?: number, runs?: import("./limpet.mjs").Run[], samples?: number, text?: string }} Job
  */
 import { ROOT } from "../limpet.mjs";
-import { measureInChromium } from "./chromium.mjs";
 
 /** @param {any} job */
 async function run(job) {
-  if (job.host === "chromium") return measureInChromium(job.engine.startsWith("wllama") ? "wllama" : job.engine, job);
+  if (job.host === "chromium") {
+    // Not before: the browser's driver would be half of a Node job's memory.
+    const { measureInChromium } = await import("./chromium.mjs");
+    return measureInChromium(job.engine.startsWith("wllama") ? "wllama" : job.engine, job);
+  }
   const engine = await import(`./${job.engine}.mjs`);
   if (job.engine !== "limpet") return engine.measure(job);
   const { Model } = await import(`${ROOT}build/js/index.js`);
