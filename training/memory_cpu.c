@@ -64,26 +64,62 @@ void hash_backward(const float *x, const float *dweight, int64_t n, int64_t tabl
     }
 }
 
-void gather_forward(const float *table, const int64_t *rows, const float *weight, int64_t n, int64_t tables, int64_t d,
-                    float *restrict y) {
-    for (int64_t i = 0; i < n; i++, y += d, rows += tables, weight += tables) {
-        for (int64_t c = 0; c < d; c++) y[c] = 0;
-        for (int64_t k = 0; k < tables; k++) {
-            const float *restrict row = table + rows[k] * d;
-            if (k + 1 < tables)
-                for (int64_t c = 0; c < d; c += 16) __builtin_prefetch(table + rows[k + 1] * d + c);
-            float w = weight[k];
-            for (int64_t c = 0; c < d; c++) y[c] += w * row[c];
-        }
-    }
-}
-
 /* Sixteen columns: one register of AVX-512; the compiler splits it where registers are shorter. */
 typedef float line __attribute__((vector_size(64), aligned(4)));
 
 /* Lines of a row that a pass holds in registers; bytes of rows and gradients that it works on: a second-level cache. */
 enum { LINE = 16, MOST = 24, BUDGET = 1 << 20 };
 #define EACH_LINE _Pragma("GCC unroll 24") for (int l = 0; l < lines; l++)
+
+/* Lines that the next pieces of `left` columns may have: rows of 384, 320 and 256 entries go in one piece. */
+static int piece(int64_t left) {
+    int64_t lines = left / LINE;
+    return lines >= MOST ? MOST : lines >= 20 ? 20 : lines >= 16 ? 16 : lines >= 4 ? 4 : lines ? 1 : 0;
+}
+
+/* A loop of its own, CALL(lines), for each of these numbers. */
+#define BY_PIECE(lines, CALL) \
+    switch (lines) { \
+    case MOST: CALL(MOST); break; \
+    case 20: CALL(20); break; \
+    case 16: CALL(16); break; \
+    case 4: CALL(4); break; \
+    default: CALL(1); \
+    }
+
+/* y = sum of the weighted rows, in `lines` lines of their columns. */
+static inline __attribute__((always_inline)) void add_rows(
+    const float *table, const int64_t *rows, const float *weight, int64_t n, int64_t tables, int64_t d,
+    float *restrict y, const int lines) {
+    for (int64_t i = 0; i < n; i++, y += d, rows += tables, weight += tables) {
+        line sum[MOST];
+        EACH_LINE sum[l] = (line){0};
+        for (int64_t k = 0; k < tables; k++) {
+            const float *row = table + rows[k] * d, *next = table + rows[k + 1 < tables ? k + 1 : k] * d;
+            EACH_LINE {
+                __builtin_prefetch(next + l * LINE);
+                sum[l] += weight[k] * *(const line *)(row + l * LINE);
+            }
+        }
+        EACH_LINE *(line *)(y + l * LINE) = sum[l];
+    }
+}
+
+void gather_forward(const float *table, const int64_t *rows, const float *weight, int64_t n, int64_t tables, int64_t d,
+                    float *y) {
+    int64_t c = 0;
+    for (int lines; (lines = piece(d - c)) > 0; c += lines * LINE) {
+#define ADD(L) add_rows(table + c, rows, weight, n, tables, d, y + c, L)
+        BY_PIECE(lines, ADD)
+#undef ADD
+    }
+    for (; c < d; c++)
+        for (int64_t i = 0; i < n; i++) {
+            float sum = 0;
+            for (int64_t k = 0; k < tables; k++) sum += weight[i * tables + k] * table[rows[i * tables + k] * d + c];
+            y[i * d + c] = sum;
+        }
+}
 
 /* All tokens past the tables from `first` to `end`, in `lines` lines of their columns. */
 static inline __attribute__((always_inline)) void add_gradients(
@@ -110,23 +146,15 @@ void gather_backward(const float *table, const int64_t *rows, const float *weigh
                      int64_t tables, int64_t codes, int64_t d, float *dtable, float *dweight) {
     int64_t c = 0;
     memset(dweight, 0, n * tables * sizeof(float));
-    for (int lines; d - c >= LINE; c += lines * LINE) {
-        /* Rows of 384, 320 and 256 entries go in one piece. */
-        int64_t left = (d - c) / LINE;
-        lines = left >= MOST ? MOST : left >= 20 ? 20 : left >= 16 ? 16 : left >= 4 ? 4 : 1;
+    for (int lines; (lines = piece(d - c)) > 0; c += lines * LINE) {
         int64_t group = BUDGET / (2 * codes * lines * (int64_t)sizeof(line));
         group = group < 1 ? 1 : group;
         for (int64_t k = 0; k < tables; k += group) {
             int64_t end = k + group < tables ? k + group : tables;
             for (int64_t r = k * codes; r < end * codes; r++) memset(dtable + r * d + c, 0, lines * sizeof(line));
 #define ADD(L) add_gradients(table + c, rows, weight, g + c, n, tables, d, k, end, dtable + c, dweight, L)
-            switch (lines) {
-            case MOST: ADD(MOST); break;
-            case 20: ADD(20); break;
-            case 16: ADD(16); break;
-            case 4: ADD(4); break;
-            default: ADD(1);
-            }
+            BY_PIECE(lines, ADD)
+#undef ADD
         }
     }
     if (c == d) return;
