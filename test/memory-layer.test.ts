@@ -1,20 +1,14 @@
 /**
- * The Memory Layer against its formulas in float64, written out here: codes to the bit, weights within a few units in the last
+ * The Memory Layer against its formulas in float64 (support/memory-layer.ts): codes to the bit, weights within a few units in the last
  * place, sums within 1e-6 of Σ|w·T|; at the edges of tiles and groups, on rows at odd addresses, and with equal bits from
  * the scalar and the SIMD build.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import {
-  type HashInput,
-  type Kernels,
-  kernels,
-  LimpetError,
-  type MemoryTable,
-  type TableType,
-} from "../src/kernels.ts";
+import { type Kernels, kernels, LimpetError, type MemoryTable, type TableType } from "../src/kernels.ts";
 import { sameBits, type TestCore } from "./support/core.ts";
 import { fromHalf, generator, onBoth, put, toHalf, values } from "./support/floats.ts";
+import { closeSum, codesOf, weightsOf } from "./support/memory-layer.ts";
 import { errorOf } from "./support/models.ts";
 
 const portable = await kernels();
@@ -34,31 +28,6 @@ function both<T>(work: (k: Kernels) => T): T {
     assert.ok(sameBits(array, expected[i]), "both builds give the same bits");
   });
   return result;
-}
-
-/** Codes as 3.1 of the paper's code says: the first element is the most significant bit. */
-function codesOf(x: ArrayLike<number>, bits: number, zero: 0 | 1): number[] {
-  return Array.from({ length: x.length / bits }, (_, k) => {
-    let code = 0;
-    for (let j = 0; j < bits; j++) {
-      const z = x[k * bits + j];
-      code = code * 2 + ((zero ? z >= 0 : z > 0) ? 1 : 0);
-    }
-    return code;
-  });
-}
-
-function weightsOf(x: ArrayLike<number>, bits: number, rule: HashInput["weight"], temperature = 1): number[] {
-  return Array.from({ length: x.length / bits }, (_, k) => {
-    let sum = 0;
-    let product = 1;
-    for (let j = 0; j < bits; j++) {
-      const a = Math.abs(x[k * bits + j]);
-      sum += a;
-      product *= 1 + Math.exp((-2 * a) / (rule === "prob" ? temperature : 1));
-    }
-    return (rule === "prob" ? 1 : sum) / product;
-  });
 }
 
 /** A random table, and its values without scales. */
@@ -85,14 +54,6 @@ function randomTable(random: () => number, type: TableType, rows: number, column
     }
   }
   return { bytes, made };
-}
-
-/** Asserts |found − Σ| ≤ 1e-6 · Σ|w·T|, the bias counting as a term. */
-function closeSum(found: number, terms: readonly number[], what: string): void {
-  const sum = terms.reduce((a, b) => a + b, 0);
-  const size = terms.reduce((a, b) => a + Math.abs(b), 0);
-  const error = Math.abs(found - sum);
-  assert.ok(error <= 1e-6 * size, `${what}: ${found}, not ${sum}; Σ|w·T| is ${size}`);
 }
 
 const STRANGE = [0, -0, 1e-45, -1e-45, 1.1e-38, -1.1e-38, 2 ** -149, LARGEST, -LARGEST, 1e30, -1e30, 1, -1, 1e-20];

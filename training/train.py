@@ -86,6 +86,7 @@ def arguments():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--tiny", action="store_true", help="the model's small shape, for tests")
+    p.add_argument("--vocabulary", type=int, help="tokens of the vocabulary (default: the shape's)")
     p.add_argument("--eager", action="store_true", help="no torch.compile")
     p.add_argument("--stop-after", type=int, help="leave after this step, with a checkpoint (for tests and trials)")
     p.add_argument("--save-seconds", type=float, default=180)
@@ -97,7 +98,8 @@ def main():
     out = Path(a.out)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(a.seed)
-    config = (configs.TINY if a.tiny else configs.MODELS)[a.model]
+    config = dict((configs.TINY if a.tiny else configs.MODELS)[a.model])
+    config["vocab_size"] = a.vocabulary or config["vocab_size"]
     length = config["max_position_embeddings"]
     a.micro = a.micro or (a.batch if config["model_type"] == "memoryformer" else 1)
     tokenizer_folder = Path(a.tokenizer) if a.tokenizer else out.parent / "tokenizer"

@@ -7,7 +7,9 @@
 
 /* Tokens of context: each takes 640 bytes of cache in stories260K (keys and values in F16, five layers). */
 #define CONTEXT 128
+#ifndef TOKENS
 #define TOKENS 100
+#endif
 
 static int read_flash(void *file, u64 offset, void *target, u32 length) {
   memcpy(target, (const uint8_t *)file + offset, length);

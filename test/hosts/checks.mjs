@@ -1,21 +1,25 @@
 /**
  * What every JavaScript host runs through the package itself, in a page as in a process: the logits of the reference
- * models in both builds, a model from each kind of source, and what goes wrong outside. Imports nothing, so that any host
+ * models and the text of trained ones in both builds, a model from each kind of source, and what goes wrong outside. Imports nothing, so that any host
  * can load it; a job says which package, which models and where the test's server is.
  *
- *     { models: [{ name, tokens, path, url }], builds, base, golden: { prompt, text }, paths, wasm, logitsOnly }
+ *     { models: [{ name, tokens, path, url }], trained: [{ name, path, url }], text: { prompt, tokens }, builds, base,
+ *       golden: { prompt, text }, paths, wasm, logitsOnly }
  */
 
 /** Everything that the host gave: hashes by build and model, and for each check "ok" or what went wrong. */
 export async function runChecks({ Model, LimpetError, WorkerModel, cache, kernels }, job) {
   const started = performance.now();
   const logits = {};
+  const texts = {};
   for (const build of job.builds) {
     logits[build] = {};
     for (const model of job.models) logits[build][model.name] = await hashLogits(Model, model, build, job);
+    texts[build] = {};
+    for (const model of job.trained) texts[build][model.name] = await write(Model, model, build, job);
   }
   const checks = {};
-  if (job.logitsOnly) return { logits, checks, ms: performance.now() - started };
+  if (job.logitsOnly) return { logits, texts, checks, ms: performance.now() - started };
   for (const [name, check] of Object.entries({
     ...checksOf(Model, LimpetError, kernels, job),
     ...(cache && cacheChecks(cache, Model, job)),
@@ -28,11 +32,22 @@ export async function runChecks({ Model, LimpetError, WorkerModel, cache, kernel
       checks[name] = `${error?.stack ?? error}`;
     }
   }
-  return { logits, checks, ms: performance.now() - started };
+  return { logits, texts, checks, ms: performance.now() - started };
 }
 
-async function hashLogits(Model, { tokens, path, url }, build, job) {
-  const model = await Model.load(job.paths ? path : url, { build, wasm: wasmOf(job, build) });
+function load(Model, { path, url }, build, job) {
+  return Model.load(job.paths ? path : url, { build, wasm: wasmOf(job, build) });
+}
+
+async function write(Model, source, build, job) {
+  const model = await load(Model, source, build, job);
+  const text = await model.generate(job.text.prompt, { maxTokens: job.text.tokens }).text();
+  model.dispose();
+  return text;
+}
+
+async function hashLogits(Model, { tokens, ...source }, build, job) {
+  const model = await load(Model, source, build, job);
   const logits = await model.logits(tokens, { form: "absorbed" });
   model.dispose();
   return fnv(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength));

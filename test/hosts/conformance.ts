@@ -1,9 +1,11 @@
 /**
- * The conformance check that every host runs: the logits of reference prompts, all bits of them, as one hash a model.
+ * The conformance checks that every host runs: the logits of reference prompts, all bits of them, as one hash a model;
+ * and the text of trained models, as another.
  *
  *     conform({ host: "wasmtime 50.0.1", build: "portable, Cranelift" }, (model) => logitsOf(model.path, model.tokens));
+ *     recite({ host: "wasmtime 50.0.1", build: "portable, Cranelift" }, (path) => textOf(path, PROMPT, TEXT_TOKENS));
  *
- * makes a test of each reference model. What a host gave is kept in build/conformance/, from which
+ * make a test of each model. What a host gave is kept in build/conformance/, from which
  * scripts/hosts-table.mjs makes the table of hosts and checks. The stored hashes come from Node and are made anew by
  * `npx tsx test/hosts/conformance.ts --update` (and `--large`, those of large.ts besides), which is for a change that is
  * meant to change bits.
@@ -16,6 +18,7 @@ import { fetchSmolLM2 } from "../../scripts/fetch-smollm2.mjs";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
 import { quantizeGguf } from "../../scripts/quantize-stories.mjs";
+import { Model } from "../../src/model.ts";
 import { Engine, Form, prompt, spread } from "../support/engine.ts";
 import { shared } from "../support/shared.ts";
 
@@ -76,15 +79,36 @@ const LARGE: Record<string, Made> = {
   "smollm2-135m-q4_1": { tokens: spread(24), make: () => new Uint8Array(readFileSync(fetchSmolLM2())) },
 };
 
+const trained = (path: string): Made => ({
+  tokens: [],
+  make: () => new Uint8Array(readFileSync(new URL(path, import.meta.url))),
+});
+
+/** Trained models: the PLM that ships, and a MemoryFormer (test/fixtures). Nobody else's text is there to compare with. */
+const TRAINED: Record<string, Made> = {
+  "tales-plm-q4_k_m": trained("../../models/tales-plm-q4_k_m.gguf"),
+  "memoryformer-t4-tiny-q8_0": trained("../fixtures/memoryformer-t4-tiny-q8_0.gguf"),
+};
+
+/** What trained models go on with, and how far: the most likely token, so many times. */
+export const PROMPT = "Once upon a time";
+export const TEXT_TOKENS = 48;
+
 /** The reference models' names, the order of the table's columns. */
 export const REFERENCE_NAMES = Object.keys(REFERENCES);
 export const LARGE_NAMES = Object.keys(LARGE);
+export const TRAINED_NAMES = Object.keys(TRAINED);
+/** The one that a microcontroller has room for. */
+export const SMALL_TRAINED = "memoryformer-t4-tiny-q8_0";
+
+/** The name of the check of a trained model's text. */
+export const textOf = (model: string): string => `text of ${model}`;
 
 const written = new Set<string>();
 
 /** A reference model with its file, which is made once a process: appears whole, whatever other processes do. */
 export function reference(name: string): Reference {
-  const { tokens, make } = REFERENCES[name] ?? LARGE[name];
+  const { tokens, make } = REFERENCES[name] ?? LARGE[name] ?? TRAINED[name];
   const golden = JSON.parse(readFileSync(GOLDEN, "utf8")) as Record<string, string>;
   const path = fileURLToPath(new URL(`${name}.gguf`, MODELS));
   if (!written.has(name)) {
@@ -139,6 +163,32 @@ export function conform(
   }
 }
 
+/** The command line that writes a trained model's text, behind the program's name. */
+export function textArguments(model: string): string[] {
+  return ["generate", model, "-p", PROMPT, "-n", `${TEXT_TOKENS}`];
+}
+
+/** A test of each trained model in one host: `run` gives the text behind PROMPT, white space at its end or none. */
+export function recite(
+  host: Host,
+  run: (path: string) => string | Promise<string>,
+  names: readonly string[] = TRAINED_NAMES,
+): void {
+  for (const name of names) {
+    test(`${host.host}, ${host.build}: the text of ${name}`, async () => {
+      assertText(host, name, await run(reference(name).path as string));
+    });
+  }
+}
+
+/** Asserts that a host gave a trained model's text. */
+export function assertText(host: Host, name: string, text: string): void {
+  const golden = JSON.parse(readFileSync(GOLDEN, "utf8")) as Record<string, string>;
+  const hash = hashOf(new TextEncoder().encode(text.trimEnd()));
+  record(host, textOf(name), hash);
+  assert.is(hash, golden[textOf(name)], text);
+}
+
 /** Keeps what a host gave for the table. */
 export function record({ host, build }: Host, check: string, result: string): void {
   mkdirSync(RESULTS, { recursive: true });
@@ -154,6 +204,14 @@ export function logitsHere(build: "portable" | "scalar", { path, tokens }: Refer
   return new Uint8Array(Buffer.concat(rows.map((row) => new Uint8Array(row.buffer))));
 }
 
+/** The text of a trained model in this process. */
+export async function textHere(build: "portable" | "scalar", path: string): Promise<string> {
+  const model = await Model.load(path, { build });
+  const text = await model.generate(PROMPT, { maxTokens: TEXT_TOKENS }).text();
+  model.dispose();
+  return text;
+}
+
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   if (!process.argv.includes("--update")) throw new Error("npx tsx test/hosts/conformance.ts --update");
   if (!existsSync(GOLDEN)) writeFileSync(GOLDEN, "{}");
@@ -164,5 +222,9 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
     if (model.path === null) throw new Error(`${name} is not to be had`);
     return [name, hashOf(logitsHere("portable", { ...model, path: model.path }))];
   });
+  for (const name of TRAINED_NAMES) {
+    const text = await textHere("portable", reference(name).path as string);
+    hashes.push([textOf(name), hashOf(new TextEncoder().encode(text.trimEnd()))]);
+  }
   writeFileSync(GOLDEN, `${JSON.stringify({ ...before, ...Object.fromEntries(hashes) }, null, 2)}\n`);
 }

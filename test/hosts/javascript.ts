@@ -8,17 +8,37 @@ import { pathToFileURL } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
-import { conform, type Host, LARGE_NAMES, REFERENCE_NAMES, record, reference } from "./conformance.ts";
+import {
+  assertText,
+  conform,
+  type Host,
+  LARGE_NAMES,
+  PROMPT,
+  REFERENCE_NAMES,
+  record,
+  reference,
+  TEXT_TOKENS,
+  TRAINED_NAMES,
+} from "./conformance.ts";
 import { serve } from "./server.ts";
 import { ROOT, workFolder } from "./tools.ts";
 
 type BuildName = "portable" | "scalar";
 
+interface Source {
+  name: string;
+  tokens: readonly number[];
+  path: string;
+  url: string;
+}
+
 export interface Job {
   entry: string;
   kernels: string;
   worker: string;
-  models: { name: string; tokens: readonly number[]; path: string; url: string }[];
+  models: Source[];
+  trained: Source[];
+  text: { prompt: string; tokens: number };
   builds: BuildName[];
   base: string;
   /** The folder of the models, with a slash at its end. */
@@ -29,6 +49,7 @@ export interface Job {
 
 export interface Outcome {
   logits: Record<string, Record<string, string>>;
+  texts: Record<string, Record<string, string>>;
   checks: Record<string, string>;
   /** What the host said besides: nothing is expected. */
   said?: string;
@@ -72,15 +93,19 @@ const PATH_CHECKS = ["from a path", "from a file: URL"];
 const BUILDS: readonly BuildName[] = ["portable", "scalar"];
 
 /** The job of a host that reaches the test's server at `base`. */
-export function jobAt(base: string, names: readonly string[] = REFERENCE_NAMES): Job {
-  const models = names.map(reference).flatMap(({ name, tokens, path }) => {
-    return path === null ? [] : [{ name, tokens, path, url: `${base}/models/${name}.gguf` }];
-  });
+export function jobAt(base: string, names: readonly string[] = REFERENCE_NAMES, trained = TRAINED_NAMES): Job {
+  const sources = (list: readonly string[]): Source[] =>
+    list.map(reference).flatMap(({ name, tokens, path }) => {
+      return path === null ? [] : [{ name, tokens, path, url: `${base}/models/${name}.gguf` }];
+    });
+  const models = sources(names);
   return {
     entry: pathToFileURL(join(ROOT, "build/js/index.js")).href,
     kernels: pathToFileURL(join(ROOT, "build/js/kernels.js")).href,
     worker: pathToFileURL(join(ROOT, "build/js/worker.js")).href,
     models,
+    trained: sources(trained),
+    text: { prompt: PROMPT, tokens: TEXT_TOKENS },
     builds: [...BUILDS],
     base,
     folder: `${dirname(models[0].path)}/`,
@@ -118,6 +143,11 @@ export function javascriptHost(
         assert.is(found, hash);
       });
     }
+    for (const name of TRAINED_NAMES) {
+      test(`${host}, ${row.build}: the text of ${name}`, async () => {
+        assertText(row, name, (await given()).texts[build][name]);
+      });
+    }
   }
   const checks = [
     ...(paths ? PATH_CHECKS : []),
@@ -142,7 +172,7 @@ export function largeModels(host: string, way: string, run: (job: Job) => Promis
   const logits = async (name: string): Promise<string> => {
     const server = await serve();
     try {
-      const job: Job = { ...jobAt(server.base, [name]), builds: ["portable"], logitsOnly: true };
+      const job: Job = { ...jobAt(server.base, [name], []), builds: ["portable"], logitsOnly: true };
       return (await run(job)).logits.portable[name];
     } finally {
       server.close();

@@ -29,12 +29,17 @@ def logits(limpet, model, tokens):
     return limpet.read(limpet.call("context_logits", context), count * limpet.call("model_vocabulary", model) * 4)
 
 
-def main():
-    kind, wasm, model, tokens, out = sys.argv[1:]
+def limpet_in(kind, wasm):
+    """The core in an engine of this kind."""
     config = Config()
     if kind == "pulley64":
         config.target = kind
-    limpet = Limpet(wasm, Engine(config))
+    return Limpet(wasm, Engine(config))
+
+
+def main():
+    kind, wasm, model, tokens, out = sys.argv[1:]
+    limpet = limpet_in(kind, wasm)
     Path(out).write_bytes(logits(limpet, limpet.load(model), [int(token) for token in tokens.split(",")]))
 
 

@@ -11,7 +11,7 @@ import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import { loadCore, type TestCore, wasmBytes } from "../support/core.ts";
 import { feed } from "../support/engine.ts";
 import { opcodes } from "../support/wasm.ts";
-import { conform, reference } from "./conformance.ts";
+import { conform, recite, reference, SMALL_TRAINED, TEXT_TOKENS } from "./conformance.ts";
 import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
 
 const FILE = "limpet.mcu.wasm";
@@ -151,13 +151,15 @@ test("without room for the model, the core says so", () => {
 
 type Weights = "resident" | "streamed";
 
-/** Builds the example, or with tokens the check in its place, for a board. */
-function build(board: string, model: string, weights: Weights, tokens?: readonly number[]): string {
-  const out = join(WORK, `${board}-${weights}${tokens ? "-logits" : ""}`);
+/** Builds the example (for so many tokens of text), or with a list of tokens the check in its place, for a board. */
+function build(board: string, model: string, weights: Weights, tokens: number | readonly number[] = TOKENS): string {
+  const kind = typeof tokens === "number" ? `${tokens}` : "logits";
+  const out = join(WORK, `${board}-${weights}-${kind}`);
   const settings = [`WEIGHTS=${weights}`, `MEMORY=${weights === "streamed" ? SMALL_MEMORY : limit}`];
   if (board === "host") settings.push("OPTIMIZE=-O1"); // to compile sooner
-  if (tokens === undefined) output("env", ...settings, "sh", BUILD, board, model, out);
-  else {
+  if (typeof tokens === "number") {
+    output("env", ...settings, `EXTRA=-DTOKENS=${tokens}`, "sh", BUILD, board, model, out);
+  } else {
     settings.push(`EXTRA=-Itest/hosts test/hosts/logits.c -DTOKENS=${tokens.join(",")}`);
     output("env", ...settings, "sh", BUILD, board, model, out, "test/hosts/mcu_logits.c");
   }
@@ -170,11 +172,9 @@ withTools(["wasm2c", "wasm-objdump", "gcc"], () => {
     if (path !== null) assert.ok(stories.text.startsWith(output(build("host", path, "resident")).trimEnd()));
   });
 
-  conform(
-    { host: "C: wasm2c", build: "mcu, a desktop" },
-    ({ path, tokens }) => output(build("host", path, "resident", tokens)).trim(),
-    [MODEL],
-  );
+  const host = { host: "C: wasm2c", build: "mcu, a desktop" };
+  conform(host, ({ path, tokens }) => output(build("host", path, "resident", tokens)).trim(), [MODEL]);
+  recite(host, (path) => output(build("host", path, "resident", TEXT_TOKENS)), [SMALL_TRAINED]);
 });
 
 withTools(["wasm2c", "wasm-objdump", "arm-none-eabi-gcc", "qemu-system-arm"], (_w, _o, _gcc, emulator) => {
@@ -205,14 +205,11 @@ withTools(["wasm2c", "wasm-objdump", "arm-none-eabi-gcc", "qemu-system-arm"], (_
       assert.ok(Number(stack) < 4096, said);
     });
 
-    conform(
-      { host: "C: wasm2c, Cortex-M4 (qemu)", build: `mcu, bare metal, weights in ${where}` },
-      ({ path, tokens }) =>
-        runOnBoard(build("mps2", path, weights, tokens))
-          .said.trim()
-          .split("\n")[0],
-      [MODEL],
-    );
+    const host = { host: "C: wasm2c, Cortex-M4 (qemu)", build: `mcu, bare metal, weights in ${where}` };
+    /** What it wrote before it said how much stack it took. */
+    const written = (program: string) => runOnBoard(program).said.split("\nstack: ")[0];
+    conform(host, ({ path, tokens }) => written(build("mps2", path, weights, tokens)).trim(), [MODEL]);
+    recite(host, (path) => written(build("mps2", path, weights, TEXT_TOKENS)), [SMALL_TRAINED]);
   }
 });
 

@@ -1,7 +1,7 @@
 /** Node: the host that the tests themselves run in, by its core and by the package; and its other versions. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { conform, hashOf, logitsHere } from "./conformance.ts";
+import { conform, hashOf, logitsHere, recite, textHere } from "./conformance.ts";
 import { javascriptHost, runProcess } from "./javascript.ts";
 import { output, withTools } from "./tools.ts";
 
@@ -13,6 +13,7 @@ test("the hash is FNV-1a of 64 bits", () => {
 
 for (const build of ["portable", "scalar"] as const) {
   conform({ host: `Node ${process.versions.node}`, build }, (model) => logitsHere(build, model));
+  recite({ host: `Node ${process.versions.node}`, build }, (path) => textHere(build, path));
 }
 
 const HAS = { paths: true, workers: true };

@@ -5,31 +5,40 @@ import * as assert from "uvu/assert";
 import { address } from "../../bindings/memory.ts";
 import { type Build, loadCore } from "../support/core.ts";
 import { feed } from "../support/engine.ts";
-import { conform, type Reference } from "./conformance.ts";
+import { conform, PROMPT, type Reference, recite, TEXT_TOKENS } from "./conformance.ts";
 
-const [DONE, NEED_DATA] = [0, 2];
+const [DONE, NEED_DATA, TOKEN] = [0, 2, 3];
 const [F16, ABSORBED] = [1, 1];
 
-/** As logitsHere, the weights left in the file, `chunk` tokens at once. */
-function logitsStreamed(build: Build, { path, tokens }: Reference & { path: string }, chunk: number): Uint8Array {
+/** A core with a model whose weights are left in its file. */
+function openStreamed(build: Build, path: string) {
   const file = new Uint8Array(readFileSync(path));
   const core = loadCore(build);
   const check = (status: number) => {
     if (status < 0) throw new Error(core.message);
     return status;
   };
-  const run = (kind: "model" | "context", handle: number) => {
+  /** Steps until it is done, with a file's data where it is asked for; gives other statuses to `take`. */
+  const run = (kind: "model" | "context", handle: number, step = `${kind}_step`, state = handle, take = () => {}) => {
     for (let status = -1; status !== DONE; ) {
-      status = check(core.call(`${kind}_step`, handle));
+      status = check(core.call(step, state));
       if (status === NEED_DATA) feed(core, kind, handle, file);
+      else if (status === TOKEN) take();
     }
   };
   const model = address(core.call("model_create", core.core, 1, 0));
   check(core.call("model_stream", model, 1, 0));
   check(core.call("model_set_file_size", model, 0, BigInt(file.length)));
   run("model", model);
-  const context =
-    address(core.call("context_create", core.core, model, tokens.length, chunk, chunk, 1, F16)) || check(-1);
+  const context = (rows: number, chunk: number, logits: number) =>
+    address(core.call("context_create", core.core, model, rows, chunk, logits, 1, F16)) || check(-1);
+  return { core, model, check, run, context };
+}
+
+/** As logitsHere, the weights left in the file, `chunk` tokens at once. */
+function logitsStreamed(build: Build, { path, tokens }: Reference & { path: string }, chunk: number): Uint8Array {
+  const { core, model, check, run, ...own } = openStreamed(build, path);
+  const context = own.context(tokens.length, chunk, chunk);
   core.call("context_set_form", context, ABSORBED);
   const rows: Uint8Array[] = [];
   for (let first = 0; first < tokens.length; first += chunk) {
@@ -45,9 +54,30 @@ function logitsStreamed(build: Build, { path, tokens }: Reference & { path: stri
   return new Uint8Array(Buffer.concat(rows));
 }
 
+/** The text of a trained model, its weights left in the file. */
+function textStreamed(build: Build, path: string): string {
+  const { core, check, run, context: create } = openStreamed(build, path);
+  const context = create(128, 8, 1);
+  const session = address(core.call("session_create", core.core, context, 0)) || check(-1);
+  const prompt = new TextEncoder().encode(PROMPT);
+  check(core.call("session_append_text", session, core.put(prompt), prompt.length, 3));
+  check(core.call("session_begin", session, TEXT_TOKENS, 0, 0));
+  let text = "";
+  run("context", context, "session_step", session, () => {
+    text += core.text(core.call("session_text", session), core.call("session_text_length", session));
+  });
+  return text;
+}
+
 const host = `Node ${process.versions.node}`;
-conform({ host, build: "portable, weights left in the file" }, (model) => logitsStreamed("portable", model, 8));
-conform({ host, build: "scalar, weights left in the file" }, (model) => logitsStreamed("scalar", model, 1));
+for (const [build, chunk] of [
+  ["portable", 8],
+  ["scalar", 1],
+] as const) {
+  const row = { host, build: `${build}, weights left in the file` };
+  conform(row, (model) => logitsStreamed(build, model, chunk));
+  recite(row, (path) => textStreamed(build, path));
+}
 
 test("whether weights stay in the file is said before loading begins", () => {
   const core = loadCore("portable");

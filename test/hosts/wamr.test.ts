@@ -7,7 +7,7 @@ import { join, relative } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
-import { conform, logitsArguments, type Reference, reference } from "./conformance.ts";
+import { conform, logitsArguments, type Reference, recite, reference, textArguments } from "./conformance.ts";
 import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
 
 const WORK = workFolder("wamr");
@@ -20,15 +20,19 @@ function logits(program: string, wasm: string, model: Reference & { path: string
   return new Uint8Array(readFileSync(out));
 }
 
+const text = (program: string, wasm: string, path: string): string =>
+  output(program, "--dir=build", wasm, ...textArguments(relative(ROOT, path)));
+
 withTools(["iwasm"], (classic) => {
   const host = output(classic, "--version").trim().replace("iwasm", "WAMR");
 
   conform({ host, build: "scalar, classic interpreter" }, (model) => logits(classic, SCALAR, model));
+  recite({ host, build: "scalar, classic interpreter" }, (path) => text(classic, SCALAR, path));
 
   test("the classic interpreter writes the microcontrollers' model's text", () => {
     const { path } = reference("stories260K-q8_0");
     if (path === null) return;
-    const text = output(
+    const said = output(
       classic,
       "--dir=build",
       SCALAR,
@@ -39,7 +43,7 @@ withTools(["iwasm"], (classic) => {
       "-n",
       "30",
     );
-    assert.ok(stories.text.startsWith(text.trimEnd()) && text.length > 40, text);
+    assert.ok(stories.text.startsWith(said.trimEnd()) && said.length > 40, said);
   });
 
   test("the classic interpreter refuses the build with SIMD before it runs", () => {
@@ -60,6 +64,8 @@ withTools(["iwasm-simd"], (fast) => {
   const host = output(fast, "--version").trim().replace("iwasm", "WAMR");
   conform({ host, build: "portable, fast interpreter with SIMD" }, (model) => logits(fast, COMMAND, model));
   conform({ host, build: "scalar, fast interpreter" }, (model) => logits(fast, SCALAR, model));
+  recite({ host, build: "portable, fast interpreter with SIMD" }, (path) => text(fast, COMMAND, path));
+  recite({ host, build: "scalar, fast interpreter" }, (path) => text(fast, SCALAR, path));
 });
 
 test.run();

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
-import { conform, reference } from "./conformance.ts";
+import { conform, PROMPT, recite, reference, TEXT_TOKENS } from "./conformance.ts";
 import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
 
 const WORK = workFolder("wasm2c");
@@ -26,6 +26,9 @@ function program(gcc: string, name: string, sources: string[], options: string[]
   return out;
 }
 
+/** What the example writes behind its program's name. */
+const textArguments = (path: string): string[] => [path, PROMPT, `${TEXT_TOKENS}`];
+
 const version = (gcc: string) => `gcc ${output(gcc, "-dumpversion").trim()}`;
 
 withTools(["wasm2c", "gcc"], (wasm2c, gcc) => {
@@ -34,8 +37,8 @@ withTools(["wasm2c", "gcc"], (wasm2c, gcc) => {
   const link = [core, "-lwasm-rt-impl", "-lm"];
   output(gcc, "-O2", "-ffp-contract=off", ...INCLUDES, "-c", join(WORK, "limpet.c"), "-o", core);
 
+  const generate = program(gcc, "generate", [join(EXAMPLE, "generate.c")], link);
   test("the C example writes llama.cpp's text, and says what is wrong with a file", () => {
-    const generate = program(gcc, "generate", [join(EXAMPLE, "generate.c")], link);
     const broken = join(WORK, "broken.gguf");
     writeFileSync(broken, "not a model");
     const { status, stderr } = outcome(generate, broken, "a");
@@ -46,24 +49,22 @@ withTools(["wasm2c", "gcc"], (wasm2c, gcc) => {
   });
 
   const logits = program(gcc, "logits", [join(HOSTS, "logits_main.c"), join(HOSTS, "logits.c")], link);
-  conform({ host: `C: wasm2c, ${version(gcc)}`, build: "scalar, x86-64" }, ({ path, tokens }) => {
-    return output(logits, path, ...tokens.map(String)).trim();
-  });
+  const host = { host: `C: wasm2c, ${version(gcc)}`, build: "scalar, x86-64" };
+  conform(host, ({ path, tokens }) => output(logits, path, ...tokens.map(String)).trim());
+  recite(host, (path) => output(generate, ...textArguments(path)));
 });
 
 withTools(["wasm2c", "arm-linux-gnueabihf-gcc", "qemu-arm"], (wasm2c, gcc, emulator) => {
   translate(wasm2c);
-  const sources = ["logits_main.c", "logits.c"].map((file) => join(HOSTS, file));
-  const runtime = ["-static", "-DWASM_RT_MEMCHECK_SIGNAL_HANDLER=0", "-idirafter", "/usr/include"];
-  const logits = program(
-    gcc,
-    "logits-arm",
-    [...sources, join(WORK, "limpet.c"), "/usr/share/wabt/wasm2c/wasm-rt-impl.c"],
-    [...runtime, "-lm"],
-  );
-  conform({ host: `C: wasm2c, ${version(gcc)}`, build: "scalar, 32-bit Arm (qemu)" }, ({ path, tokens }) => {
-    return output(emulator, logits, path, ...tokens.map(String)).trim();
-  });
+  const options = ["-static", "-DWASM_RT_MEMCHECK_SIGNAL_HANDLER=0", "-idirafter", "/usr/include"];
+  const core = join(WORK, "limpet-arm.o");
+  const link = [core, "/usr/share/wabt/wasm2c/wasm-rt-impl.c", ...options, "-lm"];
+  output(gcc, "-O1", "-ffp-contract=off", ...INCLUDES, ...options, "-c", join(WORK, "limpet.c"), "-o", core);
+  const logits = program(gcc, "logits-arm", [join(HOSTS, "logits_main.c"), join(HOSTS, "logits.c")], link);
+  const generate = program(gcc, "generate-arm", [join(EXAMPLE, "generate.c")], link);
+  const host = { host: `C: wasm2c, ${version(gcc)}`, build: "scalar, 32-bit Arm (qemu)" };
+  conform(host, ({ path, tokens }) => output(emulator, logits, path, ...tokens.map(String)).trim());
+  recite(host, (path) => output(emulator, generate, ...textArguments(path)));
 });
 
 test.run();

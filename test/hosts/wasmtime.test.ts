@@ -7,7 +7,16 @@ import { join, relative } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
-import { conform, logitsArguments, type Reference, reference } from "./conformance.ts";
+import {
+  conform,
+  logitsArguments,
+  PROMPT,
+  type Reference,
+  recite,
+  reference,
+  TEXT_TOKENS,
+  textArguments,
+} from "./conformance.ts";
 import { output, ROOT, withTools, workFolder } from "./tools.ts";
 
 const WORK = workFolder("wasmtime");
@@ -37,11 +46,13 @@ withTools(["python3:wasmtime"], (python) => {
   });
 
   for (const engine of ["cranelift", "pulley64"]) {
-    conform({ host: `wasmtime ${version} (Python)`, build: `portable, ${engine}` }, ({ name, path, tokens }) => {
+    const host = { host: `wasmtime ${version} (Python)`, build: `portable, ${engine}` };
+    conform(host, ({ name, path, tokens }) => {
       const out = join(WORK, `${name}-${engine}.f32`);
       output(python, "test/hosts/logits.py", engine, CORE, path, tokens.join(","), out);
       return new Uint8Array(readFileSync(out));
     });
+    recite(host, (path) => output(python, "test/hosts/text.py", engine, CORE, path, PROMPT, `${TEXT_TOKENS}`));
   }
 });
 
@@ -53,6 +64,9 @@ function logits(run: string[], model: Reference & { path: string }): Uint8Array 
   return new Uint8Array(readFileSync(out));
 }
 
+const text = ([program, ...first]: string[], path: string): string =>
+  output(program, ...first, ...textArguments(relative(ROOT, path)));
+
 withTools(["wasmtime"], (wasmtime) => {
   const host = output(wasmtime, "--version").split(" ").slice(0, 2).join(" ");
   const run = [wasmtime, "run", "--dir", "build"];
@@ -61,15 +75,18 @@ withTools(["wasmtime"], (wasmtime) => {
     const { path } = reference("stories260K");
     if (path === null) return;
     const args = ["generate", relative(ROOT, path), "-p", stories.prompt, "-n", "30"];
-    const text = output(run[0], ...run.slice(1), COMMAND, ...args);
-    assert.ok(text.length > 40 && TEXT.startsWith(text.trimEnd().slice(0, 60)), text);
+    const said = output(run[0], ...run.slice(1), COMMAND, ...args);
+    assert.ok(said.length > 40 && TEXT.startsWith(said.trimEnd().slice(0, 60)), said);
   });
 
-  conform({ host, build: "portable, Cranelift" }, (model) => logits([...run, COMMAND], model));
-  conform({ host, build: "portable, Pulley" }, (model) => logits([...run, "--target", "pulley64", COMMAND], model));
-  conform({ host, build: "scalar, Cranelift without SIMD" }, (model) => {
-    return logits([...run, "-W", "relaxed-simd=n", "-W", "simd=n", SCALAR], model);
-  });
+  for (const [build, command] of Object.entries({
+    "portable, Cranelift": [...run, COMMAND],
+    "portable, Pulley": [...run, "--target", "pulley64", COMMAND],
+    "scalar, Cranelift without SIMD": [...run, "-W", "relaxed-simd=n", "-W", "simd=n", SCALAR],
+  })) {
+    conform({ host, build }, (model) => logits(command, model));
+    recite({ host, build }, (path) => text(command, path));
+  }
 
   const compiled = join(WORK, "limpet.aarch64.cwasm");
   test("wasmtime compiles for aarch64", () => {
@@ -77,9 +94,9 @@ withTools(["wasmtime"], (wasmtime) => {
   });
   withTools(["qemu-aarch64", "wasmtime-aarch64"], (emulator, program) => {
     const there = [emulator, "-L", "/usr/aarch64-linux-gnu", program, "run", "--allow-precompiled", "--dir", "build"];
-    conform({ host: `${host} on aarch64 (qemu)`, build: "portable, compiled ahead" }, (model) => {
-      return logits([...there, compiled], model);
-    });
+    const row = { host: `${host} on aarch64 (qemu)`, build: "portable, compiled ahead" };
+    conform(row, (model) => logits([...there, compiled], model));
+    recite(row, (path) => text([...there, compiled], path));
   });
 });
 
