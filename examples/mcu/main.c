@@ -6,7 +6,9 @@
 #include "board.h"
 
 /* Tokens of context: each takes 640 bytes of cache in stories260K (keys and values in F16, five layers). */
+#ifndef CONTEXT
 #define CONTEXT 128
+#endif
 #ifndef TOKENS
 #define TOKENS 100
 #endif

@@ -20,6 +20,8 @@ const MODEL = "stories260K-q8_0";
 const BUILD = join(ROOT, "examples/mcu/build.sh");
 /** As examples/mcu/main.c has them. */
 const [ROWS, BATCH, TOKENS] = [128, 1, 100];
+/** The context of the trained model, which the prompt and the text fit in. */
+const TRAINED_ROWS = 64;
 const [DONE, NEED_DATA, TOKEN] = [0, 2, 3];
 const [MEMORY_SIZE, MEMORY_GROW] = [0x3f, 0x40];
 const F16 = 1;
@@ -151,14 +153,20 @@ test("without room for the model, the core says so", () => {
 
 type Weights = "resident" | "streamed";
 
-/** Builds the example (for so many tokens of text), or with a list of tokens the check in its place, for a board. */
-function build(board: string, model: string, weights: Weights, tokens: number | readonly number[] = TOKENS): string {
+/** Builds the example for a board, with a text of so many tokens, or with a list of tokens the check in its place. */
+function build(
+  board: string,
+  model: string,
+  weights: Weights,
+  tokens: number | readonly number[] = TOKENS,
+  rows = ROWS,
+): string {
   const kind = typeof tokens === "number" ? `${tokens}` : "logits";
   const out = join(WORK, `${board}-${weights}-${kind}`);
   const settings = [`WEIGHTS=${weights}`, `MEMORY=${weights === "streamed" ? SMALL_MEMORY : limit}`];
   if (board === "host") settings.push("OPTIMIZE=-O1"); // to compile sooner
   if (typeof tokens === "number") {
-    output("env", ...settings, `EXTRA=-DTOKENS=${tokens}`, "sh", BUILD, board, model, out);
+    output("env", ...settings, `EXTRA=-DTOKENS=${tokens} -DCONTEXT=${rows}`, "sh", BUILD, board, model, out);
   } else {
     settings.push(`EXTRA=-Itest/hosts test/hosts/logits.c -DTOKENS=${tokens.join(",")}`);
     output("env", ...settings, "sh", BUILD, board, model, out, "test/hosts/mcu_logits.c");
@@ -174,7 +182,7 @@ withTools(["wasm2c", "wasm-objdump", "gcc"], () => {
 
   const host = { host: "C: wasm2c", build: "mcu, a desktop" };
   conform(host, ({ path, tokens }) => output(build("host", path, "resident", tokens)).trim(), [MODEL]);
-  recite(host, (path) => output(build("host", path, "resident", TEXT_TOKENS)), [SMALL_TRAINED]);
+  recite(host, (path) => output(build("host", path, "resident", TEXT_TOKENS, TRAINED_ROWS)), [SMALL_TRAINED]);
 });
 
 withTools(["wasm2c", "wasm-objdump", "arm-none-eabi-gcc", "qemu-system-arm"], (_w, _o, _gcc, emulator) => {
@@ -209,7 +217,7 @@ withTools(["wasm2c", "wasm-objdump", "arm-none-eabi-gcc", "qemu-system-arm"], (_
     /** What it wrote before it said how much stack it took. */
     const written = (program: string) => runOnBoard(program).said.split("\nstack: ")[0];
     conform(host, ({ path, tokens }) => written(build("mps2", path, weights, tokens)).trim(), [MODEL]);
-    recite(host, (path) => written(build("mps2", path, weights, TEXT_TOKENS)), [SMALL_TRAINED]);
+    recite(host, (path) => written(build("mps2", path, weights, TEXT_TOKENS, TRAINED_ROWS)), [SMALL_TRAINED]);
   }
 });
 
