@@ -74,7 +74,8 @@ async function renderTemplate(loaded: LoadedModel, messages: readonly Message[])
     exports.chat_template_length(core.pointer, pointer),
   );
   if (template === "") {
-    throw new LimpetError("UNSUPPORTED", "the model file has no chat template: it continues text, it does not chat");
+    const words = "the model file has no chat template: it goes on with a text (generate), it does not chat";
+    throw new LimpetError("UNSUPPORTED", words);
   }
   let jinja: typeof import("@huggingface/jinja");
   try {

@@ -1,9 +1,13 @@
 /** `limpet chat`: a line in, an answer out, until the input ends. */
-import type { Arguments } from "./arguments.ts";
+import { type Arguments, UsageError } from "./arguments.ts";
 import { openModel, samplingOf, stream } from "./common.ts";
 import type { Io } from "./io.ts";
 
+const NO_CHAT_MODEL =
+  "the model that ships goes on with texts and answers nobody: limpet generate -p TEXT, or name one: limpet chat MODEL.gguf";
+
 export async function chat(args: Arguments, io: Io): Promise<void> {
+  if (args.argument("MODEL") === undefined) throw new UsageError(NO_CHAT_MODEL);
   const model = await openModel(args, io);
   const session = model.session({ system: args.text("system") });
   const options = { ...samplingOf(args), maxTokens: args.number("answer"), signal: io.signal };
