@@ -5,9 +5,9 @@
  *
  *   npm run bench:memory -- [--rounds 25] [--tokens 24] [--cache BYTES]
  *
- *   memory   a layer: hash; Q, K and V from tables that share it; hash, M₁, LayerNorm, hash, M₂. d 512, K 64, τ 8 and 10,
- *            six layers, random tables of signed bytes with a scale a row. A token reads rows at random places of
- *            415 MB: more than any cache.
+ *   memory   a layer: hash; Q, K and V from tables that share it, their rows beside each other as the loader lays them;
+ *            hash, M₁, LayerNorm, hash, M₂. d 512, K 64, τ 8 and 10, six layers, random tables of signed bytes with a scale
+ *            a row. A token reads rows at random places of 415 MB: more than any cache.
  *   dense    a layer: Q, K, V, output, up and down, 12 d² weights in Q8_0, with their activations quantised.
  *
  * (a) one set of dense weights, 20 MB, which a large cache holds; (b) as many sets in turn as take three times the
@@ -62,17 +62,22 @@ let valuesRead = 0;
 
 function memoryBlocks() {
   const noise = Uint8Array.from({ length: 2 ** 20 }, () => (random.signed() + 1) * 128);
-  const table = (/** @type {number} */ bits, /** @type {number} */ columns) => {
+  /** `count` tables that are hit by one hash: a row of each, then the next row of each. */
+  const tables = (/** @type {number} */ count, /** @type {number} */ bits, /** @type {number} */ columns) => {
     const rows = K * 2 ** bits;
-    const at = core.allocate(rows * columns);
-    const bytes = core.bytes(at, rows * columns);
+    const step = count * columns;
+    const at = core.allocate(rows * step);
+    const bytes = core.bytes(at, rows * step);
     for (let i = 0; i < bytes.length; i += noise.length) bytes.set(noise.subarray(0, bytes.length - i), i);
-    return { at, bits, columns, scales: floats(rows, () => (random.signed() + 2) / 256) };
+    return Array.from({ length: count }, (_, i) => {
+      const scales = floats(rows, () => (random.signed() + 2) / 256);
+      return { at: at + i * columns, step, bits, columns, scales };
+    });
   };
   const layers = Array.from({ length: LAYERS }, () => ({
-    qkv: [table(BITS, D), table(BITS, D), table(BITS, D)],
-    up: table(BITS, WIDE),
-    down: table(MORE_BITS, D),
+    qkv: tables(3, BITS, D),
+    up: tables(1, BITS, WIDE)[0],
+    down: tables(1, MORE_BITS, D)[0],
   }));
   const [codes, weights, scaled, rows] = [0, 0, 0, 0].map(() => core.allocate(K * 4));
   const [y, hidden] = [core.allocate(WIDE * 4), core.allocate(WIDE * 4)];
@@ -83,8 +88,9 @@ function memoryBlocks() {
     exports.kernel_hash_row(x, K, bits, 1, codes);
     exports.kernel_chunk_weights(x, K, bits, 0, 1, weights);
   };
-  const gather = (/** @type {ReturnType<typeof table>} */ { at, bits, columns, scales }, /** @type {number} */ to) => {
-    exports.kernel_find_rows(at, columns, bits, codes, K, rows);
+  /** @typedef {ReturnType<typeof tables>[number]} Table */
+  const gather = (/** @type {Table} */ { at, step, bits, columns, scales }, /** @type {number} */ to) => {
+    exports.kernel_find_rows(at, step, bits, codes, K, rows);
     exports.kernel_read_ahead(Q8, rows, columns, scales, bits, codes, K);
     exports.kernel_scale_weights(scales, bits, codes, K, weights, scaled);
     exports.kernel_gather_rows(Q8, rows, scaled, K, columns, bias, to);

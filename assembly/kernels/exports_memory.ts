@@ -38,12 +38,12 @@ export function kernel_table_row_bytes(type: u32, columns: u32): usize {
   return tableRowBytes(type, columns);
 }
 
-/** rows[k] = table + (k · 2^bits + codes[k]) · rowBytes. */
+/** rows[k] = table + (k · 2^bits + codes[k]) · step. */
 export function kernel_find_rows(
-  table: usize, rowBytes: usize, bits: u32, codes: usize, chunks: u32, rows: usize,
+  table: usize, step: usize, bits: u32, codes: usize, chunks: u32, rows: usize,
 ): i32 {
   const status = checkBits(bits);
-  if (status == 0) findResidentRows(table, rowBytes, bits, codes, chunks, rows);
+  if (status == 0) findResidentRows(table, step, bits, codes, chunks, rows);
   return status;
 }
 

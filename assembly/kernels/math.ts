@@ -198,9 +198,21 @@ const LANES = memory.data<f32>([
 @inline
 export function expLanes(x: v128): v128 {
   const bottom = v128.load(LANES, 16);
+  const c = f32x4.pmax(f32x4.pmin(x, v128.load(LANES)), bottom);
+  return v128.andnot(expWithin(c), f32x4.lt(x, bottom));
+}
+
+/** Four `expf` of x ≤ 0 for who adds them to 1: below −87.33654 they are e^−87.33654, 1e-38, and not 0. */
+@inline
+export function expBelowZeroLanes(x: v128): v128 {
+  return expWithin(f32x4.pmax(x, v128.load(LANES, 16)));
+}
+
+/** `expf` of lanes that are in its range. */
+@inline
+function expWithin(c: v128): v128 {
   const round = v128.load(LANES, 48);
   const one = v128.load(LANES, 192);
-  const c = f32x4.pmax(f32x4.pmin(x, v128.load(LANES)), bottom);
   const rounded = f32x4.add(f32x4.mul(c, v128.load(LANES, 32)), round);
   const n = f32x4.sub(rounded, round);
   const r = f32x4.sub(f32x4.sub(c, f32x4.mul(n, v128.load(LANES, 64))), f32x4.mul(n, v128.load(LANES, 80)));
@@ -212,7 +224,7 @@ export function expLanes(x: v128): v128 {
   p = f32x4.add(f32x4.mul(p, r), v128.load(LANES, 176));
   p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), one);
   const power = i32x4.add(i32x4.shl(rounded, 23), one);
-  return v128.andnot(f32x4.mul(p, power), f32x4.lt(x, bottom));
+  return f32x4.mul(p, power);
 }
 
 // e^x for x ≤ 0 in f64: x = n·ln2 + r, the series of e^r up to r⁹, times 2^n built in the exponent's bits; n comes from

@@ -19,7 +19,7 @@
  *
  * May call: math, vector.
  */
-import { expLanes, expf } from "./math";
+import { expBelowZeroLanes, expf } from "./math";
 import { sumLanes } from "./vector";
 
 /** How chunks are weighted. */
@@ -79,19 +79,30 @@ export function chunkWeights(
       let s = f32x4.splat(0);
       let p0 = one;
       let p1 = one;
-      for (; x < last4; x += 16) {
+      // Two fours at once, so that one exponential need not wait for the other.
+      for (const last8 = x + (fours & ~31); x < last8; x += 32) {
+        const a = f32x4.abs(v128.load(x));
+        const b = f32x4.abs(v128.load(x, 16));
+        const e = expBelowZeroLanes(f32x4.mul(a, factors));
+        const f = expBelowZeroLanes(f32x4.mul(b, factors));
+        s = f32x4.add(f32x4.add(s, a), b);
+        p0 = f64x2.mul(f64x2.mul(p0, onePlusLow(e)), onePlusLow(f));
+        p1 = f64x2.mul(f64x2.mul(p1, onePlusHigh(e)), onePlusHigh(f));
+      }
+      if (x < last4) {
         const a = f32x4.abs(v128.load(x));
         s = f32x4.add(s, a);
-        const e = expLanes(f32x4.mul(a, factors));
-        p0 = f64x2.mul(p0, f64x2.add(one, f64x2.promote_low_f32x4(e)));
-        p1 = f64x2.mul(p1, f64x2.add(one, f64x2.promote_low_f32x4(i64x2.shuffle(e, e, 1, 0))));
+        const e = expBelowZeroLanes(f32x4.mul(a, factors));
+        p0 = f64x2.mul(p0, onePlusLow(e));
+        p1 = f64x2.mul(p1, onePlusHigh(e));
+        x = last4;
       }
       const p = f64x2.mul(p0, p1);
       sum = sumLanes(s);
       product = f64x2.extract_lane(p, 0) * f64x2.extract_lane(p, 1);
       if (rest > 0) {
         const a = f32x4.abs(loadRest(x, rest));
-        const e = expLanes(f32x4.mul(a, factors));
+        const e = expBelowZeroLanes(f32x4.mul(a, factors));
         sum += f32x4.extract_lane(a, 0);
         product *= 1.0 + <f64>f32x4.extract_lane(e, 0);
         if (rest > 1) {
@@ -134,6 +145,18 @@ export function chunkWeights(
   }
 }
 
+/** 1 + e of the first two lanes. */
+@inline
+function onePlusLow(e: v128): v128 {
+  return f64x2.add(f64x2.splat(1), f64x2.promote_low_f32x4(e));
+}
+
+/** 1 + e of the last two. */
+@inline
+function onePlusHigh(e: v128): v128 {
+  return onePlusLow(i64x2.shuffle(e, e, 1, 0));
+}
+
 /** One to three values in the first lanes, nothing read behind them. */
 @inline
 function loadRest(x: usize, count: u32): v128 {
@@ -142,18 +165,18 @@ function loadRest(x: usize, count: u32): v128 {
   return count == 2 ? v : v128.load32_lane(x, v, 2, 8);
 }
 
-/** rows[k] = where the row of chunk k lies in tables that lie in memory. */
+/** rows[k] = where the row of chunk k lies in tables that lie in memory, their rows `step` bytes apart. */
 export function findResidentRows(
   table: usize,
-  rowBytes: usize,
+  step: usize,
   bits: u32,
   codes: usize,
   chunks: u32,
   rows: usize,
 ): void {
-  const tableBytes = rowBytes << bits;
+  const tableBytes = step << bits;
   for (const end = rows + (<usize>chunks << 2); rows < end; rows += 4, codes += 4, table += tableBytes) {
-    store<usize>(rows, table + <usize>load<u32>(codes) * rowBytes);
+    store<usize>(rows, table + <usize>load<u32>(codes) * step);
   }
 }
 

@@ -22,7 +22,8 @@
  *
  * Rows lie anywhere in memory, and what they cost is waiting for it: cache misses, and misses of the page tables. So
  * `readAhead` reads the first lines of all rows first, with all misses at once; what follows in a row is left to the
- * processor's own prefetching.
+ * processor's own prefetching. It, and the loop of the sum, have few instructions a byte: the fewer there are, the more
+ * misses a processor sees at once.
  *
  * Cost of 8 columns × 8 rows: whole, 16 operations to pair rows, 28 for the integer sums, 16 to make f32 and add it;
  * as floats 6 operations a row for the conversion (F32: none, F16: 8), 4 for products and sums.
@@ -47,8 +48,8 @@ export namespace RowType {
 /** Rows of a group. */
 const GROUP: u32 = 8;
 /** What is read ahead of a row, and half of it at most. */
-const AHEAD_BYTES: usize = 256;
 const LINE: usize = 64;
+const AHEAD_BYTES: usize = 4 * LINE;
 
 /** Weights from here on are summed in f64. */
 const LARGE_WEIGHT: f32 = 18446744073709551616.0;
@@ -104,7 +105,12 @@ export function readAhead(
       scales += tableBytes;
     }
     let p = load<usize>(rows);
-    for (const last = p + bytes; p < last; p += LINE) load<u8>(p);
+    if (bytes == AHEAD_BYTES) {
+      load<u8>(p);
+      load<u8>(p, LINE);
+      load<u8>(p, 2 * LINE);
+      load<u8>(p, 3 * LINE);
+    } else for (const last = p + bytes; p < last; p += LINE) load<u8>(p);
   }
 }
 
@@ -310,49 +316,23 @@ function addWhole<F>(rows: usize, weights: usize, count: u32, columns: u32, targ
     const l67 = pairLanes(lowPart(w6), lowPart(w7));
     const highFactors = f32x4.splat(highFactor);
     const lowFactors = f32x4.splat(lowFactor);
-    for (const last = target + (<usize>(columns & ~7) << 2); target < last; target += 32) {
-      let a = f.load8(p0);
-      let b = f.load8(p1);
-      let v = interleaveLow(a, b);
-      let h0 = i32x4.dot_i16x8_s(v, h01);
-      let l0 = i32x4.dot_i16x8_s(v, l01);
-      v = interleaveHigh(a, b);
-      let h1 = i32x4.dot_i16x8_s(v, h01);
-      let l1 = i32x4.dot_i16x8_s(v, l01);
-      a = f.load8(p2);
-      b = f.load8(p3);
-      v = interleaveLow(a, b);
-      h0 = i32x4.add(h0, i32x4.dot_i16x8_s(v, h23));
-      l0 = i32x4.add(l0, i32x4.dot_i16x8_s(v, l23));
-      v = interleaveHigh(a, b);
-      h1 = i32x4.add(h1, i32x4.dot_i16x8_s(v, h23));
-      l1 = i32x4.add(l1, i32x4.dot_i16x8_s(v, l23));
-      a = f.load8(p4);
-      b = f.load8(p5);
-      v = interleaveLow(a, b);
-      h0 = i32x4.add(h0, i32x4.dot_i16x8_s(v, h45));
-      l0 = i32x4.add(l0, i32x4.dot_i16x8_s(v, l45));
-      v = interleaveHigh(a, b);
-      h1 = i32x4.add(h1, i32x4.dot_i16x8_s(v, h45));
-      l1 = i32x4.add(l1, i32x4.dot_i16x8_s(v, l45));
-      a = f.load8(p6);
-      b = f.load8(p7);
-      v = interleaveLow(a, b);
-      h0 = i32x4.add(h0, i32x4.dot_i16x8_s(v, h67));
-      l0 = i32x4.add(l0, i32x4.dot_i16x8_s(v, l67));
-      v = interleaveHigh(a, b);
-      h1 = i32x4.add(h1, i32x4.dot_i16x8_s(v, h67));
-      l1 = i32x4.add(l1, i32x4.dot_i16x8_s(v, l67));
-      addSums(target, h0, l0, highFactors, lowFactors);
-      addSums(target + 16, h1, l1, highFactors, lowFactors);
-      p0 += f.bytes8;
-      p1 += f.bytes8;
-      p2 += f.bytes8;
-      p3 += f.bytes8;
-      p4 += f.bytes8;
-      p5 += f.bytes8;
-      p6 += f.bytes8;
-      p7 += f.bytes8;
+    for (const last = target + (<usize>(columns & ~15) << 2); target < last; target += 64) {
+      addEight(
+        target, highFactors, lowFactors, h01, h23, h45, h67, l01, l23, l45, l67,
+        f.load8(p0), f.load8(p1), f.load8(p2), f.load8(p3), f.load8(p4), f.load8(p5), f.load8(p6), f.load8(p7),
+      );
+      addEight(
+        target + 32, highFactors, lowFactors, h01, h23, h45, h67, l01, l23, l45, l67,
+        f.next8(p0), f.next8(p1), f.next8(p2), f.next8(p3), f.next8(p4), f.next8(p5), f.next8(p6), f.next8(p7),
+      );
+      p0 += 16;
+      p1 += 16;
+      p2 += 16;
+      p3 += 16;
+      p4 += 16;
+      p5 += 16;
+      p6 += 16;
+      p7 += 16;
     }
   }
   for (let c: usize = 0; target < end; target += 4, c++) {
@@ -372,6 +352,41 @@ function addWhole<F>(rows: usize, weights: usize, count: u32, columns: u32, targ
       t4 * lowPart(w4) + t5 * lowPart(w5) + t6 * lowPart(w6) + t7 * lowPart(w7);
     store<f32>(target, load<f32>(target) + (<f32>high * highFactor + <f32>low * lowFactor));
   }
+}
+
+/** Eight columns of eight rows of whole numbers onto the target. */
+@inline
+function addEight(
+  target: usize, highFactors: v128, lowFactors: v128,
+  h01: v128, h23: v128, h45: v128, h67: v128, l01: v128, l23: v128, l45: v128, l67: v128,
+  r0: v128, r1: v128, r2: v128, r3: v128, r4: v128, r5: v128, r6: v128, r7: v128,
+): void {
+  let v = interleaveLow(r0, r1);
+  let h0 = i32x4.dot_i16x8_s(v, h01);
+  let l0 = i32x4.dot_i16x8_s(v, l01);
+  v = interleaveHigh(r0, r1);
+  let h1 = i32x4.dot_i16x8_s(v, h01);
+  let l1 = i32x4.dot_i16x8_s(v, l01);
+  v = interleaveLow(r2, r3);
+  h0 = i32x4.add(h0, i32x4.dot_i16x8_s(v, h23));
+  l0 = i32x4.add(l0, i32x4.dot_i16x8_s(v, l23));
+  v = interleaveHigh(r2, r3);
+  h1 = i32x4.add(h1, i32x4.dot_i16x8_s(v, h23));
+  l1 = i32x4.add(l1, i32x4.dot_i16x8_s(v, l23));
+  v = interleaveLow(r4, r5);
+  h0 = i32x4.add(h0, i32x4.dot_i16x8_s(v, h45));
+  l0 = i32x4.add(l0, i32x4.dot_i16x8_s(v, l45));
+  v = interleaveHigh(r4, r5);
+  h1 = i32x4.add(h1, i32x4.dot_i16x8_s(v, h45));
+  l1 = i32x4.add(l1, i32x4.dot_i16x8_s(v, l45));
+  v = interleaveLow(r6, r7);
+  h0 = i32x4.add(h0, i32x4.dot_i16x8_s(v, h67));
+  l0 = i32x4.add(l0, i32x4.dot_i16x8_s(v, l67));
+  v = interleaveHigh(r6, r7);
+  h1 = i32x4.add(h1, i32x4.dot_i16x8_s(v, h67));
+  l1 = i32x4.add(l1, i32x4.dot_i16x8_s(v, l67));
+  addSums(target, h0, l0, highFactors, lowFactors);
+  addSums(target + 16, h1, l1, highFactors, lowFactors);
 }
 
 /** target += high · highFactors + low · lowFactors; the products are exact. */
@@ -415,9 +430,9 @@ function gatherLarge<F>(rows: usize, weights: usize, count: u32, columns: u32, b
 }
 
 /**
- * How a row's values are read. `load8` takes eight of them, `bytes8` bytes at p (whole numbers: as i16), of which
- * `first4` and `last4` make f32; `load1` (`whole1`: as an integer) is column c of what begins at p, `column` that of a
- * row.
+ * How a row's values are read. `load8` takes eight of them, `bytes8` bytes at p (whole numbers: as i16, and `next8` the
+ * eight behind them), of which `first4` and `last4` make f32; `load1` (`whole1`: as an integer) is column c of what
+ * begins at p, `column` that of a row.
  */
 @unmanaged
 class Singles {
@@ -443,6 +458,7 @@ class Halves {
 class Bytes {
   @inline get bytes8(): usize { return 8; }
   @inline load8(p: usize): v128 { return v128.load_ext<i8>(p); }
+  @inline next8(p: usize): v128 { return v128.load_ext<i8>(p, 8); }
   @inline first4(p: usize, v: v128): v128 { return firstFloats(v); }
   @inline last4(p: usize, v: v128): v128 { return lastFloats(v); }
   @inline whole1(p: usize, c: usize): i32 { return load<i8>(p + c); }
@@ -454,9 +470,9 @@ class Bytes {
 @unmanaged
 class LowNibbles {
   @inline get bytes8(): usize { return 8; }
-  @inline load8(p: usize): v128 {
-    return i16x8.sub(v128.and(v128.load_ext<u8>(p), v128.load(FIFTEENS)), v128.load(EIGHTS));
-  }
+  @inline load8(p: usize): v128 { return this.codes(v128.load_ext<u8>(p)); }
+  @inline next8(p: usize): v128 { return this.codes(v128.load_ext<u8>(p, 8)); }
+  @inline codes(v: v128): v128 { return i16x8.sub(v128.and(v, v128.load(FIFTEENS)), v128.load(EIGHTS)); }
   @inline first4(p: usize, v: v128): v128 { return firstFloats(v); }
   @inline last4(p: usize, v: v128): v128 { return lastFloats(v); }
   @inline whole1(p: usize, c: usize): i32 { return <i32>(load<u8>(p + c) & 15) - 8; }
@@ -471,9 +487,9 @@ class LowNibbles {
 @unmanaged
 class HighNibbles {
   @inline get bytes8(): usize { return 8; }
-  @inline load8(p: usize): v128 {
-    return i16x8.sub(i16x8.shr_u(v128.load_ext<u8>(p), 4), v128.load(EIGHTS));
-  }
+  @inline load8(p: usize): v128 { return this.codes(v128.load_ext<u8>(p)); }
+  @inline next8(p: usize): v128 { return this.codes(v128.load_ext<u8>(p, 8)); }
+  @inline codes(v: v128): v128 { return i16x8.sub(i16x8.shr_u(v, 4), v128.load(EIGHTS)); }
   @inline first4(p: usize, v: v128): v128 { return firstFloats(v); }
   @inline last4(p: usize, v: v128): v128 { return lastFloats(v); }
   @inline whole1(p: usize, c: usize): i32 { return <i32>(load<u8>(p + c) >> 4) - 8; }

@@ -10,7 +10,7 @@
  * May call: hyper.ts, attention.ts, memory.ts, runtime/pass.ts, runtime/model.ts.
  */
 import { Context } from "../runtime/context";
-import { Model, Slot, Want, declareLayer } from "../runtime/model";
+import { Model, Slot, Want, declareLayer, layTogether } from "../runtime/model";
 import { addBranch, normalize, normalizeLayer, rotate } from "../runtime/pass";
 import { attend, keepKeyValue } from "./attention";
 import { declareEnds, readMemory } from "./hyper";
@@ -40,6 +40,7 @@ function declareLayers(m: Model, layer: u32): i32 {
   if (!s) s = declareMemory(m, layer, Slot.QUERY, bits, queryWidth, "attn_q.table", "attn_q.scale", "attn_q.bias");
   if (!s) s = declareMemory(m, layer, Slot.KEY, bits, keyWidth, "attn_k.table", "attn_k.scale", "attn_k.bias");
   if (!s) s = declareMemory(m, layer, Slot.VALUE, bits, valueWidth, "attn_v.table", "attn_v.scale", "attn_v.bias");
+  if (!s) layTogether(m, layer, Slot.QUERY, 3);
   if (!s) s = declareLayer(m, layer, Slot.FFN_NORM, "ffn_norm.weight", width, 1, Want.VECTOR);
   if (!s) s = declareMemory(m, layer, Slot.FFN_UP, bits, m.ffn, "ffn_up.table", "ffn_up.scale", "ffn_up.bias");
   if (!s) s = declareLayer(m, layer, Slot.FFN_MID_NORM, "ffn_mid_norm.weight", m.ffn, 1, Want.VECTOR);

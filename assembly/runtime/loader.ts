@@ -104,7 +104,7 @@ export function releaseModel(model: Model): i32 {
   }
   model.tag = 0;
   if (model.weights) {
-    for (let i: u32 = 0; i < model.weightCount; i++) release(core, model.weight(i).data);
+    for (let i: u32 = 0; i < model.weightCount; i++) if (!model.weight(i).beside) release(core, model.weight(i).data);
     release(core, model.weights);
   }
   releaseVocabulary(model);
@@ -216,8 +216,13 @@ function reserveWeights(model: Model): i32 {
   if (model.staging == 0) return core.errorCode;
   for (let i: u32 = 0; i < model.orderCount; i++) {
     const weight = model.weight(orderAt(model, i));
+    if (weight.beside) continue;
     weight.data = allocateRaw(core, weight.bytes, "the model's weights");
     if (weight.data == 0) return core.errorCode;
+  }
+  for (let i: u32 = 0; i < model.weightCount; i++) {
+    const weight = model.weight(i);
+    if (weight.beside) weight.data = model.weight(i - weight.beside).data + weight.rowPlace;
   }
   for (let i: u32 = 0; i < model.weightCount; i++) {
     const weight = model.weight(i);
@@ -298,7 +303,10 @@ function takeRows(model: Model): i32 {
     }
   } else if (weight.isTable) {
     if (!rowsAreFinite(weight.type, model.staging, rows * weight.columns)) return notFinite(model, weight);
-    memory.copy(weight.data + <usize>model.rowsDone * row, model.staging, row * rows);
+    const step = weight.step;
+    const target = weight.data + <usize>model.rowsDone * step;
+    if (step == row) memory.copy(target, model.staging, row * rows);
+    else for (let i: usize = 0; i < rows; i++) memory.copy(target + i * step, model.staging + i * row, row);
   } else if (weight.byNeurons) {
     const strip = model.staging + <usize>(model.stagingBytes - stripBytes(weight));
     const most = stripRows(weight.rows);

@@ -214,6 +214,29 @@ export function declareTable(model: Model, layer: u32, slot: u32, name: string, 
   return status;
 }
 
+/**
+ * Lays the rows of `count` declared tables, whose records follow each other and which are hit by one hash, beside each
+ * other in memory, so that what a code names lies in one place: one miss of the page tables, not as many as tables.
+ *
+ *     memory of the first   ┌ row 0 of each table ┬ row 1 of each ┬ … ┐       each `rowStep` bytes
+ */
+export function layTogether(model: Model, layer: u32, first: u32, count: u32): void {
+  // What stays in the file is read from there.
+  if (model.streamed) return;
+  let step: u64 = 0;
+  for (let i: u32 = 0; i < count; i++) step += model.at(layer, first + i).fileRowBytes;
+  let place: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const table = model.at(layer, first + i);
+    model.weightBytes -= blockBytes(table.bytes);
+    table.rowStep = <u32>step;
+    table.rowPlace = place;
+    table.beside = i;
+    place += <u32>table.fileRowBytes;
+  }
+  model.weightBytes += blockBytes(model.at(layer, first).bytes);
+}
+
 function declare(
   model: Model,
   weight: Weight,

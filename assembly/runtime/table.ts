@@ -31,7 +31,7 @@ export function findRows(c: Context, first: Weight, tables: u32, codes: usize, t
   for (let t: u32 = 0; t < tokens; t++) {
     for (let j: u32 = 0; j < tables; j++) {
       const table = first.next(j);
-      findResidentRows(table.data, <usize>table.fileRowBytes, ctz(table.span), codes, chunks, rows);
+      findResidentRows(table.data, table.step, ctz(table.span), codes, chunks, rows);
       rows += <usize>chunks * sizeof<usize>();
     }
     codes += (<usize>chunks) << 2;

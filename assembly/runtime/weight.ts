@@ -1,7 +1,7 @@
 /**
  * A weight: a record, never a bare pointer, so that a matrix may be resident or still in its file, packed or plain, and
  * a model file need not know. Matrices are packed for their kernel while they stream in (kernels/quant), vectors
- * (norms, biases) are plain f32, look-up tables rows as they lie in the file.
+ * (norms, biases) are plain f32, look-up tables rows as they lie in the file, those of one hash beside each other.
  *
  * May call: kernels/. Is called by: the loader, which fills weights, and the forward pass, which multiplies with them.
  */
@@ -56,6 +56,13 @@ export class Weight {
   isTable: u32;
   /** Of a table: so many rows each, of which a token takes one; 0: a matrix. */
   span: u32;
+  /**
+   * Of a table whose rows lie beside those of others hit by one hash (`layTogether`): bytes from one row to the
+   * next, where in them its own begins, and how many places before it the weight stands that has the memory.
+   */
+  rowStep: u32;
+  rowPlace: u32;
+  beside: u32;
   /** Of a table in the file: how its share of the row cache is cut (row_cache.ts). */
   setsPerChunk: u32;
   ways: u32;
@@ -65,16 +72,22 @@ export class Weight {
   file: u32;
   offset: u64;
 
-  /** Bytes in memory. */
+  /** Bytes in memory of its own. */
   get bytes(): u64 {
     if (this.plain) return <u64>this.rows * this.columns * this.slices * 4;
-    if (this.isTable) return this.fileRowBytes * this.rows;
+    if (this.isTable) return this.beside ? 0 : <u64>this.step * this.rows;
     return <u64>this.sliceGroups * packedGroupBytes(this.type, this.columns) * this.slices;
   }
 
   /** Bytes of a row as it lies in the file. */
   get fileRowBytes(): u64 {
     return this.isTable ? tableRowBytes(this.type, this.columns) : rowBytes(this.type, this.columns);
+  }
+
+  /** Of a table in memory: bytes from one row to the next. */
+  @inline
+  get step(): usize {
+    return this.rowStep ? <usize>this.rowStep : <usize>this.fileRowBytes;
   }
 
   /** What names its product: the type, and the form of the activations. */
