@@ -212,6 +212,7 @@ for (const format of FORMATS) {
     factors[6] = 0;
     for (const [begin, end] of [
       [0, 17],
+      [0, 16],
       [8, 16],
       [3, 14],
       [5, 6],

@@ -139,6 +139,15 @@ for (const format of FORMATS.filter(hasBytes)) {
     }
   });
 
+  test(`${format.name}: a token alone has the bits of a tile where it takes two groups at a time`, () => {
+    const [rows, columns, tokens] = [285, 2048, 4];
+    const m = matrix(fast, format, rows, columns, normals(rows * columns, format.type));
+    const x = activations(tokens, columns);
+    for (const form of [OUTLIERS, TWO_BYTES]) {
+      assert.ok(sameBits(multiply(m, form, x, { alone: true }), multiply(m, form, x)), `form ${form}`);
+    }
+  });
+
   test(`${format.name}: the largest codes and activations of every sign do not overflow`, () => {
     const columns = 512;
     const signs = [() => 1, () => -1, (i: number) => (i & 1 ? 1 : -1), (i: number) => (i & 4 ? 1 : -1)];

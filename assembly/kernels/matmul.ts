@@ -15,7 +15,8 @@ import { multiplyAdd } from "./fused";
 import { activationBytes } from "./quant/activations";
 import { FORM_SHIFT, OperandForm } from "./quant/forms";
 import { decodeGroup, dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, unpackRow } from "./quant/index";
-import { rowBytes } from "./quant/types";
+import { accumulateQ4_0 } from "./quant/transposed";
+import { Type, rowBytes } from "./quant/types";
 
 /** Bytes of one row of activations as weights of this type want them: f32, or Q16. */
 export function activationRowBytes(type: u32, columns: u32): usize {
@@ -129,7 +130,7 @@ export function accumulateScratchBytes(type: u32, columns: u32): usize {
 /**
  * The transposed product of `tokens` rows of factors: target[t][k] = Σ_r factors[t][r − rowBegin] · W[r][k], row after
  * row in ascending order from zero, f32, strides in bytes. A group of rows is decoded once for all tokens.
- * `scratch`: accumulateScratchBytes(type, columns).
+ * One token has a kernel of its own for Q4_0, with the same bits. `scratch`: accumulateScratchBytes(type, columns).
  */
 export function accumulateRows(
   type: u32,
@@ -148,6 +149,10 @@ export function accumulateRows(
   const decoded = scratch + ((((<usize>columns + 3) & ~3) << 2) + <usize>((rowBytes(type, columns) + 15) & ~15));
   for (let t: u32 = 0; t < tokens; t++) memory.fill(target + <usize>t * targetStride, 0, <usize>columns << 2);
   let row = rowBegin;
+  if (ASC_FEATURE_SIMD && type == Type.Q4_0 && tokens == 1 && ((rowBegin | rowEnd) & 7) == 0) {
+    const group = packed + <usize>(rowBegin >> 3) * groupBytes;
+    return accumulateQ4_0(group, (rowEnd - rowBegin) >> 3, columns, factors, target, scratch);
+  }
   while (row < rowEnd) {
     const first = row & 7;
     const count = min(8 - first, rowEnd - row);

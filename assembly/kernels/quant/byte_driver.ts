@@ -61,85 +61,125 @@ function scaled<F>(acc: v128, dot: v128, dw: v128, m: v128, x: usize): v128 {
   return changetype<F>(0).minimum ? multiplyAdd(m, v128.load32_splat(x, 4), acc) : acc;
 }
 
-/**
- * Eight rows × one token; `second`: from a block's first digit to its second. The codes of a block are made once for
- * both digits.
- */
-function multiplyOne<F>(block: usize, blocks: u32, x: usize, second: usize, target: usize): void {
+/** sum + a step of four rows: `low` meets columns 0 4 1 5, `high` meets 2 6 3 7. */
+@inline
+function addStep<F>(sum: v128, word: v128, fifths: v128, low: v128, high: v128): v128 {
   const f = changetype<F>(0);
+  return addDot(addDot(sum, low, f.lowBytes(word, fifths)), high, f.highBytes(word, fifths));
+}
+
+/** How many digits a block has. */
+@inline
+function digitsOf(block: usize): u32 {
+  const head = load<u32>(block);
+  return u32(head != 0) + (head & 1);
+}
+
+/** How many groups of eight rows a pass over the activations takes. */
+@unmanaged class One { @inline get two(): bool { return false; } }
+@unmanaged class Two { @inline get two(): bool { return true; } }
+
+/**
+ * Eight rows × one token, or twice eight; `second`: from a block's first digit to its second. The steps are written
+ * out, because a loop over them costs a twentieth.
+ */
+function multiplyOne<F, G>(
+  block: usize,
+  other: usize,
+  blocks: u32,
+  x: usize,
+  second: usize,
+  target: usize,
+  otherTarget: usize,
+): void {
+  const f = changetype<F>(0);
+  const two = changetype<G>(0).two;
   let acc0 = f32x4.splat(0);
   let acc1 = acc0;
+  let acc2 = acc0;
+  let acc3 = acc0;
   for (; blocks > 0; blocks--) {
-    const head = load<u32>(x);
-    if (head & 1) {
-      const y = x + second;
-      let sum0 = begin<F>(x);
+    let a = x;
+    for (let digits = digitsOf(x); digits > 0; digits--) {
+      let p = f.payload(block);
+      let q = f.payload(other);
+      let sum0 = begin<F>(a);
       let sum1 = sum0;
-      let rest0 = begin<F>(y);
-      let rest1 = rest0;
+      let sum2 = sum0;
+      let sum3 = sum0;
       let fifths0 = f.high(block, 0);
       let fifths1 = f.high(block, 1);
-      let at: usize = 16;
-      let p = f.payload(block);
-      for (const end = p + 128; p != end; p += 32) {
-        const w0 = f.word(p);
-        const w1 = f.word(p + 16);
-        const low0 = f.lowBytes(w0, fifths0);
-        const low1 = f.lowBytes(w1, fifths1);
-        let v = v128.load32_splat(x + at);
-        sum0 = addDot(sum0, v, low0);
-        sum1 = addDot(sum1, v, low1);
-        v = v128.load32_splat(y + at);
-        rest0 = addDot(rest0, v, low0);
-        rest1 = addDot(rest1, v, low1);
-        const high0 = f.highBytes(w0, fifths0);
-        const high1 = f.highBytes(w1, fifths1);
-        v = v128.load32_splat(x + at, 4);
-        sum0 = addDot(sum0, v, high0);
-        sum1 = addDot(sum1, v, high1);
-        v = v128.load32_splat(y + at, 4);
-        rest0 = addDot(rest0, v, high0);
-        rest1 = addDot(rest1, v, high1);
-        at += 8;
-        fifths0 = f.nextHigh(fifths0);
-        fifths1 = f.nextHigh(fifths1);
+      let fifths2 = two ? f.high(other, 0) : fifths0;
+      let fifths3 = two ? f.high(other, 1) : fifths1;
+
+      let low = v128.load32_splat(a, 16);
+      let high = v128.load32_splat(a, 20);
+      sum0 = addStep<F>(sum0, f.word(p), fifths0, low, high);
+      sum1 = addStep<F>(sum1, f.word(p + 16), fifths1, low, high);
+      if (two) {
+        sum2 = addStep<F>(sum2, f.word(q), fifths2, low, high);
+        sum3 = addStep<F>(sum3, f.word(q + 16), fifths3, low, high);
+        q += 32;
+        fifths2 = f.nextHigh(fifths2);
+        fifths3 = f.nextHigh(fifths3);
       }
-      const dw0 = f.scale4(block, 0);
-      const dw1 = f.scale4(block, 1);
-      const m0 = f.minimum4(block, 0);
-      const m1 = f.minimum4(block, 1);
-      acc0 = scaled<F>(acc0, whole<F>(sum0, x), dw0, m0, x);
-      acc0 = scaled<F>(acc0, whole<F>(rest0, y), dw0, m0, y);
-      acc1 = scaled<F>(acc1, whole<F>(sum1, x), dw1, m1, x);
-      acc1 = scaled<F>(acc1, whole<F>(rest1, y), dw1, m1, y);
-    } else if (head != 0) {
-      let sum0 = begin<F>(x);
-      let sum1 = sum0;
-      let fifths0 = f.high(block, 0);
-      let fifths1 = f.high(block, 1);
-      let at = x;
-      let p = f.payload(block);
-      for (const end = p + 128; p != end; p += 32) {
-        const w0 = f.word(p);
-        const w1 = f.word(p + 16);
-        let v = v128.load32_splat(at, 16);
-        sum0 = addDot(sum0, v, f.lowBytes(w0, fifths0));
-        sum1 = addDot(sum1, v, f.lowBytes(w1, fifths1));
-        v = v128.load32_splat(at, 20);
-        sum0 = addDot(sum0, v, f.highBytes(w0, fifths0));
-        sum1 = addDot(sum1, v, f.highBytes(w1, fifths1));
-        at += 8;
-        fifths0 = f.nextHigh(fifths0);
-        fifths1 = f.nextHigh(fifths1);
+
+      p += 32;
+      fifths0 = f.nextHigh(fifths0);
+      fifths1 = f.nextHigh(fifths1);
+      low = v128.load32_splat(a, 24);
+      high = v128.load32_splat(a, 28);
+      sum0 = addStep<F>(sum0, f.word(p), fifths0, low, high);
+      sum1 = addStep<F>(sum1, f.word(p + 16), fifths1, low, high);
+      if (two) {
+        sum2 = addStep<F>(sum2, f.word(q), fifths2, low, high);
+        sum3 = addStep<F>(sum3, f.word(q + 16), fifths3, low, high);
+        q += 32;
+        fifths2 = f.nextHigh(fifths2);
+        fifths3 = f.nextHigh(fifths3);
       }
-      acc0 = scaled<F>(acc0, whole<F>(sum0, x), f.scale4(block, 0), f.minimum4(block, 0), x);
-      acc1 = scaled<F>(acc1, whole<F>(sum1, x), f.scale4(block, 1), f.minimum4(block, 1), x);
+
+      p += 32;
+      fifths0 = f.nextHigh(fifths0);
+      fifths1 = f.nextHigh(fifths1);
+      low = v128.load32_splat(a, 32);
+      high = v128.load32_splat(a, 36);
+      sum0 = addStep<F>(sum0, f.word(p), fifths0, low, high);
+      sum1 = addStep<F>(sum1, f.word(p + 16), fifths1, low, high);
+      if (two) {
+        sum2 = addStep<F>(sum2, f.word(q), fifths2, low, high);
+        sum3 = addStep<F>(sum3, f.word(q + 16), fifths3, low, high);
+        q += 32;
+        fifths2 = f.nextHigh(fifths2);
+        fifths3 = f.nextHigh(fifths3);
+      }
+
+      p += 32;
+      fifths0 = f.nextHigh(fifths0);
+      fifths1 = f.nextHigh(fifths1);
+      low = v128.load32_splat(a, 40);
+      high = v128.load32_splat(a, 44);
+      sum0 = addStep<F>(sum0, f.word(p), fifths0, low, high);
+      sum1 = addStep<F>(sum1, f.word(p + 16), fifths1, low, high);
+      if (two) {
+        sum2 = addStep<F>(sum2, f.word(q), fifths2, low, high);
+        sum3 = addStep<F>(sum3, f.word(q + 16), fifths3, low, high);
+      }
+
+      acc0 = scaled<F>(acc0, whole<F>(sum0, a), f.scale4(block, 0), f.minimum4(block, 0), a);
+      acc1 = scaled<F>(acc1, whole<F>(sum1, a), f.scale4(block, 1), f.minimum4(block, 1), a);
+      if (two) {
+        acc2 = scaled<F>(acc2, whole<F>(sum2, a), f.scale4(other, 0), f.minimum4(other, 0), a);
+        acc3 = scaled<F>(acc3, whole<F>(sum3, a), f.scale4(other, 1), f.minimum4(other, 1), a);
+      }
+      a += second;
     }
     x += DIGIT_BYTES;
     block += f.blockBytes;
+    if (two) other += f.blockBytes;
   }
-  v128.store(target, acc0);
-  v128.store(target, acc1, 16);
+  store8(target, acc0, acc1);
+  if (two) store8(otherTarget, acc2, acc3);
 }
 
 /**
@@ -162,10 +202,11 @@ function multiplyTile<F>(
   const y1 = target + step;
   const y2 = y1 + step;
   const y3 = y2 + step;
-  clear(target);
-  clear(y1);
-  clear(y2);
-  clear(y3);
+  const zero = f32x4.splat(0);
+  store8(target, zero, zero);
+  store8(y1, zero, zero);
+  store8(y2, zero, zero);
+  store8(y3, zero, zero);
   for (; blocks > 0; blocks--) {
     for (let digit: usize = 0; ; digit = second) {
       let at0 = x0 + digit;
@@ -280,10 +321,9 @@ function addDigit<F>(block: usize, x: usize, target: usize): void {
 }
 
 @inline
-function clear(target: usize): void {
-  const zero = f32x4.splat(0);
-  v128.store(target, zero);
-  v128.store(target, zero, 16);
+function store8(target: usize, acc0: v128, acc1: v128): void {
+  v128.store(target, acc0);
+  v128.store(target, acc1, 16);
 }
 
 @inline
@@ -291,7 +331,16 @@ function addTo<F>(target: usize, sum: v128, dw: v128, m: v128, x: usize): void {
   v128.store(target, scaled<F>(v128.load(target), whole<F>(sum, x), dw, m, x));
 }
 
-/** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in rows of digits. */
+/** A stream of fewer bytes ends before the machine's prefetching has gained anything. */
+const STREAM: usize = 1 << 17;
+
+/**
+ * Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in rows of digits.
+ *
+ * One token takes two groups at a time, which share its activations: of a long row those come from the second cache.
+ * The first half of the groups goes along the second, so that both are streams which read on where they were; two
+ * groups side by side would be two that leap, at half the speed.
+ */
 @inline
 export function multiplyBytes<F>(
   group: usize,
@@ -307,6 +356,18 @@ export function multiplyBytes<F>(
   const blocks = columns >> 5;
   const second = secondDigit(columns);
   const groupBytes = <usize>blocks * f.blockBytes;
+  const half = groups >> 1;
+  const far = <usize>half * groupBytes;
+  if (tokens == 1 && far >= STREAM) {
+    const lower = <usize>half << 5;
+    for (; groups > 1; groups -= 2) {
+      multiplyOne<F, Two>(group, group + far, blocks, x, second, target, target + lower);
+      group += groupBytes;
+      target += 32;
+    }
+    group += far;
+    target += lower;
+  }
   for (; groups > 0; groups--) {
     let t: u32 = 0;
     let a = x;
@@ -317,7 +378,7 @@ export function multiplyBytes<F>(
       y += 4 * targetStride;
     }
     for (; t < tokens; t++) {
-      multiplyOne<F>(group, blocks, a, second, y);
+      multiplyOne<F, One>(group, 0, blocks, a, second, y, 0);
       a += xStride;
       y += targetStride;
     }
