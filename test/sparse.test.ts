@@ -163,6 +163,27 @@ for (const format of FORMATS) {
   });
 }
 
+test("activations of any size give the bits of the rows", () => {
+  for (const format of FORMATS) {
+    const results = bothCores().map((core) => {
+      const m = pack(core, format, 64, 512, fileOf(core, format, 64, 512));
+      return [1e-34, 1e-20, 1e12, 1e25].map((size) => {
+        const values = squares(512, 0.7, 5).map((value) => value * size);
+        const x = operands(m, values);
+        const whole = multiply(m, "rows", x, 0, TOKENS, 0, 64);
+        assert.ok(
+          sameBits(multiply(m, "neurons", x, 0, TOKENS, 0, 64), whole),
+          `${format.name}, ${core.build}, ${size}`,
+        );
+        return whole;
+      });
+    });
+    results[0].forEach((whole, i) => {
+      assert.ok(sameBits(whole, results[1][i]));
+    });
+  }
+});
+
 test("blocks of random bytes, infinite scales among them, give the bits of the rows", () => {
   for (const name of ["Q4_0", "Q8_0", "Q4_K", "Q6_K"]) {
     const format = formatOf(name);

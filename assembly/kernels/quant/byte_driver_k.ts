@@ -18,7 +18,7 @@ import { DIGIT_BYTES, hasSecond, secondDigit } from "./byte_activations";
 import { addDot } from "./byte_driver";
 import { headerBytes, minimaOf, packedBytes, scalesOf, unitBytes } from "./driver_k";
 import { bytePlane, highVector, lowVector, nextHighVector } from "./k_bytes";
-import { loadHalves4 } from "./layout";
+import { loadSmallHalves4 } from "./layout";
 
 const ONES = memory.data<u16>([1, 1, 1, 1, 1, 1, 1, 1], 16);
 const SIXTEENS = memory.data<u16>([16, 16, 16, 16, 16, 16, 16, 16], 16);
@@ -114,11 +114,11 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, second: usize, targe
   v128.store(target, d0, 16);
   for (let u: u32 = 0; u < units; u++) {
     if ((u & 7) == 0) {
-      d0 = loadHalves4(block);
-      d1 = loadHalves4(block + 8);
+      d0 = loadSmallHalves4(block);
+      d1 = loadSmallHalves4(block + 8);
       if (f.minimum) {
-        dmin0 = f32x4.neg(loadHalves4(block + 16));
-        dmin1 = f32x4.neg(loadHalves4(block + 24));
+        dmin0 = f32x4.neg(loadSmallHalves4(block + 16));
+        dmin1 = f32x4.neg(loadSmallHalves4(block + 24));
       }
       block += headerBytes<F>();
     }
@@ -246,8 +246,8 @@ function multiplyTile<F>(
   let x7 = x6 + stride;
   for (let u: u32 = 0; u < units; u++) {
     if ((u & 7) == 0) {
-      d = loadHalves4(block + (quad << 3));
-      if (f.minimum) dmin = f32x4.neg(loadHalves4(block + 16 + (quad << 3)));
+      d = loadSmallHalves4(block + (quad << 3));
+      if (f.minimum) dmin = f32x4.neg(loadSmallHalves4(block + 16 + (quad << 3)));
       block += headerBytes<F>();
     }
     const p = block + f.unitScales + (quad << 4);

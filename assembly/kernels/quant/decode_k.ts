@@ -13,7 +13,7 @@
 import { storeColumns } from "./driver";
 import { headerBytes, scaleBits, unitBytes } from "./driver_k";
 import { codeMask, firstOf, plane, secondOf, thirdOf } from "./k_fields";
-import { loadHalves4 } from "./layout";
+import { loadSmallHalves4 } from "./layout";
 
 /** One group → f32; portable build only. */
 @inline
@@ -36,8 +36,8 @@ export function decodeSuper<F>(group: usize, columns: u32, target: usize): void 
 @inline
 function decodeQuad<F>(header: usize, unit: usize, quad: usize, target: usize): void {
   const f = changetype<F>(0);
-  const d = loadHalves4(header + (quad << 3));
-  const dmin = f.minimum ? loadHalves4(header + 16 + (quad << 3)) : d;
+  const d = loadSmallHalves4(header + (quad << 3));
+  const dmin = f.minimum ? loadSmallHalves4(header + 16 + (quad << 3)) : d;
   const p = unit + f.unitScales + (quad << 4);
   for (let half: usize = 0; half < 2; half++) {
     decodeHalf<F>(p, half, d, dmin, f.scales8(unit, quad, f.parts == 2 ? half : 0), target + (half << 9));

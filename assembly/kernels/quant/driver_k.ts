@@ -34,7 +34,7 @@
  */
 import { ACTIVATION_BLOCK_BYTES } from "./activations";
 import { codeMask, firstOf, loadPair, plane, secondOf, thirdOf } from "./k_fields";
-import { loadFiniteHalf, loadHalves4 } from "./layout";
+import { loadFiniteHalf, loadSmallHalves4 } from "./layout";
 
 // Masks of sub-scales (kernels/quant/k_fields.ts says why they are loaded).
 const MASKS = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15, 63, 63, 63, 63, 63, 63, 63, 63], 16);
@@ -155,11 +155,11 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, target: usize): void
   let dmin1 = acc0;
   for (let u: u32 = 0; u < units; u++) {
     if ((u & 7) == 0) {
-      d0 = loadHalves4(block);
-      d1 = loadHalves4(block + 8);
+      d0 = loadSmallHalves4(block);
+      d1 = loadSmallHalves4(block + 8);
       if (f.minimum) {
-        dmin0 = loadHalves4(block + 16);
-        dmin1 = loadHalves4(block + 24);
+        dmin0 = loadSmallHalves4(block + 16);
+        dmin1 = loadSmallHalves4(block + 24);
       }
       block += headerBytes<F>();
     }
@@ -226,8 +226,8 @@ function multiplyTile<F>(
   let dmin = acc0;
   for (let u: u32 = 0; u < units; u++) {
     if ((u & 7) == 0) {
-      d = loadHalves4(block + (quad << 3));
-      if (f.minimum) dmin = loadHalves4(block + 16 + (quad << 3));
+      d = loadSmallHalves4(block + (quad << 3));
+      if (f.minimum) dmin = loadSmallHalves4(block + 16 + (quad << 3));
       block += headerBytes<F>();
     }
     if ((load<u32>(x0) | load<u32>(x1) | load<u32>(x2) | load<u32>(x3)) != 0) {

@@ -114,8 +114,32 @@ const HALF_SCALE = memory.data<u32>([0x7780_0000, 0x7780_0000, 0x7780_0000, 0x77
 /** The four halves at `p` as f32x4. */
 @inline
 export function loadHalves4(p: usize): v128 {
-  const wide = i32x4.shl(v128.load_ext<i16>(p), 13);
-  return f32x4.mul(v128.and(wide, v128.load(HALF_BITS)), v128.load(HALF_SCALE));
+  return f32x4.mul(loadHalfBits4(p), v128.load(HALF_SCALE));
+}
+
+/** … as the floats that have their bits, 2^112 times too small. */
+@inline
+export function loadHalfBits4(p: usize): v128 {
+  return v128.and(i32x4.shl(v128.load_ext<i16>(p), 13), v128.load(HALF_BITS));
+}
+
+const HALF_EXPONENT = memory.data<u32>([0x0f80_0000, 0x0f80_0000, 0x0f80_0000, 0x0f80_0000], 16);
+const HALF_BIAS = memory.data<u32>([0x3800_0000, 0x3800_0000, 0x3800_0000, 0x3800_0000], 16);
+const SMALLEST_HALF = memory.data<u32>([0x3880_0000, 0x3880_0000, 0x3880_0000, 0x3880_0000], 16);
+const SIGN = memory.data<u32>([0x8000_0000, 0x8000_0000, 0x8000_0000, 0x8000_0000], 16);
+
+/**
+ * `loadHalves4` for the scales of super-blocks, which are below 2^−14 as a rule: multiplying what is so small as a
+ * float's bits takes the processor's slow way, so the bias of the exponent is added; where there is no exponent the
+ * mantissa is what lies above 2^−14.
+ */
+export function loadSmallHalves4(p: usize): v128 {
+  const bits = v128.and(i32x4.shl(v128.load_ext<i16>(p), 13), v128.load(HALF_BITS));
+  const sign = v128.and(bits, v128.load(SIGN));
+  const smallest = v128.or(v128.load(SMALLEST_HALF), sign);
+  const above = v128.or(f32x4.sub(v128.or(bits, smallest), smallest), sign);
+  const small = i32x4.eq(v128.and(bits, v128.load(HALF_EXPONENT)), i32x4.splat(0));
+  return v128.bitselect(above, i32x4.add(bits, v128.load(HALF_BIAS)), small);
 }
 
 /** The scalar twin of `loadHalves4`. */

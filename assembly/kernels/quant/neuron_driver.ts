@@ -27,7 +27,7 @@
  */
 import { ACTIVATION_BLOCK_BYTES } from "./activations";
 import { scaleBits } from "./driver_k";
-import { loadFiniteHalf, loadHalves4 } from "./layout";
+import { loadFiniteHalf, loadHalfBits4, loadSmallHalves4 } from "./layout";
 import {
   STEP, blockHeader, blockOutputs, finishPlane, firstWord, loadCode, loadCodeMask, loadPiece, neuronBytes, planeBias,
   rawPlane, secondWord, unitHeader,
@@ -38,6 +38,10 @@ import {
 @unmanaged class Two { @inline get count(): i32 { return 2; } }
 @unmanaged class Three { @inline get count(): i32 { return 3; } }
 @unmanaged class Four { @inline get count(): i32 { return 4; } }
+
+/** What the bits of a half as a float's are too small by: 2^112. Blocks of 32 have it in dx, which is small then. */
+const HALF_SCALE = reinterpret<f32>(0x7780_0000);
+const LARGE: f32 = 32768;
 
 /** Bytes of a pair in a list: two addresses, two activations; and of the longest list, the scalar one. */
 const PAIR_BYTES: usize = 12;
@@ -100,7 +104,7 @@ function partSum<F>(x: usize, part: usize): i32 {
   return changetype<F>(0).parts == 2 ? load<i32>(x + (part << 2), 8) : load<i32>(x, 4);
 }
 
-/** y[o … o + 7] += what eight dots are worth. */
+/** y[o … o + 7] += what eight dots are worth; for blocks of 32 `dx` is 2^112 times itself. */
 @inline
 function scale8<F>(
   dot0: v128,
@@ -119,8 +123,8 @@ function scale8<F>(
   let dw1: v128;
   let pairs = i32x4.splat(0);
   if (!f.scaled) {
-    dw0 = loadHalves4(unit + (o << 1));
-    dw1 = loadHalves4(unit + (o << 1) + 8);
+    dw0 = loadHalfBits4(unit + (o << 1));
+    dw1 = loadHalfBits4(unit + (o << 1) + 8);
   } else {
     dw0 = v128.load(header + (o << 2));
     dw1 = v128.load(header + (o << 2), 16);
@@ -176,24 +180,20 @@ function pieceDots<F, P>(
 ): void {
   const f = changetype<F>(0);
   const count = changetype<P>(0).count;
-  let d0 = i32x4.splat(0);
-  let d1 = d0;
-  let d2 = d0;
-  let d3 = d0;
-  if (!first) {
-    d0 = v128.load(dots);
-    d1 = v128.load(dots, 16);
-    d2 = v128.load(dots, 32);
-    d3 = v128.load(dots, 48);
-  }
   let left = loadPiece(f.bits, k, p0);
   let right = loadPiece(f.bits, k, q0);
   let u = firstWord(left, right);
   let v = secondWord(f.bits, k, left, right, p0, q0, u);
-  d0 = addDot(d0, rawPlane(f.bits, u, v, 0, mask), a0);
-  d1 = addDot(d1, rawPlane(f.bits, u, v, 1, mask), a0);
-  d2 = addDot(d2, rawPlane(f.bits, u, v, 2, mask), a0);
-  d3 = addDot(d3, rawPlane(f.bits, u, v, 3, mask), a0);
+  let d0 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 0, mask), a0);
+  let d1 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 1, mask), a0);
+  let d2 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 2, mask), a0);
+  let d3 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 3, mask), a0);
+  if (!first) {
+    d0 = i32x4.add(d0, v128.load(dots));
+    d1 = i32x4.add(d1, v128.load(dots, 16));
+    d2 = i32x4.add(d2, v128.load(dots, 32));
+    d3 = i32x4.add(d3, v128.load(dots, 48));
+  }
   if (count > 1) {
     left = loadPiece(f.bits, k, p1);
     right = loadPiece(f.bits, k, q1);
@@ -258,7 +258,8 @@ function pass<F, P>(
   const count = changetype<P>(0).count;
   const mask = loadCodeMask(f.bits);
   const sum = partSum<F>(x, part);
-  const dx = v128.load_splat<f32>(x);
+  let dx = v128.load_splat<f32>(x);
+  if (!f.scaled) dx = f32x4.mul(dx, f32x4.splat(HALF_SCALE));
   const skipped = <usize>(begin >> 3) * f.bits;
   let p0 = load<usize>(list) + skipped;
   let q0 = load<usize>(list, 4) + skipped;
@@ -420,7 +421,7 @@ function widenHeader<F>(packed: usize, rows: u32, begin: u32, end: u32, target: 
 @inline
 function widen4(from: usize, to: usize): void {
   if (ASC_FEATURE_SIMD) {
-    v128.store(to, loadHalves4(from));
+    v128.store(to, loadSmallHalves4(from));
   } else {
     store<f32>(to, loadFiniteHalf(from));
     store<f32>(to, loadFiniteHalf(from + 2), 4);
@@ -483,8 +484,9 @@ function multiplyUnits<F>(
     for (let t: u32 = 0; t < tokens; t++) {
       if (load<u32>(a) != 0) {
         for (let part: u32 = 0; part < f.parts; part++) {
-          if (ASC_FEATURE_SIMD) multiplyPart<F>(header, packed, rows, part, begin, end, a, to, scratch);
-          else multiplyPartScalar<F>(header, packed, rows, part, begin, end, a, to, scratch);
+          if (ASC_FEATURE_SIMD && (f.scaled || load<f32>(a) < LARGE)) {
+            multiplyPart<F>(header, packed, rows, part, begin, end, a, to, scratch);
+          } else multiplyPartScalar<F>(header, packed, rows, part, begin, end, a, to, scratch);
         }
       }
       a += xStride;
