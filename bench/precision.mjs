@@ -3,8 +3,9 @@
  * What activations in bytes cost in the fast build: KL to the numpy oracle of the rule that ships
  * (assembly/runtime/precision.ts), of one byte and of two everywhere, and place by place.
  *
- *   node precision.mjs [--models smollm2,plm-100m-q4_0] [--tokens 256] [--places] [--wasm FILE]
+ *   node precision.mjs [--models smollm2,plm-100m-q4_0] [--tokens 256] [--text FILE] [--places] [--wasm FILE]
  *
+ * Models are names or files. Trained ones want a text (SmolLM2 has WikiText-2); without one 64 ids are made up.
  * Needs what accuracy.mjs needs, and a host with relaxed SIMD (Node 22 or newer).
  */
 import { openSync, readFileSync, readSync, statSync } from "node:fs";
@@ -15,6 +16,7 @@ const { values } = parseArgs({
   options: {
     models: { type: "string", default: "smollm2,plm-100m-q4_0,plm-100m-q8_0,plm-100m-q4_k" },
     tokens: { type: "string", default: "256" },
+    text: { type: "string" },
     places: { type: "boolean", default: false },
     wasm: { type: "string", default: `${ROOT}build/limpet.relaxed.wasm` },
   },
@@ -95,8 +97,9 @@ function load(path) {
 
 /** @param {string} name @param {string} path @param {number} vocabulary @param {number} count */
 function idsOf(name, path, vocabulary, count) {
-  if (name !== "smollm2") return Array.from({ length: Math.min(count, 64) }, (_, i) => (i * 7919 + 13) % vocabulary);
-  const text = readFileSync(`${ROOT}../shared/data/wikitext-2-valid.txt`, "utf8").slice(0, count * 6);
+  const file = values.text ?? (name === "smollm2" ? `${ROOT}../shared/data/wikitext-2-valid.txt` : undefined);
+  if (!file) return Array.from({ length: Math.min(count, 64) }, (_, i) => (i * 7919 + 13) % vocabulary);
+  const text = readFileSync(file, "utf8").slice(0, count * 6);
   return JSON.parse(limpet("tokenize", path, text)).slice(0, count);
 }
 
