@@ -105,9 +105,12 @@ function multiplyTile<F>(p: usize, columns: u32, x0: usize, stride: usize, targe
   v128.store(target + 3 * targetStride, acc3);
 }
 
+/** Tokens of a wide tile: as many as fill the registers, one of which is for a product where nothing fuses it. */
+const WIDE: u32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
+
 /**
- * Eight rows × six tokens, where a multiply-add is one instruction: as many accumulators as fill the registers. Blocks
- * are summed where the outputs end up.
+ * Eight rows × WIDE tokens, a multiple of four columns, which are written out: addresses take as long as what they are
+ * for. Blocks are summed where the outputs end up.
  */
 function multiplyWide<F>(p: usize, columns: u32, x0: usize, stride: usize, target: usize, targetStride: usize): void {
   const f = changetype<F>(0);
@@ -118,7 +121,7 @@ function multiplyWide<F>(p: usize, columns: u32, x0: usize, stride: usize, targe
   let x4 = x3 + stride;
   let x5 = x4 + stride;
   const zero = f32x4.splat(0);
-  for (let t = 0, y = target; t < 6; t++, y += targetStride) {
+  for (let t: u32 = 0, y = target; t < WIDE; t++, y += targetStride) {
     v128.store(y, zero);
     v128.store(y, zero, 16);
   }
@@ -136,9 +139,9 @@ function multiplyWide<F>(p: usize, columns: u32, x0: usize, stride: usize, targe
     let b4 = zero;
     let a5 = zero;
     let b5 = zero;
-    for (const end = p + <usize>count * line; p != end; p += line) {
-      const wa = f.load4(p);
-      const wb = f.load4(p + (line >> 1));
+    for (const end = p + <usize>count * line; p != end; p += 4 * line) {
+      let wa = f.load4(p);
+      let wb = f.load4(p + (line >> 1));
       let x = v128.load_splat<f32>(x0);
       a0 = multiplyAdd(wa, x, a0);
       b0 = multiplyAdd(wb, x, b0);
@@ -154,15 +157,87 @@ function multiplyWide<F>(p: usize, columns: u32, x0: usize, stride: usize, targe
       x = v128.load_splat<f32>(x4);
       a4 = multiplyAdd(wa, x, a4);
       b4 = multiplyAdd(wb, x, b4);
-      x = v128.load_splat<f32>(x5);
-      a5 = multiplyAdd(wa, x, a5);
-      b5 = multiplyAdd(wb, x, b5);
-      x0 += 4;
-      x1 += 4;
-      x2 += 4;
-      x3 += 4;
-      x4 += 4;
-      x5 += 4;
+      if (ASC_FEATURE_RELAXED_SIMD) {
+        x = v128.load_splat<f32>(x5);
+        a5 = multiplyAdd(wa, x, a5);
+        b5 = multiplyAdd(wb, x, b5);
+      }
+
+      wa = f.load4(p + line);
+      wb = f.load4(p + line + (line >> 1));
+      x = v128.load_splat<f32>(x0, 4);
+      a0 = multiplyAdd(wa, x, a0);
+      b0 = multiplyAdd(wb, x, b0);
+      x = v128.load_splat<f32>(x1, 4);
+      a1 = multiplyAdd(wa, x, a1);
+      b1 = multiplyAdd(wb, x, b1);
+      x = v128.load_splat<f32>(x2, 4);
+      a2 = multiplyAdd(wa, x, a2);
+      b2 = multiplyAdd(wb, x, b2);
+      x = v128.load_splat<f32>(x3, 4);
+      a3 = multiplyAdd(wa, x, a3);
+      b3 = multiplyAdd(wb, x, b3);
+      x = v128.load_splat<f32>(x4, 4);
+      a4 = multiplyAdd(wa, x, a4);
+      b4 = multiplyAdd(wb, x, b4);
+      if (ASC_FEATURE_RELAXED_SIMD) {
+        x = v128.load_splat<f32>(x5, 4);
+        a5 = multiplyAdd(wa, x, a5);
+        b5 = multiplyAdd(wb, x, b5);
+      }
+
+      wa = f.load4(p + 2 * line);
+      wb = f.load4(p + 2 * line + (line >> 1));
+      x = v128.load_splat<f32>(x0, 8);
+      a0 = multiplyAdd(wa, x, a0);
+      b0 = multiplyAdd(wb, x, b0);
+      x = v128.load_splat<f32>(x1, 8);
+      a1 = multiplyAdd(wa, x, a1);
+      b1 = multiplyAdd(wb, x, b1);
+      x = v128.load_splat<f32>(x2, 8);
+      a2 = multiplyAdd(wa, x, a2);
+      b2 = multiplyAdd(wb, x, b2);
+      x = v128.load_splat<f32>(x3, 8);
+      a3 = multiplyAdd(wa, x, a3);
+      b3 = multiplyAdd(wb, x, b3);
+      x = v128.load_splat<f32>(x4, 8);
+      a4 = multiplyAdd(wa, x, a4);
+      b4 = multiplyAdd(wb, x, b4);
+      if (ASC_FEATURE_RELAXED_SIMD) {
+        x = v128.load_splat<f32>(x5, 8);
+        a5 = multiplyAdd(wa, x, a5);
+        b5 = multiplyAdd(wb, x, b5);
+      }
+
+      wa = f.load4(p + 3 * line);
+      wb = f.load4(p + 3 * line + (line >> 1));
+      x = v128.load_splat<f32>(x0, 12);
+      a0 = multiplyAdd(wa, x, a0);
+      b0 = multiplyAdd(wb, x, b0);
+      x = v128.load_splat<f32>(x1, 12);
+      a1 = multiplyAdd(wa, x, a1);
+      b1 = multiplyAdd(wb, x, b1);
+      x = v128.load_splat<f32>(x2, 12);
+      a2 = multiplyAdd(wa, x, a2);
+      b2 = multiplyAdd(wb, x, b2);
+      x = v128.load_splat<f32>(x3, 12);
+      a3 = multiplyAdd(wa, x, a3);
+      b3 = multiplyAdd(wb, x, b3);
+      x = v128.load_splat<f32>(x4, 12);
+      a4 = multiplyAdd(wa, x, a4);
+      b4 = multiplyAdd(wb, x, b4);
+      if (ASC_FEATURE_RELAXED_SIMD) {
+        x = v128.load_splat<f32>(x5, 12);
+        a5 = multiplyAdd(wa, x, a5);
+        b5 = multiplyAdd(wb, x, b5);
+      }
+
+      x0 += 16;
+      x1 += 16;
+      x2 += 16;
+      x3 += 16;
+      x4 += 16;
+      if (ASC_FEATURE_RELAXED_SIMD) x5 += 16;
     }
     let y = target;
     addTo(y, a0, b0);
@@ -175,7 +250,7 @@ function multiplyWide<F>(p: usize, columns: u32, x0: usize, stride: usize, targe
     y += targetStride;
     addTo(y, a4, b4);
     y += targetStride;
-    addTo(y, a5, b5);
+    if (ASC_FEATURE_RELAXED_SIMD) addTo(y, a5, b5);
     columns -= count;
   }
 }
@@ -204,14 +279,12 @@ export function matmulFloats<F>(
     let t: u32 = 0;
     let a = x;
     let y = target;
-    if (ASC_FEATURE_RELAXED_SIMD) {
-      for (; t + 6 <= tokens; t += 6) {
-        multiplyWide<F>(group, columns, a, xStride, y, targetStride);
-        a += 6 * xStride;
-        y += 6 * targetStride;
-      }
-    }
     if (ASC_FEATURE_SIMD) {
+      for (; (columns & 3) == 0 && t + WIDE <= tokens; t += WIDE) {
+        multiplyWide<F>(group, columns, a, xStride, y, targetStride);
+        a += <usize>WIDE * xStride;
+        y += <usize>WIDE * targetStride;
+      }
       for (; t + 4 <= tokens; t += 4) {
         multiplyTile<F>(group, columns, a, xStride, y, targetStride);
         multiplyTile<F>(group + (f.bytes << 2), columns, a, xStride, y + 16, targetStride);
