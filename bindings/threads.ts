@@ -175,7 +175,7 @@ export class Threads {
     const pays = tokens > 1 ? this.#chunks : this.#tokens;
     const whole = pays === this.#at && context === this.#context && layer === this.#layer + 1;
     if (whole && pays.add(this.#layerMs, tokens, now) && !pays.pays) {
-      this.#say(`limpet: ${this.threads} threads are no faster than one here (other work runs); computing with one`);
+      this.#say(`limpet: ${this.threads} threads are no faster than one here; computing with one`);
     }
     this.#at = pays;
     this.#context = context;

@@ -101,7 +101,7 @@ export function kernel_log_sum_exp(x: usize, n: u32): f64 {
 }
 
 export function kernel_silu_multiply(gate: usize, up: usize, n: u32): void {
-  siluMultiply(gate, up, n);
+  siluMultiply(gate, up, n, gate);
 }
 
 export function kernel_relu_squared(x: usize, n: u32): u32 {

@@ -7,20 +7,20 @@
  */
 import { expLanes, expf } from "./math";
 
-/** gate = silu(gate) · up. */
-export function siluMultiply(gate: usize, up: usize, n: u32): void {
+/** target = silu(gate) · up; the target may be the gate. */
+export function siluMultiply(gate: usize, up: usize, n: u32, target: usize): void {
   const end = gate + (<usize>n << 2);
   if (ASC_FEATURE_SIMD) {
     const one = f32x4.splat(1);
-    for (const last = gate + (<usize>(n & ~3) << 2); gate < last; gate += 16, up += 16) {
+    for (const last = gate + (<usize>(n & ~3) << 2); gate < last; gate += 16, up += 16, target += 16) {
       const x = v128.load(gate);
       const silu = f32x4.div(x, f32x4.add(one, expLanes(f32x4.neg(x))));
-      v128.store(gate, f32x4.mul(silu, v128.load(up)));
+      v128.store(target, f32x4.mul(silu, v128.load(up)));
     }
   }
-  for (; gate < end; gate += 4, up += 4) {
+  for (; gate < end; gate += 4, up += 4, target += 4) {
     const x = load<f32>(gate);
-    store<f32>(gate, (x / (<f32>1.0 + expf(-x))) * load<f32>(up));
+    store<f32>(target, (x / (<f32>1.0 + expf(-x))) * load<f32>(up));
   }
 }
 

@@ -68,7 +68,7 @@ export function stageQwen2(c: Context): i32 {
     case 4: return multiplyBiasAdd(c, m.at(layer, Slot.ATTENTION_OUTPUT), m.at(layer, Slot.OUTPUT_BIAS), c.attended);
     case 5: return normalize(c, c.hidden, m.at(layer, Slot.FFN_NORM), c.normed);
     case 6: return multiplyBeside(c, Slot.FFN_GATE, 2, c.normed);
-    case 7: return gateSilu(c);
+    case 7: return gateSilu(c, m.at(layer, Slot.FFN_DOWN));
     default: return multiplyAdd(c, m.at(layer, Slot.FFN_DOWN), c.gate);
   }
 }

@@ -65,7 +65,7 @@ export function stageQwen3(c: Context): i32 {
     case 4: return multiplyAdd(c, m.at(layer, Slot.ATTENTION_OUTPUT), c.attended);
     case 5: return normalize(c, c.hidden, m.at(layer, Slot.FFN_NORM), c.normed);
     case 6: return multiplyBeside(c, Slot.FFN_GATE, 2, c.normed);
-    case 7: return gateSilu(c);
+    case 7: return gateSilu(c, m.at(layer, Slot.FFN_DOWN));
     default: return multiplyAdd(c, m.at(layer, Slot.FFN_DOWN), c.gate);
   }
 }

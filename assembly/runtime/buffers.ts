@@ -205,6 +205,8 @@ function scratchBytes(model: Model, rows: u32, batch: u32): u64 {
     ? absorbedScratchBytes(model.heads, rows, model.rank, model.ropeSize)
     : attendScratchBytes(model.heads, rows, model.keySize, model.valueSize);
   if (attention > most) most = attention;
+  const gated = model.at(0, Slot.FFN_GATE).present ? <u64>model.ffn << 2 : 0;
+  if (gated > most) most = gated;
   const scaled = <u64>model.chunks << 2;
   if (scaled > most) most = scaled;
   const expanded: u64 = model.rank ? expandedScratchBytes(rows, nope, model.ropeSize, model.valueSize) : 0;

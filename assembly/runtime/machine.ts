@@ -51,7 +51,9 @@ export function stepPass(c: Context): i32 {
 /** logits ← head · RMSNorm(hidden), for the tokens that are left: those whose logits were asked for. */
 function stepHead(c: Context): i32 {
   const model = c.model;
-  if (c.cursor == 0) normalize(c, c.hidden, model.weight(Global.OUTPUT_NORM), c.normed);
+  if (c.cursor == 0 && normalize(c, c.hidden, model.weight(Global.OUTPUT_NORM), c.normed) != Status.DONE) {
+    return Status.MORE;
+  }
   const status = multiply(c, model.head, c.normed, c.logits);
   if (status == Status.DONE) c.running = Running.IDLE;
   return status;

@@ -57,15 +57,34 @@ export function prepareAngles(c: Context): void {
 
 /** target ← RMSNorm(source) · weight, rows of `weight.columns`. */
 export function normalize(c: Context, source: usize, weight: Weight, target: usize): i32 {
-  const width = weight.columns;
-  const outside = c.model.epsilonOutside != 0;
-  for (let i: u32 = 0; i < c.active; i++) {
-    const x = rowOf(source, i, width);
-    if (outside) rmsNormOutside(x, weight.data, width, c.model.epsilon, rowOf(target, i, width));
-    else rmsNorm(x, weight.data, width, c.model.epsilon, rowOf(target, i, width));
-  }
+  c.jobWeight = weight;
+  c.jobOperand = source;
+  c.jobTarget = target;
   c.quantizedOf = 0;
-  return Status.DONE;
+  // A value takes about as long as four multiply-adds.
+  const grain = grainOf(c.pool, c.active, <u64>weight.columns << 2);
+  return share<RowsNormalized>(c.pool, changetype<usize>(c), c.active, grain) ? Status.DONE : Status.MORE;
+}
+
+/** Rows, normalised. */
+@unmanaged
+export class RowsNormalized {
+  @inline
+  get kind(): u32 {
+    return Job.NORMALIZE;
+  }
+
+  run(context: usize, slot: u32, begin: u32, end: u32): void {
+    const c = changetype<Context>(context);
+    const m = c.model;
+    const weight = c.jobWeight;
+    const width = weight.columns;
+    for (let i = begin; i < end; i++) {
+      const x = rowOf(c.jobOperand, i, width);
+      if (m.epsilonOutside) rmsNormOutside(x, weight.data, width, m.epsilon, rowOf(c.jobTarget, i, width));
+      else rmsNorm(x, weight.data, width, m.epsilon, rowOf(c.jobTarget, i, width));
+    }
+  }
 }
 
 /** buffer ← LayerNorm(buffer) · weight + bias, rows of `weight.columns`, in place. */
@@ -309,11 +328,46 @@ export function rotate(
   }
 }
 
-/** gate ← silu(gate) · up. */
-export function gateSilu(c: Context): i32 {
-  siluMultiply(c.gate, c.up, c.active * c.model.ffn);
-  c.quantizedOf = 0;
+/** A value of SwiGLU takes about as long as so many multiply-adds, and so do its rounding and that of others. */
+const SILU_COST: u64 = 16;
+
+/**
+ * silu(gate) · up, as the operand of `weight`: in the place of `gate` for float weights, else quantised at once, and
+ * `gate` stays as it was, so that the job can be done again.
+ */
+export function gateSilu(c: Context, weight: Weight): i32 {
+  const width = weight.columns;
+  if (isFloat(weight.type)) {
+    siluMultiply(c.gate, c.up, c.active * width, c.gate);
+    return Status.DONE;
+  }
+  c.jobWeight = weight;
+  const grain = grainOf(c.pool, c.active, <u64>width * SILU_COST);
+  if (!share<RowsGated>(c.pool, changetype<usize>(c), c.active, grain)) return Status.MORE;
+  c.quantizedOf = c.gate;
+  c.quantizedForm = weight.operandForm;
   return Status.DONE;
+}
+
+/** Rows of SwiGLU, quantised. */
+@unmanaged
+export class RowsGated {
+  @inline
+  get kind(): u32 {
+    return Job.GATE;
+  }
+
+  run(context: usize, slot: u32, begin: u32, end: u32): void {
+    const c = changetype<Context>(context);
+    const width = c.jobWeight.columns;
+    const form = c.jobWeight.operandForm;
+    const bytes = formBytes(form, width);
+    const gated = c.ofSlot(c.scratch, slot);
+    for (let i = begin; i < end; i++) {
+      siluMultiply(rowOf(c.gate, i, width), rowOf(c.up, i, width), width, gated);
+      quantizeAs(form, gated, width, c.quantized + <usize>i * bytes);
+    }
+  }
 }
 
 /** up ← relu(up)²; counts the exact zeros, which `down` skips block by block. */

@@ -61,6 +61,8 @@ export namespace Job {
   export const HASH: u32 = 9;
   export const GATHER: u32 = 10;
   export const MULTIPLY_BESIDE: u32 = 11;
+  export const NORMALIZE: u32 = 12;
+  export const GATE: u32 = 13;
 }
 
 @unmanaged

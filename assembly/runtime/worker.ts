@@ -7,7 +7,7 @@
 import { HeadAttended, HeadsAbsorbed, HeadsOfValues, LatentTokensAttended, RowsExpanded } from "../models/latent";
 import { TokensAttended } from "../models/attention";
 import { RowsGathered, RowsHashed } from "../models/memory";
-import { RowsBeside, RowsOfProduct, RowsQuantized } from "./pass";
+import { RowsBeside, RowsGated, RowsNormalized, RowsOfProduct, RowsQuantized } from "./pass";
 import { Job, Pool, help, nextEpoch, openJob } from "./pool";
 
 /** Serves as thread `slot` of a pool until it is told to stop. */
@@ -33,5 +33,7 @@ function helpWith(pool: Pool, slot: u32, generation: u32): void {
     case Job.HASH: return help<RowsHashed>(pool, slot, generation);
     case Job.GATHER: return help<RowsGathered>(pool, slot, generation);
     case Job.MULTIPLY_BESIDE: return help<RowsBeside>(pool, slot, generation);
+    case Job.NORMALIZE: return help<RowsNormalized>(pool, slot, generation);
+    case Job.GATE: return help<RowsGated>(pool, slot, generation);
   }
 }
