@@ -14,7 +14,7 @@
  */
 const SIDE_MS = 10;
 const LONGEST_SIDE_MS = 80;
-const CLEAR = 0.75;
+const CLEAR = 0.85;
 /**
  * Of computing from a trial to the next: soon after one that changed something (an engine that still compiles takes the
  * second processor, too), then twice as long each time up to the longest; and at least so many times as long as the
