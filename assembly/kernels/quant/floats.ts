@@ -6,7 +6,7 @@
  *     y[t][r] = Σ over blocks of 32 columns:  (((0 + w₀·x₀) + w₁·x₁) + … + w₃₁·x₃₁)       the last may be shorter
  *
  * A block has its own accumulator, so that the processor may begin the next while the additions of one chain still wait
- * for each other. One token, the tile of four and the scalar twin give the same bits. One token reads one stream: two
+ * for each other. One token, the tile and the scalar twin give the same bits. One token reads one stream: two
  * blocks side by side are a quarter faster in the cache, and from memory half as fast.
  *
  *     A tag has:  bytes      of a value
@@ -64,55 +64,14 @@ function multiplyOne<F>(p: usize, columns: u32, x: usize, target: usize): void {
   }
 }
 
-/** Four rows (`p` at the quad) × four tokens. */
-function multiplyTile<F>(p: usize, columns: u32, x0: usize, stride: usize, target: usize, targetStride: usize): void {
-  const f = changetype<F>(0);
-  const line = f.bytes << 3;
-  let x1 = x0 + stride;
-  let x2 = x1 + stride;
-  let x3 = x2 + stride;
-  let acc0 = f32x4.splat(0);
-  let acc1 = f32x4.splat(0);
-  let acc2 = f32x4.splat(0);
-  let acc3 = f32x4.splat(0);
-  while (columns > 0) {
-    const count: u32 = columns < 32 ? columns : 32;
-    let a0 = f32x4.splat(0);
-    let a1 = f32x4.splat(0);
-    let a2 = f32x4.splat(0);
-    let a3 = f32x4.splat(0);
-    for (let i: u32 = 0; i < count; i++) {
-      const w = f.load4(p);
-      a0 = multiplyAdd(w, v128.load_splat<f32>(x0), a0);
-      a1 = multiplyAdd(w, v128.load_splat<f32>(x1), a1);
-      a2 = multiplyAdd(w, v128.load_splat<f32>(x2), a2);
-      a3 = multiplyAdd(w, v128.load_splat<f32>(x3), a3);
-      p += line;
-      x0 += 4;
-      x1 += 4;
-      x2 += 4;
-      x3 += 4;
-    }
-    acc0 = f32x4.add(acc0, a0);
-    acc1 = f32x4.add(acc1, a1);
-    acc2 = f32x4.add(acc2, a2);
-    acc3 = f32x4.add(acc3, a3);
-    columns -= count;
-  }
-  v128.store(target, acc0);
-  v128.store(target + targetStride, acc1);
-  v128.store(target + 2 * targetStride, acc2);
-  v128.store(target + 3 * targetStride, acc3);
-}
-
-/** Tokens of a wide tile: as many as fill the registers, one of which is for a product where nothing fuses it. */
+/** Tokens of a tile: as many as fill the registers, one of which is for a product where nothing fuses it. */
 const WIDE: u32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 
 /**
  * Eight rows × WIDE tokens, a multiple of four columns, which are written out: addresses take as long as what they are
  * for. Blocks are summed where the outputs end up.
  */
-function multiplyWide<F>(p: usize, columns: u32, x0: usize, stride: usize, target: usize, targetStride: usize): void {
+function multiplyTile<F>(p: usize, columns: u32, x0: usize, stride: usize, target: usize, targetStride: usize): void {
   const f = changetype<F>(0);
   const line = f.bytes << 3;
   let x1 = x0 + stride;
@@ -281,15 +240,9 @@ export function matmulFloats<F>(
     let y = target;
     if (ASC_FEATURE_SIMD) {
       for (; (columns & 3) == 0 && t + WIDE <= tokens; t += WIDE) {
-        multiplyWide<F>(group, columns, a, xStride, y, targetStride);
+        multiplyTile<F>(group, columns, a, xStride, y, targetStride);
         a += <usize>WIDE * xStride;
         y += <usize>WIDE * targetStride;
-      }
-      for (; t + 4 <= tokens; t += 4) {
-        multiplyTile<F>(group, columns, a, xStride, y, targetStride);
-        multiplyTile<F>(group + (f.bytes << 2), columns, a, xStride, y + 16, targetStride);
-        a += 4 * xStride;
-        y += 4 * targetStride;
       }
     }
     for (; t < tokens; t++) {
