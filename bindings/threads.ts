@@ -25,36 +25,10 @@ export interface ThreadExports extends CoreExports {
 /** Set by the build: whether this is the bundle in build/js/, and not the sources themselves. */
 declare const LIMPET_BUNDLE: boolean | undefined;
 
-/** Pages of memory that the builds with threads import at least, and the most. */
-const INITIAL_PAGES = 16;
-const MAXIMUM_PAGES = 65536;
-
-/** Most threads of a pool. */
-export const THREAD_LIMIT = 64;
-
 /** How long to wait for the workers; one that comes later helps from then on. */
 const START_MS = 5000;
 /** A worker that keeps a step waiting for so long is given up. */
 const LATE_MS = 3000;
-
-/** Why this host cannot share memory among threads; null: it can. */
-export function threadsLack(): string | null {
-  if (typeof SharedArrayBuffer === "undefined") {
-    return "this page is not cross-origin isolated (it lacks the COOP and COEP headers)";
-  }
-  if (typeof Worker === "undefined" && !isNode()) return "this host has no workers";
-  return null;
-}
-
-/** The memory that a build with threads imports. Throws where the host does not give it. */
-export function sharedMemory(): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: true });
-}
-
-/** Whether a module is a build with threads. */
-export function hasThreads(module: WebAssembly.Module): boolean {
-  return WebAssembly.Module.imports(module).some(({ module, name }) => module === "env" && name === "memory");
-}
 
 interface Helper {
   readonly ready: Promise<void>;

@@ -4,7 +4,7 @@
  */
 import type { CoreExports, Pointer, Status } from "../bindings/exports.ts";
 import { address, bytesOf, encodeText, Memory } from "../bindings/memory.ts";
-import { type ThreadExports, Threads } from "../bindings/threads.ts";
+import type { ThreadExports, Threads } from "../bindings/threads.ts";
 import { errorCode, LimpetError } from "./errors.ts";
 import { type Build, instantiateBuild, type WasmOption } from "./wasm.ts";
 
@@ -51,6 +51,7 @@ export class Core {
     const core = new Core(exports, build);
     if (limit < MEMORY) exports.core_set_limit(core.pointer, limit);
     if (threads > 1) {
+      const { Threads } = await import("../bindings/threads.ts");
       core.threads = await Threads.start(exports as ThreadExports, module, core.pointer, threads);
       if (!core.threads) throw core.error();
     }

@@ -1,6 +1,6 @@
 /** How the report of `doctor()` comes about: probes, the plan of a model, self-tests, and advice. */
 import { hasRelaxedSimd } from "../bindings/relaxed.ts";
-import { threadsLack } from "../bindings/threads.ts";
+import { threadsLack } from "../bindings/shared-memory.ts";
 import type { DoctorOptions, DoctorReport } from "./doctor.ts";
 import { detectFeatures, type Features } from "./features.ts";
 import { type MemoryPlan, Model } from "./model.ts";

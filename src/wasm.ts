@@ -6,7 +6,7 @@ import type { CoreExports } from "../bindings/exports.ts";
 import { type CoreInstance, instantiate, type WasmSource } from "../bindings/instantiate.ts";
 import { isNode, readFile } from "../bindings/node.ts";
 import { hasRelaxedSimd } from "../bindings/relaxed.ts";
-import { hasThreads, sharedMemory, THREAD_LIMIT, threadsLack } from "../bindings/threads.ts";
+import { hasThreads, sharedMemory, THREAD_LIMIT, threadsLack } from "../bindings/shared-memory.ts";
 import { LimpetError, messageOf } from "./errors.ts";
 
 /**

@@ -10,7 +10,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { instantiateSync } from "../bindings/instantiate.ts";
 import { Pays } from "../bindings/pays.ts";
-import { sharedMemory } from "../bindings/threads.ts";
+import { sharedMemory } from "../bindings/shared-memory.ts";
 import { Model } from "../src/index.ts";
 import { TestCore, type TestExports, wasmBytes } from "./support/core.ts";
 import { assertBits, Engine, type EngineContext, Form, modelBytes, prompt, spread } from "./support/engine.ts";

@@ -168,8 +168,8 @@ test("the script that a browser downloads stays below 25 KB with gzip, unminifie
     entryPoints: [join(ROOT, "build/js/index.js")],
     bundle: true,
     format: "esm",
-    // What doctor() and streamed tables need are files of their own, which no page downloads before it asks for that.
-    external: ["@huggingface/jinja", "./doctor-report-*.js", "./table-source-*.js", "./ranges-*.js"],
+    // What doctor(), threads and streamed tables need are files of their own: no page downloads them before it asks.
+    external: ["@huggingface/jinja", "./doctor-report-*.js", "./threads-*.js", "./table-source-*.js", "./ranges-*.js"],
     write: false,
     logLevel: "error",
   });
