@@ -10,6 +10,7 @@
  *   --rounds N          default 3; quick 1
  *   --max-minutes N     begin no job after that
  *   --wait N            seconds to wait for an idle machine before each job, default 60; quick 10
+ *   --resume            go on where the last run stopped: what bench/results/latest.json has is not measured again
  *   --from FILE         measure nothing, report on an earlier run's JSON
  *   --docs              also write the tables into docs/benchmarks.md and the picture beside it
  *
@@ -46,6 +47,7 @@ const { values } = parseArgs({
     rounds: { type: "string" },
     "max-minutes": { type: "string" },
     wait: { type: "string" },
+    resume: { type: "boolean", default: false },
     from: { type: "string" },
     docs: { type: "boolean", default: false },
   },
@@ -83,6 +85,10 @@ function reason(said) {
 }
 
 const results = new Results();
+if (values.resume) {
+  const { results: earlier } = JSON.parse(readFileSync(`${OUTPUT}latest.json`, "utf8"));
+  Object.assign(results, earlier, { failures: [] }); // what failed is tried again
+}
 const report = { started: new Date().toISOString(), machine: describeMachine(), versions: versions(), options: values };
 
 function save() {
@@ -114,6 +120,7 @@ async function measureModels() {
       for (const contestant of list) {
         for (const { runs, context, depth, rounds: most } of casesOf(name, contestant, { quick, long, rounds })) {
           if (round >= most || isLate() || absent.has(contestant.id)) continue;
+          if (results.has(name, contestant.id, round, runs)) continue;
           const { engine, host, build, kv, threads, id } = contestant;
           const label = `${round + 1}/${rounds} ${name}, ${id}${depth === "deep" ? ", long context" : ""}`;
           try {
@@ -149,7 +156,8 @@ async function measureKernels() {
   if (wanted(values.peers, "kernels"))
     jobs.push(...builds().map((build) => ({ engine: "kernels", build, types: KERNEL_TYPES })));
   for (const job of jobs) {
-    if (isLate()) continue;
+    const measured = job.engine === "matmul" ? results.matmul : results.kernels[/** @type {any} */ (job).build];
+    if (isLate() || measured) continue;
     try {
       const { answer, disturbance } = await perform({ host: "node", threads: 1, samples, others: false, ...job });
       if (answer.matmul) results.matmul = answer.matmul;

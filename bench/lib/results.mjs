@@ -8,6 +8,7 @@ import { figure, median } from "./stats.mjs";
  *   foreign: number | null, stolen: number | null, load: number }} Sample
  * @typedef {"loadMs" | "memoryBytes" | "rssPeakBytes" | "cacheBytesPerToken" | "fullCacheBytesPerToken" | "weightBytes"
  *   | `prefill ${number}` | `decode ${number}`} Metric
+ * @typedef {import("../engines/limpet.mjs").Run} Run
  */
 
 /** One metric of a sample. @param {Sample} sample @param {Metric} metric */
@@ -32,6 +33,12 @@ export class Results {
   /** @param {string} model @param {string} contestant @param {Sample} sample */
   add(model, contestant, sample) {
     ((this.models[model] ??= {})[contestant] ??= []).push(sample);
+  }
+
+  /** Whether a round's case is there. @param {string} model @param {string} contestant @param {number} round @param {Run[]} runs */
+  has(model, contestant, round, runs) {
+    const prompts = runs.map(({ prompt }) => prompt);
+    return this.samples(model, contestant).some((of) => of.round === round && prompts.every((n) => of.prefill[n]));
   }
 
   /** @param {string} model @param {string} contestant */
