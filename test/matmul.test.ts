@@ -67,7 +67,8 @@ function multiply(
   const width = end - begin;
   const stride = width * 4 + 8;
   const target = core.allocate(stride * tokens + 64) + shift;
-  const scratch = core.allocate(32 * tokens + 16) + shift;
+  const scratch = core.allocate(32 * tokens + 64) + shift;
+  core.memory.u8(scratch + 32 * tokens, 32).fill(0xa5);
   core.memory.u8(target, stride * tokens + 48).fill(0xa5);
   const from = x + first * xStride;
   // biome-ignore format: the arguments in the order of their groups.
@@ -89,6 +90,10 @@ function multiply(
   assert.ok(
     written.subarray(stride * tokens).every((byte) => byte === 0xa5),
     `${format.name} writes past its target`,
+  );
+  assert.ok(
+    core.u8(scratch + 32 * tokens, 32).every((byte) => byte === 0xa5),
+    `${format.name} writes past its scratch`,
   );
   core.release(target - shift);
   core.release(scratch - shift);
@@ -235,6 +240,23 @@ for (const format of FORMATS) {
     }
   });
 }
+
+test("F16: many tokens, whose weights are widened once, give the bits of one after the other", () => {
+  const format = formatOf("F16");
+  for (const columns of [4, 28, 32, 36, 126, 128, 132, 260]) {
+    const values = normals(131 * columns, columns);
+    const [portable, scalar] = cores.map((core) => prepare(core, format, ROWS, columns, values));
+    const whole = multiply(scalar, 0, 131, 0, ROWS);
+    for (const tokens of [31, 32, 33, 63, 64, 65, 127, 128, 131]) {
+      const part = multiply(portable, 131 - tokens, tokens, 0, ROWS);
+      assert.ok(sameBits(part, slice(whole, ROWS, 131 - tokens, tokens, 0, ROWS)), `${columns}, ${tokens} tokens`);
+    }
+    const rows = multiply(portable, 3, 100, 5, 17);
+    assert.ok(sameBits(rows, slice(whole, ROWS, 3, 100, 5, 17)), `${columns}, rows 5…17`);
+    const unaligned = prepare(portable.core, format, ROWS, columns, values, 1);
+    assert.ok(sameBits(multiply(unaligned, 0, 131, 0, ROWS, 1), whole), `${columns}, unaligned`);
+  }
+});
 
 /** The largest magnitude of each 32 values. */
 function blockMaxima(values: Float32Array): number[] {

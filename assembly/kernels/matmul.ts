@@ -13,6 +13,8 @@
  */
 import { multiplyAdd } from "./fused";
 import { activationBytes } from "./quant/activations";
+import { matmulWidenedF16 } from "./quant/f16";
+import { WIDENED_TOKENS } from "./quant/floats";
 import { FORM_SHIFT, OperandForm } from "./quant/forms";
 import { decodeGroup, dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, unpackRow } from "./quant/index";
 import { accumulateQ4_0 } from "./quant/transposed";
@@ -66,7 +68,11 @@ export function matmulRows(
     const y = target + (<usize>(row - rowBegin) << 2);
     const whole = (rowEnd - row) >> 3;
     if ((row & 7) == 0 && whole > 0) {
-      matmulGroups(type, group, whole, columns, x, xStride, tokens, y, targetStride);
+      if (ASC_FEATURE_SIMD && type == Type.F16 && tokens >= WIDENED_TOKENS && columns != 0 && (columns & 3) == 0) {
+        matmulWidenedF16(group, whole, columns, x, xStride, tokens, y, targetStride, scratch);
+      } else {
+        matmulGroups(type, group, whole, columns, x, xStride, tokens, y, targetStride);
+      }
       row += whole << 3;
     } else {
       matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32);

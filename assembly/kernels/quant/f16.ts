@@ -5,12 +5,13 @@
  *     file     column after column, 2 bytes
  *     packed   8 rows a column, 16 bytes (kernels/quant/floats.ts)
  *
- * Cost: that of floats.ts, and 4 operations for each four weights.
+ * Cost: that of floats.ts, and 4 operations for each four weights, which many tokens share (`matmulWidened`).
  *
- * May call: half, layout, floats.
+ * May call: half, layout, f32, floats.
  */
 import { floatToHalf, loadHalf } from "../half";
-import { decodeFloats, matmulFloats, packFloats, unpackFloats } from "./floats";
+import { Singles } from "./f32";
+import { decodeFloats, matmulFloats, matmulWidened, packFloats, unpackFloats } from "./floats";
 import { loadFiniteHalf, loadHalves4 } from "./layout";
 
 /** `count` values of a file → f32. */
@@ -45,6 +46,21 @@ export function matmulF16(
   targetStride: usize,
 ): void {
   matmulFloats<Halves>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** … × at least WIDENED_TOKENS, portable build only. */
+export function matmulWidenedF16(
+  group: usize,
+  groups: u32,
+  columns: u32,
+  x: usize,
+  xStride: usize,
+  tokens: u32,
+  target: usize,
+  targetStride: usize,
+  scratch: usize,
+): void {
+  matmulWidened<Halves, Singles>(group, groups, columns, x, xStride, tokens, target, targetStride, scratch);
 }
 
 /** One group as f32, rows interleaved (kernels/quant/floats.ts); whole fours of columns, portable build only. */

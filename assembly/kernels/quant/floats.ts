@@ -18,13 +18,17 @@
  */
 import { multiplyAdd } from "../fused";
 
-/** Eight rows × one token. */
-function multiplyOne<F>(p: usize, columns: u32, x: usize, target: usize): void {
+/** Eight rows × one token, added to `target` unless these columns are the first ones. */
+function multiplyOne<F>(p: usize, columns: u32, x: usize, target: usize, first: bool): void {
   const f = changetype<F>(0);
   const line = f.bytes << 3;
   if (ASC_FEATURE_SIMD) {
     let acc0 = f32x4.splat(0);
-    let acc1 = f32x4.splat(0);
+    let acc1 = acc0;
+    if (!first) {
+      acc0 = v128.load(target);
+      acc1 = v128.load(target, 16);
+    }
     while (columns > 0) {
       const count: u32 = columns < 32 ? columns : 32;
       let a0 = f32x4.splat(0);
@@ -69,9 +73,17 @@ const WIDE: u32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 
 /**
  * Eight rows × WIDE tokens, a multiple of four columns, which are written out: addresses take as long as what they are
- * for. Blocks are summed where the outputs end up.
+ * for. Blocks are summed where the outputs end up, from zero if they are the first ones.
  */
-function multiplyTile<F>(p: usize, columns: u32, x0: usize, stride: usize, target: usize, targetStride: usize): void {
+function multiplyTile<F>(
+  p: usize,
+  columns: u32,
+  x0: usize,
+  stride: usize,
+  target: usize,
+  targetStride: usize,
+  first: bool,
+): void {
   const f = changetype<F>(0);
   const line = f.bytes << 3;
   let x1 = x0 + stride;
@@ -80,7 +92,7 @@ function multiplyTile<F>(p: usize, columns: u32, x0: usize, stride: usize, targe
   let x4 = x3 + stride;
   let x5 = x4 + stride;
   const zero = f32x4.splat(0);
-  for (let t: u32 = 0, y = target; t < WIDE; t++, y += targetStride) {
+  for (let t: u32 = 0, y = target; first && t < WIDE; t++, y += targetStride) {
     v128.store(y, zero);
     v128.store(y, zero, 16);
   }
@@ -240,17 +252,66 @@ export function matmulFloats<F>(
     let y = target;
     if (ASC_FEATURE_SIMD) {
       for (; (columns & 3) == 0 && t + WIDE <= tokens; t += WIDE) {
-        multiplyTile<F>(group, columns, a, xStride, y, targetStride);
+        multiplyTile<F>(group, columns, a, xStride, y, targetStride, true);
         a += <usize>WIDE * xStride;
         y += <usize>WIDE * targetStride;
       }
     }
     for (; t < tokens; t++) {
-      multiplyOne<F>(group, columns, a, y);
+      multiplyOne<F>(group, columns, a, y, true);
       a += xStride;
       y += targetStride;
     }
     group += groupBytes;
+    target += 32;
+  }
+}
+
+/** From how many tokens on `matmulWidened` pays: the 32 bytes of scratch that each brings hold a block then. */
+export const WIDENED_TOKENS: u32 = 32;
+
+/**
+ * `matmulFloats` for many tokens, a multiple of four columns: as many blocks as `scratch` holds (32 bytes a token, at
+ * most 4 KB) are widened once for all tokens and multiplied as `W`, which is F32. The additions and their order are the
+ * same, and so the bits.
+ */
+@inline
+export function matmulWidened<F, W>(
+  group: usize,
+  groups: u32,
+  columns: u32,
+  x: usize,
+  xStride: usize,
+  tokens: u32,
+  target: usize,
+  targetStride: usize,
+  scratch: usize,
+): void {
+  const f = changetype<F>(0);
+  const most = min<u32>(tokens & ~31, 128);
+  for (; groups > 0; groups--) {
+    for (let k: u32 = 0; k < columns; k += most) {
+      const count = min(columns - k, most);
+      const end = scratch + (<usize>count << 5);
+      for (let to = scratch; to != end; to += 32) {
+        v128.store(to, f.load4(group));
+        v128.store(to, f.load4(group + (f.bytes << 2)), 16);
+        group += f.bytes << 3;
+      }
+      let a = x + (<usize>k << 2);
+      let y = target;
+      let t = tokens;
+      for (; t >= WIDE; t -= WIDE) {
+        multiplyTile<W>(scratch, count, a, xStride, y, targetStride, k == 0);
+        a += <usize>WIDE * xStride;
+        y += <usize>WIDE * targetStride;
+      }
+      for (; t > 0; t--) {
+        multiplyOne<W>(scratch, count, a, y, k == 0);
+        a += xStride;
+        y += targetStride;
+      }
+    }
     target += 32;
   }
 }
