@@ -27,8 +27,8 @@
  *     finish(file)                                         after the last setFileCodes
  *     scaleLimit                                           sub-scales lie within ±scaleLimit (where they have a sign)
  *
- * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 shuffles, some two operations a plane (4 rows × 2
- * columns) and 40 to 60 for sub-scales; the tile shares planes and sub-scales among four tokens.
+ * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 splats that are loads, some two operations a plane (4
+ * rows × 2 columns) and 35 to 60 for sub-scales; the tile shares planes and sub-scales among four tokens.
  *
  * May call: layout, activations, k_fields (kernels/quant).
  */
@@ -87,26 +87,36 @@ function stepDot(w0: v128, w1: v128, w2: v128, w3: v128, a: v128): v128 {
   );
 }
 
-/** The dot of a step of the quad at `p` with eight activations. */
+/** sum + the plane of pair 4 · step + k of a quad with two activations in every lane. */
 @inline
-function quadStep<F>(p: usize, half: usize, step: i32, a: v128, mask: v128, table: v128): v128 {
-  const bits = changetype<F>(0).bits;
-  const first = firstOf(p, bits, half, step);
-  const second = secondOf(p, bits, half, step, first);
-  const third = thirdOf(p, bits, half, step, first);
-  return stepDot(
-    weights<F>(first, second, third, step, 0, mask, table),
-    weights<F>(first, second, third, step, 1, mask, table),
-    weights<F>(first, second, third, step, 2, mask, table),
-    weights<F>(first, second, third, step, 3, mask, table),
-    a,
-  );
+function addPlane<F>(sum: v128, a: v128, b: v128, c: v128, step: i32, k: i32, mask: v128, table: v128, x: v128): v128 {
+  return i32x4.add(sum, i32x4.dot_i16x8_s(weights<F>(a, b, c, step, k, mask, table), x));
 }
 
 /** Σ a of a part. */
 @inline
 function partSum<F>(x: usize, part: usize): i32 {
   return changetype<F>(0).parts == 2 ? load<i32>(x + (part << 2), 8) : load<i32>(x, 4);
+}
+
+/** float(Σ a) in every lane, where a minimum wants it; what stands there else is not used. */
+@inline
+function floatSums<F>(x: usize, part: usize, dx: v128): v128 {
+  const f = changetype<F>(0);
+  if (!f.minimum) return dx;
+  return f32x4.convert_i32x4_s(f.parts == 2 ? v128.load32_splat(x + (part << 2), 8) : v128.load32_splat(x, 4));
+}
+
+/** Lanes 0…3 of i16x8 as i32x4; what comes with a minimum has no sign, which is an operation less. */
+@inline
+function lowLanes<F>(lanes: v128): v128 {
+  return changetype<F>(0).minimum ? i32x4.extend_low_i16x8_u(lanes) : i32x4.extend_low_i16x8_s(lanes);
+}
+
+/** … and lanes 4…7. */
+@inline
+function highLanes<F>(lanes: v128): v128 {
+  return changetype<F>(0).minimum ? i32x4.extend_high_i16x8_u(lanes) : i32x4.extend_high_i16x8_s(lanes);
 }
 
 /** The sub-scales among what `scales8` gives, i16x8. */
@@ -133,15 +143,15 @@ function addPart<F>(acc: v128, dot: v128, sum: i32, d: v128, scales: v128, dx: v
 
 /** acc − (m · dx) · float(sum), m = dmin · minimum */
 @inline
-function subtractMinimum<F>(acc: v128, sum: i32, dmin: v128, minima: v128, dx: v128): v128 {
+function subtractMinimum<F>(acc: v128, sum: v128, dmin: v128, minima: v128, dx: v128): v128 {
   if (!changetype<F>(0).minimum) return acc;
   const m = f32x4.mul(dmin, f32x4.convert_i32x4_s(minima));
-  return f32x4.sub(acc, f32x4.mul(f32x4.mul(m, dx), f32x4.splat(<f32>sum)));
+  return f32x4.sub(acc, f32x4.mul(f32x4.mul(m, dx), sum));
 }
 
 /**
- * Eight rows × one token. One loop over units, so that V8 keeps the scales of a block instead of making them anew; a
- * test before each step skips zeros and bounds what V8 may reorder, which is within branches: longer code spills.
+ * Eight rows × one token. Two activations are splatted by a load, which leaves the vector units to the rest, and both
+ * quads share it. One of the inner loops is none: `half` goes on where a part has two halves, else the part does.
  */
 function multiplyOne<F>(block: usize, units: u32, x: usize, target: usize): void {
   const f = changetype<F>(0);
@@ -165,35 +175,62 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, target: usize): void
     }
     if (load<u32>(x) != 0) {
       const p = block + f.unitScales;
-      let dot0 = i32x4.splat(0);
-      let dot1 = dot0;
-      for (let half: usize = 0; half < 2; half++) {
-        let a = v128.load(x + (half << 5), 16);
-        if (v128.any_true(a)) {
-          dot0 = i32x4.add(dot0, quadStep<F>(p, half, 0, a, mask, table));
-          dot1 = i32x4.add(dot1, quadStep<F>(p + 16, half, 0, a, mask, table));
-        }
-        a = v128.load(x + (half << 5), 32);
-        if (v128.any_true(a)) {
-          dot0 = i32x4.add(dot0, quadStep<F>(p, half, 1, a, mask, table));
-          dot1 = i32x4.add(dot1, quadStep<F>(p + 16, half, 1, a, mask, table));
-        }
-        if (f.parts == 2 || half == 1) {
-          const dx = v128.load_splat<f32>(x);
-          const sum = partSum<F>(x, half);
-          const pairs = f.scales8(block, 0, half);
-          const scales = scalesOf<F>(pairs);
-          const minima = minimaOf<F>(pairs);
-          acc0 = addPart<F>(acc0, dot0, sum, d0, i32x4.extend_low_i16x8_s(scales), dx);
-          acc1 = addPart<F>(acc1, dot1, sum, d1, i32x4.extend_high_i16x8_s(scales), dx);
-          acc0 = subtractMinimum<F>(acc0, sum, dmin0, i32x4.extend_low_i16x8_s(minima), dx);
-          acc1 = subtractMinimum<F>(acc1, sum, dmin1, i32x4.extend_high_i16x8_s(minima), dx);
-          if (f.parts == 2) {
-            dot0 = i32x4.splat(0);
-            dot1 = dot0;
-          }
-        }
-      }
+      let half: usize = 0;
+      do {
+        const part = half;
+        let dot0 = i32x4.splat(0);
+        let dot1 = dot0;
+        do {
+          const a = x + (half << 5);
+          let first0 = firstOf(p, f.bits, half, 0);
+          let first1 = firstOf(p + 16, f.bits, half, 0);
+          let second0 = secondOf(p, f.bits, half, 0, first0);
+          let second1 = secondOf(p + 16, f.bits, half, 0, first1);
+          let third0 = thirdOf(p, f.bits, half, 0, first0);
+          let third1 = thirdOf(p + 16, f.bits, half, 0, first1);
+          let v = v128.load32_splat(a, 16);
+          dot0 = addPlane<F>(dot0, first0, second0, third0, 0, 0, mask, table, v);
+          dot1 = addPlane<F>(dot1, first1, second1, third1, 0, 0, mask, table, v);
+          v = v128.load32_splat(a, 20);
+          dot0 = addPlane<F>(dot0, first0, second0, third0, 0, 1, mask, table, v);
+          dot1 = addPlane<F>(dot1, first1, second1, third1, 0, 1, mask, table, v);
+          v = v128.load32_splat(a, 24);
+          dot0 = addPlane<F>(dot0, first0, second0, third0, 0, 2, mask, table, v);
+          dot1 = addPlane<F>(dot1, first1, second1, third1, 0, 2, mask, table, v);
+          v = v128.load32_splat(a, 28);
+          dot0 = addPlane<F>(dot0, first0, second0, third0, 0, 3, mask, table, v);
+          dot1 = addPlane<F>(dot1, first1, second1, third1, 0, 3, mask, table, v);
+          first0 = firstOf(p, f.bits, half, 1);
+          first1 = firstOf(p + 16, f.bits, half, 1);
+          second0 = secondOf(p, f.bits, half, 1, first0);
+          second1 = secondOf(p + 16, f.bits, half, 1, first1);
+          third0 = thirdOf(p, f.bits, half, 1, first0);
+          third1 = thirdOf(p + 16, f.bits, half, 1, first1);
+          v = v128.load32_splat(a, 32);
+          dot0 = addPlane<F>(dot0, first0, second0, third0, 1, 0, mask, table, v);
+          dot1 = addPlane<F>(dot1, first1, second1, third1, 1, 0, mask, table, v);
+          v = v128.load32_splat(a, 36);
+          dot0 = addPlane<F>(dot0, first0, second0, third0, 1, 1, mask, table, v);
+          dot1 = addPlane<F>(dot1, first1, second1, third1, 1, 1, mask, table, v);
+          v = v128.load32_splat(a, 40);
+          dot0 = addPlane<F>(dot0, first0, second0, third0, 1, 2, mask, table, v);
+          dot1 = addPlane<F>(dot1, first1, second1, third1, 1, 2, mask, table, v);
+          v = v128.load32_splat(a, 44);
+          dot0 = addPlane<F>(dot0, first0, second0, third0, 1, 3, mask, table, v);
+          dot1 = addPlane<F>(dot1, first1, second1, third1, 1, 3, mask, table, v);
+          half++;
+        } while (f.parts == 1 && half < 2);
+        const dx = v128.load_splat<f32>(x);
+        const sum = partSum<F>(x, part);
+        const sums = floatSums<F>(x, part, dx);
+        const pairs = f.scales8(block, 0, part);
+        const scales = scalesOf<F>(pairs);
+        const minima = minimaOf<F>(pairs);
+        acc0 = addPart<F>(acc0, dot0, sum, d0, lowLanes<F>(scales), dx);
+        acc1 = addPart<F>(acc1, dot1, sum, d1, highLanes<F>(scales), dx);
+        acc0 = subtractMinimum<F>(acc0, sums, dmin0, lowLanes<F>(minima), dx);
+        acc1 = subtractMinimum<F>(acc1, sums, dmin1, highLanes<F>(minima), dx);
+      } while (f.parts == 2 && half < 2);
     }
     block += unitBytes<F>();
     x += ACTIVATION_BLOCK_BYTES;
@@ -263,8 +300,8 @@ function multiplyTile<F>(
         }
         if (f.parts == 2 || half == 1) {
           const pairs = f.scales8(block, quad, half);
-          const scales = i32x4.extend_low_i16x8_s(scalesOf<F>(pairs));
-          const minima = i32x4.extend_low_i16x8_s(minimaOf<F>(pairs));
+          const scales = lowLanes<F>(scalesOf<F>(pairs));
+          const minima = lowLanes<F>(minimaOf<F>(pairs));
           acc0 = tilePart<F>(acc0, dot0, x0, half, d, dmin, scales, minima);
           acc1 = tilePart<F>(acc1, dot1, x1, half, d, dmin, scales, minima);
           acc2 = tilePart<F>(acc2, dot2, x2, half, d, dmin, scales, minima);
@@ -305,7 +342,7 @@ function tilePart<F>(
 ): v128 {
   const sum = partSum<F>(x, part);
   const dx = v128.load_splat<f32>(x);
-  return subtractMinimum<F>(addPart<F>(acc, dot, sum, d, scales, dx), sum, dmin, minima, dx);
+  return subtractMinimum<F>(addPart<F>(acc, dot, sum, d, scales, dx), floatSums<F>(x, part, dx), dmin, minima, dx);
 }
 
 /** The scalar twin: one row × one token. */
