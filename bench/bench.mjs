@@ -20,6 +20,7 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { together } from "./engines/kernels.mjs";
 import { builds } from "./lib/core.mjs";
 import { describeMachine, Watch, waitForIdle } from "./lib/machine.mjs";
 import { ALL, modelFile, QUICK } from "./lib/models.mjs";
@@ -139,6 +140,7 @@ async function measureModels() {
         }
       }
     }
+    await measureKernels(round + 2);
   }
 }
 
@@ -149,19 +151,25 @@ function describe({ prefill, decode, loadMs, foreign }) {
   return `${[...rates, `load ${short(loadMs)} ms`].join(", ")}${foreign === null ? "" : `, others ${foreign.toFixed(2)}`}`;
 }
 
-async function measureKernels() {
-  const samples = quick ? 5 : 15;
+/**
+ * What needs no model. Kernels are measured again after each round, in a process of its own: the machine has spells of
+ * seconds and of minutes in which code that keeps every unit busy loses a third, and the loops that are its limits nothing.
+ * @param {number} times how often kernels shall have been measured then
+ */
+async function measureKernels(times) {
   const jobs = [];
   if (wanted(values.peers, "matmul")) jobs.push({ engine: "matmul" });
   if (wanted(values.peers, "kernels"))
     jobs.push(...builds().map((build) => ({ engine: "kernels", build, types: KERNEL_TYPES })));
   for (const job of jobs) {
-    const measured = job.engine === "matmul" ? results.matmul : results.kernels[/** @type {any} */ (job).build];
-    if (isLate() || measured) continue;
+    const { build } = /** @type {{ build?: string }} */ (job);
+    const samples = quick ? 5 : build ? 9 : 15;
+    const known = build ? results.kernels[build] : undefined;
+    if (isLate() || (build ? runsOf(known) >= times : results.matmul)) continue;
     try {
       const { answer, disturbance } = await perform({ host: "node", threads: 1, samples, others: false, ...job });
-      if (answer.matmul) results.matmul = answer.matmul;
-      else results.kernels[/** @type {any} */ (job).build] = answer.kernels;
+      if (build) results.kernels[build] = together(known ?? {}, answer.kernels);
+      else results.matmul = answer.matmul;
       console.error(`${job.engine}: done, others ${disturbance.foreign?.toFixed(2) ?? "?"}`);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -172,12 +180,17 @@ async function measureKernels() {
   }
 }
 
+/** Processes that kernels were measured in. @param {import("./engines/kernels.mjs").Kernels} [kernels] */
+function runsOf(kernels = {}) {
+  return Math.max(0, ...Object.values(kernels).flatMap((shapes) => Object.values(shapes).map(({ runs }) => runs ?? 1)));
+}
+
 if (values.from) {
   const { results: earlier, ...of } = JSON.parse(readFileSync(values.from, "utf8"));
   Object.assign(results, earlier);
   Object.assign(report, of);
 } else {
-  await measureKernels();
+  await measureKernels(1);
   await measureModels();
 }
 

@@ -25,8 +25,11 @@ const SAMPLE_MS = 4;
 
 /**
  * `share` is the median of the samples' own shares, for people. `peak` is the best sample's rate over the best limit
- * of the whole run: it moves far less when others use the machine, so that the gate holds on to it.
- * @typedef {{ value: import("../lib/stats.mjs").Figure | null, share: number, peak: number, unit: string }} Measured
+ * of the whole run: it moves far less when others use the machine, so that the gate holds on to it. `samples` are the
+ * rates with their shares, of as many processes as `runs` says.
+ * @typedef {{ value: import("../lib/stats.mjs").Figure | null, share: number, peak: number, unit: string,
+ *   samples: { rate: number, share: number }[], runs: number }} Measured
+ * @typedef {Record<string, Record<string, Measured>>} Kernels
  */
 
 /**
@@ -71,10 +74,35 @@ function recorded(limit) {
 
 /** Samples of a limit and of a rate in turns. @param {number} count @param {() => number} limit @param {() => number} rate */
 function sample(count, limit, rate) {
-  const pairs = Array.from({ length: count }, () => [limit(), rate()]);
-  const rates = pairs.map(([, own]) => own);
-  const share = median(pairs.map(([most, own]) => own / most));
-  return { value: figure(rates), share, peak: 0 }; // the peak comes when the best limit of the run is known
+  const samples = Array.from({ length: count }, () => {
+    const [most, own] = [limit(), rate()];
+    return { rate: own, share: own / most };
+  });
+  return { ...summary(samples), peak: 0, runs: 1 }; // the peak comes when the best limit of the run is known
+}
+
+/** @param {Measured["samples"]} samples */
+function summary(samples) {
+  return { value: figure(samples.map(({ rate }) => rate)), share: median(samples.map(({ share }) => share)), samples };
+}
+
+/** Two processes' figures as one. @param {Kernels} first @param {Kernels} second */
+export function together(first, second) {
+  const all = structuredClone(first);
+  for (const [name, shapes] of Object.entries(second)) {
+    for (const [shape, found] of Object.entries(shapes)) {
+      const known = all[name]?.[shape];
+      (all[name] ??= {})[shape] = !known?.samples
+        ? found
+        : {
+            ...summary([...known.samples, ...found.samples]),
+            peak: Math.max(known.peak, found.peak),
+            unit: found.unit,
+            runs: known.runs + found.runs,
+          };
+    }
+  }
+  return all;
 }
 
 /** Milliseconds of one call, of as many as a clock can tell. @param {() => unknown} work */
