@@ -182,13 +182,14 @@ function decodeBlocks(source: usize, n: u32, target: usize): void {
 
 // Sign, exponent and mantissa of a half that was widened with its sign and shifted by 13; 2^112, the difference of
 // biases.
-const DECODE = memory.data<u32>([
+export const DECODE = memory.data<u32>([
   0x8fffe000, 0x8fffe000, 0x8fffe000, 0x8fffe000,
   0x77800000, 0x77800000, 0x77800000, 0x77800000,
 ], 16);
 
+/** Four halves that were widened with their signs, `mask` and `factor` being those of `DECODE`. */
 @inline
-function floatLanes(halves: v128, mask: v128, factor: v128): v128 {
+export function floatLanes(halves: v128, mask: v128, factor: v128): v128 {
   return f32x4.mul(v128.and(i32x4.shl(halves, 13), mask), factor);
 }
 

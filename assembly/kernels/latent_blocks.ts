@@ -16,7 +16,9 @@
  *
  * May call: `cache_row.ts`.
  */
-import { BLOCK_BYTES, BLOCK_VALUES, KvType, decodeRow, finiteHalf, largestOf } from "./cache_row";
+import {
+  BLOCK_BYTES, BLOCK_VALUES, DECODE, KvType, decodeRow, finiteHalf, floatLanes, largestOf,
+} from "./cache_row";
 
 /** Rows that are scored at once, and that are mixed at once. */
 const SCORE_ROWS: u32 = 8;
@@ -144,7 +146,7 @@ export function scoreLatents(
       const r3 = rowAt(rows, min<u32>(first + 3, last), pool, rowBytes);
       const half = <usize>first << 2;
       unpackFour(r0, r1, r2, r3, blocks, scratch + half);
-      unpackRope(r0 + ropeAt, r1 + ropeAt, r2 + ropeAt, r3 + ropeAt, ropeBlocks, ropeTile + half, sums + 256);
+      unpackRope(rows, first, last, pool + ropeAt, rowBytes, ropeBlocks, ropeTile + half, sums + 256);
     }
     for (let head: u32 = 0; head < heads; head += QUAD) {
       scoreFour(queries, scratch, blocks, sums);
@@ -232,31 +234,54 @@ function unpackFour(r0: usize, r1: usize, r2: usize, r3: usize, blocks: u32, tar
   }
 }
 
-/** As `unpackFour`, of rope keys in halves; `scratch` of `CODE_BYTES`. */
+/** As `unpackFour`, of rope keys in halves, the first row being entry `first` of the list; `scratch` of `CODE_BYTES`. */
 @inline
 function unpackRope(
-  r0: usize, r1: usize, r2: usize, r3: usize, blocks: u32, target: usize, scratch: usize,
+  rows: usize, first: u32, last: u32, pool: usize, rowBytes: u32, blocks: u32, target: usize, scratch: usize,
 ): void {
-  const codes = scratch + 128;
-  for (; blocks > 0; blocks--) {
-    store<f32>(target, ropeCodes(r0, scratch, codes));
-    store<f32>(target, ropeCodes(r1, scratch, codes + 64), 4);
-    store<f32>(target, ropeCodes(r2, scratch, codes + 128), 8);
-    store<f32>(target, ropeCodes(r3, scratch, codes + 192), 12);
+  for (; blocks > 0; blocks--, pool += <usize>BLOCK_VALUES << 1) {
+    for (let r: u32 = 0; r < 4; r++) {
+      const codes = scratch + (<usize>r << 6);
+      store<f32>(target + (<usize>r << 2), ropeCodes(rowAt(rows, min<u32>(first + r, last), pool, rowBytes), 0, codes));
+    }
     target += 32;
     for (let i: usize = 0; i < 64; i += 16, target += 128) {
-      const at = codes + i;
+      const at = scratch + i;
       putPairs(v128.load(at), v128.load(at, 64), v128.load(at, 128), v128.load(at, 192), target);
     }
-    r0 += 64;
-    r1 += 64;
-    r2 += 64;
-    r3 += 64;
   }
 }
 
-/** codes i16[32] of 32 halves; returns their scale. `scratch` has room for them in f32. */
+/** 1.5 · 2^23: a float that it is added to is rounded as by `nearest`, and the sum's bits are the integer's above its own. */
+const MAGIC = memory.data<u32>([0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000], 16);
+
+/** codes i16[32] of 32 halves; returns their scale. `scratch` has room for them in f32, in the scalar build. */
 function ropeCodes(source: usize, scratch: usize, codes: usize): f32 {
+  if (ASC_FEATURE_SIMD) {
+    const magnitude = i16x8.splat(0x7fff);
+    let top = i16x8.max_s(v128.and(v128.load(source), magnitude), v128.and(v128.load(source, 16), magnitude));
+    top = i16x8.max_s(top, v128.and(v128.load(source, 32), magnitude));
+    top = i16x8.max_s(top, v128.and(v128.load(source, 48), magnitude));
+    top = i16x8.max_s(top, i32x4.shuffle(top, top, 2, 3, 0, 1));
+    top = i16x8.max_s(top, i32x4.shuffle(top, top, 1, 0, 3, 2));
+    const pair = i32x4.extract_lane(top, 0);
+    const largest = reinterpret<f32>(max<i32>(pair >>> 16, pair & 0xffff) << 13) * reinterpret<f32>(0x7780_0000);
+    // Zeros are zero by any scale.
+    const scale = max<f32>(largest, 5.9604644775390625e-8) / ROPE_MOST;
+    const inverses = f32x4.splat(<f32>1 / scale);
+    const mask = v128.load(DECODE);
+    const factor = v128.load(DECODE, 16);
+    const magic = v128.load(MAGIC);
+    for (const end = codes + 64; codes < end; codes += 16, source += 16) {
+      const low = f32x4.mul(floatLanes(v128.load16x4_s(source), mask, factor), inverses);
+      const high = f32x4.mul(floatLanes(v128.load16x4_s(source, 8), mask, factor), inverses);
+      const whole = i16x8.narrow_i32x4_s(
+        i32x4.sub(f32x4.add(low, magic), magic), i32x4.sub(f32x4.add(high, magic), magic),
+      );
+      v128.store(codes, whole);
+    }
+    return scale;
+  }
   decodeRow(KvType.F16, source, BLOCK_VALUES, scratch);
   const scale = quantize16(scratch, BLOCK_VALUES, ROPE_MOST, codes, 4);
   if (scale == 0) memory.fill(codes, 0, <usize>BLOCK_VALUES * 2);

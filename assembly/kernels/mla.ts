@@ -23,6 +23,8 @@ import { axpy, copy, dot } from "./vector";
 
 /** Latents are mixed in tiles of so many rows and columns: sums stay in registers for long, a tile in the L1 cache. */
 const MIX_COLUMNS: u32 = 64;
+/** Bytes of a line of a cache. */
+const LINE: usize = 64;
 
 /**
  * Bytes of `attendAbsorbed`'s scratch: scores f32[heads][count, in whole tiles], a tile of rope keys, then one of
@@ -59,6 +61,7 @@ export function attendAbsorbed(
   const ropeAt = vectorBytes(kvType, rank);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
     const scores = scratch + (<usize>first << 2);
+    readAhead(rows, first + TILE_ROWS, first + 2 * TILE_ROWS, count, pool, rowBytes);
     if (integers) {
       scoreLatents(
         tile, ropeQueries, heads, rows + (<usize>first << 2), min<u32>(count - first, TILE_ROWS), pool, rowBytes, rank,
@@ -76,6 +79,7 @@ export function attendAbsorbed(
     const present = min<u32>(count - first, MIX_ROWS);
     const weights = scratch + (<usize>first << 2);
     const listed = rows + (<usize>first << 2);
+    readAhead(rows, first + MIX_ROWS, first + 2 * MIX_ROWS, count, pool, rowBytes);
     if (integers) {
       mixLatents(weights, stride, heads, listed, present, pool, rowBytes, rank, work, target);
       continue;
@@ -85,6 +89,18 @@ export function attendAbsorbed(
       decodeRows(kvType, listed, present, pool, rowBytes, vectorBytes(kvType, column), 1, n, tile);
       mixTile(weights, stride, heads, tile, n, present, n, target + (<usize>column << 2), rank);
     }
+  }
+}
+
+/**
+ * Reads a byte of each line of the rows `begin` … `end` − 1 of a list of `count`: what is done with the rows before them
+ * hides the wait for memory.
+ */
+function readAhead(rows: usize, begin: u32, end: u32, count: u32, pool: usize, rowBytes: u32): void {
+  if (!ASC_FEATURE_SIMD) return;
+  for (end = min<u32>(end, count); begin < end; begin++) {
+    let p = pool + <usize>load<u32>(rows + (<usize>begin << 2)) * <usize>rowBytes;
+    for (const last = p + <usize>rowBytes; p < last; p += LINE) load<u8>(p);
   }
 }
 
