@@ -71,11 +71,22 @@ function multiplyOne<F>(p: usize, columns: u32, x: usize, target: usize, first: 
 /** Tokens of a tile: as many as fill the registers, one of which is for a product where nothing fuses it. */
 const WIDE: u32 = ASC_FEATURE_RELAXED_SIMD ? 6 : 5;
 
+@unmanaged
+class Widest {
+  @inline get tokens(): u32 { return WIDE; }
+}
+
+/** What whole tiles leave over, in the fast build: token by token it would take twice as long. */
+@unmanaged
+class Four {
+  @inline get tokens(): u32 { return 4; }
+}
+
 /**
- * Eight rows × WIDE tokens, a multiple of four columns, which are written out: addresses take as long as what they are
- * for. Blocks are summed where the outputs end up, from zero if they are the first ones.
+ * Eight rows × the tokens of `T`, a multiple of four columns, which are written out: addresses take as long as what they
+ * are for. Blocks are summed where the outputs end up, from zero if they are the first ones.
  */
-function multiplyTile<F>(
+function multiplyTile<F, T>(
   p: usize,
   columns: u32,
   x0: usize,
@@ -85,6 +96,7 @@ function multiplyTile<F>(
   first: bool,
 ): void {
   const f = changetype<F>(0);
+  const tokens = changetype<T>(0).tokens;
   const line = f.bytes << 3;
   let x1 = x0 + stride;
   let x2 = x1 + stride;
@@ -92,7 +104,7 @@ function multiplyTile<F>(
   let x4 = x3 + stride;
   let x5 = x4 + stride;
   const zero = f32x4.splat(0);
-  for (let t: u32 = 0, y = target; first && t < WIDE; t++, y += targetStride) {
+  for (let t: u32 = 0, y = target; first && t < tokens; t++, y += targetStride) {
     v128.store(y, zero);
     v128.store(y, zero, 16);
   }
@@ -125,10 +137,12 @@ function multiplyTile<F>(
       x = v128.load_splat<f32>(x3);
       a3 = multiplyAdd(wa, x, a3);
       b3 = multiplyAdd(wb, x, b3);
-      x = v128.load_splat<f32>(x4);
-      a4 = multiplyAdd(wa, x, a4);
-      b4 = multiplyAdd(wb, x, b4);
-      if (ASC_FEATURE_RELAXED_SIMD) {
+      if (tokens > 4) {
+        x = v128.load_splat<f32>(x4);
+        a4 = multiplyAdd(wa, x, a4);
+        b4 = multiplyAdd(wb, x, b4);
+      }
+      if (tokens > 5) {
         x = v128.load_splat<f32>(x5);
         a5 = multiplyAdd(wa, x, a5);
         b5 = multiplyAdd(wb, x, b5);
@@ -148,10 +162,12 @@ function multiplyTile<F>(
       x = v128.load_splat<f32>(x3, 4);
       a3 = multiplyAdd(wa, x, a3);
       b3 = multiplyAdd(wb, x, b3);
-      x = v128.load_splat<f32>(x4, 4);
-      a4 = multiplyAdd(wa, x, a4);
-      b4 = multiplyAdd(wb, x, b4);
-      if (ASC_FEATURE_RELAXED_SIMD) {
+      if (tokens > 4) {
+        x = v128.load_splat<f32>(x4, 4);
+        a4 = multiplyAdd(wa, x, a4);
+        b4 = multiplyAdd(wb, x, b4);
+      }
+      if (tokens > 5) {
         x = v128.load_splat<f32>(x5, 4);
         a5 = multiplyAdd(wa, x, a5);
         b5 = multiplyAdd(wb, x, b5);
@@ -171,10 +187,12 @@ function multiplyTile<F>(
       x = v128.load_splat<f32>(x3, 8);
       a3 = multiplyAdd(wa, x, a3);
       b3 = multiplyAdd(wb, x, b3);
-      x = v128.load_splat<f32>(x4, 8);
-      a4 = multiplyAdd(wa, x, a4);
-      b4 = multiplyAdd(wb, x, b4);
-      if (ASC_FEATURE_RELAXED_SIMD) {
+      if (tokens > 4) {
+        x = v128.load_splat<f32>(x4, 8);
+        a4 = multiplyAdd(wa, x, a4);
+        b4 = multiplyAdd(wb, x, b4);
+      }
+      if (tokens > 5) {
         x = v128.load_splat<f32>(x5, 8);
         a5 = multiplyAdd(wa, x, a5);
         b5 = multiplyAdd(wb, x, b5);
@@ -194,10 +212,12 @@ function multiplyTile<F>(
       x = v128.load_splat<f32>(x3, 12);
       a3 = multiplyAdd(wa, x, a3);
       b3 = multiplyAdd(wb, x, b3);
-      x = v128.load_splat<f32>(x4, 12);
-      a4 = multiplyAdd(wa, x, a4);
-      b4 = multiplyAdd(wb, x, b4);
-      if (ASC_FEATURE_RELAXED_SIMD) {
+      if (tokens > 4) {
+        x = v128.load_splat<f32>(x4, 12);
+        a4 = multiplyAdd(wa, x, a4);
+        b4 = multiplyAdd(wb, x, b4);
+      }
+      if (tokens > 5) {
         x = v128.load_splat<f32>(x5, 12);
         a5 = multiplyAdd(wa, x, a5);
         b5 = multiplyAdd(wb, x, b5);
@@ -207,8 +227,8 @@ function multiplyTile<F>(
       x1 += 16;
       x2 += 16;
       x3 += 16;
-      x4 += 16;
-      if (ASC_FEATURE_RELAXED_SIMD) x5 += 16;
+      if (tokens > 4) x4 += 16;
+      if (tokens > 5) x5 += 16;
     }
     let y = target;
     addTo(y, a0, b0);
@@ -219,9 +239,9 @@ function multiplyTile<F>(
     y += targetStride;
     addTo(y, a3, b3);
     y += targetStride;
-    addTo(y, a4, b4);
+    if (tokens > 4) addTo(y, a4, b4);
     y += targetStride;
-    if (ASC_FEATURE_RELAXED_SIMD) addTo(y, a5, b5);
+    if (tokens > 5) addTo(y, a5, b5);
     columns -= count;
   }
 }
@@ -230,6 +250,42 @@ function multiplyTile<F>(
 function addTo(target: usize, a: v128, b: v128): void {
   v128.store(target, f32x4.add(v128.load(target), a));
   v128.store(target, f32x4.add(v128.load(target, 16), b), 16);
+}
+
+/** Eight rows × all tokens, in tiles where `columns` is a multiple of four. */
+@inline
+function multiplyTokens<F>(
+  p: usize,
+  columns: u32,
+  x: usize,
+  xStride: usize,
+  tokens: u32,
+  target: usize,
+  targetStride: usize,
+  first: bool,
+): void {
+  if (ASC_FEATURE_SIMD && (columns & 3) == 0) {
+    // Two tiles of four for one of six and a rest of two or three: at most one token is left.
+    let fours: u32 = 0;
+    if (ASC_FEATURE_RELAXED_SIMD) fours = tokens % WIDE >= 4 ? 4 : tokens % WIDE >= 2 && tokens >= 8 ? 8 : 0;
+    for (; tokens >= WIDE + fours; tokens -= WIDE) {
+      multiplyTile<F, Widest>(p, columns, x, xStride, target, targetStride, first);
+      x += <usize>WIDE * xStride;
+      target += <usize>WIDE * targetStride;
+    }
+    if (ASC_FEATURE_RELAXED_SIMD) {
+      for (; tokens >= 4; tokens -= 4) {
+        multiplyTile<F, Four>(p, columns, x, xStride, target, targetStride, first);
+        x += 4 * xStride;
+        target += 4 * targetStride;
+      }
+    }
+  }
+  for (; tokens > 0; tokens--) {
+    multiplyOne<F>(p, columns, x, target, first);
+    x += xStride;
+    target += targetStride;
+  }
 }
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in f32 rows. */
@@ -247,21 +303,7 @@ export function matmulFloats<F>(
   const f = changetype<F>(0);
   const groupBytes = <usize>columns * (f.bytes << 3);
   for (; groups > 0; groups--) {
-    let t: u32 = 0;
-    let a = x;
-    let y = target;
-    if (ASC_FEATURE_SIMD) {
-      for (; (columns & 3) == 0 && t + WIDE <= tokens; t += WIDE) {
-        multiplyTile<F>(group, columns, a, xStride, y, targetStride, true);
-        a += <usize>WIDE * xStride;
-        y += <usize>WIDE * targetStride;
-      }
-    }
-    for (; t < tokens; t++) {
-      multiplyOne<F>(group, columns, a, y, true);
-      a += xStride;
-      y += targetStride;
-    }
+    multiplyTokens<F>(group, columns, x, xStride, tokens, target, targetStride, true);
     group += groupBytes;
     target += 32;
   }
@@ -298,19 +340,7 @@ export function matmulWidened<F, W>(
         v128.store(to, f.load4(group + (f.bytes << 2)), 16);
         group += f.bytes << 3;
       }
-      let a = x + (<usize>k << 2);
-      let y = target;
-      let t = tokens;
-      for (; t >= WIDE; t -= WIDE) {
-        multiplyTile<W>(scratch, count, a, xStride, y, targetStride, k == 0);
-        a += <usize>WIDE * xStride;
-        y += <usize>WIDE * targetStride;
-      }
-      for (; t > 0; t--) {
-        multiplyOne<W>(scratch, count, a, y, k == 0);
-        a += xStride;
-        y += targetStride;
-      }
+      multiplyTokens<W>(scratch, count, x + (<usize>k << 2), xStride, tokens, target, targetStride, k == 0);
     }
     target += 32;
   }
