@@ -47,17 +47,17 @@ export function addDot(sum: v128, a: v128, codes: v128): v128 {
 
 /** Lanes of a row added, as i32. */
 @inline
-function whole<F>(sum: v128, x: usize): v128 {
+function whole<F>(sum: v128, ones: v128, x: usize): v128 {
   const f = changetype<F>(0);
-  let dot = i32x4.dot_i16x8_s(sum, v128.load(ONES));
+  let dot = i32x4.dot_i16x8_s(sum, ones);
   if (f.start != f.offset) dot = i32x4.add(dot, i32x4.dot_i16x8_s(v128.load32_splat(x, 8), v128.load(SIXTEENS)));
   return dot;
 }
 
 /** acc + float(dot) · (dw · dx) [ + m · s ] */
 @inline
-function scaled<F>(acc: v128, dot: v128, dw: v128, m: v128, x: usize): v128 {
-  acc = multiplyAdd(f32x4.convert_i32x4_s(dot), f32x4.mul(dw, v128.load32_splat(x)), acc);
+function scaled<F>(acc: v128, dot: v128, dw: v128, dx: v128, m: v128, x: usize): v128 {
+  acc = multiplyAdd(f32x4.convert_i32x4_s(dot), f32x4.mul(dw, dx), acc);
   return changetype<F>(0).minimum ? multiplyAdd(m, v128.load32_splat(x, 4), acc) : acc;
 }
 
@@ -166,11 +166,13 @@ function multiplyOne<F, G>(
         sum3 = addStep<F>(sum3, f.word(q + 16), fifths3, low, high);
       }
 
-      acc0 = scaled<F>(acc0, whole<F>(sum0, a), f.scale4(block, 0), f.minimum4(block, 0), a);
-      acc1 = scaled<F>(acc1, whole<F>(sum1, a), f.scale4(block, 1), f.minimum4(block, 1), a);
+      const ones = v128.load(ONES);
+      const dx = v128.load32_splat(a);
+      acc0 = scaled<F>(acc0, whole<F>(sum0, ones, a), f.scale4(block, 0), dx, f.minimum4(block, 0), a);
+      acc1 = scaled<F>(acc1, whole<F>(sum1, ones, a), f.scale4(block, 1), dx, f.minimum4(block, 1), a);
       if (two) {
-        acc2 = scaled<F>(acc2, whole<F>(sum2, a), f.scale4(other, 0), f.minimum4(other, 0), a);
-        acc3 = scaled<F>(acc3, whole<F>(sum3, a), f.scale4(other, 1), f.minimum4(other, 1), a);
+        acc2 = scaled<F>(acc2, whole<F>(sum2, ones, a), f.scale4(other, 0), dx, f.minimum4(other, 0), a);
+        acc3 = scaled<F>(acc3, whole<F>(sum3, ones, a), f.scale4(other, 1), dx, f.minimum4(other, 1), a);
       }
       a += second;
     }
@@ -184,7 +186,8 @@ function multiplyOne<F, G>(
 
 /**
  * Eight rows × four tokens. The outputs are summed where they end up, which leaves the registers to the integers. Where
- * most tokens have a second digit all four are given one, for zeros add nothing; else each of the few comes alone.
+ * most tokens have a second digit all four are given one, for zeros add nothing; else each of the few comes alone. The
+ * steps are written out here, too.
  */
 function multiplyTile<F>(
   block: usize,
@@ -209,10 +212,10 @@ function multiplyTile<F>(
   store8(y3, zero, zero);
   for (; blocks > 0; blocks--) {
     for (let digit: usize = 0; ; digit = second) {
-      let at0 = x0 + digit;
-      let at1 = x1 + digit;
-      let at2 = x2 + digit;
-      let at3 = x3 + digit;
+      const at0 = x0 + digit;
+      const at1 = x1 + digit;
+      const at2 = x2 + digit;
+      const at3 = x3 + digit;
       let a0 = begin<F>(at0);
       let a1 = begin<F>(at1);
       let a2 = begin<F>(at2);
@@ -223,57 +226,146 @@ function multiplyTile<F>(
       let b3 = a3;
       let fifths0 = f.high(block, 0);
       let fifths1 = f.high(block, 1);
-      let p = f.payload(block);
-      for (const end = p + 128; p != end; p += 32) {
-        const w0 = f.word(p);
-        const w1 = f.word(p + 16);
-        const low0 = f.lowBytes(w0, fifths0);
-        const low1 = f.lowBytes(w1, fifths1);
-        let v = v128.load32_splat(at0, 16);
-        a0 = addDot(a0, v, low0);
-        b0 = addDot(b0, v, low1);
-        v = v128.load32_splat(at1, 16);
-        a1 = addDot(a1, v, low0);
-        b1 = addDot(b1, v, low1);
-        v = v128.load32_splat(at2, 16);
-        a2 = addDot(a2, v, low0);
-        b2 = addDot(b2, v, low1);
-        v = v128.load32_splat(at3, 16);
-        a3 = addDot(a3, v, low0);
-        b3 = addDot(b3, v, low1);
-        const high0 = f.highBytes(w0, fifths0);
-        const high1 = f.highBytes(w1, fifths1);
-        v = v128.load32_splat(at0, 20);
-        a0 = addDot(a0, v, high0);
-        b0 = addDot(b0, v, high1);
-        v = v128.load32_splat(at1, 20);
-        a1 = addDot(a1, v, high0);
-        b1 = addDot(b1, v, high1);
-        v = v128.load32_splat(at2, 20);
-        a2 = addDot(a2, v, high0);
-        b2 = addDot(b2, v, high1);
-        v = v128.load32_splat(at3, 20);
-        a3 = addDot(a3, v, high0);
-        b3 = addDot(b3, v, high1);
-        at0 += 8;
-        at1 += 8;
-        at2 += 8;
-        at3 += 8;
-        fifths0 = f.nextHigh(fifths0);
-        fifths1 = f.nextHigh(fifths1);
-      }
-      let dw = f.scale4(block, 0);
-      let m = f.minimum4(block, 0);
-      addTo<F>(target, a0, dw, m, x0 + digit);
-      addTo<F>(y1, a1, dw, m, x1 + digit);
-      addTo<F>(y2, a2, dw, m, x2 + digit);
-      addTo<F>(y3, a3, dw, m, x3 + digit);
-      dw = f.scale4(block, 1);
-      m = f.minimum4(block, 1);
-      addTo<F>(target + 16, b0, dw, m, x0 + digit);
-      addTo<F>(y1 + 16, b1, dw, m, x1 + digit);
-      addTo<F>(y2 + 16, b2, dw, m, x2 + digit);
-      addTo<F>(y3 + 16, b3, dw, m, x3 + digit);
+      const p = f.payload(block);
+      let w0 = f.word(p);
+      let w1 = f.word(p + 16);
+      let c0 = f.lowBytes(w0, fifths0);
+      let c1 = f.lowBytes(w1, fifths1);
+      let v = v128.load32_splat(at0, 16);
+      a0 = addDot(a0, v, c0);
+      b0 = addDot(b0, v, c1);
+      v = v128.load32_splat(at1, 16);
+      a1 = addDot(a1, v, c0);
+      b1 = addDot(b1, v, c1);
+      v = v128.load32_splat(at2, 16);
+      a2 = addDot(a2, v, c0);
+      b2 = addDot(b2, v, c1);
+      v = v128.load32_splat(at3, 16);
+      a3 = addDot(a3, v, c0);
+      b3 = addDot(b3, v, c1);
+      c0 = f.highBytes(w0, fifths0);
+      c1 = f.highBytes(w1, fifths1);
+      v = v128.load32_splat(at0, 20);
+      a0 = addDot(a0, v, c0);
+      b0 = addDot(b0, v, c1);
+      v = v128.load32_splat(at1, 20);
+      a1 = addDot(a1, v, c0);
+      b1 = addDot(b1, v, c1);
+      v = v128.load32_splat(at2, 20);
+      a2 = addDot(a2, v, c0);
+      b2 = addDot(b2, v, c1);
+      v = v128.load32_splat(at3, 20);
+      a3 = addDot(a3, v, c0);
+      b3 = addDot(b3, v, c1);
+
+      fifths0 = f.nextHigh(fifths0);
+      fifths1 = f.nextHigh(fifths1);
+      w0 = f.word(p + 32);
+      w1 = f.word(p + 48);
+      c0 = f.lowBytes(w0, fifths0);
+      c1 = f.lowBytes(w1, fifths1);
+      v = v128.load32_splat(at0, 24);
+      a0 = addDot(a0, v, c0);
+      b0 = addDot(b0, v, c1);
+      v = v128.load32_splat(at1, 24);
+      a1 = addDot(a1, v, c0);
+      b1 = addDot(b1, v, c1);
+      v = v128.load32_splat(at2, 24);
+      a2 = addDot(a2, v, c0);
+      b2 = addDot(b2, v, c1);
+      v = v128.load32_splat(at3, 24);
+      a3 = addDot(a3, v, c0);
+      b3 = addDot(b3, v, c1);
+      c0 = f.highBytes(w0, fifths0);
+      c1 = f.highBytes(w1, fifths1);
+      v = v128.load32_splat(at0, 28);
+      a0 = addDot(a0, v, c0);
+      b0 = addDot(b0, v, c1);
+      v = v128.load32_splat(at1, 28);
+      a1 = addDot(a1, v, c0);
+      b1 = addDot(b1, v, c1);
+      v = v128.load32_splat(at2, 28);
+      a2 = addDot(a2, v, c0);
+      b2 = addDot(b2, v, c1);
+      v = v128.load32_splat(at3, 28);
+      a3 = addDot(a3, v, c0);
+      b3 = addDot(b3, v, c1);
+
+      fifths0 = f.nextHigh(fifths0);
+      fifths1 = f.nextHigh(fifths1);
+      w0 = f.word(p + 64);
+      w1 = f.word(p + 80);
+      c0 = f.lowBytes(w0, fifths0);
+      c1 = f.lowBytes(w1, fifths1);
+      v = v128.load32_splat(at0, 32);
+      a0 = addDot(a0, v, c0);
+      b0 = addDot(b0, v, c1);
+      v = v128.load32_splat(at1, 32);
+      a1 = addDot(a1, v, c0);
+      b1 = addDot(b1, v, c1);
+      v = v128.load32_splat(at2, 32);
+      a2 = addDot(a2, v, c0);
+      b2 = addDot(b2, v, c1);
+      v = v128.load32_splat(at3, 32);
+      a3 = addDot(a3, v, c0);
+      b3 = addDot(b3, v, c1);
+      c0 = f.highBytes(w0, fifths0);
+      c1 = f.highBytes(w1, fifths1);
+      v = v128.load32_splat(at0, 36);
+      a0 = addDot(a0, v, c0);
+      b0 = addDot(b0, v, c1);
+      v = v128.load32_splat(at1, 36);
+      a1 = addDot(a1, v, c0);
+      b1 = addDot(b1, v, c1);
+      v = v128.load32_splat(at2, 36);
+      a2 = addDot(a2, v, c0);
+      b2 = addDot(b2, v, c1);
+      v = v128.load32_splat(at3, 36);
+      a3 = addDot(a3, v, c0);
+      b3 = addDot(b3, v, c1);
+
+      fifths0 = f.nextHigh(fifths0);
+      fifths1 = f.nextHigh(fifths1);
+      w0 = f.word(p + 96);
+      w1 = f.word(p + 112);
+      c0 = f.lowBytes(w0, fifths0);
+      c1 = f.lowBytes(w1, fifths1);
+      v = v128.load32_splat(at0, 40);
+      a0 = addDot(a0, v, c0);
+      b0 = addDot(b0, v, c1);
+      v = v128.load32_splat(at1, 40);
+      a1 = addDot(a1, v, c0);
+      b1 = addDot(b1, v, c1);
+      v = v128.load32_splat(at2, 40);
+      a2 = addDot(a2, v, c0);
+      b2 = addDot(b2, v, c1);
+      v = v128.load32_splat(at3, 40);
+      a3 = addDot(a3, v, c0);
+      b3 = addDot(b3, v, c1);
+      c0 = f.highBytes(w0, fifths0);
+      c1 = f.highBytes(w1, fifths1);
+      v = v128.load32_splat(at0, 44);
+      a0 = addDot(a0, v, c0);
+      b0 = addDot(b0, v, c1);
+      v = v128.load32_splat(at1, 44);
+      a1 = addDot(a1, v, c0);
+      b1 = addDot(b1, v, c1);
+      v = v128.load32_splat(at2, 44);
+      a2 = addDot(a2, v, c0);
+      b2 = addDot(b2, v, c1);
+      v = v128.load32_splat(at3, 44);
+      a3 = addDot(a3, v, c0);
+      b3 = addDot(b3, v, c1);
+
+      const ones = v128.load(ONES);
+      const dw0 = f.scale4(block, 0);
+      const dw1 = f.scale4(block, 1);
+      const m0 = f.minimum4(block, 0);
+      const m1 = f.minimum4(block, 1);
+      addBoth<F>(target, a0, b0, ones, dw0, dw1, m0, m1, at0);
+      addBoth<F>(y1, a1, b1, ones, dw0, dw1, m0, m1, at1);
+      addBoth<F>(y2, a2, b2, ones, dw0, dw1, m0, m1, at2);
+      addBoth<F>(y3, a3, b3, ones, dw0, dw1, m0, m1, at3);
       if (digit != 0) break;
       const one0 = hasSecond(x0);
       const one1 = hasSecond(x1);
@@ -316,8 +408,10 @@ function addDigit<F>(block: usize, x: usize, target: usize): void {
     fifths0 = f.nextHigh(fifths0);
     fifths1 = f.nextHigh(fifths1);
   }
-  addTo<F>(target, sum0, f.scale4(block, 0), f.minimum4(block, 0), x);
-  addTo<F>(target + 16, sum1, f.scale4(block, 1), f.minimum4(block, 1), x);
+  addBoth<F>(
+    target, sum0, sum1, v128.load(ONES), f.scale4(block, 0), f.scale4(block, 1), f.minimum4(block, 0),
+    f.minimum4(block, 1), x,
+  );
 }
 
 @inline
@@ -326,9 +420,14 @@ function store8(target: usize, acc0: v128, acc1: v128): void {
   v128.store(target, acc1, 16);
 }
 
+/** Eight outputs += what a digit of one token adds. */
 @inline
-function addTo<F>(target: usize, sum: v128, dw: v128, m: v128, x: usize): void {
-  v128.store(target, scaled<F>(v128.load(target), whole<F>(sum, x), dw, m, x));
+function addBoth<F>(
+  target: usize, a: v128, b: v128, ones: v128, dw0: v128, dw1: v128, m0: v128, m1: v128, x: usize,
+): void {
+  const dx = v128.load32_splat(x);
+  v128.store(target, scaled<F>(v128.load(target), whole<F>(a, ones, x), dw0, dx, m0, x));
+  v128.store(target, scaled<F>(v128.load(target, 16), whole<F>(b, ones, x), dw1, dx, m1, x), 16);
 }
 
 /** A stream of fewer bytes ends before the machine's prefetching has gained anything. */
