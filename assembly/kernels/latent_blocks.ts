@@ -234,7 +234,7 @@ function unpackFour(r0: usize, r1: usize, r2: usize, r3: usize, blocks: u32, tar
   }
 }
 
-/** As `unpackFour`, of rope keys in halves, the first row being entry `first` of the list; `scratch` of `CODE_BYTES`. */
+/** As `unpackFour`, of rope keys in halves from entry `first` of the list on; `scratch` of `CODE_BYTES`. */
 @inline
 function unpackRope(
   rows: usize, first: u32, last: u32, pool: usize, rowBytes: u32, blocks: u32, target: usize, scratch: usize,
@@ -252,7 +252,7 @@ function unpackRope(
   }
 }
 
-/** 1.5 · 2^23: a float that it is added to is rounded as by `nearest`, and the sum's bits are the integer's above its own. */
+/** 1.5 · 2^23: what is added to it is rounded as by `nearest`, and the sum's bits are its own plus the integer. */
 const MAGIC = memory.data<u32>([0x4b400000, 0x4b400000, 0x4b400000, 0x4b400000], 16);
 
 /** codes i16[32] of 32 halves; returns their scale. `scratch` has room for them in f32, in the scalar build. */

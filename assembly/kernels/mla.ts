@@ -93,8 +93,7 @@ export function attendAbsorbed(
 }
 
 /**
- * Reads a byte of each line of the rows `begin` … `end` − 1 of a list of `count`: what is done with the rows before them
- * hides the wait for memory.
+ * Reads a byte of each line of the rows `begin` … `end` − 1 of a list of `count`, that all wait for memory at once.
  */
 function readAhead(rows: usize, begin: u32, end: u32, count: u32, pool: usize, rowBytes: u32): void {
   if (!ASC_FEATURE_SIMD) return;

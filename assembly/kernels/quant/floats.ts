@@ -83,8 +83,8 @@ class Four {
 }
 
 /**
- * Eight rows × the tokens of `T`, a multiple of four columns, which are written out: addresses take as long as what they
- * are for. Blocks are summed where the outputs end up, from zero if they are the first ones.
+ * Eight rows × the tokens of `T`, a multiple of four columns, which are written out: addresses take as long as what
+ * they are for. Blocks are summed where the outputs end up, from zero if they are the first ones.
  */
 function multiplyTile<F, T>(
   p: usize,
