@@ -13,11 +13,12 @@ import { type Format, formatOf, normals, random, randomBytes, rowBytes } from ".
 const FORMATS = ["F32", "F16", "BF16", "Q4_0", "Q8_0", "Q4_K", "Q6_K"].map(formatOf);
 const TOKENS = 5;
 
-/** Rows and columns: an odd number of strips, one strip, less than one, and many neurons. */
+/** Rows and columns: an odd number of strips, one strip, less than one, many neurons, and rows asked for ahead. */
 const SHAPES: readonly (readonly [rows: number, columns: number])[] = [
   [160, 256],
   [64, 512],
   [32, 768],
+  [512, 256],
 ];
 
 interface Matrix {

@@ -10,20 +10,16 @@
  * skipped by both.
  *
  * Two neurons meet in registers: their i16 lanes are interleaved, so that a pair of lanes is an output and
- * `i32x4.dot_i16x8_s` with a splat pair of activations serves four outputs. A pass takes up to four pairs through all
- * outputs; between two passes of a part the sums lie in memory, after the last they are scaled.
- *
- *     list of a part   ┌ address of i │ address of j │ a[i], a[j] as i16 ┐ …     the one left over meets itself times 0
- *
- * There is no other kernel for the dense case: its lists are long. What a pass reads are up to eight streams, each in
- * pages of its own (`listNeurons`): streams that share a page defeat the machine's prefetching, by half the bandwidth.
+ * `i32x4.dot_i16x8_s` with a splat pair of activations serves four outputs. `multiplyBatch` takes a list of parts and
+ * their pairs (neuron_list.ts) through the outputs, 32 after 32: short parts share a list, so that memory is asked for
+ * many rows at once. Of a long part four pairs after four go ahead (`addFour`), and their sums lie in memory.
  *
  * Cost of 16 outputs × 2 neurons: 2 loads, 1 or 2 interleavings, 2 or 3 shifts, 4 dots, 4 additions. Scaling: about ten
  * operations for 4 outputs of a part, half of the work where nine of ten are zero.
  *
  * A format is a tag: that of driver_k.ts for super-blocks, of neuron_formats.ts for blocks of 32.
  *
- * May call: layout, activations, driver_k, neuron_layout.
+ * May call: layout, activations, driver_k, neuron_layout, neuron_list.
  */
 import { ACTIVATION_BLOCK_BYTES } from "./activations";
 import { scaleBits } from "./driver_k";
@@ -32,56 +28,13 @@ import {
   STEP, blockHeader, blockOutputs, finishPlane, firstWord, loadCode, loadCodeMask, loadPiece, neuronBytes, planeBias,
   rawPlane, secondWord, unitHeader,
 } from "./neuron_layout";
-
-/** How many pairs of neurons a pass takes. */
-@unmanaged class One { @inline get count(): i32 { return 1; } }
-@unmanaged class Two { @inline get count(): i32 { return 2; } }
-@unmanaged class Three { @inline get count(): i32 { return 3; } }
-@unmanaged class Four { @inline get count(): i32 { return 4; } }
+import {
+  ASKED_BYTES, BATCH_BYTES, LIST_BYTES, MOST_PAIRS, PAIR_BYTES, PART_BYTES, askForPart, isShort, listNeurons,
+} from "./neuron_list";
 
 /** What the bits of a half as a float's are too small by: 2^112. Blocks of 32 have it in dx, which is small then. */
 const HALF_SCALE = reinterpret<f32>(0x7780_0000);
 const LARGE: f32 = 32768;
-
-/** Bytes of a pair in a list: two addresses, two activations; and of the longest list, the scalar one. */
-const PAIR_BYTES: usize = 12;
-const LIST_BYTES: usize = 256;
-
-/**
- * Writes the list of a part, `codes` its first neuron, `bytes` apart: how many pairs it has. Neurons far from each
- * other come together: rows read at once should lie in different pages, where the machine's prefetching sees each.
- */
-function listNeurons(a: usize, count: u32, codes: usize, bytes: usize, list: usize): u32 {
-  const begin = list;
-  let active: u32 = 0;
-  for (let k: u32 = 0; k < count; k += 8) {
-    active |= i16x8.bitmask(i16x8.ne(v128.load(a + (<usize>k << 1)), i16x8.splat(0))) << k;
-  }
-  let waiting: u32 = 0; // the activation of a neuron without a partner; never zero
-  for (let residue: u32 = 0; residue < 4; residue++) {
-    for (let left = active & (0x1111_1111 << residue); left != 0; left &= left - 1) {
-      const k = <usize>ctz(left);
-      const value = <u32>load<u16>(a + (k << 1));
-      if (waiting == 0) {
-        store<usize>(list, codes + k * bytes);
-        waiting = value;
-      } else {
-        store<usize>(list, codes + k * bytes, 4);
-        store<u32>(list, waiting | (value << 16), 8);
-        list += PAIR_BYTES;
-        waiting = 0;
-      }
-    }
-  }
-  // One without a partner meets itself times zero; so does a part of zeros in a unit that has others.
-  if (active == 0) store<usize>(list, codes);
-  if (waiting != 0 || active == 0) {
-    store<usize>(list, load<usize>(list), 4);
-    store<u32>(list, waiting, 8);
-    list += PAIR_BYTES;
-  }
-  return <u32>(list - begin) / <u32>PAIR_BYTES;
-}
 
 /** acc + the dots of a plane with two activations. */
 @inline
@@ -149,9 +102,42 @@ function scale8<F>(
   v128.store(to, y1, 16);
 }
 
-/** 16 outputs × up to four pairs: pieces at `p…` and `q…`, their activations in `a…`; `k` 0 or 1, the piece there. */
+/** y[o … o + 15] += what the sums of four planes are worth. */
 @inline
-function pieceDots<F, P>(
+function scale16<F>(
+  d0: v128,
+  d1: v128,
+  d2: v128,
+  d3: v128,
+  header: usize,
+  unit: usize,
+  rows: u32,
+  part: usize,
+  o: usize,
+  dx: v128,
+  sum: i32,
+  y: usize,
+): void {
+  d0 = planeDot<F>(d0, d1, 0, sum);
+  d1 = planeDot<F>(d1, d2, 1, sum);
+  scale8<F>(d0, d1, header, unit, rows, part, o, dx, sum, y);
+  d2 = planeDot<F>(d2, d3, 2, sum);
+  d3 = planeDot<F>(d3, d3, 3, sum);
+  scale8<F>(d2, d3, header, unit, rows, part, o + 8, dx, sum, y);
+}
+
+/** Sixteen sums. */
+@inline
+function storeSums(to: usize, d0: v128, d1: v128, d2: v128, d3: v128): void {
+  v128.store(to, d0);
+  v128.store(to, d1, 16);
+  v128.store(to, d2, 32);
+  v128.store(to, d3, 48);
+}
+
+/** 16 outputs × four pairs: pieces at `p…` and `q…`, their activations in `a…`; `k` 0 or 1, the piece there. */
+@inline
+function pieceSums<F>(
   k: i32,
   p0: usize,
   q0: usize,
@@ -165,21 +151,11 @@ function pieceDots<F, P>(
   p3: usize,
   q3: usize,
   a3: v128,
-  dots: usize,
+  to: usize,
   first: bool,
-  last: bool,
-  header: usize,
-  unit: usize,
-  rows: u32,
-  part: usize,
-  o: usize,
-  dx: v128,
-  sum: i32,
   mask: v128,
-  y: usize,
 ): void {
   const f = changetype<F>(0);
-  const count = changetype<P>(0).count;
   let left = loadPiece(f.bits, k, p0);
   let right = loadPiece(f.bits, k, q0);
   let u = firstWord(left, right);
@@ -189,168 +165,218 @@ function pieceDots<F, P>(
   let d2 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 2, mask), a0);
   let d3 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 3, mask), a0);
   if (!first) {
-    d0 = i32x4.add(d0, v128.load(dots));
-    d1 = i32x4.add(d1, v128.load(dots, 16));
-    d2 = i32x4.add(d2, v128.load(dots, 32));
-    d3 = i32x4.add(d3, v128.load(dots, 48));
+    d0 = i32x4.add(d0, v128.load(to));
+    d1 = i32x4.add(d1, v128.load(to, 16));
+    d2 = i32x4.add(d2, v128.load(to, 32));
+    d3 = i32x4.add(d3, v128.load(to, 48));
   }
-  if (count > 1) {
-    left = loadPiece(f.bits, k, p1);
-    right = loadPiece(f.bits, k, q1);
-    u = firstWord(left, right);
-    v = secondWord(f.bits, k, left, right, p1, q1, u);
-    d0 = addDot(d0, rawPlane(f.bits, u, v, 0, mask), a1);
-    d1 = addDot(d1, rawPlane(f.bits, u, v, 1, mask), a1);
-    d2 = addDot(d2, rawPlane(f.bits, u, v, 2, mask), a1);
-    d3 = addDot(d3, rawPlane(f.bits, u, v, 3, mask), a1);
-  }
-  if (count > 2) {
-    left = loadPiece(f.bits, k, p2);
-    right = loadPiece(f.bits, k, q2);
-    u = firstWord(left, right);
-    v = secondWord(f.bits, k, left, right, p2, q2, u);
-    d0 = addDot(d0, rawPlane(f.bits, u, v, 0, mask), a2);
-    d1 = addDot(d1, rawPlane(f.bits, u, v, 1, mask), a2);
-    d2 = addDot(d2, rawPlane(f.bits, u, v, 2, mask), a2);
-    d3 = addDot(d3, rawPlane(f.bits, u, v, 3, mask), a2);
-  }
-  if (count > 3) {
-    left = loadPiece(f.bits, k, p3);
-    right = loadPiece(f.bits, k, q3);
-    u = firstWord(left, right);
-    v = secondWord(f.bits, k, left, right, p3, q3, u);
-    d0 = addDot(d0, rawPlane(f.bits, u, v, 0, mask), a3);
-    d1 = addDot(d1, rawPlane(f.bits, u, v, 1, mask), a3);
-    d2 = addDot(d2, rawPlane(f.bits, u, v, 2, mask), a3);
-    d3 = addDot(d3, rawPlane(f.bits, u, v, 3, mask), a3);
-  }
-  if (last) {
-    d0 = planeDot<F>(d0, d1, 0, sum);
-    d1 = planeDot<F>(d1, d2, 1, sum);
-    d2 = planeDot<F>(d2, d3, 2, sum);
-    d3 = planeDot<F>(d3, d3, 3, sum);
-    scale8<F>(d0, d1, header, unit, rows, part, o, dx, sum, y);
-    scale8<F>(d2, d3, header, unit, rows, part, o + 8, dx, sum, y);
-  } else {
-    v128.store(dots, d0);
-    v128.store(dots, d1, 16);
-    v128.store(dots, d2, 32);
-    v128.store(dots, d3, 48);
+  left = loadPiece(f.bits, k, p1);
+  right = loadPiece(f.bits, k, q1);
+  u = firstWord(left, right);
+  v = secondWord(f.bits, k, left, right, p1, q1, u);
+  d0 = addDot(d0, rawPlane(f.bits, u, v, 0, mask), a1);
+  d1 = addDot(d1, rawPlane(f.bits, u, v, 1, mask), a1);
+  d2 = addDot(d2, rawPlane(f.bits, u, v, 2, mask), a1);
+  d3 = addDot(d3, rawPlane(f.bits, u, v, 3, mask), a1);
+  left = loadPiece(f.bits, k, p2);
+  right = loadPiece(f.bits, k, q2);
+  u = firstWord(left, right);
+  v = secondWord(f.bits, k, left, right, p2, q2, u);
+  d0 = addDot(d0, rawPlane(f.bits, u, v, 0, mask), a2);
+  d1 = addDot(d1, rawPlane(f.bits, u, v, 1, mask), a2);
+  d2 = addDot(d2, rawPlane(f.bits, u, v, 2, mask), a2);
+  d3 = addDot(d3, rawPlane(f.bits, u, v, 3, mask), a2);
+  left = loadPiece(f.bits, k, p3);
+  right = loadPiece(f.bits, k, q3);
+  u = firstWord(left, right);
+  v = secondWord(f.bits, k, left, right, p3, q3, u);
+  d0 = addDot(d0, rawPlane(f.bits, u, v, 0, mask), a3);
+  d1 = addDot(d1, rawPlane(f.bits, u, v, 1, mask), a3);
+  d2 = addDot(d2, rawPlane(f.bits, u, v, 2, mask), a3);
+  d3 = addDot(d3, rawPlane(f.bits, u, v, 3, mask), a3);
+  storeSums(to, d0, d1, d2, d3);
+}
+
+/** The four pairs at `p` × outputs `begin` … `end` − 1, on top of `sums` or, `first`, instead. */
+function addFour<F>(p: usize, sums: usize, first: bool, begin: u32, end: u32): void {
+  const f = changetype<F>(0);
+  const mask = loadCodeMask(f.bits);
+  const skipped = <usize>(begin >> 3) * f.bits;
+  let p0 = load<usize>(p) + skipped;
+  let q0 = load<usize>(p, 4) + skipped;
+  let p1 = load<usize>(p, 12) + skipped;
+  let q1 = load<usize>(p, 16) + skipped;
+  let p2 = load<usize>(p, 24) + skipped;
+  let q2 = load<usize>(p, 28) + skipped;
+  let p3 = load<usize>(p, 36) + skipped;
+  let q3 = load<usize>(p, 40) + skipped;
+  const a0 = v128.load32_splat(p, 8);
+  const a1 = v128.load32_splat(p, 20);
+  const a2 = v128.load32_splat(p, 32);
+  const a3 = v128.load32_splat(p, 44);
+  const last = sums + (<usize>end << 2);
+  for (let to = sums + (<usize>begin << 2); to < last; to += 4 * STEP) {
+    pieceSums<F>(0, p0, q0, a0, p1, q1, a1, p2, q2, a2, p3, q3, a3, to, first, mask);
+    pieceSums<F>(1, p0, q0, a0, p1, q1, a1, p2, q2, a2, p3, q3, a3, to + 64, first, mask);
+    p0 += 4 * f.bits;
+    q0 += 4 * f.bits;
+    p1 += 4 * f.bits;
+    q1 += 4 * f.bits;
+    p2 += 4 * f.bits;
+    q2 += 4 * f.bits;
+    p3 += 4 * f.bits;
+    q3 += 4 * f.bits;
   }
 }
 
-/** Up to four pairs of a list × outputs `begin` … `end` − 1. */
-function pass<F, P>(
+/** The parts from `list` to `listEnd` × outputs `begin` … `end` − 1: what they are worth is added to `y`. */
+function multiplyBatch<F>(
   list: usize,
-  sums: usize,
-  first: bool,
-  last: bool,
+  listEnd: usize,
   header: usize,
-  unit: usize,
   rows: u32,
-  part: usize,
   begin: u32,
   end: u32,
-  x: usize,
   y: usize,
 ): void {
   const f = changetype<F>(0);
-  const count = changetype<P>(0).count;
+  const wide = f.bits != 6; // the planes of six bits take more registers
   const mask = loadCodeMask(f.bits);
-  const sum = partSum<F>(x, part);
-  let dx = v128.load_splat<f32>(x);
-  if (!f.scaled) dx = f32x4.mul(dx, f32x4.splat(HALF_SCALE));
-  const skipped = <usize>(begin >> 3) * f.bits;
-  let p0 = load<usize>(list) + skipped;
-  let q0 = load<usize>(list, 4) + skipped;
-  const a0 = v128.load32_splat(list, 8);
-  let p1 = p0;
-  let q1 = q0;
-  let a1 = a0;
-  let p2 = p0;
-  let q2 = q0;
-  let a2 = a0;
-  let p3 = p0;
-  let q3 = q0;
-  let a3 = a0;
-  if (count > 1) {
-    p1 = load<usize>(list, 12) + skipped;
-    q1 = load<usize>(list, 16) + skipped;
-    a1 = v128.load32_splat(list, 20);
-  }
-  if (count > 2) {
-    p2 = load<usize>(list, 24) + skipped;
-    q2 = load<usize>(list, 28) + skipped;
-    a2 = v128.load32_splat(list, 32);
-  }
-  if (count > 3) {
-    p3 = load<usize>(list, 36) + skipped;
-    q3 = load<usize>(list, 40) + skipped;
-    a3 = v128.load32_splat(list, 44);
-  }
-  let dots = sums + (<usize>begin << 2);
-  for (let o: usize = begin; o < <usize>end; o += STEP, dots += 4 * STEP) {
-    // biome-ignore format: the arguments in the order of their groups.
-    pieceDots<F, P>(
-      0, p0, q0, a0, p1, q1, a1, p2, q2, a2, p3, q3, a3,
-      dots, first, last, header, unit, rows, part, o, dx, sum, mask, y,
-    );
-    // biome-ignore format: as above.
-    pieceDots<F, P>(
-      1, p0, q0, a0, p1, q1, a1, p2, q2, a2, p3, q3, a3,
-      dots + 64, first, last, header, unit, rows, part, o + 16, dx, sum, mask, y,
-    );
-    p0 += 4 * f.bits;
-    q0 += 4 * f.bits;
-    if (count > 1) {
-      p1 += 4 * f.bits;
-      q1 += 4 * f.bits;
-    }
-    if (count > 2) {
-      p2 += 4 * f.bits;
-      q2 += 4 * f.bits;
-    }
-    if (count > 3) {
-      p3 += 4 * f.bits;
-      q3 += 4 * f.bits;
-    }
+  for (let o: usize = begin; o < <usize>end; o += wide ? 32 : 16) {
+    const at = (o >> 3) * f.bits;
+    let entry = list;
+    do {
+      const here = entry;
+      entry += PART_BYTES;
+      let p = load<usize>(entry) + at;
+      let q = load<usize>(entry, 4) + at;
+      let a = v128.load32_splat(entry, 8);
+      let left = loadPiece(f.bits, 0, p);
+      let right = loadPiece(f.bits, 0, q);
+      let u = firstWord(left, right);
+      let v = secondWord(f.bits, 0, left, right, p, q, u);
+      let d0 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 0, mask), a);
+      let d1 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 1, mask), a);
+      let d2 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 2, mask), a);
+      let d3 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 3, mask), a);
+      let d4 = d0;
+      let d5 = d0;
+      let d6 = d0;
+      let d7 = d0;
+      if (wide) {
+        left = loadPiece(f.bits, 1, p);
+        right = loadPiece(f.bits, 1, q);
+        u = firstWord(left, right);
+        v = secondWord(f.bits, 1, left, right, p, q, u);
+        d4 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 0, mask), a);
+        d5 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 1, mask), a);
+        d6 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 2, mask), a);
+        d7 = i32x4.dot_i16x8_s(rawPlane(f.bits, u, v, 3, mask), a);
+      }
+      const sums = load<usize>(here, 16);
+      if (sums != 0) {
+        const from = sums + (o << 2);
+        d0 = i32x4.add(d0, v128.load(from));
+        d1 = i32x4.add(d1, v128.load(from, 16));
+        d2 = i32x4.add(d2, v128.load(from, 32));
+        d3 = i32x4.add(d3, v128.load(from, 48));
+        if (wide) {
+          d4 = i32x4.add(d4, v128.load(from, 64));
+          d5 = i32x4.add(d5, v128.load(from, 80));
+          d6 = i32x4.add(d6, v128.load(from, 96));
+          d7 = i32x4.add(d7, v128.load(from, 112));
+        }
+      }
+      entry += PAIR_BYTES;
+      for (let more = load<u32>(here, 20) - 1; more != 0; more--) {
+        p = load<usize>(entry) + at;
+        q = load<usize>(entry, 4) + at;
+        a = v128.load32_splat(entry, 8);
+        left = loadPiece(f.bits, 0, p);
+        right = loadPiece(f.bits, 0, q);
+        u = firstWord(left, right);
+        v = secondWord(f.bits, 0, left, right, p, q, u);
+        d0 = addDot(d0, rawPlane(f.bits, u, v, 0, mask), a);
+        d1 = addDot(d1, rawPlane(f.bits, u, v, 1, mask), a);
+        d2 = addDot(d2, rawPlane(f.bits, u, v, 2, mask), a);
+        d3 = addDot(d3, rawPlane(f.bits, u, v, 3, mask), a);
+        if (wide) {
+          left = loadPiece(f.bits, 1, p);
+          right = loadPiece(f.bits, 1, q);
+          u = firstWord(left, right);
+          v = secondWord(f.bits, 1, left, right, p, q, u);
+          d4 = addDot(d4, rawPlane(f.bits, u, v, 0, mask), a);
+          d5 = addDot(d5, rawPlane(f.bits, u, v, 1, mask), a);
+          d6 = addDot(d6, rawPlane(f.bits, u, v, 2, mask), a);
+          d7 = addDot(d7, rawPlane(f.bits, u, v, 3, mask), a);
+        }
+        entry += PAIR_BYTES;
+      }
+      const unit = load<usize>(here);
+      const part = load<usize>(here, 4);
+      const dx = v128.load32_splat(here, 8);
+      const sum = load<i32>(here, 12);
+      scale16<F>(d0, d1, d2, d3, header, unit, rows, part, o, dx, sum, y);
+      if (wide) scale16<F>(d4, d5, d6, d7, header, unit, rows, part, o + 16, dx, sum, y);
+    } while (entry != listEnd);
   }
 }
 
-/** What a part adds to the outputs: passes of four pairs, the last one what is left, and scales. */
-function multiplyPart<F>(
+/** Two batches, each of which may be empty. */
+function multiplyBatches<F>(
+  waiting: usize,
+  waitingEnd: usize,
+  list: usize,
+  listEnd: usize,
   header: usize,
+  rows: u32,
+  begin: u32,
+  end: u32,
+  y: usize,
+): void {
+  if (ASC_FEATURE_SIMD) {
+    if (waiting != waitingEnd) multiplyBatch<F>(waiting, waitingEnd, header, rows, begin, end, y);
+    if (list != listEnd) multiplyBatch<F>(list, listEnd, header, rows, begin, end, y);
+  }
+}
+
+/**
+ * Writes a part behind a batch, its place is `entry`, and does ahead what is too long of it. Returns where the batch
+ * ends then.
+ */
+function addPart<F>(
   unit: usize,
   rows: u32,
   part: usize,
   begin: u32,
   end: u32,
   x: usize,
-  y: usize,
-  scratch: usize,
-): void {
+  entry: usize,
+  sums: usize,
+): usize {
   const f = changetype<F>(0);
   const count: u32 = 32 / f.parts;
   const bytes = neuronBytes<F>(rows);
   const codes = unit + unitHeader<F>(rows) + part * count * bytes;
-  let pairs = listNeurons(x + 16 + (part * count << 1), count, codes, bytes, scratch);
-  let list = scratch;
-  const sums = scratch + LIST_BYTES;
-  let first = true;
-  for (; pairs > 4; pairs -= 4) {
-    pass<F, Four>(list, sums, first, false, header, unit, rows, part, begin, end, x, y);
-    list += 4 * PAIR_BYTES;
-    first = false;
+  const first = entry + PART_BYTES;
+  let pairs = listNeurons(x + 16 + (part * count << 1), count, codes, bytes, first);
+  let from = first;
+  for (; pairs > MOST_PAIRS; pairs -= 4) {
+    addFour<F>(from, sums, from == first, begin, end);
+    from += 4 * PAIR_BYTES;
   }
-  switch (pairs) {
-    case 4: return pass<F, Four>(list, sums, first, true, header, unit, rows, part, begin, end, x, y);
-    case 3: return pass<F, Three>(list, sums, first, true, header, unit, rows, part, begin, end, x, y);
-    case 2: return pass<F, Two>(list, sums, first, true, header, unit, rows, part, begin, end, x, y);
-    default: return pass<F, One>(list, sums, first, true, header, unit, rows, part, begin, end, x, y);
-  }
+  store<usize>(entry, unit);
+  store<usize>(entry, part, 4);
+  store<f32>(entry, f.scaled ? load<f32>(x) : load<f32>(x) * HALF_SCALE, 8);
+  store<i32>(entry, partSum<F>(x, part), 12);
+  store<usize>(entry, from != first ? sums : 0, 16);
+  store<u32>(entry, pairs, 20);
+  const last = first + <usize>pairs * PAIR_BYTES;
+  if (from != first) memory.copy(first, from, last - first);
+  return last;
 }
 
-/** The scalar twin of `multiplyPart`: output after output, neurons in the order of their list. */
+/** The scalar twin of a batch of one part: output after output, neurons in the order of their list. */
 function multiplyPartScalar<F>(
   header: usize,
   unit: usize,
@@ -404,7 +430,7 @@ function multiplyPartScalar<F>(
 
 /** Bytes of `scratch` for `multiplyNeurons`: a list; and for each output a sum, and d and dmin of a super-block. */
 export function neuronScratchBytes(rows: u32): usize {
-  return LIST_BYTES + 12 * <usize>rows;
+  return 2 * LIST_BYTES + 12 * <usize>rows;
 }
 
 /**
@@ -473,20 +499,45 @@ function multiplyUnits<F>(
   for (let t: u32 = 0; t < tokens; t++) {
     memory.fill(y + <usize>t * yStride + (<usize>begin << 2), 0, <usize>(end - begin) << 2);
   }
-  const header = scratch + LIST_BYTES + (<usize>rows << 2);
+  const sums = scratch + 2 * LIST_BYTES;
+  const header = sums + (<usize>rows << 2);
+  const far = <usize>((end - begin) >> 3) * f.bits >= ASKED_BYTES;
+  const skipped = <usize>(begin >> 3) * f.bits;
+  // A batch that is complete waits while the next one is written, and memory is asked for what that will read.
+  let list = scratch;
+  let listEnd = list;
+  let waiting = list;
+  let waitingEnd = list;
   for (let u: u32 = 0, units = columns >> 5; u < units; u++) {
     if (f.scaled && (u & 7) == 0) {
+      multiplyBatches<F>(waiting, waitingEnd, list, listEnd, header, rows, begin, end, y);
+      waitingEnd = waiting;
+      listEnd = list;
       widenHeader<F>(packed, rows, begin, end, header);
       packed += blockHeader<F>(rows);
     }
     let a = x;
     let to = y;
     for (let t: u32 = 0; t < tokens; t++) {
-      if (load<u32>(a) != 0) {
-        for (let part: u32 = 0; part < f.parts; part++) {
-          if (ASC_FEATURE_SIMD && (f.scaled || load<f32>(a) < LARGE)) {
-            multiplyPart<F>(header, packed, rows, part, begin, end, a, to, scratch);
-          } else multiplyPartScalar<F>(header, packed, rows, part, begin, end, a, to, scratch);
+      for (let part: u32 = 0; part < (load<u32>(a) != 0 ? f.parts : 0); part++) {
+        const simd = ASC_FEATURE_SIMD && (f.scaled || load<f32>(a) < LARGE);
+        const entry = listEnd;
+        if (ASC_FEATURE_SIMD && simd) listEnd = addPart<F>(packed, rows, part, begin, end, a, entry, sums);
+        if (simd && tokens == 1 && isShort(entry)) {
+          if (far) askForPart(entry, listEnd, skipped);
+          if (listEnd - list >= BATCH_BYTES) {
+            multiplyBatches<F>(waiting, waitingEnd, list, list, header, rows, begin, end, y);
+            waiting = list;
+            waitingEnd = listEnd;
+            list = waiting == scratch ? scratch + LIST_BYTES : scratch;
+            listEnd = list;
+          }
+        } else {
+          multiplyBatches<F>(waiting, waitingEnd, list, entry, header, rows, begin, end, to);
+          if (simd) multiplyBatches<F>(entry, listEnd, list, list, header, rows, begin, end, to);
+          else multiplyPartScalar<F>(header, packed, rows, part, begin, end, a, to, scratch);
+          waitingEnd = waiting;
+          listEnd = list;
         }
       }
       a += xStride;
@@ -495,4 +546,5 @@ function multiplyUnits<F>(
     packed += unitHeader<F>(rows) + 32 * neuronBytes<F>(rows);
     x += ACTIVATION_BLOCK_BYTES;
   }
+  multiplyBatches<F>(waiting, waitingEnd, list, listEnd, header, rows, begin, end, y);
 }
