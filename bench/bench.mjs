@@ -28,7 +28,7 @@ import { picture } from "./lib/picture.mjs";
 import { casesOf, contestants } from "./lib/plan.mjs";
 import { Results, sampleOf } from "./lib/results.mjs";
 import { short } from "./lib/stats.mjs";
-import { kernelTable, matmulTable, modelTables } from "./lib/tables.mjs";
+import { kernelTable, matmulTable, modelTables, sparseTable } from "./lib/tables.mjs";
 import { targets, targetTable, verdict } from "./lib/targets.mjs";
 import { textsOf } from "./lib/texts.mjs";
 import { NODE, ROOT } from "./limpet.mjs";
@@ -159,8 +159,10 @@ function describe({ prefill, decode, loadMs, foreign }) {
 async function measureKernels(times) {
   const jobs = [];
   if (wanted(values.peers, "matmul")) jobs.push({ engine: "matmul" });
-  if (wanted(values.peers, "kernels"))
+  if (wanted(values.peers, "kernels")) {
     jobs.push(...builds().map((build) => ({ engine: "kernels", build, types: KERNEL_TYPES })));
+    jobs.push({ engine: "sparse" });
+  }
   for (const job of jobs) {
     const { build } = /** @type {{ build?: string }} */ (job);
     const samples = quick ? 5 : build ? 9 : 15;
@@ -209,6 +211,7 @@ const sections = [
   ...modelTables(results),
   matmulTable(results),
   ...Object.entries(results.kernels).map(([build, kernels]) => kernelTable(kernels, build)),
+  sparseTable(results),
   "### Promises",
   targetTable(list),
   results.failures.length

@@ -2,7 +2,7 @@
 /**
  * One job in a process of its own: `node job.mjs JSON`, which prints its result as the last line, in JSON.
  *
- * @typedef {{ engine: "limpet" | "native" | "wllama-2.3.1" | "wllama-newest" | "read" | "matmul" | "limits",
+ * @typedef {{ engine: "limpet" | "native" | "wllama-2.3.1" | "wllama-newest" | "read" | "matmul" | "kernels" | "sparse",
  *   host: "node" | "chromium", build?: import("../../src/index.ts").Build, kv?: "q8_0", threads: number, source?: string,
  *   context?: number, runs?: import("./limpet.mjs").Run[], samples?: number, text?: string }} Job
  */

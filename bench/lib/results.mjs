@@ -29,6 +29,8 @@ export class Results {
   matmul = null;
   /** By build. @type {Record<string, Record<string, Record<string, import("../engines/kernels.mjs").Measured>>>} */
   kernels = {};
+  /** By type. @type {Record<string, import("../engines/sparse.mjs").Compared[]> | null} */
+  sparse = null;
 
   /** @param {string} model @param {string} contestant @param {Sample} sample */
   add(model, contestant, sample) {

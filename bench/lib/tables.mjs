@@ -1,6 +1,7 @@
 /** The figures of a run as Markdown. */
+import { ratios } from "../engines/sparse.mjs";
 import { contestantId } from "./plan.mjs";
-import { figure, short, spread } from "./stats.mjs";
+import { figure, median, short, spread } from "./stats.mjs";
 
 const WLLAMA = contestantId("wllama 2.3.1", "chromium");
 /** Others took more than this share of a core: the row is marked. */
@@ -71,4 +72,26 @@ export function kernelTable(kernels, build) {
   if (others.length) lines.push("", "| kernel | 10⁹ values or operations a second |", "|---|---|");
   for (const [name, { values }] of others) lines.push(`| ${name} | ${cell(values)} |`);
   return lines.join("\n");
+}
+
+/** @param {import("./results.mjs").Results} results */
+export function sparseTable({ sparse }) {
+  if (!sparse) return "";
+  const [first] = Object.values(sparse);
+  const lines = Object.entries(sparse).map(([type, found]) => {
+    const cells = found.map(({ zeros, byNeurons }) => {
+      const times = median(ratios(found, zeros, zeros));
+      return `${median(byNeurons).toFixed(2)} (${times.toFixed(2)})`;
+    });
+    return `| ${type} | ${median(found[0].byRows).toFixed(2)} | ${cells.join(" | ")} |`;
+  });
+  return [
+    "### Sparse down projection, portable, one thread",
+    "",
+    "Milliseconds by neurons, in brackets how many times the speed by rows at the same zeros.",
+    "",
+    `| weights | by rows, 0 % | ${first.map(({ zeros }) => `${zeros * 100} % zeros`).join(" | ")} |`,
+    `|---|---|${"---|".repeat(first.length)}`,
+    ...lines,
+  ].join("\n");
 }
