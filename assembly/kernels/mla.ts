@@ -61,7 +61,7 @@ export function attendAbsorbed(
   const ropeAt = vectorBytes(kvType, rank);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
     const scores = scratch + (<usize>first << 2);
-    readAhead(rows, first + TILE_ROWS, first + 2 * TILE_ROWS, count, pool, rowBytes);
+    if (first % MIX_ROWS == 0) readAhead(rows, first, count, pool, rowBytes);
     if (integers) {
       scoreLatents(
         tile, ropeQueries, heads, rows + (<usize>first << 2), min<u32>(count - first, TILE_ROWS), pool, rowBytes, rank,
@@ -79,7 +79,7 @@ export function attendAbsorbed(
     const present = min<u32>(count - first, MIX_ROWS);
     const weights = scratch + (<usize>first << 2);
     const listed = rows + (<usize>first << 2);
-    readAhead(rows, first + MIX_ROWS, first + 2 * MIX_ROWS, count, pool, rowBytes);
+    readAhead(rows, first, count, pool, rowBytes);
     if (integers) {
       mixLatents(weights, stride, heads, listed, present, pool, rowBytes, rank, work, target);
       continue;
@@ -93,11 +93,12 @@ export function attendAbsorbed(
 }
 
 /**
- * Reads a byte of each line of the rows `begin` … `end` − 1 of a list of `count`, that all wait for memory at once.
+ * Reads a byte of each line of `MIX_ROWS` rows of a list of `count`, from entry `begin` on: a stream brings them into the
+ * second cache sooner than the kernels would, which come to a line now and then.
  */
-function readAhead(rows: usize, begin: u32, end: u32, count: u32, pool: usize, rowBytes: u32): void {
-  if (!ASC_FEATURE_SIMD) return;
-  for (end = min<u32>(end, count); begin < end; begin++) {
+function readAhead(rows: usize, begin: u32, count: u32, pool: usize, rowBytes: u32): void {
+  if (!ASC_FEATURE_SIMD) return; // hosts without SIMD wait for their instructions, not for memory
+  for (const end = min<u32>(begin + MIX_ROWS, count); begin < end; begin++) {
     let p = pool + <usize>load<u32>(rows + (<usize>begin << 2)) * <usize>rowBytes;
     for (const last = p + <usize>rowBytes; p < last; p += LINE) load<u8>(p);
   }
