@@ -93,8 +93,8 @@ export function attendAbsorbed(
 }
 
 /**
- * Reads a byte of each line of `MIX_ROWS` rows of a list of `count`, from entry `begin` on: a stream brings them into the
- * second cache sooner than the kernels would, which come to a line now and then.
+ * Reads a byte of each line of `MIX_ROWS` rows of a list of `count`, from entry `begin` on: a stream brings them into
+ * the second cache sooner than the kernels would, which come to a line now and then.
  */
 function readAhead(rows: usize, begin: u32, count: u32, pool: usize, rowBytes: u32): void {
   if (!ASC_FEATURE_SIMD) return; // hosts without SIMD wait for their instructions, not for memory
