@@ -68,20 +68,13 @@ function addStep<F>(sum: v128, word: v128, fifths: v128, low: v128, high: v128):
   return addDot(addDot(sum, low, f.lowBytes(word, fifths)), high, f.highBytes(word, fifths));
 }
 
-/** How many digits a block has. */
-@inline
-function digitsOf(block: usize): u32 {
-  const head = load<u32>(block);
-  return u32(head != 0) + (head & 1);
-}
-
 /** How many groups of eight rows a pass over the activations takes. */
 @unmanaged class One { @inline get two(): bool { return false; } }
 @unmanaged class Two { @inline get two(): bool { return true; } }
 
 /**
- * Eight rows × one token, or twice eight; `second`: from a block's first digit to its second. The steps are written
- * out, because a loop over them costs a twentieth.
+ * Eight rows × one token, or twice eight; `second`: from a block's first digit to its second. A block has none, one or
+ * both. The steps are written out, because a loop over them costs a twentieth.
  */
 function multiplyOne<F, G>(
   block: usize,
@@ -99,8 +92,9 @@ function multiplyOne<F, G>(
   let acc2 = acc0;
   let acc3 = acc0;
   for (; blocks > 0; blocks--) {
+    const head = load<u32>(x);
     let a = x;
-    for (let digits = digitsOf(x); digits > 0; digits--) {
+    while (head != 0) {
       let p = f.payload(block);
       let q = f.payload(other);
       let sum0 = begin<F>(a);
@@ -174,6 +168,7 @@ function multiplyOne<F, G>(
         acc2 = scaled<F>(acc2, whole<F>(sum2, ones, a), f.scale4(other, 0), dx, f.minimum4(other, 0), a);
         acc3 = scaled<F>(acc3, whole<F>(sum3, ones, a), f.scale4(other, 1), dx, f.minimum4(other, 1), a);
       }
+      if (a != x || (head & 1) == 0) break;
       a += second;
     }
     x += DIGIT_BYTES;

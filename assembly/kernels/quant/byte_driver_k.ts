@@ -17,7 +17,7 @@ import { multiplyAdd } from "../fused";
 import { DIGIT_BYTES, hasSecond, secondDigit } from "./byte_activations";
 import { addDot } from "./byte_driver";
 import { headerBytes, minimaOf, packedBytes, scalesOf, unitBytes } from "./driver_k";
-import { bytePlane, highVector, lowVector, nextHighVector } from "./k_bytes";
+import { bytePlane, highFieldMask, highVector, lowFieldMask, lowVector, nextHighVector } from "./k_bytes";
 import { loadSmallHalves4 } from "./layout";
 
 const ONES = memory.data<u16>([1, 1, 1, 1, 1, 1, 1, 1], 16);
@@ -99,19 +99,28 @@ function minimumOf<F>(dmin: v128, minima: v128): v128 {
   return changetype<F>(0).minimum ? f32x4.mul(dmin, f32x4.convert_i32x4_s(minima)) : dmin;
 }
 
-/** How many digits of a unit are multiplied with. */
-@unmanaged class One { @inline get two(): bool { return false; } }
-@unmanaged class Two { @inline get two(): bool { return true; } }
+/** sum + a step of the quad at `p`: `v0` and `v1` meet its two byte planes. */
+@inline
+function addStep<F>(
+  sum: v128, p: usize, half: usize, step: i32, high: v128, v0: v128, v1: v128, lows: v128, highs: v128,
+): v128 {
+  const bits = changetype<F>(0).bits;
+  const low = lowVector(p, bits, half, step);
+  sum = addDot(sum, v0, bytePlane(bits, low, high, step, 0, lows, highs));
+  return addDot(sum, v1, bytePlane(bits, low, high, step, 1, lows, highs));
+}
 
-/** Eight rows × one token, summed at `target`; `second`: from a block's first digit to its second. */
+/** Eight rows × one token; `second`: from a block's first digit to its second. A unit has none, one or both. */
 function multiplyOne<F>(block: usize, units: u32, x: usize, second: usize, target: usize): void {
   const f = changetype<F>(0);
-  let d0 = f32x4.splat(0);
-  let d1 = d0;
-  let dmin0 = d0;
-  let dmin1 = d0;
-  v128.store(target, d0);
-  v128.store(target, d0, 16);
+  const lows = lowFieldMask(f.bits);
+  const highs = highFieldMask(f.bits);
+  let acc0 = f32x4.splat(0);
+  let acc1 = acc0;
+  let d0 = acc0;
+  let d1 = acc0;
+  let dmin0 = acc0;
+  let dmin1 = acc0;
   for (let u: u32 = 0; u < units; u++) {
     if ((u & 7) == 0) {
       d0 = loadSmallHalves4(block);
@@ -122,101 +131,59 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, second: usize, targe
       }
       block += headerBytes<F>();
     }
+    const p = block + f.unitScales;
     const head = load<u32>(x);
-    // With two parts the order of sums wants all of the first digits before the second ones.
-    if (head & 1 && f.parts == 1) addUnit<F, Two>(block, d0, d1, dmin0, dmin1, x, x + second, target);
-    else if (head != 0) {
-      addUnit<F, One>(block, d0, d1, dmin0, dmin1, x, x, target);
-      if (head & 1) addUnit<F, One>(block, d0, d1, dmin0, dmin1, x + second, x, target);
+    let a = x;
+    while (head != 0) {
+      const dx = v128.load32_splat(a);
+      let high0 = highVector(p, f.bits, 0, d0);
+      let high1 = highVector(p + 16, f.bits, 0, d0);
+      let sum0 = begin<F>(a, 0);
+      let sum1 = sum0;
+      let v0 = v128.load32_splat(a, 16);
+      let v1 = v128.load32_splat(a, 20);
+      sum0 = addStep<F>(sum0, p, 0, 0, high0, v0, v1, lows, highs);
+      sum1 = addStep<F>(sum1, p + 16, 0, 0, high1, v0, v1, lows, highs);
+      v0 = v128.load32_splat(a, 24);
+      v1 = v128.load32_splat(a, 28);
+      sum0 = addStep<F>(sum0, p, 0, 1, high0, v0, v1, lows, highs);
+      sum1 = addStep<F>(sum1, p + 16, 0, 1, high1, v0, v1, lows, highs);
+      high0 = nextHighVector(p, f.bits, high0);
+      high1 = nextHighVector(p + 16, f.bits, high1);
+      if (f.parts == 2) {
+        const pairs = f.scales8(block, 0, 0);
+        const minima = minimaOf<F>(pairs);
+        const m0 = minimumOf<F>(dmin0, i32x4.extend_low_i16x8_u(minima));
+        const m1 = minimumOf<F>(dmin1, i32x4.extend_high_i16x8_u(minima));
+        const s = sumOf<F>(a, 0);
+        acc0 = addPart<F>(acc0, whole<F>(sum0, lowScales<F>(pairs), a), d0, m0, dx, s);
+        acc1 = addPart<F>(acc1, whole<F>(sum1, highScales<F>(pairs), a), d1, m1, dx, s);
+        sum0 = begin<F>(a, 1);
+        sum1 = sum0;
+      }
+      v0 = v128.load32_splat(a, 32);
+      v1 = v128.load32_splat(a, 36);
+      sum0 = addStep<F>(sum0, p, 1, 0, high0, v0, v1, lows, highs);
+      sum1 = addStep<F>(sum1, p + 16, 1, 0, high1, v0, v1, lows, highs);
+      v0 = v128.load32_splat(a, 40);
+      v1 = v128.load32_splat(a, 44);
+      sum0 = addStep<F>(sum0, p, 1, 1, high0, v0, v1, lows, highs);
+      sum1 = addStep<F>(sum1, p + 16, 1, 1, high1, v0, v1, lows, highs);
+      const pairs = f.scales8(block, 0, f.parts - 1);
+      const minima = minimaOf<F>(pairs);
+      const m0 = minimumOf<F>(dmin0, i32x4.extend_low_i16x8_u(minima));
+      const m1 = minimumOf<F>(dmin1, i32x4.extend_high_i16x8_u(minima));
+      const s = sumOf<F>(a, f.parts - 1);
+      acc0 = addPart<F>(acc0, whole<F>(sum0, lowScales<F>(pairs), a), d0, m0, dx, s);
+      acc1 = addPart<F>(acc1, whole<F>(sum1, highScales<F>(pairs), a), d1, m1, dx, s);
+      if (a != x || (head & 1) == 0) break;
+      a += second;
     }
     block += unitBytes<F>();
     x += DIGIT_BYTES;
   }
-}
-
-/** What a unit of one token adds to eight rows: its first digits at `x`, the second ones at `y`, by the same codes. */
-@inline
-function addUnit<F, D>(
-  block: usize, d0: v128, d1: v128, dmin0: v128, dmin1: v128, x: usize, y: usize, target: usize,
-): void {
-  const f = changetype<F>(0);
-  const two = changetype<D>(0).two;
-  const p = block + f.unitScales;
-  let sum0 = begin<F>(x, 0);
-  let sum1 = sum0;
-  let rest0 = two ? begin<F>(y, 0) : sum0;
-  let rest1 = rest0;
-  let high0 = highVector(p, f.bits, 0, sum0);
-  let high1 = highVector(p + 16, f.bits, 0, sum0);
-  for (let half: usize = 0; half < 2; half++) {
-    const at = half << 4;
-    let low0 = lowVector(p, f.bits, half, 0);
-    let low1 = lowVector(p + 16, f.bits, half, 0);
-    let codes0 = bytePlane(f.bits, low0, high0, 0, 0);
-    let codes1 = bytePlane(f.bits, low1, high1, 0, 0);
-    let v = v128.load32_splat(x + at, 16);
-    sum0 = addDot(sum0, v, codes0);
-    sum1 = addDot(sum1, v, codes1);
-    if (two) {
-      v = v128.load32_splat(y + at, 16);
-      rest0 = addDot(rest0, v, codes0);
-      rest1 = addDot(rest1, v, codes1);
-    }
-    codes0 = bytePlane(f.bits, low0, high0, 0, 1);
-    codes1 = bytePlane(f.bits, low1, high1, 0, 1);
-    v = v128.load32_splat(x + at, 20);
-    sum0 = addDot(sum0, v, codes0);
-    sum1 = addDot(sum1, v, codes1);
-    if (two) {
-      v = v128.load32_splat(y + at, 20);
-      rest0 = addDot(rest0, v, codes0);
-      rest1 = addDot(rest1, v, codes1);
-    }
-    if (f.bits >= 4) {
-      low0 = lowVector(p, f.bits, half, 1);
-      low1 = lowVector(p + 16, f.bits, half, 1);
-    }
-    codes0 = bytePlane(f.bits, low0, high0, 1, 0);
-    codes1 = bytePlane(f.bits, low1, high1, 1, 0);
-    v = v128.load32_splat(x + at, 24);
-    sum0 = addDot(sum0, v, codes0);
-    sum1 = addDot(sum1, v, codes1);
-    if (two) {
-      v = v128.load32_splat(y + at, 24);
-      rest0 = addDot(rest0, v, codes0);
-      rest1 = addDot(rest1, v, codes1);
-    }
-    codes0 = bytePlane(f.bits, low0, high0, 1, 1);
-    codes1 = bytePlane(f.bits, low1, high1, 1, 1);
-    v = v128.load32_splat(x + at, 28);
-    sum0 = addDot(sum0, v, codes0);
-    sum1 = addDot(sum1, v, codes1);
-    if (two) {
-      v = v128.load32_splat(y + at, 28);
-      rest0 = addDot(rest0, v, codes0);
-      rest1 = addDot(rest1, v, codes1);
-    }
-    high0 = nextHighVector(p, f.bits, high0);
-    high1 = nextHighVector(p + 16, f.bits, high1);
-    if (f.parts == 2 || half == 1) {
-      const pairs = f.scales8(block, 0, half);
-      const minima = minimaOf<F>(pairs);
-      const m0 = minimumOf<F>(dmin0, i32x4.extend_low_i16x8_s(minima));
-      const m1 = minimumOf<F>(dmin1, i32x4.extend_high_i16x8_s(minima));
-      const scales0 = lowScales<F>(pairs);
-      const scales1 = highScales<F>(pairs);
-      addTo<F>(target, sum0, scales0, d0, m0, x, half);
-      addTo<F>(target + 16, sum1, scales1, d1, m1, x, half);
-      if (two) {
-        addTo<F>(target, rest0, scales0, d0, m0, y, half);
-        addTo<F>(target + 16, rest1, scales1, d1, m1, y, half);
-      }
-      if (f.parts == 2) {
-        sum0 = begin<F>(x, 1);
-        sum1 = sum0;
-      }
-    }
-  }
+  v128.store(target, acc0);
+  v128.store(target, acc1, 16);
 }
 
 /**
@@ -234,6 +201,8 @@ function multiplyTile<F>(
   targetStride: usize,
 ): void {
   const f = changetype<F>(0);
+  const lows = lowFieldMask(f.bits);
+  const highs = highFieldMask(f.bits);
   let d = f32x4.splat(0);
   let dmin = d;
   for (let t = 0, y = target; t < 8; t++, y += targetStride) v128.store(y, d);
@@ -264,7 +233,7 @@ function multiplyTile<F>(
       for (let half: usize = 0; half < 2; half++) {
         const at: usize = digit + (half << 4);
         let low = lowVector(p, f.bits, half, 0);
-        let codes = bytePlane(f.bits, low, high, 0, 0);
+        let codes = bytePlane(f.bits, low, high, 0, 0, lows, highs);
         s0 = addDot(s0, v128.load32_splat(x0 + at, 16), codes);
         s1 = addDot(s1, v128.load32_splat(x1 + at, 16), codes);
         s2 = addDot(s2, v128.load32_splat(x2 + at, 16), codes);
@@ -273,7 +242,7 @@ function multiplyTile<F>(
         s5 = addDot(s5, v128.load32_splat(x5 + at, 16), codes);
         s6 = addDot(s6, v128.load32_splat(x6 + at, 16), codes);
         s7 = addDot(s7, v128.load32_splat(x7 + at, 16), codes);
-        codes = bytePlane(f.bits, low, high, 0, 1);
+        codes = bytePlane(f.bits, low, high, 0, 1, lows, highs);
         s0 = addDot(s0, v128.load32_splat(x0 + at, 20), codes);
         s1 = addDot(s1, v128.load32_splat(x1 + at, 20), codes);
         s2 = addDot(s2, v128.load32_splat(x2 + at, 20), codes);
@@ -283,7 +252,7 @@ function multiplyTile<F>(
         s6 = addDot(s6, v128.load32_splat(x6 + at, 20), codes);
         s7 = addDot(s7, v128.load32_splat(x7 + at, 20), codes);
         if (f.bits >= 4) low = lowVector(p, f.bits, half, 1);
-        codes = bytePlane(f.bits, low, high, 1, 0);
+        codes = bytePlane(f.bits, low, high, 1, 0, lows, highs);
         s0 = addDot(s0, v128.load32_splat(x0 + at, 24), codes);
         s1 = addDot(s1, v128.load32_splat(x1 + at, 24), codes);
         s2 = addDot(s2, v128.load32_splat(x2 + at, 24), codes);
@@ -292,7 +261,7 @@ function multiplyTile<F>(
         s5 = addDot(s5, v128.load32_splat(x5 + at, 24), codes);
         s6 = addDot(s6, v128.load32_splat(x6 + at, 24), codes);
         s7 = addDot(s7, v128.load32_splat(x7 + at, 24), codes);
-        codes = bytePlane(f.bits, low, high, 1, 1);
+        codes = bytePlane(f.bits, low, high, 1, 1, lows, highs);
         s0 = addDot(s0, v128.load32_splat(x0 + at, 28), codes);
         s1 = addDot(s1, v128.load32_splat(x1 + at, 28), codes);
         s2 = addDot(s2, v128.load32_splat(x2 + at, 28), codes);
@@ -364,16 +333,18 @@ function secondBit(x: usize): u32 {
 /** What one digit of a unit of one token adds to the four rows whose codes are at `p`. */
 function addDigit<F>(block: usize, p: usize, quad: usize, d: v128, dmin: v128, x: usize, target: usize): void {
   const f = changetype<F>(0);
+  const lows = lowFieldMask(f.bits);
+  const highs = highFieldMask(f.bits);
   let sum = begin<F>(x, 0);
   let high = highVector(p, f.bits, 0, sum);
   for (let half: usize = 0; half < 2; half++) {
     const at = x + (half << 4);
     let low = lowVector(p, f.bits, half, 0);
-    sum = addDot(sum, v128.load32_splat(at, 16), bytePlane(f.bits, low, high, 0, 0));
-    sum = addDot(sum, v128.load32_splat(at, 20), bytePlane(f.bits, low, high, 0, 1));
+    sum = addDot(sum, v128.load32_splat(at, 16), bytePlane(f.bits, low, high, 0, 0, lows, highs));
+    sum = addDot(sum, v128.load32_splat(at, 20), bytePlane(f.bits, low, high, 0, 1, lows, highs));
     if (f.bits >= 4) low = lowVector(p, f.bits, half, 1);
-    sum = addDot(sum, v128.load32_splat(at, 24), bytePlane(f.bits, low, high, 1, 0));
-    sum = addDot(sum, v128.load32_splat(at, 28), bytePlane(f.bits, low, high, 1, 1));
+    sum = addDot(sum, v128.load32_splat(at, 24), bytePlane(f.bits, low, high, 1, 0, lows, highs));
+    sum = addDot(sum, v128.load32_splat(at, 28), bytePlane(f.bits, low, high, 1, 1, lows, highs));
     high = nextHighVector(p, f.bits, high);
     if (f.parts == 2 || half == 1) {
       const pairs = f.scales8(block, quad, half);

@@ -63,22 +63,36 @@ export function nextHighVector(p: usize, bits: i32, high: v128): v128 {
   return bits == 3 || bits == 5 ? i16x8.shr_u(high, 4) : high;
 }
 
+/** The mask of low fields in their place, for `bytePlane`: what loops over units load once. */
+@inline
+export function lowFieldMask(bits: i32): v128 {
+  return v128.load(MASKS + (bits >= 4 ? 16 : 0));
+}
+
+/** … and that of high ones; where there are none, any. */
+@inline
+export function highFieldMask(bits: i32): v128 {
+  return v128.load(MASKS + (bits == 3 ? 32 : bits == 5 ? 48 : 64));
+}
+
 /** Byte plane 2 · step + upper of four rows as i8x16. */
 @inline
-export function bytePlane(bits: i32, low: v128, high: v128, step: i32, upper: i32): v128 {
+export function bytePlane(
+  bits: i32, low: v128, high: v128, step: i32, upper: i32, lows: v128, highs: v128,
+): v128 {
   const k = 2 * step + upper;
   const shift = bits >= 4 ? 4 * upper : 2 * k;
-  const codes = v128.and(shift == 0 ? low : i16x8.shr_u(low, shift), v128.load(MASKS + (bits >= 4 ? 16 : 0)));
+  const codes = v128.and(shift == 0 ? low : i16x8.shr_u(low, shift), lows);
   if (bits == 2 || bits == 4) return codes;
   const up = lowBits(bits) - (bits == 6 ? 2 * k : k);
   const moved = up == 0 ? high : up > 0 ? i16x8.shl(high, up) : i16x8.shr_u(high, -up);
-  return v128.or(codes, v128.and(moved, v128.load(MASKS + (bits == 3 ? 32 : bits == 5 ? 48 : 64))));
+  return v128.or(codes, v128.and(moved, highs));
 }
 
 /** Pair `pair` of four rows as i16x8. */
 @inline
 export function widePlane(bits: i32, low: v128, high: v128, pair: i32): v128 {
-  const bytes = bytePlane(bits, low, high, pair >> 2, pair & 1);
+  const bytes = bytePlane(bits, low, high, pair >> 2, pair & 1, lowFieldMask(bits), highFieldMask(bits));
   return (pair & 2) == 0 ? v128.and(bytes, v128.load(EVEN_BYTES)) : i16x8.shr_u(bytes, 8);
 }
 
