@@ -1,127 +1,139 @@
 /**
- * Whether threads pay, found out by real work: the times of whole layers, which all do the same. Now and then, and when
- * threads have become slower than they were, a trial does some of them the other way in between:
+ * Whether threads pay, found out by real work: the times of whole layers, which all do the same. Now and then a trial
+ * does some of them the other way:
  *
- *     as now ─► the other way ─► as now ─► the faster way from here on, until the next trial
+ *     together ─► together, timed ─► alone, timed ─► the faster way
+ *        │                                             ▲
+ *        └── layers take longer than one alone took ───┘ at once: another process wants the processor
  *
- * Times that say nothing are left out: those of layers while the threads wake, which takes a system some milliseconds.
+ *     alone ─► alone, timed ─► together, timed: some ─► no gain: alone
+ *                                               └─► a gain: some more ─► the faster way
+ *
+ * What trials have cost is paid back by work without any, so that they cost a fiftieth at most. Times that say nothing
+ * are left out: those of layers while the threads wake, which takes a system some milliseconds.
  */
 
-/**
- * Milliseconds of layers done as now on either side of a trial's middle, which is twice as long. A trial whose result is
- * not clear makes the next one twice as long, up to the longest: on a busy machine threads run and wait in turns of
- * several milliseconds.
- */
-const SIDE_MS = 10;
-const LONGEST_SIDE_MS = 80;
+/** Milliseconds timed as now, which cost nothing; of the other way; and of that where some are not enough to say. */
+const SIDE_MS = 40;
+const SHORT_MS = 20;
+const LONG_MS = 80;
+/** The other way so much faster is clear after a short time; who works alone needs so much of a gain to change. */
 const CLEAR = 0.85;
+const GAIN = 0.9;
 /**
  * Of computing from a trial to the next: soon after one that changed something (an engine that still compiles takes the
- * second processor, too), then twice as long each time up to the longest; and at least so many times as long as the
- * middle took.
+ * second processor, too), then twice as long each time up to the longest; long at once where threads clearly pay.
  */
-const SOON_MS = 250;
-const LONGEST_MS = 2000;
-const REST_TIMES = 20;
-/** Sooner, after so many times the middle, when layers of all threads take so many times as long as in the trial. */
-const ALARM_TIMES = 5;
-const SLOWER = 1.3;
+const SOON_MS = 50;
+const LONGEST_MS = 4000;
+const CALM_MS = 8000;
+/** A millisecond lost by trials is paid back by so many of computing; and so many may be lost before. */
+const PAID_BACK = 50;
+const CREDIT_MS = 40;
+/** All threads give up at once where layers of so many milliseconds took so many times as long as alone. */
+const WINDOW_MS = 20;
+const SLOWER = 1.15;
 /** How long threads take to wake and to spread over the processors, and a layer so long that this does not show. */
 const WAKE_MS = 20;
-const LONG_MS = 100;
-/** Who works alone needs a gain to change, so that noise does not turn it to and fro. */
-const GAIN = 0.9;
+const UNSHAKEN_MS = 100;
 
 export class Pays {
-  /** Whether they do, by the last trial. Before the first one: yes. */
+  /** Whether they do, as far as is known. At first: yes. */
   pays = true;
   /** Whether the next layer is for all threads, or for one alone. */
   together = true;
-  /** 0: no trial. 1 to 3: in its first side, its middle, its other side. */
-  #phase = 1;
-  #phaseMs = 0;
-  /** Milliseconds and layers of a trial, as now and the other way. */
-  #nowMs = 0;
-  #nowLayers = 0;
-  #otherMs = 0;
-  #otherLayers = 0;
+  #phase: "rest" | "as now" | "other" = "rest";
+  /** Milliseconds and layers of this phase. */
+  #ms = 0;
+  #layers = 0;
+  /** A layer as now, as timed in the last trial, and one alone. */
+  #usual = Number.POSITIVE_INFINITY;
+  #alone = Number.POSITIVE_INFINITY;
   /** Milliseconds of layers since the last trial: time in which nothing is computed does not bring the next one. */
   #restedMs = 0;
   #restMs = SOON_MS;
-  #sideMs = SIDE_MS;
+  #lostMs = 0;
   #tokens = 0;
-  #switched = Number.NEGATIVE_INFINITY;
-  /** A layer in the last trial, and since. */
-  #usual = Number.POSITIVE_INFINITY;
-  #sinceMs = 0;
-  #sinceLayers = 0;
+  #together = Number.NEGATIVE_INFINITY;
 
-  /** A layer of `tokens` tokens has taken `ms`, up to now, the way that `together` says. True: a trial has ended. */
-  add(ms: number, tokens: number, now: number): boolean {
+  /**
+   * A layer of `tokens` tokens has taken `ms`, up to now, the way that `together` says; without a pause since `awake`.
+   * True: a trial has ended.
+   */
+  add(ms: number, tokens: number, now: number, awake: number): boolean {
     if (tokens !== this.#tokens) {
       this.#tokens = tokens;
-      this.#usual = Number.POSITIVE_INFINITY;
-      if (this.#phase) this.#begin(now);
+      this.#usual = this.#alone = Number.POSITIVE_INFINITY;
+      this.#go(this.#phase === "rest" ? "rest" : "as now", this.pays, now);
     }
-    if (this.together && ms < LONG_MS && now - ms - this.#switched < WAKE_MS) return false;
-    if (!this.#phase) {
-      this.#watch(ms, now);
+    this.#restedMs += ms;
+    this.#lostMs = Math.max(this.#lostMs - ms / PAID_BACK, -CREDIT_MS);
+    if (this.together && ms < UNSHAKEN_MS && now - ms < Math.max(this.#together, awake) + WAKE_MS) {
+      this.#lose(ms, 1, this.#usual);
       return false;
     }
-    this.#phaseMs += ms;
-    if (this.#phase === 2) {
-      this.#otherMs += ms;
-      this.#otherLayers++;
-    } else {
-      this.#nowMs += ms;
-      this.#nowLayers++;
-    }
-    if (this.#phaseMs < (this.#phase === 2 ? 2 * this.#sideMs : this.#sideMs)) return false;
-    this.#phaseMs = 0;
-    if (this.#phase === 3) {
-      this.#end(now);
-      return true;
-    }
-    this.#phase++;
-    this.#turn(this.#phase === 2 ? !this.pays : this.pays, now);
+    this.#ms += ms;
+    this.#layers++;
+    if (this.#phase === "other") return this.#compare(now);
+    if (this.#phase === "as now") {
+      if (this.#ms >= SIDE_MS) this.#try(now);
+    } else this.#watch(now);
     return false;
   }
 
-  #watch(ms: number, now: number): void {
-    this.#sinceMs += ms;
-    this.#sinceLayers++;
-    this.#restedMs += ms;
-    let due = this.#restedMs > Math.max(this.#restMs, REST_TIMES * this.#otherMs);
-    if (this.#sinceMs >= 2 * SIDE_MS) {
-      const slower = this.pays && this.#sinceMs > SLOWER * this.#usual * this.#sinceLayers;
-      due ||= slower && this.#restedMs > ALARM_TIMES * this.#otherMs;
-      this.#sinceMs = 0;
-      this.#sinceLayers = 0;
+  /** Between trials. */
+  #watch(now: number): void {
+    if (this.#ms >= WINDOW_MS) {
+      if (this.pays && this.#ms > SLOWER * this.#alone * this.#layers) {
+        this.#lose(this.#ms, this.#layers, this.#alone);
+        this.#turn(false, now);
+        return;
+      }
+      this.#ms = this.#layers = 0;
     }
-    if (due) this.#begin(now);
+    if (this.#restedMs > this.#restMs && this.#lostMs <= 0) this.#go("as now", this.pays, now);
   }
 
-  #begin(now: number): void {
-    this.#phase = 1;
-    this.#phaseMs = this.#nowMs = this.#nowLayers = this.#otherMs = this.#otherLayers = 0;
-    this.#turn(this.pays, now);
+  #try(now: number): void {
+    this.#usual = this.#ms / this.#layers;
+    this.#go("other", !this.pays, now);
   }
 
-  #end(now: number): void {
-    const asNow = this.#nowMs / this.#nowLayers;
-    const other = this.#otherMs / this.#otherLayers;
-    const change = other < (this.pays ? 1 : GAIN) * asNow;
-    const clear = Math.min(asNow, other) < CLEAR * Math.max(asNow, other);
-    this.#sideMs = clear ? SIDE_MS : Math.min(2 * this.#sideMs, LONGEST_SIDE_MS);
-    if (change) this.pays = !this.pays;
-    this.#restMs = change ? SOON_MS : Math.min(2 * this.#restMs, LONGEST_MS);
-    this.#usual = change ? other : asNow;
-    this.#phase = this.#restedMs = this.#sinceMs = this.#sinceLayers = 0;
-    this.#turn(this.pays, now);
+  /** While the other way is tried: whether that is enough, and what follows. */
+  #compare(now: number): boolean {
+    const other = this.#ms / this.#layers;
+    const change = other < (this.pays ? 1 : GAIN) * this.#usual;
+    const enough = change && !(this.pays && other < CLEAR * this.#usual) ? LONG_MS : SHORT_MS;
+    if (this.#ms < enough) return false;
+    this.#lose(this.#ms, this.#layers, this.#usual);
+    this.#alone = this.pays ? other : this.#usual;
+    if (change) {
+      this.#usual = other;
+      this.#turn(!this.pays, now);
+    } else {
+      const calm = this.pays && this.#usual < CLEAR * other;
+      this.#restMs = calm ? CALM_MS : Math.min(2 * this.#restMs, LONGEST_MS);
+      this.#go("rest", this.pays, now);
+    }
+    return true;
   }
 
-  #turn(together: boolean, now: number): void {
-    if (together && !this.together) this.#switched = now;
+  #turn(pays: boolean, now: number): void {
+    this.pays = pays;
+    this.#restMs = SOON_MS;
+    this.#go("rest", pays, now);
+  }
+
+  #go(phase: "rest" | "as now" | "other", together: boolean, now: number): void {
+    if (phase === "rest" && this.#phase !== "rest") this.#restedMs = 0;
+    this.#phase = phase;
+    this.#ms = this.#layers = 0;
+    if (together && !this.together) this.#together = now;
     this.together = together;
+  }
+
+  /** Layers have taken `ms` instead of `usual` milliseconds each. */
+  #lose(ms: number, layers: number, usual: number): void {
+    if (ms > layers * usual) this.#lostMs += ms - layers * usual;
   }
 }

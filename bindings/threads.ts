@@ -29,6 +29,8 @@ declare const LIMPET_BUNDLE: boolean | undefined;
 const START_MS = 5000;
 /** A worker that keeps a step waiting for so long is given up. */
 const LATE_MS = 3000;
+/** When nothing was computed for so long, the workers sleep. */
+const ASLEEP_MS = 1;
 
 interface Helper {
   readonly ready: Promise<void>;
@@ -52,6 +54,9 @@ export class Threads {
   #context: Pointer = 0;
   #layer = -1;
   #layerMs = 0;
+  /** When the last step ended, and since when there was no pause. */
+  #ended = Number.NEGATIVE_INFINITY;
+  #awake = 0;
   #watch: ReturnType<typeof setInterval> | null = null;
   #said = false;
 
@@ -85,9 +90,10 @@ export class Threads {
   step(run: (pointer: Pointer) => Status, pointer: Pointer, context: Pointer): Status {
     if (this.#lost === this.threads - 1) return run(pointer);
     const start = performance.now();
+    if (start - this.#ended > ASLEEP_MS) this.#awake = start;
     const status = run(pointer);
-    const now = performance.now();
-    this.#measure(context, now - start, now);
+    this.#ended = performance.now();
+    this.#measure(context, this.#ended - start, this.#ended);
     return status;
   }
 
@@ -148,7 +154,7 @@ export class Threads {
     const tokens = thread_tokens(context);
     const pays = tokens > 1 ? this.#chunks : this.#tokens;
     const whole = pays === this.#at && context === this.#context && layer === this.#layer + 1;
-    if (whole && pays.add(this.#layerMs, tokens, now) && !pays.pays) {
+    if (whole && pays.add(this.#layerMs, tokens, now, this.#awake) && !pays.pays) {
       this.#say(`limpet: ${this.threads} threads are no faster than one here; computing with one`);
     }
     this.#at = pays;

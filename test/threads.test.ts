@@ -223,7 +223,7 @@ class Machine {
       this.now += took;
       this.layers++;
       if (!shared) this.apart++;
-      this.pays.add(took, tokens, this.now);
+      this.pays.add(took, tokens, this.now, 0);
     }
   }
 }
@@ -259,7 +259,7 @@ test("whether threads pay: a machine that becomes busy is seen at once, and one 
       machine.layers - layers - (machine.apart - apart) < 0.05 * (machine.layers - layers),
       "seldom tried together",
     );
-    machine.run(3000, alone, together);
+    machine.run(6000, alone, together);
     assert.ok(machine.pays.pays, `${alone} ms a layer, idle again`);
   }
 });
