@@ -22,16 +22,17 @@ const CLEAR = 0.85;
 const GAIN = 0.9;
 /**
  * Of computing from a trial to the next: soon after one that changed something (an engine that still compiles takes the
- * second processor, too), then twice as long each time up to the longest; long at once where threads clearly pay.
+ * second processor, too), then so many times as long each time, up to the longest; long at once where threads clearly pay.
  */
 const SOON_MS = 50;
+const LATER = 3;
 const LONGEST_MS = 4000;
 const CALM_MS = 8000;
 /** A millisecond lost by trials is paid back by so many of computing; and so many may be lost before. */
 const PAID_BACK = 50;
-const CREDIT_MS = 40;
+const CREDIT_MS = 100;
 /** All threads give up at once where layers of so many milliseconds took so many times as long as alone. */
-const WINDOW_MS = 20;
+const WINDOW_MS = 40;
 const SLOWER = 1.15;
 /** How long threads take to wake and to spread over the processors, and a layer so long that this does not show. */
 const WAKE_MS = 20;
@@ -52,7 +53,7 @@ export class Pays {
   /** Milliseconds of layers since the last trial: time in which nothing is computed does not bring the next one. */
   #restedMs = 0;
   #restMs = SOON_MS;
-  #lostMs = 0;
+  #lostMs = -CREDIT_MS;
   #tokens = 0;
   #together = Number.NEGATIVE_INFINITY;
 
@@ -112,7 +113,7 @@ export class Pays {
       this.#turn(!this.pays, now);
     } else {
       const calm = this.pays && this.#usual < CLEAR * other;
-      this.#restMs = calm ? CALM_MS : Math.min(2 * this.#restMs, LONGEST_MS);
+      this.#restMs = calm ? CALM_MS : Math.min(LATER * this.#restMs, LONGEST_MS);
       this.#go("rest", this.pays, now);
     }
     return true;
