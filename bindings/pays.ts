@@ -22,7 +22,7 @@ const CLEAR = 0.85;
 const GAIN = 0.9;
 /**
  * Of computing from a trial to the next: soon after one that changed something (an engine that still compiles takes the
- * second processor, too), then so many times as long each time, up to the longest; long at once where threads clearly pay.
+ * second processor, too), then so many times as long each time, up to the longest; and long where threads clearly pay.
  */
 const SOON_MS = 50;
 const LATER = 3;
@@ -53,23 +53,30 @@ export class Pays {
   /** Milliseconds of layers since the last trial: time in which nothing is computed does not bring the next one. */
   #restedMs = 0;
   #restMs = SOON_MS;
+  /** The same since the last change, and how long to rest after one: longer where they follow each other. */
+  #turnedMs = LONGEST_MS;
+  #soonMs = SOON_MS;
+  /** What trials have cost and is not paid back yet; below zero: what they may cost. */
   #lostMs = -CREDIT_MS;
   #tokens = 0;
-  #together = Number.NEGATIVE_INFINITY;
+  /** Since when layers are done together. */
+  #since = Number.NEGATIVE_INFINITY;
 
   /**
    * A layer of `tokens` tokens has taken `ms`, up to now, the way that `together` says; without a pause since `awake`.
-   * True: a trial has ended.
+   * True: a trial has ended, and changed nothing.
    */
   add(ms: number, tokens: number, now: number, awake: number): boolean {
     if (tokens !== this.#tokens) {
       this.#tokens = tokens;
+      if (this.#phase === "other") this.#lose(this.#ms, this.#layers, this.#usual);
       this.#usual = this.#alone = Number.POSITIVE_INFINITY;
       this.#go(this.#phase === "rest" ? "rest" : "as now", this.pays, now);
     }
     this.#restedMs += ms;
+    this.#turnedMs += ms;
     this.#lostMs = Math.max(this.#lostMs - ms / PAID_BACK, -CREDIT_MS);
-    if (this.together && ms < UNSHAKEN_MS && now - ms < Math.max(this.#together, awake) + WAKE_MS) {
+    if (this.together && ms < UNSHAKEN_MS && now - ms < Math.max(this.#since, awake) + WAKE_MS) {
       this.#lose(ms, 1, this.#usual);
       return false;
     }
@@ -87,7 +94,7 @@ export class Pays {
     if (this.#ms >= WINDOW_MS) {
       if (this.pays && this.#ms > SLOWER * this.#alone * this.#layers) {
         this.#lose(this.#ms, this.#layers, this.#alone);
-        this.#turn(false, now);
+        this.#turn(now);
         return;
       }
       this.#ms = this.#layers = 0;
@@ -110,26 +117,31 @@ export class Pays {
     this.#alone = this.pays ? other : this.#usual;
     if (change) {
       this.#usual = other;
-      this.#turn(!this.pays, now);
+      this.#turn(now);
     } else {
       const calm = this.pays && this.#usual < CLEAR * other;
-      this.#restMs = calm ? CALM_MS : Math.min(LATER * this.#restMs, LONGEST_MS);
-      this.#go("rest", this.pays, now);
+      this.#rest(calm ? CALM_MS : Math.min(LATER * this.#restMs, LONGEST_MS), now);
     }
-    return true;
+    return !change;
   }
 
-  #turn(pays: boolean, now: number): void {
-    this.pays = pays;
-    this.#restMs = SOON_MS;
-    this.#go("rest", pays, now);
+  #turn(now: number): void {
+    this.pays = !this.pays;
+    this.#soonMs = this.#turnedMs < LONGEST_MS ? Math.min(LATER * this.#soonMs, LONGEST_MS) : SOON_MS;
+    this.#turnedMs = 0;
+    this.#rest(this.#soonMs, now);
+  }
+
+  #rest(ms: number, now: number): void {
+    this.#restMs = ms;
+    this.#restedMs = 0;
+    this.#go("rest", this.pays, now);
   }
 
   #go(phase: "rest" | "as now" | "other", together: boolean, now: number): void {
-    if (phase === "rest" && this.#phase !== "rest") this.#restedMs = 0;
     this.#phase = phase;
     this.#ms = this.#layers = 0;
-    if (together && !this.together) this.#together = now;
+    if (together && !this.together) this.#since = now;
     this.together = together;
   }
 
