@@ -68,9 +68,11 @@ export class Pays {
    */
   add(ms: number, tokens: number, now: number, awake: number): boolean {
     if (tokens !== this.#tokens) {
-      this.#tokens = tokens;
       if (this.#phase === "other") this.#lose(this.#ms, this.#layers, this.#usual);
-      this.#usual = this.#alone = Number.POSITIVE_INFINITY;
+      // What is known of other sizes is true enough to give up by, not for a trial.
+      this.#usual *= tokens / this.#tokens;
+      this.#alone *= tokens / this.#tokens;
+      this.#tokens = tokens;
       this.#go(this.#phase === "rest" ? "rest" : "as now", this.pays, now);
     }
     this.#restedMs += ms;

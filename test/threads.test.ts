@@ -271,6 +271,10 @@ test("whether threads pay: passes of other sizes are not compared, and noise cha
     machine.run(30, 0.1 * tokens, 0.06 * tokens, { tokens });
   }
   assert.ok(machine.pays.pays);
+  machine.run(1000, 51.2, 30.7, { tokens: 512 });
+  assert.ok(machine.pays.pays);
+  machine.run(150, 9, 15, { tokens: 90 });
+  assert.not(machine.pays.pays, "a machine that becomes busy is seen in passes of any size");
   // Two ways that take the same: what there is of trials costs nothing, and there are few changes.
   const even = new Machine();
   let changes = 0;
