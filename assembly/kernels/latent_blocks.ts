@@ -55,7 +55,7 @@ export function latentQueryBytes(heads: u32, n: u32): u32 {
 /** Bytes of `scoreLatents`' and `mixLatents`' scratch. */
 export function latentScratchBytes(heads: u32, rank: u32, ropeSize: u32): u32 {
   const score = ((rank + ropeSize) / BLOCK_VALUES) * <u32>SCORE_BLOCK + 2 * 4 * QUAD * SCORE_ROWS + <u32>CODE_BYTES;
-  const mix = <u32>quads(heads) * QUAD * (2 * MIX_ROWS + 4) + MIX_ROWS * (2 * BLOCK_VALUES + 2 + 4);
+  const mix = <u32>quads(heads) * QUAD * (2 * MIX_ROWS + 4) + MIX_ROWS * (2 * BLOCK_VALUES + 2 + 4 + 4);
   return max<u32>(max<u32>(score, mix), 2 * ropeSize + <u32>CODE_BYTES + 4 * ropeSize / BLOCK_VALUES);
 }
 
@@ -215,11 +215,14 @@ function scoreRope(query: usize, codes: usize, ds: usize, ropeSize: u32): f32 {
 /** Four rows' scales and pairs of columns, into their half of a score tile. */
 @inline
 function unpackFour(r0: usize, r1: usize, r2: usize, r3: usize, blocks: u32, target: usize): void {
+  const mask = v128.load(DECODE);
+  const factor = v128.load(DECODE, 16);
   for (; blocks > 0; blocks--) {
-    store<f32>(target, finiteHalf(r0));
-    store<f32>(target, finiteHalf(r1), 4);
-    store<f32>(target, finiteHalf(r2), 8);
-    store<f32>(target, finiteHalf(r3), 12);
+    let d = v128.load16_lane(r0, mask, 0);
+    d = v128.load16_lane(r1, d, 1);
+    d = v128.load16_lane(r2, d, 2);
+    d = v128.load16_lane(r3, d, 3);
+    v128.store(target, floatLanes(i32x4.extend_low_i16x8_s(d), mask, factor));
     target += 32;
     for (let i: usize = 0; i < 32; i += 8, target += 128) {
       putPairs(
@@ -365,12 +368,16 @@ export function mixLatents(
   const tile = scales + quads(heads) * <usize>(4 * QUAD);
   const ratios = tile + <usize>(MIX_ROWS * BLOCK_VALUES * 2);
   const ds = ratios + <usize>MIX_ROWS * 2;
+  const listed = ds + <usize>MIX_ROWS * 4;
+  for (let r: u32 = 0; r < MIX_ROWS; r++) {
+    store<usize>(listed + (<usize>r << 2), rowAt(rows, min<u32>(r, present - 1), pool, rowBytes));
+  }
   quantizeWeights(weights, stride, heads, present, p, scales);
   for (let block: u32 = 0; block < rank / BLOCK_VALUES; block++, target += <usize>BLOCK_VALUES << 2) {
-    const at = pool + <usize>(block * BLOCK_BYTES);
-    const largest = ratiosOf(rows, present, at, rowBytes, ds, ratios);
+    const at = <usize>(block * BLOCK_BYTES);
+    const largest = ratiosOf(listed, present, at, ds, ratios);
     if (largest == 0) continue;
-    unpackPairs(rows, present, at, rowBytes, ratios, tile);
+    unpackPairs(listed, present, at, ratios, tile);
     const d = largest * <f32>(32768.0 / 32767.0 / 16.0);
     for (let head: u32 = 0; head < heads; head += QUAD) {
       const many = min<u32>(heads - head, QUAD);
@@ -394,10 +401,33 @@ function quantizeWeights(weights: usize, stride: u32, heads: u32, present: u32, 
   }
 }
 
-/** Each row's d of a block as a share of the largest, in 2^15ths; returns the largest. */
+/**
+ * d of each row's block, `at` bytes from the addresses listed, as a share of the largest, in 2^15ths; returns the
+ * largest.
+ */
 @inline
-function ratiosOf(rows: usize, present: u32, at: usize, rowBytes: u32, ds: usize, ratios: usize): f32 {
-  for (let r: u32 = 0; r < present; r++) store<f32>(ds + (<usize>r << 2), finiteHalf(rowAt(rows, r, at, rowBytes)));
+function ratiosOf(listed: usize, present: u32, at: usize, ds: usize, ratios: usize): f32 {
+  if (ASC_FEATURE_SIMD) {
+    const mask = v128.load(DECODE);
+    const factor = v128.load(DECODE, 16);
+    for (let r: usize = 0; r < <usize>present << 2; r += 32) {
+      const p = listed + r;
+      let d = v128.load16_lane(load<usize>(p) + at, mask, 0);
+      d = v128.load16_lane(load<usize>(p, 4) + at, d, 1);
+      d = v128.load16_lane(load<usize>(p, 8) + at, d, 2);
+      d = v128.load16_lane(load<usize>(p, 12) + at, d, 3);
+      d = v128.load16_lane(load<usize>(p, 16) + at, d, 4);
+      d = v128.load16_lane(load<usize>(p, 20) + at, d, 5);
+      d = v128.load16_lane(load<usize>(p, 24) + at, d, 6);
+      d = v128.load16_lane(load<usize>(p, 28) + at, d, 7);
+      v128.store(ds + r, floatLanes(i32x4.extend_low_i16x8_s(d), mask, factor));
+      v128.store(ds + r, floatLanes(i32x4.extend_high_i16x8_s(d), mask, factor), 16);
+    }
+  } else {
+    for (let r: usize = 0; r < <usize>present << 2; r += 4) {
+      store<f32>(ds + r, finiteHalf(load<usize>(listed + r) + at));
+    }
+  }
   const largest = largestOf(ds, present);
   if (largest == 0) return 0;
   const inverse: f32 = <f32>32767 / largest;
@@ -405,7 +435,7 @@ function ratiosOf(rows: usize, present: u32, at: usize, rowBytes: u32, ds: usize
     const inverses = f32x4.splat(inverse);
     const high = f32x4.splat(32767);
     const low = f32x4.splat(-32767);
-    // Whole vectors: what lies behind the last row is never read.
+    // Whole vectors: behind the last row it is there again.
     for (let r: u32 = 0; r < present; r += 8, ds += 32, ratios += 16) {
       const a = roundedLanes(f32x4.mul(v128.load(ds), inverses), low, high);
       const b = roundedLanes(f32x4.mul(v128.load(ds, 16), inverses), low, high);
@@ -421,14 +451,13 @@ function ratiosOf(rows: usize, present: u32, at: usize, rowBytes: u32, ds: usize
 
 /** Bytes of one block of each row, scaled, as i16: SIMD[4][pairs of rows][8 columns] pairs, scalar [rows][32]. */
 @inline
-function unpackPairs(rows: usize, present: u32, at: usize, rowBytes: u32, ratios: usize, tile: usize): void {
+function unpackPairs(listed: usize, present: u32, at: usize, ratios: usize, tile: usize): void {
   if (ASC_FEATURE_SIMD) {
-    const last = present - 1;
-    for (let r: u32 = 0; r < present; r += 2, tile += 32) {
-      const a = rowAt(rows, r, at, rowBytes);
-      const b = rowAt(rows, min<u32>(r + 1, last), at, rowBytes);
-      const ra = v128.load16_splat(ratios + (<usize>r << 1));
-      const rb = v128.load16_splat(ratios + (<usize>min<u32>(r + 1, last) << 1));
+    for (let r: u32 = 0; r < present; r += 2, listed += 8, ratios += 4, tile += 32) {
+      const a = load<usize>(listed) + at;
+      const b = load<usize>(listed, 4) + at;
+      const ra = v128.load16_splat(ratios);
+      const rb = v128.load16_splat(ratios, 2);
       let to = tile;
       for (let i: usize = 0; i < 32; i += 8, to += <usize>MIX_ROWS * 16) {
         const va = i16x8.q15mulr_sat_s(i16x8.shl(v128.load8x8_s(a + i, 2), 4), ra);
@@ -439,7 +468,7 @@ function unpackPairs(rows: usize, present: u32, at: usize, rowBytes: u32, ratios
     }
   } else {
     for (let r: u32 = 0; r < present; r++) {
-      const row = rowAt(rows, r, at, rowBytes);
+      const row = load<usize>(listed + (<usize>r << 2)) + at;
       const ratio = <i32>load<i16>(ratios + (<usize>r << 1));
       for (let i: usize = 0; i < <usize>BLOCK_VALUES; i++, tile += 2) {
         store<i16>(tile, <i16>(((<i32>load<i8>(row + i, 2) << 4) * ratio + 0x4000) >> 15));
