@@ -293,7 +293,7 @@ export function randomModel(shape, type, seed = 1, tokenizer = undefined, zeros 
  */
 function shiftOf(shape, type, zeros, unit, added) {
   if (shape.architecture !== "plm") throw new Error("a share of zeros is for plm: the others have no ReLU²");
-  if (!(zeros >= 0.5 && zeros <= 0.99)) throw new Error("a share of zeros lies between 0.5 and 0.99");
+  if (!(zeros >= 0.1 && zeros <= 0.99)) throw new Error("a share of zeros lies between 0.1 and 0.99");
   const columns = constantColumns(type);
   if (2 * columns > shape.hidden)
     throw new Error(`rows of ${shape.hidden} are too short for a share of zeros in ${type}`);
