@@ -24,8 +24,8 @@ import { reluSquared, siluMultiply } from "../kernels/ffn";
 import { layerNorm, rmsNorm, rmsNormOutside } from "../kernels/norm";
 import { ropeAngles, rotateHalves, rotateInterleaved } from "../kernels/rope";
 import { add } from "../kernels/vector";
-import { NEURON_STEP, multiplyNeuronRows, multiplyNeurons, stripRows } from "../kernels/quant/neuron";
-import { Type, blockElements } from "../kernels/quant/types";
+import { NEURON_STEP, multiplyNeuronRows, multiplyNeurons, payingZeros, stripRows } from "../kernels/quant/neuron";
+import { Type } from "../kernels/quant/types";
 
 /** Rows of [active, width]: the address of row `i`. */
 @inline
@@ -117,7 +117,7 @@ export function multiply(c: Context, weight: Weight, source: usize, target: usiz
   if (weight.state == WeightState.STREAMED) return multiplyStreamed(c, weight, x, operandStride(weight), target);
   const cost = <u64>weight.columns * c.active;
   const rows = unitsWithinWork(c, weight.rows, cost, weight.byNeurons ? NEURON_STEP : GROUP_ROWS);
-  const grain = weight.byNeurons ? neuronGrain(c, rows, cost) : rowGrain(c, rows, cost);
+  const grain = weight.byNeurons ? neuronGrain(c, weight, rows, cost) : rowGrain(c, rows, cost);
   c.jobWeight = weight;
   c.jobOperand = x;
   c.jobTarget = target;
@@ -265,17 +265,16 @@ function multiplyByNeurons(c: Context, weight: Weight, begin: u32, end: u32, scr
 function readsNeurons(c: Context, weight: Weight): bool {
   if (c.active < TILE_TOKENS) return true;
   const at = (<usize>c.layer) << 3;
-  const sixteenths: u64 = blockElements(weight.type) == 32 ? 10 : 13;
-  return load<u64>(c.zeros + at) * 16 >= load<u64>(c.activations + at) * sixteenths;
+  return load<u64>(c.zeros + at) * 16 >= load<u64>(c.activations + at) * payingZeros(weight.type);
 }
 
 /**
- * Outputs a grain: one a thread where neurons are read one by one, because long runs are what memory gives fast, else a
- * strip.
+ * Outputs a grain: one a thread where neurons are read one by one, because long runs are what memory gives fast and
+ * each grain lists the neurons anew, else a strip.
  */
-function neuronGrain(c: Context, rows: u32, cost: u64): u32 {
+function neuronGrain(c: Context, weight: Weight, rows: u32, cost: u64): u32 {
   const threads = threadsOf(c.pool);
-  const least = c.active < TILE_TOKENS ? (rows + threads - 1) / threads : stripRows(rows);
+  const least = readsNeurons(c, weight) ? (rows + threads - 1) / threads : stripRows(rows);
   const grain = max(grainOf(c.pool, rows, cost), least);
   return (grain + (2 * NEURON_STEP - 1)) & ~(2 * NEURON_STEP - 1);
 }

@@ -53,6 +53,21 @@ export function gainsByNeurons(type: u32, rows: u32): bool {
   return mayLieByNeurons(type, rows) && (<u64>rows * blockBytes(type)) / blockElements(type) >= 1024;
 }
 
+/**
+ * From how many sixteenths of zeros on many tokens read neurons one by one faster than by way of groups of rows, whose
+ * tiles share among tokens what weights and scales cost. Halves become floats anew for each token.
+ */
+export function payingZeros(type: u32): u32 {
+  switch (type) {
+    case Type.Q4_0:
+    case Type.Q4_K: return 4;
+    case Type.Q8_0:
+    case Type.F32: return 7;
+    case Type.Q6_K: return 10;
+    default: return 13;
+  }
+}
+
 /** Rows that are packed or unpacked at once: a multiple of NEURON_STEP, or what is left. */
 @inline
 export function stripRows(rows: u32): u32 {
