@@ -18,7 +18,7 @@ const SHAPES: readonly (readonly [rows: number, columns: number])[] = [
   [160, 256],
   [64, 512],
   [32, 768],
-  [512, 256],
+  [1024, 256],
 ];
 
 interface Matrix {

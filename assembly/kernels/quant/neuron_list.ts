@@ -23,7 +23,7 @@ export const BATCH_BYTES: usize = 96;
 export const LIST_BYTES: usize = 320;
 
 /** How much of each row memory is asked for ahead. */
-export const ASKED_BYTES: usize = 256;
+export const ASKED_BYTES: usize = 384;
 
 /**
  * Writes the list of a part, `codes` its first neuron, `bytes` apart: how many pairs it has. Neurons far from each
@@ -70,10 +70,7 @@ export function isShort(entry: usize): bool {
 /** Asks memory for the beginning of a row: there is no prefetching in WebAssembly but reading. */
 @inline
 function askFor(p: usize): void {
-  load<u32>(p);
-  load<u32>(p, 64);
-  load<u32>(p, 128);
-  load<u32>(p, ASKED_BYTES - 64);
+  for (const end = p + ASKED_BYTES; p < end; p += 64) load<u32>(p);
 }
 
 /** … of all rows of the part at `entry`, scales and neurons. */
