@@ -164,15 +164,15 @@ async function measureKernels(times) {
     jobs.push({ engine: "sparse" });
   }
   for (const job of jobs) {
-    const { build } = /** @type {{ build?: string }} */ (job);
+    const { engine, build } = /** @type {{ engine: "matmul" | "kernels" | "sparse", build?: string }} */ (job);
     const samples = quick ? 5 : build ? 9 : 15;
     const known = build ? results.kernels[build] : undefined;
-    if (isLate() || (build ? runsOf(known) >= times : results.matmul)) continue;
+    if (isLate() || (build ? runsOf(known) >= times : results[engine])) continue;
     try {
       const { answer, disturbance } = await perform({ host: "node", threads: 1, samples, others: false, ...job });
       if (build) results.kernels[build] = together(known ?? {}, answer.kernels);
-      else results.matmul = answer.matmul;
-      console.error(`${job.engine}: done, others ${disturbance.foreign?.toFixed(2) ?? "?"}`);
+      else results[engine] = answer[engine];
+      console.error(`${engine}: done, others ${disturbance.foreign?.toFixed(2) ?? "?"}`);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       results.failures.push({ model: job.engine, contestant: "", error: message });
