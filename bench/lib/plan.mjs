@@ -84,18 +84,15 @@ export function casesOf(model, contestant, { quick, long, rounds }) {
   const decode = { prompt: 128, tokens: large || quick ? 16 : 32 };
   const prefill = { prompt: 512, tokens: 0 };
   const deep = model.startsWith("plm-") && first && threads === 1 && (long || !large);
+  // Both lengths in one process: their share is not one of the machine's moods.
+  const far = make({ depth: "deep", context: 4128, rounds: 1, runs: [decode, { prompt: 4096, tokens: 16 }] });
   // A long context is what a cache in Q8_0 is for: nothing else is measured with it.
-  if (contestant.kv) {
-    if (quick || !deep) return [];
-    return [make({ depth: "deep", context: 4128, rounds: 1, runs: [decode, { prompt: 4096, tokens: 16 }] })];
-  }
+  if (contestant.kv) return quick || !deep ? [] : [far];
   if (quick) return [make({ runs: [decode] })];
   const cases = [
     make({ runs: large ? [decode] : [decode, prefill], rounds: slow && !long ? Math.min(2, rounds) : rounds }),
   ];
   if (large && first && threads === 1 && (long || !slow)) cases.push(make({ rounds: 1, runs: [prefill] }));
-  if (deep) {
-    cases.push(make({ depth: "deep", context: 4128, rounds: 1, runs: [{ prompt: 4096, tokens: 16 }] }));
-  }
+  if (deep) cases.push(far);
   return cases;
 }
