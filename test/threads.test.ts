@@ -174,15 +174,19 @@ test("a worker that is gone within its slice gives the host its turn, and the pa
   const thief = new Worker(THIEF, { eval: true, execArgv: [], workerData: { memory, pool } });
   await once(thief, "message");
   context.begin(prompt(ids));
-  let steps = 0;
+  const deadline = performance.now() + 15000;
   while (!engine.core.call("thread_late", pool)) {
-    assert.is(engine.do("context_step", context.handle), 1);
-    assert.ok(++steps < 1000, "the thief was given no slice");
+    // On a busy machine the thief may come too late for a pass: there is another one.
+    if (engine.do("context_step", context.handle) === 0) {
+      context.reset();
+      context.begin(prompt(ids));
+    }
+    assert.ok(performance.now() < deadline, "the thief was given no slice");
   }
   assert.is(engine.do("context_step", context.handle), 1, "still late");
   await thief.terminate();
   engine.core.call("thread_lost", pool, 1);
-  while (engine.do("context_step", context.handle) !== 0) steps++;
+  while (engine.do("context_step", context.handle) !== 0);
   assert.is(engine.core.call("thread_late", pool), 0);
   assert.is(engine.core.call("thread_count", pool), 1, "the main thread is alone");
   context.reset();
