@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
  * What activations in bytes cost in the fast build: KL to the numpy oracle of the rule that ships
- * (assembly/runtime/precision.ts), of one byte and of two everywhere, and place by place.
+ * (assembly/weights/precision.ts), of one byte and of two everywhere, and place by place.
  *
  *   node precision.mjs [--models smollm2,plm-100m-q4_0] [--tokens 256] [--text FILE] [--places] [--wasm FILE]
  *
@@ -22,7 +22,7 @@ const { values } = parseArgs({
   },
 });
 
-/** Slots of assembly/runtime/slots.ts that are matrices, and the head. */
+/** Slots of assembly/weights/slots.ts that are matrices, and the head. */
 const PLACES = {
   attn_q: 1,
   attn_k: 2,
@@ -35,7 +35,7 @@ const PLACES = {
   ffn_down: 17,
   head: 27,
 };
-/** Forms of assembly/kernels/quant/forms.ts. */
+/** Forms of assembly/kernels/quant/activations/precision.ts. */
 const BYTE = 1;
 const OUTLIERS = 2;
 const TWO_BYTES = 3;

@@ -39,7 +39,7 @@ function rowsCore() {
   const out = workFile("limpet.rows.wasm");
   const portable = `${ROOT}${BUILDS.portable}`;
   if (existsSync(out) && statSync(out).mtimeMs > statSync(portable).mtimeMs) return out;
-  const words = ["assembly/index.ts", "--config", "asconfig.json", "--target", "portable", "--outFile", out];
+  const words = ["assembly/builds/library.ts", "--config", "asconfig.json", "--target", "portable", "--outFile", out];
   words.push("--initialMemory", `${PAGES}`, "--lowMemoryLimit", `${PAGES * 65536}`);
   execFileSync(process.execPath, [`${ROOT}node_modules/assemblyscript/bin/asc.js`, ...words], { cwd: ROOT });
   return out;

@@ -1,5 +1,5 @@
 /**
- * The exports of the core as TypeScript sees them: the typed mirror of `assembly/index.ts`, and nothing else.
+ * The exports of the core as TypeScript sees them: the typed mirror of `assembly/builds/library.ts`, and nothing else.
  *
  * Every pointer, length and code is a number (a pointer at or above 2 GiB arrives negative: `Memory` and `address` put
  * that right), every u64 a bigint. Names and signatures are the same in all builds.

@@ -1,7 +1,7 @@
 /**
  * The core's ABI as tables, made from its source:  node scripts/abi-table.mjs [--check]
  *
- * Reads the exports that assembly/index.ts lists, with their signatures and comments, and writes them into
+ * Reads the exports that assembly/builds/library.ts lists, with their signatures and comments, and writes them into
  * docs/embedding.md between its two marks. With --check nothing is written: the status is 1 when the page is out of date.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -21,11 +21,11 @@ const flatten = (text) =>
     .trim();
 
 /** The files that a list of exports names, and which of their functions (null: all). A list may name another list. */
-function exportLists(entry = "assembly/index.ts") {
+function exportLists(entry = "assembly/builds/library.ts") {
   const lists = /** @type {{ file: string, names: Set<string> | null }[]} */ ([]);
   for (const [, names, from] of read(entry).matchAll(/^export (\*|\{[^}]*\}) from "([^"]+)";/gm)) {
     const file = join(dirname(entry), `${from}.ts`);
-    if (from === "./engine") lists.push(...exportLists(file));
+    if (from.endsWith("/core_list")) lists.push(...exportLists(file));
     else lists.push({ file, names: names === "*" ? null : new Set(names.match(/\w+/g)) });
   }
   return lists;

@@ -41,8 +41,14 @@ const ENTRY_FILES = [
   "workerd-kernels",
 ].map((name) => `src/${name}.ts`);
 
-/** The entry of a target under assembly/, where it is not index.ts. */
-const ENTRIES = { wasi: "wasi", "wasi-scalar": "wasi", threads: "threads", "relaxed-threads": "threads", mcu: "mcu" };
+/** The entry of a target under assembly/builds/, where it is not library.ts. */
+const ENTRIES = {
+  wasi: "command",
+  "wasi-scalar": "command",
+  threads: "threads",
+  "relaxed-threads": "threads",
+  mcu: "mcu",
+};
 
 const { targets } = JSON.parse(readFileSync("asconfig.json", "utf8"));
 const parts = {
@@ -92,7 +98,7 @@ async function make(part) {
 }
 
 function wasmPart(target, { outFile }) {
-  const entry = `assembly/${ENTRIES[target] ?? "index"}.ts`;
+  const entry = `assembly/builds/${ENTRIES[target] ?? "library"}.ts`;
   return {
     sources: ["assembly", "asconfig.json"],
     output: outFile,

@@ -49,15 +49,16 @@ function checkAssembly(file) {
   });
 }
 
-/** Each name that the modules behind assembly/index.ts export has one owner. */
+/** Each name that the modules behind assembly/builds/library.ts export has one owner. */
 function checkExports() {
   const owners = new Map();
-  const lists = ["index", "engine"].map((list) => readFileSync(`assembly/${list}.ts`, "utf8"));
-  for (const [, module] of lists.join("").matchAll(/^export \* from "\.\/(.+)";$/gm)) {
-    const text = readFileSync(`assembly/${module}.ts`, "utf8");
+  const lists = ["builds/library", "exports/core_list"].map((list) => readFileSync(`assembly/${list}.ts`, "utf8"));
+  for (const [, module] of lists.join("").matchAll(/^export \* from "\.\.?\/(?:exports\/)?(.+)";$/gm)) {
+    const text = readFileSync(`assembly/exports/${module}.ts`, "utf8");
     for (const [, name] of text.matchAll(/^export (?:function|const|let) (\w+)/gm)) {
-      if (owners.has(name)) problems.push(`assembly/${module}.ts: ${name} is exported by ${owners.get(name)} too`);
-      owners.set(name, `assembly/${module}.ts`);
+      if (owners.has(name))
+        problems.push(`assembly/exports/${module}.ts: ${name} is exported by ${owners.get(name)} too`);
+      owners.set(name, `assembly/exports/${module}.ts`);
     }
   }
 }

@@ -8,11 +8,11 @@
  *
  * May call: hyper.ts, attention.ts, cache_rows.ts, runtime/pass.ts, runtime/model.ts.
  */
-import { Context } from "../runtime/context";
-import { Model, Slot, Want, declareLayer } from "../runtime/model";
-import { addBias, gateSilu, multiplyAdd, multiplyBeside, multiplyBiasAdd, normalize, rotate } from "../runtime/pass";
-import { attend, keepKeyValue } from "./attention";
-import { declareEnds, readDecoder } from "./hyper";
+import { Context } from "../pass/context";
+import { Model, Slot, Want, declareLayer } from "../engine/model";
+import { addBias, gateSilu, multiplyAdd, multiplyBeside, multiplyBiasAdd, normalize, rotate } from "../ops/pass";
+import { attend, keepKeyValue } from "../ops/attention";
+import { declareEnds, readDecoder } from "./hyper_parameters";
 
 export const LLAMA_STAGES: u32 = 9;
 

@@ -9,12 +9,12 @@
  *
  * May call: hyper.ts, attention.ts, memory.ts, runtime/pass.ts, runtime/model.ts.
  */
-import { Context } from "../runtime/context";
-import { Model, Slot, Want, declareLayer, layTogether } from "../runtime/model";
-import { addBranch, normalize, normalizeLayer, rotate } from "../runtime/pass";
-import { attend, keepKeyValue } from "./attention";
-import { declareEnds, readMemory } from "./hyper";
-import { declareMemory, hash, lookUp } from "./memory";
+import { Context } from "../pass/context";
+import { Model, Slot, Want, declareLayer, layTogether } from "../engine/model";
+import { addBranch, normalize, normalizeLayer, rotate } from "../ops/pass";
+import { attend, keepKeyValue } from "../ops/attention";
+import { declareEnds, readMemory } from "./hyper_parameters";
+import { declareMemory, hash, lookUp } from "../ops/lookup";
 
 export const MEMORYFORMER_STAGES: u32 = 13;
 

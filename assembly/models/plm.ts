@@ -9,11 +9,11 @@
  *
  * May call: hyper.ts, latent.ts, cache_rows.ts, runtime/pass.ts, runtime/model.ts.
  */
-import { Context } from "../runtime/context";
-import { Model, Slot, Want, declareLayer } from "../runtime/model";
-import { multiply, multiplyAdd, normalize, rotate, squareRelu } from "../runtime/pass";
-import { absorbQuery, attendLatent, expandValues, keepLatent, normalizeLatent } from "./latent";
-import { declareEnds, readDecoder, readLatent } from "./hyper";
+import { Context } from "../pass/context";
+import { Model, Slot, Want, declareLayer } from "../engine/model";
+import { multiply, multiplyAdd, normalize, rotate, squareRelu } from "../ops/pass";
+import { absorbQuery, attendLatent, expandValues, keepLatent, normalizeLatent } from "../ops/latent";
+import { declareEnds, readDecoder, readLatent } from "./hyper_parameters";
 
 export const PLM_STAGES: u32 = 12;
 

@@ -11,8 +11,8 @@
  *
  * May call: its neighbours in `text/`, `runtime/core.ts`, `runtime/arena.ts`.
  */
-import { allocateRaw, release } from "../runtime/arena";
-import { Core, ErrorCode, fail } from "../runtime/core";
+import { allocateRaw, release } from "../memory/arena";
+import { Core, ErrorCode, fail } from "../memory/core";
 import { findToken } from "./lookup";
 import { STRING_BEGIN, STRING_END, Writer, canonicalize, put, putBytes, putWords } from "./template";
 import { NONE, Tokenizer, tokenLength, tokenText } from "./tokenizer";

@@ -10,8 +10,8 @@
  *
  * May call: `runtime/`, its neighbours in `text/`.
  */
-import { allocate, release } from "../runtime/arena";
-import { Core, ErrorCode, fail, say, sayInteger, sayNumber } from "../runtime/core";
+import { allocate, release } from "../memory/arena";
+import { Core, ErrorCode, fail, say, sayInteger, sayNumber } from "../memory/core";
 import { byteOfCharacter } from "./bytes";
 import { tokenLength, Tokenizer, TokenizerModel, tokenText, TokenType, typeOf } from "./tokenizer";
 import { continues, decode, sequenceLength } from "./unicode";

@@ -10,8 +10,8 @@
  *
  * May call: `runtime/`, its neighbours in `text/`.
  */
-import { allocate, allocateRaw, release, resize } from "../runtime/arena";
-import { Core } from "../runtime/core";
+import { allocate, allocateRaw, release, resize } from "../memory/arena";
+import { Core } from "../memory/core";
 import { heapPush } from "./heap";
 import { bucketOf } from "./special";
 import { attributesOf, NONE, TokenAttribute, Tokenizer, tokenLength, tokenText, TokenType } from "./tokenizer";

@@ -4,7 +4,7 @@
  *
  * May call: `runtime/core.ts`, for messages.
  */
-import { Core, say } from "../runtime/core";
+import { Core, say } from "../memory/core";
 
 export namespace Scheme {
   export const UNKNOWN: u32 = 0;

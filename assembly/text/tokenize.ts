@@ -4,7 +4,7 @@
  *
  * May call: `runtime/`, its neighbours in `text/`.
  */
-import { Core, ErrorCode, fail } from "../runtime/core";
+import { Core, ErrorCode, fail } from "../memory/core";
 import { splitBpe, tokenizeBpe } from "./bpe";
 import { heapPop } from "./heap";
 import { Cuts, endCuts, findCuts, isTaken } from "./partition";

@@ -8,19 +8,12 @@
  *
  * May call: `runtime/`, its neighbours in `text/`.
  */
-import { allocate, blockBytes, release } from "../runtime/arena";
-import { Core, ErrorCode, fail, say, sayBytes, sayNumber } from "../runtime/core";
+import { allocate, blockBytes, release } from "../memory/arena";
+import { Core, ErrorCode, fail, say, sayBytes, sayNumber } from "../memory/core";
 import { characterOfByte } from "./bytes";
 import { enterMerge, enterToken, findHidden, findText, findToken, HiddenSymbol, slotsFor } from "./lookup";
 import {
-  addsBos,
-  cleansSpaces,
-  hasNoBos,
-  ignoresMerges,
-  sayNames,
-  Scheme,
-  schemeOf,
-  stripsBeforeMask,
+  addsBos, cleansSpaces, hasNoBos, ignoresMerges, sayNames, Scheme, schemeOf, stripsBeforeMask,
 } from "./pretokenizer_names";
 import { buildSpecialIndex, markSpecialTokens, SPECIAL_NAMES } from "./special";
 import { NONE, SPECIAL_BUCKETS, Tokenizer, tokenLength, TokenizerModel, tokenText, TokenType } from "./tokenizer";

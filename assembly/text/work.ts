@@ -4,8 +4,8 @@
  *
  * May call: `runtime/`.
  */
-import { allocate, allocateRaw, release } from "../runtime/arena";
-import { Core } from "../runtime/core";
+import { allocate, allocateRaw, release } from "../memory/arena";
+import { Core } from "../memory/core";
 import { Tokenizer } from "./tokenizer";
 import { WALK_BYTES } from "./pretokenizers";
 

@@ -7,42 +7,18 @@
  *
  * May call: its neighbours in `wasi/`, runtime/arena.ts, runtime/core.ts.
  */
-import { allocate, allocateRaw } from "../runtime/arena";
-import { Core } from "../runtime/core";
+import { allocate, allocateRaw } from "../memory/arena";
+import { Core } from "../memory/core";
 import {
-  BAD_CHOICE,
-  BAD_NUMBER,
-  BAD_WHOLE_NUMBER,
-  COMMANDS,
-  FLAGS,
-  HINT,
-  NO_ARGUMENT,
-  NO_COMMAND,
-  NO_VALUE,
-  SURPLUS_ARGUMENT,
-  SURPLUS_VALUE,
-  UNKNOWN_COMMAND,
-  UNKNOWN_FLAG,
+  BAD_CHOICE, BAD_NUMBER, BAD_WHOLE_NUMBER, COMMANDS, FLAGS, HINT, NO_ARGUMENT, NO_COMMAND, NO_VALUE,
+  SURPLUS_ARGUMENT, SURPLUS_VALUE, UNKNOWN_COMMAND, UNKNOWN_FLAG,
 } from "./commands";
 import { args_get, args_sizes_get } from "./imports";
 import { Output, createOutput, endLine, flush, putByte, putSpan, putWords } from "./output";
 import {
-  Span,
-  endOf,
-  equals,
-  fromNul,
-  fromWords,
-  indexOf,
-  lengthOf,
-  parseNumber,
-  parseWhole,
-  piece,
-  same,
-  span,
-  startOf,
-  startsWith,
-  tail,
-} from "./span";
+  Span, endOf, equals, fromNul, fromWords, indexOf, lengthOf, parseNumber, parseWhole, piece, same, span, startOf,
+  startsWith, tail,
+} from "./bytes";
 
 const LINE: u8 = 0x0a;
 const BAR: u8 = 0x7c;

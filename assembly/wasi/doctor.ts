@@ -5,14 +5,14 @@
  *
  * May call: its neighbours in `wasi/`, runtime/, formats/words.ts, kernels/.
  */
-import { tensorTypeName } from "../formats/words";
-import { activationRowBytes, matmulRows, matmulScratchBytes } from "../kernels/matmul";
-import { quantizeActivations } from "../kernels/quant/activations";
+import { tensorTypeName } from "../files/type_names";
+import { activationRowBytes, matmulRows, matmulScratchBytes } from "../kernels/quant/matmul";
+import { quantizeActivations } from "../kernels/quant/activations/sixteen";
 import { dequantizeRow, multipliesFloats, packGroup, packedGroupBytes, quantizeRow } from "../kernels/quant/index";
 import { blockElements, rowBytes } from "../kernels/quant/types";
-import { allocateRaw } from "../runtime/arena";
+import { allocateRaw } from "../memory/arena";
 import { Command, FAILURE, SUCCESS, cell, failure } from "./command";
-import { buildName, now } from "./engine";
+import { buildName, now } from "./load";
 import { Errno, fd_prestat_dir_name, fd_prestat_get } from "./imports";
 import { Output, putByte, putBytes, putNumber, putWords } from "./output";
 

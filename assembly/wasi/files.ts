@@ -7,13 +7,13 @@
  *
  * May call: its neighbours in `wasi/`, runtime/.
  */
-import { allocateRaw, release, resize } from "../runtime/arena";
+import { allocateRaw, release, resize } from "../memory/arena";
 import { Command, FAILURE, SUCCESS, cell, failure } from "./command";
 import {
   Create, Errno, Rights, SEEK_END, SEEK_SET, fd_prestat_dir_name, fd_prestat_get, fd_read, fd_seek, path_open,
 } from "./imports";
 import { putNumber, putSpan, putWords } from "./output";
-import { Span, equals, lengthOf, span, startOf, startsWith, tail } from "./span";
+import { Span, equals, lengthOf, span, startOf, startsWith, tail } from "./bytes";
 
 const FIRST_PREOPEN: u32 = 3;
 const NAME_LIMIT: u32 = 4096;

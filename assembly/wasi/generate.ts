@@ -3,24 +3,25 @@
  *
  * May call: its neighbours in `wasi/`, runtime/, text/.
  */
-import { allocateRaw, release, resize } from "../runtime/arena";
-import { formatChatOf, tokenizeChat } from "../runtime/chat";
-import { Status } from "../runtime/core";
-import { Model } from "../runtime/model";
-import { configure, seed } from "../runtime/sampler";
+import { allocateRaw, release, resize } from "../memory/arena";
+import { formatChatOf, tokenizeChat } from "../engine/chat";
+import { Status } from "../memory/core";
+import { Model } from "../engine/model";
+import { configure, seed } from "../engine/sampler";
 import {
   Finish, STATUS_TOKEN, Session, addStop, appendText, beginGeneration, createSession, replaceTokens, stepGeneration,
-} from "../runtime/session";
+} from "../engine/session";
 import { Role } from "../text/chat";
 import { TokenizeFlag } from "../text/tokenize";
 import { FINISH_REASONS, NO_FLAG } from "./commands";
 import {
-  Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, real, repeated, usageError, whole, wholeUpTo,
+  Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, real, repeated, usageError, whole,
+  wholeUpTo,
 } from "./command";
-import { contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./engine";
+import { contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
 import { readSome, readText } from "./files";
 import { Output, endLine, flush, putByte, putBytes, putFloat, putJson, putNumber, putWords } from "./output";
-import { Span, endOf, fromWords, lengthOf, span, startOf } from "./span";
+import { Span, endOf, fromWords, lengthOf, span, startOf } from "./bytes";
 
 const SPACE: u8 = 0x20;
 const LINE: u8 = 0x0a;

@@ -6,7 +6,7 @@
 import { HINT, TITLE, USAGE } from "./commands";
 import { Command, argumentName, flagId, lineAt, lineOfId } from "./command";
 import { Output, putByte, putSpaces, putSpan, putWords } from "./output";
-import { Span, endOf, lengthOf, piece, startOf } from "./span";
+import { Span, endOf, lengthOf, piece, startOf } from "./bytes";
 
 const BAR: u8 = 0x7c;
 const SPACE: u8 = 0x20;

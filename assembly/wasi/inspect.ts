@@ -6,9 +6,9 @@
 import {
   Entry, Gguf, Tensor, ValueType, entryAt, floatAt, integerAt, nextString, stringBytes, stringLength, tableBytes,
   tensorAt, tensorTypeName,
-} from "../formats/gguf";
+} from "../files/gguf";
 import { Command, FAILURE, SUCCESS, argument, given } from "./command";
-import { readHeader } from "./engine";
+import { readHeader } from "./load";
 import {
   Output, digitsOf, putByte, putBytes, putFloat, putFloat32, putInteger, putJson, putNumber, putSpaces, putWords,
 } from "./output";

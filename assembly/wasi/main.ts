@@ -4,18 +4,18 @@
  *
  * May call: its neighbours in `wasi/`, runtime/arena.ts.
  */
-import { createCore } from "../runtime/arena";
+import { createCore } from "../memory/arena";
 import { Command, HELP, SUCCESS, checkArguments, createCommand, parseArguments, usageError } from "./command";
 import { NOT_HERE } from "./commands";
 import { doctor } from "./doctor";
-import { checkBuild } from "./engine";
+import { checkBuild } from "./load";
 import { chat, generate } from "./generate";
 import { printCommandHelp, printHelp } from "./help";
 import { proc_exit } from "./imports";
 import { inspect } from "./inspect";
 import { bench, logits, perplexity } from "./measure";
 import { flush } from "./output";
-import { equals, lengthOf } from "./span";
+import { equals, lengthOf } from "./bytes";
 import { tokenizeText } from "./tokenize";
 
 const FAILURE: i32 = 1;

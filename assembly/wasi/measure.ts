@@ -3,14 +3,14 @@
  *
  * May call: its neighbours in `wasi/`, runtime/, text/, kernels/.
  */
-import { exp } from "../kernels/math";
-import { logSumExp } from "../kernels/softmax";
-import { allocateRaw } from "../runtime/arena";
-import { ErrorCode, Status, fail, say, sayNumber } from "../runtime/core";
-import { Context, beginPass, cacheRowBytes, resetContext } from "../runtime/context";
-import { stepPass } from "../runtime/machine";
-import { Model } from "../runtime/model";
-import { argmax } from "../runtime/sampler";
+import { exp } from "../kernels/float/math";
+import { logSumExp } from "../kernels/float/softmax";
+import { allocateRaw } from "../memory/arena";
+import { ErrorCode, Status, fail, say, sayNumber } from "../memory/core";
+import { Context, beginPass, cacheRowBytes, resetContext } from "../pass/context";
+import { stepPass } from "../run/run";
+import { Model } from "../engine/model";
+import { argmax } from "../engine/sampler";
 import { tokenBytes } from "../text/detokenize";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
@@ -18,12 +18,12 @@ import { BAD_TOKENS, NO_FLAG } from "./commands";
 import {
   Command, FAILURE, SUCCESS, argument, cell, failure, flag, given, usageError, whole, wholeUpTo,
 } from "./command";
-import { buildName, contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./engine";
+import { buildName, contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
 import { openFile, readToEnd } from "./files";
 import { putRate } from "./generate";
 import { fd_close } from "./imports";
 import { createOutput, flush, putByte, putBytes, putFloat, putNumber, putSpan, putWords } from "./output";
-import { Span, equals, fromWords, lengthOf, parseWhole, piece, startOf, tail, trimmed } from "./span";
+import { Span, equals, fromWords, lengthOf, parseWhole, piece, startOf, tail, trimmed } from "./bytes";
 
 const COMMA: u8 = 0x2c;
 const TOKENS_LIMIT: u32 = 1_000_000;

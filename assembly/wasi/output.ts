@@ -6,11 +6,11 @@
  *
  * May call: imports.ts, span.ts, runtime/arena.ts, text/unicode.ts.
  */
-import { allocate } from "../runtime/arena";
-import { Core } from "../runtime/core";
+import { allocate } from "../memory/arena";
+import { Core } from "../memory/core";
 import { decode } from "../text/unicode";
 import { fd_write } from "./imports";
-import { Span, lengthOf, startOf } from "./span";
+import { Span, lengthOf, startOf } from "./bytes";
 
 const BUFFER: u32 = 16384;
 

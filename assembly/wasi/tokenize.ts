@@ -3,14 +3,14 @@
  *
  * May call: its neighbours in `wasi/`, runtime/arena.ts, text/.
  */
-import { allocateRaw } from "../runtime/arena";
+import { allocateRaw } from "../memory/arena";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
 import { Command, FAILURE, SUCCESS, argument, failure, given } from "./command";
-import { loadModel } from "./engine";
+import { loadModel } from "./load";
 import { readText } from "./files";
 import { putByte, putNumber, putWords } from "./output";
-import { lengthOf, startOf } from "./span";
+import { lengthOf, startOf } from "./bytes";
 
 export function tokenizeText(c: Command): i32 {
   const text = readText(c, argument(c, 1));

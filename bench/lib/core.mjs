@@ -18,7 +18,7 @@ export function builds() {
 }
 
 const FLOATS = [0, 1, 30]; // F32, F16, BF16
-/** The form of activations in bytes (assembly/kernels/quant/forms.ts), and where a form stands beside a type. */
+/** The form of activations in bytes (assembly/kernels/quant/activations/precision.ts), and where a form stands beside a type. */
 const BYTES = 1;
 const FORM_SHIFT = 8;
 

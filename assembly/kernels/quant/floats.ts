@@ -16,7 +16,7 @@
  *
  * May call: fused.
  */
-import { multiplyAdd } from "../fused";
+import { multiplyAdd } from "../float/fused";
 
 /** Eight rows × one token, added to `target` unless these columns are the first ones. */
 function multiplyOne<F>(p: usize, columns: u32, x: usize, target: usize, first: bool): void {

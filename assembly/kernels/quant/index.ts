@@ -4,26 +4,30 @@
  *
  * May call: everything in kernels/quant.
  */
-import { matmulBytes } from "./byte_products";
-import { decodeBF16, dequantizeBF16, matmulBF16, packBF16, quantizeBF16, unpackBF16 } from "./bf16";
-import { decodeF16, dequantizeF16, matmulF16, packF16, quantizeF16, unpackF16 } from "./f16";
-import { decodeF32, dequantizeF32, matmulF32, packF32, quantizeF32, unpackF32 } from "./f32";
-import { FORM_SHIFT, OperandForm } from "./forms";
-import { decodeIQ4_NL, dequantizeIQ4_NL, matmulIQ4_NL, packIQ4_NL, quantizeIQ4_NL, unpackIQ4_NL } from "./iq4_nl";
-import { decodeIQ4_XS, dequantizeIQ4_XS, matmulIQ4_XS, packIQ4_XS, quantizeIQ4_XS, unpackIQ4_XS } from "./iq4_xs";
-import { decodeMXFP4, dequantizeMXFP4, matmulMXFP4, packMXFP4, quantizeMXFP4, unpackMXFP4 } from "./mxfp4";
-import { decodeQ2_K, dequantizeQ2_K, matmulQ2_K, packQ2_K, quantizeQ2_K, unpackQ2_K } from "./q2_k";
-import { decodeQ3_K, dequantizeQ3_K, matmulQ3_K, packQ3_K, quantizeQ3_K, unpackQ3_K } from "./q3_k";
-import { decodeQ4_0, dequantizeQ4_0, matmulQ4_0, packQ4_0, quantizeQ4_0, unpackQ4_0 } from "./q4_0";
-import { decodeQ4_1, dequantizeQ4_1, matmulQ4_1, packQ4_1, quantizeQ4_1, unpackQ4_1 } from "./q4_1";
-import { decodeQ4_K, dequantizeQ4_K, matmulQ4_K, packQ4_K, quantizeQ4_K, unpackQ4_K } from "./q4_k";
-import { decodeQ5_0, dequantizeQ5_0, matmulQ5_0, packQ5_0, quantizeQ5_0, unpackQ5_0 } from "./q5_0";
-import { decodeQ5_1, dequantizeQ5_1, matmulQ5_1, packQ5_1, quantizeQ5_1, unpackQ5_1 } from "./q5_1";
-import { decodeQ5_K, dequantizeQ5_K, matmulQ5_K, packQ5_K, quantizeQ5_K, unpackQ5_K } from "./q5_k";
-import { decodeQ6_K, dequantizeQ6_K, matmulQ6_K, packQ6_K, quantizeQ6_K, unpackQ6_K } from "./q6_k";
-import { decodeQ8_0, dequantizeQ8_0, matmulQ8_0, packQ8_0, quantizeQ8_0, unpackQ8_0 } from "./q8_0";
-import { dequantizeTQ1_0, matmulTQ1_0, packTQ1_0, quantizeTQ1_0, unpackTQ1_0 } from "./tq1_0";
-import { decodeTQ2_0, dequantizeTQ2_0, matmulTQ2_0, packTQ2_0, quantizeTQ2_0, unpackTQ2_0 } from "./tq2_0";
+import { matmulBytes } from "./activations/byte_products";
+import { decodeBF16, dequantizeBF16, matmulBF16, packBF16, quantizeBF16, unpackBF16 } from "./formats/bf16";
+import { decodeF16, dequantizeF16, matmulF16, packF16, quantizeF16, unpackF16 } from "./formats/f16";
+import { decodeF32, dequantizeF32, matmulF32, packF32, quantizeF32, unpackF32 } from "./formats/f32";
+import { FORM_SHIFT, OperandForm } from "./activations/precision";
+import {
+  decodeIQ4_NL, dequantizeIQ4_NL, matmulIQ4_NL, packIQ4_NL, quantizeIQ4_NL, unpackIQ4_NL,
+} from "./formats/iq4_nl";
+import {
+  decodeIQ4_XS, dequantizeIQ4_XS, matmulIQ4_XS, packIQ4_XS, quantizeIQ4_XS, unpackIQ4_XS,
+} from "./formats/iq4_xs";
+import { decodeMXFP4, dequantizeMXFP4, matmulMXFP4, packMXFP4, quantizeMXFP4, unpackMXFP4 } from "./formats/mxfp4";
+import { decodeQ2_K, dequantizeQ2_K, matmulQ2_K, packQ2_K, quantizeQ2_K, unpackQ2_K } from "./formats/q2_k";
+import { decodeQ3_K, dequantizeQ3_K, matmulQ3_K, packQ3_K, quantizeQ3_K, unpackQ3_K } from "./formats/q3_k";
+import { decodeQ4_0, dequantizeQ4_0, matmulQ4_0, packQ4_0, quantizeQ4_0, unpackQ4_0 } from "./formats/q4_0";
+import { decodeQ4_1, dequantizeQ4_1, matmulQ4_1, packQ4_1, quantizeQ4_1, unpackQ4_1 } from "./formats/q4_1";
+import { decodeQ4_K, dequantizeQ4_K, matmulQ4_K, packQ4_K, quantizeQ4_K, unpackQ4_K } from "./formats/q4_k";
+import { decodeQ5_0, dequantizeQ5_0, matmulQ5_0, packQ5_0, quantizeQ5_0, unpackQ5_0 } from "./formats/q5_0";
+import { decodeQ5_1, dequantizeQ5_1, matmulQ5_1, packQ5_1, quantizeQ5_1, unpackQ5_1 } from "./formats/q5_1";
+import { decodeQ5_K, dequantizeQ5_K, matmulQ5_K, packQ5_K, quantizeQ5_K, unpackQ5_K } from "./formats/q5_k";
+import { decodeQ6_K, dequantizeQ6_K, matmulQ6_K, packQ6_K, quantizeQ6_K, unpackQ6_K } from "./formats/q6_k";
+import { decodeQ8_0, dequantizeQ8_0, matmulQ8_0, packQ8_0, quantizeQ8_0, unpackQ8_0 } from "./formats/q8_0";
+import { dequantizeTQ1_0, matmulTQ1_0, packTQ1_0, quantizeTQ1_0, unpackTQ1_0 } from "./formats/tq1_0";
+import { decodeTQ2_0, dequantizeTQ2_0, matmulTQ2_0, packTQ2_0, quantizeTQ2_0, unpackTQ2_0 } from "./formats/tq2_0";
 import { rowBytes, Type } from "./types";
 
 /** Whether weights of this type multiply f32 activations; the others multiply Q16 (kernels/quant/activations.ts). */

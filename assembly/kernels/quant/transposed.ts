@@ -16,7 +16,7 @@
  *
  * May call: fused, layout.
  */
-import { multiplyAdd } from "../fused";
+import { multiplyAdd } from "../float/fused";
 import { loadHalves4 } from "./layout";
 
 const PACKED: usize = 144;

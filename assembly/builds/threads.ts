@@ -1,0 +1,6 @@
+/**
+ * The exports of the builds with threads: what runs a model, and its threads. Their memory is imported and shared. The
+ * kernels by themselves (`kernel_…` of index.ts) compute in one thread, in the builds without.
+ */
+export * from "../exports/core_list";
+export * from "../exports/thread";

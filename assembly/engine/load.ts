@@ -1,0 +1,342 @@
+/**
+ * The loader: a stream that the core pulls. A step answers NEED_DATA with a file range and a destination; the host
+ * fills it and steps again. First the headers of all parts, then tensor after tensor in file order, each packed for its
+ * kernel while it passes, so that there are never two copies of a model nor two forms of one matrix.
+ *
+ *     HEADER ─► PLANNED (sizes are known, nothing is loaded) ─► WEIGHTS ─► READY
+ *
+ *     file ──NEED_DATA──► staging (below 2 GiB, at most STAGING_BYTES or one group) ──pack──► the weight's place
+ *
+ * May call: core.ts, arena.ts, model.ts, weight.ts, stream.ts, row_cache.ts, vocabulary.ts, models/index.ts, formats/,
+ * kernels/.
+ */
+import { Core, ErrorCode, Status, fail } from "../memory/core";
+import { allocate, allocateRaw, release } from "../memory/arena";
+import { Global, MODEL_BYTES, Model, ModelState, Slot, notFinite, tagModel } from "./model";
+import { GROUP_ROWS, Weight, WeightState } from "../weights/weight";
+import { cacheBytes, clearRows } from "../weights/row_cache";
+import { Streamed, leaveInFile } from "../weights/tiles";
+import { createVocabulary, releaseVocabulary } from "./vocabulary";
+import { LAYER_LIMIT } from "../models/hyper_parameters";
+import { Architecture, declareModel, findArchitecture } from "../models/registry";
+import { Gguf, createGguf, mergeSplits, number, parseGguf, releaseGguf } from "../files/gguf";
+import { rowsAreFinite } from "../kernels/lookup/table_rows";
+import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/index";
+import { NEURON_STEP, packNeurons, stripRows } from "../kernels/quant/columns/columns";
+import { allFinite } from "../kernels/float/vector";
+
+/** A staging buffer holds this much, or one group of rows where that is more. */
+const STAGING_BYTES: u64 = ASC_LOW_MEMORY_LIMIT ? 4096 : 1 << 20;
+const FILE_LIMIT: u32 = 1024;
+
+/**
+ * A model of `files` parts whose sizes follow by `setFileSize`. With `vocabularyOnly`, weights are left in the file. 0:
+ * see the error.
+ */
+export function createModel(core: Core, files: u32, vocabularyOnly: bool): Model {
+  if (files < 1 || files > FILE_LIMIT) {
+    fail(core, ErrorCode.BAD_ARGUMENT, "a model has 1 to 1024 files");
+    return changetype<Model>(0);
+  }
+  const model = changetype<Model>(allocate(core, MODEL_BYTES, "a model"));
+  if (changetype<usize>(model) == 0) return model;
+  model.core = core;
+  model.files = files;
+  model.vocabularyOnly = vocabularyOnly ? 1 : 0;
+  model.parts = allocate(core, <u64>files * 4, "the parts of a model");
+  if (model.parts == 0) {
+    release(core, changetype<usize>(model));
+    return changetype<Model>(0);
+  }
+  tagModel(model);
+  return model;
+}
+
+/** Says how long part `index` is: all parts, before the first step. */
+export function setFileSize(model: Model, index: u32, size: u64): i32 {
+  const core = model.core;
+  if (model.state != ModelState.HEADER || index >= model.files || partAt(model, index) != 0) {
+    return fail(core, ErrorCode.WRONG_STATE, "the sizes of a model's files are set once, before loading begins");
+  }
+  const gguf = createGguf(core, index, size);
+  if (!gguf) return core.errorCode;
+  store<u32>(model.parts + ((<usize>index) << 2), changetype<usize>(gguf));
+  return 0;
+}
+
+/** Leaves weights in the file, to be read when they are needed: said before the first step. */
+export function streamWeights(model: Model, streamed: u32, rowCacheBytes: u32): i32 {
+  if (model.state != ModelState.HEADER || model.filesParsed > 0) {
+    return fail(model.core, ErrorCode.WRONG_STATE, "whether weights stay in the file is said before loading begins");
+  }
+  if (streamed > Streamed.TABLES) {
+    return fail(model.core, ErrorCode.BAD_ARGUMENT, "what stays in the file is 0 nothing, 1 all weights, or 2 tables");
+  }
+  model.streamed = streamed;
+  model.rowCacheBytes = rowCacheBytes;
+  return 0;
+}
+
+/**
+ * Does the next slice of loading: MORE, NEED_DATA (see the request), DONE, or an error, after which only `releaseModel`
+ * is left.
+ */
+export function stepLoad(model: Model): i32 {
+  let status: i32 = Status.DONE;
+  switch (model.state) {
+    case ModelState.HEADER: status = stepHeader(model); break;
+    case ModelState.PLANNED: status = reserveWeights(model); break;
+    case ModelState.WEIGHTS: status = stepWeights(model); break;
+    case ModelState.READY: break;
+    default: return fail(
+      model.core, ErrorCode.WRONG_STATE, "loading this model failed before: release it and load anew",
+    );
+  }
+  if (status < 0) model.state = ModelState.FAILED;
+  return status;
+}
+
+/** Gives back everything that the model holds. */
+export function releaseModel(model: Model): i32 {
+  const core = model.core;
+  if (model.contexts) {
+    return fail(core, ErrorCode.WRONG_STATE, "contexts of this model are still open: release them first");
+  }
+  model.tag = 0;
+  if (model.weights) {
+    for (let i: u32 = 0; i < model.weightCount; i++) if (!model.weight(i).beside) release(core, model.weight(i).data);
+    release(core, model.weights);
+  }
+  releaseVocabulary(model);
+  release(core, model.staging);
+  release(core, model.order);
+  if (changetype<usize>(model.gguf) != 0) releaseGguf(core, model.gguf);
+  else {
+    for (let i: u32 = 0; i < model.files; i++) {
+      const part = partAt(model, i);
+      if (part != 0) releaseGguf(core, changetype<Gguf>(part));
+    }
+  }
+  release(core, model.parts);
+  release(core, changetype<usize>(model));
+  return 0;
+}
+
+@inline
+function partAt(model: Model, index: u32): usize {
+  return <usize>load<u32>(model.parts + ((<usize>index) << 2));
+}
+
+function stepHeader(model: Model): i32 {
+  const core = model.core;
+  while (model.filesParsed < model.files) {
+    const part = partAt(model, model.filesParsed);
+    if (part == 0) return fail(core, ErrorCode.WRONG_STATE, "the size of one of the model's files was not set");
+    const gguf = changetype<Gguf>(part);
+    const status = parseGguf(core, gguf);
+    if (status < 0) return status;
+    if (status == Status.NEED_DATA) {
+      return request(model, gguf.fileIndex, gguf.needOffset, gguf.needLength, gguf.needDestination);
+    }
+    model.filesParsed += 1;
+  }
+  let status = mergeSplits(core, model.parts, model.files);
+  if (status < 0) return status;
+  model.gguf = changetype<Gguf>(partAt(model, 0));
+  status = createVocabulary(model);
+  if (status < 0) return status;
+  if (model.gguf.tensorCount == 0) model.vocabularyOnly = 1;
+  if (!model.vocabularyOnly) status = declareWeights(model);
+  if (status < 0) return status;
+  model.state = ModelState.PLANNED;
+  return Status.MORE;
+}
+
+function declareWeights(model: Model): i32 {
+  const core = model.core;
+  model.architecture = findArchitecture(model);
+  if (model.architecture == Architecture.NONE) return core.errorCode;
+  // The table is as long as the number of layers says; the architecture checks that number with all others.
+  const layers = number(core, model.gguf, ".block_count");
+  if (model.gguf.trouble) return model.gguf.trouble;
+  if (layers > LAYER_LIMIT) {
+    return fail(core, ErrorCode.BAD_FILE, "the metadata's .block_count is above 1024; convert the model anew");
+  }
+  model.weightCount = Global.COUNT + layers * Slot.COUNT;
+  model.weights = allocate(core, <u64>model.weightCount * offsetof<Weight>(), "the table of weights");
+  if (model.weights == 0) return core.errorCode;
+  const status = declareModel(model);
+  if (status < 0) return status;
+  if (model.streamed) leaveInFile(model);
+  return sortByOffset(model);
+}
+
+/** u32[]: the declared weights in the order in which they lie in the files, for one pass through each. */
+function sortByOffset(model: Model): i32 {
+  model.order = allocateRaw(model.core, <u64>model.weightCount * 4, "the order of weights");
+  if (model.order == 0) return model.core.errorCode;
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < model.weightCount; i++) {
+    if (model.weight(i).state == WeightState.DECLARED) store<u32>(model.order + (<usize>(count++) << 2), i);
+  }
+  model.orderCount = count;
+  // Shell sort: files are nearly in order, and tables have hundreds of entries.
+  for (let gap = count >> 1; gap > 0; gap >>= 1) {
+    for (let i = gap; i < count; i++) {
+      const moving = orderAt(model, i);
+      let j = i;
+      for (; j >= gap && comesBefore(model, moving, orderAt(model, j - gap)); j -= gap) {
+        store<u32>(model.order + ((<usize>j) << 2), orderAt(model, j - gap));
+      }
+      store<u32>(model.order + ((<usize>j) << 2), moving);
+    }
+  }
+  return Status.DONE;
+}
+
+@inline
+function orderAt(model: Model, index: u32): u32 {
+  return load<u32>(model.order + ((<usize>index) << 2));
+}
+
+function comesBefore(model: Model, a: u32, b: u32): bool {
+  const left = model.weight(a);
+  const right = model.weight(b);
+  return left.file != right.file ? left.file < right.file : left.offset < right.offset;
+}
+
+/** Takes the memory of every weight, so that too small a memory shows before anything is read. */
+function reserveWeights(model: Model): i32 {
+  const core = model.core;
+  model.state = ModelState.WEIGHTS;
+  if (model.vocabularyOnly) return Status.MORE;
+  const staging = stagingBytes(model);
+  model.staging = allocateRaw(core, staging, "the staging buffer");
+  model.stagingBytes = <u32>staging;
+  if (model.staging == 0) return core.errorCode;
+  for (let i: u32 = 0; i < model.orderCount; i++) {
+    const weight = model.weight(orderAt(model, i));
+    if (weight.beside) continue;
+    weight.data = allocateRaw(core, weight.bytes, "the model's weights");
+    if (weight.data == 0) return core.errorCode;
+  }
+  for (let i: u32 = 0; i < model.weightCount; i++) {
+    const weight = model.weight(i);
+    if (weight.beside) weight.data = model.weight(i - weight.beside).data + weight.rowPlace;
+  }
+  for (let i: u32 = 0; i < model.weightCount; i++) {
+    const weight = model.weight(i);
+    if (weight.state != WeightState.STREAMED || weight.ways == 0) continue;
+    weight.data = allocateRaw(core, cacheBytes(weight), "the row cache");
+    if (weight.data == 0) return core.errorCode;
+    clearRows(weight);
+  }
+  return Status.MORE;
+}
+
+/** Bytes of the staging buffer: what the weight that wants most wants. Known once planned, while loading. */
+export function stagingBytes(model: Model): u64 {
+  let most: u64 = 0;
+  for (let i: u32 = 0; i < model.orderCount && model.order != 0; i++) {
+    const bytes = stagingFor(model.weight(orderAt(model, i)));
+    if (bytes > most) most = bytes;
+  }
+  return most;
+}
+
+/**
+ * Bytes of staging that a weight wants: all of it when small, STAGING_BYTES, or what is packed at once; and a place to
+ * pack in where that is not the weight's own.
+ */
+function stagingFor(weight: Weight): u64 {
+  const row = weight.fileRowBytes;
+  const all = row * weight.rows;
+  const group = row * (weight.byNeurons ? stripRows(weight.rows) : min(weight.rows, GROUP_ROWS));
+  const rows = all <= STAGING_BYTES ? all : max(group, STAGING_BYTES);
+  return rows + stripBytes(weight);
+}
+
+/** Bytes of the place where rows become groups before they are neurons; 0 for a weight packed by rows. */
+function stripBytes(weight: Weight): u64 {
+  if (!weight.byNeurons) return 0;
+  return <u64>packedGroupBytes(weight.type, weight.columns) * (stripRows(weight.rows) / GROUP_ROWS);
+}
+
+function stepWeights(model: Model): i32 {
+  if (model.rowsAsked) {
+    const status = takeRows(model);
+    if (status < 0) return status;
+  }
+  while (model.orderIndex < model.orderCount) {
+    const weight = model.weight(orderAt(model, model.orderIndex));
+    if (model.rowsDone == weight.rows) {
+      weight.state = WeightState.RESIDENT;
+      model.rowsDone = 0;
+      model.orderIndex += 1;
+      continue;
+    }
+    const row = weight.fileRowBytes;
+    const left = weight.rows - model.rowsDone;
+    let rows = <u32>min<u64>(<u64>left, (<u64>model.stagingBytes - stripBytes(weight)) / row);
+    if (rows < left) rows &= ~((weight.byNeurons ? NEURON_STEP : GROUP_ROWS) - 1);
+    model.rowsAsked = rows;
+    return request(model, weight.file, weight.offset + row * model.rowsDone, <u32>(row * rows), model.staging);
+  }
+  release(model.core, model.staging);
+  release(model.core, model.order);
+  model.staging = 0;
+  model.order = 0;
+  model.state = ModelState.READY;
+  return Status.DONE;
+}
+
+/** Packs the rows that lie in the staging buffer. */
+function takeRows(model: Model): i32 {
+  const weight = model.weight(orderAt(model, model.orderIndex));
+  const row = <usize>weight.fileRowBytes;
+  const rows = model.rowsAsked;
+  if (weight.plain) {
+    for (let i: u32 = 0; i < rows; i++) {
+      const target = weight.data + (((<usize>(model.rowsDone + i)) * weight.columns) << 2);
+      dequantizeRow(weight.type, model.staging + <usize>i * row, target, weight.columns);
+      if (!allFinite(target, weight.columns)) return notFinite(model, weight);
+    }
+  } else if (weight.isTable) {
+    if (!rowsAreFinite(weight.type, model.staging, rows * weight.columns)) return notFinite(model, weight);
+    const step = weight.step;
+    const target = weight.data + <usize>model.rowsDone * step;
+    if (step == row) memory.copy(target, model.staging, row * rows);
+    else for (let i: usize = 0; i < rows; i++) memory.copy(target + i * step, model.staging + i * row, row);
+  } else if (weight.byNeurons) {
+    const strip = model.staging + <usize>(model.stagingBytes - stripBytes(weight));
+    const most = stripRows(weight.rows);
+    for (let i: u32 = 0; i < rows; i += most) {
+      packNeurons(
+        weight.type, model.staging + <usize>i * row, row, min(most, rows - i), model.rowsDone + i, weight.rows,
+        weight.columns, weight.data, strip,
+      );
+    }
+  } else {
+    const groupBytes = packedGroupBytes(weight.type, weight.columns);
+    for (let i: u32 = 0; i < rows; i += GROUP_ROWS) {
+      const group = (model.rowsDone + i) / GROUP_ROWS;
+      const count = min<u32>(GROUP_ROWS, rows - i);
+      packGroup(
+        weight.type, model.staging + <usize>i * row, row, count, weight.columns,
+        weight.data + <usize>group * groupBytes,
+      );
+    }
+  }
+  model.loadedBytes += row * rows;
+  model.rowsDone += rows;
+  model.rowsAsked = 0;
+  return Status.DONE;
+}
+
+function request(model: Model, file: u32, offset: u64, length: u32, destination: usize): i32 {
+  model.requestFile = file;
+  model.requestOffset = offset;
+  model.requestLength = length;
+  model.requestDestination = destination;
+  return Status.NEED_DATA;
+}

@@ -1,0 +1,39 @@
+/**
+ * The exports of chats: thin functions on handles, with the conventions of exports_model.ts.
+ *
+ * May call: runtime/, formats/.
+ */
+import { chatKindOf, chatTemplateOf, formatChatOf, tokenizeChat } from "../engine/chat";
+import { Core } from "../memory/core";
+import { Model } from "../engine/model";
+import { stringBytes, stringLength } from "../files/gguf";
+
+/** Which of the core's chat templates the model's is (ChatKind of text/chat.ts); 0 none, below zero an error. */
+export function chat_kind(core: Core, model: Model): i32 {
+  return chatKindOf(core, model);
+}
+
+/** The raw template of the file, UTF-8; 0 when there is none. */
+export function chat_template(core: Core, model: Model): usize {
+  const template = chatTemplateOf(core, model);
+  return template ? stringBytes(template) : 0;
+}
+
+export function chat_template_length(core: Core, model: Model): u32 {
+  const template = chatTemplateOf(core, model);
+  return template ? stringLength(template) : 0;
+}
+
+/**
+ * Writes the text of a chat and the beginning of its next answer; returns its length, of which at most `capacity`
+ * bytes are written. `messages`: role u32 (0 system, 1 user, 2 assistant), length u32, bytes; one behind the other,
+ * unaligned.
+ */
+export function chat_format(core: Core, model: Model, messages: usize, bytes: u32, target: usize, capacity: u32): i32 {
+  return formatChatOf(core, model, messages, bytes, target, capacity);
+}
+
+/** Tokens of such a text, as tokenizer_tokenize: special tokens parsed, and a BOS where one is wanted and lacks. */
+export function chat_tokenize(core: Core, model: Model, text: usize, length: u32, target: usize, capacity: u32): i32 {
+  return tokenizeChat(core, model, text, length, target, capacity);
+}

@@ -1,0 +1,45 @@
+/**
+ * The exports of `runtime/`: the core record, its arena and its last error, as thin functions on pointers.
+ *
+ * May call: `runtime/`.
+ */
+import { allocate, createCore, release } from "../memory/arena";
+import { Core } from "../memory/core";
+
+/** Makes the core record; 0 when the host gives no memory. */
+export function core_create(): usize {
+  return changetype<usize>(createCore());
+}
+
+/** Zeroed bytes for a caller's operands; 0 with the error set when there is no room. */
+export function core_allocate(core: Core, bytes: u64): usize {
+  return allocate(core, bytes, "the caller's buffer");
+}
+
+export function core_release(core: Core, pointer: usize): void {
+  release(core, pointer);
+}
+
+/** Bytes of the arena in use, the heads of its blocks included. */
+export function core_used(core: Core): usize {
+  return core.arenaUsed;
+}
+
+/** The address that no block may end above, for a host that shares its memory out; 0: none but the host's own limit. */
+export function core_set_limit(core: Core, limit: usize): void {
+  core.arenaLimit = limit;
+}
+
+/** The code of the last error. */
+export function error_code(core: Core): i32 {
+  return core.errorCode;
+}
+
+/** Where the words of the last error lie. */
+export function error_message(core: Core): usize {
+  return core.message;
+}
+
+export function error_message_length(core: Core): u32 {
+  return core.errorLength;
+}

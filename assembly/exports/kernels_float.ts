@@ -1,0 +1,204 @@
+/**
+ * The float kernels as exports: scalars and offsets only, on plain f32 arrays, for `limpet/kernels` and for the
+ * tests. The caller checks shapes and gives scratch of the stated size (as f64, since it may be above 2^32 for sizes
+ * that do not fit).
+ *
+ * May call: the kernels.
+ */
+import { attend, attendScratchBytes } from "../kernels/attention/grouped";
+import { decodeRow, encodeRow, KvType, vectorBytes } from "../kernels/attention/kv_codec";
+import { reluSquared, siluMultiply } from "../kernels/float/ffn";
+import { cos, exp, expLanes, expf, log, pow, sin } from "../kernels/float/math";
+import { absorbedScratchBytes, attendAbsorbed, mla, mlaScratchBytes } from "../kernels/attention/latent";
+import { layerNorm, rmsNorm, rmsNormOutside } from "../kernels/float/norm";
+import { ropeAngles, rotateHalves, rotateInterleaved } from "../kernels/float/rope";
+import { logSumExp, softmax } from "../kernels/float/softmax";
+import { add, axpy, dot, scale } from "../kernels/float/vector";
+
+/** f64 functions, by number: 0 exp, 1 log, 2 sin, 3 cos. */
+export function kernel_function(which: u32, x: f64): f64 {
+  return which == 0 ? exp(x) : which == 1 ? log(x) : which == 2 ? sin(x) : cos(x);
+}
+
+export function kernel_pow(x: f64, y: f64): f64 {
+  return pow(x, y);
+}
+
+/** x = e^x. */
+export function kernel_exp(x: usize, n: u32): void {
+  const end = x + (<usize>n << 2);
+  if (ASC_FEATURE_SIMD) {
+    for (const last = x + (<usize>(n & ~3) << 2); x < last; x += 16) v128.store(x, expLanes(v128.load(x)));
+  }
+  for (; x < end; x += 4) store<f32>(x, expf(load<f32>(x)));
+}
+
+export function kernel_add(target: usize, source: usize, n: u32): void {
+  add(target, source, n);
+}
+
+export function kernel_scale(x: usize, factor: f32, n: u32): void {
+  scale(x, factor, n);
+}
+
+export function kernel_axpy(target: usize, factor: f32, source: usize, n: u32): void {
+  axpy(target, factor, source, n);
+}
+
+export function kernel_dot(a: usize, b: usize, n: u32): f32 {
+  return dot(a, b, n);
+}
+
+/** x f32[rows][n] → target; one weight f32[n] for all rows. */
+export function kernel_rms_norm(x: usize, weight: usize, rows: u32, n: u32, epsilon: f32, target: usize): void {
+  for (const bytes = <usize>n << 2; rows > 0; rows--, x += bytes, target += bytes) {
+    rmsNorm(x, weight, n, epsilon, target);
+  }
+}
+
+/** As `kernel_rms_norm`, with ε outside the root. */
+export function kernel_rms_norm_outside(
+  x: usize, weight: usize, rows: u32, n: u32, epsilon: f32, target: usize,
+): void {
+  for (const bytes = <usize>n << 2; rows > 0; rows--, x += bytes, target += bytes) {
+    rmsNormOutside(x, weight, n, epsilon, target);
+  }
+}
+
+/** x f32[rows][n] → target; weight and bias f32[n]. */
+export function kernel_layer_norm(
+  x: usize, weight: usize, bias: usize, rows: u32, n: u32, epsilon: f32, target: usize,
+): void {
+  for (const bytes = <usize>n << 2; rows > 0; rows--, x += bytes, target += bytes) {
+    layerNorm(x, weight, bias, n, epsilon, target);
+  }
+}
+
+/**
+ * Rotates x f32[tokens][heads][headSize] in place, the first 2·pairs values of each head, token t by positions[t]
+ * (i32). `halves`: 0 for pairs (2i, 2i + 1), 1 for (i, i + pairs). Scratch: f32[2·pairs].
+ */
+export function kernel_rope(
+  x: usize, tokens: u32, heads: u32, headSize: u32, pairs: u32, positions: usize, base: f32, freqs: usize, halves: u32,
+  scratch: usize,
+): void {
+  for (let t: u32 = 0; t < tokens; t++) {
+    ropeAngles(load<i32>(positions + (<usize>t << 2)), pairs, base, freqs, scratch);
+    for (let h: u32 = 0; h < heads; h++, x += <usize>headSize << 2) {
+      if (halves) rotateHalves(x, scratch, pairs);
+      else rotateInterleaved(x, scratch, pairs);
+    }
+  }
+}
+
+/** Softmax of each row of x f32[rows][n], in place. */
+export function kernel_softmax(x: usize, rows: u32, n: u32): void {
+  for (; rows > 0; rows--, x += <usize>n << 2) softmax(x, n);
+}
+
+export function kernel_log_sum_exp(x: usize, n: u32): f64 {
+  return logSumExp(x, n);
+}
+
+export function kernel_silu_multiply(gate: usize, up: usize, n: u32): void {
+  siluMultiply(gate, up, n, gate);
+}
+
+export function kernel_relu_squared(x: usize, n: u32): u32 {
+  return reluSquared(x, n);
+}
+
+/** Bytes of a vector (a head's key, a latent) of `n` values in a cache of kvType 0 F32, 1 F16 or 8 Q8_0. */
+export function kernel_cache_vector_bytes(kvType: u32, n: u32): u32 {
+  return vectorBytes(kvType, n);
+}
+
+export function kernel_encode_row(kvType: u32, source: usize, n: u32, target: usize): void {
+  encodeRow(kvType, source, n, target);
+}
+
+export function kernel_decode_row(kvType: u32, source: usize, n: u32, target: usize): void {
+  decodeRow(kvType, source, n, target);
+}
+
+/** One token over listed rows of a pool: see `attend`. */
+export function kernel_attend(
+  query: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, kvHeads: u32,
+  keySize: u32, valueSize: u32, factor: f32, scratch: usize, target: usize, mass: usize,
+): void {
+  attend(
+    query, rows, count, pool, rowBytes, kvType, heads, kvHeads, keySize, valueSize, factor, scratch, target, mass,
+  );
+}
+
+export function kernel_attend_scratch_bytes(heads: u32, count: u32, keySize: u32, valueSize: u32): f64 {
+  return <f64>attendScratchBytes(heads, count, keySize, valueSize);
+}
+
+/** One token over listed latents of a pool: see `attendAbsorbed`. */
+export function kernel_attend_latent(
+  qLatent: usize, qRope: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, rank: u32,
+  ropeSize: u32, factor: f32, scratch: usize, target: usize, mass: usize,
+): void {
+  attendAbsorbed(
+    qLatent, qRope, rows, count, pool, rowBytes, kvType, heads, rank, ropeSize, factor, scratch, target, mass,
+  );
+}
+
+export function kernel_attend_latent_scratch_bytes(heads: u32, count: u32, rank: u32, ropeSize: u32): f64 {
+  return <f64>absorbedScratchBytes(heads, count, rank, ropeSize);
+}
+
+/** Bytes of `kernel_attention`'s scratch: the rows as a pool, their list, and `attend`'s own. */
+export function kernel_attention_scratch_bytes(
+  count: u32, heads: u32, kvHeads: u32, keySize: u32, valueSize: u32,
+): f64 {
+  const row = <u64>kvHeads * (<u64>keySize + <u64>valueSize);
+  const rows: u64 = 4 * <u64>count * (row + 1);
+  return <f64>(rows + attendScratchBytes(heads, count, keySize, valueSize));
+}
+
+/**
+ * target f32[tokens][heads·valueSize] of q f32[tokens][heads·keySize], k f32[count][kvHeads·keySize] and
+ * v f32[count][kvHeads·valueSize]; token t sees the rows 0 … positions[t] (i32).
+ */
+export function kernel_attention(
+  q: usize, k: usize, v: usize, positions: usize, tokens: u32, count: u32, heads: u32, kvHeads: u32, keySize: u32,
+  valueSize: u32, factor: f32, scratch: usize, target: usize,
+): void {
+  const keys = kvHeads * keySize;
+  const values = kvHeads * valueSize;
+  const rowBytes = (keys + values) << 2;
+  const pool = scratch + (<usize>count << 2);
+  const rest = pool + <usize>count * <usize>rowBytes;
+  for (let t: u32 = 0; t < count; t++) {
+    const row = pool + <usize>t * <usize>rowBytes;
+    store<u32>(scratch + (<usize>t << 2), t);
+    memory.copy(row, k + ((<usize>t * <usize>keys) << 2), <usize>keys << 2);
+    memory.copy(row + (<usize>keys << 2), v + ((<usize>t * <usize>values) << 2), <usize>values << 2);
+  }
+  for (let t: u32 = 0; t < tokens; t++) {
+    const position = load<i32>(positions + (<usize>t << 2));
+    const seen: u32 = position < 0 ? 0 : min<u32>(<u32>position + 1, count);
+    attend(
+      q + ((<usize>t * <usize>heads * <usize>keySize) << 2), scratch, seen, pool, rowBytes, KvType.F32, heads, kvHeads,
+      keySize, valueSize, factor, rest, target + ((<usize>t * <usize>heads * <usize>valueSize) << 2), 0,
+    );
+  }
+}
+
+export function kernel_mla_scratch_bytes(
+  tokens: u32, count: u32, heads: u32, nope: u32, ropeSize: u32, value: u32, rank: u32, form: u32,
+): f64 {
+  return <f64>mlaScratchBytes(tokens, count, heads, nope, ropeSize, value, rank, form);
+}
+
+/** Latent attention on plain arrays, form 0 absorbed, 1 expanded: see `mla`. */
+export function kernel_mla(
+  q: usize, latent: usize, ropeKeys: usize, w: usize, positions: usize, tokens: u32, count: u32, heads: u32, nope: u32,
+  ropeSize: u32, value: u32, rank: u32, form: u32, scratch: usize, target: usize,
+): void {
+  mla(
+    q, latent, ropeKeys, w, positions, tokens, count, heads, nope, ropeSize, value, rank, form, scratch, target,
+  );
+}

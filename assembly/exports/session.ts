@@ -1,0 +1,150 @@
+/**
+ * The exports of sessions: thin functions on handles, with the conventions of exports_model.ts.
+ *
+ * May call: runtime/.
+ */
+import { Core, ErrorCode, fail } from "../memory/core";
+import { Context, isContext } from "../pass/context";
+import { configure, seed } from "../engine/sampler";
+import {
+  Session, addStop, appendText, appendTokens, beginGeneration, createSession, isSession, releaseSession,
+  replaceTokens, rewind, sessionBytes, stepGeneration, stopGeneration,
+} from "../engine/session";
+import { restoreSession, savedBytes, saveSession } from "../engine/session_file";
+
+/** Bytes that a session over this context will take; 0 when it is none. */
+export function session_bytes(context: Context): u64 {
+  return isContext(context) ? sessionBytes(context) : 0;
+}
+
+/** A session over one sequence of a context. */
+export function session_create(core: Core, context: Context, sequence: u32): usize {
+  if (!isContext(context)) {
+    fail(core, ErrorCode.BAD_ARGUMENT, "that handle is not a context");
+    return 0;
+  }
+  return changetype<usize>(createSession(core, context, sequence));
+}
+
+/** Gives the session back; the rows of its sequence are free again. Release it before its context. */
+export function session_release(s: Session): void {
+  if (isSession(s)) releaseSession(s);
+}
+
+/** u32[session_count]: the tokens so far; the first `evaluated` of them have their rows. */
+export function session_tokens(s: Session): usize {
+  return s.tokens;
+}
+
+export function session_count(s: Session): u32 {
+  return s.count;
+}
+
+export function session_evaluated(s: Session): u32 {
+  return s.evaluated;
+}
+
+/** Forgets the tokens from index `count` on. */
+export function session_rewind(s: Session, count: u32): void {
+  rewind(s, count);
+}
+
+export function session_append_tokens(s: Session, ids: usize, count: u32): i32 {
+  return appendTokens(s, ids, count);
+}
+
+/**
+ * Appends UTF-8 text: bit 0 of `flags` adds BOS and EOS as the model wants them, bit 1 parses special tokens. Gives the
+ * number of tokens.
+ */
+export function session_append_text(s: Session, text: usize, length: u32, flags: u32): i32 {
+  return appendText(s, text, length, flags);
+}
+
+/** Makes the tokens these; a common beginning is not evaluated again. */
+export function session_replace_tokens(s: Session, ids: usize, count: u32): i32 {
+  return replaceTokens(s, ids, count);
+}
+
+/** Temperature 0 is greedy; top-k 0, top-p 1, min-p 0 and penalty 1 are off. */
+export function session_configure(
+  s: Session, temperature: f32, topK: u32, topP: f32, minP: f32, repeatPenalty: f32,
+): i32 {
+  return configure(s.core, s.sampler, temperature, topK, topP, minP, repeatPenalty);
+}
+
+export function session_seed(s: Session, value: u64): void {
+  seed(s.sampler, value);
+}
+
+export function session_add_stop(s: Session, text: usize, length: u32): i32 {
+  return addStop(s, text, length);
+}
+
+export function session_clear_stops(s: Session): void {
+  s.stopsLength = 0;
+}
+
+/**
+ * Begins to generate at most `maxTokens`. `logprobs` 1 reports the token's log probability, `top` that of the best
+ * tokens.
+ */
+export function session_begin(s: Session, maxTokens: u32, logprobs: u32, top: u32): i32 {
+  return beginGeneration(s, maxTokens, logprobs, top);
+}
+
+/** 1 more (nothing to show yet), 3 a token (and maybe text), 0 done, 2 data needed, below 0 an error. */
+export function session_step(s: Session): i32 {
+  return stepGeneration(s);
+}
+
+/** Ends the generation before its time; what was evaluated stays. */
+export function session_stop(s: Session): void {
+  stopGeneration(s);
+}
+
+/** The token of the last step. */
+export function session_token(s: Session): u32 {
+  return s.token;
+}
+
+/** The text that the last step made ready: whole UTF-8 characters, never the beginning of a stop string. */
+export function session_text(s: Session): usize {
+  return s.text;
+}
+
+export function session_text_length(s: Session): u32 {
+  return s.ready;
+}
+
+/** 0 not yet, 1 an end token, 2 the length asked for, 3 a stop string, 4 the context is full. */
+export function session_finish(s: Session): u32 {
+  return s.finish;
+}
+
+export function session_logprob(s: Session): f32 {
+  return s.logprob;
+}
+
+/** u32[top] and f32[top], best first. */
+export function session_top_ids(s: Session): usize {
+  return s.topIds;
+}
+
+export function session_top_logprobs(s: Session): usize {
+  return s.topLogprobs;
+}
+
+/** Bytes that `session_save` writes. */
+export function session_save_bytes(s: Session): u64 {
+  return savedBytes(s);
+}
+
+export function session_save(s: Session, target: usize): i32 {
+  return saveSession(s, target);
+}
+
+/** Makes the session what was saved, of the same model and cache type. On an error it is as it was. */
+export function session_restore(s: Session, source: usize, length: u32): i32 {
+  return restoreSession(s, source, length);
+}

@@ -1,0 +1,81 @@
+/**
+ * In which form activations meet weights. The portable build has sixteen bits, and for what must be as exact as f32
+ * twice that. The fast build multiplies codes of up to seven bits by bytes (kernels/quant/byte_activations.ts), one a
+ * value and two where that is not exact enough; weights of eight bits and of tables keep sixteen. A product names its
+ * form beside the type: `type | form << FORM_SHIFT`.
+ *
+ * May call: types, activations, byte_activations.
+ */
+import { activationBytes, quantizeActivations, quantizeRest } from "./sixteen";
+import { quantizeBytes, secondDigit } from "./eight";
+import { Type } from "../types";
+
+export namespace OperandForm {
+  /** Sixteen bits (kernels/quant/activations.ts); f32 where the weights are floats. */
+  export const SIXTEEN: u32 = 0;
+  /** A byte each. */
+  export const BYTE: u32 = 1;
+  /** A byte each, two in blocks that stand out. */
+  export const OUTLIERS: u32 = 2;
+  /** Two bytes each. */
+  export const TWO_BYTES: u32 = 3;
+  /** Sixteen bits, and sixteen of what they leave: the accuracy of f32, for twice the work. */
+  export const TWO_SIXTEENS: u32 = 4;
+}
+
+/** A block stands out when its largest magnitude is that many times the mean of its row: one in ten of SmolLM2's. */
+const OUTLIER: f32 = 1.75;
+
+/** The form stands above the type's byte. */
+export const FORM_SHIFT: u32 = 8;
+
+/** The form in which activations meet weights of a type: `wanted` where the build has it for them. */
+export function formFor(type: u32, wanted: u32): u32 {
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    switch (type) {
+      case Type.Q4_0:
+      case Type.Q4_1:
+      case Type.Q5_0:
+      case Type.Q5_1:
+      case Type.MXFP4:
+      case Type.Q2_K:
+      case Type.Q3_K:
+      case Type.Q4_K:
+      case Type.Q5_K:
+      case Type.Q6_K:
+      case Type.TQ1_0:
+      case Type.TQ2_0: return wanted == OperandForm.TWO_SIXTEENS ? OperandForm.TWO_BYTES : wanted;
+    }
+  }
+  if (type == Type.F32 || type == Type.F16 || type == Type.BF16) return OperandForm.SIXTEEN;
+  return wanted == OperandForm.TWO_SIXTEENS ? wanted : OperandForm.SIXTEEN;
+}
+
+/** Bytes of a row of `columns` quantised activations; `columns` is a multiple of 32. */
+export function formBytes(form: u32, columns: u32): usize {
+  if (form == OperandForm.TWO_SIXTEENS) return 2 * activationBytes(columns);
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (form != OperandForm.SIXTEEN) return 2 * secondDigit(columns);
+  }
+  return activationBytes(columns);
+}
+
+/** … in the form that takes most. */
+export function mostFormBytes(columns: u32): usize {
+  return formBytes(OperandForm.TWO_BYTES, columns);
+}
+
+/** One row of f32 → quantised activations. */
+export function quantizeAs(form: u32, x: usize, columns: u32, target: usize): void {
+  if (form == OperandForm.TWO_SIXTEENS) {
+    quantizeActivations(x, columns, target);
+    return quantizeRest(x, columns, target, target + activationBytes(columns));
+  }
+  if (ASC_FEATURE_RELAXED_SIMD) {
+    if (form != OperandForm.SIXTEEN) {
+      const limit: f32 = form == OperandForm.TWO_BYTES ? 0 : form == OperandForm.BYTE ? Infinity : OUTLIER;
+      return quantizeBytes(x, columns, target, limit);
+    }
+  }
+  quantizeActivations(x, columns, target);
+}

@@ -1,0 +1,203 @@
+/**
+ * The matrix that lies neuron by neuron (kernels/quant/neuron_layout.ts draws it): packing, and its products by type.
+ *
+ *     multiplyNeurons        reads active neurons alone; activations in 16 bits, or f32 for float weights
+ *     multiplyNeuronRows     many tokens, few zeros: a strip of outputs goes back to groups of rows, for their tiles
+ *
+ * Both give the bits of the matrix packed by rows (kernels/matmul.ts).
+ *
+ * May call: kernels/quant, kernels/matmul.
+ */
+import { matmulRows } from "../matmul";
+import { Bfloats } from "../formats/bf16";
+import { Halves } from "../formats/f16";
+import { Singles } from "../formats/f32";
+import { multipliesFloats, packGroup, packedGroupBytes } from "../index";
+import { PLANES_BYTES, fromRows, moveFloats, toRows } from "./convert";
+import { multiplyNeurons as multiply, neuronScratchBytes as integerScratchBytes } from "./multiply";
+import { floatNeuronScratchBytes, multiplyFloatNeurons } from "./floats";
+import { NeuronBytes, NeuronNibbles } from "./formats";
+import { STEP } from "./layout";
+import { Nibbles } from "../formats/q4_k";
+import { Sextuples } from "../formats/q6_k";
+import { Type, blockBytes, blockElements } from "../types";
+
+/** Outputs of a range are multiples of this many. */
+export const NEURON_STEP: u32 = STEP;
+
+/** Outputs that pass through groups of rows at once, at most. */
+const STRIP: u32 = 64;
+
+/** Whether a matrix may lie neuron by neuron. */
+export function mayLieByNeurons(type: u32, rows: u32): bool {
+  if (ASC_LOW_MEMORY_LIMIT) return false; // its scratch is more than such a memory has
+  if (rows % STEP != 0) return false;
+  switch (type) {
+    case Type.F32:
+    case Type.F16:
+    case Type.BF16:
+    case Type.Q4_0:
+    case Type.Q8_0:
+    case Type.Q4_K: return true;
+    // The fast build's rows have another order of six bits, for its products with bytes.
+    case Type.Q6_K: return !ASC_FEATURE_RELAXED_SIMD;
+    default: return false;
+  }
+}
+
+/**
+ * Whether a model gains by it: with half of the activations zero nothing may be lost. Neurons of less than a kilobyte
+ * are runs so short, so many of them in a page, that memory gives them at half its speed.
+ */
+export function gainsByNeurons(type: u32, rows: u32): bool {
+  return mayLieByNeurons(type, rows) && (<u64>rows * blockBytes(type)) / blockElements(type) >= 1024;
+}
+
+/**
+ * From how many sixteenths of zeros on many tokens read neurons one by one faster than by way of groups of rows, whose
+ * tiles share among tokens what weights and scales cost. Halves become floats anew for each token.
+ */
+export function payingZeros(type: u32): u32 {
+  switch (type) {
+    case Type.Q4_0:
+    case Type.Q4_K: return 4;
+    case Type.Q8_0:
+    case Type.F32: return 7;
+    case Type.Q6_K: return 10;
+    default: return 13;
+  }
+}
+
+/** Rows that are packed or unpacked at once: a multiple of NEURON_STEP, or what is left. */
+@inline
+export function stripRows(rows: u32): u32 {
+  return min(rows, STRIP);
+}
+
+/** Bytes of scratch for every function here. */
+export function neuronScratchBytes(type: u32, rows: u32, columns: u32, tokens: u32): usize {
+  const strip = <usize>(stripRows(rows) >> 3) * packedGroupBytes(type, columns) + PLANES_BYTES + (<usize>tokens << 6);
+  const sums = multipliesFloats(type) ? floatNeuronScratchBytes(rows) : integerScratchBytes(rows);
+  return max(strip, sums);
+}
+
+/** `count` rows of a file (at most stripRows, a multiple of 16) → outputs from `first` on. */
+export function packNeurons(
+  type: u32,
+  source: usize,
+  sourceStride: usize,
+  count: u32,
+  first: u32,
+  rows: u32,
+  columns: u32,
+  packed: usize,
+  scratch: usize,
+): void {
+  const groupBytes = packedGroupBytes(type, columns);
+  for (let row: u32 = 0; row < count; row += 8) {
+    const to = scratch + <usize>(row >> 3) * groupBytes;
+    packGroup(type, source + <usize>row * sourceStride, sourceStride, 8, columns, to);
+  }
+  switch (type) {
+    case Type.F32: return moveFloats(4, scratch, count, rows, columns, first, packed, false);
+    case Type.F16:
+    case Type.BF16: return moveFloats(2, scratch, count, rows, columns, first, packed, false);
+    case Type.Q4_0: return fromRows<NeuronNibbles>(scratch, groupBytes, count, rows, columns, first, packed);
+    case Type.Q8_0: return fromRows<NeuronBytes>(scratch, groupBytes, count, rows, columns, first, packed);
+    case Type.Q4_K: return fromRows<Nibbles>(scratch, groupBytes, count, rows, columns, first, packed);
+    case Type.Q6_K: return fromRows<Sextuples>(scratch, groupBytes, count, rows, columns, first, packed);
+  }
+}
+
+/** `count` outputs from `first` on (multiples of 16) → groups of rows, as packGroup makes them. */
+export function neuronsToGroups(
+  type: u32,
+  packed: usize,
+  rows: u32,
+  columns: u32,
+  first: u32,
+  count: u32,
+  group: usize,
+  planes: usize,
+): void {
+  const groupBytes = packedGroupBytes(type, columns);
+  switch (type) {
+    case Type.F32: return moveFloats(4, group, count, rows, columns, first, packed, true);
+    case Type.F16:
+    case Type.BF16: return moveFloats(2, group, count, rows, columns, first, packed, true);
+    case Type.Q4_0: return toRows<NeuronNibbles>(packed, rows, columns, first, count, group, groupBytes, planes);
+    case Type.Q8_0: return toRows<NeuronBytes>(packed, rows, columns, first, count, group, groupBytes, planes);
+    case Type.Q4_K: return toRows<Nibbles>(packed, rows, columns, first, count, group, groupBytes, planes);
+    case Type.Q6_K: return toRows<Sextuples>(packed, rows, columns, first, count, group, groupBytes, planes);
+  }
+}
+
+/**
+ * Outputs `begin` … `end` − 1 (multiples of NEURON_STEP) by `tokens` rows of activations, strides in bytes; `target`
+ * gets output `begin` at its index 0. `scratch`: neuronScratchBytes(type, rows, columns, tokens).
+ */
+export function multiplyNeurons(
+  type: u32,
+  packed: usize,
+  rows: u32,
+  columns: u32,
+  begin: u32,
+  end: u32,
+  x: usize,
+  xStride: usize,
+  tokens: u32,
+  target: usize,
+  targetStride: usize,
+  scratch: usize,
+): void {
+  const y = target - (<usize>begin << 2);
+  const s = targetStride;
+  // biome-ignore format: one line a type.
+  switch (type) {
+    case Type.F32:
+      return multiplyFloatNeurons<Singles>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+    case Type.F16:
+      return multiplyFloatNeurons<Halves>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+    case Type.BF16:
+      return multiplyFloatNeurons<Bfloats>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+    case Type.Q4_0:
+      return multiply<NeuronNibbles>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+    case Type.Q8_0:
+      return multiply<NeuronBytes>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+    case Type.Q4_K:
+      return multiply<Nibbles>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+    case Type.Q6_K:
+      return multiply<Sextuples>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+  }
+}
+
+/**
+ * The same by way of groups of rows. The form of the activations stands above the type, as in `matmulRows`.
+ * `scratch`: neuronScratchBytes(type, rows, columns, tokens).
+ */
+export function multiplyNeuronRows(
+  product: u32,
+  packed: usize,
+  rows: u32,
+  columns: u32,
+  begin: u32,
+  end: u32,
+  x: usize,
+  xStride: usize,
+  tokens: u32,
+  target: usize,
+  targetStride: usize,
+  scratch: usize,
+): void {
+  const type = product & 0xff;
+  const strip = stripRows(rows);
+  const planes = scratch + <usize>(strip >> 3) * packedGroupBytes(type, columns);
+  for (let row = begin; row < end; row += strip) {
+    const count = min(strip, end - row);
+    neuronsToGroups(type, packed, rows, columns, row, count, scratch, planes);
+    matmulRows(
+      product, scratch, count, columns, 0, count, x, xStride, tokens,
+      target + (<usize>(row - begin) << 2), targetStride, planes + PLANES_BYTES,
+    );
+  }
+}

@@ -1,6 +1,0 @@
-/**
- * The exports of the builds with threads: what runs a model, and its threads. Their memory is imported and shared. The
- * kernels by themselves (`kernel_…` of index.ts) compute in one thread, in the builds without.
- */
-export * from "./engine";
-export * from "./runtime/exports_thread";

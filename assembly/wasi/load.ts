@@ -1,0 +1,226 @@
+/**
+ * The engine as the command uses it: a model loaded from files, contexts of the asked size, and the clock.
+ *
+ * May call: its neighbours in `wasi/`, runtime/, formats/, kernels/quant/types.ts.
+ */
+import { allocate, allocateRaw } from "../memory/arena";
+import { Status } from "../memory/core";
+import { Context, Form, createContext } from "../pass/context";
+import { createModel, setFileSize, stepLoad, streamWeights } from "../engine/load";
+import { Model } from "../engine/model";
+import { requestAt } from "../weights/requests";
+import { Streamed } from "../weights/tiles";
+import { KvType } from "../kernels/attention/kv_codec";
+import { Gguf, createGguf, mergeSplits, parseGguf } from "../files/gguf";
+import { Command, FAILURE, SUCCESS, cell, failure, flag, whole, wholeUpTo } from "./command";
+import { fileSize, openFile, readAt } from "./files";
+import { CLOCK_MONOTONIC, clock_time_get } from "./imports";
+import { putSpan, putWords } from "./output";
+import { Span, endOf, equals, lengthOf, parseWhole, span, startOf } from "./bytes";
+
+const DEFAULT_CONTEXT: u32 = 4096;
+const PART_LIMIT: u64 = 1024;
+/** MiB: more than the memory has is refused when it is taken. */
+const CACHE_LIMIT: u64 = 4095;
+/** `-00001-of-00003.gguf` */
+const SPLIT_BYTES: u32 = 20;
+
+/** Milliseconds of a clock that only goes forward. */
+export function now(c: Command): f64 {
+  store<u64>(cell(c), 0);
+  clock_time_get(CLOCK_MONOTONIC, 1000, cell(c));
+  return <f64>load<u64>(cell(c)) / 1e6;
+}
+
+/** The name of this build. */
+export function buildName(): string {
+  return ASC_FEATURE_SIMD ? "portable" : "scalar";
+}
+
+/** Refuses a --build that is another file than this, and says that there is one thread. */
+export function checkBuild(c: Command): i32 {
+  const asked = flag(c, "build");
+  if (lengthOf(asked) > 0 && !equals(asked, buildName()) && !isDefaultBuild(c)) {
+    putWords(c.err, "limpet: this file is the ");
+    putWords(c.err, buildName());
+    putWords(c.err, " build; ");
+    if (equals(asked, "fast")) putWords(c.err, "WASI has no faster one\n");
+    else {
+      putWords(c.err, "the ");
+      putSpan(c.err, asked);
+      putWords(c.err, ASC_FEATURE_SIMD ? " one is limpet.wasi.scalar.wasm\n" : " one is limpet.wasi.wasm\n");
+    }
+    return FAILURE;
+  }
+  if (whole(c, "threads") > 1) putWords(c.err, "limpet: this version computes with one thread\n");
+  return SUCCESS;
+}
+
+/** The scalar build has the portable bits, so it does where nothing else was asked for. */
+function isDefaultBuild(c: Command): bool {
+  return equals(flag(c, "build"), "portable");
+}
+
+/** The open parts of a model: for each its path and its descriptor. */
+@unmanaged
+class Parts {
+  count: u32;
+  /** {path Span, descriptor u32, size u64}[count] */
+  list: usize;
+}
+
+const PART_BYTES: usize = 24;
+
+@inline
+function partAt(parts: Parts, index: u32): usize {
+  return parts.list + <usize>index * PART_BYTES;
+}
+
+/** Opens every part of a path; 0: the failure is printed. */
+function openParts(c: Command, path: Span): Parts {
+  const none = changetype<Parts>(0);
+  const count = partCount(c, path);
+  const block = allocate(c.core, offsetof<Parts>() + 8 + PART_BYTES * <u64>count, "the files of a model");
+  if (block == 0) {
+    failure(c);
+    return none;
+  }
+  const parts = changetype<Parts>(block);
+  parts.count = count;
+  parts.list = block + 16;
+  for (let i: u32 = 0; i < count; i++) {
+    const name = count > 1 ? partPath(c, path, i + 1) : path;
+    const fd = startOf(name) != 0 ? openFile(c, name, false) : -1;
+    const size = fd >= 0 ? fileSize(c, <u32>fd, name) : -1;
+    if (size < 0) return none;
+    store<u64>(partAt(parts, i), name);
+    store<u32>(partAt(parts, i), <u32>fd, 8);
+    store<i64>(partAt(parts, i), size, 16);
+  }
+  return parts;
+}
+
+/** Reads a range of a part; a FAILURE is printed. */
+function readPart(c: Command, parts: Parts, index: u32, offset: u64, target: usize, length: u32): i32 {
+  const part = partAt(parts, index);
+  return readAt(c, load<u32>(part, 8), load<u64>(part), offset, target, length);
+}
+
+/** Loads the model of a path, all parts of it when it is split, tables as --tables says; 0: the failure is printed. */
+export function loadModel(c: Command, path: Span, vocabularyOnly: bool): Model {
+  const none = changetype<Model>(0);
+  const parts = openParts(c, path);
+  if (changetype<usize>(parts) == 0) return none;
+  const model = createModel(c.core, parts.count, vocabularyOnly);
+  let status: i32 = changetype<usize>(model) != 0 ? Status.MORE : -1;
+  const isStreamed = equals(flag(c, "tables"), "stream");
+  const cache = <u32>min<u64>(whole(c, "table-cache"), CACHE_LIMIT) << 20;
+  if (status > 0 && isStreamed) status = streamWeights(model, Streamed.TABLES, cache) < 0 ? -1 : Status.MORE;
+  for (let i: u32 = 0; i < parts.count && status >= 0; i++) {
+    if (setFileSize(model, i, load<u64>(partAt(parts, i), 16)) < 0) status = -1;
+  }
+  while (status > 0) {
+    status = stepLoad(model);
+    if (status != Status.NEED_DATA) continue;
+    const target = model.requestDestination;
+    const read = readPart(c, parts, model.requestFile, model.requestOffset, target, model.requestLength);
+    if (read != SUCCESS) return none;
+  }
+  if (status == Status.DONE) {
+    c.parts = changetype<usize>(parts);
+    return model;
+  }
+  failure(c);
+  return none;
+}
+
+/** Reads what a pass asks for that answered NEED_DATA; below zero: the failure is printed. */
+export function readAsked(c: Command, context: Context): i32 {
+  for (let i: u32 = 0; i < context.requestCount; i++) {
+    const request = requestAt(context, i);
+    const parts = changetype<Parts>(c.parts);
+    const read = readPart(c, parts, request.file, request.offset, request.destination, request.length);
+    if (read == SUCCESS) continue;
+    // There is nothing to add to what was printed.
+    c.core.errorLength = 0;
+    return -1;
+  }
+  return 0;
+}
+
+/** The header of a path's file, with the tensors of all its parts; 0: the failure is printed. */
+export function readHeader(c: Command, path: Span): Gguf {
+  const core = c.core;
+  const none = changetype<Gguf>(0);
+  const parts = openParts(c, path);
+  if (changetype<usize>(parts) == 0) return none;
+  const list = allocate(core, 4 * <u64>parts.count, "the parts of a model");
+  let status: i32 = list != 0 ? Status.DONE : -1;
+  for (let i: u32 = 0; i < parts.count && status == Status.DONE; i++) {
+    const gguf = changetype<usize>(createGguf(core, i, load<u64>(partAt(parts, i), 16)));
+    store<u32>(list + ((<usize>i) << 2), <u32>gguf);
+    const g = changetype<Gguf>(gguf);
+    status = gguf != 0 ? Status.MORE : -1;
+    while (status > 0) {
+      status = parseGguf(core, g);
+      if (status != Status.NEED_DATA) continue;
+      if (readPart(c, parts, i, g.needOffset, g.needDestination, g.needLength) != SUCCESS) return none;
+    }
+  }
+  if (status == Status.DONE) status = mergeSplits(core, list, parts.count);
+  if (status == Status.DONE) return changetype<Gguf>(<usize>load<u32>(list));
+  failure(c);
+  return none;
+}
+
+/** Parts that a path's own end tells of; 1 when it tells of none. */
+function partCount(c: Command, path: Span): u32 {
+  if (lengthOf(path) <= SPLIT_BYTES) return 1;
+  const end = endOf(path) - SPLIT_BYTES;
+  const isSplit = load<u8>(end) == 0x2d && equals(span(end + 6, 4), "-of-") && equals(span(end + 15, 5), ".gguf");
+  if (!isSplit) return 1;
+  if (!parseWhole(span(end + 1, 5), cell(c)) || !parseWhole(span(end + 10, 5), cell(c))) return 1;
+  const parts = load<u64>(cell(c));
+  return parts >= 1 && parts <= PART_LIMIT ? <u32>parts : 1;
+}
+
+/** The path of part `number`, from 1. */
+function partPath(c: Command, path: Span, number: u32): Span {
+  const copy = allocateRaw(c.core, <u64>lengthOf(path) + 1, "the name of a file");
+  if (copy == 0) {
+    failure(c);
+    return 0;
+  }
+  memory.copy(copy, startOf(path), lengthOf(path));
+  const digits = copy + lengthOf(path) - SPLIT_BYTES + 1;
+  for (let i: i32 = 4; i >= 0; i--) {
+    store<u8>(digits + <usize>i, <u8>(48 + (number % 10)));
+    number /= 10;
+  }
+  return span(copy, lengthOf(path));
+}
+
+/** Tokens of a batch that suit the model. */
+export function suitingBatch(model: Model): u32 {
+  return model.rank ? 256 : 128;
+}
+
+/** Rows of a context: --ctx, or the model's own length up to DEFAULT_CONTEXT. */
+export function contextRows(c: Command, model: Model): u32 {
+  const asked = wholeUpTo(c, "ctx", u32.MAX_VALUE);
+  if (asked > 0) return asked;
+  return model.contextLength > 0 ? min(model.contextLength, DEFAULT_CONTEXT) : DEFAULT_CONTEXT;
+}
+
+/** A context of `rows` rows that takes `batch` tokens at once and gives logits of `logitRows`; 0: printed. */
+export function makeContext(c: Command, model: Model, rows: u32, batch: u32, logitRows: u32): Context {
+  const kv = flag(c, "kv");
+  const type = equals(kv, "f32") ? KvType.F32 : equals(kv, "q8_0") ? KvType.Q8_0 : KvType.F16;
+  const context = createContext(c.core, model, rows, min(batch, rows), min(logitRows, rows), 1, type);
+  if (changetype<usize>(context) == 0) failure(c);
+  else {
+    const form = flag(c, "form");
+    context.form = equals(form, "absorbed") ? Form.ABSORBED : equals(form, "expanded") ? Form.EXPANDED : Form.AUTO;
+  }
+  return context;
+}
