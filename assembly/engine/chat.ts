@@ -1,7 +1,5 @@
 /**
  * A model's chats: its template from the file's metadata, given to text/chat.ts with its tokenizer.
- *
- * May call: model.ts, formats/, text/.
  */
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Model, ModelState, isModel } from "./model";

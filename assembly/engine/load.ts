@@ -6,9 +6,6 @@
  *     HEADER ─► PLANNED (sizes are known, nothing is loaded) ─► WEIGHTS ─► READY
  *
  *     file ──NEED_DATA──► staging (below 2 GiB, at most STAGING_BYTES or one group) ──pack──► the weight's place
- *
- * May call: core.ts, arena.ts, model.ts, weight.ts, stream.ts, row_cache.ts, vocabulary.ts, models/index.ts, formats/,
- * kernels/.
  */
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, release } from "../memory/arena";

@@ -4,8 +4,6 @@
  * slot.
  *
  *     weights   ┌ embedding │ output norm │ output │ rope factors ┐┌ layer 0: SLOTS records ┐┌ layer 1 …
- *
- * May call: core.ts, arena.ts, weight.ts, precision.ts, slots.ts, formats/, kernels/ (types only).
  */
 import { Core, ErrorCode, fail, say, sayBytes, sayNumber } from "../memory/core";
 import { Weight, WeightState } from "../weights/weight";

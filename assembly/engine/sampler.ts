@@ -6,8 +6,6 @@
  * where all pass, none is. A logit that is no number is the least of all, an infinite one the largest that is finite.
  * Probabilities are f64 and the generator is xoshiro256** seeded by splitmix64 (Blackman and Vigna, 2018): the same
  * seed gives the same tokens in every host.
- *
- * May call: core.ts, kernels/math.ts.
  */
 import { Core, ErrorCode, fail } from "../memory/core";
 import { exp } from "../kernels/float/math";

@@ -5,8 +5,6 @@
  *
  *     tokens   │ evaluated: rows in the cache │ appended, not evaluated yet │ … capacity
  *     text     │ shown │ ready to show │ held back: may be the beginning of a stop string │
- *
- * May call: core.ts, arena.ts, context.ts, cache.ts, machine.ts, sampler.ts, text/, kernels/softmax.ts.
  */
 import { Core, ErrorCode, Status, fail, say, sayInteger, sayNumber } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/arena";

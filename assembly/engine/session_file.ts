@@ -6,8 +6,6 @@
  *     │ per layer: rows u32 │ positions i32[rows] │ rows · rowBytes │
  *
  * The fingerprint (FNV-1a over the model's shape and the first of its head's weights) refuses another model's session.
- *
- * May call: core.ts, cache.ts, context.ts, session.ts, sampler.ts, model.ts.
  */
 import { ErrorCode, fail } from "../memory/core";
 import { appendRow, freeRowsWithout } from "../state/rows";

@@ -1,7 +1,5 @@
 /**
  * From a file's metadata to its tokenizer: which keys (GGUF, "Tokenizer") become which fields of its source.
- *
- * May call: core.ts, arena.ts, model.ts, formats/, text/.
  */
 import { Status } from "../memory/core";
 import { allocate, release } from "../memory/arena";

@@ -1,7 +1,5 @@
 /**
  * The exports of chats: thin functions on handles, with the conventions of exports_model.ts.
- *
- * May call: runtime/, formats/.
  */
 import { chatKindOf, chatTemplateOf, formatChatOf, tokenizeChat } from "../engine/chat";
 import { Core } from "../memory/core";

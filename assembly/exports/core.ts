@@ -1,7 +1,5 @@
 /**
  * The exports of `runtime/`: the core record, its arena and its last error, as thin functions on pointers.
- *
- * May call: `runtime/`.
  */
 import { allocate, createCore, release } from "../memory/arena";
 import { Core } from "../memory/core";

@@ -2,8 +2,6 @@
  * What hosts may ask about a GGUF file: parsing it on its own, and walking along its keys and tensors (`inspect`).
  * Record fields leave through functions, so that no host knows a layout. A model is loaded by `runtime/`, not through
  * these.
- *
- * May call: `formats/`, `runtime/core.ts`.
  */
 import { Core } from "../memory/core";
 import { createGguf, parseGguf, releaseGguf } from "../files/gguf";

@@ -2,8 +2,6 @@
  * The float kernels as exports: scalars and offsets only, on plain f32 arrays, for `limpet/kernels` and for the
  * tests. The caller checks shapes and gives scratch of the stated size (as f64, since it may be above 2^32 for sizes
  * that do not fit).
- *
- * May call: the kernels.
  */
 import { attend, attendScratchBytes } from "../kernels/attention/grouped";
 import { decodeRow, encodeRow, KvType, vectorBytes } from "../kernels/attention/kv_codec";

@@ -5,8 +5,6 @@
  *     0    done
  *     −3   the type is not one of kernels/quant/types.ts
  *     −4   the shape does not fit: a count or a row that is not whole blocks, rows that are not there
- *
- * May call: kernels.
  */
 import { accumulateRows, accumulateScratchBytes, lookupRow, matmulRows, packedBytes } from "../kernels/quant/matmul";
 import { ACTIVATION_BLOCK_BYTES, activationBytes, quantizeActivations } from "../kernels/quant/activations/sixteen";

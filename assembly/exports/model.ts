@@ -1,8 +1,6 @@
 /**
  * The exports of models, contexts and passes: thin functions on handles. A handle is the offset of a record; a call
  * that can fail returns a status below zero, and one that makes a handle returns 0, with the error set in the core.
- *
- * May call: runtime/, models/cache_rows.ts, models/index.ts.
  */
 import { ErrorCode, fail } from "../memory/core";
 import { blockBytes } from "../memory/arena";

@@ -1,7 +1,5 @@
 /**
  * The exports of sessions: thin functions on handles, with the conventions of exports_model.ts.
- *
- * May call: runtime/.
  */
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Context, isContext } from "../pass/context";

@@ -1,8 +1,6 @@
 /**
  * The tokenizer's exports: thin functions on its pointer, which a model owns. Texts and lists are pointers and lengths
  * of the caller's; a function that writes returns how much there is, and writes no more than `capacity`.
- *
- * May call: its neighbours in `text/`, `runtime/`.
  */
 import { release } from "../memory/arena";
 import { Core } from "../memory/core";

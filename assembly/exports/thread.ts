@@ -1,8 +1,6 @@
 /**
  * The exports of the builds with threads: the pool of a core, as thin functions on handles. The main thread starts the
  * pool before it makes a context; each worker instantiates the module on the same memory and calls `thread_run`.
- *
- * May call: runtime/.
  */
 import { Core } from "../memory/core";
 import { Context, Running, isContext } from "../pass/context";

@@ -7,8 +7,6 @@
  * One pass follows lengths only and stops where bytes lack (it resumes there, so the time is linear); when the header
  * is whole, metadata.ts and tensors.ts make their tables, whose sizes are known to be true by then. A count or a length
  * that the file cannot hold fails at once: memory never follows a claim, only bytes that exist.
- *
- * May call: the rest of `formats/`, `runtime/core.ts`, `runtime/arena.ts`.
  */
 import { allocate, allocateRaw, release, resize } from "../memory/arena";
 import { Core, ErrorCode, Status, fail, say, sayBytes, sayNumber } from "../memory/core";

@@ -8,8 +8,6 @@
  *     const layers = number(core, g, ".block_count");
  *     const base = floatOr(core, g, ".rope.freq_base", 10000);
  *     if (g.trouble) return g.trouble;
- *
- * May call: `formats/`, `runtime/core.ts`, `runtime/arena.ts`.
  */
 import { allocateRaw } from "../memory/arena";
 import { Core, ErrorCode, Status, fail, say, sayBytes, sayInteger, sayNumber } from "../memory/core";

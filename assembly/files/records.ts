@@ -5,8 +5,6 @@
  *                        ▲ keys, values and names are pointers into these bytes: nothing is copied
  *
  * `order` is a list of pointers to the records sorted by name: a lookup halves it, and no choice of names is slow.
- *
- * May call: nothing.
  */
 
 /** Types of a metadata value. */

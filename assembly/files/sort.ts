@@ -1,8 +1,6 @@
 /**
  * Sorting and searching lists of record pointers, and comparing bytes. Heap sort: no recursion, no memory, and
  * O(n log n) whatever the file holds.
- *
- * May call: nothing.
  */
 
 /** Sorts `count` pointers at `order` by `O.before(a, b)`, where O is an `@unmanaged` tag class. */

@@ -3,8 +3,6 @@
  *
  *     parts:  model-00001-of-00003.gguf   split.no 0   split.count 3   split.tensors.count: of all parts
  *             model-00002-of-00003.gguf   split.no 1   …
- *
- * May call: `formats/`, `runtime/core.ts`, `runtime/arena.ts`.
  */
 import { allocateRaw, release } from "../memory/arena";
 import { Core, ErrorCode, Status, fail, say, sayNumber } from "../memory/core";

@@ -1,7 +1,5 @@
 /**
  * The tensor list of a GGUF file: its table, the checks that keep every later read inside the file, and lookup by name.
- *
- * May call: `formats/`, `kernels/quant/types.ts`, `runtime/core.ts`, `runtime/arena.ts`.
  */
 import { SUPPORTED_TYPES, Type, blockBytes, blockElements } from "../kernels/quant/types";
 import { allocateRaw } from "../memory/arena";

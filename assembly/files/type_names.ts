@@ -1,7 +1,5 @@
 /**
  * Words about GGUF files: the names of types, the end of a message, and whether a name is a certain one.
- *
- * May call: `runtime/core.ts`.
  */
 import { Core, say } from "../memory/core";
 import { ValueType } from "./records";

@@ -4,8 +4,6 @@
  *
  *     block:  ┌ size u32 │ used u32 │ 56 B unused ┐┌ payload, 64-byte aligned … ┐┌ next block …
  *             └────────────── 64 B ───────────────┘└──── size bytes ───────────┘
- *
- * May call: `runtime/core.ts`. Addresses above 2 GiB are ordinary here (`usize` is unsigned).
  */
 import { Core, CORE_BYTES, ErrorCode, fail, say, sayNumber } from "./core";
 

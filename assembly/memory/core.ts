@@ -2,8 +2,6 @@
  * The core record: the one thing an instance owns. It lies at `__heap_base` and holds the arena's state and the last
  * error; every call that can fail gets its pointer. Nothing else in the core is mutable and global.
  *
- * May call: nothing. May be called by: all rooms but `kernels/`.
- *
  *     __heap_base
  *     ├─ Core ──────────────────────────┬─ arena blocks … ──────────────► memory.size
  *     │ arena, error code, message text │ (runtime/arena.ts)
@@ -62,13 +60,46 @@ export class Core {
 export const CORE_BYTES: usize = 64 + <usize>MESSAGE_CAPACITY;
 
 /**
- * Starts an error: sets the code and the first words (ASCII). Returns the code, so `return fail(core, …)` reads well.
+ * Sets the error: its code, and a sentence in which each brace stands for the next argument. Returns the code, so
+ * `return fail(core, …)` reads well.
+ *
+ *     {}   an unsigned integer, in decimal        {s}   bytes of a file or of a caller: `bytesOf(pointer, length)`
+ *     {i}  a signed integer                       {w}   words of our own: `wordsOf(string)`
  */
-export function fail(core: Core, code: i32, words: string): i32 {
+export function fail(core: Core, code: i32, sentence: string, a: u64 = 0, b: u64 = 0, c: u64 = 0, d: u64 = 0): i32 {
   core.errorCode = code;
   core.errorLength = 0;
-  say(core, words);
+  const source = changetype<usize>(sentence);
+  const end = source + ((<usize>sentence.length) << 1);
+  for (let at = source; at < end; at += 2) {
+    const letter = load<u16>(at);
+    if (letter != 0x7b) {
+      put(core, <u8>letter);
+      continue;
+    }
+    const kind = load<u16>(at, 2);
+    at += kind == 0x7d ? 2 : 4;
+    if (kind == 0x73) sayBytes(core, <usize>(a & 0xffff_ffff), <usize>(a >> 32));
+    else if (kind == 0x77) say(core, changetype<string>(<usize>a));
+    else if (kind == 0x69) sayInteger(core, <i64>a);
+    else sayNumber(core, a);
+    a = b;
+    b = c;
+    c = d;
+  }
   return code;
+}
+
+/** Bytes as an argument of `fail`. */
+@inline
+export function bytesOf(pointer: usize, length: usize): u64 {
+  return <u64>pointer | (<u64>length << 32);
+}
+
+/** Words as an argument of `fail`. */
+@inline
+export function wordsOf(words: string): u64 {
+  return <u64>changetype<usize>(words);
 }
 
 /** Appends ASCII words to the message. */

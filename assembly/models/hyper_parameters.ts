@@ -1,8 +1,6 @@
 /**
  * Hyper-parameters and tensors that the architectures share: what is read from the metadata, and within which bounds it
  * makes sense. The bounds keep every product of sizes within 64 bits, and hostile files from asking for the moon.
- *
- * May call: runtime/model.ts, runtime/core.ts, formats/, kernels/memory.ts (its rules' numbers).
  */
 import { Core, ErrorCode, fail, say, sayBytes, sayNumber } from "../memory/core";
 import { Global, Model, Want, declareGlobal } from "../engine/model";

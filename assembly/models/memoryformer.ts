@@ -6,8 +6,6 @@
  *     a = RMSNorm(x)      q, k, v = Tq[a], Tk[a], Tv[a]      q, k = RoPE(q), RoPE(k)
  *     x += softmax(q kᵀ / √d) v
  *     m = RMSNorm(x)      u = LayerNorm(Tup[m])      x += Tdown[u]          codes of τ bits, in u of τ' = τ + 2
- *
- * May call: hyper.ts, attention.ts, memory.ts, runtime/pass.ts, runtime/model.ts.
  */
 import { Context } from "../pass/context";
 import { Model, Slot, Want, declareLayer, layTogether } from "../engine/model";

@@ -6,8 +6,6 @@
  *     cache row: [c | k], nothing else
  *     x += Wo · MLA(q, rows)                                    scale 1/√(nope + rope)
  *     m = RMSNorm(x)      x += Wdown · relu(Wup m)²
- *
- * May call: hyper.ts, latent.ts, cache_rows.ts, runtime/pass.ts, runtime/model.ts.
  */
 import { Context } from "../pass/context";
 import { Model, Slot, Want, declareLayer } from "../engine/model";

@@ -5,8 +5,6 @@
  *     a = RMSNorm(x)      q, k, v = Wq a, Wk a, Wv a      q, k = RoPE(RMSNorm(q)), RoPE(RMSNorm(k)), head by head
  *     x += Wo · softmax(q kᵀ / √d) v
  *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)
- *
- * May call: hyper.ts, attention.ts, cache_rows.ts, runtime/pass.ts, runtime/model.ts.
  */
 import { Context } from "../pass/context";
 import { Model, Slot, Want, declareLayer } from "../engine/model";

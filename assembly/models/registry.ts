@@ -1,8 +1,6 @@
 /**
  * The architectures: the only file that the runtime knows of this room. To add one, write its file and a line in each
  * function here (docs/architecture.md).
- *
- * May call: the architectures, runtime/model.ts, formats/.
  */
 import { ErrorCode, fail, say, sayBytes } from "../memory/core";
 import { Context } from "../pass/context";

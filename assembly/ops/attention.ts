@@ -1,7 +1,5 @@
 /**
  * Grouped-query attention over key/value rows, as llama, qwen2 and qwen3 share it.
- *
- * May call: cache_rows.ts, runtime/, kernels/attention.ts.
  */
 import { Context } from "../pass/context";
 import { Status } from "../memory/core";

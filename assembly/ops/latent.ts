@@ -7,8 +7,6 @@
  * W_UK and W_UV are the rows of attn_kv_b: head h has `nope` rows of W_UK, then `valueSize` rows of W_UV. Multiply-adds
  * a layer: absorbed n(2r + ropeSize) a query and row; expanded n(nope + ropeSize + value) a query and row, and r·n(nope
  * + value) a row seen: so expanded pays for chunks of more than about 171 queries in PLM-1.8B.
- *
- * May call: cache_rows.ts, attention.ts, runtime/, kernels/.
  */
 import { Context, Form, Visibility } from "../pass/context";
 import { Status } from "../memory/core";

@@ -8,8 +8,6 @@
  *
  * Layers that read the same input share codes and weights, and find their rows together. A layer multiplies and adds
  * chunks · columns values, which lie in as many places as there are chunks: memory is what it costs.
- *
- * May call: runtime/, kernels/memory.ts, kernels/memory_rows.ts.
  */
 import { Context } from "../pass/context";
 import { Status } from "../memory/core";

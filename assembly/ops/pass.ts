@@ -7,8 +7,6 @@
  * MORE until it is through. Splitting changes no bits: every output is summed on its own, in one order. So threads may
  * share what is long: such a part is a class with a `run` on a range of rows or tokens (pool.ts). While a thread is
  * late, the answer is MORE too, and the operation is entered again where it was.
- *
- * May call: context.ts, cache.ts, pool.ts, model.ts, rows.ts, stream.ts, weight.ts, kernels/.
  */
 import { Status } from "../memory/core";
 import { Context, Visibility } from "../pass/context";

@@ -3,8 +3,6 @@
  *
  *     │ ids │ sequenceOf │ … │ sureness │ visible │ queryRope │ scratch │ visible │ queryRope │ scratch │ …
  *     └──────────── one of each ──────────┘└────── the main thread's ──────┘└── another thread's ──┘
- *
- * May call: context.ts, pool.ts, model.ts, requests.ts, table.ts, weight.ts, kernels/ (sizes only).
  */
 import { Context } from "./context";
 import { Global, Model, Slot } from "../engine/model";

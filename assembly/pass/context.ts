@@ -4,8 +4,6 @@
  *
  * The unit of work is a batch: a flat list of tokens, each with its sequence and position, of any mixture. Buffers hold
  * one row a token that is still in the pass, in batch order ("active"): [active, width] f32, no padding.
- *
- * May call: core.ts, arena.ts, buffers.ts, pool.ts, model.ts, weight.ts, cache.ts, kernels/ (sizes only).
  */
 import { Core, ErrorCode, fail, say, sayInteger, sayNumber } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release } from "../memory/arena";

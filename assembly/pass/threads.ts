@@ -16,8 +16,6 @@
  * may find that the thread is gone and say so. Every job must be such that it can be done again from its beginning.
  *
  * Only the builds with threads have a pool. In all others `share` is a call.
- *
- * May call: core.ts, arena.ts.
  */
 import { allocate } from "../memory/arena";
 import { Core, ErrorCode, fail } from "../memory/core";

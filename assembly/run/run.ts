@@ -3,8 +3,6 @@
  * slice of work and returns, so that a host can abort, show progress, or fetch what a stage lacks.
  *
  *     EMBEDDING ─► LAYERS: (layer, stage) … ─► HEAD: last norm, logits of the rows asked ─► IDLE
- *
- * May call: context.ts, pass.ts, pool.ts, models/index.ts.
  */
 import { Status } from "../memory/core";
 import { Context, Running } from "../pass/context";

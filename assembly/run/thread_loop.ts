@@ -1,8 +1,6 @@
 /**
  * What a worker does all its life: it waits for a job, helps with it, and waits again. It has its own instance of the
  * module on the shared memory, and no state but what lies there and on its stack.
- *
- * May call: pool.ts, pass.ts, models/.
  */
 import { HeadAttended, HeadsAbsorbed, HeadsOfValues, LatentTokensAttended, RowsExpanded } from "../ops/latent";
 import { TokensAttended } from "../ops/attention";

@@ -8,8 +8,6 @@
  *
  * Each key, value, latent and rope key is a vector of its own (`kernels/cache_row.ts`); all are of the cache's type but
  * the rope key beside a latent in Q8_0, which is F16.
- *
- * May call: runtime/context.ts, runtime/cache.ts, kernels/.
  */
 import { Context } from "../pass/context";
 import { appendRow } from "./rows";

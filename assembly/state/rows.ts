@@ -11,7 +11,7 @@
  * Layers may hold different rows; a row may stand in several lists (a shared prefix costs nothing) and is free again
  * when the last one drops it. What a row is made of is known to `models/cache_rows.ts` alone.
  *
- * May call: nothing. Cost of bookkeeping: 6 bytes a row and 8 bytes a list entry.
+ * Cost of bookkeeping: 6 bytes a row and 8 bytes a list entry.
  */
 
 /** What a sequence sees in a layer: row indices, and the position of each. */

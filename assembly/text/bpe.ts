@@ -1,7 +1,5 @@
 /**
  * Byte-level BPE of a stretch of text: words by the pre-tokenizer, a word's bytes as symbols, merges by rank.
- *
- * May call: its neighbours in `text/`.
  */
 import { characterOfByte } from "./bytes";
 import { findToken, hiddenSymbol } from "./lookup";

@@ -4,8 +4,6 @@
  *
  *     byte    0 … 32 │ 33 … 126 │ 127 … 160 │ 161 … 172 │ 173 │ 174 … 255
  *     U+    100 … 120 │ 21 … 7E │ 121 … 142 │  A1 … AC  │ 143 │  AE … FF
- *
- * May call: nothing.
  */
 
 /** The code point that stands for a byte. */

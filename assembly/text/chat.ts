@@ -8,8 +8,6 @@
  *     Llama 2   <s>[INST] <<SYS>>⏎ … ⏎<</SYS>>⏎⏎ … [/INST] … </s><s>[INST] … [/INST]
  *     Llama 3   <|begin_of_text|><|start_header_id|>user<|end_header_id|>⏎⏎ … <|eot_id|> …
  *     Zephyr    <|system|>⏎ … </s>⏎<|user|>⏎ … </s>⏎<|assistant|>⏎
- *
- * May call: its neighbours in `text/`, `runtime/core.ts`, `runtime/arena.ts`.
  */
 import { allocateRaw, release } from "../memory/arena";
 import { Core, ErrorCode, fail } from "../memory/core";

@@ -7,8 +7,6 @@
  *
  * in which each stage holds back what it cannot decide yet: at most a space, an apostrophe and a letter, and three
  * bytes of a character. Bytes that are no UTF-8 pass as they are.
- *
- * May call: `runtime/`, its neighbours in `text/`.
  */
 import { allocate, release } from "../memory/arena";
 import { Core, ErrorCode, fail, say, sayInteger, sayNumber } from "../memory/core";

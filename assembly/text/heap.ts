@@ -1,7 +1,5 @@
 /**
  * A binary min-heap of u64 keys in memory that the caller owns: the priority queue of merging, and a sort.
- *
- * May call: nothing.
  */
 
 /** Adds a key to a heap of `count` keys. */

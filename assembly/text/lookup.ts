@@ -2,8 +2,6 @@
  * From text to token, and from a pair of symbols to the merge that joins them: two hash tables with open addressing and
  * linear probing, four bytes a slot, at most two thirds full. A text is given as two spans that follow each other, so
  * that "A" and "B" of a merge are looked up as "AB" without a copy.
- *
- * May call: `tokenizer.ts`.
  */
 import { NONE, Tokenizer, tokenLength, tokenText } from "./tokenizer";
 

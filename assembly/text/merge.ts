@@ -8,8 +8,6 @@
  *
  * BPE: a node's symbol is a number and the rank is that of the merge rule. SPM: the symbol is where its text begins in
  * the word, and the rank falls with the score of the token that the two would be.
- *
- * May call: its neighbours in `text/`.
  */
 import { heapPop, heapPush } from "./heap";
 import { findMerge, findToken, mergedSymbol } from "./lookup";

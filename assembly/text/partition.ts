@@ -7,8 +7,6 @@
  *
  * One scan finds which special tokens occur at all and between which places; only those are then cut. A bit a byte says
  * what is taken: by a token, or as white space that belongs to one. A text without special tokens costs the scan alone.
- *
- * May call: `runtime/`, its neighbours in `text/`.
  */
 import { allocate, allocateRaw, release, resize } from "../memory/arena";
 import { Core } from "../memory/core";

@@ -1,8 +1,6 @@
 /**
  * The names of `tokenizer.ggml.pre` that limpet knows, and what follows from a name: the scheme by which texts are cut,
  * and three defaults (a key of the file overrides them).
- *
- * May call: `runtime/core.ts`, for messages.
  */
 import { Core, say } from "../memory/core";
 

@@ -12,8 +12,6 @@
  *
  * Where llama.cpp's own engine strays from the expressions, the expressions count, which are what models were trained
  * with: it takes U+3000 for no punctuation in deepseek-llm, and ~ for no symbol in deepseek-v3.
- *
- * May call: `unicode.ts`, `pretokenizer_names.ts`.
  */
 import { Class, classIn, codePointOf, lengthOf, look } from "./unicode";
 import { Scheme } from "./pretokenizer_names";

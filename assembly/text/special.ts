@@ -3,8 +3,6 @@
  * index by which `partition.ts` finds control, unknown and user-defined tokens in a text:
  *
  *     first two bytes ──hash──► buckets[b] … buckets[b + 1] ──► bucketItems ──► specials (longest first) ──► token
- *
- * May call: its neighbours in `text/`.
  */
 import { heapPop, heapPush } from "./heap";
 import { findToken } from "./lookup";

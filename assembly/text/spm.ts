@@ -6,8 +6,6 @@
  * itself; the answer is the same, and a long text costs no more memory than its longest word. A U+2581 that the text
  * itself holds is written as its three byte tokens, so that it does not come back as a space; only a vocabulary without
  * byte tokens takes it for one, as llama.cpp does always.
- *
- * May call: its neighbours in `text/`.
  */
 import { findToken } from "./lookup";
 import { mergeNodes, node, Node, setNode, textEnd } from "./merge";

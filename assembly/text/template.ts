@@ -6,8 +6,6 @@
  *
  * White space between tags counts only where Jinja would print it (with trim_blocks and lstrip_blocks, as Hugging Face
  * runs chat templates); strings are unescaped and stand between the bytes 1 and 2 (‹ and › above); comments go.
- *
- * May call: nothing.
  */
 
 /** Bytes that stand around a string in the canonical form. */

@@ -1,8 +1,6 @@
 /**
  * From text to tokens: special tokens are cut out, what is between them goes to the vocabulary's own tokenizer, BOS and
  * EOS are added where the vocabulary wants them and the caller asks.
- *
- * May call: `runtime/`, its neighbours in `text/`.
  */
 import { Core, ErrorCode, fail } from "../memory/core";
 import { splitBpe, tokenizeBpe } from "./bpe";

@@ -4,8 +4,6 @@
  *
  * The texts of tokens and merges are not copied: they lie where the GGUF header has them, and must stay there as long
  * as the tokenizer lives.
- *
- * May call: nothing.
  */
 
 /** No token, no merge, no special token. */

@@ -5,8 +5,6 @@
  *
  * A byte that begins no valid UTF-8 sequence counts as one character of its own, U+FFFD, one byte long: nothing is read
  * outside the text, and its bytes stay as they are.
- *
- * May call: nothing but `unicode_tables.ts`. ASCII costs two loads, the rest a binary search of 12 steps.
  */
 import { ASCII_CLASSES, CLASS_RUNS, CLASS_RUN_COUNT } from "./unicode_tables";
 

@@ -1,7 +1,5 @@
 /**
  * Classes of code points by Unicode 15.1.0. Written by scripts/unicode-tables.mjs: do not edit.
- *
- * May call: nothing.
  */
 
 /** The class of each ASCII code point, as in `unicode.ts`. */

@@ -5,8 +5,6 @@
  *     ┴ specials u32[s] ┬ buckets u32[1025] ┬ bucketItems u32[s] ┬ singles u32[256] ┬ attributes u8[n] ┐
  *
  * about 4 + 1 + 8 bytes a token and 12 + 8 bytes a merge; the texts stay in the file's header. Time is linear.
- *
- * May call: `runtime/`, its neighbours in `text/`.
  */
 import { allocate, blockBytes, release } from "../memory/arena";
 import { Core, ErrorCode, fail, say, sayBytes, sayNumber } from "../memory/core";

@@ -1,8 +1,6 @@
 /**
  * The temporary state of one `tokenize` call, and its growing buffers. All of it lies in one arena block and up to four
  * more, which `endWork` gives back.
- *
- * May call: `runtime/`.
  */
 import { allocate, allocateRaw, release } from "../memory/arena";
 import { Core } from "../memory/core";

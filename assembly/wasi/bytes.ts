@@ -1,8 +1,6 @@
 /**
  * A span: bytes somewhere in memory, as one number (address in the low half, length in the high half), so that it can
  * be passed and returned. And the few things that the command does with ASCII words.
- *
- * May call: runtime/arena.ts.
  */
 import { allocateRaw } from "../memory/arena";
 import { Core } from "../memory/core";

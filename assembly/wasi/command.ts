@@ -4,8 +4,6 @@
  *
  *     limpet generate m.gguf -p "Once" -n 8
  *            └ name ┘ └ arguments ┘ └ values: one span a line of FLAGS ┘
- *
- * May call: its neighbours in `wasi/`, runtime/arena.ts, runtime/core.ts.
  */
 import { allocate, allocateRaw } from "../memory/arena";
 import { Core } from "../memory/core";

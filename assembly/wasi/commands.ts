@@ -14,8 +14,6 @@
  * content is empty, and no field holds a bar. A value follows its flag as the next word, whatever that looks like, or
  * behind `=` in a long one; `--` ends the flags; a lone `-` is an argument. `-h` and `--help` go with every command.
  * TEXT of `-` is what stdin holds.
- *
- * May call: nothing.
  */
 
 export const TITLE: string = "limpet runs small language models in WebAssembly.";

@@ -2,8 +2,6 @@
  * `doctor`: what the host gives, and whether the kernels of this build compute right there. Each block format
  * multiplies a small matrix, whose product is made once more from the dequantised values in f64; the bits of all
  * products have one hash, which is the same in every host and in the portable and the scalar build.
- *
- * May call: its neighbours in `wasi/`, runtime/, formats/words.ts, kernels/.
  */
 import { tensorTypeName } from "../files/type_names";
 import { activationRowBytes, matmulRows, matmulScratchBytes } from "../kernels/quant/matmul";

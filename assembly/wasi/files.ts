@@ -4,8 +4,6 @@
  *
  *     --dir models   limpet generate models/m.gguf     the folder's name is the beginning of the path
  *     --dir models   limpet generate m.gguf            or the path lies within any of the folders
- *
- * May call: its neighbours in `wasi/`, runtime/.
  */
 import { allocateRaw, release, resize } from "../memory/arena";
 import { Command, FAILURE, SUCCESS, cell, failure } from "./command";

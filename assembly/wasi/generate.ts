@@ -1,7 +1,5 @@
 /**
  * `generate` and `chat`: tokens from a session, printed as they come.
- *
- * May call: its neighbours in `wasi/`, runtime/, text/.
  */
 import { allocateRaw, release, resize } from "../memory/arena";
 import { formatChatOf, tokenizeChat } from "../engine/chat";

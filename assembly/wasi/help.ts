@@ -1,7 +1,5 @@
 /**
  * The help texts, laid out from the table.
- *
- * May call: its neighbours in `wasi/`.
  */
 import { HINT, TITLE, USAGE } from "./commands";
 import { Command, argumentName, flagId, lineAt, lineOfId } from "./command";

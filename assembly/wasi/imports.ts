@@ -1,8 +1,6 @@
 /**
  * What the command asks of its host: eleven functions of wasi_snapshot_preview1, those that every host has (no
  * fd_pread, no fd_filestat_get). Each returns an errno, 0 for success; results are written where a pointer says.
- *
- * May call: the host.
  */
 
 @external("wasi_snapshot_preview1", "args_sizes_get")

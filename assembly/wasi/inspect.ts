@@ -1,7 +1,5 @@
 /**
  * `inspect`: a file's metadata and tensors as tables or as JSON, of models too that limpet does not run.
- *
- * May call: its neighbours in `wasi/`, formats/.
  */
 import {
   Entry, Gguf, Tensor, ValueType, entryAt, floatAt, integerAt, nextString, stringBytes, stringLength, tableBytes,

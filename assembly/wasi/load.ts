@@ -1,7 +1,5 @@
 /**
  * The engine as the command uses it: a model loaded from files, contexts of the asked size, and the clock.
- *
- * May call: its neighbours in `wasi/`, runtime/, formats/, kernels/quant/types.ts.
  */
 import { allocate, allocateRaw } from "../memory/arena";
 import { Status } from "../memory/core";

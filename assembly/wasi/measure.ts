@@ -1,7 +1,5 @@
 /**
  * `logits`, `perplexity` and `bench`: passes over given tokens.
- *
- * May call: its neighbours in `wasi/`, runtime/, text/, kernels/.
  */
 import { exp } from "../kernels/float/math";
 import { logSumExp } from "../kernels/float/softmax";

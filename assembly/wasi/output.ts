@@ -3,8 +3,6 @@
  * is dropped, and `failed` says so once: a reader that has closed its end is no error of the command's.
  *
  *     Output   ┌ record ┐┌ vector 8 B │ written 4 B ┐┌ BUFFER bytes … ┐
- *
- * May call: imports.ts, span.ts, runtime/arena.ts, text/unicode.ts.
  */
 import { allocate } from "../memory/arena";
 import { Core } from "../memory/core";

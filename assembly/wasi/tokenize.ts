@@ -1,7 +1,5 @@
 /**
  * `tokenize`: a text's token ids as JSON. A file with a vocabulary alone will do: weights are not read.
- *
- * May call: its neighbours in `wasi/`, runtime/arena.ts, text/.
  */
 import { allocateRaw } from "../memory/arena";
 import { TokenizeFlag, tokenize } from "../text/tokenize";

@@ -7,7 +7,6 @@
  * value alone is too coarse for a trained model: its outliers make the steps of their whole block coarse. With a second
  * byte for those blocks the KL falls to a quarter and the speed stays.
  *
- * May call: slots.ts, kernels/quant/forms.ts. Is called by: model.ts, when a weight is declared.
  */
 import { OperandForm, formFor } from "../kernels/quant/activations/precision";
 import { Slot } from "./slots";

@@ -2,8 +2,6 @@
  * What a pass that answers NEED_DATA wants of its host: a list of ranges of the model's files, each with the place in
  * memory where its bytes have to be before the next step. Ranges of one list do not depend on each other, so a host may
  * read them in any order, at once, or merged where they touch.
- *
- * May call: context.ts, weight.ts.
  */
 import { Context } from "../pass/context";
 import { Weight } from "./weight";

@@ -8,8 +8,6 @@
  *
  * Nothing is allocated after loading, and a cache of no bytes is right too: every row is read each time. Rows are
  * copied in and found by address; an address is good until the next row is kept.
- *
- * May call: arena.ts (sizes only), model.ts, slots.ts, weight.ts.
  */
 import { blockBytes } from "../memory/arena";
 import { Model } from "../engine/model";

@@ -1,7 +1,5 @@
 /**
  * Where the weights of a model stand in its table (runtime/model.ts).
- *
- * May call: nothing.
  */
 
 /** Weights that do not belong to a layer. */

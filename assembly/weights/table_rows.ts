@@ -10,8 +10,6 @@
  *
  * The tile is the context's own, so other contexts may fill the cache as they like while a host reads. An address is
  * good until the step ends.
- *
- * May call: core.ts, context.ts, model.ts, weight.ts, requests.ts, row_cache.ts, kernels/.
  */
 import { Status } from "../memory/core";
 import { Context } from "../pass/context";

@@ -2,8 +2,6 @@
  * Look-up tables: where the rows are that codes name. This is the one place that knows whether a table lies in memory.
  *
  *     table  ┌ chunk 0: span rows ┬ chunk 1: span rows ┬ … ┐        the row of chunk k is  k · span + codes[k]
- *
- * May call: context.ts, core.ts, rows.ts, weight.ts, kernels/memory.ts.
  */
 import { Context } from "../pass/context";
 import { Status } from "../memory/core";

@@ -7,8 +7,6 @@
  *
  * A tile is whole groups of rows, so its outputs have the bits of the resident matrix. MLA's up-projection is always
  * resident: three stages use it in different orders.
- *
- * May call: core.ts, arena.ts, context.ts, model.ts, requests.ts, row_cache.ts, slots.ts, weight.ts, kernels/.
  */
 import { Status } from "../memory/core";
 import { Context } from "../pass/context";

@@ -2,8 +2,6 @@
  * A weight: a record, never a bare pointer, so that a matrix may be resident or still in its file, packed or plain, and
  * a model file need not know. Matrices are packed for their kernel while they stream in (kernels/quant), vectors
  * (norms, biases) are plain f32, look-up tables rows as they lie in the file, those of one hash beside each other.
- *
- * May call: kernels/. Is called by: the loader, which fills weights, and the forward pass, which multiplies with them.
  */
 import { FORM_SHIFT } from "../kernels/quant/activations/precision";
 import { tableRowBytes } from "../kernels/lookup/table_rows";

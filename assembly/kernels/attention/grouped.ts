@@ -7,8 +7,6 @@
  * Rows are taken from the pool by index, in the order of the list; the result depends on nothing else. Two passes
  * over the rows in tiles of eight: scores, then (after the softmax) values; each row's values are decoded once a pass
  * and serve all heads of the group. Cost: heads · count · (keySize + valueSize) multiply-adds.
- *
- * May call: `attention_tile.ts`, `cache_row.ts`, `softmax.ts`, `vector.ts`.
  */
 import { decodeTile, mixTile, scoreTile, tiled, TILE_ROWS } from "./grouped_tile";
 import { vectorBytes } from "./kv_codec";

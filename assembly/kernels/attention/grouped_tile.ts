@@ -12,8 +12,6 @@
  * A dot has four chains, element i in chain i mod 4, added as (0 + 2) + (1 + 3), then the last n mod 4 elements one
  * by one; a mix adds row after row. So neither depends on how many queries or rows share a pass. Cost: one
  * multiply-add a query, row and value, at about half of the rate of a loop without memory.
- *
- * May call: `cache_row.ts`, `fused.ts`, `vector.ts`.
  */
 import { multiplyAdd } from "../float/fused";
 import { decodeVectors } from "./kv_codec";

@@ -8,8 +8,6 @@
  *     q8_0         ┌ d h │ 32 bytes q ┐ … ┌ d h │ n mod 32 bytes, filled up to an even number ┐
  *                  x ≈ d · q, d = max|x| / 127 as a half, q = nearest(x / d) within a byte; NaN is 0. No block holds
  *                  values of two vectors, so that heads can be read one by one
- *
- * May call: `half.ts`.
  */
 import { floatToHalf } from "../float/half";
 

@@ -10,8 +10,6 @@
  *
  * The forms are equal but for rounding. Absorbed costs heads·(2·rank + ropeSize) a token and row, expanded
  * heads·(nope + ropeSize + value) and heads·(nope + value)·rank once a row: worth it for chunks of some 170 tokens.
- *
- * May call: `attention.ts`, `attention_tile.ts`, `cache_row.ts`, `latent_blocks.ts`, `vector.ts`.
  */
 import { weigh } from "./grouped";
 import { copyTile, decodeRows, decodeTile, mixTile, scoreTile, tiled, TILE_ROWS } from "./grouped_tile";

@@ -13,8 +13,6 @@
  * The rounding of q, v and p is below a tenth of that of the bytes. Integer sums have no order, so scalar and SIMD
  * builds give the same bits; heads and chunks do not see each other. Cost of a tile: 22 instructions for 64
  * multiply-adds, and a fifth for unpacking and scales.
- *
- * May call: `cache_row.ts`.
  */
 import { BLOCK_BYTES, BLOCK_VALUES, DECODE, KvType, decodeRow, finiteHalf, floatLanes, largestOf } from "./kv_codec";
 

@@ -2,8 +2,6 @@
  * What stands between the two halves of a feed-forward network.
  *
  *     SwiGLU:  gate = silu(gate) · up,  silu(x) = x / (1 + e^−x)         ReLU²:  x = max(x, 0)²
- *
- * May call: `math.ts`.
  */
 import { expLanes, expf } from "./math";
 

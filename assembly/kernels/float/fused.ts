@@ -1,8 +1,6 @@
 /**
  * a · b + c, the one operation in which the fast build's floats differ: there the host may round once (relaxed SIMD);
  * in the portable build product and sum are rounded each, as in its scalar twin.
- *
- * May call: nothing.
  */
 
 @inline

@@ -1,8 +1,6 @@
 /**
  * Half and bfloat16 to float32 and back, one value at a time: exact for all 65,536 codes, NaN payloads aside.
  * f32 → f16 rounds to nearest, ties to even; overflow gives infinity.
- *
- * May call: nothing.
  */
 
 /** IEEE half → f32. */

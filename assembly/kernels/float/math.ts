@@ -7,8 +7,6 @@
  * The f64 functions reduce their argument as fdlibm does (Cody and Waite: the constant in two parts, the first with
  * so few bits that its multiples are exact) and use its polynomials: relative error below 1e-15. No function traps; a
  * NaN stays one.
- *
- * May call: nothing.
  */
 
 const LN2_HIGH: f64 = 6.93147180369123816490e-1;

@@ -8,8 +8,6 @@
  * The squares are summed in f64 (a product of two f32 is exact there), in eight chains: element i goes to chain i mod
  * 8, the chains are added as ((0,1) + (2,3)) + ((4,5) + (6,7)), then the pair, then the last n mod 8 elements one by
  * one. So the result is the rounded true one, and no value of f32 overflows the sum. Cost: about 0.4 ns an element.
- *
- * May call: vector.ts.
  */
 import { add } from "./vector";
 

@@ -9,8 +9,6 @@
  *
  * The angles are computed in f64 once a position and serve all heads and layers. A row that lies at position p is
  * moved to position q by rotating it with the angles of q − p.
- *
- * May call: `math.ts`.
  */
 import { cos, exp, log, sin } from "./math";
 

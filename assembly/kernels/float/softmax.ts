@@ -4,8 +4,6 @@
  * Three passes: the largest, e^(x − largest) with its sum, the division (as a product with 1 / sum). The sum has four
  * chains, element i in chain i mod 4, added as (0 + 2) + (1 + 3), then the last n mod 4 one by one. Cost: about 1.6
  * ns an element.
- *
- * May call: `math.ts`, `vector.ts`.
  */
 import { expLanes, expf, log } from "./math";
 import { scale, sumLanes } from "./vector";

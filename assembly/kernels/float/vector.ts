@@ -6,8 +6,6 @@
  *     chain  0 1 2 3 │ 4 5 6 7 │ 8 … 11 │ 12 … 15     element i goes to chain i mod 16; what is left after the last 16
  *              A     +    B    +   C    +    D        goes to chains 0..3 four by four
  *     lanes  l = (A + B) + (C + D),  sum = (l0 + l2) + (l1 + l3), then the last n mod 4 elements one by one
- *
- * May call: `fused.ts`.
  */
 import { multiplyAdd } from "./fused";
 

@@ -16,8 +16,6 @@
  * largest f32; NaN in a chunk gives NaN.
  *
  * Cost: about 0.3 ns an element for codes, 2 ns for weights.
- *
- * May call: math, vector.
  */
 import { expBelowZeroLanes, expf } from "../float/math";
 import { sumLanes } from "../float/vector";

@@ -27,8 +27,6 @@
  *
  * Cost of 8 columns × 8 rows: whole, 16 operations to pair rows, 28 for the integer sums, 16 to make f32 and add it;
  * as floats 6 operations a row for the conversion (F32: none, F16: 8), 4 for products and sums.
- *
- * May call: fused, vector, quant/layout.
  */
 import { multiplyAdd } from "../float/fused";
 import { loadFiniteHalf, loadHalves4 } from "../quant/layout";

@@ -13,8 +13,6 @@
  *                 load4(p)   four values as f32x4      load1(p)   one value, its scalar twin
  *
  * Cost of 8 rows × 1 column, one token: 2 loads, 1 splat, 2 multiplications, 2 additions.
- *
- * May call: fused.
  */
 import { multiplyAdd } from "../float/fused";
 

@@ -1,8 +1,6 @@
 /**
  * The block formats behind one set of functions: each call is sent on by the GGUF type id. An unknown type does nothing
  * (and has no bytes): callers ask `packedGroupBytes` or `blockElements` first.
- *
- * May call: everything in kernels/quant.
  */
 import { matmulBytes } from "./activations/byte_products";
 import { decodeBF16, dequantizeBF16, matmulBF16, packBF16, quantizeBF16, unpackBF16 } from "./formats/bf16";

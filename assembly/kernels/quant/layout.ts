@@ -11,8 +11,6 @@
  *       high bits       per quad 16 B of i16 lanes as above; bit i of lane r is column 2i, of lane r' column 2i + 1
  *
  * so that an i32 lane of `i32x4.dot_i16x8_s` with a splat pair of activations is a row.
- *
- * May call: nothing.
  */
 
 /** Rows of a group, in every format. */

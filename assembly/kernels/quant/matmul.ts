@@ -8,8 +8,6 @@
  *
  * Groups of eight rows are the unit of work: a range that begins or ends inside one is computed in `scratch` and
  * copied, so that the bits of an output do not depend on how the rows are split.
- *
- * May call: fused.ts, kernels/quant.
  */
 import { multiplyAdd } from "../float/fused";
 import { activationBytes } from "./activations/sixteen";

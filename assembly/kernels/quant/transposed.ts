@@ -13,8 +13,6 @@
  * makes up for it. A group is read as it lies, and the sums of 32 columns stay in registers for its eight rows.
  *
  * Cost of 32 columns of a row: 4 loads, 4 shifts, 8 masks, 8 conversions, 16 multiply-adds.
- *
- * May call: fused, layout.
  */
 import { multiplyAdd } from "../float/fused";
 import { loadHalves4 } from "./layout";

@@ -1,7 +1,5 @@
 /**
  * The block formats by their GGUF type id (ggml.h): elements a block, bytes a block, name.
- *
- * May call: nothing.
  */
 export namespace Type {
   export const F32: u32 = 0;

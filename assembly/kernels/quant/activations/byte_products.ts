@@ -1,8 +1,6 @@
 /**
  * The products of the fast build with activations in bytes, by type of the weights. Types that are not here have none
  * (kernels/quant/forms.ts asks no other).
- *
- * May call: byte_driver, byte_driver_k, the formats, types.
  */
 import { multiplyBytes } from "../blocks32/multiply_bytes";
 import { multiplySuperBytes } from "../blocks256/multiply_bytes";

@@ -15,8 +15,6 @@
  * Of each eight columns the bytes lie in the order 0 4 1 5 2 6 3 7, in which low and high nibbles of a packed row lie
  * (kernels/quant/layout.ts): four bytes meet the four bytes of an i32 lane. A block whose largest magnitude is tiny is
  * a block of zeros, NaN counts as zero and an infinity as the largest finite number (kernels/quant/activations.ts).
- *
- * May call: nothing.
  */
 
 /** Bytes of one digit of 32 activations. */

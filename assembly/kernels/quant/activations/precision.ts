@@ -3,8 +3,6 @@
  * twice that. The fast build multiplies codes of up to seven bits by bytes (kernels/quant/byte_activations.ts), one a
  * value and two where that is not exact enough; weights of eight bits and of tables keep sixteen. A product names its
  * form beside the type: `type | form << FORM_SHIFT`.
- *
- * May call: types, activations, byte_activations.
  */
 import { activationBytes, quantizeActivations, quantizeRest } from "./sixteen";
 import { quantizeBytes, secondDigit } from "./eight";

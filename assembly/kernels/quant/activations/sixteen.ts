@@ -9,8 +9,6 @@
  * counts as zero and an infinity as the largest finite number, so that every block is finite.
  *
  * 16 bits because the integer dot of SIMD128 multiplies 16 × 16 bits anyway. Cost: two passes over 32 values.
- *
- * May call: nothing.
  */
 
 /** Bytes of a block of 32 activations. */

@@ -9,8 +9,6 @@
  *              1 bit: one vector for both halves, bit 4 · half + k of byte b      (3, 5)
  *
  * A byte plane costs one to five operations. `p`, `bits`, `half`, `step` and `pair` are those of k_fields.ts.
- *
- * May call: nothing.
  */
 
 const MASKS = memory.data<u8>([

@@ -4,8 +4,6 @@
  * as eight bytes of a u64, one a column.
  *
  * Cost, eight columns: dequantising about ten vector operations, packing about fifteen scalar ones at 2 and 4 bits.
- *
- * May call: half, driver_k, k_fields.
  */
 import { loadHalf } from "../../float/half";
 import { headerBytes, packedBytes, scaleBits, unitBytes } from "./multiply";

@@ -7,8 +7,6 @@
  *     out: four columns after four; per 4 columns 8 × 16 bytes, row after row
  *
  * Cost of 4 rows × 4 columns: 2 planes, 4 widenings, 4 conversions, 4 multiplications, 4 shuffles.
- *
- * May call: layout, driver, driver_k, k_fields.
  */
 import { storeColumns } from "../blocks32/multiply";
 import { headerBytes, scaleBits, unitBytes } from "./multiply";

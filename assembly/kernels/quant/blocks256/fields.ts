@@ -13,8 +13,6 @@
  * bits lie as kernels/quant/k_bytes.ts says, and the functions here pass on. `p` is the row's lanes, or
  * the quad, in the first vector; vectors of a quad are 32 bytes apart. A step is 8 columns (four pairs), two a half.
  * `bits`, `step` and `pair` are constants, `half` need not be.
- *
- * May call: k_bytes.
  */
 import { highVector, loadBytePair, lowVector, storeBytePair, widePlane } from "./bytes";
 

@@ -29,8 +29,6 @@
  *
  * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 splats that are loads, some two operations a plane (4
  * rows × 2 columns) and 35 to 60 for sub-scales; the tile shares planes and sub-scales among four tokens.
- *
- * May call: layout, activations, k_fields (kernels/quant).
  */
 import { ACTIVATION_BLOCK_BYTES } from "../activations/sixteen";
 import { codeMask, firstOf, loadPair, plane, secondOf, thirdOf } from "./fields";

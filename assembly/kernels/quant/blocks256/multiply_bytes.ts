@@ -10,8 +10,6 @@
  * i32.
  *
  * Cost of 8 rows × 32 columns, one token, a digit: 16 dots, 16 adds, the codes and some 40 for sub-scales.
- *
- * May call: fused, byte_activations, byte_driver, driver_k, k_bytes, layout.
  */
 import { multiplyAdd } from "../../float/fused";
 import { DIGIT_BYTES, hasSecond, secondDigit } from "../activations/eight";

@@ -7,8 +7,6 @@
  *              byte 8 + j: low nibbles of scale j + 4, minimum j + 4
  *     packed   byte r: scale │ low pair of the minimum            (r = 0…7)
  *              u32 at 8: upper nibbles of the minima of rows 0 2 4 6 1 3 5 7
- *
- * May call: nothing.
  */
 
 /** Moves the nibble of row 0…7 to the top of its lane: even rows from the word's low half, odd rows from its high. */

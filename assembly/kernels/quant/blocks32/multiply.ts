@@ -24,8 +24,6 @@
  *     rowDot(block, row, a): i32       Σ q·a of one row, a its 32 activations (scalar twin)
  *
  * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 splats and the planes; the tile shares the planes.
- *
- * May call: activations (kernels/quant).
  */
 import { ACTIVATION_BLOCK_BYTES } from "../activations/sixteen";
 

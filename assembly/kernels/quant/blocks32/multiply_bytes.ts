@@ -18,8 +18,6 @@
  *     highBytes(word, high)   … of columns 2 6 3 7
  *
  * Cost of 8 rows × 32 columns, one token, a digit: 16 dots, 16 adds, 8 splats and the codes.
- *
- * May call: fused, byte_activations (kernels/quant).
  */
 import { multiplyAdd } from "../../float/fused";
 import { DIGIT_BYTES, hasSecond, secondDigit } from "../activations/eight";

@@ -1,7 +1,5 @@
 /**
  * What the formats with 32 nibbles a unit have in common: the planes of a packed step and the scalar dot of a row.
- *
- * May call: nothing.
  */
 
 const LOW_NIBBLES = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15], 16);

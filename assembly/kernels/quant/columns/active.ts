@@ -7,8 +7,6 @@
  * Memory answers slowly: eight to twelve rows that it is asked for side by side come in the time of one, and so do the
  * beginnings of the rows of the next batch, asked for before this one is multiplied. More rows at once would want more
  * lines of the first cache than have a place there, since rows lie multiples of a kilobyte apart.
- *
- * May call: nothing.
  */
 
 export const PART_BYTES: usize = 24;

@@ -5,8 +5,6 @@
  *     multiplyNeuronRows     many tokens, few zeros: a strip of outputs goes back to groups of rows, for their tiles
  *
  * Both give the bits of the matrix packed by rows (kernels/matmul.ts).
- *
- * May call: kernels/quant, kernels/matmul.
  */
 import { matmulRows } from "../matmul";
 import { Bfloats } from "../formats/bf16";

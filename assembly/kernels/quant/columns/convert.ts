@@ -9,8 +9,6 @@
  *     floats     a line of 8 values is the same in both: it is copied
  *
  * Cost of 8 weights: about six operations (4 and 6 bits), one (8 bits).
- *
- * May call: k_fields, driver_k, neuron_layout.
  */
 import { headerBytes } from "../blocks256/multiply";
 import { codeMask, firstOf, loadPair, plane, secondOf, storePair, thirdOf } from "../blocks256/fields";

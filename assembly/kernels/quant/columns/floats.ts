@@ -8,8 +8,6 @@
  * takes up to eight neurons; between two passes of a block the sums lie in memory.
  *
  * Cost of 4 outputs × 1 neuron: 1 load, 1 multiplication, 1 addition, and 3 operations for halves.
- *
- * May call: fused.
  */
 import { multiplyAdd } from "../../float/fused";
 

@@ -1,8 +1,6 @@
 /**
  * The formats with blocks of 32 that may lie neuron by neuron, as tags of neuron_driver.ts; those with super-blocks
  * have theirs in driver_k.ts. The scales of a unit are eight halves for eight outputs, there are no sub-scales.
- *
- * May call: nothing.
  */
 
 /** Q4_0: nibbles less eight. */

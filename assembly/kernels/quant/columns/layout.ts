@@ -30,8 +30,6 @@
  * Why whole rows: memory gives a few long runs fast, and lines here and there slowly. Tiles of 64 outputs, in which the
  * lines of 32 neurons lie side by side, make the dense product a third faster (one stream), and the sparse one half as
  * fast as this, slower than the dense.
- *
- * May call: nothing.
  */
 
 /** Outputs of two pieces: a range of outputs is whole steps. */

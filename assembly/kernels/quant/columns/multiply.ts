@@ -18,8 +18,6 @@
  * operations for 4 outputs of a part, half of the work where nine of ten are zero.
  *
  * A format is a tag: that of driver_k.ts for super-blocks, of neuron_formats.ts for blocks of 32.
- *
- * May call: layout, activations, driver_k, neuron_layout, neuron_list.
  */
 import { ACTIVATION_BLOCK_BYTES } from "../activations/sixteen";
 import { scaleBits } from "../blocks256/multiply";

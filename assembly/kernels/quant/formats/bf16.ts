@@ -5,8 +5,6 @@
  *     packed   8 rows a column, 16 bytes (kernels/quant/floats.ts)
  *
  * Cost: that of floats.ts, and 2 operations for each four weights.
- *
- * May call: half, floats.
  */
 import { bfloatToFloat, floatToBfloat } from "../../float/half";
 import { decodeFloats, matmulFloats, packFloats, unpackFloats } from "../floats";

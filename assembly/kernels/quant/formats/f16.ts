@@ -6,8 +6,6 @@
  *     packed   8 rows a column, 16 bytes (kernels/quant/floats.ts)
  *
  * Cost: that of floats.ts, and 4 operations for each four weights, which many tokens share (`matmulWidened`).
- *
- * May call: half, layout, f32, floats.
  */
 import { floatToHalf, loadHalf } from "../../float/half";
 import { Singles } from "./f32";

@@ -5,8 +5,6 @@
  *     packed   8 rows a column, 32 bytes (kernels/quant/floats.ts)
  *
  * Cost: that of floats.ts.
- *
- * May call: floats.
  */
 import { decodeFloats, matmulFloats, packFloats, unpackFloats } from "../floats";
 

@@ -8,8 +8,6 @@
  * and zero above into the lane's level; the driver takes 127·Σa off again.
  *
  * Cost of 8 rows × 32 columns: that of the driver, planes 10 operations a step and quad.
- *
- * May call: half, layout, nibbles, driver, k_search.
  */
 import { loadHalf, storeHalf } from "../../float/half";
 import { decodeBlocks, matmulBlocks } from "../blocks32/multiply";

@@ -9,8 +9,6 @@
  *
  * T is kept 127 too large, so that its smallest entry is 0: the swizzle then gives i16 lanes without a sign to extend,
  * and the 127 leave with the sum of the activations.
- *
- * May call: driver_k, decode_k, k_common, k_encode.
  */
 import { decodeSuper } from "../blocks256/decode";
 import { matmulSuper } from "../blocks256/multiply";

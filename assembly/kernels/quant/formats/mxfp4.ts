@@ -9,8 +9,6 @@
  * byte swizzle turns an i16 lane with a nibble below and zero above into the lane's level; the driver takes 12·Σa off.
  *
  * Cost of 8 rows × 32 columns: that of the driver, planes 10 operations a step and quad.
- *
- * May call: layout, nibbles, driver.
  */
 import { decodeBlocks, matmulBlocks } from "../blocks32/multiply";
 import { packNibbles, unpackNibbles } from "../layout";

@@ -5,8 +5,6 @@
  *       codes  byte 32 t + i, bits 2 g: column 128 t + 32 g + i;   w = d · scale · code − dmin · minimum
  *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 16 B sub-scales of columns 0…15 (8 rows), of 16…31 │ 64 B codes ┐
  *       672 bytes = 8 × 84 (kernels/quant/k_fields.ts draws the codes)
- *
- * May call: driver_k, decode_k, k_common, k_encode.
  */
 import { decodeSuper } from "../blocks256/decode";
 import { matmulSuper } from "../blocks256/multiply";

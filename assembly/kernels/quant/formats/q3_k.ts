@@ -8,8 +8,6 @@
  *     packed   ┌ 8 × d h ┬ 8 units: 12 B sub-scales │ 96 B codes ┐
  *       scales 8 B: row r, columns 0…15 low nibble, 16…31 high nibble │ upper pairs of 8 rows u16 │ … of 16…31 u16
  *       880 bytes = 8 × 110 (kernels/quant/k_fields.ts draws the codes)
- *
- * May call: driver_k, decode_k, k_common, k_encode.
  */
 import { decodeSuper } from "../blocks256/decode";
 import { matmulSuper } from "../blocks256/multiply";

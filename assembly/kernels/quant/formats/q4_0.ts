@@ -5,8 +5,6 @@
  *     packed   ┌ 8 × d h │ 4 steps of nibbles (kernels/quant/layout.ts) ┐             144 bytes = 8 × 18
  *
  * Cost of 8 rows × 32 columns: that of the driver, planes 6 operations a step and quad.
- *
- * May call: half, layout, nibbles, driver.
  */
 import { floatToHalf, loadHalf } from "../../float/half";
 import { decodeBlocks, matmulBlocks } from "../blocks32/multiply";

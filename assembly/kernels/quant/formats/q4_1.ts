@@ -5,8 +5,6 @@
  *     packed   ┌ 8 × d h │ 8 × m h │ 4 steps of nibbles (kernels/quant/layout.ts) ┐   160 bytes = 8 × 20
  *
  * Cost of 8 rows × 32 columns: that of the driver, planes 6 operations a step and quad, the minimum 3 a block and quad.
- *
- * May call: half, layout, nibbles, driver.
  */
 import { floatToHalf, loadHalf } from "../../float/half";
 import { decodeBlocks, matmulBlocks } from "../blocks32/multiply";

@@ -5,8 +5,6 @@
  *       codes  byte 32 p + i: column 64 p + i low, column 64 p + 32 + i high;   w = d · scale · code − dmin · minimum
  *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 12 B sub-scales │ 128 B codes ┐       1152 bytes = 8 × 144
  *       (kernels/quant/k_fields.ts draws the codes)
- *
- * May call: driver_k, decode_k, k_common, k_encode, k_sixbit.
  */
 import { decodeSuper } from "../blocks256/decode";
 import { matmulSuper } from "../blocks256/multiply";

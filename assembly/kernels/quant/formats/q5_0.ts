@@ -5,8 +5,6 @@
  *     packed   ┌ 8 × d h │ 2 × 16 B high bits │ 4 steps of nibbles ┐ (layout.ts)      176 bytes = 8 × 22
  *
  * Cost of 8 rows × 32 columns: that of the driver, planes 19 operations a step and quad.
- *
- * May call: half, layout, nibbles, driver.
  */
 import { floatToHalf, loadHalf } from "../../float/half";
 import { decodeBlocks, matmulBlocks } from "../blocks32/multiply";

@@ -5,8 +5,6 @@
  *     packed   ┌ 8 × d h │ 8 × m h │ 2 × 16 B high bits │ 4 steps of nibbles ┐ (layout.ts)  192 bytes = 8 × 24
  *
  * Cost of 8 rows × 32 columns: that of the driver, planes 19 operations a step and quad, minima 3 a block and quad.
- *
- * May call: half, layout, nibbles, driver.
  */
 import { floatToHalf, loadHalf } from "../../float/half";
 import { decodeBlocks, matmulBlocks } from "../blocks32/multiply";

@@ -6,8 +6,6 @@
  *       w = d · scale · code − dmin · minimum
  *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 12 B sub-scales │ 160 B codes ┐
  *       1408 bytes = 8 × 176 (kernels/quant/k_fields.ts draws the codes)
- *
- * May call: driver_k, decode_k, k_common, k_encode, k_sixbit.
  */
 import { decodeSuper } from "../blocks256/decode";
 import { matmulSuper } from "../blocks256/multiply";

@@ -6,8 +6,6 @@
  *       w = d · scale · (code − 32)
  *     packed   ┌ 8 × d h ┬ 8 units: 16 B sub-scales of columns 0…15 (8 rows), of 16…31 │ 192 B codes ┐
  *       1680 bytes = 8 × 210 (kernels/quant/k_fields.ts draws the codes)
- *
- * May call: driver_k, decode_k, k_common, k_encode.
  */
 import { decodeSuper } from "../blocks256/decode";
 import { matmulSuper } from "../blocks256/multiply";

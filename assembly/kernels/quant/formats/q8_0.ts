@@ -5,8 +5,6 @@
  *     packed   ┌ 8 × d h │ 4 steps of bytes (kernels/quant/layout.ts) ┐               272 bytes = 8 × 34
  *
  * Cost of 8 rows × 32 columns: that of the driver; a plane is one widening load.
- *
- * May call: half, layout, driver.
  */
 import { floatToHalf, loadHalf } from "../../float/half";
 import { decodeBlocks, matmulBlocks } from "../blocks32/multiply";

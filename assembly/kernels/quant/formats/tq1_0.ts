@@ -7,8 +7,6 @@
  *       240…255: of the last four bytes, four a digit
  *     packed   as TQ2_0 (kernels/quant/tq2_0.ts): 528 bytes for 8 × 54. A byte that no encoder writes (256 stand
  *       for 243 sets of digits) comes back as the one that encoders write.
- *
- * May call: k_common, k_encode, tq2_0.
  */
 import { dequantizeSuper, packSuper, unpackSuper } from "../blocks256/convert";
 import { quantizeTernary } from "../quantise/encode";

@@ -5,8 +5,6 @@
  *       codes  byte 32 t + i, bits 2 g: column 128 t + 32 g + i;   w = d · (code − 1)
  *     packed   ┌ 8 × d h ┬ 8 units of 64 B codes ┐                                        528 bytes = 8 × 66
  *       (kernels/quant/k_fields.ts draws the codes; TQ1_0 is packed like this too)
- *
- * May call: driver_k, decode_k, k_common, k_encode.
  */
 import { decodeSuper } from "../blocks256/decode";
 import { matmulSuper } from "../blocks256/multiply";

@@ -6,8 +6,6 @@
  *
  * NaN counts as the lowest code and never as the largest magnitude. Cost: that of the searches, and one pass of some
  * ten scalar operations a value.
- *
- * May call: half, driver_k, k_common, k_search.
  */
 import { loadHalf, storeHalf } from "../../float/half";
 import { scaleBits } from "../blocks256/multiply";

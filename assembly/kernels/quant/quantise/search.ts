@@ -18,8 +18,6 @@
  *
  * Cost of a value in vector operations: a range 50 a round, of which most take two or three; a scale 40, a table 260;
  * to refine, 15 for a range, 8 for each four tries of a scale.
- *
- * May call: nothing.
  */
 
 /** Candidates of a range: codes stretched by −1 to 0.9 of a code, from the least value on, then from what was found. */
