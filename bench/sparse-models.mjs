@@ -13,6 +13,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { writeGguf } from "../scripts/gguf-writer.mjs";
+import { ascWords, BUILDS as ALL_BUILDS } from "../scripts/builds.mjs";
 import { randomModel, SHAPES } from "../scripts/random-models.mjs";
 import { timed, WARM_UP } from "./engines/limpet.mjs";
 import { BUILDS } from "./lib/core.mjs";
@@ -39,8 +40,8 @@ function rowsCore() {
   const out = workFile("limpet.rows.wasm");
   const portable = `${ROOT}${BUILDS.portable}`;
   if (existsSync(out) && statSync(out).mtimeMs > statSync(portable).mtimeMs) return out;
-  const words = ["assembly/builds/library.ts", "--config", "asconfig.json", "--target", "portable", "--outFile", out];
-  words.push("--initialMemory", `${PAGES}`, "--lowMemoryLimit", `${PAGES * 65536}`);
+  const memory = { initialPages: PAGES, endsAt: PAGES * 65536 };
+  const words = ascWords({ ...ALL_BUILDS.portable, memory }, out);
   execFileSync(process.execPath, [`${ROOT}node_modules/assemblyscript/bin/asc.js`, ...words], { cwd: ROOT });
   return out;
 }

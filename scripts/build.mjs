@@ -5,7 +5,7 @@
  *     portable, scalar, relaxed,
  *     threads, relaxed-threads,
  *     wasi, wasi-scalar, mcu
- *              assembly/                build/limpet*.wasm       asc, by the targets of asconfig.json
+ *              assembly/                build/limpet*.wasm       asc, by builds.json
  *     js       src/, bindings/          build/js/                esbuild: ES modules that need nothing installed; the
  *                                                                portable wasm is in inline.js, so js comes after it
  *     types    src/, bindings/          build/types/             tsc: declarations
@@ -14,11 +14,12 @@
  * appears whole, by a rename, so that a reader never sees half a file.
  */
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
+import { ascWords, BUILDS } from "./builds.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(ROOT);
@@ -41,18 +42,8 @@ const ENTRY_FILES = [
   "workerd-kernels",
 ].map((name) => `src/${name}.ts`);
 
-/** The entry of a target under assembly/builds/, where it is not library.ts. */
-const ENTRIES = {
-  wasi: "command",
-  "wasi-scalar": "command",
-  threads: "threads",
-  "relaxed-threads": "threads",
-  mcu: "mcu",
-};
-
-const { targets } = JSON.parse(readFileSync("asconfig.json", "utf8"));
 const parts = {
-  ...Object.fromEntries(Object.entries(targets).map(([name, target]) => [name, wasmPart(name, target)])),
+  ...Object.fromEntries(Object.entries(BUILDS).map(([name, build]) => [name, wasmPart(build)])),
   js: { sources: [...HOST_SOURCES, "build/limpet.wasm"], output: "build/js/index.js", make: makeJs, after: "portable" },
   types: { sources: HOST_SOURCES, output: "build/types/src/index.d.ts", make: makeTypes },
 };
@@ -97,17 +88,17 @@ async function make(part) {
   return part.make(part);
 }
 
-function wasmPart(target, { outFile }) {
-  const entry = `assembly/builds/${ENTRIES[target] ?? "library"}.ts`;
+/** @param {import("./builds.mjs").Build} build */
+function wasmPart(build) {
+  const output = `build/${build.file}`;
   return {
-    sources: ["assembly", "asconfig.json"],
-    output: outFile,
+    sources: ["assembly", "builds.json", "scripts/builds.mjs"],
+    output,
     make: async () => {
-      const next = join(NEXT, `${target}.wasm`);
-      const asc = "node_modules/assemblyscript/bin/asc.js";
-      await node(asc, entry, "--config", "asconfig.json", "--target", target, "--outFile", next);
-      renameSync(next, outFile);
-      return outFile;
+      const next = join(NEXT, build.file);
+      await node("node_modules/assemblyscript/bin/asc.js", ...ascWords(build, next));
+      renameSync(next, output);
+      return output;
     },
   };
 }

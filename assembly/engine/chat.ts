@@ -4,6 +4,7 @@
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Model, ModelState, isModel } from "./model";
 import { stringBytes, stringLength, textOr } from "../files/gguf";
+import { HAS_CHAT_TEMPLATES } from "../parts";
 import { chatKind, formatChat } from "../text/chat";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { Tokenizer, tokenLength, tokenText } from "../text/tokenizer";
@@ -22,6 +23,7 @@ export function chatKindOf(core: Core, model: Model): i32 {
   const wrong = checkModel(core, model);
   if (wrong != 0) return wrong;
   const template = chatTemplateOf(core, model);
+  if (!HAS_CHAT_TEMPLATES) return 0;
   const tokenizer = changetype<Tokenizer>(model.tokenizer);
   return chatKind(core, tokenizer, template ? stringBytes(template) : 0, template ? stringLength(template) : 0);
 }
@@ -37,6 +39,9 @@ export function formatChatOf(
 ): i32 {
   const wrong = checkModel(core, model);
   if (wrong != 0) return wrong;
+  if (!HAS_CHAT_TEMPLATES) {
+    return fail(core, ErrorCode.UNSUPPORTED, "this build of limpet has no chat templates; take limpet.wasm, which has all");
+  }
   const template = chatTemplateOf(core, model);
   const tokenizer = changetype<Tokenizer>(model.tokenizer);
   const text = template ? stringBytes(template) : 0;

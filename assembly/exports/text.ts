@@ -7,6 +7,7 @@ import { Core } from "../memory/core";
 import {
   createStream, detokenize, flushStream, pushToken, streamCapacity, Stream, tokenBytes,
 } from "../text/detokenize";
+import { HAS_BPE } from "../parts";
 import { attributesOf, endsGeneration, tokenLength, tokenText, Tokenizer } from "../text/tokenizer";
 import { findToken } from "../text/lookup";
 import { classOf } from "../text/unicode";
@@ -140,7 +141,7 @@ export function tokenizer_words(
   return splitWords(core, tokenizer, text, length, target, capacity);
 }
 
-/** The class of a code point, as in `Class` of `unicode.ts`. */
+/** The class of a code point, as in `Class` of `unicode.ts`; 0 in a build without BPE, which alone asks. */
 export function tokenizer_class(codePoint: u32): u32 {
-  return codePoint < 0x110000 ? classOf(codePoint) : 0;
+  return HAS_BPE && codePoint < 0x110000 ? classOf(codePoint) : 0;
 }

@@ -6,6 +6,7 @@
  */
 import { heapPop, heapPush } from "./heap";
 import { findToken } from "./lookup";
+import { HAS_BPE } from "../parts";
 import { stripsBeforeMask } from "./pretokenizer_names";
 import { NONE, SPECIAL_BUCKETS, TokenAttribute, Tokenizer, TokenizerModel, tokenLength, tokenText } from "./tokenizer";
 import { TokenType, typeOf, VocabularySource } from "./tokenizer";
@@ -46,7 +47,7 @@ export function markSpecialTokens(t: Tokenizer, source: VocabularySource): void 
   markEnd(t, t.fimPad);
   markEnd(t, t.fimRep);
   markEnd(t, t.fimSep);
-  if (t.model == TokenizerModel.BPE && stripsBeforeMask(source.preName, source.preNameLength)) {
+  if (HAS_BPE && t.model == TokenizerModel.BPE && stripsBeforeMask(source.preName, source.preNameLength)) {
     setWord(t, "<mask>", TokenAttribute.STRIP_BEFORE, true);
   }
   if (isPhi3(source.generalName, source.generalNameLength)) {

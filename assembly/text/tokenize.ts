@@ -8,6 +8,7 @@ import { heapPop } from "./heap";
 import { Cuts, endCuts, findCuts, isTaken } from "./partition";
 import { tokenizeSpm } from "./spm";
 import { Tokenizer, tokenLength, TokenizerModel } from "./tokenizer";
+import { HAS_BPE, HAS_SPM } from "../parts";
 import { beginWork, emit, endWork, Work } from "./work";
 
 export namespace TokenizeFlag {
@@ -50,7 +51,7 @@ export function tokenize(
 
 /** Writes where the words of a text end, for BPE; as `tokenize` otherwise. */
 export function splitWords(core: Core, t: Tokenizer, text: usize, length: u32, target: usize, capacity: u32): i32 {
-  if (t.model != TokenizerModel.BPE) return 0;
+  if (!HAS_BPE || t.model != TokenizerModel.BPE) return 0;
   if (length > 0x7fffffff) return fail(core, ErrorCode.BAD_ARGUMENT, "a text to tokenize has at most 2 GiB");
   const work = beginWork(core, t, target, capacity);
   if (changetype<usize>(work) == 0) return core.errorCode;
@@ -82,6 +83,7 @@ function tokenizeStretch(work: Work, cuts: Cuts, at: u32, end: u32): void {
     while (end > at && isTaken(cuts, end - 1)) end--;
   }
   if (at >= end) return;
-  if (t.model == TokenizerModel.SPM) tokenizeSpm(work, cuts.text + at, cuts.text + end, t.addSpacePrefix);
-  else tokenizeBpe(work, cuts.text + at, cuts.text + end);
+  if (HAS_SPM && t.model == TokenizerModel.SPM) {
+    tokenizeSpm(work, cuts.text + at, cuts.text + end, t.addSpacePrefix);
+  } else if (HAS_BPE) tokenizeBpe(work, cuts.text + at, cuts.text + end);
 }

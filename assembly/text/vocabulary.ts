@@ -13,6 +13,8 @@ import { enterMerge, enterToken, findHidden, findText, findToken, HiddenSymbol, 
 import {
   addsBos, cleansSpaces, hasNoBos, ignoresMerges, sayNames, Scheme, schemeOf, stripsBeforeMask,
 } from "./pretokenizer_names";
+import { HAS_BPE, HAS_SPM } from "../parts";
+import { beginLeftOut, endLeftOut } from "../memory/left_out";
 import { buildSpecialIndex, markSpecialTokens, SPECIAL_NAMES } from "./special";
 import { NONE, SPECIAL_BUCKETS, Tokenizer, tokenLength, TokenizerModel, tokenText, TokenType } from "./tokenizer";
 import { VocabularySource } from "./tokenizer";
@@ -41,9 +43,9 @@ export function createTokenizer(core: Core, source: VocabularySource): usize {
   t.mergeCount = model == TokenizerModel.BPE ? source.mergeCount : 0;
   layOut(t, source);
   setOptions(t, source);
-  if (readTokens(core, t, source) && (model == TokenizerModel.SPM || readMerges(core, t, source))) {
-    if (model == TokenizerModel.SPM) findByteTokens(t);
-    else findByteSymbols(t);
+  if (readTokens(core, t, source) && (model == TokenizerModel.SPM || (HAS_BPE && readMerges(core, t, source)))) {
+    if (HAS_SPM && model == TokenizerModel.SPM) findByteTokens(t);
+    else if (HAS_BPE) findByteSymbols(t);
     setIds(t, source);
     markSpecialTokens(t, source);
     const scratch = allocate(core, (<u64>countSpecials(source) + 1) * 8, "the list of special tokens");
@@ -78,6 +80,10 @@ function checkSource(core: Core, source: VocabularySource): u32 {
     say(core, "' is not supported; supported are: gpt2 (byte-level BPE), llama (SentencePiece)");
     return 0;
   }
+  if ((!HAS_BPE && model == TokenizerModel.BPE) || (!HAS_SPM && model == TokenizerModel.SPM)) {
+    failWithoutTokenizer(core, source);
+    return 0;
+  }
   if (source.tokens == 0 || source.tokenCount == 0) {
     bad(core, "the vocabulary is empty (tokenizer.ggml.tokens)");
     return 0;
@@ -94,7 +100,7 @@ function checkSource(core: Core, source: VocabularySource): u32 {
     badCount(core, "tokenizer.ggml.token_type", source.typeCount, source.tokenCount);
     return 0;
   }
-  if (model == TokenizerModel.SPM) return model;
+  if (!HAS_BPE || model == TokenizerModel.SPM) return model;
   if (source.merges == 0) {
     bad(core, "byte-level BPE needs its merges, and the file has none (tokenizer.ggml.merges)");
     return 0;
@@ -107,6 +113,13 @@ function checkSource(core: Core, source: VocabularySource): u32 {
     return 0;
   }
   return model;
+}
+
+function failWithoutTokenizer(core: Core, source: VocabularySource): void {
+  beginLeftOut(core, source.modelName, source.modelNameLength);
+  if (HAS_BPE) say(core, " gpt2");
+  if (HAS_SPM) say(core, " llama");
+  endLeftOut(core);
 }
 
 function bad(core: Core, words: string): bool {
@@ -181,16 +194,16 @@ function layOut(t: Tokenizer, source: VocabularySource): void {
 }
 
 function setOptions(t: Tokenizer, source: VocabularySource): void {
-  const spm = t.model == TokenizerModel.SPM;
+  const spm = !HAS_BPE || t.model == TokenizerModel.SPM;
   const pre = source.preName;
   const length = <usize>source.preNameLength;
-  t.scheme = spm || length == 0 ? Scheme.DEFAULT : schemeOf(pre, length);
+  t.scheme = spm || length == 0 || !HAS_BPE ? Scheme.DEFAULT : schemeOf(pre, length);
   t.scores = source.scores;
-  t.ignoreMerges = option(source.ignoreMerges, !spm && ignoresMerges(pre, length));
-  t.addBos = option(source.addBos, spm || addsBos(pre, length));
+  t.ignoreMerges = option(source.ignoreMerges, HAS_BPE && !spm && ignoresMerges(pre, length));
+  t.addBos = option(source.addBos, spm || (HAS_BPE && addsBos(pre, length)));
   t.addEos = option(source.addEos, false);
   t.addSpacePrefix = option(source.addSpacePrefix, spm);
-  t.cleanSpaces = option(source.cleanSpaces, !spm && cleansSpaces(pre, length));
+  t.cleanSpaces = option(source.cleanSpaces, HAS_BPE && !spm && cleansSpaces(pre, length));
 }
 
 function option(value: i32, absent: bool): bool {
@@ -218,7 +231,7 @@ function readTokens(core: Core, t: Tokenizer, source: VocabularySource): bool {
       sayBytes(core, tokenText(t, i), length);
       return sayAnd(core, "'");
     }
-    if (t.model == TokenizerModel.SPM && !t.spaceInside) t.spaceInside = hasSpaceInside(at - length, length);
+    if (HAS_SPM && t.model == TokenizerModel.SPM && !t.spaceInside) t.spaceInside = hasSpaceInside(at - length, length);
   }
   return true;
 }
@@ -331,12 +344,12 @@ function hexDigit(value: u32): u8 {
 }
 
 function setIds(t: Tokenizer, source: VocabularySource): void {
-  const spm = t.model == TokenizerModel.SPM;
+  const spm = !HAS_BPE || t.model == TokenizerModel.SPM;
   let end: i32 = -1;
   if (!spm && OLD_DEFAULT < t.count && load<u8>(t.attributes + OLD_DEFAULT) == <u8>TokenType.CONTROL) {
     end = <i32>OLD_DEFAULT;
   }
-  const noBos = !spm && hasNoBos(source.preName, source.preNameLength);
+  const noBos = HAS_BPE && !spm && hasNoBos(source.preName, source.preNameLength);
   t.bos = id(t, source.bos, spm ? 1 : noBos ? -1 : end);
   t.eos = id(t, source.eos, spm ? 2 : end);
   t.unk = id(t, source.unk, spm ? 0 : -1);

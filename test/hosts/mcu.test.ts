@@ -10,6 +10,7 @@ import { address } from "../../bindings/memory.ts";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import { loadCore, type TestCore, wasmBytes } from "../support/core.ts";
 import { feed } from "../support/engine.ts";
+import { BUILDS } from "../../scripts/builds.mjs";
 import { opcodes } from "../support/wasm.ts";
 import { conform, recite, reference, SMALL_TRAINED, TEXT_TOKENS } from "./conformance.ts";
 import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
@@ -28,7 +29,7 @@ const F16 = 1;
 /** Linear memory for a run with the weights in flash; stories260K's take 335,744 bytes in it otherwise. */
 const SMALL_MEMORY = 256 * 1024;
 
-const limit: number = JSON.parse(readFileSync(join(ROOT, "asconfig.json"), "utf8")).targets.mcu.lowMemoryLimit;
+const limit = BUILDS.mcu.memory!.endsAt!;
 
 test("the memory never grows, and two constants say where it ends", () => {
   const bytes = wasmBytes(FILE);

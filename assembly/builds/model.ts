@@ -1,0 +1,4 @@
+/**
+ * The exports of a build that `limpet slim` makes: what runs a model, and no kernels by themselves.
+ */
+export * from "../exports/core_list";
