@@ -12,8 +12,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { BUILDS as ALL_BUILDS, ascWords } from "../scripts/builds.mjs";
 import { writeGguf } from "../scripts/gguf-writer.mjs";
-import { ascWords, BUILDS as ALL_BUILDS } from "../scripts/builds.mjs";
 import { randomModel, SHAPES } from "../scripts/random-models.mjs";
 import { timed, WARM_UP } from "./engines/limpet.mjs";
 import { BUILDS } from "./lib/core.mjs";

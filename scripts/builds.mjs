@@ -84,9 +84,11 @@ export function ascWords(build, outFile) {
 /** A part that does not exist would be left out without a word. @param {Build} build */
 function checkBuild(build) {
   for (const kind of KINDS) {
-    const known = kind === "extras" ? Object.keys(EXTRAS) : kind === "formats" ? [...ALWAYS, ...PARTS[kind]] : PARTS[kind];
+    const known =
+      kind === "extras" ? Object.keys(EXTRAS) : kind === "formats" ? [...ALWAYS, ...PARTS[kind]] : PARTS[kind];
     for (const part of held(build, kind)) {
-      if (!known.includes(part)) throw new Error(`builds.json: ${build.file} holds ${part}, which is none of: ${known}`);
+      if (!known.includes(part))
+        throw new Error(`builds.json: ${build.file} holds ${part}, which is none of: ${known}`);
     }
   }
 }

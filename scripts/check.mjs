@@ -2,13 +2,15 @@
  * Everything but the tests:  node scripts/check.mjs
  *
  * Types (tsc), lint and format (biome), the look of assembly/ (which biome cannot read: decorators on functions), that
- * no two modules export one name (asc takes one of them and says nothing), and that package.json names only files that
- * the build writes.
+ * no two modules export one name (asc takes one of them and says nothing), that package.json names only files that the
+ * build writes, and that builds.json, its constants and its page agree.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { BUILDS } from "./builds.mjs";
+import { buildProblems } from "./builds-table.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -23,6 +25,7 @@ for (const file of readdirSync("assembly", { recursive: true })) {
 }
 checkExports();
 checkPackage();
+problems.push(...buildProblems());
 if (problems.length) {
   console.error(problems.join("\n"));
   process.exit(1);
@@ -67,7 +70,7 @@ function checkExports() {
 function checkPackage() {
   const manifest = JSON.parse(readFileSync("package.json", "utf8"));
   const named = JSON.stringify([manifest.exports, manifest.bin]).match(/build\/[^"]+/g);
-  const wasm = Object.values(JSON.parse(readFileSync("asconfig.json", "utf8")).targets).map((target) => target.outFile);
+  const wasm = Object.values(BUILDS).map(({ file }) => `build/${file}`);
   for (const path of named) {
     const written = wasm.includes(path) || /^build\/(js|types)\//.test(path);
     if (!written) problems.push(`package.json: ${path} is not written by the build`);

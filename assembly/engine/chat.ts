@@ -40,7 +40,8 @@ export function formatChatOf(
   const wrong = checkModel(core, model);
   if (wrong != 0) return wrong;
   if (!HAS_CHAT_TEMPLATES) {
-    return fail(core, ErrorCode.UNSUPPORTED, "this build of limpet has no chat templates; take limpet.wasm, which has all");
+    const words = "this build of limpet has no chat templates; take limpet.wasm, which has them";
+    return fail(core, ErrorCode.UNSUPPORTED, words);
   }
   const template = chatTemplateOf(core, model);
   const tokenizer = changetype<Tokenizer>(model.tokenizer);
