@@ -2,8 +2,9 @@
  * Everything but the tests:  node scripts/check.mjs
  *
  * Types (tsc), lint and format (biome), the look of assembly/ (which biome cannot read: decorators on functions), that
- * no two modules export one name (asc takes one of them and says nothing), that package.json names only files that the
- * build writes, and that builds.json, its constants and its page agree.
+ * no two modules export one name (asc takes one of them and says nothing), that imports keep to rooms.json and make no
+ * circle, that package.json names only files that the build writes, and that builds.json, its constants and its page
+ * agree.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
@@ -11,6 +12,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BUILDS } from "./builds.mjs";
 import { buildProblems } from "./builds-table.mjs";
+import { roomProblems } from "./rooms.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -24,6 +26,7 @@ for (const file of readdirSync("assembly", { recursive: true })) {
   if (file.endsWith(".ts")) checkAssembly(join("assembly", file));
 }
 checkExports();
+problems.push(...roomProblems());
 checkPackage();
 problems.push(...buildProblems());
 if (problems.length) {
