@@ -118,7 +118,11 @@ export function parseArguments(c: Command): i32 {
     const word = spanAt(c.words, i++);
     const isFlag = !onlyArguments && lengthOf(word) > 1 && load<u8>(startOf(word)) == 0x2d;
     if (!isFlag) {
-      if (c.argumentCount == argumentLimit(c)) return usageError(c, SURPLUS_ARGUMENT, word);
+      if (c.argumentCount == argumentLimit(c)) {
+        // Commands that take one or more of them are none of this host's: they are told so when all is read.
+        if (takesMore(c)) continue;
+        return usageError(c, SURPLUS_ARGUMENT, word);
+      }
       setSpan(c.arguments, c.argumentCount++, word);
       continue;
     }
@@ -223,6 +227,12 @@ function argumentLimit(c: Command): u32 {
   let count: u32 = 0;
   while (lengthOf(argumentName(c, count)) > 0) count += 1;
   return count;
+}
+
+/** Whether the last argument is one or more: `MODEL...`. */
+function takesMore(c: Command): bool {
+  const count = argumentLimit(c);
+  return count > 0 && load<u8>(endOf(argumentName(c, count - 1)) - 1) == 0x2e;
 }
 
 /** The name of an argument, without the sign that it may be left out. */

@@ -3,7 +3,7 @@
  * command line. The command of the JS hosts (src/cli) and the WASI command (assembly/wasi) read the same strings at run
  * time, so this file keeps to what TypeScript and AssemblyScript have in common: constants of literal strings, ASCII.
  *
- *     COMMANDS  name ARGUMENTS|text            `MODEL?`: may be left out
+ *     COMMANDS  name ARGUMENTS|text            `MODEL?`: may be left out · `MODEL...`: one or more
  *                 ids of its flags              indented, on as many lines as they take
  *     FLAGS     id|-s|--name|VALUE|default|text
  *
@@ -39,6 +39,8 @@ inspect MODEL|show a file's metadata and tensors
 quantize IN OUT TYPE|write a model in a smaller type: Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q2_K, ... (in Node and Deno)
 convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, tokenizer (in Node and Deno)
   type
+slim MODEL...|build a wasm with only what these models need (in a checkout of limpet)
+  out like
 doctor|show what this host can do and check that it computes right
 `;
 
@@ -67,6 +69,7 @@ windows||--windows|N|0|measure only the first windows; 0: all
 prefill|-p|--prompt|N|128|tokens of the prompt
 decode|-n|--max-tokens|N|64|tokens to generate
 type||--type|TYPE|F16|block format of the matrices or a mix: F32, F16, BF16, Q8_0, Q4_K_M, ...
+like||--like|BUILD|portable|which build of docs/builds.md it is like
 build||--build|portable,fast,scalar|portable|which build computes; portable and scalar give the same bits
 ctx|-c|--ctx|N|0|tokens of context; 0: the model's, at most 4096
 kv||--kv|f16,f32,q8_0|f16|type of the cached keys and values

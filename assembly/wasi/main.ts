@@ -38,7 +38,9 @@ function run(c: Command): i32 {
   if (status != SUCCESS) return status;
   const lacks = checkArguments(c);
   if (lacks != SUCCESS) return lacks;
-  if (equals(c.name, "convert") || equals(c.name, "quantize")) return usageError(c, NOT_HERE, c.name);
+  if (equals(c.name, "convert") || equals(c.name, "quantize") || equals(c.name, "slim")) {
+    return usageError(c, NOT_HERE, c.name);
+  }
   const unfit = checkBuild(c);
   if (unfit != SUCCESS) return unfit;
   if (equals(c.name, "generate")) return generate(c);

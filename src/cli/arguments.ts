@@ -42,6 +42,11 @@ export class Arguments {
     return this.argument(name)!;
   }
 
+  /** All that were given for the last argument of the table, `MODEL...`. */
+  all(name: string): string[] {
+    return this.#positionals.slice(this.#command.arguments.findIndex((argument) => argument.name === name));
+  }
+
   /** Whether a switch was given. */
   has(id: string): boolean {
     return this.#values.has(id);
@@ -83,7 +88,9 @@ export class Arguments {
   }
 
   #add(argument: string): void {
-    if (this.#positionals.length === this.#command.arguments.length) throw new UsageError(SURPLUS_ARGUMENT, argument);
+    const { arguments: named } = this.#command;
+    const full = this.#positionals.length >= named.length && !named.at(-1)?.name.endsWith("...");
+    if (full) throw new UsageError(SURPLUS_ARGUMENT, argument);
     this.#positionals.push(argument);
   }
 

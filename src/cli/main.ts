@@ -13,6 +13,7 @@ import { type Io, nodeIo } from "./io.ts";
 import { logits } from "./logits.ts";
 import { perplexity } from "./perplexity.ts";
 import { quantize } from "./quantize.ts";
+import { slim } from "./slim.ts";
 import { findCommand } from "./table.ts";
 import { tokenize } from "./tokenize.ts";
 
@@ -26,6 +27,7 @@ const COMMANDS: Record<string, (args: Arguments, io: Io) => Promise<void>> = {
   inspect,
   quantize,
   convert,
+  slim,
   doctor,
 };
 
