@@ -3,13 +3,17 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { BUILDS, EXTRAS, RELAXED_SHARE } from "../scripts/builds.mjs";
 import { wasmBytes } from "./support/core.ts";
 import { type Feature, features, mutableGlobals, SMALL } from "./support/wasm.ts";
 
-const LIBRARIES = ["limpet.wasm", "limpet.scalar.wasm"];
-const SHARED = ["limpet.threads.wasm", "limpet.relaxed.threads.wasm"];
-const COMMANDS = ["limpet.wasi.wasm", "limpet.wasi.scalar.wasm"];
-const PORTABLE_LIMIT = 300 * 1000;
+const filesOf = (entry: string) =>
+  Object.values(BUILDS)
+    .filter((build) => build.entry === entry && (entry === "threads" || !build.features.includes("relaxed-simd")))
+    .map(({ file }) => file);
+const LIBRARIES = filesOf("library");
+const SHARED = filesOf("threads");
+const COMMANDS = filesOf("command");
 
 const names = (list: { name: string; kind: string }[]) => list.map(({ name, kind }) => `${kind} ${name}`).sort();
 const beyond = (file: string, allowed: Feature[]) =>
@@ -126,10 +130,27 @@ for (const file of [...LIBRARIES, ...SHARED, ...COMMANDS]) {
   });
 }
 
-for (const file of ["limpet.wasm", "limpet.threads.wasm"]) {
-  test(`${file} is below ${PORTABLE_LIMIT / 1000} KB`, () => {
+for (const { file, limit, twin, extras } of Object.values(BUILDS)) {
+  const share = twin ? `, and at most ${RELAXED_SHARE} times ${BUILDS[twin].file}` : "";
+
+  test(`${file} has at most ${limit.toLocaleString("en")} bytes${share}`, () => {
     const size = wasmBytes(file).length;
-    assert.ok(size < PORTABLE_LIMIT, `${size} bytes`);
+    assert.ok(size <= limit, `${size} bytes: builds.json allows ${limit}`);
+    if (!twin) return;
+    const most = RELAXED_SHARE * wasmBytes(BUILDS[twin].file).length;
+    assert.ok(size <= most, `${size} bytes: ${RELAXED_SHARE} times the twin are ${Math.floor(most)}`);
+  });
+
+  // Node 20 compiles no relaxed SIMD; its exports are those of the twin.
+  const where = WebAssembly.validate(wasmBytes(file)) ? test : test.skip;
+
+  where(`${file} exports what builds.json says that it holds besides, and nothing of the rest`, () => {
+    const exported = WebAssembly.Module.exports(compiled(file)).map(({ name }) => name);
+    for (const [extra, { exports }] of Object.entries(EXTRAS)) {
+      if (!exports) continue;
+      const found = exported.some((name) => name.startsWith(exports));
+      assert.is(found, extras.includes(extra), extra);
+    }
   });
 }
 

@@ -1,0 +1,145 @@
+/**
+ * A slim build gives the bits of the full one, refuses by name what it leaves out, and brings its own module to its
+ * threads. Two are compiled here: one of a llama's parts, one like the build with threads.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { BUILDS, PARTS } from "../scripts/builds.mjs";
+import { slimBuild } from "../scripts/slim.mjs";
+import { LimpetError, Model } from "../src/index.ts";
+import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const LLAMA = modelBytes("llama-tiny", "Q4_0");
+const TOKENS = [1, 5, 9, 2, 7, 3, 11, 4];
+const MODEL = temporaryFile("llama.gguf", LLAMA);
+
+function limpet(words: string[], cli = join(ROOT, "build/js/cli.js")) {
+  return spawnSync(process.execPath, [cli, ...words], { encoding: "utf8" });
+}
+
+/** A slim build of the llama, and what the command said. */
+function slim(like: string): { wasm: Uint8Array<ArrayBuffer>; said: string } {
+  const out = temporaryFile(`slim-${like}.wasm`);
+  const { status, stderr, stdout } = limpet(["slim", MODEL, "-o", out, "--like", like]);
+  assert.is(status, 0, stderr);
+  assert.is(stdout, "");
+  return { wasm: new Uint8Array(readFileSync(out)), said: stderr };
+}
+
+async function logits(model: Uint8Array<ArrayBuffer>, options: { wasm?: Uint8Array<ArrayBuffer>; threads?: number }) {
+  const loaded = await Model.load(model, options);
+  try {
+    return { bits: new Uint32Array((await loaded.logits(TOKENS)).buffer), threads: loaded.threads };
+  } finally {
+    loaded.dispose();
+  }
+}
+
+const portable = slim("portable");
+const full = readFileSync(join(ROOT, "build/limpet.wasm")).length;
+
+test("limpet slim says what it holds and its size beside the full build's", () => {
+  assert.match(portable.said, /compiling limpet\.wasm with llama, F32, F16, Q8_0, Q4_0, (bpe|spm)\n/);
+  const [size, share] = [portable.wasm.length, Math.round((portable.wasm.length / full) * 100)];
+  const words = `${size.toLocaleString("en")} bytes, ${share} % of the ${full.toLocaleString("en")} of limpet.wasm`;
+  assert.ok(portable.said.endsWith(`${words}\n`), portable.said);
+});
+
+test("what a llama in Q4_0 does not need is not in the wasm: under half is left", () => {
+  assert.ok(portable.wasm.length < full / 2, `${portable.wasm.length} of ${full} bytes`);
+});
+
+test("a slim build gives the bits of the full one", async () => {
+  const [own, wanted] = [await logits(LLAMA, { wasm: portable.wasm }), await logits(LLAMA, {})];
+  assert.equal(own.bits, wanted.bits);
+});
+
+for (const [what, model, words] of [
+  [
+    "an architecture",
+    modelBytes("qwen3-tiny", "F32"),
+    /^this build of limpet has no qwen3 \(it was built with: llama\); take limpet\.wasm/,
+  ],
+  [
+    "a block format",
+    modelBytes("llama-tiny", "Q4_1"),
+    /^this build of limpet has no Q4_1 \(it was built with: F32 F16 Q4_0 Q8_0\); take limpet\.wasm/,
+  ],
+] as const) {
+  test(`a slim build refuses ${what} that it leaves out by its name`, async () => {
+    const error = await errorOf(() => Model.load(model, { wasm: portable.wasm }));
+    assert.instance(error, LimpetError);
+    assert.is(error.code, "UNSUPPORTED");
+    assert.match(error.message, words);
+    await logits(model, {});
+  });
+}
+
+test("a slim build knows the architectures that nobody runs as such", async () => {
+  const bytes = Buffer.from(LLAMA);
+  bytes.write("mamba", bytes.indexOf("llama"));
+  const error = await errorOf(() => Model.load(new Uint8Array(bytes), { wasm: portable.wasm }));
+  assert.match(error.message, /mamba is not supported; limpet runs llama, qwen2/);
+});
+
+test("a slim build with threads: its workers run its module, beside a full build's in the same process", async () => {
+  const { wasm } = slim("threads");
+  const wanted = await logits(LLAMA, {});
+  const both = await Promise.all([
+    logits(LLAMA, { wasm, threads: 2 }),
+    logits(LLAMA, { threads: 2 }),
+    logits(LLAMA, { wasm, threads: 2 }),
+  ]);
+  for (const { bits } of both) assert.equal(bits, wanted.bits);
+});
+
+test("a slim build without threads computes with one, and shares no memory with workers of another build", async () => {
+  const { bits, threads } = await logits(LLAMA, { wasm: portable.wasm, threads: 2 });
+  assert.is(threads, 1);
+  assert.equal(bits, (await logits(LLAMA, {})).bits);
+});
+
+test("several models make one build with the parts of all, and it is as its base besides", () => {
+  const types = ["F32", "Q4_K"];
+  const chat = { model: "a", architecture: "qwen3", types, tokenizer: "gpt2", chat: true };
+  const tables = { model: "b", architecture: "memoryformer", types: ["I8", "TQ1_0"], tokenizer: "llama", chat: false };
+  const { architectures, formats, tokenizers, extras, entry, features } = slimBuild([chat, tables], "relaxed");
+  assert.equal(architectures, ["qwen3", "memoryformer"]);
+  assert.equal(formats, ["Q4_K", "TQ1_0", "TQ2_0"]);
+  assert.equal(tokenizers, PARTS.tokenizers);
+  assert.equal(extras, ["chat-templates"]);
+  assert.is(entry, "model");
+  assert.equal(features, BUILDS.relaxed.features);
+  assert.equal(slimBuild([tables], "wasi").extras, ["command"]);
+});
+
+test("limpet slim refuses what it cannot build, and writes nothing", () => {
+  const needs = { model: "m.gguf", architecture: "llama", types: ["F32"], tokenizer: "llama", chat: false };
+  const refused = (change: object) => () => slimBuild([{ ...needs, ...change }], "portable");
+  assert.throws(refused({ architecture: "mamba" }), /m\.gguf: the architecture mamba is not supported; .*llama, qwen2/);
+  assert.throws(refused({ types: ["IQ2_XS"] }), /m\.gguf: the block format IQ2_XS is not supported; .*Q4_K/);
+  assert.throws(
+    refused({ tokenizer: "" }),
+    /m\.gguf: the tokenizer \(none\) is not supported; supported are: gpt2, llama/,
+  );
+  assert.is(limpet(["slim", MODEL]).status, 2);
+  assert.is(limpet(["slim", MODEL, "-o", "x", "--like", "tiny"]).status, 2);
+  assert.match(limpet(["slim", `${MODEL}.none`, "-o", "x"]).stderr, /llama\.gguf\.none/);
+});
+
+test("limpet slim outside a checkout says that it wants one", () => {
+  const folder = mkdtempSync(join(tmpdir(), "limpet-"));
+  cpSync(join(ROOT, "build/js"), join(folder, "build/js"), { recursive: true });
+  const { status, stderr } = limpet(["slim", MODEL, "-o", join(folder, "x.wasm")], join(folder, "build/js/cli.js"));
+  rmSync(folder, { recursive: true });
+  assert.is(status, 1);
+  assert.match(stderr, /slim compiles limpet anew: it works in a checkout/);
+});
+
+test.run();
