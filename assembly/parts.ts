@@ -1,8 +1,28 @@
 /**
  * What this build holds. builds.json names the parts of each build; for one that it leaves out, scripts/builds.mjs
- * hands asc a constant (`--use WITHOUT_Q4_K=1`). A condition on a constant here folds as asc compiles: what stands behind
- * it is not in the wasm, its words and tables neither. So a part is left out where it is entered, and only there.
+ * hands asc a constant (`--use WITHOUT_Q4_K=1`). A condition on a constant here folds as asc compiles: what stands
+ * behind it is not in the wasm, its words and tables neither. So a part is left out where it is entered, and only there.
  */
+
+/** Block formats (kernels/quant/formats/); F32, F16 and Q8_0 are in every build. TQ1_0 is kept as TQ2_0. */
+export const HAS_Q4_0: bool = !isDefined(WITHOUT_Q4_0);
+export const HAS_Q4_1: bool = !isDefined(WITHOUT_Q4_1);
+export const HAS_Q5_0: bool = !isDefined(WITHOUT_Q5_0);
+export const HAS_Q5_1: bool = !isDefined(WITHOUT_Q5_1);
+export const HAS_Q2_K: bool = !isDefined(WITHOUT_Q2_K);
+export const HAS_Q3_K: bool = !isDefined(WITHOUT_Q3_K);
+export const HAS_Q4_K: bool = !isDefined(WITHOUT_Q4_K);
+export const HAS_Q5_K: bool = !isDefined(WITHOUT_Q5_K);
+export const HAS_Q6_K: bool = !isDefined(WITHOUT_Q6_K);
+export const HAS_IQ4_NL: bool = !isDefined(WITHOUT_IQ4_NL);
+export const HAS_IQ4_XS: bool = !isDefined(WITHOUT_IQ4_XS);
+export const HAS_BF16: bool = !isDefined(WITHOUT_BF16);
+export const HAS_TQ1_0: bool = !isDefined(WITHOUT_TQ1_0);
+export const HAS_TQ2_0: bool = !isDefined(WITHOUT_TQ2_0) || HAS_TQ1_0;
+export const HAS_MXFP4: bool = !isDefined(WITHOUT_MXFP4);
+export const HAS_ALL_FORMATS: bool =
+  HAS_Q4_0 && HAS_Q4_1 && HAS_Q5_0 && HAS_Q5_1 && HAS_Q2_K && HAS_Q3_K && HAS_Q4_K && HAS_Q5_K && HAS_Q6_K &&
+  HAS_IQ4_NL && HAS_IQ4_XS && HAS_BF16 && HAS_TQ1_0 && HAS_TQ2_0 && HAS_MXFP4;
 
 /** Architectures (models/registry.ts). */
 export const HAS_LLAMA: bool = !isDefined(WITHOUT_LLAMA);

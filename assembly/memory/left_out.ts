@@ -1,14 +1,18 @@
 /**
- * The sentence about a part that this build leaves out (parts.ts):
+ * The sentence about a part that this build leaves out (parts.ts), said in turns:
  *
  *     this build of limpet has no qwen3 (it was built with: llama plm); take limpet.wasm, which has all, or …
+ *     beginLeftOut                name  beginHeld            parts   endLeftOut
  */
-import { Core, ErrorCode, fail, say, sayBytes } from "./core";
+import { Core, ErrorCode, fail, say } from "./core";
 
-/** Begins the sentence. What the build holds follows, each by `say(core, " …")`, then `endLeftOut`. */
-export function beginLeftOut(core: Core, name: usize, length: usize): void {
+/** Begins the sentence; the name of the part follows. */
+export function beginLeftOut(core: Core): void {
   fail(core, ErrorCode.UNSUPPORTED, "this build of limpet has no ");
-  sayBytes(core, name, length);
+}
+
+/** Begins the list of what the build holds; each part follows as `say(core, " …")`. */
+export function beginHeld(core: Core): void {
   say(core, " (it was built with:");
 }
 

@@ -6,7 +6,7 @@ import {
   HAS_ALL_ARCHITECTURES, HAS_LLAMA, HAS_MEMORYFORMER, HAS_PLM, HAS_QWEN2, HAS_QWEN3,
 } from "../parts";
 import { Core, ErrorCode, fail, say, sayBytes } from "../memory/core";
-import { beginLeftOut, endLeftOut } from "../memory/left_out";
+import { beginHeld, beginLeftOut, endLeftOut } from "../memory/left_out";
 import { Context } from "../pass/context";
 import { Model } from "../engine/model";
 import { sameWords } from "../files/gguf";
@@ -64,7 +64,9 @@ function isLeftOut(name: usize, length: u32): bool {
 }
 
 function failWithoutArchitecture(core: Core, name: usize, length: u32): void {
-  beginLeftOut(core, name, length);
+  beginLeftOut(core);
+  sayBytes(core, name, length);
+  beginHeld(core);
   if (HAS_LLAMA) say(core, " llama");
   if (HAS_QWEN2) say(core, " qwen2");
   if (HAS_QWEN3) say(core, " qwen3");

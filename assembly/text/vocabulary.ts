@@ -14,7 +14,7 @@ import {
   addsBos, cleansSpaces, hasNoBos, ignoresMerges, sayNames, Scheme, schemeOf, stripsBeforeMask,
 } from "./pretokenizer_names";
 import { HAS_BPE, HAS_SPM } from "../parts";
-import { beginLeftOut, endLeftOut } from "../memory/left_out";
+import { beginHeld, beginLeftOut, endLeftOut } from "../memory/left_out";
 import { buildSpecialIndex, markSpecialTokens, SPECIAL_NAMES } from "./special";
 import { NONE, SPECIAL_BUCKETS, Tokenizer, tokenLength, TokenizerModel, tokenText, TokenType } from "./tokenizer";
 import { VocabularySource } from "./tokenizer";
@@ -116,7 +116,10 @@ function checkSource(core: Core, source: VocabularySource): u32 {
 }
 
 function failWithoutTokenizer(core: Core, source: VocabularySource): void {
-  beginLeftOut(core, source.modelName, source.modelNameLength);
+  beginLeftOut(core);
+  say(core, "tokenizer ");
+  sayBytes(core, source.modelName, source.modelNameLength);
+  beginHeld(core);
   if (HAS_BPE) say(core, " gpt2");
   if (HAS_SPM) say(core, " llama");
   endLeftOut(core);
