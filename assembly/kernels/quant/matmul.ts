@@ -28,16 +28,21 @@ export function packedBytes(type: u32, rows: u32, columns: u32): u64 {
   return <u64>packedGroupBytes(type, columns) * ((<u64>rows + 7) >> 3);
 }
 
-/** Bytes of scratch that `matmulRows` wants: two groups' outputs. */
+/** Bytes of scratch that `matmulRows` wants in any form: the outputs of two groups. */
 @inline
 export function matmulScratchBytes(tokens: u32): usize {
   return <usize>tokens << 6;
 }
 
+/** The same for the form that stands above `type`: only the form of two halves keeps two groups' outputs. */
+export function matmulFormScratchBytes(type: u32, tokens: u32): usize {
+  return <usize>tokens << (type >> FORM_SHIFT == OperandForm.TWO_SIXTEENS ? 6 : 5);
+}
+
 /**
  * Rows `rowBegin` … `rowEnd` − 1 by `tokens` rows of activations (f32 for float weights, else Q16), strides in bytes.
  * The form of the activations stands above `type` (kernels/quant/forms.ts).
- * `target` gets row `rowBegin` at its index 0 and is written nowhere else. `scratch`: matmulScratchBytes(tokens).
+ * `target` gets row `rowBegin` at its index 0 and is written nowhere else. `scratch`: matmulFormScratchBytes(type, tokens).
  */
 export function matmulRows(
   type: u32,

@@ -27,8 +27,12 @@ const OUTLIER: f32 = 1.75;
 /** The form stands above the type's byte. */
 export const FORM_SHIFT: u32 = 8;
 
-/** The form in which activations meet weights of a type: `wanted` where the build has it for them. */
+/**
+ * The form in which activations meet weights of a type: `wanted` where the build has it for them. A number that is no
+ * form stands for none.
+ */
 export function formFor(type: u32, wanted: u32): u32 {
+  if (wanted > OperandForm.TWO_SIXTEENS) return OperandForm.SIXTEEN;
   if (ASC_FEATURE_RELAXED_SIMD) {
     switch (type) {
       case Type.Q4_0:
