@@ -14,7 +14,6 @@ import { codeMask, firstOf, plane, secondOf, thirdOf } from "./fields";
 import { loadSmallHalves4 } from "../layout";
 
 /** One group → f32; portable build only. */
-@inline
 export function decodeSuper<F>(group: usize, columns: u32, target: usize): void {
   const f = changetype<F>(0);
   const units = columns >> 5;

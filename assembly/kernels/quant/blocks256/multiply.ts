@@ -11,21 +11,7 @@
  * part after part, one f32 accumulator an output, the same for one token, for the tile of four tokens and for the
  * scalar twin: all give the same bits. A unit whose activations are all zero adds nothing and is skipped.
  *
- * A format is a tag: an `@unmanaged` class without fields, whose inlined members say what differs. `unit` and `block`
- * are packed, `file` is a block as it lies in a GGUF file.
- *
- *     bits        of a code: 2 to 6                        parts      sub-blocks in 32 columns: 1 or 2
- *     unitScales  bytes of a unit's sub-scales             offset     what the stored integers have too much
- *     minimum     whether dmin is there                    scaled     whether sub-scales are there
- *     table       of 16 bytes, or 0: code → integer
- *     scales8(unit, quad, part)   sub-scales as i16x8, the first four lanes those of the quad (of quad 0: all eight
- *                                 rows); with a minimum: scale | minimum << scaleBits
- *     scales1(unit, row, part)    its scalar twin          setScales1(unit, row, part, value)   into zeroed bytes
- *     fileBytes, fileScale, fileMinimum, fileQuants        a block's size; where d, dmin and the codes lie in it
- *     fileScales(file, j) / setFileScales(file, j, value)  sub-scale j of a file's block (set: into zeroed bytes)
- *     fileCodes(file, unit, step) / setFileCodes(…, codes) the eight codes of a step of 8 columns, a byte each
- *     finish(file)                                         after the last setFileCodes
- *     scaleLimit                                           sub-scales lie within ±scaleLimit (where they have a sign)
+ * What differs is in the tag of the format (blocks256/format.ts lists its members).
  *
  * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 splats that are loads, some two operations a plane (4
  * rows × 2 columns) and 35 to 60 for sub-scales; the tile shares planes and sub-scales among four tokens.
@@ -406,7 +392,6 @@ function rowPart<F>(acc: f32, dot: i32, x: usize, part: usize, d: f32, dmin: f32
 }
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in Q16 rows. */
-@inline
 export function matmulSuper<F>(
   group: usize,
   groups: u32,

@@ -7,17 +7,18 @@
  * Both give the bits of the matrix packed by rows (kernels/matmul.ts).
  */
 import { matmulRows } from "../matmul";
-import { Bfloats } from "../formats/bf16";
-import { Halves } from "../formats/f16";
-import { Singles } from "../formats/f32";
+import { HAS_BF16, HAS_Q4_0, HAS_Q4_K, HAS_Q6_K } from "../../../parts";
+import { BF16Packing } from "../formats/bf16";
+import { F16Packing } from "../formats/f16";
+import { F32Packing } from "../formats/f32";
+import { Q4_KPacking } from "../formats/q4_k";
+import { Q6_KPacking } from "../formats/q6_k";
 import { multipliesFloats, packGroup, packedGroupBytes } from "../index";
 import { PLANES_BYTES, fromRows, moveFloats, toRows } from "./convert";
 import { multiplyNeurons as multiply, neuronScratchBytes as integerScratchBytes } from "./multiply";
 import { floatNeuronScratchBytes, multiplyFloatNeurons } from "./floats";
-import { NeuronBytes, NeuronNibbles } from "./formats";
+import { Q4_0Columns, Q8_0Columns } from "./formats";
 import { STEP } from "./layout";
-import { Nibbles } from "../formats/q4_k";
-import { Sextuples } from "../formats/q6_k";
 import { Type, blockBytes, blockElements } from "../types";
 
 /** Outputs of a range are multiples of this many. */
@@ -100,10 +101,10 @@ export function packNeurons(
     case Type.F32: return moveFloats(4, scratch, count, rows, columns, first, packed, false);
     case Type.F16:
     case Type.BF16: return moveFloats(2, scratch, count, rows, columns, first, packed, false);
-    case Type.Q4_0: return fromRows<NeuronNibbles>(scratch, groupBytes, count, rows, columns, first, packed);
-    case Type.Q8_0: return fromRows<NeuronBytes>(scratch, groupBytes, count, rows, columns, first, packed);
-    case Type.Q4_K: return fromRows<Nibbles>(scratch, groupBytes, count, rows, columns, first, packed);
-    case Type.Q6_K: return fromRows<Sextuples>(scratch, groupBytes, count, rows, columns, first, packed);
+    case Type.Q4_0: if (HAS_Q4_0) fromRows<Q4_0Columns>(scratch, groupBytes, count, rows, columns, first, packed); return;
+    case Type.Q8_0: return fromRows<Q8_0Columns>(scratch, groupBytes, count, rows, columns, first, packed);
+    case Type.Q4_K: if (HAS_Q4_K) fromRows<Q4_KPacking>(scratch, groupBytes, count, rows, columns, first, packed); return;
+    case Type.Q6_K: if (HAS_Q6_K) fromRows<Q6_KPacking>(scratch, groupBytes, count, rows, columns, first, packed); return;
   }
 }
 
@@ -123,10 +124,10 @@ export function neuronsToGroups(
     case Type.F32: return moveFloats(4, group, count, rows, columns, first, packed, true);
     case Type.F16:
     case Type.BF16: return moveFloats(2, group, count, rows, columns, first, packed, true);
-    case Type.Q4_0: return toRows<NeuronNibbles>(packed, rows, columns, first, count, group, groupBytes, planes);
-    case Type.Q8_0: return toRows<NeuronBytes>(packed, rows, columns, first, count, group, groupBytes, planes);
-    case Type.Q4_K: return toRows<Nibbles>(packed, rows, columns, first, count, group, groupBytes, planes);
-    case Type.Q6_K: return toRows<Sextuples>(packed, rows, columns, first, count, group, groupBytes, planes);
+    case Type.Q4_0: if (HAS_Q4_0) toRows<Q4_0Columns>(packed, rows, columns, first, count, group, groupBytes, planes); return;
+    case Type.Q8_0: return toRows<Q8_0Columns>(packed, rows, columns, first, count, group, groupBytes, planes);
+    case Type.Q4_K: if (HAS_Q4_K) toRows<Q4_KPacking>(packed, rows, columns, first, count, group, groupBytes, planes); return;
+    case Type.Q6_K: if (HAS_Q6_K) toRows<Q6_KPacking>(packed, rows, columns, first, count, group, groupBytes, planes); return;
   }
 }
 
@@ -153,19 +154,23 @@ export function multiplyNeurons(
   // biome-ignore format: one line a type.
   switch (type) {
     case Type.F32:
-      return multiplyFloatNeurons<Singles>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return multiplyFloatNeurons<F32Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
     case Type.F16:
-      return multiplyFloatNeurons<Halves>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return multiplyFloatNeurons<F16Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
     case Type.BF16:
-      return multiplyFloatNeurons<Bfloats>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      if (HAS_BF16) multiplyFloatNeurons<BF16Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return;
     case Type.Q4_0:
-      return multiply<NeuronNibbles>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      if (HAS_Q4_0) multiply<Q4_0Columns>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return;
     case Type.Q8_0:
-      return multiply<NeuronBytes>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return multiply<Q8_0Columns>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
     case Type.Q4_K:
-      return multiply<Nibbles>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      if (HAS_Q4_K) multiply<Q4_KPacking>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return;
     case Type.Q6_K:
-      return multiply<Sextuples>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      if (HAS_Q6_K) multiply<Q6_KPacking>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return;
   }
 }
 

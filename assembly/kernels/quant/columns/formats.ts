@@ -5,7 +5,7 @@
 
 /** Q4_0: nibbles less eight. */
 @unmanaged
-export class NeuronNibbles {
+export class Q4_0Columns {
   @inline get bits(): i32 { return 4; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 16; }
@@ -18,7 +18,7 @@ export class NeuronNibbles {
 
 /** Q8_0: signed bytes, kept with 128 added. */
 @unmanaged
-export class NeuronBytes {
+export class Q8_0Columns {
   @inline get bits(): i32 { return 8; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 16; }
