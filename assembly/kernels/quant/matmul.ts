@@ -43,8 +43,8 @@ export function matmulFormScratchBytes(type: u32, tokens: u32): usize {
 
 /**
  * Rows `rowBegin` … `rowEnd` − 1 by `tokens` rows of activations (f32 for float weights, else Q16), strides in bytes.
- * The form of the activations stands above `type` (kernels/quant/forms.ts).
- * `target` gets row `rowBegin` at its index 0 and is written nowhere else. `scratch`: matmulFormScratchBytes(type, tokens).
+ * The form of the activations stands above `type` (activations/precision.ts). `target` gets row `rowBegin` at its index
+ * 0 and is written nowhere else. `scratch`: matmulFormScratchBytes(type, tokens).
  */
 export function matmulRows(
   type: u32,

@@ -1,6 +1,6 @@
 /**
  * Super-blocks between file and memory, written once for all formats of 256 columns: dequantise, pack, unpack. What
- * differs is in the format's tag (kernels/quant/driver_k.ts lists its members and draws the packed form). Codes travel
+ * differs is in the format's tag (blocks256/format.ts lists its members and draws the packed form). Codes travel
  * as eight bytes of a u64, one a column.
  *
  * Cost, eight columns: dequantising about ten vector operations, packing about fifteen scalar ones at 2 and 4 bits.

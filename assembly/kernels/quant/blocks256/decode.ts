@@ -1,7 +1,7 @@
 /**
  * A packed group with super-blocks of 256 columns as f32: what the transposed product reads. The numbers are those of
- * the format's dequantiser (kernels/quant/k_common.ts), which the scalar build takes instead; tags are those of
- * kernels/quant/driver_k.ts.
+ * the format's dequantiser (blocks256/convert.ts), which the scalar build takes instead; tags are those of
+ * blocks256/format.ts.
  *
  *     w = (d · scale) · (q − offset)  [ − dmin · minimum ]
  *     out: four columns after four; per 4 columns 8 × 16 bytes, row after row

@@ -1,8 +1,8 @@
 /**
- * What a format with super-blocks of 256 columns says of itself, and what every one of them can do. A format is a tag:
- * an `@unmanaged` class without fields that extends this one by itself. `P` is the format that the packed group has,
- * where it is another one. Members are inlined; `file` is a block as it lies in a GGUF file, `unit` and `block` are
- * packed, `row` is 0…7, `quad` 0 or 1 (rows 0…3 or 4…7).
+ * The members of a format with super-blocks of 256 columns, and the functions that every one of them has. A format is a
+ * tag: an `@unmanaged` class without fields that extends this one by itself. `P` is the format that the packed group
+ * has, where it is another one. Members are inlined; `file` is a block as it lies in a GGUF file, `unit` and `block`
+ * are packed, `row` is 0…7, `quad` 0 or 1 (rows 0…3 or 4…7).
  *
  * A tag says:
  *

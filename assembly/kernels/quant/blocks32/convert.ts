@@ -2,7 +2,8 @@
  * Blocks of 32 columns between file and memory, written once for all formats: dequantise, quantise, pack, unpack. What
  * differs is in the format's tag (blocks32/format.ts lists its members).
  *
- * Cost of 32 columns: dequantising some eight scalar operations a column, packing nibbles some twelve vector operations.
+ * Cost of 32 columns: dequantising some eight scalar operations a column, packing nibbles some twelve vector
+ * operations.
  */
 
 /** GGUF blocks → f32; `count` a multiple of 32. */

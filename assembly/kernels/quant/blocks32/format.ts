@@ -1,7 +1,7 @@
 /**
- * What a format with blocks of 32 columns says of itself, and what every one of them can do. A format is a tag: an
- * `@unmanaged` class without fields that extends this one by itself. Its members are inlined; `file` is a block as it
- * lies in a GGUF file, `block` is a packed block of eight rows, `quad` is 0 or 1 (rows 0…3 or 4…7).
+ * The members of a format with blocks of 32 columns, and the functions that every one of them has. A format is a tag:
+ * an `@unmanaged` class without fields that extends this one by itself. Its members are inlined; `file` is a block as
+ * it lies in a GGUF file, `block` is a packed block of eight rows, `quad` is 0 or 1 (rows 0…3 or 4…7).
  *
  * A tag says:
  *

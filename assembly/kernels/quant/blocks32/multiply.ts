@@ -8,24 +8,13 @@
  * and for the scalar twin, so that all of them give the same bits. A block whose activations are all zero adds
  * nothing and is skipped.
  *
+ * The register tiles here, in blocks256/multiply.ts and in floats.ts look alike and stay apart: each holds as much as
+ * the registers have room for beside its own planes and scales.
+ *
  * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 splats and the planes; the tile shares the planes.
  */
 import { ACTIVATION_BLOCK_BYTES } from "../activations/sixteen";
-
-/** The integer dot of a step: four planes with the four pairs of eight activations. */
-@inline
-function stepDot(w0: v128, w1: v128, w2: v128, w3: v128, a: v128): v128 {
-  return i32x4.add(
-    i32x4.add(
-      i32x4.dot_i16x8_s(w0, v128.shuffle<i32>(a, a, 0, 0, 0, 0)),
-      i32x4.dot_i16x8_s(w1, v128.shuffle<i32>(a, a, 1, 1, 1, 1)),
-    ),
-    i32x4.add(
-      i32x4.dot_i16x8_s(w2, v128.shuffle<i32>(a, a, 2, 2, 2, 2)),
-      i32x4.dot_i16x8_s(w3, v128.shuffle<i32>(a, a, 3, 3, 3, 3)),
-    ),
-  );
-}
+import { stepDot } from "../dots";
 
 /** The step of the quad at `p` with eight activations. */
 @inline
@@ -216,7 +205,7 @@ export function matmulBlocks<F>(
 
 /**
  * One group as f32, four columns after four: per 4 columns 8 × 16 bytes, row after row. The numbers are those of the
- * format's dequantiser; the scalar build takes that instead (`decodeGroup` in kernels/quant/index.ts).
+ * format's dequantiser; the scalar build takes that instead (`decodeGroup` in quant/index.ts).
  */
 export function decodeBlocks<F>(group: usize, columns: u32, target: usize): void {
   const f = changetype<F>(0);

@@ -1,6 +1,6 @@
 /**
  * The quantised matmul of the fast build for formats with blocks of 32 columns, written once: codes of at most seven
- * bits by activations in bytes (kernels/quant/byte_activations.ts), sixteen products an instruction of relaxed SIMD.
+ * bits by activations in bytes (activations/eight.ts), sixteen products an instruction of relaxed SIMD.
  *
  *     y[t][r] = Σ over blocks of 32 columns, over their digits:  float(Σ (q − offset)·a) · (dw · dx)   [ + m · s ]
  *

@@ -1,10 +1,10 @@
 /**
- * The matrix that lies neuron by neuron (kernels/quant/neuron_layout.ts draws it): packing, and its products by type.
+ * The matrix that lies neuron by neuron (columns/layout.ts draws it): packing, and its products by type.
  *
  *     multiplyNeurons        reads active neurons alone; activations in 16 bits, or f32 for float weights
  *     multiplyNeuronRows     many tokens, few zeros: a strip of outputs goes back to groups of rows, for their tiles
  *
- * Both give the bits of the matrix packed by rows (kernels/matmul.ts).
+ * Both give the bits of the matrix packed by rows (quant/matmul.ts).
  */
 import { matmulRows } from "../matmul";
 import { HAS_BF16, HAS_Q4_0, HAS_Q4_K, HAS_Q6_K } from "../../../parts";
@@ -101,10 +101,16 @@ export function packNeurons(
     case Type.F32: return moveFloats(4, scratch, count, rows, columns, first, packed, false);
     case Type.F16:
     case Type.BF16: return moveFloats(2, scratch, count, rows, columns, first, packed, false);
-    case Type.Q4_0: if (HAS_Q4_0) fromRows<Q4_0Columns>(scratch, groupBytes, count, rows, columns, first, packed); return;
+    case Type.Q4_0:
+      if (HAS_Q4_0) fromRows<Q4_0Columns>(scratch, groupBytes, count, rows, columns, first, packed);
+      return;
     case Type.Q8_0: return fromRows<Q8_0Columns>(scratch, groupBytes, count, rows, columns, first, packed);
-    case Type.Q4_K: if (HAS_Q4_K) fromRows<Q4_KPacking>(scratch, groupBytes, count, rows, columns, first, packed); return;
-    case Type.Q6_K: if (HAS_Q6_K) fromRows<Q6_KPacking>(scratch, groupBytes, count, rows, columns, first, packed); return;
+    case Type.Q4_K:
+      if (HAS_Q4_K) fromRows<Q4_KPacking>(scratch, groupBytes, count, rows, columns, first, packed);
+      return;
+    case Type.Q6_K:
+      if (HAS_Q6_K) fromRows<Q6_KPacking>(scratch, groupBytes, count, rows, columns, first, packed);
+      return;
   }
 }
 
@@ -124,10 +130,16 @@ export function neuronsToGroups(
     case Type.F32: return moveFloats(4, group, count, rows, columns, first, packed, true);
     case Type.F16:
     case Type.BF16: return moveFloats(2, group, count, rows, columns, first, packed, true);
-    case Type.Q4_0: if (HAS_Q4_0) toRows<Q4_0Columns>(packed, rows, columns, first, count, group, groupBytes, planes); return;
+    case Type.Q4_0:
+      if (HAS_Q4_0) toRows<Q4_0Columns>(packed, rows, columns, first, count, group, groupBytes, planes);
+      return;
     case Type.Q8_0: return toRows<Q8_0Columns>(packed, rows, columns, first, count, group, groupBytes, planes);
-    case Type.Q4_K: if (HAS_Q4_K) toRows<Q4_KPacking>(packed, rows, columns, first, count, group, groupBytes, planes); return;
-    case Type.Q6_K: if (HAS_Q6_K) toRows<Q6_KPacking>(packed, rows, columns, first, count, group, groupBytes, planes); return;
+    case Type.Q4_K:
+      if (HAS_Q4_K) toRows<Q4_KPacking>(packed, rows, columns, first, count, group, groupBytes, planes);
+      return;
+    case Type.Q6_K:
+      if (HAS_Q6_K) toRows<Q6_KPacking>(packed, rows, columns, first, count, group, groupBytes, planes);
+      return;
   }
 }
 
@@ -158,7 +170,9 @@ export function multiplyNeurons(
     case Type.F16:
       return multiplyFloatNeurons<F16Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
     case Type.BF16:
-      if (HAS_BF16) multiplyFloatNeurons<BF16Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      if (HAS_BF16) {
+        multiplyFloatNeurons<BF16Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      }
       return;
     case Type.Q4_0:
       if (HAS_Q4_0) multiply<Q4_0Columns>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);

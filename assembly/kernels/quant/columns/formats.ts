@@ -1,6 +1,7 @@
 /**
- * The formats with blocks of 32 that may lie neuron by neuron, as tags of neuron_driver.ts; those with super-blocks
- * have theirs in driver_k.ts. The scales of a unit are eight halves for eight outputs, there are no sub-scales.
+ * The formats with blocks of 32 that may lie neuron by neuron, as tags of columns/multiply.ts; those with super-blocks
+ * have theirs in blocks256/multiply.ts. The scales of a unit are eight halves for eight outputs, there are no
+ * sub-scales.
  */
 
 /** Q4_0: nibbles less eight. */

@@ -1,8 +1,8 @@
 /**
  * f32 → super-blocks, written once for the formats of 256 columns. Each sub-block searches its own scale (and minimum)
- * by weighted least squares (kernels/quant/k_search.ts); the half scales of the block are set by the largest of them,
- * each sub-scale is then the best near its place, and the codes are taken with the scales as a reader will see them.
- * Between the passes what the sub-blocks found waits in the block itself, where the codes go.
+ * by weighted least squares (quantise/search.ts). The largest of them set the half scales of the block, each sub-scale
+ * is then the best near its place, and the codes are taken with the scales as a reader will see them. Between the
+ * passes the finds of the sub-blocks wait in the block itself, where the codes go.
  *
  * NaN counts as the lowest code and never as the largest magnitude. Cost: that of the searches, and one pass of some
  * ten scalar operations a value.

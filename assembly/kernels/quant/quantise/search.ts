@@ -34,7 +34,7 @@ const TABLE_CANDIDATES: i32 = 16;
 const LOWEST_ENTRY: f32 = -127;
 const HIGHEST_ENTRY: f32 = 113;
 
-/** An i8 + 128 above entry i, and not above i + 1, is nearest to entry i of the table T (kernels/quant/iq4_xs.ts). */
+/** An i8 + 128 above entry i, and not above i + 1, is nearest to entry i of the table T (quant/levels.ts). */
 const BOUNDS = memory.data<u8>([0, 12, 34, 54, 71, 86, 99, 112, 123, 135, 147, 159, 173, 189, 207, 229], 16);
 
 /** The nearest integer within low…high; NaN gives `low`. */
