@@ -102,7 +102,7 @@ export function kernel_quantize_activations(x: usize, columns: u32, target: usiz
   return 0;
 }
 
-/** The form (kernels/quant/activations/precision.ts) in which activations meet weights of a type: `wanted` where the build has it. */
+/** The form (activations/precision.ts) in which activations meet weights of a type: `wanted` where the build has it. */
 export function kernel_operand_form(type: u32, wanted: u32): u32 {
   return formFor(type, wanted);
 }

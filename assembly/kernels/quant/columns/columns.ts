@@ -27,9 +27,14 @@ export const NEURON_STEP: u32 = STEP;
 /** Outputs that pass through groups of rows at once, at most. */
 const STRIP: u32 = 64;
 
+/** Whether this build packs by columns at all: the scratch for it is more than a microcontroller's memory has. */
+const HAS_COLUMNS: bool = !ASC_LOW_MEMORY_LIMIT;
+/** The fast build's rows have another order of six bits, for its products with bytes. */
+const HAS_Q6_K_COLUMNS: bool = HAS_Q6_K && !ASC_FEATURE_RELAXED_SIMD;
+
 /** Whether a matrix may lie neuron by neuron. */
 export function mayLieByNeurons(type: u32, rows: u32): bool {
-  if (ASC_LOW_MEMORY_LIMIT) return false; // its scratch is more than such a memory has
+  if (!HAS_COLUMNS) return false;
   if (rows % STEP != 0) return false;
   switch (type) {
     case Type.F32:
@@ -38,8 +43,7 @@ export function mayLieByNeurons(type: u32, rows: u32): bool {
     case Type.Q4_0:
     case Type.Q8_0:
     case Type.Q4_K: return true;
-    // The fast build's rows have another order of six bits, for its products with bytes.
-    case Type.Q6_K: return !ASC_FEATURE_RELAXED_SIMD;
+    case Type.Q6_K: return HAS_Q6_K_COLUMNS;
     default: return false;
   }
 }
@@ -92,6 +96,7 @@ export function packNeurons(
   packed: usize,
   scratch: usize,
 ): void {
+  if (!HAS_COLUMNS) return;
   const groupBytes = packedGroupBytes(type, columns);
   for (let row: u32 = 0; row < count; row += 8) {
     const to = scratch + <usize>(row >> 3) * groupBytes;
@@ -109,7 +114,7 @@ export function packNeurons(
       if (HAS_Q4_K) fromRows<Q4_KPacking>(scratch, groupBytes, count, rows, columns, first, packed);
       return;
     case Type.Q6_K:
-      if (HAS_Q6_K) fromRows<Q6_KPacking>(scratch, groupBytes, count, rows, columns, first, packed);
+      if (HAS_Q6_K_COLUMNS) fromRows<Q6_KPacking>(scratch, groupBytes, count, rows, columns, first, packed);
       return;
   }
 }
@@ -125,6 +130,7 @@ export function neuronsToGroups(
   group: usize,
   planes: usize,
 ): void {
+  if (!HAS_COLUMNS) return;
   const groupBytes = packedGroupBytes(type, columns);
   switch (type) {
     case Type.F32: return moveFloats(4, group, count, rows, columns, first, packed, true);
@@ -138,7 +144,7 @@ export function neuronsToGroups(
       if (HAS_Q4_K) toRows<Q4_KPacking>(packed, rows, columns, first, count, group, groupBytes, planes);
       return;
     case Type.Q6_K:
-      if (HAS_Q6_K) toRows<Q6_KPacking>(packed, rows, columns, first, count, group, groupBytes, planes);
+      if (HAS_Q6_K_COLUMNS) toRows<Q6_KPacking>(packed, rows, columns, first, count, group, groupBytes, planes);
       return;
   }
 }
@@ -161,6 +167,7 @@ export function multiplyNeurons(
   targetStride: usize,
   scratch: usize,
 ): void {
+  if (!HAS_COLUMNS) return;
   const y = target - (<usize>begin << 2);
   const s = targetStride;
   // biome-ignore format: one line a type.
@@ -183,7 +190,7 @@ export function multiplyNeurons(
       if (HAS_Q4_K) multiply<Q4_KPacking>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
       return;
     case Type.Q6_K:
-      if (HAS_Q6_K) multiply<Q6_KPacking>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      if (HAS_Q6_K_COLUMNS) multiply<Q6_KPacking>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
       return;
   }
 }
@@ -206,6 +213,7 @@ export function multiplyNeuronRows(
   targetStride: usize,
   scratch: usize,
 ): void {
+  if (!HAS_COLUMNS) return;
   const type = product & 0xff;
   const strip = stripRows(rows);
   const planes = scratch + <usize>(strip >> 3) * packedGroupBytes(type, columns);

@@ -59,7 +59,6 @@ export function toRows<F>(
 }
 
 /** Both ways: with `scratch` to the rows. Unit after unit, so that what lies together is touched together. */
-@inline
 function moveUnits<F>(
   group: usize,
   groupBytes: usize,

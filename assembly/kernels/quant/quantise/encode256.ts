@@ -9,7 +9,7 @@
  */
 import { loadHalf, storeHalf } from "../../float/half";
 import { scaleBits } from "../blocks256/multiply";
-import { refineRange, refineScale, rmsOf, searchRange, searchScale, searchTable, toInteger } from "./search";
+import { refineRange, refineScale, refineTable, rmsOf, searchRange, searchScale, searchTable, toInteger } from "./search";
 
 /** Scales and minima between the passes are whole numbers of the largest possible / 65535. */
 const FINE: f32 = 65535;
@@ -95,8 +95,9 @@ export function encodeScales<F>(values: usize, file: usize): void {
   for (let j: u32 = 0; j < parts; j++) {
     const slice = values + <usize>j * length * 4;
     const scale = load<f32>(slots + (<usize>j << 2));
-    const limit = <f32>f.offset;
-    const chosen = refineScale(slice, length, limit, f.table, scale, d, f.scaleLimit, tries);
+    const chosen = f.table != 0
+      ? refineTable(slice, length, f.table, scale, d, f.scaleLimit, tries)
+      : refineScale(slice, length, <f32>f.offset, scale, d, f.scaleLimit, tries);
     f.setFileScales(file, j, chosen);
   }
   memory.fill(slots, 0, <usize>parts << 2);
