@@ -254,6 +254,7 @@ interface QuantExports {
   kernel_operand_form(type: number, wanted: number): number;
   kernel_operand_bytes(form: number, columns: number): number;
   kernel_quantize_operand(form: number, x: Pointer, columns: number, target: Pointer): Status;
+  kernel_matmul_scratch_bytes(type: number, tokens: number): number;
   kernel_matmul(
     type: number,
     packed: Pointer,
