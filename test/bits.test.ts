@@ -7,7 +7,7 @@ import * as assert from "uvu/assert";
 import golden from "./golden/bits.json" with { type: "json" };
 import { bitsModels, measureBits } from "./support/bits.ts";
 
-const stored: Record<string, string> = golden.hashes;
+const stored: Record<string, string> = golden.values;
 const words = process.argv.slice(2).join(" ");
 const seen = new Set<string>();
 
