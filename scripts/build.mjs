@@ -142,7 +142,7 @@ async function makeJs() {
   // So does a model's worker, from one file without dynamic imports, which not every bundler takes in a worker.
   await esbuild.build({
     ...common,
-    entryPoints: { "model-worker": "src/worker-thread.ts" },
+    entryPoints: { "model-worker": "src/api/model-worker.ts" },
     external: ["node:*"],
     plugins: [{ name: "no-jinja", setup: leaveOutJinja }],
   });

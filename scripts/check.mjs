@@ -2,13 +2,14 @@
  * Everything but the tests:  node scripts/check.mjs
  *
  * Types (tsc), lint and format (biome), the look of assembly/ (which biome cannot read: decorators on functions), that
- * no two modules export one name (asc takes one of them and says nothing), and that package.json names only files that
- * the build writes.
+ * no two modules export one name (asc takes one of them and says nothing), that imports keep to rooms.json and make no
+ * circle, and that package.json names only files that the build writes.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { roomProblems } from "./rooms.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -22,6 +23,7 @@ for (const file of readdirSync("assembly", { recursive: true })) {
   if (file.endsWith(".ts")) checkAssembly(join("assembly", file));
 }
 checkExports();
+problems.push(...roomProblems());
 checkPackage();
 if (problems.length) {
   console.error(problems.join("\n"));

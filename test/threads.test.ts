@@ -9,8 +9,8 @@ import { Worker } from "node:worker_threads";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { instantiateSync } from "../bindings/instantiate.ts";
-import { Pays } from "../bindings/pays.ts";
 import { sharedMemory } from "../bindings/shared-memory.ts";
+import { ThreadTrial } from "../bindings/thread-trial.ts";
 import { Model } from "../src/index.ts";
 import { TestCore, type TestExports, wasmBytes } from "./support/core.ts";
 import { assertBits, Engine, type EngineContext, Form, modelBytes, prompt, spread } from "./support/engine.ts";
@@ -213,7 +213,7 @@ test("a pass given up at any step leaves nothing behind", async () => {
  * while alone take `waking` times as long.
  */
 class Machine {
-  readonly pays = new Pays();
+  readonly pays = new ThreadTrial();
   now = 0;
   layers = 0;
   apart = 0;

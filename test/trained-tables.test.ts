@@ -6,8 +6,8 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { dequantizeTableRows } from "../src/gguf/table-rows.ts";
 import { kernels } from "../src/kernels.ts";
+import { dequantizeTableRows } from "../src/quantize/table-rows.ts";
 import { sameBits } from "./support/core.ts";
 import { generator, portable, values } from "./support/floats.ts";
 import { entriesOf, parse, tensorsOf } from "./support/gguf-reader.ts";

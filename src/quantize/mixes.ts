@@ -20,7 +20,7 @@
  * Half of the layers: the first and the last eighth, and every third between. Rows that are no whole blocks of a type get
  * one of smaller blocks (`fittingType`). Vectors and norms stay as they are.
  */
-import { TYPES, type TypeName, tensorLayout } from "../types.ts";
+import { TYPES, type TypeName, tensorLayout } from "../host/types.ts";
 
 /** A type of a file: a block format, or a mix of them. */
 export type FileType =
