@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { architectureOf, TINY } from "../scripts/architectures.mjs";
 import { encodeGguf, tensorBytes } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
 import golden from "./golden/logits.json" with { type: "json" };
@@ -51,11 +52,10 @@ const files: [name: string, read: () => Uint8Array | null][] = [
     },
   ],
 ];
-for (const type of ["Q4_0", "Q8_0", "Q4_K"]) files.push([`plm-1m ${type}`, () => modelBytes("plm-1m", type)]);
-for (const kind of ["llama-tiny", "qwen2-tiny", "qwen3-tiny"])
-  files.push([`${kind} Q4_K`, () => modelBytes(kind, "Q4_K")]);
-for (const type of ["F32", "F16", "Q8_0", "Q4_0"])
-  files.push([`memoryformer-tiny ${type}`, () => modelBytes("memoryformer-tiny", type)]);
+for (const kind of TINY) {
+  const { types, latent, hashes } = architectureOf(kind);
+  for (const type of latent || hashes ? types : ["Q4_K"]) files.push([`${kind} ${type}`, () => modelBytes(kind, type)]);
+}
 
 for (const [name, read] of files) {
   test(`${name}: 64 positions have the same bits in both builds, in any chunks, and beside another sequence`, () => {
@@ -129,9 +129,9 @@ test("every architecture agrees with the float64 oracle, and MLA in both forms",
   for (const { kind, type, logits } of golden.models) {
     const expected = new Float32Array(new Uint8Array(Buffer.from(logits, "base64")).buffer);
     const model = portable.load(modelBytes(kind, type));
-    for (const form of kind === "plm-1m" ? [Form.ABSORBED, Form.EXPANDED] : [Form.ABSORBED]) {
+    for (const form of architectureOf(kind).latent ? [Form.ABSORBED, Form.EXPANDED] : [Form.ABSORBED]) {
       // A cache of halves may turn a sign of random tables' sums, and so look up another row: not for a MemoryFormer.
-      for (const kv of kind === "memoryformer-tiny" ? [F32] : [F16, F32, Q8_0]) {
+      for (const kv of architectureOf(kind).hashes ? [F32] : [F16, F32, Q8_0]) {
         const context = model.context({ rows: POSITIONS, kv, form });
         const last = context.run(prompt(golden.tokens)).at(-1) as Float32Array;
         const kl = divergence(expected, last);
@@ -213,7 +213,7 @@ test("logits asked of some tokens are those that all would give", () => {
 });
 
 test("a pass stops at any layer, goes on from there, and is entered with hidden states from elsewhere", () => {
-  for (const kind of ["qwen3-tiny", "plm-1m"]) {
+  for (const kind of TINY) {
     const model = portable.load(modelBytes(kind, "Q8_0"));
     const { layers, hidden } = model;
     const context = model.context({ rows: POSITIONS });

@@ -7,14 +7,11 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { oracle, workFile } from "../../bench/limpet.mjs";
+import { architectureOf, TINY } from "../../scripts/architectures.mjs";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
 
-const MODELS = ["llama-tiny", "qwen2-tiny", "qwen3-tiny", "plm-1m"].flatMap((kind) =>
-  ["F32", "Q4_0", "Q8_0", "Q4_K"].map((type) => [kind, type]),
-);
-// Tables of each of their kinds of rows.
-for (const type of ["F32", "F16", "Q8_0", "Q4_0"]) MODELS.push(["memoryformer-tiny", type]);
+const MODELS = TINY.flatMap((kind) => architectureOf(kind).types.map((type) => [kind, type]));
 const tokens = Array.from({ length: 48 }, (_, i) => (i * 389 + 97) % 512);
 
 const golden = [];

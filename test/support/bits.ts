@@ -6,9 +6,10 @@
  * that docs/embedding.md names are called, so that the cases outlive what the core is made of.
  */
 import { createHash } from "node:crypto";
+import { SHAPES } from "../../scripts/architectures.mjs";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
-import { randomModel, SHAPES } from "../../scripts/random-models.mjs";
+import { randomModel } from "../../scripts/random-models.mjs";
 import {
   type BatchToken,
   type ContextShape,

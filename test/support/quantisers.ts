@@ -10,7 +10,7 @@
  *     Q3_K, Q6_K, IQ4_*   x²
  *     others              1: their reference rounds and searches nothing
  */
-import { SHAPES } from "../../scripts/random-models.mjs";
+import { SHAPES } from "../../scripts/architectures.mjs";
 import { normals, random } from "./formats.ts";
 
 export const SEARCHED = ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"];

@@ -3,8 +3,9 @@
  * headers with one number changed or cut off, and calls that cannot be.
  */
 import { createHash, type Hash } from "node:crypto";
+import { SHAPES } from "../../scripts/architectures.mjs";
 import { encodeGguf, floatTensor } from "../../scripts/gguf-writer.mjs";
-import { randomModel, SHAPES } from "../../scripts/random-models.mjs";
+import { randomModel } from "../../scripts/random-models.mjs";
 import { blank, type Change, type File, key, tensor } from "./changes.ts";
 import { TEMPLATES } from "./chat-templates.ts";
 import { Code, Engine, EngineError, type EngineModel, modelBytes, prompt, spread } from "./engine.ts";

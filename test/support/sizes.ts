@@ -1,7 +1,9 @@
 /** Bytes that models and contexts take, for a table of shapes: what memory was at a known commit, and may not rise above. */
+
+import { SHAPES } from "../../scripts/architectures.mjs";
 import { streamGguf, tensorBytes } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
-import { randomModel, SHAPES } from "../../scripts/random-models.mjs";
+import { randomModel } from "../../scripts/random-models.mjs";
 import { type ContextShape, Engine, EngineModel, F16, F32, Q8_0, Streamed } from "./engine.ts";
 
 type GgufFile = ReturnType<typeof makeModel>;
