@@ -9,6 +9,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { abiProblems, writeBoundary } from "./boundary.mjs";
 import { roomProblems } from "./rooms.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -17,13 +18,14 @@ const LINE_LENGTH = 120;
 const FILE_LENGTH = 600;
 
 const problems = [];
+writeBoundary();
 run("types", "node_modules/typescript/bin/tsc", "--noEmit", "-p", "tsconfig.json");
 run("lint and format", "node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings");
 for (const file of readdirSync("assembly", { recursive: true })) {
   if (file.endsWith(".ts")) checkAssembly(join("assembly", file));
 }
 checkExports();
-problems.push(...roomProblems());
+problems.push(...roomProblems(), ...abiProblems());
 checkPackage();
 if (problems.length) {
   console.error(problems.join("\n"));

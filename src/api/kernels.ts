@@ -6,6 +6,7 @@
  *     k.matmul(a, b, { m, k, n });          // [m, k] × [k, n], or b as a matrix of a GGUF file: rows n, columns k
  */
 import { bytesOf } from "../../bindings/memory.ts";
+import { MAX_CODE_BITS, MlaForm, RowType, WeightRule } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import { type Arena, Core, type CoreOptions } from "../host/instance.ts";
 import { TYPES, type TypeName, typeName } from "../host/types.ts";
@@ -126,10 +127,7 @@ export interface MemoryLayerInput<Tables> extends HashInput {
 }
 
 /** Numbers of the core. */
-const TABLE_TYPES: Readonly<Record<TableType, number>> = { F32: 0, F16: 1, Q8: 24, Q4: 280 };
-const WEIGHT_RULES = { score: 0, prob: 1 } as const;
-/** A table has 2^bits rows a chunk: with more bits none fits into memory. */
-const MAX_CODE_BITS = 24;
+const WEIGHT_RULES = { score: WeightRule.SCORE, prob: WeightRule.PROB } as const;
 
 /** Weights of these types are multiplied by f32; others by activations of 16 bits in blocks of 32. */
 const FLOATS: readonly number[] = [TYPES.F32, TYPES.F16, TYPES.BF16];
@@ -320,7 +318,7 @@ export class Kernels {
     requireLength("ropeKeys", input.ropeKeys, { count, rope });
     const w = wkvB instanceof Float32Array ? wkvB : this.#matrix(wkvB, heads * (nope + value), rank);
     requireLength("wkvB", w, { heads, "nope + value": nope + value, rank });
-    const number = form === "absorbed" ? 0 : 1;
+    const number = form === "absorbed" ? MlaForm.ABSORBED : MlaForm.EXPANDED;
     const core = this.#core;
     const { exports } = core;
     return core.scoped((arena) => {
@@ -389,7 +387,7 @@ export class Kernels {
       const found = arena.allocate(chunks * 4);
       const scaled = arena.allocate(chunks * 4);
       return tables.map(({ type, bytes, columns, scales }, i) => {
-        const id = TABLE_TYPES[type];
+        const id = RowType[type];
         const rowBytes = exports.kernel_table_row_bytes(id, columns);
         const bias = biases[i];
         const at = arena.put(bytes);
@@ -523,8 +521,8 @@ function tableOf(name: string, table: Float32Array | MemoryTable, { chunks, bits
   }
   if (!(table?.bytes instanceof Uint8Array)) throw wrong(`${name} is a Float32Array or { type, bytes, columns }`);
   const { type, bytes, scales } = table;
-  if (!Object.hasOwn(TABLE_TYPES, type)) {
-    throw wrong(`${name} is of type ${type}; a table's rows are ${Object.keys(TABLE_TYPES).join(", ")}`);
+  if (!Object.hasOwn(RowType, type)) {
+    throw wrong(`${name} is of type ${type}; a table's rows are ${Object.keys(RowType).join(", ")}`);
   }
   const columns = size(`${name}.columns`, table.columns);
   if (type === "Q4" && columns % 2 !== 0) throw wrong(`${name} has ${columns} columns; in Q4 two share a byte`);

@@ -2,6 +2,7 @@
 /** A session: tokens that a model has read and written, which the next call goes on from. */
 import type { Pointer } from "../../bindings/exports.ts";
 import { encodeText } from "../../bindings/memory.ts";
+import { TokenizeFlag } from "../../bindings/numbers.ts";
 import { chatTokens, type Message } from "../generate/chat.ts";
 import {
   type GenerateOptions,
@@ -31,8 +32,6 @@ export interface Activity {
   readonly activations: readonly number[];
 }
 
-const ADD_SPECIAL = 1;
-const PARSE_SPECIAL = 2;
 /** Behind the core's bytes of a saved session, where there were messages: JSON, its length as u32, these four bytes. */
 const MESSAGES_MARK = "LMPM";
 
@@ -95,7 +94,7 @@ export class Session {
     core.scoped((arena) => {
       if (typeof prompt === "string") {
         const bytes = encodeText(prompt);
-        const flags = ADD_SPECIAL | (options.special ? PARSE_SPECIAL : 0);
+        const flags = TokenizeFlag.ADD_SPECIAL | (options.special ? TokenizeFlag.PARSE_SPECIAL : 0);
         core.check(core.exports.session_append_text(pointer, arena.put(bytes), bytes.length, flags));
       } else {
         const ids = tokenIds(prompt);

@@ -7,6 +7,7 @@
 import { FINISH_REASONS } from "../../assembly/wasi/commands.ts";
 import type { Pointer } from "../../bindings/exports.ts";
 import { encodeText } from "../../bindings/memory.ts";
+import { Finish, Status } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import { wholeNumber } from "../host/numbers.ts";
 import { Pace } from "../host/pace.ts";
@@ -124,9 +125,6 @@ export interface SessionState {
 }
 
 const DEFAULT_TOKENS = 256;
-const NEED_DATA = 2;
-const TOKEN = 3;
-const END_TOKEN = 1;
 const REASONS = FINISH_REASONS.split(" ");
 
 /** Steps a session whose tokens are there. */
@@ -160,7 +158,7 @@ export async function* generatePieces(
   try {
     for (;;) {
       const status = core.step(exports.session_step, pointer, context.pointer);
-      if (status === TOKEN) {
+      if (status === Status.TOKEN) {
         const now = performance.now();
         if (made++ === 0) prefillMs += now - clock;
         else decodeMs += now - clock;
@@ -168,20 +166,20 @@ export async function* generatePieces(
         const length = exports.session_text_length(pointer);
         const text = length === 0 ? "" : memory.readText(exports.session_text(pointer), length);
         texts.push(text);
-        const ended = exports.session_finish(pointer) === END_TOKEN;
+        const ended = exports.session_finish(pointer) === Finish.STOP;
         if (!ended) tokens.push(token);
         // The end token shows nothing of its own, only what was held back for it.
         if (!ended || length > 0) yield logprobs === undefined ? { text, token } : withLogprobs(session, text, top);
         usable();
         clock = performance.now();
-      } else if (status === 0) {
+      } else if (status === Status.DONE) {
         return {
           text: texts.join(""),
           tokens,
           finishReason: REASONS[exports.session_finish(pointer)] as FinishReason,
           timings: { prefillTokens, prefillMs, decodeTokens: Math.max(made - 1, 0), decodeMs },
         };
-      } else if (core.check(status) === NEED_DATA) {
+      } else if (core.check(status) === Status.NEED_DATA) {
         const put = await loaded.tables!.read(context.pointer, options.signal);
         if (put) {
           usable();

@@ -1,5 +1,6 @@
 /** Logits of given tokens, and how well a model foresees a text. */
 import type { Pointer } from "../../bindings/exports.ts";
+import { POSITION_LIMIT, Status } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import { wholeNumber } from "../host/numbers.ts";
 import { Pace } from "../host/pace.ts";
@@ -34,8 +35,6 @@ export interface PerplexityResult {
   readonly windows: number;
   readonly context: number;
 }
-
-const NEED_DATA = 2;
 
 /** Logits of some tokens of a chunk: live in the core's memory until the next step. */
 interface Rows {
@@ -82,9 +81,9 @@ class Scorer {
         wanted[i] = at + i >= from ? 1 : 0;
       }
       core.check(exports.context_begin(context, count, 0, exports.model_layers(pointer)));
-      for (let status = -1; status !== 0; ) {
+      for (let status: Status = Status.MORE; status !== Status.DONE; ) {
         status = core.check(core.step(exports.context_step, context, context));
-        if (status === NEED_DATA) {
+        if (status === Status.NEED_DATA) {
           const put = await this.#loaded.tables!.read(context, this.#signal);
           if (put) {
             this.#requireAlive();
@@ -146,7 +145,7 @@ export async function measurePerplexity(
 ): Promise<PerplexityResult> {
   const { core, pointer, tokenizer } = loaded;
   const { exports, memory } = core;
-  const context = wholeNumber("context", options.context ?? 512, 2, 1_000_000);
+  const context = wholeNumber("context", options.context ?? 512, 2, POSITION_LIMIT);
   const ids = tokenIds(typeof text === "string" ? tokenizer.tokenize(text, { bos: true }) : text);
   const all = Math.floor(ids.length / context);
   if (all === 0) {

@@ -1,6 +1,7 @@
 /** Text to token ids and back, by the vocabulary of a model. */
 import type { Pointer } from "../../bindings/exports.ts";
 import { decodeText, encodeText } from "../../bindings/memory.ts";
+import { DetokenizeFlag, TokenizeFlag } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Core, type CoreOptions } from "../host/instance.ts";
 import { loadModel } from "../load/load.ts";
@@ -19,10 +20,6 @@ export interface DetokenizeOptions {
   /** Drop spaces before punctuation, as some vocabularies want. Default: as the vocabulary says. */
   cleanSpaces?: boolean;
 }
-
-const SHOW_SPECIAL = 1;
-const CLEAN = 4;
-const KEEP = 8;
 
 const SPECIALS = ["bos", "eos", "unknown", "separator", "padding", "mask", "endOfTurn", "endOfMessage"] as const;
 
@@ -64,7 +61,7 @@ export class Tokenizer {
   tokenize(text: string, options: TokenizeOptions = {}): number[] {
     const core = this.#alive;
     const bytes = encodeText(text);
-    const flags = (options.bos ? 1 : 0) | (options.special ? 2 : 0);
+    const flags = (options.bos ? TokenizeFlag.ADD_SPECIAL : 0) | (options.special ? TokenizeFlag.PARSE_SPECIAL : 0);
     return core.scoped((arena) => {
       const source = arena.put(bytes);
       // A token has a byte at least; BOS, EOS and a space in front come on top.
@@ -88,6 +85,7 @@ export class Tokenizer {
   detokenizeBytes(ids: ArrayLike<number>, options: DetokenizeOptions = {}): Uint8Array {
     const core = this.#alive;
     const { special, cleanSpaces } = options;
+    const { SHOW_SPECIAL, CLEAN, KEEP } = DetokenizeFlag;
     const flags = (special ? SHOW_SPECIAL : 0) | (cleanSpaces === undefined ? 0 : cleanSpaces ? CLEAN : KEEP);
     const source = tokenIds(ids);
     return core.scoped((arena) => {

@@ -1,5 +1,6 @@
 /** What a model file says of itself: metadata, tensors, and the figures that a user asks for first. */
 import type { Pointer } from "../../bindings/exports.ts";
+import { TokenizerModel, ValueType } from "../../bindings/numbers.ts";
 import type { Core } from "../host/instance.ts";
 import { typeName } from "../host/types.ts";
 
@@ -63,7 +64,7 @@ export function readInfo(core: Core, model: Pointer, fileName: string | null): M
     vocabulary: exports.model_vocabulary(model),
     contextLength: exports.model_context_length(model) || number("context_length"),
     tokenizer: {
-      kind: exports.tokenizer_model(exports.model_tokenizer(model)) === 1 ? "bpe" : "spm",
+      kind: exports.tokenizer_model(exports.model_tokenizer(model)) === TokenizerModel.BPE ? "bpe" : "spm",
       pre: metadataText(core, gguf, "tokenizer.ggml.pre"),
     },
     types,
@@ -118,8 +119,6 @@ export function metadataText(core: Core, gguf: Pointer, key: string): string | n
   const value = readKey(core, gguf, key);
   return typeof value === "string" ? value : null;
 }
-
-const ValueType = { BOOL: 7, STRING: 8, ARRAY: 9, U64: 10, I64: 11 } as const;
 
 /** The value of an entry. An array longer than `limit` is cut. */
 export function readEntry(core: Core, entry: Pointer, limit: number): MetadataValue {

@@ -4,6 +4,7 @@
  */
 
 import type { Pointer } from "../../bindings/exports.ts";
+import { Streamed } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 import { wholeNumber } from "../host/numbers.ts";
@@ -32,8 +33,7 @@ export interface TableUse {
 }
 
 const DEFAULT_CACHE = 8 << 20;
-/** The core's numbers of what stays in the file. */
-const STREAMED = { resident: 0, stream: 2 } as const;
+const STREAMED = { resident: Streamed.NOTHING, stream: Streamed.TABLES } as const;
 
 /** Tells a model that is not loaded yet what stays in the file. */
 export function leaveTables(core: Core, model: Pointer, { tables = "resident", tableCache }: TableOptions): void {
