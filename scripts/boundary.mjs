@@ -141,6 +141,13 @@ export function numbersOf(name) {
   return Object.fromEntries(found.constants.map(({ name, value }) => [name, value]));
 }
 
+/** A constant beside the namespaces. @param {string} name @returns {number} */
+export function constantOf(name) {
+  const found = readNumbers().constants.find((constant) => constant.name === name);
+  if (!found) throw new Error(`no constant ${name}: see CONSTANTS in scripts/boundary.mjs`);
+  return found.value;
+}
+
 /** The block formats by name. @returns {Record<string, BlockFormat>} */
 export function blockFormats() {
   return Object.fromEntries(readNumbers().formats.map((format) => [format.name, format]));
