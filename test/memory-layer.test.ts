@@ -5,7 +5,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { RowType } from "../bindings/numbers.ts";
+import { ErrorCode, RowType } from "../bindings/numbers.ts";
 import { type Kernels, kernels, LimpetError, type MemoryTable, type TableType } from "../src/kernels.ts";
 import { sameBits, type TestCore } from "./support/core.ts";
 import { fromHalf, generator, onBoth, put, toHalf, values } from "./support/floats.ts";
@@ -320,7 +320,7 @@ test("wrong shapes, types and options are named", async () => {
 });
 
 test("the exports refuse what they cannot do", () => {
-  const [UNSUPPORTED, BAD_ARGUMENT] = [-3, -4];
+  const { UNSUPPORTED, BAD_ARGUMENT } = ErrorCode;
   onBoth("statuses", (core) => {
     const at = core.allocate(64);
     assert.is(core.call("kernel_hash_row", at, 1, 0, 1, at), BAD_ARGUMENT);
