@@ -11,6 +11,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { abiProblems, writeBoundary } from "./boundary.mjs";
+import { undocumented } from "./documented.mjs";
 import { handTypedProblems } from "./hand-typed.mjs";
 import { roomProblems } from "./rooms.mjs";
 
@@ -27,7 +28,7 @@ for (const file of readdirSync("assembly", { recursive: true })) {
   if (file.endsWith(".ts")) checkAssembly(join("assembly", file));
 }
 checkExports();
-problems.push(...roomProblems(), ...abiProblems(), ...handTypedProblems());
+problems.push(...roomProblems(), ...abiProblems(), ...handTypedProblems(), ...undocumented());
 checkPackage();
 if (problems.length) {
   console.error(problems.join("\n"));

@@ -16,6 +16,7 @@ import { type ContextOptions, contextLength, type LoadedModel } from "../generat
 import { tokenIds } from "../generate/tokenizer.ts";
 import { LimpetError } from "../host/errors.ts";
 
+/** What a session holds, and how a conversation in it begins. */
 export interface SessionOptions extends ContextOptions {
   /** What the model is told before the first `chat`. */
   system?: string;
@@ -35,6 +36,10 @@ export interface Activity {
 /** Behind the core's bytes of a saved session, where there were messages: JSON, its length as u32, these four bytes. */
 const MESSAGES_MARK = "LMPM";
 
+/**
+ * Tokens that a model has read and written, which the next call goes on from. One generation at a time goes on; a later
+ * one ends the one before with WRONG_STATE.
+ */
 export class Session {
   readonly #state: SessionState;
   #messages: Message[];

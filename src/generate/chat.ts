@@ -7,8 +7,11 @@ import { ChatKind, Role } from "../../bindings/numbers.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
 
+/** A message of a conversation. */
 export interface Message {
+  /** Who speaks: `system` tells the model how to behave. */
   readonly role: "system" | "user" | "assistant";
+  /** What is said, as text. */
   readonly content: string;
 }
 

@@ -13,6 +13,7 @@ import { wholeNumber } from "../host/numbers.ts";
 import { Pace } from "../host/pace.ts";
 import { type Context, type Form, formNumber, type LoadedModel } from "./sequence-pool.ts";
 
+/** How the next token is chosen. Default: always the likeliest one. */
 export interface SamplingOptions {
   /** 0 (the default) always takes the likeliest token. */
   temperature?: number;
@@ -28,6 +29,7 @@ export interface SamplingOptions {
   seed?: number | bigint;
 }
 
+/** How a text goes on, and when it ends. */
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate. Default: 256. */
   maxTokens?: number;
@@ -39,24 +41,32 @@ export interface GenerateOptions extends SamplingOptions {
   special?: boolean;
   /** How latent attention (MLA) is computed. Default: auto. */
   form?: Form;
+  /** Ends the generation: the next piece throws the signal's reason. */
   signal?: AbortSignal;
 }
 
 /** One token, with the text that it made ready: whole characters, maybe none. */
 export interface Piece {
+  /** The text that became whole with this token. */
   readonly text: string;
+  /** The token's id. */
   readonly token: number;
+  /** The token's log probability (natural), where `logprobs` was given. */
   readonly logprob?: number;
+  /** The likeliest tokens with their log probabilities, the likeliest first, where `logprobs` was given. */
   readonly top?: readonly { readonly token: number; readonly logprob: number }[];
 }
 
 /** Why a generation ended: an end token, as many tokens as were asked for, a stop text, or a full context. */
 export type FinishReason = "stop" | "length" | "stop_string" | "context";
 
+/** What a generation came to. */
 export interface GenerationResult {
+  /** All its text. */
   readonly text: string;
   /** Without the end token. */
   readonly tokens: number[];
+  /** Why it ended. */
   readonly finishReason: FinishReason;
   /** Of the computing alone: the time that the caller takes between two pieces does not count. */
   readonly timings: {
@@ -94,12 +104,14 @@ export class Generation implements AsyncIterableIterator<Piece, GenerationResult
     return this.#result.text;
   }
 
+  /** Computes up to the next piece. */
   async next(): Promise<IteratorResult<Piece, GenerationResult | undefined>> {
     const step = await this.#pieces.next();
     if (step.done && step.value) this.#result = step.value;
     return step;
   }
 
+  /** Ends the generation before its end. */
   async return(): Promise<IteratorResult<Piece, GenerationResult | undefined>> {
     await this.#pieces.return(undefined as unknown as GenerationResult);
     return { done: true, value: undefined };

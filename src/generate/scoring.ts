@@ -7,24 +7,31 @@ import { Pace } from "../host/pace.ts";
 import { type CacheType, createContext, type Form, formNumber, type LoadedModel } from "./sequence-pool.ts";
 import { tokenIds } from "./tokenizer.ts";
 
+/** How tokens are evaluated. */
 export interface LogitsOptions {
   /** How latent attention (MLA) is computed. Default: by the length of the chunk. */
   form?: Form;
   /** Tokens to compute at once. Default: as many as suit the model. */
   chunk?: number;
+  /** Type of the cached keys and values. Default: as the model was loaded. */
   kv?: CacheType;
+  /** Ends the evaluation: the signal's reason is thrown. */
   signal?: AbortSignal;
 }
 
+/** How a text is cut into windows and scored. */
 export interface PerplexityOptions extends LogitsOptions {
   /** Tokens of a window; the second half of each is scored. Default: 512. */
   context?: number;
   /** Measure only that many windows. Default: all that the text fills. */
   windows?: number;
+  /** Called after each window, with the perplexity so far. */
   onProgress?: (done: number, windows: number, perplexity: number) => void;
 }
 
+/** How well a model foresees a text. */
 export interface PerplexityResult {
+  /** e to the mean negative log probability of a scored token. */
   readonly perplexity: number;
   /** Of the scored text: for this figure, vocabularies need not be the same. */
   readonly bitsPerByte: number;
@@ -32,7 +39,9 @@ export interface PerplexityResult {
   readonly tokens: number;
   /** Bytes of the text of these tokens. */
   readonly bytes: number;
+  /** So many windows were measured. */
   readonly windows: number;
+  /** A window holds so many tokens. */
   readonly context: number;
 }
 

@@ -16,6 +16,7 @@ export type CacheType = "f16" | "f32" | "q8_0";
 /** How latent attention (MLA) is computed: by the length of the chunk, or always the same way. */
 export type Form = "auto" | "absorbed" | "expanded";
 
+/** How much of a conversation a model keeps, and how exactly. */
 export interface ContextOptions {
   /** Tokens that the context holds. Default: as many as the model was trained for, at most 4096. */
   context?: number;
@@ -23,9 +24,11 @@ export interface ContextOptions {
   kv?: CacheType;
 }
 
+/** A context that a model holds. */
 export interface ContextUse {
   /** Tokens that it holds. */
   readonly tokens: number;
+  /** Type of its keys and values. */
   readonly kv: CacheType;
   /** Bytes of the cache. */
   readonly cacheBytes: number;

@@ -7,6 +7,7 @@ import { Core, type CoreOptions } from "../host/instance.ts";
 import { loadModel } from "../load/load.ts";
 import type { ModelSource } from "../load/source.ts";
 
+/** How text becomes tokens. */
 export interface TokenizeOptions {
   /** Add the BOS and EOS tokens that the vocabulary wants. Default: no. */
   bos?: boolean;
@@ -14,6 +15,7 @@ export interface TokenizeOptions {
   special?: boolean;
 }
 
+/** How tokens become text. */
 export interface DetokenizeOptions {
   /** Show special tokens as their text. Default: no. */
   special?: boolean;
@@ -23,6 +25,7 @@ export interface DetokenizeOptions {
 
 const SPECIALS = ["bos", "eos", "unknown", "separator", "padding", "mask", "endOfTurn", "endOfMessage"] as const;
 
+/** The vocabulary of a model: text to token ids and back. Its model must be alive, else calls throw WRONG_STATE. */
 export class Tokenizer {
   /** null once the model was disposed of. */
   #core: Core | null;
@@ -58,6 +61,7 @@ export class Tokenizer {
     return (this.#alive.exports.tokenizer_options(this.#pointer) & 1) !== 0;
   }
 
+  /** Token ids of a text: bare, unless asked otherwise. */
   tokenize(text: string, options: TokenizeOptions = {}): number[] {
     const core = this.#alive;
     const bytes = encodeText(text);
@@ -77,6 +81,7 @@ export class Tokenizer {
     });
   }
 
+  /** Text of token ids. Bytes that are no UTF-8 show as U+FFFD. */
   detokenize(ids: ArrayLike<number>, options: DetokenizeOptions = {}): string {
     return decodeText(this.detokenizeBytes(ids, options));
   }

@@ -20,9 +20,12 @@ export type ErrorCode =
 
 /** Every error that limpet throws itself. An aborted call throws its signal's reason instead, as the platform does. */
 export class LimpetError extends Error {
+  /** Always `LimpetError`, also where classes are minified. */
   override readonly name: string = "LimpetError";
+  /** What kind of thing went wrong. */
   readonly code: ErrorCode;
 
+  /** An error with its code, and words that say what to do. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;

@@ -8,6 +8,7 @@ import type { Threads } from "../../bindings/thread-pool.ts";
 import { errorCode, LimpetError } from "./errors.ts";
 import { type Build, instantiateBuild, type WasmOption } from "./wasm.ts";
 
+/** Which core computes, and what it may take. */
 export interface CoreOptions {
   /** Where the wasm comes from; where it is left out, the file of the build beside this one. */
   wasm?: WasmOption;

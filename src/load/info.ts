@@ -4,30 +4,42 @@ import { TokenizerModel, ValueType } from "../../bindings/numbers.ts";
 import type { Core } from "../host/instance.ts";
 import { typeName } from "../host/types.ts";
 
+/** A value of a file's metadata: integers beyond 2^53 are bigints. */
 export type MetadataValue = number | bigint | boolean | string | MetadataValue[];
 
+/** A tensor of a file. */
 export interface TensorInfo {
+  /** Its name in the file. */
   readonly name: string;
+  /** Its block format by name, or `type N` where the number N has no name. */
   readonly type: string;
   /** Sizes as GGUF gives them: the first is along a row. */
   readonly shape: readonly number[];
+  /** Its data takes so many bytes. */
   readonly bytes: number;
-  /** Which file of a split model, and where in it. */
+  /** The file of a split model that holds it, from 0. */
   readonly file: number;
+  /** Where in that file its data begins [bytes]. */
   readonly offset: number;
 }
 
+/** What a model file says of itself. */
 export interface ModelInfo {
   /** `general.name`, or the name of the file. */
   readonly name: string | null;
+  /** `general.architecture`; null where the file does not say. */
   readonly architecture: string | null;
   /** Weights in all. */
   readonly parameters: number;
+  /** The model has so many layers. */
   readonly layers: number;
+  /** A token is a vector of so many values between layers. */
   readonly hidden: number;
+  /** The vocabulary has so many tokens. */
   readonly vocabulary: number;
   /** Tokens of context that the model was trained for. */
   readonly contextLength: number;
+  /** Its kind (byte-level BPE or SentencePiece) and the name of its pre-tokenizer, which SentencePiece has none of. */
   readonly tokenizer: { readonly kind: "bpe" | "spm"; readonly pre: string | null };
   /** How many tensors the file holds of each type. */
   readonly types: Readonly<Record<string, number>>;

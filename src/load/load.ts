@@ -12,11 +12,13 @@ import { type ModelSource, openForRanges, openSource, settle } from "./source.ts
 import type { TableSource } from "./table-source.ts";
 import { leaveTables, type TableOptions } from "./tables.ts";
 
+/** How a model is loaded, and who is told. */
 export interface LoadProgress extends TableOptions {
   /** Leave the weights in the file: enough for the tokenizer and the metadata. */
   vocabularyOnly?: boolean;
   /** Bytes of weights in memory, and of all; called as they come. */
   onProgress?: (loaded: number, total: number) => void;
+  /** Ends the loading: the signal's reason is thrown. */
   signal?: AbortSignal;
 }
 

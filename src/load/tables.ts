@@ -12,6 +12,7 @@ import { wholeNumber } from "../host/numbers.ts";
 /** Where look-up tables are: in memory, or where the model was loaded from. */
 export type Tables = "resident" | "stream";
 
+/** Where a model's look-up tables stay. */
 export interface TableOptions {
   /**
    * `stream` leaves look-up tables (and an embedding that is not the head too) where the model comes from, a file, Blob or
@@ -26,9 +27,11 @@ export interface TableOptions {
 export interface TableUse {
   /** Bytes of tables that stay where the model came from. */
   readonly bytes: number;
-  /** Rows that passes wanted, and how many of them were read because the cache did not have them. */
+  /** Passes wanted so many rows. */
   readonly rowsWanted: number;
+  /** So many of them were read, because the cache did not have them. */
   readonly rowsRead: number;
+  /** So many bytes were read for them. */
   readonly bytesRead: number;
 }
 
