@@ -10,8 +10,9 @@
  *                                                                portable wasm is in inline.js, so js comes after it
  *     types    src/, bindings/          build/types/             tsc: declarations
  *
- * Without parts it builds all of them; with --if-needed only those that are older than their sources. Every output
- * appears whole, by a rename, so that a reader never sees half a file.
+ * The boundary between assembly/ and the rest (boundary.mjs) is made first, always. Without parts all of them are built;
+ * with --if-needed only those that are older than their sources. Every output appears whole, by a rename, so that a
+ * reader never sees half a file.
  */
 import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
@@ -19,6 +20,7 @@ import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
+import { writeBoundary } from "./boundary.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(ROOT);
@@ -57,6 +59,7 @@ const parts = {
   types: { sources: HOST_SOURCES, output: "build/types/src/index.d.ts", make: makeTypes },
 };
 
+writeBoundary();
 const ifNeeded = process.argv.includes("--if-needed");
 const asked = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 for (const name of asked) {

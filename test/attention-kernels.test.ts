@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { KvType } from "../bindings/numbers.ts";
 import { sameBits, type TestCore } from "./support/core.ts";
 import { fromHalf, generator, near, onBoth, put, toHalf, values } from "./support/floats.ts";
 
@@ -42,7 +43,7 @@ function attendReference(q: Float32Array, k: ArrayLike<number>, v: ArrayLike<num
   return { out, mass };
 }
 
-const [F32, F16, Q8_0] = [0, 1, 8];
+const { F32, F16, Q8_0 } = KvType;
 
 /** Bytes of a vector in the cache: blocks of 32 with a half scale, or plain values. */
 function vectorBytes(kvType: number, n: number): number {

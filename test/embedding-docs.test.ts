@@ -2,12 +2,12 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { abiTables } from "../scripts/abi-table.mjs";
+import { abiTables } from "../scripts/boundary.mjs";
 import { wasmBytes } from "./support/core.ts";
 
 const page = readFileSync(new URL("../docs/embedding.md", import.meta.url), "utf8");
 
-test("the tables are those of the source (else: node scripts/abi-table.mjs)", () => {
+test("the tables are those of the source (else: node scripts/boundary.mjs)", () => {
   assert.ok(page.includes(abiTables()));
 });
 

@@ -6,15 +6,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ErrorCode } from "../bindings/numbers.ts";
 import { loadCore, type TestCore } from "./support/core.ts";
 import { DONE, entriesOf, parse, tensor, tensorsOf } from "./support/gguf-reader.ts";
 import { type EntrySpec, entry, type FileSpec, gguf } from "./support/gguf-writer.ts";
 import { shared } from "./support/shared.ts";
 
-const BAD_FILE = -2;
-const UNSUPPORTED = -3;
-const BAD_ARGUMENT = -4;
-const WRONG_STATE = -6;
+const { BAD_FILE, UNSUPPORTED, BAD_ARGUMENT, WRONG_STATE } = ErrorCode;
 
 const core = loadCore("portable");
 const { exports } = core;

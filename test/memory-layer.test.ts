@@ -5,6 +5,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ErrorCode, RowType } from "../bindings/numbers.ts";
 import { type Kernels, kernels, LimpetError, type MemoryTable, type TableType } from "../src/kernels.ts";
 import { sameBits, type TestCore } from "./support/core.ts";
 import { fromHalf, generator, onBoth, put, toHalf, values } from "./support/floats.ts";
@@ -15,7 +16,6 @@ const portable = await kernels();
 const scalar = await kernels({ build: "scalar" });
 
 const LARGEST = (2 - 2 ** -23) * 2 ** 127;
-const TYPES = { F32: 0, F16: 1, Q8: 24, Q4: 280 } as const;
 
 /** The result of the portable build, whose bits are those of the scalar one. */
 function both<T>(work: (k: Kernels) => T): T {
@@ -110,7 +110,7 @@ test("weights at the ends: a Σ|z| that overflows is the largest float, NaN stay
 
 test("sums of every type of row, at the edges of tiles and groups and at odd addresses", () => {
   const random = generator(3);
-  for (const [type, id] of Object.entries(TYPES) as [TableType, number][]) {
+  for (const [type, id] of Object.entries(RowType) as [TableType, number][]) {
     for (const columns of [1, 2, 3, 4, 7, 8, 9, 14, 16, 17, 30, 64, 100, 514]) {
       if (type === "Q4" && columns % 2 !== 0) continue;
       for (const count of [0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 17, 40]) {
@@ -186,7 +186,7 @@ function gather(type: TableType, bytes: Uint8Array, weights: Float32Array, colum
     const [table, w, b] = pointers;
     const rows = core.put(Uint32Array.from(weights, (_, k) => table + k * rowBytes));
     const target = core.allocate(columns * 4);
-    core.call("kernel_gather_rows", TYPES[type], rows, w, weights.length, columns, bias ? b : 0, target);
+    core.call("kernel_gather_rows", RowType[type], rows, w, weights.length, columns, bias ? b : 0, target);
     const result = core.f32(target, columns);
     for (const pointer of [...pointers, rows, target]) core.release(pointer);
     return result;
@@ -232,7 +232,7 @@ test("the layer is its formula, one table or several, in every type; a batch is 
     x[0] = -0;
     x[x.length - 1] *= 0;
     const count = chunks * 2 ** bits;
-    const types = Object.keys(TYPES) as TableType[];
+    const types = Object.keys(RowType) as TableType[];
     const made = types.map((type) => randomTable(random, type, count, columns));
     const scales = types.map((type) =>
       type.startsWith("Q") ? Float32Array.from({ length: count }, () => random() + 0.01) : undefined,
@@ -320,7 +320,7 @@ test("wrong shapes, types and options are named", async () => {
 });
 
 test("the exports refuse what they cannot do", () => {
-  const [UNSUPPORTED, BAD_ARGUMENT] = [-3, -4];
+  const { UNSUPPORTED, BAD_ARGUMENT } = ErrorCode;
   onBoth("statuses", (core) => {
     const at = core.allocate(64);
     assert.is(core.call("kernel_hash_row", at, 1, 0, 1, at), BAD_ARGUMENT);
@@ -330,9 +330,9 @@ test("the exports refuse what they cannot do", () => {
     assert.is(core.call("kernel_find_rows", at, 4, 25, at, 1, at), BAD_ARGUMENT);
     assert.is(core.call("kernel_scale_weights", at, 0, at, 1, at, at), BAD_ARGUMENT);
     assert.is(core.call("kernel_gather_rows", 8, at, at, 0, 32, 0, at), UNSUPPORTED);
-    assert.is(core.call("kernel_gather_rows", TYPES.Q4, at, at, 0, 5, 0, at), UNSUPPORTED);
+    assert.is(core.call("kernel_gather_rows", RowType.Q4, at, at, 0, 5, 0, at), UNSUPPORTED);
     assert.is(core.call("kernel_table_row_bytes", 8, 32), 0);
-    assert.is(core.call("kernel_table_row_bytes", TYPES.Q4, 32), 16);
+    assert.is(core.call("kernel_table_row_bytes", RowType.Q4, 32), 16);
     core.release(at);
     return new Float32Array(0);
   });

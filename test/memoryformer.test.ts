@@ -5,6 +5,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { KvType } from "../bindings/numbers.ts";
 import { encodeGguf, tensorBytes } from "../scripts/gguf-writer.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
 import { Model } from "../src/index.ts";
@@ -23,7 +24,6 @@ import {
 import { forward } from "./support/memoryformer.ts";
 
 const { BAD_FILE, UNSUPPORTED } = Code;
-const F32 = 0;
 const engine = new Engine("portable");
 const scalar = new Engine("scalar");
 
@@ -46,7 +46,7 @@ const make = (type: "F32" | "F16" | "Q8_0" | "Q4_0" = "Q8_0"): File => randomMod
 const ids = spread(24).map((id) => id % 320);
 
 function logits(model: EngineModel): Float32Array[] {
-  const context = model.context({ rows: 32, batch: 32, kv: F32 });
+  const context = model.context({ rows: 32, batch: 32, kv: KvType.F32 });
   const rows = context.run(prompt(ids));
   context.release();
   return rows;

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ErrorCode } from "../bindings/numbers.ts";
 import { loadCore } from "./support/core.ts";
 import { shared } from "./support/shared.ts";
 import { BYTE_CHARACTERS, Tokenizer, vocabularyFile } from "./support/tokenizer.ts";
@@ -190,7 +191,7 @@ test("a name that limpet does not know is named, with the list of those that it 
   assert.throws(
     () => tokenizerOf("klingon"),
     (error: Error & { code: number }) =>
-      error.code === -3 &&
+      error.code === ErrorCode.UNSUPPORTED &&
       /pre-tokenizer 'klingon' is not supported; supported are: default gpt-2 .*mpt.*starcoder.*qwen2.*falcon/.test(
         error.message,
       ),

@@ -5,6 +5,7 @@
 import { setFlagsFromString } from "node:v8";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { OperandForm } from "../bindings/numbers.ts";
 
 setFlagsFromString("--experimental-wasm-relaxed-simd");
 
@@ -14,10 +15,7 @@ import { loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { assertBits, Code, Engine, F16, F32, modelBytes, prompt, refuses, spread } from "./support/engine.ts";
 import { FORMATS, type Format, formatOf, normals, rowBytes } from "./support/formats.ts";
 
-const SIXTEEN = 0;
-const BYTE = 1;
-const OUTLIERS = 2;
-const TWO_BYTES = 3;
+const { SIXTEEN, BYTE, OUTLIERS, TWO_BYTES } = OperandForm;
 
 test("this host has relaxed SIMD", () => assert.ok(hasRelaxedSimd()));
 

@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Status, Streamed } from "../bindings/numbers.ts";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
 import { bothCores, loadCore, sameBits, type TestCore } from "./support/core.ts";
@@ -262,9 +263,9 @@ function logitsOf(
   };
   const model = core.call("model_create", core.core, 1, 0);
   core.call("model_set_file_size", model, 0, BigInt(file.length));
-  if (streamed) check(core.call("model_stream", model, 1, 0));
-  for (let status = 1; status !== 0; )
-    if ((status = check(core.call("model_step", model))) === 2) feed(core, "model", model, file);
+  if (streamed) check(core.call("model_stream", model, Streamed.ALL, 0));
+  for (let status: Status = Status.MORE; status !== Status.DONE; )
+    if ((status = check(core.call("model_step", model))) === Status.NEED_DATA) feed(core, "model", model, file);
   const context = core.call("context_create", core.core, model, 64, 64, 1, 1, 0);
   assert.ok(context !== 0, core.message);
   let position = 0;
@@ -282,8 +283,9 @@ function logitsOf(
     );
     core.memory.u8(core.call("context_wanted", context), tokens).fill(0)[tokens - 1] = 1;
     check(core.call("context_begin", context, tokens, 0, 2));
-    for (let status = 1; status !== 0; ) {
-      if ((status = check(core.call("context_step", context))) === 2) feed(core, "context", context, file);
+    for (let status: Status = Status.MORE; status !== Status.DONE; ) {
+      if ((status = check(core.call("context_step", context))) === Status.NEED_DATA)
+        feed(core, "context", context, file);
     }
     position += tokens;
   }

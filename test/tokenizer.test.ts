@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ErrorCode } from "../bindings/numbers.ts";
 import { loadCore } from "./support/core.ts";
 import {
   ADD_SPECIAL,
@@ -27,8 +28,7 @@ const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
 const BYTE = 6;
-const BAD_FILE = -2;
-const UNSUPPORTED = -3;
+const { BAD_FILE, UNSUPPORTED } = ErrorCode;
 
 const core = loadCore("portable");
 const encoder = new TextEncoder();

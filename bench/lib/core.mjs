@@ -1,6 +1,7 @@
 /** Cores without the package around them: the kernels' exports on raw memory, and the loops that are the machine's limits. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { blockFormats, constantOf, numbersOf } from "../../scripts/boundary.mjs";
 import { ROOT, workFile } from "../limpet.mjs";
 
 /** The builds of limpet by name; a build that is not there is left out of a bench. */
@@ -17,10 +18,10 @@ export function builds() {
   return names.filter((name) => existsSync(ROOT + BUILDS[name]));
 }
 
-const FLOATS = [0, 1, 30]; // F32, F16, BF16
-/** The form of activations in bytes (assembly/kernels/quant/activations/precision.ts), and where a form stands beside a type. */
-const BYTES = 1;
-const FORM_SHIFT = 8;
+const FLOATS = Object.values(blockFormats()).flatMap(({ id, elements }) => (elements === 1 ? [id] : []));
+/** The form of activations in bytes, and where a form stands beside a type. */
+const BYTES = numbersOf("OperandForm").BYTE;
+const FORM_SHIFT = constantOf("FORM_SHIFT");
 
 export class RawCore {
   /** @param {BuildName} build */

@@ -1,7 +1,9 @@
 /** What a host's WebAssembly can do, told by whether it takes a tiny module that uses it. */
 
 export interface Features {
+  /** Vectors of 128 bits, which the portable build is made of. */
   readonly simd: boolean;
+  /** Relaxed vectors, which the fast build is made of. */
   readonly relaxedSimd: boolean;
   /** Atomics and shared memory that can be made here: a page needs cross-origin isolation for the latter. */
   readonly threads: boolean;

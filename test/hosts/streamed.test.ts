@@ -3,12 +3,14 @@ import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { address } from "../../bindings/memory.ts";
+import { Form, KvType, Status, Streamed } from "../../bindings/numbers.ts";
 import { type Build, loadCore } from "../support/core.ts";
 import { feed } from "../support/engine.ts";
 import { conform, PROMPT, type Reference, recite, TEXT_TOKENS } from "./conformance.ts";
 
-const [DONE, NEED_DATA, TOKEN] = [0, 2, 3];
-const [F16, ABSORBED] = [1, 1];
+const { DONE, NEED_DATA, TOKEN } = Status;
+const { F16 } = KvType;
+const { ABSORBED } = Form;
 
 /** A core with a model whose weights are left in its file. */
 function openStreamed(build: Build, path: string) {
@@ -27,7 +29,7 @@ function openStreamed(build: Build, path: string) {
     }
   };
   const model = address(core.call("model_create", core.core, 1, 0));
-  check(core.call("model_stream", model, 1, 0));
+  check(core.call("model_stream", model, Streamed.ALL, 0));
   check(core.call("model_set_file_size", model, 0, BigInt(file.length)));
   run("model", model);
   const context = (rows: number, chunk: number, logits: number) =>
@@ -86,7 +88,7 @@ test("whether weights stay in the file is said before loading begins", () => {
   assert.is(core.call("model_step", model), NEED_DATA);
   core.memory.write(core.call("model_request_destination", model), new Uint8Array(100));
   assert.ok(core.call("model_step", model) < 0);
-  assert.is(core.call("model_stream", model, 1, 0), -6);
+  assert.is(core.call("model_stream", model, Streamed.ALL, 0), -6);
   assert.match(core.message, /before loading begins/);
 });
 

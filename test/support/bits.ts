@@ -6,6 +6,7 @@
  * that docs/embedding.md names are called, so that the cases outlive what the core is made of.
  */
 import { createHash } from "node:crypto";
+import { Status } from "../../bindings/numbers.ts";
 import { SHAPES } from "../../scripts/architectures.mjs";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
@@ -196,8 +197,8 @@ function session(shape: ContextShape, restored: boolean): Run {
       own.begin(count, 1, 3);
       for (;;) {
         const status = context.model.engine.do("session_step", own.handle);
-        if (status === 0) break;
-        if (status !== 3) continue;
+        if (status === Status.DONE) break;
+        if (status !== Status.TOKEN) continue;
         out.push(Uint32Array.of(context.core.call("session_token", own.handle)));
         out.push(Float32Array.of(context.core.call("session_logprob", own.handle)));
         out.push(context.core.f32(context.core.call("session_top_logprobs", own.handle) >>> 0, 3));
@@ -209,7 +210,7 @@ function session(shape: ContextShape, restored: boolean): Run {
       own.rewind(3);
       own.append([5, 6, 9]);
       own.begin(2);
-      while (context.model.engine.do("session_step", own.handle) !== 0);
+      while (context.model.engine.do("session_step", own.handle) !== Status.DONE);
       context.reset();
       own.restore(saved);
     }

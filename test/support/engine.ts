@@ -9,27 +9,16 @@
  */
 import * as assert from "uvu/assert";
 import { address, decodeText } from "../../bindings/memory.ts";
+import { Form, KvType, Status, Streamed, Visibility } from "../../bindings/numbers.ts";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
 import { randomModel } from "../../scripts/random-models.mjs";
 import { type Build, loadCore, sameBits, type TestCore } from "./core.ts";
 
-export const Code = {
-  OUT_OF_MEMORY: -1,
-  BAD_FILE: -2,
-  UNSUPPORTED: -3,
-  BAD_ARGUMENT: -4,
-  CONTEXT_FULL: -5,
-  WRONG_STATE: -6,
-} as const;
+export { ErrorCode as Code, Finish, Form, Streamed, Visibility } from "../../bindings/numbers.ts";
 
-const [DONE, NEED_DATA, TOKEN] = [0, 2, 3];
-export const F32 = 0;
-export const F16 = 1;
-export const Q8_0 = 8;
-export const Form = { AUTO: 0, ABSORBED: 1, EXPANDED: 2 } as const;
-export const Visibility = { CAUSAL: 0, ALL: 1, MASK: 2 } as const;
-export const Finish = { NONE: 0, STOP: 1, LENGTH: 2, STOP_STRING: 3, CONTEXT: 4 } as const;
+const { DONE, NEED_DATA, TOKEN } = Status;
+export const { F32, F16, Q8_0 } = KvType;
 
 /** A model's steps are far fewer: more of them are a hang. */
 const MOST_STEPS = 100_000;
@@ -184,7 +173,6 @@ export interface Streaming {
   rowCache: number;
 }
 
-export const Streamed = { NOTHING: 0, ALL: 1, TABLES: 2 } as const;
 const NOT_STREAMED: Streaming = { streamed: Streamed.NOTHING, rowCache: 0 };
 
 export class Engine {

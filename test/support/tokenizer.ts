@@ -4,19 +4,13 @@
  *     const t = await Tokenizer.load(core, readFileSync(file));
  *     t.tokenize("Hello");  t.detokenize(ids);  t.words("We'll pay");
  */
+import { DetokenizeFlag, Status, TokenizeFlag } from "../../bindings/numbers.ts";
 import type { TestCore } from "./core.ts";
 import { type EntrySpec, gguf } from "./gguf-writer.ts";
 
-export const ADD_SPECIAL = 1;
-export const PARSE_SPECIAL = 2;
+export const { ADD_SPECIAL, PARSE_SPECIAL } = TokenizeFlag;
+export const { SHOW_SPECIAL, REMOVE_SPECIAL, CLEAN, KEEP, CONTINUE } = DetokenizeFlag;
 
-export const SHOW_SPECIAL = 1;
-export const REMOVE_SPECIAL = 2;
-export const CLEAN = 4;
-export const KEEP = 8;
-export const CONTINUE = 16;
-
-const NEED_DATA = 2;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
@@ -41,13 +35,13 @@ export class Tokenizer {
     exports.model_set_file_size(model, 0, BigInt(bytes.length));
     for (;;) {
       const status = exports.model_step(model);
-      if (status === 0) return new Tokenizer(core, model);
+      if (status === Status.DONE) return new Tokenizer(core, model);
       if (status < 0) {
         const message = core.message;
         exports.model_release(model);
         throw Object.assign(new Error(message), { code: status });
       }
-      if (status !== NEED_DATA) continue;
+      if (status !== Status.NEED_DATA) continue;
       const offset = Number(exports.model_request_offset(model));
       const length = exports.model_request_length(model) >>> 0;
       core.memory.write(exports.model_request_destination(model) >>> 0, bytes.subarray(offset, offset + length));
