@@ -2,11 +2,13 @@
  * Attention over listed cache rows, attention on plain arrays and latent attention in both its forms, against float64
  * formulas written out here; the scalar build against the SIMD build bit for bit.
  */
+
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { KvType } from "../bindings/numbers.ts";
 import { sameBits, type TestCore } from "./support/core.ts";
-import { fromHalf, generator, near, onBoth, put, toHalf, values } from "./support/floats.ts";
+import { fromHalf, near, onBoth, put, toHalf, values } from "./support/floats.ts";
+import { generator } from "./support/random.ts";
 
 interface Attention {
   heads: number;

@@ -2,10 +2,12 @@
  * What is special to the formats with super-blocks of 256 columns: where each code lies, the skipping of zeros, ternary
  * weights in their common packed form, and values that no encoder likes.
  */
+
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { bothCores, sameBits, type TestCore } from "./support/core.ts";
-import { type Format, formatOf, normals, random, randomBytes, rowBytes } from "./support/formats.ts";
+import { type Format, formatOf, rowBytes } from "./support/formats.ts";
+import { generator, normals, randomBytes } from "./support/random.ts";
 
 const cores = bothCores();
 const FORMATS = ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_XS", "TQ1_0", "TQ2_0"].map(formatOf);
@@ -106,7 +108,7 @@ test("each code and sub-scale lies where the kernels look for it", () => {
 });
 
 test("zeros are skipped without a trace", () => {
-  const next = random(5);
+  const next = generator(5);
   for (const format of FORMATS) {
     const columns = 512;
     const bytes = randomBlocks(format, 18, format.type + 7);

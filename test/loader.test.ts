@@ -2,6 +2,7 @@
  * Loading: models that are broken behind a sound header, split ones, memory that is planned to the byte, that runs out at
  * any place, and that comes back whole. After every error the same instance loads a good model.
  */
+
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { address } from "../bindings/memory.ts";
@@ -19,7 +20,7 @@ import {
   refuses,
   spread,
 } from "./support/engine.ts";
-import { random } from "./support/formats.ts";
+import { generator } from "./support/random.ts";
 
 const engine = new Engine("portable");
 const { BAD_FILE, UNSUPPORTED, BAD_ARGUMENT, OUT_OF_MEMORY, WRONG_STATE } = Code;
@@ -273,7 +274,7 @@ test("a model in three parts is the whole, and parts that do not belong together
 test("the order of the tensors, version 2, and a head of its own or none make no other bits", () => {
   const used = engine.used;
   const shuffled = small();
-  const next = random(5);
+  const next = generator(5);
   shuffled.tensors = shuffled.tensors
     .map((own) => [next(), own] as const)
     .sort((a, b) => a[0] - b[0])
@@ -416,7 +417,7 @@ test("blocks of impossible sizes are refused", () => {
 
 test("files whose numbers were changed at random never trap: they are refused, or run", () => {
   const own = new Engine("portable");
-  const next = random(17);
+  const next = generator(17);
   let ran = 0;
   for (const bytes of [good, encodeGguf(smallPlm())]) {
     // What lies before the tokens: the architecture's numbers; and the tensor table behind them.

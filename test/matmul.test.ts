@@ -2,10 +2,12 @@
  * Products with packed matrices, in every format: right against float64, and the same bits whatever the build, the
  * number of tokens, the range of rows and the place of the operands.
  */
+
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { bothCores, loadCore, sameBits, type TestCore } from "./support/core.ts";
-import { FORMATS, type Format, formatOf, normals, random, rowBytes } from "./support/formats.ts";
+import { FORMATS, type Format, formatOf, rowBytes } from "./support/formats.ts";
+import { generator, normals } from "./support/random.ts";
 
 const cores = bothCores();
 
@@ -125,7 +127,7 @@ function edges(format: Format): number[] {
 /** Activations with blocks of zeros in some tokens, one block of zeros in all, and outliers. */
 function activations(columns: number, seed: number): Float32Array {
   const values = normals(TOKENS * columns, seed);
-  const next = random(seed);
+  const next = generator(seed);
   for (let block = 0; block < TOKENS * Math.floor(columns / 32); block++) {
     if (next() < 0.3) values.fill(0, block * 32, block * 32 + 32);
   }

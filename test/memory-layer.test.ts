@@ -3,14 +3,16 @@
  * place, sums within 1e-6 of Σ|w·T|; at the edges of tiles and groups, on rows at odd addresses, and with equal bits from
  * the scalar and the SIMD build.
  */
+
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ErrorCode, RowType } from "../bindings/numbers.ts";
 import { type Kernels, kernels, LimpetError, type MemoryTable, type TableType } from "../src/kernels.ts";
 import { sameBits, type TestCore } from "./support/core.ts";
-import { fromHalf, generator, onBoth, put, toHalf, values } from "./support/floats.ts";
+import { fromHalf, onBoth, put, toHalf, values } from "./support/floats.ts";
 import { closeSum, codesOf, weightsOf } from "./support/memory-layer.ts";
 import { errorOf } from "./support/models.ts";
+import { generator } from "./support/random.ts";
 
 const portable = await kernels();
 const scalar = await kernels({ build: "scalar" });

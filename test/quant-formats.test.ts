@@ -2,11 +2,13 @@
  * The block formats: dequantised exactly, packed and unpacked without loss, quantised within a budget of error, and all
  * of it with the same bits in the portable and the scalar build.
  */
+
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { bothCores, sameBits, type TestCore } from "./support/core.ts";
-import { FORMATS, type Format, formatOf, normals, randomBytes, rowBytes } from "./support/formats.ts";
+import { FORMATS, type Format, formatOf, rowBytes } from "./support/formats.ts";
+import { normals, randomBytes } from "./support/random.ts";
 import { shared } from "./support/shared.ts";
 
 const cores = bothCores();

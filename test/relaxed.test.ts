@@ -2,10 +2,12 @@
  * The fast build: products with activations in bytes as exact as their form promises, fused floats, the same bits for one
  * token as for many, and whole models near the oracle. Node 20 has relaxed SIMD behind a flag, which is set here.
  */
+
 import { setFlagsFromString } from "node:v8";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { OperandForm } from "../bindings/numbers.ts";
+import { normals } from "./support/random.ts";
 
 setFlagsFromString("--experimental-wasm-relaxed-simd");
 
@@ -13,7 +15,7 @@ import { hasRelaxedSimd } from "../bindings/relaxed.ts";
 import golden from "./golden/logits.json" with { type: "json" };
 import { loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { assertBits, Code, Engine, F16, F32, modelBytes, prompt, refuses, spread } from "./support/engine.ts";
-import { FORMATS, type Format, formatOf, normals, rowBytes } from "./support/formats.ts";
+import { FORMATS, type Format, formatOf, rowBytes } from "./support/formats.ts";
 
 const { SIXTEEN, BYTE, OUTLIERS, TWO_BYTES } = OperandForm;
 

@@ -2,6 +2,7 @@
  * Matrices that lie neuron by neuron: the file's own bytes come back, and products have the bits of the same matrix
  * packed by rows, whatever the share of zeros, the number of tokens, the range of outputs and the build.
  */
+
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Status, Streamed } from "../bindings/numbers.ts";
@@ -9,7 +10,8 @@ import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
 import { bothCores, loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { feed } from "./support/engine.ts";
-import { type Format, formatOf, normals, random, randomBytes, rowBytes } from "./support/formats.ts";
+import { type Format, formatOf, rowBytes } from "./support/formats.ts";
+import { generator, normals, randomBytes } from "./support/random.ts";
 
 const FORMATS = ["F32", "F16", "BF16", "Q4_0", "Q8_0", "Q4_K", "Q6_K"].map(formatOf);
 const TOKENS = 5;
@@ -60,7 +62,7 @@ function fileOf(core: TestCore, format: Format, rows: number, columns: number): 
 
 /** Tokens of squares, a share of them zero; whole blocks are zero too, and one token is all zeros. */
 function squares(columns: number, zeros: number, seed: number): Float32Array {
-  const next = random(seed);
+  const next = generator(seed);
   const values = normals(TOKENS * columns, seed + 1);
   return values.map((value, i) => {
     const token = Math.floor(i / columns);

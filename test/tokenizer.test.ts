@@ -2,10 +2,12 @@
  * Tokenizers of small vocabularies: special tokens, merges, SentencePiece's rules, the clean-up, streams, and what is odd or
  * broken.
  */
+
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ErrorCode } from "../bindings/numbers.ts";
 import { loadCore } from "./support/core.ts";
+import { wholeNumbers } from "./support/random.ts";
 import {
   ADD_SPECIAL,
   BYTE_CHARACTERS,
@@ -16,7 +18,6 @@ import {
   KEEP,
   PARSE_SPECIAL,
   REMOVE_SPECIAL,
-  randomNumbers,
   SHOW_SPECIAL,
   Tokenizer,
   type VocabularySpec,
@@ -34,7 +35,7 @@ const core = loadCore("portable");
 const encoder = new TextEncoder();
 const make = (spec: VocabularySpec) => Tokenizer.load(core, vocabularyFile(spec));
 
-const random = randomNumbers(362436069);
+const random = wholeNumbers(362436069);
 
 test("the clean-up at its edges, in one piece and byte by byte", () => {
   const tokenizer = make({ pre: "gpt-2", tokens: BYTE_CHARACTERS });

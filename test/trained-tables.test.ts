@@ -3,15 +3,17 @@
  * within 1e-6 of Σ|w·T| of the formula in float64. The first layer hashes what it hashes in the model, the embeddings
  * of all tokens behind its norm; the others values like those.
  */
+
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { kernels } from "../src/kernels.ts";
 import { dequantizeTableRows } from "../src/quantize/table-rows.ts";
 import { sameBits } from "./support/core.ts";
-import { generator, portable, values } from "./support/floats.ts";
+import { portable, values } from "./support/floats.ts";
 import { entriesOf, parse, tensorsOf } from "./support/gguf-reader.ts";
 import { closeSum, codesOf, weightsOf } from "./support/memory-layer.ts";
+import { generator } from "./support/random.ts";
 
 const FILE = readFileSync(new URL("fixtures/memoryformer-t4-tiny-q8_0.gguf", import.meta.url));
 const { g } = parse(portable, FILE);

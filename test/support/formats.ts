@@ -1,6 +1,4 @@
-/**
- * The block formats as tests see them, and random numbers that are the same in every run.
- */
+/** The block formats as tests see them. */
 import { BLOCKS, BlockFormat, type BlockFormatName } from "../../bindings/numbers.ts";
 
 export interface Format {
@@ -31,28 +29,3 @@ export function formatOf(name: string): Format {
 
 /** Bytes of a row in a file. */
 export const rowBytes = (format: Format, columns: number): number => (columns / format.elements) * format.bytes;
-
-/** A generator of uniform numbers in [0, 1), the same for the same seed (mulberry32). */
-export function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-/** Normally distributed values. */
-export function normals(count: number, seed: number): Float32Array {
-  const next = random(seed);
-  return Float32Array.from(
-    { length: count },
-    () => Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next()),
-  );
-}
-
-export function randomBytes(count: number, seed: number): Uint8Array {
-  const next = random(seed);
-  return Uint8Array.from({ length: count }, () => next() * 256);
-}
