@@ -1,7 +1,7 @@
 /**
- * The memoryformer architecture beyond what is tested of all (test/engine.test.ts, test/oracle.test.ts,
- * test/streamed.test.ts): every option of its metadata against a float64 forward written from the paper's formulas, and
- * files whose tables are not what they say.
+ * The memoryformer architecture beyond what is tested of all (test/forward-pass.test.ts, test/oracle-and-peers.test.ts,
+ * test/streamed-tables.test.ts): every option of its metadata against a float64 forward written from the paper's
+ * formulas, and files whose tables are not what they say.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
