@@ -32,6 +32,7 @@ import { gatedFeedForward, groupedAttention, latentAttention, reluSquaredFeedFor
  * @property {(w: Weights) => void} block adds the tensors of a layer
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix
  * @property {readonly TensorType[]} types for which the oracle's logits are stored
+ * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored
  * @property {boolean} [latent] attention has an absorbed and an expanded form
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
  * @property {Checkpoint} checkpoint what a checkpoint in Hugging Face's layout has
@@ -45,6 +46,7 @@ import { gatedFeedForward, groupedAttention, latentAttention, reluSquaredFeedFor
  */
 
 const TYPES = /** @type {const} */ (["F32", "Q4_0", "Q8_0", "Q4_K"]);
+const PEERS = /** @type {const} */ (["llama.cpp", "transformers"]);
 
 const QWEN = { context: 1024, theta: 1e6, epsilon: 1e-6, pre: "qwen2", vocabulary: 512, tied: true };
 const PLM = { theta: 1e5, epsilon: 1e-6, pre: "qwen2", tied: true };
@@ -117,6 +119,7 @@ export const ARCHITECTURES = {
     },
     keys: groupedKeys,
     types: TYPES,
+    peers: PEERS,
     checkpoint: { config: headConfig, halves: true },
   },
 
@@ -128,6 +131,7 @@ export const ARCHITECTURES = {
     },
     keys: groupedKeys,
     types: TYPES,
+    peers: PEERS,
     checkpoint: { config: headConfig },
   },
 
@@ -140,6 +144,7 @@ export const ARCHITECTURES = {
     },
     keys: groupedKeys,
     types: TYPES,
+    peers: PEERS,
     checkpoint: { config: headConfig },
   },
 

@@ -26,6 +26,7 @@ import {
   spread,
   Visibility,
 } from "./support/engine.ts";
+import { divergence, fromBase64 } from "./support/peers.ts";
 import { shared } from "./support/shared.ts";
 
 const POSITIONS = 64;
@@ -115,19 +116,9 @@ test("a cache in Q8_0: the same bits in both builds, in any chunks, beside anoth
   }
 });
 
-function divergence(expected: Float32Array, got: Float32Array): number {
-  const logProbabilities = (row: Float32Array) => {
-    const largest = Math.max(...row);
-    const sum = Math.log(row.reduce((total, value) => total + Math.exp(value - largest), 0)) + largest;
-    return Array.from(row, (value) => value - sum);
-  };
-  const [p, q] = [logProbabilities(expected), logProbabilities(got)];
-  return p.reduce((total, value, i) => total + Math.exp(value) * (value - q[i]), 0);
-}
-
 test("every architecture agrees with the float64 oracle, and MLA in both forms", () => {
   for (const { kind, type, logits } of golden.models) {
-    const expected = new Float32Array(new Uint8Array(Buffer.from(logits, "base64")).buffer);
+    const expected = fromBase64(logits);
     const model = portable.load(modelBytes(kind, type));
     for (const form of architectureOf(kind).latent ? [Form.ABSORBED, Form.EXPANDED] : [Form.ABSORBED]) {
       // A cache of halves may turn a sign of random tables' sums, and so look up another row: not for a MemoryFormer.
