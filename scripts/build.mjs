@@ -43,6 +43,17 @@ const ENTRY_FILES = [
   "workerd-kernels",
 ].map((name) => `src/${name}.ts`);
 
+/** esbuild keeps docstrings within classes and objects. The declarations have them; nobody need download them twice. */
+const withoutDocstrings = {
+  name: "without-docstrings",
+  setup(build) {
+    build.onLoad({ filter: /[\\/](src|bindings)[\\/].*\.ts$/ }, ({ path }) => {
+      const contents = readFileSync(path, "utf8").replace(/^\s*\/\*\*[\s\S]*?\*\/\n/gm, "");
+      return { contents, loader: "ts" };
+    });
+  },
+};
+
 /** The entry of a target under assembly/builds/, where it is not library.ts. */
 const ENTRIES = {
   wasi: "command",
@@ -140,14 +151,14 @@ async function makeJs() {
     splitting: true,
     external: ["node:*", "@huggingface/jinja"],
     chunkNames: "[name]-[hash]",
-    plugins: [{ name: "workerd", setup: keepForWorkerd }],
+    plugins: [{ name: "workerd", setup: keepForWorkerd }, withoutDocstrings],
   });
   // So does a model's worker, from one file without dynamic imports, which not every bundler takes in a worker.
   await esbuild.build({
     ...common,
     entryPoints: { "model-worker": "src/api/model-worker.ts" },
     external: ["node:*"],
-    plugins: [{ name: "no-jinja", setup: leaveOutJinja }],
+    plugins: [{ name: "no-jinja", setup: leaveOutJinja }, withoutDocstrings],
   });
   // `npx limpet` in the repository runs the file itself.
   if (existsSync(join(next, "cli.js"))) chmodSync(join(next, "cli.js"), 0o755);

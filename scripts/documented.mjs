@@ -80,7 +80,7 @@ class Checker {
     const at = lines.findIndex((line) => line.match(DECLARATION)?.[2] === own);
     if (at < 0) return;
     const source = file.replace(/\.d\.ts$/, ".ts");
-    if (!lines[at - 1]?.trim().endsWith("*/")) this.problems.push(`${source}: ${own} has no docstring`);
+    if (!hasDocstring(lines, at, source)) this.problems.push(`${source}: ${own} has no docstring`);
     const kind = lines[at].match(DECLARATION)?.[1];
     if (kind !== "class" && kind !== "interface") return;
     for (const parent of lines[at].match(/extends ([^{]*)/)?.[1].split(",") ?? []) this.inherited(file, parent.trim());
@@ -107,6 +107,16 @@ class Checker {
     }
     this.name(file, name);
   }
+}
+
+/** Whether a comment of its own stands above a line. @param {string[]} lines @param {number} at @param {string} source */
+function hasDocstring(lines, at, source) {
+  if (!lines[at - 1]?.trim().endsWith("*/")) return false;
+  let start = at - 1;
+  while (start > 0 && !lines[start].trim().startsWith("/**")) start--;
+  // tsc leaves imports out, and so the header of a file may come to stand above its first declaration.
+  const header = readFileSync(join(ROOT, source), "utf8").match(/^(?:\/\/\/.*\n)*(\/\*\*[\s\S]*?\*\/)/)?.[1];
+  return lines.slice(start, at).join("\n") !== header;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
