@@ -1,10 +1,13 @@
 /**
  * What the core refuses, it refuses in the words of the commit in test/golden/messages.json: files with one thing wrong,
- * headers damaged at every place, calls that cannot be. test/support/refusals.ts has the cases.
+ * headers damaged at every place, calls that cannot be; and the package in those of api-messages.json. The cases are in
+ * test/support/refusals.ts and api-refusals.ts.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import api from "./golden/api-messages.json" with { type: "json" };
 import golden from "./golden/messages.json" with { type: "json" };
+import { measureApiRefusals } from "./support/api-refusals.ts";
 import { measureRefusals } from "./support/refusals.ts";
 
 const stored: Record<string, string> = golden.values;
@@ -22,5 +25,13 @@ for (const [group, hash] of hashes) {
     assert.is(hash, stored[`all of ${group}`], "one of the cases that messages.json does not list has other words");
   });
 }
+
+test(`the package's words of ${api.commit}`, async () => {
+  const words = await measureApiRefusals();
+  const changed = Object.entries(api.values as Record<string, string>).flatMap(([name, old]) =>
+    words.get(name) === old ? [] : [`${name}:\n  ${words.get(name)}\n  not ${old}`],
+  );
+  assert.is(changed.join("\n"), "");
+});
 
 test.run();

@@ -1,12 +1,13 @@
 /**
  * Writes what a known commit's build says, for tests that hold later ones against it:
  *
- *     LIMPET_BUILD=…/build node --import tsx test/golden/make-reference.ts COMMIT bits|messages|sizes…
+ *     LIMPET_BUILD=…/build node --import tsx test/golden/make-reference.ts COMMIT bits|messages|api-messages|sizes…
  *
  * Only to be run for cases that are new, with a build of the commit that the file names: a case that was there and comes
  * out different is refused. One that is meant to change is taken out of the file by hand first.
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { measureApiRefusals } from "../support/api-refusals.ts";
 import { bitsModels, measureBits } from "../support/bits.ts";
 import { groupOf, measureRefusals, templateOf } from "../support/refusals.ts";
 import { measureSizes } from "../support/sizes.ts";
@@ -17,12 +18,17 @@ type Values = Map<string, string | number>;
 const ALIKE = 2;
 
 const [commit, ...parts] = process.argv.slice(2);
-const MAKERS: Record<string, () => Values> = { bits, messages, sizes: measureSizes };
+const MAKERS: Record<string, () => Values | Promise<Values>> = {
+  bits,
+  messages,
+  "api-messages": measureApiRefusals,
+  sizes: measureSizes,
+};
 if (!commit || !process.env.LIMPET_BUILD || !parts.length || parts.some((part) => !MAKERS[part])) {
   console.error(`LIMPET_BUILD=FOLDER node --import tsx test/golden/make-reference.ts COMMIT ${Object.keys(MAKERS).join("|")}`);
   process.exit(2);
 }
-for (const part of parts) write(part, MAKERS[part]());
+for (const part of parts) write(part, await MAKERS[part]());
 
 function bits(): Values {
   const hashes: Values = new Map();
