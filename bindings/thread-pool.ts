@@ -3,24 +3,10 @@
  * the first. Whether they help is measured with the work itself (thread-trial.ts): where they do not, the main thread works alone.
  */
 import type { Worker as NodeWorker } from "node:worker_threads";
-import type { CoreExports, Pointer, Status } from "./exports.ts";
+import type { Pointer, Status, ThreadExports } from "./exports.ts";
 import { isNode } from "./node.ts";
 import type { ThreadTask } from "./thread.ts";
 import { ThreadTrial } from "./thread-trial.ts";
-
-/** What the builds with threads export besides. */
-export interface ThreadExports extends CoreExports {
-  thread_start(core: Pointer, threads: number, mayWait: number): Pointer;
-  thread_run(pool: Pointer, index: number): void;
-  thread_limit(pool: Pointer, limit: number): void;
-  thread_count(pool: Pointer): number;
-  thread_lost(pool: Pointer, index: number): void;
-  thread_slices(pool: Pointer, index: number): number;
-  thread_late(pool: Pointer): number;
-  thread_stop(pool: Pointer): void;
-  thread_layer(context: Pointer): number;
-  thread_tokens(context: Pointer): number;
-}
 
 /** Set by the build: whether this is the bundle in build/js/, and not the sources themselves. */
 declare const LIMPET_BUNDLE: boolean | undefined;

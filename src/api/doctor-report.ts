@@ -8,6 +8,7 @@ import { Model } from "./model.ts";
 import type { LoadOptions, MemoryPlan } from "./options.ts";
 import { type SelfTest, selfTest } from "./self-test.ts";
 
+/** What `doctor()` is asked to look at. */
 export interface DoctorOptions {
   /** A model that is to run here: says whether the memory holds it. Only its header is read. */
   model?: ModelSource;
@@ -15,22 +16,27 @@ export interface DoctorOptions {
   load?: LoadOptions;
   /** Builds whose kernels are tried; none where it is empty. Default: the build that runs here. */
   builds?: readonly Build[];
+  /** Where the wasm of the tried builds comes from. Default: the files beside limpet's scripts. */
   wasm?: WasmOption;
 }
 
+/** What `doctor()` has found out about this host. */
 export interface DoctorReport {
   /** The host in words. */
   readonly host: string;
+  /** What the host's WebAssembly can do. */
   readonly features: Features;
   /** Whether a page is cross-origin isolated; null outside of browsers. */
   readonly isolated: boolean | null;
   /** The build to run here. */
   readonly build: Build;
+  /** Why that build runs here, in words. */
   readonly why: string;
   /** Bytes that a memory of WebAssembly can grow to. */
   readonly memoryLimit: number;
   /** What the model will take, where one was named. */
   readonly plan: MemoryPlan | null;
+  /** How the kernels of each tried build computed. */
   readonly selfTests: readonly SelfTest[];
   /** What is short here, and what to do about it. */
   readonly advice: readonly { readonly lack: string; readonly remedy: string }[];

@@ -6,6 +6,7 @@
  *     k.matmul(a, b, { m, k, n });          // [m, k] × [k, n], or b as a matrix of a GGUF file: rows n, columns k
  */
 import { bytesOf } from "../../bindings/memory.ts";
+import { MAX_CODE_BITS, MlaForm, RowType, WeightRule } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import { type Arena, Core, type CoreOptions } from "../host/instance.ts";
 import { TYPES, type TypeName, typeName } from "../host/types.ts";
@@ -15,19 +16,29 @@ export type TypeId = TypeName | number;
 
 /** A matrix as it lies in a GGUF file: row after row, `cols` values each. */
 export interface QuantizedMatrix {
+  /** The block format of the rows. */
   type: TypeId;
+  /** The blocks, [rows] rows of whole blocks one after the other. */
   bytes: Uint8Array;
+  /** The matrix has so many rows: outputs of a product. */
   rows: number;
+  /** A row has so many values: a multiple of the format's block. */
   cols: number;
 }
 
+/** The sizes of a product [m, k] × [k, n]. */
 export interface MatmulShape {
+  /** The left matrix has so many rows. */
   m: number;
+  /** The sums have so many terms: columns on the left, rows on the right. */
   k: number;
+  /** The result has so many columns. */
   n: number;
 }
 
+/** How `rope` rotates the heads of tokens. */
 export interface RopeOptions {
+  /** A token has so many heads. */
   heads: number;
   /** Values of a head. */
   size: number;
@@ -43,6 +54,7 @@ export interface RopeOptions {
   halves?: boolean;
 }
 
+/** Operands of `attention`: grouped queries over rows of keys and values. */
 export interface AttentionInput {
   /** [tokens, heads · size] */
   q: Float32Array;
@@ -50,7 +62,9 @@ export interface AttentionInput {
   k: Float32Array;
   /** [count, kvHeads · valueSize] */
   v: Float32Array;
+  /** There are so many query heads, a multiple of `kvHeads`. */
   heads: number;
+  /** A query or key head has so many values. */
   size: number;
   /** Default: as many as `heads`. */
   kvHeads?: number;
@@ -62,6 +76,7 @@ export interface AttentionInput {
   scale?: number;
 }
 
+/** Operands of `mla`, multi-head latent attention. */
 export interface MlaInput {
   /** [tokens, heads · (nope + rope)], the rope parts rotated. */
   q: Float32Array;
@@ -71,10 +86,15 @@ export interface MlaInput {
   ropeKeys: Float32Array;
   /** [heads · (nope + value), rank]: of each head first the rows that make keys, then those that make values. */
   wkvB: Float32Array | QuantizedMatrix;
+  /** There are so many heads. */
   heads: number;
+  /** A head's query has so many values that are not rotated. */
   nope: number;
+  /** A head's query has so many values that are rotated. */
   rope: number;
+  /** A head's value has so many values. */
   value: number;
+  /** A latent has so many values. */
   rank: number;
   /** The position of each token: it sees the rows 0 to its own. */
   positions: ArrayLike<number>;
@@ -85,19 +105,24 @@ export interface MlaInput {
 /** Rows of a table: plain values, or whole numbers with a scale a row (docs/formats.md). */
 export type TableType = "F32" | "F16" | "Q8" | "Q4";
 
+/** A look-up table of a Memory Layer. */
 export interface MemoryTable {
+  /** How its rows are stored. */
   type: TableType;
   /** [chunks · 2^bits] rows of `columns` values. Q8: a signed byte each; Q4: columns / 2 bytes, byte i has column i in its
    * low nibble and column i + columns / 2 in its high one, 8 added. */
   bytes: Uint8Array;
+  /** A row has so many values. */
   columns: number;
   /** [chunks · 2^bits], of Q8 and Q4. */
   scales?: Float32Array;
 }
 
+/** What `hash` makes codes of, and how. */
 export interface HashInput {
   /** [rows, chunks · bits] */
   x: Float32Array;
+  /** A row of x is cut into so many chunks, each of which gets a code. */
   chunks: number;
   /** Elements of a chunk: bits of its code, 1 to 24. */
   bits: number;
@@ -111,6 +136,7 @@ export interface HashInput {
   temperature?: number;
 }
 
+/** Codes of the chunks, with their weights where they were asked for. */
 export interface Hash {
   /** [rows, chunks]: the first element of a chunk is the most significant bit. */
   codes: Uint32Array;
@@ -118,6 +144,7 @@ export interface Hash {
   weights?: Float32Array;
 }
 
+/** Operands of `memoryLayer`: what is hashed, and the tables that the codes look up. */
 export interface MemoryLayerInput<Tables> extends HashInput {
   /** [chunks · 2^bits, columns], row k · 2^bits + code of chunk k; or several tables that share the hash. */
   tables: Tables;
@@ -126,10 +153,7 @@ export interface MemoryLayerInput<Tables> extends HashInput {
 }
 
 /** Numbers of the core. */
-const TABLE_TYPES: Readonly<Record<TableType, number>> = { F32: 0, F16: 1, Q8: 24, Q4: 280 };
-const WEIGHT_RULES = { score: 0, prob: 1 } as const;
-/** A table has 2^bits rows a chunk: with more bits none fits into memory. */
-const MAX_CODE_BITS = 24;
+const WEIGHT_RULES = { score: WeightRule.SCORE, prob: WeightRule.PROB } as const;
 
 /** Weights of these types are multiplied by f32; others by activations of 16 bits in blocks of 32. */
 const FLOATS: readonly number[] = [TYPES.F32, TYPES.F16, TYPES.BF16];
@@ -139,6 +163,10 @@ export async function kernels(options: CoreOptions = {}): Promise<Kernels> {
   return new Kernels(await Core.create(options));
 }
 
+/**
+ * The kernels on one instance of the core. Results are copies that the caller may keep; a wrong shape is an error with
+ * the code BAD_ARGUMENT.
+ */
 export class Kernels {
   readonly #core: Core;
 
@@ -320,7 +348,7 @@ export class Kernels {
     requireLength("ropeKeys", input.ropeKeys, { count, rope });
     const w = wkvB instanceof Float32Array ? wkvB : this.#matrix(wkvB, heads * (nope + value), rank);
     requireLength("wkvB", w, { heads, "nope + value": nope + value, rank });
-    const number = form === "absorbed" ? 0 : 1;
+    const number = form === "absorbed" ? MlaForm.ABSORBED : MlaForm.EXPANDED;
     const core = this.#core;
     const { exports } = core;
     return core.scoped((arena) => {
@@ -389,7 +417,7 @@ export class Kernels {
       const found = arena.allocate(chunks * 4);
       const scaled = arena.allocate(chunks * 4);
       return tables.map(({ type, bytes, columns, scales }, i) => {
-        const id = TABLE_TYPES[type];
+        const id = RowType[type];
         const rowBytes = exports.kernel_table_row_bytes(id, columns);
         const bias = biases[i];
         const at = arena.put(bytes);
@@ -523,8 +551,8 @@ function tableOf(name: string, table: Float32Array | MemoryTable, { chunks, bits
   }
   if (!(table?.bytes instanceof Uint8Array)) throw wrong(`${name} is a Float32Array or { type, bytes, columns }`);
   const { type, bytes, scales } = table;
-  if (!Object.hasOwn(TABLE_TYPES, type)) {
-    throw wrong(`${name} is of type ${type}; a table's rows are ${Object.keys(TABLE_TYPES).join(", ")}`);
+  if (!Object.hasOwn(RowType, type)) {
+    throw wrong(`${name} is of type ${type}; a table's rows are ${Object.keys(RowType).join(", ")}`);
   }
   const columns = size(`${name}.columns`, table.columns);
   if (type === "Q4" && columns % 2 !== 0) throw wrong(`${name} has ${columns} columns; in Q4 two share a byte`);

@@ -37,9 +37,16 @@ import type { LoadOptions, MemoryPlan, ModelMemory } from "./options.ts";
 import { type Prompt, Session, type SessionOptions } from "./session.ts";
 import type { WorkerModel } from "./worker-model.ts";
 
+/**
+ * A loaded model: it generates, chats, tokenizes and scores. It holds one instance of the core, so that dropping it
+ * gives all its memory back.
+ */
 export class Model {
+  /** What the file says of itself, and its size. */
   readonly info: ModelInfo;
+  /** The model's tokenizer, of use until the model is disposed of. */
   readonly tokenizer: Tokenizer;
+  /** The build that computes: `portable` too where the host lacks what `fast` needs. */
   readonly build: Build;
   readonly #loaded: LoadedModel & { disposed: boolean };
 
@@ -99,6 +106,7 @@ export class Model {
     return this.#alive.core.threads?.count ?? 1;
   }
 
+  /** What the model and its contexts take now, in bytes. */
   get memory(): ModelMemory {
     const { core, pointer, sequences, tables, defaults } = this.#alive;
     const bytes = tokenBytes(core, pointer, defaults.kv ?? "f16");
@@ -135,6 +143,7 @@ export class Model {
     return this.tokenizer.detokenize(ids, options);
   }
 
+  /** As `detokenize`, as UTF-8: tokens may begin and end within a character. */
   detokenizeBytes(ids: ArrayLike<number>, options?: DetokenizeOptions): Uint8Array {
     return this.tokenizer.detokenizeBytes(ids, options);
   }

@@ -7,9 +7,13 @@ import { TYPES, type TypeName } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
 import { type Kernels, kernels } from "./kernels.ts";
 
+/** How the kernels of one build compute in this host. */
 export interface SelfTest {
+  /** The build that was tried. */
   readonly build: Build;
+  /** Whether every kernel gave the bits that it has to give. */
   readonly right: boolean;
+  /** The test took so long [milliseconds]. */
   readonly ms: number;
   /** Kernels that were tried: block formats by their names (quantise, dequantise, matmul), and float kernels. */
   readonly kernels: readonly { readonly name: string; readonly right: boolean; readonly hash: string }[];

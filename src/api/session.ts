@@ -2,6 +2,7 @@
 /** A session: tokens that a model has read and written, which the next call goes on from. */
 import type { Pointer } from "../../bindings/exports.ts";
 import { encodeText } from "../../bindings/memory.ts";
+import { TokenizeFlag } from "../../bindings/numbers.ts";
 import { chatTokens, type Message } from "../generate/chat.ts";
 import {
   type GenerateOptions,
@@ -15,6 +16,7 @@ import { type ContextOptions, contextLength, type LoadedModel } from "../generat
 import { tokenIds } from "../generate/tokenizer.ts";
 import { LimpetError } from "../host/errors.ts";
 
+/** What a session holds, and how a conversation in it begins. */
 export interface SessionOptions extends ContextOptions {
   /** What the model is told before the first `chat`. */
   system?: string;
@@ -31,11 +33,13 @@ export interface Activity {
   readonly activations: readonly number[];
 }
 
-const ADD_SPECIAL = 1;
-const PARSE_SPECIAL = 2;
 /** Behind the core's bytes of a saved session, where there were messages: JSON, its length as u32, these four bytes. */
 const MESSAGES_MARK = "LMPM";
 
+/**
+ * Tokens that a model has read and written, which the next call goes on from. One generation at a time goes on; a later
+ * one ends the one before with WRONG_STATE.
+ */
 export class Session {
   readonly #state: SessionState;
   #messages: Message[];
@@ -95,7 +99,7 @@ export class Session {
     core.scoped((arena) => {
       if (typeof prompt === "string") {
         const bytes = encodeText(prompt);
-        const flags = ADD_SPECIAL | (options.special ? PARSE_SPECIAL : 0);
+        const flags = TokenizeFlag.ADD_SPECIAL | (options.special ? TokenizeFlag.PARSE_SPECIAL : 0);
         core.check(core.exports.session_append_text(pointer, arena.put(bytes), bytes.length, flags));
       } else {
         const ids = tokenIds(prompt);

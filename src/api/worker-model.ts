@@ -89,8 +89,14 @@ class Channel {
   }
 }
 
+/**
+ * A model in a worker: the methods of `Model`, with answers as promises. A worker that dies fails what waits with the
+ * code HOST.
+ */
 export class WorkerModel {
+  /** What the file says of itself, and its size. */
   readonly info: ModelInfo;
+  /** The build that computes in the worker. */
   readonly build: Build;
   readonly #channel: Channel;
 
@@ -117,41 +123,50 @@ export class WorkerModel {
     }
   }
 
+  /** What the model and its contexts take now, in bytes. */
   memory(): Promise<ModelMemory> {
     return this.#call("memory") as Promise<ModelMemory>;
   }
 
+  /** Token ids of a text: bare, unless asked otherwise. */
   tokenize(text: string, options: TokenizeOptions = {}): Promise<number[]> {
     return this.#call("tokenize", text, options) as Promise<number[]>;
   }
 
+  /** Text of token ids. */
   detokenize(ids: ArrayLike<number>, options: DetokenizeOptions = {}): Promise<string> {
     return this.#call("detokenize", ids, options) as Promise<string>;
   }
 
+  /** Continues a text (or ids). Each call begins anew; a session goes on. */
   generate(prompt: Prompt, options: GenerateOptions & ContextOptions = {}): Generation {
     return generation(this.#channel, MODEL, "generate", prompt, options);
   }
 
+  /** Answers a conversation through the model's chat template. */
   chat(messages: readonly Message[], options: GenerateOptions & ContextOptions = {}): Generation {
     return generation(this.#channel, MODEL, "chat", messages, options);
   }
 
+  /** The logits after each of the tokens, [tokens, vocabulary]. */
   logits(tokens: ArrayLike<number>, options: LogitsOptions = {}): Promise<Float32Array<ArrayBuffer>> {
     const { signal, ...rest } = options;
     const args = [Array.from(tokens), rest];
     return this.#channel.ask("call", MODEL, "logits", args, { signal }) as Promise<Float32Array<ArrayBuffer>>;
   }
 
+  /** How well the model foresees a text (or ids). */
   perplexity(text: Prompt, options: Omit<PerplexityOptions, "onProgress"> = {}): Promise<PerplexityResult> {
     const { signal, ...rest } = options;
     return this.#channel.ask("call", MODEL, "perplexity", [text, rest], { signal }) as Promise<PerplexityResult>;
   }
 
+  /** Begins a session in the worker. */
   async session(options: SessionOptions = {}): Promise<WorkerSession> {
     return new WorkerSession(this.#channel, (await this.#channel.ask("begin", MODEL, "session", [options])) as number);
   }
 
+  /** Begins a session that goes on from what `session.save()` gave. */
   async restore(bytes: Uint8Array, options: SessionOptions = {}): Promise<WorkerSession> {
     const session = await this.#channel.ask("begin", MODEL, "restore", [bytes, options]);
     return new WorkerSession(this.#channel, session as number);
@@ -178,26 +193,32 @@ export class WorkerSession {
     this.#number = number;
   }
 
+  /** Goes on from all tokens so far and those of `prompt`. */
   generate(prompt: Prompt, options: GenerateOptions = {}): Generation {
     return generation(this.#channel, this.#number, "generate", prompt, options);
   }
 
+  /** Answers a message in the conversation so far. */
   chat(text: string, options: GenerateOptions = {}): Generation {
     return generation(this.#channel, this.#number, "chat", text, options);
   }
 
+  /** The tokens so far. */
   tokens(): Promise<number[]> {
     return this.#channel.ask("call", this.#number, "tokens", []) as Promise<number[]>;
   }
 
+  /** How much of the last pass was zero behind ReLU², layer by layer. */
   activity(): Promise<Activity> {
     return this.#channel.ask("call", this.#number, "activity", []) as Promise<Activity>;
   }
 
+  /** The session as bytes, which `restore` takes. */
   save(): Promise<Uint8Array> {
     return this.#channel.ask("call", this.#number, "save", []) as Promise<Uint8Array>;
   }
 
+  /** Gives its context back to the model. */
   dispose(): void {
     this.#channel.tell("drop", this.#number);
   }

@@ -23,21 +23,29 @@ import { Checkpoint, type SourceTensor, valueBytes } from "./safetensors.ts";
 import { tokenizerEntries } from "./tokenizer.ts";
 import { type Conversion, copyTable, copyTensor } from "./values.ts";
 
+/** How a checkpoint is converted. */
 export interface ConvertOptions {
   /** Type of the matrices, a block format or one of llama.cpp's mixes; vectors stay F32. Default: F16. */
   type?: string;
   /** `general.name`. Default: the folder's. */
   name?: string;
+  /** Which build quantises: the file's bytes are the same in `portable` and `scalar`. Default: portable. */
   build?: Build;
+  /** Where the wasm comes from. Default: the file of the build beside limpet's scripts. */
   wasm?: WasmOption;
+  /** Ends the conversion: the file is removed and the signal's reason is thrown. */
   signal?: AbortSignal;
   /** Bytes of the checkpoint that were read, and of all. */
   onProgress?: (done: number, total: number) => void;
 }
 
+/** What was written. */
 export interface ConvertResult {
+  /** `general.architecture` of the file. */
   readonly architecture: string;
+  /** The file holds so many tensors. */
   readonly tensors: number;
+  /** The tensors hold so many values, scales of tables not counted. */
   readonly parameters: number;
   /** Bytes of the file. */
   readonly bytes: number;
@@ -52,6 +60,10 @@ interface Step {
   readonly form?: TableForm;
 }
 
+/**
+ * Writes the checkpoint in `folder` (config.json, safetensors, tokenizer) as the GGUF file `out`. Errors: HOST without
+ * files, BAD_FILE for a broken checkpoint, UNSUPPORTED for an architecture that limpet does not convert.
+ */
 export async function convert(folder: string, out: string, options: ConvertOptions = {}): Promise<ConvertResult> {
   const { type = "F16", signal } = options;
   const mix = fileTypeOf(type);

@@ -3,15 +3,23 @@
  * them; any other is run by `@huggingface/jinja`, which is loaded only then.
  */
 import { encodeText } from "../../bindings/memory.ts";
+import { ChatKind, Role } from "../../bindings/numbers.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
 
+/** A message of a conversation. */
 export interface Message {
+  /** Who speaks: `system` tells the model how to behave. */
   readonly role: "system" | "user" | "assistant";
+  /** What is said, as text. */
   readonly content: string;
 }
 
-const ROLES: readonly string[] = ["system", "user", "assistant"];
+const ROLES: Readonly<Record<Message["role"], number>> = {
+  system: Role.SYSTEM,
+  user: Role.USER,
+  assistant: Role.ASSISTANT,
+};
 
 /** The tokens of a conversation up to where the assistant speaks. */
 export async function chatTokens(loaded: LoadedModel, messages: readonly Message[]): Promise<number[]> {
@@ -33,12 +41,12 @@ export async function chatTokens(loaded: LoadedModel, messages: readonly Message
 export async function formatChat(loaded: LoadedModel, messages: readonly Message[]): Promise<string> {
   const { core, pointer } = loaded;
   for (const { role, content } of messages) {
-    if (!ROLES.includes(role) || typeof content !== "string") {
+    if (!Object.hasOwn(ROLES, role) || typeof content !== "string") {
       throw new LimpetError("BAD_ARGUMENT", "a message has a role (system, user or assistant) and a content of text");
     }
   }
   const { exports, memory } = core;
-  if (core.check(exports.chat_kind(core.pointer, pointer)) === 0) return renderTemplate(loaded, messages);
+  if (core.check(exports.chat_kind(core.pointer, pointer)) === ChatKind.NONE) return renderTemplate(loaded, messages);
   return core.scoped((arena) => {
     const packed = packMessages(messages);
     const source = arena.put(packed);
@@ -58,7 +66,7 @@ function packMessages(messages: readonly Message[]): Uint8Array {
   const view = new DataView(packed.buffer);
   let at = 0;
   contents.forEach((content, i) => {
-    view.setUint32(at, ROLES.indexOf(messages[i].role), true);
+    view.setUint32(at, ROLES[messages[i].role], true);
     view.setUint32(at + 4, content.length, true);
     packed.set(content, at + 8);
     at += 8 + content.length;

@@ -7,11 +7,13 @@
 import { FINISH_REASONS } from "../../assembly/wasi/commands.ts";
 import type { Pointer } from "../../bindings/exports.ts";
 import { encodeText } from "../../bindings/memory.ts";
+import { Finish, Status } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import { wholeNumber } from "../host/numbers.ts";
 import { Pace } from "../host/pace.ts";
 import { type Context, type Form, formNumber, type LoadedModel } from "./sequence-pool.ts";
 
+/** How the next token is chosen. Default: always the likeliest one. */
 export interface SamplingOptions {
   /** 0 (the default) always takes the likeliest token. */
   temperature?: number;
@@ -27,6 +29,7 @@ export interface SamplingOptions {
   seed?: number | bigint;
 }
 
+/** How a text goes on, and when it ends. */
 export interface GenerateOptions extends SamplingOptions {
   /** Most tokens to generate. Default: 256. */
   maxTokens?: number;
@@ -38,24 +41,32 @@ export interface GenerateOptions extends SamplingOptions {
   special?: boolean;
   /** How latent attention (MLA) is computed. Default: auto. */
   form?: Form;
+  /** Ends the generation: the next piece throws the signal's reason. */
   signal?: AbortSignal;
 }
 
 /** One token, with the text that it made ready: whole characters, maybe none. */
 export interface Piece {
+  /** The text that became whole with this token. */
   readonly text: string;
+  /** The token's id. */
   readonly token: number;
+  /** The token's log probability (natural), where `logprobs` was given. */
   readonly logprob?: number;
+  /** The likeliest tokens with their log probabilities, the likeliest first, where `logprobs` was given. */
   readonly top?: readonly { readonly token: number; readonly logprob: number }[];
 }
 
 /** Why a generation ended: an end token, as many tokens as were asked for, a stop text, or a full context. */
 export type FinishReason = "stop" | "length" | "stop_string" | "context";
 
+/** What a generation came to. */
 export interface GenerationResult {
+  /** All its text. */
   readonly text: string;
   /** Without the end token. */
   readonly tokens: number[];
+  /** Why it ended. */
   readonly finishReason: FinishReason;
   /** Of the computing alone: the time that the caller takes between two pieces does not count. */
   readonly timings: {
@@ -93,12 +104,14 @@ export class Generation implements AsyncIterableIterator<Piece, GenerationResult
     return this.#result.text;
   }
 
+  /** Computes up to the next piece. */
   async next(): Promise<IteratorResult<Piece, GenerationResult | undefined>> {
     const step = await this.#pieces.next();
     if (step.done && step.value) this.#result = step.value;
     return step;
   }
 
+  /** Ends the generation before its end. */
   async return(): Promise<IteratorResult<Piece, GenerationResult | undefined>> {
     await this.#pieces.return(undefined as unknown as GenerationResult);
     return { done: true, value: undefined };
@@ -124,9 +137,6 @@ export interface SessionState {
 }
 
 const DEFAULT_TOKENS = 256;
-const NEED_DATA = 2;
-const TOKEN = 3;
-const END_TOKEN = 1;
 const REASONS = FINISH_REASONS.split(" ");
 
 /** Steps a session whose tokens are there. */
@@ -160,7 +170,7 @@ export async function* generatePieces(
   try {
     for (;;) {
       const status = core.step(exports.session_step, pointer, context.pointer);
-      if (status === TOKEN) {
+      if (status === Status.TOKEN) {
         const now = performance.now();
         if (made++ === 0) prefillMs += now - clock;
         else decodeMs += now - clock;
@@ -168,20 +178,20 @@ export async function* generatePieces(
         const length = exports.session_text_length(pointer);
         const text = length === 0 ? "" : memory.readText(exports.session_text(pointer), length);
         texts.push(text);
-        const ended = exports.session_finish(pointer) === END_TOKEN;
+        const ended = exports.session_finish(pointer) === Finish.STOP;
         if (!ended) tokens.push(token);
         // The end token shows nothing of its own, only what was held back for it.
         if (!ended || length > 0) yield logprobs === undefined ? { text, token } : withLogprobs(session, text, top);
         usable();
         clock = performance.now();
-      } else if (status === 0) {
+      } else if (status === Status.DONE) {
         return {
           text: texts.join(""),
           tokens,
           finishReason: REASONS[exports.session_finish(pointer)] as FinishReason,
           timings: { prefillTokens, prefillMs, decodeTokens: Math.max(made - 1, 0), decodeMs },
         };
-      } else if (core.check(status) === NEED_DATA) {
+      } else if (core.check(status) === Status.NEED_DATA) {
         const put = await loaded.tables!.read(context.pointer, options.signal);
         if (put) {
           usable();

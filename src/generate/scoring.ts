@@ -1,29 +1,37 @@
 /** Logits of given tokens, and how well a model foresees a text. */
 import type { Pointer } from "../../bindings/exports.ts";
+import { POSITION_LIMIT, Status } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import { wholeNumber } from "../host/numbers.ts";
 import { Pace } from "../host/pace.ts";
 import { type CacheType, createContext, type Form, formNumber, type LoadedModel } from "./sequence-pool.ts";
 import { tokenIds } from "./tokenizer.ts";
 
+/** How tokens are evaluated. */
 export interface LogitsOptions {
   /** How latent attention (MLA) is computed. Default: by the length of the chunk. */
   form?: Form;
   /** Tokens to compute at once. Default: as many as suit the model. */
   chunk?: number;
+  /** Type of the cached keys and values. Default: as the model was loaded. */
   kv?: CacheType;
+  /** Ends the evaluation: the signal's reason is thrown. */
   signal?: AbortSignal;
 }
 
+/** How a text is cut into windows and scored. */
 export interface PerplexityOptions extends LogitsOptions {
   /** Tokens of a window; the second half of each is scored. Default: 512. */
   context?: number;
   /** Measure only that many windows. Default: all that the text fills. */
   windows?: number;
+  /** Called after each window, with the perplexity so far. */
   onProgress?: (done: number, windows: number, perplexity: number) => void;
 }
 
+/** How well a model foresees a text. */
 export interface PerplexityResult {
+  /** e to the mean negative log probability of a scored token. */
   readonly perplexity: number;
   /** Of the scored text: for this figure, vocabularies need not be the same. */
   readonly bitsPerByte: number;
@@ -31,11 +39,11 @@ export interface PerplexityResult {
   readonly tokens: number;
   /** Bytes of the text of these tokens. */
   readonly bytes: number;
+  /** So many windows were measured. */
   readonly windows: number;
+  /** A window holds so many tokens. */
   readonly context: number;
 }
-
-const NEED_DATA = 2;
 
 /** Logits of some tokens of a chunk: live in the core's memory until the next step. */
 interface Rows {
@@ -82,9 +90,9 @@ class Scorer {
         wanted[i] = at + i >= from ? 1 : 0;
       }
       core.check(exports.context_begin(context, count, 0, exports.model_layers(pointer)));
-      for (let status = -1; status !== 0; ) {
+      for (let status: Status = Status.MORE; status !== Status.DONE; ) {
         status = core.check(core.step(exports.context_step, context, context));
-        if (status === NEED_DATA) {
+        if (status === Status.NEED_DATA) {
           const put = await this.#loaded.tables!.read(context, this.#signal);
           if (put) {
             this.#requireAlive();
@@ -146,7 +154,7 @@ export async function measurePerplexity(
 ): Promise<PerplexityResult> {
   const { core, pointer, tokenizer } = loaded;
   const { exports, memory } = core;
-  const context = wholeNumber("context", options.context ?? 512, 2, 1_000_000);
+  const context = wholeNumber("context", options.context ?? 512, 2, POSITION_LIMIT);
   const ids = tokenIds(typeof text === "string" ? tokenizer.tokenize(text, { bos: true }) : text);
   const all = Math.floor(ids.length / context);
   if (all === 0) {

@@ -4,6 +4,7 @@
  * is never given back.
  */
 import type { Pointer } from "../../bindings/exports.ts";
+import { Form as FormNumber, KvType, POSITION_LIMIT } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 import { wholeNumber } from "../host/numbers.ts";
@@ -15,6 +16,7 @@ export type CacheType = "f16" | "f32" | "q8_0";
 /** How latent attention (MLA) is computed: by the length of the chunk, or always the same way. */
 export type Form = "auto" | "absorbed" | "expanded";
 
+/** How much of a conversation a model keeps, and how exactly. */
 export interface ContextOptions {
   /** Tokens that the context holds. Default: as many as the model was trained for, at most 4096. */
   context?: number;
@@ -22,9 +24,11 @@ export interface ContextOptions {
   kv?: CacheType;
 }
 
+/** A context that a model holds. */
 export interface ContextUse {
   /** Tokens that it holds. */
   readonly tokens: number;
+  /** Type of its keys and values. */
   readonly kv: CacheType;
   /** Bytes of the cache. */
   readonly cacheBytes: number;
@@ -116,21 +120,22 @@ export function createContext(
 
 /** The core's number of a cache type. */
 export function cacheType(kv: CacheType): number {
-  if (kv === "f16") return 1;
-  if (kv === "f32") return 0;
-  if (kv === "q8_0") return 8;
+  if (kv === "f16") return KvType.F16;
+  if (kv === "f32") return KvType.F32;
+  if (kv === "q8_0") return KvType.Q8_0;
   throw new LimpetError("UNSUPPORTED", `the cache is of type "f16", "f32" or "q8_0", not "${kv}"`);
 }
 
 /** The core's number of a form. */
 export function formNumber(form: Form): number {
-  const number = ["auto", "absorbed", "expanded"].indexOf(form);
-  if (number >= 0) return number;
+  if (form === "auto") return FormNumber.AUTO;
+  if (form === "absorbed") return FormNumber.ABSORBED;
+  if (form === "expanded") return FormNumber.EXPANDED;
   throw new LimpetError("BAD_ARGUMENT", `form is "auto", "absorbed" or "expanded", not "${form}"`);
 }
 
 /** How many tokens a context of this model holds. */
 export function contextLength(core: Core, model: Pointer, asked: number | undefined): number {
-  if (asked !== undefined) return wholeNumber("context", asked, 1, 1_000_000);
+  if (asked !== undefined) return wholeNumber("context", asked, 1, POSITION_LIMIT);
   return Math.min(core.exports.model_context_length(model) || DEFAULT_CONTEXT, DEFAULT_CONTEXT);
 }

@@ -1,11 +1,13 @@
 /** Text to token ids and back, by the vocabulary of a model. */
 import type { Pointer } from "../../bindings/exports.ts";
 import { decodeText, encodeText } from "../../bindings/memory.ts";
+import { DetokenizeFlag, TokenizeFlag } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Core, type CoreOptions } from "../host/instance.ts";
 import { loadModel } from "../load/load.ts";
 import type { ModelSource } from "../load/source.ts";
 
+/** How text becomes tokens. */
 export interface TokenizeOptions {
   /** Add the BOS and EOS tokens that the vocabulary wants. Default: no. */
   bos?: boolean;
@@ -13,6 +15,7 @@ export interface TokenizeOptions {
   special?: boolean;
 }
 
+/** How tokens become text. */
 export interface DetokenizeOptions {
   /** Show special tokens as their text. Default: no. */
   special?: boolean;
@@ -20,12 +23,9 @@ export interface DetokenizeOptions {
   cleanSpaces?: boolean;
 }
 
-const SHOW_SPECIAL = 1;
-const CLEAN = 4;
-const KEEP = 8;
-
 const SPECIALS = ["bos", "eos", "unknown", "separator", "padding", "mask", "endOfTurn", "endOfMessage"] as const;
 
+/** The vocabulary of a model: text to token ids and back. Its model must be alive, else calls throw WRONG_STATE. */
 export class Tokenizer {
   /** null once the model was disposed of. */
   #core: Core | null;
@@ -61,10 +61,11 @@ export class Tokenizer {
     return (this.#alive.exports.tokenizer_options(this.#pointer) & 1) !== 0;
   }
 
+  /** Token ids of a text: bare, unless asked otherwise. */
   tokenize(text: string, options: TokenizeOptions = {}): number[] {
     const core = this.#alive;
     const bytes = encodeText(text);
-    const flags = (options.bos ? 1 : 0) | (options.special ? 2 : 0);
+    const flags = (options.bos ? TokenizeFlag.ADD_SPECIAL : 0) | (options.special ? TokenizeFlag.PARSE_SPECIAL : 0);
     return core.scoped((arena) => {
       const source = arena.put(bytes);
       // A token has a byte at least; BOS, EOS and a space in front come on top.
@@ -80,6 +81,7 @@ export class Tokenizer {
     });
   }
 
+  /** Text of token ids. Bytes that are no UTF-8 show as U+FFFD. */
   detokenize(ids: ArrayLike<number>, options: DetokenizeOptions = {}): string {
     return decodeText(this.detokenizeBytes(ids, options));
   }
@@ -88,6 +90,7 @@ export class Tokenizer {
   detokenizeBytes(ids: ArrayLike<number>, options: DetokenizeOptions = {}): Uint8Array {
     const core = this.#alive;
     const { special, cleanSpaces } = options;
+    const { SHOW_SPECIAL, CLEAN, KEEP } = DetokenizeFlag;
     const flags = (special ? SHOW_SPECIAL : 0) | (cleanSpaces === undefined ? 0 : cleanSpaces ? CLEAN : KEEP);
     const source = tokenIds(ids);
     return core.scoped((arena) => {

@@ -1,4 +1,7 @@
 /** What goes wrong in words a user can act on, with a code that a program can. */
+import { ErrorCode as CoreCode } from "../../bindings/numbers.ts";
+
+/** What kind of thing went wrong: a program branches on it, the message is for people. */
 export type ErrorCode =
   /** The memory (4 GiB of WebAssembly, or the host's limit) does not hold what was asked. */
   | "OUT_OF_MEMORY"
@@ -17,27 +20,22 @@ export type ErrorCode =
 
 /** Every error that limpet throws itself. An aborted call throws its signal's reason instead, as the platform does. */
 export class LimpetError extends Error {
+  /** Always `LimpetError`, also where classes are minified. */
   override readonly name: string = "LimpetError";
+  /** What kind of thing went wrong. */
   readonly code: ErrorCode;
 
+  /** An error with its code, and words that say what to do. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
   }
 }
 
-const CODES: readonly ErrorCode[] = [
-  "OUT_OF_MEMORY",
-  "BAD_FILE",
-  "UNSUPPORTED",
-  "BAD_ARGUMENT",
-  "CONTEXT_FULL",
-  "WRONG_STATE",
-];
-
 /** The code that the core gives as a number below zero. */
 export function errorCode(status: number): ErrorCode {
-  return CODES[-status - 1] ?? "HOST";
+  const code = Object.entries(CoreCode).find(([, number]) => number === status);
+  return code ? (code[0] as keyof typeof CoreCode) : "HOST";
 }
 
 /** Anything that was thrown, as words. */

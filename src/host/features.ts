@@ -1,7 +1,11 @@
 /** What a host's WebAssembly can do, told by whether it takes a tiny module that uses it. */
+import { hasRelaxedSimd } from "../../bindings/relaxed.ts";
 
+/** What this host's WebAssembly has. */
 export interface Features {
+  /** Vectors of 128 bits, which the portable build is made of. */
   readonly simd: boolean;
+  /** Relaxed vectors, which the fast build is made of. */
   readonly relaxedSimd: boolean;
   /** Atomics and shared memory that can be made here: a page needs cross-origin isolation for the latter. */
   readonly threads: boolean;
@@ -12,14 +16,11 @@ const HEADER = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 const FUNCTION = [1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0];
 
 const SIMD = [...HEADER, ...FUNCTION, ...body(0x41, 0, 0xfd, 15, 0xfd, 98, 0x1a)]; // i32.const 0, i8x16.splat, popcnt
-const V128_ZERO = [0xfd, 12, ...new Array<number>(16).fill(0)];
-/** With i8x16.relaxed_swizzle. */
-const RELAXED = [...HEADER, ...FUNCTION, ...body(...V128_ZERO, ...V128_ZERO, 0xfd, 0x80, 0x02, 0x1a)];
 const SHARED_MEMORY = [5, 4, 1, 3, 1, 1];
 const THREADS = [...HEADER, ...FUNCTION, ...SHARED_MEMORY, ...body(0x41, 0, 0xfe, 16, 2, 0, 0x1a)]; // i32.atomic.load
 
 export function detectFeatures(): Features {
-  return { simd: valid(SIMD), relaxedSimd: valid(RELAXED), threads: valid(THREADS) && canShare() };
+  return { simd: valid(SIMD), relaxedSimd: hasRelaxedSimd(), threads: valid(THREADS) && canShare() };
 }
 
 function valid(module: readonly number[]): boolean {

@@ -2,12 +2,13 @@
  * One instance of the core with its memory: calls that throw `LimpetError` instead of giving statuses, and operands
  * that are put into the arena and taken back.
  */
-import type { CoreExports, Pointer, Status } from "../../bindings/exports.ts";
+import type { CoreExports, Pointer, Status, ThreadExports } from "../../bindings/exports.ts";
 import { address, bytesOf, encodeText, Memory } from "../../bindings/memory.ts";
-import type { ThreadExports, Threads } from "../../bindings/thread-pool.ts";
+import type { Threads } from "../../bindings/thread-pool.ts";
 import { errorCode, LimpetError } from "./errors.ts";
 import { type Build, instantiateBuild, type WasmOption } from "./wasm.ts";
 
+/** Which core computes, and what it may take. */
 export interface CoreOptions {
   /** Where the wasm comes from; where it is left out, the file of the build beside this one. */
   wasm?: WasmOption;

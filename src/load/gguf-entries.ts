@@ -1,23 +1,13 @@
 /** Metadata of a GGUF file as it is written: a key, its type and its value. */
+import { ValueType } from "../../bindings/numbers.ts";
 
-/** Types of values, in the order of their numbers in a file. */
-export const VALUE_TYPES = [
-  "u8",
-  "i8",
-  "u16",
-  "i16",
-  "u32",
-  "i32",
-  "f32",
-  "bool",
-  "string",
-  "array",
-  "u64",
-  "i64",
-  "f64",
-] as const;
+/** Types of values by their names, in the order of their numbers in a file. */
+export const VALUE_TYPES: readonly ValueTypeName[] = Object.entries(ValueType)
+  .sort(([, a], [, b]) => a - b)
+  .map(([name]) => name.toLowerCase() as ValueTypeName);
 
-type ScalarType = Exclude<(typeof VALUE_TYPES)[number], "array">;
+type ValueTypeName = Lowercase<keyof typeof ValueType>;
+type ScalarType = Exclude<ValueTypeName, "array">;
 /** `u32`, or `u32[]` for an array of it. */
 export type GgufType = ScalarType | `${ScalarType}[]`;
 export type GgufScalar = number | bigint | boolean | string;

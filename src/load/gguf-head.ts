@@ -3,13 +3,13 @@
  * types in the order of the file, and tensors with where their data lies.
  */
 import type { Pointer } from "../../bindings/exports.ts";
+import { Status } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 import { type GgufEntry, type GgufType, type GgufValue, VALUE_TYPES } from "./gguf-entries.ts";
 import { readEntry, readTensors, type TensorInfo } from "./info.ts";
 import type { Part } from "./part.ts";
 
-const NEED_DATA = 2;
 const UNKNOWN_SIZE = 2 ** 52;
 
 /** Parses the heads of all parts of a model: the handle of the first one, which has the tensors of all. */
@@ -18,7 +18,7 @@ export async function parseHead(core: Core, parts: readonly Part[]): Promise<Poi
   const files: number[] = [];
   for (const [index, part] of parts.entries()) {
     const gguf = core.handle(exports.gguf_create(pointer, index, BigInt(part.size ?? UNKNOWN_SIZE), 0));
-    while (core.check(exports.gguf_step(pointer, gguf)) === NEED_DATA) {
+    while (core.check(exports.gguf_step(pointer, gguf)) === Status.NEED_DATA) {
       const length = exports.gguf_need_length(gguf) >>> 0;
       const target = core.memory.u8(exports.gguf_need_destination(gguf), length);
       const count = await part.read(Number(exports.gguf_need_offset(gguf)), target);

@@ -1,32 +1,45 @@
 /** What a model file says of itself: metadata, tensors, and the figures that a user asks for first. */
 import type { Pointer } from "../../bindings/exports.ts";
+import { TokenizerModel, ValueType } from "../../bindings/numbers.ts";
 import type { Core } from "../host/instance.ts";
 import { typeName } from "../host/types.ts";
 
+/** A value of a file's metadata: integers beyond 2^53 are bigints. */
 export type MetadataValue = number | bigint | boolean | string | MetadataValue[];
 
+/** A tensor of a file. */
 export interface TensorInfo {
+  /** Its name in the file. */
   readonly name: string;
+  /** Its block format by name, or `type N` where the number N has no name. */
   readonly type: string;
   /** Sizes as GGUF gives them: the first is along a row. */
   readonly shape: readonly number[];
+  /** Its data takes so many bytes. */
   readonly bytes: number;
-  /** Which file of a split model, and where in it. */
+  /** The file of a split model that holds it, from 0. */
   readonly file: number;
+  /** Where in that file its data begins [bytes]. */
   readonly offset: number;
 }
 
+/** What a model file says of itself. */
 export interface ModelInfo {
   /** `general.name`, or the name of the file. */
   readonly name: string | null;
+  /** `general.architecture`; null where the file does not say. */
   readonly architecture: string | null;
   /** Weights in all. */
   readonly parameters: number;
+  /** The model has so many layers. */
   readonly layers: number;
+  /** A token is a vector of so many values between layers. */
   readonly hidden: number;
+  /** The vocabulary has so many tokens. */
   readonly vocabulary: number;
   /** Tokens of context that the model was trained for. */
   readonly contextLength: number;
+  /** Its kind (byte-level BPE or SentencePiece) and the name of its pre-tokenizer, which SentencePiece has none of. */
   readonly tokenizer: { readonly kind: "bpe" | "spm"; readonly pre: string | null };
   /** How many tensors the file holds of each type. */
   readonly types: Readonly<Record<string, number>>;
@@ -63,7 +76,7 @@ export function readInfo(core: Core, model: Pointer, fileName: string | null): M
     vocabulary: exports.model_vocabulary(model),
     contextLength: exports.model_context_length(model) || number("context_length"),
     tokenizer: {
-      kind: exports.tokenizer_model(exports.model_tokenizer(model)) === 1 ? "bpe" : "spm",
+      kind: exports.tokenizer_model(exports.model_tokenizer(model)) === TokenizerModel.BPE ? "bpe" : "spm",
       pre: metadataText(core, gguf, "tokenizer.ggml.pre"),
     },
     types,
@@ -118,8 +131,6 @@ export function metadataText(core: Core, gguf: Pointer, key: string): string | n
   const value = readKey(core, gguf, key);
   return typeof value === "string" ? value : null;
 }
-
-const ValueType = { BOOL: 7, STRING: 8, ARRAY: 9, U64: 10, I64: 11 } as const;
 
 /** The value of an entry. An array longer than `limit` is cut. */
 export function readEntry(core: Core, entry: Pointer, limit: number): MetadataValue {

@@ -3,6 +3,7 @@
  * held twice.
  */
 import { address } from "../../bindings/memory.ts";
+import { ModelState, Status } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
@@ -11,16 +12,16 @@ import { type ModelSource, openForRanges, openSource, settle } from "./source.ts
 import type { TableSource } from "./table-source.ts";
 import { leaveTables, type TableOptions } from "./tables.ts";
 
+/** How a model is loaded, and who is told. */
 export interface LoadProgress extends TableOptions {
   /** Leave the weights in the file: enough for the tokenizer and the metadata. */
   vocabularyOnly?: boolean;
   /** Bytes of weights in memory, and of all; called as they come. */
   onProgress?: (loaded: number, total: number) => void;
+  /** Ends the loading: the signal's reason is thrown. */
   signal?: AbortSignal;
 }
 
-const NEED_DATA = 2;
-const PLANNED = 1;
 /** The size that a stream of unknown length is given: what lacks shows when it ends. */
 const UNKNOWN_SIZE = 2 ** 52;
 
@@ -69,7 +70,7 @@ async function run(core: Core, parts: Part[], options: LoadProgress, planOnly: b
     let reported = -1;
     for (;;) {
       const status = core.check(exports.model_step(model));
-      if (header && exports.model_state(model) >= PLANNED) {
+      if (header && exports.model_state(model) >= ModelState.PLANNED) {
         header = false;
         for (const part of parts) part.headerDone?.();
         if (planOnly) return model;
@@ -79,8 +80,8 @@ async function run(core: Core, parts: Part[], options: LoadProgress, planOnly: b
         options.onProgress?.(loaded, Number(exports.model_file_bytes(model)));
         reported = loaded;
       }
-      if (status === 0) return model;
-      if (status === NEED_DATA && !(await fill(core, model, parts, options.signal))) {
+      if (status === Status.DONE) return model;
+      if (status === Status.NEED_DATA && !(await fill(core, model, parts, options.signal))) {
         const index = exports.model_request_file(model);
         if (!header || parts[index].size !== null) throw endsEarly(core, model);
         parts[index] = await settle(parts[index]);

@@ -4,6 +4,7 @@
  */
 
 import type { Pointer } from "../../bindings/exports.ts";
+import { Streamed } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 import { wholeNumber } from "../host/numbers.ts";
@@ -11,6 +12,7 @@ import { wholeNumber } from "../host/numbers.ts";
 /** Where look-up tables are: in memory, or where the model was loaded from. */
 export type Tables = "resident" | "stream";
 
+/** Where a model's look-up tables stay. */
 export interface TableOptions {
   /**
    * `stream` leaves look-up tables (and an embedding that is not the head too) where the model comes from, a file, Blob or
@@ -25,15 +27,16 @@ export interface TableOptions {
 export interface TableUse {
   /** Bytes of tables that stay where the model came from. */
   readonly bytes: number;
-  /** Rows that passes wanted, and how many of them were read because the cache did not have them. */
+  /** Passes wanted so many rows. */
   readonly rowsWanted: number;
+  /** So many of them were read, because the cache did not have them. */
   readonly rowsRead: number;
+  /** So many bytes were read for them. */
   readonly bytesRead: number;
 }
 
 const DEFAULT_CACHE = 8 << 20;
-/** The core's numbers of what stays in the file. */
-const STREAMED = { resident: 0, stream: 2 } as const;
+const STREAMED = { resident: Streamed.NOTHING, stream: Streamed.TABLES } as const;
 
 /** Tells a model that is not loaded yet what stays in the file. */
 export function leaveTables(core: Core, model: Pointer, { tables = "resident", tableCache }: TableOptions): void {

@@ -19,16 +19,23 @@ import { FILE_TYPES, type FileType, fileTypeOf, mixOf } from "./mixes.ts";
 import { planOf, type Step } from "./plan.ts";
 import { copyStep, type Rewriting } from "./values.ts";
 
+/** How a file is quantised. */
 export interface QuantizeOptions {
+  /** Which build quantises: the file's bytes are the same in `portable` and `scalar`. Default: portable. */
   build?: Build;
+  /** Where the wasm comes from. Default: the file of the build beside limpet's scripts. */
   wasm?: WasmOption;
+  /** Ends the quantising: the file is removed and the signal's reason is thrown. */
   signal?: AbortSignal;
   /** Bytes of the input that were read, and of all. */
   onProgress?: (done: number, total: number) => void;
 }
 
+/** What was written. */
 export interface QuantizeResult {
+  /** The mix that was asked for, by its full name. */
   readonly type: FileType;
+  /** The file holds so many tensors. */
   readonly tensors: number;
   /** How many tensors the file holds of each type. */
   readonly types: Readonly<Record<string, number>>;

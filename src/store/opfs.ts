@@ -8,15 +8,21 @@
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { Sha256 } from "./sha256.ts";
 
+/** How a model is fetched into the cache. */
 export interface CacheOptions {
   /** What the file's SHA-256 has to be, in hex. */
   sha256?: string;
+  /** Bytes that are at hand, and of all; called as they come. */
   onProgress?: (bytesLoaded: number, bytesTotal: number) => void;
+  /** Ends the download: the signal's reason is thrown, and what was fetched stays for the next call. */
   signal?: AbortSignal;
 }
 
+/** A model in the cache. */
 export interface CachedModel {
+  /** The URL that it was fetched from. */
   readonly url: string;
+  /** So many of its bytes are there. */
   readonly bytes: number;
   /** Whether all of it is there. */
   readonly complete: boolean;
