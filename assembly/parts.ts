@@ -1,7 +1,7 @@
 /**
  * What this build holds. builds.json names the parts of each build; for one that it leaves out, scripts/builds.mjs
  * hands asc a constant (`--use WITHOUT_Q4_K=1`). A condition on a constant here folds as asc compiles: what stands
- * behind it is not in the wasm, its words and tables neither. So a part is left out where it is entered, and only there.
+ * behind it is not in the wasm, nor are its words and tables. So a part is left out where it is entered, nowhere else.
  */
 
 /** Block formats (kernels/quant/formats/); F32, F16 and Q8_0 are in every build. TQ1_0 is kept as TQ2_0. */

@@ -51,8 +51,8 @@ test("limpet slim says what it holds and its size beside the full build's", () =
   assert.ok(portable.said.endsWith(`${words}\n`), portable.said);
 });
 
-test("what a llama in Q4_0 does not need is not in the wasm: under half is left", () => {
-  assert.ok(portable.wasm.length < full / 2, `${portable.wasm.length} of ${full} bytes`);
+test("what a llama in Q4_0 does not need is not in the wasm: about half is left", () => {
+  assert.ok(portable.wasm.length < full * 0.55, `${portable.wasm.length} of ${full} bytes`);
 });
 
 test("a slim build gives the bits of the full one", async () => {

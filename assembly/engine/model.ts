@@ -13,7 +13,6 @@ import { Global, Slot } from "../weights/slots";
 import { blockBytes } from "../memory/arena";
 import { RowType } from "../kernels/lookup/table_rows";
 import { gainsByNeurons } from "../kernels/quant/columns/columns";
-import { checkFormat } from "../weights/formats";
 import { SUPPORTED_TYPES, Type } from "../kernels/quant/types";
 import {
   Gguf, Tensor, findBlockTensor, findTensor, requireBlockTensor, requireTensor, sayTensorAt, tensorTypeName,
@@ -249,8 +248,6 @@ function declare(
   if (tensor.ne0 != columns || tensor.ne1 != rows || tensor.ne2 != 1 || tensor.ne3 != 1) {
     return wrongShape(model.core, tensor, columns, rows);
   }
-  const leftOut = checkFormat(model.core, tensor.type);
-  if (leftOut) return leftOut;
   if (tensor.type == Type.I8 && !(want & Want.TABLE)) {
     fail(model.core, ErrorCode.UNSUPPORTED, "tensor ");
     sayBytes(model.core, tensor.name, tensor.nameLength);

@@ -1,13 +1,18 @@
 /**
  * The tensor list of a GGUF file: its table, the checks that keep every later read inside the file, and lookup by name.
  */
-import { SUPPORTED_TYPES, Type, blockBytes, blockElements } from "../kernels/quant/types";
+import { SUPPORTED_TYPES, Type, blockBytes, blockElements, isLeftOut } from "../kernels/quant/types";
 import { allocateRaw } from "../memory/arena";
 import { copyText, sameText, setU32, u32At, u64At } from "../memory/bytes";
-import { Core, ErrorCode, Status, bytesOf, fail, sayBytes, wordsOf } from "../memory/core";
+import { Core, ErrorCode, Status, bytesOf, fail, say, sayBytes, wordsOf } from "../memory/core";
+import { beginHeld, beginLeftOut, endLeftOut } from "../memory/left_out";
+import { HAS_ALL_FORMATS } from "../parts";
 import { Gguf, SCRATCH_BYTES, Tensor, nextString, stringBytes, stringLength } from "./records";
 import { compareBytes, sortPointers } from "./sort";
 import { tensorTypeName } from "./type_names";
+
+/** Ids of block formats are below. */
+const TYPE_LIMIT: u32 = 64;
 
 @unmanaged
 class ByName {
@@ -106,10 +111,24 @@ function readSizes(core: Core, tensor: Tensor, sizes: usize): i32 {
   return Status.DONE;
 }
 
+/** Says which block format this build leaves out, and which it holds. */
+function failWithoutFormat(core: Core, type: u32): i32 {
+  beginLeftOut(core);
+  say(core, tensorTypeName(type));
+  beginHeld(core);
+  for (let held: u32 = 0; held < TYPE_LIMIT; held++) {
+    if (blockElements(held) == 0) continue;
+    say(core, " ");
+    say(core, tensorTypeName(held));
+  }
+  return endLeftOut(core);
+}
+
 /** Checks that limpet runs the type, and that a row is whole blocks of it. */
 function checkType(core: Core, tensor: Tensor): i32 {
   const block = elementsOf(tensor.type);
   if (block == 0) {
+    if (!HAS_ALL_FORMATS && isLeftOut(tensor.type)) return failWithoutFormat(core, tensor.type);
     const type = tensorTypeName(tensor.type);
     const isNamed = type.length > 0;
     return fail(

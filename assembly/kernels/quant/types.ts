@@ -31,7 +31,7 @@ export namespace Type {
 
 /** Whether this build leaves out a block format. */
 @inline
-function isLeftOut(type: u32): bool {
+export function isLeftOut(type: u32): bool {
   return (
     (!HAS_BF16 && type == Type.BF16) ||
     (!HAS_Q4_0 && type == Type.Q4_0) ||
