@@ -32,9 +32,22 @@ export const HAS_PLM: bool = !isDefined(WITHOUT_PLM);
 export const HAS_MEMORYFORMER: bool = !isDefined(WITHOUT_MEMORYFORMER);
 export const HAS_ALL_ARCHITECTURES: bool = HAS_LLAMA && HAS_QWEN2 && HAS_QWEN3 && HAS_PLM && HAS_MEMORYFORMER;
 
+/** Ops (ops/ops.ts): one is in a build when an architecture of the build writes it. */
+export const HAS_ATTENTION: bool = HAS_LLAMA || HAS_QWEN2 || HAS_QWEN3 || HAS_MEMORYFORMER;
+export const HAS_SWIGLU: bool = HAS_LLAMA || HAS_QWEN2 || HAS_QWEN3;
+export const HAS_SQUARED_RELU: bool = HAS_PLM;
+export const HAS_LATENT_ATTENTION: bool = HAS_PLM;
+export const HAS_LOOK_UP: bool = HAS_MEMORYFORMER;
+
 /** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"). */
 export const HAS_BPE: bool = !isDefined(WITHOUT_BPE);
 export const HAS_SPM: bool = !isDefined(WITHOUT_SPM);
+
+/** Kernels by themselves (`kernel_…`): what only they reach. */
+export const HAS_KERNELS: bool = !isDefined(WITHOUT_KERNELS);
+
+/** Programs as text (program/print.ts). */
+export const HAS_PRINT: bool = !isDefined(WITHOUT_PRINT);
 
 /** Chat templates that are written in the core (text/chat.ts). */
 export const HAS_CHAT_TEMPLATES: bool = !isDefined(WITHOUT_CHAT_TEMPLATES);

@@ -36,7 +36,10 @@ export const ALWAYS = parts.always;
 /** The name of each tokenizer in a file (tokenizer.ggml.model). @type {Record<string, string>} */
 export const TOKENIZER_NAMES = parts.tokenizers;
 
-/** What an extra is, and how the names of the exports begin that it brings. @type {Record<string, { is: string, exports?: string }>} */
+/**
+ * What an extra is, how the names of the exports begin that it brings with its entry, and whether there is a constant all
+ * the same. @type {Record<string, { is: string, exports?: string, constant?: boolean }>}
+ */
 export const EXTRAS = parts.extras;
 
 /** The parts that a build may leave out by a constant of assembly/parts.ts. @type {Record<PartKind, string[]>} */
@@ -44,7 +47,7 @@ export const PARTS = {
   architectures: parts.architectures,
   formats: parts.formats,
   tokenizers: Object.keys(parts.tokenizers),
-  extras: Object.keys(parts.extras).filter((name) => !EXTRAS[name].exports),
+  extras: Object.keys(parts.extras).filter((name) => !EXTRAS[name].exports || EXTRAS[name].constant),
 };
 
 const KINDS = /** @type {PartKind[]} */ (Object.keys(PARTS));

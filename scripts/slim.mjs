@@ -45,8 +45,8 @@ export function slimBuild(models, like) {
       if (type === "TQ1_0") parts.formats.add("TQ2_0");
     }
   }
-  // Kernels by themselves are for other programs than models.
-  const extras = base.extras.filter((name) => !EXTRAS[name].exports?.startsWith("kernel_"));
+  // Kernels by themselves are for other programs than models, and programs as text for who writes architectures.
+  const extras = base.extras.filter((name) => name !== "print" && !EXTRAS[name].exports?.startsWith("kernel_"));
   const chat = models.some((model) => model.chat);
   return {
     ...base,

@@ -256,6 +256,15 @@ function failMissing(core: Core, g: Gguf, nameLength: u32): void {
   );
 }
 
+/** The tensor that begins at `offset` of a file, or null. */
+export function findTensorAt(g: Gguf, file: u32, offset: u64): Tensor | null {
+  for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
+    const tensor = tensorAt(g, i);
+    if (tensor.fileIndex == file && tensor.offset == offset) return tensor;
+  }
+  return null;
+}
+
 /** Says the name of the tensor that begins at `offset` of a file. */
 export function sayTensorAt(core: Core, g: Gguf, file: u32, offset: u64): void {
   for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {

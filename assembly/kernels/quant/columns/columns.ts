@@ -7,7 +7,7 @@
  * Both give the bits of the matrix packed by rows (quant/matmul.ts).
  */
 import { matmulRows } from "../matmul";
-import { HAS_BF16, HAS_Q4_0, HAS_Q4_K, HAS_Q6_K } from "../../../parts";
+import { HAS_BF16, HAS_KERNELS, HAS_Q4_0, HAS_Q4_K, HAS_Q6_K, HAS_SQUARED_RELU } from "../../../parts";
 import { BF16Packing } from "../formats/bf16";
 import { F16Packing } from "../formats/f16";
 import { F32Packing } from "../formats/f32";
@@ -28,7 +28,7 @@ export const NEURON_STEP: u32 = STEP;
 const STRIP: u32 = 64;
 
 /** Whether this build packs by columns at all: the scratch for it is more than a microcontroller's memory has. */
-const HAS_COLUMNS: bool = !ASC_LOW_MEMORY_LIMIT;
+const HAS_COLUMNS: bool = (HAS_SQUARED_RELU || HAS_KERNELS) && !ASC_LOW_MEMORY_LIMIT;
 /** The fast build's rows have another order of six bits, for its products with bytes. */
 const HAS_Q6_K_COLUMNS: bool = HAS_Q6_K && !ASC_FEATURE_RELAXED_SIMD;
 
