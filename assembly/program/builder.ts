@@ -102,22 +102,18 @@ export class Builder {
   angles: u32;
   chunks: u32;
 
-  @inline
   value(id: u32): Value {
     return changetype<Value>(this.values + <usize>id * offsetof<Value>());
   }
 
-  @inline
   step(index: u32): Step {
     return changetype<Step>(this.steps + <usize>index * offsetof<Step>());
   }
 
-  @inline
   draft(layer: u32): LayerDraft {
     return changetype<LayerDraft>(this.drafts + <usize>layer * offsetof<LayerDraft>());
   }
 
-  @inline
   state(index: u32): StateShape {
     return changetype<StateShape>(this.states + <usize>index * offsetof<StateShape>());
   }
@@ -426,12 +422,10 @@ export class Builder {
 
   // What the operations share.
 
-  @inline
   weightAt(place: u32): Weight {
     return this.weights.at(place & ~Place.SHARED);
   }
 
-  @inline
   width(x: u32): u32 {
     return this.value(x).width;
   }
