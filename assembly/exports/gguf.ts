@@ -93,7 +93,7 @@ export function gguf_read_text(core: Core, g: Gguf, entry: Entry): usize {
   return entryText(core, g, entry);
 }
 export function gguf_trouble(g: Gguf): i32 {
-  return g.trouble;
+  return g.error;
 }
 
 /** Tensors by their place in the file and by name (0: no such tensor), and their fields. */

@@ -9,6 +9,7 @@
  * what is taken: by a token, or as white space that belongs to one. A text without special tokens costs the scan alone.
  */
 import { allocate, allocateRaw, release, resize } from "../memory/arena";
+import { u32At } from "../memory/bytes";
 import { Core } from "../memory/core";
 import { heapPush } from "./heap";
 import { bucketOf } from "./special";
@@ -25,11 +26,11 @@ export class Cuts {
   failed: bool;
   /** A bit a byte of the text; 0 when nothing is cut. */
   taken: usize;
-  /** Heap of (start, special token's index). */
+  /** A heap of (start, special token's index). */
   heap: usize;
   count: u32;
   capacity: u32;
-  /** Per special token: first and last place in the text. */
+  /** (u32, u32) a special token: its first and last place in the text. */
   seen: usize;
   any: bool;
 }
@@ -82,12 +83,12 @@ function scan(cuts: Cuts): void {
   const t = cuts.tokenizer;
   for (let at: u32 = 0; at < cuts.length; at++) {
     const first = <u32>load<u8>(cuts.text + at);
-    const single = load<u32>(t.singles + (<usize>first << 2));
+    const single = u32At(t.singles, first);
     if (single != 0) note(cuts, single - 1, at);
     if (at + 1 == cuts.length) return;
-    const bucket = t.buckets + (<usize>bucketOf(first, load<u8>(cuts.text + at, 1)) << 2);
-    for (let i = load<u32>(bucket), end = load<u32>(bucket, 4); i < end; i++) {
-      const index = load<u32>(t.bucketItems + (<usize>i << 2));
+    const bucket = bucketOf(first, load<u8>(cuts.text + at, 1));
+    for (let i = u32At(t.buckets, bucket), end = u32At(t.buckets, bucket + 1); i < end; i++) {
+      const index = u32At(t.bucketItems, i);
       if (standsAt(cuts, index, at)) note(cuts, index, at);
     }
   }
@@ -104,7 +105,7 @@ function note(cuts: Cuts, index: u32, at: u32): void {
 
 @inline
 function specialToken(cuts: Cuts, index: u32): u32 {
-  return load<u32>(cuts.tokenizer.specials + (<usize>index << 2));
+  return u32At(cuts.tokenizer.specials, index);
 }
 
 function standsAt(cuts: Cuts, index: u32, at: u32): bool {
