@@ -11,7 +11,7 @@ import { numberOr } from "./metadata";
 import { Gguf, Tensor } from "./records";
 import { sortTensors } from "./tensors";
 
-/** The number of files that the model is split over by what this part says; 1 when it is whole. Check `g.error` then. */
+/** The number of files that the model is split over, as this part says; 1 when it is whole. Check `g.error` then. */
 export function splitCount(core: Core, g: Gguf): u32 {
   return max(numberOr(core, g, "split.count", 1), 1);
 }

@@ -201,7 +201,7 @@ export function findBlockTensor(g: Gguf, layer: u32, name: string): Tensor | nul
   return findTensorBytes(g, g.scratch, putBlockName(g, layer, name));
 }
 
-/** The bytes of look-up tables, which may stay in the file: those of memory layers, and an embedding that is no head. */
+/** The bytes of look-up tables, which may stay in the file: those of memory layers, an embedding that is no head. */
 export function tableBytes(g: Gguf): u64 {
   let tables: u64 = 0;
   let embedding: u64 = 0;

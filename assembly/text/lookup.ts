@@ -1,7 +1,7 @@
 /**
  * From text to token, and from a pair of symbols to the merge that joins them: two hash tables with open addressing and
- * linear probing, four bytes a slot, at most two thirds full. A text is given as two stretches that follow each other, so
- * that "A" and "B" of a merge are looked up as "AB" without a copy.
+ * linear probing, four bytes a slot, at most two thirds full. A text is given as two stretches, one behind the other:
+ * "A" and "B" of a merge are looked up as "AB" without a copy.
  */
 import { FNV32_START, fnv32, setU32, u32At } from "../memory/bytes";
 import { NONE, Tokenizer, tokenLength, tokenText } from "./tokenizer";

@@ -164,7 +164,8 @@ function match(pass: u32, at: usize, end: usize): usize {
     // \p{N}{1,3}
     case Pass.UP_TO_THREE_DIGITS: return run(at, end, mask(Class.NUMBER), 3);
     // [0-9][0-9][0-9]
-    case Pass.THREE_ASCII_DIGITS: return end - at >= 3 && isDigit(at) && isDigit(at + 1) && isDigit(at + 2) ? at + 3 : at;
+    case Pass.THREE_ASCII_DIGITS:
+      return end - at >= 3 && isDigit(at) && isDigit(at + 1) && isDigit(at + 2) ? at + 3 : at;
     // [\p{P}\$\+<=>\^~\|]+
     case Pass.PUNCTUATION: return punctuation(at, end, false);
     // [\p{P}\$\+<=>\^~\|`]+

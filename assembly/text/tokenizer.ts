@@ -150,8 +150,8 @@ export class Tokenizer {
   /** u32[256]: index + 1 into `specials` of the special token that is this byte. */
   singles: usize;
   /**
-   * Symbols that merges name but the vocabulary lacks: numbers from `count` on, records of two stretches of text (address
-   * and length each), and their table like `slots`. 0: there is none.
+   * Symbols that merges name but the vocabulary lacks: numbers from `count` on, records of two stretches of text
+   * (address and length each), and their table like `slots`. 0: there is none.
    */
   hidden: usize;
   hiddenCount: u32;
