@@ -27,14 +27,7 @@ export function chatKindOf(core: Core, model: Model): i32 {
 }
 
 /** The text of a chat, as formatChat of text/chat.ts. */
-export function formatChatOf(
-  core: Core,
-  model: Model,
-  messages: usize,
-  bytes: u32,
-  target: usize,
-  capacity: u32,
-): i32 {
+export function formatChatOf(core: Core, model: Model, messages: usize, bytes: u32, target: usize, capacity: u32): i32 {
   const wrong = checkModel(core, model);
   if (wrong != 0) return wrong;
   const template = chatTemplateOf(core, model);

@@ -77,13 +77,7 @@ export function chatKind(core: Core, t: Tokenizer, template: usize, length: u32)
  * more than `capacity`; below zero: an error. Messages lie one behind the other: role u32, length u32, bytes.
  */
 export function formatChat(
-  core: Core,
-  t: Tokenizer,
-  template: usize,
-  templateLength: u32,
-  messages: usize,
-  bytes: u32,
-  target: usize,
+  core: Core, t: Tokenizer, template: usize, templateLength: u32, messages: usize, bytes: u32, target: usize,
   capacity: u32,
 ): i32 {
   const wrong = checkMessages(core, messages, bytes);
@@ -126,9 +120,7 @@ function recognize(found: ChatTemplate, at: usize, end: usize): void {
     return;
   }
   switch (fnv(FNV_START, at, end - at)) {
-    case QWEN25:
-      if (findSystem(found, at, end)) found.kind = ChatKind.CHATML;
-      break;
+    case QWEN25: if (findSystem(found, at, end)) found.kind = ChatKind.CHATML; break;
     case QWEN3: found.kind = ChatKind.QWEN3; break;
     case LLAMA2: found.kind = ChatKind.LLAMA2; break;
     case LLAMA3:
@@ -234,8 +226,7 @@ function write(core: Core, work: Work, messages: usize, end: usize): i32 {
     case ChatKind.ZEPHYR: return writeZephyr(work, messages, end);
     default:
       return fail(
-        core,
-        ErrorCode.UNSUPPORTED,
+        core, ErrorCode.UNSUPPORTED,
         "the core does not know the model's chat template, or it has none; write the whole prompt without --chat",
       );
   }

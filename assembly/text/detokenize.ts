@@ -82,9 +82,7 @@ export function pushToken(core: Core, s: Stream, token: i32, target: usize, capa
   const t = s.tokenizer;
   if (<u32>token >= t.count) return badToken(core, t, token);
   if (capacity < tokenLength(t, token) + MOST_HELD) {
-    return fail(
-      core, ErrorCode.BAD_ARGUMENT, "a piece of streamed text needs room for {} bytes", streamCapacity(t),
-    );
+    return fail(core, ErrorCode.BAD_ARGUMENT, "a piece of streamed text needs room for {} bytes", streamCapacity(t));
   }
   beginWriter(s.output, target, capacity);
   putToken(s, token);
@@ -103,13 +101,7 @@ export function flushStream(s: Stream, target: usize, capacity: u32): i32 {
  * more; below zero: an error.
  */
 export function detokenize(
-  core: Core,
-  t: Tokenizer,
-  tokens: usize,
-  count: u32,
-  flags: u32,
-  target: usize,
-  capacity: u32,
+  core: Core, t: Tokenizer, tokens: usize, count: u32, flags: u32, target: usize, capacity: u32,
 ): i32 {
   for (let i: u32 = 0; i < count; i++) {
     const token = i32At(tokens, i);

@@ -77,7 +77,7 @@ function rankPair(work: Work, index: u32): void {
     const token = findToken(t, work.text + left.symbol, textEnd(work, right) - left.symbol);
     if (token != NONE) left.rank = rankOfScore(t, token);
   }
-  if (left.rank != NONE) heapPush(work.queue, work.queueCount++, (<u64>left.rank << 32) | index);
+  if (left.rank != NONE) heapPush(work.queue, work.queueCount++, ((<u64>left.rank) << 32) | index);
 }
 
 /** A number that is lower for a higher score: the bits of a float in the order of floats, turned round. */

@@ -48,7 +48,7 @@ export function findCuts(core: Core, t: Tokenizer, text: usize, length: u32, par
   const what = "the special tokens of a text";
   cuts.seen = allocateRaw(core, <u64>t.specialCount * 8, what);
   if (cuts.seen == 0) return abandon(cuts);
-  memory.fill(cuts.seen, 0xff, <usize>t.specialCount << 3);
+  memory.fill(cuts.seen, 0xff, (<usize>t.specialCount) << 3);
   scan(cuts);
   if (!cuts.any) return cuts;
   cuts.taken = allocate(core, (<u64>length + 7) >> 3, what);
@@ -56,7 +56,7 @@ export function findCuts(core: Core, t: Tokenizer, text: usize, length: u32, par
   cuts.heap = allocateRaw(core, <u64>cuts.capacity * 8, what);
   if (cuts.taken == 0 || cuts.heap == 0) return abandon(cuts);
   for (let i: u32 = 0; i < t.specialCount && !cuts.failed; i++) {
-    if (load<u32>(cuts.seen + (<usize>i << 3)) != NONE) cut(cuts, i);
+    if (load<u32>(cuts.seen + ((<usize>i) << 3)) != NONE) cut(cuts, i);
   }
   return cuts.failed ? abandon(cuts) : cuts;
 }
@@ -97,7 +97,7 @@ function scan(cuts: Cuts): void {
 function note(cuts: Cuts, index: u32, at: u32): void {
   const type = typeOf(cuts.tokenizer, specialToken(cuts, index));
   if (!cuts.parseSpecial && type != TokenType.USER_DEFINED) return;
-  const seen = cuts.seen + (<usize>index << 3);
+  const seen = cuts.seen + ((<usize>index) << 3);
   if (load<u32>(seen) == NONE) store<u32>(seen, at);
   store<u32>(seen, at, 4);
   cuts.any = true;
@@ -120,8 +120,8 @@ function cut(cuts: Cuts, index: u32): void {
   const token = specialToken(cuts, index);
   const length = tokenLength(cuts.tokenizer, token);
   const attributes = attributesOf(cuts.tokenizer, token);
-  const last = load<u32>(cuts.seen + (<usize>index << 3), 4);
-  for (let at = load<u32>(cuts.seen + (<usize>index << 3)); at <= last; ) {
+  const last = load<u32>(cuts.seen + ((<usize>index) << 3), 4);
+  for (let at = load<u32>(cuts.seen + ((<usize>index) << 3)); at <= last; ) {
     if (!standsAt(cuts, index, at) || !isFree(cuts, at, at + length)) {
       at++;
       continue;
@@ -147,14 +147,14 @@ function add(cuts: Cuts, at: u32, index: u32): bool {
     cuts.heap = grown;
     cuts.capacity *= 2;
   }
-  heapPush(cuts.heap, cuts.count++, (<u64>at << 32) | index);
+  heapPush(cuts.heap, cuts.count++, ((<u64>at) << 32) | index);
   return true;
 }
 
 @inline
 function take(cuts: Cuts, at: u32): void {
   const byte = cuts.taken + (at >> 3);
-  store<u8>(byte, load<u8>(byte) | (1 << <u8>(at & 7)));
+  store<u8>(byte, load<u8>(byte) | (1 << (<u8>(at & 7))));
 }
 
 function isFree(cuts: Cuts, at: u32, end: u32): bool {

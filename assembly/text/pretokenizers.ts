@@ -112,7 +112,7 @@ export const WALK_BYTES: usize = 16 + 4 * (<usize>MAX_PASSES + 1);
 
 @inline
 function endOf(walk: Walk, level: u32): usize {
-  return changetype<usize>(walk) + offsetof<Walk>() + (<usize>level << 2);
+  return changetype<usize>(walk) + offsetof<Walk>() + ((<usize>level) << 2);
 }
 
 /** Begins at the first word of a text. */
@@ -368,8 +368,7 @@ function mask(kind: u32): u32 {
 }
 
 /** [^\s\p{L}\p{N}] */
-const OTHER_MARKS: u32 =
-  (1 << Class.OTHER) | (1 << Class.PUNCTUATION) | (1 << Class.SYMBOL) | (1 << Class.MARK);
+const OTHER_MARKS: u32 = (1 << Class.OTHER) | (1 << Class.PUNCTUATION) | (1 << Class.SYMBOL) | (1 << Class.MARK);
 
 const ALL: u32 = 0xffffffff;
 
@@ -393,10 +392,10 @@ function runIn(at: usize, end: usize, ranges: usize, count: u32): usize {
     let high = count;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (load<u32>(ranges + (<usize>middle << 3), 4) < codePoint) low = middle + 1;
+      if (load<u32>(ranges + ((<usize>middle) << 3), 4) < codePoint) low = middle + 1;
       else high = middle;
     }
-    if (low == count || codePoint < load<u32>(ranges + (<usize>low << 3))) return at;
+    if (low == count || codePoint < load<u32>(ranges + ((<usize>low) << 3))) return at;
     at += lengthOf(character);
   }
 }

@@ -150,7 +150,7 @@ export function buildSpecialIndex(t: Tokenizer, scratch: usize): void {
   for (let i: u32 = 0; i < t.count; i++) {
     const length = tokenLength(t, i);
     if (length == 0 || !isSpecial(t, i)) continue;
-    heapPush(scratch, count++, (<u64>(NONE - length) << 32) | i);
+    heapPush(scratch, count++, ((<u64>(NONE - length)) << 32) | i);
     if (typeOf(t, i) == TokenType.USER_DEFINED) t.userDefinedCount++;
   }
   t.specialCount = count;

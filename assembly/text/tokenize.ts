@@ -23,13 +23,7 @@ export namespace TokenizeFlag {
  * may be more; below zero: an error. Any bytes are read as they are; NUL is a character like others.
  */
 export function tokenize(
-  core: Core,
-  t: Tokenizer,
-  text: usize,
-  length: u32,
-  flags: u32,
-  target: usize,
-  capacity: u32,
+  core: Core, t: Tokenizer, text: usize, length: u32, flags: u32, target: usize, capacity: u32,
 ): i32 {
   if (length > 0x7fffffff) return fail(core, ErrorCode.BAD_ARGUMENT, "a text to tokenize has at most 2 GiB");
   const work = beginWork(core, t, target, capacity);

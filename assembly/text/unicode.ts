@@ -39,7 +39,7 @@ export function classOf(codePoint: u32): u32 {
 export function look(at: usize, end: usize): u32 {
   if (at >= end) return 0;
   const first = <u32>load<u8>(at);
-  if (first < 128) return (first << 6) | (<u32>load<u8>(ASCII_CLASSES + first) << 3) | 1;
+  if (first < 128) return (first << 6) | ((<u32>load<u8>(ASCII_CLASSES + first)) << 3) | 1;
   const decoded = decode(at, end);
   return ((decoded >> 3) << 6) | (classOf(decoded >> 3) << 3) | (decoded & 7);
 }

@@ -134,9 +134,9 @@ function tableBytes(source: VocabularySource): u64 {
 
 function layOut(t: Tokenizer, source: VocabularySource): void {
   let at = changetype<usize>(t) + ((offsetof<Tokenizer>() + 7) & ~7);
-  const specials = <usize>countSpecials(source) << 2;
+  const specials = (<usize>countSpecials(source)) << 2;
   t.texts = at;
-  at += <usize>t.count << 2;
+  at += (<usize>t.count) << 2;
   t.slots = at;
   t.slotMask = slotsFor(t.count) - 1;
   at += (<usize>t.slotMask + 1) << 2;
@@ -276,7 +276,7 @@ function enterHidden(core: Core, t: Tokenizer, merges: usize, most: u32): bool {
 /** The symbol of each byte's character. The slot table's own word serves as the place to write the character. */
 function findByteSymbols(t: Tokenizer): void {
   for (let byte: u32 = 0; byte < 256; byte++) {
-    const slot = t.byteSymbols + (<usize>byte << 2);
+    const slot = t.byteSymbols + ((<usize>byte) << 2);
     const length = encodeShort(characterOfByte(byte), slot);
     let symbol = findToken(t, slot, length);
     if (symbol == NONE) symbol = findHidden(t, slot, length, slot, 0, false);

@@ -9,8 +9,8 @@ import { allocate, allocateRaw } from "../memory/arena";
 import { setU64, u32At, u64At, unitAt } from "../memory/bytes";
 import { Core } from "../memory/core";
 import {
-  BAD_CHOICE, BAD_NUMBER, BAD_WHOLE_NUMBER, COMMANDS, FLAGS, HINT, NO_ARGUMENT, NO_COMMAND, NO_VALUE,
-  SURPLUS_ARGUMENT, SURPLUS_VALUE, UNKNOWN_COMMAND, UNKNOWN_FLAG,
+  BAD_CHOICE, BAD_NUMBER, BAD_WHOLE_NUMBER, COMMANDS, FLAGS, HINT, NO_ARGUMENT, NO_COMMAND, NO_VALUE, SURPLUS_ARGUMENT,
+  SURPLUS_VALUE, UNKNOWN_COMMAND, UNKNOWN_FLAG,
 } from "./commands";
 import { args_get, args_sizes_get } from "./imports";
 import { Output, createOutput, endLine, flush, putByte, put, putText } from "./output";

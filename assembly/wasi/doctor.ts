@@ -43,7 +43,7 @@ export function doctor(c: Command): i32 {
   printFolders(c);
   putText(o, now(c) > 0 ? "clock      there\n" : "clock      lacks: bench cannot measure\n");
   putText(o, "memory     ");
-  putNumber(o, <u64>memory.size() << 16);
+  putNumber(o, (<u64>memory.size()) << 16);
   putText(o, " bytes now, at most 4294967296, less where the host limits it\n");
   const bench = allocateRaw(c.core, offsetof<Bench>(), "a check");
   const b = changetype<Bench>(bench);

@@ -144,7 +144,7 @@ export function readSome(c: Command, fd: u32, target: usize, length: u32): i32 {
   store<u32>(hostScratch(c), length, 4);
   store<u32>(hostScratch(c), 0, 8);
   const errno = fd_read(fd, hostScratch(c), 1, hostScratch(c) + 8);
-  return errno != 0 ? -<i32>errno : load<i32>(hostScratch(c), 8);
+  return errno != 0 ? -(<i32>errno) : load<i32>(hostScratch(c), 8);
 }
 
 /** Reads a stream to its end into a block of the arena, NUL included; an address of 0: the failure is printed. */

@@ -15,8 +15,7 @@ import { Role } from "../text/chat";
 import { TokenizeFlag } from "../text/tokenize";
 import { FINISH_REASONS, NO_FLAG } from "./commands";
 import {
-  Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, real, repeated, usageError, whole,
-  wholeUpTo,
+  Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, real, repeated, usageError, whole, wholeUpTo,
 } from "./command";
 import { contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
 import { readSome, readText } from "./files";
@@ -214,18 +213,18 @@ function show(run: Run, text: usize, length: u32): i32 {
 
 function printJson(run: Run): void {
   const o = run.command.out;
-  putText(o, "{\"text\":");
+  putText(o, '{"text":');
   putJson(o, run.keep.at, run.keep.length);
-  putText(o, ",\"tokens\":[");
+  putText(o, ',"tokens":[');
   for (let i: u32 = 0; i < run.tokens.length; i += 4) {
     if (i > 0) putByte(o, 0x2c);
     putNumber(o, load<u32>(run.tokens.at + i));
   }
-  putText(o, "],\"finish_reason\":\"");
+  putText(o, '],"finish_reason":"');
   putWord(o, FINISH_REASONS, run.session.finish);
-  putText(o, "\",\"prefill_tps\":");
+  putText(o, '","prefill_tps":');
   putRate(o, run.prefillTokens, run.prefillMs);
-  putText(o, ",\"decode_tps\":");
+  putText(o, ',"decode_tps":');
   putRate(o, run.decodeTokens, run.decodeMs);
   putByte(o, 0x7d);
 }

@@ -100,9 +100,9 @@ function shapeLength(tensor: Tensor): i32 {
 }
 
 function printJson(o: Output, g: Gguf): void {
-  putText(o, "{\"version\":");
+  putText(o, '{"version":');
   putNumber(o, g.version);
-  putText(o, ",\"metadata\":{");
+  putText(o, ',"metadata":{');
   for (let i: u32 = 0; i < <u32>g.keyCount; i++) {
     const entry = entryAt(g, i);
     if (i > 0) putByte(o, 0x2c);
@@ -111,34 +111,34 @@ function printJson(o: Output, g: Gguf): void {
     // A vocabulary is no reading matter: of a long array its length and its beginning.
     const long = entry.count > JSON_ELEMENTS;
     if (long) {
-      putText(o, "{\"count\":");
+      putText(o, '{"count":');
       putNumber(o, entry.count);
-      putText(o, ",\"first\":");
+      putText(o, ',"first":');
     }
     putValue(o, entry, JSON_ELEMENTS);
     if (long) putByte(o, 0x7d);
   }
-  putText(o, "},\"tensors\":[");
+  putText(o, '},"tensors":[');
   for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
     const tensor = tensorAt(g, i);
-    putText(o, i > 0 ? ",{\"name\":" : "{\"name\":");
+    putText(o, i > 0 ? ',{"name":' : '{"name":');
     putJson(o, tensor.name, tensor.nameLength);
-    putText(o, ",\"type\":\"");
+    putText(o, ',"type":"');
     putText(o, tensorTypeName(tensor.type));
-    putText(o, "\",\"shape\":[");
+    putText(o, '","shape":[');
     for (let d: u32 = 0; d < tensor.dimensions; d++) {
       if (d > 0) putByte(o, 0x2c);
       putNumber(o, sizeOf(tensor, d));
     }
-    putText(o, "],\"bytes\":");
+    putText(o, '],"bytes":');
     putNumber(o, tensor.bytes);
-    putText(o, ",\"file\":");
+    putText(o, ',"file":');
     putNumber(o, tensor.fileIndex);
-    putText(o, ",\"offset\":");
+    putText(o, ',"offset":');
     putNumber(o, tensor.offset);
     putByte(o, 0x7d);
   }
-  putText(o, "],\"table_bytes\":");
+  putText(o, '],"table_bytes":');
   putNumber(o, tableBytes(g));
   putText(o, "}\n");
 }

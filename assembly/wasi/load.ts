@@ -113,7 +113,7 @@ export function loadModel(c: Command, path: Bytes, vocabularyOnly: bool): Model 
   const model = createModel(c.core, parts.count, vocabularyOnly);
   let status: i32 = changetype<usize>(model) != 0 ? Status.MORE : -1;
   const isStreamed = equals(flag(c, "tables"), "stream");
-  const cache = <u32>min<u64>(whole(c, "table-cache"), CACHE_LIMIT) << 20;
+  const cache = (<u32>min<u64>(whole(c, "table-cache"), CACHE_LIMIT)) << 20;
   if (status > 0 && isStreamed) status = streamWeights(model, Streamed.TABLES, cache) < 0 ? -1 : Status.MORE;
   for (let i: u32 = 0; i < parts.count && status >= 0; i++) {
     if (setFileSize(model, i, load<u64>(partAt(parts, i), 16)) < 0) status = -1;

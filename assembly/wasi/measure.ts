@@ -129,17 +129,17 @@ export function perplexity(c: Command): i32 {
     }
   }
   const o = c.out;
-  putText(o, "{\"perplexity\":");
+  putText(o, '{"perplexity":');
   putFloat(o, exp(sum / <f64>scored), 9);
-  putText(o, ",\"bits_per_byte\":");
+  putText(o, ',"bits_per_byte":');
   putFloat(o, sum / LN2 / <f64>bytes, 9);
-  putText(o, ",\"tokens\":");
+  putText(o, ',"tokens":');
   putNumber(o, scored);
-  putText(o, ",\"bytes\":");
+  putText(o, ',"bytes":');
   putNumber(o, bytes);
-  putText(o, ",\"windows\":");
+  putText(o, ',"windows":');
   putNumber(o, windows);
-  putText(o, ",\"ctx\":");
+  putText(o, ',"ctx":');
   putNumber(o, window);
   putText(o, "}\n");
   return SUCCESS;
@@ -189,27 +189,27 @@ export function bench(c: Command): i32 {
   const decodeMs = now(c) - clock;
 
   const o = c.out;
-  putText(o, "{\"load_ms\":");
+  putText(o, '{"load_ms":');
   putFloat(o, loaded - begin, 5);
-  putText(o, ",\"prefill_tps\":");
+  putText(o, ',"prefill_tps":');
   putRate(o, prompt, prefillMs);
-  putText(o, ",\"decode_tps\":");
+  putText(o, ',"decode_tps":');
   putRate(o, decode, decodeMs);
-  putText(o, ",\"memory_bytes\":");
-  putNumber(o, <u64>memory.size() << 16);
-  putText(o, ",\"rss_peak_bytes\":null,\"kv_bytes_per_token\":");
+  putText(o, ',"memory_bytes":');
+  putNumber(o, (<u64>memory.size()) << 16);
+  putText(o, ',"rss_peak_bytes":null,"kv_bytes_per_token":');
   putNumber(o, <u64>cacheRowBytes(model, context.kvType) * model.layers);
-  putText(o, ",\"build\":\"");
+  putText(o, ',"build":"');
   putText(o, buildName());
   putByte(o, 0x22);
   if (model.streamedBytes > 0 && decode > 0) {
-    putText(o, ",\"tables\":{\"bytes\":");
+    putText(o, ',"tables":{"bytes":');
     putNumber(o, model.streamedBytes);
-    putText(o, ",\"rows_wanted\":");
+    putText(o, ',"rows_wanted":');
     putFloat(o, <f64>(model.rowsWanted - wanted) / <f64>decode, 6);
-    putText(o, ",\"rows_read\":");
+    putText(o, ',"rows_read":');
     putFloat(o, <f64>(model.rowsRead - rowsRead) / <f64>decode, 6);
-    putText(o, ",\"bytes_read\":");
+    putText(o, ',"bytes_read":');
     putFloat(o, <f64>(model.rowBytesRead - bytesRead) / <f64>decode, 6);
     putByte(o, 0x7d);
   }
