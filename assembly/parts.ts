@@ -21,8 +21,21 @@ export const HAS_TQ1_0: bool = !isDefined(WITHOUT_TQ1_0);
 export const HAS_TQ2_0: bool = !isDefined(WITHOUT_TQ2_0) || HAS_TQ1_0;
 export const HAS_MXFP4: bool = !isDefined(WITHOUT_MXFP4);
 export const HAS_ALL_FORMATS: bool =
-  HAS_Q4_0 && HAS_Q4_1 && HAS_Q5_0 && HAS_Q5_1 && HAS_Q2_K && HAS_Q3_K && HAS_Q4_K && HAS_Q5_K && HAS_Q6_K &&
-  HAS_IQ4_NL && HAS_IQ4_XS && HAS_BF16 && HAS_TQ1_0 && HAS_TQ2_0 && HAS_MXFP4;
+  HAS_Q4_0 &&
+  HAS_Q4_1 &&
+  HAS_Q5_0 &&
+  HAS_Q5_1 &&
+  HAS_Q2_K &&
+  HAS_Q3_K &&
+  HAS_Q4_K &&
+  HAS_Q5_K &&
+  HAS_Q6_K &&
+  HAS_IQ4_NL &&
+  HAS_IQ4_XS &&
+  HAS_BF16 &&
+  HAS_TQ1_0 &&
+  HAS_TQ2_0 &&
+  HAS_MXFP4;
 
 /** Architectures (models/registry.ts). */
 export const HAS_LLAMA: bool = !isDefined(WITHOUT_LLAMA);

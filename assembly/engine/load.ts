@@ -162,7 +162,7 @@ function declareWeights(model: Model): i32 {
   weights.gguf = model.gguf;
   // The builder is as large as the number of layers says; the architecture checks that number with all others.
   const layers = numberOr(core, model.gguf, ".block_count", 0);
-  if (model.gguf.trouble) return model.gguf.trouble;
+  if (model.gguf.error) return model.gguf.error;
   if (layers > LAYER_LIMIT) {
     return fail(core, ErrorCode.BAD_FILE, "the metadata's .block_count is above 1024; convert the model anew");
   }

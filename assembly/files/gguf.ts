@@ -104,8 +104,8 @@ function parse(core: Core, g: Gguf): i32 {
 function readPreamble(core: Core, g: Gguf): i32 {
   if (g.fileSize < PREAMBLE_BYTES) {
     return fail(
-      core, ErrorCode.BAD_FILE,
-      "not a GGUF file: it has {} bytes, and the header alone takes more; download it again", g.fileSize,
+      core, ErrorCode.BAD_FILE, "not a GGUF file: it has {} bytes, and the header alone takes more; download it again",
+      g.fileSize,
     );
   }
   const status = reach(core, g, 0, PREAMBLE_BYTES, "preamble");
@@ -120,8 +120,7 @@ function readPreamble(core: Core, g: Gguf): i32 {
   g.version = load<u32>(g.header, 4);
   if (g.version == 0 || (g.version & 0xffff) == 0) {
     return fail(
-      core,
-      ErrorCode.UNSUPPORTED,
+      core, ErrorCode.UNSUPPORTED,
       "the file's bytes are swapped, for big-endian machines; convert the model anew for little-endian ones",
     );
   }
@@ -143,8 +142,8 @@ function readPreamble(core: Core, g: Gguf): i32 {
 function tooMany(core: Core, g: Gguf, count: u64, what: string): i32 {
   return fail(
     core, ErrorCode.BAD_FILE,
-    "the header is broken: it claims {} {w}, more than a file of {} bytes can hold; download it again",
-    count, wordsOf(what), g.fileSize,
+    "the header is broken: it claims {} {w}, more than a file of {} bytes can hold; download it again", count,
+    wordsOf(what), g.fileSize,
   );
 }
 
@@ -252,7 +251,7 @@ function passTensor(core: Core, g: Gguf): i32 {
     );
   }
   at += 4;
-  const rest = (<u64>dimensions) * 8 + 12;
+  const rest = <u64>dimensions * 8 + 12;
   status = reach(core, g, at, rest, "tensor list");
   if (status != Status.DONE) return status;
   g.at = <u32>(at + rest);
@@ -265,8 +264,7 @@ function reach(core: Core, g: Gguf, at: u64, length: u64, what: string): i32 {
     return fail(
       core, ErrorCode.BAD_FILE,
       "the file ends within its {w}: at byte {} follow {} bytes, but the file has {}; it is truncated or broken, \
-download it again",
-      wordsOf(what), at, length, g.fileSize,
+download it again", wordsOf(what), at, length, g.fileSize,
     );
   }
   const end = at + length;
@@ -277,7 +275,7 @@ download it again",
     );
   }
   // A half more each time: few requests, and little read in vain behind the header.
-  let wanted = <u64>g.present + max(<u64>g.chunk, (<u64>g.present) >> 1);
+  let wanted = <u64>g.present + max(<u64>g.chunk, <u64>g.present >> 1);
   wanted = min(max(wanted, end), g.fileSize);
   const buffer =
     g.header == 0
@@ -303,7 +301,6 @@ function unknownType(core: Core, key: u64, type: u32): i32 {
   return fail(
     core, ErrorCode.BAD_FILE,
     "metadata key {s} has value type {}, which GGUF does not have (0 to 12); the header is broken, download the file \
-again",
-    key, type,
+again", key, type,
   );
 }

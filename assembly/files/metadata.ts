@@ -242,8 +242,8 @@ export function entryFloat(core: Core, g: Gguf, entry: Entry): f32 {
   if (value - value == 0) return value;
   if (g.error) return 0;
   g.error = fail(
-    core, ErrorCode.BAD_FILE,
-    "metadata key {s} is not a finite number; the file is broken, convert the model anew", keyOf(entry),
+    core, ErrorCode.BAD_FILE, "metadata key {s} is not a finite number; the file is broken, convert the model anew",
+    keyOf(entry),
   );
   return 0;
 }

@@ -11,7 +11,7 @@ import { numberOr } from "./metadata";
 import { Gguf, Tensor } from "./records";
 import { sortTensors } from "./tensors";
 
-/** The number of files that the model is split over by what this part says; 1 when it is whole. Check `g.error` then. */
+/** The number of files that the model is split over, as this part says; 1 when it is whole. Check `g.error` then. */
 export function splitCount(core: Core, g: Gguf): u32 {
   return max(numberOr(core, g, "split.count", 1), 1);
 }
@@ -28,8 +28,8 @@ export function mergeSplits(core: Core, parts: usize, count: u32): i32 {
   if (expected != count) {
     return fail(
       core, ErrorCode.BAD_ARGUMENT,
-      "the model is split over {} {w}, and {} {w} given; give all parts of one model, in order",
-      expected, wordsOf(expected == 1 ? "file" : "files"), count, wordsOf(count == 1 ? "was" : "were"),
+      "the model is split over {} {w}, and {} {w} given; give all parts of one model, in order", expected,
+      wordsOf(expected == 1 ? "file" : "files"), count, wordsOf(count == 1 ? "was" : "were"),
     );
   }
   let tensors: u64 = 0;
@@ -41,8 +41,8 @@ export function mergeSplits(core: Core, parts: usize, count: u32): i32 {
     if (no != i || partCount != count) {
       return fail(
         core, ErrorCode.BAD_ARGUMENT,
-        "file {} of the split model is part {} of {}; give all parts of one model, in order",
-        <u64>i + 1, <u64>no + 1, partCount,
+        "file {} of the split model is part {} of {}; give all parts of one model, in order", <u64>i + 1, <u64>no + 1,
+        partCount,
       );
     }
     tensors += part.tensorCount;

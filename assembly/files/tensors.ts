@@ -49,7 +49,7 @@ export function indexTensors(core: Core, g: Gguf): i32 {
     at = nextString(at);
     tensor.dimensions = load<u32>(at);
     const sizes = at + 4;
-    at = sizes + (<usize>tensor.dimensions << 3);
+    at = sizes + ((<usize>tensor.dimensions) << 3);
     tensor.type = load<u32>(at);
     tensor.offset = load<u64>(at, 4);
     at += 12;
@@ -65,8 +65,8 @@ export function indexTensors(core: Core, g: Gguf): i32 {
     const tensor = sorted(g, i);
     if (before.offset + before.bytes <= tensor.offset) continue;
     return fail(
-      core, ErrorCode.BAD_FILE, "tensor {s} overlaps {s}; the file is broken, convert the model anew",
-      nameOf(tensor), nameOf(before),
+      core, ErrorCode.BAD_FILE, "tensor {s} overlaps {s}; the file is broken, convert the model anew", nameOf(tensor),
+      nameOf(before),
     );
   }
   return sortTensors(core, g);
@@ -101,8 +101,7 @@ function readSizes(core: Core, tensor: Tensor, sizes: usize): i32 {
     const size: u64 = d < tensor.dimensions ? u64At(sizes, d) : 1;
     if (size == 0 || size > <u64>u32.MAX_VALUE) {
       return fail(
-        core, ErrorCode.BAD_FILE,
-        "tensor {s} has the size {} in one dimension (1 to 4294967295 are allowed); {w}",
+        core, ErrorCode.BAD_FILE, "tensor {s} has the size {} in one dimension (1 to 4294967295 are allowed); {w}",
         nameOf(tensor), size, wordsOf("the file is broken, download it again"),
       );
     }
@@ -132,11 +131,14 @@ function checkType(core: Core, tensor: Tensor): i32 {
     const type = tensorTypeName(tensor.type);
     const isNamed = type.length > 0;
     return fail(
-      core, ErrorCode.UNSUPPORTED,
+      core,
+      ErrorCode.UNSUPPORTED,
       isNamed
         ? "tensor {s} is of type {w}, which limpet does not run; take the model in one of {w}"
         : "tensor {s} is of type {}, which limpet does not run; take the model in one of {w}",
-      nameOf(tensor), isNamed ? wordsOf(type) : tensor.type, wordsOf(SUPPORTED_TYPES),
+      nameOf(tensor),
+      isNamed ? wordsOf(type) : tensor.type,
+      wordsOf(SUPPORTED_TYPES),
     );
   }
   if (tensor.ne0 % block != 0) {
@@ -220,7 +222,7 @@ export function findBlockTensor(g: Gguf, layer: u32, name: string): Tensor | nul
   return findTensorBytes(g, g.scratch, putBlockName(g, layer, name));
 }
 
-/** The bytes of look-up tables, which may stay in the file: those of memory layers, and an embedding that is no head. */
+/** The bytes of look-up tables, which may stay in the file: those of memory layers, an embedding that is no head. */
 export function tableBytes(g: Gguf): u64 {
   let tables: u64 = 0;
   let embedding: u64 = 0;

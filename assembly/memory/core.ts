@@ -94,7 +94,7 @@ export function fail(core: Core, code: i32, sentence: string, a: u64 = 0, b: u64
 /** Bytes as an argument of `fail`. */
 @inline
 export function bytesOf(pointer: usize, length: usize): u64 {
-  return <u64>pointer | (<u64>length << 32);
+  return <u64>pointer | ((<u64>length) << 32);
 }
 
 /** Words as an argument of `fail`. */

@@ -122,7 +122,6 @@ export function endMass(c: Context, activeIndex: u32, count: u32, heads: u32, sc
   }
 }
 
-@inline
 function addF32(base: usize, index: u32, value: f32): void {
   const at = base + ((<usize>index) << 2);
   store<f32>(at, load<f32>(at) + value);

@@ -76,30 +76,25 @@ export function latentKernelScratch(p: Program, layer: u32, s: Step, rows: u32):
   return max(max(absorbed, expanded), <u64>accumulateScratchBytes(Type.F32, shape.first));
 }
 
-@inline
 function lines(bytes: u64): u64 {
   return (bytes + 63) & ~(<u64>63);
 }
 
 /** Heads within the slice of work: at least one. */
-@inline
 function headsWithinWork(c: Context, s: Step, cost: u64): u32 {
   return unitsWithinWork(c, s.n0, cost, 1);
 }
 
 // Absorbed.
 
-@inline
 function queryLatent(c: Context): usize {
   return c.stepScratch;
 }
 
-@inline
 function attendedLatent(c: Context, s: Step, rank: u32): usize {
   return c.stepScratch + <usize>lines(<u64>c.batchCapacity * s.n0 * rank * 4);
 }
 
-@inline
 function valueOperand(c: Context, s: Step, rank: u32): usize {
   return c.stepScratch + 2 * <usize>lines(<u64>c.batchCapacity * s.n0 * rank * 4);
 }
@@ -229,27 +224,22 @@ function quantizeLatents(c: Context, s: Step, _thread: u32, begin: u32, end: u32
 
 // Expanded.
 
-@inline
 function counts(c: Context): usize {
   return c.stepScratch;
 }
 
-@inline
 function latents(c: Context): usize {
   return c.stepScratch + <usize>lines(<u64>c.batchCapacity * 4);
 }
 
-@inline
 function ropeKeys(c: Context, shape: StateShape): usize {
   return latents(c) + <usize>lines(<u64>c.rowCapacity * shape.first * 4);
 }
 
-@inline
 function expandedHead(c: Context, shape: StateShape): usize {
   return ropeKeys(c, shape) + <usize>lines(<u64>c.rowCapacity * shape.second * 4);
 }
 
-@inline
 function latentOperand(c: Context, s: Step): usize {
   return expandedHead(c, c.state.shape) + <usize>lines(<u64>c.rowCapacity * (s.n1 + s.n2) * 4);
 }

@@ -39,7 +39,6 @@ export function linearScratch(p: Program, layer: u32, s: Step, batch: u32): u64 
   return lines(batch * operand) + product;
 }
 
-@inline
 function lines(bytes: u64): u64 {
   return (bytes + 63) & ~(<u64>63);
 }
@@ -80,7 +79,6 @@ function multiplyRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
   else matmulWith(c, s, weight, first, last, scratch);
 }
 
-@inline
 function matmulWith(c: Context, s: Step, weight: Weight, first: u32, last: u32, scratch: usize): void {
   matmulRows(
     weight.kernelKey, weight.data, weight.rows, weight.columns, first, last,
@@ -129,7 +127,6 @@ function multiplyTogether(c: Context, s: Step): i32 {
   return c.cursor < total ? Status.MORE : Status.DONE;
 }
 
-@inline
 function unitsOf(weight: Weight): u32 {
   return (weight.rows + (UNIT_ROWS - 1)) / UNIT_ROWS;
 }
@@ -172,24 +169,20 @@ function quantizeRows(c: Context, s: Step, _thread: u32, begin: u32, end: u32): 
   }
 }
 
-@inline
 function operandOf(c: Context, s: Step, weight: Weight): usize {
   return weight.isFloat || s.has(Flag.OPERAND) ? c.at(s.in0) : c.stepScratch;
 }
 
 /** Bytes from one row of the operand to the next. */
-@inline
 function operandStride(c: Context, s: Step, weight: Weight): usize {
   return weight.isFloat && !s.has(Flag.OPERAND) ? c.stride(s.in0) : <usize>operandBytes(weight);
 }
 
 /** Where the product goes: a residual's lies in the scratch, behind the operand, until it is whole. */
-@inline
 function productOf(c: Context, s: Step, weight: Weight): usize {
   return s.has(Flag.RESIDUAL) ? residualOf(c, s, weight) : c.at(s.out);
 }
 
-@inline
 function productStride(c: Context, s: Step, weight: Weight): usize {
   return s.has(Flag.RESIDUAL) ? (<usize>weight.rows) << 2 : c.stride(s.out);
 }

@@ -62,7 +62,9 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
     case Op.LINEAR: {
       const weight = p.weight(layer, s.weight);
       const plain: u64 = matmulScratchBytes(batch);
-      return weight.byColumns ? max<u64>(plain, neuronScratchBytes(weight.type, weight.rows, weight.columns, batch)) : plain;
+      return weight.byColumns
+        ? max<u64>(plain, neuronScratchBytes(weight.type, weight.rows, weight.columns, batch))
+        : plain;
     }
     case Op.SWIGLU: return <u64>p.value(s.in0).width * 4;
     case Op.ATTENTION: {

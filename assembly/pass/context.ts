@@ -151,25 +151,21 @@ export class Context {
   /** The kernels' scratch */
   scratch: usize;
 
-  @inline
   get requests(): Requests {
     return changetype<Requests>(changetype<usize>(this) + offsetof<Context>());
   }
 
   /** The rows of a kind of state. */
-  @inline
   rows(state: u32): Rows {
     const first = changetype<usize>(this) + offsetof<Context>() + offsetof<Requests>();
     return changetype<Rows>(first + <usize>state * offsetof<Rows>());
   }
 
   /** The rows of the state of the layer at work, and the layer's number there. */
-  @inline
   get state(): Rows {
     return this.rows(this.program.layer(this.layer).state);
   }
 
-  @inline
   get stateLayer(): u32 {
     return this.program.layer(this.layer).stateLayer;
   }
@@ -181,31 +177,26 @@ export class Context {
   }
 
   /** Bytes from one row of a value to the next. */
-  @inline
   stride(value: u32): usize {
     const p = this.program;
     return (<usize>p.value(p.value(value).base).width) << 2;
   }
 
   /** What the step at work has for itself. */
-  @inline
   get stepScratch(): usize {
     return load<usize>(this.places + <usize>(this.program.valueCount + this.step) * sizeof<usize>());
   }
 
   /** The weight that a step of the layer at work names. */
-  @inline
   weight(place: u32): Weight {
     return this.program.weight(this.layer, place);
   }
 
   /** Where the tap of a name is written, 0: nobody asked. */
-  @inline
   tap(name: u32): usize {
     return load<usize>(changetype<usize>(this) + offsetof<Context>("tap0") + <usize>name * sizeof<usize>());
   }
 
-  @inline
   setTap(name: u32, target: usize): void {
     store<usize>(changetype<usize>(this) + offsetof<Context>("tap0") + <usize>name * sizeof<usize>(), target);
   }

@@ -7,13 +7,11 @@ import { setU32, u32At } from "../memory/bytes";
 import { List, prefixUpTo } from "../state/rows";
 
 /** The list of an active token's sequence. */
-@inline
 export function listOf(c: Context, activeIndex: u32): List {
   return c.state.list(c.sequence(c.token(activeIndex)), c.stateLayer);
 }
 
 /** Whether what every token sees is a prefix of its list. */
-@inline
 function seesPrefix(c: Context, list: List): bool {
   return c.visibility == Visibility.ALL || (c.visibility == Visibility.CAUSAL && list.sorted != 0);
 }

@@ -102,22 +102,18 @@ export class Builder {
   angles: u32;
   chunks: u32;
 
-  @inline
   value(id: u32): Value {
     return changetype<Value>(this.values + <usize>id * offsetof<Value>());
   }
 
-  @inline
   step(index: u32): Step {
     return changetype<Step>(this.steps + <usize>index * offsetof<Step>());
   }
 
-  @inline
   draft(layer: u32): LayerDraft {
     return changetype<LayerDraft>(this.drafts + <usize>layer * offsetof<LayerDraft>());
   }
 
-  @inline
   state(index: u32): StateShape {
     return changetype<StateShape>(this.states + <usize>index * offsetof<StateShape>());
   }
@@ -139,7 +135,7 @@ export class Builder {
   number(key: string): u32 {
     if (this.error) return 0;
     const value = number(this.core, this.gguf, key);
-    this.error = this.gguf.trouble;
+    this.error = this.gguf.error;
     return value;
   }
 
@@ -151,14 +147,14 @@ export class Builder {
   float(key: string, otherwise: f32): f32 {
     if (this.error) return otherwise;
     const value = floatOr(this.core, this.gguf, key, otherwise);
-    this.error = this.gguf.trouble;
+    this.error = this.gguf.error;
     return value;
   }
 
   flag(key: string, otherwise: bool): bool {
     if (this.error) return otherwise;
     const value = flagOr(this.core, this.gguf, key, otherwise);
-    this.error = this.gguf.trouble;
+    this.error = this.gguf.error;
     return value;
   }
 
@@ -166,7 +162,7 @@ export class Builder {
   text(key: string): usize {
     if (this.error) return 0;
     const value = textOr(this.core, this.gguf, key);
-    this.error = this.gguf.trouble;
+    this.error = this.gguf.error;
     return value;
   }
 
@@ -176,7 +172,7 @@ export class Builder {
 
   /** `value` where it lies between the bounds, else `low` and an error. */
   within(key: string, value: u32, low: u32, high: u32): u32 {
-    if (this.error == 0) this.error = this.gguf.trouble;
+    if (this.error == 0) this.error = this.gguf.error;
     if (this.error == 0 && value >= low && value <= high) return value;
     this.refuse(
       ErrorCode.BAD_FILE, "the metadata's {w} is {}, and must lie between {} and {}; convert the model anew",
@@ -426,12 +422,10 @@ export class Builder {
 
   // What the operations share.
 
-  @inline
   weightAt(place: u32): Weight {
     return this.weights.at(place & ~Place.SHARED);
   }
 
-  @inline
   width(x: u32): u32 {
     return this.value(x).width;
   }

@@ -79,7 +79,6 @@ export function layOutProgram(p: Program): usize {
   return align(p.states + <usize>p.stateCount * offsetof<StateShape>());
 }
 
-@inline
 function align(address: usize): usize {
   return (address + 7) & ~(<usize>7);
 }
@@ -181,7 +180,6 @@ function sameValue(b: Builder, s: u32, x: u32, t: u32, y: u32): bool {
   return left.base == right.base;
 }
 
-@inline
 function sameWeight(s: u32, first: u32, t: u32, other: u32): bool {
   if (s == NOTHING || t == NOTHING || (s | t) & Place.SHARED) return s == t;
   return s - first == t - other;
@@ -201,7 +199,6 @@ function keptSteps(b: Builder): u32 {
   return count;
 }
 
-@inline
 function isKept(b: Builder, step: Step): bool {
   const segment = step.segment;
   return segment == INPUT_SEGMENT || segment > b.layers || b.draft(segment - 1).isKept != 0;
@@ -229,7 +226,6 @@ function keepValue(b: Builder, id: u32): void {
 }
 
 /** The value that has the memory, where a value is all of it. */
-@inline
 function whole(b: Builder, id: u32): u32 {
   const value = b.value(id);
   return value.width == b.value(value.base).width ? value.base : id;

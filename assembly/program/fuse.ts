@@ -126,7 +126,6 @@ function overwritten(b: Builder, step: Step): u32 {
   }
 }
 
-@inline
 function isPart(b: Builder, id: u32): bool {
   const value = b.value(id);
   return value.width != b.value(value.base).width;

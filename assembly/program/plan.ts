@@ -116,28 +116,23 @@ function largest(p: Program): u32 {
   return found;
 }
 
-@inline
 function bytesOf(p: Program, item: u32): u64 {
   return item < p.valueCount ? p.value(item).bytes : p.step(item - p.valueCount).scratch;
 }
 
-@inline
 function offsetOf(p: Program, item: u32): u64 {
   return item < p.valueCount ? p.value(item).offset : p.step(item - p.valueCount).offset;
 }
 
-@inline
 function setOffset(p: Program, item: u32, offset: u64): void {
   if (item < p.valueCount) p.value(item).offset = offset;
   else p.step(item - p.valueCount).offset = offset;
 }
 
-@inline
 function nextOf(p: Program, item: u32): u32 {
   return item < p.valueCount ? p.value(item).next : p.step(item - p.valueCount).next;
 }
 
-@inline
 function setNext(p: Program, item: u32, next: u32): void {
   if (item < p.valueCount) p.value(item).next = next;
   else p.step(item - p.valueCount).next = next;
@@ -148,12 +143,10 @@ function meet(p: Program, x: u32, y: u32): bool {
   return firstOf(p, x) <= lastOf(p, y) && firstOf(p, y) <= lastOf(p, x);
 }
 
-@inline
 function firstOf(p: Program, item: u32): u32 {
   return item < p.valueCount ? p.value(item).first : item - p.valueCount;
 }
 
-@inline
 function lastOf(p: Program, item: u32): u32 {
   return item < p.valueCount ? p.value(item).last : item - p.valueCount;
 }

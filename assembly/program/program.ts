@@ -168,13 +168,11 @@ export class Step {
   offset: u64;
 
   /** Step `index` behind this one. */
-  @inline
   behind(index: u32): Step {
     return changetype<Step>(changetype<usize>(this) + <usize>index * offsetof<Step>());
   }
 
   /** Steps behind this one that run with it. */
-  @inline
   get members(): u32 {
     return this.op == Op.LINEAR || this.op == Op.LOOK_UP ? this.n0 : 0;
   }
@@ -246,12 +244,10 @@ export class Program {
   steps: usize;
   states: usize;
 
-  @inline
   layer(index: u32): Layer {
     return changetype<Layer>(this.layers + <usize>index * offsetof<Layer>());
   }
 
-  @inline
   kind(index: u32): Kind {
     return changetype<Kind>(this.kinds + <usize>index * offsetof<Kind>());
   }
@@ -266,7 +262,6 @@ export class Program {
     return changetype<Step>(this.steps + <usize>index * offsetof<Step>());
   }
 
-  @inline
   state(index: u32): StateShape {
     return changetype<StateShape>(this.states + <usize>index * offsetof<StateShape>());
   }
