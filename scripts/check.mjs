@@ -15,9 +15,9 @@ import { abiProblems, writeBoundary } from "./boundary.mjs";
 import { BUILDS } from "./builds.mjs";
 import { buildProblems } from "./builds-table.mjs";
 import { undocumented } from "./documented.mjs";
+import { formatAssembly } from "./format-assembly.mjs";
 import { handTypedProblems } from "./hand-typed.mjs";
 import { roomProblems } from "./rooms.mjs";
-import { formatAssembly } from "./format-assembly.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
