@@ -4,6 +4,7 @@
  *
  *     first two bytes ──hash──► buckets[b] … buckets[b + 1] ──► bucketItems ──► specials (longest first) ──► token
  */
+import { setU32, u32At, unitAt } from "../memory/bytes";
 import { heapPop, heapPush } from "./heap";
 import { findToken } from "./lookup";
 import { stripsBeforeMask } from "./pretokenizer_names";
@@ -99,13 +100,8 @@ function setType(t: Tokenizer, token: u32, type: u32): void {
 }
 
 function wordEnd(words: string, at: i32): i32 {
-  while (at < words.length && codeUnit(words, at) != 0x20) at++;
+  while (at < words.length && unitAt(words, at) != 0x20) at++;
   return at;
-}
-
-@inline
-function codeUnit(words: string, at: i32): u32 {
-  return load<u16>(changetype<usize>(words) + (<usize>at << 1));
 }
 
 /** The token whose text is the word at `at` of the list; NONE. The word's UTF-8 is written where `singles` will lie. */
@@ -113,7 +109,7 @@ function findWord(t: Tokenizer, words: string, at: i32): u32 {
   const scratch = t.singles;
   let length: usize = 0;
   for (const end = wordEnd(words, at); at < end; at++) {
-    const unit = codeUnit(words, at);
+    const unit = unitAt(words, at);
     if (unit < 0x80) {
       store<u8>(scratch + length, <u8>unit);
       length += 1;
@@ -154,34 +150,34 @@ export function buildSpecialIndex(t: Tokenizer, scratch: usize): void {
   for (let i: u32 = 0; i < t.count; i++) {
     const length = tokenLength(t, i);
     if (length == 0 || !isSpecial(t, i)) continue;
-    heapPush(scratch, count++, (<u64>(NONE - length) << 32) | i);
+    heapPush(scratch, count++, ((<u64>(NONE - length)) << 32) | i);
     if (typeOf(t, i) == TokenType.USER_DEFINED) t.userDefinedCount++;
   }
   t.specialCount = count;
   for (let i: u32 = 0; i < count; i++) {
-    store<u32>(t.specials + (<usize>i << 2), <u32>heapPop(scratch, count - i));
+    setU32(t.specials, i, <u32>heapPop(scratch, count - i));
   }
   // Counting sort by bucket: sizes, then ends, then each item from behind, which leaves the begins.
   memory.fill(t.buckets, 0, (<usize>SPECIAL_BUCKETS + 1) << 2);
   memory.fill(t.singles, 0, 256 << 2);
   for (let i: u32 = 0; i < count; i++) {
-    const token = load<u32>(t.specials + (<usize>i << 2));
+    const token = u32At(t.specials, i);
     const text = tokenText(t, token);
-    if (tokenLength(t, token) == 1) store<u32>(t.singles + (<usize>load<u8>(text) << 2), i + 1);
+    if (tokenLength(t, token) == 1) setU32(t.singles, load<u8>(text), i + 1);
     else addTo(t.buckets, bucketOf(load<u8>(text), load<u8>(text, 1)), 1);
   }
-  for (let b: u32 = 1; b <= SPECIAL_BUCKETS; b++) addTo(t.buckets, b, load<u32>(t.buckets + (<usize>(b - 1) << 2)));
+  for (let b: u32 = 1; b <= SPECIAL_BUCKETS; b++) addTo(t.buckets, b, u32At(t.buckets, b - 1));
   for (let i = count; i-- > 0; ) {
-    const token = load<u32>(t.specials + (<usize>i << 2));
+    const token = u32At(t.specials, i);
     if (tokenLength(t, token) == 1) continue;
     const text = tokenText(t, token);
     const place = addTo(t.buckets, bucketOf(load<u8>(text), load<u8>(text, 1)), -1);
-    store<u32>(t.bucketItems + (<usize>place << 2), i);
+    setU32(t.bucketItems, place, i);
   }
 }
 
 function addTo(table: usize, index: u32, value: u32): u32 {
-  const sum = load<u32>(table + (<usize>index << 2)) + value;
-  store<u32>(table + (<usize>index << 2), sum);
+  const sum = u32At(table, index) + value;
+  setU32(table, index, sum);
   return sum;
 }
