@@ -17,6 +17,7 @@
 import { readFileSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { numbersOf } from "../scripts/boundary.mjs";
 import { TENSOR_TYPES } from "../scripts/gguf-writer.mjs";
 import { Random, randomBlocks } from "../scripts/random-blocks.mjs";
 import { RawCore } from "./lib/core.mjs";
@@ -40,7 +41,7 @@ const MORE_BITS = BITS + 2;
 const WIDE = K * MORE_BITS;
 /** Inputs of layers, one after the other: so many that rows do not come back soon. */
 const INPUTS = 1024;
-const Q8 = 24; // kernels/memory_rows.ts
+const Q8 = numbersOf("RowType").Q8;
 const TARGETS = { a: 2.5, b: 4 };
 
 const core = new RawCore("portable");

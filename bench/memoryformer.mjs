@@ -20,6 +20,7 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { NAMES } from "../scripts/architectures.mjs";
 import { timed } from "./engines/limpet.mjs";
 import { costs } from "./lib/costs.mjs";
 import { describeMachine, Watch } from "./lib/machine.mjs";
@@ -29,7 +30,6 @@ import { ROOT, workFile } from "./limpet.mjs";
 /** Tokens of a window, of the cache in the counts, and what the models were trained for. */
 const CONTEXT = 512;
 const RUN = { prompt: 256, tokens: 128 };
-const ORDER = ["llama", "qwen2", "qwen3", "plm", "memoryformer"];
 const DOCS = `${ROOT}docs/memoryformer.md`;
 /** Between these stands the table in the docs. */
 const MARKS = ["<!-- written by npm run bench:memoryformer -- --docs -->", "<!-- end -->"];
@@ -108,7 +108,7 @@ async function open({ name, path, trained, log }) {
   };
   const counted = costs(String(architecture), number, model.tensors(), CONTEXT);
   const codeLength = number("memory.code_length") ?? 0;
-  const place = ORDER.indexOf(String(architecture)) * 100 + codeLength;
+  const place = NAMES.indexOf(String(architecture)) * 100 + codeLength;
   const cacheBytes = model.memory.cacheBytesPerToken * CONTEXT;
   return { name, path, trained, log, model, vocabulary, counted, cacheBytes, place };
 }

@@ -10,6 +10,7 @@
  */
 import { openSync, readFileSync, readSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { numbersOf } from "../scripts/boundary.mjs";
 import { compare, limpet, modelPath, oracle, ROOT, readLogits, workFile } from "./limpet.mjs";
 
 const { values } = parseArgs({
@@ -35,12 +36,10 @@ const PLACES = {
   ffn_down: 17,
   head: 27,
 };
-/** Forms of assembly/kernels/quant/activations/precision.ts. */
-const BYTE = 1;
-const OUTLIERS = 2;
-const TWO_BYTES = 3;
+const { BYTE, OUTLIERS, TWO_BYTES } = numbersOf("OperandForm");
+const { NEED_DATA } = numbersOf("Status");
 const BATCH = 64;
-const KV_F32 = 0;
+const KV_F32 = numbersOf("KvType").F32;
 
 const wasm = new WebAssembly.Module(readFileSync(values.wasm));
 
@@ -58,7 +57,7 @@ function load(path) {
   const file = openSync(path, "r");
   for (let status = 1; status !== 0; ) {
     status = check(x.model_step(model));
-    if (status !== 2) continue;
+    if (status !== NEED_DATA) continue;
     const target = new Uint8Array(
       x.memory.buffer,
       x.model_request_destination(model) >>> 0,

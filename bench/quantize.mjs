@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { TENSOR_TYPES, writeGguf } from "../scripts/gguf-writer.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
-import { inspectFile } from "../src/inspect.ts";
+import { inspectFile } from "../src/load/inspect.ts";
 import { MIXED_MODELS, MIXES, madeMatrices, SEARCHED, typesByRole, weightedError } from "../test/support/quantisers.ts";
 import { ROOT } from "./limpet.mjs";
 

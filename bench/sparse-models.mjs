@@ -12,8 +12,9 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { SHAPES } from "../scripts/architectures.mjs";
 import { writeGguf } from "../scripts/gguf-writer.mjs";
-import { randomModel, SHAPES } from "../scripts/random-models.mjs";
+import { randomModel } from "../scripts/random-models.mjs";
 import { timed, WARM_UP } from "./engines/limpet.mjs";
 import { BUILDS } from "./lib/core.mjs";
 import { median } from "./lib/stats.mjs";

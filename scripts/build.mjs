@@ -10,8 +10,9 @@
  *                                                                portable wasm is in inline.js, so js comes after it
  *     types    src/, bindings/          build/types/             tsc: declarations
  *
- * Without parts it builds all of them; with --if-needed only those that are older than their sources. Every output
- * appears whole, by a rename, so that a reader never sees half a file.
+ * The boundary between assembly/ and the rest (boundary.mjs) is made first, always. Without parts all of them are built;
+ * with --if-needed only those that are older than their sources. Every output appears whole, by a rename, so that a
+ * reader never sees half a file.
  */
 import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
@@ -19,6 +20,7 @@ import { availableParallelism } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
+import { writeBoundary } from "./boundary.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(ROOT);
@@ -41,6 +43,17 @@ const ENTRY_FILES = [
   "workerd-kernels",
 ].map((name) => `src/${name}.ts`);
 
+/** esbuild keeps docstrings within classes and objects. The declarations have them; nobody need download them twice. */
+const withoutDocstrings = {
+  name: "without-docstrings",
+  setup(build) {
+    build.onLoad({ filter: /[\\/](src|bindings)[\\/].*\.ts$/ }, ({ path }) => {
+      const contents = readFileSync(path, "utf8").replace(/^\s*\/\*\*[\s\S]*?\*\/\n/gm, "");
+      return { contents, loader: "ts" };
+    });
+  },
+};
+
 /** The entry of a target under assembly/builds/, where it is not library.ts. */
 const ENTRIES = {
   wasi: "command",
@@ -57,6 +70,7 @@ const parts = {
   types: { sources: HOST_SOURCES, output: "build/types/src/index.d.ts", make: makeTypes },
 };
 
+writeBoundary();
 const ifNeeded = process.argv.includes("--if-needed");
 const asked = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 for (const name of asked) {
@@ -137,14 +151,14 @@ async function makeJs() {
     splitting: true,
     external: ["node:*", "@huggingface/jinja"],
     chunkNames: "[name]-[hash]",
-    plugins: [{ name: "workerd", setup: keepForWorkerd }],
+    plugins: [{ name: "workerd", setup: keepForWorkerd }, withoutDocstrings],
   });
   // So does a model's worker, from one file without dynamic imports, which not every bundler takes in a worker.
   await esbuild.build({
     ...common,
-    entryPoints: { "model-worker": "src/worker-thread.ts" },
+    entryPoints: { "model-worker": "src/api/model-worker.ts" },
     external: ["node:*"],
-    plugins: [{ name: "no-jinja", setup: leaveOutJinja }],
+    plugins: [{ name: "no-jinja", setup: leaveOutJinja }, withoutDocstrings],
   });
   // `npx limpet` in the repository runs the file itself.
   if (existsSync(join(next, "cli.js"))) chmodSync(join(next, "cli.js"), 0o755);

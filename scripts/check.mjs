@@ -2,14 +2,19 @@
  * Everything but the tests:  node scripts/check.mjs
  *
  * Types (tsc), lint and format (biome), the look of assembly/ (which biome cannot read: decorators on functions), that
- * no two modules export one name (asc takes one of them and says nothing), and that package.json names only files that
- * the build writes.
+ * no two modules export one name (asc takes one of them and says nothing), that imports keep to rooms.json and make no
+ * circle, that the pages' tables are those of the source and no number of the ABI is typed by hand, that what users
+ * import is documented, and that package.json names only files that the build writes.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { abiProblems, writeBoundary } from "./boundary.mjs";
+import { undocumented } from "./documented.mjs";
 import { formatAssembly } from "./format-assembly.mjs";
+import { handTypedProblems } from "./hand-typed.mjs";
+import { roomProblems } from "./rooms.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -17,12 +22,14 @@ const LINE_LENGTH = 120;
 const FILE_LENGTH = 600;
 
 const problems = [];
+writeBoundary();
 run("types", "node_modules/typescript/bin/tsc", "--noEmit", "-p", "tsconfig.json");
 run("lint and format", "node_modules/@biomejs/biome/bin/biome", "check", "--error-on-warnings");
 for (const file of readdirSync("assembly", { recursive: true })) {
   if (file.endsWith(".ts")) checkAssembly(join("assembly", file));
 }
 checkExports();
+problems.push(...roomProblems(), ...abiProblems(), ...handTypedProblems(), ...undocumented());
 checkPackage();
 checkFormat();
 if (problems.length) {

@@ -7,33 +7,42 @@
  */
 import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
+import { blockFormats, numbersOf } from "./boundary.mjs";
 
 const ALIGNMENT = 32;
 const CHUNK_BYTES = 1 << 20;
 
-/** Block formats: the id in the file, elements and bytes of a block, and llama.cpp's number for "a file mostly of it". */
-export const TENSOR_TYPES = {
-  F32: { id: 0, elements: 1, bytes: 4, fileType: 0 },
-  F16: { id: 1, elements: 1, bytes: 2, fileType: 1 },
-  BF16: { id: 30, elements: 1, bytes: 2, fileType: 32 },
-  Q4_0: { id: 2, elements: 32, bytes: 18, fileType: 2 },
-  Q4_1: { id: 3, elements: 32, bytes: 20, fileType: 3 },
-  Q5_0: { id: 6, elements: 32, bytes: 22, fileType: 8 },
-  Q5_1: { id: 7, elements: 32, bytes: 24, fileType: 9 },
-  Q8_0: { id: 8, elements: 32, bytes: 34, fileType: 7 },
-  Q2_K: { id: 10, elements: 256, bytes: 84, fileType: 10 },
-  Q3_K: { id: 11, elements: 256, bytes: 110, fileType: 12 },
-  Q4_K: { id: 12, elements: 256, bytes: 144, fileType: 15 },
-  Q5_K: { id: 13, elements: 256, bytes: 176, fileType: 17 },
-  Q6_K: { id: 14, elements: 256, bytes: 210, fileType: 18 },
-  IQ4_NL: { id: 20, elements: 32, bytes: 18, fileType: 25 },
-  IQ4_XS: { id: 23, elements: 256, bytes: 136, fileType: 30 },
-  TQ1_0: { id: 34, elements: 256, bytes: 54, fileType: 36 },
-  TQ2_0: { id: 35, elements: 256, bytes: 66, fileType: 37 },
-  MXFP4: { id: 39, elements: 32, bytes: 17, fileType: 38 },
-  // No block format: the rows of look-up tables.
-  I8: { id: 24, elements: 1, bytes: 1, fileType: 7 },
+/** llama.cpp's number for "a file mostly of it". */
+const FILE_TYPES = {
+  F32: 0,
+  F16: 1,
+  BF16: 32,
+  Q4_0: 2,
+  Q4_1: 3,
+  Q5_0: 8,
+  Q5_1: 9,
+  Q8_0: 7,
+  Q2_K: 10,
+  Q3_K: 11,
+  Q4_K: 15,
+  Q5_K: 17,
+  Q6_K: 18,
+  IQ4_NL: 25,
+  IQ4_XS: 30,
+  TQ1_0: 36,
+  TQ2_0: 37,
+  MXFP4: 38,
 };
+
+const FORMATS = blockFormats();
+const formatTypes = Object.entries(FILE_TYPES).map(([name, fileType]) => [name, { ...FORMATS[name], fileType }]);
+
+/** @typedef {{ id: number, elements: number, bytes: number, fileType: number }} Layout */
+/** The types of tensors: id in the file, elements and bytes of a block. I8 is no block format: rows of look-up tables. */
+export const TENSOR_TYPES = /** @type {Record<keyof typeof FILE_TYPES | "I8", Layout>} */ ({
+  ...Object.fromEntries(formatTypes),
+  I8: { id: numbersOf("RowType").Q8, elements: 1, bytes: 1, fileType: FILE_TYPES.Q8_0 },
+});
 
 /** @typedef {keyof typeof TENSOR_TYPES} TensorType */
 /** @typedef {"u32" | "i32" | "f32" | "bool" | "string" | "u64" | "i32[]" | "f32[]" | "string[]"} ValueType */

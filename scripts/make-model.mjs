@@ -9,10 +9,11 @@
  */
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { SHAPES } from "./architectures.mjs";
 import { demoModel } from "./demo-model.mjs";
 import { TENSOR_TYPES, writeGguf } from "./gguf-writer.mjs";
 import { plmTokenizer } from "./make-vocab.mjs";
-import { randomModel, SHAPES } from "./random-models.mjs";
+import { randomModel } from "./random-models.mjs";
 
 const TYPES = Object.keys(TENSOR_TYPES).filter((type) => type !== "I8");
 

@@ -9,7 +9,7 @@ import { Random, randomBlocks } from "./random-blocks.mjs";
 
 /** @typedef {import("./gguf-writer.mjs").TensorType} TensorType */
 /** @typedef {import("./gguf-writer.mjs").Tensor} Tensor */
-/** @typedef {import("./random-models.mjs").Shape} Shape */
+/** @typedef {import("./architectures.mjs").Shape} Shape */
 
 /** Root mean square of a code's weight (rule "score") over chunks of so many normal values: measured. */
 const WEIGHT = /** @type {Record<number, number>} */ ({ 4: 1.64, 6: 1.52, 8: 1.26, 10: 0.98 });

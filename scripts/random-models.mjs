@@ -1,12 +1,9 @@
 /**
- * Models of random weights in the exact shapes, names, metadata and block formats of real ones.
- *
- * Standard deviations are chosen so that the numbers inside behave as in a trained model: matrices keep a unit-RMS input
- * at unit RMS, queries are twice as large (attention is not flat), each layer's contribution is larger than the
- * embedding (so that a tied head does not merely repeat its input), and the logits have a deviation near 1.
+ * Models of random weights in the exact shapes, names, metadata and block formats of real ones. What a layer of each
+ * architecture holds is said by architectures.mjs.
  */
+import { ARCHITECTURES } from "./architectures.mjs";
 import { TENSOR_TYPES } from "./gguf-writer.mjs";
-import { memoryTensors } from "./memory-layers.mjs";
 import { randomBlocks } from "./random-blocks.mjs";
 import {
   constantColumns,
@@ -21,151 +18,7 @@ import { buildVocabulary, tokenizerMetadata } from "./vocabulary.mjs";
 /** @typedef {import("./gguf-writer.mjs").Tensor} Tensor */
 /** @typedef {import("./gguf-writer.mjs").GgufFile} GgufFile */
 /** @typedef {import("./vocabulary.mjs").Entry} Entry */
-
-/**
- * @typedef {object} Shape
- * @property {"plm" | "llama" | "qwen2" | "qwen3" | "memoryformer"} architecture
- * @property {number} layers @property {number} hidden @property {number} heads
- * @property {number} ffn of a memoryformer: between its two tables
- * @property {number} vocabulary @property {number} context @property {number} theta @property {number} epsilon
- * @property {string} pre the pre-tokenizer's name
- * @property {number} [nope] @property {number} [rope] @property {number} [value] @property {number} [rank] of plm
- * @property {number} [chunks] @property {number} [bits] of a memoryformer: tables, and bits of a code; rope: as of plm
- * @property {number} [kvHeads] @property {number} [headSize] of the others
- * @property {boolean} [tied] no output matrix of its own
- * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
- */
-
-const QWEN = { theta: 1e6, epsilon: 1e-6, pre: "qwen2" };
-const PLM = /** @type {const} */ ({ architecture: "plm", theta: 1e5, epsilon: 1e-6, pre: "qwen2", tied: true });
-
-/** A quarter of each head turns, and a code between the two tables of the FFN has two bits more. */
-const MEMORYFORMER = /** @type {const} */ ({ architecture: "memoryformer", theta: 1e4, epsilon: 1e-8, pre: "gpt-2" });
-
-/** @type {Record<string, Shape>} */
-export const SHAPES = {
-  "plm-1m": {
-    ...PLM,
-    layers: 4,
-    hidden: 256,
-    heads: 4,
-    nope: 64,
-    rope: 32,
-    value: 64,
-    rank: 256,
-    ffn: 512,
-    vocabulary: 512,
-    context: 1024,
-  },
-  "plm-100m": {
-    ...PLM,
-    layers: 12,
-    hidden: 768,
-    heads: 12,
-    nope: 64,
-    rope: 32,
-    value: 64,
-    rank: 256,
-    ffn: 3072,
-    vocabulary: 49152,
-    context: 2048,
-  },
-  "plm-1.8b": {
-    ...PLM,
-    layers: 32,
-    hidden: 2048,
-    heads: 16,
-    nope: 128,
-    rope: 64,
-    value: 128,
-    rank: 512,
-    ffn: 8192,
-    vocabulary: 151936,
-    context: 4096,
-  },
-  "llama-tiny": {
-    architecture: "llama",
-    layers: 4,
-    hidden: 256,
-    heads: 8,
-    kvHeads: 2,
-    headSize: 32,
-    ffn: 512,
-    vocabulary: 512,
-    context: 1024,
-    theta: 5e5,
-    epsilon: 1e-5,
-    pre: "gpt-2",
-    ropeFactors: true,
-  },
-  // No width is a multiple of sixteen rows twice, and one head has keys of twelve.
-  "llama-odd": {
-    architecture: "llama",
-    layers: 3,
-    hidden: 96,
-    heads: 8,
-    kvHeads: 1,
-    headSize: 12,
-    ffn: 160,
-    vocabulary: 517,
-    context: 1024,
-    theta: 1e4,
-    epsilon: 1e-5,
-    pre: "gpt-2",
-  },
-  "qwen2-tiny": {
-    ...QWEN,
-    architecture: "qwen2",
-    layers: 4,
-    hidden: 256,
-    heads: 4,
-    kvHeads: 2,
-    headSize: 64,
-    ffn: 768,
-    vocabulary: 512,
-    context: 1024,
-    tied: true,
-  },
-  // Heads wider than hidden / heads; rows of 384 do not divide by 256, so the K formats fall back on attn_output.
-  "qwen3-tiny": {
-    ...QWEN,
-    architecture: "qwen3",
-    layers: 4,
-    hidden: 256,
-    heads: 4,
-    kvHeads: 1,
-    headSize: 96,
-    ffn: 768,
-    vocabulary: 512,
-    context: 1024,
-    tied: true,
-  },
-  "memoryformer-tiny": {
-    ...MEMORYFORMER,
-    layers: 4,
-    hidden: 128,
-    heads: 4,
-    rope: 8,
-    chunks: 32,
-    bits: 4,
-    ffn: 32 * 6,
-    vocabulary: 512,
-    context: 1024,
-  },
-  // The published code's smallest, memoryformer_tiny.
-  "memoryformer-467m": {
-    ...MEMORYFORMER,
-    layers: 6,
-    hidden: 512,
-    heads: 8,
-    rope: 16,
-    chunks: 64,
-    bits: 8,
-    ffn: 64 * 10,
-    vocabulary: 50304,
-    context: 2048,
-  },
-};
+/** @typedef {import("./architectures.mjs").Shape} Shape */
 
 const WORDS = [" the", " and", " of", " to", " a", " in", " is", " it", " that", " was", "Once", " upon", " time"];
 
@@ -189,6 +42,81 @@ function moreBits(layer, layers) {
   return layer < eighth || layer >= Math.floor((7 * layers) / 8) || (layer - eighth) % 3 === 2;
 }
 
+/** The tensors of a model as they come, and what their deviations are counted in. */
+export class Weights {
+  /** The layer that tensors are added to, or -1 for those of the whole model. */
+  layer = -1;
+  /** @type {Tensor[]} */
+  tensors = [];
+
+  /**
+   * @param {Shape} shape @param {TensorType} type @param {number} seed
+   * @param {number | undefined} zeros the share of activations that are zero behind ReLU²
+   */
+  constructor(shape, type, seed, zeros) {
+    this.shape = shape;
+    this.type = type;
+    this.seed = seed;
+    this.headSize = shape.headSize ?? shape.hidden / shape.heads;
+    this.kvHeads = shape.kvHeads ?? shape.heads;
+    /** Keeps a unit-RMS vector of `hidden` values at unit RMS. */
+    this.unit = 1 / Math.sqrt(shape.hidden);
+    /** Deviation of what an FFN adds to the residual stream, whose embedding has `unit`. */
+    this.added = 8 * this.unit;
+    this.shift = zeros === undefined ? undefined : shiftOf(shape, type, zeros, this.unit, this.added);
+    /** Root mean square of relu(x)². */
+    this.reluSquareRms = this.shift ? this.shift.rms : 1.22;
+  }
+
+  /** Whether the layer is one to which mixes give more bits. */
+  get sensitive() {
+    return moreBits(this.layer, this.shape.layers);
+  }
+
+  /**
+   * Adds a tensor of this layer. @param {string} name @param {number[]} dimensions @param {TensorType} format
+   * @param {number} deviation
+   */
+  add(name, dimensions, format, deviation, mean = 0) {
+    const full = this.layer < 0 ? name : `blk.${this.layer}.${name}`;
+    const fill = randomBlocks(format, `${this.seed}/${this.shape.architecture}/${full}`, deviation, mean);
+    this.tensors.push({ name: full, type: format, shape: dimensions, fill });
+  }
+
+  /** @param {string} name @param {number} size */
+  norm(name, size) {
+    this.add(name, [size], "F32", 0.1, 1);
+  }
+
+  /** @param {string} name @param {number} columns @param {number} rows @param {number} deviation */
+  matrix(name, columns, rows, deviation, sensitive = false) {
+    this.add(name, [columns, rows], matrixType(this.type, columns, sensitive), deviation);
+  }
+
+  /** The tensor that was added last leaves the constant of the embeddings as it is. */
+  keepConstant() {
+    const { shift } = this;
+    if (shift) this.#change((tensor) => withZeroRows(tensor, shift.columns));
+  }
+
+  /** The tensor that was added last meets that constant with its own. */
+  meetConstant() {
+    const { shift } = this;
+    if (shift) this.#change((tensor) => withConstantColumns(tensor, shift.up(this.layer)));
+  }
+
+  embedding() {
+    const { shift } = this;
+    this.matrix("token_embd.weight", this.shape.hidden, this.shape.vocabulary, this.unit, true);
+    if (shift) this.#change((tensor) => withConstantColumns(tensor, shift.constant));
+  }
+
+  /** @param {(tensor: Tensor) => Tensor} how */
+  #change(how) {
+    this.tensors.push(how(/** @type {Tensor} */ (this.tensors.pop())));
+  }
+}
+
 /**
  * A model of random weights.
  * @param {Shape} shape @param {TensorType} type @param {number} [seed]
@@ -197,93 +125,18 @@ function moreBits(layer, layers) {
  * @returns {GgufFile}
  */
 export function randomModel(shape, type, seed = 1, tokenizer = undefined, zeros = undefined) {
-  const tensors = /** @type {Tensor[]} */ ([]);
-  const { hidden, heads, ffn, layers, vocabulary } = shape;
-  const headSize = shape.headSize ?? hidden / heads;
-  const kvHeads = shape.kvHeads ?? heads;
-  const unit = 1 / Math.sqrt(hidden); // keeps a unit-RMS vector of `hidden` values at unit RMS
-  const added = 8 * unit; // deviation of what an FFN adds to the residual stream, whose embedding has `unit`
-
-  const add = (
-    /** @type {string} */ name,
-    /** @type {number[]} */ dimensions,
-    /** @type {TensorType} */ format,
-    /** @type {number} */ deviation,
-    /** @type {number} */ mean = 0,
-  ) => {
-    const fill = randomBlocks(format, `${seed}/${shape.architecture}/${name}`, deviation, mean);
-    tensors.push({ name, type: format, shape: dimensions, fill });
-  };
-  const norm = (/** @type {string} */ name, /** @type {number} */ size) => add(name, [size], "F32", 0.1, 1);
-  const matrix = (
-    /** @type {string} */ name,
-    /** @type {number} */ columns,
-    /** @type {number} */ rows,
-    /** @type {number} */ deviation,
-    sensitive = false,
-  ) => add(name, [columns, rows], matrixType(type, columns, sensitive), deviation);
-
-  /** Changes the tensor that was added last. */
-  const change = (/** @type {(tensor: Tensor) => Tensor} */ how) =>
-    tensors.push(how(/** @type {Tensor} */ (tensors.pop())));
-  const shift = zeros === undefined ? undefined : shiftOf(shape, type, zeros, unit, added);
-
-  matrix("token_embd.weight", hidden, vocabulary, unit, true);
-  if (shift) change((tensor) => withConstantColumns(tensor, shift.constant));
-  norm("output_norm.weight", hidden);
-  if (!shape.tied) matrix("output.weight", hidden, vocabulary, unit, true);
+  const w = new Weights(shape, type, seed, zeros);
+  w.embedding();
+  w.norm("output_norm.weight", shape.hidden);
+  if (!shape.tied) w.matrix("output.weight", shape.hidden, shape.vocabulary, w.unit, true);
   if (shape.ropeFactors) {
-    const factors = Float32Array.from({ length: headSize / 2 }, (_, i) => (i < headSize / 4 ? 1 : 8));
+    const factors = Float32Array.from({ length: w.headSize / 2 }, (_, i) => (i < w.headSize / 4 ? 1 : 8));
     const fill = (/** @type {Uint8Array} */ chunk) => chunk.set(new Uint8Array(factors.buffer));
-    tensors.push({ name: "rope_freqs.weight", type: "F32", shape: [factors.length], fill });
+    w.tensors.push({ name: "rope_freqs.weight", type: "F32", shape: [factors.length], fill });
   }
-  for (let layer = 0; layer < layers; layer++) {
-    if (shape.architecture === "memoryformer") {
-      tensors.push(...memoryTensors(shape, type, seed, layer, added));
-      continue;
-    }
-    const block = `blk.${layer}.`;
-    const sensitive = moreBits(layer, layers);
-    norm(`${block}attn_norm.weight`, hidden);
-    if (shape.architecture === "plm") {
-      const { nope = 0, rope = 0, value = 0, rank = 0 } = shape;
-      matrix(`${block}attn_q.weight`, hidden, heads * (nope + rope), 2 * unit);
-      matrix(`${block}attn_kv_a_mqa.weight`, hidden, rank + rope, unit);
-      norm(`${block}attn_kv_a_norm.weight`, rank);
-      matrix(`${block}attn_kv_b.weight`, rank, heads * (nope + value), 1 / Math.sqrt(rank));
-      matrix(`${block}attn_output.weight`, heads * value, hidden, (2 * added) / Math.sqrt(heads * value));
-      if (shift) change((tensor) => withZeroRows(tensor, shift.columns));
-    } else {
-      const bias = (/** @type {string} */ name, /** @type {number} */ size) => {
-        if (shape.architecture === "qwen2") add(`${block}${name}.bias`, [size], "F32", 0.5);
-      };
-      matrix(`${block}attn_q.weight`, hidden, heads * headSize, 2 * unit);
-      bias("attn_q", heads * headSize);
-      matrix(`${block}attn_k.weight`, hidden, kvHeads * headSize, unit);
-      bias("attn_k", kvHeads * headSize);
-      matrix(`${block}attn_v.weight`, hidden, kvHeads * headSize, unit, sensitive);
-      bias("attn_v", kvHeads * headSize);
-      if (shape.architecture === "qwen3") {
-        norm(`${block}attn_q_norm.weight`, headSize);
-        norm(`${block}attn_k_norm.weight`, headSize);
-      }
-      matrix(`${block}attn_output.weight`, heads * headSize, hidden, (2 * added) / Math.sqrt(heads * headSize));
-    }
-    norm(`${block}ffn_norm.weight`, hidden);
-    if (shape.architecture === "plm") {
-      matrix(`${block}ffn_up.weight`, hidden, ffn, unit);
-      if (shift) change((tensor) => withConstantColumns(tensor, shift.up(layer)));
-      const rms = shift ? shift.rms : 1.22; // of relu(x)^2
-      matrix(`${block}ffn_down.weight`, ffn, hidden, added / (rms * Math.sqrt(ffn)), sensitive);
-      if (shift) change((tensor) => withZeroRows(tensor, shift.columns));
-    } else {
-      matrix(`${block}ffn_gate.weight`, hidden, ffn, unit);
-      matrix(`${block}ffn_up.weight`, hidden, ffn, unit);
-      matrix(`${block}ffn_down.weight`, ffn, hidden, added / (0.6 * Math.sqrt(ffn)), sensitive); // RMS of silu(x)·y
-    }
-  }
+  for (w.layer = 0; w.layer < shape.layers; w.layer++) ARCHITECTURES[shape.architecture].block(w);
   tokenizer ??= tokenizerMetadata(buildVocabulary(shape.vocabulary, WORDS), shape.pre);
-  return { metadata: [...modelMetadata(shape, type), ...tokenizer], tensors };
+  return { metadata: [...modelMetadata(shape, type), ...tokenizer], tensors: w.tensors };
 }
 
 /**
@@ -317,44 +170,17 @@ const ATTENTION_SQUARE = 3.3;
 
 /** @param {Shape} shape @param {TensorType} type @returns {Entry[]} */
 function modelMetadata(shape, type) {
-  const { architecture, heads } = shape;
-  const key = (/** @type {string} */ name) => `${architecture}.${name}`;
-  const entries = /** @type {Entry[]} */ ([
+  const { architecture } = shape;
+  const own = /** @type {Entry[]} */ ([
+    ["block_count", "u32", shape.layers],
+    ["context_length", "u32", shape.context],
+    ["embedding_length", "u32", shape.hidden],
+    ...ARCHITECTURES[architecture].keys(shape),
+  ]);
+  return [
     ["general.architecture", "string", architecture],
     ["general.name", "string", `random ${architecture}, ${type}`],
     ["general.file_type", "u32", TENSOR_TYPES[type].fileType],
-    [key("block_count"), "u32", shape.layers],
-    [key("context_length"), "u32", shape.context],
-    [key("embedding_length"), "u32", shape.hidden],
-  ]);
-  if (architecture === "memoryformer") {
-    return [
-      ...entries,
-      [key("attention.head_count"), "u32", heads],
-      [key("attention.layer_norm_rms_epsilon"), "f32", shape.epsilon],
-      [key("attention.layer_norm_epsilon"), "f32", 1e-5],
-      [key("rope.dimension_count"), "u32", shape.rope ?? 0],
-      [key("rope.freq_base"), "f32", shape.theta],
-      [key("memory.table_count"), "u32", shape.chunks ?? 0],
-      [key("memory.code_length"), "u32", shape.bits ?? 0],
-      [key("memory.ffn_code_length"), "u32", (shape.bits ?? 0) + 2],
-      [key("memory.weight_rule"), "string", "score"],
-      [key("vocab_size"), "u32", shape.vocabulary],
-    ];
-  }
-  const isPlm = architecture === "plm";
-  const headSize = isPlm ? (shape.nope ?? 0) + (shape.rope ?? 0) : (shape.headSize ?? shape.hidden / heads);
-  entries.push(
-    [key("feed_forward_length"), "u32", shape.ffn],
-    [key("attention.head_count"), "u32", heads],
-    [key("attention.head_count_kv"), "u32", shape.kvHeads ?? heads],
-    [key("attention.layer_norm_rms_epsilon"), "f32", shape.epsilon],
-    [key("attention.key_length"), "u32", headSize],
-    [key("attention.value_length"), "u32", (isPlm ? shape.value : undefined) ?? headSize],
-    [key("rope.freq_base"), "f32", shape.theta],
-    [key("rope.dimension_count"), "u32", (isPlm ? shape.rope : undefined) ?? headSize],
-    [key("vocab_size"), "u32", shape.vocabulary],
-  );
-  if (isPlm) entries.push([key("attention.kv_lora_rank"), "u32", shape.rank ?? 0]);
-  return entries;
+    ...own.map(([name, kind, value]) => /** @type {Entry} */ ([`${architecture}.${name}`, kind, value])),
+  ];
 }

@@ -12,7 +12,7 @@ export const SEEDS = [1, 2, 3, 4, 5];
 
 const NEXT_TALE = "\n\n* * *\n\n";
 
-/** @typedef {import("../src/model.ts").Model} Model */
+/** @typedef {import("../src/api/model.ts").Model} Model */
 
 /** The text of a seed, its prompt included. Where a tale ends before its tokens do, another begins. @param {Model} model @param {number} seed */
 export async function sample(model, seed) {

@@ -1,9 +1,13 @@
 /** limpet: small language models in WebAssembly. */
-export type { Message } from "./chat.ts";
-export type { CacheType, ContextOptions, ContextUse, Form } from "./contexts.ts";
-export type { CoreOptions } from "./core.ts";
-export { type DoctorOptions, type DoctorReport, doctor, type Features, type SelfTest } from "./doctor.ts";
-export { type ErrorCode, LimpetError } from "./errors.ts";
+
+export { doctor } from "./api/doctor.ts";
+export type { DoctorOptions, DoctorReport } from "./api/doctor-report.ts";
+export { Model } from "./api/model.ts";
+export type { LoadOptions, MemoryPlan, ModelMemory } from "./api/options.ts";
+export type { SelfTest } from "./api/self-test.ts";
+export type { Activity, Prompt, Session, SessionOptions } from "./api/session.ts";
+export type { WorkerModel, WorkerSession } from "./api/worker-model.ts";
+export type { Message } from "./generate/chat.ts";
 export type {
   FinishReason,
   GenerateOptions,
@@ -11,13 +15,14 @@ export type {
   GenerationResult,
   Piece,
   SamplingOptions,
-} from "./generation.ts";
-export type { MetadataValue, ModelInfo, TensorInfo } from "./info.ts";
-export { type LoadOptions, type MemoryPlan, Model, type ModelMemory } from "./model.ts";
-export type { LogitsOptions, PerplexityOptions, PerplexityResult } from "./scoring.ts";
-export type { Activity, Prompt, Session, SessionOptions } from "./session.ts";
-export type { ModelSource } from "./source.ts";
-export type { TableOptions, Tables, TableUse } from "./tables.ts";
-export { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "./tokenizer.ts";
-export type { Build, WasmOption } from "./wasm.ts";
-export type { WorkerModel, WorkerSession } from "./worker.ts";
+} from "./generate/generation.ts";
+export type { LogitsOptions, PerplexityOptions, PerplexityResult } from "./generate/scoring.ts";
+export type { CacheType, ContextOptions, ContextUse, Form } from "./generate/sequence-pool.ts";
+export { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "./generate/tokenizer.ts";
+export { type ErrorCode, LimpetError } from "./host/errors.ts";
+export type { Features } from "./host/features.ts";
+export type { CoreOptions } from "./host/instance.ts";
+export type { Build, WasmOption } from "./host/wasm.ts";
+export type { MetadataValue, ModelInfo, TensorInfo } from "./load/info.ts";
+export type { ModelSource } from "./load/source.ts";
+export type { TableOptions, Tables, TableUse } from "./load/tables.ts";

@@ -1,7 +1,7 @@
 /** limpet with the portable wasm in the script: for bundlers that copy no files, `file:` pages, and strict hosts. */
 import wasm from "../build/limpet.wasm";
-import { bringWasm } from "./wasm.ts";
+import { usePortableWasm } from "./host/wasm.ts";
 
-bringWasm(wasm as Uint8Array<ArrayBuffer>);
+usePortableWasm(wasm as Uint8Array<ArrayBuffer>);
 
 export * from "./index.ts";

@@ -1,7 +1,7 @@
 /** limpet/kernels for Cloudflare's workerd. */
 import wasm from "../build/limpet.wasm";
-import { bringWasm } from "./wasm.ts";
+import { usePortableWasm } from "./host/wasm.ts";
 
-bringWasm(wasm as WebAssembly.Module);
+usePortableWasm(wasm as WebAssembly.Module);
 
 export * from "./kernels.ts";

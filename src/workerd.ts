@@ -1,7 +1,7 @@
 /** limpet for Cloudflare's workerd, which compiles no bytes: the portable build is a module of the Worker. */
 import wasm from "../build/limpet.wasm";
-import { bringWasm } from "./wasm.ts";
+import { usePortableWasm } from "./host/wasm.ts";
 
-bringWasm(wasm as WebAssembly.Module);
+usePortableWasm(wasm as WebAssembly.Module);
 
 export * from "./index.ts";

@@ -2,10 +2,13 @@
  * Attention over listed cache rows, attention on plain arrays and latent attention in both its forms, against float64
  * formulas written out here; the scalar build against the SIMD build bit for bit.
  */
+
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { KvType } from "../bindings/numbers.ts";
 import { sameBits, type TestCore } from "./support/core.ts";
-import { fromHalf, generator, near, onBoth, put, toHalf, values } from "./support/floats.ts";
+import { fromHalf, near, onBoth, put, toHalf, values } from "./support/floats.ts";
+import { generator } from "./support/random.ts";
 
 interface Attention {
   heads: number;
@@ -42,7 +45,7 @@ function attendReference(q: Float32Array, k: ArrayLike<number>, v: ArrayLike<num
   return { out, mass };
 }
 
-const [F32, F16, Q8_0] = [0, 1, 8];
+const { F32, F16, Q8_0 } = KvType;
 
 /** Bytes of a vector in the cache: blocks of 32 with a half scale, or plain values. */
 function vectorBytes(kvType: number, n: number): number {

@@ -6,8 +6,8 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { asMarkdown, SEEDS, sample } from "../scripts/samples.mjs";
+import { Model } from "../src/api/model.ts";
 import { defaultModel } from "../src/default-model.ts";
-import { Model } from "../src/model.ts";
 import { shared } from "./support/shared.ts";
 
 const CLI = fileURLToPath(new URL("../build/js/cli.js", import.meta.url));

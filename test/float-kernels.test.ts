@@ -2,10 +2,12 @@
  * The float kernels against float64 formulas written out here, at the edges of their tiles, on unaligned pointers, and the
  * scalar build against the SIMD build bit for bit.
  */
+
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { sameBits, type TestCore } from "./support/core.ts";
-import { fromHalf, generator, near, onBoth, portable, put, scalar, toHalf, values } from "./support/floats.ts";
+import { fromHalf, near, onBoth, portable, put, scalar, toHalf, values } from "./support/floats.ts";
+import { generator } from "./support/random.ts";
 
 const SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65, 100];
 

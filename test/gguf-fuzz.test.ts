@@ -2,11 +2,13 @@
  * A fuzzer of GGUF headers, the same 100,000 files on every run: each is parsed or refused in words, without a trap, a
  * hang, or a pointer that leaves the header; nothing leaks; and the instance then reads a good file.
  */
+
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { loadCore } from "./support/core.ts";
 import { DONE, entriesOf, parse, tensorsOf } from "./support/gguf-reader.ts";
 import { type EntrySpec, gguf } from "./support/gguf-writer.ts";
+import { wholeNumbers } from "./support/random.ts";
 
 const FILES = 100_000;
 const ERRORS = [-2, -3];
@@ -57,14 +59,7 @@ const headers = SEEDS.map((bytes) => {
   return Math.min(length, bytes.length);
 });
 
-let state = 0x2545f491;
-/** A whole number from 0 to below `n` (xorshift32). */
-function random(n: number): number {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  return (state >>> 0) % n;
-}
+const random = wholeNumbers(0x2545f491);
 
 const NUMBERS = [
   0n,

@@ -5,12 +5,12 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
-import { Core } from "../src/core.ts";
-import type { GgufEntry } from "../src/gguf/entries.ts";
-import { readHead } from "../src/gguf/reader.ts";
-import { type GgufHead, GgufWriter } from "../src/gguf/writer.ts";
-import { openSource } from "../src/source.ts";
-import { type TensorType, TYPES, type TypeName, tensorLayout } from "../src/types.ts";
+import { Core } from "../src/host/instance.ts";
+import { type TensorType, TYPES, type TypeName, tensorLayout } from "../src/host/types.ts";
+import type { GgufEntry } from "../src/load/gguf-entries.ts";
+import { readHead } from "../src/load/gguf-head.ts";
+import { openSource } from "../src/load/source.ts";
+import { type GgufHead, GgufWriter } from "../src/store/gguf-writer.ts";
 import { errorOf, temporaryFile } from "./support/models.ts";
 
 const OUT = join(dirname(temporaryFile("place")), "written.gguf");

@@ -1,8 +1,8 @@
 /** `limpet/kernels`: typed arrays in and out, against plain loops in f64, with the same bits from both builds. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { TYPES, type TypeName } from "../src/host/types.ts";
 import { type Kernels, kernels, LimpetError } from "../src/kernels.ts";
-import { TYPES, type TypeName } from "../src/types.ts";
 import { sameBits } from "./support/core.ts";
 import { errorOf } from "./support/models.ts";
 

@@ -2,13 +2,17 @@
  * The pre-tokenizers' scanners against their regular expressions, as ../shared/data/vocabs/pretokenizers.json has them,
  * run by the host's engine over random texts; and the names that lead to them.
  */
+
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ErrorCode } from "../bindings/numbers.ts";
 import { loadCore } from "./support/core.ts";
+import { wholeNumbers } from "./support/random.ts";
 import { shared } from "./support/shared.ts";
 import { BYTE_CHARACTERS, Tokenizer, vocabularyFile } from "./support/tokenizer.ts";
 
+/** The same texts in every run; `TEXTS=20000` makes it more of them. */
 const TEXTS = Number(process.env.TEXTS ?? 2_000);
 const core = loadCore("portable");
 
@@ -69,14 +73,7 @@ function cut(pieces: string[], expression: RegExp): string[] {
   return cutPieces;
 }
 
-/** xorshift32: the same texts in every run. `TEXTS=20000` makes it more of them. */
-let state = 2463534242;
-function random(limit: number): number {
-  state ^= state << 13;
-  state ^= state >>> 17;
-  state ^= state << 5;
-  return (state >>> 0) % limit;
-}
+const random = wholeNumbers(2463534242);
 
 const ALPHABETS = [
   ["'s", "'T", "'Re", "'ve", "'M", "'ll", "'LL", "'d", "'x", "'", "’s", "'ſ"],
@@ -190,7 +187,7 @@ test("a name that limpet does not know is named, with the list of those that it 
   assert.throws(
     () => tokenizerOf("klingon"),
     (error: Error & { code: number }) =>
-      error.code === -3 &&
+      error.code === ErrorCode.UNSUPPORTED &&
       /pre-tokenizer 'klingon' is not supported; supported are: default gpt-2 .*mpt.*starcoder.*qwen2.*falcon/.test(
         error.message,
       ),

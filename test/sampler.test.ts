@@ -2,10 +2,11 @@
  * The sampler against a reference in float64: which tokens each filter lets through, how often they come, and draw by draw
  * the generator of Blackman and Vigna. Logits come from scripted models, so any row of numbers can be tried.
  */
+
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine, type EngineSession, type Options, SCRIPT_VOCABULARY, scriptedModel } from "./support/engine.ts";
-import { normals } from "./support/formats.ts";
+import { normals } from "./support/random.ts";
 
 const engines = { portable: new Engine("portable"), scalar: new Engine("scalar") };
 const engine = engines.portable;

@@ -2,6 +2,7 @@
  * Sessions: text that comes out in whole characters and never shows a stop string, probabilities, going back, going on,
  * and saving: the same bits wherever a session is taken up again.
  */
+
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -19,7 +20,8 @@ import {
   refuses,
   spread,
 } from "./support/engine.ts";
-import { random } from "./support/formats.ts";
+import { generator } from "./support/random.ts";
+
 import { shared } from "./support/shared.ts";
 
 const engine = new Engine("portable");
@@ -299,7 +301,7 @@ test("bytes that are no session of this model are refused, and the session is as
   untouched();
 
   // Every byte of what is not a cache row, with values that lie: an error that changes nothing, or a session that runs.
-  const next = random(3);
+  const next = generator(3);
   const sampler = 40;
   for (let i = 0; i < 6000; i++) {
     const bytes = good.slice();

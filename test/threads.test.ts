@@ -9,8 +9,9 @@ import { Worker } from "node:worker_threads";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { instantiateSync } from "../bindings/instantiate.ts";
-import { Pays } from "../bindings/pays.ts";
 import { sharedMemory } from "../bindings/shared-memory.ts";
+import { ThreadTrial } from "../bindings/thread-trial.ts";
+import { architectureOf, TINY } from "../scripts/architectures.mjs";
 import { Model } from "../src/index.ts";
 import { TestCore, type TestExports, wasmBytes } from "./support/core.ts";
 import { assertBits, Engine, type EngineContext, Form, modelBytes, prompt, spread } from "./support/engine.ts";
@@ -65,15 +66,12 @@ class Team {
 }
 
 const ids = spread(64);
+const types = ["Q8_0", "Q4_K", "F32", "Q4_0"];
 const kinds: [kind: string, type: string][] = [
-  ["plm-1m", "Q4_0"],
+  ...TINY.map((kind, i): [string, string] => [kind, architectureOf(kind).hashes ? "Q8_0" : types[i % types.length]]),
   ["plm-1m", "Q4_K"],
-  ["llama-tiny", "Q8_0"],
   ["llama-odd", "Q4_0"],
   ["llama-odd", "F32"],
-  ["qwen2-tiny", "Q4_K"],
-  ["qwen3-tiny", "F32"],
-  ["memoryformer-tiny", "Q8_0"],
 ];
 
 function wanted(kind: string, type: string, form: number): Float32Array[] {
@@ -89,7 +87,7 @@ for (const threads of [1, 2, 3, 4]) {
   test(`${threads} threads give the portable build's bits in any chunks`, async () => {
     const team = await Team.of(threads);
     for (const [kind, type] of kinds) {
-      for (const form of kind.startsWith("plm") ? [Form.ABSORBED, Form.EXPANDED] : [Form.AUTO]) {
+      for (const form of architectureOf(kind).latent ? [Form.ABSORBED, Form.EXPANDED] : [Form.AUTO]) {
         const want = wanted(kind, type, form);
         const model = team.engine.load(modelBytes(kind, type));
         const context = model.context({ rows: 64, form });
@@ -213,7 +211,7 @@ test("a pass given up at any step leaves nothing behind", async () => {
  * while alone take `waking` times as long.
  */
 class Machine {
-  readonly pays = new Pays();
+  readonly pays = new ThreadTrial();
   now = 0;
   layers = 0;
   apart = 0;

@@ -2,21 +2,23 @@
  * Tokenizers of real files: llama.cpp's published cases, the way there and back over real and random texts, the clean-up,
  * streams, and texts of a megabyte without a break.
  */
+
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { loadCore } from "./support/core.ts";
+import { wholeNumbers } from "./support/random.ts";
 import { shared } from "./support/shared.ts";
-import { BYTE_CHARACTERS, CLEAN, cleanUp, KEEP, randomNumbers, Tokenizer } from "./support/tokenizer.ts";
+import { BYTE_CHARACTERS, CLEAN, cleanUp, KEEP, Tokenizer } from "./support/tokenizer.ts";
 
 const NORMAL = 1;
 const BYTE = 6;
 
 const core = loadCore("portable");
 const encoder = new TextEncoder();
-const random = randomNumbers(88172645);
+const random = wholeNumbers(88172645);
 
 /** The vocabularies at hand: files of ../shared, and Qwen2's, which our script makes from an npm package. */
 const VOCABULARIES = ["gpt-2", "starcoder", "deepseek-llm", "llama-spm", "qwen2"];

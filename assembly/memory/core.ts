@@ -47,8 +47,8 @@ export class Core {
   arenaLimit: usize;
   errorCode: i32;
   errorLength: u32;
-  /** The pool of threads (runtime/pool.ts), 0: none. */
-  pool: usize;
+  /** Its threads (pass/threads.ts), 0: none. */
+  threads: usize;
 
   @inline
   get message(): usize {

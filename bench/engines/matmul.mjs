@@ -4,12 +4,12 @@
  */
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
+import { blockFormats } from "../../scripts/boundary.mjs";
 import { Random } from "../../scripts/random-blocks.mjs";
 import { builds, limits, RawCore, warmUp } from "../lib/core.mjs";
 import { matMulModel, matMulNBitsModel } from "../lib/onnx.mjs";
 
-const F32 = 0;
-const Q4_0 = 2;
+const [F32, Q4_0] = [blockFormats().F32.id, blockFormats().Q4_0.id];
 /** [m, k, n]: activations [m, k] by weights [k, n]. */
 export const SHAPES = {
   "f32 512³": [512, 512, 512],

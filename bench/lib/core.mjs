@@ -1,6 +1,8 @@
 /** Cores without the package around them: the kernels' exports on raw memory, and the loops that are the machine's limits. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { blockFormats, constantOf, numbersOf } from "../../scripts/boundary.mjs";
+import { TestCore } from "../../test/support/core.ts";
 import { ROOT, workFile } from "../limpet.mjs";
 
 /** The builds of limpet by name; a build that is not there is left out of a bench. */
@@ -17,26 +19,16 @@ export function builds() {
   return names.filter((name) => existsSync(ROOT + BUILDS[name]));
 }
 
-const FLOATS = [0, 1, 30]; // F32, F16, BF16
-/** The form of activations in bytes (assembly/kernels/quant/activations/precision.ts), and where a form stands beside a type. */
-const BYTES = 1;
-const FORM_SHIFT = 8;
+const FLOATS = Object.values(blockFormats()).flatMap(({ id, elements }) => (elements === 1 ? [id] : []));
+/** The form of activations in bytes, and where a form stands beside a type. */
+const BYTES = numbersOf("OperandForm").BYTE;
+const FORM_SHIFT = constantOf("FORM_SHIFT");
 
-export class RawCore {
+export class RawCore extends TestCore {
   /** @param {BuildName} build */
   constructor(build) {
     const module = new WebAssembly.Module(readFileSync(ROOT + BUILDS[build]));
-    this.exports = /** @type {import("../../bindings/exports.ts").CoreExports} */ (
-      /** @type {unknown} */ (new WebAssembly.Instance(module).exports)
-    );
-    this.pointer = this.exports.core_create();
-  }
-
-  /** @param {number} bytes */
-  allocate(bytes) {
-    const pointer = this.exports.core_allocate(this.pointer, BigInt(bytes)) >>> 0;
-    if (pointer === 0) throw new Error(`no room for ${bytes} bytes`);
-    return pointer;
+    super(build, /** @type {any} */ (new WebAssembly.Instance(module)));
   }
 
   /**
@@ -58,21 +50,9 @@ export class RawCore {
     return { type: type | (form << FORM_SHIFT), x, stride, write };
   }
 
-  /** @param {number} pointer */
-  release(pointer) {
-    this.exports.core_release(this.pointer, pointer);
-  }
-
   /** Bytes of memory; stale once memory grows. @param {number} pointer @param {number} length */
   bytes(pointer, length) {
     return new Uint8Array(this.exports.memory.buffer, pointer, length);
-  }
-
-  /** @param {Uint8Array | Float32Array} data */
-  put(data) {
-    const pointer = this.allocate(data.byteLength);
-    this.bytes(pointer, data.byteLength).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    return pointer;
   }
 }
 

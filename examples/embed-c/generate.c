@@ -2,7 +2,7 @@
  * Generates text: generate MODEL.gguf "Once upon a time" [TOKENS]
  *
  *     wasm2c ../../build/limpet.scalar.wasm -n limpet -o limpet.c
- *     gcc -O2 -ffp-contract=off -I. generate.c host.c limpet.c -lwasm-rt-impl -lm -o generate
+ *     gcc -O2 -ffp-contract=off -I. -I../../build generate.c host.c limpet.c -lwasm-rt-impl -lm -o generate
  *
  * -ffp-contract=off keeps a multiplication and an addition two roundings, as in every other host.
  */

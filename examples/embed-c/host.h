@@ -8,10 +8,8 @@
 #ifndef LIMPET_HOST_H
 #define LIMPET_HOST_H
 
-#include "limpet.h"
-
-/* What a step answers; below zero it failed. */
-enum { LIMPET_DONE, LIMPET_MORE, LIMPET_NEED_DATA, LIMPET_TOKEN };
+#include "limpet.h" /* of wasm2c */
+#include "limpet-numbers.h" /* of limpet's build */
 
 /* Fills `target` with `length` bytes of the model's file from `offset` on; 0 when they cannot be had. */
 typedef int (*limpet_reader)(void *file, u64 offset, void *target, u32 length);
@@ -27,7 +25,7 @@ typedef struct {
 } limpet;
 
 /* Where weights are kept: in memory, or in the file, from which each token reads them piece by piece. */
-enum { LIMPET_RESIDENT, LIMPET_STREAMED };
+enum { LIMPET_RESIDENT = LIMPET_STREAMED_NOTHING, LIMPET_STREAMED = LIMPET_STREAMED_ALL };
 
 /* Makes the instance and its core record; 0 when there is too little memory. */
 int limpet_open(limpet *l);

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from wasmtime import Engine, Instance, Module, Store
 
-WASM = Path(__file__).parents[2] / "build" / "limpet.wasm"
-DONE, MORE, NEED_DATA, TOKEN = range(4)  # what a step answers; below zero it failed
+BUILD = Path(__file__).parents[2] / "build"
+WASM = BUILD / "limpet.wasm"
+sys.path.append(str(BUILD))
+from limpet_numbers import KvType, Status, TokenizeFlag  # noqa: E402
 
 
 class Limpet:
@@ -51,8 +53,8 @@ class Limpet:
         model = self.handle(self.call("model_create", self.core, 1, 0))
         self.check(self.call("model_set_file_size", model, 0, os.path.getsize(path)))
         with open(path, "rb") as file:
-            while (status := self.check(self.call("model_step", model))) != DONE:
-                if status == NEED_DATA:
+            while (status := self.check(self.call("model_step", model))) != Status.DONE:
+                if status == Status.NEED_DATA:
                     file.seek(self.call("model_request_offset", model))
                     piece = file.read(self.call("model_request_length", model))
                     self.write(self.call("model_request_destination", model), piece)
@@ -60,13 +62,14 @@ class Limpet:
 
     def generate(self, model, prompt, tokens):
         """Pieces of text, greedily chosen. A context of 512 tokens, chunks of 64, keys and values as F16."""
-        context = self.handle(self.call("context_create", self.core, model, 512, 64, 1, 1, 1))
+        context = self.handle(self.call("context_create", self.core, model, 512, 64, 1, 1, KvType.F16))
         session = self.handle(self.call("session_create", self.core, context, 0))
         text = prompt.encode()
-        self.check(self.call("session_append_text", session, self.put(text), len(text), 3))
+        flags = TokenizeFlag.ADD_SPECIAL | TokenizeFlag.PARSE_SPECIAL
+        self.check(self.call("session_append_text", session, self.put(text), len(text), flags))
         self.check(self.call("session_begin", session, tokens, 0, 0))
-        while (status := self.check(self.call("session_step", session))) != DONE:
-            if status == TOKEN:
+        while (status := self.check(self.call("session_step", session))) != Status.DONE:
+            if status == Status.TOKEN:
                 yield self.read(self.call("session_text", session), self.call("session_text_length", session)).decode()
 
 

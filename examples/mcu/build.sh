@@ -45,7 +45,7 @@ if [ ! -e "$objects/limpet.o" ] || [ "$wasm" -nt "$objects/limpet.o" ]; then
   "${tools}gcc" $options -I"$objects" -c "$objects/limpet.c" -o "$objects/limpet.o"
 fi
 "${tools}gcc" $machine -DMODEL="\"$model\"" -c "$here/model.S" -o "$objects/model.o"
-"${tools}gcc" $options ${EXTRA:-} -I"$objects" -I"$here" -I"$root/examples/embed-c" "$program" "$here/memory.c" \
+"${tools}gcc" $options ${EXTRA:-} -I"$objects" -I"$here" -I"$root/examples/embed-c" -I"$root/build" "$program" "$here/memory.c" \
   "$here/board_$board.c" "$root/examples/embed-c/host.c" "$objects/limpet.o" "$objects/model.o" \
   $link -Wl,--gc-sections -lm -o "$out"
 "${tools}size" "$out"

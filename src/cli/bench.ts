@@ -1,7 +1,7 @@
 /** `limpet bench`: loading, prefill and decoding of made-up tokens, as JSON. */
-import type { Model } from "../model.ts";
-import type { Session } from "../session.ts";
-import type { TableUse } from "../tables.ts";
+import type { Model } from "../api/model.ts";
+import type { Session } from "../api/session.ts";
+import type { TableUse } from "../load/tables.ts";
 import type { Arguments } from "./arguments.ts";
 import { openModel, rate, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";

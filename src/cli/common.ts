@@ -1,10 +1,11 @@
 /** What several commands do alike: load the model (where none is given, the one that ships), take the sampling flags, print JSON. */
-import type { CacheType } from "../contexts.ts";
-import { defaultModel } from "../default-model.ts";
-import type { Generation, GenerationResult, SamplingOptions } from "../generation.ts";
-import { Model } from "../model.ts";
-import type { Tables } from "../tables.ts";
-import type { Build } from "../wasm.ts";
+
+import { Model } from "../api/model.ts";
+import type { Generation, GenerationResult, SamplingOptions } from "../generate/generation.ts";
+import type { CacheType } from "../generate/sequence-pool.ts";
+import type { Build } from "../host/wasm.ts";
+import type { Tables } from "../load/tables.ts";
+import { defaultModel } from "../store/default-model.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Io } from "./io.ts";
 

@@ -1,6 +1,6 @@
 /** `limpet convert`: a checkpoint's folder → a GGUF file. */
 import { BAD_CHOICE } from "../../assembly/wasi/commands.ts";
-import { convert as convertCheckpoint } from "../convert.ts";
+import { convert as convertCheckpoint } from "../convert/convert.ts";
 import { FILE_TYPES, fileTypeOf } from "../quantize/mixes.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";

@@ -1,7 +1,7 @@
 /** `limpet doctor`: the report of `doctor()` as lines, and exit status 1 where limpet does not compute right. */
-import { doctor as examine } from "../doctor.ts";
-import { LimpetError } from "../errors.ts";
-import { detectFeatures } from "../features.ts";
+import { doctor as examine } from "../api/doctor.ts";
+import { LimpetError } from "../host/errors.ts";
+import { detectFeatures } from "../host/features.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Io } from "./io.ts";
 

@@ -1,5 +1,5 @@
 /** `limpet generate`: the continuation of a text, or the answer to it, as it comes. */
-import type { Form } from "../contexts.ts";
+import type { Form } from "../generate/sequence-pool.ts";
 import type { Arguments } from "./arguments.ts";
 import { openModel, rate, samplingOf, stream, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";

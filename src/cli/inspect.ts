@@ -1,6 +1,6 @@
 /** `limpet inspect`: a file's metadata and tensors, as tables or as JSON. */
-import type { MetadataValue } from "../info.ts";
-import { type FileContents, inspectFile } from "../inspect.ts";
+import type { MetadataValue } from "../load/info.ts";
+import { type FileContents, inspectFile } from "../load/inspect.ts";
 import type { Arguments } from "./arguments.ts";
 import { writeJson } from "./common.ts";
 import type { Io } from "./io.ts";

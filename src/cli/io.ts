@@ -1,7 +1,7 @@
 /** What commands have of the host: answers to stdout, notes and progress to stderr, stdin, and Ctrl-C as a signal. */
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { decodeText } from "../../bindings/memory.ts";
-import { LimpetError } from "../errors.ts";
+import { LimpetError } from "../host/errors.ts";
 import { ProgressBar } from "./progress.ts";
 
 export interface Io {

@@ -1,5 +1,5 @@
 /** `limpet logits`: raw little-endian f32, [tokens, vocabulary]. */
-import type { Form } from "../contexts.ts";
+import type { Form } from "../generate/sequence-pool.ts";
 import type { Arguments } from "./arguments.ts";
 import { openModel } from "./common.ts";
 import type { Io } from "./io.ts";

@@ -1,7 +1,7 @@
 /** `limpet quantize`: a model file in another type. */
 import { BAD_CHOICE } from "../../assembly/wasi/commands.ts";
 import { FILE_TYPES, fileTypeOf } from "../quantize/mixes.ts";
-import { quantizeFile } from "../quantize.ts";
+import { quantizeFile } from "../quantize/quantize.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";
 

@@ -2,8 +2,9 @@
  * The architectures that can be converted: config.json → the keys and the tensors of a GGUF file, in the names and the
  * order that llama.cpp's converter gives them (specs of `memoryformer`: docs/formats.md).
  */
-import type { GgufEntry } from "../gguf/entries.ts";
-import { type Config, isObject, type Json } from "./folder.ts";
+import type { GgufEntry } from "../load/gguf-entries.ts";
+import { type Decoder, embedding, endTensors, matrix, readDecoder, ropeObject, ropeTheta, vector } from "./decoder.ts";
+import type { Config } from "./folder.ts";
 import { planMemoryformer } from "./memoryformer.ts";
 import type { Plan, PlannedTensor } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
@@ -25,61 +26,6 @@ export function planOf(config: Config, checkpoint: Checkpoint): Plan {
   if (planner) return planner(config, checkpoint);
   const known = Object.keys(PLANNERS).join(", ");
   throw config.wrong(`limpet converts no ${JSON.stringify(type)}, but ${known}`, "UNSUPPORTED");
-}
-
-/** What every decoder has: its sizes, and the prefix of its tensors in the checkpoint. */
-export interface Decoder {
-  readonly layers: number;
-  readonly hidden: number;
-  readonly heads: number;
-  readonly vocabulary: number;
-  readonly prefix: string;
-}
-
-export function readDecoder(config: Config, checkpoint: Checkpoint): Decoder {
-  for (const key of ["num_local_experts", "num_experts"]) {
-    if (config.get(key)) throw config.wrong(`${key}: limpet converts no mixtures of experts`, "UNSUPPORTED");
-  }
-  const layers = config.size("num_hidden_layers");
-  // Each has several: a number beyond them would make a long plan for nothing.
-  if (layers > checkpoint.tensors.size) {
-    throw config.wrong(`num_hidden_layers is ${layers}, and the checkpoint has ${checkpoint.tensors.size} tensors`);
-  }
-  return {
-    layers,
-    hidden: config.size("hidden_size"),
-    heads: config.size("num_attention_heads"),
-    vocabulary: config.size("vocab_size"),
-    // A base model without a head is saved without the prefix.
-    prefix: checkpoint.tensors.has("embed_tokens.weight") ? "" : "model.",
-  };
-}
-
-/** Embedding, last norm, and the head, which is the embedding where the checkpoint says so or has none. */
-export function endTensors({ hidden, vocabulary, prefix }: Decoder, config: Config): PlannedTensor[] {
-  const head: PlannedTensor = {
-    name: "output.weight",
-    source: "lm_head.weight",
-    shape: [hidden, vocabulary],
-    kind: "matrix",
-    optional: true,
-  };
-  return [
-    vector("output_norm.weight", `${prefix}norm.weight`, hidden),
-    ...(config.get("tie_word_embeddings") === true ? [] : [head]),
-  ];
-}
-
-export function embedding({ hidden, vocabulary, prefix }: Decoder): PlannedTensor {
-  return matrix("token_embd.weight", `${prefix}embed_tokens.weight`, hidden, vocabulary);
-}
-
-export function vector(name: string, source: string, size: number): PlannedTensor {
-  return { name, source, shape: [size], kind: "vector" };
-}
-
-function matrix(name: string, source: string, columns: number, rows: number): PlannedTensor {
-  return { name, source, shape: [columns, rows], kind: "matrix" };
 }
 
 /** llama, qwen2 and qwen3: grouped-query attention and SwiGLU. */
@@ -204,18 +150,6 @@ function commonKeys(architecture: string, decoder: Decoder, config: Config, kvHe
 function requireActivation(config: Config, name: string): void {
   const given = config.get("hidden_act") ?? name;
   if (given !== name) throw config.wrong(`hidden_act is ${JSON.stringify(given)}, not "${name}"`, "UNSUPPORTED");
-}
-
-/** Newer configurations keep what belongs to RoPE in one object. */
-function ropeObject(config: Config): Json {
-  const given = config.get("rope_parameters") ?? config.get("rope_scaling");
-  return isObject(given) ? given : {};
-}
-
-export function ropeTheta(config: Config): number {
-  const theta = config.get("rope_theta") ?? ropeObject(config)["rope_theta"] ?? 10000;
-  if (typeof theta === "number" && theta > 0) return theta;
-  throw config.wrong(`rope_theta is ${JSON.stringify(theta)}`);
 }
 
 interface Scaling {

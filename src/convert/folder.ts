@@ -1,7 +1,7 @@
 /** The folder of a checkpoint: its small files as JSON, and typed values of them. */
 import { decodeText } from "../../bindings/memory.ts";
 import { type OpenFile, openFile, readFile } from "../../bindings/node.ts";
-import { LimpetError, messageOf } from "../errors.ts";
+import { LimpetError, messageOf } from "../host/errors.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 

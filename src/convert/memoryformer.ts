@@ -1,6 +1,6 @@
 /** memoryformer: tables that are looked up where others multiply (keys and names: docs/formats.md). */
-import type { GgufEntry } from "../gguf/entries.ts";
-import { type Decoder, embedding, endTensors, readDecoder, ropeTheta, vector } from "./architectures.ts";
+import type { GgufEntry } from "../load/gguf-entries.ts";
+import { type Decoder, embedding, endTensors, readDecoder, ropeTheta, vector } from "./decoder.ts";
 import type { Config } from "./folder.ts";
 import type { Plan, PlannedTensor } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";

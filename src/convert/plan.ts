@@ -2,7 +2,7 @@
  * What a converted file holds, before any weight is read: the keys of an architecture, and its tensors with where each
  * comes from. `architectures.ts` fills it, `values.ts` reads by it.
  */
-import type { GgufEntry } from "../gguf/entries.ts";
+import type { GgufEntry } from "../load/gguf-entries.ts";
 
 export interface PlannedTensor {
   /** In the GGUF file. */

@@ -2,7 +2,7 @@
  * Which of llama.cpp's pre-tokenizers a tokenizer.json has. llama.cpp tells it by a hash of what the tokenizer makes of a
  * text; here it is read off the expressions by which it splits, so that new vocabularies of an old scheme are known too.
  */
-import { LimpetError } from "../errors.ts";
+import { LimpetError } from "../host/errors.ts";
 import { isObject, type Json } from "./folder.ts";
 
 const NEWLINES = "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";

@@ -7,7 +7,7 @@
  */
 import { decodeText } from "../../bindings/memory.ts";
 import type { OpenFile } from "../../bindings/node.ts";
-import { LimpetError } from "../errors.ts";
+import { LimpetError } from "../host/errors.ts";
 import type { Folder } from "./folder.ts";
 
 /** Types of weights, and bytes of a value. */

@@ -6,8 +6,8 @@
  *     TrainerSpec    3: kind of model (2: BPE)
  */
 import { decodeText } from "../../bindings/memory.ts";
-import { LimpetError } from "../errors.ts";
-import { putToken, TokenType, type Vocabulary } from "./tokenizer.ts";
+import { LimpetError } from "../host/errors.ts";
+import { putToken, TokenType, type Vocabulary } from "./vocabulary.ts";
 
 const BPE = 2;
 

@@ -3,14 +3,12 @@
  * tokenizer.json ("gpt2"), and SentencePiece's BPE with byte fallback ("llama") from tokenizer.model or, where only that
  * is there, from tokenizer.json.
  */
-import { LimpetError } from "../errors.ts";
-import type { GgufEntry } from "../gguf/entries.ts";
+import { LimpetError } from "../host/errors.ts";
+import type { GgufEntry } from "../load/gguf-entries.ts";
 import { type Config, type Folder, isObject, type Json } from "./folder.ts";
 import { pretokenizerName } from "./pretokenizer.ts";
 import { readSentencePiece } from "./sentencepiece.ts";
-
-/** Types of tokens in a GGUF file. */
-export const TokenType = { NORMAL: 1, UNKNOWN: 2, CONTROL: 3, USER_DEFINED: 4, UNUSED: 5, BYTE: 6 } as const;
+import { putToken, TokenType, type Vocabulary, type Wrong } from "./vocabulary.ts";
 
 const JSON_FILE = "tokenizer.json";
 const PIECE_FILE = "tokenizer.model";
@@ -18,13 +16,6 @@ const CONFIG_FILE = "tokenizer_config.json";
 
 /** llama.cpp's score of tokens that were added behind the vocabulary. */
 const ADDED_SCORE = -1000;
-
-export interface Vocabulary {
-  readonly tokens: string[];
-  readonly types: number[];
-  /** SentencePiece's only. */
-  readonly scores: number[];
-}
 
 interface AddedToken {
   readonly id: number;
@@ -70,8 +61,6 @@ export function tokenizerEntries(folder: Folder, config: Config, architecture: s
   return silent ? [...rest, ["tokenizer.ggml.add_bos_token", "bool", false]] : rest;
 }
 
-type Wrong = (words: string) => LimpetError;
-
 /** A vocabulary of fillers, in whose places tokens are put. */
 function empty(size: number): Vocabulary {
   return {
@@ -79,16 +68,6 @@ function empty(size: number): Vocabulary {
     types: new Array(size).fill(TokenType.UNUSED),
     scores: new Array(size).fill(-10000),
   };
-}
-
-export function putToken(to: Vocabulary, id: unknown, text: string, type: number, score: number, wrong: Wrong): void {
-  if (!(Number.isInteger(id) && (id as number) >= 0)) throw wrong(`${JSON.stringify(text)} has the id ${id}`);
-  if ((id as number) >= to.tokens.length) {
-    throw wrong(`${JSON.stringify(text)} has the id ${id}, and the model has ${to.tokens.length} tokens`);
-  }
-  to.tokens[id as number] = text;
-  to.types[id as number] = type;
-  to.scores[id as number] = score;
 }
 
 function vocabularyOf(model: Json, wrong: Wrong): [text: string, id: unknown][] {

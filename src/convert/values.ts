@@ -3,18 +3,17 @@
  * the type of the file by the core's kernels.
  */
 import { bytesOf } from "../../bindings/memory.ts";
-import { LimpetError } from "../errors.ts";
-import { quantizeTableRows, type TableForm, tableRowBytes } from "../gguf/table-rows.ts";
-import type { GgufWriter } from "../gguf/writer.ts";
-import type { Kernels } from "../kernels.ts";
-import type { Pace } from "../pace.ts";
-import type { TypeName } from "../types.ts";
+import type { Kernels } from "../api/kernels.ts";
+import type { Pace } from "../host/pace.ts";
+import type { TypeName } from "../host/types.ts";
+import { requireRange } from "../quantize/range.ts";
+import { quantizeTableRows, type TableForm, tableRowBytes } from "../quantize/table-rows.ts";
+import type { GgufWriter } from "../store/gguf-writer.ts";
 import type { PlannedTensor } from "./plan.ts";
 import { type SourceTensor, valueBytes } from "./safetensors.ts";
 
 /** Bytes of a checkpoint that are read at a time, rows and heads permitting. */
 const CHUNK = 1 << 20;
-const LARGEST_HALF = 65504;
 
 export interface Conversion {
   readonly kernels: Kernels;
@@ -102,18 +101,4 @@ function pairRows(source: Uint8Array, target: Uint8Array, head: number, rowBytes
 function decode(kernels: Kernels, { type }: SourceTensor, bytes: Uint8Array): Float32Array {
   if (type !== "F32") return kernels.dequantize(type, bytes);
   return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-}
-
-/** NaN and infinities stay what they are in floats; a block has no code for them, and F16 none for large numbers. */
-export function requireRange(name: string, type: TypeName | TableForm, values: Float32Array): void {
-  if (type === "F32" || type === "BF16") return;
-  const half = type === "F16";
-  for (const value of values) {
-    if (half ? Math.abs(value) > LARGEST_HALF && Number.isFinite(value) : !Number.isFinite(value)) {
-      throw new LimpetError(
-        "UNSUPPORTED",
-        `${name} holds ${value}, for which ${type} has no code: convert to F32 or BF16`,
-      );
-    }
-  }
 }

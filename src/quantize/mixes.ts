@@ -20,7 +20,7 @@
  * Half of the layers: the first and the last eighth, and every third between. Rows that are no whole blocks of a type get
  * one of smaller blocks (`fittingType`). Vectors and norms stay as they are.
  */
-import { TYPES, type TypeName, tensorLayout } from "../types.ts";
+import { TYPES, type TypeName, tensorLayout } from "../host/types.ts";
 
 /** A type of a file: a block format, or a mix of them. */
 export type FileType =
@@ -50,6 +50,28 @@ const MIXED = {
   Q5_K_M: { type: "Q5_K", id: 17 },
 } as const;
 
+/** llama.cpp's number for a file whose matrices are all of one type. */
+const UNIFORM: Readonly<Record<TypeName, number>> = {
+  F32: 0,
+  F16: 1,
+  Q4_0: 2,
+  Q4_1: 3,
+  Q8_0: 7,
+  Q5_0: 8,
+  Q5_1: 9,
+  Q2_K: 10,
+  Q3_K: 11,
+  Q4_K: 15,
+  Q5_K: 17,
+  Q6_K: 18,
+  IQ4_NL: 25,
+  IQ4_XS: 30,
+  BF16: 32,
+  TQ1_0: 36,
+  TQ2_0: 37,
+  MXFP4: 38,
+};
+
 /** As with llama.cpp, a bare name means the mix of medium size. */
 const ALIASES: Record<string, FileType> = { Q3_K: "Q3_K_M", Q4_K: "Q4_K_M", Q5_K: "Q5_K_M" };
 
@@ -65,7 +87,7 @@ export function fileTypeOf(name: string): FileType | undefined {
 export function mixOf(name: FileType): Mix {
   if (name in MIXED) return MIXED[name as keyof typeof MIXED];
   const type = name as TypeName;
-  return { type, id: tensorLayout(type).fileType };
+  return { type, id: UNIFORM[type] };
 }
 
 /** What of a model decides. */

@@ -2,13 +2,13 @@
  * What a quantised file holds, before any weight is read: each tensor of the input with the type that it gets. The tables
  * of a MemoryFormer (docs/formats.md) are floats, or rows of bytes with a tensor of scales behind them.
  */
-import { LimpetError } from "../errors.ts";
-import type { GgufEntry } from "../gguf/entries.ts";
-import { type TableForm, tableRowBytes } from "../gguf/table-rows.ts";
-import type { GgufTensor } from "../gguf/writer.ts";
-import type { TensorInfo } from "../info.ts";
-import { TYPES, type TypeName, tensorLayout } from "../types.ts";
+import { LimpetError } from "../host/errors.ts";
+import { TYPES, type TypeName, tensorLayout } from "../host/types.ts";
+import type { GgufEntry } from "../load/gguf-entries.ts";
+import type { TensorInfo } from "../load/info.ts";
+import type { GgufTensor } from "../store/gguf-writer.ts";
 import { type FileType, type MixedModel, mixOf, typeInMix } from "./mixes.ts";
+import { type TableForm, tableRowBytes } from "./table-rows.ts";
 
 /** A tensor of the file, and where its values come from. */
 export type Step =

@@ -3,16 +3,16 @@
  * core's kernels, and put into those of the new type. What keeps its type is copied byte by byte.
  */
 import { bytesOf } from "../../bindings/memory.ts";
-import { requireRange } from "../convert/values.ts";
-import { LimpetError } from "../errors.ts";
-import { dequantizeTableRows, quantizeTableRows, tableRowBytes } from "../gguf/table-rows.ts";
-import type { GgufTensor, GgufWriter } from "../gguf/writer.ts";
-import type { TensorInfo } from "../info.ts";
-import type { Kernels } from "../kernels.ts";
-import type { Pace } from "../pace.ts";
-import type { Part } from "../source.ts";
-import type { TypeName } from "../types.ts";
+import type { Kernels } from "../api/kernels.ts";
+import { LimpetError } from "../host/errors.ts";
+import type { Pace } from "../host/pace.ts";
+import type { TypeName } from "../host/types.ts";
+import type { TensorInfo } from "../load/info.ts";
+import type { Part } from "../load/part.ts";
+import type { GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
 import type { Step, TableStep } from "./plan.ts";
+import { requireRange } from "./range.ts";
+import { dequantizeTableRows, quantizeTableRows, tableRowBytes } from "./table-rows.ts";
 
 /** Values that are converted at a time, rows permitting: a tick of progress, and of an abort. */
 const CHUNK = 1 << 17;

@@ -18,7 +18,7 @@ import { fetchSmolLM2 } from "../../scripts/fetch-smollm2.mjs";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
 import { quantizeGguf } from "../../scripts/quantize-stories.mjs";
-import { Model } from "../../src/model.ts";
+import { Model } from "../../src/api/model.ts";
 import { Engine, Form, prompt, spread } from "../support/engine.ts";
 import { shared } from "../support/shared.ts";
 

@@ -2,15 +2,13 @@
 
 #define CALL(name, ...) Z_limpetZ_##name(&l->wasm, __VA_ARGS__)
 
-enum { F16 = 1, ABSORBED = 1 };
-
 static void put(limpet *l, u32 pointer, u32 value) { memcpy(limpet_at(l, pointer), &value, 4); }
 
 u64 limpet_logits_hash(limpet *l, u32 model, const u32 *tokens, u32 count) {
   u64 hash = 0xcbf29ce484222325u;
-  const u32 context = CALL(context_create, l->core, model, count, 1, 1, 1, F16);
+  const u32 context = CALL(context_create, l->core, model, count, 1, 1, 1, LIMPET_KV_TYPE_F16);
   if (context == 0) return 0;
-  CALL(context_set_form, context, ABSORBED);
+  CALL(context_set_form, context, LIMPET_FORM_ABSORBED);
   const u32 layers = CALL(model_layers, model);
   const u32 bytes = 4 * CALL(model_vocabulary, model);
   for (u32 i = 0; i < count; i++) {

@@ -8,23 +8,22 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "embed-python"))
-from generate import DONE, Limpet  # noqa: E402
+from generate import Limpet, Status  # noqa: E402
+from limpet_numbers import Form, KvType  # noqa: E402
 from wasmtime import Config, Engine  # noqa: E402
-
-ABSORBED = 1
 
 
 def logits(limpet, model, tokens):
     count = len(tokens)
-    context = limpet.handle(limpet.call("context_create", limpet.core, model, count, count, count, 1, 1))
-    limpet.call("context_set_form", context, ABSORBED)
+    context = limpet.handle(limpet.call("context_create", limpet.core, model, count, count, count, 1, KvType.F16))
+    limpet.call("context_set_form", context, Form.ABSORBED)
     words = lambda values: struct.pack(f"<{count}I", *values)  # noqa: E731
     limpet.write(limpet.call("context_ids", context), words(tokens))
     limpet.write(limpet.call("context_positions", context), words(range(count)))
     limpet.write(limpet.call("context_sequences", context), words([0] * count))
     limpet.write(limpet.call("context_wanted", context), bytes([1] * count))
     limpet.check(limpet.call("context_begin", context, count, 0, limpet.call("model_layers", model)))
-    while limpet.check(limpet.call("context_step", context)) != DONE:
+    while limpet.check(limpet.call("context_step", context)) != Status.DONE:
         pass
     return limpet.read(limpet.call("context_logits", context), count * limpet.call("model_vocabulary", model) * 4)
 

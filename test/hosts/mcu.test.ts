@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { address } from "../../bindings/memory.ts";
+import { KvType, Status } from "../../bindings/numbers.ts";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import { loadCore, type TestCore, wasmBytes } from "../support/core.ts";
 import { feed } from "../support/engine.ts";
@@ -22,9 +23,9 @@ const BUILD = join(ROOT, "examples/mcu/build.sh");
 const [ROWS, BATCH, TOKENS] = [128, 1, 100];
 /** The context of the trained model, which the prompt and the text fit in. */
 const TRAINED_ROWS = 64;
-const [DONE, NEED_DATA, TOKEN] = [0, 2, 3];
+const { DONE, NEED_DATA, TOKEN } = Status;
+const { F16 } = KvType;
 const [MEMORY_SIZE, MEMORY_GROW] = [0x3f, 0x40];
-const F16 = 1;
 /** Linear memory for a run with the weights in flash; stories260K's take 335,744 bytes in it otherwise. */
 const SMALL_MEMORY = 256 * 1024;
 

@@ -169,7 +169,13 @@ test("the script that a browser downloads stays below 25 KB with gzip, unminifie
     bundle: true,
     format: "esm",
     // What doctor(), threads and streamed tables need are files of their own: no page downloads them before it asks.
-    external: ["@huggingface/jinja", "./doctor-report-*.js", "./threads-*.js", "./table-source-*.js", "./ranges-*.js"],
+    external: [
+      "@huggingface/jinja",
+      "./doctor-report-*.js",
+      "./thread-pool-*.js",
+      "./table-source-*.js",
+      "./ranges-*.js",
+    ],
     write: false,
     logLevel: "error",
   });

@@ -13,7 +13,7 @@ import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
 const WORK = workFolder("wasm2c");
 const EXAMPLE = join(ROOT, "examples/embed-c");
 const HOSTS = join(ROOT, "test/hosts");
-const INCLUDES = [`-I${WORK}`, `-I${EXAMPLE}`];
+const INCLUDES = [`-I${WORK}`, `-I${EXAMPLE}`, `-I${join(ROOT, "build")}`];
 
 /** The core as C, once for all compilers. */
 function translate(wasm2c: string): void {

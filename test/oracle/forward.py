@@ -1,5 +1,5 @@
-"""The test oracle: a plain numpy forward pass over dequantised weights, for llama, qwen2, qwen3, plm and
-memoryformer.
+"""The test oracle: a plain numpy forward pass over dequantised weights, for every architecture of
+scripts/architectures.mjs.
 
 It shares nothing with the core but the specification: PyPI's gguf package reads the file and dequantises, whole prompts
 go through at once, attention is expanded, and every product is an ordinary float32 (or float64) matmul.
@@ -189,29 +189,33 @@ def memory_forward(file, ids):
     return head(file, rms_norm_outside(x, file.rows("output_norm.weight"), epsilon))
 
 
-def forward(file, ids):
-    """Logits [tokens, vocabulary] of one sequence."""
-    if file.architecture == "memoryformer":
-        return memory_forward(file, ids)
-    epsilon = file.number("attention.layer_norm_rms_epsilon")
-    theta = float(file.number("rope.freq_base", 10000.0))
-    attention = latent_attention if file.architecture == "plm" else grouped_attention
-    x = file.rows("token_embd.weight", np.array(ids))
-    for layer in range(file.number("block_count")):
-        block = f"blk.{layer}."
-        a = rms_norm(x, file.rows(f"{block}attn_norm.weight"), epsilon)
-        mixed = attention(file, block, a, epsilon, theta) @ file.rows(f"{block}attn_output.weight").T
-        bias = file.optional(f"{block}attn_output.bias")
-        x = x + (mixed if bias is None else mixed + bias)
-        m = rms_norm(x, file.rows(f"{block}ffn_norm.weight"), epsilon)
-        up = m @ file.rows(f"{block}ffn_up.weight").T
-        if file.architecture == "plm":
-            hidden = np.maximum(up, 0) ** 2
-        else:
-            gate = m @ file.rows(f"{block}ffn_gate.weight").T
-            hidden = gate / (1 + np.exp(-gate)) * up
-        x = x + hidden @ file.rows(f"{block}ffn_down.weight").T
-    return head(file, rms_norm(x, file.rows("output_norm.weight"), epsilon))
+def relu_squared(file, block, m):
+    return np.maximum(m @ file.rows(f"{block}ffn_up.weight").T, 0) ** 2
+
+
+def gated(file, block, m):
+    up, gate = (m @ file.rows(f"{block}ffn_{name}.weight").T for name in ("up", "gate"))
+    return gate / (1 + np.exp(-gate)) * up
+
+
+def decoder(attention, feed_forward):
+    """The forward of a pre-norm decoder of these two halves."""
+
+    def forward(file, ids):
+        epsilon = file.number("attention.layer_norm_rms_epsilon")
+        theta = float(file.number("rope.freq_base", 10000.0))
+        x = file.rows("token_embd.weight", np.array(ids))
+        for layer in range(file.number("block_count")):
+            block = f"blk.{layer}."
+            a = rms_norm(x, file.rows(f"{block}attn_norm.weight"), epsilon)
+            mixed = attention(file, block, a, epsilon, theta) @ file.rows(f"{block}attn_output.weight").T
+            bias = file.optional(f"{block}attn_output.bias")
+            x = x + (mixed if bias is None else mixed + bias)
+            m = rms_norm(x, file.rows(f"{block}ffn_norm.weight"), epsilon)
+            x = x + feed_forward(file, block, m) @ file.rows(f"{block}ffn_down.weight").T
+        return head(file, rms_norm(x, file.rows("output_norm.weight"), epsilon))
+
+    return forward
 
 
 def head(file, x):
@@ -220,6 +224,16 @@ def head(file, x):
     rows = len(file.tensors[name].data)
     parts = [x @ file.rows(name, slice(at, at + VOCABULARY_ROWS)).T for at in range(0, rows, VOCABULARY_ROWS)]
     return np.concatenate(parts, axis=1)
+
+
+# Logits [tokens, vocabulary] of one sequence, by architecture: scripts/architectures.mjs has the same names.
+FORWARDS = {
+    "llama": decoder(grouped_attention, gated),
+    "qwen2": decoder(grouped_attention, gated),
+    "qwen3": decoder(grouped_attention, gated),
+    "plm": decoder(latent_attention, relu_squared),
+    "memoryformer": memory_forward,
+}
 
 
 def main():
@@ -242,8 +256,9 @@ def main():
         step = options.window
         sequences = [ids[at : at + step] for ids in sequences for at in range(0, len(ids), step)]
     file = File(options.model, np.float32 if options.dtype == "f32" else np.float64)
-    if file.architecture not in ("llama", "qwen2", "qwen3", "plm", "memoryformer"):
-        sys.exit(f"architecture {file.architecture} is not one of llama, qwen2, qwen3, plm, memoryformer")
+    if file.architecture not in FORWARDS:
+        sys.exit(f"architecture {file.architecture} is not one of {', '.join(FORWARDS)}")
+    forward = FORWARDS[file.architecture]
     with np.errstate(over="ignore"), open(options.out, "wb") as target:
         for ids in sequences:
             target.write(forward(file, ids).astype("<f4").tobytes())

@@ -5,8 +5,9 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { ARCHITECTURES, SHAPES } from "../../scripts/architectures.mjs";
 import { tensorBytes } from "../../scripts/gguf-writer.mjs";
-import { randomModel, SHAPES } from "../../scripts/random-models.mjs";
+import { randomModel } from "../../scripts/random-models.mjs";
 import { temporaryFile } from "./models.ts";
 
 export interface Weight {
@@ -27,16 +28,6 @@ export interface CheckpointParts {
 }
 
 type Model = ReturnType<typeof randomModel>;
-
-/** Of a MemoryFormer, whose q, k and v are tables. */
-const TABLE_NAMES: readonly (readonly [RegExp, string])[] = [
-  [/^blk\.(\d+)\.attn_q\.(table|bias)/, "model.layers.$1.attention.query.$2"],
-  [/^blk\.(\d+)\.attn_k\.(table|bias)/, "model.layers.$1.attention.key.$2"],
-  [/^blk\.(\d+)\.attn_v\.(table|bias)/, "model.layers.$1.attention.value.$2"],
-  [/^blk\.(\d+)\.ffn_up\.(table|bias)/, "model.layers.$1.mlp.first.$2"],
-  [/^blk\.(\d+)\.ffn_down\.(table|bias)/, "model.layers.$1.mlp.second.$2"],
-  [/^blk\.(\d+)\.ffn_mid_norm/, "model.layers.$1.mlp.norm"],
-];
 
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^token_embd/, "model.embed_tokens"],
@@ -75,27 +66,19 @@ export function checkpointOf(kind: string): { model: Model; parts: CheckpointPar
   for (const [key, name] of CONFIG_KEYS) {
     if (value(`${architecture}.${key}`) !== undefined) config[name] = number(key);
   }
-  if (architecture === "plm") {
-    config["qk_rope_head_dim"] = number("rope.dimension_count");
-    config["qk_nope_head_dim"] = number("attention.key_length") - number("rope.dimension_count");
-    config["v_head_dim"] = number("attention.value_length");
-    config["kv_lora_rank"] = number("attention.kv_lora_rank");
-    config["hidden_act"] = "relu2";
-  } else if (architecture === "memoryformer") {
-    config["num_tables"] = number("memory.table_count");
-    config["code_length"] = number("memory.code_length");
-    config["weight_rule"] = value("memoryformer.memory.weight_rule");
-    config["rotary_pct"] =
-      (number("rope.dimension_count") * number("attention.head_count")) / number("embedding_length");
-  } else config["head_dim"] = number("attention.key_length");
+  const own = ARCHITECTURES[architecture].checkpoint;
+  Object.assign(
+    config,
+    own.config((key) => value(`${architecture}.${key}`)),
+  );
   const weights: Weights = {};
   for (const { name, type, shape, fill } of model.tensors) {
     if (name === "rope_freqs.weight") continue;
     const bytes = new Uint8Array(tensorBytes(type, shape));
     fill(bytes);
-    const names = architecture === "memoryformer" ? [...TABLE_NAMES, ...NAMES] : NAMES;
+    const names = [...(own.names ?? []), ...NAMES];
     const source = names.reduce((word, [from, to]) => (word.startsWith("model") ? word : word.replace(from, to)), name);
-    const heads = architecture === "llama" ? headsOf(name, number) : 0;
+    const heads = own.halves ? headsOf(name, number) : 0;
     weights[source] = { dtype: "F32", shape: [...shape].reverse(), bytes: heads ? halved(bytes, shape, heads) : bytes };
   }
   const tokens = value("tokenizer.ggml.tokens") as string[];

@@ -9,6 +9,7 @@
  *     core.f32(y, 3);                              // a copy: safe when memory grows
  */
 import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
 import { type CoreInstance, instantiateSync } from "../../bindings/instantiate.ts";
 import { address, bytesOf, Memory } from "../../bindings/memory.ts";
 
@@ -27,7 +28,10 @@ const FILES: Record<Build, string> = {
 };
 const modules = new Map<string, WebAssembly.Module>();
 
-const BUILD = new URL("../../build/", import.meta.url);
+/** Where the built files lie: LIMPET_BUILD names another folder, that of an older commit, say. */
+const BUILD = process.env.LIMPET_BUILD
+  ? pathToFileURL(`${process.env.LIMPET_BUILD}/`)
+  : new URL("../../build/", import.meta.url);
 
 /** A file of `build/` (or an absolute path) as bytes. */
 export function wasmBytes(file: string): Uint8Array<ArrayBuffer> {

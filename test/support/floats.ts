@@ -1,22 +1,11 @@
 /**
- * What the tests of the float kernels share: seeded operands, operands at odd addresses, the same work on both builds with
+ * What the tests of the float kernels share: operands of random values, operands at odd addresses, the same work on both builds with
  * equal bits, tolerances, and IEEE halves by their definition.
  */
 import * as assert from "uvu/assert";
 import { bothCores, sameBits, type TestCore } from "./core.ts";
 
 export const [portable, scalar] = bothCores();
-
-/** A seeded generator (mulberry32), so that a failure can be met again. */
-export function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** `n` values in [−size, size). */
 export function values(random: () => number, n: number, size = 2): Float32Array {

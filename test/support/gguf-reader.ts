@@ -1,14 +1,11 @@
 /**
  * Drives the core's GGUF parser as a host does, from bytes in JavaScript's memory.
  */
+import { Status, ValueType } from "../../bindings/numbers.ts";
 import type { TestCore } from "./core.ts";
 
-export const DONE = 0;
-export const NEED_DATA = 2;
-
-const BOOL = 7;
-const STRING = 8;
-const ARRAY = 9;
+export const { DONE, NEED_DATA } = Status;
+const { BOOL, STRING, ARRAY } = ValueType;
 
 /** A file in the core: its record and what parsing it came to. */
 export interface Parsed {

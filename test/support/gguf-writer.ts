@@ -4,19 +4,16 @@
  *     const bytes = gguf({ entries: [["llama.block_count", "u32", 2]], tensors: [{ name: "a", type: F32, ne: [32] }] });
  *     const broken = gguf({ keyCount: 2n ** 60n });
  */
+import { BLOCKS, BlockFormat, type BlockFormatName, ValueType } from "../../bindings/numbers.ts";
 
 /** Value types by name, in the order of their ids; `[]` behind a name makes an array of it. */
-const TYPES = ["u8", "i8", "u16", "i16", "u32", "i32", "f32", "bool", "string", "array", "u64", "i64", "f64"] as const;
+type TypeName = Lowercase<keyof typeof ValueType>;
+const TYPES = Object.keys(ValueType).map((name) => name.toLowerCase() as TypeName);
 
-/** Elements and bytes of a block, of the types that tests use: F32, F16, Q4_0, Q8_0, Q4_K, BF16. */
-const BLOCKS: Record<number, readonly [elements: number, bytes: number]> = {
-  0: [1, 4],
-  1: [1, 2],
-  2: [32, 18],
-  8: [32, 34],
-  12: [256, 144],
-  30: [1, 2],
-};
+/** Blocks by the numbers of their formats. */
+const BLOCKS_BY_ID = new Map(
+  Object.entries(BlockFormat).map(([name, id]) => [id as number, BLOCKS[name as BlockFormatName]]),
+);
 
 export type Value = number | bigint | boolean | string | readonly Value[];
 
@@ -53,7 +50,7 @@ export class Bytes {
     return this.#list.length;
   }
 
-  number(type: (typeof TYPES)[number], value: number | bigint): this {
+  number(type: TypeName, value: number | bigint): this {
     const view = new DataView(new ArrayBuffer(8));
     const size = { u8: 1, i8: 1, bool: 1, u16: 2, i16: 2, u32: 4, i32: 4, f32: 4 }[type as string] ?? 8;
     if (type === "f32") view.setFloat32(0, Number(value), true);
@@ -113,7 +110,7 @@ export function gguf(file: FileSpec): Uint8Array {
     bytes.string(name).number("u32", dimensions);
     for (const size of ne) bytes.number("u64", size);
     bytes.number("u32", type).number("u64", offset);
-    const [elements, blockBytes] = BLOCKS[type] ?? [1, 1];
+    const { elements, bytes: blockBytes } = BLOCKS_BY_ID.get(type) ?? { elements: 1, bytes: 1 };
     const size = (ne.reduce((product: number, n) => product * Number(n), 1) / elements) * blockBytes;
     if (size < 1e7) end = Math.ceil((Number(offset) + size) / alignment) * alignment;
   }

@@ -10,8 +10,9 @@
  *     Q3_K, Q6_K, IQ4_*   x²
  *     others              1: their reference rounds and searches nothing
  */
-import { SHAPES } from "../../scripts/random-models.mjs";
-import { normals, random } from "./formats.ts";
+
+import { SHAPES } from "../../scripts/architectures.mjs";
+import { generator, normals } from "./random.ts";
 
 export const SEARCHED = ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"];
 
@@ -34,7 +35,7 @@ export function* madeMatrices(): Generator<Matrix, void, undefined> {
     const chi = normals(3 * VALUES, columns + 1);
     const heavy = normal.map((x, i) => x / (Math.hypot(chi[3 * i], chi[3 * i + 1], chi[3 * i + 2]) / Math.sqrt(3)));
     yield { name: `heavy ${columns}`, columns, data: heavy };
-    const next = random(columns + 2);
+    const next = generator(columns + 2);
     const outliers = normal.map((x) => (next() < OUTLIERS.share ? OUTLIERS.factor * x : x));
     yield { name: `outliers ${columns}`, columns, data: outliers };
   }

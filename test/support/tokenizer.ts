@@ -4,19 +4,14 @@
  *     const t = await Tokenizer.load(core, readFileSync(file));
  *     t.tokenize("Hello");  t.detokenize(ids);  t.words("We'll pay");
  */
+import { DetokenizeFlag, TokenizeFlag } from "../../bindings/numbers.ts";
 import type { TestCore } from "./core.ts";
 import { type EntrySpec, gguf } from "./gguf-writer.ts";
+import { Engine } from "./model.ts";
 
-export const ADD_SPECIAL = 1;
-export const PARSE_SPECIAL = 2;
+export const { ADD_SPECIAL, PARSE_SPECIAL } = TokenizeFlag;
+export const { SHOW_SPECIAL, REMOVE_SPECIAL, CLEAN, KEEP, CONTINUE } = DetokenizeFlag;
 
-export const SHOW_SPECIAL = 1;
-export const REMOVE_SPECIAL = 2;
-export const CLEAN = 4;
-export const KEEP = 8;
-export const CONTINUE = 16;
-
-const NEED_DATA = 2;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
 
@@ -33,25 +28,9 @@ export class Tokenizer {
     this.pointer = core.exports.model_tokenizer(model) >>> 0;
   }
 
-  /** Loads the vocabulary of a file; throws the core's message. */
+  /** Loads the vocabulary of a file; throws the core's error. */
   static load(core: TestCore, bytes: Uint8Array): Tokenizer {
-    const { exports } = core;
-    const model = exports.model_create(core.core, 1, 1) >>> 0;
-    if (model === 0) throw new Error(core.message);
-    exports.model_set_file_size(model, 0, BigInt(bytes.length));
-    for (;;) {
-      const status = exports.model_step(model);
-      if (status === 0) return new Tokenizer(core, model);
-      if (status < 0) {
-        const message = core.message;
-        exports.model_release(model);
-        throw Object.assign(new Error(message), { code: status });
-      }
-      if (status !== NEED_DATA) continue;
-      const offset = Number(exports.model_request_offset(model));
-      const length = exports.model_request_length(model) >>> 0;
-      core.memory.write(exports.model_request_destination(model) >>> 0, bytes.subarray(offset, offset + length));
-    }
+    return new Tokenizer(core, new Engine(core).load(bytes, true).handle);
   }
 
   release(): void {
@@ -214,15 +193,4 @@ export function cleanUp(text: string): string {
     .replace(/ ([?!.,])/g, "$1")
     .replace(/ ' /g, "'")
     .replace(/ '(s|m|re|ve)/g, "'$1");
-}
-
-/** Numbers below a limit by xorshift32: the same in every run. */
-export function randomNumbers(seed: number): (limit: number) => number {
-  let state = seed;
-  return (limit) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % limit;
-  };
 }

@@ -1,0 +1,52 @@
+/**
+ * What others say, written down for the tests:  npm run goldens [-- PART…] [--check]
+ *
+ *     logits        the numpy oracle in float64, of every architecture            Python: test/oracle/requirements.txt
+ *     llama.cpp     node-llama-cpp: logits of small models, a greedy text         bench/: npm --prefix bench install
+ *     transformers  Hugging Face: logits of checkpoints, in float32               Python: test/oracle/peers.txt
+ *     quantisers    llama.cpp's own quantisers: errors, mixes of types            bench/, Python
+ *
+ * CI holds the core against the files in test/golden/ and runs none of this. PYTHON names an interpreter. A part whose
+ * tools are missing says what to install. --check writes nothing and fails where a file would be another one, beyond what
+ * another machine rounds otherwise. test/golden/README.md has every file with the command that made it.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const NATIVE = existsSync(`${ROOT}bench/node_modules/node-llama-cpp/package.json`);
+
+/** @type {Record<string, { command: string[], needs?: string }>} */
+const PARTS = {
+  logits: { command: ["test/oracle/make-golden.ts", "logits"] },
+  "llama.cpp": {
+    command: ["test/oracle/make-golden.ts", "llama.cpp"],
+    needs: NATIVE ? undefined : "npm --prefix bench install",
+  },
+  transformers: { command: ["test/oracle/make-golden.ts", "transformers"] },
+  quantisers: { command: ["bench/quantize.mjs", "--golden"], needs: NATIVE ? undefined : "npm --prefix bench install" },
+};
+
+const words = process.argv.slice(2);
+const flags = words.filter((word) => word.startsWith("--"));
+const asked = words.filter((word) => !word.startsWith("--"));
+const unknown = [...asked.filter((part) => !PARTS[part]), ...flags.filter((flag) => flag !== "--check")];
+if (unknown.length) {
+  console.error(`no ${unknown.join(", ")}: npm run goldens [-- ${Object.keys(PARTS).join(" | ")}] [--check]`);
+  process.exit(2);
+}
+const parts = asked.length ? asked : Object.keys(PARTS);
+if (flags.length && parts.includes("quantisers")) console.log("quantisers: cannot be checked, only written");
+let failed = false;
+for (const part of parts) {
+  const { command, needs } = PARTS[part];
+  if (flags.length && part === "quantisers") continue;
+  if (needs) console.error(`${part}: first ${needs}`);
+  const { status } = needs
+    ? { status: 1 }
+    : spawnSync(process.execPath, ["--import", "tsx", ...command, ...flags], { cwd: ROOT, stdio: "inherit" });
+  if (status !== 0) failed = true;
+  console.log(`${part}: ${status === 0 ? "done" : "failed"}`);
+}
+process.exit(failed ? 1 : 0);

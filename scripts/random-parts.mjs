@@ -1,0 +1,61 @@
+/**
+ * What papers share, as tensors of random weights: the halves of a decoder's block.
+ *
+ * Standard deviations are chosen so that the numbers inside behave as in a trained model: matrices keep a unit-RMS input
+ * at unit RMS, queries are twice as large (attention is not flat), each layer's contribution is larger than the
+ * embedding (so that a tied head does not merely repeat its input), and the logits have a deviation near 1.
+ */
+
+/** @typedef {import("./random-models.mjs").Weights} Weights */
+
+/** Queries, keys and values of heads in groups (llama). @param {Weights} w @param {{ biases?: boolean, norms?: boolean }} [more] */
+export function groupedAttention(w, { biases = false, norms = false } = {}) {
+  const { hidden, heads } = w.shape;
+  const { headSize, kvHeads } = w;
+  const bias = (/** @type {string} */ name, /** @type {number} */ size) => {
+    if (biases) w.add(`${name}.bias`, [size], "F32", 0.5);
+  };
+  w.norm("attn_norm.weight", hidden);
+  w.matrix("attn_q.weight", hidden, heads * headSize, 2 * w.unit);
+  bias("attn_q", heads * headSize);
+  w.matrix("attn_k.weight", hidden, kvHeads * headSize, w.unit);
+  bias("attn_k", kvHeads * headSize);
+  w.matrix("attn_v.weight", hidden, kvHeads * headSize, w.unit, w.sensitive);
+  bias("attn_v", kvHeads * headSize);
+  if (norms) {
+    w.norm("attn_q_norm.weight", headSize);
+    w.norm("attn_k_norm.weight", headSize);
+  }
+  w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
+}
+
+/** Multi-head latent attention with a query of full rank (plm). @param {Weights} w */
+export function latentAttention(w) {
+  const { hidden, heads, nope = 0, rope = 0, value = 0, rank = 0 } = w.shape;
+  w.norm("attn_norm.weight", hidden);
+  w.matrix("attn_q.weight", hidden, heads * (nope + rope), 2 * w.unit);
+  w.matrix("attn_kv_a_mqa.weight", hidden, rank + rope, w.unit);
+  w.norm("attn_kv_a_norm.weight", rank);
+  w.matrix("attn_kv_b.weight", rank, heads * (nope + value), 1 / Math.sqrt(rank));
+  w.matrix("attn_output.weight", heads * value, hidden, (2 * w.added) / Math.sqrt(heads * value));
+  w.keepConstant();
+}
+
+/** silu(gate) · up (llama). @param {Weights} w */
+export function gatedFeedForward(w) {
+  const { hidden, ffn } = w.shape;
+  w.norm("ffn_norm.weight", hidden);
+  w.matrix("ffn_gate.weight", hidden, ffn, w.unit);
+  w.matrix("ffn_up.weight", hidden, ffn, w.unit);
+  w.matrix("ffn_down.weight", ffn, hidden, w.added / (0.6 * Math.sqrt(ffn)), w.sensitive); // RMS of silu(x)·y
+}
+
+/** relu(up)² (plm). @param {Weights} w */
+export function reluSquaredFeedForward(w) {
+  const { hidden, ffn } = w.shape;
+  w.norm("ffn_norm.weight", hidden);
+  w.matrix("ffn_up.weight", hidden, ffn, w.unit);
+  w.meetConstant();
+  w.matrix("ffn_down.weight", ffn, hidden, w.added / (w.reluSquareRms * Math.sqrt(ffn)), w.sensitive);
+  w.keepConstant();
+}

@@ -1,0 +1,251 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** A model: what most users hold. One instance of the core a model, so that dropping it gives all memory back. */
+import type { Pointer } from "../../bindings/exports.ts";
+import { chatTokens, type Message } from "../generate/chat.ts";
+import { type GenerateOptions, Generation, type GenerationResult, type Piece } from "../generate/generation.ts";
+import {
+  type LogitsOptions,
+  logitChunks,
+  measurePerplexity,
+  type PerplexityOptions,
+  type PerplexityResult,
+} from "../generate/scoring.ts";
+import {
+  type CacheType,
+  type ContextOptions,
+  cacheType,
+  contextLength,
+  type LoadedModel,
+  SequencePool,
+} from "../generate/sequence-pool.ts";
+import { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "../generate/tokenizer.ts";
+import { LimpetError } from "../host/errors.ts";
+import { Core } from "../host/instance.ts";
+import type { Build } from "../host/wasm.ts";
+import {
+  type MetadataValue,
+  type ModelInfo,
+  readInfo,
+  readMetadata,
+  readTensors,
+  type TensorInfo,
+} from "../load/info.ts";
+import { type Loaded, loadModel } from "../load/load.ts";
+import { type ModelSource, sourceName } from "../load/source.ts";
+import { tableUse } from "../load/tables.ts";
+import type { LoadOptions, MemoryPlan, ModelMemory } from "./options.ts";
+import { type Prompt, Session, type SessionOptions } from "./session.ts";
+import type { WorkerModel } from "./worker-model.ts";
+
+/**
+ * A loaded model: it generates, chats, tokenizes and scores. It holds one instance of the core, so that dropping it
+ * gives all its memory back.
+ */
+export class Model {
+  /** What the file says of itself, and its size. */
+  readonly info: ModelInfo;
+  /** The model's tokenizer, of use until the model is disposed of. */
+  readonly tokenizer: Tokenizer;
+  /** The build that computes: `portable` too where the host lacks what `fast` needs. */
+  readonly build: Build;
+  readonly #loaded: LoadedModel & { disposed: boolean };
+
+  private constructor(core: Core, { pointer, tables }: Loaded, options: LoadOptions, fileName: string | null) {
+    this.info = readInfo(core, pointer, fileName);
+    this.build = core.build;
+    this.tokenizer = new Tokenizer(core, core.exports.model_tokenizer(pointer));
+    this.#loaded = {
+      core,
+      pointer,
+      tokenizer: this.tokenizer,
+      sequences: new SequencePool(core, pointer),
+      tables,
+      defaults: { context: options.context, kv: options.kv },
+      disposed: false,
+    };
+  }
+
+  /** Loads a GGUF file from a path (all parts of a split one), a URL, bytes, a Blob or File, a Response or a stream. */
+  static async load(source: ModelSource, options?: LoadOptions & { worker?: false }): Promise<Model>;
+  /** The same in a worker of its own, which leaves this thread free; what it is asked for comes as promises. */
+  static async load(source: ModelSource, options: LoadOptions & { worker: true }): Promise<WorkerModel>;
+  static async load(
+    source: ModelSource,
+    { worker, ...options }: LoadOptions & { worker?: boolean } = {},
+  ): Promise<Model | WorkerModel> {
+    if (worker) return (await import("./worker-model.ts")).WorkerModel.load(source, options);
+    if (options.kv !== undefined) cacheType(options.kv);
+    const core = await Core.create(options);
+    try {
+      return new Model(core, await loadModel(core, source, options), options, sourceName(source));
+    } catch (error) {
+      core.dispose();
+      throw error;
+    }
+  }
+
+  /** How much memory a model will take, from its header alone. A stream given here is used up. */
+  static async plan(source: ModelSource, options: LoadOptions = {}): Promise<MemoryPlan> {
+    const kv = cacheType(options.kv ?? "f16");
+    const core = await Core.create({ ...options, threads: 1 });
+    const { exports } = core;
+    const { pointer: model } = await loadModel(core, source, options, true);
+    const weights = Number(exports.model_plan_bytes(model));
+    if (exports.model_vocabulary_only(model)) {
+      return { weights, cache: 0, context: 0, contextTokens: 0, total: core.memory.size };
+    }
+    const contextTokens = contextLength(core, model, options.context);
+    const batch = Math.min(exports.model_batch(model), contextTokens);
+    const context = Number(exports.context_bytes(model, contextTokens, batch, 1, 1, kv));
+    const cache = contextTokens * tokenBytes(core, model, options.kv ?? "f16");
+    return { weights, cache, context, contextTokens, total: core.memory.size + weights + context };
+  }
+
+  /** Threads that compute now: fewer than asked for where they do not pay. */
+  get threads(): number {
+    return this.#alive.core.threads?.count ?? 1;
+  }
+
+  /** What the model and its contexts take now, in bytes. */
+  get memory(): ModelMemory {
+    const { core, pointer, sequences, tables, defaults } = this.#alive;
+    const bytes = tokenBytes(core, pointer, defaults.kv ?? "f16");
+    const full = core.exports.model_full_row_bytes(pointer, cacheType(defaults.kv ?? "f16"));
+    return {
+      linear: core.memory.size,
+      weights: Number(core.exports.model_loaded_bytes(pointer)),
+      tables: tables && tableUse(core, pointer),
+      contexts: sequences.uses,
+      cacheBytesPerToken: bytes,
+      fullCacheBytesPerToken: full * core.exports.model_layers(pointer),
+    };
+  }
+
+  /** The file's metadata; arrays longer than `limit` are cut, and `count` says how long they are. */
+  metadata(limit?: number): Map<string, { value: MetadataValue; count: number | null }> {
+    const { core, pointer } = this.#alive;
+    return readMetadata(core, core.exports.model_gguf(pointer), limit);
+  }
+
+  /** The tensors that the file holds. */
+  tensors(): TensorInfo[] {
+    const { core, pointer } = this.#alive;
+    return readTensors(core, core.exports.model_gguf(pointer));
+  }
+
+  /** Token ids of a text: bare, unless asked otherwise. */
+  tokenize(text: string, options?: TokenizeOptions): number[] {
+    return this.tokenizer.tokenize(text, options);
+  }
+
+  /** Text of token ids. */
+  detokenize(ids: ArrayLike<number>, options?: DetokenizeOptions): string {
+    return this.tokenizer.detokenize(ids, options);
+  }
+
+  /** As `detokenize`, as UTF-8: tokens may begin and end within a character. */
+  detokenizeBytes(ids: ArrayLike<number>, options?: DetokenizeOptions): Uint8Array {
+    return this.tokenizer.detokenizeBytes(ids, options);
+  }
+
+  /** Continues a text (or ids). Each call begins anew; a session goes on. */
+  generate(prompt: Prompt, options: GenerateOptions & ContextOptions = {}): Generation {
+    return this.#once(options, (session) => session.generate(prompt, options));
+  }
+
+  /** Answers a conversation through the model's chat template. */
+  chat(messages: readonly Message[], options: GenerateOptions & ContextOptions = {}): Generation {
+    return this.#once(options, async (session) => session.generate(await chatTokens(this.#alive, messages), options));
+  }
+
+  /** The logits after each of the tokens, [tokens, vocabulary]. */
+  async logits(tokens: ArrayLike<number>, options: LogitsOptions = {}): Promise<Float32Array<ArrayBuffer>> {
+    const all = new Float32Array(tokens.length * this.info.vocabulary);
+    let at = 0;
+    for await (const chunk of this.logitChunks(tokens, options)) {
+      all.set(chunk, at);
+      at += chunk.length;
+    }
+    return all;
+  }
+
+  /** As `logits`, in pieces that are given as they come. */
+  logitChunks(
+    tokens: ArrayLike<number>,
+    options: LogitsOptions = {},
+  ): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
+    return logitChunks(this.#alive, tokens, options);
+  }
+
+  /** How well the model foresees a text (or ids). */
+  async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<PerplexityResult> {
+    return measurePerplexity(this.#alive, text, options);
+  }
+
+  /** A session of its own. */
+  session(options: SessionOptions = {}): Session {
+    return new Session(this.#alive, options);
+  }
+
+  /** A session that goes on from what `session.save()` gave. */
+  restore(bytes: Uint8Array, options: SessionOptions = {}): Session {
+    const session = this.session(options);
+    try {
+      session.restore(bytes);
+    } catch (error) {
+      session.dispose();
+      throw error;
+    }
+    return session;
+  }
+
+  /** Drops the core and all its memory. Sessions of the model are of no use after it. */
+  dispose(): void {
+    if (this.#loaded.disposed) return;
+    this.#loaded.disposed = true;
+    this.tokenizer.dispose();
+    this.#loaded.tables?.close();
+    this.#loaded.core.dispose();
+    // The instance is what holds the memory: without these references it can be collected.
+    const dropped = this.#loaded as { core: Core | null; sequences: SequencePool | null };
+    dropped.core = null;
+    dropped.sequences = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+
+  /** A generation in a session that lives as long as it does. */
+  #once(options: ContextOptions, begin: (session: Session) => Generation | Promise<Generation>): Generation {
+    const run = async function* (model: Model): AsyncGenerator<Piece, GenerationResult, undefined> {
+      const session = model.session({ context: options.context, kv: options.kv });
+      try {
+        const generation = await begin(session);
+        for (;;) {
+          const { done, value } = await generation.next();
+          if (done) return value as GenerationResult;
+          yield value;
+        }
+      } finally {
+        session.dispose();
+      }
+    };
+    return new Generation(run(this));
+  }
+
+  get #alive(): LoadedModel {
+    if (this.#loaded.disposed) throw new LimpetError("WRONG_STATE", "the model was disposed of");
+    return this.#loaded;
+  }
+}
+
+/** Bytes of cache that a token takes in all layers. */
+function tokenBytes(core: Core, model: Pointer, kv: CacheType): number {
+  const { exports } = core;
+  return exports.model_row_bytes(model, cacheType(kv)) * exports.model_layers(model);
+}

@@ -1,0 +1,38 @@
+/** What a model is loaded with, and what it says of its memory: of `Model` and of `WorkerModel` alike. */
+import type { ContextOptions, ContextUse } from "../generate/sequence-pool.ts";
+import type { CoreOptions } from "../host/instance.ts";
+import type { LoadProgress } from "../load/load.ts";
+import type { TableUse } from "../load/tables.ts";
+
+/** `context` and `kv` are what sessions get that ask for nothing else. */
+export interface LoadOptions extends CoreOptions, ContextOptions, LoadProgress {}
+
+/** What a model takes of memory, in bytes. */
+export interface ModelMemory {
+  /** Bytes of the core's memory: all that the model takes but the core's own code. It grows, and never shrinks. */
+  readonly linear: number;
+  /** Bytes of weights. */
+  readonly weights: number;
+  /** Tables that stay where the model came from; null where none do. */
+  readonly tables: TableUse | null;
+  /** The contexts made so far; those that no session holds serve the next one. */
+  readonly contexts: readonly ContextUse[];
+  /** Bytes of cache that a token takes in all layers, in the type of `kv`. */
+  readonly cacheBytesPerToken: number;
+  /** Bytes that full keys and values of all heads would take instead: what MLA and grouped heads save. */
+  readonly fullCacheBytesPerToken: number;
+}
+
+/** Bytes of memory that a model and one context will take. */
+export interface MemoryPlan {
+  /** Bytes of weights in memory. */
+  readonly weights: number;
+  /** The cache within the context. */
+  readonly cache: number;
+  /** Bytes of one context: its cache and its buffers. */
+  readonly context: number;
+  /** The context holds so many tokens. */
+  readonly contextTokens: number;
+  /** All together, with the header, the vocabulary and the reading buffer. */
+  readonly total: number;
+}

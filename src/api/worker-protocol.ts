@@ -1,0 +1,40 @@
+/**
+ * What a page (or process) and its model's worker tell each other. A request names an object in the worker by its number
+ * (0: the model; sessions and generations as they are made) and a method of it; each gets one answer.
+ */
+import { type ErrorCode, LimpetError } from "../host/errors.ts";
+
+export interface WorkerRequest {
+  readonly id: number;
+  /** `abort`: of request `on`. `begin`: as `call`, but what comes out stays there and its number is the answer. */
+  readonly kind: "load" | "call" | "begin" | "abort" | "drop";
+  readonly on: number;
+  readonly method: string;
+  readonly args: readonly unknown[];
+}
+
+export interface WorkerAnswer {
+  readonly id: number;
+  readonly value?: unknown;
+  readonly error?: WorkerError;
+  /** Not an answer yet: bytes loaded, and all. */
+  readonly progress?: readonly [number, number];
+}
+
+interface WorkerError {
+  readonly name: string;
+  readonly message: string;
+  readonly code?: ErrorCode;
+}
+
+/** An error as a message can hold it. */
+export function packError(error: unknown): WorkerError {
+  if (error instanceof LimpetError) return { name: error.name, message: error.message, code: error.code };
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  return { name, message };
+}
+
+export function unpackError({ name, message, code }: WorkerError): Error {
+  if (code) return new LimpetError(code, message);
+  return Object.assign(new Error(message), { name });
+}

@@ -1,0 +1,72 @@
+/** The command line in Node: `limpet COMMAND …`. Exit status 0, 1 for a failure, 2 for a wrong command line. */
+import { HINT, NO_COMMAND, UNKNOWN_COMMAND } from "../../assembly/wasi/commands.ts";
+import { messageOf } from "../host/errors.ts";
+import { Arguments, UsageError, wants } from "./arguments.ts";
+import { bench } from "./bench.ts";
+import { chat } from "./chat.ts";
+import { convert } from "./convert.ts";
+import { doctor } from "./doctor.ts";
+import { generate } from "./generate.ts";
+import { commandHelp, help } from "./help.ts";
+import { inspect } from "./inspect.ts";
+import { type Io, nodeIo } from "./io.ts";
+import { logits } from "./logits.ts";
+import { perplexity } from "./perplexity.ts";
+import { quantize } from "./quantize.ts";
+import { findCommand } from "./table.ts";
+import { tokenize } from "./tokenize.ts";
+
+const COMMANDS: Record<string, (args: Arguments, io: Io) => Promise<void>> = {
+  generate,
+  chat,
+  tokenize,
+  logits,
+  perplexity,
+  bench,
+  inspect,
+  quantize,
+  convert,
+  doctor,
+};
+
+const INTERRUPTED = 130;
+
+/** Runs a command line, without the program's name; gives its exit status. */
+export async function main(words: string[]): Promise<number> {
+  const io = nodeIo();
+  try {
+    return await run(io, words);
+  } finally {
+    io.close();
+  }
+}
+
+async function run(io: Io, words: string[]): Promise<number> {
+  try {
+    const [name, ...rest] = words;
+    if (name === undefined) throw new UsageError(NO_COMMAND);
+    if (["-h", "--help", "help"].includes(name)) {
+      io.write(help());
+      return 0;
+    }
+    const command = findCommand(name);
+    if (!command || !(name in COMMANDS)) throw new UsageError(UNKNOWN_COMMAND, name);
+    if (wants(rest, ["-h", "--help"])) {
+      io.write(commandHelp(command));
+      return 0;
+    }
+    await COMMANDS[name](new Arguments(command, rest), io);
+    return 0;
+  } catch (error) {
+    io.endProgress();
+    if (io.signal.aborted) {
+      io.endLine();
+      return INTERRUPTED;
+    }
+    io.endLine();
+    io.note(`limpet: ${messageOf(error)}`);
+    if (!(error instanceof UsageError)) return 1;
+    io.note(HINT);
+    return 2;
+  }
+}

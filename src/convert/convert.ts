@@ -1,0 +1,214 @@
+/**
+ * A checkpoint in Hugging Face's layout (config.json, safetensors, tokenizer files) → a GGUF file, as llama.cpp's
+ * converter would write it. For Node and Deno. Rows are read, converted and written a piece at a time, so a model need
+ * not fit into memory; the file appears when it is whole.
+ *
+ *     await convert("SmolLM2-135M", "smollm2.gguf", { type: "Q8_0", onProgress, signal });
+ */
+import { bytesOf } from "../../bindings/memory.ts";
+import { isNode } from "../../bindings/node.ts";
+import { kernels } from "../api/kernels.ts";
+import { LimpetError } from "../host/errors.ts";
+import { Pace } from "../host/pace.ts";
+import { type TypeName, tensorLayout } from "../host/types.ts";
+import type { Build, WasmOption } from "../host/wasm.ts";
+import type { GgufEntry } from "../load/gguf-entries.ts";
+import { FILE_TYPES, type FileType, fileTypeOf, type MixedModel, mixOf, typeInMix } from "../quantize/mixes.ts";
+import { type TableForm, tableRowBytes } from "../quantize/table-rows.ts";
+import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
+import { planOf } from "./architectures.ts";
+import { Config, Folder } from "./folder.ts";
+import type { Plan, PlannedTensor } from "./plan.ts";
+import { Checkpoint, type SourceTensor, valueBytes } from "./safetensors.ts";
+import { tokenizerEntries } from "./tokenizer.ts";
+import { type Conversion, copyTable, copyTensor } from "./values.ts";
+
+/** How a checkpoint is converted. */
+export interface ConvertOptions {
+  /** Type of the matrices, a block format or one of llama.cpp's mixes; vectors stay F32. Default: F16. */
+  type?: string;
+  /** `general.name`. Default: the folder's. */
+  name?: string;
+  /** Which build quantises: the file's bytes are the same in `portable` and `scalar`. Default: portable. */
+  build?: Build;
+  /** Where the wasm comes from. Default: the file of the build beside limpet's scripts. */
+  wasm?: WasmOption;
+  /** Ends the conversion: the file is removed and the signal's reason is thrown. */
+  signal?: AbortSignal;
+  /** Bytes of the checkpoint that were read, and of all. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** What was written. */
+export interface ConvertResult {
+  /** `general.architecture` of the file. */
+  readonly architecture: string;
+  /** The file holds so many tensors. */
+  readonly tensors: number;
+  /** The tensors hold so many values, scales of tables not counted. */
+  readonly parameters: number;
+  /** Bytes of the file. */
+  readonly bytes: number;
+}
+
+/** A tensor of the file, and how its data comes about. */
+interface Step {
+  readonly tensor: GgufTensor;
+  readonly planned: PlannedTensor;
+  readonly source?: SourceTensor;
+  /** A table in bytes: its scales are the next step. */
+  readonly form?: TableForm;
+}
+
+/**
+ * Writes the checkpoint in `folder` (config.json, safetensors, tokenizer) as the GGUF file `out`. Errors: HOST without
+ * files, BAD_FILE for a broken checkpoint, UNSUPPORTED for an architecture that limpet does not convert.
+ */
+export async function convert(folder: string, out: string, options: ConvertOptions = {}): Promise<ConvertResult> {
+  const { type = "F16", signal } = options;
+  const mix = fileTypeOf(type);
+  if (!isNode()) throw new LimpetError("HOST", "a checkpoint is converted in Node or Deno, where files can be written");
+  if (!mix) throw new LimpetError("BAD_ARGUMENT", `no type ${type}: there are ${FILE_TYPES.join(", ")}`);
+  const pace = new Pace(signal);
+  const place = new Folder(folder);
+  const config = new Config(place);
+  const checkpoint = Checkpoint.open(place);
+  try {
+    const plan = planOf(config, checkpoint);
+    const steps = stepsOf(plan, checkpoint, mix);
+    const metadata = [
+      ...generalEntries(plan, steps, options.name ?? place.name, licenseOf(place), mix),
+      ...tokenizerEntries(place, config, plan.architecture, plan.vocabulary),
+    ];
+    const total = steps.reduce((sum, { source }) => sum + (source?.bytes ?? 0), 0);
+    let done = 0;
+    const progress = (bytes: number) => options.onProgress?.((done += bytes), total);
+    const core = await kernels({ build: options.build, wasm: options.wasm });
+    const writer = GgufWriter.create(out, { metadata, tensors: steps.map(({ tensor }) => tensor) });
+    try {
+      await writeAll({ kernels: core, writer, pace, progress }, steps);
+      writer.finish();
+    } finally {
+      writer.discard();
+    }
+    const { architecture } = plan;
+    return { architecture, tensors: steps.length, parameters: parametersOf(steps), bytes: writer.size };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+async function writeAll(to: Conversion, steps: readonly Step[]): Promise<void> {
+  let scales: Float32Array = new Float32Array(0);
+  for (const { tensor, planned, source, form } of steps) {
+    if (source && form) scales = await copyTable(to, planned, source, form);
+    else if (source) await copyTensor(to, planned, source, tensor.type as TypeName);
+    else to.writer.write(bytesOf(planned.values ?? scales));
+  }
+}
+
+/** The tensors that are there, each checked against its plan; what is left over is one that limpet does not know. */
+function stepsOf(plan: Plan, checkpoint: Checkpoint, mix: FileType): Step[] {
+  const model = mixedModel(plan, checkpoint);
+  const left = new Set([...checkpoint.tensors.keys()].filter((name) => !IGNORED.test(name)));
+  const steps: Step[] = [];
+  for (const planned of plan.tensors) {
+    const { name, shape, kind } = planned;
+    if (planned.values) {
+      steps.push({ tensor: { name, type: "F32", shape }, planned });
+      continue;
+    }
+    const source = checkpoint.tensors.get(planned.source);
+    if (!source) {
+      if (planned.optional) continue;
+      throw new LimpetError("BAD_FILE", `the checkpoint has no ${planned.source}, which config.json promises`);
+    }
+    left.delete(planned.source);
+    requireShape(planned, source);
+    if (kind === "table") steps.push(...tableSteps(planned, source, mixOf(mix).type));
+    else {
+      const stored = kind === "vector" ? "F32" : typeInMix(mix, name, shape[0], model);
+      steps.push({ tensor: { name, type: stored, shape }, planned, source });
+    }
+  }
+  // The head of a model whose head is its embedding.
+  left.delete("lm_head.weight");
+  const [unknown] = left;
+  if (unknown === undefined) return steps;
+  throw new LimpetError("UNSUPPORTED", `${unknown}: limpet knows no such tensor in ${plan.architecture}`);
+}
+
+/** What of a model decides which of its matrices get more bits. */
+function mixedModel({ architecture, metadata, tensors }: Plan, checkpoint: Checkpoint): MixedModel {
+  const number = (key: string) => Number(metadata.find(([name]) => name === `${architecture}.${key}`)?.[2]);
+  const heads = number("attention.head_count");
+  return {
+    tied: !tensors.some(({ name, source }) => name === "output.weight" && checkpoint.tensors.has(source)),
+    headsPerKey: heads / (number("attention.head_count_kv") || heads),
+    layers: number("block_count"),
+  };
+}
+
+/** Tables of angles and masks that old checkpoints carry. */
+const IGNORED = /(rotary_emb\.inv_freq|attention\.(masked_)?bias|attn\.(masked_)?bias)$/;
+
+function requireShape({ source: name, shape }: PlannedTensor, source: SourceTensor): void {
+  valueBytes(source);
+  const wanted = [...shape].reverse();
+  if (wanted.length === source.shape.length && wanted.every((size, i) => size === source.shape[i])) return;
+  const words = `${name} is ${source.shape.join(" × ")}, and config.json makes it ${wanted.join(" × ")}`;
+  throw new LimpetError("BAD_FILE", words);
+}
+
+/** Tables are floats, or rows of bytes with a scale each: 4 bits where matrices have less than 5, else 8. */
+function tableSteps(planned: PlannedTensor, source: SourceTensor, type: TypeName): Step[] {
+  const { name, shape } = planned;
+  const [columns, rows] = shape;
+  const { elements, bytes } = tensorLayout(type);
+  if (elements === 1) {
+    return [{ tensor: { name, type: type === "F32" ? "F32" : "F16", shape }, planned, source }];
+  }
+  const form = bytes / elements < 5 / 8 && columns % 2 === 0 ? "Q4" : "Q8";
+  const scale = { name: name.replace(/table$/, "scale"), type: "F32", shape: [rows] } as const;
+  return [
+    { tensor: { name, type: "I8", shape: [tableRowBytes(form, columns), rows] }, planned, source, form },
+    { tensor: scale, planned },
+  ];
+}
+
+/** The licence that the model's card names in its head. */
+function licenseOf(place: Folder): string | null {
+  const head = place.has("README.md") ? place.text("README.md").match(/^---\n(.*?)\n---\n/s) : null;
+  return head?.[1].match(/^license: *["']?([^"'\s]+)/m)?.[1] ?? null;
+}
+
+function generalEntries(
+  plan: Plan,
+  steps: readonly Step[],
+  name: string,
+  license: string | null,
+  mix: FileType,
+): GgufEntry[] {
+  return [
+    ["general.architecture", "string", plan.architecture],
+    ["general.type", "string", "model"],
+    ["general.name", "string", name],
+    ["general.size_label", "string", sizeLabel(parametersOf(steps))],
+    ...(license === null ? [] : [["general.license", "string", license] as const]),
+    ...plan.metadata,
+    ["general.file_type", "u32", mixOf(mix).id],
+    ...plan.ownMetadata,
+    ["general.quantization_version", "u32", 2],
+  ];
+}
+
+function parametersOf(steps: readonly Step[]): number {
+  return steps.reduce((sum, { source }) => sum + (source?.shape.reduce((product, n) => product * n, 1) ?? 0), 0);
+}
+
+/** Parameters to two digits at least: 5.6M, 135M, 1.8B. */
+function sizeLabel(parameters: number): string {
+  const [unit, suffix] = parameters >= 1e9 ? [1e9, "B"] : parameters >= 1e6 ? [1e6, "M"] : [1e3, "K"];
+  const scaled = parameters / (unit as number);
+  return `${scaled.toFixed(Math.round(scaled) < 10 ? 1 : 0)}${suffix}`;
+}

@@ -1,0 +1,237 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/**
+ * A generation: tokens and text as they come, an end that says why, and times. The core is stepped here, and nowhere
+ * else for sessions.
+ */
+
+import { FINISH_REASONS } from "../../assembly/wasi/commands.ts";
+import type { Pointer } from "../../bindings/exports.ts";
+import { encodeText } from "../../bindings/memory.ts";
+import { Finish, Status } from "../../bindings/numbers.ts";
+import { LimpetError } from "../host/errors.ts";
+import { wholeNumber } from "../host/numbers.ts";
+import { Pace } from "../host/pace.ts";
+import { type Context, type Form, formNumber, type LoadedModel } from "./sequence-pool.ts";
+
+/** How the next token is chosen. Default: always the likeliest one. */
+export interface SamplingOptions {
+  /** 0 (the default) always takes the likeliest token. */
+  temperature?: number;
+  /** Draw from that many of the likeliest tokens; 0: from all. */
+  topK?: number;
+  /** Draw from the likeliest tokens that make up this probability; 1: from all. */
+  topP?: number;
+  /** Drop tokens below this share of the likeliest one's probability; 0: none. */
+  minP?: number;
+  /** Makes the last 64 tokens less likely; 1: not. */
+  repeatPenalty?: number;
+  /** The same seed gives the same text in every host. Default: 0, and a session goes on with its own numbers. */
+  seed?: number | bigint;
+}
+
+/** How a text goes on, and when it ends. */
+export interface GenerateOptions extends SamplingOptions {
+  /** Most tokens to generate. Default: 256. */
+  maxTokens?: number;
+  /** End before any of these texts. */
+  stop?: string | readonly string[];
+  /** Give each token's log probability, and those of this many of the best tokens (0 to 20). */
+  logprobs?: number;
+  /** Take special tokens in a prompt's text as tokens. Default: no. */
+  special?: boolean;
+  /** How latent attention (MLA) is computed. Default: auto. */
+  form?: Form;
+  /** Ends the generation: the next piece throws the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** One token, with the text that it made ready: whole characters, maybe none. */
+export interface Piece {
+  /** The text that became whole with this token. */
+  readonly text: string;
+  /** The token's id. */
+  readonly token: number;
+  /** The token's log probability (natural), where `logprobs` was given. */
+  readonly logprob?: number;
+  /** The likeliest tokens with their log probabilities, the likeliest first, where `logprobs` was given. */
+  readonly top?: readonly { readonly token: number; readonly logprob: number }[];
+}
+
+/** Why a generation ended: an end token, as many tokens as were asked for, a stop text, or a full context. */
+export type FinishReason = "stop" | "length" | "stop_string" | "context";
+
+/** What a generation came to. */
+export interface GenerationResult {
+  /** All its text. */
+  readonly text: string;
+  /** Without the end token. */
+  readonly tokens: number[];
+  /** Why it ended. */
+  readonly finishReason: FinishReason;
+  /** Of the computing alone: the time that the caller takes between two pieces does not count. */
+  readonly timings: {
+    /** Tokens evaluated before the first new one, and how long that took. */
+    readonly prefillTokens: number;
+    readonly prefillMs: number;
+    /** Tokens after the first new one. */
+    readonly decodeTokens: number;
+    readonly decodeMs: number;
+  };
+}
+
+/**
+ * Pieces as they come: `for await (const piece of generation)`. Leaving the loop ends the generation; `text()` runs it
+ * to its end.
+ */
+export class Generation implements AsyncIterableIterator<Piece, GenerationResult | undefined, undefined> {
+  readonly #pieces: AsyncGenerator<Piece, GenerationResult, undefined>;
+  #result: GenerationResult | null = null;
+
+  /** @internal */
+  constructor(pieces: AsyncGenerator<Piece, GenerationResult, undefined>) {
+    this.#pieces = pieces;
+  }
+
+  /** What came out; null until the end is reached. */
+  get result(): GenerationResult | null {
+    return this.#result;
+  }
+
+  /** Runs to the end and gives the whole text, with what was iterated before. */
+  async text(): Promise<string> {
+    while (!(await this.next()).done);
+    if (!this.#result) throw new LimpetError("WRONG_STATE", "this generation was ended before its end");
+    return this.#result.text;
+  }
+
+  /** Computes up to the next piece. */
+  async next(): Promise<IteratorResult<Piece, GenerationResult | undefined>> {
+    const step = await this.#pieces.next();
+    if (step.done && step.value) this.#result = step.value;
+    return step;
+  }
+
+  /** Ends the generation before its end. */
+  async return(): Promise<IteratorResult<Piece, GenerationResult | undefined>> {
+    await this.#pieces.return(undefined as unknown as GenerationResult);
+    return { done: true, value: undefined };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}
+
+/** What a generation needs of its session. */
+export interface SessionState {
+  readonly loaded: LoadedModel;
+  readonly pointer: Pointer;
+  readonly context: Context;
+  /** Counts generations: only the latest may step. */
+  turn: number;
+  disposed: boolean;
+}
+
+const DEFAULT_TOKENS = 256;
+const REASONS = FINISH_REASONS.split(" ");
+
+/** Steps a session whose tokens are there. */
+export async function* generatePieces(
+  session: SessionState,
+  options: GenerateOptions,
+): AsyncGenerator<Piece, GenerationResult, undefined> {
+  const { loaded, pointer, context } = session;
+  const { core } = loaded;
+  const { exports, memory } = core;
+  const { logprobs } = options;
+  const pace = new Pace(options.signal);
+  const turn = ++session.turn;
+  const usable = () => {
+    if (session.disposed || loaded.disposed) throw new LimpetError("WRONG_STATE", "the session was disposed of");
+    if (session.turn !== turn) throw new LimpetError("WRONG_STATE", "another generation of this session has begun");
+  };
+  configure(session, options);
+  exports.context_set_form(context.pointer, formNumber(options.form ?? "auto"));
+  const maxTokens = wholeNumber("maxTokens", options.maxTokens ?? DEFAULT_TOKENS, 0, 2 ** 31 - 1);
+  const top = logprobs === undefined ? 0 : wholeNumber("logprobs", logprobs, 0, 20);
+  core.check(exports.session_begin(pointer, maxTokens, logprobs === undefined ? 0 : 1, top));
+
+  const prefillTokens = exports.session_count(pointer) - exports.session_evaluated(pointer);
+  const tokens: number[] = [];
+  const texts: string[] = [];
+  let made = 0;
+  let prefillMs = 0;
+  let decodeMs = 0;
+  let clock = performance.now();
+  try {
+    for (;;) {
+      const status = core.step(exports.session_step, pointer, context.pointer);
+      if (status === Status.TOKEN) {
+        const now = performance.now();
+        if (made++ === 0) prefillMs += now - clock;
+        else decodeMs += now - clock;
+        const token = exports.session_token(pointer);
+        const length = exports.session_text_length(pointer);
+        const text = length === 0 ? "" : memory.readText(exports.session_text(pointer), length);
+        texts.push(text);
+        const ended = exports.session_finish(pointer) === Finish.STOP;
+        if (!ended) tokens.push(token);
+        // The end token shows nothing of its own, only what was held back for it.
+        if (!ended || length > 0) yield logprobs === undefined ? { text, token } : withLogprobs(session, text, top);
+        usable();
+        clock = performance.now();
+      } else if (status === Status.DONE) {
+        return {
+          text: texts.join(""),
+          tokens,
+          finishReason: REASONS[exports.session_finish(pointer)] as FinishReason,
+          timings: { prefillTokens, prefillMs, decodeTokens: Math.max(made - 1, 0), decodeMs },
+        };
+      } else if (core.check(status) === Status.NEED_DATA) {
+        const put = await loaded.tables!.read(context.pointer, options.signal);
+        if (put) {
+          usable();
+          put();
+        }
+      }
+      const wait = pace.step();
+      if (wait) {
+        await wait;
+        usable();
+      }
+    }
+  } finally {
+    if (!session.disposed && !loaded.disposed && session.turn === turn) exports.session_stop(pointer);
+  }
+}
+
+function configure({ loaded: { core }, pointer }: SessionState, options: GenerateOptions): void {
+  const { exports } = core;
+  const { temperature = 0, topK = 0, topP = 1, minP = 0, repeatPenalty = 1, seed, stop = [] } = options;
+  wholeNumber("topK", topK, 0, 2 ** 32 - 1);
+  core.check(exports.session_configure(pointer, temperature, topK, topP, minP, repeatPenalty));
+  if (seed !== undefined) exports.session_seed(pointer, BigInt.asUintN(64, BigInt(seed)));
+  exports.session_clear_stops(pointer);
+  for (const text of typeof stop === "string" ? [stop] : stop) {
+    core.scoped((arena) => {
+      const bytes = encodeText(text);
+      core.check(exports.session_add_stop(pointer, arena.put(bytes), bytes.length));
+    });
+  }
+}
+
+function withLogprobs({ loaded: { core }, pointer }: SessionState, text: string, top: number): Piece {
+  const { exports, memory } = core;
+  const ids = memory.u32(exports.session_top_ids(pointer), top);
+  const values = memory.f32(exports.session_top_logprobs(pointer), top);
+  return {
+    text,
+    token: exports.session_token(pointer),
+    logprob: exports.session_logprob(pointer),
+    top: Array.from(ids, (token, i) => ({ token, logprob: values[i] })),
+  };
+}

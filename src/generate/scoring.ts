@@ -1,0 +1,194 @@
+/** Logits of given tokens, and how well a model foresees a text. */
+import type { Pointer } from "../../bindings/exports.ts";
+import { POSITION_LIMIT, Status } from "../../bindings/numbers.ts";
+import { LimpetError } from "../host/errors.ts";
+import { wholeNumber } from "../host/numbers.ts";
+import { Pace } from "../host/pace.ts";
+import { type CacheType, createContext, type Form, formNumber, type LoadedModel } from "./sequence-pool.ts";
+import { tokenIds } from "./tokenizer.ts";
+
+/** How tokens are evaluated. */
+export interface LogitsOptions {
+  /** How latent attention (MLA) is computed. Default: by the length of the chunk. */
+  form?: Form;
+  /** Tokens to compute at once. Default: as many as suit the model. */
+  chunk?: number;
+  /** Type of the cached keys and values. Default: as the model was loaded. */
+  kv?: CacheType;
+  /** Ends the evaluation: the signal's reason is thrown. */
+  signal?: AbortSignal;
+}
+
+/** How a text is cut into windows and scored. */
+export interface PerplexityOptions extends LogitsOptions {
+  /** Tokens of a window; the second half of each is scored. Default: 512. */
+  context?: number;
+  /** Measure only that many windows. Default: all that the text fills. */
+  windows?: number;
+  /** Called after each window, with the perplexity so far. */
+  onProgress?: (done: number, windows: number, perplexity: number) => void;
+}
+
+/** How well a model foresees a text. */
+export interface PerplexityResult {
+  /** e to the mean negative log probability of a scored token. */
+  readonly perplexity: number;
+  /** Of the scored text: for this figure, vocabularies need not be the same. */
+  readonly bitsPerByte: number;
+  /** Tokens that were scored. */
+  readonly tokens: number;
+  /** Bytes of the text of these tokens. */
+  readonly bytes: number;
+  /** So many windows were measured. */
+  readonly windows: number;
+  /** A window holds so many tokens. */
+  readonly context: number;
+}
+
+/** Logits of some tokens of a chunk: live in the core's memory until the next step. */
+interface Rows {
+  /** Which of the tokens the first row follows. */
+  readonly from: number;
+  readonly count: number;
+  readonly pointer: Pointer;
+}
+
+/** A context for passes that give the logits of many tokens. */
+class Scorer {
+  readonly #loaded: LoadedModel;
+  readonly #context: Pointer;
+  readonly #chunk: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #pace: Pace;
+
+  constructor(loaded: LoadedModel, tokens: number, { form = "auto", chunk, kv, signal }: LogitsOptions) {
+    const { core, pointer, sequences, defaults } = loaded;
+    this.#loaded = loaded;
+    this.#signal = signal;
+    this.#pace = new Pace(signal);
+    this.#chunk = Math.min(wholeNumber("chunk", chunk ?? core.exports.model_batch(pointer), 1, 4096), tokens);
+    const number = formNumber(form);
+    const type = kv ?? defaults.kv ?? "f16";
+    this.#context = createContext(core, pointer, sequences, tokens, this.#chunk, this.#chunk, type);
+    core.exports.context_set_form(this.#context, number);
+  }
+
+  /** Evaluates the tokens from an empty cache, and gives the logits from token `from` on, chunk after chunk. */
+  async *rows(ids: Uint32Array, from: number): AsyncGenerator<Rows, void, undefined> {
+    const { core, pointer } = this.#loaded;
+    const { exports, memory } = core;
+    const context = this.#context;
+    exports.context_reset(context);
+    for (let at = 0; at < ids.length; at += this.#chunk) {
+      const count = Math.min(this.#chunk, ids.length - at);
+      memory.write(exports.context_ids(context), ids.subarray(at, at + count));
+      memory.u32(exports.context_sequences(context), count).fill(0);
+      const positions = memory.i32(exports.context_positions(context), count);
+      const wanted = memory.u8(exports.context_wanted(context), count);
+      for (let i = 0; i < count; i++) {
+        positions[i] = at + i;
+        wanted[i] = at + i >= from ? 1 : 0;
+      }
+      core.check(exports.context_begin(context, count, 0, exports.model_layers(pointer)));
+      for (let status: Status = Status.MORE; status !== Status.DONE; ) {
+        status = core.check(core.step(exports.context_step, context, context));
+        if (status === Status.NEED_DATA) {
+          const put = await this.#loaded.tables!.read(context, this.#signal);
+          if (put) {
+            this.#requireAlive();
+            put();
+          }
+        }
+        const turn = this.#pace.step();
+        if (turn) await turn;
+        this.#requireAlive();
+      }
+      const first = Math.max(at, from);
+      if (first < at + count) {
+        yield { from: first, count: at + count - first, pointer: exports.context_logits(context) };
+        this.#requireAlive();
+      }
+    }
+  }
+
+  release(): void {
+    const { core, disposed } = this.#loaded;
+    if (disposed) return;
+    core.exports.context_abort(this.#context);
+    core.exports.context_release(this.#context);
+  }
+
+  #requireAlive(): void {
+    if (this.#loaded.disposed) throw new LimpetError("WRONG_STATE", "the model was disposed of");
+  }
+}
+
+/** Copies of the logits after each token, as [tokens of a chunk, vocabulary] and in order. */
+export async function* logitChunks(
+  loaded: LoadedModel,
+  tokens: ArrayLike<number>,
+  options: LogitsOptions,
+): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
+  const ids = tokenIds(tokens);
+  if (ids.length === 0) throw new LimpetError("BAD_ARGUMENT", "logits are of one token at least");
+  const { core, pointer } = loaded;
+  const scorer = new Scorer(loaded, ids.length, options);
+  try {
+    const vocabulary = core.exports.model_vocabulary(pointer);
+    for await (const rows of scorer.rows(ids, 0)) {
+      yield core.memory.f32(rows.pointer, rows.count * vocabulary).slice();
+    }
+  } finally {
+    scorer.release();
+  }
+}
+
+/**
+ * Perplexity over windows that do not overlap, as llama.cpp measures it: each begins with a BOS token where the
+ * vocabulary wants one, and the tokens of its second half are scored.
+ */
+export async function measurePerplexity(
+  loaded: LoadedModel,
+  text: string | ArrayLike<number>,
+  options: PerplexityOptions,
+): Promise<PerplexityResult> {
+  const { core, pointer, tokenizer } = loaded;
+  const { exports, memory } = core;
+  const context = wholeNumber("context", options.context ?? 512, 2, POSITION_LIMIT);
+  const ids = tokenIds(typeof text === "string" ? tokenizer.tokenize(text, { bos: true }) : text);
+  const all = Math.floor(ids.length / context);
+  if (all === 0) {
+    const words = `the text has ${ids.length} tokens and a window takes ${context}`;
+    throw new LimpetError("BAD_ARGUMENT", `${words}: give a longer text or a smaller context`);
+  }
+  const windows = Math.min(all, wholeNumber("windows", options.windows || all, 1, 2 ** 31));
+  const bos = tokenizer.addsBos ? tokenizer.specials.bos : undefined;
+  const vocabulary = exports.model_vocabulary(pointer);
+  const words = exports.model_tokenizer(pointer);
+  const half = context >> 1;
+  const scorer = new Scorer(loaded, context, options);
+  let sum = 0;
+  let count = 0;
+  let bytes = 0;
+  try {
+    for (let window = 0; window < windows; window++) {
+      const part = ids.slice(window * context, (window + 1) * context);
+      if (bos !== undefined) part[0] = bos;
+      // The logits after token i score token i + 1; the last token's are of no use.
+      for await (const rows of scorer.rows(part.subarray(0, -1), half - 1)) {
+        for (let i = 0; i < rows.count; i++) {
+          const row = rows.pointer + i * vocabulary * 4;
+          const next = part[rows.from + i + 1];
+          sum += exports.kernel_log_sum_exp(row, vocabulary) - memory.readF32(row + next * 4);
+          bytes += exports.tokenizer_token_bytes(words, next, 0, 0, 0);
+          count++;
+        }
+      }
+      options.onProgress?.(window + 1, windows, Math.exp(sum / count));
+    }
+  } finally {
+    scorer.release();
+  }
+  const bitsPerByte = sum / Math.LN2 / bytes;
+  return { perplexity: Math.exp(sum / count), bitsPerByte, tokens: count, bytes, windows, context };
+}

@@ -1,0 +1,141 @@
+/** Text to token ids and back, by the vocabulary of a model. */
+import type { Pointer } from "../../bindings/exports.ts";
+import { decodeText, encodeText } from "../../bindings/memory.ts";
+import { DetokenizeFlag, TokenizeFlag } from "../../bindings/numbers.ts";
+import { LimpetError } from "../host/errors.ts";
+import { Core, type CoreOptions } from "../host/instance.ts";
+import { loadModel } from "../load/load.ts";
+import type { ModelSource } from "../load/source.ts";
+
+/** How text becomes tokens. */
+export interface TokenizeOptions {
+  /** Add the BOS and EOS tokens that the vocabulary wants. Default: no. */
+  bos?: boolean;
+  /** Take the texts of special tokens, `<|im_end|>` for instance, as those tokens. Default: no. */
+  special?: boolean;
+}
+
+/** How tokens become text. */
+export interface DetokenizeOptions {
+  /** Show special tokens as their text. Default: no. */
+  special?: boolean;
+  /** Drop spaces before punctuation, as some vocabularies want. Default: as the vocabulary says. */
+  cleanSpaces?: boolean;
+}
+
+const SPECIALS = ["bos", "eos", "unknown", "separator", "padding", "mask", "endOfTurn", "endOfMessage"] as const;
+
+/** The vocabulary of a model: text to token ids and back. Its model must be alive, else calls throw WRONG_STATE. */
+export class Tokenizer {
+  /** null once the model was disposed of. */
+  #core: Core | null;
+  readonly #pointer: Pointer;
+
+  /** @internal */
+  constructor(core: Core, pointer: Pointer) {
+    this.#core = core;
+    this.#pointer = pointer;
+  }
+
+  /** The tokenizer of a model file alone: weights are not read, and need not be there. */
+  static async load(source: ModelSource, options: CoreOptions & { signal?: AbortSignal } = {}): Promise<Tokenizer> {
+    const core = await Core.create(options);
+    const { pointer } = await loadModel(core, source, { signal: options.signal, vocabularyOnly: true });
+    return new Tokenizer(core, core.exports.model_tokenizer(pointer));
+  }
+
+  /** Tokens in the vocabulary. */
+  get count(): number {
+    return this.#alive.exports.tokenizer_count(this.#pointer);
+  }
+
+  /** Ids of the special tokens that the vocabulary has. */
+  get specials(): Partial<Record<(typeof SPECIALS)[number], number>> {
+    const { exports } = this.#alive;
+    const ids = SPECIALS.map((name, which) => [name, exports.tokenizer_special(this.#pointer, which)] as const);
+    return Object.fromEntries(ids.filter(([, id]) => id >= 0));
+  }
+
+  /** Whether the vocabulary wants a BOS token in front of a text. */
+  get addsBos(): boolean {
+    return (this.#alive.exports.tokenizer_options(this.#pointer) & 1) !== 0;
+  }
+
+  /** Token ids of a text: bare, unless asked otherwise. */
+  tokenize(text: string, options: TokenizeOptions = {}): number[] {
+    const core = this.#alive;
+    const bytes = encodeText(text);
+    const flags = (options.bos ? TokenizeFlag.ADD_SPECIAL : 0) | (options.special ? TokenizeFlag.PARSE_SPECIAL : 0);
+    return core.scoped((arena) => {
+      const source = arena.put(bytes);
+      // A token has a byte at least; BOS, EOS and a space in front come on top.
+      for (let capacity = bytes.length + 8; ; ) {
+        const target = arena.allocate(capacity * 4);
+        const { exports, pointer } = core;
+        const count = core.check(
+          exports.tokenizer_tokenize(pointer, this.#pointer, source, bytes.length, flags, target, capacity),
+        );
+        if (count <= capacity) return Array.from(core.memory.u32(target, count));
+        capacity = count;
+      }
+    });
+  }
+
+  /** Text of token ids. Bytes that are no UTF-8 show as U+FFFD. */
+  detokenize(ids: ArrayLike<number>, options: DetokenizeOptions = {}): string {
+    return decodeText(this.detokenizeBytes(ids, options));
+  }
+
+  /** As `detokenize`, the bytes as they are: tokens may begin and end within a UTF-8 character. */
+  detokenizeBytes(ids: ArrayLike<number>, options: DetokenizeOptions = {}): Uint8Array {
+    const core = this.#alive;
+    const { special, cleanSpaces } = options;
+    const { SHOW_SPECIAL, CLEAN, KEEP } = DetokenizeFlag;
+    const flags = (special ? SHOW_SPECIAL : 0) | (cleanSpaces === undefined ? 0 : cleanSpaces ? CLEAN : KEEP);
+    const source = tokenIds(ids);
+    return core.scoped((arena) => {
+      const tokens = arena.put(source);
+      for (let capacity = source.length * 8 + 64; ; ) {
+        const target = arena.allocate(capacity);
+        const { exports, pointer } = core;
+        const count = core.check(
+          exports.tokenizer_detokenize(pointer, this.#pointer, tokens, source.length, flags, target, capacity),
+        );
+        if (count <= capacity) return core.memory.read(target, count);
+        capacity = count;
+      }
+    });
+  }
+
+  /** A token as the vocabulary writes it. */
+  tokenText(id: number): string {
+    const core = this.#alive;
+    const { exports } = core;
+    return core.text(exports.tokenizer_text(this.#pointer, id), exports.tokenizer_text_length(this.#pointer, id));
+  }
+
+  /** Whether an answer ends with this token. */
+  endsGeneration(id: number): boolean {
+    return this.#alive.exports.tokenizer_ends_generation(this.#pointer, id) !== 0;
+  }
+
+  /** @internal */
+  dispose(): void {
+    this.#core = null;
+  }
+
+  get #alive(): Core {
+    if (!this.#core) throw new LimpetError("WRONG_STATE", "the model of this tokenizer was disposed of");
+    return this.#core;
+  }
+}
+
+/** Ids as the core takes them; anything that is not a whole number of 32 bits is refused here, not wrapped. */
+export function tokenIds(ids: ArrayLike<number>): Uint32Array {
+  for (let i = 0; i < ids.length; i++) {
+    if (!(Number.isInteger(ids[i]) && ids[i] >= 0 && ids[i] < 2 ** 32)) {
+      throw new LimpetError("BAD_ARGUMENT", `${ids[i]} is not a token id: ids are whole numbers from 0`);
+    }
+  }
+  return Uint32Array.from(ids);
+}

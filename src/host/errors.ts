@@ -1,0 +1,44 @@
+/** What goes wrong in words a user can act on, with a code that a program can. */
+import { ErrorCode as CoreCode } from "../../bindings/numbers.ts";
+
+/** What kind of thing went wrong: a program branches on it, the message is for people. */
+export type ErrorCode =
+  /** The memory (4 GiB of WebAssembly, or the host's limit) does not hold what was asked. */
+  | "OUT_OF_MEMORY"
+  /** The file is broken: truncated, contradictory, out of range. */
+  | "BAD_FILE"
+  /** A sound file or a wish that limpet does not know: architecture, block format, option of a later version. */
+  | "UNSUPPORTED"
+  /** The caller asked for something impossible: a shape, a token id, an option. */
+  | "BAD_ARGUMENT"
+  /** The context's rows are used up. */
+  | "CONTEXT_FULL"
+  /** The call does not fit the state of the object: using a model that was disposed of, for instance. */
+  | "WRONG_STATE"
+  /** The host failed: a file that cannot be opened, a server that answers with an error. */
+  | "HOST";
+
+/** Every error that limpet throws itself. An aborted call throws its signal's reason instead, as the platform does. */
+export class LimpetError extends Error {
+  /** Always `LimpetError`, also where classes are minified. */
+  override readonly name: string = "LimpetError";
+  /** What kind of thing went wrong. */
+  readonly code: ErrorCode;
+
+  /** An error with its code, and words that say what to do. */
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The code that the core gives as a number below zero. */
+export function errorCode(status: number): ErrorCode {
+  const code = Object.entries(CoreCode).find(([, number]) => number === status);
+  return code ? (code[0] as keyof typeof CoreCode) : "HOST";
+}
+
+/** Anything that was thrown, as words. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,142 @@
+/**
+ * One instance of the core with its memory: calls that throw `LimpetError` instead of giving statuses, and operands
+ * that are put into the arena and taken back.
+ */
+import type { CoreExports, Pointer, Status, ThreadExports } from "../../bindings/exports.ts";
+import { address, bytesOf, encodeText, Memory } from "../../bindings/memory.ts";
+import type { Threads } from "../../bindings/thread-pool.ts";
+import { errorCode, LimpetError } from "./errors.ts";
+import { type Build, instantiateBuild, type WasmOption } from "./wasm.ts";
+
+/** Which core computes, and what it may take. */
+export interface CoreOptions {
+  /** Where the wasm comes from; where it is left out, the file of the build beside this one. */
+  wasm?: WasmOption;
+  /** Which build computes: `portable` (SIMD) and `scalar` give the same bits, `fast` (relaxed SIMD) does not. Default: portable. */
+  build?: Build;
+  /**
+   * Threads to compute with: the bits are the same. Where the host cannot, or where they do not pay, one computes.
+   * Default: 1. With more, call `dispose` when done: it ends them.
+   */
+  threads?: number;
+  /** Bytes of memory that the core may take at most: what does not fit is refused as `OUT_OF_MEMORY`. Default: 4 GiB. */
+  memoryLimit?: number;
+}
+
+/** All that 32-bit WebAssembly has. */
+const MEMORY = 2 ** 32;
+
+export class Core {
+  readonly exports: CoreExports;
+  readonly memory: Memory;
+  /** The core record. */
+  readonly pointer: Pointer;
+  readonly build: Build;
+  /** The other threads; null where one computes. */
+  threads: Threads | null = null;
+
+  private constructor(exports: CoreExports, build: Build) {
+    this.exports = exports;
+    this.memory = new Memory(exports.memory);
+    this.build = build;
+    this.pointer = address(exports.core_create());
+    if (this.pointer === 0) throw new LimpetError("OUT_OF_MEMORY", "the host gives WebAssembly no memory");
+  }
+
+  static async create(options: CoreOptions): Promise<Core> {
+    const limit = options.memoryLimit ?? MEMORY;
+    if (!(Number.isInteger(limit) && limit >= 1)) {
+      throw new LimpetError("BAD_ARGUMENT", `memoryLimit is a whole number of bytes, not ${limit}`);
+    }
+    const { exports, build, module, threads } = await instantiateBuild(options);
+    const core = new Core(exports, build);
+    if (limit < MEMORY) exports.core_set_limit(core.pointer, limit);
+    if (threads > 1) {
+      const { Threads } = await import("../../bindings/thread-pool.ts");
+      core.threads = await Threads.start(exports as ThreadExports, module, core.pointer, threads);
+      if (!core.threads) throw core.error();
+    }
+    return core;
+  }
+
+  /** Ends the threads. The core must not be used after it. */
+  dispose(): void {
+    this.threads?.dispose();
+  }
+
+  /** `run(pointer)`, a step of the pass of a context. */
+  step(run: (pointer: Pointer) => Status, pointer: Pointer, context: Pointer): Status {
+    return this.threads ? this.threads.step(run, pointer, context) : run(pointer);
+  }
+
+  /** Gives a status on, or throws what the core says of one below zero. */
+  check(status: Status): number {
+    if (status < 0) throw this.error();
+    return status;
+  }
+
+  /** A handle as an offset; throws what the core says of 0. */
+  handle(pointer: Pointer): number {
+    if (pointer === 0) throw this.error();
+    return address(pointer);
+  }
+
+  /** The core's last error. */
+  error(): LimpetError {
+    const { exports, pointer, memory } = this;
+    const message = memory.readText(exports.error_message(pointer), exports.error_message_length(pointer));
+    return new LimpetError(errorCode(exports.error_code(pointer)), message);
+  }
+
+  /** Runs `work` with operands in the arena, which are released after it. */
+  scoped<T>(work: (arena: Arena) => T): T {
+    const arena = new Arena(this);
+    try {
+      return work(arena);
+    } finally {
+      arena.release();
+    }
+  }
+
+  /** Text of the core's own, such as the name of a tensor. */
+  text(pointer: Pointer, length: number): string {
+    return pointer === 0 ? "" : this.memory.readText(pointer, length);
+  }
+}
+
+/** Operands of one call. */
+export class Arena {
+  readonly #core: Core;
+  readonly #pointers: Pointer[] = [];
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  /** Zeroed bytes, aligned for any element. */
+  allocate(bytes: number): number {
+    const { exports, pointer } = this.#core;
+    const allocated = this.#core.handle(exports.core_allocate(pointer, BigInt(bytes)));
+    this.#pointers.push(allocated);
+    return allocated;
+  }
+
+  /** A copy of the data. */
+  put(data: ArrayBufferView | ArrayBufferLike): number {
+    const bytes = bytesOf(data);
+    const pointer = this.allocate(bytes.length);
+    this.#core.memory.write(pointer, bytes);
+    return pointer;
+  }
+
+  /** A string as UTF-8: where it lies and its bytes. */
+  putText(text: string): [pointer: number, length: number] {
+    const bytes = encodeText(text);
+    return [this.put(bytes), bytes.length];
+  }
+
+  release(): void {
+    for (const pointer of this.#pointers) this.#core.exports.core_release(this.#core.pointer, pointer);
+    this.#pointers.length = 0;
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Which wasm runs, and where it comes from. Nothing is looked up before it is needed: an edge host without
+ * `import.meta.url` gives the module itself.
+ */
+import type { CoreExports } from "../../bindings/exports.ts";
+import { type CoreInstance, instantiate, type WasmSource } from "../../bindings/instantiate.ts";
+import { isNode, readFile } from "../../bindings/node.ts";
+import { hasRelaxedSimd } from "../../bindings/relaxed.ts";
+import { hasThreads, sharedMemory, THREAD_LIMIT, threadsLack } from "../../bindings/shared-memory.ts";
+import { LimpetError, messageOf } from "./errors.ts";
+
+/**
+ * `portable`: SIMD. `scalar`: without, and the same bits. `fast`: relaxed SIMD, for speed over identical bits; where the
+ * host lacks it, the portable one runs.
+ */
+export type Build = "portable" | "scalar" | "fast";
+
+type WasmForm = URL | string | BufferSource | Response | WebAssembly.Module;
+/** The wasm of the core: where it lies, its bytes, a response, or the compiled module; or a function that gives one. */
+export type WasmOption = WasmForm | PromiseLike<WasmForm> | (() => WasmForm | PromiseLike<WasmForm>);
+
+const modules = new Map<string, WebAssembly.Module>();
+/** The portable build, where an entry brings it with it: `limpet/inline`, and what Workers import. */
+let portableWasm: WebAssembly.Module | BufferSource | null = null;
+
+export function usePortableWasm(portable: WebAssembly.Module | BufferSource): void {
+  portableWasm = portable;
+}
+
+export interface BuildInstance {
+  readonly exports: CoreExports;
+  readonly build: Build;
+  readonly module: WebAssembly.Module;
+  /** Threads that can be started. */
+  readonly threads: number;
+}
+
+/** An instance of the core, and the build that it is. A build's file is read and compiled once. */
+export async function instantiateBuild(options: {
+  wasm?: WasmOption;
+  build?: Build;
+  threads?: number;
+}): Promise<BuildInstance> {
+  const build = usableBuild(options.build ?? "portable");
+  const memory = memoryForThreads(options.threads ?? 1, build);
+  const imports: WebAssembly.Imports = memory ? { env: { memory } } : {};
+  try {
+    let instance: CoreInstance;
+    if (options.wasm !== undefined) {
+      const given = typeof options.wasm === "function" ? options.wasm() : options.wasm;
+      instance = await instantiate(bytesAt(await given), imports);
+    } else if (portableWasm && build === "portable" && !memory) {
+      instance = await instantiate(portableWasm);
+      portableWasm = instance.module;
+    } else {
+      const file = locate(build, memory !== null);
+      instance = await instantiate(modules.get(file.href) ?? bytesAt(file), imports);
+      modules.set(file.href, instance.module);
+    }
+    const { module, exports } = instance;
+    const shares = memory !== null && hasThreads(module);
+    if (memory && !shares) sayAlone("the wasm that was given is a build without them");
+    return { exports, build, module, threads: shares ? options.threads! : 1 };
+  } catch (error) {
+    throw new LimpetError("HOST", `limpet's wasm cannot be had: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** The memory that threads share; null where one thread computes, and why is said once. */
+function memoryForThreads(threads: number, build: Build): WebAssembly.Memory | null {
+  if (!(Number.isInteger(threads) && threads >= 1 && threads <= THREAD_LIMIT)) {
+    throw new LimpetError("BAD_ARGUMENT", `threads is a whole number from 1 to ${THREAD_LIMIT}, not ${threads}`);
+  }
+  if (threads === 1) return null;
+  const lack = build === "scalar" ? "the scalar build has none" : threadsLack();
+  if (lack) return sayAlone(lack);
+  try {
+    return sharedMemory();
+  } catch (error) {
+    return sayAlone(`the host gives no shared memory: ${messageOf(error)}`);
+  }
+}
+
+let saidAlone = false;
+
+function sayAlone(why: string): null {
+  if (!saidAlone) console.warn(`limpet: computing with one thread, not more: ${why}`);
+  saidAlone = true;
+  return null;
+}
+
+let saidFast = false;
+
+function usableBuild(build: Build): Build {
+  if (build === "portable" || build === "scalar") return build;
+  if (build !== "fast") {
+    throw new LimpetError("BAD_ARGUMENT", `build is "portable", "scalar" or "fast", not "${build}"`);
+  }
+  if (hasRelaxedSimd()) return "fast";
+  if (!saidFast) console.warn("limpet: this host has no relaxed SIMD for the fast build; the portable one runs");
+  saidFast = true;
+  return "portable";
+}
+
+/** Set by the build: whether this is the bundle in build/js/, and not the sources themselves. */
+declare const LIMPET_BUNDLE: boolean | undefined;
+
+/** The file of a build. Bundlers copy what a whole `new URL(…, import.meta.url)` names, so each is written out. */
+function locate(build: Build, threads: boolean): URL {
+  if (!import.meta.url) {
+    throw new Error(`this host has no files beside its scripts: give the module of the ${build} build as \`wasm\``);
+  }
+  if (typeof LIMPET_BUNDLE === "undefined") {
+    const kind = { portable: "", scalar: ".scalar", fast: ".relaxed" }[build];
+    return new URL(`../../build/limpet${kind}${threads ? ".threads" : ""}.wasm`, import.meta.url);
+  }
+  if (build === "fast" && threads) return new URL("../limpet.relaxed.threads.wasm", import.meta.url);
+  if (build === "fast") return new URL("../limpet.relaxed.wasm", import.meta.url);
+  if (threads) return new URL("../limpet.threads.wasm", import.meta.url);
+  if (build === "scalar") return new URL("../limpet.scalar.wasm", import.meta.url);
+  return new URL("../limpet.wasm", import.meta.url);
+}
+
+async function bytesAt(source: WasmForm): Promise<WasmSource> {
+  if (typeof source !== "string" && !(source instanceof URL)) return source;
+  const remote = /^(https?|data|blob):/.test(String(source));
+  if (remote || !isNode()) return fetch(source);
+  return readFile(typeof source === "string" && source.startsWith("file:") ? new URL(source) : source);
+}

@@ -1,0 +1,117 @@
+/**
+ * Loading: the core asks for ranges of a model's files, and they are read straight to where it wants them. Nothing is
+ * held twice.
+ */
+import { address } from "../../bindings/memory.ts";
+import { ModelState, Status } from "../../bindings/numbers.ts";
+import { LimpetError } from "../host/errors.ts";
+import type { Core } from "../host/instance.ts";
+import { Pace } from "../host/pace.ts";
+import type { Part } from "./part.ts";
+import { type ModelSource, openForRanges, openSource, settle } from "./source.ts";
+import type { TableSource } from "./table-source.ts";
+import { leaveTables, type TableOptions } from "./tables.ts";
+
+/** How a model is loaded, and who is told. */
+export interface LoadProgress extends TableOptions {
+  /** Leave the weights in the file: enough for the tokenizer and the metadata. */
+  vocabularyOnly?: boolean;
+  /** Bytes of weights in memory, and of all; called as they come. */
+  onProgress?: (loaded: number, total: number) => void;
+  /** Ends the loading: the signal's reason is thrown. */
+  signal?: AbortSignal;
+}
+
+/** The size that a stream of unknown length is given: what lacks shows when it ends. */
+const UNKNOWN_SIZE = 2 ** 52;
+
+/** The handle of a model, and the files that its tables stay in; null where nothing does. */
+export interface Loaded {
+  readonly pointer: number;
+  readonly tables: TableSource | null;
+}
+
+/** Loads a model (or with `planOnly` so much of it that its sizes are known). */
+export async function loadModel(
+  core: Core,
+  source: ModelSource,
+  options: LoadProgress,
+  planOnly: boolean = false,
+): Promise<Loaded> {
+  options.signal?.throwIfAborted();
+  const open = options.tables === "stream" ? openForRanges : openSource;
+  const parts = await open(source, options.signal);
+  let tables: TableSource | null = null;
+  try {
+    for (;;) {
+      const pointer = await run(core, parts, options, planOnly);
+      if (pointer === null) continue;
+      if (!planOnly && core.exports.model_streamed_bytes(pointer) > 0n) {
+        tables = new (await import("./table-source.ts")).TableSource(core, parts);
+      }
+      return { pointer, tables };
+    }
+  } finally {
+    if (!tables) for (const part of parts) part.close();
+  }
+}
+
+/** null: a stream turned out to end within the header; its part is exchanged for one of known size, to begin anew. */
+async function run(core: Core, parts: Part[], options: LoadProgress, planOnly: boolean): Promise<number | null> {
+  const { exports } = core;
+  const model = core.handle(exports.model_create(core.pointer, parts.length, options.vocabularyOnly ? 1 : 0));
+  try {
+    parts.forEach((part, i) => {
+      core.check(exports.model_set_file_size(model, i, BigInt(part.size ?? UNKNOWN_SIZE)));
+    });
+    leaveTables(core, model, options);
+    const pace = new Pace(options.signal);
+    let header = true;
+    let reported = -1;
+    for (;;) {
+      const status = core.check(exports.model_step(model));
+      if (header && exports.model_state(model) >= ModelState.PLANNED) {
+        header = false;
+        for (const part of parts) part.headerDone?.();
+        if (planOnly) return model;
+      }
+      const loaded = Number(exports.model_loaded_bytes(model));
+      if (!header && loaded !== reported) {
+        options.onProgress?.(loaded, Number(exports.model_file_bytes(model)));
+        reported = loaded;
+      }
+      if (status === Status.DONE) return model;
+      if (status === Status.NEED_DATA && !(await fill(core, model, parts, options.signal))) {
+        const index = exports.model_request_file(model);
+        if (!header || parts[index].size !== null) throw endsEarly(core, model);
+        parts[index] = await settle(parts[index]);
+        exports.model_release(model);
+        return null;
+      }
+      const turn = pace.step();
+      if (turn) await turn;
+    }
+  } catch (error) {
+    exports.model_release(model);
+    throw error;
+  }
+}
+
+/** Reads what the core asks for, to where it asks for it. False: the file has less. */
+async function fill(core: Core, model: number, parts: Part[], signal?: AbortSignal): Promise<boolean> {
+  const { exports } = core;
+  const length = exports.model_request_length(model) >>> 0;
+  const target = core.memory.u8(address(exports.model_request_destination(model)), length);
+  const offset = Number(exports.model_request_offset(model));
+  const read = parts[exports.model_request_file(model)].read(offset, target, signal);
+  return (typeof read === "number" ? read : await read) === length;
+}
+
+function endsEarly(core: Core, model: number): LimpetError {
+  const offset = core.exports.model_request_offset(model);
+  const length = core.exports.model_request_length(model) >>> 0;
+  return new LimpetError(
+    "BAD_FILE",
+    `the file ends before byte ${offset + BigInt(length)}, which its header promises; download it again`,
+  );
+}

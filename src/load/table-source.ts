@@ -1,0 +1,156 @@
+/**
+ * Reads rows of tables that stay where the model came from: a file, a Blob, a URL with ranges. A pass says which rows it
+ * wants, in one list; they are read at once, near ones together, and put where the core wants them.
+ */
+
+import type { Pointer } from "../../bindings/exports.ts";
+import { address } from "../../bindings/memory.ts";
+import { LimpetError, messageOf } from "../host/errors.ts";
+import type { Core } from "../host/instance.ts";
+import { changed, type Part } from "./part.ts";
+
+/** A file is read at once while a read takes no longer, but for a while: the system's cache is faster, a disk is not. */
+const AT_ONCE_MS = 0.02;
+const WHILE_MS = 1;
+/** Reads at a time. */
+const READS = 32;
+/** No read is longer, however near its ranges lie. */
+const READ_BYTES = 1 << 20;
+
+interface Range {
+  readonly file: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly destination: number;
+}
+
+/** Ranges of one file that are read together. */
+interface Read {
+  readonly file: number;
+  readonly from: number;
+  to: number;
+  readonly ranges: Range[];
+}
+
+/** The open files of a model whose tables are streamed. */
+export class TableSource {
+  readonly #core: Core;
+  readonly #parts: readonly Part[];
+
+  constructor(core: Core, parts: readonly Part[]) {
+    this.#core = core;
+    this.#parts = parts;
+  }
+
+  /**
+   * Reads what a pass that answered NEED_DATA wants. What can be had at once goes straight to where the core wants it. Of
+   * the rest a promise is given of a function that puts the bytes there: to be called if the pass still wants them.
+   */
+  read(context: Pointer, signal: AbortSignal | undefined): Promise<() => void> | undefined {
+    const ranges = this.#requests(context);
+    for (const file of new Set(ranges.map((range) => range.file))) {
+      const part = this.#parts[file];
+      if (part.changed?.()) throw changed(part.place ?? "the model's file");
+    }
+    const later: Range[] = [];
+    let deadline = performance.now() + WHILE_MS;
+    for (const range of ranges) {
+      const part = this.#parts[range.file];
+      const isSlow = !part.readLater || performance.now() > deadline;
+      if (part.near !== undefined && isSlow) {
+        later.push(range);
+        continue;
+      }
+      deadline += AT_ONCE_MS;
+      const target = this.#core.memory.u8(range.destination, range.length);
+      const count = inWords(part, () => part.read(range.offset, target)) as number;
+      if (count < range.length) throw endsEarly(part, range.offset + range.length);
+    }
+    return later.length ? this.#readLater(later, signal) : undefined;
+  }
+
+  close(): void {
+    for (const part of this.#parts) part.close();
+  }
+
+  #requests(context: Pointer): Range[] {
+    const { exports } = this.#core;
+    return Array.from({ length: exports.context_request_count(context) }, (_, i) => ({
+      file: exports.context_request_file(context, i),
+      offset: Number(exports.context_request_offset(context, i)),
+      length: exports.context_request_length(context, i) >>> 0,
+      destination: address(exports.context_request_destination(context, i)),
+    }));
+  }
+
+  async #readLater(ranges: Range[], signal: AbortSignal | undefined): Promise<() => void> {
+    const reads = merge(ranges, this.#parts);
+    const found: Uint8Array[] = [];
+    let next = 0;
+    const work = async (): Promise<void> => {
+      while (next < reads.length) {
+        const index = next++;
+        const { file, from, to } = reads[index];
+        const part = this.#parts[file];
+        const bytes = new Uint8Array(to - from);
+        const read = () => part.readLater?.(from, bytes) ?? part.read(from, bytes, signal);
+        const count = await inWords(part, read);
+        signal?.throwIfAborted();
+        if (count < bytes.length) throw endsEarly(part, to);
+        found[index] = bytes;
+      }
+    };
+    try {
+      await Promise.all(Array.from({ length: Math.min(READS, reads.length) }, work));
+    } catch (error) {
+      next = reads.length;
+      signal?.throwIfAborted();
+      throw error;
+    }
+    return () => {
+      reads.forEach(({ from, ranges: wanted }, i) => {
+        for (const { offset, length, destination } of wanted) {
+          this.#core.memory.write(destination, found[i].subarray(offset - from, offset - from + length));
+        }
+      });
+    };
+  }
+}
+
+/** Ranges that lie near each other as one read. */
+function merge(ranges: Range[], parts: readonly Part[]): Read[] {
+  ranges.sort((a, b) => a.file - b.file || a.offset - b.offset);
+  const reads: Read[] = [];
+  for (const range of ranges) {
+    const { file, offset, length } = range;
+    const last = reads.at(-1);
+    const end = offset + length;
+    if (last && last.file === file && offset - last.to <= (parts[file].near ?? 0) && end - last.from <= READ_BYTES) {
+      last.to = Math.max(last.to, end);
+      last.ranges.push(range);
+    } else reads.push({ file, from: offset, to: end, ranges: [range] });
+  }
+  return reads;
+}
+
+/** What a read throws, in words. */
+function inWords(part: Part, read: () => number | Promise<number>): number | Promise<number> {
+  const worded = (error: unknown): never => {
+    if (error instanceof LimpetError || (error as { name?: unknown } | null)?.name === "AbortError") throw error;
+    const place = part.place ?? "the model's file";
+    throw new LimpetError("HOST", `${place} cannot be read any more: ${messageOf(error)}; load the model anew`, {
+      cause: error,
+    });
+  };
+  try {
+    const count = read();
+    return typeof count === "number" ? count : count.catch(worded);
+  } catch (error) {
+    return worded(error);
+  }
+}
+
+function endsEarly(part: Part, end: number): LimpetError {
+  const words = `${part.place ?? "the model's file"} ends before byte ${end}, where its tables were when it was loaded`;
+  return new LimpetError("BAD_FILE", `${words}: load it anew`);
+}

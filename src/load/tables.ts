@@ -1,0 +1,59 @@
+/**
+ * Tables that stay where the model came from: what is asked of a model, and what it says of them. Who reads their rows is
+ * table-source.ts, which is loaded when tables are streamed.
+ */
+
+import type { Pointer } from "../../bindings/exports.ts";
+import { Streamed } from "../../bindings/numbers.ts";
+import { LimpetError } from "../host/errors.ts";
+import type { Core } from "../host/instance.ts";
+import { wholeNumber } from "../host/numbers.ts";
+
+/** Where look-up tables are: in memory, or where the model was loaded from. */
+export type Tables = "resident" | "stream";
+
+/** Where a model's look-up tables stay. */
+export interface TableOptions {
+  /**
+   * `stream` leaves look-up tables (and an embedding that is not the head too) where the model comes from, a file, Blob or
+   * URL, and reads only the rows that are hit: a model may be larger than memory. The bits are the same. Default: resident.
+   */
+  tables?: Tables;
+  /** With `stream`: bytes of memory for rows that were hit. Default: 8 MiB; 0: each is read each time. */
+  tableCache?: number;
+}
+
+/** Tables that are streamed: how much stays outside memory, and what has been read of it so far. */
+export interface TableUse {
+  /** Bytes of tables that stay where the model came from. */
+  readonly bytes: number;
+  /** Passes wanted so many rows. */
+  readonly rowsWanted: number;
+  /** So many of them were read, because the cache did not have them. */
+  readonly rowsRead: number;
+  /** So many bytes were read for them. */
+  readonly bytesRead: number;
+}
+
+const DEFAULT_CACHE = 8 << 20;
+const STREAMED = { resident: Streamed.NOTHING, stream: Streamed.TABLES } as const;
+
+/** Tells a model that is not loaded yet what stays in the file. */
+export function leaveTables(core: Core, model: Pointer, { tables = "resident", tableCache }: TableOptions): void {
+  if (!(tables in STREAMED)) {
+    throw new LimpetError("BAD_ARGUMENT", `tables are "resident" or "stream", not "${tables}"`);
+  }
+  const cache = wholeNumber("tableCache", tableCache ?? DEFAULT_CACHE, 0, 2 ** 32 - 1);
+  core.check(core.exports.model_stream(model, STREAMED[tables], cache));
+}
+
+/** What a model's streamed tables come to. */
+export function tableUse(core: Core, model: Pointer): TableUse {
+  const { exports } = core;
+  return {
+    bytes: Number(exports.model_streamed_bytes(model)),
+    rowsWanted: Number(exports.model_rows_wanted(model)),
+    rowsRead: Number(exports.model_rows_read(model)),
+    bytesRead: Number(exports.model_row_bytes_read(model)),
+  };
+}

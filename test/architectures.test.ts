@@ -1,0 +1,81 @@
+/**
+ * Every architecture that the core runs has what it is tested with: an entry in scripts/architectures.mjs, a small model
+ * that loads and generates, a forward in the oracle, the oracle's logits, a converter.
+ */
+import { readFileSync } from "node:fs";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { ARCHITECTURES, architectureOf, NAMES, SHAPES, TINY, tinyOf } from "../scripts/architectures.mjs";
+import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
+import { convert } from "../src/convert.ts";
+import golden from "./golden/logits.json" with { type: "json" };
+import { key } from "./support/changes.ts";
+import { checkpointOf, writeCheckpoint } from "./support/checkpoint.ts";
+import { Engine, EngineError, modelBytes, prompt, spread } from "./support/engine.ts";
+import { errorOf, temporaryFile } from "./support/models.ts";
+
+const engine = new Engine("portable");
+
+/** The names that the core's registry has, from what it says to one that it has not. */
+function registered(): string[] {
+  const file = makeModel(TINY[0], "F32");
+  key("general.architecture", "none of them", "string")(file);
+  try {
+    engine.load(encodeGguf(file));
+  } catch (error) {
+    if (error instanceof EngineError) return error.message.replace(/^.*limpet runs /, "").split(", ");
+    throw error;
+  }
+  throw new Error("an unknown architecture loads");
+}
+
+test("the list has the architectures of the core, in the order of its registry", () => {
+  assert.equal(NAMES, registered());
+});
+
+test("made models have one name each, and the first of each architecture is small", () => {
+  const kinds = Object.values(ARCHITECTURES).flatMap(({ shapes }) => Object.keys(shapes));
+  assert.is(new Set(kinds).size, kinds.length);
+  for (const name of NAMES) {
+    const kind = tinyOf(name);
+    assert.is(SHAPES[kind].architecture, name);
+    assert.ok(modelBytes(kind, "F32").length < 20e6, kind);
+  }
+});
+
+test("the oracle has a forward of each, and no other", () => {
+  const source = readFileSync(new URL("oracle/forward.py", import.meta.url), "utf8");
+  const table = source.match(/^FORWARDS = \{\n(.*?)^\}/ms)?.[1] ?? "";
+  assert.equal(
+    [...table.matchAll(/^ {4}"(.+?)":/gm)].map(([, name]) => name),
+    NAMES,
+  );
+});
+
+for (const name of NAMES) {
+  const kind = tinyOf(name);
+
+  test(`${name}: the oracle's logits are stored for each type of the list`, () => {
+    const stored = golden.models.filter((model) => model.kind === kind).map(({ type }) => type);
+    assert.equal(stored, [...architectureOf(kind).types]);
+  });
+
+  test(`${name}: its model loads, and its logits are finite`, () => {
+    const model = engine.load(modelBytes(kind, "F32"));
+    const context = model.context();
+    const rows = context.run(prompt(spread(9)));
+    assert.ok(rows.every((row) => row.every(Number.isFinite)));
+    context.release();
+    model.release();
+  });
+}
+
+test("what is converted is what the core runs", async () => {
+  const { parts } = checkpointOf(TINY[0]);
+  parts.config["model_type"] = "none of them";
+  const error = await errorOf(() => convert(writeCheckpoint("unknown", parts), temporaryFile("unknown.gguf")));
+  assert.equal(error.message.replace(/^.* but /, "").split(", "), NAMES);
+});
+
+test.run();

@@ -1,0 +1,29 @@
+/**
+ * Memory may fall and never rises: models and contexts of a table of shapes take at most the bytes that they took at the
+ * commit in test/golden/sizes.json. test/support/sizes.ts has the shapes.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import golden from "./golden/sizes.json" with { type: "json" };
+import { measureSizes } from "./support/sizes.ts";
+
+const stored: Record<string, number> = golden.values;
+
+/** Names of sizes that are meant to have risen, with what they may be and why. */
+const RISEN: Record<string, [bytes: number, why: string]> = {};
+
+test(`no model and no context takes more than at ${golden.commit}`, () => {
+  const sizes = measureSizes();
+  const risen = [...sizes].flatMap(([name, bytes]) => {
+    const most = RISEN[name]?.[0] ?? stored[name];
+    return bytes <= most ? [] : [`${name}: ${bytes} bytes, and ${most} before`];
+  });
+  assert.is(risen.join("\n"), "");
+  assert.equal(
+    Object.keys(stored).filter((name) => !sizes.has(name)),
+    [],
+    "no shape is forgotten",
+  );
+});
+
+test.run();

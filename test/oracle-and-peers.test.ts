@@ -1,0 +1,131 @@
+/**
+ * The whole way through the command line, against what is known from elsewhere: the numpy oracle's logits of small random
+ * models of every architecture, the text that the demo model was built to recite, and llama.cpp's greedy text.
+ */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { ARCHITECTURES, architectureOf, NAMES, tinyOf } from "../scripts/architectures.mjs";
+import { DEMO_TEXT } from "../scripts/demo-model.mjs";
+import { writeGguf } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
+import { convert } from "../src/convert.ts";
+import llama from "./golden/llama.cpp.json" with { type: "json" };
+import golden from "./golden/logits.json" with { type: "json" };
+import stories from "./golden/stories260K-greedy.json" with { type: "json" };
+import transformers from "./golden/transformers.json" with { type: "json" };
+import { writeCheckpoint } from "./support/checkpoint.ts";
+import { Engine, F16, F32, modelBytes, prompt } from "./support/engine.ts";
+import { temporaryFile } from "./support/models.ts";
+import { divergence, fromBase64, peerCheckpoints } from "./support/peers.ts";
+import { shared } from "./support/shared.ts";
+
+const CLI = fileURLToPath(new URL("../build/js/cli.js", import.meta.url));
+const FOLDER = fileURLToPath(new URL("../build/test/", import.meta.url));
+const VOCABULARY = 512;
+const engine = new Engine("portable");
+
+/** Largest KL(oracle || core): with the default cache, whose F16 alone costs up to 1e-6 here, and with nothing rounded. */
+const LIMIT = 1e-5;
+const EXACT_LIMIT = 1e-9;
+
+mkdirSync(FOLDER, { recursive: true });
+
+function limpet(...args: string[]): string {
+  return execFileSync(process.execPath, [CLI, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+}
+
+/** The last row of a file of raw logits. */
+function lastRow(bytes: Uint8Array): Float32Array {
+  return new Float32Array(bytes.slice(-VOCABULARY * 4).buffer);
+}
+
+for (const { kind, type, logits } of golden.models) {
+  test(`${kind} in ${type}: logits after ${golden.tokens.length} tokens agree with the oracle`, () => {
+    const model = `${FOLDER}${kind}-${type}.gguf`;
+    writeGguf(model, makeModel(kind, type));
+    const expected = fromBase64(logits);
+    const ours = (["portable", "scalar"] as const).map((build) => {
+      const out = `${FOLDER}${kind}-${type}-${build}.f32`;
+      // A cache of halves may turn a sign of random tables' sums, and so look up another row: not for a MemoryFormer.
+      const cache = type === "F32" || architectureOf(kind).hashes ? "f32" : "f16";
+      limpet("logits", model, "--tokens", golden.tokens.join(","), "--out", out, "--build", build, "--kv", cache);
+      const bytes = new Uint8Array(readFileSync(out));
+      assert.is(bytes.length, golden.tokens.length * VOCABULARY * 4);
+      return bytes;
+    });
+    assert.ok(Buffer.compare(ours[0], ours[1]) === 0, "the SIMD and the scalar build give the same bits");
+    const far = divergence(expected, lastRow(ours[0]));
+    assert.ok(far < (type === "F32" ? EXACT_LIMIT : LIMIT), `KL ${far}`);
+  });
+}
+
+/** The last row of logits, with nothing rounded but what the cache does. */
+function lastLogits(bytes: Uint8Array, tokens: readonly number[], kv: number): Float32Array {
+  const model = engine.load(bytes);
+  const context = model.context({ kv });
+  const last = context.run(prompt(tokens)).at(-1) as Float32Array;
+  context.release();
+  model.release();
+  return last;
+}
+
+for (const { kind, type, logits, sha256 } of llama.models) {
+  test(`${kind} in ${type}: logits agree with llama.cpp's`, () => {
+    const bytes = modelBytes(kind, type);
+    assert.is(createHash("sha256").update(bytes).digest("hex"), sha256, "the file that llama.cpp had");
+    const far = divergence(fromBase64(logits), lastLogits(bytes, llama.tokens, F16));
+    assert.ok(far < LIMIT, `KL ${far}`);
+  });
+}
+
+for (const { kind, special, parts } of peerCheckpoints()) {
+  const what = special ? `${kind} with ${special}` : kind;
+  test(`${what}: a converted checkpoint has the logits that transformers gives it`, async () => {
+    const stored = transformers.models.find((model) => model.kind === kind && model.special === special);
+    assert.ok(stored, "npm run goldens -- transformers");
+    const out = temporaryFile("peer.gguf");
+    await convert(writeCheckpoint("peer", parts), out, { type: "F32" });
+    const far = divergence(fromBase64(stored.logits), lastLogits(readFileSync(out), transformers.tokens, F32));
+    assert.ok(far < EXACT_LIMIT, `KL ${far}`);
+  });
+}
+
+test("each architecture has the logits of each of its peers", () => {
+  for (const name of NAMES) {
+    const { peers = [] } = ARCHITECTURES[name];
+    for (const [peer, { models }] of Object.entries({ "llama.cpp": llama, transformers }))
+      assert.is(
+        models.some(({ kind }) => kind === tinyOf(name)),
+        peers.some((own) => own === peer),
+        `${name}, ${peer}`,
+      );
+  }
+});
+
+test("the demo model recites its text from any place in it, and from the start after anything else", () => {
+  const model = `${FOLDER}demo.gguf`;
+  writeGguf(model, makeModel("demo"));
+  const generate = (prompt: string) =>
+    JSON.parse(limpet("generate", model, "-p", prompt, "-n", "100", "--temp", "0", "--json"));
+  const end = DEMO_TEXT.length;
+  for (const place of [" limpet", " tide", " neuron", " can"]) {
+    const at = DEMO_TEXT.indexOf(place) + place.length;
+    const { text, finish_reason } = generate(DEMO_TEXT.slice(0, at));
+    assert.is(text, DEMO_TEXT.slice(at, end));
+    assert.is(finish_reason, "stop");
+  }
+  assert.is(generate("Hello!").text, DEMO_TEXT);
+});
+
+test("stories260K: the greedy text of llama.cpp, all 120 tokens", () => {
+  const model = shared("data/stories260K.gguf");
+  if (model === null) return;
+  const answer = JSON.parse(limpet("generate", model, "-p", stories.prompt, "-n", "120", "--temp", "0", "--json"));
+  assert.is(answer.text, stories.text);
+});
+
+test.run();

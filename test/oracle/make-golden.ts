@@ -1,0 +1,142 @@
+/**
+ * Writes what oracles and peers say of small random models into test/golden/: `npm run goldens` runs it. Each file holds
+ * the logits behind the last of 48 tokens.
+ *
+ *     logits.json        the numpy oracle in float64                       model, type; the hash of the file
+ *     llama.cpp.json     llama.cpp on files of F32, cache F16              model, type; the hash of the file
+ *     transformers.json  Hugging Face on checkpoints, in float32           model, what is special in its config
+ */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { oracle, run, workFile } from "../../bench/limpet.mjs";
+import { ARCHITECTURES, architectureOf, NAMES, TINY, tinyOf } from "../../scripts/architectures.mjs";
+import { encodeGguf } from "../../scripts/gguf-writer.mjs";
+import { makeModel } from "../../scripts/make-model.mjs";
+import { writeCheckpoint } from "../support/checkpoint.ts";
+import { divergence, fromBase64, peerCheckpoints } from "../support/peers.ts";
+import { shared } from "../support/shared.ts";
+
+const TOKENS = Array.from({ length: 48 }, (_, i) => (i * 389 + 97) % 512);
+const PYTHON = process.env.PYTHON ?? "python3";
+/** Another machine's sums of float32 are other ones in their last bits. */
+const ROUNDING = 1e-9;
+
+interface Row {
+  kind: string;
+  logits: string;
+  [more: string]: string;
+}
+
+interface Golden {
+  source: string;
+  tokens: number[];
+  models: Row[];
+}
+
+const PARTS: Record<string, () => Golden> = { logits, "llama.cpp": llama, transformers };
+const [part, flag] = process.argv.slice(2);
+const golden = PARTS[part]();
+const file = new URL(`../golden/${part}.json`, import.meta.url);
+if (flag === "--check") check(JSON.parse(readFileSync(file, "utf8")));
+else writeFileSync(file, encode(golden));
+if (part === "llama.cpp") story();
+
+/** The last row of a file of raw logits. */
+function lastRow(path: string): string {
+  const row = readFileSync(path).subarray(-512 * 4);
+  return row.toString("base64");
+}
+
+/** Makes a model's file, and gives its path and its hash. */
+function written(kind: string, type: string): { path: string; sha256: string } {
+  const bytes = encodeGguf(makeModel(kind, type));
+  const path = workFile("golden.gguf");
+  writeFileSync(path, bytes);
+  return { path, sha256: createHash("sha256").update(bytes).digest("hex") };
+}
+
+function logits(): Golden {
+  const models = TINY.flatMap((kind) =>
+    architectureOf(kind).types.map((type) => {
+      const { path, sha256 } = written(kind, type);
+      const out = workFile("golden.f32");
+      oracle(path, [TOKENS], out, "f64");
+      return { kind, type, sha256, logits: lastRow(out) };
+    }),
+  );
+  return {
+    source: "numpy oracle in float64, last of the tokens; logits are base64 of little-endian f32",
+    tokens: TOKENS,
+    models,
+  };
+}
+
+function llama(): Golden {
+  const kinds = NAMES.filter((name) => ARCHITECTURES[name].peers?.includes("llama.cpp")).map(tinyOf);
+  const models = kinds.map((kind) => {
+    const { path, sha256 } = written(kind, "F32");
+    const out = workFile("golden.f32");
+    native("logits", path, "--tokens", TOKENS.join(","), "--out", out);
+    return { kind, type: "F32", sha256, logits: lastRow(out) };
+  });
+  return {
+    source: `llama.cpp through node-llama-cpp ${nativeVersion()}, cache F16, last of the tokens`,
+    tokens: TOKENS,
+    models,
+  };
+}
+
+function transformers(): Golden {
+  const models = peerCheckpoints().map(({ kind, special, parts }) => {
+    const folder = writeCheckpoint("peer", parts);
+    const out = workFile("golden.f32");
+    run(PYTHON, ["test/oracle/transformers_logits.py", folder, "--tokens", TOKENS.join(","), "--out", out]);
+    return { kind, special, logits: lastRow(out) };
+  });
+  const version = run(PYTHON, ["-c", "import transformers; print(transformers.__version__)"]).trim();
+  return { source: `transformers ${version} in float32, last of the tokens`, tokens: TOKENS, models };
+}
+
+/** llama.cpp's greedy text of stories260K. */
+function story(): void {
+  const model = shared("data/stories260K.gguf");
+  if (model === null) return;
+  const prompt = "Once upon a time";
+  const { tokens: promptTokens } = JSON.parse(native("tokenize", model, prompt));
+  const { tokens, text } = JSON.parse(native("generate", model, "-p", prompt, "-n", "120"));
+  const stored = new URL("../golden/stories260K-greedy.json", import.meta.url);
+  const before = JSON.parse(readFileSync(stored, "utf8"));
+  if (text === before.text && String(tokens) === String(before.tokens)) return;
+  if (flag === "--check") throw new Error(`llama.cpp's text of stories260K is another one: ${text}`);
+  const source = `llama.cpp through node-llama-cpp ${nativeVersion()}, greedy: npm run goldens -- llama.cpp`;
+  writeFileSync(stored, `${JSON.stringify({ source, prompt, promptTokens, tokens, text })}\n`);
+}
+
+function native(...words: string[]): string {
+  return execFileSync(process.execPath, ["bench/native.mjs", ...words], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+function nativeVersion(): string {
+  return JSON.parse(readFileSync("bench/node_modules/node-llama-cpp/package.json", "utf8")).version;
+}
+
+function encode({ source, tokens, models }: Golden): string {
+  const lines = models.map((entry) => `    ${JSON.stringify(entry)}`).join(",\n");
+  return `{\n  "source": "${source}",\n  "tokens": ${JSON.stringify(tokens)},\n  "models": [\n${lines}\n  ]\n}\n`;
+}
+
+function check(stored: Golden): void {
+  const name = ({ kind, type, special }: Row) => [kind, type, special].filter(Boolean).join(" ");
+  const wrong = golden.models.flatMap((model) => {
+    const old = stored.models.find((candidate) => name(candidate) === name(model));
+    if (!old) return [`${name(model)} is not stored`];
+    if (old.sha256 !== model.sha256) return [`${name(model)} is another file`];
+    const far = divergence(fromBase64(old.logits), fromBase64(model.logits));
+    return far < ROUNDING ? [] : [`${name(model)}: KL ${far}`];
+  });
+  if (wrong.length) throw new Error(`${part}: ${wrong.join("; ")}`);
+}
