@@ -23,6 +23,8 @@ const ROWS = 17;
 interface Operands {
   readonly core: TestCore;
   readonly format: Format;
+  /** Of the activations; 0 where none is named. */
+  readonly form?: number;
   readonly rows: number;
   readonly columns: number;
   readonly packed: number;
@@ -65,17 +67,19 @@ function multiply(
   end: number,
   shift = 0,
 ): Float32Array {
-  const { core, format, rows, columns, packed, x, xStride } = operands;
+  const { core, format, form = 0, rows, columns, packed, x, xStride } = operands;
   const width = end - begin;
   const stride = width * 4 + 8;
   const target = core.allocate(stride * tokens + 64) + shift;
-  const scratch = core.allocate(32 * tokens + 64) + shift;
-  core.memory.u8(scratch + 32 * tokens, 32).fill(0xa5);
+  const product = format.type | (form << 8);
+  const scratchBytes = core.call("kernel_matmul_scratch_bytes", product, tokens);
+  const scratch = core.allocate(scratchBytes + 64) + shift;
+  core.memory.u8(scratch + scratchBytes, 32).fill(0xa5);
   core.memory.u8(target, stride * tokens + 48).fill(0xa5);
   const from = x + first * xStride;
   // biome-ignore format: the arguments in the order of their groups.
   const status = core.call(
-    "kernel_matmul", format.type, packed, rows, columns, begin, end, from, xStride, tokens, target, stride, scratch,
+    "kernel_matmul", product, packed, rows, columns, begin, end, from, xStride, tokens, target, stride, scratch,
   );
   assert.is(status, 0);
   const result = new Float32Array(tokens * width);
@@ -94,7 +98,7 @@ function multiply(
     `${format.name} writes past its target`,
   );
   assert.ok(
-    core.u8(scratch + 32 * tokens, 32).every((byte) => byte === 0xa5),
+    core.u8(scratch + scratchBytes, 32).every((byte) => byte === 0xa5),
     `${format.name} writes past its scratch`,
   );
   core.release(target - shift);
@@ -257,6 +261,39 @@ test("F16: many tokens, whose weights are widened once, give the bits of one aft
     assert.ok(sameBits(rows, slice(whole, ROWS, 3, 100, 5, 17)), `${columns}, rows 5…17`);
     const unaligned = prepare(portable.core, format, ROWS, columns, values, 1);
     assert.ok(sameBits(multiply(unaligned, 0, 131, 0, ROWS, 1), whole), `${columns}, unaligned`);
+  }
+});
+
+test("scratch: every form writes as many bytes as it says, and no more", () => {
+  const TWO_SIXTEENS = 4;
+  for (const core of cores) {
+    for (const format of FORMATS) {
+      assert.is(core.call("kernel_matmul_scratch_bytes", format.type, TOKENS), 32 * TOKENS, format.name);
+      const asked = core.call("kernel_matmul_scratch_bytes", format.type | (TWO_SIXTEENS << 8), TOKENS);
+      assert.is(asked, format.float ? 0 : 64 * TOKENS, format.name);
+      if (format.float) continue;
+      const columns = format.elements;
+      const values = normals(TOKENS * columns, 5);
+      const operands = prepare(core, format, ROWS, columns, values);
+      const xStride = core.call("kernel_operand_bytes", TWO_SIXTEENS, columns);
+      const x = core.allocate(xStride * TOKENS);
+      const floats = core.put(values);
+      for (let t = 0; t < TOKENS; t++) {
+        const [from, to] = [floats + 4 * columns * t, x + xStride * t];
+        assert.is(core.call("kernel_quantize_operand", TWO_SIXTEENS, from, columns, to), 0);
+      }
+      // Both ends of the range lie within a group. `multiply` looks at what stands behind the scratch.
+      const twice = multiply({ ...operands, form: TWO_SIXTEENS, x, xStride }, 0, TOKENS, 3, 15);
+      const once = multiply(operands, 0, TOKENS, 3, 15);
+      const largest = once.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      assert.ok(
+        twice.every((value, i) => Math.abs(value - once[i]) < 1e-3 * largest),
+        format.name,
+      );
+    }
+    assert.is(core.call("kernel_matmul_scratch_bytes", 99, 1), 0, "no such type");
+    assert.is(core.call("kernel_matmul_scratch_bytes", formatOf("Q4_0").type | (9 << 8), 1), 0, "no such form");
+    assert.is(core.call("kernel_matmul_scratch_bytes", formatOf("Q4_0").type, 2 ** 31), 0, "beyond the memory");
   }
 });
 

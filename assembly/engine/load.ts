@@ -7,16 +7,19 @@
  *
  *     file ──NEED_DATA──► staging (below 2 GiB, at most STAGING_BYTES or one group) ──pack──► the weight's place
  */
+import { MODEL_BYTES, Model, ModelState, tagModel } from "./model";
+import { createVocabulary, releaseVocabulary } from "./vocabulary";
 import { Core, ErrorCode, Status, fail } from "../memory/core";
-import { allocate, allocateRaw, release } from "../memory/arena";
-import { Global, MODEL_BYTES, Model, ModelState, Slot, notFinite, tagModel } from "./model";
-import { GROUP_ROWS, Weight, WeightState } from "../weights/weight";
+import { allocate, allocateRaw, blockBytes, release } from "../memory/arena";
+import { Gguf, createGguf, mergeSplits, numberOr, parseGguf, releaseGguf } from "../files/gguf";
+import { writeProgram } from "../models/registry";
+import { LAYER_LIMIT, builderBytes, initBuilder } from "../program/builder";
+import { finish, settle } from "../program/finish";
+import { fuse } from "../program/fuse";
+import { Op, Program } from "../program/program";
 import { cacheBytes, clearRows } from "../weights/row_cache";
 import { Streamed, leaveInFile } from "../weights/tiles";
-import { createVocabulary, releaseVocabulary } from "./vocabulary";
-import { LAYER_LIMIT } from "../models/hyper_parameters";
-import { Architecture, declareModel, findArchitecture } from "../models/registry";
-import { Gguf, createGguf, mergeSplits, number, parseGguf, releaseGguf } from "../files/gguf";
+import { GROUP_ROWS, Weight, WeightState, Weights, notFinite } from "../weights/weight";
 import { rowsAreFinite } from "../kernels/lookup/table_rows";
 import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/index";
 import { NEURON_STEP, packNeurons, stripRows } from "../kernels/quant/columns/columns";
@@ -40,8 +43,8 @@ export function createModel(core: Core, files: u32, vocabularyOnly: bool): Model
   model.core = core;
   model.files = files;
   model.vocabularyOnly = vocabularyOnly ? 1 : 0;
-  model.parts = allocate(core, <u64>files * 4, "the parts of a model");
-  if (model.parts == 0) {
+  model.shards = allocate(core, <u64>files * 4, "the parts of a model");
+  if (model.shards == 0) {
     release(core, changetype<usize>(model));
     return changetype<Model>(0);
   }
@@ -52,12 +55,12 @@ export function createModel(core: Core, files: u32, vocabularyOnly: bool): Model
 /** Says how long part `index` is: all parts, before the first step. */
 export function setFileSize(model: Model, index: u32, size: u64): i32 {
   const core = model.core;
-  if (model.state != ModelState.HEADER || index >= model.files || partAt(model, index) != 0) {
+  if (model.state != ModelState.HEADER || index >= model.files || shardAt(model, index) != 0) {
     return fail(core, ErrorCode.WRONG_STATE, "the sizes of a model's files are set once, before loading begins");
   }
   const gguf = createGguf(core, index, size);
   if (!gguf) return core.errorCode;
-  store<u32>(model.parts + ((<usize>index) << 2), changetype<usize>(gguf));
+  store<u32>(model.shards + ((<usize>index) << 2), changetype<usize>(gguf));
   return 0;
 }
 
@@ -69,8 +72,8 @@ export function streamWeights(model: Model, streamed: u32, rowCacheBytes: u32): 
   if (streamed > Streamed.TABLES) {
     return fail(model.core, ErrorCode.BAD_ARGUMENT, "what stays in the file is 0 nothing, 1 all weights, or 2 tables");
   }
-  model.streamed = streamed;
-  model.rowCacheBytes = rowCacheBytes;
+  model.weights.streamed = streamed;
+  model.weights.rowCacheBytes = rowCacheBytes;
   return 0;
 }
 
@@ -100,9 +103,11 @@ export function releaseModel(model: Model): i32 {
     return fail(core, ErrorCode.WRONG_STATE, "contexts of this model are still open: release them first");
   }
   model.tag = 0;
-  if (model.weights) {
-    for (let i: u32 = 0; i < model.weightCount; i++) if (!model.weight(i).beside) release(core, model.weight(i).data);
-    release(core, model.weights);
+  if (model.hasProgram) {
+    const weights = model.weights;
+    for (let i: u32 = 0; i < weights.count; i++) if (!weights.at(i).memoryOf) release(core, weights.at(i).data);
+    release(core, changetype<usize>(model.tapped));
+    release(core, changetype<usize>(model.program));
   }
   releaseVocabulary(model);
   release(core, model.staging);
@@ -110,24 +115,24 @@ export function releaseModel(model: Model): i32 {
   if (changetype<usize>(model.gguf) != 0) releaseGguf(core, model.gguf);
   else {
     for (let i: u32 = 0; i < model.files; i++) {
-      const part = partAt(model, i);
+      const part = shardAt(model, i);
       if (part != 0) releaseGguf(core, changetype<Gguf>(part));
     }
   }
-  release(core, model.parts);
+  release(core, model.shards);
   release(core, changetype<usize>(model));
   return 0;
 }
 
 @inline
-function partAt(model: Model, index: u32): usize {
-  return <usize>load<u32>(model.parts + ((<usize>index) << 2));
+function shardAt(model: Model, index: u32): usize {
+  return <usize>load<u32>(model.shards + ((<usize>index) << 2));
 }
 
 function stepHeader(model: Model): i32 {
   const core = model.core;
   while (model.filesParsed < model.files) {
-    const part = partAt(model, model.filesParsed);
+    const part = shardAt(model, model.filesParsed);
     if (part == 0) return fail(core, ErrorCode.WRONG_STATE, "the size of one of the model's files was not set");
     const gguf = changetype<Gguf>(part);
     const status = parseGguf(core, gguf);
@@ -137,9 +142,9 @@ function stepHeader(model: Model): i32 {
     }
     model.filesParsed += 1;
   }
-  let status = mergeSplits(core, model.parts, model.files);
+  let status = mergeSplits(core, model.shards, model.files);
   if (status < 0) return status;
-  model.gguf = changetype<Gguf>(partAt(model, 0));
+  model.gguf = changetype<Gguf>(shardAt(model, 0));
   status = createVocabulary(model);
   if (status < 0) return status;
   if (model.gguf.tensorCount == 0) model.vocabularyOnly = 1;
@@ -149,32 +154,80 @@ function stepHeader(model: Model): i32 {
   return Status.MORE;
 }
 
+/** Calls the architecture: its program is written, its weights are declared and sorted. */
 function declareWeights(model: Model): i32 {
   const core = model.core;
-  model.architecture = findArchitecture(model);
-  if (model.architecture == Architecture.NONE) return core.errorCode;
-  // The table is as long as the number of layers says; the architecture checks that number with all others.
-  const layers = number(core, model.gguf, ".block_count");
+  const weights = model.weights;
+  weights.core = core;
+  weights.gguf = model.gguf;
+  // The builder is as large as the number of layers says; the architecture checks that number with all others.
+  const layers = numberOr(core, model.gguf, ".block_count", 0);
   if (model.gguf.trouble) return model.gguf.trouble;
   if (layers > LAYER_LIMIT) {
     return fail(core, ErrorCode.BAD_FILE, "the metadata's .block_count is above 1024; convert the model anew");
   }
-  model.weightCount = Global.COUNT + layers * Slot.COUNT;
-  model.weights = allocate(core, <u64>model.weightCount * offsetof<Weight>(), "the table of weights");
-  if (model.weights == 0) return core.errorCode;
-  const status = declareModel(model);
-  if (status < 0) return status;
-  if (model.streamed) leaveInFile(model);
+  const scratch = allocate(core, builderBytes(layers), "the program of a model");
+  if (scratch == 0) return core.errorCode;
+  const b = initBuilder(scratch, core, model.gguf, weights, layers);
+  b.vocabulary = model.vocabulary;
+  writeProgram(b);
+  if (b.error == 0) fuse(b);
+  const finished = finish(b);
+  if (!finished) {
+    const status = b.error ? b.error : core.errorCode;
+    release(core, scratch);
+    return status;
+  }
+  const program = settle(b, finished, scratch);
+  model.program = program;
+  if (weights.streamed == Streamed.NOTHING) interleaveTables(program);
+  countBytes(weights);
+  if (weights.streamed) leaveInFile(weights);
   return sortByOffset(model);
+}
+
+/**
+ * Lays the rows of tables that one hash hits beside each other in memory, so that what a code names lies in one place:
+ * one miss of the page tables, not as many as tables.
+ *
+ *     memory of the first   ┌ row 0 of each table ┬ row 1 of each ┬ … ┐       each `rowStep` bytes
+ */
+function interleaveTables(p: Program): void {
+  for (let layer: u32 = 0; layer < p.layerCount; layer++) {
+    const kind = p.kind(p.layer(layer).kind);
+    for (let i = kind.firstStep; i < kind.firstStep + kind.steps; i += 1 + p.step(i).members) {
+      const s = p.step(i);
+      if (s.op != Op.LOOK_UP || s.members == 0) continue;
+      let step: u64 = 0;
+      for (let m: u32 = 0; m <= s.members; m++) step += p.weight(layer, s.behind(m).weight).fileRowBytes;
+      let place: u32 = 0;
+      for (let m: u32 = 0; m <= s.members; m++) {
+        const table = p.weight(layer, s.behind(m).weight);
+        table.rowStep = <u32>step;
+        table.rowPlace = place;
+        if (m != 0) table.memoryOf = changetype<usize>(p.weight(layer, s.weight));
+        place += <u32>table.fileRowBytes;
+      }
+    }
+  }
+}
+
+function countBytes(weights: Weights): void {
+  for (let i: u32 = 0; i < weights.count; i++) {
+    const weight = weights.at(i);
+    if (!weight.memoryOf) weights.bytes += blockBytes(weight.bytes);
+    weights.fileBytes += weight.fileRowBytes * weight.rows;
+  }
 }
 
 /** u32[]: the declared weights in the order in which they lie in the files, for one pass through each. */
 function sortByOffset(model: Model): i32 {
-  model.order = allocateRaw(model.core, <u64>model.weightCount * 4, "the order of weights");
+  model.order = allocateRaw(model.core, <u64>model.weights.count * 4, "the order of weights");
   if (model.order == 0) return model.core.errorCode;
   let count: u32 = 0;
-  for (let i: u32 = 0; i < model.weightCount; i++) {
-    if (model.weight(i).state == WeightState.DECLARED) store<u32>(model.order + (<usize>(count++) << 2), i);
+  const weights = model.weights;
+  for (let i: u32 = 0; i < weights.count; i++) {
+    if (weights.at(i).state == WeightState.DECLARED) store<u32>(model.order + (<usize>(count++) << 2), i);
   }
   model.orderCount = count;
   // Shell sort: files are nearly in order, and tables have hundreds of entries.
@@ -197,8 +250,8 @@ function orderAt(model: Model, index: u32): u32 {
 }
 
 function comesBefore(model: Model, a: u32, b: u32): bool {
-  const left = model.weight(a);
-  const right = model.weight(b);
+  const left = model.weights.at(a);
+  const right = model.weights.at(b);
   return left.file != right.file ? left.file < right.file : left.offset < right.offset;
 }
 
@@ -211,18 +264,16 @@ function reserveWeights(model: Model): i32 {
   model.staging = allocateRaw(core, staging, "the staging buffer");
   model.stagingBytes = <u32>staging;
   if (model.staging == 0) return core.errorCode;
+  const weights = model.weights;
   for (let i: u32 = 0; i < model.orderCount; i++) {
-    const weight = model.weight(orderAt(model, i));
-    if (weight.beside) continue;
+    const weight = weights.at(orderAt(model, i));
+    if (weight.memoryOf) continue;
     weight.data = allocateRaw(core, weight.bytes, "the model's weights");
     if (weight.data == 0) return core.errorCode;
   }
-  for (let i: u32 = 0; i < model.weightCount; i++) {
-    const weight = model.weight(i);
-    if (weight.beside) weight.data = model.weight(i - weight.beside).data + weight.rowPlace;
-  }
-  for (let i: u32 = 0; i < model.weightCount; i++) {
-    const weight = model.weight(i);
+  for (let i: u32 = 0; i < weights.count; i++) {
+    const weight = weights.at(i);
+    if (weight.memoryOf) weight.data = changetype<Weight>(weight.memoryOf).data + weight.rowPlace;
     if (weight.state != WeightState.STREAMED || weight.ways == 0) continue;
     weight.data = allocateRaw(core, cacheBytes(weight), "the row cache");
     if (weight.data == 0) return core.errorCode;
@@ -235,7 +286,7 @@ function reserveWeights(model: Model): i32 {
 export function stagingBytes(model: Model): u64 {
   let most: u64 = 0;
   for (let i: u32 = 0; i < model.orderCount && model.order != 0; i++) {
-    const bytes = stagingFor(model.weight(orderAt(model, i)));
+    const bytes = stagingFor(model.weights.at(orderAt(model, i)));
     if (bytes > most) most = bytes;
   }
   return most;
@@ -248,14 +299,14 @@ export function stagingBytes(model: Model): u64 {
 function stagingFor(weight: Weight): u64 {
   const row = weight.fileRowBytes;
   const all = row * weight.rows;
-  const group = row * (weight.byNeurons ? stripRows(weight.rows) : min(weight.rows, GROUP_ROWS));
+  const group = row * (weight.byColumns ? stripRows(weight.rows) : min(weight.rows, GROUP_ROWS));
   const rows = all <= STAGING_BYTES ? all : max(group, STAGING_BYTES);
   return rows + stripBytes(weight);
 }
 
 /** Bytes of the place where rows become groups before they are neurons; 0 for a weight packed by rows. */
 function stripBytes(weight: Weight): u64 {
-  if (!weight.byNeurons) return 0;
+  if (!weight.byColumns) return 0;
   return <u64>packedGroupBytes(weight.type, weight.columns) * (stripRows(weight.rows) / GROUP_ROWS);
 }
 
@@ -265,7 +316,7 @@ function stepWeights(model: Model): i32 {
     if (status < 0) return status;
   }
   while (model.orderIndex < model.orderCount) {
-    const weight = model.weight(orderAt(model, model.orderIndex));
+    const weight = model.weights.at(orderAt(model, model.orderIndex));
     if (model.rowsDone == weight.rows) {
       weight.state = WeightState.RESIDENT;
       model.rowsDone = 0;
@@ -275,7 +326,7 @@ function stepWeights(model: Model): i32 {
     const row = weight.fileRowBytes;
     const left = weight.rows - model.rowsDone;
     let rows = <u32>min<u64>(<u64>left, (<u64>model.stagingBytes - stripBytes(weight)) / row);
-    if (rows < left) rows &= ~((weight.byNeurons ? NEURON_STEP : GROUP_ROWS) - 1);
+    if (rows < left) rows &= ~((weight.byColumns ? NEURON_STEP : GROUP_ROWS) - 1);
     model.rowsAsked = rows;
     return request(model, weight.file, weight.offset + row * model.rowsDone, <u32>(row * rows), model.staging);
   }
@@ -289,22 +340,22 @@ function stepWeights(model: Model): i32 {
 
 /** Packs the rows that lie in the staging buffer. */
 function takeRows(model: Model): i32 {
-  const weight = model.weight(orderAt(model, model.orderIndex));
+  const weight = model.weights.at(orderAt(model, model.orderIndex));
   const row = <usize>weight.fileRowBytes;
   const rows = model.rowsAsked;
-  if (weight.plain) {
+  if (weight.isVector) {
     for (let i: u32 = 0; i < rows; i++) {
       const target = weight.data + (((<usize>(model.rowsDone + i)) * weight.columns) << 2);
       dequantizeRow(weight.type, model.staging + <usize>i * row, target, weight.columns);
-      if (!allFinite(target, weight.columns)) return notFinite(model, weight);
+      if (!allFinite(target, weight.columns)) return notFinite(model.weights, weight);
     }
   } else if (weight.isTable) {
-    if (!rowsAreFinite(weight.type, model.staging, rows * weight.columns)) return notFinite(model, weight);
+    if (!rowsAreFinite(weight.type, model.staging, rows * weight.columns)) return notFinite(model.weights, weight);
     const step = weight.step;
     const target = weight.data + <usize>model.rowsDone * step;
     if (step == row) memory.copy(target, model.staging, row * rows);
     else for (let i: usize = 0; i < rows; i++) memory.copy(target + i * step, model.staging + i * row, row);
-  } else if (weight.byNeurons) {
+  } else if (weight.byColumns) {
     const strip = model.staging + <usize>(model.stagingBytes - stripBytes(weight));
     const most = stripRows(weight.rows);
     for (let i: u32 = 0; i < rows; i += most) {

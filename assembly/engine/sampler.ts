@@ -50,7 +50,7 @@ export function initSampler(s: Sampler): void {
 export function configure(
   core: Core, s: Sampler, temperature: f32, topK: u32, topP: f32, minP: f32, repeatPenalty: f32,
 ): i32 {
-  const status = check(core, temperature, topP, minP, repeatPenalty);
+  const status = checkOptions(core, temperature, topP, minP, repeatPenalty);
   if (status != 0) return status;
   s.temperature = temperature;
   s.topK = topK;
@@ -60,12 +60,8 @@ export function configure(
   return 0;
 }
 
-/** Status 0, or BAD_ARGUMENT, of the options of a sampler that came from outside. */
-export function checkOptions(core: Core, s: Sampler): i32 {
-  return check(core, s.temperature, s.topP, s.minP, s.repeatPenalty);
-}
-
-function check(core: Core, temperature: f32, topP: f32, minP: f32, repeatPenalty: f32): i32 {
+/** Status 0, or BAD_ARGUMENT that names the option that is out of range. */
+export function checkOptions(core: Core, temperature: f32, topP: f32, minP: f32, repeatPenalty: f32): i32 {
   if (!(temperature >= 0 && temperature <= 1000)) {
     return fail(core, ErrorCode.BAD_ARGUMENT, "temperature must lie between 0 (greedy) and 1000");
   }

@@ -8,8 +8,10 @@
  */
 import { Core, ErrorCode, Status, fail, say, sayInteger, sayNumber } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/arena";
-import { Context, POSITION_LIMIT, abortPass, beginPass, isContext } from "../pass/context";
-import { dropRows } from "../state/rows";
+import { abortPass, beginPass } from "../pass/batch";
+import { Context, POSITION_LIMIT, isContext } from "../pass/context";
+import { dropAll } from "./sequence";
+import { modelOf } from "./model";
 import { stepPass } from "../run/run";
 import { SAMPLER_BYTES, Sampler, initSampler, sample, sampleScratchBytes } from "./sampler";
 import { Tokenizer, endsGeneration } from "../text/tokenizer";
@@ -43,6 +45,8 @@ export class Session {
   tag: u32;
   core: Core;
   context: Context;
+  /** The model's tokenizer. */
+  tokenizer: usize;
   sequence: u32;
   /** u32[capacity] */
   tokens: usize;
@@ -86,19 +90,19 @@ export function sessionBytes(context: Context): u64 {
 /** The record and what lies behind it: sampler, stream, scratch, best tokens, stop strings, tokens. */
 function recordBytes(context: Context): u64 {
   const records = align(offsetof<Session>()) + align(SAMPLER_BYTES) + align(offsetof<Stream>());
-  const lists = <u64>TOP_LIMIT * 8 + STOP_BYTES + <u64>context.cache.capacity * 4;
-  return records + sampleScratchBytes(context.model.vocabulary) + lists;
+  const lists = <u64>TOP_LIMIT * 8 + STOP_BYTES + <u64>context.rowCapacity * 4;
+  return records + sampleScratchBytes(context.program.vocabulary) + lists;
 }
 
 /** Makes a session over one sequence of a context. 0: see the error. */
 export function createSession(core: Core, context: Context, sequence: u32): Session {
   const none = changetype<Session>(0);
-  if (sequence >= context.cache.sequences) {
+  if (sequence >= context.sequences) {
     fail(core, ErrorCode.BAD_ARGUMENT, "the context has not that many sequences");
     return none;
   }
-  const capacity = context.cache.capacity;
-  const scratchBytes = sampleScratchBytes(context.model.vocabulary);
+  const capacity = context.rowCapacity;
+  const scratchBytes = sampleScratchBytes(context.program.vocabulary);
   const memory = allocate(core, recordBytes(context), "a session");
   if (memory == 0) return none;
   const s = changetype<Session>(memory);
@@ -121,6 +125,7 @@ export function createSession(core: Core, context: Context, sequence: u32): Sess
   s.tokens = s.stops + STOP_BYTES;
   s.core = core;
   s.context = context;
+  s.tokenizer = modelOf(context).tokenizer;
   s.sequence = sequence;
   s.capacity = capacity;
   s.tag = SESSION_TAG;
@@ -147,8 +152,7 @@ export function forget(s: Session): void {
   stopGeneration(s);
   s.count = 0;
   s.evaluated = 0;
-  const cache = s.context.cache;
-  dropRows(cache, s.sequence, i32.MIN_VALUE, i32.MAX_VALUE, 0, cache.layers);
+  dropAll(s.context, s.sequence, i32.MIN_VALUE, i32.MAX_VALUE);
 }
 
 /** Forgets the tokens from index `count` on, and their rows; a generation at work ends. */
@@ -157,14 +161,13 @@ export function rewind(s: Session, count: u32): void {
   if (count < s.count) s.count = count;
   if (count >= s.evaluated) return;
   s.evaluated = count;
-  const cache = s.context.cache;
-  dropRows(cache, s.sequence, <i32>count, POSITION_LIMIT, 0, cache.layers);
+  dropAll(s.context, s.sequence, <i32>count, POSITION_LIMIT);
 }
 
 /** Appends token ids. */
 export function appendTokens(s: Session, ids: usize, count: u32): i32 {
   if (count > s.capacity - s.count) return tooLong(s, count);
-  const vocabulary = s.context.model.vocabulary;
+  const vocabulary = s.context.program.vocabulary;
   for (let i: u32 = 0; i < count; i++) {
     const id = load<u32>(ids + ((<usize>i) << 2));
     if (id < vocabulary) continue;
@@ -183,7 +186,7 @@ export function appendTokens(s: Session, ids: usize, count: u32): i32 {
  * Appends text: `flags` of text/tokenize.ts; a BOS only where nothing stands before it. Returns the tokens it became.
  */
 export function appendText(s: Session, text: usize, length: u32, flags: u32): i32 {
-  const tokenizer = changetype<Tokenizer>(s.context.model.tokenizer);
+  const tokenizer = changetype<Tokenizer>(s.tokenizer);
   if (s.count > 0) flags &= ~TokenizeFlag.ADD_SPECIAL;
   const room = s.capacity - s.count;
   const count = tokenize(s.core, tokenizer, text, length, flags, s.tokens + ((<usize>s.count) << 2), room);
@@ -228,7 +231,7 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   s.textLength = 0;
   s.ready = 0;
   // As llama.cpp streams: the text goes on from the prompt, and spaces stay as the model makes them.
-  const tokenizer = changetype<Tokenizer>(s.context.model.tokenizer);
+  const tokenizer = changetype<Tokenizer>(s.tokenizer);
   startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE);
   return 0;
 }
@@ -327,7 +330,7 @@ function beginChunk(s: Session): i32 {
     store<u8>(c.wanted + i, 0);
   }
   if (count == left) store<u8>(c.wanted + (count - 1), 1);
-  const status = beginPass(c, count, 0, c.model.layers);
+  const status = beginPass(c, count, 0, c.program.layerCount);
   if (status == 0) {
     s.inFlight = count;
     s.pass = c.passes;
@@ -337,12 +340,12 @@ function beginChunk(s: Session): i32 {
 
 function takeToken(s: Session): i32 {
   const c = s.context;
-  const vocabulary = c.model.vocabulary;
-  const token = sample(s.sampler, c.logits, vocabulary, s.scratch, s.tokens, s.count);
+  const vocabulary = c.program.vocabulary;
+  const token = sample(s.sampler, c.at(c.program.logits), vocabulary, s.scratch, s.tokens, s.count);
   s.token = token;
-  if (s.wantLogprobs) rank(s, c.logits, vocabulary);
+  if (s.wantLogprobs) rank(s, c.at(c.program.logits), vocabulary);
   s.remaining -= 1;
-  const tokenizer = changetype<Tokenizer>(c.model.tokenizer);
+  const tokenizer = changetype<Tokenizer>(s.tokenizer);
   if (s.count == s.capacity) s.finish = Finish.CONTEXT;
   else {
     store<u32>(s.tokens + ((<usize>s.count) << 2), token);
@@ -414,7 +417,7 @@ function lastText(s: Session): i32 {
 
 /** Room for one more token's text. */
 function makeRoom(s: Session): i32 {
-  const more = streamCapacity(changetype<Tokenizer>(s.context.model.tokenizer));
+  const more = streamCapacity(changetype<Tokenizer>(s.tokenizer));
   if (s.textLength + more <= s.textCapacity) return 0;
   const capacity = 2 * s.textCapacity + more;
   const moved = resize(s.core, s.text, capacity, "a session's text");

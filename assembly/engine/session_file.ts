@@ -1,108 +1,251 @@
 /**
- * A saved session: tokens, sampler and cache rows, to go on with the same bits in any host. Little-endian.
+ * A saved session: tokens, sampler and rows of state, to go on with the same bits in any host. Little-endian; sections
+ * with names, each as long as it says, so that a later version can add some and an older one refuse them by name.
  *
- *     │ magic u32 │ version u32 │ fingerprint u64 │ kvType u32 │ layers u32 │ rowBytes u32 │ count u32 │
- *     │ evaluated u32 │ 0 u32 │ sampler │ tokens u32[count] │
- *     │ per layer: rows u32 │ positions i32[rows] │ rows · rowBytes │
+ *     │ magic u32 │ version u32 │ sections u32 │ 0 u32 │ checksum u64: FNV-1a of all that follows │
+ *     │ name u8[8] │ length u64 │ its bytes │ …                                                     a section
  *
- * The fingerprint (FNV-1a over the model's shape and the first of its head's weights) refuses another model's session.
+ *     model    fingerprint u64: FNV-1a over the architecture, the shape and the last norm: another model is refused
+ *     tokens   evaluated u32 │ count u32 │ u32[count]
+ *     sampler  version u32 │ temperature f32 │ top-k u32 │ top-p f32 │ min-p f32 │ repeat penalty f32 │ state u64[4]
+ *     state    layers u32 │ type of values u32 │ a layer: kind u8[12] │ row bytes u32 │ rows u32 │ positions i32[rows] │ rows
  */
-import { ErrorCode, fail } from "../memory/core";
-import { appendRow, freeRowsWithout } from "../state/rows";
-import { POSITION_LIMIT } from "../pass/context";
-import { Global, Model } from "./model";
-import { SAMPLER_BYTES, Sampler, checkOptions } from "./sampler";
+import { Model, modelOf } from "./model";
+import { Sampler, checkOptions } from "./sampler";
 import { Session, forget } from "./session";
+import { Core, ErrorCode, bytesOf, fail } from "../memory/core";
+import { FNV_START, copyText, fnv, sameText, u32At } from "../memory/bytes";
+import { Context, POSITION_LIMIT } from "../pass/context";
+import { NOTHING, Op } from "../program/program";
+import { kindName } from "../state/kinds";
+import { Rows, appendRow, freeRowsWithout } from "../state/rows";
 
 const MAGIC: u32 = 0x53504d4c; // "LMPS"
-const VERSION: u32 = 1;
-const HEADER: usize = 40;
+const VERSION: u32 = 2;
+const HEADER: usize = 24;
+const SECTION: usize = 16;
+const NAME: usize = 8;
+const SECTIONS: u32 = 4;
+const SAMPLER_VERSION: u32 = 1;
+const SAMPLER_SECTION: usize = 56;
+/** A layer's kind, the bytes of a row, and how many follow. */
+const LAYER: usize = 20;
+const KIND_NAME: u32 = 12;
 
 export function savedBytes(s: Session): u64 {
-  const cache = s.context.cache;
-  let bytes = <u64>HEADER + SAMPLER_BYTES + (<u64>s.count << 2);
-  for (let layer: u32 = 0; layer < cache.layers; layer++) {
-    bytes += 4 + <u64>cache.list(s.sequence, layer).count * (4 + <u64>cache.rowBytes);
+  const bytes = HEADER + <usize>SECTIONS * SECTION + 8 + 8 + SAMPLER_SECTION;
+  return <u64>bytes + (<u64>s.count << 2) + stateSection(s);
+}
+
+/** Bytes of the section of rows. */
+function stateSection(s: Session): u64 {
+  const p = s.context.program;
+  let bytes: u64 = 8;
+  for (let layer: u32 = 0; layer < p.layerCount; layer++) {
+    bytes += LAYER;
+    const rows = rowsOf(s.context, layer);
+    if (changetype<usize>(rows) == 0) continue;
+    bytes += <u64>rows.list(s.sequence, p.layer(layer).stateLayer).count * (4 + <u64>rows.rowBytes);
   }
   return bytes;
+}
+
+/** The rows of the kind that a layer keeps; null: it keeps none. */
+@inline
+function rowsOf(c: Context, layer: u32): Rows {
+  const state = c.program.layer(layer).state;
+  return state == NOTHING ? changetype<Rows>(0) : c.rows(state);
 }
 
 /** Writes `savedBytes` bytes to `target`. */
 export function saveSession(s: Session, target: usize): i32 {
   if (s.generating) return fail(s.core, ErrorCode.WRONG_STATE, "a session is saved between generations: stop it first");
-  const cache = s.context.cache;
+  const length = <usize>savedBytes(s);
   store<u32>(target, MAGIC);
   store<u32>(target, VERSION, 4);
-  store<u64>(target, fingerprint(s.context.model), 8);
-  store<u32>(target, s.context.kvType, 16);
-  store<u32>(target, cache.layers, 20);
-  store<u32>(target, cache.rowBytes, 24);
-  store<u32>(target, s.count, 28);
-  store<u32>(target, s.evaluated, 32);
-  store<u32>(target, 0, 36);
-  let at = target + HEADER;
-  memory.copy(at, changetype<usize>(s.sampler), SAMPLER_BYTES);
-  at += SAMPLER_BYTES;
-  memory.copy(at, s.tokens, (<usize>s.count) << 2);
-  at += (<usize>s.count) << 2;
-  for (let layer: u32 = 0; layer < cache.layers; layer++) {
-    const list = cache.list(s.sequence, layer);
-    store<u32>(at, list.count);
-    memory.copy(at + 4, list.positions, (<usize>list.count) << 2);
-    at += 4 + ((<usize>list.count) << 2);
-    for (let i: u32 = 0; i < list.count; i++) {
-      memory.copy(at, cache.row(layer, list.row(i)), cache.rowBytes);
-      at += cache.rowBytes;
-    }
-  }
+  store<u32>(target, SECTIONS, 8);
+  store<u32>(target, 0, 12);
+  let at = beginSection(target + HEADER, "model", 8);
+  store<u64>(at, fingerprint(modelOf(s.context)));
+  at = beginSection(at + 8, "tokens", 8 + ((<usize>s.count) << 2));
+  store<u32>(at, s.evaluated);
+  store<u32>(at, s.count, 4);
+  memory.copy(at + 8, s.tokens, (<usize>s.count) << 2);
+  at = beginSection(at + 8 + ((<usize>s.count) << 2), "sampler", SAMPLER_SECTION);
+  saveSampler(s.sampler, at);
+  at = beginSection(at + SAMPLER_SECTION, "state", <usize>stateSection(s));
+  saveState(s, at);
+  store<u64>(target, fnv(FNV_START, target + HEADER, length - HEADER), 16);
   return 0;
+}
+
+function beginSection(at: usize, name: string, length: usize): usize {
+  memory.fill(at, 0, NAME);
+  copyText(at, <u32>NAME, name);
+  store<u64>(at, <u64>length, NAME);
+  return at + SECTION;
+}
+
+function saveSampler(s: Sampler, at: usize): void {
+  store<u32>(at, SAMPLER_VERSION);
+  store<f32>(at, s.temperature, 4);
+  store<u32>(at, s.topK, 8);
+  store<f32>(at, s.topP, 12);
+  store<f32>(at, s.minP, 16);
+  store<f32>(at, s.repeatPenalty, 20);
+  store<u64>(at, s.state0, 24);
+  store<u64>(at, s.state1, 32);
+  store<u64>(at, s.state2, 40);
+  store<u64>(at, s.state3, 48);
+}
+
+function readSampler(at: usize, s: Sampler): void {
+  s.temperature = load<f32>(at, 4);
+  s.topK = load<u32>(at, 8);
+  s.topP = load<f32>(at, 12);
+  s.minP = load<f32>(at, 16);
+  s.repeatPenalty = load<f32>(at, 20);
+  s.state0 = load<u64>(at, 24);
+  s.state1 = load<u64>(at, 32);
+  s.state2 = load<u64>(at, 40);
+  s.state3 = load<u64>(at, 48);
+}
+
+function saveState(s: Session, at: usize): void {
+  const c = s.context;
+  const p = c.program;
+  store<u32>(at, p.layerCount);
+  store<u32>(at, c.kvType, 4);
+  at += 8;
+  for (let layer: u32 = 0; layer < p.layerCount; layer++) {
+    const rows = rowsOf(c, layer);
+    memory.fill(at, 0, LAYER);
+    if (changetype<usize>(rows) == 0) {
+      copyText(at, KIND_NAME, kindName(0));
+      at += LAYER;
+      continue;
+    }
+    const list = rows.list(s.sequence, p.layer(layer).stateLayer);
+    copyText(at, KIND_NAME, kindName(rows.shape.kind));
+    store<u32>(at, rows.rowBytes, KIND_NAME);
+    store<u32>(at, list.count, KIND_NAME + 4);
+    at += LAYER;
+    memory.copy(at, list.positions, (<usize>list.count) << 2);
+    at += (<usize>list.count) << 2;
+    for (let i: u32 = 0; i < list.count; i++, at += rows.rowBytes) memory.copy(at, rows.row(list.row(i)), rows.rowBytes);
+  }
 }
 
 /** Everything is checked before anything changes. */
 export function restoreSession(s: Session, source: usize, length: u32): i32 {
-  const status = check(s, source, length);
+  let status = checkHeader(s.core, source, length);
+  if (status == 0) status = checkSections(s, source, length);
   if (status != 0) return status;
-  const cache = s.context.cache;
+  const c = s.context;
+  const p = c.program;
+  const tokens = findSection(source, length, "tokens");
   forget(s);
-  s.count = load<u32>(source, 28);
-  s.evaluated = load<u32>(source, 32);
-  let at = source + HEADER;
-  memory.copy(changetype<usize>(s.sampler), at, SAMPLER_BYTES);
-  at += SAMPLER_BYTES;
-  memory.copy(s.tokens, at, (<usize>s.count) << 2);
-  at += (<usize>s.count) << 2;
-  for (let layer: u32 = 0; layer < cache.layers; layer++) {
-    const rows = load<u32>(at);
-    const positions = at + 4;
-    at = positions + ((<usize>rows) << 2);
-    for (let i: u32 = 0; i < rows; i++) {
-      const index = appendRow(cache, layer, s.sequence, load<i32>(positions + ((<usize>i) << 2)));
-      memory.copy(cache.row(layer, cache.list(s.sequence, layer).row(index)), at, cache.rowBytes);
-      at += cache.rowBytes;
+  s.evaluated = load<u32>(tokens);
+  s.count = load<u32>(tokens, 4);
+  memory.copy(s.tokens, tokens + 8, (<usize>s.count) << 2);
+  readSampler(findSection(source, length, "sampler"), s.sampler);
+  let at = findSection(source, length, "state") + 8;
+  for (let layer: u32 = 0; layer < p.layerCount; layer++) {
+    const rows = rowsOf(c, layer);
+    const count = load<u32>(at, KIND_NAME + 4);
+    const positions = at + LAYER;
+    at = positions + ((<usize>count) << 2);
+    const number = p.layer(layer).stateLayer;
+    for (let i: u32 = 0; i < count; i++, at += rows.rowBytes) {
+      const index = appendRow(rows, number, s.sequence, <i32>u32At(positions, i));
+      memory.copy(rows.row(rows.list(s.sequence, number).row(index)), at, rows.rowBytes);
     }
   }
   return 0;
 }
 
-function check(s: Session, source: usize, length: u32): i32 {
-  const core = s.core;
-  const cache = s.context.cache;
-  const vocabulary = s.context.model.vocabulary;
-  if (<usize>length < HEADER || load<u32>(source) != MAGIC || load<u32>(source, 4) != VERSION) {
+function checkHeader(core: Core, source: usize, length: u32): i32 {
+  if (length < 8 || load<u32>(source) != MAGIC) {
     return fail(core, ErrorCode.BAD_FILE, "these bytes are not a session that this limpet saved");
   }
-  if (load<u64>(source, 8) != fingerprint(s.context.model)) {
-    return fail(core, ErrorCode.BAD_FILE, "this session belongs to another model");
-  }
-  const sameShape = load<u32>(source, 20) == cache.layers && load<u32>(source, 24) == cache.rowBytes;
-  if (load<u32>(source, 16) != s.context.kvType || !sameShape) {
+  const version = load<u32>(source, 4);
+  if (version != VERSION) {
     return fail(
-      core, ErrorCode.BAD_FILE,
-      "this session's cache has another type: open the model with the one it was saved with (--kv)",
+      core, ErrorCode.UNSUPPORTED,
+      "this session was saved in version {} of the format, and this limpet reads version {}; give its text again and save it anew",
+      version, VERSION,
     );
   }
-  const count = load<u32>(source, 28);
-  const evaluated = load<u32>(source, 32);
+  if (<usize>length < HEADER) return truncated(core);
+  if (load<u64>(source, 16) == fnv(FNV_START, source + HEADER, <usize>length - HEADER)) return 0;
+  return truncated(core);
+}
+
+/** The sections follow each other to the end, each is known, and each that is needed is there once. */
+function checkSections(s: Session, source: usize, length: u32): i32 {
+  const core = s.core;
+  const end = source + length;
+  let at = source + HEADER;
+  let known: u32 = 0;
+  for (let i: u32 = 0, n = load<u32>(source, 8); i < n; i++) {
+    if (end - at < SECTION || load<u64>(at, NAME) > <u64>(end - at - SECTION)) return truncated(core);
+    const bytes = <usize>load<u64>(at, NAME);
+    const section = at + SECTION;
+    let status: i32 = 0;
+    if (isNamed(at, "model")) status = checkModel(s, section, bytes);
+    else if (isNamed(at, "tokens")) status = checkTokens(s, section, bytes);
+    else if (isNamed(at, "sampler")) status = checkSampler(core, section, bytes);
+    else if (isNamed(at, "state")) status = checkState(s, section, bytes);
+    else {
+      return fail(
+        core, ErrorCode.UNSUPPORTED, "this session has a section \"{s}\", which this limpet does not know; take a newer one",
+        bytesOf(at, nameLength(at)),
+      );
+    }
+    if (status != 0) return status;
+    known += 1;
+    at = section + bytes;
+  }
+  return at == end && known == SECTIONS && isWhole(source, length) ? 0 : truncated(core);
+}
+
+function isWhole(source: usize, length: u32): bool {
+  return (
+    findSection(source, length, "model") != 0 && findSection(source, length, "tokens") != 0 &&
+    findSection(source, length, "sampler") != 0 && findSection(source, length, "state") != 0
+  );
+}
+
+function nameLength(at: usize): u32 {
+  let length: u32 = 0;
+  while (length < <u32>NAME && load<u8>(at + length)) length += 1;
+  return length;
+}
+
+@inline
+function isNamed(at: usize, name: string): bool {
+  return sameText(at, nameLength(at), name);
+}
+
+/** The bytes of a section of a session that was checked; 0: it has none of that name. */
+function findSection(source: usize, length: u32, name: string): usize {
+  for (let at = source + HEADER, end = source + length; at < end; at += SECTION + <usize>load<u64>(at, NAME)) {
+    if (isNamed(at, name)) return at + SECTION;
+  }
+  return 0;
+}
+
+function checkModel(s: Session, at: usize, bytes: usize): i32 {
+  if (bytes != 8) return truncated(s.core);
+  if (load<u64>(at) == fingerprint(modelOf(s.context))) return 0;
+  return fail(s.core, ErrorCode.BAD_FILE, "this session belongs to another model");
+}
+
+function checkTokens(s: Session, at: usize, bytes: usize): i32 {
+  const core = s.core;
+  if (bytes < 8) return truncated(core);
+  const evaluated = load<u32>(at);
+  const count = load<u32>(at, 4);
   if (evaluated > count) return fail(core, ErrorCode.BAD_FILE, "this session has more rows than tokens; save it again");
   if (count > s.capacity) {
     return fail(
@@ -110,58 +253,86 @@ function check(s: Session, source: usize, length: u32): i32 {
       "this session has more tokens than the context holds; make it longer (--ctx N, { context: N })",
     );
   }
-  let left = <u64>length - HEADER;
-  if (left < <u64>SAMPLER_BYTES + (<u64>count << 2)) return truncated(s);
-  left -= <u64>SAMPLER_BYTES + (<u64>count << 2);
-  // The sampler may lie at any address: only its plain fields are read.
-  const options = checkOptions(core, changetype<Sampler>(source + HEADER));
-  if (options != 0) return options;
-  let at = source + HEADER + SAMPLER_BYTES;
+  if (bytes != 8 + ((<usize>count) << 2)) return truncated(core);
   for (let i: u32 = 0; i < count; i++) {
-    if (load<u32>(at + ((<usize>i) << 2)) >= vocabulary) {
+    if (u32At(at + 8, i) >= s.context.program.vocabulary) {
       return fail(core, ErrorCode.BAD_FILE, "this session names a token that the vocabulary has not");
     }
   }
-  at += (<usize>count) << 2;
-  for (let layer: u32 = 0; layer < cache.layers; layer++) {
-    if (left < 4) return truncated(s);
-    const rows = load<u32>(at);
-    const bytes = 4 + <u64>rows * (4 + <u64>cache.rowBytes);
-    if (rows > cache.capacity || left < bytes) return truncated(s);
-    for (let i: u32 = 0; i < rows; i++) {
-      if (load<u32>(at + 4 + ((<usize>i) << 2)) < <u32>POSITION_LIMIT) continue;
+  return 0;
+}
+
+function checkSampler(core: Core, at: usize, bytes: usize): i32 {
+  if (bytes != SAMPLER_SECTION || load<u32>(at) != SAMPLER_VERSION) return truncated(core);
+  return checkOptions(core, load<f32>(at, 4), load<f32>(at, 12), load<f32>(at, 16), load<f32>(at, 20));
+}
+
+function checkState(s: Session, at: usize, bytes: usize): i32 {
+  const core = s.core;
+  const c = s.context;
+  const p = c.program;
+  const end = at + bytes;
+  if (bytes < 8) return truncated(core);
+  if (load<u32>(at) != p.layerCount || load<u32>(at, 4) != c.kvType) return otherType(core);
+  at += 8;
+  for (let layer: u32 = 0; layer < p.layerCount; layer++) {
+    if (end - at < LAYER) return truncated(core);
+    const rows = rowsOf(c, layer);
+    const keepsNone = changetype<usize>(rows) == 0;
+    const rowBytes: u32 = keepsNone ? 0 : rows.rowBytes;
+    let kind: u32 = 0;
+    while (kind < KIND_NAME && load<u8>(at + kind)) kind += 1;
+    if (!sameText(at, kind, kindName(keepsNone ? 0 : rows.shape.kind))) return otherType(core);
+    if (load<u32>(at, KIND_NAME) != rowBytes) return otherType(core);
+    const count = load<u32>(at, KIND_NAME + 4);
+    at += LAYER;
+    if (count > c.rowCapacity || (keepsNone && count != 0)) return truncated(core);
+    if (<u64>(end - at) < <u64>count * (4 + <u64>rowBytes)) return truncated(core);
+    for (let i: u32 = 0; i < count; i++) {
+      if (u32At(at, i) < <u32>POSITION_LIMIT) continue;
       return fail(core, ErrorCode.BAD_FILE, "this session has a row at a position that there is not; save it again");
     }
-    if (rows > freeRowsWithout(cache, layer, s.sequence)) {
+    if (!keepsNone && count > freeRowsWithout(rows, p.layer(layer).stateLayer, s.sequence)) {
       return fail(core, ErrorCode.CONTEXT_FULL, "other sequences leave no room for this session's rows");
     }
-    left -= bytes;
-    at += <usize>bytes;
+    at += <usize>count * (4 + <usize>rowBytes);
   }
-  return left == 0 ? 0 : truncated(s);
+  return at == end ? 0 : truncated(core);
 }
 
-function truncated(s: Session): i32 {
-  return fail(s.core, ErrorCode.BAD_FILE, "this session is cut off or longer than it says; save it again");
+function otherType(core: Core): i32 {
+  return fail(
+    core, ErrorCode.BAD_FILE,
+    "this session's cache has another type: open the model with the one it was saved with (--kv)",
+  );
 }
 
-/** FNV-1a over the shape of the model and its last norm, which is in memory however the other weights are kept. */
+function truncated(core: Core): i32 {
+  return fail(core, ErrorCode.BAD_FILE, "this session is cut off or longer than it says; save it again");
+}
+
+/**
+ * FNV-1a over the architecture's name, the shape of the model and its last norm, which is in memory however the other
+ * weights are kept.
+ */
 function fingerprint(model: Model): u64 {
-  let hash: u64 = 0xcbf2_9ce4_8422_2325;
-  hash = mix(hash, model.architecture);
-  hash = mix(hash, model.layers);
-  hash = mix(hash, model.hidden);
-  hash = mix(hash, model.ffn);
-  hash = mix(hash, model.heads);
-  hash = mix(hash, model.rowValues);
-  hash = mix(hash, model.vocabulary);
-  hash = mix(hash, <u32>((model.fileBytes + model.streamedBytes) & 0xffff_ffff));
-  const norm = model.weight(Global.OUTPUT_NORM);
-  for (let i: u32 = 0; i < norm.columns; i++) hash = mix(hash, load<u32>(norm.data + ((<usize>i) << 2)));
+  const p = model.program;
+  const w = p.weights;
+  let hash = fnv(FNV_START, model.gguf.architecture, model.gguf.architectureLength);
+  hash = mix(hash, p.layerCount);
+  hash = mix(hash, p.hidden);
+  hash = mix(hash, p.vocabulary);
+  hash = mix(hash, <u32>((w.fileBytes + w.streamedBytes) & 0xffff_ffff));
+  for (let i: u32 = 0; i < p.stateCount; i++) hash = mix(hash, p.state(i).values);
+  for (let i = p.outputStep; i < p.stepCount; i++) {
+    const s = p.step(i);
+    if (s.weight == NOTHING || s.op == Op.LINEAR) continue;
+    const norm = p.weight(0, s.weight);
+    if (norm.isVector) hash = fnv(hash, norm.data, (<usize>norm.columns) << 2);
+  }
   return hash;
 }
 
-@inline
 function mix(hash: u64, value: u32): u64 {
   for (let i = 0; i < 4; i++) hash = (hash ^ <u64>((value >> (i << 3)) & 255)) * 0x100_0000_01b3;
   return hash;

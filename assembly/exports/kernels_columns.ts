@@ -1,6 +1,6 @@
 /**
- * The layout neuron by neuron and its products as exports of the library (kernels/quant/neuron_layout.ts): thin
- * functions that check types and shapes and pass on. Statuses are those of exports_quant.ts.
+ * The layout neuron by neuron and its products as exports of the library (columns/layout.ts): thin
+ * functions that check types and shapes and pass on. Statuses are those of exports/kernels_quant.ts.
  */
 import {
   NEURON_STEP, mayLieByNeurons, multiplyNeuronRows, multiplyNeurons, neuronScratchBytes, neuronsToGroups, packNeurons,

@@ -1,7 +1,7 @@
 /**
  * The Memory Layer's kernels as exports of the library: scalars and offsets only, for `limpet/kernels`, the benches and
  * the tests. They check types and sizes of codes; the caller gives buffers of the stated sizes. Statuses are those of
- * exports_quant.ts.
+ * exports/kernels_quant.ts.
  */
 import {
   MAX_CODE_BITS, WeightRule, chunkWeights, findResidentRows, hashRow, scaleWeights,

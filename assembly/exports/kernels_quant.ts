@@ -1,12 +1,14 @@
 /**
  * The block formats and their products as exports of the library: thin functions that check types and shapes and pass
- * on. A call that cannot be done returns a status below zero (the numbers of runtime/core.ts) and writes nothing.
+ * on. A call that cannot be done returns a status below zero (the numbers of memory/core.ts) and writes nothing.
  *
  *     0    done
  *     −3   the type is not one of kernels/quant/types.ts
  *     −4   the shape does not fit: a count or a row that is not whole blocks, rows that are not there
  */
-import { accumulateRows, accumulateScratchBytes, lookupRow, matmulRows, packedBytes } from "../kernels/quant/matmul";
+import {
+  accumulateRows, accumulateScratchBytes, lookupRow, matmulFormScratchBytes, matmulRows, packedBytes,
+} from "../kernels/quant/matmul";
 import { ACTIVATION_BLOCK_BYTES, activationBytes, quantizeActivations } from "../kernels/quant/activations/sixteen";
 import { FORM_SHIFT, formBytes, formFor, quantizeAs } from "../kernels/quant/activations/precision";
 import { dequantizeRow, packedGroupBytes, packGroup, quantizeRow, unpackRow } from "../kernels/quant/index";
@@ -100,7 +102,7 @@ export function kernel_quantize_activations(x: usize, columns: u32, target: usiz
   return 0;
 }
 
-/** The form (kernels/quant/forms.ts) in which activations meet weights of a type: `wanted` where the build has it. */
+/** The form (activations/precision.ts) in which activations meet weights of a type: `wanted` where the build has it. */
 export function kernel_operand_form(type: u32, wanted: u32): u32 {
   return formFor(type, wanted);
 }
@@ -118,8 +120,19 @@ export function kernel_quantize_operand(form: u32, x: usize, columns: u32, targe
 }
 
 /**
+ * Bytes of scratch for `kernel_matmul`, the form above the byte of `type` as there: 32 a token, in form 4 64; 0 for a
+ * type or a form that this build does not have, and for more than the memory could hold.
+ */
+export function kernel_matmul_scratch_bytes(type: u32, tokens: u32): usize {
+  const plain = type & ((1 << FORM_SHIFT) - 1);
+  const form = type >> FORM_SHIFT;
+  if (blockElements(plain) == 0 || formFor(plain, form) != form || tokens > 0xffff_ffff >> 6) return 0;
+  return matmulFormScratchBytes(type, tokens);
+}
+
+/**
  * Rows `rowBegin` … `rowEnd` − 1 of a packed matrix × `tokens` rows of activations, whose form stands above the byte of
- * `type`; `scratch`: 32 bytes a token.
+ * `type`; `scratch`: kernel_matmul_scratch_bytes(type, tokens).
  */
 export function kernel_matmul(
   type: u32,

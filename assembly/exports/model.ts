@@ -2,21 +2,22 @@
  * The exports of models, contexts and passes: thin functions on handles. A handle is the offset of a record; a call
  * that can fail returns a status below zero, and one that makes a handle returns 0, with the error set in the core.
  */
-import { ErrorCode, fail } from "../memory/core";
-import { blockBytes } from "../memory/arena";
-import { Core } from "../memory/core";
-import { List, canUnshare, checkOrder, dropRows, shareRows, unshare } from "../state/rows";
-import {
-  Context, POSITION_LIMIT, abortPass, beginPass, cacheRowBytes, contextBytes, createContext, isContext,
-  releaseContext, resetContext,
-} from "../pass/context";
 import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamWeights } from "../engine/load";
+import { Model, ModelState, isModel } from "../engine/model";
+import { checkSequence, dropInLayers, mergeInLayer, shareAll, shiftAll } from "../engine/sequence";
+import { openContext, openTapped } from "../engine/open";
+import { Core, ErrorCode, fail } from "../memory/core";
+import { blockBytes } from "../memory/arena";
+import { sameText } from "../memory/bytes";
+import { findTensorAt } from "../files/gguf";
+import { abortPass, beginPass, listLength, resetContext } from "../pass/batch";
+import { Context, Form, Visibility, isContext, releaseContext, stateBytes } from "../pass/context";
+import { printProgram } from "../program/print";
+import { Tap } from "../program/program";
+import { contextBytes } from "../run/open";
 import { stepPass } from "../run/run";
-import { Model, ModelState, Slot, isModel } from "../engine/model";
-import { requestAt } from "../weights/requests";
+import { rowBytes } from "../state/kinds";
 import { vectorBytes } from "../kernels/attention/kv_codec";
-import { mergeRow, turnRow } from "../state/cache_rows";
-import { isInterleaved } from "../models/registry";
 import { OperandForm, formFor } from "../kernels/quant/activations/precision";
 
 /** A model of `files` parts; `vocabularyOnly` 1 leaves the weights in the file. */
@@ -61,20 +62,20 @@ export function model_request_destination(model: Model): usize {
 
 /** Bytes of weights that stay in the file, known once planned. */
 export function model_streamed_bytes(model: Model): u64 {
-  return model.streamedBytes;
+  return model.weights.streamedBytes;
 }
 
 /** Rows of tables in the file: how many passes wanted so far, how many of them were read, and the bytes of those. */
 export function model_rows_wanted(model: Model): u64 {
-  return model.rowsWanted;
+  return model.weights.rowsWanted;
 }
 
 export function model_rows_read(model: Model): u64 {
-  return model.rowsRead;
+  return model.weights.rowsRead;
 }
 
 export function model_row_bytes_read(model: Model): u64 {
-  return model.rowBytesRead;
+  return model.weights.rowBytesRead;
 }
 
 /** 0 header, 1 planned, 2 weights, 3 ready, 4 failed. */
@@ -84,7 +85,7 @@ export function model_state(model: Model): u32 {
 
 /** Bytes of weights to be read from the files, known once planned, and how many of them are in memory. */
 export function model_file_bytes(model: Model): u64 {
-  return model.fileBytes;
+  return model.weights.fileBytes;
 }
 
 export function model_loaded_bytes(model: Model): u64 {
@@ -95,7 +96,7 @@ export function model_loaded_bytes(model: Model): u64 {
  * Bytes of memory that the weights and the staging buffer will take on top of what the header took, known once planned.
  */
 export function model_plan_bytes(model: Model): u64 {
-  return model.weightBytes + blockBytes(stagingBytes(model));
+  return model.weights.bytes + blockBytes(stagingBytes(model));
 }
 
 export function model_release(model: Model): i32 {
@@ -103,25 +104,44 @@ export function model_release(model: Model): i32 {
 }
 
 /**
- * In which form activations meet the matrices of a slot, of all layers (slot Slot.COUNT: the head): 1 a byte, 2 two
- * where a block stands out, 3 two bytes, where the build has that for their type. For measuring what the rule in
- * runtime/precision.ts costs and saves.
+ * In which form activations meet the matrices of a name, of all layers ("attn_q", "output", …: as in the file, without
+ * the layer and without ".weight"): 1 a byte, 2 two where a block stands out, 3 two bytes, where the build has that for
+ * their type. For measuring what the rule in weights/precision.ts costs and saves. Before a context is open.
  */
-export function model_set_operands(model: Model, slot: u32, form: u32): i32 {
-  if (slot > Slot.COUNT || form < OperandForm.BYTE || form > OperandForm.TWO_BYTES || model.contexts) {
+export function model_set_operands(model: Model, name: usize, length: u32, form: u32): i32 {
+  if (form < OperandForm.BYTE || form > OperandForm.TWO_BYTES || model.contexts || !model.hasProgram) {
     return fail(
-      model.core, ErrorCode.BAD_ARGUMENT, "operands are set before a context is open, slot by slot, to 1, 2 or 3",
+      model.core, ErrorCode.BAD_ARGUMENT, "operands are set before a context is open, name by name, to 1, 2 or 3",
     );
   }
-  if (slot == Slot.COUNT) {
-    model.head.operandForm = formFor(model.head.type, form);
-    return 0;
-  }
-  for (let layer: u32 = 0; layer < model.layers; layer++) {
-    const weight = model.at(layer, slot);
-    if (weight.present && !weight.plain && !weight.isTable) weight.operandForm = formFor(weight.type, form);
+  const weights = model.weights;
+  for (let i: u32 = 0; i < weights.count; i++) {
+    const weight = weights.at(i);
+    if (weight.isVector || weight.isTable || !isNamed(model, weight.file, weight.offset, name, length)) continue;
+    weight.operandForm = formFor(weight.type, form);
   }
   return 0;
+}
+
+/** Whether the tensor that begins at `offset` of a file has this name, without its layer and without ".weight". */
+function isNamed(model: Model, file: u32, offset: u64, name: usize, length: u32): bool {
+  const tensor = findTensorAt(model.gguf, file, offset);
+  if (!tensor) return false;
+  let begin: u32 = 0;
+  if (tensor.nameLength > 4 && sameText(tensor.name, 4, "blk.")) {
+    begin = 4;
+    while (begin < tensor.nameLength && load<u8>(tensor.name + begin - 1) != 46 || begin == 4) begin += 1;
+  }
+  if (tensor.nameLength != begin + length + 7) return false;
+  return memory.compare(tensor.name + begin, name, length) == 0;
+}
+
+/**
+ * The program of the model as text, a line a step: writes at most `capacity` bytes to `target`, and returns how many
+ * there are. 0: the model has none.
+ */
+export function model_program(model: Model, target: usize, capacity: u32): u32 {
+  return model.hasProgram ? printProgram(model.program, target, capacity) : 0;
 }
 
 /** The Gguf record, for gguf_* and entry_*; the tokenizer, for tokenizer_*. */
@@ -139,11 +159,11 @@ export function model_vocabulary_only(model: Model): u32 {
 }
 
 export function model_layers(model: Model): u32 {
-  return model.layers;
+  return model.hasProgram ? model.program.layerCount : 0;
 }
 
 export function model_hidden(model: Model): u32 {
-  return model.hidden;
+  return model.hasProgram ? model.program.hidden : 0;
 }
 
 export function model_vocabulary(model: Model): u32 {
@@ -152,38 +172,44 @@ export function model_vocabulary(model: Model): u32 {
 
 /** Tokens of context that the model was trained for. */
 export function model_context_length(model: Model): u32 {
-  return model.contextLength;
+  return model.hasProgram ? model.program.contextLength : 0;
 }
 
-/** Bytes of a cache row of one layer, and what full keys and values of all heads would take; kvType is Q8_0 8. */
+/** Bytes of a row of state of one layer, the first that keeps any; its values are of `kvType`. */
 export function model_row_bytes(model: Model, kvType: u32): u32 {
-  return cacheRowBytes(model, kvType);
+  return model.hasProgram && model.program.stateCount ? rowBytes(model.program.state(0), kvType) : 0;
 }
 
+/** Bytes that full keys and values of all heads would take in a layer, of `kvType`. */
 export function model_full_row_bytes(model: Model, kvType: u32): u32 {
-  return model.heads * (vectorBytes(kvType, model.keySize) + vectorBytes(kvType, model.valueSize));
+  if (!model.hasProgram) return 0;
+  const p = model.program;
+  return p.fullHeads * (vectorBytes(kvType, p.fullKeys) + vectorBytes(kvType, p.fullValues));
 }
 
 /** Tokens of a batch that suit the architecture: long enough for MLA's expanded form where there is one. */
 export function model_batch(model: Model): u32 {
-  return model.rank ? 256 : 128;
+  return model.hasProgram ? model.program.batch : 0;
 }
 
 /** Bytes that such a context will take; 0 while the model's sizes are not known, or when it has no weights. */
 export function context_bytes(model: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32): u64 {
-  if (model.vocabularyOnly || model.state < ModelState.PLANNED || model.state > ModelState.READY) return 0;
-  return contextBytes(model, rows, batch, logitRows, sequences, kvType);
+  if (!model.hasProgram || model.state < ModelState.PLANNED || model.state > ModelState.READY) return 0;
+  if (rows < 1 || batch < 1 || batch > 4096 || logitRows > batch || sequences < 1 || sequences > 256) return 0;
+  return contextBytes(model.program, rows, batch, logitRows, sequences, kvType);
 }
 
 /** A context of `rows` cache rows a layer (kvType 0 F32, 1 F16, 8 Q8_0) and passes of `batch` tokens. */
 export function context_create(
   core: Core, model: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32,
 ): usize {
-  if (!isModel(model)) {
-    fail(core, ErrorCode.BAD_ARGUMENT, "that handle is not a model");
-    return 0;
-  }
-  return changetype<usize>(createContext(core, model, rows, batch, logitRows, sequences, kvType));
+  if (!isModel(model)) return noModel(core);
+  return changetype<usize>(openContext(core, model, rows, batch, logitRows, sequences, kvType));
+}
+
+function noModel(core: Core): usize {
+  fail(core, ErrorCode.BAD_ARGUMENT, "that handle is not a model");
+  return 0;
 }
 
 export function context_release(c: Context): void {
@@ -197,11 +223,13 @@ export function context_reset(c: Context): void {
 
 /** Bytes of the cache's values, and of one token in it, all layers. */
 export function context_cache_bytes(c: Context): u64 {
-  return <u64>c.cache.layers * c.cache.capacity * c.cache.rowBytes;
+  return stateBytes(c.program, c.rowCapacity, c.kvType);
 }
 
 export function context_token_bytes(c: Context): u32 {
-  return cacheRowBytes(c.model, c.kvType) * c.cache.layers;
+  let bytes: u32 = 0;
+  for (let i: u32 = 0; i < c.program.stateCount; i++) bytes += c.rows(i).rowBytes * c.rows(i).layers;
+  return bytes;
 }
 
 /**
@@ -231,17 +259,21 @@ export function context_mask(c: Context): usize {
 
 /** f32[batch, hidden]: the residual stream of the tokens still in the pass. */
 export function context_hidden(c: Context): usize {
-  return c.hidden;
+  return c.at(c.program.stream);
 }
 
 /** f32[logitRows, vocabulary] after a pass: the rows asked for, in batch order. */
 export function context_logits(c: Context): usize {
-  return c.logits;
+  return c.at(c.program.logits);
 }
 
-/** 0 auto, 1 absorbed, 2 expanded. */
-export function context_set_form(c: Context, form: u32): void {
+/** How latent attention is computed from the next pass on: 0 auto, 1 absorbed, 2 expanded. */
+export function context_set_form(c: Context, form: u32): i32 {
+  if (form > Form.EXPANDED) {
+    return fail(c.core, ErrorCode.BAD_ARGUMENT, "the form of latent attention is 0 auto, 1 absorbed or 2 expanded, not {}", form);
+  }
   c.form = form;
+  return 0;
 }
 
 /**
@@ -251,14 +283,42 @@ export function context_set_step_work(c: Context, multiplyAdds: u64): void {
   c.stepWork = <i64>min<u64>(multiplyAdds, <u64>i64.MAX_VALUE);
 }
 
-/** 0 causal, 1 all, 2 mask. */
-export function context_set_visibility(c: Context, visibility: u32): void {
+/** What a token sees of its sequence, from the next pass on: 0 causal, 1 all, 2 what the mask allows. */
+export function context_set_visibility(c: Context, visibility: u32): i32 {
+  if (visibility > Visibility.MASK) {
+    return fail(c.core, ErrorCode.BAD_ARGUMENT, "what a token sees is 0 causal, 1 all or 2 by mask, not {}", visibility);
+  }
   c.visibility = visibility;
+  return 0;
 }
 
 /** f32[layers, rows] that attention mass is added to, or 0. */
 export function context_set_mass(c: Context, mass: usize): void {
   c.mass = mass;
+}
+
+/**
+ * As `context_create`, of a program that can be tapped: `taps` is a sum of 1 attention by head, 2 FFN activity, 4 hidden
+ * states. Where they are written is told by `context_set_tap`; the answers have the same bits.
+ */
+export function context_create_tapped(
+  core: Core, model: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32, taps: u32,
+): usize {
+  if (!isModel(model)) return noModel(core);
+  return changetype<usize>(openTapped(core, model, rows, batch, logitRows, sequences, kvType, taps));
+}
+
+/**
+ * Where a tap is written from the next pass on, 0: nowhere. 0 attention f32[layers][heads][rows], added up; 1 what enters
+ * the last linear of the feed-forward network f32[layers][batch][width]; 2 the residual stream behind each layer
+ * f32[layers][batch][hidden].
+ */
+export function context_set_tap(c: Context, tap: u32, target: usize): i32 {
+  if (tap >= Tap.COUNT || !((c.program.taps >> tap) & 1)) {
+    return fail(c.core, ErrorCode.BAD_ARGUMENT, "this context was not made for tap {}: say so when it is made", tap);
+  }
+  c.setTap(tap, target);
+  return 0;
 }
 
 /** Begins a pass of the batch's first `tokens` tokens through layers [first, end). */
@@ -276,23 +336,33 @@ export function context_step(c: Context): i32 {
  * its file, its offset there, its length, and where it has to be. They may be read in any order.
  */
 export function context_request_count(c: Context): u32 {
-  return c.requestCount;
+  return c.requests.count;
 }
 
 export function context_request_file(c: Context, index: u32): u32 {
-  return requestAt(c, index).file;
+  return index < c.requests.count ? c.requests.at(index).file : 0;
 }
 
 export function context_request_offset(c: Context, index: u32): u64 {
-  return requestAt(c, index).offset;
+  return index < c.requests.count ? c.requests.at(index).offset : 0;
 }
 
 export function context_request_length(c: Context, index: u32): u32 {
-  return requestAt(c, index).length;
+  return index < c.requests.count ? c.requests.at(index).length : 0;
 }
 
 export function context_request_destination(c: Context, index: u32): usize {
-  return requestAt(c, index).destination;
+  return index < c.requests.count ? c.requests.at(index).destination : 0;
+}
+
+/** 1: a slice of the pass ends behind each step of the program, so that a host can time it; 0: not. */
+export function context_set_traced(c: Context, traced: u32): void {
+  c.traced = traced ? 1 : 0;
+}
+
+/** The step of the program that the pass is at (program_text lists them by this number); −1: it is in none. */
+export function context_at(c: Context): i32 {
+  return c.running ? <i32>c.step : -1;
 }
 
 /** Gives the pass up: the cache is as it was before. */
@@ -316,23 +386,19 @@ export function context_activations(c: Context): usize {
 
 /** Rows of a sequence in a layer. */
 export function sequence_rows(c: Context, sequence: u32, layer: u32): u32 {
-  return sequence < c.cache.sequences && layer < c.cache.layers ? c.cache.list(sequence, layer).count : 0;
+  return sequence < c.sequences && layer < c.program.layerCount ? listLength(c, sequence, layer) : 0;
 }
 
 /** Drops a sequence's rows at positions [from, to), in layers [first, end). */
 export function sequence_drop(c: Context, sequence: u32, from: i32, to: i32, first: u32, end: u32): i32 {
   const status = checkSequence(c, sequence);
-  if (status == 0) dropRows(c.cache, sequence, from, to, first, min(end, c.cache.layers));
+  if (status == 0) dropInLayers(c, sequence, from, to, first, end);
   return status;
 }
 
-/** Lets sequence `to` see the rows of `from` at positions [begin, end): shared, not copied. */
+/** Lets sequence `to` see the rows of `from` at positions [begin, end): shared, not copied. An error changes nothing. */
 export function sequence_share(c: Context, from: u32, to: u32, begin: i32, end: i32): i32 {
-  let status = checkSequence(c, from);
-  if (status == 0) status = checkSequence(c, to);
-  if (status != 0) return status;
-  if (shareRows(c.cache, from, to, begin, end)) return 0;
-  return fail(c.core, ErrorCode.CONTEXT_FULL, "the sequence that should see these rows has no room for them");
+  return shareAll(c, from, to, begin, end);
 }
 
 /**
@@ -340,65 +406,12 @@ export function sequence_share(c: Context, from: u32, to: u32, begin: i32, end: 
  * nothing.
  */
 export function sequence_shift(c: Context, sequence: u32, from: i32, to: i32, delta: i32): i32 {
-  let status = checkSequence(c, sequence);
-  const cache = c.cache;
-  for (let layer: u32 = 0; layer < cache.layers && status == 0; layer++) {
-    status = checkShift(c, layer, cache.list(sequence, layer), from, to, delta);
-  }
-  if (status != 0) return status;
-  const interleaved = isInterleaved(c.model);
-  for (let layer: u32 = 0; layer < cache.layers; layer++) {
-    const list = cache.list(sequence, layer);
-    for (let i: u32 = 0; i < list.count; i++) {
-      const position = list.position(i);
-      if (position < from || position >= to) continue;
-      unshare(cache, layer, list, i);
-      turnRow(c, cache.row(layer, list.row(i)), delta, interleaved);
-      list.set(i, list.row(i), position + delta);
-    }
-    checkOrder(list);
-  }
-  return 0;
-}
-
-function checkShift(c: Context, layer: u32, list: List, from: i32, to: i32, delta: i32): i32 {
-  for (let i: u32 = 0; i < list.count; i++) {
-    const position = list.position(i);
-    if (position < from || position >= to) continue;
-    const moved = <i64>position + delta;
-    if (moved < 0 || moved >= <i64>POSITION_LIMIT) {
-      return fail(c.core, ErrorCode.BAD_ARGUMENT, "rows cannot be moved to positions outside 0 to 999999");
-    }
-  }
-  if (canUnshare(c.cache, layer, list, from, to)) return 0;
-  return fail(c.core, ErrorCode.CONTEXT_FULL, "a shared row must be copied to be moved, and no row is free");
+  return shiftAll(c, sequence, from, to, delta);
 }
 
 /**
  * Merges entry `source` of a sequence's list in a layer into entry `target`: (1 − weight) · target + weight · source.
  */
 export function sequence_merge(c: Context, sequence: u32, layer: u32, target: u32, source: u32, weight: f32): i32 {
-  const status = checkSequence(c, sequence);
-  if (status != 0) return status;
-  const cache = c.cache;
-  const count = layer < cache.layers ? cache.list(sequence, layer).count : 0;
-  if (target >= count || source >= count) {
-    return fail(c.core, ErrorCode.BAD_ARGUMENT, "there is no such row in that layer");
-  }
-  const list = cache.list(sequence, layer);
-  if (!unshare(cache, layer, list, target)) {
-    return fail(c.core, ErrorCode.CONTEXT_FULL, "a shared row must be copied to be changed, and no row is free");
-  }
-  mergeRow(c, cache.row(layer, list.row(target)), cache.row(layer, list.row(source)), weight);
-  return 0;
-}
-
-function checkSequence(c: Context, sequence: u32): i32 {
-  if (c.running) {
-    return fail(
-      c.core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it",
-    );
-  }
-  if (sequence < c.cache.sequences) return 0;
-  return fail(c.core, ErrorCode.BAD_ARGUMENT, "the context has no such sequence");
+  return mergeInLayer(c, sequence, layer, target, source, weight);
 }

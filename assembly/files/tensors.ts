@@ -234,6 +234,15 @@ function sayMissing(core: Core, g: Gguf, nameLength: u32): void {
   say(core, ", which this model needs; convert the model anew");
 }
 
+/** The tensor that begins at `offset` of a file, or null. */
+export function findTensorAt(g: Gguf, file: u32, offset: u64): Tensor | null {
+  for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
+    const tensor = tensorAt(g, i);
+    if (tensor.fileIndex == file && tensor.offset == offset) return tensor;
+  }
+  return null;
+}
+
 /** Says the name of the tensor that begins at `offset` of a file. */
 export function sayTensorAt(core: Core, g: Gguf, file: u32, offset: u64): void {
   for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {

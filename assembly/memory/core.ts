@@ -47,8 +47,8 @@ export class Core {
   arenaLimit: usize;
   errorCode: i32;
   errorLength: u32;
-  /** The pool of threads (runtime/pool.ts), 0: none. */
-  pool: usize;
+  /** Its threads (pass/threads.ts), 0: none. */
+  threads: usize;
 
   @inline
   get message(): usize {
@@ -60,8 +60,8 @@ export class Core {
 export const CORE_BYTES: usize = 64 + <usize>MESSAGE_CAPACITY;
 
 /**
- * Sets the error: its code, and a sentence in which each brace stands for the next argument. Returns the code, so
- * `return fail(core, …)` reads well.
+ * Sets the error: its code, and a sentence in which each mark stands for the next argument. Any other brace is a brace.
+ * Returns the code, so `return fail(core, …)` reads well.
  *
  *     {}   an unsigned integer, in decimal        {s}   bytes of a file or of a caller: `bytesOf(pointer, length)`
  *     {i}  a signed integer                       {w}   words of our own: `wordsOf(string)`
@@ -72,13 +72,14 @@ export function fail(core: Core, code: i32, sentence: string, a: u64 = 0, b: u64
   const source = changetype<usize>(sentence);
   const end = source + ((<usize>sentence.length) << 1);
   for (let at = source; at < end; at += 2) {
-    const letter = load<u16>(at);
-    if (letter != 0x7b) {
-      put(core, <u8>letter);
+    const unit = load<u16>(at);
+    const kind = unit == 0x7b && at + 2 < end ? load<u16>(at, 2) : 0;
+    const isShort = kind == 0x7d;
+    if (!isShort && (kind < 0x69 || at + 4 >= end || load<u16>(at, 4) != 0x7d)) {
+      put(core, <u8>unit);
       continue;
     }
-    const kind = load<u16>(at, 2);
-    at += kind == 0x7d ? 2 : 4;
+    at += isShort ? 2 : 4;
     if (kind == 0x73) sayBytes(core, <usize>(a & 0xffff_ffff), <usize>(a >> 32));
     else if (kind == 0x77) say(core, changetype<string>(<usize>a));
     else if (kind == 0x69) sayInteger(core, <i64>a);

@@ -1,73 +1,22 @@
 /**
  * llama: Llama 2 and 3, TinyLlama, SmolLM2 (Touvron et al. 2023, arXiv:2302.13971; Llama 3's RoPE factors as
- * `rope_freqs`). A decoder of RMSNorm, grouped-query attention with RoPE on interleaved pairs, and SwiGLU.
+ * `rope_freqs`). A decoder of RMSNorm, grouped-query attention with RoPE on the pairs (2i, 2i + 1), and SwiGLU.
  *
- *     a = RMSNorm(x)      q, k, v = Wq a, Wk a, Wv a      q, k = RoPE(q), RoPE(k)
- *     x += Wo · softmax(q kᵀ / √d) v
+ *     a = RMSNorm(x)      x += Attention(a)
  *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)
  */
-import { Context } from "../pass/context";
-import { Model, Slot, Want, declareLayer } from "../engine/model";
-import { addBias, gateSilu, multiplyAdd, multiplyBeside, multiplyBiasAdd, normalize, rotate } from "../ops/pass";
-import { attend, keepKeyValue } from "../ops/attention";
-import { declareEnds, readDecoder } from "./hyper_parameters";
+import { groupedAttention, swiglu } from "./blocks";
+import { readDecoder } from "./hyper_parameters";
+import { Builder, Pairs, StateKind } from "../program/builder";
 
-export const LLAMA_STAGES: u32 = 9;
-
-/** llama rotates the pairs (2i, 2i+1). */
-export const LLAMA_INTERLEAVED: bool = true;
-
-/** Reads the hyper-parameters and declares the tensors. */
-export function declareLlama(model: Model): i32 {
-  let status = readDecoder(model);
-  if (status == 0) status = declareEnds(model);
-  for (let layer: u32 = 0; layer < model.layers && status == 0; layer++) status = declareLayers(model, layer);
-  return status;
-}
-
-function declareLayers(m: Model, layer: u32): i32 {
-  const width = m.hidden;
-  const queryWidth = m.heads * m.keySize;
-  const keyWidth = m.kvHeads * m.keySize;
-  const valueWidth = m.kvHeads * m.valueSize;
-  const optional = Want.VECTOR | Want.OPTIONAL;
-  let s = declareLayer(m, layer, Slot.ATTENTION_NORM, "attn_norm.weight", width, 1, Want.VECTOR);
-  if (!s) s = declareLayer(m, layer, Slot.QUERY, "attn_q.weight", width, queryWidth, Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.KEY, "attn_k.weight", width, keyWidth, Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.VALUE, "attn_v.weight", width, valueWidth, Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.QUERY_BIAS, "attn_q.bias", queryWidth, 1, optional);
-  if (!s) s = declareLayer(m, layer, Slot.KEY_BIAS, "attn_k.bias", keyWidth, 1, optional);
-  if (!s) s = declareLayer(m, layer, Slot.VALUE_BIAS, "attn_v.bias", valueWidth, 1, optional);
-  if (!s) {
-    s = declareLayer(m, layer, Slot.ATTENTION_OUTPUT, "attn_output.weight", m.heads * m.valueSize, width, Want.MATRIX);
+export function llama(b: Builder): void {
+  const h = readDecoder(b);
+  let x = b.embedding("token_embd");
+  for (let l: u32 = 0; l < b.layers; l++) {
+    b.layer(l, StateKind.KEY_VALUE, h.kvHeads, h.keySize, h.valueSize);
+    x = b.add(x, groupedAttention(b, h, b.rmsNorm(x, "attn_norm"), Pairs.NEIGHBOURS, 0));
+    x = b.add(x, swiglu(b, h, b.rmsNorm(x, "ffn_norm")));
   }
-  if (!s) s = declareLayer(m, layer, Slot.OUTPUT_BIAS, "attn_output.bias", width, 1, optional);
-  if (!s) s = declareLayer(m, layer, Slot.FFN_NORM, "ffn_norm.weight", width, 1, Want.VECTOR);
-  if (!s) s = declareLayer(m, layer, Slot.FFN_GATE, "ffn_gate.weight", width, m.ffn, Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.FFN_UP, "ffn_up.weight", width, m.ffn, Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.FFN_DOWN, "ffn_down.weight", m.ffn, width, Want.MATRIX);
-  return s;
-}
-
-/** One stage of the layer that the pass is in. */
-export function stageLlama(c: Context): i32 {
-  const m = c.model;
-  const layer = c.layer;
-  switch (c.stage) {
-    case 0: return normalize(c, c.hidden, m.at(layer, Slot.ATTENTION_NORM), c.normed);
-    case 1: return multiplyBeside(c, Slot.QUERY, 3, c.normed);
-    case 2:
-      addBias(c, c.query, m.at(layer, Slot.QUERY_BIAS));
-      addBias(c, c.key, m.at(layer, Slot.KEY_BIAS));
-      addBias(c, c.value, m.at(layer, Slot.VALUE_BIAS));
-      rotate(c, c.query, m.heads * m.keySize, m.heads, m.keySize, 0, LLAMA_INTERLEAVED);
-      rotate(c, c.key, m.kvHeads * m.keySize, m.kvHeads, m.keySize, 0, LLAMA_INTERLEAVED);
-      return keepKeyValue(c);
-    case 3: return attend(c);
-    case 4: return multiplyBiasAdd(c, m.at(layer, Slot.ATTENTION_OUTPUT), m.at(layer, Slot.OUTPUT_BIAS), c.attended);
-    case 5: return normalize(c, c.hidden, m.at(layer, Slot.FFN_NORM), c.normed);
-    case 6: return multiplyBeside(c, Slot.FFN_GATE, 2, c.normed);
-    case 7: return gateSilu(c, m.at(layer, Slot.FFN_DOWN));
-    default: return multiplyAdd(c, m.at(layer, Slot.FFN_DOWN), c.gate);
-  }
+  b.output();
+  b.head(b.rmsNorm(x, "output_norm"), "output", "token_embd");
 }

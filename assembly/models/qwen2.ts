@@ -2,71 +2,21 @@
  * qwen2: Qwen2 and Qwen2.5 (Yang et al. 2024, arXiv:2407.10671). As llama, but RoPE turns the halves of a head, and q,
  * k and v have biases.
  *
- *     a = RMSNorm(x)      q, k, v = Wq a + bq, Wk a + bk, Wv a + bv      q, k = RoPE(q), RoPE(k)
- *     x += Wo · softmax(q kᵀ / √d) v
+ *     a = RMSNorm(x)      x += Attention(a)
  *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)
  */
-import { Context } from "../pass/context";
-import { Model, Slot, Want, declareLayer } from "../engine/model";
-import { addBias, gateSilu, multiplyAdd, multiplyBeside, multiplyBiasAdd, normalize, rotate } from "../ops/pass";
-import { attend, keepKeyValue } from "../ops/attention";
-import { declareEnds, readDecoder } from "./hyper_parameters";
+import { BIASES, groupedAttention, swiglu } from "./blocks";
+import { readDecoder } from "./hyper_parameters";
+import { Builder, Pairs, StateKind } from "../program/builder";
 
-export const QWEN2_STAGES: u32 = 9;
-
-/** qwen2 rotates the pairs (i, i + d/2). */
-export const QWEN2_INTERLEAVED: bool = false;
-
-/** Reads the hyper-parameters and declares the tensors. */
-export function declareQwen2(model: Model): i32 {
-  let status = readDecoder(model);
-  if (status == 0) status = declareEnds(model);
-  for (let layer: u32 = 0; layer < model.layers && status == 0; layer++) status = declareLayers(model, layer);
-  return status;
-}
-
-function declareLayers(m: Model, layer: u32): i32 {
-  const width = m.hidden;
-  const queryWidth = m.heads * m.keySize;
-  const keyWidth = m.kvHeads * m.keySize;
-  const valueWidth = m.kvHeads * m.valueSize;
-  let s = declareLayer(m, layer, Slot.ATTENTION_NORM, "attn_norm.weight", width, 1, Want.VECTOR);
-  if (!s) s = declareLayer(m, layer, Slot.QUERY, "attn_q.weight", width, queryWidth, Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.KEY, "attn_k.weight", width, keyWidth, Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.VALUE, "attn_v.weight", width, valueWidth, Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.QUERY_BIAS, "attn_q.bias", queryWidth, 1, Want.VECTOR);
-  if (!s) s = declareLayer(m, layer, Slot.KEY_BIAS, "attn_k.bias", keyWidth, 1, Want.VECTOR);
-  if (!s) s = declareLayer(m, layer, Slot.VALUE_BIAS, "attn_v.bias", valueWidth, 1, Want.VECTOR);
-  if (!s) {
-    s = declareLayer(m, layer, Slot.ATTENTION_OUTPUT, "attn_output.weight", m.heads * m.valueSize, width, Want.MATRIX);
+export function qwen2(b: Builder): void {
+  const h = readDecoder(b);
+  let x = b.embedding("token_embd");
+  for (let l: u32 = 0; l < b.layers; l++) {
+    b.layer(l, StateKind.KEY_VALUE, h.kvHeads, h.keySize, h.valueSize);
+    x = b.add(x, groupedAttention(b, h, b.rmsNorm(x, "attn_norm"), Pairs.HALVES, BIASES));
+    x = b.add(x, swiglu(b, h, b.rmsNorm(x, "ffn_norm")));
   }
-  if (!s) s = declareLayer(m, layer, Slot.OUTPUT_BIAS, "attn_output.bias", width, 1, Want.VECTOR | Want.OPTIONAL);
-  if (!s) s = declareLayer(m, layer, Slot.FFN_NORM, "ffn_norm.weight", width, 1, Want.VECTOR);
-  if (!s) s = declareLayer(m, layer, Slot.FFN_GATE, "ffn_gate.weight", width, m.ffn, Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.FFN_UP, "ffn_up.weight", width, m.ffn, Want.MATRIX);
-  if (!s) s = declareLayer(m, layer, Slot.FFN_DOWN, "ffn_down.weight", m.ffn, width, Want.MATRIX);
-  return s;
-}
-
-/** One stage of the layer that the pass is in. */
-export function stageQwen2(c: Context): i32 {
-  const m = c.model;
-  const layer = c.layer;
-  switch (c.stage) {
-    case 0: return normalize(c, c.hidden, m.at(layer, Slot.ATTENTION_NORM), c.normed);
-    case 1: return multiplyBeside(c, Slot.QUERY, 3, c.normed);
-    case 2:
-      addBias(c, c.query, m.at(layer, Slot.QUERY_BIAS));
-      addBias(c, c.key, m.at(layer, Slot.KEY_BIAS));
-      addBias(c, c.value, m.at(layer, Slot.VALUE_BIAS));
-      rotate(c, c.query, m.heads * m.keySize, m.heads, m.keySize, 0, QWEN2_INTERLEAVED);
-      rotate(c, c.key, m.kvHeads * m.keySize, m.kvHeads, m.keySize, 0, QWEN2_INTERLEAVED);
-      return keepKeyValue(c);
-    case 3: return attend(c);
-    case 4: return multiplyBiasAdd(c, m.at(layer, Slot.ATTENTION_OUTPUT), m.at(layer, Slot.OUTPUT_BIAS), c.attended);
-    case 5: return normalize(c, c.hidden, m.at(layer, Slot.FFN_NORM), c.normed);
-    case 6: return multiplyBeside(c, Slot.FFN_GATE, 2, c.normed);
-    case 7: return gateSilu(c, m.at(layer, Slot.FFN_DOWN));
-    default: return multiplyAdd(c, m.at(layer, Slot.FFN_DOWN), c.gate);
-  }
+  b.output();
+  b.head(b.rmsNorm(x, "output_norm"), "output", "token_embd");
 }

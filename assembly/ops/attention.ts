@@ -1,61 +1,67 @@
 /**
- * Grouped-query attention over key/value rows, as llama, qwen2 and qwen3 share it.
+ * Rows of state are written, and attention over keys and values: each token over the rows that it sees.
  */
-import { Context } from "../pass/context";
+import { shared } from "./share";
+import { choosesExpanded } from "./latent_form";
 import { Status } from "../memory/core";
-import { keepWanted, rowOf, seenCount, seenRows } from "./pass";
-import { Job, grainOf, share, threadsOf } from "../pass/threads";
+import { setU32, u32At } from "../memory/bytes";
+import { Context, rowAt } from "../pass/context";
+import { grainOf, threadsOf } from "../pass/threads";
+import { isAsked } from "../pass/taps";
+import { listOf, seenCount, seenRows } from "../pass/visible";
+import { Step, Tap } from "../program/program";
+import { StateKind, writeRow } from "../state/kinds";
+import { appendRow } from "../state/rows";
 import { attendHeads } from "../kernels/attention/grouped";
-import { writeKeyValues } from "../state/cache_rows";
+import { tiled } from "../kernels/attention/grouped_tile";
 
-/** Writes the keys and values of the active tokens; behind the last layer's, only the tokens asked for go on. */
-export function keepKeyValue(c: Context): i32 {
-  const m = c.model;
-  writeKeyValues(c);
-  if (c.layer == m.layers - 1) keepWanted(c, c.query, m.heads * m.keySize);
+/** Gives each active token a row of state: in0 and in1. */
+export function keep(c: Context, s: Step): i32 {
+  const rows = c.state;
+  const layer = c.stateLayer;
+  for (let i: u32 = 0; i < c.active; i++) {
+    const token = c.token(i);
+    const sequence = c.sequence(token);
+    const index = appendRow(rows, layer, sequence, c.position(token));
+    setU32(c.listIndex, token, index);
+    const row = rows.row(rows.list(sequence, layer).row(index));
+    writeRow(
+      rows.shape, c.kvType, rowAt(c.at(s.in0), i, c.stride(s.in0)), rowAt(c.at(s.in1), i, c.stride(s.in1)), row,
+    );
+  }
+  c.expanded = rows.shape.kind == StateKind.LATENT && choosesExpanded(c, rows.shape, s.n1, s.n2) ? 1 : 0;
   return Status.DONE;
 }
 
-/** attended ← softmax(q kᵀ · scale) v, token by token, each over the rows that it sees. */
-export function attend(c: Context): i32 {
-  const m = c.model;
-  const cost = <u64>m.heads * (m.keySize + m.valueSize);
+/** out ← softmax(in0 · keysᵀ · f) · values, token by token, each over the rows that it sees. */
+export function attend(c: Context, s: Step): i32 {
+  const shape = c.state.shape;
+  const cost = <u64>s.n0 * (shape.first + shape.second);
   while (c.cursor < c.active) {
     const tokens = tokensWithinWork(c, cost);
-    if (!shareTokens<TokensAttended>(c, tokens, m.kvHeads, cost)) return Status.MORE;
+    if (!shareTokens(c, s, attendTokens.index, tokens, shape.heads, cost)) return Status.MORE;
     c.cursor += tokens;
     if (c.work <= 0 && c.cursor < c.active) return Status.MORE;
   }
-  c.quantizedOf = 0;
   return Status.DONE;
 }
 
-/** Tokens, or where they are few parts of their heads: unit u is part u mod `jobParts` of token u / `jobParts`. */
-@unmanaged
-export class TokensAttended {
-  @inline
-  get kind(): u32 {
-    return Job.ATTEND;
-  }
-
-  run(context: usize, slot: u32, begin: u32, end: u32): void {
-    const c = changetype<Context>(context);
-    const m = c.model;
-    const cache = c.cache;
-    const parts = c.jobParts;
-    for (let unit = begin; unit < end; unit++) {
-      const i = c.jobFrom + unit / parts;
-      const part = unit % parts;
-      const count = seenCount(c, i, slot);
-      attendHeads(
-        rowOf(c.query, i, m.heads * m.keySize), seenRows(c, i, slot), count,
-        cache.pool(c.layer), cache.rowBytes, c.kvType,
-        m.heads, m.kvHeads, m.keySize, m.valueSize, m.attentionScale, c.ofSlot(c.scratch, slot),
-        rowOf(c.attended, i, m.heads * m.valueSize), beginMass(c, count),
-        (m.kvHeads * part) / parts, (m.kvHeads * (part + 1)) / parts,
-      );
-      endMass(c, i, count);
-    }
+/** Tokens, or where they are few parts of their heads: unit u is part u mod `headParts` of token u / `headParts`. */
+function attendTokens(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
+  const rows = c.state;
+  const shape = rows.shape;
+  const parts = c.headParts;
+  const scratch = c.ofThread(c.scratch, thread);
+  for (let unit = begin; unit < end; unit++) {
+    const i = c.cursor + unit / parts;
+    const part = unit % parts;
+    const count = seenCount(c, i, thread);
+    attendHeads(
+      rowAt(c.at(s.in0), i, c.stride(s.in0)), seenRows(c, i, thread), count, rows.pool, rows.rowBytes, c.kvType,
+      s.n0, shape.heads, shape.first, shape.second, s.f, scratch, rowAt(c.at(s.out), i, c.stride(s.out)),
+      beginMass(c, count), (shape.heads * part) / parts, (shape.heads * (part + 1)) / parts,
+    );
+    endMass(c, i, count, s.n0, scratch);
   }
 }
 
@@ -66,8 +72,7 @@ export function tokensWithinWork(c: Context, cost: u64): u32 {
   let tokens: u32 = 0;
   do {
     // The list is at most a chunk longer than what the token sees.
-    const rows = c.cache.list(c.sequence(c.token(c.cursor + tokens)), c.layer).count;
-    c.work -= <i64>(cost * rows);
+    c.work -= <i64>(cost * listOf(c, c.cursor + tokens).count);
     tokens += 1;
   } while (c.work > 0 && c.cursor + tokens < c.active);
   return tokens;
@@ -75,34 +80,47 @@ export function tokensWithinWork(c: Context, cost: u64): u32 {
 
 /**
  * Shares the next `tokens` tokens among the threads: whole, or in as many parts of their `heads` as there are threads
- * when there are too few. The mass is one buffer, so whoever asks for it has it made by the main thread alone.
+ * when there are too few. What is attended to is one buffer, so whoever asks for it has it made by the main thread alone.
  */
-export function shareTokens<P>(c: Context, tokens: u32, heads: u32, cost: u64): bool {
-  const threads = c.mass ? 1 : threadsOf(c.pool);
-  const rows = c.cache.list(c.sequence(c.token(c.cursor)), c.layer).count;
-  const perToken = cost * rows;
-  c.jobFrom = c.cursor;
+export function shareTokens(c: Context, s: Step, job: u32, tokens: u32, heads: u32, cost: u64): bool {
+  const threads = isAsked(c) ? 1 : threadsOf(c.threads);
+  const perToken = cost * listOf(c, c.cursor).count;
   const parts = tokens < 2 * threads ? min(threads, heads) : 1;
-  const grain = grainOf(c.pool, tokens * parts, perToken / parts);
-  const shared = threads > 1 && grain < tokens * parts;
-  c.jobParts = shared ? parts : 1;
-  return share<P>(c.pool, changetype<usize>(c), tokens * c.jobParts, shared ? grain : tokens);
+  const grain = grainOf(c.threads, tokens * parts, perToken / parts);
+  const split = threads > 1 && grain < tokens * parts;
+  c.headParts = split ? parts : 1;
+  return shared(c, s, job, tokens * c.headParts, split ? grain : tokens);
 }
 
-/** Where the kernel adds attention mass row by row, or 0 when nobody asked. */
+/** Where the kernel adds attention, summed over heads, row by row, or 0 when nobody asked. */
 export function beginMass(c: Context, count: u32): usize {
   if (!c.mass) return 0;
   memory.fill(c.massScratch, 0, (<usize>count) << 2);
   return c.massScratch;
 }
 
-/** Adds what the token attended to, to the rows of the pool. */
-export function endMass(c: Context, activeIndex: u32, count: u32): void {
-  if (!c.mass) return;
-  const rows = seenRows(c, activeIndex, 0);
-  const base = c.mass + (((<usize>c.layer) * c.cache.capacity) << 2);
+/**
+ * Adds what the token attended to, to the rows of the layer: f32[layers][rows] summed over heads, and by head
+ * f32[layers][heads][rows]. The weights of `heads` heads still lie in the kernel's scratch, each in whole tiles.
+ */
+export function endMass(c: Context, activeIndex: u32, count: u32, heads: u32, scratch: usize): void {
+  if (!isAsked(c)) return;
+  const rows = c.state;
+  const seen = seenRows(c, activeIndex, 0);
+  const byHead = c.tap(Tap.ATTENTION);
+  const capacity = rows.capacity;
   for (let i: u32 = 0; i < count; i++) {
-    const at = base + ((<usize>load<u32>(rows + ((<usize>i) << 2))) << 2);
-    store<f32>(at, load<f32>(at) + load<f32>(c.massScratch + ((<usize>i) << 2)));
+    const place = rows.placeInLayer(u32At(seen, i));
+    if (c.mass) addF32(c.mass, c.layer * capacity + place, load<f32>(c.massScratch + ((<usize>i) << 2)));
+    if (!byHead) continue;
+    for (let head: u32 = 0; head < heads; head++) {
+      const weight = load<f32>(scratch + ((<usize>head * tiled(count) + i) << 2));
+      addF32(byHead, (c.layer * heads + head) * capacity + place, weight);
+    }
   }
+}
+
+function addF32(base: usize, index: u32, value: f32): void {
+  const at = base + ((<usize>index) << 2);
+  store<f32>(at, load<f32>(at) + value);
 }

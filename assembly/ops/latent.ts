@@ -4,305 +4,308 @@
  *     absorbed   q̃ = W_UKᵀ q.nope   score = q̃·c + q.rope·k   u = Σ p c   o = W_UV u      decode, small chunks
  *     expanded   k.nope = W_UK c, v = W_UV c for every row seen, then plain attention head by head   long chunks
  *
- * W_UK and W_UV are the rows of attn_kv_b: head h has `nope` rows of W_UK, then `valueSize` rows of W_UV. Multiply-adds
- * a layer: absorbed n(2r + ropeSize) a query and row; expanded n(nope + ropeSize + value) a query and row, and r·n(nope
- * + value) a row seen: so expanded pays for chunks of more than about 171 queries in PLM-1.8B.
+ * W_UK and W_UV are the rows of the step's weight: head h has `nope` rows of W_UK, then `value` rows of W_UV. Which form
+ * runs is chosen as the layer's rows are written (latent_form.ts). The step's scratch is as large as the larger wants:
+ *
+ *     absorbed   ┌ q̃ [tokens, heads · rank] │ u [tokens, heads · rank] │ operand: u, quantised ┐
+ *     expanded   ┌ counts u32[tokens] │ latents [rows, rank] │ rope keys [rows, rope] │ one head's keys and values
+ *                  [rows, nope + value] │ operand: latents, quantised ┐
  */
-import { Context, Form, Visibility } from "../pass/context";
-import { Status } from "../memory/core";
-import { Model } from "../engine/model";
-import { keepWanted, operand, operandStride, rowGrain, rowOf, seenCount, seenRows } from "./pass";
-import { Job, grainOf, share } from "../pass/threads";
-import { Weight } from "../weights/weight";
-import { accumulateRows, matmulRows } from "../kernels/quant/matmul";
-import { TOKEN_BLOCK, attendAbsorbed, attendExpanded } from "../kernels/attention/latent";
-import { rmsNorm } from "../kernels/float/norm";
+import { rowGrain, shared, unitsWithinWork } from "./share";
 import { beginMass, endMass, shareTokens, tokensWithinWork } from "./attention";
-import { decodeWhole, writeLatents } from "../state/cache_rows";
+import { Status } from "../memory/core";
+import { setU32, u32At } from "../memory/bytes";
+import { Context, rowAt, rowOf } from "../pass/context";
+import { grainOf } from "../pass/threads";
+import { listOf, seenCount, seenRows } from "../pass/visible";
+import { Program, Step } from "../program/program";
+import { operandBytes } from "../program/plan";
+import { StateShape } from "../state/kinds";
+import { decodeLatent } from "../state/latent";
+import { Weight } from "../weights/weight";
+import { TOKEN_BLOCK, absorbedScratchBytes, attendAbsorbed, attendExpanded, expandedScratchBytes } from "../kernels/attention/latent";
+import { quantizeAs } from "../kernels/quant/activations/precision";
+import { accumulateRows, accumulateScratchBytes, matmulRows } from "../kernels/quant/matmul";
+import { Type } from "../kernels/quant/types";
 
-/** Normalises the latent part of each row of `key`, in place; the rope key is left as it is. */
-export function normalizeLatent(c: Context, weight: Weight): void {
-  const m = c.model;
-  for (let i: u32 = 0; i < c.active; i++) {
-    const latent = rowOf(c.key, i, m.rank + m.ropeSize);
-    rmsNorm(latent, weight.data, m.rank, m.epsilon, latent);
+/** Parts of the absorbed form. */
+namespace Part {
+  export const ABSORB: u32 = 0;
+  export const ATTEND: u32 = 1;
+  export const VALUES: u32 = 2;
+}
+
+export function attendLatents(c: Context, s: Step): i32 {
+  if (c.expanded) return attendByHead(c, s);
+  if (c.part == Part.ABSORB) {
+    if (absorbQueries(c, s) != Status.DONE) return Status.MORE;
+    nextPart(c);
   }
+  if (c.part == Part.ATTEND) {
+    if (attendByToken(c, s) != Status.DONE) return Status.MORE;
+    nextPart(c);
+  }
+  return makeValues(c, s);
 }
 
-/**
- * Writes the rows and chooses the form of this layer; behind the last layer's rows, only the tokens asked for go on.
- */
-export function keepLatent(c: Context): i32 {
-  const m = c.model;
-  writeLatents(c);
-  c.expanded = chooseExpanded(c) ? 1 : 0;
-  if (c.layer == m.layers - 1) keepWanted(c, c.query, m.heads * m.keySize);
-  return Status.DONE;
+function nextPart(c: Context): void {
+  c.part += 1;
+  c.cursor = 0;
 }
 
-/** Chunks of fewer tokens run absorbed whatever it costs: a prompt of a few words has the bits of decoding. */
-const LONG_CHUNK: u32 = 64;
-
-/**
- * Expanded needs one sequence whose rows are seen as prefixes, and no tap on the mass; unless asked for, it must pay
- * too.
- */
-function chooseExpanded(c: Context): bool {
-  const m = c.model;
-  if (c.form == Form.ABSORBED || c.active == 0 || c.visibility != Visibility.CAUSAL || c.mass) return false;
-  const sequence = c.sequence(c.token(0));
-  for (let i: u32 = 1; i < c.active; i++) if (c.sequence(c.token(i)) != sequence) return false;
-  const list = c.cache.list(sequence, c.layer);
-  if (!list.sorted) return false;
-  if (c.form == Form.EXPANDED) return true;
-  if (c.active < LONG_CHUNK) return false;
-  const nope = <u64>(m.keySize - m.ropeSize);
-  const values = <u64>m.valueSize;
-  if (2 * <u64>m.rank <= nope + values) return false;
-  // A row is expanded once and seen by every query of the chunk, those of the chunk itself by half of them.
-  const saved = (2 * <u64>m.rank - nope - values) * c.active * (list.count - (c.active >> 1));
-  return saved > <u64>m.rank * (nope + values) * (list.count - c.active);
+/** Bytes that the step needs for itself. */
+export function latentScratch(p: Program, layer: u32, s: Step, rows: u32, batch: u32): u64 {
+  const shape = p.state(p.layer(layer).state);
+  const up = p.weight(layer, s.weight);
+  const operand = up.isFloat ? 0 : operandBytes(up);
+  const absorbed = 2 * lines(<u64>batch * s.n0 * shape.first * 4) + <u64>batch * s.n0 * operand;
+  const expanded =
+    lines(<u64>batch * 4) + lines(<u64>rows * shape.first * 4) + lines(<u64>rows * shape.second * 4) +
+    lines(<u64>rows * (s.n1 + s.n2) * 4) + <u64>rows * operand;
+  return max(absorbed, expanded);
 }
 
-/** Absorbed: queryLatent ← W_UKᵀ · q.nope, head by head. */
-export function absorbQuery(c: Context, up: Weight): i32 {
-  if (c.expanded) return Status.DONE;
-  const m = c.model;
-  const cost = <u64>(m.keySize - m.ropeSize) * m.rank * c.active;
-  while (c.cursor < m.heads) {
-    const heads = headsWithinWork(c, cost);
-    c.jobWeight = up;
-    c.jobFrom = c.cursor;
-    if (!share<HeadsAbsorbed>(c.pool, changetype<usize>(c), heads, grainOf(c.pool, heads, cost))) return Status.MORE;
+/** Bytes that its kernels ask for. */
+export function latentKernelScratch(p: Program, layer: u32, s: Step, rows: u32): u64 {
+  const shape = p.state(p.layer(layer).state);
+  const rope = shape.second;
+  // One token's rope parts lie in front of the scratch: [heads, rope].
+  const absorbed = lines(<u64>s.n0 * rope * 4) + absorbedScratchBytes(s.n0, rows, shape.first, rope);
+  const expanded = expandedScratchBytes(rows, s.n1, rope, s.n2);
+  // Absorbed queries multiply by the transposed matrix; of all types F32 wants the most for it.
+  return max(max(absorbed, expanded), <u64>accumulateScratchBytes(Type.F32, shape.first));
+}
+
+function lines(bytes: u64): u64 {
+  return (bytes + 63) & ~(<u64>63);
+}
+
+/** Heads within the slice of work: at least one. */
+function headsWithinWork(c: Context, s: Step, cost: u64): u32 {
+  return unitsWithinWork(c, s.n0, cost, 1);
+}
+
+// Absorbed.
+
+function queryLatent(c: Context): usize {
+  return c.stepScratch;
+}
+
+function attendedLatent(c: Context, s: Step, rank: u32): usize {
+  return c.stepScratch + <usize>lines(<u64>c.batchCapacity * s.n0 * rank * 4);
+}
+
+function valueOperand(c: Context, s: Step, rank: u32): usize {
+  return c.stepScratch + 2 * <usize>lines(<u64>c.batchCapacity * s.n0 * rank * 4);
+}
+
+/** q̃ ← W_UKᵀ · q.nope, head by head. */
+function absorbQueries(c: Context, s: Step): i32 {
+  const cost = <u64>s.n1 * c.state.shape.first * c.active;
+  while (c.cursor < s.n0) {
+    const heads = headsWithinWork(c, s, cost);
+    if (!shared(c, s, absorbHeads.index, heads, grainOf(c.threads, heads, cost))) return Status.MORE;
     c.cursor += heads;
-    if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
+    if (c.work <= 0 && c.cursor < s.n0) return Status.MORE;
   }
   return Status.DONE;
 }
 
-/** Heads of absorbed queries, all tokens. */
-@unmanaged
-export class HeadsAbsorbed {
-  @inline
-  get kind(): u32 {
-    return Job.ABSORB;
-  }
-
-  run(context: usize, slot: u32, begin: u32, end: u32): void {
-    const c = changetype<Context>(context);
-    const m = c.model;
-    const up = c.jobWeight;
-    const nope = m.keySize - m.ropeSize;
-    const per = nope + m.valueSize;
-    for (let head = c.jobFrom + begin, last = c.jobFrom + end; head < last; head++) {
-      accumulateRows(
-        up.type, up.data, up.columns, head * per, head * per + nope,
-        c.query + ((<usize>(head * m.keySize)) << 2), (<usize>(m.heads * m.keySize)) << 2, c.active,
-        c.queryLatent + ((<usize>(head * m.rank)) << 2), (<usize>(m.heads * m.rank)) << 2, c.ofSlot(c.scratch, slot),
-      );
-    }
+/** Heads of absorbed queries from the cursor on, all tokens. */
+function absorbHeads(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
+  const up = c.weight(s.weight);
+  const rank = up.columns;
+  const per = s.n1 + s.n2;
+  const keySize = c.program.value(s.in0).width / s.n0;
+  for (let head = c.cursor + begin, last = c.cursor + end; head < last; head++) {
+    accumulateRows(
+      up.type, up.data, rank, head * per, head * per + s.n1,
+      c.at(s.in0) + ((<usize>(head * keySize)) << 2), c.stride(s.in0), c.active,
+      queryLatent(c) + ((<usize>(head * rank)) << 2), (<usize>(s.n0 * rank)) << 2, c.ofThread(c.scratch, thread),
+    );
   }
 }
 
-/** How many of the heads left may be done now, at `cost` multiply-adds each: at least one, charged to `work`. */
-function headsWithinWork(c: Context, cost: u64): u32 {
-  const left = c.model.heads - c.cursor;
-  const affordable = c.work > 0 ? <u64>c.work / (cost ? cost : 1) : 0;
-  const heads = <u32>max<u64>(min<u64>(affordable, left), 1);
-  c.work -= <i64>(cost * heads);
-  return heads;
-}
-
-/** Absorbed: attendedLatent ← Σ p c, token by token. Expanded: attended, head by head. */
-export function attendLatent(c: Context, up: Weight): i32 {
-  return c.expanded ? attendHeads(c, up) : attendTokens(c);
-}
-
-function attendTokens(c: Context): i32 {
-  const m = c.model;
-  const cost = <u64>m.heads * (2 * m.rank + m.ropeSize);
+/** u ← Σ p c, token by token. */
+function attendByToken(c: Context, s: Step): i32 {
+  const shape = c.state.shape;
+  const cost = <u64>s.n0 * (2 * shape.first + shape.second);
   while (c.cursor < c.active) {
     const tokens = tokensWithinWork(c, cost);
-    if (!shareTokens<LatentTokensAttended>(c, tokens, m.heads, cost)) return Status.MORE;
+    if (!shareTokens(c, s, attendTokens.index, tokens, s.n0, cost)) return Status.MORE;
     c.cursor += tokens;
     if (c.work <= 0 && c.cursor < c.active) return Status.MORE;
   }
   return Status.DONE;
 }
 
-/** Tokens, or where they are few parts of their heads: unit u is part u mod `jobParts` of token u / `jobParts`. */
-@unmanaged
-export class LatentTokensAttended {
-  @inline
-  get kind(): u32 {
-    return Job.ATTEND_LATENT;
-  }
-
-  run(context: usize, slot: u32, begin: u32, end: u32): void {
-    const c = changetype<Context>(context);
-    const m = c.model;
-    const cache = c.cache;
-    const parts = c.jobParts;
-    const queryRope = c.ofSlot(c.queryRope, slot);
-    for (let unit = begin; unit < end; unit++) {
-      const i = c.jobFrom + unit / parts;
-      const part = unit % parts;
-      const head = (m.heads * part) / parts;
-      const heads = (m.heads * (part + 1)) / parts - head;
-      const latentAt = (<usize>(head * m.rank)) << 2;
-      const count = seenCount(c, i, slot);
-      gatherRope(c, m, i, queryRope);
-      attendAbsorbed(
-        rowOf(c.queryLatent, i, m.heads * m.rank) + latentAt, queryRope + ((<usize>(head * m.ropeSize)) << 2),
-        seenRows(c, i, slot), count, cache.pool(c.layer), cache.rowBytes, c.kvType, heads, m.rank, m.ropeSize,
-        m.attentionScale, c.ofSlot(c.scratch, slot), rowOf(c.attendedLatent, i, m.heads * m.rank) + latentAt,
-        beginMass(c, count),
-      );
-      endMass(c, i, count);
-    }
+/** Tokens, or where they are few parts of their heads: unit u is part u mod `headParts` of token u / `headParts`. */
+function attendTokens(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
+  const rows = c.state;
+  const rank = rows.shape.first;
+  const rope = rows.shape.second;
+  const parts = c.headParts;
+  const queryRope = c.ofThread(c.scratch, thread);
+  const scratch = queryRope + <usize>lines(<u64>s.n0 * rope * 4);
+  for (let unit = begin; unit < end; unit++) {
+    const i = c.cursor + unit / parts;
+    const part = unit % parts;
+    const head = (s.n0 * part) / parts;
+    const heads = (s.n0 * (part + 1)) / parts - head;
+    const latentAt = (<usize>(head * rank)) << 2;
+    const count = seenCount(c, i, thread);
+    gatherRope(c, s, i, rope, queryRope);
+    attendAbsorbed(
+      rowOf(queryLatent(c), i, s.n0 * rank) + latentAt, queryRope + ((<usize>(head * rope)) << 2),
+      seenRows(c, i, thread), count, rows.pool, rows.rowBytes, c.kvType, heads, rank, rope, s.f, scratch,
+      rowOf(attendedLatent(c, s, rank), i, s.n0 * rank) + latentAt, beginMass(c, count),
+    );
+    endMass(c, i, count, s.n0, scratch);
   }
 }
 
 /** target ← the rope parts of a token's query, head after head. */
-function gatherRope(c: Context, m: Model, i: u32, target: usize): void {
-  const query = rowOf(c.query, i, m.heads * m.keySize);
-  const bytes = (<usize>m.ropeSize) << 2;
-  for (let head: u32 = 0; head < m.heads; head++) {
-    const rope = query + ((<usize>(head * m.keySize + m.keySize - m.ropeSize)) << 2);
-    memory.copy(target + <usize>head * bytes, rope, bytes);
-  }
+function gatherRope(c: Context, s: Step, i: u32, rope: u32, target: usize): void {
+  const query = rowAt(c.at(s.in0), i, c.stride(s.in0)) + ((<usize>s.n1) << 2);
+  const head = (<usize>(s.n1 + rope)) << 2;
+  const bytes = (<usize>rope) << 2;
+  for (let h: u32 = 0; h < s.n0; h++) memory.copy(target + <usize>h * bytes, query + <usize>h * head, bytes);
 }
 
-/** Absorbed: attended ← W_UV · attendedLatent, head by head. */
-export function expandValues(c: Context, up: Weight): i32 {
-  if (c.expanded) return Status.DONE;
-  const m = c.model;
-  const cost = <u64>m.valueSize * m.rank * c.active;
-  if (c.cursor == 0) c.quantizedOf = 0;
-  const x = operand(c, up, c.attendedLatent, c.active * m.heads);
-  if (x == 0) return Status.MORE;
-  while (c.cursor < m.heads) {
-    const heads = headsWithinWork(c, cost);
-    c.jobWeight = up;
-    c.jobOperand = x;
-    c.jobFrom = c.cursor;
-    if (!share<HeadsOfValues>(c.pool, changetype<usize>(c), heads, grainOf(c.pool, heads, cost))) return Status.MORE;
+/** out ← W_UV · u, head by head. */
+function makeValues(c: Context, s: Step): i32 {
+  const up = c.weight(s.weight);
+  const cost = <u64>s.n2 * up.columns * c.active;
+  if (!makeOperand(c, s, up, c.active * s.n0)) return Status.MORE;
+  while (c.cursor < s.n0) {
+    const heads = headsWithinWork(c, s, cost);
+    if (!shared(c, s, valueHeads.index, heads, grainOf(c.threads, heads, cost))) return Status.MORE;
     c.cursor += heads;
-    if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
+    if (c.work <= 0 && c.cursor < s.n0) return Status.MORE;
   }
-  c.quantizedOf = 0;
   return Status.DONE;
 }
 
-/** Heads of values, all tokens. */
-@unmanaged
-export class HeadsOfValues {
-  @inline
-  get kind(): u32 {
-    return Job.EXPAND;
-  }
-
-  run(context: usize, slot: u32, begin: u32, end: u32): void {
-    const c = changetype<Context>(context);
-    const m = c.model;
-    const up = c.jobWeight;
-    const nope = m.keySize - m.ropeSize;
-    const per = nope + m.valueSize;
-    const stride = operandStride(up);
-    for (let head = c.jobFrom + begin, last = c.jobFrom + end; head < last; head++) {
-      matmulRows(
-        up.product, up.data, up.rows, up.columns, head * per + nope, head * per + per,
-        c.jobOperand + <usize>head * stride, <usize>m.heads * stride, c.active,
-        c.attended + ((<usize>(head * m.valueSize)) << 2), (<usize>(m.heads * m.valueSize)) << 2,
-        c.ofSlot(c.scratch, slot),
-      );
-    }
+/** Heads of values from the cursor on, all tokens. */
+function valueHeads(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
+  const up = c.weight(s.weight);
+  const per = s.n1 + s.n2;
+  const stride = <usize>operandBytes(up);
+  const operand = up.isFloat ? attendedLatent(c, s, up.columns) : valueOperand(c, s, up.columns);
+  for (let head = c.cursor + begin, last = c.cursor + end; head < last; head++) {
+    matmulRows(
+      up.kernelKey, up.data, up.rows, up.columns, head * per + s.n1, head * per + per,
+      operand + <usize>head * stride, <usize>s.n0 * stride, c.active,
+      c.at(s.out) + ((<usize>(head * s.n2)) << 2), c.stride(s.out), c.ofThread(c.scratch, thread),
+    );
   }
 }
 
-/** Expanded: keys and values of every row seen are made for one head at a time, and all queries of the chunk attend. */
-function attendHeads(c: Context, up: Weight): i32 {
-  const m = c.model;
-  const per = m.keySize - m.ropeSize + m.valueSize;
-  if (c.active == 0) return Status.DONE;
-  const list = c.cache.list(c.sequence(c.token(0)), c.layer);
-  const seen = list.count;
-  if (c.cursor == 0) {
-    unpackLatents(c, m, list.rows, seen);
-    for (let i: u32 = 0; i < c.active; i++) store<u32>(c.counts + ((<usize>i) << 2), seenCount(c, i, 0));
+/** Quantises `rows` latents [rows, rank] for the matrix, once a step. False: a thread is late. */
+function makeOperand(c: Context, s: Step, up: Weight, rows: u32): bool {
+  if (up.isFloat || c.operandReady) return true;
+  // A value takes about as long as four multiply-adds.
+  const grain = grainOf(c.threads, rows, <u64>up.columns << 2);
+  if (!shared(c, s, quantizeLatents.index, rows, grain)) return false;
+  c.operandReady = 1;
+  return true;
+}
+
+function quantizeLatents(c: Context, s: Step, _thread: u32, begin: u32, end: u32): void {
+  const up = c.weight(s.weight);
+  const rank = up.columns;
+  const bytes = <usize>operandBytes(up);
+  const source = c.expanded ? latents(c) : attendedLatent(c, s, rank);
+  const target = c.expanded ? latentOperand(c, s) : valueOperand(c, s, rank);
+  for (let i = begin; i < end; i++) {
+    quantizeAs(up.operandForm, rowOf(source, i, rank), rank, target + <usize>i * bytes);
   }
-  const x = operand(c, up, c.latents, seen);
-  if (x == 0) return Status.MORE;
-  const expanding = <u64>seen * m.rank;
-  const attending = <u64>seen * (m.keySize + m.valueSize);
-  while (c.cursor < m.heads) {
-    c.jobWeight = up;
-    c.jobOperand = x;
-    c.jobFrom = c.cursor;
-    if (!share<RowsExpanded>(c.pool, changetype<usize>(c), per, rowGrain(c, per, expanding))) return Status.MORE;
+}
+
+// Expanded.
+
+function counts(c: Context): usize {
+  return c.stepScratch;
+}
+
+function latents(c: Context): usize {
+  return c.stepScratch + <usize>lines(<u64>c.batchCapacity * 4);
+}
+
+function ropeKeys(c: Context, shape: StateShape): usize {
+  return latents(c) + <usize>lines(<u64>c.rowCapacity * shape.first * 4);
+}
+
+function expandedHead(c: Context, shape: StateShape): usize {
+  return ropeKeys(c, shape) + <usize>lines(<u64>c.rowCapacity * shape.second * 4);
+}
+
+function latentOperand(c: Context, s: Step): usize {
+  return expandedHead(c, c.state.shape) + <usize>lines(<u64>c.rowCapacity * (s.n1 + s.n2) * 4);
+}
+
+/** Keys and values of every row seen are made for one head at a time, and all queries of the chunk attend. */
+function attendByHead(c: Context, s: Step): i32 {
+  if (c.active == 0) return Status.DONE;
+  const shape = c.state.shape;
+  const per = s.n1 + s.n2;
+  const seen = listOf(c, 0).count;
+  if (c.cursor == 0 && !c.operandReady) {
+    unpackLatents(c);
+    for (let i: u32 = 0; i < c.active; i++) setU32(counts(c), i, seenCount(c, i, 0));
+  }
+  const up = c.weight(s.weight);
+  if (!makeOperand(c, s, up, seen)) return Status.MORE;
+  const expanding = <u64>seen * shape.first;
+  const attending = <u64>seen * (s.n1 + shape.second + s.n2);
+  while (c.cursor < s.n0) {
+    if (!shared(c, s, expandRows.index, per, rowGrain(c, per, expanding))) return Status.MORE;
     // Whole blocks of tokens: those of a block share a pass over the rows.
-    const block = (grainOf(c.pool, c.active, attending) + (TOKEN_BLOCK - 1)) & ~(TOKEN_BLOCK - 1);
-    if (!share<HeadAttended>(c.pool, changetype<usize>(c), c.active, block)) return Status.MORE;
+    const block = (grainOf(c.threads, c.active, attending) + (TOKEN_BLOCK - 1)) & ~(TOKEN_BLOCK - 1);
+    if (!shared(c, s, attendHead.index, c.active, block)) return Status.MORE;
     c.work -= <i64>(per * expanding + c.active * attending);
     c.cursor += 1;
-    if (c.work <= 0 && c.cursor < m.heads) return Status.MORE;
+    if (c.work <= 0 && c.cursor < s.n0) return Status.MORE;
   }
-  c.quantizedOf = 0;
   return Status.DONE;
 }
 
-/** Expanded: dims of one head's keys and values, every row seen. */
-@unmanaged
-export class RowsExpanded {
-  @inline
-  get kind(): u32 {
-    return Job.EXPAND_HEAD;
-  }
-
-  run(context: usize, slot: u32, begin: u32, end: u32): void {
-    const c = changetype<Context>(context);
-    const m = c.model;
-    const up = c.jobWeight;
-    const per = m.keySize - m.ropeSize + m.valueSize;
-    const seen = c.cache.list(c.sequence(c.token(0)), c.layer).count;
-    const first = c.jobFrom * per;
-    matmulRows(
-      up.product, up.data, up.rows, up.columns, first + begin, first + end, c.jobOperand, operandStride(up), seen,
-      c.expandedHead + ((<usize>begin) << 2), (<usize>per) << 2, c.ofSlot(c.scratch, slot),
-    );
-  }
+/** Dimensions of one head's keys and values, every row seen. */
+function expandRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
+  const up = c.weight(s.weight);
+  const per = s.n1 + s.n2;
+  const first = c.cursor * per;
+  matmulRows(
+    up.kernelKey, up.data, up.rows, up.columns, first + begin, first + end,
+    up.isFloat ? latents(c) : latentOperand(c, s), <usize>operandBytes(up), listOf(c, 0).count,
+    expandedHead(c, c.state.shape) + ((<usize>begin) << 2), (<usize>per) << 2, c.ofThread(c.scratch, thread),
+  );
 }
 
-/** Expanded: tokens of the chunk, one head. */
-@unmanaged
-export class HeadAttended {
-  @inline
-  get kind(): u32 {
-    return Job.ATTEND_HEAD;
-  }
-
-  run(context: usize, slot: u32, begin: u32, end: u32): void {
-    const c = changetype<Context>(context);
-    const m = c.model;
-    const nope = m.keySize - m.ropeSize;
-    const per = nope + m.valueSize;
-    const head = c.jobFrom;
-    attendExpanded(
-      rowOf(c.query, begin, m.heads * m.keySize) + ((<usize>(head * m.keySize)) << 2), m.heads * m.keySize, end - begin,
-      c.counts + ((<usize>begin) << 2), c.expandedHead, per, c.expandedHead + ((<usize>nope) << 2), per, c.ropeKeys,
-      nope, m.ropeSize, m.valueSize, m.attentionScale, c.ofSlot(c.scratch, slot),
-      rowOf(c.attended, begin, m.heads * m.valueSize) + ((<usize>(head * m.valueSize)) << 2), m.heads * m.valueSize,
-    );
-  }
+/** Tokens of the chunk, one head. */
+function attendHead(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
+  const shape = c.state.shape;
+  const nope = s.n1;
+  const per = nope + s.n2;
+  const keySize = nope + shape.second;
+  const keys = expandedHead(c, shape);
+  attendExpanded(
+    rowAt(c.at(s.in0), begin, c.stride(s.in0)) + ((<usize>(c.cursor * keySize)) << 2), <u32>(c.stride(s.in0) >> 2),
+    end - begin, counts(c) + ((<usize>begin) << 2), keys, per, keys + ((<usize>nope) << 2), per, ropeKeys(c, shape),
+    nope, shape.second, s.n2, s.f, c.ofThread(c.scratch, thread),
+    rowAt(c.at(s.out), begin, c.stride(s.out)) + ((<usize>(c.cursor * s.n2)) << 2), <u32>(c.stride(s.out) >> 2),
+  );
 }
 
-/** latents and ropeKeys ← the rows of the list, in f32. */
-function unpackLatents(c: Context, m: Model, rows: usize, seen: u32): void {
-  const cache = c.cache;
-  for (let i: u32 = 0; i < seen; i++) {
-    decodeWhole(m, c.kvType, cache.row(c.layer, load<u32>(rows + ((<usize>i) << 2))), c.row);
-    memory.copy(rowOf(c.latents, i, m.rank), c.row, (<usize>m.rank) << 2);
-    memory.copy(rowOf(c.ropeKeys, i, m.ropeSize), c.row + ((<usize>m.rank) << 2), (<usize>m.ropeSize) << 2);
+/** latents and rope keys ← the rows of the list, in f32. */
+function unpackLatents(c: Context): void {
+  const rows = c.state;
+  const shape = rows.shape;
+  const list = listOf(c, 0);
+  for (let i: u32 = 0; i < list.count; i++) {
+    decodeLatent(
+      shape, c.kvType, rows.row(u32At(list.rows, i)), rowOf(latents(c), i, shape.first),
+      rowOf(ropeKeys(c, shape), i, shape.second),
+    );
   }
-  c.quantizedOf = 0;
 }

@@ -9,79 +9,46 @@
  * Layers that read the same input share codes and weights, and find their rows together. A layer multiplies and adds
  * chunks · columns values, which lie in as many places as there are chunks: memory is what it costs.
  */
-import { Context } from "../pass/context";
+import { shared } from "./share";
 import { Status } from "../memory/core";
-import { Model, Slot, Want, declareLayer, declareTable } from "../engine/model";
-import { rowOf, targetOf } from "./pass";
-import { Job, grainOf, share } from "../pass/threads";
+import { Context, rowAt, rowOf } from "../pass/context";
+import { grainOf } from "../pass/threads";
+import { Flag, NOTHING, Step } from "../program/program";
 import { findRows, tokensAtOnce } from "../weights/tables";
 import { chunkWeights, hashRow, scaleWeights } from "../kernels/lookup/codes";
-import { RowType, gatherRows, readAhead } from "../kernels/lookup/table_rows";
+import { gatherRows, readAhead } from "../kernels/lookup/table_rows";
 
 /** A value hashed takes about as long as so many multiply-adds: there is an exponential in it. */
 const HASH_COST: u64 = 16;
 
-/**
- * Declares a memory layer whose codes have `bits` bits: its table, a scale for each row (which rows of whole numbers
- * must have), and its bias.
- */
-export function declareMemory(
-  m: Model, layer: u32, slot: u32, bits: u32, columns: u32, table: string, scale: string, bias: string,
-): i32 {
-  const rows = m.chunks << bits;
-  let s = declareTable(m, layer, slot, table, columns, rows);
-  if (s) return s;
-  const type = m.at(layer, slot).type;
-  const optional = type == RowType.Q8 || type == RowType.Q4 ? 0 : Want.OPTIONAL;
-  s = declareLayer(m, layer, scaleOf(slot), scale, rows, 1, Want.VECTOR | optional);
-  if (!s) s = declareLayer(m, layer, biasOf(slot), bias, columns, 1, Want.VECTOR | Want.OPTIONAL);
-  return s;
+/** out, out2 ← the codes of in0 and how sure they are. */
+export function hash(c: Context, s: Step): i32 {
+  const grain = grainOf(c.threads, c.active, <u64>(s.n0 * s.n1) * HASH_COST);
+  return shared(c, s, hashRows.index, c.active, grain) ? Status.DONE : Status.MORE;
 }
 
-/** codes, sureness ← those of `source`, [active, chunks · bits]. */
-export function hash(c: Context, source: usize, bits: u32): i32 {
-  c.jobOperand = source;
-  c.jobBits = bits;
-  const grain = grainOf(c.pool, c.active, <u64>(c.model.chunks * bits) * HASH_COST);
-  return share<RowsHashed>(c.pool, changetype<usize>(c), c.active, grain) ? Status.DONE : Status.MORE;
-}
-
-/** Rows of an input, hashed. */
-@unmanaged
-export class RowsHashed {
-  @inline
-  get kind(): u32 {
-    return Job.HASH;
-  }
-
-  run(context: usize, slot: u32, begin: u32, end: u32): void {
-    const c = changetype<Context>(context);
-    const m = c.model;
-    for (let i = begin; i < end; i++) {
-      const x = rowOf(c.jobOperand, i, m.chunks * c.jobBits);
-      hashRow(x, m.chunks, c.jobBits, m.zeroIsOne != 0, rowOf(c.codes, i, m.chunks));
-      chunkWeights(x, m.chunks, c.jobBits, m.weightRule, m.temperature, rowOf(c.sureness, i, m.chunks));
-    }
+function hashRows(c: Context, s: Step, _thread: u32, begin: u32, end: u32): void {
+  for (let i = begin; i < end; i++) {
+    const x = rowAt(c.at(s.in0), i, c.stride(s.in0));
+    hashRow(x, s.n0, s.n1, s.has(Flag.ZERO_IS_ONE), rowAt(c.at(s.out), i, c.stride(s.out)));
+    chunkWeights(x, s.n0, s.n1, s.n2, s.f, rowAt(c.at(s.out2), i, c.stride(s.out2)));
   }
 }
 
-/**
- * Looks up `tables` tables from slot `first` on, each into its own buffer, by the codes that `hash` made: as many
- * tokens at once as there is room for rows.
- */
-export function lookUp(c: Context, first: u32, tables: u32): i32 {
-  const chunks = c.model.chunks;
-  const table = c.model.at(c.layer, first);
+/** Looks up the tables of one hash, each into its own value: as many tokens at once as there is room for rows. */
+export function lookUp(c: Context, s: Step): i32 {
+  const tables = s.n0 + 1;
+  const r = c.requests;
+  for (let t: u32 = 0; t < tables; t++) r.setTable(t, c.weight(s.behind(t).weight));
+  const table = r.table(0);
+  const chunks = table.chunks;
   const cost = <u64>chunks * tables * table.columns;
   while (c.cursor < c.active) {
     const tokens = min(tokensAtOnce(table, tables, c.batchCapacity), c.active - c.cursor);
-    const status = findRows(c, table, tables, rowOf(c.codes, c.cursor, chunks), tokens);
+    const status = findRows(c.program.weights, r, tables, rowAt(c.at(s.in0), c.cursor, c.stride(s.in0)), tokens);
     if (status != Status.DONE) return status;
-    c.jobFrom = c.cursor;
-    c.jobParts = tables;
-    c.jobSlot = first;
-    const grain = grainOf(c.pool, tokens * tables, cost / tables);
-    if (!share<RowsGathered>(c.pool, changetype<usize>(c), tokens * tables, grain)) return Status.MORE;
+    const grain = grainOf(c.threads, tokens * tables, cost / tables);
+    if (!shared(c, s, gatherUnits.index, tokens * tables, grain)) return Status.MORE;
     c.work -= <i64>(cost * tokens);
     c.cursor += tokens;
     if (c.work <= 0 && c.cursor < c.active) return Status.MORE;
@@ -89,46 +56,28 @@ export function lookUp(c: Context, first: u32, tables: u32): i32 {
   return Status.DONE;
 }
 
-/** Unit u: table u mod `jobParts` of token u / `jobParts`. */
-@unmanaged
-export class RowsGathered {
-  @inline
-  get kind(): u32 {
-    return Job.GATHER;
-  }
-
-  run(context: usize, slot: u32, begin: u32, end: u32): void {
-    const c = changetype<Context>(context);
-    const m = c.model;
-    for (let unit = begin; unit < end; unit++) {
-      const token = c.jobFrom + unit / c.jobParts;
-      const place = c.jobSlot + (unit % c.jobParts);
-      const table = m.at(c.layer, place);
-      const scales = m.at(c.layer, scaleOf(place));
-      const bits = ctz(table.span);
-      const codes = rowOf(c.codes, token, m.chunks);
-      const rows = rowOf(c.rowsFound, unit, m.chunks);
-      let weights = rowOf(c.sureness, token, m.chunks);
-      readAhead(table.type, rows, table.columns, scales.present ? scales.data : 0, bits, codes, m.chunks);
-      if (scales.present) {
-        const scaled = c.ofSlot(c.scratch, slot);
-        scaleWeights(scales.data, bits, codes, m.chunks, weights, scaled);
-        weights = scaled;
-      }
-      gatherRows(
-        table.type, rows, weights, m.chunks, table.columns,
-        m.at(c.layer, biasOf(place)).data, rowOf(targetOf(c, place), token, table.columns),
-      );
+/** Unit u: table u mod tables of token u / tables, from the cursor on. */
+function gatherUnits(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
+  const tables = s.n0 + 1;
+  for (let unit = begin; unit < end; unit++) {
+    const token = c.cursor + unit / tables;
+    const member = s.behind(unit % tables);
+    const table = c.weight(member.weight);
+    const chunks = table.chunks;
+    const bits = ctz(table.rowsPerChunk);
+    const codes = rowAt(c.at(s.in0), token, c.stride(s.in0));
+    const rows = rowOf(c.requests.rowsFound, unit, chunks);
+    const scales: usize = member.weight2 == NOTHING ? 0 : c.weight(member.weight2).data;
+    const bias: usize = member.bias == NOTHING ? 0 : c.weight(member.bias).data;
+    let weights = rowAt(c.at(s.in1), token, c.stride(s.in1));
+    readAhead(table.type, rows, table.columns, scales, bits, codes, chunks);
+    if (scales != 0) {
+      const scaled = c.ofThread(c.scratch, thread);
+      scaleWeights(scales, bits, codes, chunks, weights, scaled);
+      weights = scaled;
     }
+    gatherRows(
+      table.type, rows, weights, chunks, table.columns, bias, rowAt(c.at(member.out), token, c.stride(member.out)),
+    );
   }
-}
-
-/** Where the scales of a table's rows stand. */
-function scaleOf(slot: u32): u32 {
-  return slot < Slot.FFN_UP ? slot - Slot.QUERY + Slot.QUERY_SCALE : slot - Slot.FFN_UP + Slot.FFN_UP_SCALE;
-}
-
-/** Where its bias stands. */
-function biasOf(slot: u32): u32 {
-  return slot < Slot.FFN_UP ? slot - Slot.QUERY + Slot.QUERY_BIAS : slot - Slot.FFN_UP + Slot.FFN_UP_BIAS;
 }

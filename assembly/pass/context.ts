@@ -1,18 +1,23 @@
 /**
- * A context: what a forward pass of a model needs beside its weights: the cache, the batch, the state of the pass, the
- * buffers of the activations, and the logits. Several sequences may live in one context.
+ * A context: what the passes of a program need beside its weights: the state of sequences, the batch, where the pass is,
+ * the values of its steps, and the logits. Several sequences may live in one context.
  *
- * The unit of work is a batch: a flat list of tokens, each with its sequence and position, of any mixture. Buffers hold
- * one row a token that is still in the pass, in batch order ("active"): [active, width] f32, no padding.
+ * The unit of work is a batch: a flat list of tokens, each with its sequence and position, of any mixture. A value has
+ * one row a token that is still in the pass, in batch order ("active"), no padding.
+ *
+ *     buffers  │ ids … row │ values and what steps need, as planned (program/plan.ts) │ visible │ scratch │ visible │ …
+ *              └ one each ─┘└──────────── places[values + steps] ─────────────────────┘└ main thread ──────┘└ another's
  */
-import { Core, ErrorCode, fail, say, sayInteger, sayNumber } from "../memory/core";
-import { allocate, allocateRaw, blockBytes, release } from "../memory/arena";
-import { layOut } from "./buffers";
-import { Cache, bookkeepingBytes, clearCache, freeRows, initCache, poolBytes, truncateList } from "../state/rows";
-import { Model, ModelState } from "../engine/model";
-import { Pool, settled } from "./threads";
-import { Weight } from "../weights/weight";
-import { isKvType, ropeKeyType, vectorBytes } from "../kernels/attention/kv_codec";
+import { Threads, isIdle, threadSlots } from "./threads";
+import { Core } from "../memory/core";
+import { blockBytes, release } from "../memory/arena";
+import { Program, Step } from "../program/program";
+import { Rows, bookkeepingBytes, initRows, poolBytes } from "../state/rows";
+import { rowBytes } from "../state/kinds";
+import { REQUEST_BYTES, Requests } from "../weights/requests";
+import { tokensAtOnce } from "../weights/tables";
+import { mostRequests, packedTileBytes, tileBytes } from "../weights/tiles";
+import { TABLES_OF_HASH, Weight } from "../weights/weight";
 
 /** How multi-head latent attention is computed. */
 export namespace Form {
@@ -32,11 +37,19 @@ export namespace Visibility {
   export const MASK: u32 = 2;
 }
 
+/** Where in the program a pass is. */
+export namespace Running {
+  export const IDLE: u32 = 0;
+  export const INPUT: u32 = 1;
+  export const LAYERS: u32 = 2;
+  export const OUTPUT: u32 = 3;
+}
+
 /** Positions stay below this: RoPE's angles are exact to 1e-12 up to here. */
 export const POSITION_LIMIT: i32 = 1_000_000;
 
-/** Multiply-adds of a step: some tens of milliseconds in a browser, a whole token of a small model. */
-const STEP_WORK: i64 = 1 << 28;
+/** Multiply-adds of a slice of work: some tens of milliseconds in a browser, a whole token of a small model. */
+export const STEP_WORK: i64 = 1 << 28;
 
 const CONTEXT_TAG: u32 = 0x544e4f43; // "CONT"
 
@@ -44,72 +57,66 @@ const CONTEXT_TAG: u32 = 0x544e4f43; // "CONT"
 export class Context {
   tag: u32;
   core: Core;
-  model: Model;
-  /** Type of the cache's values: F32, F16 or Q8_0. */
+  program: Program;
+  /** How many contexts the model has open: a field of its record. */
+  openContexts: usize;
+  /** Type of the values of state: F32, F16 or Q8_0. */
   kvType: u32;
   batchCapacity: u32;
   logitCapacity: u32;
+  /** Rows of state a layer, and sequences. */
+  rowCapacity: u32;
+  sequences: u32;
   form: u32;
 
   // The batch.
   tokens: u32;
   visibility: u32;
 
-  // The state of the pass: it never lies on the wasm stack, so that a step may end anywhere.
+  // Where the pass is: it never lies on the wasm stack, so that a slice may end anywhere.
   running: u32;
   /** Passes begun so far: tells whose pass is at work. */
   passes: u64;
   layer: u32;
+  firstLayer: u32;
   endLayer: u32;
-  stage: u32;
-  /** How far the stage has come: rows of a matrix, tokens, heads. */
+  /** The step at work, and the one behind the last of its segment. */
+  step: u32;
+  endStep: u32;
+  /** How far the step has come: rows of a matrix, tokens, heads; in which of its parts; and whether its operand is made. */
   cursor: u32;
-  /** Which of the matrices that a stage multiplies with one after the other. */
   part: u32;
-  /** Multiply-adds that this step may still do, and that a step may do in all. */
+  operandReady: u32;
+  /** Multiply-adds that this slice may still do, and that a slice may do in all. */
   work: i64;
   stepWork: i64;
   /** Tokens still in the pass. */
   active: u32;
-  /** 1 once `angles` are made for this pass. */
-  anglesReady: u32;
-  /** MLA: this layer runs expanded. */
+  /** This layer's latent attention runs expanded. */
   expanded: u32;
-  /** The buffer that `quantized` holds, 0: none, and in which form. */
-  quantizedOf: usize;
-  quantizedForm: u32;
-  /** Streamed weights: rows of the tile that were asked for, 0: none; and how many ranges of the file they are. */
-  tileRows: u32;
-  requestCount: u32;
+  /** 1: a slice ends behind each step, so that a host can time it. */
+  traced: u32;
   /** Rows of logits that the pass makes. */
   logitRows: u32;
-  /**
-   * f32[layers · rows] of the host, or 0: attention mass is added to each row of the pool. Costs nothing unless asked
-   * for.
-   */
-  mass: usize;
+  /** Parts that the heads of a token are split into, when threads share few tokens. */
+  headParts: u32;
 
-  // The job at work: what a stage sets before it shares it among threads (pool.ts).
-  pool: Pool;
-  jobWeight: Weight;
-  jobOperand: usize;
-  jobTarget: usize;
-  /** First row, token or head of the job. */
-  jobFrom: u32;
-  /** Parts that a token's heads are split into; matrices or tables that are taken together. */
-  jobParts: u32;
-  /** The slot of the first of them. Memory layers: the bits of a code. */
-  jobSlot: u32;
-  jobBits: u32;
-  /** Buffers of a thread's own lie so far apart: see `ofSlot`. */
-  slotBytes: usize;
+  /** f32[layers · places], or 0: attention, summed over heads, is added to each row. Costs nothing unless asked for. */
+  mass: usize;
+  /** Where taps are written (Tap), or 0. */
+  tap0: usize;
+  tap1: usize;
+  tap2: usize;
+
+  threads: Threads;
+  /** Buffers of a thread's own lie so far apart: see `ofThread`. */
+  threadBytes: usize;
 
   // Blocks of the arena.
   poolBlock: usize;
   listBlock: usize;
   bufferBlock: usize;
 
-  // The buffers, in the order of `Buffer` (buffers.ts); f32 unless another type is named.
   /** u32[batch]: the tokens, written by the host */
   ids: usize;
   /** u32[batch] */
@@ -125,80 +132,79 @@ export class Context {
   /** u32[batch]: where in its sequence's list the current layer put a token's row */
   listIndex: usize;
   /** u32[sequences, layers]: lengths of the lists before the pass, to undo it */
-  marks: usize;
-  /** The residual stream [active, hidden] */
-  hidden: usize;
-  /** [active, hidden] */
-  normed: usize;
-  /** What a branch adds to the stream: [active, hidden] */
-  projected: usize;
-  /** [active, heads · keySize] */
-  query: usize;
-  /** [active, kvHeads · keySize], or MLA: [active, rank + ropeSize] */
-  key: usize;
-  /** [active, kvHeads · valueSize] */
-  value: usize;
-  /** [active, heads · valueSize] */
-  attended: usize;
-  /** [active, ffn] */
-  gate: usize;
-  /** [active, ffn] */
-  up: usize;
-  /** MLA absorbed: [active, heads · rank] */
-  queryLatent: usize;
-  /** [active, heads · rank] */
-  attendedLatent: usize;
-  /** Cosines and sines of each token's angles: [active, ropeSize] */
-  angles: usize;
-  /** One cache row, f32 */
-  row: usize;
-  /** Quantised activations of the matrix at work */
-  quantized: usize;
-  /** MLA expanded: u32[active], how many rows each token sees */
-  counts: usize;
-  /** [rows, rank] */
-  latents: usize;
-  /** [rows, ropeSize] */
-  ropeKeys: usize;
-  /** One head's keys and values: [rows, nope + valueSize] */
-  expandedHead: usize;
-  /** f32[logitRows, vocabulary]: the rows asked for, in batch order */
-  logits: usize;
-  /** u64[layers]: exact zeros after the FFN's ReLU² in the last pass */
+  lengthsBefore: usize;
+  /** u64[layers]: exact zeros behind ReLU² in the last pass, and activations there */
   zeros: usize;
-  /** u64[layers]: activations seen there */
   activations: usize;
   /** f32[rows] */
   massScratch: usize;
-  /** Streamed weights: rows as they lie in the file, and packed. */
-  tile: usize;
-  packedTile: usize;
-  /** Request[]: what a pass that answers NEED_DATA wants (requests.ts) */
-  requests: usize;
-  /** usize[tokens, tables, chunks]: where the rows of tables lie that a stage wants (table.ts) */
-  rowsFound: usize;
-  /** Memory layers: u32[active, chunks]: the codes of a row's chunks */
-  codes: usize;
-  /** [active, chunks]: how sure they are */
-  sureness: usize;
+  /** Room to turn or to merge a row of state. */
+  row: usize;
+  /** usize[values + steps]: where they lie */
+  places: usize;
+  /** The values and what steps need for themselves. */
+  planned: usize;
 
-  // Of each thread its own: these are the main thread's.
+  // Each thread has its own: these are the main thread's.
   /** u32[rows]: the rows that the current token sees, when they are not a prefix of its list */
   visible: usize;
-  /** One token's rope parts: [heads, ropeSize] */
-  queryRope: usize;
   /** The kernels' scratch */
   scratch: usize;
 
+  get requests(): Requests {
+    return changetype<Requests>(changetype<usize>(this) + offsetof<Context>());
+  }
+
+  /** The rows of a kind of state. */
+  rows(state: u32): Rows {
+    const first = changetype<usize>(this) + offsetof<Context>() + offsetof<Requests>();
+    return changetype<Rows>(first + <usize>state * offsetof<Rows>());
+  }
+
+  /** The rows of the state of the layer at work, and the layer's number there. */
+  get state(): Rows {
+    return this.rows(this.program.layer(this.layer).state);
+  }
+
+  get stateLayer(): u32 {
+    return this.program.layer(this.layer).stateLayer;
+  }
+
+  /** The first row of a value. */
   @inline
-  get cache(): Cache {
-    return changetype<Cache>(changetype<usize>(this) + offsetof<Context>());
+  at(value: u32): usize {
+    return load<usize>(this.places + <usize>value * sizeof<usize>());
+  }
+
+  /** Bytes from one row of a value to the next. */
+  stride(value: u32): usize {
+    const p = this.program;
+    return (<usize>p.value(p.value(value).base).width) << 2;
+  }
+
+  /** What the step at work has for itself. */
+  get stepScratch(): usize {
+    return load<usize>(this.places + <usize>(this.program.valueCount + this.step) * sizeof<usize>());
+  }
+
+  /** The weight that a step of the layer at work names. */
+  weight(place: u32): Weight {
+    return this.program.weight(this.layer, place);
+  }
+
+  /** Where the tap of a name is written, 0: nobody asked. */
+  tap(name: u32): usize {
+    return load<usize>(changetype<usize>(this) + offsetof<Context>("tap0") + <usize>name * sizeof<usize>());
+  }
+
+  setTap(name: u32, target: usize): void {
+    store<usize>(changetype<usize>(this) + offsetof<Context>("tap0") + <usize>name * sizeof<usize>(), target);
   }
 
   /** A buffer of a thread's own, `pointer` being the main thread's. */
   @inline
-  ofSlot(pointer: usize, slot: u32): usize {
-    return pointer + <usize>slot * this.slotBytes;
+  ofThread(pointer: usize, thread: u32): usize {
+    return pointer + <usize>thread * this.threadBytes;
   }
 
   @inline
@@ -217,228 +223,168 @@ export class Context {
   }
 }
 
-const CONTEXT_BYTES: usize = offsetof<Context>() + offsetof<Cache>();
-
-/** Bytes of linear memory that a context of this shape takes, without making it. */
-export function contextBytes(model: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32): u64 {
-  return (
-    blockBytes(CONTEXT_BYTES) +
-    blockBytes(poolBytes(model.layers, rows, cacheRowBytes(model, kvType))) +
-    blockBytes(bookkeepingBytes(model.layers, rows, sequences)) +
-    blockBytes(layOut(changetype<Context>(0), model, 0, rows, batch, logitRows, sequences))
-  );
-}
-
-/** Bytes of a cache row of one layer. */
-export function cacheRowBytes(model: Model, kvType: u32): u32 {
-  if (model.rank) return vectorBytes(kvType, model.rank) + vectorBytes(ropeKeyType(kvType), model.ropeSize);
-  return model.kvHeads * (vectorBytes(kvType, model.keySize) + vectorBytes(kvType, model.valueSize));
-}
-
-/**
- * Makes a context: `rows` cache rows a layer, at most `batch` tokens a pass and `logitRows` rows of logits. 0: see the
- * error.
- */
-export function createContext(
-  core: Core,
-  model: Model,
-  rows: u32,
-  batch: u32,
-  logitRows: u32,
-  sequences: u32,
-  kvType: u32,
-): Context {
-  const none = changetype<Context>(0);
-  if (model.state != ModelState.READY) {
-    fail(core, ErrorCode.WRONG_STATE, "the model is not loaded yet");
-    return none;
-  }
-  if (model.vocabularyOnly) {
-    fail(core, ErrorCode.UNSUPPORTED, "this file holds a vocabulary alone, no weights: it can tokenize, not generate");
-    return none;
-  }
-  if (rows < 1 || rows > <u32>POSITION_LIMIT || batch < 1 || batch > 4096 || sequences < 1 || sequences > 256) {
-    fail(
-      core, ErrorCode.BAD_ARGUMENT, "a context takes 1 to 1000000 rows, 1 to 4096 tokens a batch, 1 to 256 sequences",
-    );
-    return none;
-  }
-  if (logitRows < 1 || logitRows > batch) {
-    fail(core, ErrorCode.BAD_ARGUMENT, "a context gives logits of at least one token and at most a batch");
-    return none;
-  }
-  if (!isKvType(kvType)) {
-    fail(core, ErrorCode.UNSUPPORTED, "the cache holds F32 (type 0), F16 (type 1) or Q8_0 (type 8), not type ");
-    sayNumber(core, kvType);
-    return none;
-  }
-  const block = allocate(core, CONTEXT_BYTES, "a context");
-  if (block == 0) return none;
-  const c = changetype<Context>(block);
-  c.core = core;
-  c.pool = changetype<Pool>(core.pool);
-  c.model = model;
-  c.kvType = kvType;
-  c.batchCapacity = batch;
-  c.logitCapacity = logitRows;
-  c.stepWork = STEP_WORK;
-  const cache = c.cache;
-  cache.layers = model.layers;
-  cache.capacity = rows;
-  cache.sequences = sequences;
-  cache.rowBytes = cacheRowBytes(model, kvType);
-  c.poolBlock = allocateRaw(core, poolBytes(model.layers, rows, cache.rowBytes), "the KV cache");
-  if (c.poolBlock != 0) {
-    c.listBlock = allocateRaw(core, bookkeepingBytes(model.layers, rows, sequences), "the cache's lists");
-  }
-  if (c.listBlock != 0) {
-    c.bufferBlock = allocate(
-      core, layOut(changetype<Context>(0), model, 0, rows, batch, logitRows, sequences), "activations",
-    );
-  }
-  if (c.bufferBlock == 0) {
-    releaseBlocks(c);
-    return none;
-  }
-  layOut(c, model, c.bufferBlock, rows, batch, logitRows, sequences);
-  initCache(cache, c.poolBlock, c.listBlock);
-  c.tag = CONTEXT_TAG;
-  model.contexts += 1;
-  return c;
-}
-
 /** A handle that came from a host: false for anything that is not a context. */
 @inline
 export function isContext(c: Context): bool {
   return changetype<usize>(c) != 0 && c.tag == CONTEXT_TAG;
 }
 
-export function releaseContext(c: Context): void {
-  c.tag = 0;
-  c.model.contexts -= 1;
-  // A thread that does not come back may still write here: then the memory stays taken.
-  if (settled(c.pool)) releaseBlocks(c);
+export function tagContext(c: Context): void {
+  c.tag = CONTEXT_TAG;
 }
 
-function releaseBlocks(c: Context): void {
+export function contextRecordBytes(p: Program): usize {
+  return offsetof<Context>() + offsetof<Requests>() + <usize>p.stateCount * offsetof<Rows>();
+}
+
+/** Bytes of the pools of all kinds of state. */
+export function stateBytes(p: Program, rows: u32, kvType: u32): u64 {
+  let bytes: u64 = 0;
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    bytes += poolBytes(p.state(i).layers, rows, rowBytes(p.state(i), kvType));
+  }
+  return bytes;
+}
+
+/** Bytes of their lists. */
+export function listBytes(p: Program, rows: u32, sequences: u32): u64 {
+  let bytes: u64 = 0;
+  for (let i: u32 = 0; i < p.stateCount; i++) bytes += bookkeepingBytes(p.state(i).layers, rows, sequences);
+  return bytes;
+}
+
+/** Makes the rows of all kinds of state in the context's blocks. */
+export function initState(c: Context): void {
+  const p = c.program;
+  let pool = c.poolBlock;
+  let lists = c.listBlock;
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const shape = p.state(i);
+    const bytes = rowBytes(shape, c.kvType);
+    initRows(c.rows(i), shape, c.rowCapacity, c.sequences, bytes, pool, lists);
+    pool += <usize>poolBytes(shape.layers, c.rowCapacity, bytes);
+    lists += <usize>bookkeepingBytes(shape.layers, c.rowCapacity, c.sequences);
+  }
+}
+
+/**
+ * Lays the buffers out one after the other from `base`, each at a 64-byte boundary, and gives the bytes they take;
+ * `planned` bytes are those of the plan, `scratch` those that the kernels of one thread ask for. With no context it only
+ * counts: so the memory plan and the memory are the same function.
+ */
+export function layOut(
+  c: Context, p: Program, base: usize, rows: u32, batch: u32, sequences: u32, planned: u64, scratch: u64,
+): u64 {
+  const w = p.weights;
+  const token = <u64>batch * 4;
+  let end = lay(c, offsetof<Context>("ids"), base, 0, token);
+  end = lay(c, offsetof<Context>("sequenceOf"), base, end, token);
+  end = lay(c, offsetof<Context>("positions"), base, end, token);
+  end = lay(c, offsetof<Context>("wanted"), base, end, batch);
+  end = lay(c, offsetof<Context>("mask"), base, end, <u64>batch * ((batch + 7) >> 3));
+  end = lay(c, offsetof<Context>("activeToken"), base, end, token);
+  end = lay(c, offsetof<Context>("listIndex"), base, end, token);
+  end = lay(c, offsetof<Context>("lengthsBefore"), base, end, <u64>sequences * p.layerCount * 4);
+  end = lay(c, offsetof<Context>("zeros"), base, end, <u64>p.layerCount * 8);
+  end = lay(c, offsetof<Context>("activations"), base, end, <u64>p.layerCount * 8);
+  end = lay(c, offsetof<Context>("massScratch"), base, end, <u64>rows * 4);
+  end = lay(c, offsetof<Context>("row"), base, end, rowWorkBytes(p));
+  end = lay(c, offsetof<Context>("places"), base, end, <u64>(p.valueCount + p.stepCount) * sizeof<usize>());
+  const list = offsetof<Context>();
+  const found = max(mostRequests(w, batch), rowsAtOnce(p, batch));
+  end = lay(c, list + offsetof<Requests>("list"), base, end, <u64>mostRequests(w, batch) * REQUEST_BYTES);
+  end = lay(c, list + offsetof<Requests>("tile"), base, end, tileBytes(w, batch));
+  end = lay(c, list + offsetof<Requests>("packedTile"), base, end, packedTileBytes(w));
+  end = lay(c, list + offsetof<Requests>("rowsFound"), base, end, <u64>found * sizeof<usize>());
+  end = lay(c, offsetof<Context>("planned"), base, end, planned);
+  const thread = end;
+  end = lay(c, offsetof<Context>("visible"), base, end, <u64>rows * 4);
+  end = lay(c, offsetof<Context>("scratch"), base, end, scratch);
+  if (changetype<usize>(c) != 0) {
+    c.threadBytes = <usize>(end - thread);
+    c.requests.batch = batch;
+    placeValues(c);
+  }
+  return end + (end - thread) * (threadSlots(p.weights.core) - 1);
+}
+
+function lay(c: Context, field: usize, base: usize, end: u64, bytes: u64): u64 {
+  if (changetype<usize>(c) != 0) store<usize>(changetype<usize>(c) + field, base + <usize>end);
+  return end + ((bytes + 63) & ~(<u64>63));
+}
+
+/** The plan's offsets become addresses. */
+function placeValues(c: Context): void {
+  const p = c.program;
+  let at = c.places;
+  for (let id: u32 = 0; id < p.valueCount; id++, at += sizeof<usize>()) {
+    const value = p.value(id);
+    const base = p.value(value.base);
+    store<usize>(at, base.bytes ? c.planned + <usize>base.offset + ((<usize>value.from) << 2) : 0);
+  }
+  for (let i: u32 = 0; i < p.stepCount; i++, at += sizeof<usize>()) {
+    const step = p.step(i);
+    store<usize>(at, step.scratch ? c.planned + <usize>step.offset : 0);
+  }
+}
+
+/** Room to turn a row's keys and for their angles, or to merge two vectors. */
+function rowWorkBytes(p: Program): u64 {
+  let most: u64 = 0;
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const s = p.state(i);
+    const values = max<u64>(<u64>s.heads * s.first + 2 * s.ropePairs, 2 * <u64>max(s.first, max(s.second, s.ropePairs)));
+    most = max(most, values + 2 * s.ropePairs);
+  }
+  return most * 4;
+}
+
+/** Most rows of look-up tables that are found at once. */
+function rowsAtOnce(p: Program, batch: u32): u32 {
+  if (p.chunks == 0) return 0;
+  for (let i: u32 = 0; i < p.weights.count; i++) {
+    const weight = p.weights.at(i);
+    if (weight.isTable) return tokensAtOnce(weight, TABLES_OF_HASH, batch) * TABLES_OF_HASH * p.chunks;
+  }
+  return 0;
+}
+
+export function releaseContext(c: Context): void {
+  c.tag = 0;
+  store<u32>(c.openContexts, load<u32>(c.openContexts) - 1);
+  // A thread that does not come back may still write here: then the memory stays taken.
+  if (isIdle(c.threads)) releaseBlocks(c);
+}
+
+export function releaseBlocks(c: Context): void {
   release(c.core, c.poolBlock);
   release(c.core, c.listBlock);
   release(c.core, c.bufferBlock);
   release(c.core, changetype<usize>(c));
 }
 
-/**
- * Begins a pass over the batch that the host wrote: `tokens` tokens through layers [firstLayer, endLayer). Entered at a
- * later layer, the hidden states are those the host put into `hidden`; stopped before the last, no logits are made and
- * the hidden states stay there. Everything that can be wrong is found here, before anything changes.
- */
-export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u32): i32 {
-  const core = c.core;
-  const model = c.model;
-  const cache = c.cache;
-  if (c.running) {
-    return fail(core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it");
-  }
-  if (tokens < 1 || tokens > c.batchCapacity) {
-    fail(core, ErrorCode.BAD_ARGUMENT, "a batch of this context has 1 to ");
-    sayNumber(core, c.batchCapacity);
-    say(core, " tokens, not ");
-    sayNumber(core, tokens);
-    return core.errorCode;
-  }
-  if (firstLayer >= endLayer || endLayer > model.layers) {
-    return fail(
-      core, ErrorCode.BAD_ARGUMENT, "the layers of a pass are a range of the model's layers that is not empty",
-    );
-  }
-  let rowsAsked: u32 = 0;
-  for (let i: u32 = 0; i < tokens; i++) {
-    const id = load<u32>(c.ids + ((<usize>i) << 2));
-    if (id >= model.vocabulary) {
-      fail(core, ErrorCode.BAD_ARGUMENT, "the token ");
-      sayInteger(core, <i64>(<i32>id));
-      say(core, " is not in the vocabulary of ");
-      sayNumber(core, model.vocabulary);
-      return core.errorCode;
-    }
-    if (c.sequence(i) >= cache.sequences) {
-      return fail(core, ErrorCode.BAD_ARGUMENT, "a token of the batch names a sequence that the context has not");
-    }
-    if (c.position(i) < 0 || c.position(i) >= POSITION_LIMIT) {
-      return fail(core, ErrorCode.BAD_ARGUMENT, "a token's position must lie between 0 and 999999");
-    }
-    if (load<u8>(c.wanted + i)) rowsAsked += 1;
-  }
-  if (rowsAsked > c.logitCapacity) {
-    fail(core, ErrorCode.BAD_ARGUMENT, "this context gives logits of at most ");
-    sayNumber(core, c.logitCapacity);
-    say(core, " tokens a batch, and ");
-    sayNumber(core, rowsAsked);
-    say(core, " are asked for");
-    return core.errorCode;
-  }
-  if (freeRows(cache) < tokens) return contextFull(c, tokens);
-  for (let sequence: u32 = 0; sequence < cache.sequences; sequence++) {
-    let mine: u32 = 0;
-    for (let i: u32 = 0; i < tokens; i++) if (c.sequence(i) == sequence) mine += 1;
-    for (let layer: u32 = 0; layer < model.layers; layer++) {
-      const count = cache.list(sequence, layer).count;
-      if (mine > cache.capacity - count) return contextFull(c, tokens);
-      store<u32>(c.marks + ((<usize>sequence * model.layers + layer) << 2), count);
-    }
-  }
-  for (let i: u32 = 0; i < tokens; i++) store<u32>(c.activeToken + ((<usize>i) << 2), i);
-  memory.fill(c.zeros, 0, <usize>model.layers * 8);
-  memory.fill(c.activations, 0, <usize>model.layers * 8);
-  c.tokens = tokens;
-  c.active = tokens;
-  c.layer = firstLayer;
-  c.endLayer = endLayer;
-  c.stage = 0;
-  c.cursor = 0;
-  c.part = 0;
-  c.quantizedOf = 0;
-  c.anglesReady = 0;
-  c.tileRows = 0;
-  c.requestCount = 0;
-  c.logitRows = rowsAsked;
-  c.passes += 1;
-  c.running = firstLayer == 0 ? Running.EMBEDDING : Running.LAYERS;
-  return 0;
+/** Bytes of linear memory that a context takes, whose buffers take `buffers`. */
+export function contextTotal(p: Program, rows: u32, sequences: u32, kvType: u32, buffers: u64): u64 {
+  return (
+    blockBytes(contextRecordBytes(p)) + blockBytes(stateBytes(p, rows, kvType)) +
+    blockBytes(listBytes(p, rows, sequences)) + blockBytes(buffers)
+  );
 }
 
-/** Where in the network a pass is. */
-export namespace Running {
-  export const IDLE: u32 = 0;
-  export const EMBEDDING: u32 = 1;
-  export const LAYERS: u32 = 2;
-  export const HEAD: u32 = 3;
+/** The address of row `i` of rows `stride` bytes apart. */
+@inline
+export function rowAt(base: usize, i: u32, stride: usize): usize {
+  return base + <usize>i * stride;
 }
 
-/** Gives up a pass: the rows that it wrote are dropped, and the context is as it was before. */
-export function abortPass(c: Context): void {
-  if (!c.running) return;
-  const cache = c.cache;
-  for (let sequence: u32 = 0; sequence < cache.sequences; sequence++) {
-    for (let layer: u32 = 0; layer < cache.layers; layer++) {
-      truncateList(cache, sequence, layer, load<u32>(c.marks + ((<usize>sequence * cache.layers + layer) << 2)));
-    }
-  }
-  c.running = Running.IDLE;
+/** The address of row `i` of [rows, width] f32. */
+@inline
+export function rowOf(base: usize, i: u32, width: u32): usize {
+  return base + (((<usize>i) * width) << 2);
 }
 
-/** Forgets every sequence. */
-export function resetContext(c: Context): void {
-  c.running = Running.IDLE;
-  clearCache(c.cache);
-}
-
-function contextFull(c: Context, tokens: u32): i32 {
-  const core = c.core;
-  fail(core, ErrorCode.CONTEXT_FULL, "the context of ");
-  sayNumber(core, c.cache.capacity);
-  say(core, " tokens is full: ");
-  sayNumber(core, tokens);
-  say(core, " more do not fit; make it longer (--ctx N, { context: N }) or begin a new session");
-  return core.errorCode;
+/** The step at work. */
+@inline
+export function stepAt(c: Context): Step {
+  return c.program.step(c.step);
 }

@@ -1,58 +1,75 @@
 /**
- * The machine that steps a pass through its stages: embedding, the layers' stages, the head. One step does a bounded
- * slice of work and returns, so that a host can abort, show progress, or fetch what a stage lacks.
+ * The machine: it steps a pass through the records of its program. A slice does a bounded amount of work and returns, so
+ * that a host can abort, show progress, or fetch what a step lacks.
  *
- *     EMBEDDING ─► LAYERS: (layer, stage) … ─► HEAD: last norm, logits of the rows asked ─► IDLE
+ *     INPUT ─► LAYERS: the steps of each layer's kind, layer by layer ─► OUTPUT: logits of the rows asked ─► IDLE
  */
 import { Status } from "../memory/core";
+import { runStep } from "../ops/ops";
 import { Context, Running } from "../pass/context";
-import { Global } from "../engine/model";
-import { embed, multiply, normalize, prepareAngles } from "../ops/pass";
-import { settled, slotsOf, threadsOf } from "../pass/threads";
-import { runStage, stageCount } from "../models/registry";
+import { narrow } from "../pass/narrow";
+import { isIdle, threadSlots, threadsOf } from "../pass/threads";
+import { Flag, NOTHING } from "../program/program";
 
 /** Does the next slice of the pass: DONE, MORE, NEED_DATA, or an error. After DONE the logits are there. */
 export function stepPass(c: Context): i32 {
   // A thread is still at a job that was given up: the host has a turn meanwhile.
-  if (!settled(c.pool)) return Status.MORE;
-  c.work = c.stepWork * threadsOf(c.pool);
-  if (c.running == Running.EMBEDDING) {
-    const status = embed(c);
-    if (status != Status.DONE) return status;
-    c.running = Running.LAYERS;
-  }
-  // The angles stay while the tokens do: they are made once a pass.
-  if (c.running == Running.LAYERS && c.stage == 0 && c.cursor == 0 && c.anglesReady == 0) {
-    prepareAngles(c);
-    c.anglesReady = 1;
-  }
-  const stages = stageCount(c.model);
-  while (c.running == Running.LAYERS) {
-    const status = runStage(c);
-    if (status != Status.DONE) return status;
+  if (!isIdle(c.threads)) return Status.MORE;
+  c.work = c.stepWork * threadsOf(c.threads);
+  const p = c.program;
+  while (c.running != Running.IDLE) {
+    const s = p.step(c.step);
+    // A pass that enters at a later layer has its stream from the host.
+    if (c.firstLayer == 0 || !s.has(Flag.INPUT)) {
+      const status = runStep(c, s);
+      if (status != Status.DONE) return status;
+    }
+    if (isNarrowing(c)) narrow(c, c.wanted);
+    c.step += 1 + s.members;
     c.cursor = 0;
     c.part = 0;
-    c.stage += 1;
-    if (c.stage == stages || c.active == 0) {
-      c.stage = 0;
-      c.layer += 1;
-      if (c.layer >= c.endLayer) c.running = c.layer == c.model.layers && c.active > 0 ? Running.HEAD : Running.IDLE;
+    c.operandReady = 0;
+    if (c.step == c.endStep || (c.active == 0 && c.running == Running.LAYERS)) {
+      const wasLayer = c.running == Running.LAYERS;
+      nextSegment(c);
       // A chunk returns at least once a layer, whatever the size of the model. Where there are threads a token does,
       // too: the host takes the time of layers to see whether they pay.
-      else if (c.tokens > 1 || slotsOf(c.core) > 1) return Status.MORE;
+      if (wasLayer && c.running == Running.LAYERS && (c.tokens > 1 || threadSlots(c.core) > 1)) return Status.MORE;
     }
-    if (c.work <= 0 && c.running != Running.IDLE) return Status.MORE;
+    if ((c.traced || c.work <= 0) && c.running != Running.IDLE) return Status.MORE;
   }
-  return c.running == Running.HEAD ? stepHead(c) : Status.DONE;
+  return Status.DONE;
 }
 
-/** logits ← head · RMSNorm(hidden), for the tokens that are left: those whose logits were asked for. */
-function stepHead(c: Context): i32 {
-  const model = c.model;
-  if (c.cursor == 0 && normalize(c, c.hidden, model.weight(Global.OUTPUT_NORM), c.normed) != Status.DONE) {
-    return Status.MORE;
+/** Behind the last state that is written nobody reads the tokens whose logits are not asked for. */
+@inline
+function isNarrowing(c: Context): bool {
+  const p = c.program;
+  if (c.running != Running.LAYERS || c.layer != p.narrowLayer || c.endLayer != p.layerCount) return false;
+  return c.step - p.kind(p.layer(c.layer).kind).firstStep == p.narrowStep;
+}
+
+/** From the input to the first layer, from layer to layer, and to the output where the pass goes so far. */
+function nextSegment(c: Context): void {
+  const p = c.program;
+  if (c.running == Running.OUTPUT) {
+    c.running = Running.IDLE;
+    return;
   }
-  const status = multiply(c, model.head, c.normed, c.logits);
-  if (status == Status.DONE) c.running = Running.IDLE;
-  return status;
+  if (c.running == Running.INPUT) c.running = Running.LAYERS;
+  else c.layer += 1;
+  if (c.layer < c.endLayer) {
+    const kind = p.kind(p.layer(c.layer).kind);
+    c.step = kind.firstStep;
+    c.endStep = kind.firstStep + kind.steps;
+    return;
+  }
+  // Where no layer keeps state, tokens whose logits are not asked for leave here.
+  if (p.narrowLayer == NOTHING && c.layer == p.layerCount) {
+    c.step = p.outputStep - 1;
+    narrow(c, c.wanted);
+  }
+  c.running = c.layer == p.layerCount && c.active > 0 ? Running.OUTPUT : Running.IDLE;
+  c.step = p.outputStep;
+  c.endStep = p.stepCount;
 }

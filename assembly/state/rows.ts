@@ -1,18 +1,27 @@
 /**
- * The cache: for each layer a pool of rows, and for each sequence and layer a list of the rows it sees, with positions.
+ * Rows of state: one pool for all layers of a kind, and for each sequence and layer a list of the rows it sees, with
+ * positions. A row's index is not its position.
  *
- *     pool of a layer   ┌ row 0 ┬ row 1 ┬ row 2 ┬ … capacity    a row: what the architecture writes (
-   K|V or latent|rope key,
- )
- *     owners of a layer │ u16   │ u16   │ u16   │               how many lists hold the row; 0: free
- *     free rows         │ u32 stack                             rows nobody holds
- *     list (seq, layer) │ rows u32[count], positions i32[count]       a row's index is not its position
+ *     pool              ┌ block of layer 0 ┬ block of layer 1 ┬ … ┬ free block ┐     a block: up to 64 rows of one layer
+ *     row               ┌ what its kind writes (state/kinds.ts) ┐                    index = block · blockRows + place
+ *     owners            │ u16 │ u16 │ …      how many lists hold the row; 0: free
+ *     free rows (layer) │ u32 stack │        rows of the layer's blocks that nobody holds
+ *     free blocks       │ u32 stack │        blocks of no layer
+ *     list (seq, layer) │ rows u32[count], positions i32[count] │
+ *
+ * A layer takes a block when its own are full and gives it back when the last of its rows is dropped, so that layers
+ * that keep fewer rows leave memory to others. The rows of a block lie one behind the other: attention reads them as
+ * fast as if the layer had one array. An index counts from the pool's first byte in units of rows, so a pool may go on
+ * in another piece of memory above it: nothing is copied then.
  *
  * Layers may hold different rows; a row may stand in several lists (a shared prefix costs nothing) and is free again
- * when the last one drops it. What a row is made of is known to `models/cache_rows.ts` alone.
- *
- * Cost of bookkeeping: 6 bytes a row and 8 bytes a list entry.
+ * when the last one drops it. Cost of bookkeeping: 6 bytes a row, 8 bytes a list entry and 14 bytes a block.
  */
+import { StateShape } from "./kinds";
+
+/** Rows of a block at most. */
+const BLOCK_ROWS: u32 = 64;
+const LIST_HEADER: usize = 16;
 
 /** What a sequence sees in a layer: row indices, and the position of each. */
 @unmanaged
@@ -22,7 +31,7 @@ export class List {
   sorted: u32;
   capacity: u32;
 
-  /** u32[count]: indices into the layer's pool. */
+  /** u32[count]: indices into the pool. */
   @inline
   get rows(): usize {
     return changetype<usize>(this) + LIST_HEADER;
@@ -51,31 +60,38 @@ export class List {
   }
 }
 
-const LIST_HEADER: usize = 16;
-
+/** The rows of all layers of a kind. Layers are counted within the kind here. */
 @unmanaged
-export class Cache {
+export class Rows {
+  shape: StateShape;
   layers: u32;
-  /** Rows of a layer's pool, and the longest list. */
+  /** Rows that a layer may hold, and the longest list. */
   capacity: u32;
   sequences: u32;
   rowBytes: u32;
-  pools: usize;
-  owners: usize;
-  free: usize;
-  /** u32[layers]: how many rows lie on each free stack. */
-  freeCount: usize;
+  blockRows: u32;
+  /** Blocks that a layer may hold. */
+  layerBlocks: u32;
+  freeBlockCount: u32;
+  /** The pool's first byte. */
+  pool: usize;
   lists: usize;
+  /** u32[layers][layerBlocks · blockRows] */
+  free: usize;
+  /** u32[layers]: how many rows lie on each free stack, and how many each layer holds. */
+  freeCount: usize;
+  held: usize;
+  /** u32[layers · layerBlocks]: blocks of no layer. */
+  freeBlocks: usize;
+  /** Of each block: its number in its layer u32, and how many of its rows are held u32. */
+  blocks: usize;
+  /** u32[layers][layerBlocks]: the block that has a number in its layer, plus 1; 0: none. */
+  numbers: usize;
+  owners: usize;
 
-  /** First row of a layer's pool. */
   @inline
-  pool(layer: u32): usize {
-    return this.pools + <usize>layer * this.capacity * this.rowBytes;
-  }
-
-  @inline
-  row(layer: u32, index: u32): usize {
-    return this.pool(layer) + <usize>index * this.rowBytes;
+  row(index: u32): usize {
+    return this.pool + <usize>index * this.rowBytes;
   }
 
   @inline
@@ -83,56 +99,97 @@ export class Cache {
     const stride = LIST_HEADER + ((<usize>this.capacity) << 3);
     return changetype<List>(this.lists + (<usize>sequence * this.layers + layer) * stride);
   }
+
+  /** Rows that the layer can still take. */
+  @inline
+  room(layer: u32): u32 {
+    return this.capacity - load<u32>(at(this.held, layer));
+  }
+
+  /** Where a row stands among those of its layer: below `capacity`. */
+  @inline
+  placeInLayer(row: u32): u32 {
+    const block = row / this.blockRows;
+    return load<u32>(at(this.blocks, 2 * block)) * this.blockRows + (row - block * this.blockRows);
+  }
 }
 
-/** Bytes of the pools: what the cache holds, without bookkeeping. */
+@inline
+function at(base: usize, index: u32): usize {
+  return base + ((<usize>index) << 2);
+}
+
+/** Blocks of a layer of so many rows; they are equally long, so that few rows of the last are left over. */
+@inline
+function blocksOf(capacity: u32): u32 {
+  return (capacity + (BLOCK_ROWS - 1)) / BLOCK_ROWS;
+}
+
+@inline
+function rowsOfBlock(capacity: u32): u32 {
+  const blocks = blocksOf(capacity);
+  return (capacity + blocks - 1) / blocks;
+}
+
+/** Bytes of the pool: what the state holds, without bookkeeping. */
 export function poolBytes(layers: u32, capacity: u32, rowBytes: u32): u64 {
-  return <u64>layers * capacity * rowBytes;
+  return <u64>layers * blocksOf(capacity) * rowsOfBlock(capacity) * rowBytes;
 }
 
-/** Bytes of owners, free stacks and lists. */
+/** Bytes of lists, owners and stacks. */
 export function bookkeepingBytes(layers: u32, capacity: u32, sequences: u32): u64 {
-  const perLayer = <u64>capacity * 6 + 4;
+  const blocks = <u64>layers * blocksOf(capacity);
   const perList = <u64>LIST_HEADER + <u64>capacity * 8;
-  return <u64>layers * perLayer + <u64>sequences * layers * perList + 64;
+  return <u64>sequences * layers * perList + <u64>layers * 8 + blocks * (16 + <u64>rowsOfBlock(capacity) * 6) + 64;
 }
 
 /** Lays the bookkeeping out in `memory` (of `bookkeepingBytes`) and frees every row. */
-export function initCache(cache: Cache, pools: usize, memory: usize): void {
-  const rows = <usize>cache.layers * cache.capacity;
-  cache.pools = pools;
-  cache.lists = (memory + 7) & ~(<usize>7);
-  cache.free = cache.lists + <usize>cache.sequences * cache.layers * (LIST_HEADER + ((<usize>cache.capacity) << 3));
-  cache.freeCount = cache.free + rows * 4;
-  cache.owners = cache.freeCount + <usize>cache.layers * 4;
-  clearCache(cache);
+export function initRows(
+  r: Rows, shape: StateShape, capacity: u32, sequences: u32, rowBytes: u32, pool: usize, memory: usize,
+): void {
+  r.shape = shape;
+  r.layers = shape.layers;
+  r.capacity = capacity;
+  r.sequences = sequences;
+  r.rowBytes = rowBytes;
+  r.layerBlocks = blocksOf(capacity);
+  r.blockRows = rowsOfBlock(capacity);
+  r.pool = pool;
+  const blocks = r.layers * r.layerBlocks;
+  r.lists = (memory + 7) & ~(<usize>7);
+  r.free = r.lists + <usize>sequences * r.layers * (LIST_HEADER + ((<usize>capacity) << 3));
+  r.freeCount = at(r.free, blocks * r.blockRows);
+  r.held = at(r.freeCount, r.layers);
+  r.freeBlocks = at(r.held, r.layers);
+  r.blocks = at(r.freeBlocks, blocks);
+  r.numbers = at(r.blocks, 2 * blocks);
+  r.owners = at(r.numbers, blocks);
+  clearRows(r);
 }
 
 /** Forgets every sequence. */
-export function clearCache(cache: Cache): void {
-  for (let layer: u32 = 0; layer < cache.layers; layer++) {
-    for (let i: u32 = 0; i < cache.capacity; i++) {
-      // The lowest rows lie on top of the stack, so that a single sequence fills the pool from its beginning.
-      store<u32>(freeSlot(cache, layer, i), cache.capacity - 1 - i);
-      store<u16>(ownerSlot(cache, layer, i), 0);
-    }
-    store<u32>(cache.freeCount + ((<usize>layer) << 2), cache.capacity);
-    for (let sequence: u32 = 0; sequence < cache.sequences; sequence++) {
-      const list = cache.list(sequence, layer);
+export function clearRows(r: Rows): void {
+  const blocks = r.layers * r.layerBlocks;
+  // The lowest blocks lie on top of the stack, so that a single sequence fills the pool from its beginning.
+  for (let i: u32 = 0; i < blocks; i++) store<u32>(at(r.freeBlocks, i), blocks - 1 - i);
+  r.freeBlockCount = blocks;
+  memory.fill(r.freeCount, 0, (<usize>r.layers) << 3);
+  memory.fill(r.blocks, 0, (<usize>blocks) * 12);
+  memory.fill(r.owners, 0, (<usize>(blocks * r.blockRows)) << 1);
+  for (let layer: u32 = 0; layer < r.layers; layer++) {
+    for (let sequence: u32 = 0; sequence < r.sequences; sequence++) {
+      const list = r.list(sequence, layer);
       list.count = 0;
       list.sorted = 1;
-      list.capacity = cache.capacity;
+      list.capacity = r.capacity;
     }
   }
 }
 
-/** Rows that are free in the fullest layer. */
-export function freeRows(cache: Cache): u32 {
-  let least = cache.capacity;
-  for (let layer: u32 = 0; layer < cache.layers; layer++) {
-    const count = load<u32>(cache.freeCount + ((<usize>layer) << 2));
-    if (count < least) least = count;
-  }
+/** Rows that the fullest layer can still take. */
+export function freeRows(r: Rows): u32 {
+  let least = r.capacity;
+  for (let layer: u32 = 0; layer < r.layers; layer++) least = min(least, r.room(layer));
   return least;
 }
 
@@ -140,86 +197,75 @@ export function freeRows(cache: Cache): u32 {
  * Gives `sequence` a new row at `position`, at the end of its list. Returns the list index; the caller knows there is
  * room.
  */
-export function appendRow(cache: Cache, layer: u32, sequence: u32, position: i32): u32 {
-  const count = cache.freeCount + ((<usize>layer) << 2);
-  const left = load<u32>(count) - 1;
-  store<u32>(count, left);
-  const row = load<u32>(freeSlot(cache, layer, left));
-  store<u16>(ownerSlot(cache, layer, row), 1);
-  return append(cache.list(sequence, layer), row, position);
+export function appendRow(r: Rows, layer: u32, sequence: u32, position: i32): u32 {
+  return append(r.list(sequence, layer), takeRow(r, layer), position);
 }
 
-/** Drops the rows of `sequence` whose positions lie in [from, to), in layers [firstLayer, endLayer). */
-export function dropRows(cache: Cache, sequence: u32, from: i32, to: i32, firstLayer: u32, endLayer: u32): void {
-  for (let layer = firstLayer; layer < endLayer; layer++) {
-    const list = cache.list(sequence, layer);
-    let kept: u32 = 0;
-    for (let i: u32 = 0; i < list.count; i++) {
-      const position = list.position(i);
-      if (position >= from && position < to) disown(cache, layer, list.row(i));
-      else list.set(kept++, list.row(i), position);
-    }
-    list.count = kept;
-    if (kept == 0) list.sorted = 1;
+/** Drops the rows of `sequence` whose positions lie in [from, to) in a layer. */
+export function dropRows(r: Rows, sequence: u32, layer: u32, from: i32, to: i32): void {
+  const list = r.list(sequence, layer);
+  let kept: u32 = 0;
+  for (let i: u32 = 0; i < list.count; i++) {
+    const position = list.position(i);
+    if (position >= from && position < to) disown(r, layer, list.row(i));
+    else list.set(kept++, list.row(i), position);
   }
+  list.count = kept;
+  if (kept == 0) list.sorted = 1;
 }
 
 /** Cuts a list back to its first `count` entries. */
-export function truncateList(cache: Cache, sequence: u32, layer: u32, count: u32): void {
-  const list = cache.list(sequence, layer);
+export function truncateList(r: Rows, sequence: u32, layer: u32, count: u32): void {
+  const list = r.list(sequence, layer);
   while (list.count > count) {
     list.count -= 1;
-    disown(cache, layer, list.row(list.count));
+    disown(r, layer, list.row(list.count));
   }
   checkOrder(list);
 }
 
 /** Rows of a layer that would be free if `sequence` had none: those that only its list holds are its to give. */
-export function freeRowsWithout(cache: Cache, layer: u32, sequence: u32): u32 {
-  const list = cache.list(sequence, layer);
-  let count = load<u32>(cache.freeCount + ((<usize>layer) << 2));
-  for (let i: u32 = 0; i < list.count; i++) {
-    if (load<u16>(ownerSlot(cache, layer, list.row(i))) == 1) count += 1;
-  }
+export function freeRowsWithout(r: Rows, layer: u32, sequence: u32): u32 {
+  const list = r.list(sequence, layer);
+  let count = r.room(layer);
+  for (let i: u32 = 0; i < list.count; i++) if (load<u16>(ownerAt(r, list.row(i))) == 1) count += 1;
   return count;
 }
 
 /**
- * Lets `to` see the rows of `from` whose positions lie in [begin, end): shared, not copied. False, and nothing has
- * changed, when `to` has no room.
+ * Whether `to` has room in a layer for the rows of `from` whose positions lie in [begin, end).
  */
-export function shareRows(cache: Cache, from: u32, to: u32, begin: i32, end: i32): bool {
-  if (from == to) return true;
-  for (let layer: u32 = 0; layer < cache.layers; layer++) {
-    const source = cache.list(from, layer);
-    let room = cache.capacity - cache.list(to, layer).count;
-    for (let i: u32 = 0; i < source.count; i++) {
-      const position = source.position(i);
-      if (position < begin || position >= end) continue;
-      if (room == 0 || load<u16>(ownerSlot(cache, layer, source.row(i))) == u16.MAX_VALUE) return false;
-      room -= 1;
-    }
-  }
-  for (let layer: u32 = 0; layer < cache.layers; layer++) {
-    const source = cache.list(from, layer);
-    const target = cache.list(to, layer);
-    for (let i: u32 = 0; i < source.count; i++) {
-      const position = source.position(i);
-      if (position < begin || position >= end) continue;
-      const owner = ownerSlot(cache, layer, source.row(i));
-      store<u16>(owner, load<u16>(owner) + 1);
-      append(target, source.row(i), position);
-    }
+export function canShare(r: Rows, layer: u32, from: u32, to: u32, begin: i32, end: i32): bool {
+  const source = r.list(from, layer);
+  let room = r.capacity - r.list(to, layer).count;
+  for (let i: u32 = 0; i < source.count; i++) {
+    const position = source.position(i);
+    if (position < begin || position >= end) continue;
+    if (room == 0 || load<u16>(ownerAt(r, source.row(i))) == u16.MAX_VALUE) return false;
+    room -= 1;
   }
   return true;
 }
 
+/** Lets `to` see the rows of `from` in a layer whose positions lie in [begin, end): shared, not copied. */
+export function shareRows(r: Rows, layer: u32, from: u32, to: u32, begin: i32, end: i32): void {
+  const source = r.list(from, layer);
+  const target = r.list(to, layer);
+  for (let i: u32 = 0; i < source.count; i++) {
+    const position = source.position(i);
+    if (position < begin || position >= end) continue;
+    const owner = ownerAt(r, source.row(i));
+    store<u16>(owner, load<u16>(owner) + 1);
+    append(target, source.row(i), position);
+  }
+}
+
 /** Whether all entries of a list at positions [from, to) can get rows of their own. */
-export function canUnshare(cache: Cache, layer: u32, list: List, from: i32, to: i32): bool {
-  let left = load<u32>(cache.freeCount + ((<usize>layer) << 2));
+export function canUnshare(r: Rows, layer: u32, list: List, from: i32, to: i32): bool {
+  let left = r.room(layer);
   for (let i: u32 = 0; i < list.count; i++) {
     const position = list.position(i);
-    if (position < from || position >= to || load<u16>(ownerSlot(cache, layer, list.row(i))) == 1) continue;
+    if (position < from || position >= to || load<u16>(ownerAt(r, list.row(i))) == 1) continue;
     if (left == 0) return false;
     left -= 1;
   }
@@ -229,17 +275,13 @@ export function canUnshare(cache: Cache, layer: u32, list: List, from: i32, to: 
 /**
  * Gives entry `index` a row of its own when it shares one, so that the row may be changed. False when no row is free.
  */
-export function unshare(cache: Cache, layer: u32, list: List, index: u32): bool {
+export function unshare(r: Rows, layer: u32, list: List, index: u32): bool {
   const shared = list.row(index);
-  if (load<u16>(ownerSlot(cache, layer, shared)) <= 1) return true;
-  const count = cache.freeCount + ((<usize>layer) << 2);
-  const have = load<u32>(count);
-  if (have == 0) return false;
-  store<u32>(count, have - 1);
-  const row = load<u32>(freeSlot(cache, layer, have - 1));
-  store<u16>(ownerSlot(cache, layer, row), 1);
-  memory.copy(cache.row(layer, row), cache.row(layer, shared), cache.rowBytes);
-  disown(cache, layer, shared);
+  if (load<u16>(ownerAt(r, shared)) <= 1) return true;
+  if (r.room(layer) == 0) return false;
+  const row = takeRow(r, layer);
+  memory.copy(r.row(row), r.row(shared), r.rowBytes);
+  disown(r, layer, shared);
   list.set(index, row, list.position(index));
   return true;
 }
@@ -272,23 +314,82 @@ function append(list: List, row: u32, position: i32): u32 {
   return index;
 }
 
-function disown(cache: Cache, layer: u32, row: u32): void {
-  const owner = ownerSlot(cache, layer, row);
+/** A free row of the layer, held once from now on; a block is taken when the layer's own are full. */
+function takeRow(r: Rows, layer: u32): u32 {
+  const count = at(r.freeCount, layer);
+  if (load<u32>(count) == 0) takeBlock(r, layer);
+  const left = load<u32>(count) - 1;
+  store<u32>(count, left);
+  const row = load<u32>(freeAt(r, layer, left));
+  store<u16>(ownerAt(r, row), 1);
+  addTo(at(r.held, layer), 1);
+  addTo(usedAt(r, row / r.blockRows), 1);
+  return row;
+}
+
+/** A free block becomes the layer's, under the lowest number that is free there. */
+function takeBlock(r: Rows, layer: u32): void {
+  const block = load<u32>(at(r.freeBlocks, --r.freeBlockCount));
+  let number: u32 = 0;
+  while (load<u32>(numberAt(r, layer, number))) number += 1;
+  store<u32>(numberAt(r, layer, number), block + 1);
+  store<u32>(at(r.blocks, 2 * block), number);
+  // The last block of a layer may be longer than what is left of its capacity.
+  const rows = min(r.blockRows, r.capacity - number * r.blockRows);
+  const first = block * r.blockRows;
+  for (let i: u32 = 0; i < rows; i++) store<u32>(freeAt(r, layer, i), first + rows - 1 - i);
+  store<u32>(at(r.freeCount, layer), rows);
+}
+
+function disown(r: Rows, layer: u32, row: u32): void {
+  const owner = ownerAt(r, row);
   const left = <u32>load<u16>(owner) - 1;
   store<u16>(owner, <u16>left);
   if (left != 0) return;
-  const count = cache.freeCount + ((<usize>layer) << 2);
+  const count = at(r.freeCount, layer);
   const have = load<u32>(count);
-  store<u32>(freeSlot(cache, layer, have), row);
+  store<u32>(freeAt(r, layer, have), row);
   store<u32>(count, have + 1);
+  addTo(at(r.held, layer), -1);
+  const block = row / r.blockRows;
+  addTo(usedAt(r, block), -1);
+  if (load<u32>(usedAt(r, block)) == 0) giveBlock(r, layer, block);
+}
+
+/** The layer's free rows lose those of a block, which is of no layer from now on. */
+function giveBlock(r: Rows, layer: u32, block: u32): void {
+  const count = at(r.freeCount, layer);
+  let kept: u32 = 0;
+  for (let i: u32 = 0, have = load<u32>(count); i < have; i++) {
+    const row = load<u32>(freeAt(r, layer, i));
+    if (row / r.blockRows != block) store<u32>(freeAt(r, layer, kept++), row);
+  }
+  store<u32>(count, kept);
+  store<u32>(numberAt(r, layer, load<u32>(at(r.blocks, 2 * block))), 0);
+  store<u32>(at(r.freeBlocks, r.freeBlockCount++), block);
 }
 
 @inline
-function ownerSlot(cache: Cache, layer: u32, row: u32): usize {
-  return cache.owners + ((<usize>layer * cache.capacity + row) << 1);
+function addTo(address: usize, value: i32): void {
+  store<i32>(address, load<i32>(address) + value);
 }
 
 @inline
-function freeSlot(cache: Cache, layer: u32, index: u32): usize {
-  return cache.free + ((<usize>layer * cache.capacity + index) << 2);
+function ownerAt(r: Rows, row: u32): usize {
+  return r.owners + ((<usize>row) << 1);
+}
+
+@inline
+function usedAt(r: Rows, block: u32): usize {
+  return at(r.blocks, 2 * block + 1);
+}
+
+@inline
+function numberAt(r: Rows, layer: u32, number: u32): usize {
+  return at(r.numbers, layer * r.layerBlocks + number);
+}
+
+@inline
+function freeAt(r: Rows, layer: u32, index: u32): usize {
+  return at(r.free, layer * r.layerBlocks * r.blockRows + index);
 }

@@ -3,10 +3,10 @@
  */
 import { allocate, allocateRaw } from "../memory/arena";
 import { Status } from "../memory/core";
-import { Context, Form, createContext } from "../pass/context";
+import { Context, Form } from "../pass/context";
+import { openContext } from "../engine/open";
 import { createModel, setFileSize, stepLoad, streamWeights } from "../engine/load";
 import { Model } from "../engine/model";
-import { requestAt } from "../weights/requests";
 import { Streamed } from "../weights/tiles";
 import { KvType } from "../kernels/attention/kv_codec";
 import { Gguf, createGguf, mergeSplits, parseGguf } from "../files/gguf";
@@ -134,8 +134,8 @@ export function loadModel(c: Command, path: Span, vocabularyOnly: bool): Model {
 
 /** Reads what a pass asks for that answered NEED_DATA; below zero: the failure is printed. */
 export function readAsked(c: Command, context: Context): i32 {
-  for (let i: u32 = 0; i < context.requestCount; i++) {
-    const request = requestAt(context, i);
+  for (let i: u32 = 0; i < context.requests.count; i++) {
+    const request = context.requests.at(i);
     const parts = changetype<Parts>(c.parts);
     const read = readPart(c, parts, request.file, request.offset, request.destination, request.length);
     if (read == SUCCESS) continue;
@@ -200,21 +200,22 @@ function partPath(c: Command, path: Span, number: u32): Span {
 
 /** Tokens of a batch that suit the model. */
 export function suitingBatch(model: Model): u32 {
-  return model.rank ? 256 : 128;
+  return model.hasProgram ? model.program.batch : 1;
 }
 
 /** Rows of a context: --ctx, or the model's own length up to DEFAULT_CONTEXT. */
 export function contextRows(c: Command, model: Model): u32 {
   const asked = wholeUpTo(c, "ctx", u32.MAX_VALUE);
   if (asked > 0) return asked;
-  return model.contextLength > 0 ? min(model.contextLength, DEFAULT_CONTEXT) : DEFAULT_CONTEXT;
+  const length = model.hasProgram ? model.program.contextLength : 0;
+  return length > 0 ? min(length, DEFAULT_CONTEXT) : DEFAULT_CONTEXT;
 }
 
 /** A context of `rows` rows that takes `batch` tokens at once and gives logits of `logitRows`; 0: printed. */
 export function makeContext(c: Command, model: Model, rows: u32, batch: u32, logitRows: u32): Context {
   const kv = flag(c, "kv");
   const type = equals(kv, "f32") ? KvType.F32 : equals(kv, "q8_0") ? KvType.Q8_0 : KvType.F16;
-  const context = createContext(c.core, model, rows, min(batch, rows), min(logitRows, rows), 1, type);
+  const context = openContext(c.core, model, rows, min(batch, rows), min(logitRows, rows), 1, type);
   if (changetype<usize>(context) == 0) failure(c);
   else {
     const form = flag(c, "form");

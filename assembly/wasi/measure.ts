@@ -5,7 +5,8 @@ import { exp } from "../kernels/float/math";
 import { logSumExp } from "../kernels/float/softmax";
 import { allocateRaw } from "../memory/arena";
 import { ErrorCode, Status, fail, say, sayNumber } from "../memory/core";
-import { Context, beginPass, cacheRowBytes, resetContext } from "../pass/context";
+import { beginPass, resetContext } from "../pass/batch";
+import { Context } from "../pass/context";
 import { stepPass } from "../run/run";
 import { Model } from "../engine/model";
 import { argmax } from "../engine/sampler";
@@ -60,7 +61,7 @@ export function logits(c: Command): i32 {
     const tokens = min(chunk, count - from);
     if (pass(c, context, ids, from, tokens, 0) < 0) return failure(c);
     const row = 4 * model.vocabulary;
-    for (let i: u32 = 0; i < tokens; i++) putBytes(file, context.logits + <usize>i * row, row);
+    for (let i: u32 = 0; i < tokens; i++) putBytes(file, context.at(model.program.logits) + <usize>i * row, row);
   }
   flush(file);
   const closed = fd_close(<u32>fd);
@@ -120,7 +121,7 @@ export function perplexity(c: Command): i32 {
       const tokens = min(chunk, window - 1 - from);
       if (pass(c, context, ids, from, tokens, first) < 0) return failure(c);
       for (let row: u32 = 0; row < context.logitRows; row++) {
-        const at = context.logits + <usize>row * (4 * model.vocabulary);
+        const at = context.at(model.program.logits) + <usize>row * (4 * model.vocabulary);
         const next = load<u32>(ids + ((<usize>(from + tokens - context.logitRows + row + 1)) << 2));
         sum += logSumExp(at, model.vocabulary) - <f64>load<f32>(at + ((<usize>next) << 2));
         scored += 1;
@@ -178,12 +179,12 @@ export function bench(c: Command): i32 {
     if (pass(c, context, ids, from, min(context.batchCapacity, prompt - from), prompt - 1) < 0) return failure(c);
   }
   const prefillMs = now(c) - clock;
-  const wanted = model.rowsWanted;
-  const rowsRead = model.rowsRead;
-  const bytesRead = model.rowBytesRead;
+  const wanted = model.weights.rowsWanted;
+  const rowsRead = model.weights.rowsRead;
+  const bytesRead = model.weights.rowBytesRead;
   clock = now(c);
   for (let i: u32 = prompt; i < prompt + decode; i++) {
-    store<u32>(ids + ((<usize>i) << 2), argmax(context.logits, model.vocabulary));
+    store<u32>(ids + ((<usize>i) << 2), argmax(context.at(model.program.logits), model.vocabulary));
     if (pass(c, context, ids, i, 1, 0) < 0) return failure(c);
   }
   const decodeMs = now(c) - clock;
@@ -198,19 +199,19 @@ export function bench(c: Command): i32 {
   putWords(o, ",\"memory_bytes\":");
   putNumber(o, <u64>memory.size() << 16);
   putWords(o, ",\"rss_peak_bytes\":null,\"kv_bytes_per_token\":");
-  putNumber(o, <u64>cacheRowBytes(model, context.kvType) * model.layers);
+  putNumber(o, tokenBytesOf(context));
   putWords(o, ",\"build\":\"");
   putWords(o, buildName());
   putByte(o, 0x22);
-  if (model.streamedBytes > 0 && decode > 0) {
+  if (model.weights.streamedBytes > 0 && decode > 0) {
     putWords(o, ",\"tables\":{\"bytes\":");
-    putNumber(o, model.streamedBytes);
+    putNumber(o, model.weights.streamedBytes);
     putWords(o, ",\"rows_wanted\":");
-    putFloat(o, <f64>(model.rowsWanted - wanted) / <f64>decode, 6);
+    putFloat(o, <f64>(model.weights.rowsWanted - wanted) / <f64>decode, 6);
     putWords(o, ",\"rows_read\":");
-    putFloat(o, <f64>(model.rowsRead - rowsRead) / <f64>decode, 6);
+    putFloat(o, <f64>(model.weights.rowsRead - rowsRead) / <f64>decode, 6);
     putWords(o, ",\"bytes_read\":");
-    putFloat(o, <f64>(model.rowBytesRead - bytesRead) / <f64>decode, 6);
+    putFloat(o, <f64>(model.weights.rowBytesRead - bytesRead) / <f64>decode, 6);
     putByte(o, 0x7d);
   }
   putWords(o, "}\n");
@@ -226,7 +227,7 @@ function pass(c: Command, context: Context, ids: usize, from: u32, tokens: u32, 
     store<i32>(context.positions + at, <i32>(from + i));
     store<u8>(context.wanted + i, from + i >= wanted ? 1 : 0);
   }
-  let status = beginPass(context, tokens, 0, context.model.layers);
+  let status = beginPass(context, tokens, 0, context.program.layerCount);
   while (status >= 0) {
     status = stepPass(context);
     if (status == Status.DONE) break;
@@ -239,4 +240,11 @@ function readFile(c: Command, path: Span): Span {
   if (equals(path, "-")) return readToEnd(c, 0);
   const fd = openFile(c, path, false);
   return fd < 0 ? 0 : readToEnd(c, <u32>fd);
+}
+
+/** Bytes that a token takes of the state, in all layers. */
+function tokenBytesOf(c: Context): u64 {
+  let bytes: u64 = 0;
+  for (let i: u32 = 0; i < c.program.stateCount; i++) bytes += <u64>c.rows(i).rowBytes * c.rows(i).layers;
+  return bytes;
 }

@@ -1,22 +1,20 @@
 /**
- * How exact the operands of each matrix are (kernels/quant/forms.ts). In the portable build: sixteen bits, and twice
- * sixteen for the up-projection of latents, where the two forms of latent attention meet: as exact as f32, they agree.
- * The rest of this page is about the fast build.
+ * How exact the operands of each matrix are (kernels/quant/activations/precision.ts). In the portable build: sixteen
+ * bits, and twice sixteen for the up-projection of latents, where the two forms of latent attention meet: as exact as
+ * f32, they agree. The rest of this page is about the fast build.
  *
  * docs/benchmarks.md has the KL to the oracle of each choice, place by place; bench/precision.mjs measures it. A byte a
  * value alone is too coarse for a trained model: its outliers make the steps of their whole block coarse. With a second
  * byte for those blocks the KL falls to a quarter and the speed stays.
- *
  */
 import { OperandForm, formFor } from "../kernels/quant/activations/precision";
-import { Slot } from "./slots";
 
-/** The form of the operands of a layer's matrix; latents have more, because every later token reads them. */
-export function formOfSlot(slot: u32, type: u32): u32 {
-  return formFor(type, slot == Slot.LATENT_UP ? OperandForm.TWO_SIXTEENS : OperandForm.OUTLIERS);
+/** The form of a matrix's operands. */
+export function formOfMatrix(type: u32): u32 {
+  return formFor(type, OperandForm.OUTLIERS);
 }
 
-/** … of the head. */
-export function formOfHead(type: u32): u32 {
-  return formFor(type, OperandForm.OUTLIERS);
+/** The form for the up-projection of latents: they have more, because every later token reads them. */
+export function formOfLatents(type: u32): u32 {
+  return formFor(type, OperandForm.TWO_SIXTEENS);
 }

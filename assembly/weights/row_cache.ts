@@ -3,37 +3,36 @@
  * chunk of a table, so each chunk has sets of its own: no two rows of one token ever want the same place, and what a
  * token brings in throws out at most one row a chunk, the one that was hit longest ago.
  *
- *     a table's share (weight.data)   ┌ row u32[sets · ways] │ last hit u32[sets · ways] ┐┌ slots [sets · ways][slot] ┐
+ *     a table's share (weight.data)   ┌ row u32[sets · ways] │ last hit u32[sets · ways] ┐┌ rows [sets · ways][row] ┐
  *     set of a row                    chunk · setsPerChunk + row mod setsPerChunk,   chunk = row / span
  *
  * Nothing is allocated after loading, and a cache of no bytes is right too: every row is read each time. Rows are
  * copied in and found by address; an address is good until the next row is kept.
  */
 import { blockBytes } from "../memory/arena";
-import { Model } from "../engine/model";
-import { Global } from "./slots";
-import { Weight, WeightState } from "./weight";
+import { Weight, WeightState, Weights } from "./weight";
 
-/** Of an entry that holds no row. */
+/** An entry that holds no row says this. */
 const NONE: u32 = 0xffff_ffff;
 /** Places of a set where the embedding is the only table. */
 const EMBEDDING_WAYS: u32 = 8;
-/** Bytes of an entry beside its slot. */
+/** Bytes of an entry beside its row. */
 const TAG_BYTES: u32 = 8;
 
 /** Shares `bytes` out among the tables that stay in the file: as many places a chunk in each as they hold. */
-export function planRowCache(model: Model, bytes: u64): void {
+export function planRowCache(weights: Weights, bytes: u64): void {
   let oneWay: u64 = 0;
   let chunks: u32 = 0;
-  for (let i: u32 = Global.COUNT; i < model.weightCount; i++) {
-    const weight = model.weight(i);
-    if (!isTable(weight)) continue;
+  for (let i: u32 = 0; i < weights.count; i++) {
+    const weight = weights.at(i);
+    if (!isTable(weight) || weight.isEmbedding) continue;
     chunks = max(chunks, weight.chunks);
     oneWay += <u64>weight.chunks * entryBytes(weight);
     weight.setsPerChunk = 1;
   }
-  const embedding = model.weight(Global.EMBEDDING);
-  if (isTable(embedding)) {
+  for (let i: u32 = 0; i < weights.count; i++) {
+    const embedding = weights.at(i);
+    if (!isTable(embedding) || !embedding.isEmbedding) continue;
     // A token hits the embedding once: beside tables it gets as much as the largest of them.
     const sets: u64 = chunks != 0 ? chunks : bytes / (EMBEDDING_WAYS * entryBytes(embedding));
     embedding.setsPerChunk = <u32>min<u64>(sets, embedding.rows / EMBEDDING_WAYS + 1);
@@ -41,12 +40,12 @@ export function planRowCache(model: Model, bytes: u64): void {
   }
   if (oneWay == 0) return;
   const ways: u64 = chunks != 0 ? bytes / oneWay : EMBEDDING_WAYS;
-  for (let i: u32 = 0; i < model.weightCount; i++) {
-    const weight = model.weight(i);
+  for (let i: u32 = 0; i < weights.count; i++) {
+    const weight = weights.at(i);
     if (!isTable(weight)) continue;
-    const rows = (weight.span + weight.setsPerChunk - 1) / weight.setsPerChunk;
+    const rows = (weight.rowsPerChunk + weight.setsPerChunk - 1) / weight.setsPerChunk;
     weight.ways = <u32>min<u64>(ways, rows);
-    if (weight.ways != 0) model.weightBytes += blockBytes(cacheBytes(weight));
+    if (weight.ways != 0) weights.bytes += blockBytes(cacheBytes(weight));
   }
 }
 
@@ -70,7 +69,7 @@ export function findRow(weight: Weight, row: u32, now: u32): usize {
   for (let way: u32 = 0; way < ways; way++) {
     if (load<u32>(tags + ((<usize>way) << 2)) != row) continue;
     store<u32>(tags + ((<usize>(entries(weight) + way)) << 2), now);
-    return slotAt(weight, first + way);
+    return rowAt(weight, first + way);
   }
   return 0;
 }
@@ -96,12 +95,12 @@ export function keepRow(weight: Weight, row: u32, now: u32, source: usize): void
   }
   store<u32>(tags + ((<usize>oldest) << 2), row);
   store<u32>(hits + ((<usize>oldest) << 2), now);
-  memory.copy(slotAt(weight, first + oldest), source, <usize>weight.fileRowBytes);
+  memory.copy(rowAt(weight, first + oldest), source, <usize>weight.fileRowBytes);
 }
 
 @inline
 function isTable(weight: Weight): bool {
-  return weight.state == WeightState.STREAMED && weight.span != 0;
+  return weight.state == WeightState.STREAMED && weight.rowsPerChunk != 0;
 }
 
 @inline
@@ -111,16 +110,16 @@ function entries(weight: Weight): u64 {
 
 @inline
 function entryBytes(weight: Weight): u32 {
-  return weight.rowSlot + TAG_BYTES;
+  return weight.rowStride + TAG_BYTES;
 }
 
 @inline
 function setOf(weight: Weight, row: u32): u32 {
   const sets = weight.setsPerChunk;
-  return (row / weight.span) * sets + (sets > 1 ? row % sets : 0);
+  return (row / weight.rowsPerChunk) * sets + (sets > 1 ? row % sets : 0);
 }
 
 @inline
-function slotAt(weight: Weight, entry: u32): usize {
-  return weight.data + <usize>(entries(weight) * TAG_BYTES) + <usize>entry * weight.rowSlot;
+function rowAt(weight: Weight, entry: u32): usize {
+  return weight.data + <usize>(entries(weight) * TAG_BYTES) + <usize>entry * weight.rowStride;
 }

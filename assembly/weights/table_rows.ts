@@ -1,5 +1,5 @@
 /**
- * Rows of tables that stay in their file: a stage says which rows it wants, and has their addresses once all of them
+ * Rows of tables that stay in their file: a step says which rows it wants, and has their addresses once all of them
  * are in memory. What the row cache lacks is asked for in one list, of several tokens, and of several tables that are
  * hit by one hash.
  *
@@ -8,82 +8,80 @@
  *                       ▼                                                           │
  *     tile: rows that are there are copied, the others asked for ──► NEED_DATA ──► kept in the cache too
  *
- * The tile is the context's own, so other contexts may fill the cache as they like while a host reads. An address is
+ * The tile is the requests' own, so other contexts may fill the cache as they like while a host reads. An address is
  * good until the step ends.
  */
 import { Status } from "../memory/core";
-import { Context } from "../pass/context";
-import { ask, requestAt } from "./requests";
+import { Requests } from "./requests";
 import { findRow, keepRow } from "./row_cache";
-import { notFinite } from "../engine/model";
-import { Weight } from "./weight";
-import { dequantizeRow } from "../kernels/quant/index";
+import { Weight, Weights, notFinite } from "./weight";
 import { rowsAreFinite } from "../kernels/lookup/table_rows";
 
 /**
- * c.rowsFound[tokens][tables][chunks] ← the addresses of the rows that `codes` u32[tokens][chunks] name in each of
- * `tables` tables, whose records follow each other and whose chunks are the same. Entered again after NEED_DATA with
- * the same operands. At most `weight.tokensOfTile(tables, batch)` tokens.
+ * r.rowsFound[tokens][tables][chunks] ← the addresses of the rows that `codes` u32[tokens][chunks] name in each of the
+ * first `tables` tables of `r`, whose chunks are the same. Entered again after NEED_DATA with the same operands. At most
+ * `weight.tokensOfTile(tables, batch)` tokens.
  */
-export function fetchRows(c: Context, first: Weight, tables: u32, codes: usize, tokens: u32): i32 {
+export function fetchRows(weights: Weights, r: Requests, tables: u32, codes: usize, tokens: u32): i32 {
+  const first = r.table(0);
   const chunks = first.chunks;
-  const model = c.model;
-  if (c.tileRows) {
-    c.tileRows = 0;
-    return keepAsked(c, first, tables, codes, tokens);
+  if (r.tileRows) {
+    r.tileRows = 0;
+    return keepAsked(weights, r, tables, codes, tokens);
   }
-  model.rowClock += 1;
-  model.rowsWanted += <u64>tokens * tables * chunks;
+  weights.rowClock += 1;
+  weights.rowsWanted += <u64>tokens * tables * chunks;
   let missing = false;
   for (let t: u32 = 0; t < tokens; t++) {
     for (let j: u32 = 0; j < tables; j++) {
       for (let k: u32 = 0; k < chunks; k++) {
-        const found = findRow(first.next(j), rowOf(first, codes, t, k), model.rowClock);
-        setFound(c, (t * tables + j) * chunks + k, found);
+        const found = findRow(r.table(j), rowOf(first, codes, t, k), weights.rowClock);
+        setFound(r, (t * tables + j) * chunks + k, found);
         missing = missing || found == 0;
       }
     }
   }
   if (!missing) return Status.DONE;
-  c.requestCount = 0;
-  let place = c.tile;
+  r.count = 0;
+  let place = r.tile;
   for (let j: u32 = 0; j < tables; j++) {
-    const table = first.next(j);
+    const table = r.table(j);
     const bytes = <usize>table.fileRowBytes;
     for (let k: u32 = 0; k < chunks; k++) {
       for (let t: u32 = 0; t < tokens; t++) {
         const at = (t * tables + j) * chunks + k;
         const twin = sameBefore(codes, chunks, k, t);
         if (twin < t) {
-          setFound(c, at, foundAt(c, (twin * tables + j) * chunks + k));
+          setFound(r, at, foundAt(r, (twin * tables + j) * chunks + k));
           continue;
         }
-        const found = foundAt(c, at);
+        const found = foundAt(r, at);
         if (found != 0) memory.copy(place, found, bytes);
-        else ask(c, table, rowOf(first, codes, t, k), 1, place);
-        setFound(c, at, place);
-        place += table.rowSlot;
-        c.tileRows += 1;
+        else r.ask(table, rowOf(first, codes, t, k), 1, place);
+        setFound(r, at, place);
+        place += table.rowStride;
+        r.tileRows += 1;
       }
     }
   }
-  model.rowsRead += c.requestCount;
-  for (let i: u32 = 0; i < c.requestCount; i++) model.rowBytesRead += requestAt(c, i).length;
+  weights.rowsRead += r.count;
+  for (let i: u32 = 0; i < r.count; i++) weights.rowBytesRead += r.at(i).length;
   return Status.NEED_DATA;
 }
 
 /** The rows that were asked for are there: the cache gets a copy of each. */
-function keepAsked(c: Context, first: Weight, tables: u32, codes: usize, tokens: u32): i32 {
+function keepAsked(weights: Weights, r: Requests, tables: u32, codes: usize, tokens: u32): i32 {
+  const first = r.table(0);
   const chunks = first.chunks;
   let request: u32 = 0;
   for (let j: u32 = 0; j < tables; j++) {
     for (let k: u32 = 0; k < chunks; k++) {
-      for (let t: u32 = 0; t < tokens && request < c.requestCount; t++) {
-        const place = foundAt(c, (t * tables + j) * chunks + k);
-        if (requestAt(c, request).destination != place) continue;
-        const table = first.next(j);
-        if (table.isTable && !rowsAreFinite(table.type, place, table.columns)) return notFinite(c.model, table);
-        keepRow(table, rowOf(first, codes, t, k), c.model.rowClock, place);
+      for (let t: u32 = 0; t < tokens && request < r.count; t++) {
+        const place = foundAt(r, (t * tables + j) * chunks + k);
+        if (r.at(request).destination != place) continue;
+        const table = r.table(j);
+        if (table.isTable && !rowsAreFinite(table.type, place, table.columns)) return notFinite(weights, table);
+        keepRow(table, rowOf(first, codes, t, k), weights.rowClock, place);
         request += 1;
       }
     }
@@ -91,24 +89,7 @@ function keepAsked(c: Context, first: Weight, tables: u32, codes: usize, tokens:
   return Status.DONE;
 }
 
-/** hidden ← the embeddings of the batch's tokens. */
-export function embedStreamed(c: Context, weight: Weight): i32 {
-  while (c.cursor < c.active) {
-    const tokens = min(c.active - c.cursor, weight.tokensOfTile(1, c.batchCapacity));
-    // Before the first layer all tokens are in the pass, in their own order.
-    const status = fetchRows(c, weight, 1, c.ids + ((<usize>c.cursor) << 2), tokens);
-    if (status != Status.DONE) return status;
-    for (let t: u32 = 0; t < tokens; t++) {
-      const target = c.hidden + ((<usize>(c.cursor + t) * weight.columns) << 2);
-      dequantizeRow(weight.type, foundAt(c, t), target, weight.columns);
-    }
-    c.cursor += tokens;
-  }
-  c.cursor = 0;
-  return Status.DONE;
-}
-
-/** The first token of a part that wants the same row of a chunk: itself, if none did before. */
+/** The first of these tokens that wants the same row of a chunk as `token` does: `token` itself if none before it does. */
 function sameBefore(codes: usize, chunks: u32, chunk: u32, token: u32): u32 {
   const code = codeAt(codes, token * chunks + chunk);
   let t: u32 = 0;
@@ -119,7 +100,7 @@ function sameBefore(codes: usize, chunks: u32, chunk: u32, token: u32): u32 {
 /** The row that a token takes of a chunk. */
 @inline
 function rowOf(first: Weight, codes: usize, token: u32, chunk: u32): u32 {
-  return chunk * first.span + codeAt(codes, token * first.chunks + chunk);
+  return chunk * first.rowsPerChunk + codeAt(codes, token * first.chunks + chunk);
 }
 
 @inline
@@ -128,11 +109,11 @@ function codeAt(codes: usize, index: u32): u32 {
 }
 
 @inline
-function foundAt(c: Context, index: u32): usize {
-  return load<usize>(c.rowsFound + <usize>index * sizeof<usize>());
+export function foundAt(r: Requests, index: u32): usize {
+  return load<usize>(r.rowsFound + <usize>index * sizeof<usize>());
 }
 
 @inline
-function setFound(c: Context, index: u32, address: usize): void {
-  store<usize>(c.rowsFound + <usize>index * sizeof<usize>(), address);
+function setFound(r: Requests, index: u32, address: usize): void {
+  store<usize>(r.rowsFound + <usize>index * sizeof<usize>(), address);
 }

@@ -1,20 +1,16 @@
 /**
  * Weights that stay in their file, so that a model may be larger than the memory (flash of a microcontroller, a file on
- * disk): matrices are read tile by tile when their product is made, each time anew; tables row by row (rows.ts). A
- * stage that lacks data asks for it and answers NEED_DATA before it has changed anything; entered again, it goes on.
+ * disk): matrices are read tile by tile when their product is made, each time anew; tables row by row (table_rows.ts).
+ * A step that lacks data asks for it and answers NEED_DATA before it has changed anything; entered again, it goes on.
  *
  *     file ──NEED_DATA──► tile (rows as in the file) ──pack──► packed tile ──multiply──► outputs cursor … cursor + rows
  *
  * A tile is whole groups of rows, so its outputs have the bits of the resident matrix. MLA's up-projection is always
- * resident: three stages use it in different orders.
+ * resident: it is used in two orders.
  */
-import { Status } from "../memory/core";
-import { Context } from "../pass/context";
-import { Global, Slot } from "./slots";
-import { Model } from "../engine/model";
-import { ask } from "./requests";
 import { planRowCache } from "./row_cache";
-import { GROUP_ROWS, Weight, WeightState } from "./weight";
+import { Requests } from "./requests";
+import { GROUP_ROWS, TABLES_OF_HASH, Weight, WeightState, Weights } from "./weight";
 import { blockBytes } from "../memory/arena";
 import { matmulRows } from "../kernels/quant/matmul";
 import { packGroup, packedGroupBytes } from "../kernels/quant/index";
@@ -29,46 +25,93 @@ export namespace Streamed {
   export const TABLES: u32 = 2;
 }
 
-/** Leaves declared weights in the file, as `model.streamed` says, and plans the row cache. */
-export function leaveInFile(model: Model): void {
-  const embedding = model.weight(Global.EMBEDDING);
-  if (model.weight(Global.OUTPUT).present) embedding.span = embedding.rows;
-  for (let i: u32 = 0; i < model.weightCount; i++) {
-    const weight = model.weight(i);
-    if (weight.state != WeightState.DECLARED || weight.plain) continue;
-    if (model.streamed == Streamed.TABLES && weight.span == 0) continue;
-    if (i >= Global.COUNT && (i - Global.COUNT) % Slot.COUNT == Slot.LATENT_UP) continue;
+/** Leaves declared weights in the file, as `weights.streamed` says, and plans the row cache. */
+export function leaveInFile(weights: Weights): void {
+  for (let i: u32 = 0; i < weights.count; i++) {
+    const weight = weights.at(i);
+    if (weight.isVector || weight.mustReside) continue;
+    if (weight.isEmbedding && !weight.isHead) weight.rowsPerChunk = weight.rows;
+    if (weights.streamed == Streamed.TABLES && weight.rowsPerChunk == 0) continue;
     weight.state = WeightState.STREAMED;
-    weight.byNeurons = 0;
-    model.weightBytes -= blockBytes(weight.bytes);
+    weight.byColumns = 0;
+    weights.bytes -= blockBytes(weight.bytes);
     const bytes = weight.fileRowBytes * weight.rows;
-    model.fileBytes -= bytes;
-    model.streamedBytes += bytes;
+    weights.fileBytes -= bytes;
+    weights.streamedBytes += bytes;
   }
-  planRowCache(model, model.rowCacheBytes);
+  planRowCache(weights, weights.rowCacheBytes);
 }
 
-/** target ← x · weightᵀ, of a matrix in the file. `x`: the operand as pass.ts made it, rows `stride` bytes apart. */
-export function multiplyStreamed(c: Context, weight: Weight, x: usize, stride: usize, target: usize): i32 {
+/**
+ * Packs the rows of a matrix that lie in the tile, and multiplies them: outputs `first` … `first + tileRows − 1` of
+ * `target`, whose rows are `targetStride` bytes apart.
+ */
+export function multiplyTile(
+  r: Requests, weight: Weight, first: u32, x: usize, stride: usize, tokens: u32, target: usize, targetStride: usize,
+  scratch: usize,
+): void {
   const row = <usize>rowBytes(weight.type, weight.columns);
-  if (c.tileRows) {
-    const group = packedGroupBytes(weight.type, weight.columns);
-    for (let i: u32 = 0; i < c.tileRows; i += GROUP_ROWS) {
-      const count = min<u32>(GROUP_ROWS, c.tileRows - i);
-      const packed = c.packedTile + <usize>(i / GROUP_ROWS) * group;
-      packGroup(weight.type, c.tile + <usize>i * row, row, count, weight.columns, packed);
-    }
-    matmulRows(
-      weight.product, c.packedTile, c.tileRows, weight.columns, 0, c.tileRows,
-      x, stride, c.active, target + ((<usize>c.cursor) << 2), (<usize>weight.rows) << 2, c.scratch,
-    );
-    c.cursor += c.tileRows;
-    c.tileRows = 0;
+  const group = packedGroupBytes(weight.type, weight.columns);
+  for (let i: u32 = 0; i < r.tileRows; i += GROUP_ROWS) {
+    const count = min<u32>(GROUP_ROWS, r.tileRows - i);
+    const packed = r.packedTile + <usize>(i / GROUP_ROWS) * group;
+    packGroup(weight.type, r.tile + <usize>i * row, row, count, weight.columns, packed);
   }
-  const left = weight.rows - c.cursor;
-  if (left == 0) return Status.DONE;
-  c.tileRows = min(left, weight.tileRows);
-  c.requestCount = 0;
-  ask(c, weight, c.cursor, c.tileRows, c.tile);
-  return Status.NEED_DATA;
+  matmulRows(
+    weight.kernelKey, r.packedTile, r.tileRows, weight.columns, 0, r.tileRows,
+    x, stride, tokens, target + ((<usize>first) << 2), targetStride, scratch,
+  );
+}
+
+/** Asks for the tile of a matrix that begins at row `first`. */
+export function askTile(r: Requests, weight: Weight, first: u32): void {
+  r.tileRows = min(weight.rows - first, weight.tileRows);
+  r.count = 0;
+  r.ask(weight, first, r.tileRows, r.tile);
+}
+
+/** The largest tile of any weight that stays in the file, as it lies there: rows that follow each other, or single. */
+export function tileBytes(weights: Weights, batch: u32): u64 {
+  let most: u64 = 0;
+  for (let i: u32 = 0; i < weights.count && weights.streamed; i++) {
+    const weight = weights.at(i);
+    if (weight.state != WeightState.STREAMED) continue;
+    if (weight.rowsPerChunk == 0) most = max(most, <u64>weight.tileRows * rowBytes(weight.type, weight.columns));
+    if (isLookedUp(weight)) most = max(most, <u64>rowsOfTile(weight, batch) * weight.rowStride);
+  }
+  return most;
+}
+
+/** The largest tile of a matrix that stays in the file, packed. */
+export function packedTileBytes(weights: Weights): u64 {
+  let most: u64 = 0;
+  for (let i: u32 = 0; i < weights.count && weights.streamed; i++) {
+    const weight = weights.at(i);
+    if (weight.state != WeightState.STREAMED || weight.rowsPerChunk != 0) continue;
+    most = max(most, <u64>weight.tileRows * (packedGroupBytes(weight.type, weight.columns) / GROUP_ROWS));
+  }
+  return most;
+}
+
+/** Most single rows that a step takes at once of what stays in the file: so long are the lists of them. */
+export function mostRequests(weights: Weights, batch: u32): u32 {
+  let most: u32 = 0;
+  for (let i: u32 = 0; i < weights.count && weights.streamed; i++) {
+    const weight = weights.at(i);
+    if (weight.state == WeightState.STREAMED) most = max(most, isLookedUp(weight) ? rowsOfTile(weight, batch) : 1);
+  }
+  return most;
+}
+
+/** Whether single rows of a weight are looked up: the embedding's, which may be a matrix too, and those of tables. */
+@inline
+function isLookedUp(weight: Weight): bool {
+  return weight.isEmbedding != 0 || weight.rowsPerChunk != 0;
+}
+
+/** Rows of a tile, whether a table is looked up alone or beside others. */
+function rowsOfTile(weight: Weight, batch: u32): u32 {
+  const alone = weight.tokensOfTile(1, batch);
+  const together = weight.isEmbedding ? 0 : weight.tokensOfTile(TABLES_OF_HASH, batch) * TABLES_OF_HASH;
+  return max(alone, together) * weight.chunks;
 }

@@ -210,7 +210,7 @@ export class Kernels {
           core.check(exports.kernel_quantize_activations(values + i * k * 4, k, x + i * stride));
       }
       const target = arena.allocate(m * n * 4);
-      const scratch = arena.allocate(m * 32);
+      const scratch = arena.allocate(exports.kernel_matmul_scratch_bytes(type, m) >>> 0);
       core.check(exports.kernel_matmul(type, packed, n, k, 0, n, x, stride, m, target, n * 4, scratch));
       return memory.f32(target, m * n).slice();
     });

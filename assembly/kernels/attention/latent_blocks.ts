@@ -1,6 +1,6 @@
 /**
- * Absorbed latent attention over latents in Q8_0, in integers: the products of `attention_tile.ts` with twice as many
- * multiply-adds an instruction. Each row is unpacked once for all heads.
+ * Absorbed latent attention over latents in Q8_0, in integers: the products of `attention/grouped_tile.ts` with twice
+ * as many multiply-adds an instruction. Each row is unpacked once for all heads.
  *
  *     queries   i16[quad of heads][n / 2][4] pairs, x ≈ s · q with one scale s a head
  *     scores    s · Σ_blocks d · (Σ q · c), latent and rope key: exact integer sums of 32, then block after block in

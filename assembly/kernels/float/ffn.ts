@@ -1,5 +1,5 @@
 /**
- * What stands between the two halves of a feed-forward network.
+ * The functions between the two halves of a feed-forward network.
  *
  *     SwiGLU:  gate = silu(gate) · up,  silu(x) = x / (1 + e^−x)         ReLU²:  x = max(x, 0)²
  */

@@ -9,12 +9,57 @@
  * for each other. One token, the tile and the scalar twin give the same bits. One token reads one stream: two
  * blocks side by side are a quarter faster in the cache, and from memory half as fast.
  *
- *     A tag has:  bytes      of a value
- *                 load4(p)   four values as f32x4      load1(p)   one value, its scalar twin
+ * A format is a tag: an `@unmanaged` class without fields that extends `FloatFormat` by itself and says
+ *
+ *     bytes             of a value
+ *     read(p), write(p, x)   a value of a file, exactly
+ *     load4(p)          four packed values as f32x4; load1(p), one of them, is its scalar twin
  *
  * Cost of 8 rows × 1 column, one token: 2 loads, 1 splat, 2 multiplications, 2 additions.
  */
 import { multiplyAdd } from "../float/fused";
+
+/** What every format of float weights can do. */
+@unmanaged
+export abstract class FloatFormat<F> {
+  @inline
+  dequantize(source: usize, target: usize, count: usize): void {
+    dequantizeFloats<F>(source, target, count);
+  }
+
+  @inline
+  quantize(source: usize, target: usize, count: usize): void {
+    quantizeFloats<F>(source, target, count);
+  }
+
+  @inline
+  packRows(source: usize, rowBytes: usize, rows: u32, columns: u32, target: usize): void {
+    packFloats<F>(source, rowBytes, rows, columns, target);
+  }
+
+  @inline
+  unpackRow(group: usize, lane: u32, columns: u32, target: usize): void {
+    unpackFloats<F>(group, lane, columns, target);
+  }
+
+  @inline
+  decode(group: usize, columns: u32, target: usize): void {
+    decodeFloats<F>(group, columns, target);
+  }
+
+  @inline
+  multiply(
+    group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
+  ): void {
+    matmulFloats<F>(group, groups, columns, x, xStride, tokens, target, targetStride);
+  }
+
+  /** Activations in bytes meet no floats. */
+  @inline
+  multiplyBytes(
+    group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
+  ): void {}
+}
 
 /** Eight rows × one token, added to `target` unless these columns are the first ones. */
 function multiplyOne<F>(p: usize, columns: u32, x: usize, target: usize, first: bool): void {
@@ -287,7 +332,6 @@ function multiplyTokens<F>(
 }
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in f32 rows. */
-@inline
 export function matmulFloats<F>(
   group: usize,
   groups: u32,
@@ -344,8 +388,27 @@ export function matmulWidened<F, W>(
   }
 }
 
+/** `count` values of a file → f32. */
+export function dequantizeFloats<F>(source: usize, target: usize, count: usize): void {
+  const f = changetype<F>(0);
+  if (f.bytes == 4) {
+    memory.copy(target, source, count << 2);
+  } else {
+    for (let i: usize = 0; i < count; i++) store<f32>(target + (i << 2), f.read(source + i * f.bytes));
+  }
+}
+
+/** f32 → `count` values as in a file. */
+export function quantizeFloats<F>(source: usize, target: usize, count: usize): void {
+  const f = changetype<F>(0);
+  if (f.bytes == 4) {
+    memory.copy(target, source, count << 2);
+  } else {
+    for (let i: usize = 0; i < count; i++) f.write(target + i * f.bytes, load<f32>(source + (i << 2)));
+  }
+}
+
 /** Up to eight rows of values of `F`'s width, `rowBytes` apart → one group; missing rows are zero. */
-@inline
 export function packFloats<F>(source: usize, rowBytes: usize, rows: u32, columns: u32, target: usize): void {
   const f = changetype<F>(0);
   const line = f.bytes << 3;
@@ -363,7 +426,6 @@ export function packFloats<F>(source: usize, rowBytes: usize, rows: u32, columns
 }
 
 /** Row `lane` of a group → the row as in the file. */
-@inline
 export function unpackFloats<F>(group: usize, lane: u32, columns: u32, target: usize): void {
   const f = changetype<F>(0);
   let from = group + <usize>lane * f.bytes;
@@ -379,7 +441,6 @@ export function unpackFloats<F>(group: usize, lane: u32, columns: u32, target: u
  * One group as f32, four columns after four: per 4 columns 8 × 16 bytes, row after row. `columns` a multiple of four;
  * portable build only (the scalar one dequantises row by row).
  */
-@inline
 export function decodeFloats<F>(group: usize, columns: u32, target: usize): void {
   const f = changetype<F>(0);
   const line = f.bytes << 3;

@@ -1,34 +1,120 @@
 /**
  * The block formats behind one set of functions: each call is sent on by the GGUF type id. An unknown type does nothing
  * (and has no bytes): callers ask `packedGroupBytes` or `blockElements` first.
+ *
+ * There is one switch over the formats, `forFormat`. An action is a class with a method `on` for the tag of a format;
+ * `forFormat` is compiled once an action, and calls it with the tag that the type stands for.
  */
-import { matmulBytes } from "./activations/byte_products";
-import { decodeBF16, dequantizeBF16, matmulBF16, packBF16, quantizeBF16, unpackBF16 } from "./formats/bf16";
-import { decodeF16, dequantizeF16, matmulF16, packF16, quantizeF16, unpackF16 } from "./formats/f16";
-import { decodeF32, dequantizeF32, matmulF32, packF32, quantizeF32, unpackF32 } from "./formats/f32";
+import {
+  HAS_BF16, HAS_Q4_0, HAS_Q4_1, HAS_Q5_0, HAS_Q5_1, HAS_Q2_K, HAS_Q3_K, HAS_Q4_K, HAS_Q5_K, HAS_Q6_K, HAS_IQ4_NL,
+  HAS_IQ4_XS, HAS_TQ1_0, HAS_TQ2_0, HAS_MXFP4,
+} from "../../parts";
 import { FORM_SHIFT, OperandForm } from "./activations/precision";
-import {
-  decodeIQ4_NL, dequantizeIQ4_NL, matmulIQ4_NL, packIQ4_NL, quantizeIQ4_NL, unpackIQ4_NL,
-} from "./formats/iq4_nl";
-import {
-  decodeIQ4_XS, dequantizeIQ4_XS, matmulIQ4_XS, packIQ4_XS, quantizeIQ4_XS, unpackIQ4_XS,
-} from "./formats/iq4_xs";
-import { decodeMXFP4, dequantizeMXFP4, matmulMXFP4, packMXFP4, quantizeMXFP4, unpackMXFP4 } from "./formats/mxfp4";
-import { decodeQ2_K, dequantizeQ2_K, matmulQ2_K, packQ2_K, quantizeQ2_K, unpackQ2_K } from "./formats/q2_k";
-import { decodeQ3_K, dequantizeQ3_K, matmulQ3_K, packQ3_K, quantizeQ3_K, unpackQ3_K } from "./formats/q3_k";
-import { decodeQ4_0, dequantizeQ4_0, matmulQ4_0, packQ4_0, quantizeQ4_0, unpackQ4_0 } from "./formats/q4_0";
-import { decodeQ4_1, dequantizeQ4_1, matmulQ4_1, packQ4_1, quantizeQ4_1, unpackQ4_1 } from "./formats/q4_1";
-import { decodeQ4_K, dequantizeQ4_K, matmulQ4_K, packQ4_K, quantizeQ4_K, unpackQ4_K } from "./formats/q4_k";
-import { decodeQ5_0, dequantizeQ5_0, matmulQ5_0, packQ5_0, quantizeQ5_0, unpackQ5_0 } from "./formats/q5_0";
-import { decodeQ5_1, dequantizeQ5_1, matmulQ5_1, packQ5_1, quantizeQ5_1, unpackQ5_1 } from "./formats/q5_1";
-import { decodeQ5_K, dequantizeQ5_K, matmulQ5_K, packQ5_K, quantizeQ5_K, unpackQ5_K } from "./formats/q5_k";
-import { decodeQ6_K, dequantizeQ6_K, matmulQ6_K, packQ6_K, quantizeQ6_K, unpackQ6_K } from "./formats/q6_k";
-import { decodeQ8_0, dequantizeQ8_0, matmulQ8_0, packQ8_0, quantizeQ8_0, unpackQ8_0 } from "./formats/q8_0";
-import { dequantizeTQ1_0, matmulTQ1_0, packTQ1_0, quantizeTQ1_0, unpackTQ1_0 } from "./formats/tq1_0";
-import { decodeTQ2_0, dequantizeTQ2_0, matmulTQ2_0, packTQ2_0, quantizeTQ2_0, unpackTQ2_0 } from "./formats/tq2_0";
-import { rowBytes, Type } from "./types";
+import { BF16Packing } from "./formats/bf16";
+import { F16Packing } from "./formats/f16";
+import { F32Packing } from "./formats/f32";
+import { IQ4_NLPacking } from "./formats/iq4_nl";
+import { IQ4_XSPacking } from "./formats/iq4_xs";
+import { MXFP4Packing } from "./formats/mxfp4";
+import { Q2_KPacking } from "./formats/q2_k";
+import { Q3_KPacking } from "./formats/q3_k";
+import { Q4_0Packing } from "./formats/q4_0";
+import { Q4_1Packing } from "./formats/q4_1";
+import { Q4_KPacking } from "./formats/q4_k";
+import { Q5_0Packing } from "./formats/q5_0";
+import { Q5_1Packing } from "./formats/q5_1";
+import { Q5_KPacking } from "./formats/q5_k";
+import { Q6_KPacking } from "./formats/q6_k";
+import { Q8_0Packing } from "./formats/q8_0";
+import { TQ1_0Packing } from "./formats/tq1_0";
+import { TQ2_0Packing } from "./formats/tq2_0";
+import { Type, blockElements, rowBytes } from "./types";
 
-/** Whether weights of this type multiply f32 activations; the others multiply Q16 (kernels/quant/activations.ts). */
+/** Does what action `A` says with the format of a type: its arguments are those of the format's own function. */
+@inline
+function forFormat<A>(
+  type: u32, a: usize, b: usize, c: usize, d: usize = 0, e: usize = 0, f: usize = 0, g: usize = 0, h: usize = 0,
+): void {
+  const action = changetype<A>(0);
+  switch (type) {
+    case Type.F32: action.on<F32Packing>(a, b, c, d, e, f, g, h); return;
+    case Type.F16: action.on<F16Packing>(a, b, c, d, e, f, g, h); return;
+    case Type.BF16: if (HAS_BF16) action.on<BF16Packing>(a, b, c, d, e, f, g, h); return;
+    case Type.Q4_0: if (HAS_Q4_0) action.on<Q4_0Packing>(a, b, c, d, e, f, g, h); return;
+    case Type.Q4_1: if (HAS_Q4_1) action.on<Q4_1Packing>(a, b, c, d, e, f, g, h); return;
+    case Type.Q5_0: if (HAS_Q5_0) action.on<Q5_0Packing>(a, b, c, d, e, f, g, h); return;
+    case Type.Q5_1: if (HAS_Q5_1) action.on<Q5_1Packing>(a, b, c, d, e, f, g, h); return;
+    case Type.Q8_0: action.on<Q8_0Packing>(a, b, c, d, e, f, g, h); return;
+    case Type.Q2_K: if (HAS_Q2_K) action.on<Q2_KPacking>(a, b, c, d, e, f, g, h); return;
+    case Type.Q3_K: if (HAS_Q3_K) action.on<Q3_KPacking>(a, b, c, d, e, f, g, h); return;
+    case Type.Q4_K: if (HAS_Q4_K) action.on<Q4_KPacking>(a, b, c, d, e, f, g, h); return;
+    case Type.Q5_K: if (HAS_Q5_K) action.on<Q5_KPacking>(a, b, c, d, e, f, g, h); return;
+    case Type.Q6_K: if (HAS_Q6_K) action.on<Q6_KPacking>(a, b, c, d, e, f, g, h); return;
+    case Type.IQ4_NL: if (HAS_IQ4_NL) action.on<IQ4_NLPacking>(a, b, c, d, e, f, g, h); return;
+    case Type.IQ4_XS: if (HAS_IQ4_XS) action.on<IQ4_XSPacking>(a, b, c, d, e, f, g, h); return;
+    case Type.TQ1_0: if (HAS_TQ1_0) action.on<TQ1_0Packing>(a, b, c, d, e, f, g, h); return;
+    case Type.TQ2_0: if (HAS_TQ2_0) action.on<TQ2_0Packing>(a, b, c, d, e, f, g, h); return;
+    case Type.MXFP4: if (HAS_MXFP4) action.on<MXFP4Packing>(a, b, c, d, e, f, g, h); return;
+  }
+}
+
+@unmanaged
+class Dequantize {
+  @inline
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+    changetype<F>(0).dequantize(a, b, c);
+  }
+}
+
+@unmanaged
+class Quantize {
+  @inline
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+    changetype<F>(0).quantize(a, b, c);
+  }
+}
+
+@unmanaged
+class Pack {
+  @inline
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+    changetype<F>(0).packRows(a, b, <u32>c, <u32>d, e);
+  }
+}
+
+@unmanaged
+class Unpack {
+  @inline
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+    changetype<F>(0).unpackRow(a, <u32>b, <u32>c, d);
+  }
+}
+
+@unmanaged
+class Decode {
+  @inline
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+    changetype<F>(0).decode(a, <u32>b, c);
+  }
+}
+
+@unmanaged
+class Multiply {
+  @inline
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+    changetype<F>(0).multiply(a, <u32>b, <u32>c, d, e, <u32>f, g, h);
+  }
+}
+
+@unmanaged
+class MultiplyBytes {
+  @inline
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+    changetype<F>(0).multiplyBytes(a, <u32>b, <u32>c, d, e, <u32>f, g, h);
+  }
+}
+
+/** Whether weights of this type multiply f32 activations; the others multiply Q16 (activations/sixteen.ts). */
 @inline
 export function multipliesFloats(type: u32): bool {
   return type == Type.F32 || type == Type.F16 || type == Type.BF16;
@@ -36,58 +122,21 @@ export function multipliesFloats(type: u32): bool {
 
 /** Bytes of a packed group: those of eight rows in a file, but TQ1_0 is kept as TQ2_0. 0: unknown type. */
 export function packedGroupBytes(type: u32, columns: u32): usize {
-  return <usize>rowBytes(type == Type.TQ1_0 ? Type.TQ2_0 : type, columns) << 3;
+  if (HAS_TQ1_0 && type == Type.TQ1_0) return <usize>(columns >> 8) * changetype<TQ2_0Packing>(0).fileBytes << 3;
+  return <usize>rowBytes(type, columns) << 3;
 }
 
 /** `count` values (whole blocks) of a file → f32, exactly. */
 export function dequantizeRow(type: u32, source: usize, target: usize, count: usize): void {
-  switch (type) {
-    case Type.F32: return dequantizeF32(source, target, count);
-    case Type.F16: return dequantizeF16(source, target, count);
-    case Type.BF16: return dequantizeBF16(source, target, count);
-    case Type.Q4_0: return dequantizeQ4_0(source, target, count);
-    case Type.Q4_1: return dequantizeQ4_1(source, target, count);
-    case Type.Q5_0: return dequantizeQ5_0(source, target, count);
-    case Type.Q5_1: return dequantizeQ5_1(source, target, count);
-    case Type.Q8_0: return dequantizeQ8_0(source, target, count);
-    case Type.Q2_K: return dequantizeQ2_K(source, target, count);
-    case Type.Q3_K: return dequantizeQ3_K(source, target, count);
-    case Type.Q4_K: return dequantizeQ4_K(source, target, count);
-    case Type.Q5_K: return dequantizeQ5_K(source, target, count);
-    case Type.Q6_K: return dequantizeQ6_K(source, target, count);
-    case Type.IQ4_NL: return dequantizeIQ4_NL(source, target, count);
-    case Type.IQ4_XS: return dequantizeIQ4_XS(source, target, count);
-    case Type.TQ1_0: return dequantizeTQ1_0(source, target, count);
-    case Type.TQ2_0: return dequantizeTQ2_0(source, target, count);
-    case Type.MXFP4: return dequantizeMXFP4(source, target, count);
-  }
+  forFormat<Dequantize>(type, source, target, count);
 }
 
 /** f32 → `count` values (whole blocks) as in a file. */
 export function quantizeRow(type: u32, source: usize, target: usize, count: usize): void {
-  switch (type) {
-    case Type.F32: return quantizeF32(source, target, count);
-    case Type.F16: return quantizeF16(source, target, count);
-    case Type.BF16: return quantizeBF16(source, target, count);
-    case Type.Q4_0: return quantizeQ4_0(source, target, count);
-    case Type.Q4_1: return quantizeQ4_1(source, target, count);
-    case Type.Q5_0: return quantizeQ5_0(source, target, count);
-    case Type.Q5_1: return quantizeQ5_1(source, target, count);
-    case Type.Q8_0: return quantizeQ8_0(source, target, count);
-    case Type.Q2_K: return quantizeQ2_K(source, target, count);
-    case Type.Q3_K: return quantizeQ3_K(source, target, count);
-    case Type.Q4_K: return quantizeQ4_K(source, target, count);
-    case Type.Q5_K: return quantizeQ5_K(source, target, count);
-    case Type.Q6_K: return quantizeQ6_K(source, target, count);
-    case Type.IQ4_NL: return quantizeIQ4_NL(source, target, count);
-    case Type.IQ4_XS: return quantizeIQ4_XS(source, target, count);
-    case Type.TQ1_0: return quantizeTQ1_0(source, target, count);
-    case Type.TQ2_0: return quantizeTQ2_0(source, target, count);
-    case Type.MXFP4: return quantizeMXFP4(source, target, count);
-  }
+  forFormat<Quantize>(type, source, target, count);
 }
 
-/** Up to eight rows of a file, `sourceStride` bytes apart → one packed group. */
+/** Up to eight rows of a file, `sourceStride` bytes apart → one packed group; missing rows are zero bytes. */
 export function packGroup(
   type: u32,
   source: usize,
@@ -96,50 +145,12 @@ export function packGroup(
   columns: u32,
   target: usize,
 ): void {
-  switch (type) {
-    case Type.F32: return packF32(source, sourceStride, rows, columns, target);
-    case Type.F16: return packF16(source, sourceStride, rows, columns, target);
-    case Type.BF16: return packBF16(source, sourceStride, rows, columns, target);
-    case Type.Q4_0: return packQ4_0(source, sourceStride, rows, columns, target);
-    case Type.Q4_1: return packQ4_1(source, sourceStride, rows, columns, target);
-    case Type.Q5_0: return packQ5_0(source, sourceStride, rows, columns, target);
-    case Type.Q5_1: return packQ5_1(source, sourceStride, rows, columns, target);
-    case Type.Q8_0: return packQ8_0(source, sourceStride, rows, columns, target);
-    case Type.Q2_K: return packQ2_K(source, sourceStride, rows, columns, target);
-    case Type.Q3_K: return packQ3_K(source, sourceStride, rows, columns, target);
-    case Type.Q4_K: return packQ4_K(source, sourceStride, rows, columns, target);
-    case Type.Q5_K: return packQ5_K(source, sourceStride, rows, columns, target);
-    case Type.Q6_K: return packQ6_K(source, sourceStride, rows, columns, target);
-    case Type.IQ4_NL: return packIQ4_NL(source, sourceStride, rows, columns, target);
-    case Type.IQ4_XS: return packIQ4_XS(source, sourceStride, rows, columns, target);
-    case Type.TQ1_0: return packTQ1_0(source, sourceStride, rows, columns, target);
-    case Type.TQ2_0: return packTQ2_0(source, sourceStride, rows, columns, target);
-    case Type.MXFP4: return packMXFP4(source, sourceStride, rows, columns, target);
-  }
+  forFormat<Pack>(type, source, sourceStride, rows, columns, target);
 }
 
 /** Row `lane` (0…7) of a packed group → its bytes as in the file (TQ1_0: the same values). */
 export function unpackRow(type: u32, group: usize, lane: u32, columns: u32, target: usize): void {
-  switch (type) {
-    case Type.F32: return unpackF32(group, lane, columns, target);
-    case Type.F16: return unpackF16(group, lane, columns, target);
-    case Type.BF16: return unpackBF16(group, lane, columns, target);
-    case Type.Q4_0: return unpackQ4_0(group, lane, columns, target);
-    case Type.Q4_1: return unpackQ4_1(group, lane, columns, target);
-    case Type.Q5_0: return unpackQ5_0(group, lane, columns, target);
-    case Type.Q5_1: return unpackQ5_1(group, lane, columns, target);
-    case Type.Q8_0: return unpackQ8_0(group, lane, columns, target);
-    case Type.Q2_K: return unpackQ2_K(group, lane, columns, target);
-    case Type.Q3_K: return unpackQ3_K(group, lane, columns, target);
-    case Type.Q4_K: return unpackQ4_K(group, lane, columns, target);
-    case Type.Q5_K: return unpackQ5_K(group, lane, columns, target);
-    case Type.Q6_K: return unpackQ6_K(group, lane, columns, target);
-    case Type.IQ4_NL: return unpackIQ4_NL(group, lane, columns, target);
-    case Type.IQ4_XS: return unpackIQ4_XS(group, lane, columns, target);
-    case Type.TQ1_0: return unpackTQ1_0(group, lane, columns, target);
-    case Type.TQ2_0: return unpackTQ2_0(group, lane, columns, target);
-    case Type.MXFP4: return unpackMXFP4(group, lane, columns, target);
-  }
+  forFormat<Unpack>(type, group, lane, columns, target);
 }
 
 /**
@@ -150,26 +161,7 @@ export function unpackRow(type: u32, group: usize, lane: u32, columns: u32, targ
  */
 export function decodeGroup(type: u32, group: usize, columns: u32, target: usize, scratch: usize): void {
   if (ASC_FEATURE_SIMD) {
-    if ((columns & 3) == 0) switch (type) {
-      case Type.F32: return decodeF32(group, columns, target);
-      case Type.F16: return decodeF16(group, columns, target);
-      case Type.BF16: return decodeBF16(group, columns, target);
-      case Type.Q4_0: return decodeQ4_0(group, columns, target);
-      case Type.Q4_1: return decodeQ4_1(group, columns, target);
-      case Type.Q5_0: return decodeQ5_0(group, columns, target);
-      case Type.Q5_1: return decodeQ5_1(group, columns, target);
-      case Type.Q8_0: return decodeQ8_0(group, columns, target);
-      case Type.IQ4_NL: return decodeIQ4_NL(group, columns, target);
-      case Type.MXFP4: return decodeMXFP4(group, columns, target);
-      case Type.Q2_K: return decodeQ2_K(group, columns, target);
-      case Type.Q3_K: return decodeQ3_K(group, columns, target);
-      case Type.Q4_K: return decodeQ4_K(group, columns, target);
-      case Type.Q5_K: return decodeQ5_K(group, columns, target);
-      case Type.Q6_K: return decodeQ6_K(group, columns, target);
-      case Type.IQ4_XS: return decodeIQ4_XS(group, columns, target);
-      case Type.TQ2_0: return decodeTQ2_0(group, columns, target);
-      case Type.TQ1_0: return decodeTQ2_0(group, columns, target);
-    }
+    if ((columns & 3) == 0 && blockElements(type) != 0) return forFormat<Decode>(type, group, columns, target);
   }
   const bytes = scratch + ((<usize>columns * 4 + 15) & ~15);
   for (let lane: u32 = 0; lane < 8; lane++) {
@@ -186,7 +178,7 @@ export function decodeGroup(type: u32, group: usize, columns: u32, target: usize
 
 /**
  * Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]; strides in bytes. The form of the activations
- * stands above the type (kernels/quant/forms.ts).
+ * stands above the type (activations/precision.ts).
  */
 export function matmulGroups(
   type: u32,
@@ -206,24 +198,20 @@ export function matmulGroups(
       return matmulBytes(type, group, groups, columns, x, xStride, tokens, target, targetStride);
     }
   }
-  switch (type) {
-    case Type.F32: return matmulF32(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.F16: return matmulF16(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.BF16: return matmulBF16(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.Q4_0: return matmulQ4_0(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.Q4_1: return matmulQ4_1(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.Q5_0: return matmulQ5_0(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.Q5_1: return matmulQ5_1(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.Q8_0: return matmulQ8_0(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.Q2_K: return matmulQ2_K(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.Q3_K: return matmulQ3_K(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.Q4_K: return matmulQ4_K(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.Q5_K: return matmulQ5_K(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.Q6_K: return matmulQ6_K(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.IQ4_NL: return matmulIQ4_NL(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.IQ4_XS: return matmulIQ4_XS(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.TQ1_0: return matmulTQ1_0(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.TQ2_0: return matmulTQ2_0(group, groups, columns, x, xStride, tokens, target, targetStride);
-    case Type.MXFP4: return matmulMXFP4(group, groups, columns, x, xStride, tokens, target, targetStride);
-  }
+  forFormat<Multiply>(type, group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+/** The same with activations as rows of digits (activations/eight.ts). */
+function matmulBytes(
+  type: u32,
+  group: usize,
+  groups: u32,
+  columns: u32,
+  x: usize,
+  xStride: usize,
+  tokens: u32,
+  target: usize,
+  targetStride: usize,
+): void {
+  forFormat<MultiplyBytes>(type, group, groups, columns, x, xStride, tokens, target, targetStride);
 }

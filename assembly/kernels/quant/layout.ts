@@ -1,5 +1,5 @@
 /**
- * How packed weights lie, and the small moves that all formats share: interleaving nibbles and high bits, and half
+ * The packed form of weights, and the small moves that all formats share: interleaving nibbles and high bits, and half
  * scales, four at once.
  *
  * A matrix is packed in groups of eight rows; a group is one sequential stream, block after block along the columns:
@@ -115,7 +115,7 @@ export function loadHalves4(p: usize): v128 {
   return f32x4.mul(loadHalfBits4(p), v128.load(HALF_SCALE));
 }
 
-/** … as the floats that have their bits, 2^112 times too small. */
+/** The four halves at `p` as the floats that have their bits, 2^112 times too small. */
 @inline
 export function loadHalfBits4(p: usize): v128 {
   return v128.and(i32x4.shl(v128.load_ext<i16>(p), 13), v128.load(HALF_BITS));

@@ -9,10 +9,12 @@
  * Groups of eight rows are the unit of work: a range that begins or ends inside one is computed in `scratch` and
  * copied, so that the bits of an output do not depend on how the rows are split.
  */
+import { HAS_Q4_0 } from "../../parts";
 import { multiplyAdd } from "../float/fused";
 import { activationBytes } from "./activations/sixteen";
-import { matmulWidenedF16 } from "./formats/f16";
-import { WIDENED_TOKENS } from "./floats";
+import { F16Packing } from "./formats/f16";
+import { F32Packing } from "./formats/f32";
+import { WIDENED_TOKENS, matmulWidened } from "./floats";
 import { FORM_SHIFT, OperandForm } from "./activations/precision";
 import { decodeGroup, dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, unpackRow } from "./index";
 import { accumulateQ4_0 } from "./transposed";
@@ -28,16 +30,21 @@ export function packedBytes(type: u32, rows: u32, columns: u32): u64 {
   return <u64>packedGroupBytes(type, columns) * ((<u64>rows + 7) >> 3);
 }
 
-/** Bytes of scratch that `matmulRows` wants: two groups' outputs. */
+/** Bytes of scratch that `matmulRows` wants in any form: the outputs of two groups. */
 @inline
 export function matmulScratchBytes(tokens: u32): usize {
   return <usize>tokens << 6;
 }
 
+/** The same for the form that stands above `type`: only the form of two halves keeps two groups' outputs. */
+export function matmulFormScratchBytes(type: u32, tokens: u32): usize {
+  return <usize>tokens << (type >> FORM_SHIFT == OperandForm.TWO_SIXTEENS ? 6 : 5);
+}
+
 /**
  * Rows `rowBegin` … `rowEnd` − 1 by `tokens` rows of activations (f32 for float weights, else Q16), strides in bytes.
- * The form of the activations stands above `type` (kernels/quant/forms.ts).
- * `target` gets row `rowBegin` at its index 0 and is written nowhere else. `scratch`: matmulScratchBytes(tokens).
+ * The form of the activations stands above `type` (activations/precision.ts). `target` gets row `rowBegin` at its index
+ * 0 and is written nowhere else. `scratch`: matmulFormScratchBytes(type, tokens).
  */
 export function matmulRows(
   type: u32,
@@ -67,7 +74,7 @@ export function matmulRows(
     const whole = (rowEnd - row) >> 3;
     if ((row & 7) == 0 && whole > 0) {
       if (ASC_FEATURE_SIMD && type == Type.F16 && tokens >= WIDENED_TOKENS && columns != 0 && (columns & 3) == 0) {
-        matmulWidenedF16(group, whole, columns, x, xStride, tokens, y, targetStride, scratch);
+        matmulWidened<F16Packing, F32Packing>(group, whole, columns, x, xStride, tokens, y, targetStride, scratch);
       } else {
         matmulGroups(type, group, whole, columns, x, xStride, tokens, y, targetStride);
       }
@@ -153,7 +160,7 @@ export function accumulateRows(
   const decoded = scratch + ((((<usize>columns + 3) & ~3) << 2) + <usize>((rowBytes(type, columns) + 15) & ~15));
   for (let t: u32 = 0; t < tokens; t++) memory.fill(target + <usize>t * targetStride, 0, <usize>columns << 2);
   let row = rowBegin;
-  if (ASC_FEATURE_SIMD && type == Type.Q4_0 && tokens == 1 && ((rowBegin | rowEnd) & 7) == 0) {
+  if (HAS_Q4_0 && ASC_FEATURE_SIMD && type == Type.Q4_0 && tokens == 1 && ((rowBegin | rowEnd) & 7) == 0) {
     const group = packed + <usize>(rowBegin >> 3) * groupBytes;
     return accumulateQ4_0(group, (rowEnd - rowBegin) >> 3, columns, factors, target, scratch);
   }

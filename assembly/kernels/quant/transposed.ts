@@ -1,10 +1,10 @@
 /**
  * The transposed product of Q4_0 with one row of factors: what makes the absorbed query of latent attention, token by
- * token. It gives the bits of decoding group after group (kernels/matmul.ts) in two thirds of the time:
+ * token. It gives the bits of decoding group after group (quant/matmul.ts) in two thirds of the time:
  *
  *     y[k] = Σ_r factors[r] · W[r][k]       W = d · (nibble − 8), exact in f32; row after row from zero
  *
- * The 16 bytes of four rows of a step (kernels/quant/layout.ts), turned over, have a byte of each row in an i32 lane:
+ * The 16 bytes of four rows of a step (quant/layout.ts), turned over, have a byte of each row in an i32 lane:
  *
  *     rows     c0 c2 │ c4 c6 │ c1 c3 │ c5 c7  of row 0 ┬ … of row 1 ┬ …        bytes of two nibbles, the low one first
  *     turned   c0 c2 of rows 0…3 ┬ c1 c3 of rows 0…3 ┬ c4 c6 … ┬ c5 c7 …
@@ -95,19 +95,19 @@ function turned(word: v128): v128 {
   return ASC_FEATURE_RELAXED_SIMD ? i8x16.relaxed_swizzle(word, order) : i8x16.swizzle(word, order);
 }
 
-/** Columns 0 1 4 5 of eight sums … */
+/** Columns 0 1 4 5 of the eight sums at `y`. */
 @inline
 function even(y: usize): v128 {
   return v128.shuffle<i32>(v128.load(y), v128.load(y, 16), 0, 1, 4, 5);
 }
 
-/** … and 2 3 6 7. */
+/** Columns 2 3 6 7 of the eight sums at `y`. */
 @inline
 function odd(y: usize): v128 {
   return v128.shuffle<i32>(v128.load(y), v128.load(y, 16), 2, 3, 6, 7);
 }
 
-/** Both, in their order. */
+/** Stores eight sums, of which `low` is what `even` gave and `high` what `odd` gave, in the order of columns. */
 @inline
 function put(y: usize, low: v128, high: v128): void {
   v128.store(y, v128.shuffle<i32>(low, high, 0, 1, 4, 5));

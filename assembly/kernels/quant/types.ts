@@ -1,6 +1,11 @@
 /**
  * The block formats by their GGUF type id (ggml.h): elements a block, bytes a block, name.
  */
+import {
+  HAS_BF16, HAS_Q4_0, HAS_Q4_1, HAS_Q5_0, HAS_Q5_1, HAS_Q2_K, HAS_Q3_K, HAS_Q4_K, HAS_Q5_K, HAS_Q6_K, HAS_IQ4_NL,
+  HAS_IQ4_XS, HAS_TQ1_0, HAS_TQ2_0, HAS_MXFP4,
+} from "../../parts";
+
 export namespace Type {
   export const F32: u32 = 0;
   export const F16: u32 = 1;
@@ -16,7 +21,7 @@ export namespace Type {
   export const Q6_K: u32 = 14;
   export const IQ4_NL: u32 = 20;
   export const IQ4_XS: u32 = 23;
-  /** Rows of look-up tables (kernels/memory_rows.ts) and nothing else: not a block format. */
+  /** Rows of look-up tables (kernels/lookup/table_rows.ts) and nothing else: not a block format. */
   export const I8: u32 = 24;
   export const BF16: u32 = 30;
   export const TQ1_0: u32 = 34;
@@ -24,8 +29,31 @@ export namespace Type {
   export const MXFP4: u32 = 39;
 }
 
-/** Elements of a block along a row; 0 for a type that limpet does not run. */
+/** Whether this build leaves out a block format. */
+@inline
+function isLeftOut(type: u32): bool {
+  return (
+    (!HAS_BF16 && type == Type.BF16) ||
+    (!HAS_Q4_0 && type == Type.Q4_0) ||
+    (!HAS_Q4_1 && type == Type.Q4_1) ||
+    (!HAS_Q5_0 && type == Type.Q5_0) ||
+    (!HAS_Q5_1 && type == Type.Q5_1) ||
+    (!HAS_Q2_K && type == Type.Q2_K) ||
+    (!HAS_Q3_K && type == Type.Q3_K) ||
+    (!HAS_Q4_K && type == Type.Q4_K) ||
+    (!HAS_Q5_K && type == Type.Q5_K) ||
+    (!HAS_Q6_K && type == Type.Q6_K) ||
+    (!HAS_IQ4_NL && type == Type.IQ4_NL) ||
+    (!HAS_IQ4_XS && type == Type.IQ4_XS) ||
+    (!HAS_TQ1_0 && type == Type.TQ1_0) ||
+    (!HAS_TQ2_0 && type == Type.TQ2_0) ||
+    (!HAS_MXFP4 && type == Type.MXFP4)
+  );
+}
+
+/** Elements of a block along a row; 0 for a type that this build does not run. */
 export function blockElements(type: u32): u32 {
+  if (isLeftOut(type)) return 0;
   switch (type) {
     case Type.F32:
     case Type.F16:
@@ -53,8 +81,9 @@ export function blockElements(type: u32): u32 {
   }
 }
 
-/** Bytes of a block as it lies in a GGUF file; 0 for a type that limpet does not run. */
+/** Bytes of a block as it lies in a GGUF file; 0 for a type that this build does not run. */
 export function blockBytes(type: u32): u32 {
+  if (isLeftOut(type)) return 0;
   switch (type) {
     case Type.F32: return 4;
     case Type.F16: return 2;

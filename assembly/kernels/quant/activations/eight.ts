@@ -1,6 +1,6 @@
 /**
- * Activations in bytes: what the fast build multiplies codes of up to seven bits with (kernels/quant/byte_driver.ts).
- * Of K values (K a multiple of 32) a row has K / 32 blocks of 48 bytes for the first digits and as many for the second:
+ * Activations in bytes, which the fast build multiplies codes of up to seven bits with (blocks32/multiply_bytes.ts). A
+ * row of K values (K a multiple of 32) has K / 32 blocks of 48 bytes for the first digits and as many for the second:
  *
  *     ┌ first digits of columns 0…31 ┬ … of 32…63 ┬ … ┐┌ second digits of columns 0…31 ┬ … ┐
  *       block   ┌ d f32 │ s f32 │ pair 2 × i16 │ pair0 2 × i16 │ 32 × i8 q ┐
@@ -13,14 +13,14 @@
  * others' second blocks are zeros, which products skip.
  *
  * Of each eight columns the bytes lie in the order 0 4 1 5 2 6 3 7, in which low and high nibbles of a packed row lie
- * (kernels/quant/layout.ts): four bytes meet the four bytes of an i32 lane. A block whose largest magnitude is tiny is
- * a block of zeros, NaN counts as zero and an infinity as the largest finite number (kernels/quant/activations.ts).
+ * (quant/layout.ts): four bytes meet the four bytes of an i32 lane. A block whose largest magnitude is tiny is
+ * a block of zeros, NaN counts as zero and an infinity as the largest finite number (activations/sixteen.ts).
  */
+import { largestFinite32 } from "../dots";
 
 /** Bytes of one digit of 32 activations. */
 export const DIGIT_BYTES: usize = 48;
 
-const LARGEST: f32 = 3.4028234663852886e38;
 /** 127 · 254 times the smallest normal number, and a little. */
 const SMALLEST: f32 = 3.86e-34;
 
@@ -39,11 +39,11 @@ export function hasSecond(block: usize): bool {
 /** One row of f32 → digits; blocks above `limit` times the mean of all largest magnitudes get two. */
 export function quantizeBytes(x: usize, columns: u32, target: usize, limit: f32): void {
   let total: f32 = 0;
-  for (let at: usize = 0, end = <usize>columns << 2; at < end; at += 128) total += largestOf32(x + at);
+  for (let at: usize = 0, end = <usize>columns << 2; at < end; at += 128) total += largestFinite32(x + at);
   const bound = limit * (total / <f32>(columns >> 5));
   let second = target + secondDigit(columns);
   for (let blocks = columns >> 5; blocks > 0; blocks--) {
-    const largest = largestOf32(x);
+    const largest = largestFinite32(x);
     const two = largest > bound;
     if (largest < SMALLEST) {
       memory.fill(target, 0, DIGIT_BYTES);
@@ -57,22 +57,6 @@ export function quantizeBytes(x: usize, columns: u32, target: usize, limit: f32)
     target += DIGIT_BYTES;
     second += DIGIT_BYTES;
   }
-}
-
-// pmax(a, b) is a < b ? b : a: a NaN in b never wins.
-@inline
-function largestOf32(x: usize): f32 {
-  let m0 = f32x4.splat(0);
-  let m1 = f32x4.splat(0);
-  for (let i: usize = 0; i < 128; i += 32) {
-    m0 = f32x4.pmax(m0, f32x4.abs(v128.load(x + i)));
-    m1 = f32x4.pmax(m1, f32x4.abs(v128.load(x + i, 16)));
-  }
-  m0 = f32x4.pmax(m0, m1);
-  m0 = f32x4.pmax(m0, v128.shuffle<i32>(m0, m0, 2, 3, 0, 1));
-  m0 = f32x4.pmax(m0, v128.shuffle<i32>(m0, m0, 1, 0, 3, 2));
-  const largest = f32x4.extract_lane(m0, 0);
-  return largest > LARGEST ? LARGEST : largest;
 }
 
 /** Writes a block: the first digits, or with `finer` what they leave, in steps that many times finer. */

@@ -1,15 +1,15 @@
 /**
- * In which form activations meet weights. The portable build has sixteen bits, and for what must be as exact as f32
- * twice that. The fast build multiplies codes of up to seven bits by bytes (kernels/quant/byte_activations.ts), one a
- * value and two where that is not exact enough; weights of eight bits and of tables keep sixteen. A product names its
- * form beside the type: `type | form << FORM_SHIFT`.
+ * The precision of activations where they meet weights. The portable build has sixteen bits, and twice sixteen for what
+ * must be as exact as f32. The fast build multiplies codes of up to seven bits by bytes (activations/eight.ts): one a
+ * value, and two where that is not exact enough. Weights of eight bits and of tables keep sixteen. A product names the
+ * form of its activations beside the type: `type | form << FORM_SHIFT`.
  */
 import { activationBytes, quantizeActivations, quantizeRest } from "./sixteen";
 import { quantizeBytes, secondDigit } from "./eight";
 import { Type } from "../types";
 
 export namespace OperandForm {
-  /** Sixteen bits (kernels/quant/activations.ts); f32 where the weights are floats. */
+  /** Sixteen bits (activations/sixteen.ts); f32 where the weights are floats. */
   export const SIXTEEN: u32 = 0;
   /** A byte each. */
   export const BYTE: u32 = 1;
@@ -27,8 +27,12 @@ const OUTLIER: f32 = 1.75;
 /** The form stands above the type's byte. */
 export const FORM_SHIFT: u32 = 8;
 
-/** The form in which activations meet weights of a type: `wanted` where the build has it for them. */
+/**
+ * The form in which activations meet weights of a type: `wanted` where the build has it for them. A number that is no
+ * form stands for none.
+ */
 export function formFor(type: u32, wanted: u32): u32 {
+  if (wanted > OperandForm.TWO_SIXTEENS) return OperandForm.SIXTEEN;
   if (ASC_FEATURE_RELAXED_SIMD) {
     switch (type) {
       case Type.Q4_0:
@@ -58,7 +62,7 @@ export function formBytes(form: u32, columns: u32): usize {
   return activationBytes(columns);
 }
 
-/** … in the form that takes most. */
+/** Bytes of a row of `columns` activations in the form that takes most. */
 export function mostFormBytes(columns: u32): usize {
   return formBytes(OperandForm.TWO_BYTES, columns);
 }

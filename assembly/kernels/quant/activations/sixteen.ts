@@ -1,6 +1,6 @@
 /**
- * Activations in 16 bits ("Q16"): what every quantised matmul multiplies with. A row of K values (K a multiple of 32)
- * is K / 32 blocks of 80 bytes, one stream:
+ * Activations in 16 bits ("Q16"), which every quantised matmul can multiply with. A row of K values (K a multiple of
+ * 32) is K / 32 blocks of 80 bytes, one stream:
  *
  *     ┌ d f32 │ sum i32 │ sum0 i32 │ sum1 i32 │ 32 × i16 q ┐      x[i] ≈ d · q[i]
  *       d = max|x| / 32767; q = nearest(x · (1 / d)), within ±32767; sum = Σ q, sum0 = Σ q[0…15], sum1 = Σ q[16…31]
@@ -10,11 +10,11 @@
  *
  * 16 bits because the integer dot of SIMD128 multiplies 16 × 16 bits anyway. Cost: two passes over 32 values.
  */
+import { largestFinite32 } from "../dots";
 
 /** Bytes of a block of 32 activations. */
 export const ACTIVATION_BLOCK_BYTES: usize = 80;
 
-const LARGEST: f32 = 3.4028234663852886e38;
 /** 32767 times the smallest normal number. */
 const SMALLEST: f32 = 3.86e-34;
 
@@ -31,22 +31,14 @@ export function activationBytes(columns: u32): usize {
 /** One row of f32 → Q16. */
 export function quantizeActivations(x: usize, columns: u32, target: usize): void {
   for (let blocks = columns >> 5; blocks > 0; blocks--) {
-    if (ASC_FEATURE_SIMD) {
-      // pmax(a, b) is a < b ? b : a: a NaN in b never wins.
-      let m0 = f32x4.splat(0);
-      let m1 = f32x4.splat(0);
-      for (let i: usize = 0; i < 128; i += 32) {
-        m0 = f32x4.pmax(m0, f32x4.abs(v128.load(x + i)));
-        m1 = f32x4.pmax(m1, f32x4.abs(v128.load(x + i, 16)));
-      }
-      m0 = f32x4.pmax(m0, m1);
-      m0 = f32x4.pmax(m0, v128.shuffle<i32>(m0, m0, 2, 3, 0, 1));
-      m0 = f32x4.pmax(m0, v128.shuffle<i32>(m0, m0, 1, 0, 3, 2));
-      const largest = f32x4.extract_lane(m0, 0);
-      if (largest < SMALLEST) {
-        memory.fill(target, 0, ACTIVATION_BLOCK_BYTES);
-      } else {
-        const d = (largest > LARGEST ? LARGEST : largest) / 32767;
+    const largest = largestFinite32(x);
+    if (largest < SMALLEST) {
+      memory.fill(target, 0, ACTIVATION_BLOCK_BYTES);
+    } else {
+      const d = largest / 32767;
+      let s0 = 0;
+      let s1 = 0;
+      if (ASC_FEATURE_SIMD) {
         const inverse = f32x4.splat(1 / d);
         const ones = i16x8.splat(1);
         const sum0 = i32x4.add(
@@ -57,31 +49,17 @@ export function quantizeActivations(x: usize, columns: u32, target: usize): void
           i32x4.dot_i16x8_s(quantize8(x + 64, inverse, target + 48), ones),
           i32x4.dot_i16x8_s(quantize8(x + 96, inverse, target + 64), ones),
         );
-        const s0 = horizontalSum(sum0);
-        const s1 = horizontalSum(sum1);
-        store<f32>(target, d);
-        store<i32>(target, s0 + s1, 4);
-        store<i32>(target, s0, 8);
-        store<i32>(target, s1, 12);
-      }
-    } else {
-      let largest: f32 = 0;
-      for (let i: usize = 0; i < 128; i += 4) {
-        const magnitude = abs(load<f32>(x + i));
-        if (largest < magnitude) largest = magnitude;
-      }
-      if (largest < SMALLEST) {
-        memory.fill(target, 0, ACTIVATION_BLOCK_BYTES);
+        s0 = horizontalSum(sum0);
+        s1 = horizontalSum(sum1);
       } else {
-        const d = (largest > LARGEST ? LARGEST : largest) / 32767;
         const inverse: f32 = 1 / d;
-        const s0 = quantize16(x, inverse, target + 16);
-        const s1 = quantize16(x + 64, inverse, target + 48);
-        store<f32>(target, d);
-        store<i32>(target, s0 + s1, 4);
-        store<i32>(target, s0, 8);
-        store<i32>(target, s1, 12);
+        s0 = quantize16(x, inverse, target + 16);
+        s1 = quantize16(x + 64, inverse, target + 48);
       }
+      store<f32>(target, d);
+      store<i32>(target, s0 + s1, 4);
+      store<i32>(target, s0, 8);
+      store<i32>(target, s1, 12);
     }
     x += 128;
     target += ACTIVATION_BLOCK_BYTES;

@@ -1,14 +1,14 @@
 /**
- * How codes of 2, 3, 5 and 6 bits lie in the packed super-blocks of the fast build, which multiplies bytes: in as many
- * bytes as in kernels/quant/k_fields.ts, but four bits (two of 2 and 3) of a code in one field and the rest in another,
- * each where a shift and a mask move it into the code's own byte. Codes of 4 bits lie so in every build.
+ * Codes of 2, 3, 5 and 6 bits in the packed super-blocks of the fast build, which multiplies bytes. They take as many
+ * bytes as in blocks256/fields.ts, but four bits of a code (two of 2 and 3) are one field and the rest is another, each
+ * where a shift and a mask move it into the code's own byte. Codes of 4 bits lie so in every build.
  *
  *     a row's byte b (0…3) of byte plane k (0…3) of a half is column 8 · (k div 2) + 2 · (k mod 2) + 0 4 1 5 [b]
  *     low      4 bits: vector k div 2 of the half, nibble k mod 2 of byte b       2 bits: bits 2k, 2k + 1 of byte b
  *     high     2 bits: the third vector of the half, bits 2k, 2k + 1 of byte b    (6)
  *              1 bit: one vector for both halves, bit 4 · half + k of byte b      (3, 5)
  *
- * A byte plane costs one to five operations. `p`, `bits`, `half`, `step` and `pair` are those of k_fields.ts.
+ * A byte plane costs one to five operations. `p`, `bits`, `half`, `step` and `pair` are those of blocks256/fields.ts.
  */
 
 const MASKS = memory.data<u8>([
@@ -34,7 +34,7 @@ function lowOf(p: usize, bits: i32, half: usize, step: i32): usize {
   return bits >= 4 ? q + 32 * step : q;
 }
 
-/** … and with its high ones. */
+/** Where the vector with the high fields of a half begins. */
 @inline
 function highOf(p: usize, bits: i32, half: usize): usize {
   return bits == 6 ? p + 96 * half + 64 : p + 32 * (bits - 1);
@@ -46,7 +46,7 @@ export function lowVector(p: usize, bits: i32, half: usize, step: i32): v128 {
   return v128.load(lowOf(p, bits, half, step));
 }
 
-/** … and the high ones, those of a half at the same place. */
+/** The high fields of a half, which lie at the same place for both halves. */
 @inline
 export function highVector(p: usize, bits: i32, half: usize, low: v128): v128 {
   if (bits == 2 || bits == 4) return low;
@@ -67,7 +67,7 @@ export function lowFieldMask(bits: i32): v128 {
   return v128.load(MASKS + (bits >= 4 ? 16 : 0));
 }
 
-/** … and that of high ones; where there are none, any. */
+/** The mask of high fields in their place; where there are none, any mask. */
 @inline
 export function highFieldMask(bits: i32): v128 {
   return v128.load(MASKS + (bits == 3 ? 32 : bits == 5 ? 48 : 64));

@@ -1,6 +1,6 @@
 /**
  * Super-blocks between file and memory, written once for all formats of 256 columns: dequantise, pack, unpack. What
- * differs is in the format's tag (kernels/quant/driver_k.ts lists its members and draws the packed form). Codes travel
+ * differs is in the format's tag (blocks256/format.ts lists its members and draws the packed form). Codes travel
  * as eight bytes of a u64, one a column.
  *
  * Cost, eight columns: dequantising about ten vector operations, packing about fifteen scalar ones at 2 and 4 bits.
@@ -10,7 +10,6 @@ import { headerBytes, packedBytes, scaleBits, unitBytes } from "./multiply";
 import { loadStep, storeStep } from "./fields";
 
 /** GGUF blocks → f32; `count` a multiple of 256. */
-@inline
 export function dequantizeSuper<F>(source: usize, target: usize, count: usize): void {
   const f = changetype<F>(0);
   for (; count >= 256; count -= 256) {
@@ -32,6 +31,16 @@ export function dequantizeSuper<F>(source: usize, target: usize, count: usize): 
       target += 64;
     }
     source += f.fileBytes;
+  }
+}
+
+/** f32 → GGUF blocks; `count` a multiple of 256. */
+export function quantizeSuper<F>(source: usize, target: usize, count: usize): void {
+  const f = changetype<F>(0);
+  for (; count >= 256; count -= 256) {
+    f.encode(source, target);
+    source += 1024;
+    target += f.fileBytes;
   }
 }
 
@@ -65,7 +74,6 @@ function dequantizeStep<F>(codes: u64, scale: f32, minimum: f32, target: usize):
 }
 
 /** Up to eight rows, `rowBytes` apart → one group; missing rows are zero. */
-@inline
 export function packSuper<F>(source: usize, rowBytes: usize, rows: u32, columns: u32, target: usize): void {
   const f = changetype<F>(0);
   const blocks = columns >> 8;
@@ -98,7 +106,6 @@ export function packSuper<F>(source: usize, rowBytes: usize, rows: u32, columns:
 }
 
 /** Row `lane` of a group → the row's GGUF bytes. */
-@inline
 export function unpackSuper<F>(group: usize, row: u32, columns: u32, target: usize): void {
   const f = changetype<F>(0);
   for (let blocks = columns >> 8; blocks > 0; blocks--) {
@@ -120,7 +127,7 @@ export function unpackSuper<F>(group: usize, row: u32, columns: u32, target: usi
       }
       unit += unitBytes<F>();
     }
-    f.finish(target);
+    if (isDefined(f.finish)) f.finish(target);
     group += packedBytes<F>();
     target += f.fileBytes;
   }

@@ -1,7 +1,7 @@
 /**
  * A packed group with super-blocks of 256 columns as f32: what the transposed product reads. The numbers are those of
- * the format's dequantiser (kernels/quant/k_common.ts), which the scalar build takes instead; tags are those of
- * kernels/quant/driver_k.ts.
+ * the format's dequantiser (blocks256/convert.ts), which the scalar build takes instead; tags are those of
+ * blocks256/format.ts.
  *
  *     w = (d · scale) · (q − offset)  [ − dmin · minimum ]
  *     out: four columns after four; per 4 columns 8 × 16 bytes, row after row
@@ -14,7 +14,6 @@ import { codeMask, firstOf, plane, secondOf, thirdOf } from "./fields";
 import { loadSmallHalves4 } from "../layout";
 
 /** One group → f32; portable build only. */
-@inline
 export function decodeSuper<F>(group: usize, columns: u32, target: usize): void {
   const f = changetype<F>(0);
   const units = columns >> 5;

@@ -1,5 +1,5 @@
 /**
- * How codes of 2 to 6 bits lie in packed super-blocks. A unit is 32 columns of eight rows; its codes fill `bits` pairs
+ * Codes of 2 to 6 bits in packed super-blocks. A unit is 32 columns of eight rows; its codes fill `bits` pairs
  * of vectors (rows 0…3, rows 4…7), where an i32 lane is a row: its low i16 lane has the even columns, its high one the
  * odd columns. Each half (16 columns, pairs 0…7 of columns) fills its i16 lanes from the lowest bit up:
  *
@@ -10,9 +10,9 @@
  *     6 bits   0, 1, low of 6 │ 2, 3, top of 6, low of 7 │ 4, 5, top of 7
  *
  * so that a plane (one pair of columns, four rows) costs about two operations at any width. In the fast build all but 4
- * bits lie as kernels/quant/k_bytes.ts says, and the functions here pass on. `p` is the row's lanes, or
- * the quad, in the first vector; vectors of a quad are 32 bytes apart. A step is 8 columns (four pairs), two a half.
- * `bits`, `step` and `pair` are constants, `half` need not be.
+ * bits lie as blocks256/bytes.ts says, and the functions here pass on. `p` is the row's lanes, or the quad, in the
+ * first vector; vectors of a quad are 32 bytes apart. A step is 8 columns (four pairs), two a half. `bits`, `step` and
+ * `pair` are constants, `half` need not be.
  */
 import { highVector, loadBytePair, lowVector, storeBytePair, widePlane } from "./bytes";
 
@@ -40,7 +40,7 @@ function sharedOf(p: usize, bits: i32): usize {
   return p + 32 * (bits - 1);
 }
 
-/** The vectors that a step needs, up to three: the first … */
+/** The first of the vectors that a step needs, of which there are up to three. */
 @inline
 export function firstOf(p: usize, bits: i32, half: usize, step: i32): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return lowVector(p, bits, half, step);
@@ -49,7 +49,7 @@ export function firstOf(p: usize, bits: i32, half: usize, step: i32): v128 {
   return bits == 6 ? v128.load(q, 64) : v128.load(q, 32);
 }
 
-/** … the second … */
+/** The second vector of a step; where there is none, the first. */
 @inline
 export function secondOf(p: usize, bits: i32, half: usize, step: i32, first: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return highVector(p, bits, half, first);
@@ -58,7 +58,7 @@ export function secondOf(p: usize, bits: i32, half: usize, step: i32, first: v12
   return first;
 }
 
-/** … and the third. */
+/** The third vector of a step; where there is none, the first. */
 @inline
 export function thirdOf(p: usize, bits: i32, half: usize, step: i32, first: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return first;

@@ -3,7 +3,7 @@
  * rows has the half scales first and then eight units of 32 columns, in the order of use:
  *
  *     ┌ 8 × d h │ 8 × dmin h (if there) ┬ unit 0 ┬ … ┬ unit 7 ┐
- *       unit    ┌ sub-scales of 8 rows │ codes, 32 B a bit (kernels/quant/k_fields.ts) ┐
+ *       unit    ┌ sub-scales of 8 rows │ codes, 32 B a bit (blocks256/fields.ts) ┐
  *
  *     y[t][r] = Σ over parts:  float(Σ q·a − offset·Σ a) · (dw · dx)   [ − (m · dx) · float(Σ a) ]
  *       dw = d · sub-scale, m = dmin · sub-minimum, both rounded to f32; a part is 32 columns, or 16
@@ -11,30 +11,17 @@
  * part after part, one f32 accumulator an output, the same for one token, for the tile of four tokens and for the
  * scalar twin: all give the same bits. A unit whose activations are all zero adds nothing and is skipped.
  *
- * A format is a tag: an `@unmanaged` class without fields, whose inlined members say what differs. `unit` and `block`
- * are packed, `file` is a block as it lies in a GGUF file.
- *
- *     bits        of a code: 2 to 6                        parts      sub-blocks in 32 columns: 1 or 2
- *     unitScales  bytes of a unit's sub-scales             offset     what the stored integers have too much
- *     minimum     whether dmin is there                    scaled     whether sub-scales are there
- *     table       of 16 bytes, or 0: code → integer
- *     scales8(unit, quad, part)   sub-scales as i16x8, the first four lanes those of the quad (of quad 0: all eight
- *                                 rows); with a minimum: scale | minimum << scaleBits
- *     scales1(unit, row, part)    its scalar twin          setScales1(unit, row, part, value)   into zeroed bytes
- *     fileBytes, fileScale, fileMinimum, fileQuants        a block's size; where d, dmin and the codes lie in it
- *     fileScales(file, j) / setFileScales(file, j, value)  sub-scale j of a file's block (set: into zeroed bytes)
- *     fileCodes(file, unit, step) / setFileCodes(…, codes) the eight codes of a step of 8 columns, a byte each
- *     finish(file)                                         after the last setFileCodes
- *     scaleLimit                                           sub-scales lie within ±scaleLimit (where they have a sign)
+ * What differs is in the tag of the format (blocks256/format.ts lists its members).
  *
  * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 splats that are loads, some two operations a plane (4
  * rows × 2 columns) and 35 to 60 for sub-scales; the tile shares planes and sub-scales among four tokens.
  */
 import { ACTIVATION_BLOCK_BYTES } from "../activations/sixteen";
+import { partSum, stepDot } from "../dots";
 import { codeMask, firstOf, loadPair, plane, secondOf, thirdOf } from "./fields";
 import { loadFiniteHalf, loadSmallHalves4 } from "../layout";
 
-// Masks of sub-scales (kernels/quant/k_fields.ts says why they are loaded).
+// Masks of sub-scales (blocks256/fields.ts says why they are loaded).
 const MASKS = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15, 63, 63, 63, 63, 63, 63, 63, 63], 16);
 
 /** Bits of a sub-scale where a sub-minimum follows it: 4 with sub-blocks of 16, 6 with those of 32. */
@@ -70,31 +57,10 @@ function weights<F>(a: v128, b: v128, c: v128, step: i32, k: i32, mask: v128, ta
   return f.table != 0 ? i8x16.swizzle(table, codes) : codes;
 }
 
-/** Four planes with the four pairs of eight activations. */
-@inline
-function stepDot(w0: v128, w1: v128, w2: v128, w3: v128, a: v128): v128 {
-  return i32x4.add(
-    i32x4.add(
-      i32x4.dot_i16x8_s(w0, v128.shuffle<i32>(a, a, 0, 0, 0, 0)),
-      i32x4.dot_i16x8_s(w1, v128.shuffle<i32>(a, a, 1, 1, 1, 1)),
-    ),
-    i32x4.add(
-      i32x4.dot_i16x8_s(w2, v128.shuffle<i32>(a, a, 2, 2, 2, 2)),
-      i32x4.dot_i16x8_s(w3, v128.shuffle<i32>(a, a, 3, 3, 3, 3)),
-    ),
-  );
-}
-
 /** sum + the plane of pair 4 · step + k of a quad with two activations in every lane. */
 @inline
 function addPlane<F>(sum: v128, a: v128, b: v128, c: v128, step: i32, k: i32, mask: v128, table: v128, x: v128): v128 {
   return i32x4.add(sum, i32x4.dot_i16x8_s(weights<F>(a, b, c, step, k, mask, table), x));
-}
-
-/** Σ a of a part. */
-@inline
-function partSum<F>(x: usize, part: usize): i32 {
-  return changetype<F>(0).parts == 2 ? load<i32>(x + (part << 2), 8) : load<i32>(x, 4);
 }
 
 /** float(Σ a) in every lane, where a minimum wants it; what stands there else is not used. */
@@ -111,7 +77,7 @@ function lowLanes<F>(lanes: v128): v128 {
   return changetype<F>(0).minimum ? i32x4.extend_low_i16x8_u(lanes) : i32x4.extend_low_i16x8_s(lanes);
 }
 
-/** … and lanes 4…7. */
+/** Lanes 4…7 of i16x8 as i32x4, in the same way. */
 @inline
 function highLanes<F>(lanes: v128): v128 {
   return changetype<F>(0).minimum ? i32x4.extend_high_i16x8_u(lanes) : i32x4.extend_high_i16x8_s(lanes);
@@ -124,7 +90,7 @@ export function scalesOf<F>(pairs: v128): v128 {
   return f.minimum ? v128.and(pairs, v128.load(MASKS + (f.parts == 2 ? 0 : 16))) : pairs;
 }
 
-/** … and the sub-minima. */
+/** The sub-minima among what `scales8` gives, i16x8. */
 @inline
 export function minimaOf<F>(pairs: v128): v128 {
   return changetype<F>(0).minimum ? i16x8.shr_u(pairs, scaleBits<F>()) : pairs;
@@ -406,7 +372,6 @@ function rowPart<F>(acc: f32, dot: i32, x: usize, part: usize, d: f32, dmin: f32
 }
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in Q16 rows. */
-@inline
 export function matmulSuper<F>(
   group: usize,
   groups: u32,

@@ -1,6 +1,6 @@
 /**
- * The quantised matmul of the fast build for super-blocks of 256 columns: kernels/quant/byte_driver.ts with the blocks
- * and tags of kernels/quant/driver_k.ts.
+ * The quantised matmul of the fast build for super-blocks of 256 columns: blocks32/multiply_bytes.ts with the blocks
+ * and tags of blocks256/format.ts.
  *
  *     y[t][r] = Σ over parts, over digits:  float(sub-scale · Σ (q − offset)·a) · (d · dx)   [ − m · s ]
  *       m = dmin · sub-minimum, s = dx · Σ a of the part
@@ -83,7 +83,7 @@ function lowScales<F>(pairs: v128): v128 {
   return v128.shuffle<i16>(scales, scales, 0, 0, 1, 1, 2, 2, 3, 3);
 }
 
-/** … of rows 4…7. */
+/** The sub-scales of rows 4…7, in the same way. */
 @inline
 function highScales<F>(pairs: v128): v128 {
   if (!changetype<F>(0).scaled) return v128.load(ONES);

@@ -32,7 +32,7 @@ export function packedPair(unit: usize, row: u32): i32 {
   return <i32>(<u32>load<u8>(unit + row) | (upper << 8));
 }
 
-/** … into zeroed bytes. */
+/** Writes the pair of a row of a unit into zeroed bytes. */
 @inline
 export function setPackedPair(unit: usize, row: u32, pair: i32): void {
   store<u8>(unit + row, <u8>pair);
@@ -48,7 +48,7 @@ export function filePair(scales: usize, j: u32): i32 {
   return scale | (minimum << 6);
 }
 
-/** … into zeroed bytes. */
+/** Writes pair j into the 12 zeroed bytes of a file's block. */
 export function setFilePair(scales: usize, j: u32, pair: i32): void {
   const scale = pair & 63;
   const minimum = pair >> 6;

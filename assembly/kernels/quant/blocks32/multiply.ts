@@ -1,6 +1,6 @@
 /**
- * The quantised matmul, written once for all formats with blocks of 32 columns. A format gives a tag: an `@unmanaged`
- * class without fields whose inlined methods say where things lie and how nibbles become numbers.
+ * The quantised matmul, written once for all formats with blocks of 32 columns. A format gives a tag
+ * (blocks32/format.ts lists its members), which says where things lie and how nibbles become numbers.
  *
  *     y[t][r] = Σ over blocks of 32 columns:  float(Σ q·a  −  offset·Σ a) · (dw · dx)   [ + (m · dx) · float(Σ a) ]
  *
@@ -8,39 +8,13 @@
  * and for the scalar twin, so that all of them give the same bits. A block whose activations are all zero adds
  * nothing and is skipped.
  *
- * A tag has, with `block` the packed block of eight rows and `quad` 0 or 1 (rows 0…3 or 4…7):
- *
- *     blockBytes  bytes of a packed block of eight rows
- *     quadBytes   quad 1 of a step lies so far behind quad 0: 16 (nibbles) or 8 (bytes)
- *     stepBytes   bytes of a step of 8 columns × 8 rows: 32 or 64
- *     offset      what the stored integers have too much
- *     minimum     whether m is there
- *     payload(block)            first step
- *     scale4(block, quad)       dw of four rows        scale1(block, row)    its scalar twin
- *     minimum4(block, quad)     m of four rows         minimum1(block, row)
- *     high(block, quad)         high bits, or zero     nextHigh(high)        those of the next step
- *     word(p)                   what plane0…3 share, p the step of a quad
- *     plane0…3(p, word, high): v128   the i16x8 of column pair 0…3 of a step
- *     rowDot(block, row, a): i32       Σ q·a of one row, a its 32 activations (scalar twin)
+ * The register tiles here, in blocks256/multiply.ts and in floats.ts look alike and stay apart: each holds as much as
+ * the registers have room for beside its own planes and scales.
  *
  * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 splats and the planes; the tile shares the planes.
  */
 import { ACTIVATION_BLOCK_BYTES } from "../activations/sixteen";
-
-/** The integer dot of a step: four planes with the four pairs of eight activations. */
-@inline
-function stepDot(w0: v128, w1: v128, w2: v128, w3: v128, a: v128): v128 {
-  return i32x4.add(
-    i32x4.add(
-      i32x4.dot_i16x8_s(w0, v128.shuffle<i32>(a, a, 0, 0, 0, 0)),
-      i32x4.dot_i16x8_s(w1, v128.shuffle<i32>(a, a, 1, 1, 1, 1)),
-    ),
-    i32x4.add(
-      i32x4.dot_i16x8_s(w2, v128.shuffle<i32>(a, a, 2, 2, 2, 2)),
-      i32x4.dot_i16x8_s(w3, v128.shuffle<i32>(a, a, 3, 3, 3, 3)),
-    ),
-  );
-}
+import { stepDot } from "../dots";
 
 /** The step of the quad at `p` with eight activations. */
 @inline
@@ -194,7 +168,6 @@ function addMinimum(acc: v128, m: v128, x: usize): v128 {
 }
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in Q16 rows. */
-@inline
 export function matmulBlocks<F>(
   group: usize,
   groups: u32,
@@ -232,9 +205,8 @@ export function matmulBlocks<F>(
 
 /**
  * One group as f32, four columns after four: per 4 columns 8 × 16 bytes, row after row. The numbers are those of the
- * format's dequantiser; the scalar build takes that instead (`decodeGroup` in kernels/quant/index.ts).
+ * format's dequantiser; the scalar build takes that instead (`decodeGroup` in quant/index.ts).
  */
-@inline
 export function decodeBlocks<F>(group: usize, columns: u32, target: usize): void {
   const f = changetype<F>(0);
   for (let blocks = columns >> 5; blocks > 0; blocks--) {

@@ -1,6 +1,6 @@
 /**
  * The quantised matmul of the fast build for formats with blocks of 32 columns, written once: codes of at most seven
- * bits by activations in bytes (kernels/quant/byte_activations.ts), sixteen products an instruction of relaxed SIMD.
+ * bits by activations in bytes (activations/eight.ts), sixteen products an instruction of relaxed SIMD.
  *
  *     y[t][r] = Σ over blocks of 32 columns, over their digits:  float(Σ (q − offset)·a) · (dw · dx)   [ + m · s ]
  *
@@ -9,13 +9,7 @@
  * lane, 16 columns less the offset, though it may wrap on its way. So hosts differ by whether a multiply-add rounds
  * once or twice, no more.
  *
- * The packed weights are those of the portable build (kernels/quant/layout.ts). Beside the members that
- * kernels/quant/driver.ts lists, a format's tag has:
- *
- *     start            what is taken off each code within i16: the offset, or 16 where five bits have a minimum (which
- *                      is given back in i32)
- *     lowBytes(word, high)    the i8x16 of columns 0 4 1 5 of four rows of a step
- *     highBytes(word, high)   … of columns 2 6 3 7
+ * The packed weights are those of the portable build. blocks32/format.ts lists what a format's tag says.
  *
  * Cost of 8 rows × 32 columns, one token, a digit: 16 dots, 16 adds, 8 splats and the codes.
  */

@@ -1,12 +1,12 @@
 /**
- * What the formats with 32 nibbles a unit have in common: the planes of a packed step and the scalar dot of a row.
+ * The planes of a packed step of nibbles, and the scalar dot of a row: the formats with 32 nibbles a block share them.
  */
 
 const LOW_NIBBLES = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15], 16);
 const LOW_NIBBLE_BYTES = memory.data<u8>([15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15], 16);
 const FIFTH_BITS = memory.data<u16>([16, 16, 16, 16, 16, 16, 16, 16], 16);
 
-/** Column pair 0, 1, 2 or 3 of a step, unsigned nibbles as i16x8 (kernels/quant/layout.ts draws it). */
+/** Column pair 0, 1, 2 or 3 of a step, unsigned nibbles as i16x8 (quant/layout.ts draws it). */
 @inline
 export function nibblePlane0(word: v128): v128 {
   return v128.and(word, v128.load(LOW_NIBBLES));
@@ -106,13 +106,13 @@ export function laneOffset(row: u32): usize {
   return <usize>row << 2;
 }
 
-/** For products with bytes (kernels/quant/byte_driver.ts): columns 0 4 1 5 of each row of a step as i8x16. */
+/** Columns 0 4 1 5 of each row of a step as i8x16, for products with bytes (blocks32/multiply_bytes.ts). */
 @inline
 export function lowNibbleBytes(word: v128): v128 {
   return v128.and(word, v128.load(LOW_NIBBLE_BYTES));
 }
 
-/** … and columns 2 6 3 7. */
+/** Columns 2 6 3 7 of each row of a step as i8x16, for products with bytes. */
 @inline
 export function highNibbleBytes(word: v128): v128 {
   return v128.and(i16x8.shr_u(word, 4), v128.load(LOW_NIBBLE_BYTES));

@@ -1,5 +1,6 @@
 /**
- * Lists of neurons that are not zero, part after part: what neuron_driver.ts takes through the outputs at once.
+ * Lists of active columns: the neurons that are not zero, part after part. columns/multiply.ts takes a list through the
+ * outputs at once.
  *
  *     part   ┌ unit │ which part │ dx │ Σ a │ sums │ pairs ┬ pair ┬ pair …      sums: 0, or what lies in memory of it
  *     pair   ┌ address of i │ address of j │ a[i], a[j] as i16 ┐                the one left over meets itself times 0
@@ -71,7 +72,7 @@ function askFor(p: usize): void {
   for (const end = p + ASKED_BYTES; p < end; p += 64) load<u32>(p);
 }
 
-/** … of all rows of the part at `entry`, scales and neurons. */
+/** Asks memory for the beginnings of all rows of the part at `entry`, scales and columns. */
 export function askForPart(entry: usize, listEnd: usize, skipped: usize): void {
   askFor(load<usize>(entry) + skipped);
   for (let pair = entry + PART_BYTES; pair != listEnd; pair += PAIR_BYTES) {

@@ -1,23 +1,24 @@
 /**
- * The matrix that lies neuron by neuron (kernels/quant/neuron_layout.ts draws it): packing, and its products by type.
+ * The matrix that lies neuron by neuron (columns/layout.ts draws it): packing, and its products by type.
  *
  *     multiplyNeurons        reads active neurons alone; activations in 16 bits, or f32 for float weights
  *     multiplyNeuronRows     many tokens, few zeros: a strip of outputs goes back to groups of rows, for their tiles
  *
- * Both give the bits of the matrix packed by rows (kernels/matmul.ts).
+ * Both give the bits of the matrix packed by rows (quant/matmul.ts).
  */
 import { matmulRows } from "../matmul";
-import { Bfloats } from "../formats/bf16";
-import { Halves } from "../formats/f16";
-import { Singles } from "../formats/f32";
+import { HAS_BF16, HAS_Q4_0, HAS_Q4_K, HAS_Q6_K } from "../../../parts";
+import { BF16Packing } from "../formats/bf16";
+import { F16Packing } from "../formats/f16";
+import { F32Packing } from "../formats/f32";
+import { Q4_KPacking } from "../formats/q4_k";
+import { Q6_KPacking } from "../formats/q6_k";
 import { multipliesFloats, packGroup, packedGroupBytes } from "../index";
 import { PLANES_BYTES, fromRows, moveFloats, toRows } from "./convert";
 import { multiplyNeurons as multiply, neuronScratchBytes as integerScratchBytes } from "./multiply";
 import { floatNeuronScratchBytes, multiplyFloatNeurons } from "./floats";
-import { NeuronBytes, NeuronNibbles } from "./formats";
+import { Q4_0Columns, Q8_0Columns } from "./formats";
 import { STEP } from "./layout";
-import { Nibbles } from "../formats/q4_k";
-import { Sextuples } from "../formats/q6_k";
 import { Type, blockBytes, blockElements } from "../types";
 
 /** Outputs of a range are multiples of this many. */
@@ -26,9 +27,14 @@ export const NEURON_STEP: u32 = STEP;
 /** Outputs that pass through groups of rows at once, at most. */
 const STRIP: u32 = 64;
 
+/** Whether this build packs by columns at all: the scratch for it is more than a microcontroller's memory has. */
+const HAS_COLUMNS: bool = !ASC_LOW_MEMORY_LIMIT;
+/** The fast build's rows have another order of six bits, for its products with bytes. */
+const HAS_Q6_K_COLUMNS: bool = HAS_Q6_K && !ASC_FEATURE_RELAXED_SIMD;
+
 /** Whether a matrix may lie neuron by neuron. */
 export function mayLieByNeurons(type: u32, rows: u32): bool {
-  if (ASC_LOW_MEMORY_LIMIT) return false; // its scratch is more than such a memory has
+  if (!HAS_COLUMNS) return false;
   if (rows % STEP != 0) return false;
   switch (type) {
     case Type.F32:
@@ -37,8 +43,7 @@ export function mayLieByNeurons(type: u32, rows: u32): bool {
     case Type.Q4_0:
     case Type.Q8_0:
     case Type.Q4_K: return true;
-    // The fast build's rows have another order of six bits, for its products with bytes.
-    case Type.Q6_K: return !ASC_FEATURE_RELAXED_SIMD;
+    case Type.Q6_K: return HAS_Q6_K_COLUMNS;
     default: return false;
   }
 }
@@ -91,6 +96,7 @@ export function packNeurons(
   packed: usize,
   scratch: usize,
 ): void {
+  if (!HAS_COLUMNS) return;
   const groupBytes = packedGroupBytes(type, columns);
   for (let row: u32 = 0; row < count; row += 8) {
     const to = scratch + <usize>(row >> 3) * groupBytes;
@@ -100,10 +106,16 @@ export function packNeurons(
     case Type.F32: return moveFloats(4, scratch, count, rows, columns, first, packed, false);
     case Type.F16:
     case Type.BF16: return moveFloats(2, scratch, count, rows, columns, first, packed, false);
-    case Type.Q4_0: return fromRows<NeuronNibbles>(scratch, groupBytes, count, rows, columns, first, packed);
-    case Type.Q8_0: return fromRows<NeuronBytes>(scratch, groupBytes, count, rows, columns, first, packed);
-    case Type.Q4_K: return fromRows<Nibbles>(scratch, groupBytes, count, rows, columns, first, packed);
-    case Type.Q6_K: return fromRows<Sextuples>(scratch, groupBytes, count, rows, columns, first, packed);
+    case Type.Q4_0:
+      if (HAS_Q4_0) fromRows<Q4_0Columns>(scratch, groupBytes, count, rows, columns, first, packed);
+      return;
+    case Type.Q8_0: return fromRows<Q8_0Columns>(scratch, groupBytes, count, rows, columns, first, packed);
+    case Type.Q4_K:
+      if (HAS_Q4_K) fromRows<Q4_KPacking>(scratch, groupBytes, count, rows, columns, first, packed);
+      return;
+    case Type.Q6_K:
+      if (HAS_Q6_K_COLUMNS) fromRows<Q6_KPacking>(scratch, groupBytes, count, rows, columns, first, packed);
+      return;
   }
 }
 
@@ -118,15 +130,22 @@ export function neuronsToGroups(
   group: usize,
   planes: usize,
 ): void {
+  if (!HAS_COLUMNS) return;
   const groupBytes = packedGroupBytes(type, columns);
   switch (type) {
     case Type.F32: return moveFloats(4, group, count, rows, columns, first, packed, true);
     case Type.F16:
     case Type.BF16: return moveFloats(2, group, count, rows, columns, first, packed, true);
-    case Type.Q4_0: return toRows<NeuronNibbles>(packed, rows, columns, first, count, group, groupBytes, planes);
-    case Type.Q8_0: return toRows<NeuronBytes>(packed, rows, columns, first, count, group, groupBytes, planes);
-    case Type.Q4_K: return toRows<Nibbles>(packed, rows, columns, first, count, group, groupBytes, planes);
-    case Type.Q6_K: return toRows<Sextuples>(packed, rows, columns, first, count, group, groupBytes, planes);
+    case Type.Q4_0:
+      if (HAS_Q4_0) toRows<Q4_0Columns>(packed, rows, columns, first, count, group, groupBytes, planes);
+      return;
+    case Type.Q8_0: return toRows<Q8_0Columns>(packed, rows, columns, first, count, group, groupBytes, planes);
+    case Type.Q4_K:
+      if (HAS_Q4_K) toRows<Q4_KPacking>(packed, rows, columns, first, count, group, groupBytes, planes);
+      return;
+    case Type.Q6_K:
+      if (HAS_Q6_K_COLUMNS) toRows<Q6_KPacking>(packed, rows, columns, first, count, group, groupBytes, planes);
+      return;
   }
 }
 
@@ -148,24 +167,31 @@ export function multiplyNeurons(
   targetStride: usize,
   scratch: usize,
 ): void {
+  if (!HAS_COLUMNS) return;
   const y = target - (<usize>begin << 2);
   const s = targetStride;
   // biome-ignore format: one line a type.
   switch (type) {
     case Type.F32:
-      return multiplyFloatNeurons<Singles>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return multiplyFloatNeurons<F32Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
     case Type.F16:
-      return multiplyFloatNeurons<Halves>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return multiplyFloatNeurons<F16Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
     case Type.BF16:
-      return multiplyFloatNeurons<Bfloats>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      if (HAS_BF16) {
+        multiplyFloatNeurons<BF16Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      }
+      return;
     case Type.Q4_0:
-      return multiply<NeuronNibbles>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      if (HAS_Q4_0) multiply<Q4_0Columns>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return;
     case Type.Q8_0:
-      return multiply<NeuronBytes>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return multiply<Q8_0Columns>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
     case Type.Q4_K:
-      return multiply<Nibbles>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      if (HAS_Q4_K) multiply<Q4_KPacking>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return;
     case Type.Q6_K:
-      return multiply<Sextuples>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      if (HAS_Q6_K_COLUMNS) multiply<Q6_KPacking>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return;
   }
 }
 
@@ -187,6 +213,7 @@ export function multiplyNeuronRows(
   targetStride: usize,
   scratch: usize,
 ): void {
+  if (!HAS_COLUMNS) return;
   const type = product & 0xff;
   const strip = stripRows(rows);
   const planes = scratch + <usize>(strip >> 3) * packedGroupBytes(type, columns);

@@ -1,6 +1,7 @@
 /**
- * From groups of rows to the layout neuron by neuron, and back, two packed groups (16 outputs) after two. The way there
- * packs a matrix while it is loaded; the way back gives the product of many tokens the groups that its tiles read.
+ * The move from groups of rows to the packing by columns, and back, two packed groups (16 outputs) after two. The way
+ * there packs a matrix while it is loaded; the way back gives the product of many tokens the groups that its tiles
+ * read.
  *
  *     a unit of a group of rows   ┌ scales of 8 rows ┬ codes ┐      the scales move as they are
  *     codes      plane (pair of neurons, quad of outputs): i16 lanes  o0 k0, o0 k1, o1 k0, o1 k1, …
@@ -58,7 +59,6 @@ export function toRows<F>(
 }
 
 /** Both ways: with `scratch` to the rows. Unit after unit, so that what lies together is touched together. */
-@inline
 function moveUnits<F>(
   group: usize,
   groupBytes: usize,

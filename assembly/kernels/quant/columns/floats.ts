@@ -1,5 +1,5 @@
 /**
- * Float weights that lie neuron by neuron (kernels/quant/neuron_layout.ts) × f32 activations: the sums of floats.ts in
+ * Float weights that lie neuron by neuron (columns/layout.ts) × f32 activations: the sums of floats.ts in
  * its order, without the products by zero.
  *
  *     s[o] = Σ over active neurons k of a block of 32, ascending, from 0:  w[k][o] · x[k]        y[o] += s[o]

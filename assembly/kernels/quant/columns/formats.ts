@@ -1,11 +1,12 @@
 /**
- * The formats with blocks of 32 that may lie neuron by neuron, as tags of neuron_driver.ts; those with super-blocks
- * have theirs in driver_k.ts. The scales of a unit are eight halves for eight outputs, there are no sub-scales.
+ * The formats with blocks of 32 that may lie neuron by neuron, as tags of columns/multiply.ts; those with super-blocks
+ * have theirs in blocks256/multiply.ts. The scales of a unit are eight halves for eight outputs, there are no
+ * sub-scales.
  */
 
 /** Q4_0: nibbles less eight. */
 @unmanaged
-export class NeuronNibbles {
+export class Q4_0Columns {
   @inline get bits(): i32 { return 4; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 16; }
@@ -18,7 +19,7 @@ export class NeuronNibbles {
 
 /** Q8_0: signed bytes, kept with 128 added. */
 @unmanaged
-export class NeuronBytes {
+export class Q8_0Columns {
   @inline get bits(): i32 { return 8; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 16; }

@@ -1,7 +1,7 @@
 /**
- * How a matrix lies neuron by neuron: the second packed form, for a matrix whose inputs are mostly zero (the down
- * projection after ReLU²). A column is a neuron, a row an output. Each matrix has one form only, and both have the same
- * bytes as the file:
+ * A matrix packed by columns, neuron by neuron: the second packed form, for a matrix whose inputs are mostly zero (the
+ * down projection after ReLU²). A column is a neuron, a row an output. Each matrix has one form only, and both have the
+ * same bytes as the file:
  *
  *     blocks of 32   unit after unit of 32 neurons
  *       unit         ┌ d h of every output ┬ neuron 0: codes of every output ┬ … ┬ neuron 31 ┐
@@ -80,13 +80,13 @@ export function loadPiece(bits: i32, k: i32, p: usize): v128 {
   return bits == 4 ? v128.load64_zero(p, 8) : v128.load64_zero(p, 12);
 }
 
-/** What the pieces of two neurons give for all planes, or for planes 0 and 1 (8 bits) … */
+/** What the pieces of two neurons give for all planes; with 8 bits, for planes 0 and 1. */
 @inline
 export function firstWord(a: v128, b: v128): v128 {
   return v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
 }
 
-/** … and for planes 2 and 3; `p` and `q` are where they lie. */
+/** What they give for planes 2 and 3; `p` and `q` are where they lie. */
 @inline
 export function secondWord(bits: i32, k: i32, a: v128, b: v128, p: usize, q: usize, first: v128): v128 {
   if (bits == 8) return v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);

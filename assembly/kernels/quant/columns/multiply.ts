@@ -1,26 +1,27 @@
 /**
- * A matrix that lies neuron by neuron (kernels/quant/neuron_layout.ts draws it) × activations, written once for all
+ * A matrix that lies neuron by neuron (columns/layout.ts draws it) × activations, written once for all
  * formats. Only neurons whose activation is not zero are read:
  *
  *     dot[o] = Σ over active neurons k of a part:  q[k][o] · a[k]   − offset · Σ a          exact, i32
  *     y[o]  += float(dot[o]) · (dw · dx)   [ − (m · dx) · float(Σ a) ]
  *
- * part after part (32 neurons; 16 where scales are for 16): the numbers and the order of driver.ts and driver_k.ts, so
- * the bits are those of the same matrix packed by rows. A zero adds nothing to an integer sum, and a unit of zeros is
- * skipped by both.
+ * part after part (32 neurons; 16 where scales are for 16): the numbers and the order of blocks32/multiply.ts and
+ * blocks256/multiply.ts, so the bits are those of the same matrix packed by rows. A zero adds nothing to an integer
+ * sum, and a unit of zeros is skipped by both.
  *
  * Two neurons meet in registers: their i16 lanes are interleaved, so that a pair of lanes is an output and
  * `i32x4.dot_i16x8_s` with a splat pair of activations serves four outputs. `multiplyBatch` takes a list of parts and
- * their pairs (neuron_list.ts) through the outputs, 32 after 32: short parts share a list, so that memory is asked for
- * many rows at once. Of a long part four pairs after four go ahead (`addFour`), and their sums lie in memory.
+ * their pairs (columns/active.ts) through the outputs, 32 after 32: short parts share a list, so that memory is asked
+ * for many rows at once. Of a long part four pairs after four go ahead (`addFour`), and their sums lie in memory.
  *
  * Cost of 16 outputs × 2 neurons: 2 loads, 1 or 2 interleavings, 2 or 3 shifts, 4 dots, 4 additions. Scaling: about ten
  * operations for 4 outputs of a part, half of the work where nine of ten are zero.
  *
- * A format is a tag: that of driver_k.ts for super-blocks, of neuron_formats.ts for blocks of 32.
+ * A format is a tag: that of blocks256/multiply.ts for super-blocks, of columns/formats.ts for blocks of 32.
  */
 import { ACTIVATION_BLOCK_BYTES } from "../activations/sixteen";
 import { scaleBits } from "../blocks256/multiply";
+import { partSum } from "../dots";
 import { loadFiniteHalf, loadHalfBits4, loadSmallHalves4 } from "../layout";
 import {
   STEP, blockHeader, blockOutputs, finishPlane, firstWord, loadCode, loadCodeMask, loadPiece, neuronBytes, planeBias,
@@ -47,12 +48,6 @@ function planeDot<F>(raw: v128, next: v128, plane: i32, sum: i32): v128 {
   const dot = finishPlane(f.bits, raw, next, plane);
   const offset = f.offset - planeBias(f.bits, plane);
   return offset != 0 ? i32x4.sub(dot, i32x4.splat(offset * sum)) : dot;
-}
-
-/** Σ a of a part. */
-@inline
-function partSum<F>(x: usize, part: usize): i32 {
-  return changetype<F>(0).parts == 2 ? load<i32>(x + (part << 2), 8) : load<i32>(x, 4);
 }
 
 /** y[o … o + 7] += what eight dots are worth; for blocks of 32 `dx` is 2^112 times itself. */

@@ -1,61 +1,23 @@
 /**
- * IQ4_XS: 256 columns in sub-blocks of 32, nibbles that choose from a table, signed sub-scales of 6 bits.
+ * IQ4_XS: 256 columns in sub-blocks of 32, nibbles that choose one of 16 levels T (levels.ts), signed sub-scales of 6
+ * bits.
  *
  *     file     ┌ d h │ upper pairs of 8 scales u16 │ 4 B low nibbles of scales 2 i, 2 i + 1 │ 128 B codes ┐   136 bytes
  *       codes  byte 16 s + i: column 32 s + i low, column 32 s + 16 + i high;   w = d · (scale − 32) · T[code]
  *     packed   ┌ 8 × d h ┬ 8 units: 6 B sub-scales │ 128 B codes ┐                      1088 bytes = 8 × 136
  *       scales u32: low nibbles of rows 0 2 4 6 1 3 5 7 │ u16: upper pairs of rows 0…7
- *       (kernels/quant/k_fields.ts draws the codes)
- *
- * T is kept 127 too large, so that its smallest entry is 0: the swizzle then gives i16 lanes without a sign to extend,
- * and the 127 leave with the sum of the activations.
+ *       codes  4 steps of 8 columns: 8 × u32, one a row; from its lowest bit on the codes of columns 0 2 4 6 1 3 5 7
  */
-import { decodeSuper } from "../blocks256/decode";
-import { matmulSuper } from "../blocks256/multiply";
-import { BITS4, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "../blocks256/convert";
-import { quantizeScales } from "../quantise/encode";
+import { BITS4, loadCodes, orCodes } from "../blocks256/convert";
+import { Blocks256 } from "../blocks256/format";
+import { LEVELS } from "../levels";
+import { encodeScales } from "../quantise/encode256";
 
-/** −127, −104, −83, −65, −49, −35, −22, −10, 1, 13, 25, 38, 53, 69, 89, 113, all plus 127. */
-const TABLE = memory.data<u8>([0, 23, 44, 62, 78, 92, 105, 117, 128, 140, 152, 165, 180, 196, 216, 240], 16);
 /** Moves the upper pair of row 0…7 to the top of its i16 lane. */
 const PAIR_TO_TOP = memory.data<u16>([1 << 14, 1 << 12, 1 << 10, 1 << 8, 1 << 6, 1 << 4, 1 << 2, 1, 0, 0, 0, 0], 16);
-/** … and the low nibble of row 0…7: even rows from the word's low half, odd rows from its high half. */
+/** Moves the low nibble of row 0…7 there: even rows from the word's low half, odd rows from its high half. */
 const NIBBLE_TO_TOP = memory.data<u16>([1 << 12, 1 << 12, 1 << 8, 1 << 8, 1 << 4, 1 << 4, 1, 1, 0, 0, 0, 0], 16);
 const BIAS = memory.data<u16>([32, 32, 32, 32, 32, 32, 32, 32], 16);
-
-/** GGUF blocks → f32; `count` a multiple of 256. */
-export function dequantizeIQ4_XS(source: usize, target: usize, count: usize): void {
-  dequantizeSuper<Entries>(source, target, count);
-}
-
-/** f32 → GGUF blocks (kernels/quant/k_encode.ts). */
-export function quantizeIQ4_XS(source: usize, target: usize, count: usize): void {
-  quantizeScales<Entries>(source, target, count);
-}
-
-/** Up to eight rows, `rowBytes` apart → one group; missing rows are zero. */
-export function packIQ4_XS(source: usize, rowBytes: usize, rows: u32, columns: u32, target: usize): void {
-  packSuper<Entries>(source, rowBytes, rows, columns, target);
-}
-
-/** Row `lane` of a group → the row's GGUF bytes. */
-export function unpackIQ4_XS(group: usize, lane: u32, columns: u32, target: usize): void {
-  unpackSuper<Entries>(group, lane, columns, target);
-}
-
-/** Whole groups × tokens (kernels/quant/driver_k.ts). */
-export function matmulIQ4_XS(
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-): void {
-  matmulSuper<Entries>(group, groups, columns, x, xStride, tokens, target, targetStride);
-}
 
 /** Where the low nibble of a row lies in the first four bytes of a unit. */
 @inline
@@ -63,25 +25,18 @@ function nibbleShift(row: u32): u32 {
   return ((row & 1) << 4) | ((row >> 1) << 2);
 }
 
-/** One group as f32, rows interleaved (kernels/quant/decode_k.ts); portable build only. */
-export function decodeIQ4_XS(group: usize, columns: u32, target: usize): void {
-  decodeSuper<Entries>(group, columns, target);
-}
-
 @unmanaged
-class Entries {
+export class IQ4_XSPacking extends Blocks256<IQ4_XSPacking> {
   @inline get bits(): i32 { return 4; }
+  @inline get offset(): i32 { return 127; }
+  @inline get table(): usize { return LEVELS; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 6; }
-  @inline get offset(): i32 { return 127; }
-  @inline get minimum(): bool { return false; }
-  @inline get scaled(): bool { return true; }
-  @inline get table(): usize { return TABLE; }
   @inline get fileBytes(): usize { return 136; }
   @inline get fileScale(): usize { return 0; }
-  @inline get fileMinimum(): usize { return 0; }
   @inline get fileQuants(): usize { return 8; }
   @inline get scaleLimit(): f32 { return 32; }
+  @inline encode(values: usize, file: usize): void { encodeScales<IQ4_XSPacking>(values, file); }
 
   @inline
   scales8(unit: usize, quad: usize, part: usize): v128 {
@@ -129,6 +84,4 @@ class Entries {
   setFileCodes(file: usize, unit: u32, step: u32, codes: u64): void {
     orCodes(file + 8 + (unit << 4) + ((step & 1) << 3), (step & 2) << 1, codes);
   }
-
-  @inline finish(file: usize): void {}
 }

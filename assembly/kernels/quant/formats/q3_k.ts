@@ -5,73 +5,36 @@
  *       pairs  byte 32 t + i, bits 2 g: column 128 t + 32 g + i; its third bit: byte i, bit 4 t + g
  *       scales low nibbles of 0…7 and (high half) 8…15 in bytes 0…7; upper pairs, 4 a byte, in bytes 8…11
  *       w = d · (scale − 32) · (code − 4)
- *     packed   ┌ 8 × d h ┬ 8 units: 12 B sub-scales │ 96 B codes ┐
+ *     packed   ┌ 8 × d h ┬ 8 units: 12 B sub-scales │ 96 B codes ┐                        880 bytes = 8 × 110
  *       scales 8 B: row r, columns 0…15 low nibble, 16…31 high nibble │ upper pairs of 8 rows u16 │ … of 16…31 u16
- *       880 bytes = 8 × 110 (kernels/quant/k_fields.ts draws the codes)
+ *       codes  three vectors of 8 × u32, one a row, one for each half of 16 columns and one for both. A u32 has even
+ *              columns in its low i16 and odd ones in its high; code k (0…7) of an i16 is column 2 k, or 2 k + 1:
+ *              vector h        from the lowest bit: codes 0 1 2 3 4, bit 2 of code 7
+ *              vector 2, byte h of the i16          codes 5 6, bits 0 and 1 of code 7
+ *         fast build: byte b of a u32 of vector h has the low pairs of columns (0 4 1 5)[b] + 0, 2, 8, 10, from its
+ *              lowest bit on; byte b of vector 2 has their third bits in bits 4 h … 4 h + 3
  */
-import { decodeSuper } from "../blocks256/decode";
-import { matmulSuper } from "../blocks256/multiply";
-import { BITS1, BITS2, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "../blocks256/convert";
-import { quantizeScales } from "../quantise/encode";
+import { BITS1, BITS2, loadCodes, orCodes } from "../blocks256/convert";
+import { Blocks256 } from "../blocks256/format";
+import { encodeScales } from "../quantise/encode256";
 
 /** Moves the upper pair of row 0…7 to the top of its i16 lane. */
 const TO_TOP = memory.data<u16>([1 << 14, 1 << 12, 1 << 10, 1 << 8, 1 << 6, 1 << 4, 1 << 2, 1, 0, 0, 0, 0], 16);
 const NIBBLE = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15], 16);
 const BIAS = memory.data<u16>([32, 32, 32, 32, 32, 32, 32, 32], 16);
 
-/** GGUF blocks → f32; `count` a multiple of 256. */
-export function dequantizeQ3_K(source: usize, target: usize, count: usize): void {
-  dequantizeSuper<Triples>(source, target, count);
-}
-
-/** f32 → GGUF blocks (kernels/quant/k_encode.ts). */
-export function quantizeQ3_K(source: usize, target: usize, count: usize): void {
-  quantizeScales<Triples>(source, target, count);
-}
-
-/** Up to eight rows, `rowBytes` apart → one group; missing rows are zero. */
-export function packQ3_K(source: usize, rowBytes: usize, rows: u32, columns: u32, target: usize): void {
-  packSuper<Triples>(source, rowBytes, rows, columns, target);
-}
-
-/** Row `lane` of a group → the row's GGUF bytes. */
-export function unpackQ3_K(group: usize, lane: u32, columns: u32, target: usize): void {
-  unpackSuper<Triples>(group, lane, columns, target);
-}
-
-/** Whole groups × tokens (kernels/quant/driver_k.ts). */
-export function matmulQ3_K(
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-): void {
-  matmulSuper<Triples>(group, groups, columns, x, xStride, tokens, target, targetStride);
-}
-
-/** One group as f32, rows interleaved (kernels/quant/decode_k.ts); portable build only. */
-export function decodeQ3_K(group: usize, columns: u32, target: usize): void {
-  decodeSuper<Triples>(group, columns, target);
-}
-
 @unmanaged
-export class Triples {
+export class Q3_KPacking extends Blocks256<Q3_KPacking> {
   @inline get bits(): i32 { return 3; }
+  @inline get offset(): i32 { return 4; }
+  @inline get table(): usize { return 0; }
   @inline get parts(): u32 { return 2; }
   @inline get unitScales(): usize { return 12; }
-  @inline get offset(): i32 { return 4; }
-  @inline get minimum(): bool { return false; }
-  @inline get scaled(): bool { return true; }
-  @inline get table(): usize { return 0; }
   @inline get fileBytes(): usize { return 110; }
   @inline get fileScale(): usize { return 108; }
-  @inline get fileMinimum(): usize { return 0; }
   @inline get fileQuants(): usize { return 32; }
   @inline get scaleLimit(): f32 { return 32; }
+  @inline encode(values: usize, file: usize): void { encodeScales<Q3_KPacking>(values, file); }
 
   @inline
   scales8(unit: usize, quad: usize, part: usize): v128 {
@@ -124,6 +87,4 @@ export class Triples {
     orCodes(file + 32 + ((unit >> 2) << 5) + (step << 3), (unit & 3) << 1, codes & BITS2);
     orCodes(file + (step << 3), unit, (codes >> 2) & BITS1);
   }
-
-  @inline finish(file: usize): void {}
 }

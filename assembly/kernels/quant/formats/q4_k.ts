@@ -1,69 +1,32 @@
 /**
  * Q4_K: 256 columns in sub-blocks of 32, codes of 4 bits, sub-scales and sub-minima of 6 bits.
  *
- *     file     ┌ d h │ dmin h │ 12 B sub-scales (kernels/quant/k_sixbit.ts) │ 128 B codes ┐       144 bytes
- *       codes  byte 32 p + i: column 64 p + i low, column 64 p + 32 + i high;   w = d · scale · code − dmin · minimum
- *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 12 B sub-scales │ 128 B codes ┐       1152 bytes = 8 × 144
- *       (kernels/quant/k_fields.ts draws the codes)
+ *     file     ┌ d h │ dmin h │ 12 B sub-scales │ 128 B codes ┐      144 bytes; w = d · scale · code − dmin · minimum
+ *       scales byte j: scale j, and above it the upper pair of scale j + 4 (j = 0…3); byte 4 + j: the same of minima;
+ *              byte 8 + j: low nibble of scale j + 4, of minimum j + 4
+ *       codes  byte 32 p + i: column 64 p + i low, column 64 p + 32 + i high
+ *     packed   ┌ 8 × d h │ 8 × dmin h ┬ 8 units: 12 B sub-scales │ 128 B codes ┐      1152 bytes = 8 × 144
+ *       scales byte r: scale of row r, and above it the low pair of its minimum;
+ *              u32 at 8: upper nibbles of the minima of rows 0 2 4 6 1 3 5 7
+ *       codes  4 steps of 8 columns: 8 × u32, one a row; from its lowest bit on the codes of columns 0 2 4 6 1 3 5 7
  */
-import { decodeSuper } from "../blocks256/decode";
-import { matmulSuper } from "../blocks256/multiply";
-import { BITS4, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "../blocks256/convert";
-import { quantizeRanges } from "../quantise/encode";
+import { BITS4, loadCodes, orCodes } from "../blocks256/convert";
+import { Blocks256 } from "../blocks256/format";
 import { filePair, packedPair, packedPairs8, setFilePair, setPackedPair } from "../blocks256/sixbit";
-
-/** GGUF blocks → f32; `count` a multiple of 256. */
-export function dequantizeQ4_K(source: usize, target: usize, count: usize): void {
-  dequantizeSuper<Nibbles>(source, target, count);
-}
-
-/** f32 → GGUF blocks (kernels/quant/k_encode.ts). */
-export function quantizeQ4_K(source: usize, target: usize, count: usize): void {
-  quantizeRanges<Nibbles>(source, target, count);
-}
-
-/** Up to eight rows, `rowBytes` apart → one group; missing rows are zero. */
-export function packQ4_K(source: usize, rowBytes: usize, rows: u32, columns: u32, target: usize): void {
-  packSuper<Nibbles>(source, rowBytes, rows, columns, target);
-}
-
-/** Row `lane` of a group → the row's GGUF bytes. */
-export function unpackQ4_K(group: usize, lane: u32, columns: u32, target: usize): void {
-  unpackSuper<Nibbles>(group, lane, columns, target);
-}
-
-/** Whole groups × tokens (kernels/quant/driver_k.ts). */
-export function matmulQ4_K(
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-): void {
-  matmulSuper<Nibbles>(group, groups, columns, x, xStride, tokens, target, targetStride);
-}
-
-/** One group as f32, rows interleaved (kernels/quant/decode_k.ts); portable build only. */
-export function decodeQ4_K(group: usize, columns: u32, target: usize): void {
-  decodeSuper<Nibbles>(group, columns, target);
-}
+import { encodeRanges } from "../quantise/encode256";
 
 @unmanaged
-export class Nibbles {
+export class Q4_KPacking extends Blocks256<Q4_KPacking> {
   @inline get bits(): i32 { return 4; }
+  @inline get offset(): i32 { return 0; }
+  @inline get table(): usize { return 0; }
   @inline get parts(): u32 { return 1; }
   @inline get unitScales(): usize { return 12; }
-  @inline get offset(): i32 { return 0; }
-  @inline get minimum(): bool { return true; }
-  @inline get scaled(): bool { return true; }
-  @inline get table(): usize { return 0; }
   @inline get fileBytes(): usize { return 144; }
   @inline get fileScale(): usize { return 0; }
   @inline get fileMinimum(): usize { return 2; }
   @inline get fileQuants(): usize { return 16; }
+  @inline encode(values: usize, file: usize): void { encodeRanges<Q4_KPacking>(values, file); }
 
   @inline
   scales8(unit: usize, quad: usize, part: usize): v128 {
@@ -99,6 +62,4 @@ export class Nibbles {
   setFileCodes(file: usize, unit: u32, step: u32, codes: u64): void {
     orCodes(file + 16 + ((unit >> 1) << 5) + (step << 3), (unit & 1) << 2, codes);
   }
-
-  @inline finish(file: usize): void {}
 }

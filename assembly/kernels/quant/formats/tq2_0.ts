@@ -4,71 +4,24 @@
  *     file     ┌ 64 B codes │ d h ┐                                                       66 bytes
  *       codes  byte 32 t + i, bits 2 g: column 128 t + 32 g + i;   w = d · (code − 1)
  *     packed   ┌ 8 × d h ┬ 8 units of 64 B codes ┐                                        528 bytes = 8 × 66
- *       (kernels/quant/k_fields.ts draws the codes; TQ1_0 is packed like this too)
+ *       codes  a vector of 8 × u32, one a row, for each half of 16 columns; from the lowest bit of a u32 on: columns
+ *              0 2 4 … 14 │ 1 3 5 … 15
+ *         fast build: byte b of a u32 has columns (0 4 1 5)[b] + 0, 2, 8, 10, from its lowest bit on
+ *       TQ1_0 is packed like this too.
  */
-import { decodeSuper } from "../blocks256/decode";
-import { matmulSuper } from "../blocks256/multiply";
-import { BITS2, loadCodes, orCodes, dequantizeSuper, packSuper, unpackSuper } from "../blocks256/convert";
-import { quantizeTernary } from "../quantise/encode";
-
-/** GGUF blocks → f32; `count` a multiple of 256. */
-export function dequantizeTQ2_0(source: usize, target: usize, count: usize): void {
-  dequantizeSuper<Ternary>(source, target, count);
-}
-
-/** f32 → GGUF blocks (kernels/quant/k_encode.ts). */
-export function quantizeTQ2_0(source: usize, target: usize, count: usize): void {
-  quantizeTernary<Ternary>(source, target, count);
-}
-
-/** Up to eight rows, `rowBytes` apart → one group; missing rows are zero. */
-export function packTQ2_0(source: usize, rowBytes: usize, rows: u32, columns: u32, target: usize): void {
-  packSuper<Ternary>(source, rowBytes, rows, columns, target);
-}
-
-/** Row `lane` of a group → the row's GGUF bytes. */
-export function unpackTQ2_0(group: usize, lane: u32, columns: u32, target: usize): void {
-  unpackSuper<Ternary>(group, lane, columns, target);
-}
-
-/** Whole groups × tokens (kernels/quant/driver_k.ts). */
-export function matmulTQ2_0(
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-): void {
-  matmulSuper<Ternary>(group, groups, columns, x, xStride, tokens, target, targetStride);
-}
-
-/** One group as f32, rows interleaved (kernels/quant/decode_k.ts); portable build only. */
-export function decodeTQ2_0(group: usize, columns: u32, target: usize): void {
-  decodeSuper<Ternary>(group, columns, target);
-}
+import { BITS2, loadCodes, orCodes } from "../blocks256/convert";
+import { Unscaled256 } from "../blocks256/format";
+import { encodeTernary } from "../quantise/encode256";
 
 @unmanaged
-export class Ternary {
+export class TQ2_0Packing extends Unscaled256<TQ2_0Packing> {
   @inline get bits(): i32 { return 2; }
-  @inline get parts(): u32 { return 1; }
-  @inline get unitScales(): usize { return 0; }
   @inline get offset(): i32 { return 1; }
-  @inline get minimum(): bool { return false; }
-  @inline get scaled(): bool { return false; }
   @inline get table(): usize { return 0; }
+  @inline get parts(): u32 { return 1; }
   @inline get fileBytes(): usize { return 66; }
   @inline get fileScale(): usize { return 64; }
-  @inline get fileMinimum(): usize { return 0; }
-  @inline get fileQuants(): usize { return 0; }
-
-  @inline scales8(unit: usize, quad: usize, part: usize): v128 { return i16x8.splat(1); }
-  @inline scales1(unit: usize, row: u32, part: usize): i32 { return 1; }
-  @inline setScales1(unit: usize, row: u32, part: usize, value: i32): void {}
-  @inline fileScales(file: usize, j: u32): i32 { return 1; }
-  @inline setFileScales(file: usize, j: u32, value: i32): void {}
+  @inline encode(values: usize, file: usize): void { encodeTernary<TQ2_0Packing>(values, file); }
 
   @inline
   fileCodes(file: usize, unit: u32, step: u32): u64 {
@@ -79,6 +32,4 @@ export class Ternary {
   setFileCodes(file: usize, unit: u32, step: u32, codes: u64): void {
     orCodes(file + ((unit >> 2) << 5) + (step << 3), (unit & 3) << 1, codes);
   }
-
-  @inline finish(file: usize): void {}
 }

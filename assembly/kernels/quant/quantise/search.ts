@@ -34,7 +34,7 @@ const TABLE_CANDIDATES: i32 = 16;
 const LOWEST_ENTRY: f32 = -127;
 const HIGHEST_ENTRY: f32 = 113;
 
-/** An i8 + 128 above entry i, and not above i + 1, is nearest to entry i of the table T (kernels/quant/iq4_xs.ts). */
+/** An i8 + 128 above entry i, and not above i + 1, is nearest to entry i of the table T (quant/levels.ts). */
 const BOUNDS = memory.data<u8>([0, 12, 34, 54, 71, 86, 99, 112, 123, 135, 147, 159, 173, 189, 207, 229], 16);
 
 /** The nearest integer within low…high; NaN gives `low`. */
@@ -90,7 +90,6 @@ function pair(scale: f32, minimum: f32): u64 {
 }
 
 /** The flat part of a range's weights: the root mean square of its values. */
-@inline
 export function rmsOf(values: usize, length: usize): f32 {
   let squares: f32 = 0;
   for (let p = values, end = values + (length << 2); p != end; p += 4) squares += load<f32>(p) * load<f32>(p);
@@ -364,11 +363,36 @@ export function searchTable(values: usize, length: usize, table: usize): f32 {
 }
 
 /**
- * The sub-scale that errs least, of `count` (a multiple of 4) around `scale` / d, within −most…most − 1. `limit`: codes
- * −limit…limit − 1; with a `table` they choose from it.
+ * The sub-scale that errs least, of `count` (a multiple of 4) around `scale` / d, within −most…most − 1, with codes
+ * −limit…limit − 1.
  */
-@inline
 export function refineScale(
+  values: usize,
+  length: usize,
+  limit: f32,
+  scale: f32,
+  d: f32,
+  most: f32,
+  count: i32,
+): i32 {
+  return refine(values, length, limit, 0, scale, d, most, count);
+}
+
+/** The same with codes that choose from the table at `table`. */
+export function refineTable(
+  values: usize,
+  length: usize,
+  table: usize,
+  scale: f32,
+  d: f32,
+  most: f32,
+  count: i32,
+): i32 {
+  return refine(values, length, 0, table, scale, d, most, count);
+}
+
+@inline
+function refine(
   values: usize,
   length: usize,
   limit: f32,

@@ -1,0 +1,38 @@
+/**
+ * Embedding: the rows of a matrix that the batch's tokens name, out of the packed form or out of the file.
+ */
+import { Status } from "../memory/core";
+import { u32At } from "../memory/bytes";
+import { Context, rowAt } from "../pass/context";
+import { Step } from "../program/program";
+import { fetchRows, foundAt } from "../weights/table_rows";
+import { Weight, WeightState } from "../weights/weight";
+import { dequantizeRow } from "../kernels/quant/index";
+import { lookupRow } from "../kernels/quant/matmul";
+
+/** out ← the embeddings of the batch's tokens. */
+export function embed(c: Context, s: Step): i32 {
+  const weight = c.weight(s.weight);
+  if (weight.state == WeightState.STREAMED) return embedStreamed(c, s, weight);
+  for (let i: u32 = 0; i < c.active; i++) {
+    const id = u32At(c.ids, c.token(i));
+    lookupRow(weight.type, weight.data, id, weight.columns, rowAt(c.at(s.out), i, c.stride(s.out)), c.scratch);
+  }
+  return Status.DONE;
+}
+
+/** Before the first layer all tokens are in the pass, in their own order. */
+function embedStreamed(c: Context, s: Step, weight: Weight): i32 {
+  const r = c.requests;
+  r.setTable(0, weight);
+  while (c.cursor < c.active) {
+    const tokens = min(c.active - c.cursor, weight.tokensOfTile(1, c.batchCapacity));
+    const status = fetchRows(c.program.weights, r, 1, c.ids + ((<usize>c.cursor) << 2), tokens);
+    if (status != Status.DONE) return status;
+    for (let t: u32 = 0; t < tokens; t++) {
+      dequantizeRow(weight.type, foundAt(r, t), rowAt(c.at(s.out), c.cursor + t, c.stride(s.out)), weight.columns);
+    }
+    c.cursor += tokens;
+  }
+  return Status.DONE;
+}

@@ -1,0 +1,49 @@
+/**
+ * Norms: RMSNorm of rows or of the heads in them, LayerNorm. Threads share what is not written in place.
+ */
+import { shared } from "./share";
+import { Status } from "../memory/core";
+import { Context, rowAt } from "../pass/context";
+import { grainOf } from "../pass/threads";
+import { Flag, Step } from "../program/program";
+import { layerNorm, rmsNorm, rmsNormOutside } from "../kernels/float/norm";
+
+/** out ← RMSNorm(in0) · weight */
+export function normalize(c: Context, s: Step): i32 {
+  return shareRows(c, s, rmsRows.index);
+}
+
+/** out ← LayerNorm(in0) · weight + bias */
+export function normalizeLayer(c: Context, s: Step): i32 {
+  return shareRows(c, s, layerRows.index);
+}
+
+function shareRows(c: Context, s: Step, job: u32): i32 {
+  // A value takes about as long as four multiply-adds.
+  const cost = <u64>c.weight(s.weight).columns * max<u32>(s.n0, 1) << 2;
+  const grain = s.has(Flag.IN_PLACE) ? c.active : grainOf(c.threads, c.active, cost);
+  return shared(c, s, job, c.active, grain) ? Status.DONE : Status.MORE;
+}
+
+function rmsRows(c: Context, s: Step, _thread: u32, begin: u32, end: u32): void {
+  const weight = c.weight(s.weight);
+  const width = weight.columns;
+  const bytes = (<usize>width) << 2;
+  for (let i = begin; i < end; i++) {
+    let x = rowAt(c.at(s.in0), i, c.stride(s.in0));
+    let y = rowAt(c.at(s.out), i, c.stride(s.out));
+    for (let part: u32 = 0; part < s.n0; part++, x += bytes, y += bytes) {
+      if (s.has(Flag.EPSILON_OUTSIDE)) rmsNormOutside(x, weight.data, width, s.f, y);
+      else rmsNorm(x, weight.data, width, s.f, y);
+    }
+  }
+}
+
+function layerRows(c: Context, s: Step, _thread: u32, begin: u32, end: u32): void {
+  const weight = c.weight(s.weight);
+  const bias = c.weight(s.bias);
+  for (let i = begin; i < end; i++) {
+    const x = rowAt(c.at(s.in0), i, c.stride(s.in0));
+    layerNorm(x, weight.data, bias.data, weight.columns, s.f, rowAt(c.at(s.out), i, c.stride(s.out)));
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The ops: how each runs, and what memory it wants. One line an op in each list; what an op means stands beside its
+ * number (program/program.ts), how it computes in its family's file.
+ */
+import { attend, keep } from "./attention";
+import { squareRelu, sum, swiglu } from "./elementwise";
+import { embed } from "./embedding";
+import { attendLatents, latentKernelScratch, latentScratch } from "./latent";
+import { linear, linearScratch } from "./linear";
+import { hash, lookUp } from "./lookup";
+import { normalize, normalizeLayer } from "./norm";
+import { prepareAngles, rotate } from "./rope";
+import { tap } from "./tap";
+import { Status } from "../memory/core";
+import { Context } from "../pass/context";
+import { Op, Program, Step } from "../program/program";
+import { attendScratchBytes } from "../kernels/attention/grouped";
+import { neuronScratchBytes } from "../kernels/quant/columns/columns";
+import { matmulScratchBytes } from "../kernels/quant/matmul";
+import { rowBytes } from "../kernels/quant/types";
+
+/** Does the step, or as much of it as the slice of work allows: DONE, MORE (enter it again), NEED_DATA or an error. */
+export function runStep(c: Context, s: Step): i32 {
+  switch (s.op) {
+    case Op.EMBEDDING: return embed(c, s);
+    case Op.ANGLES: return prepareAngles(c, s);
+    case Op.RMS_NORM: return normalize(c, s);
+    case Op.LAYER_NORM: return normalizeLayer(c, s);
+    case Op.LINEAR: return linear(c, s);
+    case Op.ROPE: return rotate(c, s);
+    case Op.ADD: return sum(c, s);
+    case Op.SWIGLU: return swiglu(c, s);
+    case Op.SQUARED_RELU: return squareRelu(c, s);
+    case Op.KEEP: return keep(c, s);
+    case Op.ATTENTION: return attend(c, s);
+    case Op.LATENT_ATTENTION: return attendLatents(c, s);
+    case Op.HASH: return hash(c, s);
+    case Op.LOOK_UP: return lookUp(c, s);
+    case Op.TAP: return tap(c, s);
+    default: return Status.DONE;
+  }
+}
+
+/** Bytes that a step of a layer needs for itself, as long as it runs. */
+export function stepScratch(p: Program, layer: u32, s: Step, rows: u32, batch: u32): u64 {
+  switch (s.op) {
+    case Op.LINEAR: return linearScratch(p, layer, s, batch);
+    case Op.LATENT_ATTENTION: return latentScratch(p, layer, s, rows, batch);
+    default: return 0;
+  }
+}
+
+/** Bytes that the kernels of a step ask for, a thread. */
+export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch: u32): u64 {
+  switch (s.op) {
+    case Op.EMBEDDING: {
+      const weight = p.weight(layer, s.weight);
+      return rowBytes(weight.type, weight.columns);
+    }
+    case Op.LINEAR: {
+      const weight = p.weight(layer, s.weight);
+      const plain: u64 = matmulScratchBytes(batch);
+      return weight.byColumns ? max<u64>(plain, neuronScratchBytes(weight.type, weight.rows, weight.columns, batch)) : plain;
+    }
+    case Op.SWIGLU: return <u64>p.value(s.in0).width * 4;
+    case Op.ATTENTION: {
+      const shape = p.state(p.layer(layer).state);
+      return attendScratchBytes(s.n0, rows, shape.first, shape.second);
+    }
+    case Op.LATENT_ATTENTION:
+      return max<u64>(latentKernelScratch(p, layer, s, rows), matmulScratchBytes(max(batch, rows)));
+    case Op.LOOK_UP: return <u64>p.value(s.in0).width * 4;
+    default: return 0;
+  }
+}

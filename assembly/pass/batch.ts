@@ -1,0 +1,119 @@
+/**
+ * The batch of a pass: everything that can be wrong with it is found before anything changes; a pass that is given up
+ * leaves the state as it was.
+ */
+import { Context, POSITION_LIMIT, Running } from "./context";
+import { ErrorCode, fail } from "../memory/core";
+import { i32At, setU32, u32At } from "../memory/bytes";
+import { clearRows, freeRows, truncateList } from "../state/rows";
+import { NOTHING } from "../program/program";
+
+/**
+ * Begins a pass over the batch that the host wrote: `tokens` tokens through layers [firstLayer, endLayer). Entered at a
+ * later layer, the residual stream is what the host put there; stopped before the last, no logits are made and the
+ * stream stays there.
+ */
+export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u32): i32 {
+  const core = c.core;
+  const p = c.program;
+  if (c.running) {
+    return fail(core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it");
+  }
+  if (tokens < 1 || tokens > c.batchCapacity) {
+    return fail(
+      core, ErrorCode.BAD_ARGUMENT, "a batch of this context has 1 to {} tokens, not {}", c.batchCapacity, tokens,
+    );
+  }
+  if (firstLayer >= endLayer || endLayer > p.layerCount) {
+    return fail(
+      core, ErrorCode.BAD_ARGUMENT, "the layers of a pass are a range of the model's layers that is not empty",
+    );
+  }
+  let rowsAsked: u32 = 0;
+  for (let i: u32 = 0; i < tokens; i++) {
+    const id = u32At(c.ids, i);
+    if (id >= p.vocabulary) {
+      return fail(
+        core, ErrorCode.BAD_ARGUMENT, "the token {i} is not in the vocabulary of {}", <u64>(<i64>(<i32>id)), p.vocabulary,
+      );
+    }
+    if (c.sequence(i) >= c.sequences) {
+      return fail(core, ErrorCode.BAD_ARGUMENT, "a token of the batch names a sequence that the context has not");
+    }
+    if (c.position(i) < 0 || c.position(i) >= POSITION_LIMIT) {
+      return fail(core, ErrorCode.BAD_ARGUMENT, "a token's position must lie between 0 and 999999");
+    }
+    if (load<u8>(c.wanted + i)) rowsAsked += 1;
+  }
+  if (rowsAsked > c.logitCapacity) {
+    return fail(
+      core, ErrorCode.BAD_ARGUMENT, "this context gives logits of at most {} tokens a batch, and {} are asked for",
+      c.logitCapacity, rowsAsked,
+    );
+  }
+  for (let state: u32 = 0; state < p.stateCount; state++) {
+    if (freeRows(c.rows(state)) < tokens) return contextFull(c, tokens);
+  }
+  for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
+    let mine: u32 = 0;
+    for (let i: u32 = 0; i < tokens; i++) if (c.sequence(i) == sequence) mine += 1;
+    for (let layer: u32 = 0; layer < p.layerCount; layer++) {
+      const count = listLength(c, sequence, layer);
+      if (mine > c.rowCapacity - count) return contextFull(c, tokens);
+      setU32(c.lengthsBefore, sequence * p.layerCount + layer, count);
+    }
+  }
+  for (let i: u32 = 0; i < tokens; i++) setU32(c.activeToken, i, i);
+  memory.fill(c.zeros, 0, <usize>p.layerCount * 8);
+  memory.fill(c.activations, 0, <usize>p.layerCount * 8);
+  c.tokens = tokens;
+  c.active = tokens;
+  c.layer = firstLayer;
+  c.firstLayer = firstLayer;
+  c.endLayer = endLayer;
+  c.step = 0;
+  c.endStep = p.inputSteps;
+  c.cursor = 0;
+  c.part = 0;
+  c.operandReady = 0;
+  c.requests.clear();
+  c.logitRows = rowsAsked;
+  c.passes += 1;
+  c.running = Running.INPUT;
+  return 0;
+}
+
+/** Rows of a sequence in a layer: 0 where the layer keeps none. */
+export function listLength(c: Context, sequence: u32, layer: u32): u32 {
+  const l = c.program.layer(layer);
+  return l.state == NOTHING ? 0 : c.rows(l.state).list(sequence, l.stateLayer).count;
+}
+
+/** Gives up a pass: the rows that it wrote are dropped, and the context is as it was before. */
+export function abortPass(c: Context): void {
+  if (!c.running) return;
+  const p = c.program;
+  for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
+    for (let layer: u32 = 0; layer < p.layerCount; layer++) {
+      const l = p.layer(layer);
+      if (l.state == NOTHING) continue;
+      const before = i32At(c.lengthsBefore, sequence * p.layerCount + layer);
+      truncateList(c.rows(l.state), sequence, l.stateLayer, before);
+    }
+  }
+  c.running = Running.IDLE;
+}
+
+/** Forgets every sequence. */
+export function resetContext(c: Context): void {
+  c.running = Running.IDLE;
+  for (let state: u32 = 0; state < c.program.stateCount; state++) clearRows(c.rows(state));
+}
+
+function contextFull(c: Context, tokens: u32): i32 {
+  return fail(
+    c.core, ErrorCode.CONTEXT_FULL,
+    "the context of {} tokens is full: {} more do not fit; make it longer (--ctx N, { context: N }) or begin a new session",
+    c.rowCapacity, tokens,
+  );
+}

@@ -1,0 +1,275 @@
+/**
+ * A program: what a forward pass is, as records. An architecture (models/) is called once, at load, and writes the
+ * steps through the Builder; from then on the machine (run/) reads records and knows no architecture.
+ *
+ *     steps    ┌ input ┐┌ steps of kind 0 ┐┌ steps of kind 1 ┐ … ┌ output ┐        each once, in this order
+ *     layers   layer 0 → kind, first of its own weights │ layer 1 → … │
+ *     values   what steps read and write; where they lie is planned for each context (plan.ts)
+ *
+ * Layers whose steps are equal are of one kind, and their steps are stored once. A step names a weight by its place
+ * among the layer's own, or, with Place.SHARED, by its place in the whole table.
+ *
+ *     Program ┌ record │ layers: Layer[] │ kinds: Kind[] │ values: Value[] │ steps: Step[] │ states: StateShape[] ┐
+ *
+ * All in one block of the arena.
+ */
+import { StateShape } from "../state/kinds";
+import { Weight, Weights } from "../weights/weight";
+
+/** What a step does. `limpet inspect --program` prints these names; ops/ops.ts says how each runs. */
+export namespace Op {
+  /** A record that a rule of fuse.ts has emptied; no finished program has one. */
+  export const NONE: u32 = 0;
+  /** out [tokens, width] ← the rows of `weight` that the batch's tokens name. */
+  export const EMBEDDING: u32 = 1;
+  /** out [tokens, 2 · pairs] ← cosines and sines of RoPE at the tokens' positions: n0 pairs, f the base. */
+  export const ANGLES: u32 = 2;
+  /** out ← RMSNorm(in0) · weight, n0 vectors side by side in a row; f is ε. */
+  export const RMS_NORM: u32 = 3;
+  /** out ← LayerNorm(in0) · weight + bias; f is ε. */
+  export const LAYER_NORM: u32 = 4;
+  /** out ← in0 · weightᵀ + bias, and the same of n0 LINEAR steps behind it that have the same input. */
+  export const LINEAR: u32 = 5;
+  /** out ← in0 turned by the angles in1: n0 heads, of each 2 · n2 dimensions from n1 on. */
+  export const ROPE: u32 = 6;
+  /** out ← in0 + in1 */
+  export const ADD: u32 = 7;
+  /** out ← silu(in0) ⊙ in1 */
+  export const SWIGLU: u32 = 8;
+  /** out ← relu(in0)², zeros counted. */
+  export const SQUARED_RELU: u32 = 9;
+  /** A row of state for each token ← in0, in1: keys and values, or latents and rope keys. */
+  export const KEEP: u32 = 10;
+  /** out ← softmax(in0 · keysᵀ · f) · values over the rows that each token sees, n0 heads. */
+  export const ATTENTION: u32 = 11;
+  /** As ATTENTION over latent rows, `weight` being W_UK and W_UV of n0 heads: n1 dimensions that do not turn, n2 of a value. */
+  export const LATENT_ATTENTION: u32 = 12;
+  /** out u32[chunks], out2 f32[chunks] ← the codes of in0 cut into n0 chunks of n1 bits, and how sure each is. */
+  export const HASH: u32 = 13;
+  /**
+   * out ← the rows of table `weight` that the codes in0 name, by the chunk weights in1 and the scales weight2, + bias;
+   * and the same of n0 LOOK_UP steps behind it that have the same codes.
+   */
+  export const LOOK_UP: u32 = 14;
+  /** in0 is copied to whoever asked for it: n0 says under which name (Tap). */
+  export const TAP: u32 = 15;
+  export const COUNT: u32 = 16;
+}
+
+/** What is beside the op. */
+export namespace Flag {
+  /** ROPE turns the pairs (2i, 2i + 1), not (i, i + n/2). */
+  export const NEIGHBOURS: u32 = 1;
+  /** RMS_NORM adds ε to the root, not under it. */
+  export const EPSILON_OUTSIDE: u32 = 2;
+  /** SWIGLU: out is the operand of `weight`, quantised. LINEAR: in0 is such an operand. */
+  export const OPERAND: u32 = 4;
+  /** LINEAR: out ← in1 + the product: the end of a branch of the residual stream. */
+  export const RESIDUAL: u32 = 8;
+  /** out lies where in0 lies (of RESIDUAL: in1), so that threads do not share the step: it cannot be done twice. */
+  export const IN_PLACE: u32 = 16;
+  /** The step makes what the stream begins with: a pass that enters at a later layer leaves it out. */
+  export const INPUT: u32 = 32;
+  /** HASH: a zero gives the bit 1. */
+  export const ZERO_IS_ONE: u32 = 64;
+}
+
+/** What a pass can be asked to give beside the logits. */
+export namespace Tap {
+  /** f32[layers][heads][places]: what each row of state was attended to, added up over tokens. */
+  export const ATTENTION: u32 = 0;
+  /** f32[layers][tokens][ffn]: what enters the last linear of the feed-forward network. */
+  export const FFN: u32 = 1;
+  /** f32[layers][tokens][hidden]: the residual stream behind each layer. */
+  export const HIDDEN: u32 = 2;
+  export const COUNT: u32 = 3;
+}
+
+/** How many rows a value has. */
+export namespace Extent {
+  /** A row for each token of the pass. */
+  export const TOKENS: u32 = 0;
+  /** A row for each token whose logits are asked for. */
+  export const LOGITS: u32 = 1;
+  /** As many rows as `count` says. */
+  export const FIXED: u32 = 2;
+}
+
+/** What a value is made of. */
+export namespace Element {
+  export const F32: u32 = 0;
+  export const U32: u32 = 1;
+  /** The quantised operand of a weight: its bytes are those that the weight asks for. */
+  export const OPERAND: u32 = 2;
+  /** A byte with a scale and a zero point: x = scale · (q − zero). */
+  export const I8: u32 = 3;
+}
+
+/** No value, no weight. */
+export const NOTHING: u32 = 0xffff_ffff;
+/** The input and the output of a program stand beside its layers. */
+export const INPUT_SEGMENT: u32 = 0;
+
+@unmanaged
+export class Value {
+  extent: u32;
+  /** Rows of Extent.FIXED. */
+  count: u32;
+  element: u32;
+  /** Elements of a row; of a tensor its shape within a row, outermost first, 0 where there are fewer dimensions. */
+  width: u32;
+  shape0: u32;
+  shape1: u32;
+  shape2: u32;
+  shape3: u32;
+  /** Element.I8. */
+  scale: f32;
+  zero: i32;
+  /** The value that has the memory, and the first of its columns that this one is: itself and 0 when it is whole. */
+  base: u32;
+  from: u32;
+  /** Where it is made: 0 the input, layer + 1, or layers + 1 the output. */
+  segment: u32;
+  /** A base: the first and the last step that needs its memory. While a program is built: how many read it, the last. */
+  first: u32;
+  last: u32;
+  /** A base: the next one in the plan, the bytes it takes, and where the plan puts it [bytes]. */
+  next: u32;
+  bytes: u64;
+  offset: u64;
+}
+
+/** How a step names a weight of no layer, or of another one. */
+export namespace Place {
+  export const SHARED: u32 = 0x8000_0000;
+}
+
+@unmanaged
+export class Step {
+  op: u32;
+  flags: u32;
+  out: u32;
+  out2: u32;
+  in0: u32;
+  in1: u32;
+  weight: u32;
+  bias: u32;
+  weight2: u32;
+  n0: u32;
+  n1: u32;
+  n2: u32;
+  n3: u32;
+  f: f32;
+  /** While a program is built: its segment. In the plan: the next one. */
+  segment: u32;
+  next: u32;
+  /** Bytes that the step needs for itself, and where the plan puts them. */
+  scratch: u64;
+  offset: u64;
+
+  /** Step `index` behind this one. */
+  behind(index: u32): Step {
+    return changetype<Step>(changetype<usize>(this) + <usize>index * offsetof<Step>());
+  }
+
+  /** Steps behind this one that run with it. */
+  get members(): u32 {
+    return this.op == Op.LINEAR || this.op == Op.LOOK_UP ? this.n0 : 0;
+  }
+
+  @inline
+  has(flag: u32): bool {
+    return (this.flags & flag) != 0;
+  }
+}
+
+@unmanaged
+export class Layer {
+  kind: u32;
+  /** The first of its own weights in the table. */
+  firstWeight: u32;
+  /** Which of the program's states it has, NOTHING: none; and its number among the layers that have it. */
+  state: u32;
+  stateLayer: u32;
+}
+
+@unmanaged
+export class Kind {
+  firstStep: u32;
+  steps: u32;
+  /** Layers of this kind. */
+  layers: u32;
+}
+
+@unmanaged
+export class Program {
+  weights: Weights;
+  layerCount: u32;
+  kindCount: u32;
+  valueCount: u32;
+  stepCount: u32;
+  stateCount: u32;
+  hidden: u32;
+  vocabulary: u32;
+  contextLength: u32;
+  /** Steps of the input, and where those of the output begin. */
+  inputSteps: u32;
+  outputStep: u32;
+  /** The residual stream, and the logits. */
+  stream: u32;
+  logits: u32;
+  /** Behind this step of this layer only tokens whose logits are asked for go on; NOTHING: they all do. */
+  narrowLayer: u32;
+  narrowStep: u32;
+  /** Rows that single tokens take of look-up tables: tables at once, and chunks. */
+  tables: u32;
+  chunks: u32;
+  /** Tokens of a batch that suit it. */
+  batch: u32;
+  /** Values of a row of full keys and values of all heads: what state is compared with. */
+  fullKeys: u32;
+  fullValues: u32;
+  fullHeads: u32;
+  /** Bits: what can be tapped (Tap), and what this program is tapped for. */
+  taps: u32;
+  /** What sessions tell models apart by. */
+  shapeHash: u64;
+  /** A Writer (memory/bytes.ts), for its page. */
+  writerTarget: usize;
+  writerCapacity: u32;
+  writerCount: u32;
+  layers: usize;
+  kinds: usize;
+  values: usize;
+  steps: usize;
+  states: usize;
+
+  layer(index: u32): Layer {
+    return changetype<Layer>(this.layers + <usize>index * offsetof<Layer>());
+  }
+
+  kind(index: u32): Kind {
+    return changetype<Kind>(this.kinds + <usize>index * offsetof<Kind>());
+  }
+
+  @inline
+  value(index: u32): Value {
+    return changetype<Value>(this.values + <usize>index * offsetof<Value>());
+  }
+
+  @inline
+  step(index: u32): Step {
+    return changetype<Step>(this.steps + <usize>index * offsetof<Step>());
+  }
+
+  state(index: u32): StateShape {
+    return changetype<StateShape>(this.states + <usize>index * offsetof<StateShape>());
+  }
+
+  /** The weight that a step of a layer names. */
+  @inline
+  weight(layer: u32, place: u32): Weight {
+    if (place & Place.SHARED) return this.weights.at(place & ~Place.SHARED);
+    return this.weights.at(this.layer(layer).firstWeight + place);
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * A tapped program: a second one beside the model's own, planned apart and written when somebody asks for it. What exists
+ * only inside a fused step (the product of SwiGLU) becomes a value again, and TAP steps stand behind what was asked for.
+ * The sums are the same, and so are the bits; a program that nobody taps costs nothing.
+ */
+import { findLifetimes, layOutProgram } from "./finish";
+import { Element, Flag, Kind, Layer, NOTHING, Op, Program, Step, Tap, Value } from "./program";
+import { allocate } from "../memory/arena";
+import { Core } from "../memory/core";
+import { StateShape } from "../state/kinds";
+
+/** The program with `taps` (a sum of 1 << Tap); null with the error set. */
+export function tapProgram(core: Core, p: Program, taps: u32): Program | null {
+  let extra: u32 = p.kindCount;
+  for (let i: u32 = 0; i < p.stepCount; i++) extra += isActivity(p.step(i)) ? 1 : 0;
+  const bytes = <u64>(p.weights.table - changetype<usize>(p)) + <u64>extra * offsetof<Step>() + 64;
+  const block = allocate(core, bytes, "the tapped program of a model");
+  if (block == 0) return null;
+  const t = changetype<Program>(block);
+  memory.copy(block, changetype<usize>(p), offsetof<Program>());
+  t.taps = taps;
+  t.stepCount = p.stepCount + extra;
+  layOutProgram(t);
+  memory.copy(t.layers, p.layers, <usize>p.layerCount * offsetof<Layer>());
+  memory.copy(t.kinds, p.kinds, <usize>p.kindCount * offsetof<Kind>());
+  memory.copy(t.values, p.values, <usize>p.valueCount * offsetof<Value>());
+  memory.copy(t.states, p.states, <usize>p.stateCount * offsetof<StateShape>());
+  // What lives from before the first layer to behind the last is shared by segments.
+  for (let id: u32 = 0; id < t.valueCount; id++) {
+    const value = t.value(id);
+    value.next = value.first <= p.inputSteps && value.last >= p.outputStep - 1 ? 1 : 0;
+  }
+  copySteps(p, t, taps);
+  findLifetimes(t);
+  return t;
+}
+
+/** Whether a step makes what enters the last linear of a feed-forward network. */
+@inline
+function isActivity(s: Step): bool {
+  return s.op == Op.SWIGLU || s.op == Op.SQUARED_RELU;
+}
+
+function copySteps(p: Program, t: Program, taps: u32): void {
+  let at: u32 = 0;
+  for (let i: u32 = 0; i < p.inputSteps; i++) copyStep(p, i, t, at++);
+  for (let k: u32 = 0; k < p.kindCount; k++) {
+    const old = p.kind(k);
+    const first = at;
+    for (let i = old.firstStep; i < old.firstStep + old.steps; i++) {
+      if (isNarrowing(p, k, i)) t.narrowStep = at - first;
+      const step = copyStep(p, i, t, at++);
+      if (step.op == Op.LINEAR && (taps >> Tap.FFN) & 1) step.flags &= ~Flag.OPERAND;
+      if (!isActivity(step) || !((taps >> Tap.FFN) & 1)) continue;
+      step.flags &= ~Flag.OPERAND;
+      if (step.op == Op.SWIGLU) step.weight = NOTHING;
+      t.value(step.out).element = Element.F32;
+      writeTap(t, at++, Tap.FFN, step.out);
+    }
+    if ((taps >> Tap.HIDDEN) & 1) writeTap(t, at++, Tap.HIDDEN, t.stream);
+    t.kind(k).firstStep = first;
+    t.kind(k).steps = at - first;
+  }
+  t.outputStep = at;
+  for (let i = p.outputStep; i < p.stepCount; i++) copyStep(p, i, t, at++);
+  t.stepCount = at;
+}
+
+function copyStep(p: Program, from: u32, t: Program, to: u32): Step {
+  memory.copy(changetype<usize>(t.step(to)), changetype<usize>(p.step(from)), offsetof<Step>());
+  return t.step(to);
+}
+
+function isNarrowing(p: Program, kind: u32, step: u32): bool {
+  if (p.narrowLayer == NOTHING || p.layer(p.narrowLayer).kind != kind) return false;
+  return step - p.kind(kind).firstStep == p.narrowStep;
+}
+
+function writeTap(t: Program, at: u32, name: u32, value: u32): void {
+  const step = t.step(at);
+  step.op = Op.TAP;
+  step.flags = 0;
+  step.out = NOTHING;
+  step.out2 = NOTHING;
+  step.in0 = value;
+  step.in1 = NOTHING;
+  step.weight = NOTHING;
+  step.bias = NOTHING;
+  step.weight2 = NOTHING;
+  step.n0 = name;
+}
