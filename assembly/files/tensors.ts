@@ -3,7 +3,7 @@
  */
 import { SUPPORTED_TYPES, Type, blockBytes, blockElements } from "../kernels/quant/types";
 import { allocateRaw } from "../memory/arena";
-import { copyText, sameText, setU32, u32At, u64At } from "../memory/bytes";
+import { copyText, letterAt, sameText, setU32, u32At, u64At } from "../memory/bytes";
 import { Core, ErrorCode, Status, bytesOf, fail, wordsOf } from "../memory/core";
 import { Gguf, SCRATCH_BYTES, Tensor, nextString, stringBytes, stringLength } from "./records";
 import { compareBytes, sortPointers } from "./sort";
@@ -110,7 +110,7 @@ function checkType(core: Core, tensor: Tensor): i32 {
   const block = elementsOf(tensor.type);
   if (block == 0) {
     const type = tensorTypeName(tensor.type);
-    const isNamed = type.length > 0;
+    const isNamed = letterAt(type, 0) != 0;
     return fail(
       core,
       ErrorCode.UNSUPPORTED,
