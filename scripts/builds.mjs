@@ -53,7 +53,10 @@ export const PARTS = {
 const KINDS = /** @type {PartKind[]} */ (Object.keys(PARTS));
 
 /** asc's -O2 and nothing after it: two ways to optimise would be two programs to test. No runtime, no abort. */
-const COMMON = ["--runtime", "stub", "--use", "abort=", "--noAssert", "--optimizeLevel", "2", "--shrinkLevel", "0"];
+const COMMON = [
+  ...["--runtime", "stub", "--use", "abort=", "--noAssert", "--optimizeLevel", "2", "--shrinkLevel", "0"],
+  ...["--transform", "./scripts/literals.mjs"],
+];
 
 /** The parts of a kind that a build holds. @param {Build} build @param {PartKind} kind */
 export function held(build, kind) {

@@ -7,28 +7,34 @@ import { plm } from "./plm";
 import { qwen2 } from "./qwen2";
 import { qwen3 } from "./qwen3";
 import { sameText } from "../memory/bytes";
-import { ErrorCode, bytesOf, say, sayBytes, wordsOf } from "../memory/core";
+import { Core, ErrorCode, bytesOf, fail, say, sayBytes, wordsOf } from "../memory/core";
 import { beginHeld, beginLeftOut, endLeftOut } from "../memory/left_out";
 import { HAS_ALL_ARCHITECTURES, HAS_LLAMA, HAS_MEMORYFORMER, HAS_PLM, HAS_QWEN2, HAS_QWEN3 } from "../parts";
-import { Builder } from "../program/builder";
+import { Gguf } from "../files/gguf";
 
 const NAMES: string = "llama, qwen2, qwen3, plm, memoryformer";
 
-/** Writes the program of the architecture that `general.architecture` names; an unknown one is refused by name. */
-export function writeProgram(b: Builder): void {
-  const name = b.gguf.architecture;
-  const length = b.gguf.architectureLength;
-  if (HAS_LLAMA && is(name, length, "llama")) return llama(b);
-  if (HAS_QWEN2 && is(name, length, "qwen2")) return qwen2(b);
-  if (HAS_QWEN3 && is(name, length, "qwen3")) return qwen3(b);
-  if (HAS_PLM && is(name, length, "plm")) return plm(b);
-  if (HAS_MEMORYFORMER && is(name, length, "memoryformer")) return memoryformer(b);
-  if (name == 0) b.refuse(ErrorCode.BAD_FILE, "the file has no key general.architecture; convert the model anew");
-  if (!HAS_ALL_ARCHITECTURES && isLeftOut(name, length)) return refuseLeftOut(b);
-  b.refuse(
-    ErrorCode.UNSUPPORTED, "the architecture {s} is not supported; limpet runs {w}", bytesOf(name, length),
-    wordsOf(NAMES),
-  );
+/**
+ * The architecture that `general.architecture` names: the index of the function that writes its program, or 0 with the
+ * error set.
+ */
+export function findArchitecture(core: Core, gguf: Gguf): u32 {
+  const name = gguf.architecture;
+  const length = gguf.architectureLength;
+  if (HAS_LLAMA && is(name, length, "llama")) return llama.index;
+  if (HAS_QWEN2 && is(name, length, "qwen2")) return qwen2.index;
+  if (HAS_QWEN3 && is(name, length, "qwen3")) return qwen3.index;
+  if (HAS_PLM && is(name, length, "plm")) return plm.index;
+  if (HAS_MEMORYFORMER && is(name, length, "memoryformer")) return memoryformer.index;
+  if (name == 0) fail(core, ErrorCode.BAD_FILE, "the file has no key general.architecture; convert the model anew");
+  else if (!HAS_ALL_ARCHITECTURES && isLeftOut(name, length)) failWithout(core, name, length);
+  else {
+    fail(
+      core, ErrorCode.UNSUPPORTED, "the architecture {s} is not supported; limpet runs {w}", bytesOf(name, length),
+      wordsOf(NAMES),
+    );
+  }
+  return 0;
 }
 
 /** Whether limpet runs the architecture, and this build does not. */
@@ -42,18 +48,16 @@ function isLeftOut(name: usize, length: u32): bool {
   );
 }
 
-function refuseLeftOut(b: Builder): void {
-  if (b.error) return;
-  const core = b.core;
+function failWithout(core: Core, name: usize, length: u32): void {
   beginLeftOut(core);
-  sayBytes(core, b.gguf.architecture, b.gguf.architectureLength);
+  sayBytes(core, name, length);
   beginHeld(core);
   if (HAS_LLAMA) say(core, " llama");
   if (HAS_QWEN2) say(core, " qwen2");
   if (HAS_QWEN3) say(core, " qwen3");
   if (HAS_PLM) say(core, " plm");
   if (HAS_MEMORYFORMER) say(core, " memoryformer");
-  b.error = endLeftOut(core);
+  endLeftOut(core);
 }
 
 @inline
