@@ -1,7 +1,7 @@
 /**
  * The ops: how each runs, and what memory it wants. One line an op in each list; what an op means stands beside its
- * number (program/program.ts), how it computes in its family's file. What no architecture of this build writes is not in
- * the build.
+ * number (program/program.ts), how it computes in its family's file. What no architecture of this build writes is not
+ * in the build.
  */
 import { attend, keep } from "./attention";
 import { squareRelu, sum, swiglu } from "./elementwise";
