@@ -6,14 +6,11 @@
  * a NUL behind it, and the type `string` becomes `usize`. Editors and src/ still see strings; assembly/memory/ alone
  * knows how they lie. Equal literals lie once, and a build holds those alone that its code names.
  */
-import { LiteralKind, MemorySegment, Module, Node, NodeKind } from "assemblyscript";
+import { LiteralKind, Node, NodeKind } from "assemblyscript";
 import { Transform } from "assemblyscript/transform";
 
 /** Builtins whose argument is a name in the source. */
 const TAKES_NAME = "offsetof";
-
-/** Segments that lie no further apart become one: another one costs as many bytes. */
-const LARGEST_GAP = 6;
 
 export default class Literals extends Transform {
   /** Each text, and the constant that is its address. @type {Map<string, string>} */
@@ -46,7 +43,7 @@ export default class Literals extends Transform {
         if (node.isLiteralKind(LiteralKind.String)) return this.address(node, node.value);
         if (node.isLiteralKind(LiteralKind.Template)) {
           if (node.parts.length > 1) refuse(node, "a template with expressions");
-          return this.address(node, node.parts[0].value);
+          return this.address(node, node.parts[0]);
         }
         break;
       case NodeKind.Binary:
