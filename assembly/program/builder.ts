@@ -260,8 +260,8 @@ export class Builder {
     return out;
   }
 
-  /** The product with a matrix {width of x, width}, and its bias. */
-  linear(x: u32, name: string, width: u32, bias: u32 = Bias.OPTIONAL): u32 {
+  /** The product with a matrix {width of x, width}, and its bias: without `bias` an optional one (see `append`). */
+  linear(x: u32, name: string, width: u32, bias: u32 = 0): u32 {
     const out = this.like(x, width);
     const step = this.append(Op.LINEAR, out, x);
     step.weight = this.find(name, ".weight", this.width(x), width, WeightKind.MATRIX, true);
@@ -452,7 +452,11 @@ export class Builder {
     return id;
   }
 
-  private append(op: u32, out: u32, in0: u32 = NOTHING, in1: u32 = NOTHING): Step {
+  /**
+   * A new step; an input that is left out is NOTHING. Defaults here are plain numbers: for constants with names asc makes
+   * a second function and a global that changes.
+   */
+  private append(op: u32, out: u32, in0: u32 = 0xffff_ffff, in1: u32 = 0xffff_ffff): Step {
     if (this.stepCount + 1 >= this.room) {
       this.refuse(ErrorCode.UNSUPPORTED, "a layer of the model has more than {} steps", LAYER_ROOM);
     } else this.stepCount += 1;
