@@ -114,7 +114,7 @@ async function make(part) {
 function wasmPart(target, { outFile }) {
   const entry = `assembly/builds/${ENTRIES[target] ?? "library"}.ts`;
   return {
-    sources: ["assembly", "asconfig.json"],
+    sources: ["assembly", "asconfig.json", "scripts/literals.mjs"],
     output: outFile,
     make: async () => {
       const next = join(NEXT, `${target}.wasm`);

@@ -9,8 +9,8 @@
 import { LiteralKind, MemorySegment, Module, Node, NodeKind } from "assemblyscript";
 import { Transform } from "assemblyscript/transform";
 
-/** Builtins whose argument is a name in the source. */
-const TAKES_NAME = "offsetof";
+/** Builtins that take their literal as it is: a field's name, words for the compiler to print. */
+const COMPILE_TIME = ["offsetof", "ERROR"];
 
 /** Segments that lie no further apart become one: another one costs as many bytes. */
 const LARGEST_GAP = 6;
@@ -37,7 +37,7 @@ export default class Literals extends Transform {
       case NodeKind.Decorator:
         return node;
       case NodeKind.Call:
-        if (node.expression.text === TAKES_NAME) return node;
+        if (COMPILE_TIME.includes(node.expression.text)) return node;
         break;
       case NodeKind.NamedType:
         if (node.name.identifier.text === "string") node.name.identifier.text = "usize";
@@ -46,7 +46,7 @@ export default class Literals extends Transform {
         if (node.isLiteralKind(LiteralKind.String)) return this.address(node, node.value);
         if (node.isLiteralKind(LiteralKind.Template)) {
           if (node.parts.length > 1) refuse(node, "a template with expressions");
-          return this.address(node, node.parts[0].value);
+          return this.address(node, node.parts[0]);
         }
         break;
       case NodeKind.Binary:
@@ -74,4 +74,26 @@ function isText(node) {
 
 function refuse({ range }, what) {
   throw new Error(`${range.source.normalizedPath}:${range.source.lineAt(range.start)}: ${what} is not for the core`);
+}
+
+/** Segments that lie close together become one. */
+const { setMemory } = Module.prototype;
+Module.prototype.setMemory = function (initial, maximum, segments, ...others) {
+  const joined = [];
+  for (const segment of segments) {
+    const last = joined.at(-1);
+    const end = last ? startOf(last) + last.buffer.length : 0;
+    const gap = startOf(segment) - end;
+    if (last && gap >= 0 && gap <= LARGEST_GAP) {
+      const buffer = new Uint8Array(last.buffer.length + gap + segment.buffer.length);
+      buffer.set(last.buffer);
+      buffer.set(segment.buffer, last.buffer.length + gap);
+      joined[joined.length - 1] = new MemorySegment(buffer, last.offset);
+    } else joined.push(segment);
+  }
+  return setMemory.call(this, initial, maximum, joined, ...others);
+};
+
+function startOf({ offset }) {
+  return i64_low(offset);
 }

@@ -53,6 +53,7 @@ export function setU64(base: usize, i: u32, value: u64): void {
 /** Where letter `i` of a literal lies. */
 @inline
 export function lettersFrom(words: string, i: u32): usize {
+  if (isReference(words)) ERROR("a build of the core wants --transform ./scripts/literals.mjs");
   return changetype<usize>(words) + i;
 }
 
