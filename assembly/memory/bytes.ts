@@ -80,7 +80,10 @@ export function startsWithText(bytes: usize, length: usize, words: string): bool
 
 /** Whether the bytes are those of a literal. */
 export function sameText(bytes: usize, length: usize, words: string): bool {
-  return startsWithText(bytes, length, words) && length == <usize>letterCount(words);
+  let i: u32 = 0;
+  for (; i < <u32>length; i++)
+    if (letterAt(words, i) == 0 || <u32>load<u8>(bytes + i) != letterAt(words, i)) return false;
+  return letterAt(words, i) == 0;
 }
 
 /** FNV-1a of 64 bits begins with this. */
