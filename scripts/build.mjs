@@ -114,12 +114,23 @@ async function make(part) {
 function wasmPart(target, { outFile }) {
   const entry = `assembly/builds/${ENTRIES[target] ?? "library"}.ts`;
   return {
-    sources: ["assembly", "asconfig.json", "scripts/literals.mjs"],
+    sources: ["assembly", "asconfig.json", "scripts/literals.mjs", "scripts/data-segments.mjs"],
     output: outFile,
     make: async () => {
       const next = join(NEXT, `${target}.wasm`);
       const asc = "node_modules/assemblyscript/bin/asc.js";
-      await node(asc, entry, "--transform", "./scripts/literals.mjs", "--config", "asconfig.json", "--target", target, "--outFile", next);
+      await node(
+        asc,
+        entry,
+        "--transform",
+        "./scripts/literals.mjs",
+        "--config",
+        "asconfig.json",
+        "--target",
+        target,
+        "--outFile",
+        next,
+      );
       renameSync(next, outFile);
       return outFile;
     },

@@ -6,14 +6,12 @@
  * a NUL behind it, and the type `string` becomes `usize`. Editors and src/ still see strings; assembly/memory/ alone
  * knows how they lie. Equal literals lie once, and a build holds those alone that its code names.
  */
-import { LiteralKind, MemorySegment, Module, Node, NodeKind } from "assemblyscript";
+import { LiteralKind, Node, NodeKind } from "assemblyscript";
 import { Transform } from "assemblyscript/transform";
+import { joinSegments } from "./data-segments.mjs";
 
 /** Builtins that take their literal as it is: a field's name, words for the compiler to print. */
 const COMPILE_TIME = ["offsetof", "ERROR"];
-
-/** Segments that lie no further apart become one: another one costs as many bytes. */
-const LARGEST_GAP = 6;
 
 export default class Literals extends Transform {
   /** Each text, and the constant that is its address. @type {Map<string, string>} */
@@ -27,6 +25,7 @@ export default class Literals extends Transform {
       return `@global @lazy const ${name}: usize = memory.data<u8>([${[...Buffer.from(text)].join()},0], 1);`;
     });
     parser.parseFile(lines.join("\n"), "assembly/literals.ts", false);
+    joinSegments();
   }
 
   /** What stands in a node's place. */
@@ -69,31 +68,12 @@ export default class Literals extends Transform {
 }
 
 function isText(node) {
-  return node.kind === NodeKind.Literal && (node.isLiteralKind(LiteralKind.String) || node.isLiteralKind(LiteralKind.Template));
+  return (
+    node.kind === NodeKind.Literal &&
+    (node.isLiteralKind(LiteralKind.String) || node.isLiteralKind(LiteralKind.Template))
+  );
 }
 
 function refuse({ range }, what) {
   throw new Error(`${range.source.normalizedPath}:${range.source.lineAt(range.start)}: ${what} is not for the core`);
-}
-
-/** Segments that lie close together become one. */
-const { setMemory } = Module.prototype;
-Module.prototype.setMemory = function (initial, maximum, segments, ...others) {
-  const joined = [];
-  for (const segment of segments) {
-    const last = joined.at(-1);
-    const end = last ? startOf(last) + last.buffer.length : 0;
-    const gap = startOf(segment) - end;
-    if (last && gap >= 0 && gap <= LARGEST_GAP) {
-      const buffer = new Uint8Array(last.buffer.length + gap + segment.buffer.length);
-      buffer.set(last.buffer);
-      buffer.set(segment.buffer, last.buffer.length + gap);
-      joined[joined.length - 1] = new MemorySegment(buffer, last.offset);
-    } else joined.push(segment);
-  }
-  return setMemory.call(this, initial, maximum, joined, ...others);
-};
-
-function startOf({ offset }) {
-  return i64_low(offset);
 }

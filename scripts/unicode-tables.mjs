@@ -55,7 +55,7 @@ export const ASCII_CLASSES: usize = memory.data<u8>([
 ${rows(classes.subarray(0, 128))}
 ]);
 
-/** Runs of one class in order: first code point × 8 + class, in 24 bits. A run ends where the next begins; 0 behind all. */
+/** Runs of one class in order: first code point × 8 + class, in 24 bits. Each ends where the next begins. Then a 0. */
 export const CLASS_RUNS: usize = memory.data<u8>([
 ${rows([...runs.flatMap((run) => [run & 255, (run >> 8) & 255, run >> 16]), 0])}
 ]);

@@ -37,7 +37,17 @@ function compile(...lines: string[]): { status: number | null; said: string } {
     const entry = join(folder, "entry.ts");
     writeFileSync(entry, `${lines.join("\n")}\n`);
     const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
-    const words = [asc, entry, "--transform", "./scripts/literals.mjs", "--runtime", "stub", "--use", "abort=", "--noEmit"];
+    const words = [
+      asc,
+      entry,
+      "--transform",
+      "./scripts/literals.mjs",
+      "--runtime",
+      "stub",
+      "--use",
+      "abort=",
+      "--noEmit",
+    ];
     const { status, stdout, stderr } = spawnSync(process.execPath, words, { cwd: ROOT, encoding: "utf8" });
     return { status, said: stdout + stderr };
   } finally {
@@ -57,7 +67,7 @@ test("a literal is an address, a string's type is usize", () => {
 
 for (const [what, line] of [
   ["a NUL within a literal", 'export const words: string = "ends\\0here";'],
-  ["a template with expressions", "export const words: string = `ends ${1} here`;"],
+  ["a template with expressions", `export const words: string = \`ends $\{1} here\`;`],
   ["a sum of literals", 'export const words: string = "ends" + "here";'],
 ]) {
   test(`${what} is refused, with file and line`, () => {

@@ -10,7 +10,7 @@ export const ASCII_CLASSES: usize = memory.data<u8>([
   1, 1, 1, 1, 1, 1, 3, 4, 3, 4, 0,
 ]);
 
-/** Runs of one class in order: first code point × 8 + class, in 24 bits. A run ends where the next begins; 0 behind all. */
+/** Runs of one class in order: first code point × 8 + class, in 24 bits. Each ends where the next begins. Then a 0. */
 export const CLASS_RUNS: usize = memory.data<u8>([
   0, 0, 0, 78, 0, 0, 112, 0, 0, 6, 1, 0, 11, 1, 0, 36, 1, 0, 43, 1, 0, 92, 1, 0, 99, 1, 0, 130, 1, 0, 211, 1, 0, 228,
   1, 0, 251, 1, 0, 9, 2, 0, 219, 2, 0, 244, 2, 0, 251, 2, 0, 4, 3, 0, 9, 3, 0, 219, 3, 0, 228, 3, 0, 235, 3, 0, 244,
