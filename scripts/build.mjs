@@ -106,7 +106,7 @@ async function make(part) {
 function wasmPart(build) {
   const output = `build/${build.file}`;
   return {
-    sources: ["assembly", "builds.json", "scripts/builds.mjs", "scripts/literals.mjs"],
+    sources: ["assembly", "builds.json", "scripts/builds.mjs", "scripts/literals.mjs", "scripts/data-segments.mjs"],
     output,
     make: async () => {
       const next = join(NEXT, build.file);

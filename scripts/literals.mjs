@@ -8,9 +8,10 @@
  */
 import { LiteralKind, Node, NodeKind } from "assemblyscript";
 import { Transform } from "assemblyscript/transform";
+import { joinSegments } from "./data-segments.mjs";
 
-/** Builtins whose argument is a name in the source. */
-const TAKES_NAME = "offsetof";
+/** Builtins that take their literal as it is: a field's name, words for the compiler to print. */
+const COMPILE_TIME = ["offsetof", "ERROR"];
 
 export default class Literals extends Transform {
   /** Each text, and the constant that is its address. @type {Map<string, string>} */
@@ -24,6 +25,7 @@ export default class Literals extends Transform {
       return `@global @lazy const ${name}: usize = memory.data<u8>([${[...Buffer.from(text)].join()},0], 1);`;
     });
     parser.parseFile(lines.join("\n"), "assembly/literals.ts", false);
+    joinSegments();
   }
 
   /** What stands in a node's place. */
@@ -34,7 +36,7 @@ export default class Literals extends Transform {
       case NodeKind.Decorator:
         return node;
       case NodeKind.Call:
-        if (node.expression.text === TAKES_NAME) return node;
+        if (COMPILE_TIME.includes(node.expression.text)) return node;
         break;
       case NodeKind.NamedType:
         if (node.name.identifier.text === "string") node.name.identifier.text = "usize";

@@ -48,8 +48,6 @@ writeFileSync(
   new URL("../assembly/text/unicode_tables.ts", import.meta.url),
   `/**
  * Classes of code points by Unicode ${VERSION}. Written by scripts/unicode-tables.mjs: do not edit.
- *
- * May call: nothing.
  */
 
 /** The class of each ASCII code point, as in \`unicode.ts\`. */
@@ -57,12 +55,12 @@ export const ASCII_CLASSES: usize = memory.data<u8>([
 ${rows(classes.subarray(0, 128))}
 ]);
 
-/** Runs of one class in order: first code point × 8 + class. A run ends where the next begins. */
-export const CLASS_RUNS: usize = memory.data<u32>([
-${rows(runs)}
+/** Runs of one class in order: first code point × 8 + class, in 24 bits. Each ends where the next begins. Then a 0. */
+export const CLASS_RUNS: usize = memory.data<u8>([
+${rows([...runs.flatMap((run) => [run & 255, (run >> 8) & 255, run >> 16]), 0])}
 ]);
 
 export const CLASS_RUN_COUNT: u32 = ${runs.length};
 `,
 );
-console.log(`${runs.length} runs, ${runs.length * 4 + 128} bytes`);
+console.log(`${runs.length} runs, ${runs.length * 3 + 129} bytes`);

@@ -1,9 +1,9 @@
 /**
  * Bytes: lists of words in memory, comparing and copying text, a hash, and a writer of bytes.
  *
- * The core has no strings of its own. A text is an address and a length. A literal is an address alone: it lies as UTF-8
- * with a NUL behind it (scripts/literals.mjs), though sources and editors call it a string. It is compared with a text,
- * or written as one, by what stands here. Addresses need no alignment.
+ * The core has no strings of its own. A text is an address and a length. A literal is an address alone: it lies as
+ * UTF-8 with a NUL behind it (scripts/literals.mjs), though sources and editors call it a string. It is compared with a
+ * text, or written as one, by what stands here. Addresses need no alignment.
  */
 
 /** Word `i` of u32[] at `base`. */
@@ -53,6 +53,7 @@ export function setU64(base: usize, i: u32, value: u64): void {
 /** Where letter `i` of a literal lies. */
 @inline
 export function lettersFrom(words: string, i: u32): usize {
+  if (isReference(words)) ERROR("a build of the core wants --transform ./scripts/literals.mjs");
   return changetype<usize>(words) + i;
 }
 
@@ -79,7 +80,10 @@ export function startsWithText(bytes: usize, length: usize, words: string): bool
 
 /** Whether the bytes are those of a literal. */
 export function sameText(bytes: usize, length: usize, words: string): bool {
-  return startsWithText(bytes, length, words) && length == <usize>letterCount(words);
+  let i: u32 = 0;
+  for (; i < <u32>length; i++)
+    if (letterAt(words, i) == 0 || <u32>load<u8>(bytes + i) != letterAt(words, i)) return false;
+  return letterAt(words, i) == 0;
 }
 
 /** FNV-1a of 64 bits begins with this. */

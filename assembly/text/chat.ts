@@ -10,7 +10,9 @@
  *     Zephyr    <|system|>⏎ … </s>⏎<|user|>⏎ … </s>⏎<|assistant|>⏎
  */
 import { allocateRaw, release } from "../memory/arena";
-import { beginWriter, fnv, FNV_START, letterCount, putByte, putBytes, putText, startsWithText, Writer } from "../memory/bytes";
+import {
+  beginWriter, fnv, FNV_START, letterCount, putByte, putBytes, putText, startsWithText, Writer,
+} from "../memory/bytes";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { findToken } from "./lookup";
 import { STRING_BEGIN, STRING_END, canonicalize } from "./template";

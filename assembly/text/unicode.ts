@@ -6,7 +6,6 @@
  * A byte that begins no valid UTF-8 sequence counts as one character of its own, U+FFFD, one byte long: nothing is read
  * outside the text, and its bytes stay as they are.
  */
-import { u32At } from "../memory/bytes";
 import { ASCII_CLASSES, CLASS_RUNS, CLASS_RUN_COUNT } from "./unicode_tables";
 
 /** General categories L, N, P, S, M; White_Space; everything else. The same numbers as in the tables. */
@@ -29,10 +28,14 @@ export function classOf(codePoint: u32): u32 {
   let high = CLASS_RUN_COUNT;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
-    if (u32At(CLASS_RUNS, middle) >> 3 <= codePoint) low = middle;
+    if (runAt(middle) >> 3 <= codePoint) low = middle;
     else high = middle;
   }
-  return u32At(CLASS_RUNS, low) & 7;
+  return runAt(low) & 7;
+}
+
+function runAt(i: u32): u32 {
+  return load<u32>(CLASS_RUNS + <usize>(3 * i)) & 0xff_ffff;
 }
 
 /** The character at `at`, packed as above. */
