@@ -10,7 +10,9 @@
  *     Zephyr    <|system|>⏎ … </s>⏎<|user|>⏎ … </s>⏎<|assistant|>⏎
  */
 import { allocateRaw, release } from "../memory/arena";
-import { beginWriter, fnv, FNV_START, letterCount, putByte, putBytes, putText, startsWithText, Writer } from "../memory/bytes";
+import {
+  beginWriter, fnv, FNV_START, letterCount, putByte, putBytes, putText, startsWithText, Writer,
+} from "../memory/bytes";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { findToken } from "./lookup";
 import { STRING_BEGIN, STRING_END, canonicalize } from "./template";
@@ -401,7 +403,7 @@ function putTrimmed(w: Writer, message: usize): void {
   putBytes(w, at, <u32>(end - at));
 }
 
-/** Behind a message's last character that is no white space; its beginning when all are. */
+/** The address behind a message's last character that is no white space; its beginning when all are. */
 function trimmedEnd(message: usize): usize {
   const stop = nextMessage(message);
   let end: usize = textOf(message);
