@@ -1,9 +1,9 @@
 /**
  * Bytes: lists of words in memory, comparing and copying text, a hash, and a writer of bytes.
  *
- * The core has no strings of its own. A text is an address and a length. A literal is an address alone: it lies as UTF-8
- * with a NUL behind it (scripts/literals.mjs), though sources and editors call it a string. It is compared with a text,
- * or written as one, by what stands here. Addresses need no alignment.
+ * The core has no strings of its own. A text is an address and a length. A literal is an address alone: it lies as
+ * UTF-8 with a NUL behind it (scripts/literals.mjs), though sources and editors call it a string. It is compared with a
+ * text, or written as one, by what stands here. Addresses need no alignment.
  */
 
 /** Word `i` of u32[] at `base`. */
