@@ -44,7 +44,7 @@ export function formatChatOf(core: Core, model: Model, messages: usize, bytes: u
 }
 
 /**
- * Tokens of a formatted chat, as `tokenize`: with special tokens parsed, no EOS, and a BOS in front where the
+ * The tokens of a formatted chat, as `tokenize`: with special tokens parsed, no EOS, and a BOS in front where the
  * vocabulary wants one and the template does not write it itself.
  */
 export function tokenizeChat(core: Core, model: Model, text: usize, length: u32, target: usize, capacity: u32): i32 {

@@ -7,10 +7,11 @@
  * Probabilities are f64 and the generator is xoshiro256** seeded by splitmix64 (Blackman and Vigna, 2018): the same
  * seed gives the same tokens in every host.
  */
+import { u32At } from "../memory/bytes";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { exp } from "../kernels/float/math";
 
-/** How many of the last tokens the repetition penalty looks at. */
+/** The repetition penalty looks at this many of the last tokens. */
 export const PENALTY_WINDOW: u32 = 64;
 
 @unmanaged
@@ -33,7 +34,7 @@ export class Sampler {
 
 export const SAMPLER_BYTES: usize = offsetof<Sampler>();
 
-/** Bytes of scratch that `sample` wants: (logit f32, id u32) a token of the vocabulary. */
+/** The bytes of scratch that `sample` wants: (logit f32, id u32) a token of the vocabulary. */
 export function sampleScratchBytes(vocabulary: u32): u64 {
   return <u64>vocabulary * 8;
 }
@@ -122,9 +123,9 @@ export function argmax(logits: usize, vocabulary: u32): u32 {
 /** `candidates` still lie in the order of their ids. A token counts once, however often it was seen. */
 function penalize(s: Sampler, candidates: usize, vocabulary: u32, tokens: usize, window: u32): void {
   for (let i: u32 = 0; i < window; i++) {
-    const token = load<u32>(tokens + ((<usize>i) << 2));
+    const token = u32At(tokens, i);
     let again = token >= vocabulary;
-    for (let j: u32 = 0; j < i && !again; j++) again = load<u32>(tokens + ((<usize>j) << 2)) == token;
+    for (let j: u32 = 0; j < i && !again; j++) again = u32At(tokens, j) == token;
     if (again) continue;
     const at = candidates + ((<usize>token) << 3);
     const value = load<f32>(at);
@@ -224,7 +225,7 @@ function swap(heap: usize, a: u32, b: u32): void {
   store<u64>(heap + ((<usize>b) << 3), left);
 }
 
-/** In [0, 1), 53 bits. */
+/** The next number in [0, 1), of 53 bits. */
 function uniform(s: Sampler): f64 {
   return <f64>(next(s) >> 11) * (1.0 / 9007199254740992.0);
 }

@@ -1,5 +1,5 @@
 /**
- * The exports of chats: thin functions on handles, with the conventions of exports_model.ts.
+ * The exports of chats: thin functions on handles, with the conventions of exports/model.ts.
  */
 import { chatKindOf, chatTemplateOf, formatChatOf, tokenizeChat } from "../engine/chat";
 import { Core } from "../memory/core";
@@ -17,6 +17,7 @@ export function chat_template(core: Core, model: Model): usize {
   return template ? stringBytes(template) : 0;
 }
 
+/** The length of the raw template [bytes]; 0 when there is none. */
 export function chat_template_length(core: Core, model: Model): u32 {
   const template = chatTemplateOf(core, model);
   return template ? stringLength(template) : 0;
@@ -31,7 +32,7 @@ export function chat_format(core: Core, model: Model, messages: usize, bytes: u3
   return formatChatOf(core, model, messages, bytes, target, capacity);
 }
 
-/** Tokens of such a text, as tokenizer_tokenize: special tokens parsed, and a BOS where one is wanted and lacks. */
+/** The tokens of such a text, as tokenizer_tokenize; special tokens are parsed, and a BOS is put where one lacks. */
 export function chat_tokenize(core: Core, model: Model, text: usize, length: u32, target: usize, capacity: u32): i32 {
   return tokenizeChat(core, model, text, length, target, capacity);
 }

@@ -1,5 +1,5 @@
 /**
- * The exports of `runtime/`: the core record, its arena and its last error, as thin functions on pointers.
+ * The exports of `memory/`: the core record, its arena and its last error, as thin functions on pointers.
  */
 import { allocate, createCore, release } from "../memory/arena";
 import { Core } from "../memory/core";
@@ -14,11 +14,12 @@ export function core_allocate(core: Core, bytes: u64): usize {
   return allocate(core, bytes, "the caller's buffer");
 }
 
+/** Gives bytes back that core_allocate gave. 0 is allowed. */
 export function core_release(core: Core, pointer: usize): void {
   release(core, pointer);
 }
 
-/** Bytes of the arena in use, the heads of its blocks included. */
+/** The bytes of the arena in use, the heads of its blocks included. */
 export function core_used(core: Core): usize {
   return core.arenaUsed;
 }
@@ -33,11 +34,12 @@ export function error_code(core: Core): i32 {
   return core.errorCode;
 }
 
-/** Where the words of the last error lie. */
+/** The address of the last error's words. */
 export function error_message(core: Core): usize {
   return core.message;
 }
 
+/** The length of the last error's words [bytes]. */
 export function error_message_length(core: Core): u32 {
   return core.errorLength;
 }

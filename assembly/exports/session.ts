@@ -1,21 +1,21 @@
 /**
- * The exports of sessions: thin functions on handles, with the conventions of exports_model.ts.
+ * The exports of sessions: thin functions on handles, with the conventions of exports/model.ts.
  */
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Context, isContext } from "../pass/context";
 import { configure, seed } from "../engine/sampler";
 import {
-  Session, addStop, appendText, appendTokens, beginGeneration, createSession, isSession, releaseSession,
-  replaceTokens, rewind, sessionBytes, stepGeneration, stopGeneration,
+  Session, addStop, appendText, appendTokens, beginGeneration, createSession, isSession, releaseSession, replaceTokens,
+  rewind, sessionBytes, stepGeneration, stopGeneration,
 } from "../engine/session";
 import { restoreSession, savedBytes, saveSession } from "../engine/session_file";
 
-/** Bytes that a session over this context will take; 0 when it is none. */
+/** The bytes that a session over this context will take; 0 when that is no context. */
 export function session_bytes(context: Context): u64 {
   return isContext(context) ? sessionBytes(context) : 0;
 }
 
-/** A session over one sequence of a context. */
+/** Makes a session over one sequence of a context; 0 with the error set. */
 export function session_create(core: Core, context: Context, sequence: u32): usize {
   if (!isContext(context)) {
     fail(core, ErrorCode.BAD_ARGUMENT, "that handle is not a context");
@@ -34,10 +34,12 @@ export function session_tokens(s: Session): usize {
   return s.tokens;
 }
 
+/** The number of tokens so far. */
 export function session_count(s: Session): u32 {
   return s.count;
 }
 
+/** The number of tokens that have their rows of state. */
 export function session_evaluated(s: Session): u32 {
   return s.evaluated;
 }
@@ -47,6 +49,7 @@ export function session_rewind(s: Session, count: u32): void {
   rewind(s, count);
 }
 
+/** Appends u32[count] of token ids. */
 export function session_append_tokens(s: Session, ids: usize, count: u32): i32 {
   return appendTokens(s, ids, count);
 }
@@ -71,14 +74,17 @@ export function session_configure(
   return configure(s.core, s.sampler, temperature, topK, topP, minP, repeatPenalty);
 }
 
+/** Starts the sampler's generator from a seed. */
 export function session_seed(s: Session, value: u64): void {
   seed(s.sampler, value);
 }
 
+/** Ends generation where the answer has this text, which is not shown. */
 export function session_add_stop(s: Session, text: usize, length: u32): i32 {
   return addStop(s, text, length);
 }
 
+/** Forgets all stop strings. */
 export function session_clear_stops(s: Session): void {
   s.stopsLength = 0;
 }
@@ -111,6 +117,7 @@ export function session_text(s: Session): usize {
   return s.text;
 }
 
+/** The length of that text [bytes]. */
 export function session_text_length(s: Session): u32 {
   return s.ready;
 }
@@ -120,24 +127,27 @@ export function session_finish(s: Session): u32 {
   return s.finish;
 }
 
+/** The log probability of the last step's token, when session_begin asked for it. */
 export function session_logprob(s: Session): f32 {
   return s.logprob;
 }
 
-/** u32[top] and f32[top], best first. */
+/** u32[top]: the best tokens of the last step, best first. */
 export function session_top_ids(s: Session): usize {
   return s.topIds;
 }
 
+/** f32[top]: the log probabilities of these. */
 export function session_top_logprobs(s: Session): usize {
   return s.topLogprobs;
 }
 
-/** Bytes that `session_save` writes. */
+/** The bytes that session_save writes. */
 export function session_save_bytes(s: Session): u64 {
   return savedBytes(s);
 }
 
+/** Writes the session to `target`: its tokens, sampler and rows of state. */
 export function session_save(s: Session, target: usize): i32 {
   return saveSession(s, target);
 }

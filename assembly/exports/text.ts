@@ -3,6 +3,7 @@
  * of the caller's; a function that writes returns how much there is, and writes no more than `capacity`.
  */
 import { release } from "../memory/arena";
+import { i32At } from "../memory/bytes";
 import { Core } from "../memory/core";
 import {
   createStream, detokenize, flushStream, pushToken, streamCapacity, Stream, tokenBytes,
@@ -13,50 +14,53 @@ import { findToken } from "../text/lookup";
 import { classOf } from "../text/unicode";
 import { splitWords, tokenize } from "../text/tokenize";
 
-/** Tokens of a text: flags 1 adds BOS and EOS where the vocabulary wants them, 2 parses special tokens. */
+/** Writes the tokens of a text: flag 1 adds BOS and EOS where the vocabulary wants them, 2 parses special tokens. */
 export function tokenizer_tokenize(
   core: Core, tokenizer: Tokenizer, text: usize, length: u32, flags: u32, target: usize, capacity: u32,
 ): i32 {
   return tokenize(core, tokenizer, text, length, flags, target, capacity);
 }
 
-/** The text of tokens: flags as in `DetokenizeFlag`. */
+/** Writes the text of tokens, with flags as in `DetokenizeFlag`. */
 export function tokenizer_detokenize(
   core: Core, tokenizer: Tokenizer, tokens: usize, count: u32, flags: u32, target: usize, capacity: u32,
 ): i32 {
   return detokenize(core, tokenizer, tokens, count, flags, target, capacity);
 }
 
-/** The bytes of one token by itself. */
+/** Writes the bytes of one token by itself. */
 export function tokenizer_token_bytes(
   tokenizer: Tokenizer, token: i32, showSpecial: i32, target: usize, capacity: u32,
 ): i32 {
   return tokenBytes(tokenizer, token, showSpecial != 0, target, capacity);
 }
 
-/** A stream of text; 0 with an error set. */
+/** Makes a stream of text; 0 with an error set. */
 export function tokenizer_stream_create(core: Core, tokenizer: Tokenizer, flags: u32): usize {
   return createStream(core, tokenizer, flags);
 }
 
-/** Room that a push or a flush may need. */
+/** The room that a push or a flush may need [bytes]. */
 export function tokenizer_stream_capacity(tokenizer: Tokenizer): u32 {
   return streamCapacity(tokenizer);
 }
 
+/** Adds a token, and writes the text that is sure now. */
 export function tokenizer_stream_push(core: Core, stream: Stream, token: i32, target: usize, capacity: u32): i32 {
   return pushToken(core, stream, token, target, capacity);
 }
 
+/** Ends the text: what is held back comes out as it is. */
 export function tokenizer_stream_flush(stream: Stream, target: usize, capacity: u32): i32 {
   return flushStream(stream, target, capacity);
 }
 
+/** Gives the stream back. */
 export function tokenizer_stream_release(core: Core, stream: usize): void {
   release(core, stream);
 }
 
-/** Tokens in the vocabulary. */
+/** The number of tokens in the vocabulary. */
 export function tokenizer_count(tokenizer: Tokenizer): u32 {
   return tokenizer.count;
 }
@@ -72,7 +76,7 @@ export function tokenizer_model(tokenizer: Tokenizer): u32 {
  */
 export function tokenizer_special(tokenizer: Tokenizer, which: u32): i32 {
   if (which > 13) return -1;
-  return load<i32>(changetype<usize>(tokenizer) + offsetof<Tokenizer>("bos") + ((<usize>which) << 2));
+  return i32At(changetype<usize>(tokenizer) + offsetof<Tokenizer>("bos"), which);
 }
 
 /** Bits: 1 adds BOS, 2 adds EOS, 4 a space in front, 8 cleans spaces up, 16 a word that is a token ignores merges. */
@@ -96,16 +100,17 @@ export function tokenizer_find(tokenizer: Tokenizer, text: usize, length: u32): 
   return <i32>findToken(tokenizer, text, length);
 }
 
-/** Type (low four bits) and attributes of a token; 0 when there is none. */
+/** A token's type (low four bits) and attributes; 0 when there is none. */
 export function tokenizer_attributes(tokenizer: Tokenizer, token: u32): u32 {
   return token < tokenizer.count ? attributesOf(tokenizer, token) : 0;
 }
 
-/** A token's text as the vocabulary writes it: address and length; 0 when there is no such token. */
+/** The address of a token's text as the vocabulary writes it; 0 when there is no such token. */
 export function tokenizer_text(tokenizer: Tokenizer, token: u32): usize {
   return token < tokenizer.count ? tokenText(tokenizer, token) : 0;
 }
 
+/** The length of that text [bytes]. */
 export function tokenizer_text_length(tokenizer: Tokenizer, token: u32): u32 {
   return token < tokenizer.count ? tokenLength(tokenizer, token) : 0;
 }

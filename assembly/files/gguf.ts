@@ -22,7 +22,7 @@ export * from "./tensors";
 export * from "./split";
 export * from "./type_names";
 
-/** Bytes asked for first: on a microcontroller few, they lie in memory beside the model. */
+/** The bytes asked for first: few on a microcontroller, where they lie in memory beside the model. */
 const CHUNK: u32 = ASC_LOW_MEMORY_LIMIT ? 4096 : 65536;
 /** A header longer than this is refused: real ones take some megabytes. */
 const HEADER_LIMIT: u64 = 0x4000_0000;

@@ -58,7 +58,7 @@ export class Gguf {
   needDestination: usize;
   needLength: u32;
   fileIndex: u32;
-  /** Bytes asked for at first, and at least each time after. */
+  /** The bytes asked for at first, and at least each time after. */
   chunk: u32;
   stage: u32;
   /** Offset of the next byte to parse; bytes of the file that lie in `header`. */

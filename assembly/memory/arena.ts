@@ -110,7 +110,7 @@ export function resize(core: Core, payload: usize, bytes: u64, what: string): us
   return moved;
 }
 
-/** Bytes that a block of `bytes` takes of the arena: what a memory plan adds up. */
+/** The bytes that a block of `bytes` takes of the arena: what a memory plan adds up. */
 export function blockBytes(bytes: u64): u64 {
   return HEADER + aligned(bytes);
 }

@@ -4,7 +4,7 @@
  *
  *     __heap_base
  *     ├─ Core ──────────────────────────┬─ arena blocks … ──────────────► memory.size
- *     │ arena, error code, message text │ (runtime/arena.ts)
+ *     │ arena, error code, message text │ (memory/arena.ts)
  */
 
 import { letterAt, lettersFrom } from "./bytes";
@@ -42,7 +42,7 @@ export class Core {
   arenaFirst: usize;
   /** End of the arena: the end of the last block. */
   arenaEnd: usize;
-  /** Bytes in use now, and the most there ever were. */
+  /** The bytes in use now, and the most there ever were. */
   arenaUsed: usize;
   arenaPeak: usize;
   /** No block may end above this address; 0: only the host limits. */
@@ -58,7 +58,7 @@ export class Core {
   }
 }
 
-/** Bytes of a core record with its message buffer, a multiple of 64. */
+/** The bytes of a core record with its message buffer, a multiple of 64. */
 export const CORE_BYTES: usize = 64 + <usize>MESSAGE_CAPACITY;
 
 /**

@@ -403,7 +403,7 @@ function putTrimmed(w: Writer, message: usize): void {
   putBytes(w, at, <u32>(end - at));
 }
 
-/** Behind a message's last character that is no white space; its beginning when all are. */
+/** The address behind a message's last character that is no white space; its beginning when all are. */
 function trimmedEnd(message: usize): usize {
   const stop = nextMessage(message);
   let end: usize = textOf(message);

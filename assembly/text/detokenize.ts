@@ -72,7 +72,7 @@ export function createStream(core: Core, t: Tokenizer, flags: u32): usize {
   return stream;
 }
 
-/** Bytes that `pushToken` and `flushStream` may write at once. */
+/** The bytes that `pushToken` and `flushStream` may write at once. */
 export function streamCapacity(t: Tokenizer): u32 {
   return t.longest + MOST_HELD;
 }

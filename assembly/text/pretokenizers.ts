@@ -16,7 +16,7 @@
 import { Class, classIn, codePointOf, lengthOf, look } from "./unicode";
 import { Scheme } from "./pretokenizer_names";
 
-/** Most passes of a scheme. */
+/** No scheme has more passes. */
 const MAX_PASSES: u32 = 6;
 
 namespace Pass {
@@ -107,7 +107,7 @@ export class Walk {
   at: usize;
 }
 
-/** Bytes of a walk with its ends. */
+/** The bytes of a walk with its ends. */
 export const WALK_BYTES: usize = 16 + 4 * (<usize>MAX_PASSES + 1);
 
 @inline

@@ -12,7 +12,7 @@ import { stripsBeforeMask } from "./pretokenizer_names";
 import { NONE, SPECIAL_BUCKETS, TokenAttribute, Tokenizer, TokenizerModel, tokenLength, tokenText } from "./tokenizer";
 import { TokenType, typeOf, VocabularySource } from "./tokenizer";
 
-/** At most this many tokens become special by their text. */
+/** No more tokens than these become special by their text. */
 export const SPECIAL_NAMES: u32 = 64;
 
 /** A text that ends a turn or a document; "｜" and "▁" are DeepSeek's own bars. */

@@ -62,7 +62,7 @@ export function emit(work: Work, token: u32): void {
   work.count++;
 }
 
-/** Room for a word of `count` symbols; false when there is no memory. What was there is lost. */
+/** Makes room for a word of `count` symbols; false when there is no memory. What was there is lost. */
 export function reserveNodes(work: Work, count: u32): bool {
   if (count <= work.nodeCapacity) return true;
   const capacity = count < 256 ? 256 : count;
@@ -77,7 +77,7 @@ export function reserveNodes(work: Work, count: u32): bool {
   return !work.failed;
 }
 
-/** Room for a word of `bytes` bytes as the vocabulary writes it; false when there is no memory. */
+/** Makes room for a word of `bytes` bytes as the vocabulary writes it; false when there is no memory. */
 export function reserveText(work: Work, bytes: usize): bool {
   if (bytes <= work.textCapacity) return true;
   const capacity: usize = bytes < 1024 ? 1024 : bytes;

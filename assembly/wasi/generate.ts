@@ -229,7 +229,7 @@ function printJson(run: Run): void {
   putByte(o, 0x7d);
 }
 
-/** Tokens a second, to four digits; null when nothing was measured. */
+/** Prints tokens a second, to four digits; null when nothing was measured. */
 export function putRate(o: Output, tokens: u32, ms: f64): void {
   if (tokens == 0 || !(ms > 0)) putText(o, "null");
   else putFloat(o, (1000 * <f64>tokens) / ms, 4);

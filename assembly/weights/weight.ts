@@ -11,7 +11,6 @@ import { FORM_SHIFT } from "../kernels/quant/activations/precision";
 import { tableRowBytes } from "../kernels/lookup/table_rows";
 import { packedGroupBytes } from "../kernels/quant/index";
 import { Type, rowBytes } from "../kernels/quant/types";
-import {  } from "../memory/core";
 
 /** Rows of a packed group: one SIMD kernel call makes this many outputs. */
 export const GROUP_ROWS: u32 = 8;
