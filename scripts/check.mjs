@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { abiProblems, writeBoundary } from "./boundary.mjs";
 import { undocumented } from "./documented.mjs";
+import { formatAssembly } from "./format-assembly.mjs";
 import { handTypedProblems } from "./hand-typed.mjs";
 import { roomProblems } from "./rooms.mjs";
 
@@ -30,6 +31,7 @@ for (const file of readdirSync("assembly", { recursive: true })) {
 checkExports();
 problems.push(...roomProblems(), ...abiProblems(), ...handTypedProblems(), ...undocumented());
 checkPackage();
+checkFormat();
 if (problems.length) {
   console.error(problems.join("\n"));
   process.exit(1);
@@ -54,6 +56,14 @@ function checkAssembly(file) {
     if (line.includes("\t")) say(number, "holds a tab");
     if (/^\s*(import|export)\b.*from '/.test(line)) say(number, "has single quotes");
   });
+}
+
+/** Rooms of assembly/ that have their formatting: all of them once the move is over. */
+function checkFormat() {
+  const patterns = ["assembly/memory/", "assembly/text/", "assembly/files/", "assembly/wasi/"];
+  for (const file of formatAssembly({ write: false, patterns })) {
+    problems.push(`${file}: is not formatted; run node scripts/format-assembly.mjs`);
+  }
 }
 
 /** Each name that the modules behind assembly/builds/library.ts export has one owner. */

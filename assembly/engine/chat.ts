@@ -11,9 +11,9 @@ import { Tokenizer, tokenLength, tokenText } from "../text/tokenizer";
 /** The string `tokenizer.chat_template` of the file, for stringBytes and stringLength; 0 when there is none. */
 export function chatTemplateOf(core: Core, model: Model): usize {
   if (!isModel(model) || model.state == ModelState.HEADER || model.state == ModelState.FAILED) return 0;
-  const before = model.gguf.trouble;
+  const before = model.gguf.error;
   const template = textOr(core, model.gguf, "tokenizer.chat_template");
-  model.gguf.trouble = before;
+  model.gguf.error = before;
   return template;
 }
 
@@ -27,14 +27,7 @@ export function chatKindOf(core: Core, model: Model): i32 {
 }
 
 /** The text of a chat, as formatChat of text/chat.ts. */
-export function formatChatOf(
-  core: Core,
-  model: Model,
-  messages: usize,
-  bytes: u32,
-  target: usize,
-  capacity: u32,
-): i32 {
+export function formatChatOf(core: Core, model: Model, messages: usize, bytes: u32, target: usize, capacity: u32): i32 {
   const wrong = checkModel(core, model);
   if (wrong != 0) return wrong;
   const template = chatTemplateOf(core, model);

@@ -36,13 +36,13 @@ function readSource(model: Model, s: VocabularySource): i32 {
   const g = model.gguf;
   const kind = text(core, g, "tokenizer.ggml.model");
   const tokens = array(core, g, "tokenizer.ggml.tokens", ValueType.STRING);
-  if (!tokens) return g.trouble;
+  if (!tokens) return g.error;
   const pre = textOr(core, g, "tokenizer.ggml.pre");
   const name = textOr(core, g, "general.name");
   const scores = arrayOr(core, g, "tokenizer.ggml.scores", ValueType.F32);
   const types = arrayOr(core, g, "tokenizer.ggml.token_type", ValueType.I32);
   const merges = arrayOr(core, g, "tokenizer.ggml.merges", ValueType.STRING);
-  if (g.trouble) return g.trouble;
+  if (g.error) return g.error;
   s.modelName = stringBytes(kind);
   s.modelNameLength = stringLength(kind);
   if (pre) {
@@ -71,7 +71,7 @@ function readSource(model: Model, s: VocabularySource): i32 {
   }
   model.vocabulary = tokens.count;
   readIds(model, s);
-  return g.trouble;
+  return g.error;
 }
 
 function readIds(model: Model, s: VocabularySource): void {

@@ -93,7 +93,7 @@ export function gguf_read_text(core: Core, g: Gguf, entry: Entry): usize {
   return entryText(core, g, entry);
 }
 export function gguf_trouble(g: Gguf): i32 {
-  return g.trouble;
+  return g.error;
 }
 
 /** Tensors by their place in the file and by name (0: no such tensor), and their fields. */
@@ -120,7 +120,7 @@ export function tensor_dimensions(tensor: Tensor): u32 {
 }
 /** Size of dimension `d` from 0 to 3; 0 is along a row. */
 export function tensor_size(tensor: Tensor, d: u32): u32 {
-  return d < 4 ? load<u32>(changetype<usize>(tensor) + offsetof<Tensor>("ne0") + (<usize>d << 2)) : 1;
+  return d < 4 ? load<u32>(changetype<usize>(tensor) + offsetof<Tensor>("ne0") + ((<usize>d) << 2)) : 1;
 }
 export function tensor_file(tensor: Tensor): u32 {
   return tensor.fileIndex;

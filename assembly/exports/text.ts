@@ -14,37 +14,21 @@ import { splitWords, tokenize } from "../text/tokenize";
 
 /** Tokens of a text: flags 1 adds BOS and EOS where the vocabulary wants them, 2 parses special tokens. */
 export function tokenizer_tokenize(
-  core: Core,
-  tokenizer: Tokenizer,
-  text: usize,
-  length: u32,
-  flags: u32,
-  target: usize,
-  capacity: u32,
+  core: Core, tokenizer: Tokenizer, text: usize, length: u32, flags: u32, target: usize, capacity: u32,
 ): i32 {
   return tokenize(core, tokenizer, text, length, flags, target, capacity);
 }
 
 /** The text of tokens: flags as in `DetokenizeFlag`. */
 export function tokenizer_detokenize(
-  core: Core,
-  tokenizer: Tokenizer,
-  tokens: usize,
-  count: u32,
-  flags: u32,
-  target: usize,
-  capacity: u32,
+  core: Core, tokenizer: Tokenizer, tokens: usize, count: u32, flags: u32, target: usize, capacity: u32,
 ): i32 {
   return detokenize(core, tokenizer, tokens, count, flags, target, capacity);
 }
 
 /** The bytes of one token by itself. */
 export function tokenizer_token_bytes(
-  tokenizer: Tokenizer,
-  token: i32,
-  showSpecial: i32,
-  target: usize,
-  capacity: u32,
+  tokenizer: Tokenizer, token: i32, showSpecial: i32, target: usize, capacity: u32,
 ): i32 {
   return tokenBytes(tokenizer, token, showSpecial != 0, target, capacity);
 }
@@ -87,7 +71,7 @@ export function tokenizer_model(tokenizer: Tokenizer): u32 {
  */
 export function tokenizer_special(tokenizer: Tokenizer, which: u32): i32 {
   if (which > 13) return -1;
-  return load<i32>(changetype<usize>(tokenizer) + offsetof<Tokenizer>("bos") + (<usize>which << 2));
+  return load<i32>(changetype<usize>(tokenizer) + offsetof<Tokenizer>("bos") + ((<usize>which) << 2));
 }
 
 /** Bits: 1 adds BOS, 2 adds EOS, 4 a space in front, 8 cleans spaces up, 16 a word that is a token ignores merges. */
@@ -130,12 +114,7 @@ export function tokenizer_text_length(tokenizer: Tokenizer, token: u32): u32 {
  * there are; 0 for SPM, which has no pre-tokenizer. Special tokens are not looked for.
  */
 export function tokenizer_words(
-  core: Core,
-  tokenizer: Tokenizer,
-  text: usize,
-  length: u32,
-  target: usize,
-  capacity: u32,
+  core: Core, tokenizer: Tokenizer, text: usize, length: u32, target: usize, capacity: u32,
 ): i32 {
   return splitWords(core, tokenizer, text, length, target, capacity);
 }

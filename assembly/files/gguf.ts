@@ -9,13 +9,12 @@
  * that the file cannot hold fails at once: memory never follows a claim, only bytes that exist.
  */
 import { allocate, allocateRaw, release, resize } from "../memory/arena";
-import { Core, ErrorCode, Status, fail, say, sayBytes, sayNumber } from "../memory/core";
+import { Core, ErrorCode, Status, bytesOf, fail, wordsOf } from "../memory/core";
 import { indexEntries } from "./metadata";
 import {
   Gguf, KEY_LIMIT, PREAMBLE_BYTES, SCRATCH_BYTES, Stage, TENSOR_NAME_LIMIT, ValueType, valueBytes,
 } from "./records";
 import { indexTensors } from "./tensors";
-import { endFailure } from "./type_names";
 
 export * from "./records";
 export * from "./metadata";
@@ -104,49 +103,48 @@ function parse(core: Core, g: Gguf): i32 {
 
 function readPreamble(core: Core, g: Gguf): i32 {
   if (g.fileSize < PREAMBLE_BYTES) {
-    fail(core, ErrorCode.BAD_FILE, "not a GGUF file: it has ");
-    sayNumber(core, g.fileSize);
-    say(core, " bytes, and the header alone takes more; download it again");
-    return core.errorCode;
+    return fail(
+      core, ErrorCode.BAD_FILE, "not a GGUF file: it has {} bytes, and the header alone takes more; download it again",
+      g.fileSize,
+    );
   }
   const status = reach(core, g, 0, PREAMBLE_BYTES, "preamble");
   if (status != Status.DONE) return status;
 
   if (load<u32>(g.header) != MAGIC) {
-    fail(core, ErrorCode.BAD_FILE, "not a GGUF file: it begins with \"");
-    sayBytes(core, g.header, 4);
-    return endFailure(core, "\" instead of \"GGUF\"; give a model file in GGUF form");
+    return fail(
+      core, ErrorCode.BAD_FILE,
+      'not a GGUF file: it begins with "{s}" instead of "GGUF"; give a model file in GGUF form', bytesOf(g.header, 4),
+    );
   }
   g.version = load<u32>(g.header, 4);
   if (g.version == 0 || (g.version & 0xffff) == 0) {
     return fail(
-      core,
-      ErrorCode.UNSUPPORTED,
+      core, ErrorCode.UNSUPPORTED,
       "the file's bytes are swapped, for big-endian machines; convert the model anew for little-endian ones",
     );
   }
   if (g.version != 2 && g.version != 3) {
-    fail(core, ErrorCode.UNSUPPORTED, "GGUF version ");
-    sayNumber(core, g.version);
-    return endFailure(core, " is not supported (2 and 3 are); convert the model anew");
+    return fail(
+      core, ErrorCode.UNSUPPORTED, "GGUF version {} is not supported (2 and 3 are); convert the model anew", g.version,
+    );
   }
   g.tensorCount = load<u64>(g.header, 8);
   g.keyCount = load<u64>(g.header, 16);
   const room = g.fileSize - PREAMBLE_BYTES;
-  if (g.keyCount > room / ENTRY_LEAST) return tooMany(core, g, g.keyCount, " metadata keys");
+  if (g.keyCount > room / ENTRY_LEAST) return tooMany(core, g, g.keyCount, "metadata keys");
   if (g.tensorCount > (room - g.keyCount * ENTRY_LEAST) / TENSOR_LEAST) {
-    return tooMany(core, g, g.tensorCount, " tensors");
+    return tooMany(core, g, g.tensorCount, "tensors");
   }
   return Status.DONE;
 }
 
 function tooMany(core: Core, g: Gguf, count: u64, what: string): i32 {
-  fail(core, ErrorCode.BAD_FILE, "the header is broken: it claims ");
-  sayNumber(core, count);
-  say(core, what);
-  say(core, ", more than a file of ");
-  sayNumber(core, g.fileSize);
-  return endFailure(core, " bytes can hold; download it again");
+  return fail(
+    core, ErrorCode.BAD_FILE,
+    "the header is broken: it claims {} {w}, more than a file of {} bytes can hold; download it again", count,
+    wordsOf(what), g.fileSize,
+  );
 }
 
 /** Passes a key and its value; of an array of strings only the head. */
@@ -156,14 +154,10 @@ function passEntry(core: Core, g: Gguf): i32 {
   if (status != Status.DONE) return status;
   const keyLength = load<u64>(g.header + <usize>at);
   if (keyLength == 0 || keyLength > KEY_LIMIT) {
-    fail(core, ErrorCode.BAD_FILE, "metadata key ");
-    sayNumber(core, g.passed + 1);
-    say(core, " claims a name of ");
-    sayNumber(core, keyLength);
-    return endFailure(core, " bytes (1 to 65535 are allowed); the header is broken, download the file again");
+    return badName(core, g, "metadata key", keyLength, KEY_LIMIT);
   }
   at += 8;
-  const key = at;
+  const key = bytesOf(<usize>at, <usize>keyLength);
   status = reach(core, g, at, keyLength + 4, "metadata");
   if (status != Status.DONE) return status;
   at += keyLength;
@@ -185,16 +179,20 @@ function passEntry(core: Core, g: Gguf): i32 {
     const count = load<u64>(g.header + <usize>at, 4);
     at += 12;
     if (elementType == ValueType.ARRAY) {
-      sayOfKey(core, g, ErrorCode.UNSUPPORTED, key, keyLength);
-      return endFailure(core, " is an array of arrays, which limpet does not read; convert the model without it");
+      return fail(
+        core, ErrorCode.UNSUPPORTED,
+        "metadata key {s} is an array of arrays, which limpet does not read; convert the model without it",
+        key + g.header,
+      );
     }
     const size = <u64>(elementType == ValueType.STRING ? 8 : valueBytes(elementType));
-    if (size == 0) return unknownType(core, g, key, keyLength, elementType);
+    if (size == 0) return unknownType(core, key + g.header, elementType);
     if (count > (g.fileSize - at) / size) {
-      sayOfKey(core, g, ErrorCode.BAD_FILE, key, keyLength);
-      say(core, " claims ");
-      sayNumber(core, count);
-      return endFailure(core, " elements, more than the rest of the file can hold; download it again");
+      return fail(
+        core, ErrorCode.BAD_FILE,
+        "metadata key {s} claims {} elements, more than the rest of the file can hold; download it again",
+        key + g.header, count,
+      );
     }
     if (elementType == ValueType.STRING) {
       g.stringsLeft = count;
@@ -205,7 +203,7 @@ function passEntry(core: Core, g: Gguf): i32 {
     }
   } else {
     const size = valueBytes(type);
-    if (size == 0) return unknownType(core, g, key, keyLength, type);
+    if (size == 0) return unknownType(core, key + g.header, type);
     status = reach(core, g, at, size, "metadata");
     if (status != Status.DONE) return status;
     at += size;
@@ -238,11 +236,7 @@ function passTensor(core: Core, g: Gguf): i32 {
   if (status != Status.DONE) return status;
   const nameLength = load<u64>(g.header + <usize>at);
   if (nameLength == 0 || nameLength > TENSOR_NAME_LIMIT) {
-    fail(core, ErrorCode.BAD_FILE, "tensor ");
-    sayNumber(core, g.passed + 1);
-    say(core, " claims a name of ");
-    sayNumber(core, nameLength);
-    return endFailure(core, " bytes (1 to 255 are allowed); the header is broken, download the file again");
+    return badName(core, g, "tensor", nameLength, TENSOR_NAME_LIMIT);
   }
   at += 8;
   status = reach(core, g, at, nameLength + 4, "tensor list");
@@ -250,14 +244,14 @@ function passTensor(core: Core, g: Gguf): i32 {
   at += nameLength;
   const dimensions = load<u32>(g.header + <usize>at);
   if (dimensions == 0 || dimensions > 4) {
-    fail(core, ErrorCode.BAD_FILE, "tensor ");
-    sayBytes(core, g.header + <usize>(at - nameLength), <usize>nameLength);
-    say(core, " claims ");
-    sayNumber(core, dimensions);
-    return endFailure(core, " dimensions (1 to 4 are allowed); the header is broken, download the file again");
+    return fail(
+      core, ErrorCode.BAD_FILE,
+      "tensor {s} claims {} dimensions (1 to 4 are allowed); the header is broken, download the file again",
+      bytesOf(g.header + <usize>(at - nameLength), <usize>nameLength), dimensions,
+    );
   }
   at += 4;
-  const rest = (<u64>dimensions) * 8 + 12;
+  const rest = <u64>dimensions * 8 + 12;
   status = reach(core, g, at, rest, "tensor list");
   if (status != Status.DONE) return status;
   g.at = <u32>(at + rest);
@@ -267,25 +261,21 @@ function passTensor(core: Core, g: Gguf): i32 {
 /** DONE when bytes `at` to `at + length` of the file are here; else asks for them. `at` lies within the file. */
 function reach(core: Core, g: Gguf, at: u64, length: u64, what: string): i32 {
   if (length > g.fileSize - at) {
-    fail(core, ErrorCode.BAD_FILE, "the file ends within its ");
-    say(core, what);
-    say(core, ": at byte ");
-    sayNumber(core, at);
-    say(core, " follow ");
-    sayNumber(core, length);
-    say(core, " bytes, but the file has ");
-    sayNumber(core, g.fileSize);
-    return endFailure(core, "; it is truncated or broken, download it again");
+    return fail(
+      core, ErrorCode.BAD_FILE,
+      "the file ends within its {w}: at byte {} follow {} bytes, but the file has {}; it is truncated or broken, \
+download it again", wordsOf(what), at, length, g.fileSize,
+    );
   }
   const end = at + length;
   if (end <= g.present) return Status.DONE;
   if (end > HEADER_LIMIT) {
-    fail(core, ErrorCode.UNSUPPORTED, "the ");
-    say(core, what);
-    return endFailure(core, " takes more than 1 GiB, which limpet does not read");
+    return fail(
+      core, ErrorCode.UNSUPPORTED, "the {w} takes more than 1 GiB, which limpet does not read", wordsOf(what),
+    );
   }
   // A half more each time: few requests, and little read in vain behind the header.
-  let wanted = <u64>g.present + max(<u64>g.chunk, (<u64>g.present) >> 1);
+  let wanted = <u64>g.present + max(<u64>g.chunk, <u64>g.present >> 1);
   wanted = min(max(wanted, end), g.fileSize);
   const buffer =
     g.header == 0
@@ -299,14 +289,18 @@ function reach(core: Core, g: Gguf, at: u64, length: u64, what: string): i32 {
   return Status.NEED_DATA;
 }
 
-function sayOfKey(core: Core, g: Gguf, code: i32, key: u64, keyLength: u64): void {
-  fail(core, code, "metadata key ");
-  sayBytes(core, g.header + <usize>key, <usize>keyLength);
+function badName(core: Core, g: Gguf, what: string, length: u64, limit: u64): i32 {
+  return fail(
+    core, ErrorCode.BAD_FILE,
+    "{w} {} claims a name of {} bytes (1 to {} are allowed); the header is broken, download the file again",
+    wordsOf(what), g.passed + 1, length, limit,
+  );
 }
 
-function unknownType(core: Core, g: Gguf, key: u64, keyLength: u64, type: u32): i32 {
-  sayOfKey(core, g, ErrorCode.BAD_FILE, key, keyLength);
-  say(core, " has value type ");
-  sayNumber(core, type);
-  return endFailure(core, ", which GGUF does not have (0 to 12); the header is broken, download the file again");
+function unknownType(core: Core, key: u64, type: u32): i32 {
+  return fail(
+    core, ErrorCode.BAD_FILE,
+    "metadata key {s} has value type {}, which GGUF does not have (0 to 12); the header is broken, download the file \
+again", key, type,
+  );
 }

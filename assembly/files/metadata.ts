@@ -3,19 +3,20 @@
  *
  * A key is named by an ASCII literal. One that starts with a dot stands behind the architecture's name, so that
  * `number(core, g, ".block_count")` reads `llama.block_count` in a llama file. The readers do not return a status:
- * the first key that lacks or has a wrong type sets `g.trouble` and the message, and a loader asks once, at the end:
+ * the first key that lacks or has a wrong type sets `g.error` and the message, and a loader asks once, at the end:
  *
  *     const layers = number(core, g, ".block_count");
  *     const base = floatOr(core, g, ".rope.freq_base", 10000);
- *     if (g.trouble) return g.trouble;
+ *     if (g.error) return g.error;
  */
 import { allocateRaw } from "../memory/arena";
-import { Core, ErrorCode, Status, fail, say, sayBytes, sayInteger, sayNumber } from "../memory/core";
+import { copyText, letterAt, setU32, u32At } from "../memory/bytes";
+import { Core, ErrorCode, Status, bytesOf, fail, wordsOf } from "../memory/core";
 import {
   Entry, Gguf, PREAMBLE_BYTES, SCRATCH_BYTES, ValueType, nextString, stringBytes, stringLength, valueBytes,
 } from "./records";
-import { compareBytes, putWords, sortPointers } from "./sort";
-import { endFailure, valueTypeName } from "./type_names";
+import { compareBytes, sortPointers } from "./sort";
+import { valueTypeName } from "./type_names";
 
 @unmanaged
 class ByKey {
@@ -38,7 +39,7 @@ export function indexEntries(core: Core, g: Gguf): i32 {
   let at = g.header + PREAMBLE_BYTES;
   for (let i: u32 = 0; i < count; i++) {
     const entry = changetype<Entry>(table + <usize>i * offsetof<Entry>());
-    store<u32>(g.entryOrder + (<usize>i << 2), <u32>changetype<usize>(entry));
+    setU32(g.entryOrder, i, <u32>changetype<usize>(entry));
     entry.keyLength = stringLength(at);
     entry.key = stringBytes(at);
     at = nextString(at);
@@ -60,10 +61,11 @@ export function indexEntries(core: Core, g: Gguf): i32 {
     if (entry.elementType == ValueType.BOOL) {
       for (let p = entry.value; p < at; p++) {
         if (load<u8>(p) < 2) continue;
-        sayKey(core, ErrorCode.BAD_FILE, entry);
-        say(core, " has the value ");
-        sayNumber(core, load<u8>(p));
-        return endFailure(core, " for a bool (0 and 1 are allowed); the file is broken, download it again");
+        return fail(
+          core, ErrorCode.BAD_FILE,
+          "metadata key {s} has the value {} for a bool (0 and 1 are allowed); the file is broken, download it again",
+          keyOf(entry), load<u8>(p),
+        );
       }
     }
   }
@@ -73,13 +75,14 @@ export function indexEntries(core: Core, g: Gguf): i32 {
     const entry = sorted(g, i);
     const before = sorted(g, i - 1);
     if (compareBytes(before.key, before.keyLength, entry.key, entry.keyLength) != 0) continue;
-    sayKey(core, ErrorCode.BAD_FILE, entry);
-    return endFailure(core, " stands in the file twice; convert the model anew");
+    return fail(
+      core, ErrorCode.BAD_FILE, "metadata key {s} stands in the file twice; convert the model anew", keyOf(entry),
+    );
   }
   return readGeneral(core, g);
 }
 
-/** The two keys that the rest of the parser needs. */
+/** Reads the two keys that the rest of the parser needs. */
 function readGeneral(core: Core, g: Gguf): i32 {
   const architecture = textOr(core, g, "general.architecture");
   if (architecture != 0) {
@@ -87,18 +90,19 @@ function readGeneral(core: Core, g: Gguf): i32 {
     g.architectureLength = stringLength(architecture);
   }
   g.alignment = numberOr(core, g, "general.alignment", 32);
-  if (g.trouble) return g.trouble;
+  if (g.error) return g.error;
   if (g.alignment < 8 || g.alignment > 1 << 24 || popcnt(g.alignment) != 1) {
-    fail(core, ErrorCode.BAD_FILE, "general.alignment is ");
-    sayNumber(core, g.alignment);
-    return endFailure(core, ", which is no power of two from 8 to 16777216; convert the model anew");
+    return fail(
+      core, ErrorCode.BAD_FILE,
+      "general.alignment is {}, which is no power of two from 8 to 16777216; convert the model anew", g.alignment,
+    );
   }
   return Status.DONE;
 }
 
 @inline
 function sorted(g: Gguf, i: u32): Entry {
-  return changetype<Entry>(<usize>load<u32>(g.entryOrder + (<usize>i << 2)));
+  return changetype<Entry>(<usize>u32At(g.entryOrder, i));
 }
 
 /** Entry `i` in the order of the file, `i` < keyCount: what `inspect` walks along. */
@@ -128,11 +132,11 @@ export function findKey(g: Gguf, key: string): Entry | null {
 /** Puts the whole name of a key into the scratch; returns its length. */
 function putKey(g: Gguf, key: string): u32 {
   let length: u32 = 0;
-  if (load<u16>(changetype<usize>(key)) == 0x2e) {
+  if (letterAt(key, 0) == 0x2e) {
     length = min(g.architectureLength, SCRATCH_BYTES >> 1);
     memory.copy(g.scratch, g.architecture, length);
   }
-  return length + putWords(g.scratch + length, SCRATCH_BYTES - length, key);
+  return length + copyText(g.scratch + length, SCRATCH_BYTES - length, key);
 }
 
 /** An integer of any width that fits u32. The key must be there. */
@@ -145,25 +149,6 @@ export function number(core: Core, g: Gguf, key: string): u32 {
 export function numberOr(core: Core, g: Gguf, key: string, otherwise: u32): u32 {
   const entry = findKey(g, key);
   return entry ? entryNumber(core, g, entry) : otherwise;
-}
-
-/** A key that holds one integer for all layers or an array with one a layer: that of `layer`. */
-export function numberOfLayer(core: Core, g: Gguf, key: string, layer: u32): u32 {
-  const entry = required(core, g, key);
-  if (!entry) return 0;
-  if (entry.type != ValueType.ARRAY) return entryNumber(core, g, entry);
-  if (!isInteger(entry.elementType)) return wrongType(core, g, entry, "an integer or an array of integers");
-  if (layer >= entry.count) {
-    if (g.trouble) return 0;
-    sayKey(core, ErrorCode.BAD_FILE, entry);
-    say(core, " holds ");
-    sayNumber(core, entry.count);
-    say(core, " values, but the model has a layer ");
-    sayNumber(core, layer);
-    g.trouble = endFailure(core, "; convert the model anew");
-    return 0;
-  }
-  return inU32(core, g, entry, integerAt(entry, layer));
 }
 
 /** A finite f32 or f64. The key must be there. */
@@ -221,24 +206,15 @@ export function integerAt(entry: Entry, i: u32): i64 {
   const at = entry.value + <usize>i * valueBytes(entry.elementType);
   switch (entry.elementType) {
     case ValueType.U8:
-    case ValueType.BOOL:
-      return <i64>load<u8>(at);
-    case ValueType.I8:
-      return <i64>load<i8>(at);
-    case ValueType.U16:
-      return <i64>load<u16>(at);
-    case ValueType.I16:
-      return <i64>load<i16>(at);
-    case ValueType.U32:
-      return <i64>load<u32>(at);
-    case ValueType.I32:
-      return <i64>load<i32>(at);
-    case ValueType.U64:
-      return <i64>min(load<u64>(at), <u64>i64.MAX_VALUE);
-    case ValueType.I64:
-      return load<i64>(at);
-    default:
-      return 0;
+    case ValueType.BOOL: return <i64>load<u8>(at);
+    case ValueType.I8: return <i64>load<i8>(at);
+    case ValueType.U16: return <i64>load<u16>(at);
+    case ValueType.I16: return <i64>load<i16>(at);
+    case ValueType.U32: return <i64>load<u32>(at);
+    case ValueType.I32: return <i64>load<i32>(at);
+    case ValueType.U64: return <i64>min(load<u64>(at), <u64>i64.MAX_VALUE);
+    case ValueType.I64: return load<i64>(at);
+    default: return 0;
   }
 }
 
@@ -251,26 +227,28 @@ export function floatAt(entry: Entry, i: u32): f64 {
   return <f64>integerAt(entry, i);
 }
 
-/** The value of an entry as u32; 0 with `g.trouble` set when it is none. */
+/** The value of an entry as u32; 0 with `g.error` set when it is none. */
 export function entryNumber(core: Core, g: Gguf, entry: Entry): u32 {
   if (!isInteger(entry.type)) return wrongType(core, g, entry, "an integer");
   return inU32(core, g, entry, integerAt(entry, 0));
 }
 
-/** The value of an entry as a finite f32; 0 with `g.trouble` set when it is none. */
+/** The value of an entry as a finite f32; 0 with `g.error` set when it is none. */
 export function entryFloat(core: Core, g: Gguf, entry: Entry): f32 {
   if (entry.type != ValueType.F32 && entry.type != ValueType.F64) {
     return <f32>wrongType(core, g, entry, "a float");
   }
   const value = <f32>floatAt(entry, 0);
   if (value - value == 0) return value;
-  if (g.trouble) return 0;
-  sayKey(core, ErrorCode.BAD_FILE, entry);
-  g.trouble = endFailure(core, " is not a finite number; the file is broken, convert the model anew");
+  if (g.error) return 0;
+  g.error = fail(
+    core, ErrorCode.BAD_FILE, "metadata key {s} is not a finite number; the file is broken, convert the model anew",
+    keyOf(entry),
+  );
   return 0;
 }
 
-/** The value of an entry as a string; 0 with `g.trouble` set when it is none. */
+/** The value of an entry as a string; 0 with `g.error` set when it is none. */
 export function entryText(core: Core, g: Gguf, entry: Entry): usize {
   if (entry.type != ValueType.STRING) return wrongType(core, g, entry, "a string");
   return entry.value;
@@ -298,39 +276,35 @@ function isInteger(type: u32): bool {
 
 function inU32(core: Core, g: Gguf, entry: Entry, value: i64): u32 {
   if (value >= 0 && value <= <i64>u32.MAX_VALUE) return <u32>value;
-  if (g.trouble) return 0;
-  sayKey(core, ErrorCode.BAD_FILE, entry);
-  say(core, " is ");
-  sayInteger(core, value);
-  g.trouble = endFailure(core, ", which is out of range (0 to 4294967295); convert the model anew");
+  if (g.error) return 0;
+  g.error = fail(
+    core, ErrorCode.BAD_FILE,
+    "metadata key {s} is {i}, which is out of range (0 to 4294967295); convert the model anew", keyOf(entry), value,
+  );
   return 0;
 }
 
 function required(core: Core, g: Gguf, key: string): Entry | null {
   const entry = findKey(g, key);
-  if (entry || g.trouble) return entry;
-  fail(core, ErrorCode.BAD_FILE, "the metadata has no key ");
-  sayBytes(core, g.scratch, putKey(g, key));
-  g.trouble = endFailure(core, ", which this model needs; convert the model anew");
+  if (entry || g.error) return entry;
+  g.error = fail(
+    core, ErrorCode.BAD_FILE, "the metadata has no key {s}, which this model needs; convert the model anew",
+    bytesOf(g.scratch, putKey(g, key)),
+  );
   return null;
 }
 
 function wrongType(core: Core, g: Gguf, entry: Entry, wanted: string): u32 {
-  if (g.trouble) return 0;
-  sayKey(core, ErrorCode.BAD_FILE, entry);
-  say(core, " is of type ");
-  say(core, valueTypeName(entry.type));
-  if (entry.type == ValueType.ARRAY) {
-    say(core, " of ");
-    say(core, valueTypeName(entry.elementType));
-  }
-  say(core, ", but must be ");
-  say(core, wanted);
-  g.trouble = endFailure(core, "; convert the model anew");
+  if (g.error) return 0;
+  const isArray = entry.type == ValueType.ARRAY;
+  g.error = fail(
+    core, ErrorCode.BAD_FILE, "metadata key {s} is of type {w}{w}, but must be {w}; convert the model anew",
+    keyOf(entry), wordsOf(isArray ? "array of " : ""), wordsOf(valueTypeName(entry.elementType)), wordsOf(wanted),
+  );
   return 0;
 }
 
-function sayKey(core: Core, code: i32, entry: Entry): void {
-  fail(core, code, "metadata key ");
-  sayBytes(core, entry.key, entry.keyLength);
+@inline
+function keyOf(entry: Entry): u64 {
+  return bytesOf(entry.key, entry.keyLength);
 }

@@ -24,7 +24,7 @@ export namespace ValueType {
   export const F64: u32 = 12;
 }
 
-/** Where the parser stands. */
+/** What the parser reads next. */
 export namespace Stage {
   export const PREAMBLE: u32 = 0;
   export const KEYS: u32 = 1;
@@ -38,7 +38,7 @@ export namespace Stage {
 export const TENSOR_NAME_LIMIT: u64 = 255;
 export const KEY_LIMIT: u64 = 65535;
 
-/** Bytes of magic, version and the two counts. */
+/** The bytes of magic, version and the two counts. */
 export const PREAMBLE_BYTES: u32 = 24;
 
 /** One GGUF file; after `mergeSplits` the first of several, which owns them all. */
@@ -77,8 +77,8 @@ export class Gguf {
   /** The bytes of general.architecture, or 0. */
   architecture: usize;
   architectureLength: u32;
-  /** Code of the first key that could not be read as asked; 0: none. See metadata.ts. */
-  trouble: i32;
+  /** The code of the first key that could not be read as asked; 0: none. See metadata.ts. */
+  error: i32;
   /** The next part of a split model that was merged into this one, or 0. */
   next: usize;
 
@@ -119,41 +119,38 @@ export class Tensor {
   fileIndex: u32;
 }
 
-/** A string as it lies in the file: its length, its bytes, and the string behind it. */
+/** The length of a string as it lies in the file. The parser has refused strings of 4 GiB. */
 @inline
 export function stringLength(at: usize): u32 {
   return load<u32>(at);
 }
 
+/** Where the bytes of a string begin. */
 @inline
 export function stringBytes(at: usize): usize {
   return at + 8;
 }
 
+/** The string behind a string. */
 @inline
 export function nextString(at: usize): usize {
   return at + 8 + <usize>load<u32>(at);
 }
 
-/** Bytes of a value whose size the type alone tells; 0 for strings, arrays and types that do not exist. */
+/** The bytes of a value whose size the type alone tells; 0 for strings, arrays and types that do not exist. */
 export function valueBytes(type: u32): u32 {
   switch (type) {
     case ValueType.U8:
     case ValueType.I8:
-    case ValueType.BOOL:
-      return 1;
+    case ValueType.BOOL: return 1;
     case ValueType.U16:
-    case ValueType.I16:
-      return 2;
+    case ValueType.I16: return 2;
     case ValueType.U32:
     case ValueType.I32:
-    case ValueType.F32:
-      return 4;
+    case ValueType.F32: return 4;
     case ValueType.U64:
     case ValueType.I64:
-    case ValueType.F64:
-      return 8;
-    default:
-      return 0;
+    case ValueType.F64: return 8;
+    default: return 0;
   }
 }

@@ -5,13 +5,13 @@
  *             model-00002-of-00003.gguf   split.no 1   …
  */
 import { allocateRaw, release } from "../memory/arena";
-import { Core, ErrorCode, Status, fail, say, sayNumber } from "../memory/core";
+import { u32At } from "../memory/bytes";
+import { Core, ErrorCode, Status, fail, wordsOf } from "../memory/core";
 import { numberOr } from "./metadata";
 import { Gguf, Tensor } from "./records";
 import { sortTensors } from "./tensors";
-import { endFailure } from "./type_names";
 
-/** Files that the model is split over by what this part says; 1 when it is whole. Check `g.trouble` after it. */
+/** The number of files that the model is split over, as this part says; 1 when it is whole. Check `g.error` then. */
 export function splitCount(core: Core, g: Gguf): u32 {
   return max(numberOr(core, g, "split.count", 1), 1);
 }
@@ -19,56 +19,58 @@ export function splitCount(core: Core, g: Gguf): u32 {
 /**
  * Makes one model of the parsed files at `parts` (a list of `count` pointers, in order): their tensors are looked up in
  * the first from now on, which owns the others. On an error nothing has changed, and the caller releases each part.
- * To be called for a whole model too: it finds out when other parts lack.
+ * A whole model needs the call too: it finds out when other parts lack.
  */
 export function mergeSplits(core: Core, parts: usize, count: u32): i32 {
-  const first = changetype<Gguf>(<usize>load<u32>(parts));
+  const first = partAt(parts, 0);
   const expected = splitCount(core, first);
-  if (first.trouble) return first.trouble;
+  if (first.error) return first.error;
   if (expected != count) {
-    fail(core, ErrorCode.BAD_ARGUMENT, "the model is split over ");
-    sayNumber(core, expected);
-    say(core, expected == 1 ? " file, and " : " files, and ");
-    sayNumber(core, count);
-    say(core, count == 1 ? " was given" : " were given");
-    return endFailure(core, "; give all parts of one model, in order");
+    return fail(
+      core, ErrorCode.BAD_ARGUMENT,
+      "the model is split over {} {w}, and {} {w} given; give all parts of one model, in order", expected,
+      wordsOf(expected == 1 ? "file" : "files"), count, wordsOf(count == 1 ? "was" : "were"),
+    );
   }
   let tensors: u64 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const part = changetype<Gguf>(<usize>load<u32>(parts + (<usize>i << 2)));
+    const part = partAt(parts, i);
     const no = numberOr(core, part, "split.no", 0);
     const partCount = splitCount(core, part);
-    if (part.trouble) return part.trouble;
+    if (part.error) return part.error;
     if (no != i || partCount != count) {
-      fail(core, ErrorCode.BAD_ARGUMENT, "file ");
-      sayNumber(core, <u64>i + 1);
-      say(core, " of the split model is part ");
-      sayNumber(core, <u64>no + 1);
-      say(core, " of ");
-      sayNumber(core, partCount);
-      return endFailure(core, "; give all parts of one model, in order");
+      return fail(
+        core, ErrorCode.BAD_ARGUMENT,
+        "file {} of the split model is part {} of {}; give all parts of one model, in order", <u64>i + 1, <u64>no + 1,
+        partCount,
+      );
     }
     tensors += part.tensorCount;
   }
   const claimed = numberOr(core, first, "split.tensors.count", <u32>tensors);
-  if (first.trouble) return first.trouble;
+  if (first.error) return first.error;
   if (claimed != tensors) {
-    fail(core, ErrorCode.BAD_FILE, "the parts hold ");
-    sayNumber(core, tensors);
-    say(core, " tensors, but split.tensors.count is ");
-    sayNumber(core, claimed);
-    return endFailure(core, "; the parts do not belong together, download them again");
+    return fail(
+      core, ErrorCode.BAD_FILE,
+      "the parts hold {} tensors, but split.tensors.count is {}; the parts do not belong together, download them again",
+      tensors, claimed,
+    );
   }
   return count == 1 ? Status.DONE : joinTables(core, parts, count, tensors);
 }
 
+@inline
+function partAt(parts: usize, i: u32): Gguf {
+  return changetype<Gguf>(<usize>u32At(parts, i));
+}
+
 function joinTables(core: Core, parts: usize, count: u32, tensors: u64): i32 {
-  const first = changetype<Gguf>(<usize>load<u32>(parts));
+  const first = partAt(parts, 0);
   const table = allocateRaw(core, tensors * (offsetof<Tensor>() + 4), "the table of tensors");
   if (table == 0) return core.errorCode;
   let at = table;
   for (let i: u32 = 0; i < count; i++) {
-    const part = changetype<Gguf>(<usize>load<u32>(parts + (<usize>i << 2)));
+    const part = partAt(parts, i);
     const bytes = <usize>part.tensorCount * offsetof<Tensor>();
     memory.copy(at, part.tensors, bytes);
     at += bytes;
@@ -90,7 +92,7 @@ function joinTables(core: Core, parts: usize, count: u32, tensors: u64): i32 {
   release(core, ownTable);
   let last = first;
   for (let i: u32 = 1; i < count; i++) {
-    const part = changetype<Gguf>(<usize>load<u32>(parts + (<usize>i << 2)));
+    const part = partAt(parts, i);
     release(core, part.tensors);
     part.tensors = 0;
     part.tensorCount = 0;

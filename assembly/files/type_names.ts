@@ -1,23 +1,7 @@
 /**
- * Words about GGUF files: the names of types, the end of a message, and whether a name is a certain one.
+ * The names of types in GGUF files: of metadata values and of tensors.
  */
-import { Core, say } from "../memory/core";
 import { ValueType } from "./records";
-
-/** The end of a message: appends words and returns the code that `fail` has set. */
-export function endFailure(core: Core, words: string): i32 {
-  say(core, words);
-  return core.errorCode;
-}
-
-/** Whether bytes of a file are these ASCII words. */
-export function sameWords(bytes: usize, length: u32, words: string): bool {
-  if (length != <u32>words.length) return false;
-  for (let i: u32 = 0; i < length; i++) {
-    if (<u16>load<u8>(bytes + i) != load<u16>(changetype<usize>(words) + ((<usize>i) << 1))) return false;
-  }
-  return true;
-}
 
 export function valueTypeName(type: u32): string {
   switch (type) {

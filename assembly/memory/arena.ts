@@ -5,7 +5,7 @@
  *     block:  ┌ size u32 │ used u32 │ 56 B unused ┐┌ payload, 64-byte aligned … ┐┌ next block …
  *             └────────────── 64 B ───────────────┘└──── size bytes ───────────┘
  */
-import { Core, CORE_BYTES, ErrorCode, fail, say, sayNumber } from "./core";
+import { Core, CORE_BYTES, ErrorCode, fail, wordsOf } from "./core";
 
 @unmanaged
 class Block {
@@ -141,15 +141,11 @@ function grow(end: usize): bool {
 }
 
 function outOfMemory(core: Core, bytes: u64, what: string): usize {
-  fail(core, ErrorCode.OUT_OF_MEMORY, "not enough memory: ");
-  say(core, what);
-  say(core, " takes ");
-  sayNumber(core, bytes);
-  say(core, " bytes, and ");
-  sayNumber(core, core.arenaUsed);
-  say(core, " of ");
   const most: u64 = ASC_LOW_MEMORY_LIMIT ? <u64>ASC_LOW_MEMORY_LIMIT : 0x1_0000_0000;
-  sayNumber(core, core.arenaLimit ? <u64>core.arenaLimit : most);
-  say(core, " are in use; take a smaller model or a smaller context");
+  fail(
+    core, ErrorCode.OUT_OF_MEMORY,
+    "not enough memory: {w} takes {} bytes, and {} of {} are in use; take a smaller model or a smaller context",
+    wordsOf(what), bytes, core.arenaUsed, core.arenaLimit ? <u64>core.arenaLimit : most,
+  );
   return 0;
 }

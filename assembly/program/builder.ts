@@ -135,7 +135,7 @@ export class Builder {
   number(key: string): u32 {
     if (this.error) return 0;
     const value = number(this.core, this.gguf, key);
-    this.error = this.gguf.trouble;
+    this.error = this.gguf.error;
     return value;
   }
 
@@ -147,14 +147,14 @@ export class Builder {
   float(key: string, otherwise: f32): f32 {
     if (this.error) return otherwise;
     const value = floatOr(this.core, this.gguf, key, otherwise);
-    this.error = this.gguf.trouble;
+    this.error = this.gguf.error;
     return value;
   }
 
   flag(key: string, otherwise: bool): bool {
     if (this.error) return otherwise;
     const value = flagOr(this.core, this.gguf, key, otherwise);
-    this.error = this.gguf.trouble;
+    this.error = this.gguf.error;
     return value;
   }
 
@@ -162,7 +162,7 @@ export class Builder {
   text(key: string): usize {
     if (this.error) return 0;
     const value = textOr(this.core, this.gguf, key);
-    this.error = this.gguf.trouble;
+    this.error = this.gguf.error;
     return value;
   }
 
@@ -172,7 +172,7 @@ export class Builder {
 
   /** `value` where it lies between the bounds, else `low` and an error. */
   within(key: string, value: u32, low: u32, high: u32): u32 {
-    if (this.error == 0) this.error = this.gguf.trouble;
+    if (this.error == 0) this.error = this.gguf.error;
     if (this.error == 0 && value >= low && value <= high) return value;
     this.refuse(
       ErrorCode.BAD_FILE, "the metadata's {w} is {}, and must lie between {} and {}; convert the model anew",

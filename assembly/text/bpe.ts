@@ -1,7 +1,8 @@
 /**
  * Byte-level BPE of a stretch of text: words by the pre-tokenizer, a word's bytes as symbols, merges by rank.
  */
-import { characterOfByte } from "./bytes";
+import { u32At } from "../memory/bytes";
+import { characterOfByte } from "./byte_characters";
 import { findToken, hiddenSymbol } from "./lookup";
 import { mergeNodes, node, setNode } from "./merge";
 import { nextWord, startWalk, Walk } from "./pretokenizers";
@@ -42,7 +43,7 @@ function addWord(work: Work, word: usize, length: u32): void {
   }
   if (!reserveNodes(work, length)) return;
   for (let i: u32 = 0; i < length; i++) {
-    setNode(work, i, load<u32>(t.byteSymbols + (<usize>load<u8>(word + i) << 2)), i + 1 == length);
+    setNode(work, i, u32At(t.byteSymbols, load<u8>(word + i)), i + 1 == length);
   }
   mergeNodes(work, length);
   for (let i: u32 = 0; i != NONE; ) {
@@ -61,15 +62,15 @@ function findWhole(work: Work, word: usize, length: u32): u32 {
   return findToken(work.tokenizer, work.text, at - work.text);
 }
 
-/** A symbol that the vocabulary lacks: its characters one by one, those that are tokens. */
+/** Adds, for a symbol that the vocabulary lacks, its characters one by one: those that are tokens. */
 function emitCharacters(work: Work, symbol: u32): void {
   const t = work.tokenizer;
   const record = hiddenSymbol(t, symbol);
-  emitSpan(work, t, record.a, record.a + record.aLength);
-  emitSpan(work, t, record.b, record.b + record.bLength);
+  emitText(work, t, record.a, record.a + record.aLength);
+  emitText(work, t, record.b, record.b + record.bLength);
 }
 
-function emitSpan(work: Work, t: Tokenizer, at: usize, end: usize): void {
+function emitText(work: Work, t: Tokenizer, at: usize, end: usize): void {
   while (at < end) {
     let length = <usize>sequenceLength(load<u8>(at));
     if (length == 0 || length > end - at) length = 1;

@@ -10,9 +10,10 @@
  *     Zephyr    <|system|>⏎ … </s>⏎<|user|>⏎ … </s>⏎<|assistant|>⏎
  */
 import { allocateRaw, release } from "../memory/arena";
+import { beginWriter, fnv, FNV_START, letterCount, putByte, putBytes, putText, startsWithText, Writer } from "../memory/bytes";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { findToken } from "./lookup";
-import { STRING_BEGIN, STRING_END, Writer, canonicalize, put, putBytes, putWords } from "./template";
+import { STRING_BEGIN, STRING_END, canonicalize } from "./template";
 import { NONE, Tokenizer, tokenLength, tokenText } from "./tokenizer";
 import { Class, classIn, lengthOf, look } from "./unicode";
 
@@ -76,13 +77,7 @@ export function chatKind(core: Core, t: Tokenizer, template: usize, length: u32)
  * more than `capacity`; below zero: an error. Messages lie one behind the other: role u32, length u32, bytes.
  */
 export function formatChat(
-  core: Core,
-  t: Tokenizer,
-  template: usize,
-  templateLength: u32,
-  messages: usize,
-  bytes: u32,
-  target: usize,
+  core: Core, t: Tokenizer, template: usize, templateLength: u32, messages: usize, bytes: u32, target: usize,
   capacity: u32,
 ): i32 {
   const wrong = checkMessages(core, messages, bytes);
@@ -90,9 +85,7 @@ export function formatChat(
   const work = begin(core, t, template, templateLength);
   if (changetype<usize>(work) == 0) return core.errorCode;
   const w = work.output;
-  w.target = target;
-  w.capacity = capacity;
-  w.count = 0;
+  beginWriter(w, target, capacity);
   const status = write(core, work, messages, messages + bytes);
   const count = w.count;
   release(core, changetype<usize>(work));
@@ -116,18 +109,9 @@ function begin(core: Core, t: Tokenizer, template: usize, length: u32): Work {
     return work;
   }
   const w = work.output;
-  w.target = block + WORK_BYTES;
-  w.capacity = length;
-  w.count = 0;
+  beginWriter(w, block + WORK_BYTES, length);
   if (canonicalize(w, template, length) && w.count <= length) recognize(found, w.target, w.target + w.count);
   return work;
-}
-
-/** FNV-1a of a canonical form. */
-function signature(at: usize, end: usize): u64 {
-  let hash: u64 = 0xcbf2_9ce4_8422_2325;
-  for (; at < end; at++) hash = (hash ^ load<u8>(at)) * 0x0000_0100_0000_01b3;
-  return hash;
 }
 
 function recognize(found: ChatTemplate, at: usize, end: usize): void {
@@ -135,10 +119,8 @@ function recognize(found: ChatTemplate, at: usize, end: usize): void {
     found.kind = ChatKind.CHATML;
     return;
   }
-  switch (signature(at, end)) {
-    case QWEN25:
-      if (findSystem(found, at, end)) found.kind = ChatKind.CHATML;
-      break;
+  switch (fnv(FNV_START, at, end - at)) {
+    case QWEN25: if (findSystem(found, at, end)) found.kind = ChatKind.CHATML; break;
     case QWEN3: found.kind = ChatKind.QWEN3; break;
     case LLAMA2: found.kind = ChatKind.LLAMA2; break;
     case LLAMA3:
@@ -196,14 +178,9 @@ function findMark(at: usize, end: usize): usize {
   return 0;
 }
 
-/** Behind the words, when they stand at `at`; else 0. */
+/** The address behind the words, when they stand at `at`; else 0. */
 function eat(at: usize, end: usize, words: string): usize {
-  const length = <usize>words.length;
-  if (at > end || end - at < length) return 0;
-  for (let i: usize = 0; i < length; i++) {
-    if (<u16>load<u8>(at + i) != load<u16>(changetype<usize>(words) + (i << 1))) return 0;
-  }
-  return at + length;
+  return at <= end && startsWithText(at, end - at, words) ? at + letterCount(words) : 0;
 }
 
 @inline
@@ -249,36 +226,35 @@ function write(core: Core, work: Work, messages: usize, end: usize): i32 {
     case ChatKind.ZEPHYR: return writeZephyr(work, messages, end);
     default:
       return fail(
-        core,
-        ErrorCode.UNSUPPORTED,
+        core, ErrorCode.UNSUPPORTED,
         "the core does not know the model's chat template, or it has none; write the whole prompt without --chat",
       );
   }
 }
 
 function putRole(w: Writer, role: u32): void {
-  putWords(w, role == Role.SYSTEM ? "system" : role == Role.USER ? "user" : "assistant");
+  putText(w, role == Role.SYSTEM ? "system" : role == Role.USER ? "user" : "assistant");
 }
 
 function writeChatMl(work: Work, message: usize, end: usize): i32 {
   const w = work.output;
   const system = work.template.systemLength;
   if (system > 0 && roleOf(message) != Role.SYSTEM) {
-    putWords(w, "<|im_start|>system\n");
+    putText(w, "<|im_start|>system\n");
     putBytes(w, work.template.system, system);
-    putWords(w, "<|im_end|>\n");
+    putText(w, "<|im_end|>\n");
   }
   for (; message < end; message = nextMessage(message)) putChatMl(w, message, textOf(message), lengthAt(message));
-  putWords(w, "<|im_start|>assistant\n");
+  putText(w, "<|im_start|>assistant\n");
   return 0;
 }
 
 function putChatMl(w: Writer, message: usize, text: usize, length: u32): void {
-  putWords(w, "<|im_start|>");
+  putText(w, "<|im_start|>");
   putRole(w, roleOf(message));
-  put(w, 0x0a);
+  putByte(w, 0x0a);
   putBytes(w, text, length);
-  putWords(w, "<|im_end|>\n");
+  putText(w, "<|im_end|>\n");
 }
 
 /** Answers behind the last question keep their thoughts; the last message has the tags even around none. */
@@ -305,16 +281,16 @@ function writeQwen3(work: Work, messages: usize, end: usize): i32 {
     const thoughtEnd = first != 0 ? stripLines(thought, first) : text;
     if (answer != 0) text = skipLines(answer + 8, behind);
     if (message > lastQuestion && (message == last || skipLines(thought, thoughtEnd) < thoughtEnd)) {
-      putWords(w, "<|im_start|>assistant\n<think>\n");
+      putText(w, "<|im_start|>assistant\n<think>\n");
       const from = skipLines(thought, thoughtEnd);
       putBytes(w, from, <u32>(thoughtEnd - from));
-      putWords(w, "\n</think>\n\n");
+      putText(w, "\n</think>\n\n");
       text = skipLines(text, behind);
       putBytes(w, text, <u32>(behind - text));
-      putWords(w, "<|im_end|>\n");
+      putText(w, "<|im_end|>\n");
     } else putChatMl(w, message, text, <u32>(behind - text));
   }
-  putWords(w, "<|im_start|>assistant\n");
+  putText(w, "<|im_start|>assistant\n");
   return 0;
 }
 
@@ -325,7 +301,7 @@ function isToolResponse(message: usize): bool {
   return eat(end - 16, end, "</tool_response>") == end;
 }
 
-/** Behind the last <think> before `end`. */
+/** The address behind the last <think> before `end`. */
 function beginOfThought(text: usize, end: usize): usize {
   let begin = text;
   for (let at = findWords(text, end, "<think>"); at != 0; at = findWords(at + 7, end, "<think>")) begin = at + 7;
@@ -362,22 +338,22 @@ function writeLlama2(core: Core, work: Work, message: usize, end: usize): i32 {
     }
     if (asks) {
       putToken(work, work.tokenizer.bos);
-      putWords(w, "[INST] ");
+      putText(w, "[INST] ");
       if (system != 0) {
-        putWords(w, "<<SYS>>\n");
+        putText(w, "<<SYS>>\n");
         putBytes(w, textOf(system), lengthAt(system));
-        putWords(w, "\n<</SYS>>");
+        putText(w, "\n<</SYS>>");
         if (trimmedEnd(message) > textOf(message)) {
-          putWords(w, "\n\n");
+          putText(w, "\n\n");
           putBytes(w, textOf(message), <u32>(trimmedEnd(message) - textOf(message)));
         }
         system = 0;
       } else putTrimmed(w, message);
-      putWords(w, " [/INST]");
+      putText(w, " [/INST]");
     } else if (roleOf(message) == Role.ASSISTANT) {
-      put(w, 0x20);
+      putByte(w, 0x20);
       putTrimmed(w, message);
-      put(w, 0x20);
+      putByte(w, 0x20);
       putToken(work, work.tokenizer.eos);
     }
     asks = !asks;
@@ -389,27 +365,27 @@ function writeLlama3(work: Work, message: usize, end: usize): i32 {
   const w = work.output;
   putToken(work, work.tokenizer.bos);
   for (; message < end; message = nextMessage(message)) {
-    putWords(w, "<|start_header_id|>");
+    putText(w, "<|start_header_id|>");
     putRole(w, roleOf(message));
-    putWords(w, "<|end_header_id|>\n\n");
+    putText(w, "<|end_header_id|>\n\n");
     putTrimmed(w, message);
-    putWords(w, "<|eot_id|>");
+    putText(w, "<|eot_id|>");
   }
-  putWords(w, "<|start_header_id|>assistant<|end_header_id|>\n\n");
+  putText(w, "<|start_header_id|>assistant<|end_header_id|>\n\n");
   return 0;
 }
 
 function writeZephyr(work: Work, message: usize, end: usize): i32 {
   const w = work.output;
   for (; message < end; message = nextMessage(message)) {
-    putWords(w, "<|");
+    putText(w, "<|");
     putRole(w, roleOf(message));
-    putWords(w, "|>\n");
+    putText(w, "|>\n");
     putBytes(w, textOf(message), lengthAt(message));
     putToken(work, work.tokenizer.eos);
-    put(w, 0x0a);
+    putByte(w, 0x0a);
   }
-  putWords(w, "<|assistant|>\n");
+  putText(w, "<|assistant|>\n");
   return 0;
 }
 
@@ -439,10 +415,8 @@ function trimmedEnd(message: usize): usize {
 
 function hasToken(work: Work, words: string): bool {
   const w = work.output;
-  w.target = changetype<usize>(work) + WORK_BYTES - 16;
-  w.capacity = 16;
-  w.count = 0;
-  putWords(w, words);
+  beginWriter(w, changetype<usize>(work) + WORK_BYTES - 16, 16);
+  putText(w, words);
   return findToken(work.tokenizer, w.target, w.count) != NONE;
 }
 

@@ -9,11 +9,11 @@
  * bytes of a character. Bytes that are no UTF-8 pass as they are.
  */
 import { allocate, release } from "../memory/arena";
-import { Core, ErrorCode, fail, say, sayInteger, sayNumber } from "../memory/core";
-import { byteOfCharacter } from "./bytes";
-import { tokenLength, Tokenizer, TokenizerModel, tokenText, TokenType, typeOf } from "./tokenizer";
+import { Writer, beginWriter, i32At, putByte } from "../memory/bytes";
+import { Core, ErrorCode, fail } from "../memory/core";
+import { byteOfCharacter } from "./byte_characters";
+import { TokenType, Tokenizer, TokenizerModel, isSpaceMark, tokenLength, tokenText, typeOf } from "./tokenizer";
 import { continues, decode, sequenceLength } from "./unicode";
-import { isSpaceMark } from "./vocabulary";
 
 export namespace DetokenizeFlag {
   /** Control and unknown tokens show as their text; else they show as nothing. */
@@ -27,7 +27,7 @@ export namespace DetokenizeFlag {
   export const CONTINUE: u32 = 16;
 }
 
-/** Bytes that the stages may hold back, and so a piece may be longer than its token. */
+/** The bytes that the stages may hold back: a piece is at most this much longer than its token. */
 const MOST_HELD: u32 = 16;
 
 /** A text on its way out. */
@@ -45,10 +45,15 @@ export class Stream {
   /** An unfinished character: its bytes so far. */
   partial: u32;
   partialBytes: u32;
-  /** Where the text goes; only the first `capacity` bytes are written, all are counted. */
+  /** Where the text goes: the fields of a `Writer`. */
   target: usize;
   capacity: u32;
   count: u32;
+
+  @inline
+  get output(): Writer {
+    return changetype<Writer>(changetype<usize>(this) + offsetof<Stream>("target"));
+  }
 }
 
 /** Begins a text in a record of the caller's. */
@@ -77,19 +82,16 @@ export function pushToken(core: Core, s: Stream, token: i32, target: usize, capa
   const t = s.tokenizer;
   if (<u32>token >= t.count) return badToken(core, t, token);
   if (capacity < tokenLength(t, token) + MOST_HELD) {
-    fail(core, ErrorCode.BAD_ARGUMENT, "a piece of streamed text needs room for ");
-    sayNumber(core, streamCapacity(t));
-    say(core, " bytes");
-    return core.errorCode;
+    return fail(core, ErrorCode.BAD_ARGUMENT, "a piece of streamed text needs room for {} bytes", streamCapacity(t));
   }
-  aim(s, target, capacity);
+  beginWriter(s.output, target, capacity);
   putToken(s, token);
   return <i32>s.count;
 }
 
 /** Ends the text: what is held back comes out as it is. */
 export function flushStream(s: Stream, target: usize, capacity: u32): i32 {
-  aim(s, target, capacity);
+  beginWriter(s.output, target, capacity);
   flushAll(s);
   return <i32>s.count;
 }
@@ -99,22 +101,16 @@ export function flushStream(s: Stream, target: usize, capacity: u32): i32 {
  * more; below zero: an error.
  */
 export function detokenize(
-  core: Core,
-  t: Tokenizer,
-  tokens: usize,
-  count: u32,
-  flags: u32,
-  target: usize,
-  capacity: u32,
+  core: Core, t: Tokenizer, tokens: usize, count: u32, flags: u32, target: usize, capacity: u32,
 ): i32 {
   for (let i: u32 = 0; i < count; i++) {
-    const token = load<i32>(tokens + (<usize>i << 2));
+    const token = i32At(tokens, i);
     if (<u32>token >= t.count) return badToken(core, t, token);
   }
   const stream = createStream(core, t, flags);
   if (stream == 0) return core.errorCode;
   const s = changetype<Stream>(stream);
-  aim(s, target, capacity);
+  beginWriter(s.output, target, capacity);
   if (flags & DetokenizeFlag.REMOVE_SPECIAL) {
     if (count > 0 && t.addBos && load<i32>(tokens) == t.bos) {
       tokens += 4;
@@ -122,9 +118,9 @@ export function detokenize(
       // llama.cpp keeps the leading space here, and texts are the same as its.
       s.stripSpace = false;
     }
-    if (count > 0 && t.addEos && load<i32>(tokens + (<usize>(count - 1) << 2)) == t.eos) count--;
+    if (count > 0 && t.addEos && i32At(tokens, count - 1) == t.eos) count--;
   }
-  for (let i: u32 = 0; i < count && s.count < 0x7f000000; i++) putToken(s, load<i32>(tokens + (<usize>i << 2)));
+  for (let i: u32 = 0; i < count && s.count < 0x7f000000; i++) putToken(s, i32At(tokens, i));
   flushAll(s);
   const bytes = s.count;
   release(core, stream);
@@ -162,17 +158,12 @@ namespace Piece {
 function kindOf(t: Tokenizer, token: u32, showSpecial: bool): u32 {
   const spm = t.model == TokenizerModel.SPM;
   switch (typeOf(t, token)) {
-    case TokenType.NORMAL:
-      return spm ? Piece.MARKS : Piece.CHARACTERS;
+    case TokenType.NORMAL: return spm ? Piece.MARKS : Piece.CHARACTERS;
     case TokenType.CONTROL:
-    case TokenType.UNKNOWN:
-      return showSpecial ? Piece.RAW : Piece.NOTHING;
-    case TokenType.USER_DEFINED:
-      return Piece.RAW;
-    case TokenType.BYTE:
-      return spm && tokenLength(t, token) == 6 ? Piece.BYTE : Piece.NOTHING;
-    default:
-      return Piece.NOTHING;
+    case TokenType.UNKNOWN: return showSpecial ? Piece.RAW : Piece.NOTHING;
+    case TokenType.USER_DEFINED: return Piece.RAW;
+    case TokenType.BYTE: return spm && tokenLength(t, token) == 6 ? Piece.BYTE : Piece.NOTHING;
+    default: return Piece.NOTHING;
   }
 }
 
@@ -198,17 +189,9 @@ function hexValue(digit: u32): u32 {
 }
 
 function badToken(core: Core, t: Tokenizer, token: i32): i32 {
-  fail(core, ErrorCode.BAD_ARGUMENT, "there is no token ");
-  sayInteger(core, token);
-  say(core, ": the vocabulary has 0 to ");
-  sayNumber(core, t.count - 1);
-  return core.errorCode;
-}
-
-function aim(s: Stream, target: usize, capacity: u32): void {
-  s.target = target;
-  s.capacity = capacity;
-  s.count = 0;
+  return fail(
+    core, ErrorCode.BAD_ARGUMENT, "there is no token {i}: the vocabulary has 0 to {}", <i64>token, t.count - 1,
+  );
 }
 
 function putToken(s: Stream, token: u32): void {
@@ -224,7 +207,7 @@ function putToken(s: Stream, token: u32): void {
     at += unit >> 8;
     if (strip && byte == 0x20) continue;
     if (s.clean) cleanMarks(s, byte);
-    else putByte(s, byte);
+    else holdByte(s, byte);
   }
 }
 
@@ -288,40 +271,40 @@ function cleanContractions(s: Stream, byte: u32): void {
       }
       if (byte == 0x73 || byte == 0x6d) {
         s.heldC = 0;
-        putByte(s, 0x27);
-        putByte(s, byte);
+        holdByte(s, 0x27);
+        holdByte(s, byte);
         return;
       }
       break;
     case 3:
     case 4:
       if (byte != 0x65) break;
-      putByte(s, 0x27);
-      putByte(s, s.heldC == 3 ? 0x72 : 0x76);
-      putByte(s, byte);
+      holdByte(s, 0x27);
+      holdByte(s, s.heldC == 3 ? 0x72 : 0x76);
+      holdByte(s, byte);
       s.heldC = 0;
       return;
     default:
   }
   flushContractions(s);
   if (byte == 0x20) s.heldC = 1;
-  else putByte(s, byte);
+  else holdByte(s, byte);
 }
 
 function flushContractions(s: Stream): void {
-  if (s.heldC >= 1) putByte(s, 0x20);
-  if (s.heldC >= 2) putByte(s, 0x27);
-  if (s.heldC == 3) putByte(s, 0x72);
-  if (s.heldC == 4) putByte(s, 0x76);
+  if (s.heldC >= 1) holdByte(s, 0x20);
+  if (s.heldC >= 2) holdByte(s, 0x27);
+  if (s.heldC == 3) holdByte(s, 0x72);
+  if (s.heldC == 4) holdByte(s, 0x76);
   s.heldC = 0;
 }
 
 /** Last stage: holds a character back until it is whole. */
-function putByte(s: Stream, byte: u32): void {
+function holdByte(s: Stream, byte: u32): void {
   const first = s.partial & 255;
   if (s.partialBytes != 0 && !continues(first, s.partialBytes, byte)) flushPartial(s);
   if (s.partialBytes == 0 && sequenceLength(byte) < 2) {
-    write(s, byte);
+    putByte(s.output, byte);
     return;
   }
   s.partial |= byte << (8 * s.partialBytes);
@@ -331,13 +314,7 @@ function putByte(s: Stream, byte: u32): void {
 
 function flushPartial(s: Stream): void {
   for (; s.partialBytes > 0; s.partialBytes--) {
-    write(s, s.partial & 255);
+    putByte(s.output, s.partial & 255);
     s.partial >>= 8;
   }
-}
-
-@inline
-function write(s: Stream, byte: u32): void {
-  if (s.count < s.capacity) store<u8>(s.target + s.count, <u8>byte);
-  s.count++;
 }

@@ -1,28 +1,21 @@
 /**
  * From text to token, and from a pair of symbols to the merge that joins them: two hash tables with open addressing and
- * linear probing, four bytes a slot, at most two thirds full. A text is given as two spans that follow each other, so
- * that "A" and "B" of a merge are looked up as "AB" without a copy.
+ * linear probing, four bytes a slot, at most two thirds full. A text is given as two stretches, one behind the other:
+ * "A" and "B" of a merge are looked up as "AB" without a copy.
  */
+import { FNV32_START, fnv32, setU32, u32At } from "../memory/bytes";
 import { NONE, Tokenizer, tokenLength, tokenText } from "./tokenizer";
 
-/** Slots for `count` entries: a power of two. */
+/** The number of slots for `count` entries: a power of two. */
 export function slotsFor(count: u32): u32 {
   let slots: u32 = 16;
   while (<u64>slots * 2 < <u64>count * 3 && slots >> 31 == 0) slots <<= 1;
   return slots;
 }
 
-/** FNV-1a, continued. Begin with HASH_START. */
-export const HASH_START: u32 = 0x811c9dc5;
-
-export function hash(state: u32, text: usize, length: usize): u32 {
-  const end = text + length;
-  for (; text < end; text++) state = (state ^ load<u8>(text)) * 0x01000193;
-  return state;
-}
-
+/** Mixes the high bits of a hash into the low ones, by which a slot is chosen. */
 @inline
-export function spread(state: u32): u32 {
+function spread(state: u32): u32 {
   const mixed = (state ^ (state >> 15)) * 0x2c1b3c6d;
   return mixed ^ (mixed >> 13);
 }
@@ -31,9 +24,9 @@ export function spread(state: u32): u32 {
 export function findText(t: Tokenizer, a: usize, aLength: usize, b: usize, bLength: usize): u32 {
   const length = aLength + bLength;
   if (length == 0 || length > <usize>t.longest) return NONE;
-  let slot = spread(hash(hash(HASH_START, a, aLength), b, bLength)) & t.slotMask;
+  let slot = spread(fnv32(fnv32(FNV32_START, a, aLength), b, bLength)) & t.slotMask;
   while (true) {
-    const token = load<u32>(t.slots + (<usize>slot << 2)) - 1;
+    const token = u32At(t.slots, slot) - 1;
     if (token == NONE) return NONE;
     if (<usize>tokenLength(t, token) == length) {
       const text = tokenText(t, token);
@@ -52,11 +45,11 @@ export function findToken(t: Tokenizer, text: usize, length: usize): u32 {
 export function enterToken(t: Tokenizer, token: u32): bool {
   const text = tokenText(t, token);
   const length = tokenLength(t, token);
-  let slot = spread(hash(HASH_START, text, length)) & t.slotMask;
+  let slot = spread(fnv32(FNV32_START, text, length)) & t.slotMask;
   while (true) {
-    const other = load<u32>(t.slots + (<usize>slot << 2)) - 1;
+    const other = u32At(t.slots, slot) - 1;
     if (other == NONE) {
-      store<u32>(t.slots + (<usize>slot << 2), token + 1);
+      setU32(t.slots, slot, token + 1);
       return true;
     }
     if (tokenLength(t, other) == length && memory.compare(tokenText(t, other), text, length) == 0) return false;
@@ -83,7 +76,7 @@ export function mergedSymbol(t: Tokenizer, rank: u32): u32 {
 export function findMerge(t: Tokenizer, left: u32, right: u32): u32 {
   let slot = spread(left * 0x9e3779b1 + right) & t.pairMask;
   while (true) {
-    const rank = load<u32>(t.pairSlots + (<usize>slot << 2)) - 1;
+    const rank = u32At(t.pairSlots, slot) - 1;
     if (rank == NONE) return NONE;
     if (mergeLeft(t, rank) == left && mergeRight(t, rank) == right) return rank;
     slot = (slot + 1) & t.pairMask;
@@ -96,9 +89,9 @@ export function enterMerge(t: Tokenizer, rank: u32): void {
   const right = mergeRight(t, rank);
   let slot = spread(left * 0x9e3779b1 + right) & t.pairMask;
   while (true) {
-    const other = load<u32>(t.pairSlots + (<usize>slot << 2)) - 1;
+    const other = u32At(t.pairSlots, slot) - 1;
     if (other == NONE) {
-      store<u32>(t.pairSlots + (<usize>slot << 2), rank + 1);
+      setU32(t.pairSlots, slot, rank + 1);
       return;
     }
     if (mergeLeft(t, other) == left && mergeRight(t, other) == right) return;
@@ -106,7 +99,7 @@ export function enterMerge(t: Tokenizer, rank: u32): void {
   }
 }
 
-/** A symbol that the vocabulary lacks: two spans of text. */
+/** A symbol that the vocabulary lacks: two stretches of text. */
 @unmanaged
 export class HiddenSymbol {
   a: usize;
@@ -123,9 +116,9 @@ export function hiddenSymbol(t: Tokenizer, symbol: u32): HiddenSymbol {
 /** The symbol with this text, which is `count` + its index; entered when it is new and `enter` is set, else NONE. */
 export function findHidden(t: Tokenizer, a: usize, aLength: u32, b: usize, bLength: u32, enter: bool): u32 {
   if (t.hidden == 0) return NONE;
-  let slot = spread(hash(hash(HASH_START, a, aLength), b, bLength)) & t.hiddenMask;
+  let slot = spread(fnv32(fnv32(FNV32_START, a, aLength), b, bLength)) & t.hiddenMask;
   while (true) {
-    const index = load<u32>(t.hiddenSlots + (<usize>slot << 2)) - 1;
+    const index = u32At(t.hiddenSlots, slot) - 1;
     if (index == NONE) break;
     if (isText(hiddenSymbol(t, t.count + index), a, aLength, b, bLength)) return t.count + index;
     slot = (slot + 1) & t.hiddenMask;
@@ -137,7 +130,7 @@ export function findHidden(t: Tokenizer, a: usize, aLength: u32, b: usize, bLeng
   record.aLength = aLength;
   record.b = b;
   record.bLength = bLength;
-  store<u32>(t.hiddenSlots + (<usize>slot << 2), t.hiddenCount);
+  setU32(t.hiddenSlots, slot, t.hiddenCount);
   return symbol;
 }
 

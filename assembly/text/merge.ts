@@ -9,6 +9,7 @@
  * BPE: a node's symbol is a number and the rank is that of the merge rule. SPM: the symbol is where its text begins in
  * the word, and the rank falls with the score of the token that the two would be.
  */
+import { u32At } from "../memory/bytes";
 import { heapPop, heapPush } from "./heap";
 import { findMerge, findToken, mergedSymbol } from "./lookup";
 import { NONE, Tokenizer, TokenizerModel } from "./tokenizer";
@@ -19,7 +20,7 @@ export class Node {
   previous: u32;
   next: u32;
   symbol: u32;
-  /** Of the pair with the next node; NONE when it has none, or when this node is merged away. */
+  /** The rank of the pair with the next node; NONE when it has none, or when this node is merged away. */
   rank: u32;
 }
 
@@ -76,13 +77,13 @@ function rankPair(work: Work, index: u32): void {
     const token = findToken(t, work.text + left.symbol, textEnd(work, right) - left.symbol);
     if (token != NONE) left.rank = rankOfScore(t, token);
   }
-  if (left.rank != NONE) heapPush(work.queue, work.queueCount++, (<u64>left.rank << 32) | index);
+  if (left.rank != NONE) heapPush(work.queue, work.queueCount++, ((<u64>left.rank) << 32) | index);
 }
 
 /** A number that is lower for a higher score: the bits of a float in the order of floats, turned round. */
 function rankOfScore(t: Tokenizer, token: u32): u32 {
   if (t.scores == 0) return 0;
-  const bits = load<u32>(t.scores + (<usize>token << 2));
+  const bits = u32At(t.scores, token);
   const size = bits & 0x7fffffff;
   // No number ranks last; -0 equals 0.
   if (size > 0x7f800000) return NONE - 1;

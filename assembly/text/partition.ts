@@ -9,6 +9,7 @@
  * what is taken: by a token, or as white space that belongs to one. A text without special tokens costs the scan alone.
  */
 import { allocate, allocateRaw, release, resize } from "../memory/arena";
+import { u32At } from "../memory/bytes";
 import { Core } from "../memory/core";
 import { heapPush } from "./heap";
 import { bucketOf } from "./special";
@@ -25,11 +26,11 @@ export class Cuts {
   failed: bool;
   /** A bit a byte of the text; 0 when nothing is cut. */
   taken: usize;
-  /** Heap of (start, special token's index). */
+  /** A heap of (start, special token's index). */
   heap: usize;
   count: u32;
   capacity: u32;
-  /** Per special token: first and last place in the text. */
+  /** (u32, u32) a special token: its first and last place in the text. */
   seen: usize;
   any: bool;
 }
@@ -47,7 +48,7 @@ export function findCuts(core: Core, t: Tokenizer, text: usize, length: u32, par
   const what = "the special tokens of a text";
   cuts.seen = allocateRaw(core, <u64>t.specialCount * 8, what);
   if (cuts.seen == 0) return abandon(cuts);
-  memory.fill(cuts.seen, 0xff, <usize>t.specialCount << 3);
+  memory.fill(cuts.seen, 0xff, (<usize>t.specialCount) << 3);
   scan(cuts);
   if (!cuts.any) return cuts;
   cuts.taken = allocate(core, (<u64>length + 7) >> 3, what);
@@ -55,7 +56,7 @@ export function findCuts(core: Core, t: Tokenizer, text: usize, length: u32, par
   cuts.heap = allocateRaw(core, <u64>cuts.capacity * 8, what);
   if (cuts.taken == 0 || cuts.heap == 0) return abandon(cuts);
   for (let i: u32 = 0; i < t.specialCount && !cuts.failed; i++) {
-    if (load<u32>(cuts.seen + (<usize>i << 3)) != NONE) cut(cuts, i);
+    if (load<u32>(cuts.seen + ((<usize>i) << 3)) != NONE) cut(cuts, i);
   }
   return cuts.failed ? abandon(cuts) : cuts;
 }
@@ -82,12 +83,12 @@ function scan(cuts: Cuts): void {
   const t = cuts.tokenizer;
   for (let at: u32 = 0; at < cuts.length; at++) {
     const first = <u32>load<u8>(cuts.text + at);
-    const single = load<u32>(t.singles + (<usize>first << 2));
+    const single = u32At(t.singles, first);
     if (single != 0) note(cuts, single - 1, at);
     if (at + 1 == cuts.length) return;
-    const bucket = t.buckets + (<usize>bucketOf(first, load<u8>(cuts.text + at, 1)) << 2);
-    for (let i = load<u32>(bucket), end = load<u32>(bucket, 4); i < end; i++) {
-      const index = load<u32>(t.bucketItems + (<usize>i << 2));
+    const bucket = bucketOf(first, load<u8>(cuts.text + at, 1));
+    for (let i = u32At(t.buckets, bucket), end = u32At(t.buckets, bucket + 1); i < end; i++) {
+      const index = u32At(t.bucketItems, i);
       if (standsAt(cuts, index, at)) note(cuts, index, at);
     }
   }
@@ -96,7 +97,7 @@ function scan(cuts: Cuts): void {
 function note(cuts: Cuts, index: u32, at: u32): void {
   const type = typeOf(cuts.tokenizer, specialToken(cuts, index));
   if (!cuts.parseSpecial && type != TokenType.USER_DEFINED) return;
-  const seen = cuts.seen + (<usize>index << 3);
+  const seen = cuts.seen + ((<usize>index) << 3);
   if (load<u32>(seen) == NONE) store<u32>(seen, at);
   store<u32>(seen, at, 4);
   cuts.any = true;
@@ -104,7 +105,7 @@ function note(cuts: Cuts, index: u32, at: u32): void {
 
 @inline
 function specialToken(cuts: Cuts, index: u32): u32 {
-  return load<u32>(cuts.tokenizer.specials + (<usize>index << 2));
+  return u32At(cuts.tokenizer.specials, index);
 }
 
 function standsAt(cuts: Cuts, index: u32, at: u32): bool {
@@ -119,8 +120,8 @@ function cut(cuts: Cuts, index: u32): void {
   const token = specialToken(cuts, index);
   const length = tokenLength(cuts.tokenizer, token);
   const attributes = attributesOf(cuts.tokenizer, token);
-  const last = load<u32>(cuts.seen + (<usize>index << 3), 4);
-  for (let at = load<u32>(cuts.seen + (<usize>index << 3)); at <= last; ) {
+  const last = load<u32>(cuts.seen + ((<usize>index) << 3), 4);
+  for (let at = load<u32>(cuts.seen + ((<usize>index) << 3)); at <= last; ) {
     if (!standsAt(cuts, index, at) || !isFree(cuts, at, at + length)) {
       at++;
       continue;
@@ -146,14 +147,14 @@ function add(cuts: Cuts, at: u32, index: u32): bool {
     cuts.heap = grown;
     cuts.capacity *= 2;
   }
-  heapPush(cuts.heap, cuts.count++, (<u64>at << 32) | index);
+  heapPush(cuts.heap, cuts.count++, ((<u64>at) << 32) | index);
   return true;
 }
 
 @inline
 function take(cuts: Cuts, at: u32): void {
   const byte = cuts.taken + (at >> 3);
-  store<u8>(byte, load<u8>(byte) | (1 << <u8>(at & 7)));
+  store<u8>(byte, load<u8>(byte) | (1 << (<u8>(at & 7))));
 }
 
 function isFree(cuts: Cuts, at: u32, end: u32): bool {

@@ -2,6 +2,7 @@
  * The names of `tokenizer.ggml.pre` that limpet knows, and what follows from a name: the scheme by which texts are cut,
  * and three defaults (a key of the file overrides them).
  */
+import { letterAt, letterCount } from "../memory/bytes";
 import { Core, say } from "../memory/core";
 
 export namespace Scheme {
@@ -74,10 +75,8 @@ export function cleansSpaces(name: usize, length: usize): bool {
     case Scheme.TEKKEN:
     case Scheme.DEEPSEEK_LLM:
     case Scheme.DEEPSEEK_CODER:
-    case Scheme.DEEPSEEK3:
-      return false;
-    default:
-      return !isOneOf(name, length, KEEP_SPACES);
+    case Scheme.DEEPSEEK3: return false;
+    default: return !isOneOf(name, length, KEEP_SPACES);
   }
 }
 
@@ -114,14 +113,13 @@ function sayMore(core: Core, names: string): void {
 /** Whether the bytes are one of the words of `list`, which single spaces part. */
 function isOneOf(name: usize, length: usize, list: string): bool {
   if (length == 0) return false;
-  const words = changetype<usize>(list);
-  const count = <usize>list.length;
-  let at: usize = 0;
+  const count = letterCount(list);
+  let at: u32 = 0;
   while (at < count) {
     let same = true;
     let i: usize = 0;
-    for (; at < count && load<u16>(words + (at << 1)) != 0x20; i++, at++) {
-      if (i >= length || <u32>load<u8>(name + i) != <u32>load<u16>(words + (at << 1))) same = false;
+    for (; at < count && letterAt(list, at) != 0x20; i++, at++) {
+      if (i >= length || <u32>load<u8>(name + i) != letterAt(list, at)) same = false;
     }
     if (same && i == length) return true;
     at++;

@@ -46,84 +46,52 @@ namespace Pass {
 /** The passes of a scheme in order, then NONE. */
 function passOf(scheme: u32, index: u32): u32 {
   switch (scheme) {
-    case Scheme.GPT2:
-      return index == 0 ? Pass.GPT2 : Pass.NONE;
-    case Scheme.DIGIT_GPT2:
-      return index == 0 ? Pass.DIGIT : index == 1 ? Pass.GPT2 : Pass.NONE;
-    case Scheme.QWEN2:
-      return index == 0 ? Pass.QWEN2 : Pass.NONE;
-    case Scheme.LLAMA3:
-      return index == 0 ? Pass.LLAMA3 : Pass.NONE;
-    case Scheme.GPT4O:
-      return index == 0 ? Pass.GPT4O : Pass.NONE;
-    case Scheme.TEKKEN:
-      return index == 0 ? Pass.TEKKEN : Pass.NONE;
+    case Scheme.GPT2: return index == 0 ? Pass.GPT2 : Pass.NONE;
+    case Scheme.DIGIT_GPT2: return index == 0 ? Pass.DIGIT : index == 1 ? Pass.GPT2 : Pass.NONE;
+    case Scheme.QWEN2: return index == 0 ? Pass.QWEN2 : Pass.NONE;
+    case Scheme.LLAMA3: return index == 0 ? Pass.LLAMA3 : Pass.NONE;
+    case Scheme.GPT4O: return index == 0 ? Pass.GPT4O : Pass.NONE;
+    case Scheme.TEKKEN: return index == 0 ? Pass.TEKKEN : Pass.NONE;
     case Scheme.DEEPSEEK_LLM:
       switch (index) {
-        case 0:
-          return Pass.LINE_BREAK;
-        case 1:
-          return Pass.SPACE_CASED_LETTERS;
-        case 2:
-          return Pass.SPACE_WIDE_PUNCTUATION;
-        case 3:
-          return Pass.TRAILING_SPACE;
-        case 4:
-          return Pass.CJK;
-        case 5:
-          return Pass.DIGITS;
-        default:
-          return Pass.NONE;
+        case 0: return Pass.LINE_BREAK;
+        case 1: return Pass.SPACE_CASED_LETTERS;
+        case 2: return Pass.SPACE_WIDE_PUNCTUATION;
+        case 3: return Pass.TRAILING_SPACE;
+        case 4: return Pass.CJK;
+        case 5: return Pass.DIGITS;
+        default: return Pass.NONE;
       }
     case Scheme.DEEPSEEK_CODER:
       switch (index) {
-        case 0:
-          return Pass.LINE_BREAK;
-        case 1:
-          return Pass.SPACE_LETTERS;
-        case 2:
-          return Pass.SPACE_PUNCTUATION;
-        case 3:
-          return Pass.CJK;
-        case 4:
-          return Pass.DIGIT;
-        default:
-          return Pass.NONE;
+        case 0: return Pass.LINE_BREAK;
+        case 1: return Pass.SPACE_LETTERS;
+        case 2: return Pass.SPACE_PUNCTUATION;
+        case 3: return Pass.CJK;
+        case 4: return Pass.DIGIT;
+        default: return Pass.NONE;
       }
     case Scheme.DEEPSEEK3:
       switch (index) {
-        case 0:
-          return Pass.UP_TO_THREE_DIGITS;
-        case 1:
-          return Pass.CJK_AND_KANA;
-        case 2:
-          return Pass.DEEPSEEK3;
-        default:
-          return Pass.NONE;
+        case 0: return Pass.UP_TO_THREE_DIGITS;
+        case 1: return Pass.CJK_AND_KANA;
+        case 2: return Pass.DEEPSEEK3;
+        default: return Pass.NONE;
       }
     case Scheme.FALCON:
       switch (index) {
-        case 0:
-          return Pass.PUNCTUATION_AND_BACKTICK;
-        case 1:
-          return Pass.GPT2;
-        case 2:
-          return Pass.THREE_ASCII_DIGITS;
-        default:
-          return Pass.NONE;
+        case 0: return Pass.PUNCTUATION_AND_BACKTICK;
+        case 1: return Pass.GPT2;
+        case 2: return Pass.THREE_ASCII_DIGITS;
+        default: return Pass.NONE;
       }
     default:
       switch (index) {
-        case 0:
-          return Pass.PUNCTUATION;
-        case 1:
-          return Pass.GPT2;
-        case 2:
-          return Pass.DIGITS;
-        case 3:
-          return Pass.THREE_ASCII_DIGITS;
-        default:
-          return Pass.NONE;
+        case 0: return Pass.PUNCTUATION;
+        case 1: return Pass.GPT2;
+        case 2: return Pass.DIGITS;
+        case 3: return Pass.THREE_ASCII_DIGITS;
+        default: return Pass.NONE;
       }
   }
 }
@@ -144,7 +112,7 @@ export const WALK_BYTES: usize = 16 + 4 * (<usize>MAX_PASSES + 1);
 
 @inline
 function endOf(walk: Walk, level: u32): usize {
-  return changetype<usize>(walk) + offsetof<Walk>() + (<usize>level << 2);
+  return changetype<usize>(walk) + offsetof<Walk>() + ((<usize>level) << 2);
 }
 
 /** Begins at the first word of a text. */
@@ -183,39 +151,27 @@ function segment(pass: u32, at: usize, end: usize): usize {
 /** The end of the match at `at`, or `at` when there is none. */
 function match(pass: u32, at: usize, end: usize): usize {
   switch (pass) {
-    case Pass.GPT2:
-      return gpt2(at, end);
-    case Pass.QWEN2:
-      return words(at, end, 1, false, false);
-    case Pass.LLAMA3:
-      return words(at, end, 3, false, false);
-    case Pass.GPT4O:
-      return words(at, end, 3, true, true);
-    case Pass.TEKKEN:
-      return words(at, end, 1, true, false);
-    case Pass.DEEPSEEK3:
-      return deepseek3(at, end);
+    case Pass.GPT2: return gpt2(at, end);
+    case Pass.QWEN2: return words(at, end, 1, false, false);
+    case Pass.LLAMA3: return words(at, end, 3, false, false);
+    case Pass.GPT4O: return words(at, end, 3, true, true);
+    case Pass.TEKKEN: return words(at, end, 1, true, false);
+    case Pass.DEEPSEEK3: return deepseek3(at, end);
     // \p{N}
-    case Pass.DIGIT:
-      return run(at, end, mask(Class.NUMBER), 1);
+    case Pass.DIGIT: return run(at, end, mask(Class.NUMBER), 1);
     // \p{N}+
-    case Pass.DIGITS:
-      return run(at, end, mask(Class.NUMBER), ALL);
+    case Pass.DIGITS: return run(at, end, mask(Class.NUMBER), ALL);
     // \p{N}{1,3}
-    case Pass.UP_TO_THREE_DIGITS:
-      return run(at, end, mask(Class.NUMBER), 3);
+    case Pass.UP_TO_THREE_DIGITS: return run(at, end, mask(Class.NUMBER), 3);
     // [0-9][0-9][0-9]
     case Pass.THREE_ASCII_DIGITS:
       return end - at >= 3 && isDigit(at) && isDigit(at + 1) && isDigit(at + 2) ? at + 3 : at;
     // [\p{P}\$\+<=>\^~\|]+
-    case Pass.PUNCTUATION:
-      return punctuation(at, end, false);
+    case Pass.PUNCTUATION: return punctuation(at, end, false);
     // [\p{P}\$\+<=>\^~\|`]+
-    case Pass.PUNCTUATION_AND_BACKTICK:
-      return punctuation(at, end, true);
+    case Pass.PUNCTUATION_AND_BACKTICK: return punctuation(at, end, true);
     // [\r\n]
-    case Pass.LINE_BREAK:
-      return isLineBreak(load<u8>(at)) ? at + 1 : at;
+    case Pass.LINE_BREAK: return isLineBreak(load<u8>(at)) ? at + 1 : at;
     // \s?\p{L}+
     case Pass.SPACE_LETTERS: {
       const from = skipSpace(at, end);
@@ -241,13 +197,10 @@ function match(pass: u32, at: usize, end: usize): usize {
       return to > from ? to : runIn(at, end, WIDE_PUNCTUATION, WIDE_PUNCTUATION_RANGES);
     }
     // [一-龥ࠀ-一가-퟿]+
-    case Pass.CJK:
-      return runIn(at, end, CJK, CJK_RANGES);
+    case Pass.CJK: return runIn(at, end, CJK, CJK_RANGES);
     // [一-龥぀-ゟ゠-ヿ]+
-    case Pass.CJK_AND_KANA:
-      return runIn(at, end, CJK_AND_KANA, CJK_AND_KANA_RANGES);
-    default:
-      return end;
+    case Pass.CJK_AND_KANA: return runIn(at, end, CJK_AND_KANA, CJK_AND_KANA_RANGES);
+    default: return end;
   }
 }
 
@@ -266,12 +219,9 @@ function gpt2(at: usize, end: usize): usize {
   }
   if (character == 0 || classIn(character) == Class.SPACE) return space(at, end, false);
   switch (classIn(character)) {
-    case Class.LETTER:
-      return run(from, end, mask(Class.LETTER), ALL);
-    case Class.NUMBER:
-      return run(from, end, mask(Class.NUMBER), ALL);
-    default:
-      return run(from, end, OTHER_MARKS, ALL);
+    case Class.LETTER: return run(from, end, mask(Class.LETTER), ALL);
+    case Class.NUMBER: return run(from, end, mask(Class.NUMBER), ALL);
+    default: return run(from, end, OTHER_MARKS, ALL);
   }
 }
 
@@ -418,8 +368,7 @@ function mask(kind: u32): u32 {
 }
 
 /** [^\s\p{L}\p{N}] */
-const OTHER_MARKS: u32 =
-  (1 << Class.OTHER) | (1 << Class.PUNCTUATION) | (1 << Class.SYMBOL) | (1 << Class.MARK);
+const OTHER_MARKS: u32 = (1 << Class.OTHER) | (1 << Class.PUNCTUATION) | (1 << Class.SYMBOL) | (1 << Class.MARK);
 
 const ALL: u32 = 0xffffffff;
 
@@ -443,10 +392,10 @@ function runIn(at: usize, end: usize, ranges: usize, count: u32): usize {
     let high = count;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (load<u32>(ranges + (<usize>middle << 3), 4) < codePoint) low = middle + 1;
+      if (load<u32>(ranges + ((<usize>middle) << 3), 4) < codePoint) low = middle + 1;
       else high = middle;
     }
-    if (low == count || codePoint < load<u32>(ranges + (<usize>low << 3))) return at;
+    if (low == count || codePoint < load<u32>(ranges + ((<usize>low) << 3))) return at;
     at += lengthOf(character);
   }
 }

@@ -4,6 +4,7 @@
  *
  *     first two bytes ──hash──► buckets[b] … buckets[b + 1] ──► bucketItems ──► specials (longest first) ──► token
  */
+import { letterAt, letterCount, lettersFrom, setU32, u32At } from "../memory/bytes";
 import { heapPop, heapPush } from "./heap";
 import { findToken } from "./lookup";
 import { stripsBeforeMask } from "./pretokenizer_names";
@@ -60,7 +61,7 @@ export function markSpecialTokens(t: Tokenizer, source: VocabularySource): void 
 
 /** The first word of the list that is a token, which becomes a control token; -1. */
 function adopt(t: Tokenizer, words: string): i32 {
-  for (let at: i32 = 0; at < words.length; at = wordEnd(words, at) + 1) {
+  for (let at: u32 = 0, end = letterCount(words); at < end; at = wordEnd(words, at) + 1) {
     const token = findWord(t, words, at);
     if (token == NONE) continue;
     setType(t, token, TokenType.CONTROL);
@@ -70,7 +71,7 @@ function adopt(t: Tokenizer, words: string): i32 {
 }
 
 function markEnds(t: Tokenizer, words: string): void {
-  for (let at: i32 = 0; at < words.length; at = wordEnd(words, at) + 1) {
+  for (let at: u32 = 0, end = letterCount(words); at < end; at = wordEnd(words, at) + 1) {
     const token = findWord(t, words, at);
     if (token == NONE) continue;
     setType(t, token, TokenType.CONTROL);
@@ -98,33 +99,14 @@ function setType(t: Tokenizer, token: u32, type: u32): void {
   store<u8>(at, <u8>((<u32>load<u8>(at) & ~TokenAttribute.TYPE) | type));
 }
 
-function wordEnd(words: string, at: i32): i32 {
-  while (at < words.length && codeUnit(words, at) != 0x20) at++;
+function wordEnd(words: string, at: u32): u32 {
+  while (letterAt(words, at) != 0 && letterAt(words, at) != 0x20) at++;
   return at;
 }
 
-@inline
-function codeUnit(words: string, at: i32): u32 {
-  return load<u16>(changetype<usize>(words) + (<usize>at << 1));
-}
-
-/** The token whose text is the word at `at` of the list; NONE. The word's UTF-8 is written where `singles` will lie. */
-function findWord(t: Tokenizer, words: string, at: i32): u32 {
-  const scratch = t.singles;
-  let length: usize = 0;
-  for (const end = wordEnd(words, at); at < end; at++) {
-    const unit = codeUnit(words, at);
-    if (unit < 0x80) {
-      store<u8>(scratch + length, <u8>unit);
-      length += 1;
-    } else {
-      store<u8>(scratch + length, <u8>(0xe0 | (unit >> 12)));
-      store<u8>(scratch + length, <u8>(0x80 | ((unit >> 6) & 63)), 1);
-      store<u8>(scratch + length, <u8>(0x80 | (unit & 63)), 2);
-      length += 3;
-    }
-  }
-  return findToken(t, scratch, length);
+/** The token whose text is the word at `at` of the list; NONE. */
+function findWord(t: Tokenizer, words: string, at: u32): u32 {
+  return findToken(t, lettersFrom(words, at), wordEnd(words, at) - at);
 }
 
 /** Whether the model's name has "phi-3" or "phi3" in it, in any case. */
@@ -154,34 +136,34 @@ export function buildSpecialIndex(t: Tokenizer, scratch: usize): void {
   for (let i: u32 = 0; i < t.count; i++) {
     const length = tokenLength(t, i);
     if (length == 0 || !isSpecial(t, i)) continue;
-    heapPush(scratch, count++, (<u64>(NONE - length) << 32) | i);
+    heapPush(scratch, count++, ((<u64>(NONE - length)) << 32) | i);
     if (typeOf(t, i) == TokenType.USER_DEFINED) t.userDefinedCount++;
   }
   t.specialCount = count;
   for (let i: u32 = 0; i < count; i++) {
-    store<u32>(t.specials + (<usize>i << 2), <u32>heapPop(scratch, count - i));
+    setU32(t.specials, i, <u32>heapPop(scratch, count - i));
   }
   // Counting sort by bucket: sizes, then ends, then each item from behind, which leaves the begins.
   memory.fill(t.buckets, 0, (<usize>SPECIAL_BUCKETS + 1) << 2);
   memory.fill(t.singles, 0, 256 << 2);
   for (let i: u32 = 0; i < count; i++) {
-    const token = load<u32>(t.specials + (<usize>i << 2));
+    const token = u32At(t.specials, i);
     const text = tokenText(t, token);
-    if (tokenLength(t, token) == 1) store<u32>(t.singles + (<usize>load<u8>(text) << 2), i + 1);
+    if (tokenLength(t, token) == 1) setU32(t.singles, load<u8>(text), i + 1);
     else addTo(t.buckets, bucketOf(load<u8>(text), load<u8>(text, 1)), 1);
   }
-  for (let b: u32 = 1; b <= SPECIAL_BUCKETS; b++) addTo(t.buckets, b, load<u32>(t.buckets + (<usize>(b - 1) << 2)));
+  for (let b: u32 = 1; b <= SPECIAL_BUCKETS; b++) addTo(t.buckets, b, u32At(t.buckets, b - 1));
   for (let i = count; i-- > 0; ) {
-    const token = load<u32>(t.specials + (<usize>i << 2));
+    const token = u32At(t.specials, i);
     if (tokenLength(t, token) == 1) continue;
     const text = tokenText(t, token);
     const place = addTo(t.buckets, bucketOf(load<u8>(text), load<u8>(text, 1)), -1);
-    store<u32>(t.bucketItems + (<usize>place << 2), i);
+    setU32(t.bucketItems, place, i);
   }
 }
 
 function addTo(table: usize, index: u32, value: u32): u32 {
-  const sum = load<u32>(table + (<usize>index << 2)) + value;
-  store<u32>(table + (<usize>index << 2), sum);
+  const sum = u32At(table, index) + value;
+  setU32(table, index, sum);
   return sum;
 }

@@ -7,11 +7,12 @@
  * itself holds is written as its three byte tokens, so that it does not come back as a space; only a vocabulary without
  * byte tokens takes it for one, as llama.cpp does always.
  */
+import { u32At } from "../memory/bytes";
 import { findToken } from "./lookup";
 import { mergeNodes, node, Node, setNode, textEnd } from "./merge";
 import { NONE, Tokenizer } from "./tokenizer";
 import { decode } from "./unicode";
-import { isSpaceMark } from "./vocabulary";
+import { isSpaceMark } from "./tokenizer";
 import { emit, reserveNodes, reserveText, Work } from "./work";
 
 /** Adds the tokens of a stretch that holds no special token; `prefix` puts a space in front of it. */
@@ -32,7 +33,7 @@ export function tokenizeSpm(work: Work, text: usize, end: usize, prefix: bool): 
 
 @inline
 function byteToken(t: Tokenizer, byte: u32): u32 {
-  return load<u32>(t.byteSymbols + (<usize>byte << 2));
+  return u32At(t.byteSymbols, byte);
 }
 
 @inline
@@ -40,7 +41,7 @@ function isMark(at: usize, end: usize): bool {
   return end - at >= 3 && isSpaceMark(at);
 }
 
-/** Spaces and what follows them, up to the next space. */
+/** Where a word ends: spaces and what follows them, up to the next space. */
 function endOfWord(t: Tokenizer, at: usize, end: usize, marksAreBytes: bool): usize {
   let inWord = false;
   while (at < end) {
@@ -98,7 +99,7 @@ function putMark(target: usize): void {
   store<u8>(target, 0x81, 2);
 }
 
-/** A node's token, or the tokens of its bytes, or the unknown token where there are none. */
+/** Adds a node's token, or the tokens of its bytes, or the unknown token where there are none. */
 function emitNode(work: Work, n: Node): void {
   const t = work.tokenizer;
   const end = textEnd(work, n);

@@ -7,32 +7,11 @@
  * White space between tags counts only where Jinja would print it (with trim_blocks and lstrip_blocks, as Hugging Face
  * runs chat templates); strings are unescaped and stand between the bytes 1 and 2 (‹ and › above); comments go.
  */
+import { Writer, putByte } from "../memory/bytes";
 
 /** Bytes that stand around a string in the canonical form. */
 export const STRING_BEGIN: u8 = 1;
 export const STRING_END: u8 = 2;
-
-/** A growing text: what does not fit below `capacity` is counted, not written. */
-@unmanaged
-export class Writer {
-  target: usize;
-  capacity: u32;
-  count: u32;
-}
-
-export function put(w: Writer, byte: u8): void {
-  if (w.count < w.capacity) store<u8>(w.target + w.count, byte);
-  w.count += 1;
-}
-
-export function putBytes(w: Writer, bytes: usize, length: u32): void {
-  for (let i: u32 = 0; i < length; i++) put(w, load<u8>(bytes + i));
-}
-
-/** ASCII words. */
-export function putWords(w: Writer, words: string): void {
-  for (let i = 0, n = words.length; i < n; i++) put(w, <u8>load<u16>(changetype<usize>(words) + ((<usize>i) << 1)));
-}
 
 /**
  * Writes the canonical form of a template, which is at most as long as the template, to `w`; false when the template is
@@ -65,7 +44,7 @@ function findTag(at: usize, end: usize): usize {
   return end;
 }
 
-/** The text between two tags, as Jinja would print it. */
+/** Writes the text between two tags, as Jinja would print it. */
 function putText(w: Writer, at: usize, tag: usize, end: usize, before: u32, first: bool): bool {
   let stop = tag;
   if (before == 1 && at < stop && load<u8>(at) == 0x0a) {
@@ -85,25 +64,25 @@ function putText(w: Writer, at: usize, tag: usize, end: usize, before: u32, firs
   for (; at < stop; at++) {
     const byte = load<u8>(at);
     if (byte <= STRING_END) return false;
-    put(w, byte);
+    putByte(w, byte);
   }
   return true;
 }
 
-/** Behind a comment; 0 when it does not end. */
+/** The address behind a comment; 0 when it does not end. */
 function endOfComment(at: usize, end: usize): usize {
   for (; at + 1 < end; at++) if (load<u8>(at) == 0x23 && load<u8>(at, 1) == 0x7d) return at + 2;
   return 0;
 }
 
-/** A block or an expression; gives the address behind it, or 0. */
+/** Writes a block or an expression; gives the address behind it, or 0. */
 function putTag(w: Writer, tag: usize, end: usize): usize {
   const kind = load<u8>(tag, 1);
   const close: u8 = kind == 0x7b ? 0x7d : 0x25;
   let at = tag + 2;
   if (at < end && load<u8>(at) == 0x2d) at += 1;
-  put(w, 0x7b);
-  put(w, kind);
+  putByte(w, 0x7b);
+  putByte(w, kind);
   // Whether a word ended just before: then another one stands apart.
   let word = false;
   while (at + 1 < end) {
@@ -111,8 +90,8 @@ function putTag(w: Writer, tag: usize, end: usize): usize {
     if (isSpace(byte)) {
       at += 1;
     } else if (byte == close && load<u8>(at, 1) == 0x7d) {
-      put(w, close);
-      put(w, 0x7d);
+      putByte(w, close);
+      putByte(w, 0x7d);
       return at + 2;
     } else if (byte == 0x2d && at + 2 < end && load<u8>(at, 1) == close && load<u8>(at, 2) == 0x7d) {
       at += 1;
@@ -121,17 +100,17 @@ function putTag(w: Writer, tag: usize, end: usize): usize {
       if (at == 0) return 0;
       word = false;
     } else if (byte == 0x5b && isField(at, end)) {
-      put(w, 0x2e);
-      for (at += 2; isWord(load<u8>(at)); at++) put(w, load<u8>(at));
+      putByte(w, 0x2e);
+      for (at += 2; isWord(load<u8>(at)); at++) putByte(w, load<u8>(at));
       at += 2;
       word = true;
     } else if (isWord(byte)) {
-      if (word && isSpace(load<u8>(at - 1))) put(w, 0x20);
-      for (; at < end && isWord(load<u8>(at)); at++) put(w, load<u8>(at));
+      if (word && isSpace(load<u8>(at - 1))) putByte(w, 0x20);
+      for (; at < end && isWord(load<u8>(at)); at++) putByte(w, load<u8>(at));
       word = true;
     } else {
       if (byte <= STRING_END) return 0;
-      put(w, byte);
+      putByte(w, byte);
       at += 1;
       word = false;
     }
@@ -149,14 +128,14 @@ function isField(at: usize, end: usize): bool {
   return at + 1 < end && load<u8>(at) == quote && load<u8>(at, 1) == 0x5d;
 }
 
-/** A string, unescaped; gives the address behind it, or 0. */
+/** Writes a string, unescaped; gives the address behind it, or 0. */
 function putString(w: Writer, at: usize, end: usize): usize {
   const quote = load<u8>(at);
-  put(w, STRING_BEGIN);
+  putByte(w, STRING_BEGIN);
   for (at += 1; at < end; at++) {
     let byte = load<u8>(at);
     if (byte == quote) {
-      put(w, STRING_END);
+      putByte(w, STRING_END);
       return at + 1;
     }
     if (byte == 0x5c) {
@@ -168,7 +147,7 @@ function putString(w: Writer, at: usize, end: usize): usize {
       else if (byte != 0x5c && byte != 0x22 && byte != 0x27) return 0;
     }
     if (byte <= STRING_END) return 0;
-    put(w, byte);
+    putByte(w, byte);
   }
   return 0;
 }

@@ -2,6 +2,7 @@
  * From text to tokens: special tokens are cut out, what is between them goes to the vocabulary's own tokenizer, BOS and
  * EOS are added where the vocabulary wants them and the caller asks.
  */
+import { u32At } from "../memory/bytes";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { splitBpe, tokenizeBpe } from "./bpe";
 import { heapPop } from "./heap";
@@ -22,13 +23,7 @@ export namespace TokenizeFlag {
  * may be more; below zero: an error. Any bytes are read as they are; NUL is a character like others.
  */
 export function tokenize(
-  core: Core,
-  t: Tokenizer,
-  text: usize,
-  length: u32,
-  flags: u32,
-  target: usize,
-  capacity: u32,
+  core: Core, t: Tokenizer, text: usize, length: u32, flags: u32, target: usize, capacity: u32,
 ): i32 {
   if (length > 0x7fffffff) return fail(core, ErrorCode.BAD_ARGUMENT, "a text to tokenize has at most 2 GiB");
   const work = beginWork(core, t, target, capacity);
@@ -67,14 +62,14 @@ function tokenizePieces(work: Work, cuts: Cuts): void {
     const key = heapPop(cuts.heap, cuts.count--);
     const start = <u32>(key >> 32);
     tokenizeStretch(work, cuts, at, start);
-    const token = load<u32>(t.specials + (<usize>(<u32>key) << 2));
+    const token = u32At(t.specials, <u32>key);
     emit(work, token);
     at = start + tokenLength(t, token);
   }
   if (!work.failed) tokenizeStretch(work, cuts, at, cuts.length);
 }
 
-/** A stretch between special tokens, less the white space that belongs to them. */
+/** Tokenizes a stretch between special tokens, less the white space that belongs to them. */
 function tokenizeStretch(work: Work, cuts: Cuts, at: u32, end: u32): void {
   const t = work.tokenizer;
   if (cuts.taken != 0) {

@@ -6,6 +6,8 @@
  * as the tokenizer lives.
  */
 
+import { u32At } from "../memory/bytes";
+
 /** No token, no merge, no special token. */
 export const NONE: u32 = 0xffffffff;
 
@@ -80,8 +82,6 @@ export class VocabularySource {
   addBos: i32;
   addEos: i32;
   addSpacePrefix: i32;
-  cleanSpaces: i32;
-  ignoreMerges: i32;
 }
 
 /** Makes every key of a source absent. */
@@ -150,8 +150,8 @@ export class Tokenizer {
   /** u32[256]: index + 1 into `specials` of the special token that is this byte. */
   singles: usize;
   /**
-   * Symbols that merges name but the vocabulary lacks: numbers from `count` on, records of two spans of text (address
-   * and length each), and their table like `slots`. 0: there is none.
+   * Symbols that merges name but the vocabulary lacks: numbers from `count` on, records of two stretches of text
+   * (address and length each), and their table like `slots`. 0: there is none.
    */
   hidden: usize;
   hiddenCount: u32;
@@ -161,7 +161,7 @@ export class Tokenizer {
 
 @inline
 export function tokenText(t: Tokenizer, id: u32): usize {
-  return load<u32>(t.texts + (<usize>id << 2));
+  return u32At(t.texts, id);
 }
 
 @inline
@@ -177,6 +177,12 @@ export function attributesOf(t: Tokenizer, id: u32): u32 {
 @inline
 export function typeOf(t: Tokenizer, id: u32): u32 {
   return attributesOf(t, id) & TokenAttribute.TYPE;
+}
+
+/** Whether SentencePiece's sign for a space, U+2581, stands at an address; three bytes there are readable. */
+@inline
+export function isSpaceMark(text: usize): bool {
+  return load<u16>(text) == 0x96e2 && load<u8>(text, 2) == 0x81;
 }
 
 /** Whether generation ends with this token. */

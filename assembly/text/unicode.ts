@@ -6,6 +6,7 @@
  * A byte that begins no valid UTF-8 sequence counts as one character of its own, U+FFFD, one byte long: nothing is read
  * outside the text, and its bytes stay as they are.
  */
+import { u32At } from "../memory/bytes";
 import { ASCII_CLASSES, CLASS_RUNS, CLASS_RUN_COUNT } from "./unicode_tables";
 
 /** General categories L, N, P, S, M; White_Space; everything else. The same numbers as in the tables. */
@@ -28,17 +29,17 @@ export function classOf(codePoint: u32): u32 {
   let high = CLASS_RUN_COUNT;
   while (high - low > 1) {
     const middle = (low + high) >> 1;
-    if (load<u32>(CLASS_RUNS + (<usize>middle << 2)) >> 3 <= codePoint) low = middle;
+    if (u32At(CLASS_RUNS, middle) >> 3 <= codePoint) low = middle;
     else high = middle;
   }
-  return load<u32>(CLASS_RUNS + (<usize>low << 2)) & 7;
+  return u32At(CLASS_RUNS, low) & 7;
 }
 
 /** The character at `at`, packed as above. */
 export function look(at: usize, end: usize): u32 {
   if (at >= end) return 0;
   const first = <u32>load<u8>(at);
-  if (first < 128) return (first << 6) | (<u32>load<u8>(ASCII_CLASSES + first) << 3) | 1;
+  if (first < 128) return (first << 6) | ((<u32>load<u8>(ASCII_CLASSES + first)) << 3) | 1;
   const decoded = decode(at, end);
   return ((decoded >> 3) << 6) | (classOf(decoded >> 3) << 3) | (decoded & 7);
 }
@@ -74,7 +75,7 @@ export function decode(at: usize, end: usize): u32 {
   return (codePoint << 3) | expected;
 }
 
-/** Bytes of the sequence that a lead byte begins; 0 when it begins none. */
+/** The bytes of the sequence that a lead byte begins; 0 when it begins none. */
 export function sequenceLength(first: u32): u32 {
   if (first < 0x80) return 1;
   if (first < 0xc2) return 0;

@@ -6,16 +6,18 @@
  *
  * about 4 + 1 + 8 bytes a token and 12 + 8 bytes a merge; the texts stay in the file's header. Time is linear.
  */
-import { allocate, blockBytes, release } from "../memory/arena";
-import { Core, ErrorCode, fail, say, sayBytes, sayNumber } from "../memory/core";
-import { characterOfByte } from "./bytes";
+import { allocate, release } from "../memory/arena";
+import { sameText, setU32, u32At } from "../memory/bytes";
+import { Core, ErrorCode, bytesOf, fail, wordsOf } from "../memory/core";
+import { characterOfByte } from "./byte_characters";
 import { enterMerge, enterToken, findHidden, findText, findToken, HiddenSymbol, slotsFor } from "./lookup";
 import {
   addsBos, cleansSpaces, hasNoBos, ignoresMerges, sayNames, Scheme, schemeOf, stripsBeforeMask,
 } from "./pretokenizer_names";
 import { buildSpecialIndex, markSpecialTokens, SPECIAL_NAMES } from "./special";
-import { NONE, SPECIAL_BUCKETS, Tokenizer, tokenLength, TokenizerModel, tokenText, TokenType } from "./tokenizer";
-import { VocabularySource } from "./tokenizer";
+import {
+  NONE, SPECIAL_BUCKETS, TokenType, Tokenizer, TokenizerModel, VocabularySource, isSpaceMark, tokenLength, tokenText,
+} from "./tokenizer";
 import { encodeShort } from "./unicode";
 
 const MOST_TOKENS: u32 = 1 << 24;
@@ -23,11 +25,6 @@ const MOST_MERGES: u32 = 1 << 25;
 
 /** Falcon's <|endoftext|>, which files of byte-level BPE without the keys once meant. */
 const OLD_DEFAULT: u32 = 11;
-
-/** Bytes of the arena that a tokenizer will take, besides the source's own. */
-export function tokenizerPlanBytes(source: VocabularySource): u64 {
-  return blockBytes(tableBytes(source));
-}
 
 /** Makes a tokenizer, or returns 0 with an error set. The source's texts must outlive it, its record need not. */
 export function createTokenizer(core: Core, source: VocabularySource): usize {
@@ -67,23 +64,25 @@ export function releaseTokenizer(core: Core, tokenizer: usize): void {
 /** The model's number, or 0 with an error set. */
 function checkSource(core: Core, source: VocabularySource): u32 {
   let model: u32 = 0;
-  if (isWord(source.modelName, source.modelNameLength, "gpt2")) model = TokenizerModel.BPE;
-  else if (isWord(source.modelName, source.modelNameLength, "llama")) model = TokenizerModel.SPM;
+  if (sameText(source.modelName, source.modelNameLength, "gpt2")) model = TokenizerModel.BPE;
+  else if (sameText(source.modelName, source.modelNameLength, "llama")) model = TokenizerModel.SPM;
   else if (source.modelNameLength == 0) {
-    bad(core, "the file names no tokenizer (tokenizer.ggml.model is missing)");
+    fail(core, ErrorCode.BAD_FILE, "the file names no tokenizer (tokenizer.ggml.model is missing)");
     return 0;
   } else {
-    fail(core, ErrorCode.UNSUPPORTED, "the tokenizer '");
-    sayBytes(core, source.modelName, source.modelNameLength);
-    say(core, "' is not supported; supported are: gpt2 (byte-level BPE), llama (SentencePiece)");
+    fail(
+      core, ErrorCode.UNSUPPORTED,
+      "the tokenizer '{s}' is not supported; supported are: gpt2 (byte-level BPE), llama (SentencePiece)",
+      bytesOf(source.modelName, source.modelNameLength),
+    );
     return 0;
   }
   if (source.tokens == 0 || source.tokenCount == 0) {
-    bad(core, "the vocabulary is empty (tokenizer.ggml.tokens)");
+    fail(core, ErrorCode.BAD_FILE, "the vocabulary is empty (tokenizer.ggml.tokens)");
     return 0;
   }
   if (source.tokenCount > MOST_TOKENS || source.mergeCount > MOST_MERGES) {
-    bad(core, "the vocabulary is too large: at most 2^24 tokens and 2^25 merges");
+    fail(core, ErrorCode.BAD_FILE, "the vocabulary is too large: at most 2^24 tokens and 2^25 merges");
     return 0;
   }
   if (source.scores != 0 && source.scoreCount != source.tokenCount) {
@@ -96,51 +95,30 @@ function checkSource(core: Core, source: VocabularySource): u32 {
   }
   if (model == TokenizerModel.SPM) return model;
   if (source.merges == 0) {
-    bad(core, "byte-level BPE needs its merges, and the file has none (tokenizer.ggml.merges)");
+    fail(core, ErrorCode.BAD_FILE, "byte-level BPE needs its merges, and the file has none (tokenizer.ggml.merges)");
     return 0;
   }
   if (source.preNameLength != 0 && schemeOf(source.preName, source.preNameLength) == Scheme.UNKNOWN) {
-    fail(core, ErrorCode.UNSUPPORTED, "the pre-tokenizer '");
-    sayBytes(core, source.preName, source.preNameLength);
-    say(core, "' is not supported; supported are: ");
+    fail(
+      core, ErrorCode.UNSUPPORTED, "the pre-tokenizer '{s}' is not supported; supported are: ",
+      bytesOf(source.preName, source.preNameLength),
+    );
     sayNames(core);
     return 0;
   }
   return model;
 }
 
-function bad(core: Core, words: string): bool {
-  fail(core, ErrorCode.BAD_FILE, words);
-  return false;
-}
-
 function badCount(core: Core, key: string, count: u32, expected: u32): void {
-  fail(core, ErrorCode.BAD_FILE, key);
-  say(core, " has ");
-  sayNumber(core, count);
-  say(core, " entries for ");
-  sayNumber(core, expected);
-  say(core, " tokens");
+  fail(core, ErrorCode.BAD_FILE, "{w} has {} entries for {} tokens", wordsOf(key), count, expected);
 }
 
-function badEntry(core: Core, what: string, index: u32, words: string): bool {
-  fail(core, ErrorCode.BAD_FILE, what);
-  say(core, " ");
-  sayNumber(core, index);
-  return sayAnd(core, words);
-}
-
-function sayAnd(core: Core, words: string): bool {
-  say(core, words);
-  return false;
-}
-
-/** Special tokens by type, and those that become special by their text. */
+/** The number of special tokens by type, and of those that become special by their text. */
 function countSpecials(source: VocabularySource): u32 {
   let count = SPECIAL_NAMES;
   const types: u32 = source.types == 0 ? 0 : source.typeCount;
   for (let i: u32 = 0; i < types; i++) {
-    const type = load<u32>(source.types + (<usize>i << 2));
+    const type = u32At(source.types, i);
     if (type == TokenType.UNKNOWN || type == TokenType.CONTROL || type == TokenType.USER_DEFINED) count++;
   }
   return count;
@@ -156,9 +134,9 @@ function tableBytes(source: VocabularySource): u64 {
 
 function layOut(t: Tokenizer, source: VocabularySource): void {
   let at = changetype<usize>(t) + ((offsetof<Tokenizer>() + 7) & ~7);
-  const specials = <usize>countSpecials(source) << 2;
+  const specials = (<usize>countSpecials(source)) << 2;
   t.texts = at;
-  at += <usize>t.count << 2;
+  at += (<usize>t.count) << 2;
   t.slots = at;
   t.slotMask = slotsFor(t.count) - 1;
   at += (<usize>t.slotMask + 1) << 2;
@@ -186,11 +164,11 @@ function setOptions(t: Tokenizer, source: VocabularySource): void {
   const length = <usize>source.preNameLength;
   t.scheme = spm || length == 0 ? Scheme.DEFAULT : schemeOf(pre, length);
   t.scores = source.scores;
-  t.ignoreMerges = option(source.ignoreMerges, !spm && ignoresMerges(pre, length));
+  t.ignoreMerges = !spm && ignoresMerges(pre, length);
   t.addBos = option(source.addBos, spm || addsBos(pre, length));
   t.addEos = option(source.addEos, false);
   t.addSpacePrefix = option(source.addSpacePrefix, spm);
-  t.cleanSpaces = option(source.cleanSpaces, !spm && cleansSpaces(pre, length));
+  t.cleanSpaces = !spm && cleansSpaces(pre, length);
 }
 
 function option(value: i32, absent: bool): bool {
@@ -203,20 +181,21 @@ function readTokens(core: Core, t: Tokenizer, source: VocabularySource): bool {
   let at = source.tokens;
   for (let i: u32 = 0; i < t.count; i++) {
     if (at > end || end - at < 8 || load<u64>(at) > <u64>(end - at - 8)) {
-      return badEntry(core, "token", i, " ends behind the list of tokens: the file is damaged");
+      fail(core, ErrorCode.BAD_FILE, "token {} ends behind the list of tokens: the file is damaged", i);
+      return false;
     }
     const length = <u32>load<u64>(at);
-    store<u32>(t.texts + (<usize>i << 2), <u32>(at + 8));
+    setU32(t.texts, i, <u32>(at + 8));
     at += 8 + <usize>length;
     if (length > t.longest) t.longest = length;
-    let type = source.types == 0 ? TokenType.NORMAL : load<u32>(source.types + (<usize>i << 2));
+    let type = source.types == 0 ? TokenType.NORMAL : u32At(source.types, i);
     if (type > TokenType.BYTE) type = TokenType.UNDEFINED;
     store<u8>(t.attributes + i, <u8>type);
     if (length == 0) continue;
     if (!enterToken(t, i)) {
-      badEntry(core, "token", i, " has the text of another: '");
-      sayBytes(core, tokenText(t, i), length);
-      return sayAnd(core, "'");
+      const text = bytesOf(tokenText(t, i), length);
+      fail(core, ErrorCode.BAD_FILE, "token {} has the text of another: '{s}'", i, text);
+      return false;
     }
     if (t.model == TokenizerModel.SPM && !t.spaceInside) t.spaceInside = hasSpaceInside(at - length, length);
   }
@@ -239,11 +218,6 @@ function hasSpaceInside(text: usize, length: u32): bool {
   return false;
 }
 
-@inline
-export function isSpaceMark(text: usize): bool {
-  return load<u16>(text) == 0x96e2 && load<u8>(text, 2) == 0x81;
-}
-
 /** Reads "A B" a merge. Where a part or the result is no token, a hidden symbol stands for it. */
 function readMerges(core: Core, t: Tokenizer, source: VocabularySource): bool {
   let absent: u32 = 0;
@@ -251,14 +225,18 @@ function readMerges(core: Core, t: Tokenizer, source: VocabularySource): bool {
   const end = source.mergesEnd;
   for (let rank: u32 = 0; rank < t.mergeCount; rank++) {
     if (at > end || end - at < 8 || load<u64>(at) > <u64>(end - at - 8)) {
-      return badEntry(core, "merge", rank, " ends behind the list of merges: the file is damaged");
+      fail(core, ErrorCode.BAD_FILE, "merge {} ends behind the list of merges: the file is damaged", rank);
+      return false;
     }
     const text = at + 8;
     const length = <usize>load<u64>(at);
     at = text + length;
     let split: usize = 1;
     while (split < length && load<u8>(text + split) != 0x20) split++;
-    if (split >= length) return badEntry(core, "merge", rank, " is not two symbols with a space between them");
+    if (split >= length) {
+      fail(core, ErrorCode.BAD_FILE, "merge {} is not two symbols with a space between them", rank);
+      return false;
+    }
     const right = text + split + 1;
     const rest = length - split - 1;
     const record = t.merges + <usize>rank * 12;
@@ -298,7 +276,7 @@ function enterHidden(core: Core, t: Tokenizer, merges: usize, most: u32): bool {
 /** The symbol of each byte's character. The slot table's own word serves as the place to write the character. */
 function findByteSymbols(t: Tokenizer): void {
   for (let byte: u32 = 0; byte < 256; byte++) {
-    const slot = t.byteSymbols + (<usize>byte << 2);
+    const slot = t.byteSymbols + ((<usize>byte) << 2);
     const length = encodeShort(characterOfByte(byte), slot);
     let symbol = findToken(t, slot, length);
     if (symbol == NONE) symbol = findHidden(t, slot, length, slot, 0, false);
@@ -321,7 +299,7 @@ function findByteTokens(t: Tokenizer): void {
       store<u8>(scratch, <u8>byte);
       token = findToken(t, scratch, 1);
     }
-    store<u32>(t.byteSymbols + (<usize>byte << 2), token);
+    setU32(t.byteSymbols, byte, token);
   }
   memory.fill(scratch, 0, 8);
 }
@@ -357,12 +335,4 @@ function setIds(t: Tokenizer, source: VocabularySource): void {
 function id(t: Tokenizer, value: i32, absent: i32): i32 {
   if (<u32>value < t.count) return value;
   return <u32>absent < t.count ? absent : -1;
-}
-
-function isWord(text: usize, length: u32, word: string): bool {
-  if (length != <u32>word.length) return false;
-  for (let i: u32 = 0; i < length; i++) {
-    if (<u32>load<u8>(text + i) != <u32>load<u16>(changetype<usize>(word) + (<usize>i << 1))) return false;
-  }
-  return true;
 }

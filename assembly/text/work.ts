@@ -3,6 +3,7 @@
  * more, which `endWork` gives back.
  */
 import { allocate, allocateRaw, release } from "../memory/arena";
+import { setU32 } from "../memory/bytes";
 import { Core } from "../memory/core";
 import { Tokenizer } from "./tokenizer";
 import { WALK_BYTES } from "./pretokenizers";
@@ -57,7 +58,7 @@ export function walkOf(work: Work): usize {
 /** Adds a token to the answer. */
 @inline
 export function emit(work: Work, token: u32): void {
-  if (work.count < work.capacity) store<u32>(work.target + (<usize>work.count << 2), token);
+  if (work.count < work.capacity) setU32(work.target, work.count, token);
   work.count++;
 }
 

@@ -1,99 +1,91 @@
 /**
- * A span: bytes somewhere in memory, as one number (address in the low half, length in the high half), so that it can
- * be passed and returned. And the few things that the command does with ASCII words.
+ * Bytes somewhere in memory as one number, so that they can be passed and returned: `bytesOf(address, length)` of
+ * memory/core.ts. And the few things that the command does with text.
  */
 import { allocateRaw } from "../memory/arena";
-import { Core } from "../memory/core";
+import { copyText, letterCount, sameText, startsWithText } from "../memory/bytes";
+import { Core, bytesOf } from "../memory/core";
 
-export type Span = u64;
+export { bytesOf } from "../memory/core";
+
+/** The address in the low half, the length in the high half. */
+export type Bytes = u64;
 
 @inline
-export function span(at: usize, length: usize): Span {
-  return <u64>at | ((<u64>length) << 32);
-}
-
-@inline
-export function startOf(s: Span): usize {
+export function startOf(s: Bytes): usize {
   return <usize>(s & 0xffff_ffff);
 }
 
 @inline
-export function lengthOf(s: Span): u32 {
+export function lengthOf(s: Bytes): u32 {
   return <u32>(s >> 32);
 }
 
 @inline
-export function endOf(s: Span): usize {
+export function endOf(s: Bytes): usize {
   return startOf(s) + lengthOf(s);
 }
 
-/** The bytes of an argument of the host's: up to its NUL. */
-export function fromNul(at: usize): Span {
+/** An argument of the host's: the bytes up to its NUL. */
+export function fromNul(at: usize): Bytes {
   let end = at;
   while (load<u8>(end) != 0) end += 1;
-  return span(at, end - at);
+  return bytesOf(at, end - at);
 }
 
-/** A literal's ASCII words as bytes in the arena; an empty span when there is no room. */
-export function fromWords(core: Core, words: string): Span {
-  const length = <usize>words.length;
-  const target = allocateRaw(core, length + 1, "the table of commands");
-  if (target == 0) return 0;
-  for (let i: usize = 0; i < length; i++) store<u8>(target + i, <u8>load<u16>(changetype<usize>(words) + (i << 1)));
-  return span(target, length);
+/** A literal as bytes in the arena; 0 when there is no room. */
+export function fromText(core: Core, text: string): Bytes {
+  const length = letterCount(text);
+  const target = allocateRaw(core, <u64>length + 1, "the table of commands");
+  return target == 0 ? 0 : bytesOf(target, copyText(target, length, text));
 }
 
-export function equals(s: Span, words: string): bool {
-  return lengthOf(s) == <u32>words.length && startsWith(s, words);
+export function equals(s: Bytes, text: string): bool {
+  return sameText(startOf(s), lengthOf(s), text);
 }
 
-export function startsWith(s: Span, words: string): bool {
-  const length = <u32>words.length;
-  if (lengthOf(s) < length) return false;
-  for (let i: u32 = 0; i < length; i++) {
-    if (<u16>load<u8>(startOf(s) + i) != load<u16>(changetype<usize>(words) + (<usize>i << 1))) return false;
-  }
-  return true;
+export function startsWith(s: Bytes, text: string): bool {
+  return startsWithText(startOf(s), lengthOf(s), text);
 }
 
-export function same(a: Span, b: Span): bool {
+export function same(a: Bytes, b: Bytes): bool {
   return lengthOf(a) == lengthOf(b) && memory.compare(startOf(a), startOf(b), lengthOf(a)) == 0;
 }
 
 /** The bytes from index `from` on. */
 @inline
-export function tail(s: Span, from: u32): Span {
-  return span(startOf(s) + from, lengthOf(s) - from);
+export function tail(s: Bytes, from: u32): Bytes {
+  return bytesOf(startOf(s) + from, lengthOf(s) - from);
 }
 
-/** Where a byte stands first; the length when it does not. */
-export function indexOf(s: Span, byte: u8): u32 {
+/** The index of the first such byte; the length when there is none. */
+export function indexOf(s: Bytes, byte: u8): u32 {
   let i: u32 = 0;
   while (i < lengthOf(s) && load<u8>(startOf(s) + i) != byte) i += 1;
   return i;
 }
 
-/** Piece `index` of what a byte separates; empty when there are fewer. */
-export function piece(s: Span, separator: u8, index: u32): Span {
+/** The piece of this index, where a byte separates pieces; empty when there are fewer. */
+export function piece(s: Bytes, separator: u8, index: u32): Bytes {
   for (; index > 0; index--) {
     const end = indexOf(s, separator);
     if (end == lengthOf(s)) return 0;
     s = tail(s, end + 1);
   }
-  return span(startOf(s), indexOf(s, separator));
+  return bytesOf(startOf(s), indexOf(s, separator));
 }
 
-/** Without the spaces around it. */
-export function trimmed(s: Span): Span {
+/** The bytes without the white space around them. */
+export function trimmed(s: Bytes): Bytes {
   let at = startOf(s);
   let end = endOf(s);
   while (at < end && load<u8>(at) <= 0x20) at += 1;
   while (end > at && load<u8>(end - 1) <= 0x20) end -= 1;
-  return span(at, end - at);
+  return bytesOf(at, end - at);
 }
 
-/** A whole number in decimal, at most 2^64 − 1: whether it is one, and its value at `target` (u64). */
-export function parseWhole(s: Span, target: usize): bool {
+/** Reads a whole number in decimal, at most 2^64 − 1, to `target` (u64); false when it is none. */
+export function parseWhole(s: Bytes, target: usize): bool {
   let value: u64 = 0;
   for (let at = startOf(s); at < endOf(s); at++) {
     const digit = <u64>load<u8>(at) - 48;
@@ -104,8 +96,8 @@ export function parseWhole(s: Span, target: usize): bool {
   return lengthOf(s) > 0;
 }
 
-/** A number such as -0.5, 3 or 1e-3: whether it is one, and its value at `target` (f64). */
-export function parseNumber(s: Span, target: usize): bool {
+/** Reads a number such as -0.5, 3 or 1e-3 to `target` (f64); false when it is none. */
+export function parseNumber(s: Bytes, target: usize): bool {
   let at = startOf(s);
   const end = endOf(s);
   const negative = at < end && load<u8>(at) == 0x2d;

@@ -1,20 +1,21 @@
 /**
- * A command line: the words that the host gives, read by the table of commands.ts. Every value is kept as the span of
- * its bytes; `flag`, `whole`, `real` and `given` read it by the flag's id, or its default from the table.
+ * A command line: the words that the host gives, read by the table of commands.ts. Every value is kept as
+ * `Bytes`; `flag`, `whole`, `real` and `given` read it by the flag's id, or its default from the table.
  *
  *     limpet generate m.gguf -p "Once" -n 8
- *            └ name ┘ └ arguments ┘ └ values: one span a line of FLAGS ┘
+ *            └ name ┘ └ arguments ┘ └ values: one a line of FLAGS ┘
  */
 import { allocate, allocateRaw } from "../memory/arena";
+import { letterAt, setU64, u32At, u64At } from "../memory/bytes";
 import { Core } from "../memory/core";
 import {
-  BAD_CHOICE, BAD_NUMBER, BAD_WHOLE_NUMBER, COMMANDS, FLAGS, HINT, NO_ARGUMENT, NO_COMMAND, NO_VALUE,
-  SURPLUS_ARGUMENT, SURPLUS_VALUE, UNKNOWN_COMMAND, UNKNOWN_FLAG,
+  BAD_CHOICE, BAD_NUMBER, BAD_WHOLE_NUMBER, COMMANDS, FLAGS, HINT, NO_ARGUMENT, NO_COMMAND, NO_VALUE, SURPLUS_ARGUMENT,
+  SURPLUS_VALUE, UNKNOWN_COMMAND, UNKNOWN_FLAG,
 } from "./commands";
 import { args_get, args_sizes_get } from "./imports";
-import { Output, createOutput, endLine, flush, putByte, putSpan, putWords } from "./output";
+import { Output, createOutput, endLine, flush, putByte, put, putText } from "./output";
 import {
-  Span, endOf, equals, fromNul, fromWords, indexOf, lengthOf, parseNumber, parseWhole, piece, same, span, startOf,
+  Bytes, endOf, equals, fromNul, fromText, indexOf, lengthOf, parseNumber, parseWhole, piece, same, bytesOf, startOf,
   startsWith, tail,
 } from "./bytes";
 
@@ -34,47 +35,47 @@ export const HELP: i32 = 3;
 
 @unmanaged
 export class Command {
-  /** Where the host writes single numbers: see `cell`. */
-  cells: u64;
-  moreCells: u64;
+  /** Where the host writes single numbers: see `hostScratch`. */
+  scratch: u64;
+  moreScratch: u64;
   core: Core;
   out: Output;
   err: Output;
-  /** The words of the command line, as spans; the first is the program's name. */
-  words: usize;
-  wordCount: u32;
+  /** Bytes[argc]: the words of the command line; the first is the program's name. */
+  argv: usize;
+  argc: u32;
   /** COMMANDS and FLAGS as bytes. */
-  commands: Span;
-  flags: Span;
+  commands: Bytes;
+  flags: Bytes;
   /** The line of the command in `commands`, up to its end. */
-  line: Span;
-  name: Span;
-  /** Span[ARGUMENT_LIMIT] */
+  line: Bytes;
+  name: Bytes;
+  /** Bytes[ARGUMENT_LIMIT] */
   arguments: usize;
   argumentCount: u32;
-  /** Span[FLAG_LIMIT] by the line of the flag; an empty value has an address all the same. */
+  /** Bytes[FLAG_LIMIT] by the line of the flag; an empty value has an address all the same. */
   values: usize;
-  /** Span[wordCount]: every value of the flag that may be given several times. */
+  /** Bytes[wordCount]: every value of the flag that may be given several times. */
   repeats: usize;
   repeatCount: u32;
-  /** The open files of the model (engine.ts): tables may be read from them later. */
+  /** The open files of the model (load.ts): tables may be read from them later. */
   parts: usize;
 }
 
-/** Address of 16 bytes for the host to write to. */
+/** The address of 16 bytes for the host to write to. */
 @inline
-export function cell(c: Command): usize {
+export function hostScratch(c: Command): usize {
   return changetype<usize>(c);
 }
 
 @inline
-function spanAt(list: usize, index: u32): Span {
-  return load<u64>(list + ((<usize>index) << 3));
+function bytesAt(list: usize, index: u32): Bytes {
+  return u64At(list, index);
 }
 
 @inline
-function setSpan(list: usize, index: u32, value: Span): void {
-  store<u64>(list + ((<usize>index) << 3), value);
+function setBytes(list: usize, index: u32, value: Bytes): void {
+  setU64(list, index, value);
 }
 
 /** The command with its streams and the host's words; 0 when even that has no room. */
@@ -85,41 +86,41 @@ export function createCommand(core: Core): Command {
   c.core = core;
   c.out = createOutput(core, 1);
   c.err = createOutput(core, 2);
-  c.commands = fromWords(core, COMMANDS);
-  c.flags = fromWords(core, FLAGS);
+  c.commands = fromText(core, COMMANDS);
+  c.flags = fromText(core, FLAGS);
   c.arguments = allocate(core, 8 * <u64>(ARGUMENT_LIMIT + FLAG_LIMIT), "the command's values");
   c.values = c.arguments + 8 * ARGUMENT_LIMIT;
-  if (args_sizes_get(cell(c), cell(c) + 4) != 0) store<u64>(cell(c), 0);
-  const count = load<u32>(cell(c));
-  const bytes = load<u32>(cell(c), 4);
+  if (args_sizes_get(hostScratch(c), hostScratch(c) + 4) != 0) store<u64>(hostScratch(c), 0);
+  const count = load<u32>(hostScratch(c));
+  const bytes = load<u32>(hostScratch(c), 4);
   const pointers = allocateRaw(core, 4 * <u64>count + bytes + 1, "the command line");
-  c.words = allocateRaw(core, 16 * <u64>count + 8, "the command line");
-  const room = pointers != 0 && c.words != 0 && c.arguments != 0 && c.commands != 0 && c.flags != 0;
+  c.argv = allocateRaw(core, 16 * <u64>count + 8, "the command line");
+  const room = pointers != 0 && c.argv != 0 && c.arguments != 0 && c.commands != 0 && c.flags != 0;
   if (!room || changetype<usize>(c.out) == 0 || changetype<usize>(c.err) == 0) return none;
-  c.repeats = c.words + 8 * <usize>count;
-  if (count > 0 && args_get(pointers, pointers + 4 * <usize>count) == 0) c.wordCount = count;
-  for (let i: u32 = 0; i < c.wordCount; i++) {
-    setSpan(c.words, i, fromNul(<usize>load<u32>(pointers + ((<usize>i) << 2))));
+  c.repeats = c.argv + 8 * <usize>count;
+  if (count > 0 && args_get(pointers, pointers + 4 * <usize>count) == 0) c.argc = count;
+  for (let i: u32 = 0; i < c.argc; i++) {
+    setBytes(c.argv, i, fromNul(<usize>u32At(pointers, i)));
   }
   return c;
 }
 
 /** Reads the words: SUCCESS, HELP, or USAGE_ERROR with the reason printed. */
 export function parseArguments(c: Command): i32 {
-  if (c.wordCount < 2) return usageError(c, NO_COMMAND, 0);
-  const first = spanAt(c.words, 1);
+  if (c.argc < 2) return usageError(c, NO_COMMAND, 0);
+  const first = bytesAt(c.argv, 1);
   if (isHelp(first) || equals(first, "help")) return HELP;
   if (!findCommand(c, first)) return usageError(c, UNKNOWN_COMMAND, first);
   let i: u32 = 2;
-  for (; i < c.wordCount && !equals(spanAt(c.words, i), "--"); i++) if (isHelp(spanAt(c.words, i))) return HELP;
+  for (; i < c.argc && !equals(bytesAt(c.argv, i), "--"); i++) if (isHelp(bytesAt(c.argv, i))) return HELP;
   let onlyArguments = false;
   i = 2;
-  while (i < c.wordCount) {
-    const word = spanAt(c.words, i++);
+  while (i < c.argc) {
+    const word = bytesAt(c.argv, i++);
     const isFlag = !onlyArguments && lengthOf(word) > 1 && load<u8>(startOf(word)) == 0x2d;
     if (!isFlag) {
       if (c.argumentCount == argumentLimit(c)) return usageError(c, SURPLUS_ARGUMENT, word);
-      setSpan(c.arguments, c.argumentCount++, word);
+      setBytes(c.arguments, c.argumentCount++, word);
       continue;
     }
     if (equals(word, "--")) {
@@ -127,60 +128,60 @@ export function parseArguments(c: Command): i32 {
       continue;
     }
     const length = startsWith(word, "--") ? indexOf(word, EQUALS) : lengthOf(word);
-    const name = span(startOf(word), length);
+    const name = bytesOf(startOf(word), length);
     const line = findFlag(c, name);
     if (line < 0) return usageError(c, UNKNOWN_FLAG, name);
     const inline = length < lengthOf(word);
     const kind = piece(lineAt(c.flags, line), BAR, 3);
     if (lengthOf(kind) == 0) {
       if (inline) return usageError(c, SURPLUS_VALUE, name);
-      setSpan(c.values, line, word);
+      setBytes(c.values, line, word);
       continue;
     }
-    if (!inline && i == c.wordCount) return usageError(c, NO_VALUE, name);
-    const value = inline ? tail(word, length + 1) : spanAt(c.words, i++);
+    if (!inline && i == c.argc) return usageError(c, NO_VALUE, name);
+    const value = inline ? tail(word, length + 1) : bytesAt(c.argv, i++);
     const wrong = checkValue(c, name, kind, value);
     if (wrong != SUCCESS) return wrong;
-    setSpan(c.values, line, value);
-    if (load<u8>(endOf(kind) - 1) == 0x2b) setSpan(c.repeats, c.repeatCount++, value);
+    setBytes(c.values, line, value);
+    if (load<u8>(endOf(kind) - 1) == 0x2b) setBytes(c.repeats, c.repeatCount++, value);
   }
   return SUCCESS;
 }
 
-/** Whether the arguments that the command cannot do without are there: to be asked once the flags are known. */
+/** Checks that the arguments which the command needs are there. It comes once the flags are known. */
 export function checkArguments(c: Command): i32 {
   const needed = argumentLimit(c);
   for (let i = c.argumentCount; i < needed; i++) return usageError(c, NO_ARGUMENT, argumentName(c, i));
   return SUCCESS;
 }
 
-function isHelp(word: Span): bool {
+function isHelp(word: Bytes): bool {
   return equals(word, "--help") || equals(word, "-h");
 }
 
-/** Prints what is wrong with the command line; {} in the words stands for `word`. */
-export function usageError(c: Command, words: string, word: Span): i32 {
-  usageReason(c, words, word);
-  putWords(c.err, "\n");
-  putWords(c.err, HINT);
-  putWords(c.err, "\n");
+/** Prints what is wrong with the command line; {} in the text stands for `word`. */
+export function usageError(c: Command, text: string, word: Bytes): i32 {
+  usageReason(c, text, word);
+  putText(c.err, "\n");
+  putText(c.err, HINT);
+  putText(c.err, "\n");
   return USAGE_ERROR;
 }
 
-function usageReason(c: Command, words: string, word: Span): void {
-  putWords(c.err, "limpet: ");
-  for (let i = 0, n = words.length; i < n; i++) {
-    const unit = load<u16>(changetype<usize>(words) + ((<usize>i) << 1));
-    if (unit == 0x7b) {
-      putSpan(c.err, word);
+function usageReason(c: Command, text: string, word: Bytes): void {
+  putText(c.err, "limpet: ");
+  for (let i: u32 = 0; letterAt(text, i) != 0; i++) {
+    const letter = letterAt(text, i);
+    if (letter == 0x7b) {
+      put(c.err, word);
       i += 1;
-    } else putByte(c.err, <u8>unit);
+    } else putByte(c.err, <u8>letter);
   }
 }
 
-function checkValue(c: Command, name: Span, kind: Span, value: Span): i32 {
-  if (equals(kind, "N")) return parseWhole(value, cell(c)) ? SUCCESS : usageError(c, BAD_WHOLE_NUMBER, name);
-  if (equals(kind, "X")) return parseNumber(value, cell(c)) ? SUCCESS : usageError(c, BAD_NUMBER, name);
+function checkValue(c: Command, name: Bytes, kind: Bytes, value: Bytes): i32 {
+  if (equals(kind, "N")) return parseWhole(value, hostScratch(c)) ? SUCCESS : usageError(c, BAD_WHOLE_NUMBER, name);
+  if (equals(kind, "X")) return parseNumber(value, hostScratch(c)) ? SUCCESS : usageError(c, BAD_NUMBER, name);
   if (indexOf(kind, 0x2c) == lengthOf(kind)) return SUCCESS;
   for (let i: u32 = 0; ; i++) {
     const choice = piece(kind, 0x2c, i);
@@ -191,22 +192,22 @@ function checkValue(c: Command, name: Span, kind: Span, value: Span): i32 {
   for (let i: u32 = 0; ; i++) {
     const choice = piece(kind, 0x2c, i);
     if (lengthOf(choice) == 0) break;
-    if (i > 0) putWords(c.err, ", ");
-    putSpan(c.err, choice);
+    if (i > 0) putText(c.err, ", ");
+    put(c.err, choice);
   }
-  putWords(c.err, "\n");
-  putWords(c.err, HINT);
-  putWords(c.err, "\n");
+  putText(c.err, "\n");
+  putText(c.err, HINT);
+  putText(c.err, "\n");
   return USAGE_ERROR;
 }
 
 /** Line `index` of a table: its lines begin with the second byte, behind the line feed that the literal begins with. */
-export function lineAt(table: Span, index: u32): Span {
+export function lineAt(table: Bytes, index: u32): Bytes {
   return piece(tail(table, 1), LINE, index);
 }
 
 /** Finds the command's line and name. */
-function findCommand(c: Command, name: Span): bool {
+function findCommand(c: Command, name: Bytes): bool {
   let i: u32 = 0;
   while (true) {
     const line = lineAt(c.commands, i++);
@@ -218,7 +219,7 @@ function findCommand(c: Command, name: Span): bool {
   }
 }
 
-/** Arguments that the command takes at most, and here at least: no model ships with a WASI command. */
+/** The number of arguments that the command takes. None may lack: no model ships with a WASI command. */
 function argumentLimit(c: Command): u32 {
   let count: u32 = 0;
   while (lengthOf(argumentName(c, count)) > 0) count += 1;
@@ -226,20 +227,20 @@ function argumentLimit(c: Command): u32 {
 }
 
 /** The name of an argument, without the sign that it may be left out. */
-export function argumentName(c: Command, index: u32): Span {
+export function argumentName(c: Command, index: u32): Bytes {
   const name = piece(piece(c.line, BAR, 0), SPACE, index + 1);
   const length = lengthOf(name);
-  return length > 0 && load<u8>(endOf(name) - 1) == 0x3f ? span(startOf(name), length - 1) : name;
+  return length > 0 && load<u8>(endOf(name) - 1) == 0x3f ? bytesOf(startOf(name), length - 1) : name;
 }
 
-/** Id `index` of the command's flags; empty behind the last. */
-export function flagId(c: Command, index: u32): Span {
+/** The id of a flag of the command by its index; empty behind the last. */
+export function flagId(c: Command, index: u32): Bytes {
   let line = c.line;
   while (true) {
     // The next line, while it is indented.
     const next = endOf(line) + 1;
     if (next >= endOf(c.commands) || load<u8>(next) != SPACE) return 0;
-    line = piece(span(next, endOf(c.commands) - next), LINE, 0);
+    line = piece(bytesOf(next, endOf(c.commands) - next), LINE, 0);
     for (let i: u32 = 2; ; i++) {
       const id = piece(line, SPACE, i);
       if (lengthOf(id) == 0) break;
@@ -249,7 +250,7 @@ export function flagId(c: Command, index: u32): Span {
 }
 
 /** The line of FLAGS of a flag's id; -1. */
-export function lineOfId(c: Command, id: Span): i32 {
+export function lineOfId(c: Command, id: Bytes): i32 {
   let i: u32 = 0;
   while (true) {
     const line = lineAt(c.flags, i);
@@ -260,7 +261,7 @@ export function lineOfId(c: Command, id: Span): i32 {
 }
 
 /** The line of FLAGS of a flag of this command by its short or long name; -1. */
-function findFlag(c: Command, name: Span): i32 {
+function findFlag(c: Command, name: Bytes): i32 {
   let i: u32 = 0;
   while (true) {
     const id = flagId(c, i++);
@@ -284,50 +285,50 @@ function lineNamed(c: Command, id: string): i32 {
 /** Whether a flag was given. */
 export function given(c: Command, id: string): bool {
   const line = lineNamed(c, id);
-  return line >= 0 && spanAt(c.values, line) != 0;
+  return line >= 0 && bytesAt(c.values, line) != 0;
 }
 
 /** The value of a flag, or its default. */
-export function flag(c: Command, id: string): Span {
+export function flag(c: Command, id: string): Bytes {
   const line = lineNamed(c, id);
   if (line < 0) return 0;
-  const value = spanAt(c.values, line);
+  const value = bytesAt(c.values, line);
   return value != 0 ? value : piece(lineAt(c.flags, line), BAR, 4);
 }
 
 export function whole(c: Command, id: string): u64 {
-  store<u64>(cell(c), 0);
-  parseWhole(flag(c, id), cell(c));
-  return load<u64>(cell(c));
+  store<u64>(hostScratch(c), 0);
+  parseWhole(flag(c, id), hostScratch(c));
+  return load<u64>(hostScratch(c));
 }
 
-/** As `whole`, of what has no sense above `most`. */
+/** As `whole`, and at most `most`. */
 export function wholeUpTo(c: Command, id: string, most: u32): u32 {
   return <u32>min<u64>(whole(c, id), most);
 }
 
 export function real(c: Command, id: string): f64 {
-  store<f64>(cell(c), 0);
-  parseNumber(flag(c, id), cell(c));
-  return load<f64>(cell(c));
+  store<f64>(hostScratch(c), 0);
+  parseNumber(flag(c, id), hostScratch(c));
+  return load<f64>(hostScratch(c));
 }
 
 /** Argument `index`, which `checkArguments` has found. */
-export function argument(c: Command, index: u32): Span {
-  return spanAt(c.arguments, index);
+export function argument(c: Command, index: u32): Bytes {
+  return bytesAt(c.arguments, index);
 }
 
 /** Value `index` of the flag that may be given several times. */
-export function repeated(c: Command, index: u32): Span {
-  return spanAt(c.repeats, index);
+export function repeated(c: Command, index: u32): Bytes {
+  return bytesAt(c.repeats, index);
 }
 
-/** Prints the core's error; one without words is printed already. */
+/** Prints the core's error; an empty one is printed already. */
 export function failure(c: Command): i32 {
   if (c.core.errorLength == 0) return FAILURE;
   endLine(c.out);
   flush(c.out);
-  putWords(c.err, "limpet: ");
+  putText(c.err, "limpet: ");
   for (let i: u32 = 0; i < c.core.errorLength; i++) putByte(c.err, load<u8>(c.core.message + i));
   putByte(c.err, 0x0a);
   return FAILURE;

@@ -9,10 +9,11 @@ import { quantizeActivations } from "../kernels/quant/activations/sixteen";
 import { dequantizeRow, multipliesFloats, packGroup, packedGroupBytes, quantizeRow } from "../kernels/quant/index";
 import { blockElements, rowBytes } from "../kernels/quant/types";
 import { allocateRaw } from "../memory/arena";
-import { Command, FAILURE, SUCCESS, cell, failure } from "./command";
+import { FNV_START, f32At, fnv, setF32 } from "../memory/bytes";
+import { Command, FAILURE, SUCCESS, hostScratch, failure } from "./command";
 import { buildName, now } from "./load";
 import { Errno, fd_prestat_dir_name, fd_prestat_get } from "./imports";
-import { Output, putByte, putBytes, putNumber, putWords } from "./output";
+import { Output, putByte, putBytes, putNumber, putText } from "./output";
 
 const ROWS: u32 = 8;
 const COLUMNS: u32 = 512;
@@ -35,21 +36,21 @@ class Bench {
 
 export function doctor(c: Command): i32 {
   const o = c.out;
-  putWords(o, "limpet, ");
-  putWords(o, buildName());
-  putWords(o, ASC_FEATURE_SIMD ? " build (SIMD128)" : " build (no SIMD)");
-  putWords(o, ", wasi_snapshot_preview1\n");
+  putText(o, "limpet, ");
+  putText(o, buildName());
+  putText(o, ASC_FEATURE_SIMD ? " build (SIMD128)" : " build (no SIMD)");
+  putText(o, ", wasi_snapshot_preview1\n");
   printFolders(c);
-  putWords(o, now(c) > 0 ? "clock      there\n" : "clock      lacks: bench cannot measure\n");
-  putWords(o, "memory     ");
-  putNumber(o, <u64>memory.size() << 16);
-  putWords(o, " bytes now, at most 4294967296, less where the host limits it\n");
+  putText(o, now(c) > 0 ? "clock      there\n" : "clock      lacks: bench cannot measure\n");
+  putText(o, "memory     ");
+  putNumber(o, (<u64>memory.size()) << 16);
+  putText(o, " bytes now, at most 4294967296, less where the host limits it\n");
   const bench = allocateRaw(c.core, offsetof<Bench>(), "a check");
   const b = changetype<Bench>(bench);
   if (bench == 0 || !reserve(c, b)) return failure(c);
   let wrong: u32 = 0;
   let formats: u32 = 0;
-  let hash: u64 = 0xcbf2_9ce4_8422_2325;
+  let hash = FNV_START;
   fillRandom(b.values, ROWS * COLUMNS, 1);
   fillRandom(b.x, COLUMNS, 2);
   for (let type: u32 = 0; type < TYPES; type++) {
@@ -58,36 +59,36 @@ export function doctor(c: Command): i32 {
     multiply(b, type);
     if (!isNear(b, type)) {
       wrong += 1;
-      putWords(o, "kernel     ");
-      putWords(o, tensorTypeName(type));
-      putWords(o, " computes wrong\n");
+      putText(o, "kernel     ");
+      putText(o, tensorTypeName(type));
+      putText(o, " computes wrong\n");
     }
-    for (let i: usize = 0; i < 4 * ROWS; i++) hash = (hash ^ load<u8>(b.product + i)) * 0x0000_0100_0000_01b3;
+    hash = fnv(hash, b.product, 4 * ROWS);
   }
-  putWords(o, "kernels    ");
+  putText(o, "kernels    ");
   putNumber(o, formats - wrong);
-  putWords(o, " of ");
+  putText(o, " of ");
   putNumber(o, formats);
-  putWords(o, " block formats multiply right; hash ");
+  putText(o, " block formats multiply right; hash ");
   putHex(o, hash);
   putByte(o, 0x0a);
   if (wrong == 0) return SUCCESS;
-  putWords(c.err, "limpet: this host does not compute as WebAssembly demands: report it to its makers\n");
+  putText(c.err, "limpet: this host does not compute as WebAssembly demands: report it to its makers\n");
   return FAILURE;
 }
 
 function printFolders(c: Command): void {
   const o = c.out;
-  putWords(o, "folders    ");
+  putText(o, "folders    ");
   const name = allocateRaw(c.core, 4096, "the name of a folder");
   let fd: u32 = 3;
-  for (; name != 0 && fd_prestat_get(fd, cell(c)) != Errno.BADF; fd++) {
-    const length = load<u32>(cell(c), 4);
+  for (; name != 0 && fd_prestat_get(fd, hostScratch(c)) != Errno.BADF; fd++) {
+    const length = load<u32>(hostScratch(c), 4);
     if (length > 4096 || fd_prestat_dir_name(fd, name, length) != 0) break;
-    if (fd > 3) putWords(o, ", ");
+    if (fd > 3) putText(o, ", ");
     putBytes(o, name, length);
   }
-  putWords(o, fd == 3 ? "none: the host opens no folder for the command\n" : "\n");
+  putText(o, fd == 3 ? "none: the host opens no folder for the command\n" : "\n");
 }
 
 function reserve(c: Command, b: Bench): bool {
@@ -109,7 +110,7 @@ function reserve(c: Command, b: Bench): bool {
 function fillRandom(target: usize, count: u32, state: u32): void {
   for (let i: u32 = 0; i < count; i++) {
     state = state * 1664525 + 1013904223;
-    store<f32>(target + ((<usize>i) << 2), <f32>(<i32>state) / 2147483648);
+    setF32(target, i, <f32>(<i32>state) / 2147483648);
   }
 }
 
@@ -138,7 +139,7 @@ function isNear(b: Bench, type: u32): bool {
       sum += product;
       size += product * product;
     }
-    const apart = <f64>load<f32>(b.product + ((<usize>r) << 2)) - sum;
+    const apart = <f64>f32At(b.product, r) - sum;
     // Also false for NaN.
     if (!(abs(apart) <= TOLERANCE * sqrt(size) + 1e-30)) return false;
   }

@@ -6,12 +6,12 @@
  *     --dir models   limpet generate m.gguf            or the path lies within any of the folders
  */
 import { allocateRaw, release, resize } from "../memory/arena";
-import { Command, FAILURE, SUCCESS, cell, failure } from "./command";
+import { Command, FAILURE, SUCCESS, hostScratch, failure } from "./command";
 import {
   Create, Errno, Rights, SEEK_END, SEEK_SET, fd_prestat_dir_name, fd_prestat_get, fd_read, fd_seek, path_open,
 } from "./imports";
-import { putNumber, putSpan, putWords } from "./output";
-import { Span, equals, lengthOf, span, startOf, startsWith, tail } from "./bytes";
+import { putNumber, put, putText } from "./output";
+import { Bytes, equals, lengthOf, bytesOf, startOf, startsWith, tail } from "./bytes";
 
 const FIRST_PREOPEN: u32 = 3;
 const NAME_LIMIT: u32 = 4096;
@@ -20,7 +20,7 @@ const READ_LIMIT: u32 = 1 << 24;
 const NO_FILE: i32 = -1;
 
 /** Opens a file to read, or to write anew: its descriptor, or -1 with the reason printed. */
-export function openFile(c: Command, path: Span, write: bool): i32 {
+export function openFile(c: Command, path: Bytes, write: bool): i32 {
   const name = allocateRaw(c.core, NAME_LIMIT, "the name of a folder");
   if (name == 0) {
     failure(c);
@@ -34,7 +34,7 @@ export function openFile(c: Command, path: Span, write: bool): i32 {
     const length = preopenName(c, fd, name);
     if (length < 0) break;
     folders += 1;
-    const skipped = matchFolder(withoutDots(span(name, length)), wanted);
+    const skipped = matchFolder(withoutDots(bytesOf(name, length)), wanted);
     if (skipped >= 0 && (best < 0 || <u32>skipped >= bestLength)) {
       best = <i32>fd;
       bestLength = <u32>skipped;
@@ -48,24 +48,24 @@ export function openFile(c: Command, path: Span, write: bool): i32 {
       if (<i32>(FIRST_PREOPEN + i) != best || bestLength > 0) errno = openIn(c, FIRST_PREOPEN + i, wanted, write);
     }
   }
-  if (errno == 0) return <i32>load<u32>(cell(c));
-  putWords(c.err, write ? "limpet: cannot write " : "limpet: cannot open ");
-  putSpan(c.err, path);
+  if (errno == 0) return <i32>load<u32>(hostScratch(c));
+  putText(c.err, write ? "limpet: cannot write " : "limpet: cannot open ");
+  put(c.err, path);
   sayErrno(c, errno, folders);
   return NO_FILE;
 }
 
-/** Length of the name of a preopened folder, or -1 when there is none of this number. */
+/** The length of the name of a preopened folder, or -1 when there is none of this number. */
 function preopenName(c: Command, fd: u32, name: usize): i32 {
-  if (fd_prestat_get(fd, cell(c)) != 0) return -1;
-  const length = load<u32>(cell(c), 4);
+  if (fd_prestat_get(fd, hostScratch(c)) != 0) return -1;
+  const length = load<u32>(hostScratch(c), 4);
   if (length > NAME_LIMIT || fd_prestat_dir_name(fd, name, length) != 0) return 0;
   // Some hosts count a NUL at the end.
   return <i32>(length > 0 && load<u8>(name + length - 1) == 0 ? length - 1 : length);
 }
 
-/** How many bytes of a path name the folder, with the bar behind it; -1 when it lies elsewhere. */
-function matchFolder(folder: Span, path: Span): i32 {
+/** The number of bytes of a path that name the folder, with the bar behind it; -1 when the path lies elsewhere. */
+function matchFolder(folder: Bytes, path: Bytes): i32 {
   if (lengthOf(folder) == 0) return isAbsolute(path) ? -1 : 0;
   const length = lengthOf(folder);
   if (length >= lengthOf(path) || memory.compare(startOf(folder), startOf(path), length) != 0) return -1;
@@ -74,52 +74,53 @@ function matchFolder(folder: Span, path: Span): i32 {
 }
 
 /** A path without `./` at its front; "." is nothing. */
-function withoutDots(path: Span): Span {
+function withoutDots(path: Bytes): Bytes {
   while (startsWith(path, "./")) {
     path = tail(path, 2);
     while (isAbsolute(path)) path = tail(path, 1);
   }
-  return equals(path, ".") ? span(startOf(path), 0) : path;
+  return equals(path, ".") ? bytesOf(startOf(path), 0) : path;
 }
 
-function isAbsolute(path: Span): bool {
+function isAbsolute(path: Bytes): bool {
   return lengthOf(path) > 0 && load<u8>(startOf(path)) == 0x2f;
 }
 
-function openIn(c: Command, folder: u32, path: Span, write: bool): u32 {
+function openIn(c: Command, folder: u32, path: Bytes, write: bool): u32 {
   const rights = write ? Rights.WRITE : Rights.READ | Rights.SEEK;
   const create = write ? Create.CREATE | Create.TRUNCATE : 0;
-  return path_open(folder, 1, startOf(path), lengthOf(path), create, rights, 0, 0, cell(c));
+  return path_open(folder, 1, startOf(path), lengthOf(path), create, rights, 0, 0, hostScratch(c));
 }
 
 function sayErrno(c: Command, errno: u32, folders: u32): void {
   const o = c.err;
-  if (folders == 0) putWords(o, ": the host has opened no folder for the command (wasmtime run --dir FOLDER ...)\n");
-  else if (errno == Errno.NOENT) putWords(o, ": no such file in the folders that the host has opened\n");
-  else if (errno == Errno.ISDIR) putWords(o, ": it is a folder\n");
+  if (folders == 0) putText(o, ": the host has opened no folder for the command (wasmtime run --dir FOLDER ...)\n");
+  else if (errno == Errno.NOENT) putText(o, ": no such file in the folders that the host has opened\n");
+  else if (errno == Errno.ISDIR) putText(o, ": it is a folder\n");
   else if (errno == Errno.ACCES || errno == Errno.PERM || errno == Errno.NOTCAPABLE) {
-    putWords(o, ": the host does not allow it; is it a folder?\n");
+    putText(o, ": the host does not allow it; is it a folder?\n");
   } else {
-    putWords(o, ": the host's error ");
+    putText(o, ": the host's error ");
     putNumber(o, errno);
-    putWords(o, "\n");
+    putText(o, "\n");
   }
 }
 
-/** Bytes of a file, or -1 with the reason printed. */
-export function fileSize(c: Command, fd: u32, path: Span): i64 {
-  const errno = fd_seek(fd, 0, SEEK_END, cell(c));
+/** The bytes of a file, or -1 with the reason printed. */
+export function fileSize(c: Command, fd: u32, path: Bytes): i64 {
+  const errno = fd_seek(fd, 0, SEEK_END, hostScratch(c));
   // A folder can be opened, but has no end.
-  if (errno == 0 && load<i64>(cell(c)) >= 0 && load<i64>(cell(c)) < i64.MAX_VALUE) return load<i64>(cell(c));
-  putWords(c.err, "limpet: cannot read ");
-  putSpan(c.err, path);
+  const size = load<i64>(hostScratch(c));
+  if (errno == 0 && size >= 0 && size < i64.MAX_VALUE) return size;
+  putText(c.err, "limpet: cannot read ");
+  put(c.err, path);
   sayErrno(c, errno == 0 ? Errno.ISDIR : errno, 1);
   return -1;
 }
 
 /** Reads a range of a file; a FAILURE is printed. */
-export function readAt(c: Command, fd: u32, path: Span, offset: u64, target: usize, length: u32): i32 {
-  let errno = fd_seek(fd, <i64>offset, SEEK_SET, cell(c));
+export function readAt(c: Command, fd: u32, path: Bytes, offset: u64, target: usize, length: u32): i32 {
+  let errno = fd_seek(fd, <i64>offset, SEEK_SET, hostScratch(c));
   while (length > 0 && errno == 0) {
     const count = readSome(c, fd, target, min(length, READ_LIMIT));
     if (count <= 0) {
@@ -130,47 +131,47 @@ export function readAt(c: Command, fd: u32, path: Span, offset: u64, target: usi
     length -= <u32>count;
   }
   if (length == 0) return SUCCESS;
-  putWords(c.err, "limpet: cannot read ");
-  putSpan(c.err, path);
+  putText(c.err, "limpet: cannot read ");
+  put(c.err, path);
   if (errno != 0) sayErrno(c, errno, 1);
-  else putWords(c.err, ": it ended before its end; was it changed meanwhile?\n");
+  else putText(c.err, ": it ended before its end; was it changed meanwhile?\n");
   return FAILURE;
 }
 
-/** Reads what there is, at most `length` bytes: how many, 0 at the end, or an errno below zero. */
+/** Reads what there is, at most `length` bytes; gives their number, 0 at the end, or an errno below zero. */
 export function readSome(c: Command, fd: u32, target: usize, length: u32): i32 {
-  store<u32>(cell(c), <u32>target);
-  store<u32>(cell(c), length, 4);
-  store<u32>(cell(c), 0, 8);
-  const errno = fd_read(fd, cell(c), 1, cell(c) + 8);
-  return errno != 0 ? -<i32>errno : load<i32>(cell(c), 8);
+  store<u32>(hostScratch(c), <u32>target);
+  store<u32>(hostScratch(c), length, 4);
+  store<u32>(hostScratch(c), 0, 8);
+  const errno = fd_read(fd, hostScratch(c), 1, hostScratch(c) + 8);
+  return errno != 0 ? -(<i32>errno) : load<i32>(hostScratch(c), 8);
 }
 
-/** All of a stream to its end, NUL included, as a block of the arena; an address of 0: the failure is printed. */
-export function readToEnd(c: Command, fd: u32): Span {
+/** Reads a stream to its end into a block of the arena, NUL included; an address of 0: the failure is printed. */
+export function readToEnd(c: Command, fd: u32): Bytes {
   let capacity: u32 = 65536;
   let length: u32 = 0;
   let text = allocateRaw(c.core, capacity, "a text");
   while (text != 0) {
     const count = readSome(c, fd, text + length, capacity - length);
     if (count < 0) {
-      putWords(c.err, "limpet: cannot read the input");
+      putText(c.err, "limpet: cannot read the input");
       sayErrno(c, <u32>-count, 1);
       return 0;
     }
-    if (count == 0) return span(text, length);
+    if (count == 0) return bytesOf(text, length);
     length += <u32>count;
     if (length < capacity) continue;
     if (capacity >= 1 << 30) break;
     capacity *= 2;
     text = resize(c.core, text, capacity, "a text");
   }
-  if (text != 0) putWords(c.err, "limpet: a text has at most 1 GiB\n");
+  if (text != 0) putText(c.err, "limpet: a text has at most 1 GiB\n");
   else failure(c);
   return 0;
 }
 
 /** A text of the command line, or what stdin holds for `-`; an address of 0: the failure is printed. */
-export function readText(c: Command, value: Span): Span {
+export function readText(c: Command, value: Bytes): Bytes {
   return equals(value, "-") ? readToEnd(c, 0) : value;
 }

@@ -1,7 +1,9 @@
 /**
  * `generate` and `chat`: tokens from a session, printed as they come.
  */
-import { allocateRaw, release, resize } from "../memory/arena";
+import { allocateRaw, release } from "../memory/arena";
+import { letterAt } from "../memory/bytes";
+import { Buffer, appendBytes, createBuffer, reserveBytes } from "../memory/buffer";
 import { formatChatOf, tokenizeChat } from "../engine/chat";
 import { Status } from "../memory/core";
 import { Model } from "../engine/model";
@@ -13,19 +15,18 @@ import { Role } from "../text/chat";
 import { TokenizeFlag } from "../text/tokenize";
 import { FINISH_REASONS, NO_FLAG } from "./commands";
 import {
-  Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, real, repeated, usageError, whole,
-  wholeUpTo,
+  Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, real, repeated, usageError, whole, wholeUpTo,
 } from "./command";
 import { contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
 import { readSome, readText } from "./files";
-import { Output, endLine, flush, putByte, putBytes, putFloat, putJson, putNumber, putWords } from "./output";
-import { Span, endOf, fromWords, lengthOf, span, startOf } from "./bytes";
+import { Output, endLine, flush, putByte, putBytes, putFloat, putJson, putNumber, putText } from "./output";
+import { Bytes, endOf, fromText, lengthOf, bytesOf, startOf } from "./bytes";
 
 const SPACE: u8 = 0x20;
 const LINE: u8 = 0x0a;
 const READ_BYTES: u32 = 4096;
 
-/** A generation being printed. */
+/** A generation, as it is printed. */
 @unmanaged
 class Run {
   command: Command;
@@ -42,17 +43,9 @@ class Run {
   decodeMs: f64;
 }
 
-/** Bytes that grow. */
-@unmanaged
-class Buffer {
-  at: usize;
-  length: u32;
-  capacity: u32;
-}
-
 export function generate(c: Command): i32 {
   if (!given(c, "prompt")) {
-    usageError(c, NO_FLAG, fromWords(c.core, "--prompt"));
+    usageError(c, NO_FLAG, fromText(c.core, "--prompt"));
     return USAGE_ERROR;
   }
   const prompt = readText(c, flag(c, "prompt"));
@@ -61,7 +54,7 @@ export function generate(c: Command): i32 {
   if (changetype<usize>(run) == 0) return FAILURE;
   let status: i32 = 0;
   if (given(c, "chat")) {
-    const messages = emptyBuffer(c);
+    const messages = createBuffer(c.core, READ_BYTES, "a text");
     status = appendMessage(c, messages, Role.USER, prompt);
     if (status == SUCCESS) status = takeChat(run, messages);
   } else status = appendText(run.session, startOf(prompt), lengthOf(prompt), TokenizeFlag.ADD_SPECIAL);
@@ -76,8 +69,8 @@ export function generate(c: Command): i32 {
 export function chat(c: Command): i32 {
   const run = begin(c, false);
   if (changetype<usize>(run) == 0) return FAILURE;
-  const messages = emptyBuffer(c);
-  const input = emptyBuffer(c);
+  const messages = createBuffer(c.core, READ_BYTES, "a text");
+  const input = createBuffer(c.core, READ_BYTES, "a text");
   let status: i32 = SUCCESS;
   if (given(c, "system")) status = appendMessage(c, messages, Role.SYSTEM, flag(c, "system"));
   for (let searched: u32 = 0; status >= 0; ) {
@@ -97,32 +90,32 @@ export function chat(c: Command): i32 {
   return failure(c);
 }
 
-/** A message of the user's and the model's answer to it. */
-function answer(run: Run, messages: Buffer, text: Span): i32 {
+/** Takes a message of the user's, and prints the model's answer to it. */
+function answer(run: Run, messages: Buffer, text: Bytes): i32 {
   const c = run.command;
   if (isBlank(text)) return SUCCESS;
   let status = appendMessage(c, messages, Role.USER, text);
   if (status == SUCCESS) status = takeChat(run, messages);
   run.keep.length = 0;
   if (status >= 0) status = stream(run, wholeUpTo(c, "answer", i32.MAX_VALUE));
-  if (status >= 0) status = appendMessage(c, messages, Role.ASSISTANT, span(run.keep.at, run.keep.length));
+  if (status >= 0) status = appendMessage(c, messages, Role.ASSISTANT, bytesOf(run.keep.at, run.keep.length));
   endLine(c.out);
   flush(c.out);
   return status;
 }
 
-function isBlank(text: Span): bool {
+function isBlank(text: Bytes): bool {
   for (let at = startOf(text); at < endOf(text); at++) if (load<u8>(at) > SPACE) return false;
   return true;
 }
 
 /** The first line of the input without its end. */
-function lineOf(input: Buffer, length: u32): Span {
+function lineOf(input: Buffer, length: u32): Bytes {
   if (length > 0 && load<u8>(input.at + length - 1) == 0x0d) length -= 1;
-  return span(input.at, length);
+  return bytesOf(input.at, length);
 }
 
-/** Model, context, session and its options. 0: the failure is printed. */
+/** Makes model, context and session with its options. 0: the failure is printed. */
 function begin(c: Command, json: bool): Run {
   const none = changetype<Run>(0);
   const run = changetype<Run>(allocateRaw(c.core, offsetof<Run>(), "a generation"));
@@ -135,8 +128,8 @@ function begin(c: Command, json: bool): Run {
   run.model = model;
   run.session = session;
   run.json = json;
-  run.keep = emptyBuffer(c);
-  run.tokens = emptyBuffer(c);
+  run.keep = createBuffer(c.core, READ_BYTES, "a text");
+  run.tokens = createBuffer(c.core, READ_BYTES, "a text");
   if (changetype<usize>(session) == 0) {
     failure(c);
     return none;
@@ -199,7 +192,8 @@ function stream(run: Run, maxTokens: u32): i32 {
     else run.decodeMs += time - clock;
     made += 1;
     // The end token is no part of the answer.
-    if (s.finish != Finish.STOP) status = append(c, run.tokens, changetype<usize>(s) + offsetof<Session>("token"), 4);
+    const token = changetype<usize>(s) + offsetof<Session>("token");
+    if (s.finish != Finish.STOP) status = appendBytes(c.core, run.tokens, token, 4);
     if (status >= 0) status = show(run, s.text, s.ready);
     if (status < 0 || c.out.failed != 0) break;
     clock = now(c);
@@ -214,87 +208,59 @@ function show(run: Run, text: usize, length: u32): i32 {
     putBytes(c.out, text, length);
     flush(c.out);
   }
-  return append(c, run.keep, text, length);
+  return appendBytes(c.core, run.keep, text, length);
 }
 
 function printJson(run: Run): void {
   const o = run.command.out;
-  putWords(o, "{\"text\":");
+  putText(o, '{"text":');
   putJson(o, run.keep.at, run.keep.length);
-  putWords(o, ",\"tokens\":[");
+  putText(o, ',"tokens":[');
   for (let i: u32 = 0; i < run.tokens.length; i += 4) {
     if (i > 0) putByte(o, 0x2c);
     putNumber(o, load<u32>(run.tokens.at + i));
   }
-  putWords(o, "],\"finish_reason\":\"");
+  putText(o, '],"finish_reason":"');
   putWord(o, FINISH_REASONS, run.session.finish);
-  putWords(o, "\",\"prefill_tps\":");
+  putText(o, '","prefill_tps":');
   putRate(o, run.prefillTokens, run.prefillMs);
-  putWords(o, ",\"decode_tps\":");
+  putText(o, ',"decode_tps":');
   putRate(o, run.decodeTokens, run.decodeMs);
   putByte(o, 0x7d);
 }
 
 /** Tokens a second, to four digits; null when nothing was measured. */
 export function putRate(o: Output, tokens: u32, ms: f64): void {
-  if (tokens == 0 || !(ms > 0)) putWords(o, "null");
+  if (tokens == 0 || !(ms > 0)) putText(o, "null");
   else putFloat(o, (1000 * <f64>tokens) / ms, 4);
 }
 
-/** Word `index` of a literal. */
-function putWord(o: Output, words: string, index: u32): void {
-  for (let i = 0, n = words.length; i < n; i++) {
-    const byte = <u8>load<u16>(changetype<usize>(words) + ((<usize>i) << 1));
+/** Prints the word of this index of a list. */
+function putWord(o: Output, list: string, index: u32): void {
+  for (let i: u32 = 0; letterAt(list, i) != 0; i++) {
+    const byte = <u8>letterAt(list, i);
     if (byte == SPACE) index -= 1;
     else if (index == 0) putByte(o, byte);
   }
 }
 
-function emptyBuffer(c: Command): Buffer {
-  const block = allocateRaw(c.core, 1024, "a text");
-  const buffer = changetype<Buffer>(block);
-  buffer.at = allocateRaw(c.core, READ_BYTES, "a text");
-  buffer.capacity = buffer.at != 0 ? READ_BYTES : 0;
-  buffer.length = 0;
-  return buffer;
-}
-
-/** Room for more bytes; below zero: an error. */
-function reserve(c: Command, b: Buffer, more: u32): i32 {
-  if (more <= b.capacity - b.length) return SUCCESS;
-  const capacity = 2 * <u64>b.capacity + more;
-  const moved = resize(c.core, b.at, capacity, "a text");
-  if (moved == 0) return c.core.errorCode;
-  b.at = moved;
-  b.capacity = <u32>capacity;
-  return SUCCESS;
-}
-
-function append(c: Command, b: Buffer, at: usize, length: u32): i32 {
-  const status = reserve(c, b, length);
-  if (status < 0) return status;
-  memory.copy(b.at + b.length, at, length);
-  b.length += length;
-  return SUCCESS;
-}
-
-function appendMessage(c: Command, messages: Buffer, role: u32, text: Span): i32 {
-  const status = reserve(c, messages, 8 + lengthOf(text));
+function appendMessage(c: Command, messages: Buffer, role: u32, text: Bytes): i32 {
+  const status = reserveBytes(c.core, messages, 8 + lengthOf(text));
   if (status < 0) return status;
   store<u32>(messages.at + messages.length, role);
   store<u32>(messages.at + messages.length, lengthOf(text), 4);
   messages.length += 8;
-  return append(c, messages, startOf(text), lengthOf(text));
+  return appendBytes(c.core, messages, startOf(text), lengthOf(text));
 }
 
 /** Reads more of stdin behind the buffer's bytes: how many; below zero: the failure is printed. */
 function readMore(c: Command, b: Buffer): i32 {
-  if (reserve(c, b, READ_BYTES) < 0) {
+  if (reserveBytes(c.core, b, READ_BYTES) < 0) {
     failure(c);
     return -1;
   }
   const count = readSome(c, 0, b.at + b.length, READ_BYTES);
-  if (count < 0) putWords(c.err, "limpet: cannot read the input\n");
+  if (count < 0) putText(c.err, "limpet: cannot read the input\n");
   else b.length += <u32>count;
   return count;
 }

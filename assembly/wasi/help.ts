@@ -3,42 +3,42 @@
  */
 import { HINT, TITLE, USAGE } from "./commands";
 import { Command, argumentName, flagId, lineAt, lineOfId } from "./command";
-import { Output, putByte, putSpaces, putSpan, putWords } from "./output";
-import { Span, endOf, lengthOf, piece, startOf } from "./bytes";
+import { Output, putByte, putSpaces, put, putText } from "./output";
+import { Bytes, endOf, lengthOf, piece, startOf } from "./bytes";
 
 const BAR: u8 = 0x7c;
 const SPACE: u8 = 0x20;
 const COMMA: u8 = 0x2c;
 const PLUS: u8 = 0x2b;
 
-/** The list of commands. */
+/** Prints the list of commands. */
 export function printHelp(c: Command, o: Output): void {
-  putWords(o, TITLE);
-  putWords(o, "\n\n");
-  putWords(o, USAGE);
-  putWords(o, "\n\n");
+  putText(o, TITLE);
+  putText(o, "\n\n");
+  putText(o, USAGE);
+  putText(o, "\n\n");
   let widest: i32 = 0;
   for (let i: u32 = 0; useCommand(c, i); i++) widest = max(widest, callWidth(c));
   for (let i: u32 = 0; useCommand(c, i); i++) {
     if (isIndented(c.line)) continue;
-    putWords(o, "  ");
+    putText(o, "  ");
     putCall(c, o);
     putSpaces(o, widest - callWidth(c) + 2);
-    putSpan(o, piece(c.line, BAR, 1));
+    put(o, piece(c.line, BAR, 1));
     putByte(o, 0x0a);
   }
   putByte(o, 0x0a);
-  putWords(o, HINT);
+  putText(o, HINT);
   putByte(o, 0x0a);
 }
 
-/** A command's arguments and flags. */
+/** Prints a command's arguments and flags. */
 export function printCommandHelp(c: Command, o: Output): void {
-  putWords(o, "usage: limpet ");
+  putText(o, "usage: limpet ");
   putCall(c, o);
-  if (lengthOf(flagId(c, 0)) > 0) putWords(o, " [FLAGS]");
-  putWords(o, "\n\n  ");
-  putSpan(o, piece(c.line, BAR, 1));
+  if (lengthOf(flagId(c, 0)) > 0) putText(o, " [FLAGS]");
+  putText(o, "\n\n  ");
+  put(o, piece(c.line, BAR, 1));
   putByte(o, 0x0a);
   let widest: i32 = 0;
   for (let i: u32 = 0; lengthOf(flagId(c, i)) > 0; i++) widest = max(widest, flagWidth(flagLine(c, i)));
@@ -52,16 +52,16 @@ function useCommand(c: Command, index: u32): bool {
   return lengthOf(c.line) > 0;
 }
 
-function isIndented(line: Span): bool {
+function isIndented(line: Bytes): bool {
   return load<u8>(startOf(line)) == SPACE;
 }
 
 /** The command and its arguments. */
 function putCall(c: Command, o: Output): void {
-  putSpan(o, piece(piece(c.line, BAR, 0), SPACE, 0));
+  put(o, piece(piece(c.line, BAR, 0), SPACE, 0));
   for (let i: u32 = 0; lengthOf(argumentName(c, i)) > 0; i++) {
     putByte(o, SPACE);
-    putSpan(o, argumentName(c, i));
+    put(o, argumentName(c, i));
   }
 }
 
@@ -72,30 +72,30 @@ function callWidth(c: Command): i32 {
   return width;
 }
 
-function flagLine(c: Command, index: u32): Span {
+function flagLine(c: Command, index: u32): Bytes {
   return lineAt(c.flags, <u32>lineOfId(c, flagId(c, index)));
 }
 
-function flagWidth(line: Span): i32 {
+function flagWidth(line: Bytes): i32 {
   const value = valueLength(piece(line, BAR, 3));
   return 4 + <i32>lengthOf(piece(line, BAR, 2)) + (value > 0 ? 1 + <i32>value : 0);
 }
 
-/** Bytes of a value's kind without the sign that it may be given several times. */
-function valueLength(kind: Span): u32 {
+/** The bytes of a value's kind without the sign that it may be given several times. */
+function valueLength(kind: Bytes): u32 {
   const length = lengthOf(kind);
   return length > 0 && load<u8>(endOf(kind) - 1) == PLUS ? length - 1 : length;
 }
 
-function putFlag(o: Output, line: Span, widest: i32): void {
+function putFlag(o: Output, line: Bytes, widest: i32): void {
   const short = piece(line, BAR, 1);
   const kind = piece(line, BAR, 3);
-  putWords(o, "  ");
+  putText(o, "  ");
   if (lengthOf(short) > 0) {
-    putSpan(o, short);
-    putWords(o, ", ");
+    put(o, short);
+    putText(o, ", ");
   } else putSpaces(o, 4);
-  putSpan(o, piece(line, BAR, 2));
+  put(o, piece(line, BAR, 2));
   const length = valueLength(kind);
   if (length > 0) putByte(o, SPACE);
   for (let i: u32 = 0; i < length; i++) {
@@ -103,11 +103,11 @@ function putFlag(o: Output, line: Span, widest: i32): void {
     putByte(o, byte == COMMA ? BAR : byte);
   }
   putSpaces(o, widest - flagWidth(line) + 2);
-  putSpan(o, piece(line, BAR, 5));
+  put(o, piece(line, BAR, 5));
   const otherwise = piece(line, BAR, 4);
   if (lengthOf(otherwise) > 0) {
-    putWords(o, " (default ");
-    putSpan(o, otherwise);
+    putText(o, " (default ");
+    put(o, otherwise);
     putByte(o, 0x29);
   }
   putByte(o, 0x0a);

@@ -17,15 +17,7 @@ export declare function fd_prestat_dir_name(fd: u32, name: usize, length: u32): 
 
 @external("wasi_snapshot_preview1", "path_open")
 export declare function path_open(
-  folder: u32,
-  lookup: u32,
-  path: usize,
-  length: u32,
-  create: u32,
-  rights: u64,
-  inherited: u64,
-  flags: u32,
-  fd: usize,
+  folder: u32, lookup: u32, path: usize, length: u32, create: u32, rights: u64, inherited: u64, flags: u32, fd: usize,
 ): u32;
 
 @external("wasi_snapshot_preview1", "fd_seek")

@@ -5,10 +5,11 @@ import {
   Entry, Gguf, Tensor, ValueType, entryAt, floatAt, integerAt, nextString, stringBytes, stringLength, tableBytes,
   tensorAt, tensorTypeName,
 } from "../files/gguf";
+import { letterCount, u32At, u64At } from "../memory/bytes";
 import { Command, FAILURE, SUCCESS, argument, given } from "./command";
 import { readHeader } from "./load";
 import {
-  Output, digitsOf, putByte, putBytes, putFloat, putFloat32, putInteger, putJson, putNumber, putSpaces, putWords,
+  Output, digitsOf, putByte, putBytes, putFloat, putFloat32, putInteger, putJson, putNumber, putSpaces, putText,
 } from "./output";
 
 /** Elements of an array that JSON and a table show, and bytes of a string that a table shows. */
@@ -38,29 +39,29 @@ function printTables(o: Output, g: Gguf): void {
   for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
     const tensor = tensorAt(g, i);
     nameWidth = max(nameWidth, <i32>tensor.nameLength);
-    typeWidth = max(typeWidth, tensorTypeName(tensor.type).length);
+    typeWidth = max(typeWidth, <i32>letterCount(tensorTypeName(tensor.type)));
     shapeWidth = max(shapeWidth, shapeLength(tensor));
     bytesWidth = max(bytesWidth, <i32>digitsOf(tensor.bytes));
     bytes += tensor.bytes;
     values += <u64>tensor.ne0 * tensor.ne1 * tensor.ne2 * tensor.ne3;
   }
-  putWords(o, "GGUF version ");
+  putText(o, "GGUF version ");
   putNumber(o, g.version);
-  putWords(o, ": ");
+  putText(o, ": ");
   putNumber(o, g.tensorCount);
-  putWords(o, " tensors, ");
+  putText(o, " tensors, ");
   putNumber(o, values);
-  putWords(o, " parameters, ");
+  putText(o, " parameters, ");
   putNumber(o, bytes);
-  putWords(o, " bytes\n");
+  putText(o, " bytes\n");
   if (tableBytes(g) > 0) {
-    putWords(o, "\nlook-up tables: ");
+    putText(o, "\nlook-up tables: ");
     putNumber(o, tableBytes(g));
-    putWords(o, " bytes, which --tables stream leaves in the file\n");
+    putText(o, " bytes, which --tables stream leaves in the file\n");
   }
-  putWords(o, "\nkey");
+  putText(o, "\nkey");
   putSpaces(o, keyWidth - 1);
-  putWords(o, "value\n");
+  putText(o, "value\n");
   for (let i: u32 = 0; i < <u32>g.keyCount; i++) {
     const entry = entryAt(g, i);
     putBytes(o, entry.key, entry.keyLength);
@@ -69,21 +70,21 @@ function printTables(o: Output, g: Gguf): void {
     putByte(o, 0x0a);
   }
   if (g.tensorCount == 0) return;
-  putWords(o, "\ntensor");
+  putText(o, "\ntensor");
   putSpaces(o, nameWidth - 4);
-  putWords(o, "type");
+  putText(o, "type");
   putSpaces(o, typeWidth - 2);
-  putWords(o, "shape");
+  putText(o, "shape");
   putSpaces(o, shapeWidth - 5 + bytesWidth - 3);
-  putWords(o, "bytes\n");
+  putText(o, "bytes\n");
   for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
     const tensor = tensorAt(g, i);
     putBytes(o, tensor.name, tensor.nameLength);
     putSpaces(o, nameWidth - <i32>tensor.nameLength + 2);
-    putWords(o, tensorTypeName(tensor.type));
-    putSpaces(o, typeWidth - tensorTypeName(tensor.type).length + 2);
+    putText(o, tensorTypeName(tensor.type));
+    putSpaces(o, typeWidth - <i32>letterCount(tensorTypeName(tensor.type)) + 2);
     for (let d: u32 = 0; d < tensor.dimensions; d++) {
-      if (d > 0) putWords(o, " x ");
+      if (d > 0) putText(o, " x ");
       putNumber(o, sizeOf(tensor, d));
     }
     putSpaces(o, shapeWidth - shapeLength(tensor) + 2 + bytesWidth - <i32>digitsOf(tensor.bytes));
@@ -99,9 +100,9 @@ function shapeLength(tensor: Tensor): i32 {
 }
 
 function printJson(o: Output, g: Gguf): void {
-  putWords(o, "{\"version\":");
+  putText(o, '{"version":');
   putNumber(o, g.version);
-  putWords(o, ",\"metadata\":{");
+  putText(o, ',"metadata":{');
   for (let i: u32 = 0; i < <u32>g.keyCount; i++) {
     const entry = entryAt(g, i);
     if (i > 0) putByte(o, 0x2c);
@@ -110,41 +111,41 @@ function printJson(o: Output, g: Gguf): void {
     // A vocabulary is no reading matter: of a long array its length and its beginning.
     const long = entry.count > JSON_ELEMENTS;
     if (long) {
-      putWords(o, "{\"count\":");
+      putText(o, '{"count":');
       putNumber(o, entry.count);
-      putWords(o, ",\"first\":");
+      putText(o, ',"first":');
     }
     putValue(o, entry, JSON_ELEMENTS);
     if (long) putByte(o, 0x7d);
   }
-  putWords(o, "},\"tensors\":[");
+  putText(o, '},"tensors":[');
   for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
     const tensor = tensorAt(g, i);
-    putWords(o, i > 0 ? ",{\"name\":" : "{\"name\":");
+    putText(o, i > 0 ? ',{"name":' : '{"name":');
     putJson(o, tensor.name, tensor.nameLength);
-    putWords(o, ",\"type\":\"");
-    putWords(o, tensorTypeName(tensor.type));
-    putWords(o, "\",\"shape\":[");
+    putText(o, ',"type":"');
+    putText(o, tensorTypeName(tensor.type));
+    putText(o, '","shape":[');
     for (let d: u32 = 0; d < tensor.dimensions; d++) {
       if (d > 0) putByte(o, 0x2c);
       putNumber(o, sizeOf(tensor, d));
     }
-    putWords(o, "],\"bytes\":");
+    putText(o, '],"bytes":');
     putNumber(o, tensor.bytes);
-    putWords(o, ",\"file\":");
+    putText(o, ',"file":');
     putNumber(o, tensor.fileIndex);
-    putWords(o, ",\"offset\":");
+    putText(o, ',"offset":');
     putNumber(o, tensor.offset);
     putByte(o, 0x7d);
   }
-  putWords(o, "],\"table_bytes\":");
+  putText(o, '],"table_bytes":');
   putNumber(o, tableBytes(g));
-  putWords(o, "}\n");
+  putText(o, "}\n");
 }
 
 @inline
 function sizeOf(tensor: Tensor, dimension: u32): u64 {
-  return <u64>load<u32>(changetype<usize>(tensor) + offsetof<Tensor>("ne0") + ((<usize>dimension) << 2));
+  return <u64>u32At(changetype<usize>(tensor) + offsetof<Tensor>("ne0"), dimension);
 }
 
 /** A value as JSON, of arrays the first `limit` elements; in a table it says what was left out. */
@@ -155,40 +156,40 @@ function putValue(o: Output, entry: Entry, limit: u32): void {
   let at = entry.value;
   if (isArray) putByte(o, 0x5b);
   for (let i: u32 = 0; i < shown; i++) {
-    if (i > 0) putWords(o, inTable ? ", " : ",");
+    if (i > 0) putText(o, inTable ? ", " : ",");
     if (entry.elementType == ValueType.STRING) {
-      putText(o, at, inTable ? TABLE_BYTES : u32.MAX_VALUE);
+      putString(o, at, inTable ? TABLE_BYTES : u32.MAX_VALUE);
       at = nextString(at);
     } else putElement(o, entry, i);
   }
   if (inTable && shown < entry.count) {
-    putWords(o, ", ... ");
+    putText(o, ", ... ");
     putNumber(o, entry.count);
-    putWords(o, " in all");
+    putText(o, " in all");
   }
   if (isArray) putByte(o, 0x5d);
 }
 
-function putText(o: Output, at: usize, longest: u32): void {
+function putString(o: Output, at: usize, longest: u32): void {
   const length = stringLength(at);
   let shown = min(length, longest);
   // Not within a character.
   while (shown > 0 && shown < length && (load<u8>(stringBytes(at) + shown) & 0xc0) == 0x80) shown -= 1;
   putJson(o, stringBytes(at), shown);
   if (shown == length) return;
-  putWords(o, "... (");
+  putText(o, "... (");
   putNumber(o, length);
-  putWords(o, " bytes)");
+  putText(o, " bytes)");
 }
 
 function putElement(o: Output, entry: Entry, i: u32): void {
   switch (entry.elementType) {
-    case ValueType.BOOL: putWords(o, integerAt(entry, i) != 0 ? "true" : "false"); break;
+    case ValueType.BOOL: putText(o, integerAt(entry, i) != 0 ? "true" : "false"); break;
     case ValueType.F32: putFloat32(o, <f32>floatAt(entry, i)); break;
     case ValueType.F64: putFloat(o, floatAt(entry, i), 15); break;
-    case ValueType.U64: putWide(o, load<u64>(entry.value + ((<usize>i) << 3)), false); break;
+    case ValueType.U64: putWide(o, u64At(entry.value, i), false); break;
     case ValueType.I64: {
-      const value = load<i64>(entry.value + ((<usize>i) << 3));
+      const value = <i64>u64At(entry.value, i);
       putWide(o, <u64>(value < 0 ? -value : value), value < 0);
       break;
     }

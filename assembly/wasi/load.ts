@@ -1,7 +1,8 @@
 /**
- * The engine as the command uses it: a model loaded from files, contexts of the asked size, and the clock.
+ * What commands begin with: a model loaded from files, a context of the asked size, the clock, and the build's name.
  */
 import { allocate, allocateRaw } from "../memory/arena";
+import { setU32 } from "../memory/bytes";
 import { Status } from "../memory/core";
 import { Context, Form } from "../pass/context";
 import { openContext } from "../engine/open";
@@ -10,11 +11,11 @@ import { Model } from "../engine/model";
 import { Streamed } from "../weights/tiles";
 import { KvType } from "../kernels/attention/kv_codec";
 import { Gguf, createGguf, mergeSplits, parseGguf } from "../files/gguf";
-import { Command, FAILURE, SUCCESS, cell, failure, flag, whole, wholeUpTo } from "./command";
+import { Command, FAILURE, SUCCESS, hostScratch, failure, flag, whole, wholeUpTo } from "./command";
 import { fileSize, openFile, readAt } from "./files";
 import { CLOCK_MONOTONIC, clock_time_get } from "./imports";
-import { putSpan, putWords } from "./output";
-import { Span, endOf, equals, lengthOf, parseWhole, span, startOf } from "./bytes";
+import { put, putText } from "./output";
+import { Bytes, endOf, equals, lengthOf, parseWhole, bytesOf, startOf } from "./bytes";
 
 const DEFAULT_CONTEXT: u32 = 4096;
 const PART_LIMIT: u64 = 1024;
@@ -25,9 +26,9 @@ const SPLIT_BYTES: u32 = 20;
 
 /** Milliseconds of a clock that only goes forward. */
 export function now(c: Command): f64 {
-  store<u64>(cell(c), 0);
-  clock_time_get(CLOCK_MONOTONIC, 1000, cell(c));
-  return <f64>load<u64>(cell(c)) / 1e6;
+  store<u64>(hostScratch(c), 0);
+  clock_time_get(CLOCK_MONOTONIC, 1000, hostScratch(c));
+  return <f64>load<u64>(hostScratch(c)) / 1e6;
 }
 
 /** The name of this build. */
@@ -39,18 +40,18 @@ export function buildName(): string {
 export function checkBuild(c: Command): i32 {
   const asked = flag(c, "build");
   if (lengthOf(asked) > 0 && !equals(asked, buildName()) && !isDefaultBuild(c)) {
-    putWords(c.err, "limpet: this file is the ");
-    putWords(c.err, buildName());
-    putWords(c.err, " build; ");
-    if (equals(asked, "fast")) putWords(c.err, "WASI has no faster one\n");
+    putText(c.err, "limpet: this file is the ");
+    putText(c.err, buildName());
+    putText(c.err, " build; ");
+    if (equals(asked, "fast")) putText(c.err, "WASI has no faster one\n");
     else {
-      putWords(c.err, "the ");
-      putSpan(c.err, asked);
-      putWords(c.err, ASC_FEATURE_SIMD ? " one is limpet.wasi.scalar.wasm\n" : " one is limpet.wasi.wasm\n");
+      putText(c.err, "the ");
+      put(c.err, asked);
+      putText(c.err, ASC_FEATURE_SIMD ? " one is limpet.wasi.scalar.wasm\n" : " one is limpet.wasi.wasm\n");
     }
     return FAILURE;
   }
-  if (whole(c, "threads") > 1) putWords(c.err, "limpet: this version computes with one thread\n");
+  if (whole(c, "threads") > 1) putText(c.err, "limpet: this version computes with one thread\n");
   return SUCCESS;
 }
 
@@ -63,7 +64,7 @@ function isDefaultBuild(c: Command): bool {
 @unmanaged
 class Parts {
   count: u32;
-  /** {path Span, descriptor u32, size u64}[count] */
+  /** {path Bytes, descriptor u32, size u64}[count] */
   list: usize;
 }
 
@@ -75,7 +76,7 @@ function partAt(parts: Parts, index: u32): usize {
 }
 
 /** Opens every part of a path; 0: the failure is printed. */
-function openParts(c: Command, path: Span): Parts {
+function openParts(c: Command, path: Bytes): Parts {
   const none = changetype<Parts>(0);
   const count = partCount(c, path);
   const block = allocate(c.core, offsetof<Parts>() + 8 + PART_BYTES * <u64>count, "the files of a model");
@@ -105,14 +106,14 @@ function readPart(c: Command, parts: Parts, index: u32, offset: u64, target: usi
 }
 
 /** Loads the model of a path, all parts of it when it is split, tables as --tables says; 0: the failure is printed. */
-export function loadModel(c: Command, path: Span, vocabularyOnly: bool): Model {
+export function loadModel(c: Command, path: Bytes, vocabularyOnly: bool): Model {
   const none = changetype<Model>(0);
   const parts = openParts(c, path);
   if (changetype<usize>(parts) == 0) return none;
   const model = createModel(c.core, parts.count, vocabularyOnly);
   let status: i32 = changetype<usize>(model) != 0 ? Status.MORE : -1;
   const isStreamed = equals(flag(c, "tables"), "stream");
-  const cache = <u32>min<u64>(whole(c, "table-cache"), CACHE_LIMIT) << 20;
+  const cache = (<u32>min<u64>(whole(c, "table-cache"), CACHE_LIMIT)) << 20;
   if (status > 0 && isStreamed) status = streamWeights(model, Streamed.TABLES, cache) < 0 ? -1 : Status.MORE;
   for (let i: u32 = 0; i < parts.count && status >= 0; i++) {
     if (setFileSize(model, i, load<u64>(partAt(parts, i), 16)) < 0) status = -1;
@@ -147,7 +148,7 @@ export function readAsked(c: Command, context: Context): i32 {
 }
 
 /** The header of a path's file, with the tensors of all its parts; 0: the failure is printed. */
-export function readHeader(c: Command, path: Span): Gguf {
+export function readHeader(c: Command, path: Bytes): Gguf {
   const core = c.core;
   const none = changetype<Gguf>(0);
   const parts = openParts(c, path);
@@ -156,7 +157,7 @@ export function readHeader(c: Command, path: Span): Gguf {
   let status: i32 = list != 0 ? Status.DONE : -1;
   for (let i: u32 = 0; i < parts.count && status == Status.DONE; i++) {
     const gguf = changetype<usize>(createGguf(core, i, load<u64>(partAt(parts, i), 16)));
-    store<u32>(list + ((<usize>i) << 2), <u32>gguf);
+    setU32(list, i, <u32>gguf);
     const g = changetype<Gguf>(gguf);
     status = gguf != 0 ? Status.MORE : -1;
     while (status > 0) {
@@ -171,19 +172,19 @@ export function readHeader(c: Command, path: Span): Gguf {
   return none;
 }
 
-/** Parts that a path's own end tells of; 1 when it tells of none. */
-function partCount(c: Command, path: Span): u32 {
+/** The number of parts that the end of a path tells; 1 when it tells none. */
+function partCount(c: Command, path: Bytes): u32 {
   if (lengthOf(path) <= SPLIT_BYTES) return 1;
   const end = endOf(path) - SPLIT_BYTES;
-  const isSplit = load<u8>(end) == 0x2d && equals(span(end + 6, 4), "-of-") && equals(span(end + 15, 5), ".gguf");
+  const isSplit = load<u8>(end) == 0x2d && equals(bytesOf(end + 6, 4), "-of-") && equals(bytesOf(end + 15, 5), ".gguf");
   if (!isSplit) return 1;
-  if (!parseWhole(span(end + 1, 5), cell(c)) || !parseWhole(span(end + 10, 5), cell(c))) return 1;
-  const parts = load<u64>(cell(c));
+  if (!parseWhole(bytesOf(end + 1, 5), hostScratch(c)) || !parseWhole(bytesOf(end + 10, 5), hostScratch(c))) return 1;
+  const parts = load<u64>(hostScratch(c));
   return parts >= 1 && parts <= PART_LIMIT ? <u32>parts : 1;
 }
 
 /** The path of part `number`, from 1. */
-function partPath(c: Command, path: Span, number: u32): Span {
+function partPath(c: Command, path: Bytes, number: u32): Bytes {
   const copy = allocateRaw(c.core, <u64>lengthOf(path) + 1, "the name of a file");
   if (copy == 0) {
     failure(c);
@@ -195,15 +196,15 @@ function partPath(c: Command, path: Span, number: u32): Span {
     store<u8>(digits + <usize>i, <u8>(48 + (number % 10)));
     number /= 10;
   }
-  return span(copy, lengthOf(path));
+  return bytesOf(copy, lengthOf(path));
 }
 
-/** Tokens of a batch that suit the model. */
+/** The tokens of a batch that suit the model. */
 export function suitingBatch(model: Model): u32 {
   return model.hasProgram ? model.program.batch : 1;
 }
 
-/** Rows of a context: --ctx, or the model's own length up to DEFAULT_CONTEXT. */
+/** The rows of a context: --ctx, or the model's own length up to DEFAULT_CONTEXT. */
 export function contextRows(c: Command, model: Model): u32 {
   const asked = wholeUpTo(c, "ctx", u32.MAX_VALUE);
   if (asked > 0) return asked;

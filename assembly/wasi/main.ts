@@ -1,6 +1,6 @@
 /**
- * The command: reads its words, does what the first says, and ends with a status (0 done, 1 failed, 2 wrong command
- * line).
+ * The command: it reads its arguments, does what the first says, and ends with a status (0 done, 1 failed, 2 wrong
+ * command line).
  */
 import { createCore } from "../memory/arena";
 import { Command, HELP, SUCCESS, checkArguments, createCommand, parseArguments, usageError } from "./command";

@@ -4,7 +4,8 @@
 import { exp } from "../kernels/float/math";
 import { logSumExp } from "../kernels/float/softmax";
 import { allocateRaw } from "../memory/arena";
-import { ErrorCode, Status, fail, say, sayNumber } from "../memory/core";
+import { f32At, setI32, setU32, u32At } from "../memory/bytes";
+import { ErrorCode, Status, fail } from "../memory/core";
 import { beginPass, resetContext } from "../pass/batch";
 import { Context } from "../pass/context";
 import { stepPass } from "../run/run";
@@ -15,14 +16,14 @@ import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
 import { BAD_TOKENS, NO_FLAG } from "./commands";
 import {
-  Command, FAILURE, SUCCESS, argument, cell, failure, flag, given, usageError, whole, wholeUpTo,
+  Command, FAILURE, SUCCESS, argument, hostScratch, failure, flag, given, usageError, whole, wholeUpTo,
 } from "./command";
 import { buildName, contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
 import { openFile, readToEnd } from "./files";
 import { putRate } from "./generate";
 import { fd_close } from "./imports";
-import { createOutput, flush, putByte, putBytes, putFloat, putNumber, putSpan, putWords } from "./output";
-import { Span, equals, fromWords, lengthOf, parseWhole, piece, startOf, tail, trimmed } from "./bytes";
+import { createOutput, flush, putByte, putBytes, putFloat, putNumber, put, putText } from "./output";
+import { Bytes, equals, fromText, lengthOf, parseWhole, piece, startOf, tail, trimmed } from "./bytes";
 
 const COMMA: u8 = 0x2c;
 const TOKENS_LIMIT: u32 = 1_000_000;
@@ -30,7 +31,7 @@ const WARM_UP: u32 = 32;
 const LN2: f64 = 0.69314718055994530942;
 
 export function logits(c: Command): i32 {
-  if (!given(c, "tokens")) return usageError(c, NO_FLAG, fromWords(c.core, "--tokens"));
+  if (!given(c, "tokens")) return usageError(c, NO_FLAG, fromText(c.core, "--tokens"));
   const list = flag(c, "tokens");
   let count: u32 = 1;
   for (let i: u32 = 0; i < lengthOf(list); i++) if (load<u8>(startOf(list) + i) == COMMA) count += 1;
@@ -39,14 +40,14 @@ export function logits(c: Command): i32 {
   let at = list;
   for (let i: u32 = 0; i < count; i++) {
     const word = piece(at, COMMA, 0);
-    if (!parseWhole(trimmed(word), cell(c)) || load<u64>(cell(c)) > u32.MAX_VALUE) {
+    if (!parseWhole(trimmed(word), hostScratch(c)) || load<u64>(hostScratch(c)) > u32.MAX_VALUE) {
       if (lengthOf(word) > 0) return usageError(c, BAD_TOKENS, word);
-      return usageError(c, BAD_TOKENS, lengthOf(list) > 0 ? list : fromWords(c.core, "nothing"));
+      return usageError(c, BAD_TOKENS, lengthOf(list) > 0 ? list : fromText(c.core, "nothing"));
     }
-    store<u32>(ids + ((<usize>i) << 2), <u32>load<u64>(cell(c)));
+    setU32(ids, i, <u32>load<u64>(hostScratch(c)));
     if (i + 1 < count) at = tail(at, lengthOf(word) + 1);
   }
-  if (!given(c, "out")) return usageError(c, NO_FLAG, fromWords(c.core, "--out"));
+  if (!given(c, "out")) return usageError(c, NO_FLAG, fromText(c.core, "--out"));
   const model = loadModel(c, argument(c, 0), false);
   if (changetype<usize>(model) == 0) return FAILURE;
   const asked = wholeUpTo(c, "chunk", 4096);
@@ -66,9 +67,9 @@ export function logits(c: Command): i32 {
   flush(file);
   const closed = fd_close(<u32>fd);
   if (file.failed == 0 && closed == 0) return SUCCESS;
-  putWords(c.err, "limpet: cannot write ");
-  putSpan(c.err, flag(c, "out"));
-  putWords(c.err, ": is the disk full?\n");
+  putText(c.err, "limpet: cannot write ");
+  put(c.err, flag(c, "out"));
+  putText(c.err, ": is the disk full?\n");
   return FAILURE;
 }
 
@@ -97,11 +98,10 @@ export function perplexity(c: Command): i32 {
   if (count < 0) return failure(c);
   const all = <u32>count / window;
   if (all == 0) {
-    fail(core, ErrorCode.BAD_ARGUMENT, "the text has ");
-    sayNumber(core, count);
-    say(core, " tokens and a window takes ");
-    sayNumber(core, window);
-    say(core, ": give a longer text or a smaller --ctx");
+    fail(
+      core, ErrorCode.BAD_ARGUMENT,
+      "the text has {} tokens and a window takes {}: give a longer text or a smaller --ctx", count, window,
+    );
     return failure(c);
   }
   const asked = whole(c, "windows");
@@ -122,27 +122,27 @@ export function perplexity(c: Command): i32 {
       if (pass(c, context, ids, from, tokens, first) < 0) return failure(c);
       for (let row: u32 = 0; row < context.logitRows; row++) {
         const at = context.at(model.program.logits) + <usize>row * (4 * model.vocabulary);
-        const next = load<u32>(ids + ((<usize>(from + tokens - context.logitRows + row + 1)) << 2));
-        sum += logSumExp(at, model.vocabulary) - <f64>load<f32>(at + ((<usize>next) << 2));
+        const next = u32At(ids, from + tokens - context.logitRows + row + 1);
+        sum += logSumExp(at, model.vocabulary) - <f64>f32At(at, next);
         scored += 1;
         bytes += tokenBytes(t, next, false, 0, 0);
       }
     }
   }
   const o = c.out;
-  putWords(o, "{\"perplexity\":");
+  putText(o, '{"perplexity":');
   putFloat(o, exp(sum / <f64>scored), 9);
-  putWords(o, ",\"bits_per_byte\":");
+  putText(o, ',"bits_per_byte":');
   putFloat(o, sum / LN2 / <f64>bytes, 9);
-  putWords(o, ",\"tokens\":");
+  putText(o, ',"tokens":');
   putNumber(o, scored);
-  putWords(o, ",\"bytes\":");
+  putText(o, ',"bytes":');
   putNumber(o, bytes);
-  putWords(o, ",\"windows\":");
+  putText(o, ',"windows":');
   putNumber(o, windows);
-  putWords(o, ",\"ctx\":");
+  putText(o, ',"ctx":');
   putNumber(o, window);
-  putWords(o, "}\n");
+  putText(o, "}\n");
   return SUCCESS;
 }
 
@@ -163,7 +163,7 @@ export function bench(c: Command): i32 {
   // Spread over the vocabulary, as the bench of native llama.cpp does it.
   const range = <i32>min<u32>(model.vocabulary, 30000) - 4;
   for (let i: u32 = 0; i < prompt; i++) {
-    store<u32>(ids + ((<usize>i) << 2), range > 0 ? 3 + ((i * 7919) % <u32>range) : 0);
+    setU32(ids, i, range > 0 ? 3 + ((i * 7919) % <u32>range) : 0);
   }
   // Enough first for the host to have compiled the kernels to their best.
   const warm = min(min(WARM_UP, prompt), context.batchCapacity);
@@ -184,47 +184,46 @@ export function bench(c: Command): i32 {
   const bytesRead = model.weights.rowBytesRead;
   clock = now(c);
   for (let i: u32 = prompt; i < prompt + decode; i++) {
-    store<u32>(ids + ((<usize>i) << 2), argmax(context.at(model.program.logits), model.vocabulary));
+    setU32(ids, i, argmax(context.at(model.program.logits), model.vocabulary));
     if (pass(c, context, ids, i, 1, 0) < 0) return failure(c);
   }
   const decodeMs = now(c) - clock;
 
   const o = c.out;
-  putWords(o, "{\"load_ms\":");
+  putText(o, '{"load_ms":');
   putFloat(o, loaded - begin, 5);
-  putWords(o, ",\"prefill_tps\":");
+  putText(o, ',"prefill_tps":');
   putRate(o, prompt, prefillMs);
-  putWords(o, ",\"decode_tps\":");
+  putText(o, ',"decode_tps":');
   putRate(o, decode, decodeMs);
-  putWords(o, ",\"memory_bytes\":");
-  putNumber(o, <u64>memory.size() << 16);
-  putWords(o, ",\"rss_peak_bytes\":null,\"kv_bytes_per_token\":");
+  putText(o, ',"memory_bytes":');
+  putNumber(o, (<u64>memory.size()) << 16);
+  putText(o, ',"rss_peak_bytes":null,"kv_bytes_per_token":');
   putNumber(o, tokenBytesOf(context));
-  putWords(o, ",\"build\":\"");
-  putWords(o, buildName());
+  putText(o, ',"build":"');
+  putText(o, buildName());
   putByte(o, 0x22);
   if (model.weights.streamedBytes > 0 && decode > 0) {
-    putWords(o, ",\"tables\":{\"bytes\":");
+    putText(o, ',"tables":{"bytes":');
     putNumber(o, model.weights.streamedBytes);
-    putWords(o, ",\"rows_wanted\":");
+    putText(o, ',"rows_wanted":');
     putFloat(o, <f64>(model.weights.rowsWanted - wanted) / <f64>decode, 6);
-    putWords(o, ",\"rows_read\":");
+    putText(o, ',"rows_read":');
     putFloat(o, <f64>(model.weights.rowsRead - rowsRead) / <f64>decode, 6);
-    putWords(o, ",\"bytes_read\":");
+    putText(o, ',"bytes_read":');
     putFloat(o, <f64>(model.weights.rowBytesRead - bytesRead) / <f64>decode, 6);
     putByte(o, 0x7d);
   }
-  putWords(o, "}\n");
+  putText(o, "}\n");
   return SUCCESS;
 }
 
-/** One pass over ids[from, from + tokens), at their own positions; logits of those from `wanted` on. */
+/** Runs one pass over ids[from, from + tokens), at their own positions, with logits of those from `wanted` on. */
 function pass(c: Command, context: Context, ids: usize, from: u32, tokens: u32, wanted: u32): i32 {
   for (let i: u32 = 0; i < tokens; i++) {
-    const at = (<usize>i) << 2;
-    store<u32>(context.ids + at, load<u32>(ids + ((<usize>(from + i)) << 2)));
-    store<u32>(context.sequenceOf + at, 0);
-    store<i32>(context.positions + at, <i32>(from + i));
+    setU32(context.ids, i, u32At(ids, from + i));
+    setU32(context.sequenceOf, i, 0);
+    setI32(context.positions, i, <i32>(from + i));
     store<u8>(context.wanted + i, from + i >= wanted ? 1 : 0);
   }
   let status = beginPass(context, tokens, 0, context.program.layerCount);
@@ -236,7 +235,7 @@ function pass(c: Command, context: Context, ids: usize, from: u32, tokens: u32, 
   return status;
 }
 
-function readFile(c: Command, path: Span): Span {
+function readFile(c: Command, path: Bytes): Bytes {
   if (equals(path, "-")) return readToEnd(c, 0);
   const fd = openFile(c, path, false);
   return fd < 0 ? 0 : readToEnd(c, <u32>fd);

@@ -5,10 +5,11 @@
  *     Output   ┌ record ┐┌ vector 8 B │ written 4 B ┐┌ BUFFER bytes … ┐
  */
 import { allocate } from "../memory/arena";
+import { letterAt } from "../memory/bytes";
 import { Core } from "../memory/core";
 import { decode } from "../text/unicode";
 import { fd_write } from "./imports";
-import { Span, lengthOf, startOf } from "./bytes";
+import { Bytes, lengthOf, startOf } from "./bytes";
 
 const BUFFER: u32 = 16384;
 
@@ -82,20 +83,20 @@ export function endLine(o: Output): void {
   if (o.lineOpen) putByte(o, 0x0a);
 }
 
-export function putSpan(o: Output, s: Span): void {
+export function put(o: Output, s: Bytes): void {
   putBytes(o, startOf(s), lengthOf(s));
 }
 
-/** ASCII words of a literal. */
-export function putWords(o: Output, words: string): void {
-  for (let i = 0, n = words.length; i < n; i++) putByte(o, <u8>load<u16>(changetype<usize>(words) + ((<usize>i) << 1)));
+/** Prints a literal. */
+export function putText(o: Output, text: string): void {
+  for (let i: u32 = 0; letterAt(text, i) != 0; i++) putByte(o, <u8>letterAt(text, i));
 }
 
 export function putSpaces(o: Output, count: i32): void {
   for (; count > 0; count--) putByte(o, 0x20);
 }
 
-/** Digits of a number. */
+/** The number of decimal digits of a number. */
 export function digitsOf(value: u64): u32 {
   let digits: u32 = 1;
   for (; value >= 10; value /= 10) digits += 1;
@@ -113,10 +114,10 @@ export function putInteger(o: Output, value: i64): void {
   putNumber(o, <u64>(value < 0 ? -value : value));
 }
 
-/** A number with at most `digits` (1 to 15) significant digits, as JSON has it; what is not finite becomes null. */
+/** Prints a number with at most `digits` (1 to 15) significant digits, as JSON has it; null for what is not finite. */
 export function putFloat(o: Output, value: f64, digits: i32): void {
   if (!(value - value == 0)) {
-    putWords(o, "null");
+    putText(o, "null");
     return;
   }
   if (value < 0) putByte(o, 0x2d);
@@ -143,7 +144,7 @@ export function putFloat(o: Output, value: f64, digits: i32): void {
     return;
   }
   if (point <= 0) {
-    putWords(o, "0.");
+    putText(o, "0.");
     for (let i = point; i < 0; i++) putByte(o, 48);
     putNumber(o, mantissa);
     return;
@@ -152,7 +153,7 @@ export function putFloat(o: Output, value: f64, digits: i32): void {
   for (let i = length; i < point; i++) putByte(o, 48);
 }
 
-/** An f32 with as few digits as give back the same f32. */
+/** Prints an f32 with as few digits as give back the same f32. */
 export function putFloat32(o: Output, value: f32): void {
   if (!(value - value == 0) || value == 0) return putFloat(o, value, 1);
   const whole = abs(<f64>value);
@@ -165,7 +166,7 @@ export function putFloat32(o: Output, value: f32): void {
   putFloat(o, value, digits);
 }
 
-/** The digits of a number, with a point behind the first `before` of them. */
+/** Prints the digits of a number, with a point behind the first `before` of them. */
 function putDigits(o: Output, value: u64, length: i32, before: i32): void {
   let divisor: u64 = 1;
   for (let i = 1; i < length; i++) divisor *= 10;
@@ -194,7 +195,7 @@ function scaled(value: f64, exponent: i32): f64 {
   return value;
 }
 
-/** Bytes as a JSON string: control characters escaped, and what is no UTF-8 replaced. */
+/** Prints bytes as a JSON string: it escapes control characters, and replaces what is no UTF-8. */
 export function putJson(o: Output, at: usize, length: u32): void {
   const end = at + length;
   putByte(o, 0x22);
@@ -226,7 +227,7 @@ function putControl(o: Output, byte: u8): void {
     case 0x0c: putByte(o, 0x66); break;
     case 0x0d: putByte(o, 0x72); break;
     default:
-      putWords(o, "u00");
+      putText(o, "u00");
       putByte(o, 48 + (byte >> 4));
       putByte(o, (byte & 15) < 10 ? 48 + (byte & 15) : 87 + (byte & 15));
   }

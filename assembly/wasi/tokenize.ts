@@ -2,12 +2,13 @@
  * `tokenize`: a text's token ids as JSON. A file with a vocabulary alone will do: weights are not read.
  */
 import { allocateRaw } from "../memory/arena";
+import { u32At } from "../memory/bytes";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
 import { Command, FAILURE, SUCCESS, argument, failure, given } from "./command";
 import { loadModel } from "./load";
 import { readText } from "./files";
-import { putByte, putNumber, putWords } from "./output";
+import { putByte, putNumber, putText } from "./output";
 import { lengthOf, startOf } from "./bytes";
 
 export function tokenizeText(c: Command): i32 {
@@ -27,8 +28,8 @@ export function tokenizeText(c: Command): i32 {
   putByte(c.out, 0x5b);
   for (let i: i32 = 0; i < count; i++) {
     if (i > 0) putByte(c.out, 0x2c);
-    putNumber(c.out, load<u32>(ids + ((<usize>i) << 2)));
+    putNumber(c.out, u32At(ids, i));
   }
-  putWords(c.out, "]\n");
+  putText(c.out, "]\n");
   return SUCCESS;
 }

@@ -12,9 +12,11 @@ export function dequantizeBlocks<F>(source: usize, target: usize, count: usize):
   for (; count >= 32; count -= 32) {
     const d = f.fileScale(source);
     const m = f.fileMinimum(source);
+    const fifths: u32 = isDefined(f.fileFifthBits) ? f.fileFifthBits(source) : 0;
     for (let j: usize = 0; j < 16; j++) {
-      let low = d * <f32>f.fileLow(source, j);
-      let high = d * <f32>f.fileHigh(source, j);
+      const pair = f.filePair(source, j);
+      let low = d * <f32>f.lowInteger(pair, fifths >> <u32>j);
+      let high = d * <f32>f.highInteger(pair, fifths >> (<u32>j + 16));
       if (f.minimum) {
         low += m;
         high += m;

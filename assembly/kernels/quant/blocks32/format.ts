@@ -9,7 +9,9 @@
  *     offset      what the stored integers have too much
  *     minimum     whether m is there: the second half of a file's block, eight halves at 16 of a packed one
  *     fileScale(file)           d of a file's block (`HalfScales32` says it, and the scales below, where d is a half)
- *     fileLow(file, j), fileHigh(file, j)   the integers of columns j and j + 16 (j = 0…15), less the offset
+ *     filePair(file, j)         what holds columns j and j + 16 (j = 0…15) of a file's block
+ *     lowInteger(pair, fifth), highInteger(pair, fifth)   the integers of both, less the offset
+ *     fileFifthBits(file)       where codes have five bits: bit j is that of column j, and bit 0 of `fifth` a column's
  *     encode(values, file)      32 values of f32 → a file's block
  *     pack(file, block, row)    a file's block → its row of a packed block
  *     unpack(block, row, file)  the way back

@@ -23,8 +23,9 @@ export class IQ4_NLPacking extends HalfScales32<IQ4_NLPacking> {
   @inline get minimum(): bool { return false; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
-  @inline fileLow(file: usize, j: usize): i32 { return level(load<u8>(file + j, 2) & 15); }
-  @inline fileHigh(file: usize, j: usize): i32 { return level(load<u8>(file + j, 2) >> 4); }
+  @inline filePair(file: usize, j: usize): u32 { return load<u8>(file + j, 2); }
+  @inline lowInteger(pair: u32, fifth: u32): i32 { return level(pair & 15); }
+  @inline highInteger(pair: u32, fifth: u32): i32 { return level(pair >> 4); }
 
   /** The scale that least squares like best, then the nearest levels. */
   @inline

@@ -58,8 +58,9 @@ export class MXFP4Packing extends Blocks32<MXFP4Packing> {
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
   @inline fileScale(file: usize): f32 { return powerOf(load<u8>(file)); }
-  @inline fileLow(file: usize, j: usize): i32 { return value(load<u8>(file + j, 1) & 15); }
-  @inline fileHigh(file: usize, j: usize): i32 { return value(load<u8>(file + j, 1) >> 4); }
+  @inline filePair(file: usize, j: usize): u32 { return load<u8>(file + j, 1); }
+  @inline lowInteger(pair: u32, fifth: u32): i32 { return value(pair & 15); }
+  @inline highInteger(pair: u32, fifth: u32): i32 { return value(pair >> 4); }
 
   /** e = floor(log2(max|x|)) − 2, biased; then the nearest of the sixteen values. */
   @inline

@@ -22,8 +22,9 @@ export class Q4_0Packing extends HalfScales32<Q4_0Packing> {
   @inline get minimum(): bool { return false; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
-  @inline fileLow(file: usize, j: usize): i32 { return <i32>(load<u8>(file + j, 2) & 15) - 8; }
-  @inline fileHigh(file: usize, j: usize): i32 { return <i32>(load<u8>(file + j, 2) >> 4) - 8; }
+  @inline filePair(file: usize, j: usize): u32 { return load<u8>(file + j, 2); }
+  @inline lowInteger(pair: u32, fifth: u32): i32 { return <i32>(pair & 15) - 8; }
+  @inline highInteger(pair: u32, fifth: u32): i32 { return <i32>(pair >> 4) - 8; }
   @inline encode(values: usize, file: usize): void { encodeExtreme<Q4_0Packing>(values, file); }
 
   @inline

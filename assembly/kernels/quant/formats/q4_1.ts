@@ -23,8 +23,9 @@ export class Q4_1Packing extends HalfScales32<Q4_1Packing> {
   @inline get minimum(): bool { return true; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
-  @inline fileLow(file: usize, j: usize): i32 { return load<u8>(file + j, 4) & 15; }
-  @inline fileHigh(file: usize, j: usize): i32 { return load<u8>(file + j, 4) >> 4; }
+  @inline filePair(file: usize, j: usize): u32 { return load<u8>(file + j, 4); }
+  @inline lowInteger(pair: u32, fifth: u32): i32 { return pair & 15; }
+  @inline highInteger(pair: u32, fifth: u32): i32 { return pair >> 4; }
   @inline encode(values: usize, file: usize): void { encodeRange<Q4_1Packing>(values, file, 15); }
 
   @inline

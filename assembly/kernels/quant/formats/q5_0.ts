@@ -25,22 +25,17 @@ export class Q5_0Packing extends HalfScales32<Q5_0Packing> {
   @inline get stepBytes(): usize { return 32; }
   @inline encode(values: usize, file: usize): void { encodeExtreme<Q5_0Packing>(values, file); }
 
-  @inline
-  fileLow(file: usize, j: usize): i32 {
-    return <i32>((<u32>load<u8>(file + j, 6) & 15) | (((load<u32>(file, 2) >> <u32>j) & 1) << 4)) - 16;
-  }
-
-  @inline
-  fileHigh(file: usize, j: usize): i32 {
-    return <i32>((<u32>load<u8>(file + j, 6) >> 4) | (((load<u32>(file, 2) >> (<u32>j + 16)) & 1) << 4)) - 16;
-  }
+  @inline fileFifthBits(file: usize): u32 { return load<u32>(file, 2); }
+  @inline filePair(file: usize, j: usize): u32 { return load<u8>(file + j, 6); }
+  @inline lowInteger(pair: u32, fifth: u32): i32 { return <i32>((pair & 15) | ((fifth & 1) << 4)) - 16; }
+  @inline highInteger(pair: u32, fifth: u32): i32 { return <i32>((pair >> 4) | ((fifth & 1) << 4)) - 16; }
 
   @inline
   setFileCodes(file: usize, j: usize, low: u32, high: u32): void {
-    const bits = ((low >> 4) << <u32>j) | ((high >> 4) << (<u32>j + 16));
     store<u8>(file + j, <u8>((low & 15) | (high << 4)), 6);
-    store<u32>(file, load<u32>(file, 2) | bits, 2);
   }
+
+  @inline setFifthBits(file: usize, bits: u32): void { store<u32>(file, bits, 2); }
 
   @inline
   pack(file: usize, block: usize, row: u32): void {

@@ -26,22 +26,17 @@ export class Q5_1Packing extends HalfScales32<Q5_1Packing> {
   @inline get stepBytes(): usize { return 32; }
   @inline encode(values: usize, file: usize): void { encodeRange<Q5_1Packing>(values, file, 31); }
 
-  @inline
-  fileLow(file: usize, j: usize): i32 {
-    return <i32>((<u32>load<u8>(file + j, 8) & 15) | (((load<u32>(file, 4) >> <u32>j) & 1) << 4));
-  }
-
-  @inline
-  fileHigh(file: usize, j: usize): i32 {
-    return <i32>((<u32>load<u8>(file + j, 8) >> 4) | (((load<u32>(file, 4) >> (<u32>j + 16)) & 1) << 4));
-  }
+  @inline fileFifthBits(file: usize): u32 { return load<u32>(file, 4); }
+  @inline filePair(file: usize, j: usize): u32 { return load<u8>(file + j, 8); }
+  @inline lowInteger(pair: u32, fifth: u32): i32 { return <i32>((pair & 15) | ((fifth & 1) << 4)); }
+  @inline highInteger(pair: u32, fifth: u32): i32 { return <i32>((pair >> 4) | ((fifth & 1) << 4)); }
 
   @inline
   setFileCodes(file: usize, j: usize, low: u32, high: u32): void {
-    const bits = ((low >> 4) << <u32>j) | ((high >> 4) << (<u32>j + 16));
     store<u8>(file + j, <u8>((low & 15) | (high << 4)), 8);
-    store<u32>(file, load<u32>(file, 4) | bits, 4);
   }
+
+  @inline setFifthBits(file: usize, bits: u32): void { store<u32>(file, bits, 4); }
 
   @inline
   pack(file: usize, block: usize, row: u32): void {

@@ -33,15 +33,6 @@ function digitsOf(bytes: u64, digit: u32): u64 {
   return (even & LOW_BYTES) | ((odd & LOW_BYTES) << 8);
 }
 
-/** The digits of eight columns from `column` on, a byte each. Not inlined: it is long, and read in four places. */
-function digitsAt(file: usize, column: u32): u64 {
-  const place = placeOf(column);
-  const digit = place >> 16;
-  if ((place & 0xffff) < 48) return digitsOf(load<u64>(file + (place & 0xffff)), digit);
-  const fours = <u64>load<u32>(file, 48);
-  return digitsOf(fours, digit) | (digitsOf(fours, digit + 1) << 32);
-}
-
 @unmanaged
 export class TQ1_0Packing extends Unscaled256<TQ1_0Packing, TQ2_0Packing> {
   @inline get bits(): i32 { return 2; }
@@ -54,7 +45,11 @@ export class TQ1_0Packing extends Unscaled256<TQ1_0Packing, TQ2_0Packing> {
 
   @inline
   fileCodes(file: usize, unit: u32, step: u32): u64 {
-    return digitsAt(file, (unit << 5) + (step << 3));
+    const place = placeOf((unit << 5) + (step << 3));
+    const digit = place >> 16;
+    if ((place & 0xffff) < 48) return digitsOf(load<u64>(file + (place & 0xffff)), digit);
+    const fours = <u64>load<u32>(file, 48);
+    return digitsOf(fours, digit) | (digitsOf(fours, digit + 1) << 32);
   }
 
   /** The bytes are whole numbers until `finish`, the first digit the highest. */

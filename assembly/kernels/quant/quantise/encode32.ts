@@ -2,7 +2,8 @@
  * f32 → a block of 32 columns, as the reference of the formats does it: the scale comes from the extreme value or from
  * the range, and each value takes the nearest code. NaN takes the lowest code.
  *
- * A format gives `setFileCodes(file, j, low, high)`: it writes the codes of columns j and j + 16 into zeroed bits.
+ * A format gives `setFileCodes(file, j, low, high)`, which writes the codes of columns j and j + 16; and, where codes
+ * have five bits, `setFifthBits(file, bits)`, which writes the fifth bits of all columns, bit j that of column j.
  */
 import { floatToHalf } from "../../float/half";
 
@@ -32,12 +33,15 @@ export function encodeExtreme<F>(values: usize, file: usize): void {
   }
   const d = extreme / <f32>-f.offset;
   const inverse: f32 = d != 0 ? 1 / d : 0;
-  memory.fill(file, 0, f.fileBytes);
   store<u16>(file, <u16>floatToHalf(d));
+  let fifths: u32 = 0;
   for (let j: usize = 0; j < 16; j++) {
     const low = codeAround<F>(load<f32>(values + (j << 2)), inverse);
-    f.setFileCodes(file, j, low, codeAround<F>(load<f32>(values + (j << 2), 64), inverse));
+    const high = codeAround<F>(load<f32>(values + (j << 2), 64), inverse);
+    f.setFileCodes(file, j, low, high);
+    if (isDefined(f.setFifthBits)) fifths |= fifthBits(j, low, high);
   }
+  if (isDefined(f.setFifthBits)) f.setFifthBits(file, fifths);
 }
 
 /** floor(x / d + offset + 0.5) within the codes, in double as the reference does; NaN gives 0. */
@@ -47,6 +51,12 @@ function codeAround<F>(x: f32, inverse: f32): u32 {
   const shifted = <f64>x * <f64>inverse + (<f64>offset + 0.5);
   if (shifted >= <f64>(2 * offset - 1)) return 2 * offset - 1;
   return shifted > 0 ? <u32>shifted : 0;
+}
+
+/** The fifth bits of columns j and j + 16 in their place. */
+@inline
+function fifthBits(j: usize, low: u32, high: u32): u32 {
+  return ((low >> 4) << <u32>j) | ((high >> 4) << (<u32>j + 16));
 }
 
 /** x ≈ d · code + m: the least value becomes 0, the greatest `largest`. */
@@ -62,13 +72,16 @@ export function encodeRange<F>(values: usize, file: usize, largest: u32): void {
   }
   const d = (greatest - least) / <f32>largest;
   const inverse: f32 = d != 0 ? 1 / d : 0;
-  memory.fill(file, 0, f.fileBytes);
   store<u16>(file, <u16>floatToHalf(d));
   store<u16>(file, <u16>floatToHalf(least), 2);
+  let fifths: u32 = 0;
   for (let j: usize = 0; j < 16; j++) {
     const low = codeAbove((load<f32>(values + (j << 2)) - least) * inverse, largest);
-    f.setFileCodes(file, j, low, codeAbove((load<f32>(values + (j << 2), 64) - least) * inverse, largest));
+    const high = codeAbove((load<f32>(values + (j << 2), 64) - least) * inverse, largest);
+    f.setFileCodes(file, j, low, high);
+    if (isDefined(f.setFifthBits)) fifths |= fifthBits(j, low, high);
   }
+  if (isDefined(f.setFifthBits)) f.setFifthBits(file, fifths);
 }
 
 /** floor(x + 0.5) within 0…largest; NaN gives 0. */
