@@ -20,11 +20,10 @@ test(`the words of ${golden.commit}`, () => {
   assert.is(changed.join("\n"), "");
 });
 
-for (const [group, hash] of hashes) {
-  test(`${group}: every case is refused or taken as it was`, () => {
-    assert.is(hash, stored[`all of ${group}`], "one of the cases that messages.json does not list has other words");
-  });
-}
+test("every other case is refused in its old words, or taken as it was", () => {
+  const changed = [...hashes].flatMap(([group, hash]) => (stored[`all of ${group}`] === hash ? [] : [group]));
+  assert.equal(changed, [], "groups of test/support/refusals.ts with a case that messages.json does not list");
+});
 
 test(`the package's words of ${api.commit}`, async () => {
   const words = await measureApiRefusals();

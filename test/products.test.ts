@@ -5,6 +5,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { OperandForm } from "../bindings/numbers.ts";
 import { bothCores, loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { FORMATS, type Format, formatOf, rowBytes } from "./support/formats.ts";
 import { generator, normals } from "./support/random.ts";
@@ -264,8 +265,9 @@ test("F16: many tokens, whose weights are widened once, give the bits of one aft
   }
 });
 
+const { TWO_SIXTEENS } = OperandForm;
+
 test("scratch: every form writes as many bytes as it says, and no more", () => {
-  const TWO_SIXTEENS = 4;
   for (const core of cores) {
     for (const format of FORMATS) {
       assert.is(core.call("kernel_matmul_scratch_bytes", format.type, TOKENS), 32 * TOKENS, format.name);

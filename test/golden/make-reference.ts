@@ -9,7 +9,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { measureApiRefusals } from "../support/api-refusals.ts";
 import { bitsModels, measureBits } from "../support/bits.ts";
-import { groupOf, measureRefusals, templateOf } from "../support/refusals.ts";
+import { measureRefusals, templateOf } from "../support/refusals.ts";
 import { measureSizes } from "../support/sizes.ts";
 
 type Values = Map<string, string | number>;
@@ -46,13 +46,14 @@ function bits(): Values {
 }
 
 function messages(): Values {
-  const { said: all, hashes } = measureRefusals();
+  const { said: all, single, hashes } = measureRefusals();
   const kept: Values = new Map([...hashes].map(([group, hash]) => [`all of ${group}`, hash]));
   const seen = new Set<string>();
   const alike = new Map<string, number>();
   for (const [name, said] of all) {
-    if (seen.has(said)) continue;
-    const template = groupOf(name) + templateOf(said);
+    if (single.has(name)) kept.set(name, said);
+    if (single.has(name) || seen.has(said)) continue;
+    const template = (name.includes(",") ? name.split(",")[0] : "") + templateOf(said);
     const count = (alike.get(template) ?? 0) + 1;
     alike.set(template, count);
     seen.add(said);

@@ -15,6 +15,8 @@ import { Tokenizer, type VocabularySpec, vocabularyFile } from "./tokenizer.ts";
 
 export interface Refusal {
   name: string;
+  /** Cases of which only some are listed, by what is wrong: a key, a tensor, a header. Every other case is listed. */
+  group?: string;
   /** The code and the words, or nothing where the core takes it. */
   words: () => string | undefined;
 }
@@ -98,18 +100,18 @@ MORE.push("memory.shared_hash", "attention.rms_epsilon_outside");
 
 function fileCases(architecture: string, make: () => File): Refusal[] {
   const { metadata, tensors } = make();
-  const cases: [string, Change][] = [];
+  const cases: [subject: string, what: string, change: Change][] = [];
   const keys = [...metadata.map(([name]) => name), ...MORE.map((name) => `${architecture}.${name}`)];
   for (const name of new Set([...keys, "general.alignment", "split.count", "split.no", "split.tensors.count"])) {
-    cases.push([`without ${name}`, key(name)]);
-    for (const [what, kind, value] of VALUES) cases.push([`${name} is ${what}`, key(name, value, kind)]);
+    cases.push([name, `without ${name}`, key(name)]);
+    for (const [what, kind, value] of VALUES) cases.push([name, `${name} is ${what}`, key(name, value, kind)]);
   }
   const firsts = tensors.filter(({ name }) => !/^blk\.[1-9]/.test(name));
   for (const { name, shape, type } of firsts) {
     const [columns, rows = 1] = shape;
-    cases.push([`without ${name}`, tensor(name)]);
+    cases.push([name, `without ${name}`, tensor(name)]);
     const other = (what: string, size: number[], format: typeof type = type) =>
-      cases.push([`${name} ${what}`, tensor(name, { shape: size, fill: blank, type: format })]);
+      cases.push([name, `${name} ${what}`, tensor(name, { shape: size, fill: blank, type: format })]);
     other("with a row more", [columns, rows + 1]);
     other("of twice the columns", [2 * columns, rows]);
     other("turned round", [rows === 1 ? 32 : rows % 32 ? 32 : rows, columns]);
@@ -118,6 +120,7 @@ function fileCases(architecture: string, make: () => File): Refusal[] {
     other("as halves", [...shape], "F16");
     const values = new Float32Array(columns * rows).fill(Number.NaN);
     cases.push([
+      name,
       `${name} of no numbers`,
       (file) => {
         file.tensors = file.tensors.map((own) => (own.name === name ? floatTensor(name, [...shape], values) : own));
@@ -125,9 +128,10 @@ function fileCases(architecture: string, make: () => File): Refusal[] {
     ]);
   }
   for (const name of ["mamba", "", "LLAMA", "qwen3moe"])
-    cases.push([`architecture ${name}`, key("general.architecture", name, "string")]);
-  return cases.map(([what, change]) => ({
+    cases.push(["architecture", `architecture ${name}`, key("general.architecture", name, "string")]);
+  return cases.map(([subject, what, change]) => ({
     name: `${architecture}, ${what}`,
+    group: `${architecture}, ${subject}`,
     words: () =>
       refused(() => {
         const file = make();
@@ -166,7 +170,7 @@ function headerCases(): Refusal[] {
   };
   const cases: Refusal[] = [];
   for (let at = 0; at < length; at++) {
-    cases.push({ name: `a header cut at ${at}`, words: () => words(sound.subarray(0, at)) });
+    cases.push({ name: `a header cut at ${at}`, group: "headers cut", words: () => words(sound.subarray(0, at)) });
     for (const [width, number] of [
       [1, 0n],
       [1, 255n],
@@ -178,6 +182,7 @@ function headerCases(): Refusal[] {
     ] as const) {
       cases.push({
         name: `a header with ${number} in ${width} bytes at ${at}`,
+        group: "headers changed",
         words: () => {
           const bytes = sound.slice();
           const view = new DataView(new ArrayBuffer(8));
@@ -217,7 +222,10 @@ function splitCases(): Refusal[] {
     ["too few tensors", () => [part(0, 2, 99), part(1, 2, 99)]],
     ["no part", () => []],
   ];
-  return lists.map(([what, parts]) => ({ name: `split, ${what}`, words: () => refused(() => load(parts())) }));
+  return lists.map(([what, parts]) => ({
+    name: `split, ${what}`,
+    words: () => refused(() => load(parts())),
+  }));
 }
 
 // Vocabularies and chats.
@@ -502,23 +510,31 @@ export const templateOf = (words: string): string =>
     .replace(/\S*[\w]\.[\w]\S*/g, "@")
     .replace(/\d+/g, "#");
 
-/** What a case is about: an architecture, headers, calls. */
-export const groupOf = (name: string): string => name.split(/,| (?:cut|with) /)[0];
+interface Refused {
+  said: Map<string, string>;
+  /** The cases of `said` that are in no group. */
+  single: Set<string>;
+  hashes: Map<string, string>;
+}
 
 /** The words of every case that is refused, and of each group of cases one hash over all words, those of the taken too. */
-export function measureRefusals(): { said: Map<string, string>; hashes: Map<string, string> } {
+export function measureRefusals(): Refused {
+  const single = new Set<string>();
   const said = new Map<string, string>();
   const groups = new Map<string, Hash>();
-  for (const { name, words } of refusals()) {
+  for (const { name, group, words } of refusals()) {
     const own = words();
     if (own !== undefined) {
       if (said.has(name)) throw new Error(`${name} stands there twice`);
       said.set(name, own);
     }
-    const group = groupOf(name);
+    if (group === undefined) {
+      single.add(name);
+      continue;
+    }
     if (!groups.has(group)) groups.set(group, createHash("sha256"));
     groups.get(group)?.update(`${name}: ${own}\n`);
   }
   const hashes = new Map([...groups].map(([group, hash]) => [group, hash.digest("hex").slice(0, 16)]));
-  return { said, hashes };
+  return { said, single, hashes };
 }
