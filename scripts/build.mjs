@@ -119,7 +119,7 @@ function wasmPart(target, { outFile }) {
     make: async () => {
       const next = join(NEXT, `${target}.wasm`);
       const asc = "node_modules/assemblyscript/bin/asc.js";
-      await node(asc, entry, "--config", "asconfig.json", "--target", target, "--outFile", next);
+      await node(asc, entry, "--transform", "./scripts/literals.mjs", "--config", "asconfig.json", "--target", target, "--outFile", next);
       renameSync(next, outFile);
       return outFile;
     },

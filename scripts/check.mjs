@@ -12,9 +12,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { abiProblems, writeBoundary } from "./boundary.mjs";
 import { undocumented } from "./documented.mjs";
+import { formatAssembly } from "./format-assembly.mjs";
 import { handTypedProblems } from "./hand-typed.mjs";
 import { roomProblems } from "./rooms.mjs";
-import { formatAssembly } from "./format-assembly.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 

@@ -151,9 +151,10 @@ test("1,200 special tokens in 200 KB of text", () => {
     text += `${names[i]}<ex`;
     expected.push(256 + i, 60, 101, 120);
   }
-  const started = performance.now();
+  // The processor's time: a busy machine may take longer by the clock.
+  const started = process.cpuUsage();
   assert.equal(tokenizer.tokenize(text, PARSE_SPECIAL), expected);
-  assert.ok(performance.now() - started < 5000);
+  assert.ok(process.cpuUsage(started).user < 5e6);
   tokenizer.release();
 });
 

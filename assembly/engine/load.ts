@@ -11,8 +11,8 @@ import { MODEL_BYTES, Model, ModelState, tagModel } from "./model";
 import { createVocabulary, releaseVocabulary } from "./vocabulary";
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release } from "../memory/arena";
-import { Gguf, createGguf, mergeSplits, numberOr, parseGguf, releaseGguf } from "../files/gguf";
-import { writeProgram } from "../models/registry";
+import { Gguf, createGguf, mergeSplits, number, parseGguf, releaseGguf } from "../files/gguf";
+import { findArchitecture } from "../models/registry";
 import { LAYER_LIMIT, builderBytes, initBuilder } from "../program/builder";
 import { finish, settle } from "../program/finish";
 import { fuse } from "../program/fuse";
@@ -160,8 +160,10 @@ function declareWeights(model: Model): i32 {
   const weights = model.weights;
   weights.core = core;
   weights.gguf = model.gguf;
+  const architecture = findArchitecture(core, model.gguf);
+  if (architecture == 0) return core.errorCode;
   // The builder is as large as the number of layers says; the architecture checks that number with all others.
-  const layers = numberOr(core, model.gguf, ".block_count", 0);
+  const layers = number(core, model.gguf, ".block_count");
   if (model.gguf.error) return model.gguf.error;
   if (layers > LAYER_LIMIT) {
     return fail(core, ErrorCode.BAD_FILE, "the metadata's .block_count is above 1024; convert the model anew");
@@ -170,7 +172,7 @@ function declareWeights(model: Model): i32 {
   if (scratch == 0) return core.errorCode;
   const b = initBuilder(scratch, core, model.gguf, weights, layers);
   b.vocabulary = model.vocabulary;
-  writeProgram(b);
+  call_indirect<void>(architecture, b);
   if (b.error == 0) fuse(b);
   const finished = finish(b);
   if (!finished) {

@@ -6,7 +6,7 @@
  *     tokens   │ evaluated: rows in the cache │ appended, not evaluated yet │ … capacity
  *     text     │ shown │ ready to show │ held back: may be the beginning of a stop string │
  */
-import { Core, ErrorCode, Status, fail, say, sayInteger, sayNumber } from "../memory/core";
+import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/arena";
 import { abortPass, beginPass } from "../pass/batch";
 import { Context, POSITION_LIMIT, isContext } from "../pass/context";
@@ -171,11 +171,9 @@ export function appendTokens(s: Session, ids: usize, count: u32): i32 {
   for (let i: u32 = 0; i < count; i++) {
     const id = load<u32>(ids + ((<usize>i) << 2));
     if (id < vocabulary) continue;
-    fail(s.core, ErrorCode.BAD_ARGUMENT, "the token ");
-    sayInteger(s.core, <i64>(<i32>id));
-    say(s.core, " is not in the vocabulary of ");
-    sayNumber(s.core, vocabulary);
-    return s.core.errorCode;
+    return fail(
+      s.core, ErrorCode.BAD_ARGUMENT, "the token {i} is not in the vocabulary of {}", <i64>(<i32>id), vocabulary,
+    );
   }
   memory.copy(s.tokens + ((<usize>s.count) << 2), ids, (<usize>count) << 2);
   s.count += count;
@@ -284,15 +282,11 @@ function align(bytes: usize): usize {
 }
 
 function tooLong(s: Session, more: u32): i32 {
-  const core = s.core;
-  fail(core, ErrorCode.CONTEXT_FULL, "the context holds ");
-  sayNumber(core, s.capacity);
-  say(core, " tokens: ");
-  sayNumber(core, s.count);
-  say(core, " are there, and ");
-  sayNumber(core, more);
-  say(core, " more do not fit; make it longer (--ctx N, { context: N })");
-  return core.errorCode;
+  return fail(
+    s.core, ErrorCode.CONTEXT_FULL,
+    "the context holds {} tokens: {} are there, and {} more do not fit; make it longer (--ctx N, { context: N })",
+    s.capacity, s.count, more,
+  );
 }
 
 /** A pass of this session that is not through is undone. */

@@ -10,7 +10,7 @@
  *     if (g.error) return g.error;
  */
 import { allocateRaw } from "../memory/arena";
-import { copyText, setU32, u32At } from "../memory/bytes";
+import { copyText, letterAt, setU32, u32At } from "../memory/bytes";
 import { Core, ErrorCode, Status, bytesOf, fail, wordsOf } from "../memory/core";
 import {
   Entry, Gguf, PREAMBLE_BYTES, SCRATCH_BYTES, ValueType, nextString, stringBytes, stringLength, valueBytes,
@@ -132,7 +132,7 @@ export function findKey(g: Gguf, key: string): Entry | null {
 /** Puts the whole name of a key into the scratch; returns its length. */
 function putKey(g: Gguf, key: string): u32 {
   let length: u32 = 0;
-  if (load<u16>(changetype<usize>(key)) == 0x2e) {
+  if (letterAt(key, 0) == 0x2e) {
     length = min(g.architectureLength, SCRATCH_BYTES >> 1);
     memory.copy(g.scratch, g.architecture, length);
   }

@@ -82,13 +82,6 @@ export class Gguf {
   /** The next part of a split model that was merged into this one, or 0. */
   next: usize;
 
-  get trouble(): i32 {
-    return this.error;
-  }
-  set trouble(code: i32) {
-    this.error = code;
-  }
-
   /** Room to put a name together, SCRATCH_BYTES long. */
   @inline
   get scratch(): usize {

@@ -3,8 +3,8 @@
  */
 import { SUPPORTED_TYPES, Type, blockBytes, blockElements } from "../kernels/quant/types";
 import { allocateRaw } from "../memory/arena";
-import { copyText, sameText, setU32, u32At, u64At } from "../memory/bytes";
-import { Core, ErrorCode, Status, bytesOf, fail, sayBytes, wordsOf } from "../memory/core";
+import { copyText, letterAt, sameText, setU32, u32At, u64At } from "../memory/bytes";
+import { Core, ErrorCode, Status, bytesOf, fail, wordsOf } from "../memory/core";
 import { Gguf, SCRATCH_BYTES, Tensor, nextString, stringBytes, stringLength } from "./records";
 import { compareBytes, sortPointers } from "./sort";
 import { tensorTypeName } from "./type_names";
@@ -110,7 +110,7 @@ function checkType(core: Core, tensor: Tensor): i32 {
   const block = elementsOf(tensor.type);
   if (block == 0) {
     const type = tensorTypeName(tensor.type);
-    const isNamed = type.length > 0;
+    const isNamed = letterAt(type, 0) != 0;
     return fail(
       core,
       ErrorCode.UNSUPPORTED,
@@ -246,14 +246,6 @@ export function findTensorAt(g: Gguf, file: u32, offset: u64): Tensor | null {
     if (tensor.fileIndex == file && tensor.offset == offset) return tensor;
   }
   return null;
-}
-
-/** Says the name of the tensor that begins at `offset` of a file. */
-export function sayTensorAt(core: Core, g: Gguf, file: u32, offset: u64): void {
-  for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
-    const tensor = tensorAt(g, i);
-    if (tensor.fileIndex == file && tensor.offset == offset) return sayBytes(core, tensor.name, tensor.nameLength);
-  }
 }
 
 /** Puts `blk.<layer>.<name>` into the scratch; returns its length. */

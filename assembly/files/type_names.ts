@@ -3,8 +3,6 @@
  */
 import { ValueType } from "./records";
 
-export { sameText as sameWords } from "../memory/bytes";
-
 export function valueTypeName(type: u32): string {
   switch (type) {
     case ValueType.U8: return "u8";

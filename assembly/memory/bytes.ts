@@ -1,8 +1,9 @@
 /**
  * Bytes: lists of words in memory, comparing and copying text, a hash, and a writer of bytes.
  *
- * The core has no strings of its own. A text is an address and a length; a literal (UTF-16 in memory, ASCII in content)
- * is compared with such a text, or written as one. Addresses need no alignment.
+ * The core has no strings of its own. A text is an address and a length. A literal is an address alone: it lies as UTF-8
+ * with a NUL behind it (scripts/literals.mjs), though sources and editors call it a string. It is compared with a text,
+ * or written as one, by what stands here. Addresses need no alignment.
  */
 
 /** Word `i` of u32[] at `base`. */
@@ -49,23 +50,36 @@ export function setU64(base: usize, i: u32, value: u64): void {
   store<u64>(base + ((<usize>i) << 3), value);
 }
 
-/** UTF-16 unit `i` of a literal. */
+/** Where letter `i` of a literal lies. */
 @inline
-export function unitAt(words: string, i: u32): u32 {
-  return load<u16>(changetype<usize>(words) + ((<usize>i) << 1));
+export function lettersFrom(words: string, i: u32): usize {
+  return changetype<usize>(words) + i;
 }
 
-/** Whether the bytes begin with the ASCII words of a literal. */
+/** Letter `i` of a literal [one byte of its UTF-8]; behind the last one stands 0. */
+@inline
+export function letterAt(words: string, i: u32): u32 {
+  return load<u8>(lettersFrom(words, i));
+}
+
+/** The number of a literal's letters [bytes]. */
+export function letterCount(words: string): u32 {
+  let count: u32 = 0;
+  while (letterAt(words, count) != 0) count++;
+  return count;
+}
+
+/** Whether the bytes begin with a literal. */
 export function startsWithText(bytes: usize, length: usize, words: string): bool {
-  const count = <u32>words.length;
-  if (length < count) return false;
-  for (let i: u32 = 0; i < count; i++) if (<u32>load<u8>(bytes + i) != unitAt(words, i)) return false;
+  for (let i: u32 = 0; letterAt(words, i) != 0; i++) {
+    if (i >= <u32>length || <u32>load<u8>(bytes + i) != letterAt(words, i)) return false;
+  }
   return true;
 }
 
-/** Whether the bytes are the ASCII words of a literal. */
+/** Whether the bytes are those of a literal. */
 export function sameText(bytes: usize, length: usize, words: string): bool {
-  return length == <usize>words.length && startsWithText(bytes, length, words);
+  return startsWithText(bytes, length, words) && length == <usize>letterCount(words);
 }
 
 /** FNV-1a of 64 bits begins with this. */
@@ -114,14 +128,14 @@ export function putBytes(w: Writer, bytes: usize, length: u32): void {
   for (let i: u32 = 0; i < length; i++) putByte(w, load<u8>(bytes + i));
 }
 
-/** Writes the ASCII words of a literal. */
+/** Writes a literal. */
 export function putText(w: Writer, words: string): void {
-  for (let i: u32 = 0, n = <u32>words.length; i < n; i++) putByte(w, unitAt(words, i));
+  for (let i: u32 = 0; letterAt(words, i) != 0; i++) putByte(w, letterAt(words, i));
 }
 
-/** Writes the ASCII words of a literal to `target`, at most `room` bytes of them; gives their number. */
+/** Writes a literal to `target`, at most `room` bytes of them; gives their number. */
 export function copyText(target: usize, room: u32, words: string): u32 {
-  const length = min(<u32>words.length, room);
-  for (let i: u32 = 0; i < length; i++) store<u8>(target + i, <u8>unitAt(words, i));
+  const length = min(letterCount(words), room);
+  memory.copy(target, lettersFrom(words, 0), length);
   return length;
 }

@@ -7,6 +7,8 @@
  *     │ arena, error code, message text │ (runtime/arena.ts)
  */
 
+import { letterAt, lettersFrom } from "./bytes";
+
 /** Statuses of stepped calls. Failures are below zero. */
 export namespace Status {
   export const DONE: i32 = 0;
@@ -69,17 +71,15 @@ export const CORE_BYTES: usize = 64 + <usize>MESSAGE_CAPACITY;
 export function fail(core: Core, code: i32, sentence: string, a: u64 = 0, b: u64 = 0, c: u64 = 0, d: u64 = 0): i32 {
   core.errorCode = code;
   core.errorLength = 0;
-  const source = changetype<usize>(sentence);
-  const end = source + ((<usize>sentence.length) << 1);
-  for (let at = source; at < end; at += 2) {
-    const unit = load<u16>(at);
-    const kind = unit == 0x7b && at + 2 < end ? load<u16>(at, 2) : 0;
+  for (let at: u32 = 0; letterAt(sentence, at) != 0; at++) {
+    const letter = letterAt(sentence, at);
+    const kind = letter == 0x7b ? letterAt(sentence, at + 1) : 0;
     const isShort = kind == 0x7d;
-    if (!isShort && (kind < 0x69 || at + 4 >= end || load<u16>(at, 4) != 0x7d)) {
-      put(core, <u8>unit);
+    if (!isShort && (kind < 0x69 || letterAt(sentence, at + 2) != 0x7d)) {
+      put(core, <u8>letter);
       continue;
     }
-    at += isShort ? 2 : 4;
+    at += isShort ? 1 : 2;
     if (kind == 0x73) sayBytes(core, <usize>(a & 0xffff_ffff), <usize>(a >> 32));
     else if (kind == 0x77) say(core, changetype<string>(<usize>a));
     else if (kind == 0x69) sayInteger(core, <i64>a);
@@ -100,13 +100,12 @@ export function bytesOf(pointer: usize, length: usize): u64 {
 /** Words as an argument of `fail`. */
 @inline
 export function wordsOf(words: string): u64 {
-  return <u64>changetype<usize>(words);
+  return <u64>lettersFrom(words, 0);
 }
 
-/** Appends ASCII words to the message. */
+/** Appends words of our own to the message. */
 export function say(core: Core, words: string): void {
-  const source = changetype<usize>(words);
-  for (let i = 0, n = words.length; i < n; i++) put(core, load<u16>(source + ((<usize>i) << 1)) as u8);
+  for (let i: u32 = 0; letterAt(words, i) != 0; i++) put(core, <u8>letterAt(words, i));
 }
 
 /** Appends bytes of a file or of a caller; what is not printable ASCII shows as `?`, and at most 96 bytes are shown. */

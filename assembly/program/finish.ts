@@ -157,7 +157,7 @@ function areEqual(b: Builder, x: u32, y: u32): bool {
     const s = b.step(left.firstStep + i);
     const t = b.step(right.firstStep + i);
     if (s.op != t.op || s.flags != t.flags || s.f != t.f) return false;
-    if (s.n0 != t.n0 || s.n1 != t.n1 || s.n2 != t.n2 || s.n3 != t.n3) return false;
+    if (s.n0 != t.n0 || s.n1 != t.n1 || s.n2 != t.n2 || s.more != t.more) return false;
     if (!sameValue(b, s.out, x, t.out, y) || !sameValue(b, s.out2, x, t.out2, y)) return false;
     if (!sameValue(b, s.in0, x, t.in0, y) || !sameValue(b, s.in1, x, t.in1, y)) return false;
     if (!sameWeight(s.weight, left.firstWeight, t.weight, right.firstWeight)) return false;

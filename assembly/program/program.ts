@@ -116,15 +116,10 @@ export class Value {
   /** Rows of Extent.FIXED. */
   count: u32;
   element: u32;
-  /** Elements of a row; of a tensor its shape within a row, outermost first, 0 where there are fewer dimensions. */
+  /** Elements of a row. */
   width: u32;
-  shape0: u32;
-  shape1: u32;
-  shape2: u32;
-  shape3: u32;
-  /** Element.I8. */
-  scale: f32;
-  zero: i32;
+  /** A tensor of a graph: its Tensor record; 0: a row is a vector of floats. */
+  tensor: usize;
   /** The value that has the memory, and the first of its columns that this one is: itself and 0 when it is whole. */
   base: u32;
   from: u32;
@@ -137,6 +132,19 @@ export class Value {
   next: u32;
   bytes: u64;
   offset: u64;
+}
+
+/** What a value is that is more than a row of floats: the dimensions within a row, outermost first, and its scale. */
+@unmanaged
+export class Tensor {
+  /** 0 where there are fewer dimensions than four; with the rows they are five. */
+  size0: u32;
+  size1: u32;
+  size2: u32;
+  size3: u32;
+  /** Element.I8: x = scale · (q − zero). */
+  scale: f32;
+  zero: i32;
 }
 
 /** How a step names a weight of no layer, or of another one. */
@@ -158,8 +166,9 @@ export class Step {
   n0: u32;
   n1: u32;
   n2: u32;
-  n3: u32;
   f: f32;
+  /** An op that needs more numbers (a convolution, a requantisation): its own record; 0: none. */
+  more: usize;
   /** While a program is built: its segment. In the plan: the next one. */
   segment: u32;
   next: u32;

@@ -10,7 +10,7 @@
  *     Zephyr    <|system|>⏎ … </s>⏎<|user|>⏎ … </s>⏎<|assistant|>⏎
  */
 import { allocateRaw, release } from "../memory/arena";
-import { FNV_START, Writer, beginWriter, fnv, putByte, putBytes, putText, startsWithText } from "../memory/bytes";
+import { beginWriter, fnv, FNV_START, letterCount, putByte, putBytes, putText, startsWithText, Writer } from "../memory/bytes";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { findToken } from "./lookup";
 import { STRING_BEGIN, STRING_END, canonicalize } from "./template";
@@ -180,7 +180,7 @@ function findMark(at: usize, end: usize): usize {
 
 /** The address behind the words, when they stand at `at`; else 0. */
 function eat(at: usize, end: usize, words: string): usize {
-  return at <= end && startsWithText(at, end - at, words) ? at + words.length : 0;
+  return at <= end && startsWithText(at, end - at, words) ? at + letterCount(words) : 0;
 }
 
 @inline

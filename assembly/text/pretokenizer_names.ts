@@ -2,7 +2,7 @@
  * The names of `tokenizer.ggml.pre` that limpet knows, and what follows from a name: the scheme by which texts are cut,
  * and three defaults (a key of the file overrides them).
  */
-import { unitAt } from "../memory/bytes";
+import { letterAt, letterCount } from "../memory/bytes";
 import { Core, say } from "../memory/core";
 
 export namespace Scheme {
@@ -113,13 +113,13 @@ function sayMore(core: Core, names: string): void {
 /** Whether the bytes are one of the words of `list`, which single spaces part. */
 function isOneOf(name: usize, length: usize, list: string): bool {
   if (length == 0) return false;
-  const count = <u32>list.length;
+  const count = letterCount(list);
   let at: u32 = 0;
   while (at < count) {
     let same = true;
     let i: usize = 0;
-    for (; at < count && unitAt(list, at) != 0x20; i++, at++) {
-      if (i >= length || <u32>load<u8>(name + i) != unitAt(list, at)) same = false;
+    for (; at < count && letterAt(list, at) != 0x20; i++, at++) {
+      if (i >= length || <u32>load<u8>(name + i) != letterAt(list, at)) same = false;
     }
     if (same && i == length) return true;
     at++;

@@ -4,7 +4,7 @@
  *
  *     first two bytes ──hash──► buckets[b] … buckets[b + 1] ──► bucketItems ──► specials (longest first) ──► token
  */
-import { setU32, u32At, unitAt } from "../memory/bytes";
+import { letterAt, letterCount, lettersFrom, setU32, u32At } from "../memory/bytes";
 import { heapPop, heapPush } from "./heap";
 import { findToken } from "./lookup";
 import { stripsBeforeMask } from "./pretokenizer_names";
@@ -61,7 +61,7 @@ export function markSpecialTokens(t: Tokenizer, source: VocabularySource): void 
 
 /** The first word of the list that is a token, which becomes a control token; -1. */
 function adopt(t: Tokenizer, words: string): i32 {
-  for (let at: i32 = 0; at < words.length; at = wordEnd(words, at) + 1) {
+  for (let at: u32 = 0, end = letterCount(words); at < end; at = wordEnd(words, at) + 1) {
     const token = findWord(t, words, at);
     if (token == NONE) continue;
     setType(t, token, TokenType.CONTROL);
@@ -71,7 +71,7 @@ function adopt(t: Tokenizer, words: string): i32 {
 }
 
 function markEnds(t: Tokenizer, words: string): void {
-  for (let at: i32 = 0; at < words.length; at = wordEnd(words, at) + 1) {
+  for (let at: u32 = 0, end = letterCount(words); at < end; at = wordEnd(words, at) + 1) {
     const token = findWord(t, words, at);
     if (token == NONE) continue;
     setType(t, token, TokenType.CONTROL);
@@ -99,28 +99,14 @@ function setType(t: Tokenizer, token: u32, type: u32): void {
   store<u8>(at, <u8>((<u32>load<u8>(at) & ~TokenAttribute.TYPE) | type));
 }
 
-function wordEnd(words: string, at: i32): i32 {
-  while (at < words.length && unitAt(words, at) != 0x20) at++;
+function wordEnd(words: string, at: u32): u32 {
+  while (letterAt(words, at) != 0 && letterAt(words, at) != 0x20) at++;
   return at;
 }
 
-/** The token whose text is the word at `at` of the list; NONE. The word's UTF-8 is written where `singles` will lie. */
-function findWord(t: Tokenizer, words: string, at: i32): u32 {
-  const scratch = t.singles;
-  let length: usize = 0;
-  for (const end = wordEnd(words, at); at < end; at++) {
-    const unit = unitAt(words, at);
-    if (unit < 0x80) {
-      store<u8>(scratch + length, <u8>unit);
-      length += 1;
-    } else {
-      store<u8>(scratch + length, <u8>(0xe0 | (unit >> 12)));
-      store<u8>(scratch + length, <u8>(0x80 | ((unit >> 6) & 63)), 1);
-      store<u8>(scratch + length, <u8>(0x80 | (unit & 63)), 2);
-      length += 3;
-    }
-  }
-  return findToken(t, scratch, length);
+/** The token whose text is the word at `at` of the list; NONE. */
+function findWord(t: Tokenizer, words: string, at: u32): u32 {
+  return findToken(t, lettersFrom(words, at), wordEnd(words, at) - at);
 }
 
 /** Whether the model's name has "phi-3" or "phi3" in it, in any case. */

@@ -3,7 +3,7 @@
  * memory/core.ts. And the few things that the command does with text.
  */
 import { allocateRaw } from "../memory/arena";
-import { copyText, sameText, startsWithText } from "../memory/bytes";
+import { copyText, letterCount, sameText, startsWithText } from "../memory/bytes";
 import { Core, bytesOf } from "../memory/core";
 
 export { bytesOf } from "../memory/core";
@@ -33,9 +33,9 @@ export function fromNul(at: usize): Bytes {
   return bytesOf(at, end - at);
 }
 
-/** A literal's ASCII text as bytes in the arena; 0 when there is no room. */
+/** A literal as bytes in the arena; 0 when there is no room. */
 export function fromText(core: Core, text: string): Bytes {
-  const length = <u32>text.length;
+  const length = letterCount(text);
   const target = allocateRaw(core, <u64>length + 1, "the table of commands");
   return target == 0 ? 0 : bytesOf(target, copyText(target, length, text));
 }

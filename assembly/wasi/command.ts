@@ -6,7 +6,7 @@
  *            └ name ┘ └ arguments ┘ └ values: one a line of FLAGS ┘
  */
 import { allocate, allocateRaw } from "../memory/arena";
-import { setU64, u32At, u64At, unitAt } from "../memory/bytes";
+import { letterAt, setU64, u32At, u64At } from "../memory/bytes";
 import { Core } from "../memory/core";
 import {
   BAD_CHOICE, BAD_NUMBER, BAD_WHOLE_NUMBER, COMMANDS, FLAGS, HINT, NO_ARGUMENT, NO_COMMAND, NO_VALUE, SURPLUS_ARGUMENT,
@@ -170,12 +170,12 @@ export function usageError(c: Command, text: string, word: Bytes): i32 {
 
 function usageReason(c: Command, text: string, word: Bytes): void {
   putText(c.err, "limpet: ");
-  for (let i: u32 = 0, n = <u32>text.length; i < n; i++) {
-    const unit = unitAt(text, i);
-    if (unit == 0x7b) {
+  for (let i: u32 = 0; letterAt(text, i) != 0; i++) {
+    const letter = letterAt(text, i);
+    if (letter == 0x7b) {
       put(c.err, word);
       i += 1;
-    } else putByte(c.err, <u8>unit);
+    } else putByte(c.err, <u8>letter);
   }
 }
 

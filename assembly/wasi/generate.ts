@@ -2,7 +2,7 @@
  * `generate` and `chat`: tokens from a session, printed as they come.
  */
 import { allocateRaw, release } from "../memory/arena";
-import { unitAt } from "../memory/bytes";
+import { letterAt } from "../memory/bytes";
 import { Buffer, appendBytes, createBuffer, reserveBytes } from "../memory/buffer";
 import { formatChatOf, tokenizeChat } from "../engine/chat";
 import { Status } from "../memory/core";
@@ -237,8 +237,8 @@ export function putRate(o: Output, tokens: u32, ms: f64): void {
 
 /** Prints the word of this index of a list. */
 function putWord(o: Output, list: string, index: u32): void {
-  for (let i: u32 = 0, n = <u32>list.length; i < n; i++) {
-    const byte = <u8>unitAt(list, i);
+  for (let i: u32 = 0; letterAt(list, i) != 0; i++) {
+    const byte = <u8>letterAt(list, i);
     if (byte == SPACE) index -= 1;
     else if (index == 0) putByte(o, byte);
   }

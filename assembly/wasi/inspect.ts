@@ -5,7 +5,7 @@ import {
   Entry, Gguf, Tensor, ValueType, entryAt, floatAt, integerAt, nextString, stringBytes, stringLength, tableBytes,
   tensorAt, tensorTypeName,
 } from "../files/gguf";
-import { u32At, u64At } from "../memory/bytes";
+import { letterCount, u32At, u64At } from "../memory/bytes";
 import { Command, FAILURE, SUCCESS, argument, given } from "./command";
 import { readHeader } from "./load";
 import {
@@ -39,7 +39,7 @@ function printTables(o: Output, g: Gguf): void {
   for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
     const tensor = tensorAt(g, i);
     nameWidth = max(nameWidth, <i32>tensor.nameLength);
-    typeWidth = max(typeWidth, tensorTypeName(tensor.type).length);
+    typeWidth = max(typeWidth, <i32>letterCount(tensorTypeName(tensor.type)));
     shapeWidth = max(shapeWidth, shapeLength(tensor));
     bytesWidth = max(bytesWidth, <i32>digitsOf(tensor.bytes));
     bytes += tensor.bytes;
@@ -82,7 +82,7 @@ function printTables(o: Output, g: Gguf): void {
     putBytes(o, tensor.name, tensor.nameLength);
     putSpaces(o, nameWidth - <i32>tensor.nameLength + 2);
     putText(o, tensorTypeName(tensor.type));
-    putSpaces(o, typeWidth - tensorTypeName(tensor.type).length + 2);
+    putSpaces(o, typeWidth - <i32>letterCount(tensorTypeName(tensor.type)) + 2);
     for (let d: u32 = 0; d < tensor.dimensions; d++) {
       if (d > 0) putText(o, " x ");
       putNumber(o, sizeOf(tensor, d));

@@ -5,7 +5,7 @@
  *     Output   ┌ record ┐┌ vector 8 B │ written 4 B ┐┌ BUFFER bytes … ┐
  */
 import { allocate } from "../memory/arena";
-import { unitAt } from "../memory/bytes";
+import { letterAt } from "../memory/bytes";
 import { Core } from "../memory/core";
 import { decode } from "../text/unicode";
 import { fd_write } from "./imports";
@@ -87,9 +87,9 @@ export function put(o: Output, s: Bytes): void {
   putBytes(o, startOf(s), lengthOf(s));
 }
 
-/** Prints the ASCII text of a literal. */
+/** Prints a literal. */
 export function putText(o: Output, text: string): void {
-  for (let i: u32 = 0, n = <u32>text.length; i < n; i++) putByte(o, <u8>unitAt(text, i));
+  for (let i: u32 = 0; letterAt(text, i) != 0; i++) putByte(o, <u8>letterAt(text, i));
 }
 
 export function putSpaces(o: Output, count: i32): void {

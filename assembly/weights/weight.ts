@@ -6,12 +6,12 @@
  *     the table of a model's weights   ┌ those of no layer ┐┌ layer 0's own ┐┌ layer 1's own ┐ …    (Weights)
  */
 import { Core, ErrorCode, fail } from "../memory/core";
-import { Gguf, sayTensorAt } from "../files/gguf";
+import { Gguf, findTensorAt, nameOf } from "../files/gguf";
 import { FORM_SHIFT } from "../kernels/quant/activations/precision";
 import { tableRowBytes } from "../kernels/lookup/table_rows";
 import { packedGroupBytes } from "../kernels/quant/index";
 import { Type, rowBytes } from "../kernels/quant/types";
-import { say } from "../memory/core";
+import {  } from "../memory/core";
 
 /** Rows of a packed group: one SIMD kernel call makes this many outputs. */
 export const GROUP_ROWS: u32 = 8;
@@ -185,8 +185,10 @@ export class Weights {
 
 /** A weight holds a value that is no finite number: nothing behind it would be one. */
 export function notFinite(weights: Weights, weight: Weight): i32 {
-  fail(weights.core, ErrorCode.BAD_FILE, "tensor ");
-  sayTensorAt(weights.core, weights.gguf, weight.file, weight.offset);
-  say(weights.core, " holds a value that is no finite number; the file is broken, convert the model anew");
-  return weights.core.errorCode;
+  const tensor = findTensorAt(weights.gguf, weight.file, weight.offset);
+  return fail(
+    weights.core, ErrorCode.BAD_FILE,
+    "tensor {s} holds a value that is no finite number; the file is broken, convert the model anew",
+    tensor ? nameOf(tensor) : 0,
+  );
 }
