@@ -43,7 +43,6 @@ export const HAS_QWEN2: bool = !isDefined(WITHOUT_QWEN2);
 export const HAS_QWEN3: bool = !isDefined(WITHOUT_QWEN3);
 export const HAS_PLM: bool = !isDefined(WITHOUT_PLM);
 export const HAS_MEMORYFORMER: bool = !isDefined(WITHOUT_MEMORYFORMER);
-export const HAS_ALL_ARCHITECTURES: bool = HAS_LLAMA && HAS_QWEN2 && HAS_QWEN3 && HAS_PLM && HAS_MEMORYFORMER;
 
 /** Ops (ops/ops.ts): one is in a build when an architecture of the build writes it. */
 export const HAS_ATTENTION: bool = HAS_LLAMA || HAS_QWEN2 || HAS_QWEN3 || HAS_MEMORYFORMER;

@@ -62,10 +62,9 @@ function checkAssembly(file) {
   });
 }
 
-/** Rooms of assembly/ that have their formatting: all of them once the move is over. */
+/** assembly/ has its own formatter: biome cannot read decorators of functions. */
 function checkFormat() {
-  const patterns = ["assembly/memory/", "assembly/text/", "assembly/files/", "assembly/wasi/"];
-  for (const file of formatAssembly({ write: false, patterns })) {
+  for (const file of formatAssembly({ write: false })) {
     problems.push(`${file}: is not formatted; run node scripts/format-assembly.mjs`);
   }
 }

@@ -12,7 +12,7 @@ import { createVocabulary, releaseVocabulary } from "./vocabulary";
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release } from "../memory/arena";
 import { Gguf, createGguf, mergeSplits, number, parseGguf, releaseGguf } from "../files/gguf";
-import { findArchitecture } from "../models/registry";
+import { findArchitecture } from "./architecture";
 import { LAYER_LIMIT, builderBytes, initBuilder } from "../program/builder";
 import { finish, settle } from "../program/finish";
 import { fuse } from "../program/fuse";
@@ -88,9 +88,8 @@ export function stepLoad(model: Model): i32 {
     case ModelState.PLANNED: status = reserveWeights(model); break;
     case ModelState.WEIGHTS: status = stepWeights(model); break;
     case ModelState.READY: break;
-    default: return fail(
-      model.core, ErrorCode.WRONG_STATE, "loading this model failed before: release it and load anew",
-    );
+    default:
+      return fail(model.core, ErrorCode.WRONG_STATE, "loading this model failed before: release it and load anew");
   }
   if (status < 0) model.state = ModelState.FAILED;
   return status;
@@ -229,7 +228,7 @@ function sortByOffset(model: Model): i32 {
   let count: u32 = 0;
   const weights = model.weights;
   for (let i: u32 = 0; i < weights.count; i++) {
-    if (weights.at(i).state == WeightState.DECLARED) store<u32>(model.order + (<usize>(count++) << 2), i);
+    if (weights.at(i).state == WeightState.DECLARED) store<u32>(model.order + ((<usize>(count++)) << 2), i);
   }
   model.orderCount = count;
   // Shell sort: files are nearly in order, and tables have hundreds of entries.
@@ -347,7 +346,7 @@ function takeRows(model: Model): i32 {
   const rows = model.rowsAsked;
   if (weight.isVector) {
     for (let i: u32 = 0; i < rows; i++) {
-      const target = weight.data + (((<usize>(model.rowsDone + i)) * weight.columns) << 2);
+      const target = weight.data + ((<usize>(model.rowsDone + i) * weight.columns) << 2);
       dequantizeRow(weight.type, model.staging + <usize>i * row, target, weight.columns);
       if (!allFinite(target, weight.columns)) return notFinite(model.weights, weight);
     }

@@ -1,6 +1,6 @@
 /**
- * A model: the life of a loaded file. The loader (load.ts) reads its header, its vocabulary and its weights; what a pass
- * of it is stands in its program.
+ * A model: the life of a loaded file. The loader (load.ts) reads its header, its vocabulary and its weights; what a
+ * pass of it is stands in its program.
  */
 import { Core } from "../memory/core";
 import { Gguf } from "../files/gguf";

@@ -1,14 +1,12 @@
 /**
- * Sequences of a context between passes: their rows of state, of all layers, dropped, shared, moved and merged. An error
- * changes nothing.
+ * Sequences of a context between passes: their rows of state, of all layers, dropped, shared, moved and merged. An
+ * error changes nothing.
  */
 import { ErrorCode, fail } from "../memory/core";
 import { Context, POSITION_LIMIT } from "../pass/context";
 import { NOTHING } from "../program/program";
 import { mergeRow, turnRow } from "../state/kinds";
-import {
-  List, Rows, canShare, canUnshare, checkOrder, dropRows, shareRows, unshare,
-} from "../state/rows";
+import { List, Rows, canShare, canUnshare, checkOrder, dropRows, shareRows, unshare } from "../state/rows";
 import { ropeAngles } from "../kernels/float/rope";
 
 /** Status 0, or an error: the context is in a pass, or has no such sequence. */
@@ -117,9 +115,7 @@ function angles(c: Context, rows: Rows, delta: i32): usize {
 /**
  * Merges entry `source` of a sequence's list in a layer into entry `target`: (1 − weight) · target + weight · source.
  */
-export function mergeInLayer(
-  c: Context, sequence: u32, layer: u32, target: u32, source: u32, weight: f32,
-): i32 {
+export function mergeInLayer(c: Context, sequence: u32, layer: u32, target: u32, source: u32, weight: f32): i32 {
   const status = checkSequence(c, sequence);
   if (status != 0) return status;
   const p = c.program;

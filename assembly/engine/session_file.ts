@@ -8,7 +8,7 @@
  *     model    fingerprint u64: FNV-1a over the architecture, the shape and the last norm: another model is refused
  *     tokens   evaluated u32 │ count u32 │ u32[count]
  *     sampler  version u32 │ temperature f32 │ top-k u32 │ top-p f32 │ min-p f32 │ repeat penalty f32 │ state u64[4]
- *     state    layers u32 │ type of values u32 │ a layer: kind u8[12] │ row bytes u32 │ rows u32 │ positions i32[rows] │ rows
+ *     state    layers u32 │ type of values u32 │ a layer: kind u8[12] │ row bytes u32 │ rows u32 │ positions │ rows
  */
 import { Model, modelOf } from "./model";
 import { Sampler, checkOptions } from "./sampler";
@@ -34,7 +34,7 @@ const KIND_NAME: u32 = 12;
 
 export function savedBytes(s: Session): u64 {
   const bytes = HEADER + <usize>SECTIONS * SECTION + 8 + 8 + SAMPLER_SECTION;
-  return <u64>bytes + (<u64>s.count << 2) + stateSection(s);
+  return <u64>bytes + ((<u64>s.count) << 2) + stateSection(s);
 }
 
 /** Bytes of the section of rows. */
@@ -132,7 +132,8 @@ function saveState(s: Session, at: usize): void {
     at += LAYER;
     memory.copy(at, list.positions, (<usize>list.count) << 2);
     at += (<usize>list.count) << 2;
-    for (let i: u32 = 0; i < list.count; i++, at += rows.rowBytes) memory.copy(at, rows.row(list.row(i)), rows.rowBytes);
+    for (let i: u32 = 0; i < list.count; i++, at += rows.rowBytes)
+      memory.copy(at, rows.row(list.row(i)), rows.rowBytes);
   }
 }
 
@@ -172,8 +173,8 @@ function checkHeader(core: Core, source: usize, length: u32): i32 {
   if (version != VERSION) {
     return fail(
       core, ErrorCode.UNSUPPORTED,
-      "this session was saved in version {} of the format, and this limpet reads version {}; give its text again and save it anew",
-      version, VERSION,
+      "this session was saved in version {} of the format, and this limpet reads version {}; give its text again and \
+save it anew", version, VERSION,
     );
   }
   if (<usize>length < HEADER) return truncated(core);
@@ -198,7 +199,8 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     else if (isNamed(at, "state")) status = checkState(s, section, bytes);
     else {
       return fail(
-        core, ErrorCode.UNSUPPORTED, "this session has a section \"{s}\", which this limpet does not know; take a newer one",
+        core, ErrorCode.UNSUPPORTED,
+        'this session has a section "{s}", which this limpet does not know; take a newer one',
         bytesOf(at, nameLength(at)),
       );
     }
@@ -211,8 +213,10 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
 
 function isWhole(source: usize, length: u32): bool {
   return (
-    findSection(source, length, "model") != 0 && findSection(source, length, "tokens") != 0 &&
-    findSection(source, length, "sampler") != 0 && findSection(source, length, "state") != 0
+    findSection(source, length, "model") != 0 &&
+    findSection(source, length, "tokens") != 0 &&
+    findSection(source, length, "sampler") != 0 &&
+    findSection(source, length, "state") != 0
   );
 }
 

@@ -27,12 +27,7 @@ export function kernel_neuron_scratch_bytes(type: u32, rows: u32, columns: u32, 
 
 /** A matrix as in a file, row after row → neuron by neuron, as many bytes. */
 export function kernel_pack_neurons(
-  type: u32,
-  source: usize,
-  rows: u32,
-  columns: u32,
-  target: usize,
-  scratch: usize,
+  type: u32, source: usize, rows: u32, columns: u32, target: usize, scratch: usize,
 ): i32 {
   const status = check(type, rows, columns);
   if (status != 0) return status;
@@ -47,12 +42,7 @@ export function kernel_pack_neurons(
 
 /** … and back to the bytes of the file. */
 export function kernel_unpack_neurons(
-  type: u32,
-  packed: usize,
-  rows: u32,
-  columns: u32,
-  target: usize,
-  scratch: usize,
+  type: u32, packed: usize, rows: u32, columns: u32, target: usize, scratch: usize,
 ): i32 {
   const status = check(type, rows, columns);
   if (status != 0) return status;
@@ -73,19 +63,8 @@ export function kernel_unpack_neurons(
  * `byRows`: by way of groups of rows, as many tokens with few zeros want it.
  */
 export function kernel_multiply_neurons(
-  type: u32,
-  packed: usize,
-  rows: u32,
-  columns: u32,
-  begin: u32,
-  end: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-  scratch: usize,
-  byRows: bool,
+  type: u32, packed: usize, rows: u32, columns: u32, begin: u32, end: u32, x: usize, xStride: usize, tokens: u32,
+  target: usize, targetStride: usize, scratch: usize, byRows: bool,
 ): i32 {
   const status = check(type, rows, columns);
   if (status != 0) return status;

@@ -24,9 +24,9 @@ export function kernel_pow(x: f64, y: f64): f64 {
 
 /** x = e^x. */
 export function kernel_exp(x: usize, n: u32): void {
-  const end = x + (<usize>n << 2);
+  const end = x + ((<usize>n) << 2);
   if (ASC_FEATURE_SIMD) {
-    for (const last = x + (<usize>(n & ~3) << 2); x < last; x += 16) v128.store(x, expLanes(v128.load(x)));
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16) v128.store(x, expLanes(v128.load(x)));
   }
   for (; x < end; x += 4) store<f32>(x, expf(load<f32>(x)));
 }
@@ -49,16 +49,14 @@ export function kernel_dot(a: usize, b: usize, n: u32): f32 {
 
 /** x f32[rows][n] → target; one weight f32[n] for all rows. */
 export function kernel_rms_norm(x: usize, weight: usize, rows: u32, n: u32, epsilon: f32, target: usize): void {
-  for (const bytes = <usize>n << 2; rows > 0; rows--, x += bytes, target += bytes) {
+  for (const bytes = (<usize>n) << 2; rows > 0; rows--, x += bytes, target += bytes) {
     rmsNorm(x, weight, n, epsilon, target);
   }
 }
 
 /** As `kernel_rms_norm`, with ε outside the root. */
-export function kernel_rms_norm_outside(
-  x: usize, weight: usize, rows: u32, n: u32, epsilon: f32, target: usize,
-): void {
-  for (const bytes = <usize>n << 2; rows > 0; rows--, x += bytes, target += bytes) {
+export function kernel_rms_norm_outside(x: usize, weight: usize, rows: u32, n: u32, epsilon: f32, target: usize): void {
+  for (const bytes = (<usize>n) << 2; rows > 0; rows--, x += bytes, target += bytes) {
     rmsNormOutside(x, weight, n, epsilon, target);
   }
 }
@@ -67,7 +65,7 @@ export function kernel_rms_norm_outside(
 export function kernel_layer_norm(
   x: usize, weight: usize, bias: usize, rows: u32, n: u32, epsilon: f32, target: usize,
 ): void {
-  for (const bytes = <usize>n << 2; rows > 0; rows--, x += bytes, target += bytes) {
+  for (const bytes = (<usize>n) << 2; rows > 0; rows--, x += bytes, target += bytes) {
     layerNorm(x, weight, bias, n, epsilon, target);
   }
 }
@@ -81,8 +79,8 @@ export function kernel_rope(
   scratch: usize,
 ): void {
   for (let t: u32 = 0; t < tokens; t++) {
-    ropeAngles(load<i32>(positions + (<usize>t << 2)), pairs, base, freqs, scratch);
-    for (let h: u32 = 0; h < heads; h++, x += <usize>headSize << 2) {
+    ropeAngles(load<i32>(positions + ((<usize>t) << 2)), pairs, base, freqs, scratch);
+    for (let h: u32 = 0; h < heads; h++, x += (<usize>headSize) << 2) {
       if (halves) rotateHalves(x, scratch, pairs);
       else rotateInterleaved(x, scratch, pairs);
     }
@@ -91,7 +89,7 @@ export function kernel_rope(
 
 /** Softmax of each row of x f32[rows][n], in place. */
 export function kernel_softmax(x: usize, rows: u32, n: u32): void {
-  for (; rows > 0; rows--, x += <usize>n << 2) softmax(x, n);
+  for (; rows > 0; rows--, x += (<usize>n) << 2) softmax(x, n);
 }
 
 export function kernel_log_sum_exp(x: usize, n: u32): f64 {
@@ -124,9 +122,7 @@ export function kernel_attend(
   query: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, kvHeads: u32,
   keySize: u32, valueSize: u32, factor: f32, scratch: usize, target: usize, mass: usize,
 ): void {
-  attend(
-    query, rows, count, pool, rowBytes, kvType, heads, kvHeads, keySize, valueSize, factor, scratch, target, mass,
-  );
+  attend(query, rows, count, pool, rowBytes, kvType, heads, kvHeads, keySize, valueSize, factor, scratch, target, mass);
 }
 
 export function kernel_attend_scratch_bytes(heads: u32, count: u32, keySize: u32, valueSize: u32): f64 {
@@ -167,16 +163,16 @@ export function kernel_attention(
   const keys = kvHeads * keySize;
   const values = kvHeads * valueSize;
   const rowBytes = (keys + values) << 2;
-  const pool = scratch + (<usize>count << 2);
+  const pool = scratch + ((<usize>count) << 2);
   const rest = pool + <usize>count * <usize>rowBytes;
   for (let t: u32 = 0; t < count; t++) {
     const row = pool + <usize>t * <usize>rowBytes;
-    store<u32>(scratch + (<usize>t << 2), t);
-    memory.copy(row, k + ((<usize>t * <usize>keys) << 2), <usize>keys << 2);
-    memory.copy(row + (<usize>keys << 2), v + ((<usize>t * <usize>values) << 2), <usize>values << 2);
+    store<u32>(scratch + ((<usize>t) << 2), t);
+    memory.copy(row, k + ((<usize>t * <usize>keys) << 2), (<usize>keys) << 2);
+    memory.copy(row + ((<usize>keys) << 2), v + ((<usize>t * <usize>values) << 2), (<usize>values) << 2);
   }
   for (let t: u32 = 0; t < tokens; t++) {
-    const position = load<i32>(positions + (<usize>t << 2));
+    const position = load<i32>(positions + ((<usize>t) << 2));
     const seen: u32 = position < 0 ? 0 : min<u32>(<u32>position + 1, count);
     attend(
       q + ((<usize>t * <usize>heads * <usize>keySize) << 2), scratch, seen, pool, rowBytes, KvType.F32, heads, kvHeads,
@@ -196,7 +192,5 @@ export function kernel_mla(
   q: usize, latent: usize, ropeKeys: usize, w: usize, positions: usize, tokens: u32, count: u32, heads: u32, nope: u32,
   ropeSize: u32, value: u32, rank: u32, form: u32, scratch: usize, target: usize,
 ): void {
-  mla(
-    q, latent, ropeKeys, w, positions, tokens, count, heads, nope, ropeSize, value, rank, form, scratch, target,
-  );
+  mla(q, latent, ropeKeys, w, positions, tokens, count, heads, nope, ropeSize, value, rank, form, scratch, target);
 }

@@ -39,9 +39,7 @@ export function kernel_table_row_bytes(type: u32, columns: u32): usize {
 }
 
 /** rows[k] = table + (k · 2^bits + codes[k]) · step. */
-export function kernel_find_rows(
-  table: usize, step: usize, bits: u32, codes: usize, chunks: u32, rows: usize,
-): i32 {
+export function kernel_find_rows(table: usize, step: usize, bits: u32, codes: usize, chunks: u32, rows: usize): i32 {
   const status = checkBits(bits);
   if (status == 0) findResidentRows(table, step, bits, codes, chunks, rows);
   return status;

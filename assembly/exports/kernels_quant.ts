@@ -77,12 +77,7 @@ export function kernel_unpack_row(type: u32, packed: usize, row: u32, columns: u
 
 /** One row of a packed matrix → f32; `scratch`: kernel_row_bytes(type, columns). */
 export function kernel_lookup_row(
-  type: u32,
-  packed: usize,
-  row: u32,
-  columns: u32,
-  target: usize,
-  scratch: usize,
+  type: u32, packed: usize, row: u32, columns: u32, target: usize, scratch: usize,
 ): i32 {
   const status = checkBlocks(type, columns);
   if (status == 0) lookupRow(type, packed, row, columns, target, scratch);
@@ -135,18 +130,8 @@ export function kernel_matmul_scratch_bytes(type: u32, tokens: u32): usize {
  * `type`; `scratch`: kernel_matmul_scratch_bytes(type, tokens).
  */
 export function kernel_matmul(
-  type: u32,
-  packed: usize,
-  rows: u32,
-  columns: u32,
-  rowBegin: u32,
-  rowEnd: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-  scratch: usize,
+  type: u32, packed: usize, rows: u32, columns: u32, rowBegin: u32, rowEnd: u32, x: usize, xStride: usize, tokens: u32,
+  target: usize, targetStride: usize, scratch: usize,
 ): i32 {
   const plain = type & ((1 << FORM_SHIFT) - 1);
   const form = type >> FORM_SHIFT;
@@ -165,14 +150,7 @@ export function kernel_accumulate_scratch_bytes(type: u32, columns: u32): usize 
 
 /** target[k] = Σ factors[r − rowBegin] · W[r][k] over rows `rowBegin` … `rowEnd` − 1. */
 export function kernel_accumulate_rows(
-  type: u32,
-  packed: usize,
-  columns: u32,
-  rowBegin: u32,
-  rowEnd: u32,
-  factors: usize,
-  target: usize,
-  scratch: usize,
+  type: u32, packed: usize, columns: u32, rowBegin: u32, rowEnd: u32, factors: usize, target: usize, scratch: usize,
 ): i32 {
   const status = checkBlocks(type, columns);
   if (status != 0) return status;

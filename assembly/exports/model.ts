@@ -131,7 +131,7 @@ function isNamed(model: Model, file: u32, offset: u64, name: usize, length: u32)
   let begin: u32 = 0;
   if (tensor.nameLength > 4 && sameText(tensor.name, 4, "blk.")) {
     begin = 4;
-    while (begin < tensor.nameLength && load<u8>(tensor.name + begin - 1) != 46 || begin == 4) begin += 1;
+    while ((begin < tensor.nameLength && load<u8>(tensor.name + begin - 1) != 46) || begin == 4) begin += 1;
   }
   if (tensor.nameLength != begin + length + 7) return false;
   return memory.compare(tensor.name + begin, name, length) == 0;
@@ -271,7 +271,9 @@ export function context_logits(c: Context): usize {
 /** How latent attention is computed from the next pass on: 0 auto, 1 absorbed, 2 expanded. */
 export function context_set_form(c: Context, form: u32): i32 {
   if (form > Form.EXPANDED) {
-    return fail(c.core, ErrorCode.BAD_ARGUMENT, "the form of latent attention is 0 auto, 1 absorbed or 2 expanded, not {}", form);
+    return fail(
+      c.core, ErrorCode.BAD_ARGUMENT, "the form of latent attention is 0 auto, 1 absorbed or 2 expanded, not {}", form,
+    );
   }
   c.form = form;
   return 0;
@@ -287,7 +289,9 @@ export function context_set_step_work(c: Context, multiplyAdds: u64): void {
 /** What a token sees of its sequence, from the next pass on: 0 causal, 1 all, 2 what the mask allows. */
 export function context_set_visibility(c: Context, visibility: u32): i32 {
   if (visibility > Visibility.MASK) {
-    return fail(c.core, ErrorCode.BAD_ARGUMENT, "what a token sees is 0 causal, 1 all or 2 by mask, not {}", visibility);
+    return fail(
+      c.core, ErrorCode.BAD_ARGUMENT, "what a token sees is 0 causal, 1 all or 2 by mask, not {}", visibility,
+    );
   }
   c.visibility = visibility;
   return 0;
@@ -299,8 +303,8 @@ export function context_set_mass(c: Context, mass: usize): void {
 }
 
 /**
- * As `context_create`, of a program that can be tapped: `taps` is a sum of 1 attention by head, 2 FFN activity, 4 hidden
- * states. Where they are written is told by `context_set_tap`; the answers have the same bits.
+ * As `context_create`, of a program that can be tapped: `taps` is a sum of 1 attention by head, 2 FFN activity, 4
+ * hidden states. Where they are written is told by `context_set_tap`; the answers have the same bits.
  */
 export function context_create_tapped(
   core: Core, model: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32, taps: u32,
@@ -310,8 +314,8 @@ export function context_create_tapped(
 }
 
 /**
- * Where a tap is written from the next pass on, 0: nowhere. 0 attention f32[layers][heads][rows], added up; 1 what enters
- * the last linear of the feed-forward network f32[layers][batch][width]; 2 the residual stream behind each layer
+ * Where a tap is written from the next pass on, 0: nowhere. 0 attention f32[layers][heads][rows], added up; 1 what
+ * enters the last linear of the feed-forward network f32[layers][batch][width]; 2 the residual stream behind each layer
  * f32[layers][batch][hidden].
  */
 export function context_set_tap(c: Context, tap: u32, target: usize): i32 {
@@ -397,7 +401,9 @@ export function sequence_drop(c: Context, sequence: u32, from: i32, to: i32, fir
   return status;
 }
 
-/** Lets sequence `to` see the rows of `from` at positions [begin, end): shared, not copied. An error changes nothing. */
+/**
+ * Lets sequence `to` see the rows of `from` at positions [begin, end): shared, not copied. An error changes nothing.
+ */
 export function sequence_share(c: Context, from: u32, to: u32, begin: i32, end: i32): i32 {
   return shareAll(c, from, to, begin, end);
 }

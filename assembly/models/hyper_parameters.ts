@@ -3,10 +3,6 @@
  * The bounds keep every product of sizes within 64 bits, and hostile files from asking for the moon.
  */
 import { Builder, LAYER_LIMIT, WIDTH_LIMIT } from "../program/builder";
-import { ErrorCode, bytesOf } from "../memory/core";
-import { sameText } from "../memory/bytes";
-import { stringBytes, stringLength, textOr } from "../files/gguf";
-import { WeightRule } from "../kernels/lookup/codes";
 
 const HEAD_LIMIT: u32 = 4096;
 const HEAD_SIZE_LIMIT: u32 = 65536;
@@ -34,7 +30,10 @@ export class HyperParameters {
   chunks: u32;
   codeBits: u32;
   ffnCodeBits: u32;
-  /** How sure a code is (kernels/lookup/codes.ts): the rule, its temperature, and whether zero gives the bit 1. */
+  /**
+   * How sure a code is (kernels/lookup/codes.ts): the rule, 0 score or 1 prob, its temperature; whether zero gives
+   * the bit 1.
+   */
   weightRule: u32;
   temperature: f32;
   zeroIsOne: bool;
@@ -57,9 +56,7 @@ function readAttention(b: Builder): HyperParameters {
   h.heads = b.count(".attention.head_count", 1, HEAD_LIMIT);
   h.kvHeads = b.countOr(".attention.head_count_kv", h.heads, 1, h.heads);
   if (h.heads % h.kvHeads != 0) {
-    b.refuse(
-      ErrorCode.BAD_FILE, "attention.head_count is no multiple of attention.head_count_kv; convert the model anew",
-    );
+    b.broken("attention.head_count is no multiple of attention.head_count_kv; convert the model anew");
   }
   h.keySize = b.countOr(".attention.key_length", b.hidden / h.heads, 1, HEAD_SIZE_LIMIT);
   h.valueSize = b.countOr(".attention.value_length", h.keySize, 1, HEAD_SIZE_LIMIT);
@@ -70,13 +67,11 @@ function readAttention(b: Builder): HyperParameters {
   b.within(".attention.key_length times the heads", h.heads * h.keySize, 1, WIDTH_LIMIT);
   b.within(".attention.value_length times the heads", h.heads * h.valueSize, 1, WIDTH_LIMIT);
   if (h.ropeSize & 1) {
-    b.refuse(ErrorCode.BAD_FILE, "rope.dimension_count is odd: RoPE turns pairs; convert the model anew");
+    b.broken("rope.dimension_count is odd: RoPE turns pairs; convert the model anew");
   }
-  if (!(b.ropeBase > 0)) b.refuse(ErrorCode.BAD_FILE, "rope.freq_base must be above 0; convert the model anew");
+  if (!(b.ropeBase > 0)) b.broken("rope.freq_base must be above 0; convert the model anew");
   if (!(b.epsilon >= 0 && b.epsilon < 1)) {
-    b.refuse(
-      ErrorCode.BAD_FILE, "attention.layer_norm_rms_epsilon must lie between 0 and 1; convert the model anew",
-    );
+    b.broken("attention.layer_norm_rms_epsilon must lie between 0 and 1; convert the model anew");
   }
   refuseScaling(b);
   h.scale = b.float(".attention.scale", 0);
@@ -91,9 +86,7 @@ function readAttention(b: Builder): HyperParameters {
 export function readLatent(b: Builder, h: HyperParameters): void {
   h.rank = b.count(".attention.kv_lora_rank", 1, HEAD_SIZE_LIMIT);
   if (h.ropeSize >= h.keySize) {
-    b.refuse(
-      ErrorCode.BAD_FILE, "attention.key_length must be above rope.dimension_count; convert the model anew",
-    );
+    b.broken("attention.key_length must be above rope.dimension_count; convert the model anew");
   }
 }
 
@@ -111,48 +104,27 @@ export function readMemory(b: Builder): HyperParameters {
   b.epsilonOutside = b.flag(".attention.rms_epsilon_outside", true) ? 1 : 0;
   const shared = b.flag(".memory.shared_hash", true);
   b.layerEpsilon = b.float(".attention.layer_norm_epsilon", 1e-5);
-  readRule(b, h);
+  h.weightRule = b.choice(".memory.weight_rule", "score", "prob");
   if (h.chunks * h.codeBits != b.hidden) {
-    b.refuse(
-      ErrorCode.BAD_FILE,
+    b.broken(
       "memory.table_count {} times memory.code_length {} must be embedding_length, which is {}; convert the model anew",
       h.chunks, h.codeBits, b.hidden,
     );
   }
   if (h.heads * h.valueSize != b.hidden) {
-    b.refuse(
-      ErrorCode.BAD_FILE,
-      "the heads' values together must be embedding_length wide: nothing projects them; convert the model anew",
-    );
+    b.broken("the heads' values together must be embedding_length wide: nothing projects them; convert the model anew");
   }
   if (!shared) {
-    b.refuse(
-      ErrorCode.UNSUPPORTED, "memory.shared_hash is false: limpet runs models whose q, k and v share one hash",
-    );
+    b.unsupported("memory.shared_hash is false: limpet runs models whose q, k and v share one hash");
   }
   if (!(h.temperature > 0)) {
-    b.refuse(ErrorCode.BAD_FILE, "memory.temperature must be above 0; convert the model anew");
+    b.broken("memory.temperature must be above 0; convert the model anew");
   }
   if (!(b.layerEpsilon >= 0 && b.layerEpsilon < 1)) {
-    b.refuse(ErrorCode.BAD_FILE, "attention.layer_norm_epsilon must lie between 0 and 1; convert the model anew");
+    b.broken("attention.layer_norm_epsilon must lie between 0 and 1; convert the model anew");
   }
   h.ffn = h.chunks * h.ffnCodeBits;
   return h;
-}
-
-/** memory.weight_rule: "score" where there is none. */
-function readRule(b: Builder, h: HyperParameters): void {
-  h.weightRule = WeightRule.SCORE;
-  const rule = b.text(".memory.weight_rule");
-  if (rule == 0) return;
-  const name = stringBytes(rule);
-  const length = stringLength(rule);
-  if (sameText(name, length, "score")) return;
-  h.weightRule = WeightRule.PROB;
-  if (sameText(name, length, "prob")) return;
-  b.refuse(
-    ErrorCode.UNSUPPORTED, "memory.weight_rule is \"{s}\"; limpet knows score and prob", bytesOf(name, length),
-  );
 }
 
 /** RoPE scaling by metadata (linear, YaRN) would give wrong answers unnoticed: it is refused by name. */
@@ -160,8 +132,7 @@ function refuseScaling(b: Builder): void {
   if (!b.has(".rope.scaling.factor")) return;
   const value = b.float(".rope.scaling.factor", 1);
   if (value == 1 || value == 0) return;
-  b.refuse(
-    ErrorCode.UNSUPPORTED,
+  b.unsupported(
     "the model scales RoPE by rope.scaling.factor, which limpet does not do yet (rope_freqs tensors it does)",
   );
 }

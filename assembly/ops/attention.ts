@@ -11,7 +11,8 @@ import { HAS_LATENT_ATTENTION } from "../parts";
 import { isAsked } from "../pass/taps";
 import { listOf, seenCount, seenRows } from "../pass/visible";
 import { Step, Tap } from "../program/program";
-import { StateKind, writeRow } from "../state/kinds";
+import { writeRow } from "../state/kinds";
+import { StateKind } from "../state/shape";
 import { appendRow } from "../state/rows";
 import { attendHeads } from "../kernels/attention/grouped";
 import { tiled } from "../kernels/attention/grouped_tile";
@@ -26,9 +27,7 @@ export function keep(c: Context, s: Step): i32 {
     const index = appendRow(rows, layer, sequence, c.position(token));
     setU32(c.listIndex, token, index);
     const row = rows.row(rows.list(sequence, layer).row(index));
-    writeRow(
-      rows.shape, c.kvType, rowAt(c.at(s.in0), i, c.stride(s.in0)), rowAt(c.at(s.in1), i, c.stride(s.in1)), row,
-    );
+    writeRow(rows.shape, c.kvType, rowAt(c.at(s.in0), i, c.stride(s.in0)), rowAt(c.at(s.in1), i, c.stride(s.in1)), row);
   }
   const isLatent = HAS_LATENT_ATTENTION && rows.shape.kind == StateKind.LATENT;
   c.expanded = isLatent && choosesExpanded(c, rows.shape, s.n1, s.n2) ? 1 : 0;
@@ -59,9 +58,9 @@ function attendTokens(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
     const part = unit % parts;
     const count = seenCount(c, i, thread);
     attendHeads(
-      rowAt(c.at(s.in0), i, c.stride(s.in0)), seenRows(c, i, thread), count, rows.pool, rows.rowBytes, c.kvType,
-      s.n0, shape.heads, shape.first, shape.second, s.f, scratch, rowAt(c.at(s.out), i, c.stride(s.out)),
-      beginMass(c, count), (shape.heads * part) / parts, (shape.heads * (part + 1)) / parts,
+      rowAt(c.at(s.in0), i, c.stride(s.in0)), seenRows(c, i, thread), count, rows.pool, rows.rowBytes, c.kvType, s.n0,
+      shape.heads, shape.first, shape.second, s.f, scratch, rowAt(c.at(s.out), i, c.stride(s.out)), beginMass(c, count),
+      (shape.heads * part) / parts, (shape.heads * (part + 1)) / parts,
     );
     endMass(c, i, count, s.n0, scratch);
   }
@@ -82,7 +81,8 @@ export function tokensWithinWork(c: Context, cost: u64): u32 {
 
 /**
  * Shares the next `tokens` tokens among the threads: whole, or in as many parts of their `heads` as there are threads
- * when there are too few. What is attended to is one buffer, so whoever asks for it has it made by the main thread alone.
+ * when there are too few. What is attended to is one buffer, so whoever asks for it has it made by the main thread
+ * alone.
  */
 export function shareTokens(c: Context, s: Step, job: u32, tokens: u32, heads: u32, cost: u64): bool {
   const threads = isAsked(c) ? 1 : threadsOf(c.threads);

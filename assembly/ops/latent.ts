@@ -4,8 +4,9 @@
  *     absorbed   q̃ = W_UKᵀ q.nope   score = q̃·c + q.rope·k   u = Σ p c   o = W_UV u      decode, small chunks
  *     expanded   k.nope = W_UK c, v = W_UV c for every row seen, then plain attention head by head   long chunks
  *
- * W_UK and W_UV are the rows of the step's weight: head h has `nope` rows of W_UK, then `value` rows of W_UV. Which form
- * runs is chosen as the layer's rows are written (latent_form.ts). The step's scratch is as large as the larger wants:
+ * W_UK and W_UV are the rows of the step's weight: head h has `nope` rows of W_UK, then `value` rows of W_UV. Which
+ * form runs is chosen as the layer's rows are written (latent_form.ts). The step's scratch is as large as the larger
+ * wants:
  *
  *     absorbed   ┌ q̃ [tokens, heads · rank] │ u [tokens, heads · rank] │ operand: u, quantised ┐
  *     expanded   ┌ counts u32[tokens] │ latents [rows, rank] │ rope keys [rows, rope] │ one head's keys and values
@@ -20,10 +21,12 @@ import { grainOf } from "../pass/threads";
 import { listOf, seenCount, seenRows } from "../pass/visible";
 import { Program, Step } from "../program/program";
 import { operandBytes } from "../program/plan";
-import { StateShape } from "../state/kinds";
+import { StateShape } from "../state/shape";
 import { decodeLatent } from "../state/latent";
 import { Weight } from "../weights/weight";
-import { TOKEN_BLOCK, absorbedScratchBytes, attendAbsorbed, attendExpanded, expandedScratchBytes } from "../kernels/attention/latent";
+import {
+  TOKEN_BLOCK, absorbedScratchBytes, attendAbsorbed, attendExpanded, expandedScratchBytes,
+} from "../kernels/attention/latent";
 import { quantizeAs } from "../kernels/quant/activations/precision";
 import { accumulateRows, accumulateScratchBytes, matmulRows } from "../kernels/quant/matmul";
 import { Type } from "../kernels/quant/types";
@@ -60,8 +63,11 @@ export function latentScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
   const operand = up.isFloat ? 0 : operandBytes(up);
   const absorbed = 2 * lines(<u64>batch * s.n0 * shape.first * 4) + <u64>batch * s.n0 * operand;
   const expanded =
-    lines(<u64>batch * 4) + lines(<u64>rows * shape.first * 4) + lines(<u64>rows * shape.second * 4) +
-    lines(<u64>rows * (s.n1 + s.n2) * 4) + <u64>rows * operand;
+    lines(<u64>batch * 4) +
+    lines(<u64>rows * shape.first * 4) +
+    lines(<u64>rows * shape.second * 4) +
+    lines(<u64>rows * (s.n1 + s.n2) * 4) +
+    <u64>rows * operand;
   return max(absorbed, expanded);
 }
 
@@ -119,9 +125,9 @@ function absorbHeads(c: Context, s: Step, thread: u32, begin: u32, end: u32): vo
   const keySize = c.program.value(s.in0).width / s.n0;
   for (let head = c.cursor + begin, last = c.cursor + end; head < last; head++) {
     accumulateRows(
-      up.type, up.data, rank, head * per, head * per + s.n1,
-      c.at(s.in0) + ((<usize>(head * keySize)) << 2), c.stride(s.in0), c.active,
-      queryLatent(c) + ((<usize>(head * rank)) << 2), (<usize>(s.n0 * rank)) << 2, c.ofThread(c.scratch, thread),
+      up.type, up.data, rank, head * per, head * per + s.n1, c.at(s.in0) + ((<usize>(head * keySize)) << 2),
+      c.stride(s.in0), c.active, queryLatent(c) + ((<usize>(head * rank)) << 2), (<usize>(s.n0 * rank)) << 2,
+      c.ofThread(c.scratch, thread),
     );
   }
 }
@@ -194,9 +200,9 @@ function valueHeads(c: Context, s: Step, thread: u32, begin: u32, end: u32): voi
   const operand = up.isFloat ? attendedLatent(c, s, up.columns) : valueOperand(c, s, up.columns);
   for (let head = c.cursor + begin, last = c.cursor + end; head < last; head++) {
     matmulRows(
-      up.kernelKey, up.data, up.rows, up.columns, head * per + s.n1, head * per + per,
-      operand + <usize>head * stride, <usize>s.n0 * stride, c.active,
-      c.at(s.out) + ((<usize>(head * s.n2)) << 2), c.stride(s.out), c.ofThread(c.scratch, thread),
+      up.kernelKey, up.data, up.rows, up.columns, head * per + s.n1, head * per + per, operand + <usize>head * stride,
+      <usize>s.n0 * stride, c.active, c.at(s.out) + ((<usize>(head * s.n2)) << 2), c.stride(s.out),
+      c.ofThread(c.scratch, thread),
     );
   }
 }
@@ -205,7 +211,7 @@ function valueHeads(c: Context, s: Step, thread: u32, begin: u32, end: u32): voi
 function makeOperand(c: Context, s: Step, up: Weight, rows: u32): bool {
   if (up.isFloat || c.operandReady) return true;
   // A value takes about as long as four multiply-adds.
-  const grain = grainOf(c.threads, rows, <u64>up.columns << 2);
+  const grain = grainOf(c.threads, rows, (<u64>up.columns) << 2);
   if (!shared(c, s, quantizeLatents.index, rows, grain)) return false;
   c.operandReady = 1;
   return true;

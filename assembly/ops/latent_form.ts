@@ -7,7 +7,7 @@
 import { Context, Form, Visibility } from "../pass/context";
 import { isAsked } from "../pass/taps";
 import { listOf } from "../pass/visible";
-import { StateShape } from "../state/kinds";
+import { StateShape } from "../state/shape";
 
 /** Chunks of fewer tokens run absorbed whatever it costs: a prompt of a few words has the bits of decoding. */
 const LONG_CHUNK: u32 = 64;

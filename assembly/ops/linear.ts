@@ -16,7 +16,9 @@ import { askTile, multiplyTile } from "../weights/tiles";
 import { GROUP_ROWS, Weight, WeightState } from "../weights/weight";
 import { add } from "../kernels/float/vector";
 import { quantizeAs } from "../kernels/quant/activations/precision";
-import { NEURON_STEP, multiplyNeuronRows, multiplyNeurons, payingZeros, stripRows } from "../kernels/quant/columns/columns";
+import {
+  NEURON_STEP, multiplyNeuronRows, multiplyNeurons, payingZeros, stripRows,
+} from "../kernels/quant/columns/columns";
 import { matmulRows } from "../kernels/quant/matmul";
 
 export function linear(c: Context, s: Step): i32 {
@@ -81,9 +83,9 @@ function multiplyRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
 
 function matmulWith(c: Context, s: Step, weight: Weight, first: u32, last: u32, scratch: usize): void {
   matmulRows(
-    weight.kernelKey, weight.data, weight.rows, weight.columns, first, last,
-    operandOf(c, s, weight), operandStride(c, s, weight), c.active,
-    productOf(c, s, weight) + ((<usize>first) << 2), productStride(c, s, weight), scratch,
+    weight.kernelKey, weight.data, weight.rows, weight.columns, first, last, operandOf(c, s, weight),
+    operandStride(c, s, weight), c.active, productOf(c, s, weight) + ((<usize>first) << 2), productStride(c, s, weight),
+    scratch,
   );
 }
 
@@ -92,8 +94,8 @@ function multiplyStreamed(c: Context, s: Step, weight: Weight): i32 {
   const r = c.requests;
   if (r.tileRows) {
     multiplyTile(
-      r, weight, c.cursor, operandOf(c, s, weight), operandStride(c, s, weight), c.active,
-      productOf(c, s, weight), productStride(c, s, weight), c.scratch,
+      r, weight, c.cursor, operandOf(c, s, weight), operandStride(c, s, weight), c.active, productOf(c, s, weight),
+      productStride(c, s, weight), c.scratch,
     );
     c.cursor += r.tileRows;
     r.tileRows = 0;
@@ -152,7 +154,7 @@ function multiplyUnits(c: Context, s: Step, thread: u32, begin: u32, end: u32): 
 function makeOperand(c: Context, s: Step, weight: Weight): bool {
   if (c.operandReady || weight.isFloat || s.has(Flag.OPERAND)) return true;
   // A value takes about as long as four multiply-adds.
-  const grain = grainOf(c.threads, c.active, <u64>weight.columns << 2);
+  const grain = grainOf(c.threads, c.active, (<u64>weight.columns) << 2);
   if (!shared(c, s, quantizeRows.index, c.active, grain)) return false;
   c.operandReady = 1;
   return true;

@@ -20,7 +20,7 @@ export function normalizeLayer(c: Context, s: Step): i32 {
 
 function shareRows(c: Context, s: Step, job: u32): i32 {
   // A value takes about as long as four multiply-adds.
-  const cost = <u64>c.weight(s.weight).columns * max<u32>(s.n0, 1) << 2;
+  const cost = (<u64>c.weight(s.weight).columns * max<u32>(s.n0, 1)) << 2;
   const grain = s.has(Flag.IN_PLACE) ? c.active : grainOf(c.threads, c.active, cost);
   return shared(c, s, job, c.active, grain) ? Status.DONE : Status.MORE;
 }

@@ -1,7 +1,7 @@
 /**
  * How a step that may be long is cut: into slices, so that a host has a turn, and among threads. Splitting changes no
- * bits: every output is summed on its own, in one order. While a thread is late a step answers MORE and is entered again
- * where it was, so a job must be such that it can be done twice: it writes on nothing that it reads.
+ * bits: every output is summed on its own, in one order. While a thread is late a step answers MORE and is entered
+ * again where it was, so a job must be such that it can be done twice: it writes on nothing that it reads.
  */
 import { Context } from "../pass/context";
 import { grainOf, share } from "../pass/threads";

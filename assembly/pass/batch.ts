@@ -34,7 +34,8 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
     const id = u32At(c.ids, i);
     if (id >= p.vocabulary) {
       return fail(
-        core, ErrorCode.BAD_ARGUMENT, "the token {i} is not in the vocabulary of {}", <u64>(<i64>(<i32>id)), p.vocabulary,
+        core, ErrorCode.BAD_ARGUMENT, "the token {i} is not in the vocabulary of {}", <u64>(<i64>(<i32>id)),
+        p.vocabulary,
       );
     }
     if (c.sequence(i) >= c.sequences) {
@@ -113,7 +114,7 @@ export function resetContext(c: Context): void {
 function contextFull(c: Context, tokens: u32): i32 {
   return fail(
     c.core, ErrorCode.CONTEXT_FULL,
-    "the context of {} tokens is full: {} more do not fit; make it longer (--ctx N, { context: N }) or begin a new session",
-    c.rowCapacity, tokens,
+    "the context of {} tokens is full: {} more do not fit; make it longer (--ctx N, { context: N }) or begin a new \
+session", c.rowCapacity, tokens,
   );
 }

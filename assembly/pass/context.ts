@@ -1,6 +1,6 @@
 /**
- * A context: what the passes of a program need beside its weights: the state of sequences, the batch, where the pass is,
- * the values of its steps, and the logits. Several sequences may live in one context.
+ * A context: what the passes of a program need beside its weights: the state of sequences, the batch, where the pass
+ * is, the values of its steps, and the logits. Several sequences may live in one context.
  *
  * The unit of work is a batch: a flat list of tokens, each with its sequence and position, of any mixture. A value has
  * one row a token that is still in the pass, in batch order ("active"), no padding.
@@ -83,7 +83,10 @@ export class Context {
   /** The step at work, and the one behind the last of its segment. */
   step: u32;
   endStep: u32;
-  /** How far the step has come: rows of a matrix, tokens, heads; in which of its parts; and whether its operand is made. */
+  /**
+   * How far the step has come: rows of a matrix, tokens, heads; in which of its parts; and whether its operand is
+   * made.
+   */
   cursor: u32;
   part: u32;
   operandReady: u32;
@@ -269,8 +272,8 @@ export function initState(c: Context): void {
 
 /**
  * Lays the buffers out one after the other from `base`, each at a 64-byte boundary, and gives the bytes they take;
- * `planned` bytes are those of the plan, `scratch` those that the kernels of one thread ask for. With no context it only
- * counts: so the memory plan and the memory are the same function.
+ * `planned` bytes are those of the plan, `scratch` those that the kernels of one thread ask for. With no context it
+ * only counts: so the memory plan and the memory are the same function.
  */
 export function layOut(
   c: Context, p: Program, base: usize, rows: u32, batch: u32, sequences: u32, planned: u64, scratch: u64,
@@ -333,7 +336,9 @@ function rowWorkBytes(p: Program): u64 {
   let most: u64 = 0;
   for (let i: u32 = 0; i < p.stateCount; i++) {
     const s = p.state(i);
-    const values = max<u64>(<u64>s.heads * s.first + 2 * s.ropePairs, 2 * <u64>max(s.first, max(s.second, s.ropePairs)));
+    const values = max<u64>(
+      <u64>s.heads * s.first + 2 * s.ropePairs, 2 * <u64>max(s.first, max(s.second, s.ropePairs)),
+    );
     most = max(most, values + 2 * s.ropePairs);
   }
   return most * 4;
@@ -366,8 +371,10 @@ export function releaseBlocks(c: Context): void {
 /** Bytes of linear memory that a context takes, whose buffers take `buffers`. */
 export function contextTotal(p: Program, rows: u32, sequences: u32, kvType: u32, buffers: u64): u64 {
   return (
-    blockBytes(contextRecordBytes(p)) + blockBytes(stateBytes(p, rows, kvType)) +
-    blockBytes(listBytes(p, rows, sequences)) + blockBytes(buffers)
+    blockBytes(contextRecordBytes(p)) +
+    blockBytes(stateBytes(p, rows, kvType)) +
+    blockBytes(listBytes(p, rows, sequences)) +
+    blockBytes(buffers)
   );
 }
 
@@ -380,7 +387,7 @@ export function rowAt(base: usize, i: u32, stride: usize): usize {
 /** The address of row `i` of [rows, width] f32. */
 @inline
 export function rowOf(base: usize, i: u32, width: u32): usize {
-  return base + (((<usize>i) * width) << 2);
+  return base + ((<usize>i * width) << 2);
 }
 
 /** The step at work. */

@@ -99,7 +99,7 @@ export function createThreads(core: Core, count: u32, mayWait: bool): Threads {
     fail(core, ErrorCode.WRONG_STATE, "the threads of this core have been started before");
     return none;
   }
-  const threads = changetype<Threads>(allocate(core, <u64>BUSY + (<u64>count << 6), "a pool of threads"));
+  const threads = changetype<Threads>(allocate(core, <u64>BUSY + ((<u64>count) << 6), "a pool of threads"));
   if (changetype<usize>(threads) == 0) return none;
   threads.core = core;
   threads.count = count;

@@ -3,18 +3,17 @@
  * `b.linear(a, "attn_q", width)` finds the tensor, checks its shape, declares it, and appends the step; what it returns
  * is the number of the value that the step makes. A value is written once.
  *
- *     paper ──► steps of all layers, one after the other, in the Builder's own memory ──► fuse.ts ──► finish.ts: Program
+ *     paper ──► steps of all layers, one after the other, in the Builder's memory ──► fuse.ts ──► finish.ts: Program
  *
  * Its error is sticky: after the first one every call does nothing, and whoever called the architecture asks once, at
  * the end. Numbers of the metadata are bounded here, so that every product of sizes fits 64 bits.
  */
-import {
-  Element, Extent, Flag, INPUT_SEGMENT, NOTHING, Op, Place, Step, Value,
-} from "./program";
+import { Element, Extent, Flag, INPUT_SEGMENT, NOTHING, Op, Place, Step, Value } from "./program";
 import { declare } from "./declare";
-import { Core, ErrorCode, fail, wordsOf } from "../memory/core";
-import { Gguf, findKey, flagOr, floatOr, number, numberOr, textOr } from "../files/gguf";
-import { StateKind, StateShape } from "../state/kinds";
+import { Core, ErrorCode, bytesOf, fail, wordsOf } from "../memory/core";
+import { lettersFrom, sameText } from "../memory/bytes";
+import { Gguf, findKey, flagOr, floatOr, number, numberOr, stringBytes, stringLength, textOr } from "../files/gguf";
+import { StateKind, StateShape } from "../state/shape";
 import { Weight, WeightKind, Weights } from "../weights/weight";
 import { formOfLatents } from "../weights/precision";
 
@@ -125,6 +124,16 @@ export class Builder {
     if (this.error == 0) this.error = fail(this.core, code, sentence, a, b, c, d);
   }
 
+  /** The file contradicts itself. */
+  broken(sentence: string, a: u64 = 0, b: u64 = 0, c: u64 = 0): void {
+    this.refuse(ErrorCode.BAD_FILE, sentence, a, b, c);
+  }
+
+  /** The file is sound, and limpet does not do what it asks. */
+  unsupported(sentence: string): void {
+    this.refuse(ErrorCode.UNSUPPORTED, sentence);
+  }
+
   /** A whole number that the model must have; `low` after an error. */
   count(key: string, low: u32, high: u32): u32 {
     if (this.error) return low;
@@ -158,12 +167,22 @@ export class Builder {
     return value;
   }
 
-  /** A string (files/gguf.ts `stringBytes`, `stringLength`), 0: the model has none. */
-  text(key: string): usize {
+  /** A choice of two words: 1 the second; 0 the first, or none. */
+  choice(key: string, first: string, second: string): u32 {
     if (this.error) return 0;
-    const value = textOr(this.core, this.gguf, key);
+    const text = textOr(this.core, this.gguf, key);
     this.error = this.gguf.error;
-    return value;
+    if (text == 0) return 0;
+    const name = stringBytes(text);
+    const length = stringLength(text);
+    if (sameText(name, length, first)) return 0;
+    if (sameText(name, length, second)) return 1;
+    // Keys of an architecture begin with a dot, which the sentence leaves out.
+    this.refuse(
+      ErrorCode.UNSUPPORTED, '{w} is "{s}"; limpet knows {w} and {w}', <u64>lettersFrom(key, 1), bytesOf(name, length),
+      wordsOf(first), wordsOf(second),
+    );
+    return 0;
   }
 
   has(key: string): bool {
@@ -183,7 +202,10 @@ export class Builder {
 
   // Layers.
 
-  /** Layer `index` begins. It keeps rows of `heads` vectors of `first` values and as many of `second` (state/kinds.ts). */
+  /**
+   * Layer `index` begins. It keeps rows of `heads` vectors of `first` values and as many of `second`
+   * (state/kinds.ts).
+   */
   layer(index: u32, kind: u32, heads: u32 = 0, first: u32 = 0, second: u32 = 0): void {
     this.segment = index + 1;
     const draft = this.draft(index);
@@ -329,9 +351,7 @@ export class Builder {
    * Multi-head latent attention: q of `heads` heads [nope | rope], over rows of a latent and a rope key. The matrix
    * `name` makes keys of `nope` dimensions and values of `value` out of a latent, head by head.
    */
-  latentAttention(
-    q: u32, latent: u32, ropeKey: u32, name: string, heads: u32, nope: u32, value: u32, scale: f32,
-  ): u32 {
+  latentAttention(q: u32, latent: u32, ropeKey: u32, name: string, heads: u32, nope: u32, value: u32, scale: f32): u32 {
     const shape = this.keep(latent, ropeKey);
     // Whether keys and values are expanded is chosen where the rows are written.
     const kept = this.step(this.stepCount - 1);
@@ -453,8 +473,8 @@ export class Builder {
   }
 
   /**
-   * A new step; an input that is left out is NOTHING. Defaults here are plain numbers: for constants with names asc makes
-   * a second function and a global that changes.
+   * A new step; an input that is left out is NOTHING. Defaults here are plain numbers: for constants with names asc
+   * makes a second function and a global that changes.
    */
   private append(op: u32, out: u32, in0: u32 = 0xffff_ffff, in1: u32 = 0xffff_ffff): Step {
     if (this.stepCount + 1 >= this.room) {
@@ -511,8 +531,12 @@ export class Builder {
 export function builderBytes(layers: u32): u64 {
   const room = <u64>roomOf(layers);
   return (
-    <u64>offsetof<Builder>() + NUMBERS_BYTES + room * (offsetof<Value>() + offsetof<Step>() + offsetof<Weight>() + 4) +
-    <u64>STATE_LIMIT * offsetof<StateShape>() + <u64>layers * offsetof<LayerDraft>() + 64
+    <u64>offsetof<Builder>() +
+    NUMBERS_BYTES +
+    room * (offsetof<Value>() + offsetof<Step>() + offsetof<Weight>() + 4) +
+    <u64>STATE_LIMIT * offsetof<StateShape>() +
+    <u64>layers * offsetof<LayerDraft>() +
+    64
   );
 }
 

@@ -6,12 +6,10 @@
  * everything else by the memory where it lies. A layer that makes what other layers read is a kind of its own.
  */
 import { Builder } from "./builder";
-import {
-  INPUT_SEGMENT, Kind, Layer, NOTHING, Op, Place, Program, Step, Value,
-} from "./program";
+import { INPUT_SEGMENT, Kind, Layer, NOTHING, Op, Place, Program, Step, Value } from "./program";
 import { allocate, release } from "../memory/arena";
 import { ErrorCode } from "../memory/core";
-import { StateShape } from "../state/kinds";
+import { StateShape } from "../state/shape";
 import { Weight } from "../weights/weight";
 
 /** The program that a builder holds, its weights' table behind it in the same block; null with the error set. */
@@ -85,9 +83,14 @@ function align(address: usize): usize {
 
 function programBytes(b: Builder, kinds: u32, values: u32): u64 {
   return (
-    <u64>offsetof<Program>() + <u64>b.layers * offsetof<Layer>() + <u64>kinds * offsetof<Kind>() +
-    <u64>values * offsetof<Value>() + <u64>keptSteps(b) * offsetof<Step>() +
-    <u64>b.stateCount * offsetof<StateShape>() + <u64>b.weights.count * offsetof<Weight>() + 64
+    <u64>offsetof<Program>() +
+    <u64>b.layers * offsetof<Layer>() +
+    <u64>kinds * offsetof<Kind>() +
+    <u64>values * offsetof<Value>() +
+    <u64>keptSteps(b) * offsetof<Step>() +
+    <u64>b.stateCount * offsetof<StateShape>() +
+    <u64>b.weights.count * offsetof<Weight>() +
+    64
   );
 }
 

@@ -1,7 +1,7 @@
 /**
- * Plan: where the values of a program lie in a context, by how long they live. Greedy by size, as tflite-micro's planner
- * does it: the largest first, each at the lowest place that is free while it lives. What a step needs for itself lives
- * as long as the step. The plan is the memory: the same walk counts and lays out.
+ * Plan: where the values of a program lie in a context, by how long they live. Greedy by size, as tflite-micro's
+ * planner does it: the largest first, each at the lowest place that is free while it lives. What a step needs for
+ * itself lives as long as the step. The plan is the memory: the same walk counts and lays out.
  *
  *     steps ──►  0   1   2   3   4   5                 a value lives from its first to its last step, both included: so
  *     stream    ████████████████████████               what a step writes lies on nothing that it reads, and a job that
@@ -55,7 +55,8 @@ export function overlaps(p: Program): bool {
   for (let x: u32 = 0; x < count; x++) {
     for (let y: u32 = x + 1; y < count; y++) {
       if (bytesOf(p, x) == 0 || bytesOf(p, y) == 0 || !meet(p, x, y)) continue;
-      const apart = offsetOf(p, x) + bytesOf(p, x) <= offsetOf(p, y) || offsetOf(p, y) + bytesOf(p, y) <= offsetOf(p, x);
+      const apart =
+        offsetOf(p, x) + bytesOf(p, x) <= offsetOf(p, y) || offsetOf(p, y) + bytesOf(p, y) <= offsetOf(p, x);
       if (!apart) return true;
     }
   }
@@ -94,7 +95,7 @@ function operandOf(p: Program, index: u32, step: Step): u64 {
 
 /** Bytes of a row of what the kernel of a weight multiplies with. */
 export function operandBytes(weight: Weight): u64 {
-  return weight.isFloat ? <u64>weight.columns << 2 : <u64>formBytes(weight.operandForm, weight.columns);
+  return weight.isFloat ? (<u64>weight.columns) << 2 : <u64>formBytes(weight.operandForm, weight.columns);
 }
 
 @inline

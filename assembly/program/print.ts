@@ -8,7 +8,8 @@
 import { Element, Extent, Flag, NOTHING, Op, Place, Program, Step } from "./program";
 import { Writer, beginWriter, putByte, putBytes, putText } from "../memory/bytes";
 import { findTensorAt, tensorTypeName } from "../files/gguf";
-import { StateKind, kindName } from "../state/kinds";
+import { kindName } from "../state/kinds";
+import { StateKind } from "../state/shape";
 import { Weight } from "../weights/weight";
 
 /** Writes at most `capacity` bytes of the page to `target`; returns how many it has. */

@@ -13,7 +13,7 @@
  *
  * All in one block of the arena.
  */
-import { StateShape } from "../state/kinds";
+import { StateShape } from "../state/shape";
 import { Weight, Weights } from "../weights/weight";
 
 /** What a step does. `limpet inspect --program` prints these names; ops/ops.ts says how each runs. */
@@ -42,7 +42,10 @@ export namespace Op {
   export const KEEP: u32 = 10;
   /** out ← softmax(in0 · keysᵀ · f) · values over the rows that each token sees, n0 heads. */
   export const ATTENTION: u32 = 11;
-  /** As ATTENTION over latent rows, `weight` being W_UK and W_UV of n0 heads: n1 dimensions that do not turn, n2 of a value. */
+  /**
+   * As ATTENTION over latent rows, `weight` being W_UK and W_UV of n0 heads: n1 dimensions that do not turn, n2 of a
+   * value.
+   */
   export const LATENT_ATTENTION: u32 = 12;
   /** out u32[chunks], out2 f32[chunks] ← the codes of in0 cut into n0 chunks of n1 bits, and how sure each is. */
   export const HASH: u32 = 13;
@@ -125,7 +128,9 @@ export class Value {
   from: u32;
   /** Where it is made: 0 the input, layer + 1, or layers + 1 the output. */
   segment: u32;
-  /** A base: the first and the last step that needs its memory. While a program is built: how many read it, the last. */
+  /**
+   * A base: the first and the last step that needs its memory. While a program is built: how many read it, the last.
+   */
   first: u32;
   last: u32;
   /** A base: the next one in the plan, the bytes it takes, and where the plan puts it [bytes]. */

@@ -1,13 +1,13 @@
 /**
- * A tapped program: a second one beside the model's own, planned apart and written when somebody asks for it. What exists
- * only inside a fused step (the product of SwiGLU) becomes a value again, and TAP steps stand behind what was asked for.
- * The sums are the same, and so are the bits; a program that nobody taps costs nothing.
+ * A tapped program: a second one beside the model's own, planned apart and written when somebody asks for it. What
+ * exists only inside a fused step (the product of SwiGLU) becomes a value again, and TAP steps stand behind what was
+ * asked for. The sums are the same, and so are the bits; a program that nobody taps costs nothing.
  */
 import { findLifetimes, layOutProgram } from "./finish";
 import { Element, Flag, Kind, Layer, NOTHING, Op, Program, Step, Tap, Value } from "./program";
 import { allocate } from "../memory/arena";
 import { Core } from "../memory/core";
-import { StateShape } from "../state/kinds";
+import { StateShape } from "../state/shape";
 
 /** The program with `taps` (a sum of 1 << Tap); null with the error set. */
 export function tapProgram(core: Core, p: Program, taps: u32): Program | null {

@@ -17,7 +17,9 @@ import { isKvType } from "../kernels/attention/kv_codec";
 /** Bytes of linear memory that a context of this shape takes, without making it. */
 export function contextBytes(p: Program, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32): u64 {
   const none = changetype<Context>(0);
-  const buffers = layOut(none, p, 0, rows, batch, sequences, planFor(p, rows, batch, logitRows), threadScratch(p, rows, batch));
+  const buffers = layOut(
+    none, p, 0, rows, batch, sequences, planFor(p, rows, batch, logitRows), threadScratch(p, rows, batch),
+  );
   return contextTotal(p, rows, sequences, kvType, buffers);
 }
 
@@ -40,7 +42,9 @@ export function createContext(
     return none;
   }
   if (!isKvType(kvType)) {
-    fail(core, ErrorCode.UNSUPPORTED, "the cache holds F32 (type 0), F16 (type 1) or Q8_0 (type 8), not type {}", kvType);
+    fail(
+      core, ErrorCode.UNSUPPORTED, "the cache holds F32 (type 0), F16 (type 1) or Q8_0 (type 8), not type {}", kvType,
+    );
     return none;
   }
   const block = allocate(core, contextRecordBytes(p), "a context");

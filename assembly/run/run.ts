@@ -1,6 +1,6 @@
 /**
- * The machine: it steps a pass through the records of its program. A slice does a bounded amount of work and returns, so
- * that a host can abort, show progress, or fetch what a step lacks.
+ * The machine: it steps a pass through the records of its program. A slice does a bounded amount of work and returns,
+ * so that a host can abort, show progress, or fetch what a step lacks.
  *
  *     INPUT ─► LAYERS: the steps of each layer's kind, layer by layer ─► OUTPUT: logits of the rows asked ─► IDLE
  */

@@ -3,7 +3,7 @@
  *
  *     row   ┌ key of head 0, 1, … heads − 1 │ value of head 0, 1, … heads − 1 ┐     each a vector of the cache's type
  */
-import { StateShape } from "./kinds";
+import { StateShape } from "./shape";
 import { mergeVectors, turnVectors } from "./vectors";
 import { encodeVectors, vectorBytes } from "../kernels/attention/kv_codec";
 

@@ -1,9 +1,9 @@
 /**
  * Latent rows (DeepSeek-V2, arXiv:2405.04434, 2.1): one latent for all heads, after its norm, and one rope key.
  *
- *     row   ┌ latent [first] │ rope key [second] ┐     of the cache's type, but the rope key beside a latent in Q8_0: F16
+ *     row   ┌ latent [first] │ rope key [second] ┐     of the cache's type; beside a latent in Q8_0 the key is F16
  */
-import { StateShape } from "./kinds";
+import { StateShape } from "./shape";
 import { mergeVectors, turnVectors } from "./vectors";
 import { decodeVectors, encodeVectors, ropeKeyType, vectorBytes } from "../kernels/attention/kv_codec";
 

@@ -2,7 +2,7 @@
  * Rows of state: one pool for all layers of a kind, and for each sequence and layer a list of the rows it sees, with
  * positions. A row's index is not its position.
  *
- *     pool              ┌ block of layer 0 ┬ block of layer 1 ┬ … ┬ free block ┐     a block: up to 64 rows of one layer
+ *     pool              ┌ block of layer 0 ┬ block of layer 1 ┬ … ┬ free block ┐   a block: up to 64 rows of a layer
  *     row               ┌ what its kind writes (state/kinds.ts) ┐                    index = block · blockRows + place
  *     owners            │ u16 │ u16 │ …      how many lists hold the row; 0: free
  *     free rows (layer) │ u32 stack │        rows of the layer's blocks that nobody holds
@@ -17,7 +17,7 @@
  * Layers may hold different rows; a row may stand in several lists (a shared prefix costs nothing) and is free again
  * when the last one drops it. Cost of bookkeeping: 6 bytes a row, 8 bytes a list entry and 14 bytes a block.
  */
-import { StateShape } from "./kinds";
+import { StateShape } from "./shape";
 
 /** Rows of a block at most. */
 const BLOCK_ROWS: u32 = 64;
@@ -174,7 +174,7 @@ export function clearRows(r: Rows): void {
   for (let i: u32 = 0; i < blocks; i++) store<u32>(at(r.freeBlocks, i), blocks - 1 - i);
   r.freeBlockCount = blocks;
   memory.fill(r.freeCount, 0, (<usize>r.layers) << 3);
-  memory.fill(r.blocks, 0, (<usize>blocks) * 12);
+  memory.fill(r.blocks, 0, <usize>blocks * 12);
   memory.fill(r.owners, 0, (<usize>(blocks * r.blockRows)) << 1);
   for (let layer: u32 = 0; layer < r.layers; layer++) {
     for (let sequence: u32 = 0; sequence < r.sequences; sequence++) {

@@ -1,7 +1,7 @@
 /**
  * What the kinds of rows share: keys turned, vectors merged.
  */
-import { StateShape } from "./kinds";
+import { StateShape } from "./shape";
 import { decodeVectors, encodeVectors, vectorBytes } from "../kernels/attention/kv_codec";
 import { rotateHalves, rotateInterleaved } from "../kernels/float/rope";
 

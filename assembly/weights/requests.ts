@@ -57,7 +57,9 @@ export class Requests {
 
   @inline
   private tableAt(index: u32): usize {
-    return changetype<usize>(this) + offsetof<Requests>("table0") + <usize>min(index, TABLES_OF_HASH - 1) * sizeof<usize>();
+    return (
+      changetype<usize>(this) + offsetof<Requests>("table0") + <usize>min(index, TABLES_OF_HASH - 1) * sizeof<usize>()
+    );
   }
 
   /** Forgets what was asked. */

@@ -56,8 +56,8 @@ export function cacheBytes(weight: Weight): u64 {
 
 /** Makes a table's share, at `weight.data`, empty. */
 export function clearRows(weight: Weight): void {
-  memory.fill(weight.data, 0xff, <usize>entries(weight) << 2);
-  memory.fill(weight.data + (<usize>entries(weight) << 2), 0, <usize>entries(weight) << 2);
+  memory.fill(weight.data, 0xff, (<usize>entries(weight)) << 2);
+  memory.fill(weight.data + ((<usize>entries(weight)) << 2), 0, (<usize>entries(weight)) << 2);
 }
 
 /** Where a row lies in the cache; 0: it does not. `now` tells later hits from earlier ones. */

@@ -19,8 +19,8 @@ import { rowsAreFinite } from "../kernels/lookup/table_rows";
 
 /**
  * r.rowsFound[tokens][tables][chunks] ← the addresses of the rows that `codes` u32[tokens][chunks] name in each of the
- * first `tables` tables of `r`, whose chunks are the same. Entered again after NEED_DATA with the same operands. At most
- * `weight.tokensOfTile(tables, batch)` tokens.
+ * first `tables` tables of `r`, whose chunks are the same. Entered again after NEED_DATA with the same operands. At
+ * most `weight.tokensOfTile(tables, batch)` tokens.
  */
 export function fetchRows(weights: Weights, r: Requests, tables: u32, codes: usize, tokens: u32): i32 {
   const first = r.table(0);
@@ -89,7 +89,10 @@ function keepAsked(weights: Weights, r: Requests, tables: u32, codes: usize, tok
   return Status.DONE;
 }
 
-/** The first of these tokens that wants the same row of a chunk as `token` does: `token` itself if none before it does. */
+/**
+ * The first of these tokens that wants the same row of a chunk as `token` does: `token` itself if none before it
+ * does.
+ */
 function sameBefore(codes: usize, chunks: u32, chunk: u32, token: u32): u32 {
   const code = codeAt(codes, token * chunks + chunk);
   let t: u32 = 0;

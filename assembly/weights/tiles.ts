@@ -58,8 +58,8 @@ export function multiplyTile(
     packGroup(weight.type, r.tile + <usize>i * row, row, count, weight.columns, packed);
   }
   matmulRows(
-    weight.kernelKey, r.packedTile, r.tileRows, weight.columns, 0, r.tileRows,
-    x, stride, tokens, target + ((<usize>first) << 2), targetStride, scratch,
+    weight.kernelKey, r.packedTile, r.tileRows, weight.columns, 0, r.tileRows, x, stride, tokens,
+    target + ((<usize>first) << 2), targetStride, scratch,
   );
 }
 

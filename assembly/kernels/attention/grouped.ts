@@ -41,8 +41,8 @@ export function attend(
 ): void {
   if (kvHeads == 0) memory.fill(target, 0, (<usize>heads * <usize>valueSize) << 2);
   attendHeads(
-    query, rows, count, pool, rowBytes, kvType, heads, kvHeads, keySize, valueSize, factor, scratch, target, mass,
-    0, kvHeads,
+    query, rows, count, pool, rowBytes, kvType, heads, kvHeads, keySize, valueSize, factor, scratch, target, mass, 0,
+    kvHeads,
   );
 }
 
@@ -54,11 +54,11 @@ export function attendHeads(
   if (kvHeads == 0) return;
   const group = heads / kvHeads;
   const firstHead = <usize>(kvBegin * group);
-  const size = <usize>valueSize << 2;
+  const size = (<usize>valueSize) << 2;
   memory.fill(target + firstHead * size, 0, <usize>((kvEnd - kvBegin) * group) * size);
   if (count == 0) return;
   const stride = tiled(count);
-  const scoreBytes = <usize>stride << 2;
+  const scoreBytes = (<usize>stride) << 2;
   const tile = scratch + <usize>heads * scoreBytes;
   const keyBytes = vectorBytes(kvType, keySize);
   const valueBytes = vectorBytes(kvType, valueSize);
@@ -72,8 +72,8 @@ export function attendHeads(
       for (let g: u32 = 0; g < many; g++) {
         const head = <usize>((begin + g) * group);
         scoreTile(
-          query + ((head * <usize>keySize) << 2), keySize, group, tile + (<usize>(g * keySize) << 2), width, keySize,
-          scratch + head * scoreBytes + (<usize>first << 2), stride, false,
+          query + ((head * <usize>keySize) << 2), keySize, group, tile + ((<usize>(g * keySize)) << 2), width, keySize,
+          scratch + head * scoreBytes + ((<usize>first) << 2), stride, false,
         );
       }
     }
@@ -91,8 +91,8 @@ export function attendHeads(
       for (let g: u32 = 0; g < many; g++) {
         const head = <usize>((begin + g) * group);
         mixTile(
-          scratch + head * scoreBytes + (<usize>first << 2), stride, group, tile + (<usize>(g * valueSize) << 2), width,
-          present, valueSize, target + ((head * <usize>valueSize) << 2), valueSize,
+          scratch + head * scoreBytes + ((<usize>first) << 2), stride, group, tile + ((<usize>(g * valueSize)) << 2),
+          width, present, valueSize, target + ((head * <usize>valueSize) << 2), valueSize,
         );
       }
     }
@@ -101,7 +101,7 @@ export function attendHeads(
 
 /** Turns each head's scores into weights, and adds them to `mass` unless it is 0. */
 export function weigh(scores: usize, stride: u32, heads: u32, count: u32, factor: f32, mass: usize): void {
-  for (let h: u32 = 0; h < heads; h++, scores += <usize>stride << 2) {
+  for (let h: u32 = 0; h < heads; h++, scores += (<usize>stride) << 2) {
     scale(scores, factor, count);
     softmax(scores, count);
     if (mass != 0) add(mass, scores, count);

@@ -35,8 +35,8 @@ export function decodeTile(
   tile: usize,
 ): u32 {
   const present = min<u32>(count - first, TILE_ROWS);
-  const bytes = <usize>(vectors * n) << 2;
-  decodeRows(kvType, rows + (<usize>first << 2), present, pool, rowBytes, offset, vectors, n, tile);
+  const bytes = (<usize>(vectors * n)) << 2;
+  decodeRows(kvType, rows + ((<usize>first) << 2), present, pool, rowBytes, offset, vectors, n, tile);
   if (present < TILE_ROWS) memory.fill(tile + bytes * <usize>present, 0, bytes * <usize>(TILE_ROWS - present));
   return present;
 }
@@ -45,16 +45,17 @@ export function decodeTile(
 export function decodeRows(
   kvType: u32, rows: usize, count: u32, pool: usize, rowBytes: u32, offset: u32, vectors: u32, n: u32, target: usize,
 ): void {
-  const bytes = <usize>(vectors * n) << 2;
-  for (const end = rows + (<usize>count << 2); rows != end; rows += 4, target += bytes) {
+  const bytes = (<usize>(vectors * n)) << 2;
+  for (const end = rows + ((<usize>count) << 2); rows != end; rows += 4, target += bytes) {
     decodeVectors(kvType, pool + <usize>load<u32>(rows) * <usize>rowBytes + <usize>offset, vectors, n, target);
   }
 }
 
 /** Copies `present` rows of f32 and fills up with zeros: the last, incomplete tile of rows that lie decoded already. */
 export function copyTile(source: usize, stride: u32, present: u32, n: u32, tile: usize): void {
-  const bytes = <usize>n << 2;
-  for (let r: u32 = 0; r < present; r++, tile += bytes, source += <usize>stride << 2) memory.copy(tile, source, bytes);
+  const bytes = (<usize>n) << 2;
+  for (let r: u32 = 0; r < present; r++, tile += bytes, source += (<usize>stride) << 2)
+    memory.copy(tile, source, bytes);
   if (present < TILE_ROWS) memory.fill(tile, 0, bytes * <usize>(TILE_ROWS - present));
 }
 
@@ -65,9 +66,9 @@ export function scoreTile(
   query: usize, queryStride: u32, queries: u32, tile: usize, stride: u32, n: u32, scores: usize, scoreStride: u32,
   accumulate: bool,
 ): void {
-  const queryBytes = <usize>queryStride << 2;
-  const scoreBytes = <usize>scoreStride << 2;
-  const rowBytes = <usize>stride << 2;
+  const queryBytes = (<usize>queryStride) << 2;
+  const scoreBytes = (<usize>scoreStride) << 2;
+  const rowBytes = (<usize>stride) << 2;
   let q: u32 = 0;
   if (ASC_FEATURE_SIMD) {
     for (; q + 2 <= queries; q += 2, query += 2 * queryBytes, scores += 2 * scoreBytes) {
@@ -108,7 +109,7 @@ function scoreTwo(
   let b1 = a0;
   let b2 = a0;
   let b3 = a0;
-  for (const last = qa + (<usize>(n & ~3) << 2); qa < last; ) {
+  for (const last = qa + ((<usize>(n & ~3)) << 2); qa < last; ) {
     const va = v128.load(qa);
     const vb = v128.load(qb);
     const k0 = v128.load(r0);
@@ -137,7 +138,7 @@ function scoreTwo(
 /** One query × eight rows. */
 @inline
 function scoreOne(query: usize, row: usize, rowBytes: usize, n: u32, scores: usize, accumulate: bool): void {
-  const last = query + (<usize>(n & ~3) << 2);
+  const last = query + ((<usize>(n & ~3)) << 2);
   if (ASC_FEATURE_SIMD) {
     let r0 = row;
     let r1 = r0 + rowBytes;
@@ -196,7 +197,7 @@ function scoreOne(query: usize, row: usize, rowBytes: usize, n: u32, scores: usi
 @inline
 function scoreTails(query: usize, row: usize, rowBytes: usize, n: u32, scores: usize): void {
   for (let i = n & ~3; i < n; i++) {
-    const at = <usize>i << 2;
+    const at = (<usize>i) << 2;
     const value = load<f32>(query + at);
     let k = row + at;
     for (let r: usize = 0; r < 4 * <usize>TILE_ROWS; r += 4, k += rowBytes) {
@@ -223,9 +224,9 @@ export function mixTile(
   weights: usize, weightStride: u32, queries: u32, tile: usize, stride: u32, present: u32, n: u32, target: usize,
   targetStride: u32,
 ): void {
-  const weightBytes = <usize>weightStride << 2;
-  const targetBytes = <usize>targetStride << 2;
-  const rowBytes = <usize>stride << 2;
+  const weightBytes = (<usize>weightStride) << 2;
+  const targetBytes = (<usize>targetStride) << 2;
+  const rowBytes = (<usize>stride) << 2;
   const end = tile + <usize>present * rowBytes;
   let q: u32 = 0;
   if (ASC_FEATURE_SIMD) {
@@ -331,7 +332,7 @@ function mixOne(weights: usize, tile: usize, end: usize, rowBytes: usize, n: u32
 /** The values from `i` on, four at a time and then one by one. */
 @inline
 function mixRest(weights: usize, tile: usize, end: usize, rowBytes: usize, i: u32, n: u32, target: usize): void {
-  const skip = <usize>i << 2;
+  const skip = (<usize>i) << 2;
   tile += skip;
   end += skip;
   target += skip;

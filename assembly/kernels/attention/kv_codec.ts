@@ -44,7 +44,7 @@ export function ropeKeyType(kvType: u32): u32 {
 /** target = `count` vectors of `n` values of source, as values of `kvType`. */
 export function encodeVectors(kvType: u32, source: usize, count: u32, n: u32, target: usize): void {
   const bytes = <usize>vectorBytes(kvType, n);
-  for (; count > 0; count--, source += <usize>n << 2, target += bytes) encodeRow(kvType, source, n, target);
+  for (; count > 0; count--, source += (<usize>n) << 2, target += bytes) encodeRow(kvType, source, n, target);
 }
 
 /** target = `count` vectors of `n` values of `kvType`, as f32. */
@@ -54,27 +54,27 @@ export function decodeVectors(kvType: u32, source: usize, count: u32, n: u32, ta
     return;
   }
   const bytes = <usize>vectorBytes(kvType, n);
-  for (; count > 0; count--, source += bytes, target += <usize>n << 2) decodeRow(kvType, source, n, target);
+  for (; count > 0; count--, source += bytes, target += (<usize>n) << 2) decodeRow(kvType, source, n, target);
 }
 
 /** target = the vector source[0..n) as values of `kvType`. */
 export function encodeRow(kvType: u32, source: usize, n: u32, target: usize): void {
-  if (kvType == KvType.F32) memory.copy(target, source, <usize>n << 2);
+  if (kvType == KvType.F32) memory.copy(target, source, (<usize>n) << 2);
   else if (kvType == KvType.F16) encodeHalves(source, n, target);
   else encodeBlocks(source, n, target);
 }
 
 /** target[0..n) = the vector source as f32. */
 export function decodeRow(kvType: u32, source: usize, n: u32, target: usize): void {
-  if (kvType == KvType.F32) memory.copy(target, source, <usize>n << 2);
+  if (kvType == KvType.F32) memory.copy(target, source, (<usize>n) << 2);
   else if (kvType == KvType.F16) decodeHalves(source, n, target);
   else decodeBlocks(source, n, target);
 }
 
 function encodeHalves(source: usize, n: u32, target: usize): void {
-  const end = source + (<usize>n << 2);
+  const end = source + ((<usize>n) << 2);
   if (ASC_FEATURE_SIMD) {
-    for (const last = source + (<usize>(n & ~7) << 2); source < last; source += 32, target += 16) {
+    for (const last = source + ((<usize>(n & ~7)) << 2); source < last; source += 32, target += 16) {
       v128.store(target, i16x8.narrow_i32x4_u(halfLanes(v128.load(source)), halfLanes(v128.load(source, 16))));
     }
   }
@@ -82,9 +82,9 @@ function encodeHalves(source: usize, n: u32, target: usize): void {
 }
 
 function decodeHalves(source: usize, n: u32, target: usize): void {
-  const end = target + (<usize>n << 2);
+  const end = target + ((<usize>n) << 2);
   if (ASC_FEATURE_SIMD) {
-    const last = target + (<usize>(n & ~15) << 2);
+    const last = target + ((<usize>(n & ~15)) << 2);
     if (target < last) {
       const mask = v128.load(DECODE);
       const factor = v128.load(DECODE, 16);
@@ -102,7 +102,7 @@ function decodeHalves(source: usize, n: u32, target: usize): void {
 /** The half at `p`, the codes of infinity and NaN as finite numbers too. */
 @inline
 export function finiteHalf(p: usize): f32 {
-  return reinterpret<f32>((<i32>load<i16>(p) << 13) & 0x8fff_e000) * reinterpret<f32>(0x7780_0000);
+  return reinterpret<f32>(((<i32>load<i16>(p)) << 13) & 0x8fff_e000) * reinterpret<f32>(0x7780_0000);
 }
 
 function encodeBlocks(source: usize, n: u32, target: usize): void {
@@ -137,10 +137,10 @@ function encodeScale(largest: f32, target: usize): f32 {
 /** The largest magnitude; NaNs are passed over. */
 export function largestOf(x: usize, n: u32): f32 {
   let largest: f32 = 0;
-  const end = x + (<usize>n << 2);
+  const end = x + ((<usize>n) << 2);
   if (ASC_FEATURE_SIMD) {
     let top = f32x4.splat(0);
-    for (const last = x + (<usize>(n & ~3) << 2); x < last; x += 16) top = f32x4.pmax(top, f32x4.abs(v128.load(x)));
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16) top = f32x4.pmax(top, f32x4.abs(v128.load(x)));
     top = f32x4.pmax(top, i32x4.shuffle(top, top, 2, 3, 0, 1));
     top = f32x4.pmax(top, i32x4.shuffle(top, top, 1, 0, 3, 2));
     largest = f32x4.extract_lane(top, 0);
@@ -156,7 +156,7 @@ export function largestOf(x: usize, n: u32): f32 {
 @inline
 function byteOf(x: f32): i8 {
   if ((reinterpret<u32>(x) & 0x7fff_ffff) > 0x7f80_0000) return 0;
-  return <i8><i32>nearest<f32>(max<f32>(min<f32>(x, 127), -128));
+  return <i8>(<i32>nearest<f32>(max<f32>(min<f32>(x, 127), -128)));
 }
 
 function decodeBlocks(source: usize, n: u32, target: usize): void {

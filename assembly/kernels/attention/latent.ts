@@ -58,12 +58,12 @@ export function attendAbsorbed(
   }
   const ropeAt = vectorBytes(kvType, rank);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
-    const scores = scratch + (<usize>first << 2);
+    const scores = scratch + ((<usize>first) << 2);
     if (first % MIX_ROWS == 0) readAhead(rows, first, count, pool, rowBytes);
     if (integers) {
       scoreLatents(
-        tile, ropeQueries, heads, rows + (<usize>first << 2), min<u32>(count - first, TILE_ROWS), pool, rowBytes, rank,
-        ropeSize, work, scores, stride,
+        tile, ropeQueries, heads, rows + ((<usize>first) << 2), min<u32>(count - first, TILE_ROWS), pool, rowBytes,
+        rank, ropeSize, work, scores, stride,
       );
       continue;
     }
@@ -75,8 +75,8 @@ export function attendAbsorbed(
   weigh(scratch, stride, heads, count, factor, mass);
   for (let first: u32 = 0; first < count; first += MIX_ROWS) {
     const present = min<u32>(count - first, MIX_ROWS);
-    const weights = scratch + (<usize>first << 2);
-    const listed = rows + (<usize>first << 2);
+    const weights = scratch + ((<usize>first) << 2);
+    const listed = rows + ((<usize>first) << 2);
     readAhead(rows, first, count, pool, rowBytes);
     if (integers) {
       mixLatents(weights, stride, heads, listed, present, pool, rowBytes, rank, work, target);
@@ -85,7 +85,7 @@ export function attendAbsorbed(
     for (let column: u32 = 0; column < rank; column += MIX_COLUMNS) {
       const n = min<u32>(rank - column, MIX_COLUMNS);
       decodeRows(kvType, listed, present, pool, rowBytes, vectorBytes(kvType, column), 1, n, tile);
-      mixTile(weights, stride, heads, tile, n, present, n, target + (<usize>column << 2), rank);
+      mixTile(weights, stride, heads, tile, n, present, n, target + ((<usize>column) << 2), rank);
     }
   }
 }
@@ -97,7 +97,7 @@ export function attendAbsorbed(
 function readAhead(rows: usize, begin: u32, count: u32, pool: usize, rowBytes: u32): void {
   if (!ASC_FEATURE_SIMD) return; // hosts without SIMD wait for their instructions, not for memory
   for (const end = min<u32>(begin + MIX_ROWS, count); begin < end; begin++) {
-    let p = pool + <usize>load<u32>(rows + (<usize>begin << 2)) * <usize>rowBytes;
+    let p = pool + <usize>load<u32>(rows + ((<usize>begin) << 2)) * <usize>rowBytes;
     for (const last = p + <usize>rowBytes; p < last; p += LINE) load<u8>(p);
   }
 }
@@ -124,17 +124,17 @@ export function attendExpanded(
   for (let begin: u32 = 0; begin < tokens; begin += TOKEN_BLOCK) {
     const block = min<u32>(tokens - begin, TOKEN_BLOCK);
     let most: u32 = 0;
-    for (let t: u32 = 0; t < block; t++) most = max<u32>(most, load<u32>(counts + (<usize>(begin + t) << 2)));
+    for (let t: u32 = 0; t < block; t++) most = max<u32>(most, load<u32>(counts + ((<usize>(begin + t)) << 2)));
     const stride = tiled(most);
     const tile = scratch + ((<usize>TOKEN_BLOCK * <usize>stride) << 2);
     const queries = query + ((<usize>begin * <usize>queryStride) << 2);
     const targets = target + ((<usize>begin * <usize>targetStride) << 2);
 
     for (let first: u32 = 0; first < most; first += TILE_ROWS) {
-      const scores = scratch + (<usize>first << 2);
+      const scores = scratch + ((<usize>first) << 2);
       const key = keys + ((<usize>first * <usize>keyStride) << 2);
       const ropeKey = ropeKeys + ((<usize>first * <usize>ropeSize) << 2);
-      const ropeQueries = queries + (<usize>nope << 2);
+      const ropeQueries = queries + ((<usize>nope) << 2);
       const present = most - first;
       if (present >= TILE_ROWS) {
         scoreTile(queries, queryStride, block, key, keyStride, nope, scores, stride, false);
@@ -148,18 +148,18 @@ export function attendExpanded(
     }
 
     for (let t: u32 = 0; t < block; t++) {
-      const count = load<u32>(counts + (<usize>(begin + t) << 2));
+      const count = load<u32>(counts + ((<usize>(begin + t)) << 2));
       const row = scratch + ((<usize>t * <usize>stride) << 2);
       weigh(row, stride, 1, count, factor, 0);
       // What a token must not see weighs nothing: adding 0 · v leaves every bit as it is.
-      memory.fill(row + (<usize>count << 2), 0, <usize>(stride - count) << 2);
-      memory.fill(targets + ((<usize>t * <usize>targetStride) << 2), 0, <usize>value << 2);
+      memory.fill(row + ((<usize>count) << 2), 0, (<usize>(stride - count)) << 2);
+      memory.fill(targets + ((<usize>t * <usize>targetStride) << 2), 0, (<usize>value) << 2);
     }
 
     for (let first: u32 = 0; first < most; first += TILE_ROWS) {
       mixTile(
-        scratch + (<usize>first << 2), stride, block, values + ((<usize>first * <usize>valueStride) << 2), valueStride,
-        min<u32>(most - first, TILE_ROWS), value, targets, targetStride,
+        scratch + ((<usize>first) << 2), stride, block, values + ((<usize>first * <usize>valueStride) << 2),
+        valueStride, min<u32>(most - first, TILE_ROWS), value, targets, targetStride,
       );
     }
   }
@@ -216,16 +216,16 @@ function absorbed(
 ): void {
   const width = rank + ropeSize;
   const rowBytes = vectorBytes(KvType.F32, width);
-  const latentBytes = <usize>rank << 2;
+  const latentBytes = (<usize>rank) << 2;
   const rows = scratch;
-  const pool = rows + (<usize>count << 2);
+  const pool = rows + ((<usize>count) << 2);
   const qLatent = pool + <usize>count * <usize>rowBytes;
   const qRope = qLatent + <usize>heads * latentBytes;
   const mixed = qRope + ((<usize>heads * <usize>ropeSize) << 2);
   const rest = mixed + <usize>heads * latentBytes;
   for (let t: u32 = 0; t < count; t++) {
     const row = pool + <usize>t * <usize>rowBytes;
-    store<u32>(rows + (<usize>t << 2), t);
+    store<u32>(rows + ((<usize>t) << 2), t);
     encodeRow(KvType.F32, latent + <usize>t * latentBytes, rank, row);
     encodeRow(KvType.F32, ropeKeys + ((<usize>t * <usize>ropeSize) << 2), ropeSize, row + latentBytes);
   }
@@ -237,10 +237,10 @@ function absorbed(
         axpy(qLatent + <usize>h * latentBytes, load<f32>(q), weight, rank);
       }
       copy(qRope + ((<usize>h * <usize>ropeSize) << 2), q, ropeSize);
-      q += <usize>ropeSize << 2;
+      q += (<usize>ropeSize) << 2;
       weight += <usize>value * latentBytes;
     }
-    const visible = seen(load<i32>(positions + (<usize>t << 2)), count);
+    const visible = seen(load<i32>(positions + ((<usize>t) << 2)), count);
     attendAbsorbed(
       qLatent, qRope, rows, visible, pool, rowBytes, KvType.F32, heads, rank, ropeSize, factor, rest, mixed, 0,
     );
@@ -260,24 +260,24 @@ function expanded(
 ): void {
   const made = nope + value;
   const stride = tiled(made);
-  const latentBytes = <usize>rank << 2;
+  const latentBytes = (<usize>rank) << 2;
   const counts = scratch;
-  const keys = counts + (<usize>tokens << 2);
+  const keys = counts + ((<usize>tokens) << 2);
   const tile = keys + ((<usize>count * <usize>stride) << 2);
   const rest = tile + <usize>TILE_ROWS * latentBytes;
   for (let t: u32 = 0; t < tokens; t++) {
-    const at = <usize>t << 2;
+    const at = (<usize>t) << 2;
     store<u32>(counts + at, seen(load<i32>(positions + at), count));
   }
   for (let h: u32 = 0; h < heads; h++, w += <usize>made * latentBytes) {
     // Keys and values of the head: latents are the queries here, and eight rows of W the tile.
     for (let j: u32 = 0; j < made; j += TILE_ROWS) {
       copyTile(w + <usize>j * latentBytes, rank, min<u32>(made - j, TILE_ROWS), rank, tile);
-      scoreTile(latent, rank, count, tile, rank, rank, keys + (<usize>j << 2), stride, false);
+      scoreTile(latent, rank, count, tile, rank, rank, keys + ((<usize>j) << 2), stride, false);
     }
     attendExpanded(
       q + ((<usize>h * <usize>(nope + ropeSize)) << 2), heads * (nope + ropeSize), tokens, counts, keys, stride,
-      keys + (<usize>nope << 2), stride, ropeKeys, nope, ropeSize, value, factor, rest,
+      keys + ((<usize>nope) << 2), stride, ropeKeys, nope, ropeSize, value, factor, rest,
       target + ((<usize>h * <usize>value) << 2), heads * value,
     );
   }

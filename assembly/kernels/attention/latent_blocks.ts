@@ -52,7 +52,7 @@ export function latentQueryBytes(heads: u32, n: u32): u32 {
 export function latentScratchBytes(heads: u32, rank: u32, ropeSize: u32): u32 {
   const score = ((rank + ropeSize) / BLOCK_VALUES) * <u32>SCORE_BLOCK + 2 * 4 * QUAD * SCORE_ROWS + <u32>CODE_BYTES;
   const mix = <u32>quads(heads) * QUAD * (2 * MIX_ROWS + 4) + MIX_ROWS * (2 * BLOCK_VALUES + 2 + 4 + 4);
-  return max<u32>(max<u32>(score, mix), 2 * ropeSize + <u32>CODE_BYTES + 4 * ropeSize / BLOCK_VALUES);
+  return max<u32>(max<u32>(score, mix), 2 * ropeSize + <u32>CODE_BYTES + (4 * ropeSize) / BLOCK_VALUES);
 }
 
 /** f32[heads][n] → quantised queries of at most `most`; heads that fill up the last four are zero. */
@@ -60,9 +60,9 @@ export function quantizeQueries(source: usize, heads: u32, n: u32, most: f32, ta
   const quadBytes = <usize>n * 8;
   const scales = target + quads(heads) * quadBytes;
   memory.fill(target, 0, <usize>latentQueryBytes(heads, n));
-  for (let head: u32 = 0; head < heads; head++, source += <usize>n << 2) {
-    const lane = target + <usize>(head / QUAD) * quadBytes + (<usize>(head % QUAD) << 2);
-    store<f32>(scales + (<usize>head << 2), quantize16(source, n, most, lane, 16));
+  for (let head: u32 = 0; head < heads; head++, source += (<usize>n) << 2) {
+    const lane = target + <usize>(head / QUAD) * quadBytes + ((<usize>(head % QUAD)) << 2);
+    store<f32>(scales + ((<usize>head) << 2), quantize16(source, n, most, lane, 16));
   }
 }
 
@@ -75,12 +75,12 @@ function quantize16(x: usize, n: u32, most: f32, target: usize, step: usize): f3
   if (largest < SMALLEST) return 0;
   const scale = (largest > LARGEST ? LARGEST : largest) / most;
   const inverse: f32 = 1 / scale;
-  const end = x + (<usize>n << 2);
+  const end = x + ((<usize>n) << 2);
   if (ASC_FEATURE_SIMD) {
     const inverses = f32x4.splat(inverse);
     const high = f32x4.splat(most);
     const low = f32x4.splat(-most);
-    for (const last = x + (<usize>(n & ~7) << 2); x < last; x += 32) {
+    for (const last = x + ((<usize>(n & ~7)) << 2); x < last; x += 32) {
       const q = i16x8.narrow_i32x4_s(
         roundedLanes(f32x4.mul(v128.load(x), inverses), low, high),
         roundedLanes(f32x4.mul(v128.load(x, 16), inverses), low, high),
@@ -102,7 +102,7 @@ function quantize16(x: usize, n: u32, most: f32, target: usize, step: usize): f3
 @inline
 function rounded(x: f32, most: f32): i16 {
   if ((reinterpret<u32>(x) & 0x7fff_ffff) > 0x7f80_0000) return 0;
-  return <i16><i32>nearest<f32>(max<f32>(min<f32>(x, most), -most));
+  return <i16>(<i32>nearest<f32>(max<f32>(min<f32>(x, most), -most)));
 }
 
 /** `rounded` of four lanes; pmin and pmax leave a NaN, and its conversion gives 0. */
@@ -114,7 +114,7 @@ function roundedLanes(x: v128, low: v128, high: v128): v128 {
 /** The row of the pool that entry `index` of a list names. */
 @inline
 function rowAt(rows: usize, index: u32, pool: usize, rowBytes: u32): usize {
-  return pool + <usize>load<u32>(rows + (<usize>index << 2)) * <usize>rowBytes;
+  return pool + <usize>load<u32>(rows + ((<usize>index) << 2)) * <usize>rowBytes;
 }
 
 /**
@@ -127,8 +127,8 @@ export function scoreLatents(
 ): void {
   let scales = queries + quads(heads) * <usize>rank * 8;
   let ropeScales = ropeQueries + quads(heads) * <usize>ropeSize * 8;
-  const scoreBytes = <usize>stride << 2;
-  const ropeAt = <usize>(rank / BLOCK_VALUES * BLOCK_BYTES);
+  const scoreBytes = (<usize>stride) << 2;
+  const ropeAt = <usize>((rank / BLOCK_VALUES) * BLOCK_BYTES);
   if (ASC_FEATURE_SIMD) {
     const last = present - 1;
     const blocks = rank / BLOCK_VALUES;
@@ -140,7 +140,7 @@ export function scoreLatents(
       const r1 = rowAt(rows, min<u32>(first + 1, last), pool, rowBytes);
       const r2 = rowAt(rows, min<u32>(first + 2, last), pool, rowBytes);
       const r3 = rowAt(rows, min<u32>(first + 3, last), pool, rowBytes);
-      const half = <usize>first << 2;
+      const half = (<usize>first) << 2;
       unpackFour(r0, r1, r2, r3, blocks, scratch + half);
       unpackRope(rows, first, last, pool + ropeAt, rowBytes, ropeBlocks, ropeTile + half, sums + 256);
     }
@@ -151,7 +151,7 @@ export function scoreLatents(
       ropeQueries += <usize>ropeSize * 8;
       const there = min<u32>(heads - head, QUAD);
       for (let h: u32 = 0; h < there; h++, scores += scoreBytes, scales += 4, ropeScales += 4) {
-        const sum = sums + (<usize>h << 5);
+        const sum = sums + ((<usize>h) << 5);
         const scale = v128.load32_splat(scales);
         const ropeScale = v128.load32_splat(ropeScales);
         v128.store(scores, f32x4.add(f32x4.mul(v128.load(sum), scale), f32x4.mul(v128.load(sum, 128), ropeScale)));
@@ -166,17 +166,17 @@ export function scoreLatents(
     for (let r: u32 = 0; r < present; r++) {
       const row = rowAt(rows, r, pool, rowBytes);
       for (let i: u32 = 0; i < ropeSize; i += BLOCK_VALUES) {
-        const d = ropeCodes(row + ropeAt + (<usize>i << 1), scratch, codes + (<usize>i << 1));
-        store<f32>(ds + <usize>(i / BLOCK_VALUES * 4), d);
+        const d = ropeCodes(row + ropeAt + ((<usize>i) << 1), scratch, codes + ((<usize>i) << 1));
+        store<f32>(ds + <usize>((i / BLOCK_VALUES) * 4), d);
       }
       for (let head: u32 = 0; head < heads; head++) {
         const quad = <usize>(head / QUAD);
-        const lane = <usize>(head % QUAD) << 2;
+        const lane = (<usize>(head % QUAD)) << 2;
         const sum = scoreOne(queries + quad * <usize>rank * 8 + lane, row, rank);
         const ropeSum = scoreRope(ropeQueries + quad * <usize>ropeSize * 8 + lane, codes, ds, ropeSize);
-        const at = <usize>head << 2;
+        const at = (<usize>head) << 2;
         const score = sum * load<f32>(scales + at) + ropeSum * load<f32>(ropeScales + at);
-        store<f32>(scores + <usize>head * scoreBytes + (<usize>r << 2), score);
+        store<f32>(scores + <usize>head * scoreBytes + ((<usize>r) << 2), score);
       }
     }
   }
@@ -185,7 +185,7 @@ export function scoreLatents(
 /** One row's latent and one head, in the scalar build. */
 function scoreOne(query: usize, row: usize, rank: u32): f32 {
   let sum: f32 = 0;
-  for (const end = row + <usize>(rank / BLOCK_VALUES * BLOCK_BYTES); row < end; row += <usize>BLOCK_BYTES) {
+  for (const end = row + <usize>((rank / BLOCK_VALUES) * BLOCK_BYTES); row < end; row += <usize>BLOCK_BYTES) {
     let whole: i32 = 0;
     for (let i: usize = 0; i < <usize>BLOCK_VALUES; i += 2, query += 16) {
       whole += <i32>load<i16>(query) * <i32>load<i8>(row + i, 2) + <i32>load<i16>(query, 2) * <i32>load<i8>(row + i, 3);
@@ -238,10 +238,12 @@ function unpackFour(r0: usize, r1: usize, r2: usize, r3: usize, blocks: u32, tar
 function unpackRope(
   rows: usize, first: u32, last: u32, pool: usize, rowBytes: u32, blocks: u32, target: usize, scratch: usize,
 ): void {
-  for (; blocks > 0; blocks--, pool += <usize>BLOCK_VALUES << 1) {
+  for (; blocks > 0; blocks--, pool += (<usize>BLOCK_VALUES) << 1) {
     for (let r: u32 = 0; r < 4; r++) {
-      const codes = scratch + (<usize>r << 6);
-      store<f32>(target + (<usize>r << 2), ropeCodes(rowAt(rows, min<u32>(first + r, last), pool, rowBytes), 0, codes));
+      const codes = scratch + ((<usize>r) << 6);
+      store<f32>(
+        target + ((<usize>r) << 2), ropeCodes(rowAt(rows, min<u32>(first + r, last), pool, rowBytes), 0, codes),
+      );
     }
     target += 32;
     for (let i: usize = 0; i < 64; i += 16, target += 128) {
@@ -366,10 +368,10 @@ export function mixLatents(
   const ds = ratios + <usize>MIX_ROWS * 2;
   const listed = ds + <usize>MIX_ROWS * 4;
   for (let r: u32 = 0; r < MIX_ROWS; r++) {
-    store<usize>(listed + (<usize>r << 2), rowAt(rows, min<u32>(r, present - 1), pool, rowBytes));
+    store<usize>(listed + ((<usize>r) << 2), rowAt(rows, min<u32>(r, present - 1), pool, rowBytes));
   }
   quantizeWeights(weights, stride, heads, present, p, scales);
-  for (let block: u32 = 0; block < rank / BLOCK_VALUES; block++, target += <usize>BLOCK_VALUES << 2) {
+  for (let block: u32 = 0; block < rank / BLOCK_VALUES; block++, target += (<usize>BLOCK_VALUES) << 2) {
     const at = <usize>(block * BLOCK_BYTES);
     const largest = ratiosOf(listed, present, at, ds, ratios);
     if (largest == 0) continue;
@@ -378,8 +380,8 @@ export function mixLatents(
     for (let head: u32 = 0; head < heads; head += QUAD) {
       const many = min<u32>(heads - head, QUAD);
       mixBlock(
-        p + <usize>(head / QUAD) * quadBytes, scales + (<usize>head << 2), many, pairs, tile, d,
-        target + ((<usize>head * <usize>rank) << 2), <usize>rank << 2,
+        p + <usize>(head / QUAD) * quadBytes, scales + ((<usize>head) << 2), many, pairs, tile, d,
+        target + ((<usize>head * <usize>rank) << 2), (<usize>rank) << 2,
       );
     }
   }
@@ -389,11 +391,11 @@ export function mixLatents(
 @inline
 function quantizeWeights(weights: usize, stride: u32, heads: u32, present: u32, p: usize, scales: usize): void {
   memory.fill(p, 0, quads(heads) * <usize>(MIX_ROWS * 8));
-  for (let head: u32 = 0; head < heads; head++, weights += <usize>stride << 2) {
+  for (let head: u32 = 0; head < heads; head++, weights += (<usize>stride) << 2) {
     // A score row has room for whole tiles: an odd count is made even with a weight of zero.
-    if (present & 1) store<f32>(weights + (<usize>present << 2), 0);
-    const lane = p + <usize>(head / QUAD) * <usize>(MIX_ROWS * 8) + (<usize>(head % QUAD) << 2);
-    store<f32>(scales + (<usize>head << 2), quantize16(weights, (present + 1) & ~1, 16383, lane, 16));
+    if (present & 1) store<f32>(weights + ((<usize>present) << 2), 0);
+    const lane = p + <usize>(head / QUAD) * <usize>(MIX_ROWS * 8) + ((<usize>(head % QUAD)) << 2);
+    store<f32>(scales + ((<usize>head) << 2), quantize16(weights, (present + 1) & ~1, 16383, lane, 16));
   }
 }
 
@@ -406,7 +408,7 @@ function ratiosOf(listed: usize, present: u32, at: usize, ds: usize, ratios: usi
   if (ASC_FEATURE_SIMD) {
     const mask = v128.load(DECODE);
     const factor = v128.load(DECODE, 16);
-    for (let r: usize = 0; r < <usize>present << 2; r += 32) {
+    for (let r: usize = 0; r < (<usize>present) << 2; r += 32) {
       const p = listed + r;
       let d = v128.load16_lane(load<usize>(p) + at, mask, 0);
       d = v128.load16_lane(load<usize>(p, 4) + at, d, 1);
@@ -420,7 +422,7 @@ function ratiosOf(listed: usize, present: u32, at: usize, ds: usize, ratios: usi
       v128.store(ds + r, floatLanes(i32x4.extend_high_i16x8_s(d), mask, factor), 16);
     }
   } else {
-    for (let r: usize = 0; r < <usize>present << 2; r += 4) {
+    for (let r: usize = 0; r < (<usize>present) << 2; r += 4) {
       store<f32>(ds + r, finiteHalf(load<usize>(listed + r) + at));
     }
   }
@@ -464,10 +466,10 @@ function unpackPairs(listed: usize, present: u32, at: usize, ratios: usize, tile
     }
   } else {
     for (let r: u32 = 0; r < present; r++) {
-      const row = load<usize>(listed + (<usize>r << 2)) + at;
-      const ratio = <i32>load<i16>(ratios + (<usize>r << 1));
+      const row = load<usize>(listed + ((<usize>r) << 2)) + at;
+      const ratio = <i32>load<i16>(ratios + ((<usize>r) << 1));
       for (let i: usize = 0; i < <usize>BLOCK_VALUES; i++, tile += 2) {
-        store<i16>(tile, <i16>(((<i32>load<i8>(row + i, 2) << 4) * ratio + 0x4000) >> 15));
+        store<i16>(tile, <i16>((((<i32>load<i8>(row + i, 2)) << 4) * ratio + 0x4000) >> 15));
       }
     }
     // The partner of an odd last row weighs nothing, but its product is made.
@@ -491,7 +493,7 @@ function mixBlock(
       let d0 = a0;
       let d1 = a0;
       let w = p;
-      for (let t = tile, end = tile + (<usize>pairs << 5); t < end; t += 32, w += 16) {
+      for (let t = tile, end = tile + ((<usize>pairs) << 5); t < end; t += 32, w += 16) {
         const t0 = v128.load(t);
         const t1 = v128.load(t, 16);
         const wa = v128.load32_splat(w);

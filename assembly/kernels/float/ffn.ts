@@ -7,10 +7,10 @@ import { expLanes, expf } from "./math";
 
 /** target = silu(gate) · up; the target may be the gate. */
 export function siluMultiply(gate: usize, up: usize, n: u32, target: usize): void {
-  const end = gate + (<usize>n << 2);
+  const end = gate + ((<usize>n) << 2);
   if (ASC_FEATURE_SIMD) {
     const one = f32x4.splat(1);
-    for (const last = gate + (<usize>(n & ~3) << 2); gate < last; gate += 16, up += 16, target += 16) {
+    for (const last = gate + ((<usize>(n & ~3)) << 2); gate < last; gate += 16, up += 16, target += 16) {
       const x = v128.load(gate);
       const silu = f32x4.div(x, f32x4.add(one, expLanes(f32x4.neg(x))));
       v128.store(target, f32x4.mul(silu, v128.load(up)));
@@ -24,12 +24,12 @@ export function siluMultiply(gate: usize, up: usize, n: u32, target: usize): voi
 
 /** x = max(x, 0)²; returns how many are exactly zero. A NaN stays one. */
 export function reluSquared(x: usize, n: u32): u32 {
-  const end = x + (<usize>n << 2);
+  const end = x + ((<usize>n) << 2);
   let zeros: u32 = 0;
   if (ASC_FEATURE_SIMD) {
     const zero = f32x4.splat(0);
     let counts = i32x4.splat(0);
-    for (const last = x + (<usize>(n & ~3) << 2); x < last; x += 16) {
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16) {
       const positive = f32x4.pmax(v128.load(x), zero);
       const squared = f32x4.mul(positive, positive);
       v128.store(x, squared);

@@ -9,7 +9,7 @@
  * NaN stays one.
  */
 
-const LN2_HIGH: f64 = 6.93147180369123816490e-1;
+const LN2_HIGH: f64 = 6.9314718036912381649e-1;
 const LN2_LOW: f64 = 1.90821492927058770002e-10;
 
 /** e^x. */
@@ -18,7 +18,7 @@ export function exp(x: f64): f64 {
   if (x > 709.782712893384) return Infinity;
   if (x < -745.1332191019412) return 0;
   // x = k·ln2 + r with |r| ≤ ln2/2; r is kept as high − low.
-  const k = nearest(x * 1.44269504088896338700);
+  const k = nearest(x * 1.442695040888963387);
   const high = x - k * LN2_HIGH;
   const low = k * LN2_LOW;
   const r = high - low;
@@ -29,7 +29,7 @@ export function exp(x: f64): f64 {
       (1.66666666666666019037e-1 +
         t *
           (-2.77777777770155933842e-3 +
-            t * (6.61375632143793436117e-5 + t * (-1.65339022054652515390e-6 + t * 4.13813679705723846039e-8))));
+            t * (6.61375632143793436117e-5 + t * (-1.6533902205465251539e-6 + t * 4.13813679705723846039e-8))));
   const y = 1.0 - (low - (r * c) / (2.0 - c) - high);
   // 2^k in two steps, so that the ends of the range (2^1024 to be multiplied down, subnormals) come out right.
   const whole = <i64>k;
@@ -64,7 +64,7 @@ export function log(x: f64): f64 {
   const even = w * (3.999999999940941908e-1 + w * (2.222219843214978396e-1 + w * 1.531383769920937332e-1));
   const odd =
     z *
-    (6.666666666666735130e-1 +
+    (6.66666666666673513e-1 +
       w * (2.857142874366239149e-1 + w * (1.818357216161805012e-1 + w * 1.479819860511658591e-1)));
   const halfSquare = 0.5 * f * f;
   const power = <f64>k;
@@ -133,7 +133,7 @@ function cosine(x: f64, tail: f64): f64 {
   const w = z * z;
   const r =
     z * (4.16666666666666019037e-2 + z * (-1.38888888888741095749e-3 + z * 2.48015872894767294178e-5)) +
-    w * w * (-2.75573143513906633035e-7 + z * (2.08757232129817482790e-9 + z * -1.13596475577881948265e-11));
+    w * w * (-2.75573143513906633035e-7 + z * (2.0875723212981748279e-9 + z * -1.13596475577881948265e-11));
   const half = 0.5 * z;
   const one = 1.0 - half;
   return one + (1.0 - one - half + (z * r - x * tail));
@@ -146,8 +146,8 @@ const EXP_BOTTOM: f32 = -87.33654;
 const EXP_LOG2E: f32 = 1.44269504;
 const EXP_ROUND: f32 = 12582912.0;
 const EXP_LN2_HIGH: f32 = 0.693359375;
-const EXP_LN2_LOW: f32 = -2.12194440e-4;
-const EXP_P0: f32 = 1.9875691500e-4;
+const EXP_LN2_LOW: f32 = -2.1219444e-4;
+const EXP_P0: f32 = 1.98756915e-4;
 const EXP_P1: f32 = 1.3981999507e-3;
 const EXP_P2: f32 = 8.3334519073e-3;
 const EXP_P3: f32 = 4.1665795894e-2;
@@ -228,7 +228,7 @@ function expWithin(c: v128): v128 {
 // e^x for x ≤ 0 in f64: x = n·ln2 + r, the series of e^r up to r⁹, times 2^n built in the exponent's bits; n comes from
 // adding 1.5·2^52, as above.
 const DECAY_BOTTOM: f64 = -64;
-const DECAY_LOG2E: f64 = 1.44269504088896338700;
+const DECAY_LOG2E: f64 = 1.442695040888963387;
 const DECAY_ROUND: f64 = 6755399441055744;
 const DECAY_LN2: f64 = 6.93147180559945286227e-1;
 const DECAY_9: f64 = 2.7557319223985893e-6;

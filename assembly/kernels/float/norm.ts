@@ -26,14 +26,14 @@ export function rmsNormOutside(x: usize, weight: usize, n: u32, epsilon: f32, ta
 /** target = weight · x / root; 0 for a root of 0. */
 function divide(x: usize, weight: usize, n: u32, root: f64, target: usize): void {
   const factor: f32 = root > 0 ? <f32>(1.0 / root) : 0;
-  const end = x + (<usize>n << 2);
+  const end = x + ((<usize>n) << 2);
   if (weight == 0) {
     for (; x < end; x += 4, target += 4) store<f32>(target, load<f32>(x) * factor);
     return;
   }
   if (ASC_FEATURE_SIMD) {
     const factors = f32x4.splat(factor);
-    for (const last = x + (<usize>(n & ~3) << 2); x < last; x += 16, weight += 16, target += 16) {
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16, weight += 16, target += 16) {
       v128.store(target, f32x4.mul(f32x4.mul(v128.load(x), factors), v128.load(weight)));
     }
   }
@@ -47,11 +47,11 @@ export function layerNorm(x: usize, weight: usize, bias: usize, n: u32, epsilon:
   if (n == 0) return;
   // As exact as the values themselves are: half a unit in the last place of the mean.
   const mean = <f32>(sumOf(x, n) / <f64>n);
-  const end = x + (<usize>n << 2);
+  const end = x + ((<usize>n) << 2);
   let centred = target;
   if (ASC_FEATURE_SIMD) {
     const means = f32x4.splat(mean);
-    for (const last = x + (<usize>(n & ~3) << 2); x < last; x += 16, centred += 16) {
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16, centred += 16) {
       v128.store(centred, f32x4.sub(v128.load(x), means));
     }
   }
@@ -62,8 +62,8 @@ export function layerNorm(x: usize, weight: usize, bias: usize, n: u32, epsilon:
 
 /** Σ x in f64: the order of `sumOfSquares`. */
 function sumOf(x: usize, n: u32): f64 {
-  const last = x + (<usize>(n & ~7) << 2);
-  const end = x + (<usize>n << 2);
+  const last = x + ((<usize>(n & ~7)) << 2);
+  const end = x + ((<usize>n) << 2);
   let sum: f64;
   if (ASC_FEATURE_SIMD) {
     let s0 = f64x2.splat(0);
@@ -101,8 +101,8 @@ function sumOf(x: usize, n: u32): f64 {
 
 /** Σ x² in f64. */
 export function sumOfSquares(x: usize, n: u32): f64 {
-  const last = x + (<usize>(n & ~7) << 2);
-  const end = x + (<usize>n << 2);
+  const last = x + ((<usize>(n & ~7)) << 2);
+  const end = x + ((<usize>n) << 2);
   let sum: f64;
   if (ASC_FEATURE_SIMD) {
     let s0 = f64x2.splat(0);

@@ -18,9 +18,9 @@ import { cos, exp, log, sin } from "./math";
  */
 export function ropeAngles(position: i32, pairs: u32, base: f32, freqs: usize, target: usize): void {
   const step = -log(<f64>base) / <f64>pairs;
-  const sines = target + (<usize>pairs << 2);
+  const sines = target + ((<usize>pairs) << 2);
   for (let i: u32 = 0; i < pairs; i++) {
-    const at = <usize>i << 2;
+    const at = (<usize>i) << 2;
     let angle = <f64>position * exp(<f64>i * step);
     if (freqs != 0) angle /= <f64>load<f32>(freqs + at);
     store<f32>(target + at, <f32>cos(angle));
@@ -31,10 +31,10 @@ export function ropeAngles(position: i32, pairs: u32, base: f32, freqs: usize, t
 /** Rotates the pairs (2i, 2i + 1) of `x` in place. */
 export function rotateInterleaved(x: usize, angles: usize, pairs: u32): void {
   let cosines = angles;
-  let sines = angles + (<usize>pairs << 2);
+  let sines = angles + ((<usize>pairs) << 2);
   const end = sines;
   if (ASC_FEATURE_SIMD) {
-    for (const last = angles + (<usize>(pairs & ~3) << 2); cosines < last; x += 32, cosines += 16, sines += 16) {
+    for (const last = angles + ((<usize>(pairs & ~3)) << 2); cosines < last; x += 32, cosines += 16, sines += 16) {
       const low = v128.load(x);
       const high = v128.load(x, 16);
       const a = i32x4.shuffle(low, high, 0, 2, 4, 6);
@@ -59,12 +59,12 @@ export function rotateInterleaved(x: usize, angles: usize, pairs: u32): void {
 
 /** Rotates the pairs (i, i + pairs) of `x` in place. */
 export function rotateHalves(x: usize, angles: usize, pairs: u32): void {
-  let y = x + (<usize>pairs << 2);
+  let y = x + ((<usize>pairs) << 2);
   let cosines = angles;
-  let sines = angles + (<usize>pairs << 2);
+  let sines = angles + ((<usize>pairs) << 2);
   const end = sines;
   if (ASC_FEATURE_SIMD) {
-    const last = angles + (<usize>(pairs & ~3) << 2);
+    const last = angles + ((<usize>(pairs & ~3)) << 2);
     for (; cosines < last; x += 16, y += 16, cosines += 16, sines += 16) {
       const a = v128.load(x);
       const b = v128.load(y);

@@ -10,12 +10,12 @@ import { scale, sumLanes } from "./vector";
 
 /** The largest element; −Infinity for none. NaNs are passed over. */
 export function largest(x: usize, n: u32): f32 {
-  const end = x + (<usize>n << 2);
+  const end = x + ((<usize>n) << 2);
   let top: f32 = -Infinity;
   if (ASC_FEATURE_SIMD) {
     let a = f32x4.splat(-Infinity);
     let b = a;
-    for (const last = x + (<usize>(n & ~7) << 2); x < last; x += 32) {
+    for (const last = x + ((<usize>(n & ~7)) << 2); x < last; x += 32) {
       a = f32x4.pmax(a, v128.load(x));
       b = f32x4.pmax(b, v128.load(x, 16));
     }
@@ -38,8 +38,8 @@ export function largest(x: usize, n: u32): f32 {
 export function softmax(x: usize, n: u32): f32 {
   let top = largest(x, n);
   if (top == -Infinity) top = 0;
-  const last = x + (<usize>(n & ~3) << 2);
-  const end = x + (<usize>n << 2);
+  const last = x + ((<usize>(n & ~3)) << 2);
+  const end = x + ((<usize>n) << 2);
   let at = x;
   let sum: f32;
   if (ASC_FEATURE_SIMD) {
@@ -85,8 +85,8 @@ export function softmax(x: usize, n: u32): f32 {
 export function logSumExp(x: usize, n: u32): f64 {
   const top = largest(x, n);
   if (top == -Infinity) return -Infinity;
-  const last = x + (<usize>(n & ~3) << 2);
-  const end = x + (<usize>n << 2);
+  const last = x + ((<usize>(n & ~3)) << 2);
+  const end = x + ((<usize>n) << 2);
   let sum: f64;
   if (ASC_FEATURE_SIMD) {
     const tops = f32x4.splat(top);

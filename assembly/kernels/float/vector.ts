@@ -18,9 +18,9 @@ export function sumLanes(v: v128): f32 {
 
 /** target += source. */
 export function add(target: usize, source: usize, n: u32): void {
-  const end = target + (<usize>n << 2);
+  const end = target + ((<usize>n) << 2);
   if (ASC_FEATURE_SIMD) {
-    for (const last = target + (<usize>(n & ~3) << 2); target < last; target += 16, source += 16) {
+    for (const last = target + ((<usize>(n & ~3)) << 2); target < last; target += 16, source += 16) {
       v128.store(target, f32x4.add(v128.load(target), v128.load(source)));
     }
   }
@@ -32,11 +32,11 @@ export function add(target: usize, source: usize, n: u32): void {
 /** Whether all values are finite: x · 0 is 0 then, and NaN otherwise, which stays in any sum. */
 export function allFinite(x: usize, n: u32): bool {
   let sum: f32 = 0;
-  const end = x + (<usize>n << 2);
+  const end = x + ((<usize>n) << 2);
   if (ASC_FEATURE_SIMD) {
     const zero = f32x4.splat(0);
     let sums = zero;
-    for (const last = x + (<usize>(n & ~3) << 2); x < last; x += 16) {
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16) {
       sums = f32x4.add(sums, f32x4.mul(v128.load(x), zero));
     }
     sum = sumLanes(sums);
@@ -47,10 +47,10 @@ export function allFinite(x: usize, n: u32): bool {
 
 /** x *= factor. */
 export function scale(x: usize, factor: f32, n: u32): void {
-  const end = x + (<usize>n << 2);
+  const end = x + ((<usize>n) << 2);
   if (ASC_FEATURE_SIMD) {
     const factors = f32x4.splat(factor);
-    for (const last = x + (<usize>(n & ~3) << 2); x < last; x += 16) {
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16) {
       v128.store(x, f32x4.mul(v128.load(x), factors));
     }
   }
@@ -60,15 +60,15 @@ export function scale(x: usize, factor: f32, n: u32): void {
 /** target = source; they may overlap. */
 @inline
 export function copy(target: usize, source: usize, n: u32): void {
-  memory.copy(target, source, <usize>n << 2);
+  memory.copy(target, source, (<usize>n) << 2);
 }
 
 /** target += factor·source. */
 export function axpy(target: usize, factor: f32, source: usize, n: u32): void {
-  const end = target + (<usize>n << 2);
+  const end = target + ((<usize>n) << 2);
   if (ASC_FEATURE_SIMD) {
     const factors = f32x4.splat(factor);
-    for (const last = target + (<usize>(n & ~7) << 2); target < last; target += 32, source += 32) {
+    for (const last = target + ((<usize>(n & ~7)) << 2); target < last; target += 32, source += 32) {
       v128.store(target, multiplyAdd(factors, v128.load(source), v128.load(target)));
       v128.store(target, multiplyAdd(factors, v128.load(source, 16), v128.load(target, 16)), 16);
     }
@@ -81,9 +81,9 @@ export function axpy(target: usize, factor: f32, source: usize, n: u32): void {
 /** Σ a·b. */
 export function dot(a: usize, b: usize, n: u32): f32 {
   const start = a;
-  const last16 = start + (<usize>(n & ~15) << 2);
-  const last4 = start + (<usize>(n & ~3) << 2);
-  const end = start + (<usize>n << 2);
+  const last16 = start + ((<usize>(n & ~15)) << 2);
+  const last4 = start + ((<usize>(n & ~3)) << 2);
+  const end = start + ((<usize>n) << 2);
   let sum: f32;
   if (ASC_FEATURE_SIMD) {
     let s0 = f32x4.splat(0);

@@ -31,9 +31,9 @@ export const MAX_CODE_BITS: u32 = 24;
 
 /** x f32[chunks · bits] → codes u32[chunks]. */
 export function hashRow(x: usize, chunks: u32, bits: u32, zeroIsOne: bool, codes: usize): void {
-  const fours = <usize>(bits & ~3) << 2;
-  const bytes = <usize>bits << 2;
-  for (const end = codes + (<usize>chunks << 2); codes < end; codes += 4) {
+  const fours = (<usize>(bits & ~3)) << 2;
+  const bytes = (<usize>bits) << 2;
+  for (const end = codes + ((<usize>chunks) << 2); codes < end; codes += 4) {
     const last4 = x + fours;
     const last = x + bytes;
     let code: u32 = 0;
@@ -55,19 +55,12 @@ export function hashRow(x: usize, chunks: u32, bits: u32, zeroIsOne: bool, codes
 }
 
 /** x f32[chunks · bits] → weights f32[chunks]; `temperature` (above 0) counts for PROB alone. */
-export function chunkWeights(
-  x: usize,
-  chunks: u32,
-  bits: u32,
-  rule: u32,
-  temperature: f32,
-  weights: usize,
-): void {
+export function chunkWeights(x: usize, chunks: u32, bits: u32, rule: u32, temperature: f32, weights: usize): void {
   const score = rule == WeightRule.SCORE;
   const factor: f32 = score ? -2.0 : <f32>max<f64>(-2.0 / <f64>temperature, -f32.MAX_VALUE);
-  const fours = <usize>(bits & ~3) << 2;
+  const fours = (<usize>(bits & ~3)) << 2;
   const rest = bits & 3;
-  for (const end = weights + (<usize>chunks << 2); weights < end; weights += 4) {
+  for (const end = weights + ((<usize>chunks) << 2); weights < end; weights += 4) {
     const last4 = x + fours;
     let sum: f32 = 0;
     let product: f64 = 1;
@@ -111,7 +104,7 @@ export function chunkWeights(
           sum += f32x4.extract_lane(a, 2);
           product *= 1.0 + <f64>f32x4.extract_lane(e, 2);
         }
-        x += <usize>rest << 2;
+        x += (<usize>rest) << 2;
       }
     } else {
       let s0: f32 = 0, s1: f32 = 0, s2: f32 = 0, s3: f32 = 0;
@@ -132,7 +125,7 @@ export function chunkWeights(
       }
       sum = s0 + s2 + (s1 + s3);
       product = p0 * p2 * (p1 * p3);
-      for (const last = x + (<usize>rest << 2); x < last; x += 4) {
+      for (const last = x + ((<usize>rest) << 2); x < last; x += 4) {
         const a = abs(load<f32>(x));
         sum += a;
         product *= 1.0 + <f64>expf(a * factor);
@@ -164,16 +157,9 @@ function loadRest(x: usize, count: u32): v128 {
 }
 
 /** rows[k] = where the row of chunk k lies in tables that lie in memory, their rows `step` bytes apart. */
-export function findResidentRows(
-  table: usize,
-  step: usize,
-  bits: u32,
-  codes: usize,
-  chunks: u32,
-  rows: usize,
-): void {
+export function findResidentRows(table: usize, step: usize, bits: u32, codes: usize, chunks: u32, rows: usize): void {
   const tableBytes = step << bits;
-  for (const end = rows + (<usize>chunks << 2); rows < end; rows += 4, codes += 4, table += tableBytes) {
+  for (const end = rows + ((<usize>chunks) << 2); rows < end; rows += 4, codes += 4, table += tableBytes) {
     store<usize>(rows, table + <usize>load<u32>(codes) * step);
   }
 }
@@ -182,17 +168,10 @@ export function findResidentRows(
  * target[k] = weights[k] · the scale of chunk k's row, of scales f32[chunks · 2^bits]: a product that overflows is the
  * largest f32 with its sign. `target` may be `weights`.
  */
-export function scaleWeights(
-  scales: usize,
-  bits: u32,
-  codes: usize,
-  chunks: u32,
-  weights: usize,
-  target: usize,
-): void {
-  const tableBytes = <usize>4 << bits;
-  for (const end = target + (<usize>chunks << 2); target < end; target += 4, weights += 4, codes += 4) {
-    const w = load<f32>(weights) * load<f32>(scales + (<usize>load<u32>(codes) << 2));
+export function scaleWeights(scales: usize, bits: u32, codes: usize, chunks: u32, weights: usize, target: usize): void {
+  const tableBytes = (<usize>4) << bits;
+  for (const end = target + ((<usize>chunks) << 2); target < end; target += 4, weights += 4, codes += 4) {
+    const w = load<f32>(weights) * load<f32>(scales + ((<usize>load<u32>(codes)) << 2));
     store<f32>(target, w > f32.MAX_VALUE ? f32.MAX_VALUE : w < -f32.MAX_VALUE ? -f32.MAX_VALUE : w);
     scales += tableBytes;
   }

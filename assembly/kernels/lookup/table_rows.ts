@@ -60,8 +60,8 @@ const LEAST_WHOLE: u32 = 1 << 20;
 /** Bytes of a row; 0 for a type that rows cannot have, and for Q4 with an odd number of columns. */
 export function tableRowBytes(type: u32, columns: u32): usize {
   switch (type) {
-    case RowType.F32: return <usize>columns << 2;
-    case RowType.F16: return <usize>columns << 1;
+    case RowType.F32: return (<usize>columns) << 2;
+    case RowType.F16: return (<usize>columns) << 1;
     case RowType.Q8: return columns;
     case RowType.Q4: return columns & 1 ? 0 : columns >> 1;
     default: return 0;
@@ -73,8 +73,8 @@ export function rowsAreFinite(type: u32, rows: usize, values: u32): bool {
   if (type == RowType.F32) return allFinite(rows, values);
   if (type != RowType.F16) return true;
   // A half is not finite when all bits of its exponent are 1: one more then carries into the sign's place.
-  const end = rows + (<usize>values << 1);
-  for (const last = rows + (<usize>(values & ~3) << 1); rows < last; rows += 8) {
+  const end = rows + ((<usize>values) << 1);
+  for (const last = rows + ((<usize>(values & ~3)) << 1); rows < last; rows += 8) {
     if (((load<u64>(rows) & 0x7c00_7c00_7c00_7c00) + 0x0400_0400_0400_0400) & 0x8000_8000_8000_8000) return false;
   }
   for (; rows < end; rows += 2) if ((load<u16>(rows) & 0x7c00) == 0x7c00) return false;
@@ -86,20 +86,14 @@ export function rowsAreFinite(type: u32, rows: usize, values: u32): bool {
  * scale, of `scales` f32[chunks · 2^bits] or 0. Only the time of those two depends on it.
  */
 export function readAhead(
-  type: u32,
-  rows: usize,
-  columns: u32,
-  scales: usize,
-  bits: u32,
-  codes: usize,
-  chunks: u32,
+  type: u32, rows: usize, columns: u32, scales: usize, bits: u32, codes: usize, chunks: u32,
 ): void {
   if (!ASC_FEATURE_SIMD) return; // hosts without SIMD wait for their instructions, not for memory
   const bytes = min(AHEAD_BYTES, (tableRowBytes(type, columns) + 1) >> 1);
-  const tableBytes = <usize>4 << bits;
-  for (const end = rows + (<usize>chunks << 2); rows < end; rows += 4, codes += 4) {
+  const tableBytes = (<usize>4) << bits;
+  for (const end = rows + ((<usize>chunks) << 2); rows < end; rows += 4, codes += 4) {
     if (scales) {
-      load<f32>(scales + (<usize>load<u32>(codes) << 2));
+      load<f32>(scales + ((<usize>load<u32>(codes)) << 2));
       scales += tableBytes;
     }
     let p = load<usize>(rows);
@@ -117,13 +111,7 @@ export function readAhead(
  * f32[count] have the rows' scales in them, `bias` is f32[columns] or 0.
  */
 export function gatherRows(
-  type: u32,
-  rows: usize,
-  weights: usize,
-  count: u32,
-  columns: u32,
-  bias: usize,
-  target: usize,
+  type: u32, rows: usize, weights: usize, count: u32, columns: u32, bias: usize, target: usize,
 ): void {
   if (hasLargeWeight(weights, count)) {
     switch (type) {
@@ -133,12 +121,12 @@ export function gatherRows(
       case RowType.Q4: return gatherLarge<LowNibbles>(rows, weights, count, columns, bias, target);
     }
   }
-  memory.fill(target, 0, <usize>columns << 2);
+  memory.fill(target, 0, (<usize>columns) << 2);
   while (count > 0) {
     const group = min(count, GROUP);
     addGroup(type, rows, weights, group, columns, target);
-    rows += <usize>group << 2;
-    weights += <usize>group << 2;
+    rows += (<usize>group) << 2;
+    weights += (<usize>group) << 2;
     count -= group;
   }
   if (bias) add(target, bias, columns);
@@ -153,16 +141,28 @@ function addGroup(type: u32, rows: usize, weights: usize, count: u32, columns: u
     case RowType.Q4: {
       const half = columns >> 1;
       addWhole<LowNibbles>(rows, weights, count, half, target);
-      addWhole<HighNibbles>(rows, weights, count, half, target + (<usize>half << 2));
+      addWhole<HighNibbles>(rows, weights, count, half, target + ((<usize>half) << 2));
     }
   }
 }
 
 /** How many rows a pass takes. */
-@unmanaged class One { @inline get count(): u32 { return 1; } }
-@unmanaged class Two { @inline get count(): u32 { return 2; } }
-@unmanaged class Three { @inline get count(): u32 { return 3; } }
-@unmanaged class Four { @inline get count(): u32 { return 4; } }
+@unmanaged
+class One {
+  @inline get count(): u32 { return 1; }
+}
+@unmanaged
+class Two {
+  @inline get count(): u32 { return 2; }
+}
+@unmanaged
+class Three {
+  @inline get count(): u32 { return 3; }
+}
+@unmanaged
+class Four {
+  @inline get count(): u32 { return 4; }
+}
 
 /** A group in f32, four rows a pass. */
 function addFloats<F>(rows: usize, weights: usize, count: u32, columns: u32, target: usize): void {
@@ -183,13 +183,13 @@ function pass<F, P>(rows: usize, weights: usize, columns: u32, target: usize): v
   let p1 = count > 1 ? load<usize>(rows, 4) : p0;
   let p2 = count > 2 ? load<usize>(rows, 8) : p0;
   let p3 = count > 3 ? load<usize>(rows, 12) : p0;
-  const end = target + (<usize>columns << 2);
+  const end = target + ((<usize>columns) << 2);
   if (ASC_FEATURE_SIMD) {
     const w0 = v128.load32_splat(weights);
     const w1 = count > 1 ? v128.load32_splat(weights, 4) : w0;
     const w2 = count > 2 ? v128.load32_splat(weights, 8) : w0;
     const w3 = count > 3 ? v128.load32_splat(weights, 12) : w0;
-    for (const last = target + (<usize>(columns & ~7) << 2); target < last; target += 32) {
+    for (const last = target + ((<usize>(columns & ~7)) << 2); target < last; target += 32) {
       const v0 = f.load8(p0);
       let a = f32x4.mul(w0, f.first4(p0, v0));
       let b = f32x4.mul(w0, f.last4(p0, v0));
@@ -238,7 +238,7 @@ function pass<F, P>(rows: usize, weights: usize, columns: u32, target: usize): v
 function wholeShift(weights: usize, count: u32): i32 {
   let largest: u32 = 0;
   let least: u32 = 0xffff_ffff;
-  for (const end = weights + (<usize>count << 2); weights < end; weights += 4) {
+  for (const end = weights + ((<usize>count) << 2); weights < end; weights += 4) {
     const magnitude = load<u32>(weights) & 0x7fff_ffff;
     largest = max(largest, magnitude);
     // A weight of 0 is an integer.
@@ -258,7 +258,7 @@ function power(n: i32): f32 {
 /** Weight k of a group as an integer; 0 behind its last. */
 @inline
 function wholeWeight(weights: usize, k: u32, count: u32, factor: f32): i32 {
-  return k < count ? <i32>nearest(load<f32>(weights + (<usize>k << 2)) * factor) : 0;
+  return k < count ? <i32>nearest(load<f32>(weights + ((<usize>k) << 2)) * factor) : 0;
 }
 
 /** w = highPart · 2^16 + lowPart, both in i16. */
@@ -302,7 +302,7 @@ function addWhole<F>(rows: usize, weights: usize, count: u32, columns: u32, targ
   const w5 = wholeWeight(weights, 5, count, factor);
   const w6 = wholeWeight(weights, 6, count, factor);
   const w7 = wholeWeight(weights, 7, count, factor);
-  const end = target + (<usize>columns << 2);
+  const end = target + ((<usize>columns) << 2);
   if (ASC_FEATURE_SIMD) {
     const h01 = pairLanes(highPart(w0), highPart(w1));
     const h23 = pairLanes(highPart(w2), highPart(w3));
@@ -314,14 +314,14 @@ function addWhole<F>(rows: usize, weights: usize, count: u32, columns: u32, targ
     const l67 = pairLanes(lowPart(w6), lowPart(w7));
     const highFactors = f32x4.splat(highFactor);
     const lowFactors = f32x4.splat(lowFactor);
-    for (const last = target + (<usize>(columns & ~15) << 2); target < last; target += 64) {
+    for (const last = target + ((<usize>(columns & ~15)) << 2); target < last; target += 64) {
       addEight(
-        target, highFactors, lowFactors, h01, h23, h45, h67, l01, l23, l45, l67,
-        f.load8(p0), f.load8(p1), f.load8(p2), f.load8(p3), f.load8(p4), f.load8(p5), f.load8(p6), f.load8(p7),
+        target, highFactors, lowFactors, h01, h23, h45, h67, l01, l23, l45, l67, f.load8(p0), f.load8(p1), f.load8(p2),
+        f.load8(p3), f.load8(p4), f.load8(p5), f.load8(p6), f.load8(p7),
       );
       addEight(
-        target + 32, highFactors, lowFactors, h01, h23, h45, h67, l01, l23, l45, l67,
-        f.next8(p0), f.next8(p1), f.next8(p2), f.next8(p3), f.next8(p4), f.next8(p5), f.next8(p6), f.next8(p7),
+        target + 32, highFactors, lowFactors, h01, h23, h45, h67, l01, l23, l45, l67, f.next8(p0), f.next8(p1),
+        f.next8(p2), f.next8(p3), f.next8(p4), f.next8(p5), f.next8(p6), f.next8(p7),
       );
       p0 += 16;
       p1 += 16;
@@ -343,11 +343,23 @@ function addWhole<F>(rows: usize, weights: usize, count: u32, columns: u32, targ
     const t6 = f.whole1(p6, c);
     const t7 = f.whole1(p7, c);
     const high =
-      t0 * highPart(w0) + t1 * highPart(w1) + t2 * highPart(w2) + t3 * highPart(w3) +
-      t4 * highPart(w4) + t5 * highPart(w5) + t6 * highPart(w6) + t7 * highPart(w7);
+      t0 * highPart(w0) +
+      t1 * highPart(w1) +
+      t2 * highPart(w2) +
+      t3 * highPart(w3) +
+      t4 * highPart(w4) +
+      t5 * highPart(w5) +
+      t6 * highPart(w6) +
+      t7 * highPart(w7);
     const low =
-      t0 * lowPart(w0) + t1 * lowPart(w1) + t2 * lowPart(w2) + t3 * lowPart(w3) +
-      t4 * lowPart(w4) + t5 * lowPart(w5) + t6 * lowPart(w6) + t7 * lowPart(w7);
+      t0 * lowPart(w0) +
+      t1 * lowPart(w1) +
+      t2 * lowPart(w2) +
+      t3 * lowPart(w3) +
+      t4 * lowPart(w4) +
+      t5 * lowPart(w5) +
+      t6 * lowPart(w6) +
+      t7 * lowPart(w7);
     store<f32>(target, load<f32>(target) + (<f32>high * highFactor + <f32>low * lowFactor));
   }
 }
@@ -355,9 +367,8 @@ function addWhole<F>(rows: usize, weights: usize, count: u32, columns: u32, targ
 /** Eight columns of eight rows of whole numbers onto the target. */
 @inline
 function addEight(
-  target: usize, highFactors: v128, lowFactors: v128,
-  h01: v128, h23: v128, h45: v128, h67: v128, l01: v128, l23: v128, l45: v128, l67: v128,
-  r0: v128, r1: v128, r2: v128, r3: v128, r4: v128, r5: v128, r6: v128, r7: v128,
+  target: usize, highFactors: v128, lowFactors: v128, h01: v128, h23: v128, h45: v128, h67: v128, l01: v128, l23: v128,
+  l45: v128, l67: v128, r0: v128, r1: v128, r2: v128, r3: v128, r4: v128, r5: v128, r6: v128, r7: v128,
 ): void {
   let v = interleaveLow(r0, r1);
   let h0 = i32x4.dot_i16x8_s(v, h01);
@@ -406,7 +417,7 @@ function interleaveHigh(a: v128, b: v128): v128 {
 }
 
 function hasLargeWeight(weights: usize, count: u32): bool {
-  for (const end = weights + (<usize>count << 2); weights < end; weights += 4) {
+  for (const end = weights + ((<usize>count) << 2); weights < end; weights += 4) {
     if (abs(load<f32>(weights)) >= LARGE_WEIGHT) return true;
   }
   return false;
@@ -420,7 +431,7 @@ function gatherLarge<F>(rows: usize, weights: usize, count: u32, columns: u32, b
     for (let k: usize = 0; k < <usize>count; k++) {
       sum += <f64>load<f32>(weights + (k << 2)) * <f64>f.column(load<usize>(rows + (k << 2)), c, columns);
     }
-    const at = <usize>c << 2;
+    const at = (<usize>c) << 2;
     if (bias) sum += <f64>load<f32>(bias + at);
     const largest: f64 = f32.MAX_VALUE;
     store<f32>(target + at, <f32>(sum > largest ? largest : sum < -largest ? -largest : sum));

@@ -130,13 +130,7 @@ class Four {
  * they are for. Blocks are summed where the outputs end up, from zero if they are the first ones.
  */
 function multiplyTile<F, T>(
-  p: usize,
-  columns: u32,
-  x0: usize,
-  stride: usize,
-  target: usize,
-  targetStride: usize,
-  first: bool,
+  p: usize, columns: u32, x0: usize, stride: usize, target: usize, targetStride: usize, first: bool,
 ): void {
   const f = changetype<F>(0);
   const tokens = changetype<T>(0).tokens;
@@ -298,14 +292,7 @@ function addTo(target: usize, a: v128, b: v128): void {
 /** Eight rows × all tokens, in tiles where `columns` is a multiple of four. */
 @inline
 function multiplyTokens<F>(
-  p: usize,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-  first: bool,
+  p: usize, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize, first: bool,
 ): void {
   if (ASC_FEATURE_SIMD && (columns & 3) == 0) {
     // Two tiles of four for one of six and a rest of two or three: at most one token is left.
@@ -333,14 +320,7 @@ function multiplyTokens<F>(
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in f32 rows. */
 export function matmulFloats<F>(
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
+  group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
 ): void {
   const f = changetype<F>(0);
   const groupBytes = <usize>columns * (f.bytes << 3);
@@ -361,14 +341,7 @@ export const WIDENED_TOKENS: u32 = 32;
  */
 @inline
 export function matmulWidened<F, W>(
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
+  group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
   scratch: usize,
 ): void {
   const f = changetype<F>(0);
@@ -376,13 +349,13 @@ export function matmulWidened<F, W>(
   for (; groups > 0; groups--) {
     for (let k: u32 = 0; k < columns; k += most) {
       const count = min(columns - k, most);
-      const end = scratch + (<usize>count << 5);
+      const end = scratch + ((<usize>count) << 5);
       for (let to = scratch; to != end; to += 32) {
         v128.store(to, f.load4(group));
         v128.store(to, f.load4(group + (f.bytes << 2)), 16);
         group += f.bytes << 3;
       }
-      multiplyTokens<W>(scratch, count, x + (<usize>k << 2), xStride, tokens, target, targetStride, k == 0);
+      multiplyTokens<W>(scratch, count, x + ((<usize>k) << 2), xStride, tokens, target, targetStride, k == 0);
     }
     target += 32;
   }

@@ -37,24 +37,60 @@ function forFormat<A>(
 ): void {
   const action = changetype<A>(0);
   switch (type) {
-    case Type.F32: action.on<F32Packing>(a, b, c, d, e, f, g, h); return;
-    case Type.F16: action.on<F16Packing>(a, b, c, d, e, f, g, h); return;
-    case Type.BF16: if (HAS_BF16) action.on<BF16Packing>(a, b, c, d, e, f, g, h); return;
-    case Type.Q4_0: if (HAS_Q4_0) action.on<Q4_0Packing>(a, b, c, d, e, f, g, h); return;
-    case Type.Q4_1: if (HAS_Q4_1) action.on<Q4_1Packing>(a, b, c, d, e, f, g, h); return;
-    case Type.Q5_0: if (HAS_Q5_0) action.on<Q5_0Packing>(a, b, c, d, e, f, g, h); return;
-    case Type.Q5_1: if (HAS_Q5_1) action.on<Q5_1Packing>(a, b, c, d, e, f, g, h); return;
-    case Type.Q8_0: action.on<Q8_0Packing>(a, b, c, d, e, f, g, h); return;
-    case Type.Q2_K: if (HAS_Q2_K) action.on<Q2_KPacking>(a, b, c, d, e, f, g, h); return;
-    case Type.Q3_K: if (HAS_Q3_K) action.on<Q3_KPacking>(a, b, c, d, e, f, g, h); return;
-    case Type.Q4_K: if (HAS_Q4_K) action.on<Q4_KPacking>(a, b, c, d, e, f, g, h); return;
-    case Type.Q5_K: if (HAS_Q5_K) action.on<Q5_KPacking>(a, b, c, d, e, f, g, h); return;
-    case Type.Q6_K: if (HAS_Q6_K) action.on<Q6_KPacking>(a, b, c, d, e, f, g, h); return;
-    case Type.IQ4_NL: if (HAS_IQ4_NL) action.on<IQ4_NLPacking>(a, b, c, d, e, f, g, h); return;
-    case Type.IQ4_XS: if (HAS_IQ4_XS) action.on<IQ4_XSPacking>(a, b, c, d, e, f, g, h); return;
-    case Type.TQ1_0: if (HAS_TQ1_0) action.on<TQ1_0Packing>(a, b, c, d, e, f, g, h); return;
-    case Type.TQ2_0: if (HAS_TQ2_0) action.on<TQ2_0Packing>(a, b, c, d, e, f, g, h); return;
-    case Type.MXFP4: if (HAS_MXFP4) action.on<MXFP4Packing>(a, b, c, d, e, f, g, h); return;
+    case Type.F32:
+      action.on<F32Packing>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.F16:
+      action.on<F16Packing>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.BF16:
+      if (HAS_BF16) action.on<BF16Packing>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.Q4_0:
+      if (HAS_Q4_0) action.on<Q4_0Packing>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.Q4_1:
+      if (HAS_Q4_1) action.on<Q4_1Packing>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.Q5_0:
+      if (HAS_Q5_0) action.on<Q5_0Packing>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.Q5_1:
+      if (HAS_Q5_1) action.on<Q5_1Packing>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.Q8_0:
+      action.on<Q8_0Packing>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.Q2_K:
+      if (HAS_Q2_K) action.on<Q2_KPacking>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.Q3_K:
+      if (HAS_Q3_K) action.on<Q3_KPacking>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.Q4_K:
+      if (HAS_Q4_K) action.on<Q4_KPacking>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.Q5_K:
+      if (HAS_Q5_K) action.on<Q5_KPacking>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.Q6_K:
+      if (HAS_Q6_K) action.on<Q6_KPacking>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.IQ4_NL:
+      if (HAS_IQ4_NL) action.on<IQ4_NLPacking>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.IQ4_XS:
+      if (HAS_IQ4_XS) action.on<IQ4_XSPacking>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.TQ1_0:
+      if (HAS_TQ1_0) action.on<TQ1_0Packing>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.TQ2_0:
+      if (HAS_TQ2_0) action.on<TQ2_0Packing>(a, b, c, d, e, f, g, h);
+      return;
+    case Type.MXFP4:
+      if (HAS_MXFP4) action.on<MXFP4Packing>(a, b, c, d, e, f, g, h);
+      return;
   }
 }
 
@@ -122,8 +158,8 @@ export function multipliesFloats(type: u32): bool {
 
 /** Bytes of a packed group: those of eight rows in a file, but TQ1_0 is kept as TQ2_0. 0: unknown type. */
 export function packedGroupBytes(type: u32, columns: u32): usize {
-  if (HAS_TQ1_0 && type == Type.TQ1_0) return <usize>(columns >> 8) * changetype<TQ2_0Packing>(0).fileBytes << 3;
-  return <usize>rowBytes(type, columns) << 3;
+  if (HAS_TQ1_0 && type == Type.TQ1_0) return (<usize>(columns >> 8) * changetype<TQ2_0Packing>(0).fileBytes) << 3;
+  return (<usize>rowBytes(type, columns)) << 3;
 }
 
 /** `count` values (whole blocks) of a file → f32, exactly. */
@@ -137,14 +173,7 @@ export function quantizeRow(type: u32, source: usize, target: usize, count: usiz
 }
 
 /** Up to eight rows of a file, `sourceStride` bytes apart → one packed group; missing rows are zero bytes. */
-export function packGroup(
-  type: u32,
-  source: usize,
-  sourceStride: usize,
-  rows: u32,
-  columns: u32,
-  target: usize,
-): void {
+export function packGroup(type: u32, source: usize, sourceStride: usize, rows: u32, columns: u32, target: usize): void {
   forFormat<Pack>(type, source, sourceStride, rows, columns, target);
 }
 
@@ -168,8 +197,8 @@ export function decodeGroup(type: u32, group: usize, columns: u32, target: usize
     unpackRow(type, group, lane, columns, bytes);
     dequantizeRow(type, bytes, scratch, columns);
     for (let k: u32 = 0; k < columns; k += 4) {
-      const from = scratch + (<usize>k << 2);
-      const to = target + (<usize>k << 5) + (<usize>lane << 4);
+      const from = scratch + ((<usize>k) << 2);
+      const to = target + ((<usize>k) << 5) + ((<usize>lane) << 4);
       store<u64>(to, load<u64>(from));
       store<u64>(to, load<u64>(from, 8), 8);
     }
@@ -181,14 +210,7 @@ export function decodeGroup(type: u32, group: usize, columns: u32, target: usize
  * stands above the type (activations/precision.ts).
  */
 export function matmulGroups(
-  type: u32,
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
+  type: u32, group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize,
   targetStride: usize,
 ): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
@@ -203,14 +225,7 @@ export function matmulGroups(
 
 /** The same with activations as rows of digits (activations/eight.ts). */
 function matmulBytes(
-  type: u32,
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
+  type: u32, group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize,
   targetStride: usize,
 ): void {
   forFormat<MultiplyBytes>(type, group, groups, columns, x, xStride, tokens, target, targetStride);

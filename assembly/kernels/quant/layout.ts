@@ -143,6 +143,6 @@ export function loadSmallHalves4(p: usize): v128 {
 /** The scalar twin of `loadHalves4`. */
 @inline
 export function loadFiniteHalf(p: usize): f32 {
-  const bits = (<u32>(<i32>load<i16>(p)) << 13) & 0x8fff_e000;
+  const bits = ((<u32>(<i32>load<i16>(p))) << 13) & 0x8fff_e000;
   return reinterpret<f32>(bits) * reinterpret<f32>(0x7780_0000);
 }

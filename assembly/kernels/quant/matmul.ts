@@ -22,7 +22,7 @@ import { Type, rowBytes } from "./types";
 
 /** Bytes of one row of activations as weights of this type want them: f32, or Q16. */
 export function activationRowBytes(type: u32, columns: u32): usize {
-  return multipliesFloats(type) ? <usize>columns << 2 : activationBytes(columns);
+  return multipliesFloats(type) ? (<usize>columns) << 2 : activationBytes(columns);
 }
 
 /** Bytes of a whole packed matrix. */
@@ -33,12 +33,12 @@ export function packedBytes(type: u32, rows: u32, columns: u32): u64 {
 /** Bytes of scratch that `matmulRows` wants in any form: the outputs of two groups. */
 @inline
 export function matmulScratchBytes(tokens: u32): usize {
-  return <usize>tokens << 6;
+  return (<usize>tokens) << 6;
 }
 
 /** The same for the form that stands above `type`: only the form of two halves keeps two groups' outputs. */
 export function matmulFormScratchBytes(type: u32, tokens: u32): usize {
-  return <usize>tokens << (type >> FORM_SHIFT == OperandForm.TWO_SIXTEENS ? 6 : 5);
+  return (<usize>tokens) << (type >> FORM_SHIFT == OperandForm.TWO_SIXTEENS ? 6 : 5);
 }
 
 /**
@@ -47,18 +47,8 @@ export function matmulFormScratchBytes(type: u32, tokens: u32): usize {
  * 0 and is written nowhere else. `scratch`: matmulFormScratchBytes(type, tokens).
  */
 export function matmulRows(
-  type: u32,
-  packed: usize,
-  rows: u32,
-  columns: u32,
-  rowBegin: u32,
-  rowEnd: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-  scratch: usize,
+  type: u32, packed: usize, rows: u32, columns: u32, rowBegin: u32, rowEnd: u32, x: usize, xStride: usize, tokens: u32,
+  target: usize, targetStride: usize, scratch: usize,
 ): void {
   if (rowEnd > rows) rowEnd = rows;
   if (type >> FORM_SHIFT == OperandForm.TWO_SIXTEENS) {
@@ -70,7 +60,7 @@ export function matmulRows(
   let row = rowBegin;
   while (row < rowEnd) {
     const group = packed + <usize>(row >> 3) * groupBytes;
-    const y = target + (<usize>(row - rowBegin) << 2);
+    const y = target + ((<usize>(row - rowBegin)) << 2);
     const whole = (rowEnd - row) >> 3;
     if ((row & 7) == 0 && whole > 0) {
       if (ASC_FEATURE_SIMD && type == Type.F16 && tokens >= WIDENED_TOKENS && columns != 0 && (columns & 3) == 0) {
@@ -84,8 +74,8 @@ export function matmulRows(
       const first = row & 7;
       const count = min(8 - first, rowEnd - row);
       for (let t: u32 = 0; t < tokens; t++) {
-        const from = scratch + (<usize>t << 5) + (<usize>first << 2);
-        memory.copy(y + <usize>t * targetStride, from, <usize>count << 2);
+        const from = scratch + ((<usize>t) << 5) + ((<usize>first) << 2);
+        memory.copy(y + <usize>t * targetStride, from, (<usize>count) << 2);
       }
       row += count;
     }
@@ -94,21 +84,12 @@ export function matmulRows(
 
 /** The product by both halves of the activations: W · first + W · rest, group by group. */
 function matmulTwice(
-  type: u32,
-  packed: usize,
-  columns: u32,
-  rowBegin: u32,
-  rowEnd: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-  scratch: usize,
+  type: u32, packed: usize, columns: u32, rowBegin: u32, rowEnd: u32, x: usize, xStride: usize, tokens: u32,
+  target: usize, targetStride: usize, scratch: usize,
 ): void {
   const groupBytes = packedGroupBytes(type, columns);
   const rest = x + activationBytes(columns);
-  const second = scratch + (<usize>tokens << 5);
+  const second = scratch + ((<usize>tokens) << 5);
   for (let row = rowBegin; row < rowEnd; ) {
     const group = packed + <usize>(row >> 3) * groupBytes;
     matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32);
@@ -116,9 +97,9 @@ function matmulTwice(
     const first = row & 7;
     const count = min(8 - first, rowEnd - row);
     for (let t: u32 = 0; t < tokens; t++) {
-      const from = (<usize>t << 5) + (<usize>first << 2);
-      const y = target + <usize>t * targetStride + (<usize>(row - rowBegin) << 2);
-      for (let i: usize = 0; i < <usize>count << 2; i += 4) {
+      const from = ((<usize>t) << 5) + ((<usize>first) << 2);
+      const y = target + <usize>t * targetStride + ((<usize>(row - rowBegin)) << 2);
+      for (let i: usize = 0; i < (<usize>count) << 2; i += 4) {
         store<f32>(y + i, load<f32>(scratch + from + i) + load<f32>(second + from + i));
       }
     }
@@ -144,21 +125,12 @@ export function accumulateScratchBytes(type: u32, columns: u32): usize {
  * One token has a kernel of its own for Q4_0, with the same bits. `scratch`: accumulateScratchBytes(type, columns).
  */
 export function accumulateRows(
-  type: u32,
-  packed: usize,
-  columns: u32,
-  rowBegin: u32,
-  rowEnd: u32,
-  factors: usize,
-  factorStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-  scratch: usize,
+  type: u32, packed: usize, columns: u32, rowBegin: u32, rowEnd: u32, factors: usize, factorStride: usize, tokens: u32,
+  target: usize, targetStride: usize, scratch: usize,
 ): void {
   const groupBytes = packedGroupBytes(type, columns);
   const decoded = scratch + ((((<usize>columns + 3) & ~3) << 2) + <usize>((rowBytes(type, columns) + 15) & ~15));
-  for (let t: u32 = 0; t < tokens; t++) memory.fill(target + <usize>t * targetStride, 0, <usize>columns << 2);
+  for (let t: u32 = 0; t < tokens; t++) memory.fill(target + <usize>t * targetStride, 0, (<usize>columns) << 2);
   let row = rowBegin;
   if (HAS_Q4_0 && ASC_FEATURE_SIMD && type == Type.Q4_0 && tokens == 1 && ((rowBegin | rowEnd) & 7) == 0) {
     const group = packed + <usize>(rowBegin >> 3) * groupBytes;
@@ -171,7 +143,7 @@ export function accumulateRows(
     for (let t: u32 = 0; t < tokens; t++) {
       addRows(decoded, first, count, factors + <usize>t * factorStride, columns, target + <usize>t * targetStride);
     }
-    factors += <usize>count << 2;
+    factors += (<usize>count) << 2;
     row += count;
   }
 }
@@ -205,10 +177,10 @@ function addRows(decoded: usize, first: u32, count: u32, factors: usize, columns
     }
   }
   for (let k: u32 = 0; k < columns; k++) {
-    let from = decoded + (<usize>(k >> 2) << 7) + (<usize>first << 4) + (<usize>(k & 3) << 2);
+    let from = decoded + ((<usize>(k >> 2)) << 7) + ((<usize>first) << 4) + ((<usize>(k & 3)) << 2);
     let y = load<f32>(target);
     for (let i: u32 = 0; i < count; i++) {
-      y += load<f32>(from) * load<f32>(factors + (<usize>i << 2));
+      y += load<f32>(from) * load<f32>(factors + ((<usize>i) << 2));
       from += 16;
     }
     store<f32>(target, y);

@@ -29,14 +29,9 @@ const TURN = memory.data<u8>([0, 4, 8, 12, 2, 6, 10, 14, 1, 5, 9, 13, 3, 7, 11, 
 
 /** `target`, zeroed by the caller, [k] += Σ over the rows of whole groups. `scratch`: 32 bytes. */
 export function accumulateQ4_0(
-  group: usize,
-  groups: u32,
-  columns: u32,
-  factors: usize,
-  target: usize,
-  scratch: usize,
+  group: usize, groups: u32, columns: u32, factors: usize, target: usize, scratch: usize,
 ): void {
-  const end = target + (<usize>columns << 2);
+  const end = target + ((<usize>columns) << 2);
   for (; groups > 0; groups--) {
     for (let y = target; y != end; y += 128) {
       let y0 = even(y);

@@ -57,16 +57,14 @@ export function blockElements(type: u32): u32 {
   switch (type) {
     case Type.F32:
     case Type.F16:
-    case Type.BF16:
-      return 1;
+    case Type.BF16: return 1;
     case Type.Q4_0:
     case Type.Q4_1:
     case Type.Q5_0:
     case Type.Q5_1:
     case Type.Q8_0:
     case Type.IQ4_NL:
-    case Type.MXFP4:
-      return 32;
+    case Type.MXFP4: return 32;
     case Type.Q2_K:
     case Type.Q3_K:
     case Type.Q4_K:
@@ -74,10 +72,8 @@ export function blockElements(type: u32): u32 {
     case Type.Q6_K:
     case Type.IQ4_XS:
     case Type.TQ1_0:
-    case Type.TQ2_0:
-      return 256;
-    default:
-      return 0;
+    case Type.TQ2_0: return 256;
+    default: return 0;
   }
 }
 

@@ -39,7 +39,7 @@ export function hasSecond(block: usize): bool {
 /** One row of f32 → digits; blocks above `limit` times the mean of all largest magnitudes get two. */
 export function quantizeBytes(x: usize, columns: u32, target: usize, limit: f32): void {
   let total: f32 = 0;
-  for (let at: usize = 0, end = <usize>columns << 2; at < end; at += 128) total += largestFinite32(x + at);
+  for (let at: usize = 0, end = (<usize>columns) << 2; at < end; at += 128) total += largestFinite32(x + at);
   const bound = limit * (total / <f32>(columns >> 5));
   let second = target + secondDigit(columns);
   for (let blocks = columns >> 5; blocks > 0; blocks--) {

@@ -51,7 +51,7 @@ export function lowVector(p: usize, bits: i32, half: usize, step: i32): v128 {
 export function highVector(p: usize, bits: i32, half: usize, low: v128): v128 {
   if (bits == 2 || bits == 4) return low;
   const high = v128.load(highOf(p, bits, half));
-  return bits == 6 ? high : i16x8.shr_u(high, <i32>half << 2);
+  return bits == 6 ? high : i16x8.shr_u(high, (<i32>half) << 2);
 }
 
 /** `highVector` of the second half, from that of the first. */
@@ -75,9 +75,7 @@ export function highFieldMask(bits: i32): v128 {
 
 /** Byte plane 2 · step + upper of four rows as i8x16. */
 @inline
-export function bytePlane(
-  bits: i32, low: v128, high: v128, step: i32, upper: i32, lows: v128, highs: v128,
-): v128 {
+export function bytePlane(bits: i32, low: v128, high: v128, step: i32, upper: i32, lows: v128, highs: v128): v128 {
   const k = 2 * step + upper;
   const shift = bits >= 4 ? 4 * upper : 2 * k;
   const codes = v128.and(shift == 0 ? low : i16x8.shr_u(low, shift), lows);

@@ -82,7 +82,7 @@ export function packSuper<F>(source: usize, rowBytes: usize, rows: u32, columns:
     let file = source + <usize>row * rowBytes;
     let packed = target;
     for (let b: u32 = 0; b < blocks; b++) {
-      const header = packed + (<usize>row << 1);
+      const header = packed + ((<usize>row) << 1);
       store<u16>(header, load<u16>(file + f.fileScale));
       if (f.minimum) store<u16>(header + 16, load<u16>(file + f.fileMinimum));
       let unit = packed + headerBytes<F>();
@@ -92,7 +92,7 @@ export function packSuper<F>(source: usize, rowBytes: usize, rows: u32, columns:
             f.setScales1(unit, row, part, f.fileScales(file, u * f.parts + part));
           }
         }
-        const p = unit + f.unitScales + (<usize>row << 2);
+        const p = unit + f.unitScales + ((<usize>row) << 2);
         for (let half: u32 = 0; half < 2; half++) {
           storeStep(p, f.bits, half, 0, f.fileCodes(file, u, 2 * half));
           storeStep(p, f.bits, half, 1, f.fileCodes(file, u, 2 * half + 1));
@@ -110,7 +110,7 @@ export function unpackSuper<F>(group: usize, row: u32, columns: u32, target: usi
   const f = changetype<F>(0);
   for (let blocks = columns >> 8; blocks > 0; blocks--) {
     memory.fill(target, 0, f.fileBytes);
-    const header = group + (<usize>row << 1);
+    const header = group + ((<usize>row) << 1);
     store<u16>(target + f.fileScale, load<u16>(header));
     if (f.minimum) store<u16>(target + f.fileMinimum, load<u16>(header + 16));
     let unit = group + headerBytes<F>();
@@ -120,7 +120,7 @@ export function unpackSuper<F>(group: usize, row: u32, columns: u32, target: usi
           f.setFileScales(target, u * f.parts + part, f.scales1(unit, row, part));
         }
       }
-      const p = unit + f.unitScales + (<usize>row << 2);
+      const p = unit + f.unitScales + ((<usize>row) << 2);
       for (let half: u32 = 0; half < 2; half++) {
         f.setFileCodes(target, u, 2 * half, loadStep(p, f.bits, half, 0));
         f.setFileCodes(target, u, 2 * half + 1, loadStep(p, f.bits, half, 1));
@@ -142,7 +142,7 @@ export function loadCodes(p: usize, shift: u32, mask: u64): u64 {
 /** Adds eight codes to eight bytes at `p`, `shift` up. */
 @inline
 export function orCodes(p: usize, shift: u32, codes: u64): void {
-  store<u64>(p, load<u64>(p) | (codes << <u64>shift));
+  store<u64>(p, load<u64>(p) | (codes << (<u64>shift)));
 }
 
 /** Masks of 1, 2 and 4 bits in every byte. */

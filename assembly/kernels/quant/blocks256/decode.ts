@@ -63,14 +63,7 @@ function decodeHalf<F>(p: usize, half: usize, d: v128, dmin: v128, pairs: v128, 
 /** 8 columns of four rows. */
 @inline
 function decodeStep<F>(
-  p: usize,
-  half: usize,
-  step: i32,
-  d01: v128,
-  d23: v128,
-  m01: v128,
-  m23: v128,
-  target: usize,
+  p: usize, half: usize, step: i32, d01: v128, d23: v128, m01: v128, m23: v128, target: usize,
 ): void {
   const f = changetype<F>(0);
   const offset = i16x8.splat(<i16>f.offset);

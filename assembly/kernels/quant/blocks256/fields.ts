@@ -54,7 +54,7 @@ export function firstOf(p: usize, bits: i32, half: usize, step: i32): v128 {
 export function secondOf(p: usize, bits: i32, half: usize, step: i32, first: v128): v128 {
   if (ASC_FEATURE_RELAXED_SIMD) return highVector(p, bits, half, first);
   if (bits == 6 || (bits == 5 && step == 0)) return v128.load(halfOf(p, bits, half), 32);
-  if ((bits & 1) == 1 && step == 1) return i16x8.shr_u(v128.load(sharedOf(p, bits)), <i32>half << 3);
+  if ((bits & 1) == 1 && step == 1) return i16x8.shr_u(v128.load(sharedOf(p, bits)), (<i32>half) << 3);
   return first;
 }
 
@@ -103,14 +103,14 @@ export function loadPair(p: usize, bits: i32, half: usize, pair: i32): u32 {
   const q = halfOf(p, bits, half);
   const mask: u32 = ((1 << bits) - 1) * 0x1_0001;
   if (bits == 3 && pair >= 5) {
-    const shared = load<u32>(sharedOf(p, 3)) >> (<u32>half << 3);
+    const shared = load<u32>(sharedOf(p, 3)) >> ((<u32>half) << 3);
     if (pair < 7) return (shared >> (3 * (pair - 5))) & mask;
     return ((shared >> 6) & 0x0003_0003) | (((load<u32>(q) >> 15) & 0x0001_0001) << 2);
   }
   if (bits == 5) {
     if (pair < 3) return (load<u32>(q) >> (5 * pair)) & mask;
     if (pair < 6) return (load<u32>(q, 32) >> (5 * (pair - 3))) & mask;
-    const shared = load<u32>(sharedOf(p, 5)) >> (<u32>half << 3);
+    const shared = load<u32>(sharedOf(p, 5)) >> ((<u32>half) << 3);
     if (pair == 6) return shared & mask;
     const upper = ((load<u32>(q) >> 12) & 0x0008_0008) | ((load<u32>(q, 32) >> 11) & 0x0010_0010);
     return ((shared >> 5) & 0x0007_0007) | upper;
@@ -131,9 +131,9 @@ export function storePair(p: usize, bits: i32, half: usize, pair: i32, code: u32
   if (bits == 3 && pair >= 5) {
     const shared = sharedOf(p, 3);
     if (pair < 7) {
-      put(shared, code << (3 * (pair - 5) + (<u32>half << 3)));
+      put(shared, code << (3 * (pair - 5) + ((<u32>half) << 3)));
     } else {
-      put(shared, (code & 0x0003_0003) << (6 + (<u32>half << 3)));
+      put(shared, (code & 0x0003_0003) << (6 + ((<u32>half) << 3)));
       put(q, (code & 0x0004_0004) << 13);
     }
   } else if (bits == 5 && pair < 6) {
@@ -141,9 +141,9 @@ export function storePair(p: usize, bits: i32, half: usize, pair: i32, code: u32
   } else if (bits == 5) {
     const shared = sharedOf(p, 5);
     if (pair == 6) {
-      put(shared, code << (<u32>half << 3));
+      put(shared, code << ((<u32>half) << 3));
     } else {
-      put(shared, (code & 0x0007_0007) << (5 + (<u32>half << 3)));
+      put(shared, (code & 0x0007_0007) << (5 + ((<u32>half) << 3)));
       put(q, (code & 0x0008_0008) << 12);
       put(q + 32, (code & 0x0010_0010) << 11);
     }
@@ -187,10 +187,12 @@ export function storeStep(p: usize, bits: i32, half: usize, step: i32, codes: u6
 export function loadStep(p: usize, bits: i32, half: usize, step: i32): u64 {
   if (bits == 4) return scatter(load<u32>(halfOf(p, 4, half) + 32 * step), 4);
   if (bits == 2 && !ASC_FEATURE_RELAXED_SIMD) return scatter(load<u32>(halfOf(p, 2, half)) >> (8 * step), 2);
-  return bytesOf(loadPair(p, bits, half, 4 * step))
-    | (bytesOf(loadPair(p, bits, half, 4 * step + 1)) << 16)
-    | (bytesOf(loadPair(p, bits, half, 4 * step + 2)) << 32)
-    | (bytesOf(loadPair(p, bits, half, 4 * step + 3)) << 48);
+  return (
+    bytesOf(loadPair(p, bits, half, 4 * step)) |
+    (bytesOf(loadPair(p, bits, half, 4 * step + 1)) << 16) |
+    (bytesOf(loadPair(p, bits, half, 4 * step + 2)) << 32) |
+    (bytesOf(loadPair(p, bits, half, 4 * step + 3)) << 48)
+  );
 }
 
 @inline
@@ -209,7 +211,7 @@ function gather(codes: u64, bits: i32): u32 {
   const one = <u64>((1 << bits) - 1);
   const mask = one | (one << 16) | (one << 32) | (one << 48);
   // Field i goes from bit 16 i to bit 48 + bits · i; no two products meet.
-  const factor: u64 = (1 << 48) | (<u64>1 << (32 + bits)) | (<u64>1 << (16 + 2 * bits)) | (<u64>1 << (3 * bits));
+  const factor: u64 = (1 << 48) | ((<u64>1) << (32 + bits)) | ((<u64>1) << (16 + 2 * bits)) | ((<u64>1) << (3 * bits));
   const lane: u32 = (1 << (4 * bits)) - 1;
   const even = <u32>(((codes & mask) * factor) >> 48) & lane;
   const odd = <u32>((((codes >> 8) & mask) * factor) >> 48) & lane;

@@ -205,13 +205,7 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, target: usize): void
 
 /** Four rows (a quad) × four tokens. */
 function multiplyTile<F>(
-  block: usize,
-  quad: usize,
-  units: u32,
-  x0: usize,
-  stride: usize,
-  target: usize,
-  targetStride: usize,
+  block: usize, quad: usize, units: u32, x0: usize, stride: usize, target: usize, targetStride: usize,
 ): void {
   const f = changetype<F>(0);
   const mask = codeMask(f.bits);
@@ -295,14 +289,7 @@ function multiplyTile<F>(
 /** What a part adds to the outputs of one token. */
 @inline
 function tilePart<F>(
-  acc: v128,
-  dot: v128,
-  x: usize,
-  part: usize,
-  d: v128,
-  dmin: v128,
-  scales: v128,
-  minima: v128,
+  acc: v128, dot: v128, x: usize, part: usize, d: v128, dmin: v128, scales: v128, minima: v128,
 ): v128 {
   const sum = partSum<F>(x, part);
   const dx = v128.load_splat<f32>(x);
@@ -317,13 +304,13 @@ function multiplyRow<F>(block: usize, row: u32, units: u32, x: usize): f32 {
   let dmin: f32 = 0;
   for (let u: u32 = 0; u < units; u++) {
     if ((u & 7) == 0) {
-      d = loadFiniteHalf(block + (<usize>row << 1));
-      if (f.minimum) dmin = loadFiniteHalf(block + 16 + (<usize>row << 1));
+      d = loadFiniteHalf(block + ((<usize>row) << 1));
+      if (f.minimum) dmin = loadFiniteHalf(block + 16 + ((<usize>row) << 1));
       block += headerBytes<F>();
     }
     const dx = load<f32>(x);
     if (dx != 0) {
-      const p = block + f.unitScales + (<usize>row << 2);
+      const p = block + f.unitScales + ((<usize>row) << 2);
       let dot = 0;
       for (let half: usize = 0; half < 2; half++) {
         dot += rowDot<F>(p, half, x + 16 + (half << 5));
@@ -342,8 +329,16 @@ function multiplyRow<F>(block: usize, row: u32, units: u32, x: usize): f32 {
 /** Σ q·a of 16 columns of a row. */
 @inline
 function rowDot<F>(p: usize, half: usize, a: usize): i32 {
-  return pairDot<F>(p, half, 0, a) + pairDot<F>(p, half, 1, a) + pairDot<F>(p, half, 2, a) + pairDot<F>(p, half, 3, a)
-    + pairDot<F>(p, half, 4, a) + pairDot<F>(p, half, 5, a) + pairDot<F>(p, half, 6, a) + pairDot<F>(p, half, 7, a);
+  return (
+    pairDot<F>(p, half, 0, a) +
+    pairDot<F>(p, half, 1, a) +
+    pairDot<F>(p, half, 2, a) +
+    pairDot<F>(p, half, 3, a) +
+    pairDot<F>(p, half, 4, a) +
+    pairDot<F>(p, half, 5, a) +
+    pairDot<F>(p, half, 6, a) +
+    pairDot<F>(p, half, 7, a)
+  );
 }
 
 @inline
@@ -373,14 +368,7 @@ function rowPart<F>(acc: f32, dot: i32, x: usize, part: usize, d: f32, dmin: f32
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in Q16 rows. */
 export function matmulSuper<F>(
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
+  group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
 ): void {
   const blocks = columns >> 8;
   const units = blocks << 3;

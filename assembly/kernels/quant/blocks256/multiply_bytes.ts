@@ -189,14 +189,7 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, second: usize, targe
  * are given one, for zeros add nothing; else each of the few comes alone.
  */
 function multiplyTile<F>(
-  block: usize,
-  quad: usize,
-  units: u32,
-  x0: usize,
-  stride: usize,
-  second: usize,
-  target: usize,
-  targetStride: usize,
+  block: usize, quad: usize, units: u32, x0: usize, stride: usize, second: usize, target: usize, targetStride: usize,
 ): void {
   const f = changetype<F>(0);
   const lows = lowFieldMask(f.bits);
@@ -302,8 +295,15 @@ function multiplyTile<F>(
         }
       }
       if (digit != 0) break;
-      const count = secondBit(x0) + secondBit(x1) + secondBit(x2) + secondBit(x3)
-        + secondBit(x4) + secondBit(x5) + secondBit(x6) + secondBit(x7);
+      const count =
+        secondBit(x0) +
+        secondBit(x1) +
+        secondBit(x2) +
+        secondBit(x3) +
+        secondBit(x4) +
+        secondBit(x5) +
+        secondBit(x6) +
+        secondBit(x7);
       if (count > 4) continue;
       if (count == 0) break;
       for (let x = x0, y = target, end = target + 8 * targetStride; y != end; x += stride, y += targetStride) {
@@ -362,14 +362,7 @@ function addTo<F>(target: usize, sum: v128, scales: v128, d: v128, m: v128, x: u
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in rows of digits. */
 @inline
 export function multiplySuperBytes<F>(
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
+  group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
 ): void {
   const blocks = columns >> 8;
   const units = blocks << 3;

@@ -90,20 +90,14 @@ function multiplyOne<F>(block: usize, blocks: u32, x: usize, target: usize): voi
         a += ACTIVATION_BLOCK_BYTES;
         here += f.blockBytes;
       }
-      store<f32>(target + (<usize>row << 2), acc);
+      store<f32>(target + ((<usize>row) << 2), acc);
     }
   }
 }
 
 /** Four rows (a quad) × four tokens. */
 function multiplyTile<F>(
-  block: usize,
-  quad: u32,
-  blocks: u32,
-  x0: usize,
-  stride: usize,
-  target: usize,
-  targetStride: usize,
+  block: usize, quad: u32, blocks: u32, x0: usize, stride: usize, target: usize, targetStride: usize,
 ): void {
   const f = changetype<F>(0);
   let x1 = x0 + stride;
@@ -153,7 +147,7 @@ function multiplyTile<F>(
     x3 += ACTIVATION_BLOCK_BYTES;
     block += f.blockBytes;
   }
-  target += <usize>quad << 4;
+  target += (<usize>quad) << 4;
   v128.store(target, acc0);
   v128.store(target + targetStride, acc1);
   v128.store(target + 2 * targetStride, acc2);
@@ -169,14 +163,7 @@ function addMinimum(acc: v128, m: v128, x: usize): v128 {
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in Q16 rows. */
 export function matmulBlocks<F>(
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
+  group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
 ): void {
   const f = changetype<F>(0);
   const blocks = columns >> 5;
@@ -220,7 +207,7 @@ export function decodeBlocks<F>(group: usize, columns: u32, target: usize): void
       const offset = i16x8.splat(<i16>f.offset);
       let high = f.high(group, quad);
       let p = f.payload(group) + <usize>quad * f.quadBytes;
-      let to = target + (<usize>quad << 6);
+      let to = target + ((<usize>quad) << 6);
       for (let step = 0; step < 4; step++) {
         const w = f.word(p);
         storeColumns<F>(f.plane0(p, w, high), f.plane1(p, w, high), offset, d01, d23, m01, m23, to);
@@ -238,14 +225,7 @@ export function decodeBlocks<F>(group: usize, columns: u32, target: usize): void
 /** Two planes (four columns of four rows) as f32: four rows of 16 bytes. */
 @inline
 export function storeColumns<F>(
-  a: v128,
-  b: v128,
-  offset: v128,
-  d01: v128,
-  d23: v128,
-  m01: v128,
-  m23: v128,
-  target: usize,
+  a: v128, b: v128, offset: v128, d01: v128, d23: v128, m01: v128, m23: v128, target: usize,
 ): void {
   const f = changetype<F>(0);
   if (f.offset != 0) {

@@ -61,21 +61,21 @@ function addStep<F>(sum: v128, word: v128, fifths: v128, low: v128, high: v128):
 }
 
 /** How many groups of eight rows a pass over the activations takes. */
-@unmanaged class One { @inline get two(): bool { return false; } }
-@unmanaged class Two { @inline get two(): bool { return true; } }
+@unmanaged
+class One {
+  @inline get two(): bool { return false; }
+}
+@unmanaged
+class Two {
+  @inline get two(): bool { return true; }
+}
 
 /**
  * Eight rows × one token, or twice eight; `second`: from a block's first digit to its second. A block has none, one or
  * both. The steps are written out, because a loop over them costs a twentieth.
  */
 function multiplyOne<F, G>(
-  block: usize,
-  other: usize,
-  blocks: u32,
-  x: usize,
-  second: usize,
-  target: usize,
-  otherTarget: usize,
+  block: usize, other: usize, blocks: u32, x: usize, second: usize, target: usize, otherTarget: usize,
 ): void {
   const f = changetype<F>(0);
   const two = changetype<G>(0).two;
@@ -177,13 +177,7 @@ function multiplyOne<F, G>(
  * steps are written out here, too.
  */
 function multiplyTile<F>(
-  block: usize,
-  blocks: u32,
-  x0: usize,
-  stride: usize,
-  second: usize,
-  target: usize,
-  step: usize,
+  block: usize, blocks: u32, x0: usize, stride: usize, second: usize, target: usize, step: usize,
 ): void {
   const f = changetype<F>(0);
   let x1 = x0 + stride;
@@ -429,14 +423,7 @@ const STREAM: usize = 1 << 17;
  */
 @inline
 export function multiplyBytes<F>(
-  group: usize,
-  groups: u32,
-  columns: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
+  group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
 ): void {
   const f = changetype<F>(0);
   const blocks = columns >> 5;
@@ -445,7 +432,7 @@ export function multiplyBytes<F>(
   const half = groups >> 1;
   const far = <usize>half * groupBytes;
   if (tokens == 1 && far >= STREAM) {
-    const lower = <usize>half << 5;
+    const lower = (<usize>half) << 5;
     for (; groups > 1; groups -= 2) {
       multiplyOne<F, Two>(group, group + far, blocks, x, second, target, target + lower);
       group += groupBytes;

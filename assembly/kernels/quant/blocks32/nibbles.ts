@@ -103,7 +103,7 @@ export function tableDot(table: usize, p: usize, a: usize): i32 {
 /** Where the lanes of a row begin in a step of nibbles: 16 bytes a quad, 4 bytes a row. */
 @inline
 export function laneOffset(row: u32): usize {
-  return <usize>row << 2;
+  return (<usize>row) << 2;
 }
 
 /** Columns 0 4 1 5 of each row of a step as i8x16, for products with bytes (blocks32/multiply_bytes.ts). */

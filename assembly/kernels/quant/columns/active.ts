@@ -32,7 +32,7 @@ export function listNeurons(a: usize, count: u32, codes: usize, bytes: usize, li
   const begin = list;
   let active: u32 = 0;
   for (let k: u32 = 0; k < count; k += 8) {
-    active |= i16x8.bitmask(i16x8.ne(v128.load(a + (<usize>k << 1)), i16x8.splat(0))) << k;
+    active |= i16x8.bitmask(i16x8.ne(v128.load(a + ((<usize>k) << 1)), i16x8.splat(0))) << k;
   }
   let waiting: u32 = 0; // the activation of a neuron without a partner; never zero
   for (let residue: u32 = 0; residue < 4; residue++) {

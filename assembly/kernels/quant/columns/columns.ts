@@ -79,21 +79,14 @@ export function stripRows(rows: u32): u32 {
 
 /** Bytes of scratch for every function here. */
 export function neuronScratchBytes(type: u32, rows: u32, columns: u32, tokens: u32): usize {
-  const strip = <usize>(stripRows(rows) >> 3) * packedGroupBytes(type, columns) + PLANES_BYTES + (<usize>tokens << 6);
+  const strip = <usize>(stripRows(rows) >> 3) * packedGroupBytes(type, columns) + PLANES_BYTES + ((<usize>tokens) << 6);
   const sums = multipliesFloats(type) ? floatNeuronScratchBytes(rows) : integerScratchBytes(rows);
   return max(strip, sums);
 }
 
 /** `count` rows of a file (at most stripRows, a multiple of 16) → outputs from `first` on. */
 export function packNeurons(
-  type: u32,
-  source: usize,
-  sourceStride: usize,
-  count: u32,
-  first: u32,
-  rows: u32,
-  columns: u32,
-  packed: usize,
+  type: u32, source: usize, sourceStride: usize, count: u32, first: u32, rows: u32, columns: u32, packed: usize,
   scratch: usize,
 ): void {
   if (!HAS_COLUMNS) return;
@@ -121,14 +114,7 @@ export function packNeurons(
 
 /** `count` outputs from `first` on (multiples of 16) → groups of rows, as packGroup makes them. */
 export function neuronsToGroups(
-  type: u32,
-  packed: usize,
-  rows: u32,
-  columns: u32,
-  first: u32,
-  count: u32,
-  group: usize,
-  planes: usize,
+  type: u32, packed: usize, rows: u32, columns: u32, first: u32, count: u32, group: usize, planes: usize,
 ): void {
   if (!HAS_COLUMNS) return;
   const groupBytes = packedGroupBytes(type, columns);
@@ -154,21 +140,11 @@ export function neuronsToGroups(
  * gets output `begin` at its index 0. `scratch`: neuronScratchBytes(type, rows, columns, tokens).
  */
 export function multiplyNeurons(
-  type: u32,
-  packed: usize,
-  rows: u32,
-  columns: u32,
-  begin: u32,
-  end: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-  scratch: usize,
+  type: u32, packed: usize, rows: u32, columns: u32, begin: u32, end: u32, x: usize, xStride: usize, tokens: u32,
+  target: usize, targetStride: usize, scratch: usize,
 ): void {
   if (!HAS_COLUMNS) return;
-  const y = target - (<usize>begin << 2);
+  const y = target - ((<usize>begin) << 2);
   const s = targetStride;
   // biome-ignore format: one line a type.
   switch (type) {
@@ -184,8 +160,7 @@ export function multiplyNeurons(
     case Type.Q4_0:
       if (HAS_Q4_0) multiply<Q4_0Columns>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
       return;
-    case Type.Q8_0:
-      return multiply<Q8_0Columns>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+    case Type.Q8_0: return multiply<Q8_0Columns>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
     case Type.Q4_K:
       if (HAS_Q4_K) multiply<Q4_KPacking>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
       return;
@@ -200,18 +175,8 @@ export function multiplyNeurons(
  * `scratch`: neuronScratchBytes(type, rows, columns, tokens).
  */
 export function multiplyNeuronRows(
-  product: u32,
-  packed: usize,
-  rows: u32,
-  columns: u32,
-  begin: u32,
-  end: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  target: usize,
-  targetStride: usize,
-  scratch: usize,
+  product: u32, packed: usize, rows: u32, columns: u32, begin: u32, end: u32, x: usize, xStride: usize, tokens: u32,
+  target: usize, targetStride: usize, scratch: usize,
 ): void {
   if (!HAS_COLUMNS) return;
   const type = product & 0xff;
@@ -221,8 +186,8 @@ export function multiplyNeuronRows(
     const count = min(strip, end - row);
     neuronsToGroups(type, packed, rows, columns, row, count, scratch, planes);
     matmulRows(
-      product, scratch, count, columns, 0, count, x, xStride, tokens,
-      target + (<usize>(row - begin) << 2), targetStride, planes + PLANES_BYTES,
+      product, scratch, count, columns, 0, count, x, xStride, tokens, target + ((<usize>(row - begin)) << 2),
+      targetStride, planes + PLANES_BYTES,
     );
   }
 }

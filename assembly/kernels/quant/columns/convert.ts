@@ -32,13 +32,7 @@ const UPPER_PAIR = memory.data<u16>([48, 48, 48, 48, 48, 48, 48, 48], 16);
 /** `count` rows (a multiple of 16) in groups, `groupBytes` apart → outputs from `first` on, of all neurons. */
 @inline
 export function fromRows<F>(
-  group: usize,
-  groupBytes: usize,
-  count: u32,
-  rows: u32,
-  columns: u32,
-  first: u32,
-  packed: usize,
+  group: usize, groupBytes: usize, count: u32, rows: u32, columns: u32, first: u32, packed: usize,
 ): void {
   moveUnits<F>(group, groupBytes, count, rows, columns, first, packed, 0);
 }
@@ -46,35 +40,21 @@ export function fromRows<F>(
 /** The way back. `scratch`: PLANES_BYTES. */
 @inline
 export function toRows<F>(
-  packed: usize,
-  rows: u32,
-  columns: u32,
-  first: u32,
-  count: u32,
-  group: usize,
-  groupBytes: usize,
-  scratch: usize,
+  packed: usize, rows: u32, columns: u32, first: u32, count: u32, group: usize, groupBytes: usize, scratch: usize,
 ): void {
   moveUnits<F>(group, groupBytes, count, rows, columns, first, packed, scratch);
 }
 
 /** Both ways: with `scratch` to the rows. Unit after unit, so that what lies together is touched together. */
 function moveUnits<F>(
-  group: usize,
-  groupBytes: usize,
-  count: u32,
-  rows: u32,
-  columns: u32,
-  first: u32,
-  packed: usize,
-  scratch: usize,
+  group: usize, groupBytes: usize, count: u32, rows: u32, columns: u32, first: u32, packed: usize, scratch: usize,
 ): void {
   const f = changetype<F>(0);
   for (let u: u32 = 0, units = columns >> 5; u < units; u++) {
     if (f.scaled && (u & 7) == 0) {
-      moveScales(group, groupBytes, count, 16, packed + (<usize>first << 1), scratch != 0);
+      moveScales(group, groupBytes, count, 16, packed + ((<usize>first) << 1), scratch != 0);
       if (f.minimum) {
-        moveScales(group + 16, groupBytes, count, 16, packed + (<usize>(rows + first) << 1), scratch != 0);
+        moveScales(group + 16, groupBytes, count, 16, packed + ((<usize>(rows + first)) << 1), scratch != 0);
       }
       group += headerBytes<F>();
       packed += blockHeader<F>(rows);
@@ -105,14 +85,7 @@ function movePieces<F>(p: usize, groupBytes: usize, codes: usize, rows: u32, scr
 
 /** Values of `bytes` each, `count` rows in groups ↔ outputs from `first` on of all neurons: lines of eight rows. */
 export function moveFloats(
-  bytes: usize,
-  group: usize,
-  count: u32,
-  rows: u32,
-  columns: u32,
-  first: u32,
-  packed: usize,
-  back: bool,
+  bytes: usize, group: usize, count: u32, rows: u32, columns: u32, first: u32, packed: usize, back: bool,
 ): void {
   const line = bytes << 3;
   const groupBytes = <usize>columns * line;
@@ -182,13 +155,7 @@ function moveBytes(p: usize, groupBytes: usize, codes: usize, bytes: usize, back
 /** 16 neurons × 16 outputs of 4 or 6 bits, code after code: the scalar twin of `scatterRows` and `gatherRows`. */
 @inline
 function moveCodes(
-  bits: i32,
-  unit: usize,
-  groupBytes: usize,
-  half: usize,
-  codes: usize,
-  bytes: usize,
-  back: bool,
+  bits: i32, unit: usize, groupBytes: usize, half: usize, codes: usize, bytes: usize, back: bool,
 ): void {
   if (back) {
     const p = unit + 16 * <usize>bits * half;
@@ -204,7 +171,7 @@ function moveCodes(
       const a = codes + <usize>(2 * pair) * bytes;
       if (back) {
         const even = <u32>loadCode(bits, a, plane, o & 3);
-        storePair(row, bits, half, pair, even | (<u32>loadCode(bits, a + bytes, plane, o & 3) << 16));
+        storePair(row, bits, half, pair, even | ((<u32>loadCode(bits, a + bytes, plane, o & 3)) << 16));
       } else {
         const both = loadPair(row, bits, half, pair);
         storeCode(bits, a, plane, o & 3, <i32>(both & 0xffff));
@@ -225,14 +192,7 @@ function scatterRows(bits: i32, unit: usize, groupBytes: usize, half: usize, cod
 
 @inline
 function scatterStep(
-  bits: i32,
-  p: usize,
-  q: usize,
-  half: usize,
-  step: i32,
-  codes: usize,
-  bytes: usize,
-  mask: v128,
+  bits: i32, p: usize, q: usize, half: usize, step: i32, codes: usize, bytes: usize, mask: v128,
 ): void {
   const a0 = firstOf(p, bits, half, step);
   const b0 = secondOf(p, bits, half, step, a0);
@@ -297,13 +257,7 @@ function storePieces(bits: i32, p0: v128, p1: v128, p2: v128, p3: v128, a: usize
 /** Pieces of 16 neurons → groups of rows; `planes` holds what passes from pair to quad. */
 @inline
 function gatherRows(
-  bits: i32,
-  unit: usize,
-  groupBytes: usize,
-  half: usize,
-  codes: usize,
-  bytes: usize,
-  planes: usize,
+  bits: i32, unit: usize, groupBytes: usize, half: usize, codes: usize, bytes: usize, planes: usize,
 ): void {
   const mask = loadCodeMask(bits);
   let p = planes;

@@ -12,10 +12,22 @@
 import { multiplyAdd } from "../../float/fused";
 
 /** How many neurons a pass takes. */
-@unmanaged class One { @inline get count(): i32 { return 1; } }
-@unmanaged class Two { @inline get count(): i32 { return 2; } }
-@unmanaged class Four { @inline get count(): i32 { return 4; } }
-@unmanaged class Eight { @inline get count(): i32 { return 8; } }
+@unmanaged
+class One {
+  @inline get count(): i32 { return 1; }
+}
+@unmanaged
+class Two {
+  @inline get count(): i32 { return 2; }
+}
+@unmanaged
+class Four {
+  @inline get count(): i32 { return 4; }
+}
+@unmanaged
+class Eight {
+  @inline get count(): i32 { return 8; }
+}
 
 /** A list has the address and the activation of each neuron. */
 const ENTRY_BYTES: usize = 8;
@@ -23,14 +35,14 @@ const LIST_BYTES: usize = 32 * ENTRY_BYTES;
 
 /** Bytes of `scratch` for `multiplyFloatNeurons`: a list, and a sum for each output. */
 export function floatNeuronScratchBytes(rows: u32): usize {
-  return LIST_BYTES + (<usize>rows << 2);
+  return LIST_BYTES + ((<usize>rows) << 2);
 }
 
 /** Writes the list of a block: how many of its `count` neurons are active. */
 function listBlock(x: usize, count: u32, values: usize, stride: usize, list: usize): u32 {
   let active: u32 = 0;
   for (let k: u32 = 0; k < count; k++) {
-    const a = load<f32>(x + (<usize>k << 2));
+    const a = load<f32>(x + ((<usize>k) << 2));
     if (a != 0) {
       store<usize>(list, values + <usize>k * stride);
       store<f32>(list, a, 4);
@@ -71,7 +83,7 @@ function pass<F, P>(list: usize, sums: usize, first: bool, last: bool, begin: u3
     const a7 = count > 4 ? v128.load32_splat(list, 60) : a0;
     for (let o = begin; o < end; o += 4) {
       const at = <usize>o * bytes;
-      let s = first ? zero : v128.load(sums + (<usize>o << 2));
+      let s = first ? zero : v128.load(sums + ((<usize>o) << 2));
       s = addNeuron<F>(s, p0 + at, a0);
       if (count > 1) s = addNeuron<F>(s, p1 + at, a1);
       if (count > 2) {
@@ -84,20 +96,20 @@ function pass<F, P>(list: usize, sums: usize, first: bool, last: bool, begin: u3
         s = addNeuron<F>(s, p6 + at, a6);
         s = addNeuron<F>(s, p7 + at, a7);
       }
-      const to = y + (<usize>o << 2);
+      const to = y + ((<usize>o) << 2);
       if (last) v128.store(to, f32x4.add(v128.load(to), s));
-      else v128.store(sums + (<usize>o << 2), s);
+      else v128.store(sums + ((<usize>o) << 2), s);
     }
   } else {
     for (let o = begin; o < end; o++) {
-      let s: f32 = first ? 0 : load<f32>(sums + (<usize>o << 2));
+      let s: f32 = first ? 0 : load<f32>(sums + ((<usize>o) << 2));
       for (let i: usize = 0; i < <usize>count; i++) {
         const entry = list + i * ENTRY_BYTES;
         s += changetype<F>(0).load1(load<usize>(entry) + <usize>o * bytes) * load<f32>(entry, 4);
       }
-      const to = y + (<usize>o << 2);
+      const to = y + ((<usize>o) << 2);
       if (last) store<f32>(to, load<f32>(to) + s);
-      else store<f32>(sums + (<usize>o << 2), s);
+      else store<f32>(sums + ((<usize>o) << 2), s);
     }
   }
 }
@@ -132,22 +144,13 @@ function multiplyBlock<F>(list: usize, active: u32, sums: usize, begin: u32, end
  */
 @inline
 export function multiplyFloatNeurons<F>(
-  packed: usize,
-  rows: u32,
-  columns: u32,
-  begin: u32,
-  end: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  y: usize,
-  yStride: usize,
-  scratch: usize,
+  packed: usize, rows: u32, columns: u32, begin: u32, end: u32, x: usize, xStride: usize, tokens: u32, y: usize,
+  yStride: usize, scratch: usize,
 ): void {
   const stride = <usize>rows * changetype<F>(0).bytes;
   const sums = scratch + LIST_BYTES;
   for (let t: u32 = 0; t < tokens; t++) {
-    memory.fill(y + <usize>t * yStride + (<usize>begin << 2), 0, <usize>(end - begin) << 2);
+    memory.fill(y + <usize>t * yStride + ((<usize>begin) << 2), 0, (<usize>(end - begin)) << 2);
   }
   for (let k: u32 = 0; k < columns; k += 32) {
     const count = min<u32>(32, columns - k);
@@ -156,6 +159,6 @@ export function multiplyFloatNeurons<F>(
       multiplyBlock<F>(scratch, active, sums, begin, end, y + <usize>t * yStride);
     }
     packed += <usize>count * stride;
-    x += <usize>count << 2;
+    x += (<usize>count) << 2;
   }
 }

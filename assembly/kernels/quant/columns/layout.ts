@@ -50,14 +50,14 @@ const MASKS = memory.data<u16>([
 /** The mask of a code in each i16 lane, for `neuronPlane`. */
 @inline
 export function loadCodeMask(bits: i32): v128 {
-  return v128.load(MASKS + (<usize>(bits - 4) << 3));
+  return v128.load(MASKS + ((<usize>(bits - 4)) << 3));
 }
 
 /** Bytes of the half scales in front of a super-block of `rows` outputs. */
 @inline
 export function blockHeader<F>(rows: u32): usize {
   const f = changetype<F>(0);
-  return f.scaled ? <usize>rows << (f.minimum ? 2 : 1) : 0;
+  return f.scaled ? (<usize>rows) << (f.minimum ? 2 : 1) : 0;
 }
 
 /** Bytes of the scales in front of a unit. */

@@ -53,16 +53,7 @@ function planeDot<F>(raw: v128, next: v128, plane: i32, sum: i32): v128 {
 /** y[o … o + 7] += what eight dots are worth; for blocks of 32 `dx` is 2^112 times itself. */
 @inline
 function scale8<F>(
-  dot0: v128,
-  dot1: v128,
-  header: usize,
-  unit: usize,
-  rows: u32,
-  part: usize,
-  o: usize,
-  dx: v128,
-  sum: i32,
-  y: usize,
+  dot0: v128, dot1: v128, header: usize, unit: usize, rows: u32, part: usize, o: usize, dx: v128, sum: i32, y: usize,
 ): void {
   const f = changetype<F>(0);
   let dw0: v128;
@@ -83,7 +74,7 @@ function scale8<F>(
   let y0 = f32x4.add(v128.load(to), f32x4.mul(f32x4.convert_i32x4_s(dot0), f32x4.mul(dw0, dx)));
   let y1 = f32x4.add(v128.load(to, 16), f32x4.mul(f32x4.convert_i32x4_s(dot1), f32x4.mul(dw1, dx)));
   if (f.minimum) {
-    const dmin = header + (<usize>rows << 2) + (o << 2);
+    const dmin = header + ((<usize>rows) << 2) + (o << 2);
     const minima = i16x8.shr_u(pairs, scaleBits<F>());
     const floatSum = f32x4.splat(<f32>sum);
     const m0 = f32x4.mul(v128.load(dmin), f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(minima)));
@@ -98,18 +89,8 @@ function scale8<F>(
 /** y[o … o + 15] += what the sums of four planes are worth. */
 @inline
 function scale16<F>(
-  d0: v128,
-  d1: v128,
-  d2: v128,
-  d3: v128,
-  header: usize,
-  unit: usize,
-  rows: u32,
-  part: usize,
-  o: usize,
-  dx: v128,
-  sum: i32,
-  y: usize,
+  d0: v128, d1: v128, d2: v128, d3: v128, header: usize, unit: usize, rows: u32, part: usize, o: usize, dx: v128,
+  sum: i32, y: usize,
 ): void {
   d0 = planeDot<F>(d0, d1, 0, sum);
   d1 = planeDot<F>(d1, d2, 1, sum);
@@ -131,22 +112,8 @@ function storeSums(to: usize, d0: v128, d1: v128, d2: v128, d3: v128): void {
 /** 16 outputs × four pairs: pieces at `p…` and `q…`, their activations in `a…`; `k` 0 or 1, the piece there. */
 @inline
 function pieceSums<F>(
-  k: i32,
-  p0: usize,
-  q0: usize,
-  a0: v128,
-  p1: usize,
-  q1: usize,
-  a1: v128,
-  p2: usize,
-  q2: usize,
-  a2: v128,
-  p3: usize,
-  q3: usize,
-  a3: v128,
-  to: usize,
-  first: bool,
-  mask: v128,
+  k: i32, p0: usize, q0: usize, a0: v128, p1: usize, q1: usize, a1: v128, p2: usize, q2: usize, a2: v128, p3: usize,
+  q3: usize, a3: v128, to: usize, first: bool, mask: v128,
 ): void {
   const f = changetype<F>(0);
   let left = loadPiece(f.bits, k, p0);
@@ -207,8 +174,8 @@ function addFour<F>(p: usize, sums: usize, first: bool, begin: u32, end: u32): v
   const a1 = v128.load32_splat(p, 20);
   const a2 = v128.load32_splat(p, 32);
   const a3 = v128.load32_splat(p, 44);
-  const last = sums + (<usize>end << 2);
-  for (let to = sums + (<usize>begin << 2); to < last; to += 4 * STEP) {
+  const last = sums + ((<usize>end) << 2);
+  for (let to = sums + ((<usize>begin) << 2); to < last; to += 4 * STEP) {
     pieceSums<F>(0, p0, q0, a0, p1, q1, a1, p2, q2, a2, p3, q3, a3, to, first, mask);
     pieceSums<F>(1, p0, q0, a0, p1, q1, a1, p2, q2, a2, p3, q3, a3, to + 64, first, mask);
     p0 += 4 * f.bits;
@@ -223,15 +190,7 @@ function addFour<F>(p: usize, sums: usize, first: bool, begin: u32, end: u32): v
 }
 
 /** The parts from `list` to `listEnd` × outputs `begin` … `end` − 1: what they are worth is added to `y`. */
-function multiplyBatch<F>(
-  list: usize,
-  listEnd: usize,
-  header: usize,
-  rows: u32,
-  begin: u32,
-  end: u32,
-  y: usize,
-): void {
+function multiplyBatch<F>(list: usize, listEnd: usize, header: usize, rows: u32, begin: u32, end: u32, y: usize): void {
   const f = changetype<F>(0);
   const wide = f.bits != 6; // the planes of six bits take more registers
   const mask = loadCodeMask(f.bits);
@@ -317,14 +276,7 @@ function multiplyBatch<F>(
 
 /** Two batches, each of which may be empty. */
 function multiplyBatches<F>(
-  waiting: usize,
-  waitingEnd: usize,
-  list: usize,
-  listEnd: usize,
-  header: usize,
-  rows: u32,
-  begin: u32,
-  end: u32,
+  waiting: usize, waitingEnd: usize, list: usize, listEnd: usize, header: usize, rows: u32, begin: u32, end: u32,
   y: usize,
 ): void {
   if (ASC_FEATURE_SIMD) {
@@ -338,21 +290,14 @@ function multiplyBatches<F>(
  * ends then.
  */
 function addPart<F>(
-  unit: usize,
-  rows: u32,
-  part: usize,
-  begin: u32,
-  end: u32,
-  x: usize,
-  entry: usize,
-  sums: usize,
+  unit: usize, rows: u32, part: usize, begin: u32, end: u32, x: usize, entry: usize, sums: usize,
 ): usize {
   const f = changetype<F>(0);
   const count: u32 = 32 / f.parts;
   const bytes = neuronBytes<F>(rows);
   const codes = unit + unitHeader<F>(rows) + part * count * bytes;
   const first = entry + PART_BYTES;
-  let pairs = listNeurons(x + 16 + (part * count << 1), count, codes, bytes, first);
+  let pairs = listNeurons(x + 16 + ((part * count) << 1), count, codes, bytes, first);
   let from = first;
   for (; pairs > MOST_PAIRS; pairs -= 4) {
     addFour<F>(from, sums, from == first, begin, end);
@@ -371,21 +316,13 @@ function addPart<F>(
 
 /** The scalar twin of a batch of one part: output after output, neurons in the order of their list. */
 function multiplyPartScalar<F>(
-  header: usize,
-  unit: usize,
-  rows: u32,
-  part: usize,
-  begin: u32,
-  end: u32,
-  x: usize,
-  y: usize,
-  scratch: usize,
+  header: usize, unit: usize, rows: u32, part: usize, begin: u32, end: u32, x: usize, y: usize, scratch: usize,
 ): void {
   const f = changetype<F>(0);
   const count: usize = 32 / f.parts;
   const bytes = neuronBytes<F>(rows);
   const codes = unit + unitHeader<F>(rows) + part * count * bytes;
-  const a = x + 16 + (part * count << 1);
+  const a = x + 16 + ((part * count) << 1);
   let list = scratch;
   for (let k: usize = 0; k < count; k++) {
     const q = <i32>load<i16>(a + (k << 1));
@@ -414,7 +351,7 @@ function multiplyPartScalar<F>(
     }
     let acc = load<f32>(to) + <f32>(dot - f.offset * sum) * (dw * dx);
     if (f.minimum) {
-      const dmin = load<f32>(header + (<usize>rows << 2) + (o << 2));
+      const dmin = load<f32>(header + ((<usize>rows) << 2) + (o << 2));
       acc -= dmin * <f32>(pair >> scaleBits<F>()) * dx * <f32>sum;
     }
     store<f32>(to, acc);
@@ -433,7 +370,7 @@ export function neuronScratchBytes(rows: u32): usize {
 function widenHeader<F>(packed: usize, rows: u32, begin: u32, end: u32, target: usize): void {
   for (let o = <usize>begin; o < <usize>end; o += 4) {
     widen4(packed + (o << 1), target + (o << 2));
-    if (changetype<F>(0).minimum) widen4(packed + (<usize>rows + o << 1), target + (<usize>rows + o << 2));
+    if (changetype<F>(0).minimum) widen4(packed + ((<usize>rows + o) << 1), target + ((<usize>rows + o) << 2));
   }
 }
 
@@ -456,17 +393,8 @@ function widen4(from: usize, to: usize): void {
  */
 @inline
 export function multiplyNeurons<F>(
-  packed: usize,
-  rows: u32,
-  columns: u32,
-  begin: u32,
-  end: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  y: usize,
-  yStride: usize,
-  scratch: usize,
+  packed: usize, rows: u32, columns: u32, begin: u32, end: u32, x: usize, xStride: usize, tokens: u32, y: usize,
+  yStride: usize, scratch: usize,
 ): void {
   const block = tokens == 1 ? end - begin : blockOutputs(changetype<F>(0).bits);
   for (let first = begin; first < end; first += block) {
@@ -476,24 +404,15 @@ export function multiplyNeurons<F>(
 
 /** All units × all tokens, for one block of outputs. */
 function multiplyUnits<F>(
-  packed: usize,
-  rows: u32,
-  columns: u32,
-  begin: u32,
-  end: u32,
-  x: usize,
-  xStride: usize,
-  tokens: u32,
-  y: usize,
-  yStride: usize,
-  scratch: usize,
+  packed: usize, rows: u32, columns: u32, begin: u32, end: u32, x: usize, xStride: usize, tokens: u32, y: usize,
+  yStride: usize, scratch: usize,
 ): void {
   const f = changetype<F>(0);
   for (let t: u32 = 0; t < tokens; t++) {
-    memory.fill(y + <usize>t * yStride + (<usize>begin << 2), 0, <usize>(end - begin) << 2);
+    memory.fill(y + <usize>t * yStride + ((<usize>begin) << 2), 0, (<usize>(end - begin)) << 2);
   }
   const sums = scratch + 2 * LIST_BYTES;
-  const header = sums + (<usize>rows << 2);
+  const header = sums + ((<usize>rows) << 2);
   const far = <usize>((end - begin) >> 3) * f.bits >= ASKED_BYTES;
   const skipped = <usize>(begin >> 3) * f.bits;
   // A batch that is complete waits while the next one is written, and memory is asked for what that will read.

@@ -39,7 +39,7 @@ export class Q3_KPacking extends Blocks256<Q3_KPacking> {
   @inline
   scales8(unit: usize, quad: usize, part: usize): v128 {
     const bytes = v128.load_ext<u8>(unit + (quad << 2));
-    const low = v128.and(i16x8.shr_u(bytes, <i32>part << 2), v128.load(NIBBLE));
+    const low = v128.and(i16x8.shr_u(bytes, (<i32>part) << 2), v128.load(NIBBLE));
     const top = i16x8.mul(v128.load16_splat(unit + (part << 1), 8), v128.load(TO_TOP + (quad << 3)));
     const scales = v128.or(low, i16x8.shl(i16x8.shr_u(top, 14), 4));
     return i16x8.sub(scales, v128.load(BIAS));
@@ -47,7 +47,7 @@ export class Q3_KPacking extends Blocks256<Q3_KPacking> {
 
   @inline
   scales1(unit: usize, row: u32, part: usize): i32 {
-    const low = (<u32>load<u8>(unit + row) >> (<u32>part << 2)) & 15;
+    const low = (<u32>load<u8>(unit + row) >> ((<u32>part) << 2)) & 15;
     const upper = (<u32>load<u16>(unit + (part << 1), 8) >> (row << 1)) & 3;
     return <i32>(low | (upper << 4)) - 32;
   }
@@ -56,7 +56,7 @@ export class Q3_KPacking extends Blocks256<Q3_KPacking> {
   setScales1(unit: usize, row: u32, part: usize, value: i32): void {
     const scale = value + 32;
     const upper = unit + (part << 1);
-    store<u8>(unit + row, <u8>(load<u8>(unit + row) | ((scale & 15) << (<u32>part << 2))));
+    store<u8>(unit + row, <u8>(load<u8>(unit + row) | ((scale & 15) << ((<u32>part) << 2))));
     store<u16>(upper, <u16>(load<u16>(upper, 8) | ((scale >> 4) << (row << 1))), 8);
   }
 

@@ -19,7 +19,9 @@ export class Q8_0Packing extends HalfScales32<Q8_0Packing> {
   @inline get minimum(): bool { return false; }
   @inline get quadBytes(): usize { return 8; }
   @inline get stepBytes(): usize { return 64; }
-  @inline filePair(file: usize, j: usize): u32 { return <u32>load<u8>(file + j, 2) | (<u32>load<u8>(file + j, 18) << 8); }
+  @inline filePair(file: usize, j: usize): u32 {
+    return <u32>load<u8>(file + j, 2) | ((<u32>load<u8>(file + j, 18)) << 8);
+  }
   @inline lowInteger(pair: u32, fifth: u32): i32 { return <i32>(<i8>pair); }
   @inline highInteger(pair: u32, fifth: u32): i32 { return <i32>(<i8>(pair >> 8)); }
 

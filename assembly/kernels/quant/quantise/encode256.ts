@@ -9,7 +9,9 @@
  */
 import { loadHalf, storeHalf } from "../../float/half";
 import { scaleBits } from "../blocks256/multiply";
-import { refineRange, refineScale, refineTable, rmsOf, searchRange, searchScale, searchTable, toInteger } from "./search";
+import {
+  refineRange, refineScale, refineTable, rmsOf, searchRange, searchScale, searchTable, toInteger,
+} from "./search";
 
 /** Scales and minima between the passes are whole numbers of the largest possible / 65535. */
 const FINE: f32 = 65535;
@@ -32,7 +34,7 @@ export function encodeRanges<F>(values: usize, file: usize): void {
   let scales: i32 = 0;
   let minima: i32 = 0;
   for (let j: u32 = 0; j < parts; j++) {
-    const slot = slots + (<usize>j << 2);
+    const slot = slots + ((<usize>j) << 2);
     const slice = values + <usize>j * length * 4;
     const found = searchRange(slice, length, largest, flatWeight<F>(slice, length));
     const scale = toInteger(reinterpret<f32>(<u32>found) * perUnit, 0, FINE);
@@ -45,7 +47,7 @@ export function encodeRanges<F>(values: usize, file: usize): void {
   const d = storeHalf(file + f.fileScale, (<f32>scales * unit) / largestScale);
   const dmin = storeHalf(file + f.fileMinimum, (<f32>minima * unit) / largestScale);
   for (let j: u32 = 0; j < parts; j++) {
-    const slot = slots + (<usize>j << 2);
+    const slot = slots + ((<usize>j) << 2);
     const slice = values + <usize>j * length * 4;
     const scale = <f32>load<u16>(slot) * unit;
     const minimum = <f32>load<u16>(slot, 2) * unit;
@@ -53,7 +55,7 @@ export function encodeRanges<F>(values: usize, file: usize): void {
     const pair = refineRange(slice, length, largest, flat, scale, minimum, d, dmin, scaleBits<F>());
     f.setFileScales(file, j, pair);
   }
-  memory.fill(slots, 0, <usize>parts << 2);
+  memory.fill(slots, 0, (<usize>parts) << 2);
   encodeCodes<F>(values, file);
 }
 
@@ -88,19 +90,20 @@ export function encodeScales<F>(values: usize, file: usize): void {
   for (let j: u32 = 0; j < parts; j++) {
     const slice = values + <usize>j * length * 4;
     const scale = f.table != 0 ? searchTable(slice, length, f.table) : searchScale(slice, length, <f32>f.offset);
-    store<f32>(slots + (<usize>j << 2), scale);
+    store<f32>(slots + ((<usize>j) << 2), scale);
     if (abs(scale) > abs(extreme)) extreme = scale;
   }
   const d = storeHalf(file + f.fileScale, extreme / -f.scaleLimit);
   for (let j: u32 = 0; j < parts; j++) {
     const slice = values + <usize>j * length * 4;
-    const scale = load<f32>(slots + (<usize>j << 2));
-    const chosen = f.table != 0
-      ? refineTable(slice, length, f.table, scale, d, f.scaleLimit, tries)
-      : refineScale(slice, length, <f32>f.offset, scale, d, f.scaleLimit, tries);
+    const scale = load<f32>(slots + ((<usize>j) << 2));
+    const chosen =
+      f.table != 0
+        ? refineTable(slice, length, f.table, scale, d, f.scaleLimit, tries)
+        : refineScale(slice, length, <f32>f.offset, scale, d, f.scaleLimit, tries);
     f.setFileScales(file, j, chosen);
   }
-  memory.fill(slots, 0, <usize>parts << 2);
+  memory.fill(slots, 0, (<usize>parts) << 2);
   encodeCodes<F>(values, file);
 }
 
@@ -121,7 +124,7 @@ export function encodeTernary<F>(values: usize, file: usize): void {
       let codes: u64 = 0;
       for (let i: usize = 0; i < 32; i += 4) {
         const scaled = load<f32>(values + i) * inverse;
-        codes = (codes >> 8) | (<u64>(scaled >= 0.5 ? 2 : scaled <= -0.5 ? 0 : 1) << 56);
+        codes = (codes >> 8) | ((<u64>(scaled >= 0.5 ? 2 : scaled <= -0.5 ? 0 : 1)) << 56);
       }
       f.setFileCodes(file, unit, step, codes);
       values += 32;
@@ -150,7 +153,7 @@ function encodeCodes<F>(values: usize, file: usize): void {
     for (let i: usize = 0; i < 32; i += 4) {
       const scaled = (load<f32>(values + i) + minimum) * inverse;
       const code = f.table != 0 ? nearestEntry(scaled, f.table) : toInteger(scaled + <f32>f.offset, 0, largest);
-      codes = (codes >> 8) | (<u64>code << 56);
+      codes = (codes >> 8) | ((<u64>code) << 56);
     }
     f.setFileCodes(file, j >> 2, j & 3, codes);
     values += 32;

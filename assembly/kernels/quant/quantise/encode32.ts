@@ -56,7 +56,7 @@ function codeAround<F>(x: f32, inverse: f32): u32 {
 /** The fifth bits of columns j and j + 16 in their place. */
 @inline
 function fifthBits(j: usize, low: u32, high: u32): u32 {
-  return ((low >> 4) << <u32>j) | ((high >> 4) << (<u32>j + 16));
+  return ((low >> 4) << (<u32>j)) | ((high >> 4) << (<u32>j + 16));
 }
 
 /** x ≈ d · code + m: the least value becomes 0, the greatest `largest`. */

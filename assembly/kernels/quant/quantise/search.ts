@@ -86,7 +86,7 @@ function extract(values: v128, lane: i32): f32 {
 /** Two floats as one value. */
 @inline
 function pair(scale: f32, minimum: f32): u64 {
-  return <u64>reinterpret<u32>(scale) | (<u64>reinterpret<u32>(minimum) << 32);
+  return <u64>reinterpret<u32>(scale) | ((<u64>reinterpret<u32>(minimum)) << 32);
 }
 
 /** The flat part of a range's weights: the root mean square of its values. */
@@ -192,15 +192,7 @@ export function searchRange(values: usize, length: usize, largest: f32, flat: f3
  * `minimum` / dmin.
  */
 export function refineRange(
-  values: usize,
-  length: usize,
-  largest: f32,
-  flat: f32,
-  scale: f32,
-  minimum: f32,
-  d: f32,
-  dmin: f32,
-  bits: i32,
+  values: usize, length: usize, largest: f32, flat: f32, scale: f32, minimum: f32, d: f32, dmin: f32, bits: i32,
 ): i32 {
   const end = values + (length << 2);
   const most: f32 = <f32>((1 << bits) - 1);
@@ -241,7 +233,7 @@ export function refineRange(
       }
     }
   }
-  return <i32>min<f32>(most, s + <f32>(lane & 1)) | (<i32>min<f32>(most, m + <f32>(lane >> 1)) << bits);
+  return <i32>min<f32>(most, s + <f32>(lane & 1)) | ((<i32>min<f32>(most, m + <f32>(lane >> 1))) << bits);
 }
 
 /** The value of largest magnitude, with its sign. */
@@ -366,41 +358,20 @@ export function searchTable(values: usize, length: usize, table: usize): f32 {
  * The sub-scale that errs least, of `count` (a multiple of 4) around `scale` / d, within −most…most − 1, with codes
  * −limit…limit − 1.
  */
-export function refineScale(
-  values: usize,
-  length: usize,
-  limit: f32,
-  scale: f32,
-  d: f32,
-  most: f32,
-  count: i32,
-): i32 {
+export function refineScale(values: usize, length: usize, limit: f32, scale: f32, d: f32, most: f32, count: i32): i32 {
   return refine(values, length, limit, 0, scale, d, most, count);
 }
 
 /** The same with codes that choose from the table at `table`. */
 export function refineTable(
-  values: usize,
-  length: usize,
-  table: usize,
-  scale: f32,
-  d: f32,
-  most: f32,
-  count: i32,
+  values: usize, length: usize, table: usize, scale: f32, d: f32, most: f32, count: i32,
 ): i32 {
   return refine(values, length, 0, table, scale, d, most, count);
 }
 
 @inline
 function refine(
-  values: usize,
-  length: usize,
-  limit: f32,
-  table: usize,
-  scale: f32,
-  d: f32,
-  most: f32,
-  count: i32,
+  values: usize, length: usize, limit: f32, table: usize, scale: f32, d: f32, most: f32, count: i32,
 ): i32 {
   const end = values + (length << 2);
   if (d == 0) return 0;

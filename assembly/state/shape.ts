@@ -1,0 +1,36 @@
+/**
+ * What a layer keeps of each token: the kind of its rows, and how large they are.
+ */
+export namespace StateKind {
+  /** A layer without state. */
+  export const NONE: u32 = 0;
+  export const KEY_VALUE: u32 = 1;
+  export const LATENT: u32 = 2;
+}
+
+/** What the rows of a group of layers are: layers that ask for the same share one pool. */
+@unmanaged
+export class StateShape {
+  kind: u32;
+  /** Layers that have it. */
+  layers: u32;
+  heads: u32;
+  /** Values of a head's key, or of a latent. */
+  first: u32;
+  /** Values of a head's value, or of a rope key. */
+  second: u32;
+  /** How keys were turned, so that rows can move: pairs of dimensions, from which one on; 0: not at all. */
+  ropePairs: u32;
+  ropeFrom: u32;
+  /** 1: the pairs are (2i, 2i + 1), else (i, i + n/2). */
+  ropeNeighbours: u32;
+  ropeBase: f32;
+  /** The weight that has the factors of the angles, plus 1; 0: none. */
+  ropeFactors: u32;
+
+  /** Values of a row. */
+  @inline
+  get values(): u32 {
+    return this.heads * (this.first + this.second);
+  }
+}
