@@ -18,12 +18,10 @@
  * processor time where Node tells it (from 23.9 on): then other processes hardly count. Each case is a JSON line; a table
  * follows. Pairs in which a build found that its threads do not pay are left out.
  */
-import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { promptOf, WARM_UP } from "./engines/limpet.mjs";
-import { BUILDS } from "./lib/core.mjs";
 import { modelFile, QUICK } from "./lib/models.mjs";
 import { median, short } from "./lib/stats.mjs";
 import { ROOT, workFile } from "./limpet.mjs";
@@ -97,26 +95,27 @@ async function runOf({ model, session }, { prompt, tokens }, clock) {
 }
 
 /**
- * Puts `rows` tokens into a session's cache: read once by this build, then restored from what was saved.
- * @param {Side} side @param {string} folder @param {Case} of
+ * Puts `rows` tokens into a session's cache: from the file that an earlier run saved, where this build reads it.
+ * @param {Side} side @param {"old" | "new"} which @param {Case} of
  */
-async function fill({ model, session }, folder, { name, build, kv }) {
+async function fill({ model, session }, which, { name, build, kv }) {
   if (rows === 0) return;
-  const module = readFileSync(`${folder}/${BUILDS[build].split("/").pop()}`);
-  const key = createHash("sha256").update(module).digest("hex").slice(0, 8);
-  const file = workFile(`pairs-${[key, name.replaceAll("/", "-"), kv, rows].join("-")}.session`);
-  if (existsSync(file)) return session.restore(readFileSync(file));
-  await session.generate(promptOf(rows, model.info.vocabulary), { maxTokens: 1 }).text();
-  session.rewind(rows);
-  writeFileSync(file, session.save());
+  const file = workFile(`pairs-${[name.replaceAll("/", "-"), build, kv, rows, which].join("-")}.session`);
+  try {
+    session.restore(readFileSync(file));
+  } catch {
+    await session.generate(promptOf(rows, model.info.vocabulary), { maxTokens: 1 }).text();
+    session.rewind(rows);
+    writeFileSync(file, session.save());
+  }
 }
 
 /** @param {Case} of */
 async function measure(of) {
   const sides = [];
-  for (const folder of [OLD, NEW]) {
-    const side = await open(folder, of);
-    await fill(side, folder, of);
+  for (const which of /** @type {const} */ (["old", "new"])) {
+    const side = await open(which === "old" ? OLD : NEW, of);
+    await fill(side, which, of);
     sides.push(side);
   }
   const run = { prompt, tokens };
