@@ -22,7 +22,7 @@ import { Streamed, leaveInFile } from "../weights/tiles";
 import { GROUP_ROWS, Weight, WeightState, Weights, notFinite } from "../weights/weight";
 import { rowsAreFinite } from "../kernels/lookup/table_rows";
 import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/index";
-import { NEURON_STEP, packNeurons, stripRows } from "../kernels/quant/columns/columns";
+import { COLUMN_STEP, packColumns, stripRows } from "../kernels/quant/columns/columns";
 import { allFinite } from "../kernels/float/vector";
 
 /** A staging buffer holds this much, or one group of rows where that is more. */
@@ -327,7 +327,7 @@ function stepWeights(model: Model): i32 {
     const row = weight.fileRowBytes;
     const left = weight.rows - model.rowsDone;
     let rows = <u32>min<u64>(<u64>left, (<u64>model.stagingBytes - stripBytes(weight)) / row);
-    if (rows < left) rows &= ~((weight.byColumns ? NEURON_STEP : GROUP_ROWS) - 1);
+    if (rows < left) rows &= ~((weight.byColumns ? COLUMN_STEP : GROUP_ROWS) - 1);
     model.rowsAsked = rows;
     return request(model, weight.file, weight.offset + row * model.rowsDone, <u32>(row * rows), model.staging);
   }
@@ -360,7 +360,7 @@ function takeRows(model: Model): i32 {
     const strip = model.staging + <usize>(model.stagingBytes - stripBytes(weight));
     const most = stripRows(weight.rows);
     for (let i: u32 = 0; i < rows; i += most) {
-      packNeurons(
+      packColumns(
         weight.type, model.staging + <usize>i * row, row, min(most, rows - i), model.rowsDone + i, weight.rows,
         weight.columns, weight.data, strip,
       );

@@ -10,7 +10,7 @@ import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/arena";
 import { abortPass, beginPass } from "../pass/batch";
 import { Context, POSITION_LIMIT, isContext } from "../pass/context";
-import { dropAll } from "./sequence";
+import { canRewindAll, dropAll } from "./sequence";
 import { modelOf } from "./model";
 import { stepPass } from "../run/run";
 import { SAMPLER_BYTES, Sampler, initSampler, sample, sampleScratchBytes } from "./sampler";
@@ -160,8 +160,9 @@ export function rewind(s: Session, count: u32): void {
   stopGeneration(s);
   if (count < s.count) s.count = count;
   if (count >= s.evaluated) return;
-  s.evaluated = count;
-  dropAll(s.context, s.sequence, <i32>count, POSITION_LIMIT);
+  // State that cannot go back is made anew, from the first token on.
+  s.evaluated = canRewindAll(s.context) ? count : 0;
+  dropAll(s.context, s.sequence, <i32>s.evaluated, POSITION_LIMIT);
 }
 
 /** Appends token ids. */

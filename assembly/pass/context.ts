@@ -11,7 +11,7 @@
 import { Threads, isIdle, threadSlots } from "./threads";
 import { Core } from "../memory/core";
 import { blockBytes, release } from "../memory/arena";
-import { Program, Step } from "../program/program";
+import { Program } from "../program/program";
 import { Rows, bookkeepingBytes, initRows, poolBytes } from "../state/rows";
 import { rowBytes } from "../state/kinds";
 import { REQUEST_BYTES, Requests } from "../weights/requests";
@@ -388,10 +388,4 @@ export function rowAt(base: usize, i: u32, stride: usize): usize {
 @inline
 export function rowOf(base: usize, i: u32, width: u32): usize {
   return base + ((<usize>i * width) << 2);
-}
-
-/** The step at work. */
-@inline
-export function stepAt(c: Context): Step {
-  return c.program.step(c.step);
 }

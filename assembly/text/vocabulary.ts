@@ -13,12 +13,10 @@ import { beginHeld, beginLeftOut, endLeftOut } from "../memory/left_out";
 import { HAS_BPE, HAS_SPM } from "../parts";
 import { characterOfByte } from "./byte_characters";
 import { enterMerge, enterToken, findHidden, findText, findToken, HiddenSymbol, slotsFor } from "./lookup";
-import {
-  addsBos, cleansSpaces, hasNoBos, ignoresMerges, sayNames, Scheme, schemeOf, stripsBeforeMask,
-} from "./pretokenizer_names";
+import { addsBos, cleansSpaces, hasNoBos, ignoresMerges, sayNames, Scheme, schemeOf } from "./pretokenizer_names";
 import { buildSpecialIndex, markSpecialTokens, SPECIAL_NAMES } from "./special";
 import {
-  NONE, SPECIAL_BUCKETS, TokenType, Tokenizer, TokenizerModel, VocabularySource, isSpaceMark, tokenLength, tokenText,
+  NONE, SPECIAL_BUCKETS, TokenType, Tokenizer, TokenizerModel, VocabularySource, isSpaceMark, tokenText,
 } from "./tokenizer";
 import { encodeShort } from "./unicode";
 

@@ -9,7 +9,7 @@ import { ErrorCode, Status, fail } from "../memory/core";
 import { beginPass, resetContext } from "../pass/batch";
 import { Context } from "../pass/context";
 import { stepPass } from "../run/run";
-import { Model } from "../engine/model";
+
 import { argmax } from "../engine/sampler";
 import { tokenBytes } from "../text/detokenize";
 import { TokenizeFlag, tokenize } from "../text/tokenize";

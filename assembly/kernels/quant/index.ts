@@ -9,7 +9,7 @@ import {
   HAS_BF16, HAS_Q4_0, HAS_Q4_1, HAS_Q5_0, HAS_Q5_1, HAS_Q2_K, HAS_Q3_K, HAS_Q4_K, HAS_Q5_K, HAS_Q6_K, HAS_IQ4_NL,
   HAS_IQ4_XS, HAS_TQ1_0, HAS_TQ2_0, HAS_MXFP4,
 } from "../../parts";
-import { FORM_SHIFT, OperandForm } from "./activations/precision";
+import { PRECISION_SHIFT, ActivationPrecision } from "./activations/precision";
 import { BF16Packing } from "./formats/bf16";
 import { F16Packing } from "./formats/f16";
 import { F32Packing } from "./formats/f32";
@@ -214,9 +214,9 @@ export function matmulGroups(
   targetStride: usize,
 ): void {
   if (ASC_FEATURE_RELAXED_SIMD) {
-    const form = type >> FORM_SHIFT;
+    const form = type >> PRECISION_SHIFT;
     type &= 0xff;
-    if (form != OperandForm.SIXTEEN) {
+    if (form != ActivationPrecision.SIXTEEN) {
       return matmulBytes(type, group, groups, columns, x, xStride, tokens, target, targetStride);
     }
   }
