@@ -362,7 +362,10 @@ test("GELU by tanh", () => {
   for (const x of far.subarray(1)) {
     // Seven: the first lies in a lane, the last in the tail.
     const got = of(`gelu(${x})`, new Float32Array(7).fill(x));
-    assert.ok(got.every((value) => value === got[0]), `gelu(${x}) in lanes and tail`);
+    assert.ok(
+      got.every((value) => value === got[0]),
+      `gelu(${x}) in lanes and tail`,
+    );
     assert.ok(x > 0 ? got[0] === x : Math.abs(got[0]) < 1e-30, `gelu(${x}) is ${got[0]}`);
   }
   assert.ok(of("gelu(NaN)", new Float32Array(5).fill(NaN)).every(Number.isNaN), "a NaN stays one");

@@ -3,16 +3,16 @@
  */
 import { shared } from "./share";
 import { Status } from "../memory/core";
-import { HAS_GELU, HAS_SWIGLU } from "../parts";
 import { Context, rowAt } from "../pass/context";
 import { grainOf } from "../pass/threads";
+import { HAS_GELU, HAS_SWIGLU } from "../parts";
 import { operandBytes } from "../program/plan";
 import { Flag, Op, Step } from "../program/program";
 import { gelu, reluSquared, siluMultiply } from "../kernels/float/ffn";
 import { add } from "../kernels/float/vector";
 import { quantizeAs } from "../kernels/quant/activations/precision";
 
-/** A value of SwiGLU or GELU takes about as long as so many multiply-adds, and so do its rounding and that of others. */
+/** A value of SwiGLU or GELU takes about as long as so many multiply-adds, and so does its rounding. */
 const ACTIVATION_COST: u64 = 16;
 
 /** out ← in0 + in1 */
