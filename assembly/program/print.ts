@@ -104,7 +104,7 @@ function putPage(page: Page, target: usize, capacity: u32): void {
   putText(page, "output, for tokens whose logits are asked for");
   endLine(page);
   for (let i = p.outputStep; i < p.stepCount; i++) putStep(page, NOTHING, i);
-  putText(page, "memory for ");
+  putText(page, "\nmemory for ");
   putNumber(page, page.rows);
   putText(page, " tokens, ");
   putNumber(page, page.batch);
