@@ -2,7 +2,7 @@
  * `limpet inspect`: a file's metadata and tensors, as tables or as JSON; or the program of a model, and what its steps take.
  */
 import { NO_FLAG, NO_JSON } from "../../assembly/wasi/commands.ts";
-import { type ProgramTimes, timeProgram } from "../generate/step-times.ts";
+import { type ProgramTimes, sum, timeProgram } from "../generate/step-times.ts";
 import type { Build } from "../host/wasm.ts";
 import type { MetadataValue } from "../load/info.ts";
 import { type FileContents, inspectFile, inspectProgram } from "../load/inspect.ts";
@@ -37,7 +37,7 @@ async function timed(args: Arguments, io: Io): Promise<string> {
 }
 
 function withTimes({ program, prompt, token }: ProgramTimes): string {
-  const sums = [prompt, token].map((times) => times.reduce((sum, ms) => sum + ms, 0));
+  const sums = [sum(prompt), sum(token)];
   const columns = (ms: readonly number[]) =>
     ms.map((value, i) => (value ? fixed(value, 3, 10) + fixed((value * 100) / sums[i], 1, 7) : "".padEnd(17))).join("");
   const lines = program.trimEnd().split("\n");

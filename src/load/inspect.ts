@@ -1,5 +1,6 @@
 /** A file's metadata and tensors, read by themselves: also of models that limpet does not run. */
 import type { Pointer } from "../../bindings/exports.ts";
+import { LimpetError } from "../host/errors.ts";
 import { Core, type CoreOptions } from "../host/instance.ts";
 import { parseHead } from "./gguf-head.ts";
 import { type MetadataValue, readMetadata, readTensors, type TensorInfo } from "./info.ts";
@@ -45,6 +46,9 @@ export async function inspectProgram(source: ModelSource, options: CoreOptions =
 export function readProgram(core: Core, model: Pointer): string {
   const { exports } = core;
   const length = exports.model_program(model, 0, 0);
+  if (length === 0 && exports.model_layers(model) > 0) {
+    throw new LimpetError("UNSUPPORTED", "this build of limpet prints no programs; take limpet.wasm, which has all");
+  }
   if (length === 0) throw core.error();
   return core.scoped((arena) => {
     const target = arena.allocate(length);
