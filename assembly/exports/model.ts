@@ -138,8 +138,8 @@ function isNamed(model: Model, file: u32, offset: u64, name: usize, length: u32)
 }
 
 /**
- * The program of the model as text, a line a step, and the memory of a usual context: writes at most `capacity` bytes to
- * `target`, and returns how many there are. Once planned; 0: the model has none (see the error), or the build prints
+ * The program of the model as text, a line a step, and the memory of a usual context: writes at most `capacity` bytes
+ * to `target`, and returns how many there are. Once planned; 0: the model has none (see the error), or the build prints
  * none.
  */
 export function model_program(model: Model, target: usize, capacity: u32): u32 {

@@ -1,6 +1,6 @@
 /**
- * Print: a program as a page, `limpet inspect MODEL --program`. A line a step: its number, the value that it makes, what
- * it does, what it reads, its weight with type, shape and the bytes of all layers together, and what else it has.
+ * Print: a program as a page, `limpet inspect MODEL --program`. A line a step: its number, the value that it makes,
+ * what it does, what it reads, its weight with type, shape and the bytes of all layers together, and what else it has.
  *
  *        #  value   step      reads  weight     type  shape       bytes
  *     layers 0-29, state key_value, heads 3 x (64 + 64)
@@ -15,6 +15,10 @@ import { allocate, release } from "../memory/arena";
 import { findTensorAt, tensorTypeName } from "../files/gguf";
 import { kindName } from "../state/kinds";
 import { Weight } from "../weights/weight";
+
+/** The names of ops, by their numbers. */
+const OPS: string = `none embedding angles rms_norm layer_norm linear rope add swiglu squared_relu keep attention
+latent_attention hash look_up tap`;
 
 /** The columns of a step's line. */
 namespace Column {
@@ -55,8 +59,8 @@ class Page extends Writer {
 }
 
 /**
- * Writes at most `capacity` bytes of the page to `target`; returns how many it has. 0: see the error. A context of `rows`
- * rows and passes of `batch` tokens takes `context` bytes, those of state and values among them.
+ * Writes at most `capacity` bytes of the page to `target`; returns how many it has. 0: see the error. A context of
+ * `rows` rows and passes of `batch` tokens takes `context` bytes, those of state and values among them.
  */
 export function printProgram(
   p: Program, target: usize, capacity: u32, rows: u32, batch: u32, weights: u64, state: u64, values: u64, context: u64,
@@ -171,11 +175,7 @@ function putStep(page: Page, layer: u32, index: u32): void {
     }
   }
   begin(page, Column.STEP);
-  putWord(
-    page,
-    "none embedding angles rms_norm layer_norm linear rope add swiglu squared_relu keep attention latent_attention hash look_up tap",
-    s.op,
-  );
+  putWord(page, OPS, s.op);
   const isSum = s.op == Op.LINEAR && s.in1 != NOTHING;
   if (s.in0 != NOTHING) {
     begin(page, Column.READS);
@@ -356,9 +356,9 @@ function putNumber(w: Writer, value: u64): void {
   for (; divisor > 0; divisor /= 10) putByte(w, 48 + <u32>((value / divisor) % 10));
 }
 
-/** Word `index` of words with spaces between. */
+/** Word `index` of words with white space between. */
 function putWord(w: Writer, words: string, index: u32): void {
   let at: u32 = 0;
-  for (; index > 0; at++) if (letterAt(words, at) == 32) index -= 1;
-  for (let letter = letterAt(words, at); letter != 32 && letter != 0; letter = letterAt(words, ++at)) putByte(w, letter);
+  for (; index > 0; at++) if (letterAt(words, at) <= 32) index -= 1;
+  for (let letter = letterAt(words, at); letter > 32; letter = letterAt(words, ++at)) putByte(w, letter);
 }

@@ -1,6 +1,6 @@
 /**
- * `inspect --program`: the page of a model's program; with --time what each of its steps takes, in milliseconds and as a
- * share of the pass, before each line.
+ * `inspect --program`: the page of a model's program; with --time what each of its steps takes, in milliseconds and as
+ * a share of the pass, before each line.
  *
  *        32 tokens           1 token
  *           ms      %         ms      %     #  value   step      …
