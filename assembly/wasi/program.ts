@@ -11,7 +11,6 @@ import { Status } from "../memory/core";
 import { Context } from "../pass/context";
 import { resetContext } from "../pass/batch";
 import { stepPass } from "../run/run";
-import { Model } from "../engine/model";
 import { writePage } from "../engine/page";
 import { Command, FAILURE, SUCCESS, argument, failure, given } from "./command";
 import { loadModel, makeContext, now, planModel } from "./load";
