@@ -46,6 +46,7 @@ export const HAS_MEMORYFORMER: bool = !isDefined(WITHOUT_MEMORYFORMER);
 
 /** Ops (ops/ops.ts): one is in a build when an architecture of the build writes it. */
 export const HAS_ATTENTION: bool = HAS_LLAMA || HAS_QWEN2 || HAS_QWEN3 || HAS_MEMORYFORMER;
+export const HAS_LAYER_NORM: bool = HAS_MEMORYFORMER;
 export const HAS_SWIGLU: bool = HAS_LLAMA || HAS_QWEN2 || HAS_QWEN3;
 export const HAS_SQUARED_RELU: bool = HAS_PLM;
 export const HAS_LATENT_ATTENTION: bool = HAS_PLM;

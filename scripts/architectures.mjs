@@ -30,6 +30,7 @@ import { gatedFeedForward, groupedAttention, latentAttention, reluSquaredFeedFor
  * @typedef {object} Architecture
  * @property {Record<string, Omit<Shape, "architecture">>} shapes of made models by name; the first one is small, and tests run it
  * @property {(w: Weights) => void} block adds the tensors of a layer
+ * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix
  * @property {readonly TensorType[]} types for which the oracle's logits are stored
  * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored

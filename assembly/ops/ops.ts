@@ -14,7 +14,9 @@ import { prepareAngles, rotate } from "./rope";
 import { tap } from "./tap";
 import { Status } from "../memory/core";
 import { Context } from "../pass/context";
-import { HAS_ATTENTION, HAS_LATENT_ATTENTION, HAS_LOOK_UP, HAS_SQUARED_RELU, HAS_SWIGLU } from "../parts";
+import {
+  HAS_ATTENTION, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP, HAS_SQUARED_RELU, HAS_SWIGLU,
+} from "../parts";
 import { Op, Program, Step } from "../program/program";
 import { attendScratchBytes } from "../kernels/attention/grouped";
 import { columnScratchBytes } from "../kernels/quant/columns/columns";
@@ -27,7 +29,7 @@ export function runStep(c: Context, s: Step): i32 {
     case Op.EMBEDDING: return embed(c, s);
     case Op.ANGLES: return prepareAngles(c, s);
     case Op.RMS_NORM: return normalize(c, s);
-    case Op.LAYER_NORM: return HAS_LOOK_UP ? normalizeLayer(c, s) : Status.DONE;
+    case Op.LAYER_NORM: return HAS_LAYER_NORM ? normalizeLayer(c, s) : Status.DONE;
     case Op.LINEAR: return linear(c, s);
     case Op.ROPE: return rotate(c, s);
     case Op.ADD: return sum(c, s);
