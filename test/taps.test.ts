@@ -6,6 +6,9 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 
 import { architectureOf, SHAPES, TINY } from "../scripts/architectures.mjs";
+import { encodeGguf, tensorBytes } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
+import { blank, tensor } from "./support/changes.ts";
 import {
   assertBits,
   Code,
@@ -162,6 +165,55 @@ for (const kind of TINY) {
     for (const one of [plain, context]) one.release();
     model.release();
   });
+
+  if (!hashes) {
+    test(`${kind}: FFN activity is what enters the last matrix of the network`, () => {
+      const file = makeModel(kind, "F32");
+      // Weights are drawn as they are written, so what is read here is another drawing.
+      const drawn = makeModel(kind, "F32").tensors;
+      const floats = (name: string) => {
+        const own = drawn.find((other) => other.name === name);
+        if (!own) throw new Error(`no ${name}`);
+        const bytes = new Uint8Array(tensorBytes(own.type, own.shape));
+        own.fill(bytes);
+        return new Float32Array(bytes.buffer);
+      };
+      const { layers, hidden, ffn, epsilon } = SHAPES[kind];
+      // Attention that adds nothing: what enters the network is what the layer before has left.
+      for (let layer = 0; layer < layers; layer++) tensor(`blk.${layer}.attn_output.weight`, { fill: blank })(file);
+      const model = engine.load(encodeGguf(file));
+      const context = tapped(model);
+      const batch = prompt(ids.slice(0, 11));
+      let activity = new Float32Array();
+      const states = withTap(context, Tap.HIDDEN, layers * BATCH * hidden, () => {
+        activity = withTap(context, Tap.FFN, layers * BATCH * ffn, () => context.run(batch));
+      });
+      for (let layer = 1; layer < layers; layer++) {
+        const [norm, up] = ["ffn_norm", "ffn_up"].map((name) => floats(`blk.${layer}.${name}.weight`));
+        const gate = architectureOf(kind).latent ? null : floats(`blk.${layer}.ffn_gate.weight`);
+        for (const token of [0, 4, 10]) {
+          const x = states.subarray(((layer - 1) * BATCH + token) * hidden).subarray(0, hidden);
+          const square = x.reduce((sum, value) => sum + value * value, 0) / hidden;
+          const normed = Float64Array.from(x, (value, i) => (value / Math.sqrt(square + epsilon)) * norm[i]);
+          const product = (matrix: Float32Array, row: number) =>
+            normed.reduce((sum, value, i) => sum + value * matrix[row * hidden + i], 0);
+          const got = activity.subarray((layer * BATCH + token) * ffn).subarray(0, ffn);
+          for (let row = 0; row < ffn; row += 3) {
+            const u = product(up, row);
+            const g = gate ? product(gate, row) : 0;
+            const want = gate ? (g / (1 + Math.exp(-g))) * u : Math.max(u, 0) ** 2;
+            const off = Math.abs(got[row] - want);
+            assert.ok(
+              off <= 1e-4 * Math.max(1, Math.abs(want)),
+              `layer ${layer}, token ${token}, ${row}: off by ${off}`,
+            );
+          }
+        }
+      }
+      context.release();
+      model.release();
+    });
+  }
 
   test(`${kind}: taps that there are not are refused, and an untapped context takes no byte more`, () => {
     const model = engine.load(modelBytes(kind, "Q8_0"));
