@@ -4,7 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-
+import { Tap } from "../bindings/numbers.ts";
 import { architectureOf, SHAPES, TINY } from "../scripts/architectures.mjs";
 import { encodeGguf, tensorBytes } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
@@ -26,8 +26,6 @@ import {
   spread,
 } from "./support/engine.ts";
 
-/** Places of assembly/program/program.ts. */
-const Tap = { ATTENTION: 0, FFN: 1, HIDDEN: 2 };
 const ROWS = 80;
 const BATCH = 40;
 const ALL = (1 << Tap.ATTENTION) | (1 << Tap.FFN) | (1 << Tap.HIDDEN);
@@ -184,7 +182,7 @@ for (const kind of TINY) {
       const model = engine.load(encodeGguf(file));
       const context = tapped(model);
       const batch = prompt(ids.slice(0, 11));
-      let activity = new Float32Array();
+      let activity: Float32Array = new Float32Array();
       const states = withTap(context, Tap.HIDDEN, layers * BATCH * hidden, () => {
         activity = withTap(context, Tap.FFN, layers * BATCH * ffn, () => context.run(batch));
       });
