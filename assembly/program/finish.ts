@@ -163,9 +163,9 @@ function areEqual(b: Builder, x: u32, y: u32): bool {
     if (s.n0 != t.n0 || s.n1 != t.n1 || s.n2 != t.n2 || s.more != t.more) return false;
     if (!sameValue(b, s.out, x, t.out, y) || !sameValue(b, s.out2, x, t.out2, y)) return false;
     if (!sameValue(b, s.in0, x, t.in0, y) || !sameValue(b, s.in1, x, t.in1, y)) return false;
-    if (!sameWeight(s.weight, left.firstWeight, t.weight, right.firstWeight)) return false;
-    if (!sameWeight(s.bias, left.firstWeight, t.bias, right.firstWeight)) return false;
-    if (!sameWeight(s.weight2, left.firstWeight, t.weight2, right.firstWeight)) return false;
+    if (!sameWeight(b, s.weight, left.firstWeight, t.weight, right.firstWeight)) return false;
+    if (!sameWeight(b, s.bias, left.firstWeight, t.bias, right.firstWeight)) return false;
+    if (!sameWeight(b, s.weight2, left.firstWeight, t.weight2, right.firstWeight)) return false;
   }
   return true;
 }
@@ -183,9 +183,16 @@ function sameValue(b: Builder, s: u32, x: u32, t: u32, y: u32): bool {
   return left.base == right.base;
 }
 
-function sameWeight(s: u32, first: u32, t: u32, other: u32): bool {
+function sameWeight(b: Builder, s: u32, first: u32, t: u32, other: u32): bool {
   if (s == NOTHING || t == NOTHING || (s | t) & Place.SHARED) return s == t;
-  return s - first == t - other;
+  return placeInLayer(b, s, first) == placeInLayer(b, t, other);
+}
+
+/** The number of a weight among its layer's own: what belongs to no layer may be declared between them. */
+function placeInLayer(b: Builder, place: u32, first: u32): u32 {
+  let number: u32 = 0;
+  for (let i = first; i < place; i++) number += load<u32>(b.shared + ((<usize>i) << 2)) ? 0 : 1;
+  return number;
 }
 
 /** Steps of the segments below `segment`. */
