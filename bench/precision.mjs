@@ -36,7 +36,7 @@ const PLACES = {
   ffn_down: ["ffn_down"],
   head: ["output", "token_embd"],
 };
-const { BYTE, OUTLIERS, TWO_BYTES } = numbersOf("OperandForm");
+const { BYTE, OUTLIERS, TWO_BYTES } = numbersOf("ActivationPrecision");
 const { NEED_DATA } = numbersOf("Status");
 const BATCH = 64;
 const KV_F32 = numbersOf("KvType").F32;

@@ -6,7 +6,7 @@
 import { setFlagsFromString } from "node:v8";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { OperandForm } from "../bindings/numbers.ts";
+import { ActivationPrecision } from "../bindings/numbers.ts";
 import { normals } from "./support/random.ts";
 
 setFlagsFromString("--experimental-wasm-relaxed-simd");
@@ -17,7 +17,7 @@ import { loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { assertBits, Code, Engine, F16, F32, modelBytes, prompt, refuses, spread } from "./support/engine.ts";
 import { FORMATS, type Format, formatOf, rowBytes } from "./support/formats.ts";
 
-const { SIXTEEN, BYTE, OUTLIERS, TWO_BYTES } = OperandForm;
+const { SIXTEEN, BYTE, OUTLIERS, TWO_BYTES } = ActivationPrecision;
 
 test("this host has relaxed SIMD", () => assert.ok(hasRelaxedSimd()));
 

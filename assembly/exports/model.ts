@@ -19,7 +19,7 @@ import { contextBytes } from "../run/open";
 import { stepPass } from "../run/run";
 import { rowBytes } from "../state/kinds";
 import { vectorBytes } from "../kernels/attention/kv_codec";
-import { OperandForm, formFor } from "../kernels/quant/activations/precision";
+import { ActivationPrecision, precisionFor } from "../kernels/quant/activations/precision";
 
 /** A model of `files` parts; `vocabularyOnly` 1 leaves the weights in the file. */
 export function model_create(core: Core, files: u32, vocabularyOnly: u32): usize {
@@ -110,7 +110,7 @@ export function model_release(model: Model): i32 {
  * their type. For measuring what the rule in weights/precision.ts costs and saves. Before a context is open.
  */
 export function model_set_operands(model: Model, name: usize, length: u32, form: u32): i32 {
-  if (form < OperandForm.BYTE || form > OperandForm.TWO_BYTES || model.contexts || !model.hasProgram) {
+  if (form < ActivationPrecision.BYTE || form > ActivationPrecision.TWO_BYTES || model.contexts || !model.hasProgram) {
     return fail(
       model.core, ErrorCode.BAD_ARGUMENT, "operands are set before a context is open, name by name, to 1, 2 or 3",
     );
@@ -119,7 +119,7 @@ export function model_set_operands(model: Model, name: usize, length: u32, form:
   for (let i: u32 = 0; i < weights.count; i++) {
     const weight = weights.at(i);
     if (weight.isVector || weight.isTable || !isNamed(model, weight.file, weight.offset, name, length)) continue;
-    weight.operandForm = formFor(weight.type, form);
+    weight.precision = precisionFor(weight.type, form);
   }
   return 0;
 }
@@ -238,19 +238,19 @@ export function context_token_bytes(c: Context): u32 {
  * asked.
  */
 export function context_ids(c: Context): usize {
-  return c.ids;
+  return c.nextIds;
 }
 
 export function context_sequences(c: Context): usize {
-  return c.sequenceOf;
+  return c.nextSequences;
 }
 
 export function context_positions(c: Context): usize {
-  return c.positions;
+  return c.nextPositions;
 }
 
 export function context_wanted(c: Context): usize {
-  return c.wanted;
+  return c.nextWanted;
 }
 
 /** Bits, rows of ceil(batch/8) bytes: token i may see token j of the batch (visibility 2). */

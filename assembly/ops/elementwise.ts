@@ -49,7 +49,7 @@ function swigluRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): voi
     }
     const product = c.ofThread(c.scratch, thread);
     siluMultiply(gate, up, width, product);
-    quantizeAs(weight.operandForm, product, width, target);
+    quantizeAs(weight.precision, product, width, target);
   }
 }
 

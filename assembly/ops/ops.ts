@@ -17,7 +17,7 @@ import { Context } from "../pass/context";
 import { HAS_ATTENTION, HAS_LATENT_ATTENTION, HAS_LOOK_UP, HAS_SQUARED_RELU, HAS_SWIGLU } from "../parts";
 import { Op, Program, Step } from "../program/program";
 import { attendScratchBytes } from "../kernels/attention/grouped";
-import { neuronScratchBytes } from "../kernels/quant/columns/columns";
+import { columnScratchBytes } from "../kernels/quant/columns/columns";
 import { matmulScratchBytes } from "../kernels/quant/matmul";
 import { rowBytes } from "../kernels/quant/types";
 
@@ -63,7 +63,7 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
       const weight = p.weight(layer, s.weight);
       const plain: u64 = matmulScratchBytes(batch);
       return weight.byColumns
-        ? max<u64>(plain, neuronScratchBytes(weight.type, weight.rows, weight.columns, batch))
+        ? max<u64>(plain, columnScratchBytes(weight.type, weight.rows, weight.columns, batch))
         : plain;
     }
     case Op.SWIGLU: return <u64>p.value(s.in0).width * 4;

@@ -14,8 +14,8 @@
  */
 import { Builder } from "./builder";
 import { Element, Flag, INPUT_SEGMENT, NOTHING, Op, Step } from "./program";
-import { OperandForm } from "../kernels/quant/activations/precision";
-import { gainsByNeurons } from "../kernels/quant/columns/columns";
+import { ActivationPrecision } from "../kernels/quant/activations/precision";
+import { suitsColumnPacking } from "../kernels/quant/columns/columns";
 import { TABLES_OF_HASH } from "../weights/weight";
 
 export function fuse(b: Builder): void {
@@ -77,8 +77,8 @@ function packColumns(b: Builder): void {
     if (reader == NOTHING || b.step(reader).op != Op.LINEAR || b.step(reader).weight == NOTHING) continue;
     const weight = b.weightAt(b.step(reader).weight);
     // Bytes meet tiles and rows: half of the columns by sixteen bits take longer than all of them by eight.
-    const sixteen = weight.operandForm == OperandForm.SIXTEEN;
-    weight.byColumns = sixteen && gainsByNeurons(weight.type, weight.rows) ? 1 : 0;
+    const sixteen = weight.precision == ActivationPrecision.SIXTEEN;
+    weight.byColumns = sixteen && suitsColumnPacking(weight.type, weight.rows) ? 1 : 0;
   }
 }
 

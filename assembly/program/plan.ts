@@ -10,7 +10,7 @@
  *     gate, up              ▒▒▒▒████                   takes the place of normed, q, k, v
  */
 import { Element, Extent, Flag, NOTHING, Op, Program, Step } from "./program";
-import { formBytes } from "../kernels/quant/activations/precision";
+import { operandRowBytes } from "../kernels/quant/activations/precision";
 import { Weight } from "../weights/weight";
 
 /** Places begin at such a boundary. */
@@ -81,11 +81,12 @@ function operandOf(p: Program, index: u32, step: Step): u64 {
 
 /** Bytes of a row of what the kernel of a weight multiplies with. */
 export function operandBytes(weight: Weight): u64 {
-  return weight.isFloat ? (<u64>weight.columns) << 2 : <u64>formBytes(weight.operandForm, weight.columns);
+  return weight.isFloat ? (<u64>weight.columns) << 2 : <u64>operandRowBytes(weight.precision, weight.columns);
 }
 
+/** Bytes in whole lines of 64. */
 @inline
-function lines(bytes: u64): u64 {
+export function lines(bytes: u64): u64 {
   return (bytes + (ALIGNMENT - 1)) & ~(ALIGNMENT - 1);
 }
 
