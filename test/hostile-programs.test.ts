@@ -106,7 +106,10 @@ test("layers of every mix of biases: as many kinds as there are mixes, made and 
     for (let layer = 0; layer < shape.layers; layer++) {
       for (const [i, matrix] of matrices.entries()) {
         if (!biased(layer, i)) continue;
-        file.tensors.push({ name: `blk.${layer}.${matrix}.bias`, type: "F32", shape: [32], fill: blank });
+        file.tensors = [
+          ...file.tensors,
+          { name: `blk.${layer}.${matrix}.bias`, type: "F32", shape: [32], fill: blank },
+        ];
       }
     }
     return encodeGguf(file);
@@ -132,7 +135,7 @@ test("biases in some layers make two kinds, and give the bits of biases of zeros
         layer % 2
           ? (chunk: Uint8Array) => new Float32Array(chunk.buffer, chunk.byteOffset, chunk.length >> 2).fill(0.25)
           : blank;
-      file.tensors.push({ name: `blk.${layer}.attn_q.bias`, type: "F32", shape: [256], fill });
+      file.tensors = [...file.tensors, { name: `blk.${layer}.attn_q.bias`, type: "F32", shape: [256], fill }];
     }
   }
   const [some, all] = [without, zeros].map((file) => encodeGguf(file));
