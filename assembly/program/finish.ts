@@ -387,7 +387,9 @@ export function findLifetimes(p: Program): void {
     value.first = min(value.first, p.inputSteps);
     value.last = max(value.last, p.outputStep > 0 ? p.outputStep - 1 : 0);
   }
+  // Both are the host's to read after a pass.
   p.value(p.logits).last = p.stepCount;
+  p.value(p.stream).last = p.stepCount;
 }
 
 function touch(p: Program, id: u32, step: u32): void {
