@@ -38,6 +38,7 @@ const NAMESPACES = [
   "KvType",
   "Form",
   "Visibility",
+  "Tap",
   "Finish",
   "TokenizeFlag",
   "DetokenizeFlag",
@@ -45,13 +46,13 @@ const NAMESPACES = [
   "ChatKind",
   "Role",
   "ValueType",
-  "OperandForm",
+  "ActivationPrecision",
   "MlaForm",
   "WeightRule",
   "RowType",
 ];
 /** Constants beside them. */
-const CONSTANTS = ["FORM_SHIFT", "MAX_CODE_BITS", "POSITION_LIMIT"];
+const CONSTANTS = ["PRECISION_SHIFT", "MAX_CODE_BITS", "POSITION_LIMIT"];
 /** A status that stands apart, because only sessions answer it. */
 const TOKEN_STATUS = "STATUS_TOKEN";
 /** The block formats: a namespace of ids, and functions from an id to the size of a block, in the same file. */

@@ -18,6 +18,7 @@ import { undocumented } from "./documented.mjs";
 import { formatAssembly } from "./format-assembly.mjs";
 import { handTypedProblems } from "./hand-typed.mjs";
 import { roomProblems } from "./rooms.mjs";
+import { unusedProblems } from "./unused.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
@@ -32,7 +33,7 @@ for (const file of readdirSync("assembly", { recursive: true })) {
   if (file.endsWith(".ts")) checkAssembly(join("assembly", file));
 }
 checkExports();
-problems.push(...roomProblems(), ...abiProblems(), ...handTypedProblems(), ...undocumented());
+problems.push(...roomProblems(), ...abiProblems(), ...handTypedProblems(), ...undocumented(), ...unusedProblems());
 checkPackage();
 problems.push(...buildProblems());
 checkFormat();

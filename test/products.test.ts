@@ -5,7 +5,7 @@
 
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { OperandForm } from "../bindings/numbers.ts";
+import { ActivationPrecision } from "../bindings/numbers.ts";
 import { bothCores, loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { FORMATS, type Format, formatOf, rowBytes } from "./support/formats.ts";
 import { generator, normals } from "./support/random.ts";
@@ -265,7 +265,7 @@ test("F16: many tokens, whose weights are widened once, give the bits of one aft
   }
 });
 
-const { TWO_SIXTEENS } = OperandForm;
+const { TWO_SIXTEENS } = ActivationPrecision;
 
 test("scratch: every form writes as many bytes as it says, and no more", () => {
   for (const core of cores) {

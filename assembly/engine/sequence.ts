@@ -5,7 +5,7 @@
 import { ErrorCode, fail } from "../memory/core";
 import { Context, POSITION_LIMIT } from "../pass/context";
 import { NOTHING } from "../program/program";
-import { mergeRow, turnRow } from "../state/kinds";
+import { canRewind, mergeRow, turnRow } from "../state/kinds";
 import { List, Rows, canShare, canUnshare, checkOrder, dropRows, shareRows, unshare } from "../state/rows";
 import { ropeAngles } from "../kernels/float/rope";
 
@@ -18,6 +18,13 @@ export function checkSequence(c: Context, sequence: u32): i32 {
   }
   if (sequence < c.sequences) return 0;
   return fail(c.core, ErrorCode.BAD_ARGUMENT, "the context has no such sequence");
+}
+
+/** Whether a sequence can forget its last tokens in all layers (state/kinds.ts). */
+export function canRewindAll(c: Context): bool {
+  const p = c.program;
+  for (let i: u32 = 0; i < p.stateCount; i++) if (!canRewind(p.state(i).kind)) return false;
+  return true;
 }
 
 /** Drops the rows of a sequence at positions [from, to), in all layers. */

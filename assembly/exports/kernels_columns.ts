@@ -3,7 +3,7 @@
  * functions that check types and shapes and pass on. Statuses are those of exports/kernels_quant.ts.
  */
 import {
-  NEURON_STEP, mayLieByNeurons, multiplyNeuronRows, multiplyNeurons, neuronScratchBytes, neuronsToGroups, packNeurons,
+  COLUMN_STEP, mayPackByColumns, multiplyColumnRows, multiplyColumns, columnScratchBytes, columnsToGroups, packColumns,
   stripRows,
 } from "../kernels/quant/columns/columns";
 import { PLANES_BYTES } from "../kernels/quant/columns/convert";
@@ -16,13 +16,13 @@ const BAD_ARGUMENT: i32 = -4;
 /** 0 where a matrix of this type and shape may lie neuron by neuron. */
 function check(type: u32, rows: u32, columns: u32): i32 {
   const elements = blockElements(type);
-  if (elements == 0 || !mayLieByNeurons(type, rows)) return UNSUPPORTED;
+  if (elements == 0 || !mayPackByColumns(type, rows)) return UNSUPPORTED;
   return columns % elements == 0 ? 0 : BAD_ARGUMENT;
 }
 
 /** Bytes of scratch for the calls below; 0 where the type or the shape may not lie neuron by neuron. */
 export function kernel_neuron_scratch_bytes(type: u32, rows: u32, columns: u32, tokens: u32): usize {
-  return check(type, rows, columns) == 0 ? neuronScratchBytes(type, rows, columns, tokens) : 0;
+  return check(type, rows, columns) == 0 ? columnScratchBytes(type, rows, columns, tokens) : 0;
 }
 
 /** A matrix as in a file, row after row → neuron by neuron, as many bytes. */
@@ -35,7 +35,7 @@ export function kernel_pack_neurons(
   const most = stripRows(rows);
   for (let row: u32 = 0; row < rows; row += most) {
     const count = min(most, rows - row);
-    packNeurons(type, source + <usize>row * stride, stride, count, row, rows, columns, target, scratch);
+    packColumns(type, source + <usize>row * stride, stride, count, row, rows, columns, target, scratch);
   }
   return 0;
 }
@@ -49,7 +49,7 @@ export function kernel_unpack_neurons(
   const stride = <usize>rowBytes(type, columns);
   const group = scratch + PLANES_BYTES;
   for (let row: u32 = 0; row < rows; row += 16) {
-    neuronsToGroups(type, packed, rows, columns, row, 16, group, scratch);
+    columnsToGroups(type, packed, rows, columns, row, 16, group, scratch);
     for (let i: u32 = 0; i < 16; i++) {
       const from = group + <usize>(i >> 3) * packedGroupBytes(type, columns);
       unpackRow(type, from, i & 7, columns, target + <usize>(row + i) * stride);
@@ -68,11 +68,11 @@ export function kernel_multiply_neurons(
 ): i32 {
   const status = check(type, rows, columns);
   if (status != 0) return status;
-  if (end > rows || begin > end || (begin | end) % NEURON_STEP != 0) return BAD_ARGUMENT;
+  if (end > rows || begin > end || (begin | end) % COLUMN_STEP != 0) return BAD_ARGUMENT;
   if (byRows) {
-    multiplyNeuronRows(type, packed, rows, columns, begin, end, x, xStride, tokens, target, targetStride, scratch);
+    multiplyColumnRows(type, packed, rows, columns, begin, end, x, xStride, tokens, target, targetStride, scratch);
   } else {
-    multiplyNeurons(type, packed, rows, columns, begin, end, x, xStride, tokens, target, targetStride, scratch);
+    multiplyColumns(type, packed, rows, columns, begin, end, x, xStride, tokens, target, targetStride, scratch);
   }
   return 0;
 }

@@ -10,7 +10,7 @@ import {
   accumulateRows, accumulateScratchBytes, lookupRow, matmulFormScratchBytes, matmulRows, packedBytes,
 } from "../kernels/quant/matmul";
 import { ACTIVATION_BLOCK_BYTES, activationBytes, quantizeActivations } from "../kernels/quant/activations/sixteen";
-import { FORM_SHIFT, formBytes, formFor, quantizeAs } from "../kernels/quant/activations/precision";
+import { PRECISION_SHIFT, operandRowBytes, precisionFor, quantizeAs } from "../kernels/quant/activations/precision";
 import { dequantizeRow, packedGroupBytes, packGroup, quantizeRow, unpackRow } from "../kernels/quant/index";
 import { blockElements, rowBytes } from "../kernels/quant/types";
 
@@ -99,12 +99,12 @@ export function kernel_quantize_activations(x: usize, columns: u32, target: usiz
 
 /** The form (activations/precision.ts) in which activations meet weights of a type: `wanted` where the build has it. */
 export function kernel_operand_form(type: u32, wanted: u32): u32 {
-  return formFor(type, wanted);
+  return precisionFor(type, wanted);
 }
 
 /** Bytes of a row of activations in a form; 0 where `columns` is not a multiple of 32. */
 export function kernel_operand_bytes(form: u32, columns: u32): usize {
-  return (columns & 31) == 0 ? formBytes(form, columns) : 0;
+  return (columns & 31) == 0 ? operandRowBytes(form, columns) : 0;
 }
 
 /** One row of f32 → activations in a form. */
@@ -119,9 +119,9 @@ export function kernel_quantize_operand(form: u32, x: usize, columns: u32, targe
  * type or a form that this build does not have, and for more than the memory could hold.
  */
 export function kernel_matmul_scratch_bytes(type: u32, tokens: u32): usize {
-  const plain = type & ((1 << FORM_SHIFT) - 1);
-  const form = type >> FORM_SHIFT;
-  if (blockElements(plain) == 0 || formFor(plain, form) != form || tokens > 0xffff_ffff >> 6) return 0;
+  const plain = type & ((1 << PRECISION_SHIFT) - 1);
+  const form = type >> PRECISION_SHIFT;
+  if (blockElements(plain) == 0 || precisionFor(plain, form) != form || tokens > 0xffff_ffff >> 6) return 0;
   return matmulFormScratchBytes(type, tokens);
 }
 
@@ -133,11 +133,11 @@ export function kernel_matmul(
   type: u32, packed: usize, rows: u32, columns: u32, rowBegin: u32, rowEnd: u32, x: usize, xStride: usize, tokens: u32,
   target: usize, targetStride: usize, scratch: usize,
 ): i32 {
-  const plain = type & ((1 << FORM_SHIFT) - 1);
-  const form = type >> FORM_SHIFT;
+  const plain = type & ((1 << PRECISION_SHIFT) - 1);
+  const form = type >> PRECISION_SHIFT;
   const status = checkBlocks(plain, columns);
   if (status != 0) return status;
-  if (formFor(plain, form) != form) return BAD_ARGUMENT;
+  if (precisionFor(plain, form) != form) return BAD_ARGUMENT;
   if (rowEnd > rows || rowBegin > rowEnd) return BAD_ARGUMENT;
   matmulRows(type, packed, rows, columns, rowBegin, rowEnd, x, xStride, tokens, target, targetStride, scratch);
   return 0;

@@ -6,6 +6,7 @@ import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamW
 import { Model, ModelState, isModel } from "../engine/model";
 import { checkSequence, dropInLayers, mergeInLayer, shareAll, shiftAll } from "../engine/sequence";
 import { openContext, openTapped } from "../engine/open";
+import { writePage } from "../engine/page";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { blockBytes } from "../memory/arena";
 import { sameText } from "../memory/bytes";
@@ -13,13 +14,12 @@ import { findTensorAt } from "../files/gguf";
 import { abortPass, beginPass, listLength, resetContext } from "../pass/batch";
 import { Context, Form, Visibility, isContext, releaseContext, stateBytes } from "../pass/context";
 import { HAS_PRINT } from "../parts";
-import { printProgram } from "../program/print";
 import { Tap } from "../program/program";
 import { contextBytes } from "../run/open";
 import { stepPass } from "../run/run";
 import { rowBytes } from "../state/kinds";
 import { vectorBytes } from "../kernels/attention/kv_codec";
-import { OperandForm, formFor } from "../kernels/quant/activations/precision";
+import { ActivationPrecision, precisionFor } from "../kernels/quant/activations/precision";
 
 /** A model of `files` parts; `vocabularyOnly` 1 leaves the weights in the file. */
 export function model_create(core: Core, files: u32, vocabularyOnly: u32): usize {
@@ -110,7 +110,7 @@ export function model_release(model: Model): i32 {
  * their type. For measuring what the rule in weights/precision.ts costs and saves. Before a context is open.
  */
 export function model_set_operands(model: Model, name: usize, length: u32, form: u32): i32 {
-  if (form < OperandForm.BYTE || form > OperandForm.TWO_BYTES || model.contexts || !model.hasProgram) {
+  if (form < ActivationPrecision.BYTE || form > ActivationPrecision.TWO_BYTES || model.contexts || !model.hasProgram) {
     return fail(
       model.core, ErrorCode.BAD_ARGUMENT, "operands are set before a context is open, name by name, to 1, 2 or 3",
     );
@@ -119,7 +119,7 @@ export function model_set_operands(model: Model, name: usize, length: u32, form:
   for (let i: u32 = 0; i < weights.count; i++) {
     const weight = weights.at(i);
     if (weight.isVector || weight.isTable || !isNamed(model, weight.file, weight.offset, name, length)) continue;
-    weight.operandForm = formFor(weight.type, form);
+    weight.precision = precisionFor(weight.type, form);
   }
   return 0;
 }
@@ -138,11 +138,12 @@ function isNamed(model: Model, file: u32, offset: u64, name: usize, length: u32)
 }
 
 /**
- * The program of the model as text, a line a step: writes at most `capacity` bytes to `target`, and returns how many
- * there are. 0: the model has none, or the build prints none.
+ * The program of the model as text, a line a step, and the memory of a usual context: writes at most `capacity` bytes
+ * to `target`, and returns how many there are. Once planned; 0: the model has none (see the error), or the build prints
+ * none.
  */
 export function model_program(model: Model, target: usize, capacity: u32): u32 {
-  return HAS_PRINT && model.hasProgram ? printProgram(model.program, target, capacity) : 0;
+  return HAS_PRINT ? writePage(model, target, capacity) : 0;
 }
 
 /** The Gguf record, for gguf_* and entry_*; the tokenizer, for tokenizer_*. */
@@ -238,19 +239,19 @@ export function context_token_bytes(c: Context): u32 {
  * asked.
  */
 export function context_ids(c: Context): usize {
-  return c.ids;
+  return c.nextIds;
 }
 
 export function context_sequences(c: Context): usize {
-  return c.sequenceOf;
+  return c.nextSequences;
 }
 
 export function context_positions(c: Context): usize {
-  return c.positions;
+  return c.nextPositions;
 }
 
 export function context_wanted(c: Context): usize {
-  return c.wanted;
+  return c.nextWanted;
 }
 
 /** Bits, rows of ceil(batch/8) bytes: token i may see token j of the batch (visibility 2). */
@@ -365,7 +366,7 @@ export function context_set_traced(c: Context, traced: u32): void {
   c.traced = traced ? 1 : 0;
 }
 
-/** The step of the program that the pass is at (program_text lists them by this number); −1: it is in none. */
+/** The step of the program that the pass is at (`model_program` lists them by this number); −1: it is in none. */
 export function context_at(c: Context): i32 {
   return c.running ? <i32>c.step : -1;
 }

@@ -3,11 +3,11 @@
  */
 import { SUPPORTED_TYPES, Type, blockBytes, blockElements, isLeftOut } from "../kernels/quant/types";
 import { allocateRaw } from "../memory/arena";
-import { copyText, letterAt, sameText, setU32, u32At, u64At } from "../memory/bytes";
-import { Core, ErrorCode, Status, bytesOf, fail, say, sayBytes, wordsOf } from "../memory/core";
+import { letterAt, sameText, setU32, u32At, u64At } from "../memory/bytes";
+import { Core, ErrorCode, Status, bytesOf, fail, say, wordsOf } from "../memory/core";
 import { beginHeld, beginLeftOut, endLeftOut } from "../memory/left_out";
 import { HAS_ALL_FORMATS } from "../parts";
-import { Gguf, SCRATCH_BYTES, Tensor, nextString, stringBytes, stringLength } from "./records";
+import { Gguf, Tensor, nextString, stringBytes, stringLength } from "./records";
 import { compareBytes, sortPointers } from "./sort";
 import { tensorTypeName } from "./type_names";
 
@@ -212,16 +212,6 @@ export function findTensorBytes(g: Gguf, name: usize, length: u32): Tensor | nul
   return null;
 }
 
-/** The tensor of a name given as an ASCII literal, or null. */
-export function findTensor(g: Gguf, name: string): Tensor | null {
-  return findTensorBytes(g, g.scratch, copyText(g.scratch, SCRATCH_BYTES, name));
-}
-
-/** The tensor `blk.<layer>.<name>`, or null. */
-export function findBlockTensor(g: Gguf, layer: u32, name: string): Tensor | null {
-  return findTensorBytes(g, g.scratch, putBlockName(g, layer, name));
-}
-
 /** The bytes of look-up tables, which may stay in the file: those of memory layers, an embedding that is no head. */
 export function tableBytes(g: Gguf): u64 {
   let tables: u64 = 0;
@@ -237,27 +227,6 @@ export function tableBytes(g: Gguf): u64 {
   return hasHead ? tables + embedding : tables;
 }
 
-/** As `findTensor`, for one that must be there: null with an error that names it. */
-export function requireTensor(core: Core, g: Gguf, name: string): Tensor | null {
-  const tensor = findTensor(g, name);
-  if (!tensor) failMissing(core, g, copyText(g.scratch, SCRATCH_BYTES, name));
-  return tensor;
-}
-
-/** As `findBlockTensor`, for one that must be there: null with an error that names it. */
-export function requireBlockTensor(core: Core, g: Gguf, layer: u32, name: string): Tensor | null {
-  const tensor = findBlockTensor(g, layer, name);
-  if (!tensor) failMissing(core, g, putBlockName(g, layer, name));
-  return tensor;
-}
-
-function failMissing(core: Core, g: Gguf, nameLength: u32): void {
-  fail(
-    core, ErrorCode.BAD_FILE, "the file has no tensor {s}, which this model needs; convert the model anew",
-    bytesOf(g.scratch, nameLength),
-  );
-}
-
 /** The tensor that begins at `offset` of a file, or null. */
 export function findTensorAt(g: Gguf, file: u32, offset: u64): Tensor | null {
   for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
@@ -265,16 +234,6 @@ export function findTensorAt(g: Gguf, file: u32, offset: u64): Tensor | null {
     if (tensor.fileIndex == file && tensor.offset == offset) return tensor;
   }
   return null;
-}
-
-/** Puts `blk.<layer>.<name>` into the scratch; returns its length. */
-function putBlockName(g: Gguf, layer: u32, name: string): u32 {
-  let length = copyText(g.scratch, SCRATCH_BYTES, "blk.");
-  let divisor: u32 = 1;
-  while (layer / divisor >= 10) divisor *= 10;
-  for (; divisor > 0; divisor /= 10) store<u8>(g.scratch + length++, <u8>(48 + ((layer / divisor) % 10)));
-  length += copyText(g.scratch + length, SCRATCH_BYTES - length, ".");
-  return length + copyText(g.scratch + length, SCRATCH_BYTES - length, name);
 }
 
 /** A tensor's name as an argument of `fail`. */

@@ -20,7 +20,7 @@ import { Context, rowAt, rowOf } from "../pass/context";
 import { grainOf } from "../pass/threads";
 import { listOf, seenCount, seenRows } from "../pass/visible";
 import { Program, Step } from "../program/program";
-import { operandBytes } from "../program/plan";
+import { lines, operandBytes } from "../program/plan";
 import { StateShape } from "../state/shape";
 import { decodeLatent } from "../state/latent";
 import { Weight } from "../weights/weight";
@@ -80,10 +80,6 @@ export function latentKernelScratch(p: Program, layer: u32, s: Step, rows: u32):
   const expanded = expandedScratchBytes(rows, s.n1, rope, s.n2);
   // Absorbed queries multiply by the transposed matrix; of all types F32 wants the most for it.
   return max(max(absorbed, expanded), <u64>accumulateScratchBytes(Type.F32, shape.first));
-}
-
-function lines(bytes: u64): u64 {
-  return (bytes + 63) & ~(<u64>63);
 }
 
 /** Heads within the slice of work: at least one. */
@@ -224,7 +220,7 @@ function quantizeLatents(c: Context, s: Step, _thread: u32, begin: u32, end: u32
   const source = c.expanded ? latents(c) : attendedLatent(c, s, rank);
   const target = c.expanded ? latentOperand(c, s) : valueOperand(c, s, rank);
   for (let i = begin; i < end; i++) {
-    quantizeAs(up.operandForm, rowOf(source, i, rank), rank, target + <usize>i * bytes);
+    quantizeAs(up.precision, rowOf(source, i, rank), rank, target + <usize>i * bytes);
   }
 }
 

@@ -10,14 +10,14 @@ import { UNIT_ROWS, rowGrain, shared, unitsWithinWork } from "./share";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf, threadsOf } from "../pass/threads";
-import { operandBytes } from "../program/plan";
+import { lines, operandBytes } from "../program/plan";
 import { Flag, NOTHING, Program, Step } from "../program/program";
-import { askTile, multiplyTile } from "../weights/tiles";
-import { GROUP_ROWS, Weight, WeightState } from "../weights/weight";
+import { askTile, multiplyTile, tileIsFinite } from "../weights/tiles";
+import { GROUP_ROWS, Weight, WeightState, notFinite } from "../weights/weight";
 import { add } from "../kernels/float/vector";
 import { quantizeAs } from "../kernels/quant/activations/precision";
 import {
-  NEURON_STEP, multiplyNeuronRows, multiplyNeurons, payingZeros, stripRows,
+  COLUMN_STEP, multiplyColumnRows, multiplyColumns, minZeroSixteenths, stripRows,
 } from "../kernels/quant/columns/columns";
 import { matmulRows } from "../kernels/quant/matmul";
 
@@ -41,19 +41,15 @@ export function linearScratch(p: Program, layer: u32, s: Step, batch: u32): u64 
   return lines(batch * operand) + product;
 }
 
-function lines(bytes: u64): u64 {
-  return (bytes + 63) & ~(<u64>63);
-}
-
 /** One matrix after the other; the next one may want another form of the operand. */
 function multiplyInTurn(c: Context, s: Step): i32 {
   while (c.part <= s.n0) {
     const status = multiply(c, s.behind(c.part));
     if (status != Status.DONE) return status;
-    const form = c.weight(s.behind(c.part).weight).operandForm;
+    const form = c.weight(s.behind(c.part).weight).precision;
     c.part += 1;
     c.cursor = 0;
-    if (c.part <= s.n0 && c.weight(s.behind(c.part).weight).operandForm != form) c.operandReady = 0;
+    if (c.part <= s.n0 && c.weight(s.behind(c.part).weight).precision != form) c.operandReady = 0;
   }
   return Status.DONE;
 }
@@ -64,7 +60,7 @@ function multiply(c: Context, s: Step): i32 {
   if (!makeOperand(c, s, weight)) return Status.MORE;
   if (weight.state == WeightState.STREAMED) return multiplyStreamed(c, s, weight);
   const cost = <u64>weight.columns * c.active;
-  const rows = unitsWithinWork(c, weight.rows, cost, weight.byColumns ? NEURON_STEP : GROUP_ROWS);
+  const rows = unitsWithinWork(c, weight.rows, cost, weight.byColumns ? COLUMN_STEP : GROUP_ROWS);
   const grain = weight.byColumns ? columnGrain(c, weight, rows, cost) : rowGrain(c, rows, cost);
   if (!shared(c, s, multiplyRows.index, rows, grain)) return Status.MORE;
   c.cursor += rows;
@@ -93,6 +89,7 @@ function matmulWith(c: Context, s: Step, weight: Weight, first: u32, last: u32, 
 function multiplyStreamed(c: Context, s: Step, weight: Weight): i32 {
   const r = c.requests;
   if (r.tileRows) {
+    if (!tileIsFinite(r, weight)) return notFinite(c.program.weights, weight);
     multiplyTile(
       r, weight, c.cursor, operandOf(c, s, weight), operandStride(c, s, weight), c.active, productOf(c, s, weight),
       productStride(c, s, weight), c.scratch,
@@ -111,7 +108,7 @@ function areAlike(c: Context, s: Step): bool {
   for (let m: u32 = 0; m <= s.n0; m++) {
     const weight = c.weight(s.behind(m).weight);
     if (weight.state != WeightState.RESIDENT || weight.byColumns) return false;
-    if (weight.operandForm != first.operandForm || weight.isFloat != first.isFloat) return false;
+    if (weight.precision != first.precision || weight.isFloat != first.isFloat) return false;
   }
   return true;
 }
@@ -167,7 +164,7 @@ function quantizeRows(c: Context, s: Step, _thread: u32, begin: u32, end: u32): 
   const bytes = <usize>operandBytes(weight);
   const target = c.stepScratch;
   for (let i = begin; i < end; i++) {
-    quantizeAs(weight.operandForm, rowAt(x, i, stride), weight.columns, target + <usize>i * bytes);
+    quantizeAs(weight.precision, rowAt(x, i, stride), weight.columns, target + <usize>i * bytes);
   }
 }
 
@@ -227,12 +224,12 @@ function multiplyByColumns(c: Context, s: Step, weight: Weight, begin: u32, end:
   const target = productOf(c, s, weight) + ((<usize>begin) << 2);
   const targetStride = productStride(c, s, weight);
   if (readsColumns(c, weight)) {
-    multiplyNeurons(
+    multiplyColumns(
       weight.type, weight.data, weight.rows, weight.columns, begin, end, x, stride, c.active, target, targetStride,
       scratch,
     );
   } else {
-    multiplyNeuronRows(
+    multiplyColumnRows(
       weight.kernelKey, weight.data, weight.rows, weight.columns, begin, end, x, stride, c.active, target, targetStride,
       scratch,
     );
@@ -247,7 +244,7 @@ function multiplyByColumns(c: Context, s: Step, weight: Weight, begin: u32, end:
 function readsColumns(c: Context, weight: Weight): bool {
   if (c.active < TILE_TOKENS) return true;
   const at = (<usize>c.layer) << 3;
-  return load<u64>(c.zeros + at) * 16 >= load<u64>(c.activations + at) * payingZeros(weight.type);
+  return load<u64>(c.zeros + at) * 16 >= load<u64>(c.activations + at) * minZeroSixteenths(weight.type);
 }
 
 /**
@@ -258,5 +255,5 @@ function columnGrain(c: Context, weight: Weight, rows: u32, cost: u64): u32 {
   const threads = threadsOf(c.threads);
   const least = readsColumns(c, weight) ? (rows + threads - 1) / threads : stripRows(rows);
   const grain = max(grainOf(c.threads, rows, cost), least);
-  return (grain + (2 * NEURON_STEP - 1)) & ~(2 * NEURON_STEP - 1);
+  return (grain + (2 * COLUMN_STEP - 1)) & ~(2 * COLUMN_STEP - 1);
 }

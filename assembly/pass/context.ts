@@ -11,7 +11,7 @@
 import { Threads, isIdle, threadSlots } from "./threads";
 import { Core } from "../memory/core";
 import { blockBytes, release } from "../memory/arena";
-import { Program, Step } from "../program/program";
+import { Program } from "../program/program";
 import { Rows, bookkeepingBytes, initRows, poolBytes } from "../state/rows";
 import { rowBytes } from "../state/kinds";
 import { REQUEST_BYTES, Requests } from "../weights/requests";
@@ -120,7 +120,17 @@ export class Context {
   listBlock: usize;
   bufferBlock: usize;
 
-  /** u32[batch]: the tokens, written by the host */
+  // What the host writes; a pass has a copy of its own, so that nothing changes under it.
+  /**
+   * u32[batch]: the tokens of the next pass, their sequences; i32[batch]: positions; u8[batch]: 1 where logits are
+   * asked
+   */
+  nextIds: usize;
+  nextSequences: usize;
+  nextPositions: usize;
+  nextWanted: usize;
+
+  /** u32[batch]: the tokens of the pass */
   ids: usize;
   /** u32[batch] */
   sequenceOf: usize;
@@ -281,6 +291,10 @@ export function layOut(
   const w = p.weights;
   const token = <u64>batch * 4;
   let end = lay(c, offsetof<Context>("ids"), base, 0, token);
+  end = lay(c, offsetof<Context>("nextIds"), base, end, token);
+  end = lay(c, offsetof<Context>("nextSequences"), base, end, token);
+  end = lay(c, offsetof<Context>("nextPositions"), base, end, token);
+  end = lay(c, offsetof<Context>("nextWanted"), base, end, batch);
   end = lay(c, offsetof<Context>("sequenceOf"), base, end, token);
   end = lay(c, offsetof<Context>("positions"), base, end, token);
   end = lay(c, offsetof<Context>("wanted"), base, end, batch);
@@ -388,10 +402,4 @@ export function rowAt(base: usize, i: u32, stride: usize): usize {
 @inline
 export function rowOf(base: usize, i: u32, width: u32): usize {
   return base + ((<usize>i * width) << 2);
-}
-
-/** The step at work. */
-@inline
-export function stepAt(c: Context): Step {
-  return c.program.step(c.step);
 }

@@ -15,7 +15,7 @@ import { lettersFrom, sameText } from "../memory/bytes";
 import { Gguf, findKey, flagOr, floatOr, number, numberOr, stringBytes, stringLength, textOr } from "../files/gguf";
 import { StateKind, StateShape } from "../state/shape";
 import { Weight, WeightKind, Weights } from "../weights/weight";
-import { formOfLatents } from "../weights/precision";
+import { precisionOfLatents } from "../weights/precision";
 
 export { StateKind };
 
@@ -330,6 +330,13 @@ export class Builder {
     return out;
   }
 
+  /** gelu(x), by tanh. */
+  gelu(x: u32): u32 {
+    const out = this.like(x, this.width(x));
+    this.append(Op.GELU, out, x);
+    return out;
+  }
+
   /** relu(x)²; its exact zeros are counted, and the linear behind it leaves them out. */
   squaredRelu(x: u32): u32 {
     const out = this.like(x, this.width(x));
@@ -368,7 +375,7 @@ export class Builder {
     if (step.weight == NOTHING) return out;
     const up = this.weightAt(step.weight);
     up.mustReside = 1;
-    up.operandForm = formOfLatents(up.type);
+    up.precision = precisionOfLatents(up.type);
     return out;
   }
 

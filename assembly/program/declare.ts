@@ -2,12 +2,12 @@
  * A tensor of the file becomes a weight: found by name, its shape and type checked, its memory not taken yet.
  */
 import { NOTHING } from "./program";
-import { copyText, sameText } from "../memory/bytes";
+import { copyText } from "../memory/bytes";
 import { Core, ErrorCode, bytesOf, fail, say, sayNumber, wordsOf } from "../memory/core";
 import { Gguf, Tensor, findTensorBytes, tensorTypeName } from "../files/gguf";
 import { SCRATCH_BYTES } from "../files/records";
 import { Weight, WeightKind, WeightState } from "../weights/weight";
-import { formOfMatrix } from "../weights/precision";
+import { precisionOfMatrix } from "../weights/precision";
 import { RowType } from "../kernels/lookup/table_rows";
 import { SUPPORTED_TYPES, Type } from "../kernels/quant/types";
 
@@ -44,7 +44,7 @@ export function declare(
       bytesOf(tensor.name, tensor.nameLength), wordsOf(SUPPORTED_TYPES),
     );
   }
-  if (kind == WeightKind.MATRIX) weight.operandForm = formOfMatrix(tensor.type);
+  if (kind == WeightKind.MATRIX) weight.precision = precisionOfMatrix(tensor.type);
   return 0;
 }
 

@@ -7,14 +7,14 @@
  * value alone is too coarse for a trained model: its outliers make the steps of their whole block coarse. With a second
  * byte for those blocks the KL falls to a quarter and the speed stays.
  */
-import { OperandForm, formFor } from "../kernels/quant/activations/precision";
+import { ActivationPrecision, precisionFor } from "../kernels/quant/activations/precision";
 
 /** The form of a matrix's operands. */
-export function formOfMatrix(type: u32): u32 {
-  return formFor(type, OperandForm.OUTLIERS);
+export function precisionOfMatrix(type: u32): u32 {
+  return precisionFor(type, ActivationPrecision.OUTLIERS);
 }
 
 /** The form for the up-projection of latents: they have more, because every later token reads them. */
-export function formOfLatents(type: u32): u32 {
-  return formFor(type, OperandForm.TWO_SIXTEENS);
+export function precisionOfLatents(type: u32): u32 {
+  return precisionFor(type, ActivationPrecision.TWO_SIXTEENS);
 }

@@ -7,7 +7,7 @@
  */
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Gguf, findTensorAt, nameOf } from "../files/gguf";
-import { FORM_SHIFT } from "../kernels/quant/activations/precision";
+import { PRECISION_SHIFT } from "../kernels/quant/activations/precision";
 import { tableRowBytes } from "../kernels/lookup/table_rows";
 import { packedGroupBytes } from "../kernels/quant/index";
 import { Type, rowBytes } from "../kernels/quant/types";
@@ -51,7 +51,7 @@ export class Weight {
    */
   type: u32;
   /** The precision in which its kernel wants the activations (kernels/quant/activations/precision.ts). */
-  operandForm: u32;
+  precision: u32;
   /** Outputs. */
   rows: u32;
   /** Inputs: the contiguous axis. */
@@ -119,7 +119,7 @@ export class Weight {
   /** What names its kernel: the type, and the precision of the activations. */
   @inline
   get kernelKey(): u32 {
-    return this.type | (this.operandForm << FORM_SHIFT);
+    return this.type | (this.precision << PRECISION_SHIFT);
   }
 
   /** Rows of a tile of a matrix that stays in its file: whole groups, as many as TILE_BYTES hold, at least one. */

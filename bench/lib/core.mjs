@@ -21,8 +21,8 @@ export function builds() {
 
 const FLOATS = Object.values(blockFormats()).flatMap(({ id, elements }) => (elements === 1 ? [id] : []));
 /** The form of activations in bytes, and where a form stands beside a type. */
-const BYTES = numbersOf("OperandForm").BYTE;
-const FORM_SHIFT = constantOf("FORM_SHIFT");
+const BYTES = numbersOf("ActivationPrecision").BYTE;
+const PRECISION_SHIFT = constantOf("PRECISION_SHIFT");
 
 export class RawCore extends TestCore {
   /** @param {BuildName} build */
@@ -47,7 +47,7 @@ export class RawCore extends TestCore {
         exports.kernel_quantize_operand(form, values + i * columns * 4, columns, x + i * stride);
     };
     write();
-    return { type: type | (form << FORM_SHIFT), x, stride, write };
+    return { type: type | (form << PRECISION_SHIFT), x, stride, write };
   }
 
   /** Bytes of memory; stale once memory grows. @param {number} pointer @param {number} length */

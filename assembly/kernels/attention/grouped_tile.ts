@@ -15,7 +15,6 @@
  */
 import { multiplyAdd } from "../float/fused";
 import { decodeVectors } from "./kv_codec";
-import { sumLanes } from "../float/vector";
 
 /** Rows of a tile. */
 export const TILE_ROWS: u32 = 8;
@@ -206,7 +205,7 @@ function scoreTails(query: usize, row: usize, rowBytes: usize, n: u32, scores: u
   }
 }
 
-/** The sums of the lanes of four vectors, each as `sumLanes`. */
+/** The sums of the lanes of four vectors, each summed as `sumLanes` of float/vector does. */
 @inline
 function sumFour(a: v128, b: v128, c: v128, d: v128): v128 {
   const ab = f32x4.add(i32x4.shuffle(a, b, 0, 4, 1, 5), i32x4.shuffle(a, b, 2, 6, 3, 7));

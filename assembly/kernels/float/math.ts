@@ -93,12 +93,6 @@ export function cos(x: f64): f64 {
   return quarterTurns(x, 1);
 }
 
-/** Stores sin x and cos x, two f64. */
-export function sincos(x: f64, target: usize): void {
-  store<f64>(target, sin(x));
-  store<f64>(target, cos(x), 8);
-}
-
 /** sin(x + turns·π/2). */
 function quarterTurns(x: f64, turns: u32): f64 {
   if (!(abs(x) <= 2147483648.0)) return NaN;
@@ -223,77 +217,4 @@ function expWithin(c: v128): v128 {
   p = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), one);
   const power = i32x4.add(i32x4.shl(rounded, 23), one);
   return f32x4.mul(p, power);
-}
-
-// e^x for x ≤ 0 in f64: x = n·ln2 + r, the series of e^r up to r⁹, times 2^n built in the exponent's bits; n comes from
-// adding 1.5·2^52, as above.
-const DECAY_BOTTOM: f64 = -64;
-const DECAY_LOG2E: f64 = 1.442695040888963387;
-const DECAY_ROUND: f64 = 6755399441055744;
-const DECAY_LN2: f64 = 6.93147180559945286227e-1;
-const DECAY_9: f64 = 2.7557319223985893e-6;
-const DECAY_8: f64 = 2.48015873015873e-5;
-const DECAY_7: f64 = 1.984126984126984e-4;
-const DECAY_6: f64 = 1.388888888888889e-3;
-const DECAY_5: f64 = 8.333333333333333e-3;
-const DECAY_4: f64 = 4.1666666666666664e-2;
-const DECAY_3: f64 = 1.6666666666666666e-1;
-const DECAY_2: f64 = 0.5;
-
-/**
- * e^x for x ≤ 0: half as many operations as `exp`, and lanes. Relative error below 1e-11; below −64, where nobody who
- * adds it to 1 sees it, it is e^−64. The bits are those of a lane of `decayLanes`.
- */
-export function decay(x: f64): f64 {
-  const c = x < DECAY_BOTTOM ? DECAY_BOTTOM : x;
-  const rounded = c * DECAY_LOG2E + DECAY_ROUND;
-  const r = c - (rounded - DECAY_ROUND) * DECAY_LN2;
-  let p = DECAY_9;
-  p = p * r + DECAY_8;
-  p = p * r + DECAY_7;
-  p = p * r + DECAY_6;
-  p = p * r + DECAY_5;
-  p = p * r + DECAY_4;
-  p = p * r + DECAY_3;
-  p = p * r + DECAY_2;
-  p = p * r + 1.0;
-  p = p * r + 1.0;
-  return p * reinterpret<f64>((reinterpret<i64>(rounded) << 52) + 0x3ff0_0000_0000_0000);
-}
-
-const DECAY_LANES = memory.data<f64>([
-  -64, -64,
-  1.44269504088896338700, 1.44269504088896338700,
-  6755399441055744, 6755399441055744,
-  6.93147180559945286227e-1, 6.93147180559945286227e-1,
-  2.7557319223985893e-6, 2.7557319223985893e-6,
-  2.48015873015873e-5, 2.48015873015873e-5,
-  1.984126984126984e-4, 1.984126984126984e-4,
-  1.388888888888889e-3, 1.388888888888889e-3,
-  8.333333333333333e-3, 8.333333333333333e-3,
-  4.1666666666666664e-2, 4.1666666666666664e-2,
-  1.6666666666666666e-1, 1.6666666666666666e-1,
-  0.5, 0.5,
-  1, 1,
-], 16);
-
-/** Two `decay` at once. */
-@inline
-export function decayLanes(x: v128): v128 {
-  const round = v128.load(DECAY_LANES, 32);
-  const one = v128.load(DECAY_LANES, 192);
-  const c = f64x2.pmax(x, v128.load(DECAY_LANES));
-  const rounded = f64x2.add(f64x2.mul(c, v128.load(DECAY_LANES, 16)), round);
-  const r = f64x2.sub(c, f64x2.mul(f64x2.sub(rounded, round), v128.load(DECAY_LANES, 48)));
-  let p = v128.load(DECAY_LANES, 64);
-  p = f64x2.add(f64x2.mul(p, r), v128.load(DECAY_LANES, 80));
-  p = f64x2.add(f64x2.mul(p, r), v128.load(DECAY_LANES, 96));
-  p = f64x2.add(f64x2.mul(p, r), v128.load(DECAY_LANES, 112));
-  p = f64x2.add(f64x2.mul(p, r), v128.load(DECAY_LANES, 128));
-  p = f64x2.add(f64x2.mul(p, r), v128.load(DECAY_LANES, 144));
-  p = f64x2.add(f64x2.mul(p, r), v128.load(DECAY_LANES, 160));
-  p = f64x2.add(f64x2.mul(p, r), v128.load(DECAY_LANES, 176));
-  p = f64x2.add(f64x2.mul(p, r), one);
-  p = f64x2.add(f64x2.mul(p, r), one);
-  return f64x2.mul(p, i64x2.add(i64x2.shl(rounded, 52), one));
 }

@@ -15,7 +15,7 @@ import { activationBytes } from "./activations/sixteen";
 import { F16Packing } from "./formats/f16";
 import { F32Packing } from "./formats/f32";
 import { WIDENED_TOKENS, matmulWidened } from "./floats";
-import { FORM_SHIFT, OperandForm } from "./activations/precision";
+import { PRECISION_SHIFT, ActivationPrecision } from "./activations/precision";
 import { decodeGroup, dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, unpackRow } from "./index";
 import { accumulateQ4_0 } from "./transposed";
 import { Type, rowBytes } from "./types";
@@ -38,7 +38,7 @@ export function matmulScratchBytes(tokens: u32): usize {
 
 /** The same for the form that stands above `type`: only the form of two halves keeps two groups' outputs. */
 export function matmulFormScratchBytes(type: u32, tokens: u32): usize {
-  return (<usize>tokens) << (type >> FORM_SHIFT == OperandForm.TWO_SIXTEENS ? 6 : 5);
+  return (<usize>tokens) << (type >> PRECISION_SHIFT == ActivationPrecision.TWO_SIXTEENS ? 6 : 5);
 }
 
 /**
@@ -51,7 +51,7 @@ export function matmulRows(
   target: usize, targetStride: usize, scratch: usize,
 ): void {
   if (rowEnd > rows) rowEnd = rows;
-  if (type >> FORM_SHIFT == OperandForm.TWO_SIXTEENS) {
+  if (type >> PRECISION_SHIFT == ActivationPrecision.TWO_SIXTEENS) {
     return matmulTwice(
       type & 0xff, packed, columns, rowBegin, rowEnd, x, xStride, tokens, target, targetStride, scratch,
     );

@@ -2,13 +2,13 @@
  * The precision of activations where they meet weights. The portable build has sixteen bits, and twice sixteen for what
  * must be as exact as f32. The fast build multiplies codes of up to seven bits by bytes (activations/eight.ts): one a
  * value, and two where that is not exact enough. Weights of eight bits and of tables keep sixteen. A product names the
- * form of its activations beside the type: `type | form << FORM_SHIFT`.
+ * form of its activations beside the type: `type | form << PRECISION_SHIFT`.
  */
 import { activationBytes, quantizeActivations, quantizeRest } from "./sixteen";
 import { quantizeBytes, secondDigit } from "./eight";
 import { Type } from "../types";
 
-export namespace OperandForm {
+export namespace ActivationPrecision {
   /** Sixteen bits (activations/sixteen.ts); f32 where the weights are floats. */
   export const SIXTEEN: u32 = 0;
   /** A byte each. */
@@ -25,14 +25,14 @@ export namespace OperandForm {
 const OUTLIER: f32 = 1.75;
 
 /** The form stands above the type's byte. */
-export const FORM_SHIFT: u32 = 8;
+export const PRECISION_SHIFT: u32 = 8;
 
 /**
  * The form in which activations meet weights of a type: `wanted` where the build has it for them. A number that is no
  * form stands for none.
  */
-export function formFor(type: u32, wanted: u32): u32 {
-  if (wanted > OperandForm.TWO_SIXTEENS) return OperandForm.SIXTEEN;
+export function precisionFor(type: u32, wanted: u32): u32 {
+  if (wanted > ActivationPrecision.TWO_SIXTEENS) return ActivationPrecision.SIXTEEN;
   if (ASC_FEATURE_RELAXED_SIMD) {
     switch (type) {
       case Type.Q4_0:
@@ -46,36 +46,32 @@ export function formFor(type: u32, wanted: u32): u32 {
       case Type.Q5_K:
       case Type.Q6_K:
       case Type.TQ1_0:
-      case Type.TQ2_0: return wanted == OperandForm.TWO_SIXTEENS ? OperandForm.TWO_BYTES : wanted;
+      case Type.TQ2_0: return wanted == ActivationPrecision.TWO_SIXTEENS ? ActivationPrecision.TWO_BYTES : wanted;
     }
   }
-  if (type == Type.F32 || type == Type.F16 || type == Type.BF16) return OperandForm.SIXTEEN;
-  return wanted == OperandForm.TWO_SIXTEENS ? wanted : OperandForm.SIXTEEN;
+  if (type == Type.F32 || type == Type.F16 || type == Type.BF16) return ActivationPrecision.SIXTEEN;
+  return wanted == ActivationPrecision.TWO_SIXTEENS ? wanted : ActivationPrecision.SIXTEEN;
 }
 
 /** Bytes of a row of `columns` quantised activations; `columns` is a multiple of 32. */
-export function formBytes(form: u32, columns: u32): usize {
-  if (form == OperandForm.TWO_SIXTEENS) return 2 * activationBytes(columns);
+export function operandRowBytes(form: u32, columns: u32): usize {
+  if (form == ActivationPrecision.TWO_SIXTEENS) return 2 * activationBytes(columns);
   if (ASC_FEATURE_RELAXED_SIMD) {
-    if (form != OperandForm.SIXTEEN) return 2 * secondDigit(columns);
+    if (form != ActivationPrecision.SIXTEEN) return 2 * secondDigit(columns);
   }
   return activationBytes(columns);
 }
 
-/** Bytes of a row of `columns` activations in the form that takes most. */
-export function mostFormBytes(columns: u32): usize {
-  return formBytes(OperandForm.TWO_BYTES, columns);
-}
-
 /** One row of f32 → quantised activations. */
 export function quantizeAs(form: u32, x: usize, columns: u32, target: usize): void {
-  if (form == OperandForm.TWO_SIXTEENS) {
+  if (form == ActivationPrecision.TWO_SIXTEENS) {
     quantizeActivations(x, columns, target);
     return quantizeRest(x, columns, target, target + activationBytes(columns));
   }
   if (ASC_FEATURE_RELAXED_SIMD) {
-    if (form != OperandForm.SIXTEEN) {
-      const limit: f32 = form == OperandForm.TWO_BYTES ? 0 : form == OperandForm.BYTE ? Infinity : OUTLIER;
+    if (form != ActivationPrecision.SIXTEEN) {
+      const limit: f32 =
+        form == ActivationPrecision.TWO_BYTES ? 0 : form == ActivationPrecision.BYTE ? Infinity : OUTLIER;
       return quantizeBytes(x, columns, target, limit);
     }
   }

@@ -28,7 +28,7 @@ export const ASKED_BYTES: usize = 384;
  * Writes the list of a part, `codes` its first neuron, `bytes` apart: how many pairs it has. Neurons far from each
  * other come together: rows read at once should lie in different pages, where the machine's prefetching sees each.
  */
-export function listNeurons(a: usize, count: u32, codes: usize, bytes: usize, list: usize): u32 {
+export function listActiveColumns(a: usize, count: u32, codes: usize, bytes: usize, list: usize): u32 {
   const begin = list;
   let active: u32 = 0;
   for (let k: u32 = 0; k < count; k += 8) {

@@ -1,8 +1,8 @@
 /**
  * The matrix that lies neuron by neuron (columns/layout.ts draws it): packing, and its products by type.
  *
- *     multiplyNeurons        reads active neurons alone; activations in 16 bits, or f32 for float weights
- *     multiplyNeuronRows     many tokens, few zeros: a strip of outputs goes back to groups of rows, for their tiles
+ *     multiplyColumns        reads active neurons alone; activations in 16 bits, or f32 for float weights
+ *     multiplyColumnRows     many tokens, few zeros: a strip of outputs goes back to groups of rows, for their tiles
  *
  * Both give the bits of the matrix packed by rows (quant/matmul.ts).
  */
@@ -15,14 +15,14 @@ import { Q4_KPacking } from "../formats/q4_k";
 import { Q6_KPacking } from "../formats/q6_k";
 import { multipliesFloats, packGroup, packedGroupBytes } from "../index";
 import { PLANES_BYTES, fromRows, moveFloats, toRows } from "./convert";
-import { multiplyNeurons as multiply, neuronScratchBytes as integerScratchBytes } from "./multiply";
-import { floatNeuronScratchBytes, multiplyFloatNeurons } from "./floats";
+import { multiplyColumns as multiply, columnScratchBytes as integerScratchBytes } from "./multiply";
+import { floatColumnScratchBytes, multiplyFloatColumns } from "./floats";
 import { Q4_0Columns, Q8_0Columns } from "./formats";
 import { STEP } from "./layout";
 import { Type, blockBytes, blockElements } from "../types";
 
 /** Outputs of a range are multiples of this many. */
-export const NEURON_STEP: u32 = STEP;
+export const COLUMN_STEP: u32 = STEP;
 
 /** Outputs that pass through groups of rows at once, at most. */
 const STRIP: u32 = 64;
@@ -33,7 +33,7 @@ const HAS_COLUMNS: bool = (HAS_SQUARED_RELU || HAS_KERNELS) && !ASC_LOW_MEMORY_L
 const HAS_Q6_K_COLUMNS: bool = HAS_Q6_K && !ASC_FEATURE_RELAXED_SIMD;
 
 /** Whether a matrix may lie neuron by neuron. */
-export function mayLieByNeurons(type: u32, rows: u32): bool {
+export function mayPackByColumns(type: u32, rows: u32): bool {
   if (!HAS_COLUMNS) return false;
   if (rows % STEP != 0) return false;
   switch (type) {
@@ -52,15 +52,15 @@ export function mayLieByNeurons(type: u32, rows: u32): bool {
  * Whether a model gains by it: with half of the activations zero nothing may be lost. Neurons of less than a kilobyte
  * are runs so short, so many of them in a page, that memory gives them at half its speed.
  */
-export function gainsByNeurons(type: u32, rows: u32): bool {
-  return mayLieByNeurons(type, rows) && (<u64>rows * blockBytes(type)) / blockElements(type) >= 1024;
+export function suitsColumnPacking(type: u32, rows: u32): bool {
+  return mayPackByColumns(type, rows) && (<u64>rows * blockBytes(type)) / blockElements(type) >= 1024;
 }
 
 /**
  * From how many sixteenths of zeros on many tokens read neurons one by one faster than by way of groups of rows, whose
  * tiles share among tokens what weights and scales cost. Halves become floats anew for each token.
  */
-export function payingZeros(type: u32): u32 {
+export function minZeroSixteenths(type: u32): u32 {
   switch (type) {
     case Type.Q4_0:
     case Type.Q4_K: return 4;
@@ -71,21 +71,21 @@ export function payingZeros(type: u32): u32 {
   }
 }
 
-/** Rows that are packed or unpacked at once: a multiple of NEURON_STEP, or what is left. */
+/** Rows that are packed or unpacked at once: a multiple of COLUMN_STEP, or what is left. */
 @inline
 export function stripRows(rows: u32): u32 {
   return min(rows, STRIP);
 }
 
 /** Bytes of scratch for every function here. */
-export function neuronScratchBytes(type: u32, rows: u32, columns: u32, tokens: u32): usize {
+export function columnScratchBytes(type: u32, rows: u32, columns: u32, tokens: u32): usize {
   const strip = <usize>(stripRows(rows) >> 3) * packedGroupBytes(type, columns) + PLANES_BYTES + ((<usize>tokens) << 6);
-  const sums = multipliesFloats(type) ? floatNeuronScratchBytes(rows) : integerScratchBytes(rows);
+  const sums = multipliesFloats(type) ? floatColumnScratchBytes(rows) : integerScratchBytes(rows);
   return max(strip, sums);
 }
 
 /** `count` rows of a file (at most stripRows, a multiple of 16) → outputs from `first` on. */
-export function packNeurons(
+export function packColumns(
   type: u32, source: usize, sourceStride: usize, count: u32, first: u32, rows: u32, columns: u32, packed: usize,
   scratch: usize,
 ): void {
@@ -113,7 +113,7 @@ export function packNeurons(
 }
 
 /** `count` outputs from `first` on (multiples of 16) → groups of rows, as packGroup makes them. */
-export function neuronsToGroups(
+export function columnsToGroups(
   type: u32, packed: usize, rows: u32, columns: u32, first: u32, count: u32, group: usize, planes: usize,
 ): void {
   if (!HAS_COLUMNS) return;
@@ -136,10 +136,10 @@ export function neuronsToGroups(
 }
 
 /**
- * Outputs `begin` … `end` − 1 (multiples of NEURON_STEP) by `tokens` rows of activations, strides in bytes; `target`
- * gets output `begin` at its index 0. `scratch`: neuronScratchBytes(type, rows, columns, tokens).
+ * Outputs `begin` … `end` − 1 (multiples of COLUMN_STEP) by `tokens` rows of activations, strides in bytes; `target`
+ * gets output `begin` at its index 0. `scratch`: columnScratchBytes(type, rows, columns, tokens).
  */
-export function multiplyNeurons(
+export function multiplyColumns(
   type: u32, packed: usize, rows: u32, columns: u32, begin: u32, end: u32, x: usize, xStride: usize, tokens: u32,
   target: usize, targetStride: usize, scratch: usize,
 ): void {
@@ -149,12 +149,12 @@ export function multiplyNeurons(
   // biome-ignore format: one line a type.
   switch (type) {
     case Type.F32:
-      return multiplyFloatNeurons<F32Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return multiplyFloatColumns<F32Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
     case Type.F16:
-      return multiplyFloatNeurons<F16Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+      return multiplyFloatColumns<F16Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
     case Type.BF16:
       if (HAS_BF16) {
-        multiplyFloatNeurons<BF16Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
+        multiplyFloatColumns<BF16Packing>(packed, rows, columns, begin, end, x, xStride, tokens, y, s, scratch);
       }
       return;
     case Type.Q4_0:
@@ -172,9 +172,9 @@ export function multiplyNeurons(
 
 /**
  * The same by way of groups of rows. The form of the activations stands above the type, as in `matmulRows`.
- * `scratch`: neuronScratchBytes(type, rows, columns, tokens).
+ * `scratch`: columnScratchBytes(type, rows, columns, tokens).
  */
-export function multiplyNeuronRows(
+export function multiplyColumnRows(
   product: u32, packed: usize, rows: u32, columns: u32, begin: u32, end: u32, x: usize, xStride: usize, tokens: u32,
   target: usize, targetStride: usize, scratch: usize,
 ): void {
@@ -184,7 +184,7 @@ export function multiplyNeuronRows(
   const planes = scratch + <usize>(strip >> 3) * packedGroupBytes(type, columns);
   for (let row = begin; row < end; row += strip) {
     const count = min(strip, end - row);
-    neuronsToGroups(type, packed, rows, columns, row, count, scratch, planes);
+    columnsToGroups(type, packed, rows, columns, row, count, scratch, planes);
     matmulRows(
       product, scratch, count, columns, 0, count, x, xStride, tokens, target + ((<usize>(row - begin)) << 2),
       targetStride, planes + PLANES_BYTES,

@@ -14,7 +14,7 @@
 import { headerBytes } from "../blocks256/multiply";
 import { codeMask, firstOf, loadPair, plane, secondOf, storePair, thirdOf } from "../blocks256/fields";
 import {
-  blockHeader, firstWord, loadCode, loadCodeMask, loadPiece, neuronBytes, neuronPlane, secondWord, storeCode,
+  blockHeader, firstWord, loadCode, loadCodeMask, loadPiece, columnBytes, columnPlane, secondWord, storeCode,
   unitHeader,
 } from "./layout";
 
@@ -66,14 +66,14 @@ function moveUnits<F>(
       movePieces<F>(p, groupBytes, codes + <usize>((first + o) >> 3) * f.bits, rows, scratch);
     }
     group += f.unitScales + 32 * <usize>f.bits;
-    packed = codes + 32 * neuronBytes<F>(rows);
+    packed = codes + 32 * columnBytes<F>(rows);
   }
 }
 
 /** 32 neurons × 16 outputs: `p` the codes in the first group, `codes` the piece of neuron 0. */
 function movePieces<F>(p: usize, groupBytes: usize, codes: usize, rows: u32, scratch: usize): void {
   const bits = changetype<F>(0).bits;
-  const bytes = neuronBytes<F>(rows);
+  const bytes = columnBytes<F>(rows);
   for (let half: usize = 0; half < 2; half++) {
     if (bits == 8) moveBytes(p + (half << 7), groupBytes, codes, bytes, scratch != 0);
     else if (!ASC_FEATURE_SIMD) moveCodes(bits, p, groupBytes, half, codes, bytes, scratch != 0);
@@ -268,10 +268,10 @@ function gatherRows(
     const right = loadPiece(bits, 0, b);
     const u = firstWord(left, right);
     const v = secondWord(bits, 0, left, right, a, b, u);
-    v128.store(p, neuronPlane(bits, u, v, 0, mask));
-    v128.store(p, neuronPlane(bits, u, v, 1, mask), 128);
-    v128.store(p, neuronPlane(bits, u, v, 2, mask), 256);
-    v128.store(p, neuronPlane(bits, u, v, 3, mask), 384);
+    v128.store(p, columnPlane(bits, u, v, 0, mask));
+    v128.store(p, columnPlane(bits, u, v, 1, mask), 128);
+    v128.store(p, columnPlane(bits, u, v, 2, mask), 256);
+    v128.store(p, columnPlane(bits, u, v, 3, mask), 384);
     p += 16;
     codes = b + bytes;
   }

@@ -33,8 +33,8 @@ class Eight {
 const ENTRY_BYTES: usize = 8;
 const LIST_BYTES: usize = 32 * ENTRY_BYTES;
 
-/** Bytes of `scratch` for `multiplyFloatNeurons`: a list, and a sum for each output. */
-export function floatNeuronScratchBytes(rows: u32): usize {
+/** Bytes of `scratch` for `multiplyFloatColumns`: a list, and a sum for each output. */
+export function floatColumnScratchBytes(rows: u32): usize {
   return LIST_BYTES + ((<usize>rows) << 2);
 }
 
@@ -55,7 +55,7 @@ function listBlock(x: usize, count: u32, values: usize, stride: usize, list: usi
 
 /** s + w · a of four outputs, neuron `entry` of the list. */
 @inline
-function addNeuron<F>(s: v128, p: usize, a: v128): v128 {
+function addColumn<F>(s: v128, p: usize, a: v128): v128 {
   return multiplyAdd(changetype<F>(0).load4(p), a, s);
 }
 
@@ -84,17 +84,17 @@ function pass<F, P>(list: usize, sums: usize, first: bool, last: bool, begin: u3
     for (let o = begin; o < end; o += 4) {
       const at = <usize>o * bytes;
       let s = first ? zero : v128.load(sums + ((<usize>o) << 2));
-      s = addNeuron<F>(s, p0 + at, a0);
-      if (count > 1) s = addNeuron<F>(s, p1 + at, a1);
+      s = addColumn<F>(s, p0 + at, a0);
+      if (count > 1) s = addColumn<F>(s, p1 + at, a1);
       if (count > 2) {
-        s = addNeuron<F>(s, p2 + at, a2);
-        s = addNeuron<F>(s, p3 + at, a3);
+        s = addColumn<F>(s, p2 + at, a2);
+        s = addColumn<F>(s, p3 + at, a3);
       }
       if (count > 4) {
-        s = addNeuron<F>(s, p4 + at, a4);
-        s = addNeuron<F>(s, p5 + at, a5);
-        s = addNeuron<F>(s, p6 + at, a6);
-        s = addNeuron<F>(s, p7 + at, a7);
+        s = addColumn<F>(s, p4 + at, a4);
+        s = addColumn<F>(s, p5 + at, a5);
+        s = addColumn<F>(s, p6 + at, a6);
+        s = addColumn<F>(s, p7 + at, a7);
       }
       const to = y + ((<usize>o) << 2);
       if (last) v128.store(to, f32x4.add(v128.load(to), s));
@@ -143,7 +143,7 @@ function multiplyBlock<F>(list: usize, active: u32, sums: usize, begin: u32, end
  * rows, strides in bytes.
  */
 @inline
-export function multiplyFloatNeurons<F>(
+export function multiplyFloatColumns<F>(
   packed: usize, rows: u32, columns: u32, begin: u32, end: u32, x: usize, xStride: usize, tokens: u32, y: usize,
   yStride: usize, scratch: usize,
 ): void {

@@ -47,7 +47,7 @@ const MASKS = memory.data<u16>([
   48, 48, 48, 48, 48, 48, 48, 48, 8, 8, 8, 8, 8, 8, 8, 8,
 ], 16);
 
-/** The mask of a code in each i16 lane, for `neuronPlane`. */
+/** The mask of a code in each i16 lane, for `columnPlane`. */
 @inline
 export function loadCodeMask(bits: i32): v128 {
   return v128.load(MASKS + ((<usize>(bits - 4)) << 3));
@@ -68,7 +68,7 @@ export function unitHeader<F>(rows: u32): usize {
 
 /** Bytes of a neuron's codes. */
 @inline
-export function neuronBytes<F>(rows: u32): usize {
+export function columnBytes<F>(rows: u32): usize {
   return <usize>(rows >> 3) * changetype<F>(0).bits;
 }
 
@@ -106,7 +106,7 @@ export function rawPlane(bits: i32, first: v128, second: v128, plane: i32, mask:
     const word = plane < 2 ? first : second;
     return plane & 1 ? i16x8.shr_s(word, 8) : word;
   }
-  return neuronPlane(bits, first, second, plane, mask);
+  return columnPlane(bits, first, second, plane, mask);
 }
 
 /** The sum of plane 0…3 from what was summed for it and for the next plane. */
@@ -126,7 +126,7 @@ export function planeBias(bits: i32, plane: i32): i32 {
 
 /** The codes of plane 0…3 (4 and 6 bits), four outputs × two neurons as i16x8. */
 @inline
-export function neuronPlane(bits: i32, first: v128, second: v128, plane: i32, mask: v128): v128 {
+export function columnPlane(bits: i32, first: v128, second: v128, plane: i32, mask: v128): v128 {
   if (bits == 4) {
     if (plane == 3) return v128.xor(i16x8.shr_u(first, 12), v128.load(MASKS, 64));
     return v128.and(plane == 0 ? first : i16x8.shr_u(first, 4 * plane), mask);
@@ -137,7 +137,7 @@ export function neuronPlane(bits: i32, first: v128, second: v128, plane: i32, ma
   return v128.or(i16x8.shr_u(first, 12), v128.and(i16x8.shr_u(second, 2), v128.load(MASKS, 48)));
 }
 
-/** One code, the scalar twin of `neuronPlane`: lane `lane` of plane `plane` of the piece at `p`. */
+/** One code, the scalar twin of `columnPlane`: lane `lane` of plane `plane` of the piece at `p`. */
 @inline
 export function loadCode(bits: i32, p: usize, plane: i32, lane: usize): i32 {
   if (bits == 8) return <i32>load<u8>(p + ((<usize>plane >> 1) << 3) + (lane << 1) + (plane & 1)) ^ planeBias(8, plane);

@@ -24,11 +24,11 @@ import { scaleBits } from "../blocks256/multiply";
 import { partSum } from "../dots";
 import { loadFiniteHalf, loadHalfBits4, loadSmallHalves4 } from "../layout";
 import {
-  STEP, blockHeader, blockOutputs, finishPlane, firstWord, loadCode, loadCodeMask, loadPiece, neuronBytes, planeBias,
+  STEP, blockHeader, blockOutputs, finishPlane, firstWord, loadCode, loadCodeMask, loadPiece, columnBytes, planeBias,
   rawPlane, secondWord, unitHeader,
 } from "./layout";
 import {
-  ASKED_BYTES, BATCH_BYTES, LIST_BYTES, MOST_PAIRS, PAIR_BYTES, PART_BYTES, askForPart, isShort, listNeurons,
+  ASKED_BYTES, BATCH_BYTES, LIST_BYTES, MOST_PAIRS, PAIR_BYTES, PART_BYTES, askForPart, isShort, listActiveColumns,
 } from "./active";
 
 /** What the bits of a half as a float's are too small by: 2^112. Blocks of 32 have it in dx, which is small then. */
@@ -294,10 +294,10 @@ function addPart<F>(
 ): usize {
   const f = changetype<F>(0);
   const count: u32 = 32 / f.parts;
-  const bytes = neuronBytes<F>(rows);
+  const bytes = columnBytes<F>(rows);
   const codes = unit + unitHeader<F>(rows) + part * count * bytes;
   const first = entry + PART_BYTES;
-  let pairs = listNeurons(x + 16 + ((part * count) << 1), count, codes, bytes, first);
+  let pairs = listActiveColumns(x + 16 + ((part * count) << 1), count, codes, bytes, first);
   let from = first;
   for (; pairs > MOST_PAIRS; pairs -= 4) {
     addFour<F>(from, sums, from == first, begin, end);
@@ -320,7 +320,7 @@ function multiplyPartScalar<F>(
 ): void {
   const f = changetype<F>(0);
   const count: usize = 32 / f.parts;
-  const bytes = neuronBytes<F>(rows);
+  const bytes = columnBytes<F>(rows);
   const codes = unit + unitHeader<F>(rows) + part * count * bytes;
   const a = x + 16 + ((part * count) << 1);
   let list = scratch;
@@ -358,8 +358,8 @@ function multiplyPartScalar<F>(
   }
 }
 
-/** Bytes of `scratch` for `multiplyNeurons`: a list; and for each output a sum, and d and dmin of a super-block. */
-export function neuronScratchBytes(rows: u32): usize {
+/** Bytes of `scratch` for `multiplyColumns`: a list; and for each output a sum, and d and dmin of a super-block. */
+export function columnScratchBytes(rows: u32): usize {
   return 2 * LIST_BYTES + 12 * <usize>rows;
 }
 
@@ -392,7 +392,7 @@ function widen4(from: usize, to: usize): void {
  * tokens take a block of outputs at a time, so that a unit stays in the first cache for all of them.
  */
 @inline
-export function multiplyNeurons<F>(
+export function multiplyColumns<F>(
   packed: usize, rows: u32, columns: u32, begin: u32, end: u32, x: usize, xStride: usize, tokens: u32, y: usize,
   yStride: usize, scratch: usize,
 ): void {
@@ -455,7 +455,7 @@ function multiplyUnits<F>(
       a += xStride;
       to += yStride;
     }
-    packed += unitHeader<F>(rows) + 32 * neuronBytes<F>(rows);
+    packed += unitHeader<F>(rows) + 32 * columnBytes<F>(rows);
     x += ACTIVATION_BLOCK_BYTES;
   }
   multiplyBatches<F>(waiting, waitingEnd, list, listEnd, header, rows, begin, end, y);
