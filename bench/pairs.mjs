@@ -14,9 +14,10 @@
  *   --pairs N         default 10
  *
  * A pair is one run of each; a ratio is old time ÷ new time, so above 1 the new build is faster. A disturbance of the
- * machine hits both runs of a pair, so the median over pairs says more than either speed. One thread is timed in its
- * processor time where Node tells it (from 23.9 on): then other processes hardly count. Each case is a JSON line; a table
- * follows. Pairs in which a build found that its threads do not pay are left out.
+ * machine hits both runs of a pair, so the median over pairs says more than either speed; `best` is the ratio of the
+ * shortest times. One thread is timed in its processor time where Node tells it (from 23.9 on): then other processes
+ * hardly count. Each case is a JSON line; a table follows. Pairs in which a build found that its threads do not pay are
+ * left out.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -31,7 +32,7 @@ import { ROOT, workFile } from "./limpet.mjs";
  * @typedef {import("../src/index.ts").Session} Session
  * @typedef {{ model: Model, session: Session }} Side
  * @typedef {{ name: string, build: import("./lib/core.mjs").BuildName, threads: number, kv: string }} Case
- * @typedef {{ prefill: number, decode: number }} Ratios
+ * @typedef {{ prefill: number, decode: number }} Phases
  */
 
 const { values, positionals } = parseArgs({
@@ -124,10 +125,8 @@ async function measure(of) {
     await runOf(side, WARM_UP, clock);
     await runOf(side, run, clock);
   }
-  /** @type {Ratios[]} */
-  const ratios = [];
-  /** @type {{ prefill: number[], decode: number[] }} */
-  const speeds = { prefill: [], decode: [] };
+  /** @type {Record<"old" | "new", Phases[]>} */
+  const all = { old: [], new: [] };
   let same = true;
   for (let pair = 0; pair < pairs; pair++) {
     const order = pair % 2 === 0 ? [0, 1] : [1, 0];
@@ -136,21 +135,32 @@ async function measure(of) {
     const [before, after] = times;
     same &&= before.answer === after.answer;
     if (times.some(({ threads }) => threads < of.threads)) continue;
-    ratios.push({ prefill: before.prefill / after.prefill, decode: before.decode / after.decode });
-    speeds.prefill.push((1000 * prompt) / after.prefill);
-    speeds.decode.push((1000 * tokens) / after.decode);
+    all.old.push(before);
+    all.new.push(after);
   }
   for (const { model, session } of sides) {
     session.dispose();
     model.dispose();
   }
-  const phase = (/** @type {"prefill" | "decode"} */ name) => {
-    if (!ratios.length) return null;
-    const all = ratios.map((ratio) => ratio[name]);
-    const [ratio, least, most] = [median(all), Math.min(...all), Math.max(...all)].map((x) => Number(x.toFixed(4)));
-    return { ratio, least, most, tokensPerSecond: Number(median(speeds[name]).toPrecision(4)) };
+  const phase = (/** @type {keyof Phases} */ name, /** @type {number} */ count) => {
+    if (all.new.length === 0) return null;
+    const [before, after] = [all.old, all.new].map((runs) => runs.map((run) => run[name]));
+    const ratios = before.map((ms, pair) => ms / after[pair]);
+    return {
+      ratio: rounded(median(ratios)),
+      least: rounded(Math.min(...ratios)),
+      most: rounded(Math.max(...ratios)),
+      best: rounded(Math.min(...before) / Math.min(...after)),
+      tokensPerSecond: rounded((1000 * count) / median(after)),
+    };
   };
-  return { ...of, rows, pairs: ratios.length, sameAnswers: same, prefill: phase("prefill"), decode: phase("decode") };
+  const counted = all.new.length;
+  const phases = { prefill: phase("prefill", prompt), decode: phase("decode", tokens) };
+  return { ...of, rows, pairs: counted, sameAnswers: same, ...phases };
+}
+
+function rounded(/** @type {number} */ value) {
+  return Number(value.toPrecision(4));
 }
 
 const results = [];
@@ -171,7 +181,7 @@ console.log("|---|---|---|---|---|---|---|---|");
 for (const { name, build, kv, threads, pairs, prefill, decode } of results) {
   const cells = [prefill, decode].map((phase) => {
     if (!phase) return "threads do not pay";
-    return `${phase.ratio.toFixed(3)} (${phase.least.toFixed(2)}–${phase.most.toFixed(2)}), ${short(phase.tokensPerSecond)} tok/s`;
+    return `${phase.ratio.toFixed(3)} (${phase.least.toFixed(2)}–${phase.most.toFixed(2)}), best ${phase.best.toFixed(3)}, ${short(phase.tokensPerSecond)} tok/s`;
   });
   console.log(`| ${[name, build, kv, rows, threads, pairs, ...cells].join(" | ")} |`);
 }
