@@ -34,12 +34,22 @@ export function isNode(): boolean {
 /** A path or a `file:` URL as an open file. Throws as the file system does. */
 export function openFile(path: string | URL): OpenFile {
   const fs = module<typeof Fs>("fs");
-  const descriptor = fs.openSync(path, "r");
+  // A pipe that nobody writes to would be waited for within the call, and no signal gets through.
+  const descriptor = fs.openSync(path, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0));
   const stat = fs.fstatSync(descriptor);
   if (!stat.isFile()) {
     fs.closeSync(descriptor);
     throw new Error(`this is a ${stat.isDirectory() ? "folder" : "device or pipe"}, not a file`);
   }
+  let closed = false;
+  let open = true;
+  let reads = 0;
+  // Not while a read goes on: by then the number may be another file's.
+  const end = (): void => {
+    if (!closed || reads > 0 || !open) return;
+    open = false;
+    fs.closeSync(descriptor);
+  };
   return {
     size: stat.size,
     read(offset, target) {
@@ -53,9 +63,12 @@ export function openFile(path: string | URL): OpenFile {
     },
     async readLater(offset, target) {
       let done = 0;
-      while (done < target.length) {
+      while (done < target.length && !closed) {
+        reads++;
         const count = await new Promise<number>((resolve, reject) => {
           fs.read(descriptor, target, done, target.length - done, offset + done, (error, bytes) => {
+            reads--;
+            end();
             if (error) reject(error);
             else resolve(bytes);
           });
@@ -69,7 +82,10 @@ export function openFile(path: string | URL): OpenFile {
       const now = fs.fstatSync(descriptor);
       return now.size !== stat.size || now.mtimeMs !== stat.mtimeMs;
     },
-    close: () => fs.closeSync(descriptor),
+    close() {
+      closed = true;
+      end();
+    },
   };
 }
 
@@ -108,7 +124,13 @@ export function createFile(path: string): NewFile {
 
 /** A whole file, for what is small. */
 export function readFile(path: string | URL): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(module<typeof Fs>("fs").readFileSync(path));
+  const file = openFile(path);
+  try {
+    const bytes = new Uint8Array(file.size);
+    return bytes.subarray(0, file.read(0, bytes));
+  } finally {
+    file.close();
+  }
 }
 
 /** `file:` URLs as paths, others as they are. */
