@@ -238,19 +238,19 @@ export function context_token_bytes(c: Context): u32 {
  * asked.
  */
 export function context_ids(c: Context): usize {
-  return c.ids;
+  return c.nextIds;
 }
 
 export function context_sequences(c: Context): usize {
-  return c.sequenceOf;
+  return c.nextSequences;
 }
 
 export function context_positions(c: Context): usize {
-  return c.positions;
+  return c.nextPositions;
 }
 
 export function context_wanted(c: Context): usize {
-  return c.wanted;
+  return c.nextWanted;
 }
 
 /** Bits, rows of ceil(batch/8) bytes: token i may see token j of the batch (visibility 2). */
