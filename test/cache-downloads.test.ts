@@ -53,7 +53,8 @@ function half(response: ServerResponse, bytes: Uint8Array, headers: Record<strin
 
 function whole(request: IncomingMessage, response: ServerResponse, bytes: Uint8Array, headers = {}): void {
   const from = Number(request.headers.range?.match(/^bytes=(\d+)-$/)?.[1] ?? Number.NaN);
-  if (Number.isNaN(from)) return void response.writeHead(200, { "content-length": bytes.length, ...headers }).end(bytes);
+  if (Number.isNaN(from))
+    return void response.writeHead(200, { "content-length": bytes.length, ...headers }).end(bytes);
   response.writeHead(206, { "content-range": `bytes ${from}-${bytes.length - 1}/${bytes.length}`, ...headers });
   response.end(bytes.subarray(from));
 }
@@ -188,7 +189,10 @@ const SPOILT: Record<string, (folder: Folder, url: string) => void> = {
   "a size that is another": ({ content }, url) =>
     void content.set("entry.json", text({ url, size: 5, etag: null, sha256: null, complete: false })),
   "another model's URL": ({ content }) =>
-    void content.set("entry.json", text({ url: "https://h/x", size: V1.length, etag: null, sha256: null, complete: true })),
+    void content.set(
+      "entry.json",
+      text({ url: "https://h/x", size: V1.length, etag: null, sha256: null, complete: true }),
+    ),
   "an entry that is a folder": ({ content }) => void content.set("entry.json", new Folder()),
   "a piece that is a folder": ({ content }) => void content.set("000008388608", new Folder()),
   "a piece that is longer": ({ content }) => void content.set("000008388608", new Uint8Array(9 << 20)),

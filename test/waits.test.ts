@@ -9,8 +9,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
-import { inspectFile } from "../src/load/inspect.ts";
 import { LimpetError, Model, type ModelSource, Tokenizer } from "../src/index.ts";
+import { inspectFile } from "../src/load/inspect.ts";
 import { sameBits } from "./support/core.ts";
 import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
 
@@ -195,7 +195,9 @@ test("dispose closes a file when the reads that go on are done, and they end in 
   const path = temporaryFile("disposed.gguf", BYTES);
   for (let i = 0; i < 20; i++) {
     const model = await Model.load(path, { tables: "stream", tableCache: 0 });
-    const waits = [model.logits(IDS), model.logits(Array(200).fill(5))].map((wait) => errorOf(() => wait).catch(() => null));
+    const waits = [model.logits(IDS), model.logits(Array(200).fill(5))].map((wait) =>
+      errorOf(() => wait).catch(() => null),
+    );
     if (i % 2) await new Promise((resolve) => setImmediate(resolve));
     model.dispose();
     for (const error of await Promise.all(waits)) {

@@ -16,11 +16,14 @@ export interface FileContents {
 /** Elements of an array that are read. */
 const ARRAY_LIMIT = 16;
 
-export async function inspectFile(source: ModelSource, options: CoreOptions = {}): Promise<FileContents> {
+export async function inspectFile(
+  source: ModelSource,
+  options: CoreOptions & { signal?: AbortSignal } = {},
+): Promise<FileContents> {
   const core = await Core.create(options);
-  const parts = await openSource(source);
+  const parts = await openSource(source, options.signal);
   try {
-    const gguf = await parseHead(core, parts);
+    const gguf = await parseHead(core, parts, options.signal);
     return {
       version: core.exports.gguf_version(gguf),
       metadata: readMetadata(core, gguf, ARRAY_LIMIT),

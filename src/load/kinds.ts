@@ -5,6 +5,7 @@
 import { bytesOf } from "../../bindings/memory.ts";
 import { isNode } from "../../bindings/node.ts";
 import { LimpetError } from "../host/errors.ts";
+import { isUrl, schemeOf } from "../host/names.ts";
 import { bodyOf } from "./request.ts";
 
 /** A path or URL as text, a `URL`, the bytes, a `Blob` or `File`, a `Response`, or a stream of bytes. */
@@ -35,7 +36,7 @@ export function known(source: ModelSource): KnownSource {
   if (bytes) return { kind: "bytes", bytes };
   const is = (source ?? {}) as unknown as Record<string, unknown>;
   const does = (name: string): boolean => typeof is[name] === "function";
-  if (typeof is.href === "string" && typeof is.protocol === "string") return { kind: "name", name: is.href };
+  if (isUrl(source)) return { kind: "name", name: source.href };
   if (does("getReader")) {
     if (is.locked) throw new LimpetError("BAD_ARGUMENT", "the stream is read by somebody else (it is locked)");
     return { kind: "stream", stream: source as ReadableStream<unknown> };
@@ -43,7 +44,8 @@ export function known(source: ModelSource): KnownSource {
   if (does("arrayBuffer") && typeof is.status === "number" && "body" in is) {
     return { kind: "response", response: source as Response };
   }
-  if (does("arrayBuffer") && does("slice") && typeof is.size === "number") return { kind: "blob", blob: source as Blob };
+  if (does("arrayBuffer") && does("slice") && typeof is.size === "number")
+    return { kind: "blob", blob: source as Blob };
   throw noSource(source === null || typeof source !== "object" ? String(source) : tagOf(source));
 }
 
@@ -72,22 +74,13 @@ export function forWorker(source: ModelSource): [unknown, Transferable[]] {
   return [onPage ? new URL(it.name, location.href).href : it.name, []];
 }
 
-/** Whether a name is asked of a server, or of the page that holds it. */
-export function isRemote(name: string | URL): boolean {
-  const scheme = schemeOf(name);
-  if (scheme !== null && !/^(https?|data|blob|file)$/.test(scheme)) {
-    throw new LimpetError("BAD_ARGUMENT", `${name}: models are read from http, https, data, blob and file URLs, and paths`);
-  }
-  return scheme === null ? !isNode() : !isNode() || scheme !== "file";
-}
-
 /** The names of all parts. */
 export function splitNames(source: string | URL): (string | URL)[] {
   const text = String(source);
-  const isUrl = schemeOf(source) !== null || !isNode();
+  const hasTail = schemeOf(source) !== null || !isNode();
   // Behind a URL's name may stand what its server wants to know.
-  const tail = isUrl ? "(?:[?#].*)?" : "";
-  const match = text.match(new RegExp(`^(${isUrl ? "[^?#]" : "."}*-)00001(-of-(\\d{5})\\.gguf${tail})$`, "is"));
+  const tail = hasTail ? "(?:[?#].*)?" : "";
+  const match = text.match(new RegExp(`^(${hasTail ? "[^?#]" : "."}*-)00001(-of-(\\d{5})\\.gguf${tail})$`, "is"));
   const count = Number(match?.[3] ?? 1);
   if (!match || count < 2) return [source];
   const names = Array.from({ length: count }, (_, i) => `${match[1]}${String(i + 1).padStart(5, "0")}${match[2]}`);
@@ -97,17 +90,14 @@ export function splitNames(source: string | URL): (string | URL)[] {
 /** The last part of a source's name, for `info`. */
 export function sourceName(source: ModelSource): string | null {
   const { name, url, href } = source as { name?: unknown; url?: unknown; href?: unknown };
-  const text = [source, href, name, url].find((value) => typeof value === "string" && value !== "") as string | undefined;
+  const text = [source, href, name, url].find((value) => typeof value === "string" && value !== "") as
+    | string
+    | undefined;
   if (text === undefined) return null;
   const scheme = schemeOf(text);
   if (scheme === "data" || scheme === "blob") return null;
   const path = scheme === null && isNode() ? text : text.replace(/[?#].*$/s, "");
   return path.split(/[\\/]/).pop() || null;
-}
-
-/** `https`, in small letters, of what begins with it; a letter alone is a drive of Windows. */
-function schemeOf(name: string | URL): string | null {
-  return String(name).match(/^\s*((?:data|blob|file)(?=:)|[a-z][a-z0-9+.-]+(?=:\/\/))/i)?.[1].toLowerCase() ?? null;
 }
 
 function tagOf(value: unknown): string {

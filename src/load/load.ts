@@ -7,12 +7,11 @@ import { ModelState, Status } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
-import { changed, type Part, unreadable } from "./part.ts";
+import { changed, fillFrom, type Part } from "./part.ts";
 import { type ModelSource, openForRanges, openSource, settle } from "./source.ts";
 import { BrokenOff } from "./stream.ts";
 import type { TableSource } from "./table-source.ts";
 import { leaveTables, type TableOptions } from "./tables.ts";
-import { within } from "./wait.ts";
 
 /** How a model is loaded, and who is told. */
 export interface LoadProgress extends TableOptions {
@@ -122,14 +121,7 @@ async function fill(core: Core, model: number, parts: Part[], signal?: AbortSign
   const length = exports.model_request_length(model) >>> 0;
   const target = core.memory.u8(address(exports.model_request_destination(model)), length);
   const offset = Number(exports.model_request_offset(model));
-  const part = parts[exports.model_request_file(model)];
-  try {
-    const read = part.read(offset, target, signal);
-    return (typeof read === "number" ? read : await within(read, signal)) === length;
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw unreadable(part, error);
-  }
+  return (await fillFrom(parts[exports.model_request_file(model)], offset, target, signal)) === length;
 }
 
 function endsEarly(core: Core, model: number): LimpetError {

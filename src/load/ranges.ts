@@ -3,10 +3,10 @@
  * which version; an answer that disagrees with it later is an error, not a wrong row.
  */
 import { LimpetError } from "../host/errors.ts";
+import { within } from "../host/wait.ts";
 import { changed, type Part } from "./part.ts";
 import { drop, reasonOf, refused, request } from "./request.ts";
 import { pieceLength, versionOf } from "./version.ts";
-import { within } from "./wait.ts";
 
 /** Bytes of the first request: most of a header. */
 const FIRST_BYTES = 1 << 16;

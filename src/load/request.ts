@@ -2,8 +2,8 @@
  * A request of a file, or of a range of it: sent again when the network lost it, and what goes wrong with it in words.
  */
 import { LimpetError, messageOf } from "../host/errors.ts";
+import { pause, within } from "../host/wait.ts";
 import { pieceLength, versionOf } from "./version.ts";
-import { pause, within } from "./wait.ts";
 
 /** How often a request that the network lost is sent again, and the first pause before that; each is twice the last. */
 const RETRIES = 3;

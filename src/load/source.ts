@@ -5,7 +5,8 @@
  */
 import { openFile, pathOf } from "../../bindings/node.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
-import { isRemote, known, type ModelSource, splitNames } from "./kinds.ts";
+import { fileName, isRemote, schemeOf } from "../host/names.ts";
+import { known, type ModelSource, splitNames } from "./kinds.ts";
 import type { Part } from "./part.ts";
 import { bodyOf, drop, isPassing, refused, request } from "./request.ts";
 import { StreamPart } from "./stream.ts";
@@ -37,8 +38,7 @@ export async function openSource(source: ModelSource, signal?: AbortSignal): Pro
 export async function openForRanges(source: ModelSource, signal?: AbortSignal): Promise<Part[]> {
   const it = known(source);
   if (it.kind === "name" && isRemote(it.name)) {
-    const inMemory = /^\s*(data|blob):/i.test(it.name);
-    if (inMemory) return [blobPart(await answerAsBlob(it.name, signal))];
+    if (/^(data|blob)$/.test(schemeOf(it.name) ?? "")) return [blobPart(await answerAsBlob(it.name, signal))];
     const { openRanges } = await import("./ranges.ts");
     return openAll(it.name, openRanges, signal);
   }
@@ -70,7 +70,7 @@ async function openAll(
 
 function openPath(name: string): Part {
   try {
-    const file = openFile(pathOf(/^\s*file:/i.test(name) ? new URL(name) : name));
+    const file = openFile(pathOf(fileName(name)));
     return { ...file, place: name, near: NEAR_BYTES };
   } catch (error) {
     const { code } = error as { code?: string };

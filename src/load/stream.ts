@@ -1,10 +1,10 @@
 /** A model that comes as a stream, read once from its beginning, as a part from which the loader's requests are filled. */
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
+import { pause, within } from "../host/wait.ts";
 import { bytesIn } from "./kinds.ts";
 import type { Part } from "./part.ts";
 import { reasonOf } from "./request.ts";
-import { pause, within } from "./wait.ts";
 
 /** Gives the rest of a stream from an offset; null: only all of it, from the beginning. */
 export type Reopen = (from: number) => Promise<ReadableStream<unknown> | null>;
@@ -132,7 +132,10 @@ export class StreamPart implements Part {
   #bytesOf(value: unknown): Uint8Array {
     const bytes = bytesIn(value);
     if (bytes) return bytes;
-    throw new LimpetError("BAD_ARGUMENT", `${this.#place} gives ${typeof value}s where bytes (a Uint8Array) are wanted`);
+    throw new LimpetError(
+      "BAD_ARGUMENT",
+      `${this.#place} gives ${typeof value}s where bytes (a Uint8Array) are wanted`,
+    );
   }
 
   #take(missing: number): Promise<{ done: boolean; value?: unknown }> {

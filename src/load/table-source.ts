@@ -7,8 +7,8 @@ import type { Pointer } from "../../bindings/exports.ts";
 import { address } from "../../bindings/memory.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
+import { within } from "../host/wait.ts";
 import { changed, type Part, unreadable } from "./part.ts";
-import { within } from "./wait.ts";
 
 /** A file is read at once while a read takes no longer, but for a while: the system's cache is faster, a disk is not. */
 const AT_ONCE_MS = 0.02;

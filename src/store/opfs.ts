@@ -6,9 +6,9 @@
  *     const model = await Model.load(await cached(url, { sha256, onProgress }));
  */
 import { LimpetError, messageOf } from "../host/errors.ts";
+import { pause, within } from "../host/wait.ts";
 import { drop, isPassing, reasonOf, refused } from "../load/request.ts";
 import { isTagged, pieceLength, restHeaders, type Version, versionOf } from "../load/version.ts";
-import { pause, within } from "../load/wait.ts";
 import { Sha256 } from "./sha256.ts";
 
 /** How a model is fetched into the cache. */
@@ -138,7 +138,10 @@ function keyOf(href: string): string {
 /** Whoever writes to a model's folder is alone there, of all pages and workers. */
 function alone<T>(key: string, signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
   if (!navigator.locks) {
-    throw new LimpetError("HOST", "this host has no locks, so two pages could write to one file: load it without the cache");
+    throw new LimpetError(
+      "HOST",
+      "this host has no locks, so two pages could write to one file: load it without the cache",
+    );
   }
   return navigator.locks.request(`limpet ${key}`, { signal }, run) as Promise<T>;
 }
@@ -157,7 +160,8 @@ async function look(store: Store): Promise<Kept | null> {
   const parts = await pieces(store);
   const bytes = parts.reduce((sum, { size }) => sum + size, 0);
   if (bytes > entry.size) return null;
-  if (bytes >= MAGIC.length && beginning(new Uint8Array(await parts[0].slice(0, MAGIC.length).arrayBuffer())) !== MAGIC) return null;
+  if (bytes >= MAGIC.length && beginning(new Uint8Array(await parts[0].slice(0, MAGIC.length).arrayBuffer())) !== MAGIC)
+    return null;
   return { entry, parts, bytes };
 }
 
@@ -184,14 +188,15 @@ async function download(store: Store, url: string, options: CacheOptions): Promi
     const at = (await look(store))?.bytes ?? 0;
     try {
       if (await fetchRest(store, url, options, way)) break;
-      continue;
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof Lost)) throw error;
       // A server without ranges begins anew each time: what comes then is no progress.
       retries = at > 0 && ((await look(store))?.bytes ?? 0) > at + PIECE ? 0 : retries + 1;
       if (retries >= RETRIES) {
-        throw new LimpetError("HOST", `${url} broke off: ${error.message}; what is there is kept`, { cause: error.cause });
+        throw new LimpetError("HOST", `${url} broke off: ${error.message}; what is there is kept`, {
+          cause: error.cause,
+        });
       }
       await pause(RETRY_MS * 2 ** retries, signal);
     }
@@ -254,7 +259,12 @@ async function fetchRest(store: Store, url: string, options: CacheOptions, way: 
     const words = `${url} does not say how long it is, so that a whole file cannot be told from a part`;
     throw new LimpetError("HOST", words);
   }
-  if (!kept) await write(store, "entry.json", JSON.stringify({ ...version, url, size, sha256: null, complete: false } satisfies Entry));
+  if (!kept)
+    await write(
+      store,
+      "entry.json",
+      JSON.stringify({ ...version, url, size, sha256: null, complete: false } satisfies Entry),
+    );
 
   const reader = response.body.getReader();
   let piece = new Uint8Array(Math.min(PIECE, size - at));
@@ -341,7 +351,8 @@ function entryOf(value: unknown): Entry | null {
   if (typeof value !== "object" || value === null) return null;
   const { url, size, etag = null, modified = null, sha256 = null, complete } = value as Record<string, unknown>;
   const isText = (text: unknown): text is string | null => text === null || typeof text === "string";
-  if (typeof url !== "string" || !URL.canParse(url) || !(Number.isSafeInteger(size) && (size as number) > 0)) return null;
+  if (typeof url !== "string" || !URL.canParse(url) || !(Number.isSafeInteger(size) && (size as number) > 0))
+    return null;
   if (!isText(etag) || !isText(modified) || !isText(sha256) || typeof complete !== "boolean") return null;
   return { url, size: size as number, etag, modified, sha256, complete };
 }

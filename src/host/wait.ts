@@ -32,5 +32,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 function sayQuiet(place: string): void {
-  console.warn(`limpet: ${place} has given nothing for ${QUIET_MS / 1000} seconds; it is waited for until you abort it`);
+  console.warn(
+    `limpet: ${place} has given nothing for ${QUIET_MS / 1000} seconds; it is waited for until you abort it`,
+  );
 }
