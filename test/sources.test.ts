@@ -4,7 +4,7 @@
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { runInNewContext } from "node:vm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -99,7 +99,7 @@ test("what is no source is refused by what it is", async () => {
     [Promise.resolve(BYTES), /not from Promise/],
     [Symbol("x"), /not from Symbol\(x\)/],
     [{ length: 4, 0: 71 }, /not from Object/],
-    ["ftp://host/m.gguf", /ftp:\/\/host\/m\.gguf: models are read from http/],
+    ["ftp://host/m.gguf", /ftp:\/\/host\/m\.gguf: what is read are http/],
   ];
   for (const [source, words] of wrong) {
     for (const load of [
@@ -193,6 +193,18 @@ test("a split model behind a URL with a query: it goes to each part, and the nam
     server.closeAllConnections();
     server.close();
   }
+});
+
+test("the wasm is found by a URL of any spelling and realm", async () => {
+  const file = new URL("../build/limpet.wasm", import.meta.url);
+  for (const wasm of [file.href, file.href.replace("file:", "FILE:"), classless(file), fileURLToPath(file)]) {
+    const model = await Model.load(BYTES, { wasm });
+    assert.ok(sameBits(await model.logits(IDS), WANT));
+    model.dispose();
+  }
+  const error = await errorOf(() => Model.load(BYTES, { wasm: "ftp://host/limpet.wasm" }));
+  assert.is(error.code, "HOST");
+  assert.match(error.message, /wasm cannot be had: ftp:\/\/host/);
 });
 
 test("names: of parts, and for info", () => {
