@@ -121,6 +121,26 @@ test("a download goes on where a strong tag says that it is the same file", asyn
   });
 });
 
+test("what was begun stays when the server refuses for a while, or wants to know more", async () => {
+  let status = 0;
+  const answer: Answer = (request, response, count) => {
+    if (count === 1) half(response, V1, { etag: '"a"' });
+    else if (status) response.writeHead(status).end();
+    else whole(request, response, V1, { etag: '"a"' });
+  };
+  await serving(answer, async (url, ranges) => {
+    for (status of [403, 404]) {
+      const error = await errorOf(() => cached(url));
+      assert.match(error.message, new RegExp(`answers ${status}: `));
+      const [begun] = await listCached();
+      assert.ok(begun.bytes > 0 && !begun.complete);
+    }
+    status = 0;
+    assert.ok(await isFile(await cached(url), V1));
+    assert.match(ranges.at(-1)!, /^bytes=[1-9]\d+-$/);
+  });
+});
+
 test("what is no model is not kept, and is fetched anew when it is one", async () => {
   const page = new TextEncoder().encode("<html>login</html>");
   const answer: Answer = (request, response, count) => whole(request, response, count === 1 ? page : V1);

@@ -8,11 +8,13 @@
  *     /cut/…       a model that always breaks off in the middle
  *     /once/ID/…   a model that breaks off the first time that it is asked for
  *     /slow/…      a model that never ends
+ *     /packed/…    a model with gzip, but for ranges of it
  */
 import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
+import { gzipSync } from "node:zlib";
 import { reference } from "./conformance.ts";
 import { ROOT } from "./tools.ts";
 
@@ -66,6 +68,7 @@ function answer(request: IncomingMessage, response: ServerResponse, asked: Map<s
   else if (kind === "models") file(request, response, modelPath(name));
   else if (kind === "cut") cut(response);
   else if (kind === "slow") slow(response);
+  else if (kind === "packed") packed(request, response);
   else if (kind === "once") {
     if (times === 1) cut(response);
     else file(request, response, standIn());
@@ -127,6 +130,18 @@ function cut(response: ServerResponse): void {
   response.setHeader("accept-ranges", "bytes");
   response.setHeader("etag", tagOf(standIn()));
   response.write(bytes.subarray(0, bytes.length >> 1), () => setTimeout(() => response.destroy(), 20));
+}
+
+/** As servers of pages do it: another origin sees the length of what is sent, and not that it is packed. */
+function packed(request: IncomingMessage, response: ServerResponse): void {
+  if (request.headers.range) {
+    file(request, response, standIn());
+    return;
+  }
+  const bytes = gzipSync(readFileSync(standIn()));
+  response.setHeader("content-encoding", "gzip");
+  response.setHeader("content-length", bytes.length);
+  response.end(bytes);
 }
 
 function slow(response: ServerResponse): void {
