@@ -365,7 +365,7 @@ export function context_set_traced(c: Context, traced: u32): void {
   c.traced = traced ? 1 : 0;
 }
 
-/** The step of the program that the pass is at (program_text lists them by this number); −1: it is in none. */
+/** The step of the program that the pass is at (`model_program` lists them by this number); −1: it is in none. */
 export function context_at(c: Context): i32 {
   return c.running ? <i32>c.step : -1;
 }
