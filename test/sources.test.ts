@@ -99,6 +99,7 @@ test("what is no source is refused by what it is", async () => {
     [Promise.resolve(BYTES), /not from Promise/],
     [Symbol("x"), /not from Symbol\(x\)/],
     [{ length: 4, 0: 71 }, /not from Object/],
+    [{ size: Number.NaN, slice: () => {}, arrayBuffer: () => {} }, /not from Object/],
     ["ftp://host/m.gguf", /ftp:\/\/host\/m\.gguf: what is read are http/],
   ];
   for (const [source, words] of wrong) {

@@ -44,7 +44,7 @@ export function known(source: ModelSource): KnownSource {
   if (does("arrayBuffer") && typeof is.status === "number" && "body" in is) {
     return { kind: "response", response: source as Response };
   }
-  if (does("arrayBuffer") && does("slice") && typeof is.size === "number")
+  if (does("arrayBuffer") && does("slice") && Number.isSafeInteger(is.size) && (is.size as number) >= 0)
     return { kind: "blob", blob: source as Blob };
   throw noSource(source === null || typeof source !== "object" ? String(source) : tagOf(source));
 }
