@@ -39,9 +39,12 @@ export async function inspectFile(
 }
 
 /** The page of a model's program, from its header alone: no weights are read. */
-export async function inspectProgram(source: ModelSource, options: CoreOptions = {}): Promise<string> {
+export async function inspectProgram(
+  source: ModelSource,
+  options: CoreOptions & { signal?: AbortSignal } = {},
+): Promise<string> {
   const core = await Core.create(options);
-  const { pointer } = await loadModel(core, source, {}, true);
+  const { pointer } = await loadModel(core, source, { signal: options.signal }, true);
   return readProgram(core, pointer);
 }
 
