@@ -2,9 +2,10 @@
  * Waits end: whatever a load, or a model whose tables stay elsewhere, waits for, an abort and dispose() end it; what comes
  * without end lets others have their turn; and a server that says nothing is said to say nothing.
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
@@ -249,6 +250,29 @@ test("inspecting a file that does not come ends with an abort", async () => {
     assert.is(await errorOf(() => inspectFile(stalled(SOME.slice(0, 100)), { signal: other })), other.reason);
   } finally {
     served.close();
+  }
+});
+
+test("Ctrl-C ends a command that waits for a server", async () => {
+  let asked = () => {};
+  const server = createServer(() => asked());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.gguf`;
+  const cli = fileURLToPath(new URL("../src/cli.ts", import.meta.url));
+  try {
+    for (const words of [["inspect"], ["generate", "-p", "a"]]) {
+      const waits = new Promise<void>((resolve) => {
+        asked = resolve;
+      });
+      const child = spawn(process.execPath, ["--import", "tsx", cli, ...words, url]);
+      const ended = new Promise((resolve) => child.on("exit", resolve));
+      await Promise.race([waits, ended]);
+      child.kill("SIGINT");
+      assert.is(await ended, 130, words[0]);
+    }
+  } finally {
+    server.closeAllConnections();
+    server.close();
   }
 });
 
