@@ -129,8 +129,29 @@ function markCrossing(b: Builder, id: u32, segment: u32): void {
   if (base.segment != segment) base.next = 1;
 }
 
+/**
+ * `shared` of a weight becomes twice its number among the layers' own, plus 1 where it belongs to no layer: layers are
+ * compared by what is their own, wherever the first of them declared something for all.
+ */
+function numberWeights(b: Builder): void {
+  let number: u32 = 0;
+  for (let i: u32 = 0; i < b.weights.count; i++) {
+    const place = b.shared + ((<usize>i) << 2);
+    const isShared = load<u32>(place);
+    store<u32>(place, 2 * number + isShared);
+    number += 1 - isShared;
+  }
+}
+
+/** The number of a weight among the layers' own. */
+@inline
+function ownNumber(b: Builder, weight: u32): u32 {
+  return load<u32>(b.shared + ((<usize>weight) << 2)) >> 1;
+}
+
 /** Gives each layer its kind; returns how many there are. */
 function findKinds(b: Builder): u32 {
+  numberWeights(b);
   let kinds: u32 = 0;
   let at = stepsBefore(b, 1);
   for (let layer: u32 = 0; layer < b.layers; layer++) {
@@ -185,14 +206,7 @@ function sameValue(b: Builder, s: u32, x: u32, t: u32, y: u32): bool {
 
 function sameWeight(b: Builder, s: u32, first: u32, t: u32, other: u32): bool {
   if (s == NOTHING || t == NOTHING || (s | t) & Place.SHARED) return s == t;
-  return placeInLayer(b, s, first) == placeInLayer(b, t, other);
-}
-
-/** The number of a weight among its layer's own: what belongs to no layer may be declared between them. */
-function placeInLayer(b: Builder, place: u32, first: u32): u32 {
-  let number: u32 = 0;
-  for (let i = first; i < place; i++) number += load<u32>(b.shared + ((<usize>i) << 2)) ? 0 : 1;
-  return number;
+  return ownNumber(b, s) - ownNumber(b, first) == ownNumber(b, t) - ownNumber(b, other);
 }
 
 /** Steps of the segments below `segment`. */
@@ -252,12 +266,12 @@ function copyWeights(b: Builder, p: Program): void {
   const count = b.weights.count;
   // `shared` becomes the map from old places to new ones.
   b.sharedCount = 0;
-  for (let i: u32 = 0; i < count; i++) b.sharedCount += load<u32>(b.shared + ((<usize>i) << 2));
+  for (let i: u32 = 0; i < count; i++) b.sharedCount += load<u32>(b.shared + ((<usize>i) << 2)) & 1;
   let at = b.sharedCount;
   let shared: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const place = b.shared + ((<usize>i) << 2);
-    const target = load<u32>(place) ? shared++ : at++;
+    const target = load<u32>(place) & 1 ? shared++ : at++;
     store<u32>(place, target);
     memory.copy(
       table + <usize>target * offsetof<Weight>(), b.declared + <usize>i * offsetof<Weight>(), offsetof<Weight>(),

@@ -120,8 +120,8 @@ function at(base: usize, index: u32): usize {
 }
 
 /**
- * Blocks of a layer of so many rows, whatever a host asks for; they are equally long, so that few rows of the last are
- * left over.
+ * Blocks of a layer of so many rows, whatever a host asks for; they are equally long, so that few rows of the last
+ * are left over.
  */
 @inline
 function blocksOf(capacity: u32): u32 {
