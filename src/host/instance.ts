@@ -7,7 +7,7 @@ import { address, bytesOf, encodeText, Memory } from "../../bindings/memory.ts";
 import type { Threads } from "../../bindings/thread-pool.ts";
 import { THREAD_LIMIT } from "../../bindings/shared-memory.ts";
 import { type OptionTable, oneOf, printable, unchecked, whole } from "./arguments.ts";
-import { errorCode, LimpetError } from "./errors.ts";
+import { errorCode, LimpetError, messageOf } from "./errors.ts";
 import { type Build, instantiateBuild, type WasmOption } from "./wasm.ts";
 
 /** Which core computes, and what it may take. */
@@ -63,7 +63,12 @@ export class Core {
     if (limit < MEMORY) exports.core_set_limit(core.pointer, limit);
     if (threads > 1) {
       const { Threads } = await import("../../bindings/thread-pool.ts");
-      core.threads = await Threads.start(exports as ThreadExports, module, core.pointer, threads);
+      try {
+        core.threads = await Threads.start(exports as ThreadExports, module, core.pointer, threads);
+      } catch (error) {
+        const words = `threads cannot be started: ${messageOf(error)}; leave the option threads out`;
+        throw new LimpetError("HOST", words, { cause: error });
+      }
       if (!core.threads) throw core.error();
     }
     return core;
