@@ -7,7 +7,7 @@ import vm from "node:vm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { doctor, LimpetError, Model, type Session, Tokenizer } from "../src/index.ts";
-import { kernels, type Kernels } from "../src/kernels.ts";
+import { type Kernels, kernels } from "../src/kernels.ts";
 import { sameBits } from "./support/core.ts";
 import { errorOf, modelBytes } from "./support/models.ts";
 
@@ -36,27 +36,50 @@ test("operands of a kernel are of their type, whatever they say of themselves", 
     [/weight is no Float32Array/, () => loose(k)["rmsNorm"](x, new Uint8Array(1024).fill(1))],
     [/weight is no Float32Array/, () => loose(k)["rmsNorm"](x, new Array(1024).fill(1))],
     [/weight is no Float32Array/, () => loose(k)["rmsNorm"](x, new Float64Array(1024).fill(1))],
-    [/values is no Float32Array/, () => loose(k)["quantize"]("Q8_0", Array.from({ length: 32 }, (_, i) => i))],
+    [
+      /values is no Float32Array/,
+      () =>
+        loose(k)["quantize"](
+          "Q8_0",
+          Array.from({ length: 32 }, (_, i) => i),
+        ),
+    ],
     [/bytes is no Uint8Array/, () => loose(k)["dequantize"]("F32", "abcdefgh")],
     [/bytes is no Uint8Array/, () => loose(k)["dequantize"]("Q8_0", new Float32Array(34))],
     [/bytes is no Uint8Array/, () => loose(k)["dequantize"]("Q8_0", new Uint16Array(34))],
     [/x is no Float32Array/, () => loose(k)["softmax"](new Proxy(x, {}))],
     [/no option epsilonn; did you mean epsilon\?/, () => loose(k)["rmsNorm"](x, x, { epsilonn: 1 })],
     [/epsilon is a number/, () => loose(k)["rmsNorm"](x, x, { epsilon: "1" })],
-    [/factors is no Float32Array/, () =>
-      loose(k)["rope"](x, { heads: 1, size: 1024, positions: [0], factors: new Array(512).fill(1) })],
+    [
+      /factors is no Float32Array/,
+      () => loose(k)["rope"](x, { heads: 1, size: 1024, positions: [0], factors: new Array(512).fill(1) }),
+    ],
     [/positions is a list of whole numbers/, () => loose(k)["rope"](x, { heads: 1, size: 1024, positions: 1 })],
     [/positions is a list of whole numbers/, () => loose(k)["rope"](x, { heads: 1, size: 1024 })],
-    [/scale is a number/, () =>
-      loose(k)["attention"]({ q: x, k: x, v: x, heads: 1, size: 1024, positions: [0], scale: "1" })],
+    [
+      /scale is a number/,
+      () => loose(k)["attention"]({ q: x, k: x, v: x, heads: 1, size: 1024, positions: [0], scale: "1" }),
+    ],
     [/shape is an object/, () => loose(k)["matmul"](x, x, null)],
     [/b is a Float32Array or/, () => loose(k)["matmul"](x, "b", { m: 1, k: 1024, n: 1 })],
-    [/rows is a whole number/, () =>
-      loose(k)["matmul"](x, { type: "F32", bytes: new Uint8Array(4096), rows: "1", cols: 1024 }, { m: 1, k: 1024, n: 1 })],
+    [
+      /rows is a whole number/,
+      () =>
+        loose(k)["matmul"](
+          x,
+          { type: "F32", bytes: new Uint8Array(4096), rows: "1", cols: 1024 },
+          { m: 1, k: 1024, n: 1 },
+        ),
+    ],
     [/zero is the bit/, () => loose(k)["hash"]({ x, chunks: 1, bits: 2, rows: 512, zero: true })],
-    [/tables is a Float32Array or/, () => loose(k)["memoryLayer"]({ x: x.subarray(0, 2), chunks: 1, bits: 2, tables: 5 })],
-    [/bias is no Float32Array/, () =>
-      loose(k)["memoryLayer"]({ x: x.subarray(0, 2), chunks: 1, bits: 2, tables: x.subarray(0, 8), bias: "no" })],
+    [
+      /tables is a Float32Array or/,
+      () => loose(k)["memoryLayer"]({ x: x.subarray(0, 2), chunks: 1, bits: 2, tables: 5 }),
+    ],
+    [
+      /bias is no Float32Array/,
+      () => loose(k)["memoryLayer"]({ x: x.subarray(0, 2), chunks: 1, bits: 2, tables: x.subarray(0, 8), bias: "no" }),
+    ],
   ];
   for (const [words, work] of wrong) await refuses("BAD_ARGUMENT", words, work);
   for (const type of [2 ** 32, 0.5, "toString", "constructor", null, Number.NaN, {}]) {
@@ -83,18 +106,30 @@ test("an option that there is not is refused, with the one that was meant", asyn
   const cases: [RegExp, () => unknown][] = [
     [/no option max_tokens; did you mean maxTokens\?/, () => loose(model)["generate"]("A", { max_tokens: 1 })],
     [/no option topp; did you mean topP\?/, () => loose(model)["chat"]([], { topp: 1 })],
-    [/no option temprature; did you mean temperature\?/, () => loose(model.session())["generate"]("A", { temprature: 1 })],
+    [
+      /no option temprature; did you mean temperature\?/,
+      () => loose(model.session())["generate"]("A", { temprature: 1 }),
+    ],
     [/no option stops; did you mean stop\?/, () => loose(model.session())["chat"]("A", { stops: "x" })],
     [/no option ctx; there are context, kv, system/, () => loose(model)["session"]({ ctx: 5 })],
     [/no option chunks; did you mean chunk\?/, () => loose(model)["logits"]([1], { chunks: 5 })],
     [/no option window; did you mean windows\?/, () => loose(model)["perplexity"]([1], { window: 5 })],
     [/no option BOS; did you mean bos\?/, () => loose(model)["tokenize"]("A", { BOS: true })],
-    [/no option clean_spaces; did you mean cleanSpaces\?/, () => loose(model)["detokenize"]([1], { clean_spaces: true })],
+    [
+      /no option clean_spaces; did you mean cleanSpaces\?/,
+      () => loose(model)["detokenize"]([1], { clean_spaces: true }),
+    ],
     [/no option thread; did you mean threads\?/, () => loose(Model)["load"](TINY, { thread: 2 })],
     [/no option contex; did you mean context\?/, () => loose(Model)["plan"](TINY, { contex: 2 })],
-    [/no option on_progress; did you mean onProgress\?/, () => loose(Model)["load"](TINY, { on_progress() {}, worker: true })],
+    [
+      /no option on_progress; did you mean onProgress\?/,
+      () => loose(Model)["load"](TINY, { on_progress() {}, worker: true }),
+    ],
     [/no option builds; did you mean build\?/, () => loose(Tokenizer)["load"](TINY, { builds: "scalar" })],
-    [/no option memory_limit; did you mean memoryLimit\?/, () => (kernels as (o: unknown) => unknown)({ memory_limit: 5 })],
+    [
+      /no option memory_limit; did you mean memoryLimit\?/,
+      () => (kernels as (o: unknown) => unknown)({ memory_limit: 5 }),
+    ],
     [/no option models; did you mean model\?/, () => (doctor as (o: unknown) => unknown)({ models: "x" })],
     [/no option __proto__x; there are/, () => loose(model)["session"]({ __proto__x: 5 })],
     [/no option toString; there are/, () => loose(model)["session"]({ toString: () => "x" })],
@@ -217,7 +252,10 @@ test("no public function throws anything but a LimpetError, whatever it is given
   const names = Object.getOwnPropertyNames(Object.getPrototypeOf(k) as Kernels).filter(
     (name) => name !== "constructor" && name !== "memoryBytes",
   );
-  await of(k, names.map((name) => [name, 3]));
+  await of(
+    k,
+    names.map((name) => [name, 3]),
+  );
   for (const key of [...GENERATE_KEYS, ...MORE_KEYS]) {
     calls += await survives(`generate ${key}`, 1, ([value]) =>
       loose(model)["generate"]("A", { maxTokens: 1, [key]: value }),

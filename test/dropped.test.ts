@@ -35,7 +35,12 @@ test("sessions and generations give their contexts back", async () => {
       model.session().append([1, 2, 3]);
       await model.generate("A", { maxTokens: 5 }).next();
       await model.session().generate([1, 2], { maxTokens: 5 }).next();
-      await model.logitChunks(Array.from({ length: 80 }, () => 1), { chunk: 8 }).next();
+      await model
+        .logitChunks(
+          Array.from({ length: 80 }, () => 1),
+          { chunk: 8 },
+        )
+        .next();
     }
     assert.ok(await collected(few), `round ${round}: ${model.memory.contexts.length} contexts are left`);
   }

@@ -106,7 +106,12 @@ test("pieces and the result say the same, and a text that cannot go on shows wha
   assert.is(text, "😊x");
   assert.is(generation.result?.text, text);
   assert.equal(generation.result?.tokens, [...FACE, X, FACE[0], FACE[1]], "the tokens are all there");
-  const stray = await follower(new Map([[X, FACE[0]], [FACE[0], X]]));
+  const stray = await follower(
+    new Map([
+      [X, FACE[0]],
+      [FACE[0], X],
+    ]),
+  );
   const broken = stray.session();
   broken.append([X]);
   assert.equal(await inParts(broken, 1, 1, 2), ["", "\uFFFDx", "\uFFFDx"], "what does not become whole shows as such");
@@ -120,7 +125,18 @@ test("what is unfinished", () => {
     }
     assert.is(unfinishedCharacter(bytes), 0);
   }
-  const never = [[0x80], [0xc0], [0xc1], [0xf5], [0xff], [0xe0, 0x80], [0xed, 0xa0], [0xf0, 0x80], [0xf4, 0x90], [0x41]];
+  const never = [
+    [0x80],
+    [0xc0],
+    [0xc1],
+    [0xf5],
+    [0xff],
+    [0xe0, 0x80],
+    [0xed, 0xa0],
+    [0xf0, 0x80],
+    [0xf4, 0x90],
+    [0x41],
+  ];
   for (const bytes of [[], ...never]) assert.is(unfinishedCharacter(Uint8Array.from(bytes)), 0, String(bytes));
 });
 

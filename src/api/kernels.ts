@@ -631,7 +631,8 @@ function hashShape({ x, zero = 1, temperature = 1, ...input }: HashInput): HashS
   if (bits > MAX_CODE_BITS) throw wrong(`bits is at most ${MAX_CODE_BITS}, not ${bits}: a chunk has 2^bits rows`);
   const rows = input.rows === undefined ? rowsOf("x", x, chunks * bits, "chunks · bits") : input.rows;
   requireLength("x", x, { rows, chunks, bits });
-  if (zero !== 0 && zero !== 1) throw wrong(`zero is the bit of an element that is exactly zero, 0 or 1, not ${printable(zero)}`);
+  if (zero !== 0 && zero !== 1)
+    throw wrong(`zero is the bit of an element that is exactly zero, 0 or 1, not ${printable(zero)}`);
   // The core counts in f32.
   if (!(typeof temperature === "number" && Math.fround(temperature) > 0 && Math.fround(temperature) < Infinity)) {
     throw wrong(`temperature is a number above 0, not ${printable(temperature)}`);

@@ -18,16 +18,16 @@ import {
   type PerplexityResult,
 } from "../generate/scoring.ts";
 import {
-  CONTEXT_OPTIONS,
   type CacheType,
+  CONTEXT_OPTIONS,
   type ContextOptions,
   cacheType,
   contextLength,
   type LoadedModel,
   SequencePool,
 } from "../generate/sequence-pool.ts";
-import { type DetokenizeOptions, type TokenizeOptions, promptOf, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
-import { flag, optional, type OptionTable, readOptions, whole } from "../host/arguments.ts";
+import { type DetokenizeOptions, promptOf, type TokenizeOptions, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
+import { flag, type OptionTable, optional, readOptions, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Core } from "../host/instance.ts";
@@ -89,10 +89,7 @@ export class Model {
   static async load(source: ModelSource, options?: LoadOptions & { worker?: false }): Promise<Model>;
   /** The same in a worker of its own, which leaves this thread free; what it is asked for comes as promises. */
   static async load(source: ModelSource, options: LoadOptions & { worker: true }): Promise<WorkerModel>;
-  static async load(
-    source: ModelSource,
-    given: LoadOptions & { worker?: boolean } = {},
-  ): Promise<Model | WorkerModel> {
+  static async load(source: ModelSource, given: LoadOptions & { worker?: boolean } = {}): Promise<Model | WorkerModel> {
     const { worker, ...options } = readOptions(given, MODEL_OPTIONS);
     if (worker) return (await import("./worker-model.ts")).WorkerModel.load(source, options);
     const core = await Core.create(options);

@@ -4,8 +4,8 @@
  */
 import { encodeText } from "../../bindings/memory.ts";
 import { ChatKind, Role } from "../../bindings/numbers.ts";
-import { LimpetError, messageOf } from "../host/errors.ts";
 import { printable } from "../host/arguments.ts";
+import { LimpetError, messageOf } from "../host/errors.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
 
 /** A message of a conversation. */

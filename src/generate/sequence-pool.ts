@@ -127,7 +127,8 @@ export class SequencePool {
   get holders(): string {
     if (this.#used.size === 0) return "";
     const bytes = [...this.#used].reduce((sum, context) => sum + context.bytes, 0);
-    const many = this.#used.size === 1 ? "1 session or generation holds" : `${this.#used.size} sessions and generations hold`;
+    const many =
+      this.#used.size === 1 ? "1 session or generation holds" : `${this.#used.size} sessions and generations hold`;
     return `; ${many} ${bytes} bytes of contexts: dispose of sessions that are done with, and end generations`;
   }
 

@@ -20,7 +20,7 @@ export interface SessionState {
 }
 
 /** Sessions that nobody holds any more. */
-export const droppedSessions = new Dropped<SessionState>(releaseState);
+export const droppedSessions: Dropped<SessionState> = new Dropped<SessionState>(releaseState);
 
 /** A session over a context of its own, which has room for `tokens` and may grow to `rows`. */
 export function createState(loaded: LoadedModel, rows: number, kv: CacheType, tokens: number): SessionState {

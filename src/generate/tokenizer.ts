@@ -2,7 +2,16 @@
 import type { Pointer } from "../../bindings/exports.ts";
 import { decodeText, encodeText } from "../../bindings/memory.ts";
 import { DetokenizeFlag, TokenizeFlag } from "../../bindings/numbers.ts";
-import { flag, type OptionTable, readOptions, signal, text as textOf, wholeNumbers, printable, whole } from "../host/arguments.ts";
+import {
+  flag,
+  type OptionTable,
+  printable,
+  readOptions,
+  signal,
+  text as textOf,
+  whole,
+  wholeNumbers,
+} from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { CORE_OPTIONS, Core, type CoreOptions } from "../host/instance.ts";
 import { loadModel } from "../load/load.ts";

@@ -108,7 +108,9 @@ export function oneOf<Word extends string>(...words: readonly Word[]): Check<Wor
     if ((words as readonly unknown[]).includes(value)) return value as Word;
     const all = words.map((word) => `"${word}"`);
     const last = all.pop();
-    throw wrong(`${name} is ${[...(all.length ? [all.join(", ")] : []), last].join(" or ")}, not "${printable(value)}"`);
+    throw wrong(
+      `${name} is ${[...(all.length ? [all.join(", ")] : []), last].join(" or ")}, not "${printable(value)}"`,
+    );
   };
 }
 
@@ -121,11 +123,7 @@ export function callback<Value>(name: string, value: unknown): Value {
 /** An AbortSignal, of any realm. */
 export function signal(name: string, value: unknown): AbortSignal {
   const { aborted, addEventListener, throwIfAborted } = (value ?? {}) as Partial<AbortSignal>;
-  if (
-    typeof aborted === "boolean" &&
-    typeof addEventListener === "function" &&
-    typeof throwIfAborted === "function"
-  ) {
+  if (typeof aborted === "boolean" && typeof addEventListener === "function" && typeof throwIfAborted === "function") {
     return value as AbortSignal;
   }
   throw wrong(`${name} is an AbortSignal, not ${printable(value)}`);

@@ -4,8 +4,8 @@
  */
 import type { CoreExports, Pointer, Status, ThreadExports } from "../../bindings/exports.ts";
 import { address, bytesOf, encodeText, Memory } from "../../bindings/memory.ts";
-import type { Threads } from "../../bindings/thread-pool.ts";
 import { THREAD_LIMIT } from "../../bindings/shared-memory.ts";
+import type { Threads } from "../../bindings/thread-pool.ts";
 import { type OptionTable, oneOf, printable, unchecked, whole } from "./arguments.ts";
 import { errorCode, LimpetError, messageOf } from "./errors.ts";
 import { type Build, instantiateBuild, type WasmOption } from "./wasm.ts";
