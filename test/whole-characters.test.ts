@@ -82,7 +82,7 @@ test("a character cut by maxTokens comes whole with the next generation", async 
   assert.equal(await inParts(begun(), 2, 2), ["", "😊"]);
   assert.equal(await inParts(begun(), 1, 1, 1, 1, 1), ["", "", "", "😊", "x"]);
   assert.equal(await inParts(begun(), 3, 7), ["", "😊x😊x"]);
-  assert.equal(await inParts(begun(), 4, 2, 4), ["😊", "x", "😊"]);
+  assert.equal(await inParts(begun(), 4, 2, 4), ["😊", "x", "😊x"]);
 });
 
 test("so it is when the loop is left, the session saved and restored, and with log probabilities", async () => {
