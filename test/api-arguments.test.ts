@@ -244,6 +244,27 @@ test("no public function throws anything but a LimpetError, whatever it is given
     ["rewind", 1],
     ["restore", 1],
   ]);
+  const worker = await Model.load(TINY, { worker: true });
+  await of(worker, [
+    ["generate", 2],
+    ["chat", 2],
+    ["tokenize", 2],
+    ["detokenize", 2],
+    ["logits", 2],
+    ["logitChunks", 2],
+    ["perplexity", 2],
+    ["session", 1],
+    ["restore", 2],
+    ["metadata", 1],
+  ]);
+  await of(await worker.session(), [
+    ["append", 2],
+    ["generate", 2],
+    ["chat", 2],
+    ["rewind", 1],
+    ["restore", 1],
+  ]);
+  worker.dispose();
   await of(Model, [
     ["load", 2],
     ["plan", 2],

@@ -10,13 +10,7 @@ import {
   type GenerationResult,
   type Piece,
 } from "../generate/generation.ts";
-import {
-  type LogitsOptions,
-  logitChunks,
-  measurePerplexity,
-  type PerplexityOptions,
-  type PerplexityResult,
-} from "../generate/scoring.ts";
+import type { LogitsOptions, PerplexityOptions, PerplexityResult } from "../generate/scoring.ts";
 import {
   type CacheType,
   CONTEXT_OPTIONS,
@@ -197,12 +191,16 @@ export class Model {
     tokens: ArrayLike<number>,
     options: LogitsOptions = {},
   ): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
-    return logitChunks(this.#alive, tokens, options);
+    const run = async function* (loaded: LoadedModel): ReturnType<Model["logitChunks"]> {
+      yield* (await scoring()).logitChunks(loaded, tokens, options);
+    };
+    return run(this.#alive);
   }
 
   /** How well the model foresees a text (or ids). */
   async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<PerplexityResult> {
-    return measurePerplexity(this.#alive, text, options);
+    const loaded = this.#alive;
+    return (await scoring()).measurePerplexity(loaded, text, options);
   }
 
   /** A session of its own. */
@@ -278,6 +276,11 @@ export class Model {
     this.#requireAlive();
     return this.#loaded;
   }
+}
+
+/** What scores is loaded when it is asked for: most pages only generate. */
+function scoring(): Promise<typeof import("../generate/scoring.ts")> {
+  return import("../generate/scoring.ts");
 }
 
 /** Bytes of cache that a token takes in all layers. */

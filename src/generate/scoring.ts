@@ -201,6 +201,7 @@ export async function measurePerplexity(
 ): Promise<PerplexityResult> {
   const prompt = promptOf("text", text);
   const options = readOptions(given, PERPLEXITY_OPTIONS);
+  requireAlive(loaded);
   const { core, pointer, tokenizer } = loaded;
   const { exports, memory } = core;
   const context = options.context ?? 512;
@@ -243,19 +244,24 @@ export async function measurePerplexity(
   return { perplexity: Math.exp(sum / count), bitsPerByte, tokens: count, bytes, windows, context };
 }
 
+/** Cores without kernels, and the one beside each that has them. */
+const beside = new WeakMap<Core, Core>();
+
 /** ln Σ e^x of a row in the memory of a core. Builds with threads have no kernels of their own: there a second core has. */
 async function logSumExpOf(core: Core): Promise<(row: Pointer, length: number) => number> {
   if (core.has("kernel_log_sum_exp")) return core.exports.kernel_log_sum_exp;
-  let apart: Core;
+  let apart = beside.get(core);
   try {
-    apart = await Core.create({ build: core.build });
+    apart ??= await Core.create({ build: core.build });
   } catch (error) {
     const words = "this wasm has no kernels, which perplexity takes, and limpet's own cannot be had: load the model";
     throw new LimpetError("UNSUPPORTED", `${words} without the option wasm (${messageOf(error)})`, { cause: error });
   }
+  beside.set(core, apart);
+  const { exports } = apart;
   return (row, length) =>
     apart.scoped((arena) => {
       const values = arena.put(core.memory.f32(row, length));
-      return apart.exports.kernel_log_sum_exp(values, length);
+      return exports.kernel_log_sum_exp(values, length);
     });
 }
