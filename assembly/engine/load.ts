@@ -8,6 +8,7 @@
  *     file ──NEED_DATA──► staging (below 2 GiB, at most STAGING_BYTES or one group) ──pack──► the weight's place
  */
 import { MODEL_BYTES, Model, ModelState, tagModel } from "./model";
+import { refuseUnused } from "./unused";
 import { createVocabulary, releaseVocabulary } from "./vocabulary";
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release } from "../memory/arena";
@@ -21,9 +22,10 @@ import { cacheBytes, clearRows } from "../weights/row_cache";
 import { Streamed, leaveInFile } from "../weights/tiles";
 import { GROUP_ROWS, Weight, WeightState, Weights, notFinite } from "../weights/weight";
 import { rowsAreFinite } from "../kernels/lookup/table_rows";
+import { blocksAreFinite } from "../kernels/quant/finite";
+import { blockElements } from "../kernels/quant/types";
 import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/index";
 import { COLUMN_STEP, packColumns, stripRows } from "../kernels/quant/columns/columns";
-import { allFinite } from "../kernels/float/vector";
 
 /** A staging buffer holds this much, or one group of rows where that is more. */
 const STAGING_BYTES: u64 = ASC_LOW_MEMORY_LIMIT ? 4096 : 1 << 20;
@@ -181,6 +183,8 @@ function declareWeights(model: Model): i32 {
   }
   const program = settle(b, finished, scratch);
   model.program = program;
+  const unused = refuseUnused(model);
+  if (unused) return unused;
   if (weights.streamed == Streamed.NOTHING) interleaveTables(program);
   countBytes(weights);
   if (weights.streamed) leaveInFile(weights);
@@ -344,11 +348,14 @@ function takeRows(model: Model): i32 {
   const weight = model.weights.at(orderAt(model, model.orderIndex));
   const row = <usize>weight.fileRowBytes;
   const rows = model.rowsAsked;
+  if (!weight.isTable) {
+    const blocks = <u32>(rows * (weight.columns / blockElements(weight.type)));
+    if (!blocksAreFinite(weight.type, model.staging, blocks)) return notFinite(model.weights, weight);
+  }
   if (weight.isVector) {
     for (let i: u32 = 0; i < rows; i++) {
       const target = weight.data + ((<usize>(model.rowsDone + i) * weight.columns) << 2);
       dequantizeRow(weight.type, model.staging + <usize>i * row, target, weight.columns);
-      if (!allFinite(target, weight.columns)) return notFinite(model.weights, weight);
     }
   } else if (weight.isTable) {
     if (!rowsAreFinite(weight.type, model.staging, rows * weight.columns)) return notFinite(model.weights, weight);

@@ -8,7 +8,7 @@
  */
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/arena";
-import { abortPass, beginPass } from "../pass/batch";
+import { abortPass, beginPass, putToken } from "../pass/batch";
 import { Context, POSITION_LIMIT, isContext } from "../pass/context";
 import { canRewindAll, dropAll } from "./sequence";
 import { modelOf } from "./model";
@@ -297,8 +297,7 @@ function stopWork(s: Session): void {
 }
 
 /** Whether the pass that the context is in is this session's. */
-@inline
-function owns(s: Session): bool {
+export function owns(s: Session): bool {
   const c = s.context;
   return s.inFlight != 0 && c.running != 0 && c.passes == s.pass;
 }
@@ -318,13 +317,9 @@ function beginChunk(s: Session): i32 {
   const left = s.count - s.evaluated;
   const count = left < c.batchCapacity ? left : c.batchCapacity;
   for (let i: u32 = 0; i < count; i++) {
-    const at = (<usize>i) << 2;
-    store<u32>(c.ids + at, tokenAt(s, s.evaluated + i));
-    store<u32>(c.sequenceOf + at, s.sequence);
-    store<i32>(c.positions + at, <i32>(s.evaluated + i));
-    store<u8>(c.wanted + i, 0);
+    const index = s.evaluated + i;
+    putToken(c, i, tokenAt(s, index), s.sequence, <i32>index, index + 1 == s.count);
   }
-  if (count == left) store<u8>(c.wanted + (count - 1), 1);
   const status = beginPass(c, count, 0, c.program.layerCount);
   if (status == 0) {
     s.inFlight = count;

@@ -12,7 +12,7 @@
  */
 import { Model, modelOf } from "./model";
 import { Sampler, checkOptions } from "./sampler";
-import { Session, forget } from "./session";
+import { Session, forget, owns } from "./session";
 import { Core, ErrorCode, bytesOf, fail } from "../memory/core";
 import { FNV_START, copyText, fnv, sameText, u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT } from "../pass/context";
@@ -139,6 +139,11 @@ function saveState(s: Session, at: usize): void {
 
 /** Everything is checked before anything changes. */
 export function restoreSession(s: Session, source: usize, length: u32): i32 {
+  if (s.context.running && !owns(s)) {
+    return fail(
+      s.core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it",
+    );
+  }
   let status = checkHeader(s.core, source, length);
   if (status == 0) status = checkSections(s, source, length);
   if (status != 0) return status;

@@ -238,19 +238,19 @@ export function context_token_bytes(c: Context): u32 {
  * asked.
  */
 export function context_ids(c: Context): usize {
-  return c.ids;
+  return c.nextIds;
 }
 
 export function context_sequences(c: Context): usize {
-  return c.sequenceOf;
+  return c.nextSequences;
 }
 
 export function context_positions(c: Context): usize {
-  return c.positions;
+  return c.nextPositions;
 }
 
 export function context_wanted(c: Context): usize {
-  return c.wanted;
+  return c.nextWanted;
 }
 
 /** Bits, rows of ceil(batch/8) bytes: token i may see token j of the batch (visibility 2). */
@@ -365,7 +365,7 @@ export function context_set_traced(c: Context, traced: u32): void {
   c.traced = traced ? 1 : 0;
 }
 
-/** The step of the program that the pass is at (program_text lists them by this number); −1: it is in none. */
+/** The step of the program that the pass is at (`model_program` lists them by this number); −1: it is in none. */
 export function context_at(c: Context): i32 {
   return c.running ? <i32>c.step : -1;
 }

@@ -78,6 +78,12 @@ export function startsWithText(bytes: usize, length: usize, words: string): bool
   return true;
 }
 
+/** Whether the bytes end with the letters of a literal. */
+export function endsWithText(bytes: usize, length: usize, words: string): bool {
+  const count = <usize>letterCount(words);
+  return length >= count && sameText(bytes + length - count, count, words);
+}
+
 /** Whether the bytes are those of a literal. */
 export function sameText(bytes: usize, length: usize, words: string): bool {
   let i: u32 = 0;

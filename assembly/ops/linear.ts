@@ -12,8 +12,8 @@ import { Context, rowAt } from "../pass/context";
 import { grainOf, threadsOf } from "../pass/threads";
 import { lines, operandBytes } from "../program/plan";
 import { Flag, NOTHING, Program, Step } from "../program/program";
-import { askTile, multiplyTile } from "../weights/tiles";
-import { GROUP_ROWS, Weight, WeightState } from "../weights/weight";
+import { askTile, multiplyTile, tileIsFinite } from "../weights/tiles";
+import { GROUP_ROWS, Weight, WeightState, notFinite } from "../weights/weight";
 import { add } from "../kernels/float/vector";
 import { quantizeAs } from "../kernels/quant/activations/precision";
 import {
@@ -89,6 +89,7 @@ function matmulWith(c: Context, s: Step, weight: Weight, first: u32, last: u32, 
 function multiplyStreamed(c: Context, s: Step, weight: Weight): i32 {
   const r = c.requests;
   if (r.tileRows) {
+    if (!tileIsFinite(r, weight)) return notFinite(c.program.weights, weight);
     multiplyTile(
       r, weight, c.cursor, operandOf(c, s, weight), operandStride(c, s, weight), c.active, productOf(c, s, weight),
       productStride(c, s, weight), c.scratch,

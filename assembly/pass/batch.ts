@@ -4,7 +4,7 @@
  */
 import { Context, POSITION_LIMIT, Running } from "./context";
 import { ErrorCode, fail } from "../memory/core";
-import { i32At, setU32, u32At } from "../memory/bytes";
+import { i32At, setI32, setU32, u32At } from "../memory/bytes";
 import { clearRows, freeRows, truncateList } from "../state/rows";
 import { NOTHING } from "../program/program";
 
@@ -29,6 +29,7 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
       core, ErrorCode.BAD_ARGUMENT, "the layers of a pass are a range of the model's layers that is not empty",
     );
   }
+  takeBatch(c, tokens);
   let rowsAsked: u32 = 0;
   for (let i: u32 = 0; i < tokens; i++) {
     const id = u32At(c.ids, i);
@@ -82,6 +83,23 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
   c.passes += 1;
   c.running = Running.INPUT;
   return 0;
+}
+
+/** Writes token `index` of the next pass, as a host does. */
+export function putToken(c: Context, index: u32, id: u32, sequence: u32, position: i32, isWanted: bool): void {
+  setU32(c.nextIds, index, id);
+  setU32(c.nextSequences, index, sequence);
+  setI32(c.nextPositions, index, position);
+  store<u8>(c.nextWanted + index, isWanted ? 1 : 0);
+}
+
+/** The pass has a copy of what the host wrote: what is checked here stays as it is. */
+function takeBatch(c: Context, tokens: u32): void {
+  const bytes = (<usize>tokens) << 2;
+  memory.copy(c.ids, c.nextIds, bytes);
+  memory.copy(c.sequenceOf, c.nextSequences, bytes);
+  memory.copy(c.positions, c.nextPositions, bytes);
+  memory.copy(c.wanted, c.nextWanted, tokens);
 }
 
 /** Rows of a sequence in a layer: 0 where the layer keeps none. */

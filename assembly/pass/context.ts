@@ -120,7 +120,17 @@ export class Context {
   listBlock: usize;
   bufferBlock: usize;
 
-  /** u32[batch]: the tokens, written by the host */
+  // What the host writes; a pass has a copy of its own, so that nothing changes under it.
+  /**
+   * u32[batch]: the tokens of the next pass, their sequences; i32[batch]: positions; u8[batch]: 1 where logits are
+   * asked
+   */
+  nextIds: usize;
+  nextSequences: usize;
+  nextPositions: usize;
+  nextWanted: usize;
+
+  /** u32[batch]: the tokens of the pass */
   ids: usize;
   /** u32[batch] */
   sequenceOf: usize;
@@ -281,6 +291,10 @@ export function layOut(
   const w = p.weights;
   const token = <u64>batch * 4;
   let end = lay(c, offsetof<Context>("ids"), base, 0, token);
+  end = lay(c, offsetof<Context>("nextIds"), base, end, token);
+  end = lay(c, offsetof<Context>("nextSequences"), base, end, token);
+  end = lay(c, offsetof<Context>("nextPositions"), base, end, token);
+  end = lay(c, offsetof<Context>("nextWanted"), base, end, batch);
   end = lay(c, offsetof<Context>("sequenceOf"), base, end, token);
   end = lay(c, offsetof<Context>("positions"), base, end, token);
   end = lay(c, offsetof<Context>("wanted"), base, end, batch);

@@ -4,7 +4,7 @@
  *
  *     order         what belongs to the input stands before the layers                                  inputFirst
  *     one input     LINEAR a, … LINEAR a                   →  LINEAR a with members: one operand        shareInputs
- *     SwiGLU        SWIGLU → LINEAR                        →  SWIGLU makes the operand, quantised       quantiseSwiglu
+ *     activation    SWIGLU or GELU → LINEAR                →  the first makes the operand, quantised    makeOperands
  *     residual      LINEAR → ADD x                         →  LINEAR into the stream                    addIntoStream
  *     zeros         SQUARED_RELU → LINEAR                  →  the matrix lies column by column          packColumns
  *     in place      a step that is the last to read its input may write over it                         writeInPlace
@@ -22,7 +22,7 @@ export function fuse(b: Builder): void {
   inputFirst(b);
   shareInputs(b);
   countReaders(b);
-  quantiseSwiglu(b);
+  makeOperands(b);
   packColumns(b);
   addIntoStream(b);
   countReaders(b);
@@ -54,11 +54,11 @@ function shareInputs(b: Builder): void {
   }
 }
 
-/** The product of SwiGLU is made as the operand that the linear behind it wants. */
-function quantiseSwiglu(b: Builder): void {
+/** The product of SwiGLU, and GELU, are made as the operand that the linear behind them wants. */
+function makeOperands(b: Builder): void {
   for (let i: u32 = 0; i < b.stepCount; i++) {
     const step = b.step(i);
-    if (step.op != Op.SWIGLU) continue;
+    if (step.op != Op.SWIGLU && step.op != Op.GELU) continue;
     const linear = onlyReader(b, step.out);
     if (linear == NOTHING || b.step(linear).op != Op.LINEAR || b.step(linear).n0 != 0) continue;
     step.flags |= Flag.OPERAND;

@@ -78,7 +78,7 @@ function measure(p: Program, batch: u32, logitRows: u32): void {
     const step = p.step(i);
     step.offset = UNPLACED;
     step.scratch = lines(step.scratch);
-    if (step.op == Op.SWIGLU && step.has(Flag.OPERAND)) p.value(step.out).bytes = lines(batch * operandOf(p, i, step));
+    if (step.op != Op.LINEAR && step.has(Flag.OPERAND)) p.value(step.out).bytes = lines(batch * operandOf(p, i, step));
   }
 }
 

@@ -228,6 +228,7 @@ function opName(op: u32): string {
     case Op.LATENT_ATTENTION: return "latent_attention";
     case Op.HASH: return "hash";
     case Op.LOOK_UP: return "look_up";
+    case Op.GELU: return "gelu";
     default: return "tap";
   }
 }

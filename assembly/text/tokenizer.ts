@@ -132,6 +132,9 @@ export class Tokenizer {
   /** u32[slotMask + 1], open addressing: token + 1 by its text. */
   slots: usize;
   slotMask: u32;
+  /** What the hashes of texts, and of pairs, begin with (lookup.ts). */
+  seed: u32;
+  pairSeed: u32;
   /** BPE: the symbol of a byte's character. SPM: the byte's token. u32[256], NONE where there is none. */
   byteSymbols: usize;
   /** u32[3 * mergeCount] by rank: left, right, merged symbol. */

@@ -12,11 +12,13 @@ import { Core, ErrorCode, bytesOf, fail, say, sayBytes, wordsOf } from "../memor
 import { beginHeld, beginLeftOut, endLeftOut } from "../memory/left_out";
 import { HAS_BPE, HAS_SPM } from "../parts";
 import { characterOfByte } from "./byte_characters";
-import { enterMerge, enterToken, findHidden, findText, findToken, HiddenSymbol, slotsFor } from "./lookup";
+import {
+  Entered, SEEDS, enterMerge, enterToken, seedOf, findHidden, findText, findToken, HiddenSymbol, slotsFor,
+} from "./lookup";
 import { addsBos, cleansSpaces, hasNoBos, ignoresMerges, sayNames, Scheme, schemeOf } from "./pretokenizer_names";
 import { buildSpecialIndex, markSpecialTokens, SPECIAL_NAMES } from "./special";
 import {
-  NONE, SPECIAL_BUCKETS, TokenType, Tokenizer, TokenizerModel, VocabularySource, isSpaceMark, tokenText,
+  NONE, SPECIAL_BUCKETS, TokenType, Tokenizer, TokenizerModel, VocabularySource, isSpaceMark, tokenLength, tokenText,
 } from "./tokenizer";
 import { encodeShort } from "./unicode";
 
@@ -206,14 +208,45 @@ function readTokens(core: Core, t: Tokenizer, source: VocabularySource): bool {
     if (type > TokenType.BYTE) type = TokenType.UNDEFINED;
     store<u8>(t.attributes + i, <u8>type);
     if (length == 0) continue;
-    if (!enterToken(t, i)) {
-      const text = bytesOf(tokenText(t, i), length);
+    if (HAS_SPM && t.model == TokenizerModel.SPM && !t.spaceInside) t.spaceInside = hasSpaceInside(at - length, length);
+  }
+  return enterTokens(core, t);
+}
+
+/** Enters every token by its text, under the first seed by which they do not crowd. */
+function enterTokens(core: Core, t: Tokenizer): bool {
+  for (let attempt: u32 = 0; attempt < SEEDS; attempt++) {
+    t.seed = seedOf(attempt);
+    memory.fill(t.slots, 0, (<usize>t.slotMask + 1) << 2);
+    let entered = Entered.NEW;
+    for (let i: u32 = 0; i < t.count && entered == Entered.NEW; i++) {
+      if (tokenLength(t, i) == 0) continue;
+      entered = enterToken(t, i);
+      if (entered != Entered.TWIN) continue;
+      const text = bytesOf(tokenText(t, i), tokenLength(t, i));
       fail(core, ErrorCode.BAD_FILE, "token {} has the text of another: '{s}'", i, text);
       return false;
     }
-    if (HAS_SPM && t.model == TokenizerModel.SPM && !t.spaceInside) t.spaceInside = hasSpaceInside(at - length, length);
+    if (entered == Entered.NEW) return true;
   }
-  return true;
+  return crowded(core);
+}
+
+/** Enters every merge by its pair, likewise. */
+function enterMerges(core: Core, t: Tokenizer): bool {
+  for (let attempt: u32 = 0; attempt < SEEDS; attempt++) {
+    t.pairSeed = seedOf(attempt);
+    memory.fill(t.pairSlots, 0, (<usize>t.pairMask + 1) << 2);
+    let rank: u32 = 0;
+    while (rank < t.mergeCount && enterMerge(t, rank) != Entered.CROWDED) rank += 1;
+    if (rank == t.mergeCount) return true;
+  }
+  return crowded(core);
+}
+
+function crowded(core: Core): bool {
+  fail(core, ErrorCode.BAD_FILE, "the vocabulary is made so that looking a text up takes for ever; take another file");
+  return false;
 }
 
 /** Whether a U+2581 stands behind another character. */
@@ -260,8 +293,7 @@ function readMerges(core: Core, t: Tokenizer, source: VocabularySource): bool {
     for (let part: usize = 0; part < 12; part += 4) absent += u32(load<u32>(record + part) == NONE);
   }
   if (absent != 0 && !enterHidden(core, t, source.merges, absent)) return false;
-  for (let rank: u32 = 0; rank < t.mergeCount; rank++) enterMerge(t, rank);
-  return true;
+  return enterMerges(core, t);
 }
 
 function enterHidden(core: Core, t: Tokenizer, merges: usize, most: u32): bool {
@@ -283,6 +315,7 @@ function enterHidden(core: Core, t: Tokenizer, merges: usize, most: u32): bool {
     if (load<u32>(record) == NONE) store<u32>(record, findHidden(t, text, split, right, 0, true));
     if (load<u32>(record, 4) == NONE) store<u32>(record, findHidden(t, right, rest, right, 0, true), 4);
     if (load<u32>(record, 8) == NONE) store<u32>(record, findHidden(t, text, split, right, rest, true), 8);
+    for (let part: usize = 0; part < 12; part += 4) if (load<u32>(record + part) == NONE) return crowded(core);
   }
   return true;
 }

@@ -4,9 +4,9 @@
 import { exp } from "../kernels/float/math";
 import { logSumExp } from "../kernels/float/softmax";
 import { allocateRaw } from "../memory/arena";
-import { f32At, setI32, setU32, u32At } from "../memory/bytes";
+import { f32At, setU32, u32At } from "../memory/bytes";
 import { ErrorCode, Status, fail } from "../memory/core";
-import { beginPass, resetContext } from "../pass/batch";
+import { beginPass, putToken, resetContext } from "../pass/batch";
 import { Context } from "../pass/context";
 import { stepPass } from "../run/run";
 
@@ -221,10 +221,7 @@ export function bench(c: Command): i32 {
 /** Runs one pass over ids[from, from + tokens), at their own positions, with logits of those from `wanted` on. */
 function pass(c: Command, context: Context, ids: usize, from: u32, tokens: u32, wanted: u32): i32 {
   for (let i: u32 = 0; i < tokens; i++) {
-    setU32(context.ids, i, u32At(ids, from + i));
-    setU32(context.sequenceOf, i, 0);
-    setI32(context.positions, i, <i32>(from + i));
-    store<u8>(context.wanted + i, from + i >= wanted ? 1 : 0);
+    putToken(context, i, u32At(ids, from + i), 0, <i32>(from + i), from + i >= wanted);
   }
   let status = beginPass(context, tokens, 0, context.program.layerCount);
   while (status >= 0) {

@@ -16,6 +16,8 @@ import { Requests } from "./requests";
 import { findRow, keepRow } from "./row_cache";
 import { Weight, Weights, notFinite } from "./weight";
 import { rowsAreFinite } from "../kernels/lookup/table_rows";
+import { blocksAreFinite } from "../kernels/quant/finite";
+import { blockElements } from "../kernels/quant/types";
 
 /**
  * r.rowsFound[tokens][tables][chunks] ← the addresses of the rows that `codes` u32[tokens][chunks] name in each of the
@@ -69,6 +71,12 @@ export function fetchRows(weights: Weights, r: Requests, tables: u32, codes: usi
   return Status.NEED_DATA;
 }
 
+/** Whether a row of a table, or of an embedding, holds numbers alone. */
+function rowIsFinite(table: Weight, row: usize): bool {
+  if (table.isTable) return rowsAreFinite(table.type, row, table.columns);
+  return blocksAreFinite(table.type, row, table.columns / blockElements(table.type));
+}
+
 /** The rows that were asked for are there: the cache gets a copy of each. */
 function keepAsked(weights: Weights, r: Requests, tables: u32, codes: usize, tokens: u32): i32 {
   const first = r.table(0);
@@ -80,7 +88,7 @@ function keepAsked(weights: Weights, r: Requests, tables: u32, codes: usize, tok
         const place = foundAt(r, (t * tables + j) * chunks + k);
         if (r.at(request).destination != place) continue;
         const table = r.table(j);
-        if (table.isTable && !rowsAreFinite(table.type, place, table.columns)) return notFinite(weights, table);
+        if (!rowIsFinite(table, place)) return notFinite(weights, table);
         keepRow(table, rowOf(first, codes, t, k), weights.rowClock, place);
         request += 1;
       }

@@ -14,7 +14,8 @@ import { GROUP_ROWS, TABLES_OF_HASH, Weight, WeightState, Weights } from "./weig
 import { blockBytes } from "../memory/arena";
 import { matmulRows } from "../kernels/quant/matmul";
 import { packGroup, packedGroupBytes } from "../kernels/quant/index";
-import { rowBytes } from "../kernels/quant/types";
+import { blocksAreFinite } from "../kernels/quant/finite";
+import { blockElements, rowBytes } from "../kernels/quant/types";
 
 /** What stays in the file. */
 export namespace Streamed {
@@ -40,6 +41,11 @@ export function leaveInFile(weights: Weights): void {
     weights.streamedBytes += bytes;
   }
   planRowCache(weights, weights.rowCacheBytes);
+}
+
+/** Whether the rows of a matrix that lie in the tile hold numbers alone. */
+export function tileIsFinite(r: Requests, weight: Weight): bool {
+  return blocksAreFinite(weight.type, r.tile, r.tileRows * (weight.columns / blockElements(weight.type)));
 }
 
 /**

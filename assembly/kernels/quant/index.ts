@@ -2,7 +2,7 @@
  * The block formats behind one set of functions: each call is sent on by the GGUF type id. An unknown type does nothing
  * (and has no bytes): callers ask `packedGroupBytes` or `blockElements` first.
  *
- * There is one switch over the formats, `forFormat`. An action is a class with a method `on` for the tag of a format;
+ * There is one list of the formats, `forFormat`. An action is a class with a method `on` for the tag of a format;
  * `forFormat` is compiled once an action, and calls it with the tag that the type stands for.
  */
 import {
@@ -36,62 +36,24 @@ function forFormat<A>(
   type: u32, a: usize, b: usize, c: usize, d: usize = 0, e: usize = 0, f: usize = 0, g: usize = 0, h: usize = 0,
 ): void {
   const action = changetype<A>(0);
-  switch (type) {
-    case Type.F32:
-      action.on<F32Packing>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.F16:
-      action.on<F16Packing>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.BF16:
-      if (HAS_BF16) action.on<BF16Packing>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.Q4_0:
-      if (HAS_Q4_0) action.on<Q4_0Packing>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.Q4_1:
-      if (HAS_Q4_1) action.on<Q4_1Packing>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.Q5_0:
-      if (HAS_Q5_0) action.on<Q5_0Packing>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.Q5_1:
-      if (HAS_Q5_1) action.on<Q5_1Packing>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.Q8_0:
-      action.on<Q8_0Packing>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.Q2_K:
-      if (HAS_Q2_K) action.on<Q2_KPacking>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.Q3_K:
-      if (HAS_Q3_K) action.on<Q3_KPacking>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.Q4_K:
-      if (HAS_Q4_K) action.on<Q4_KPacking>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.Q5_K:
-      if (HAS_Q5_K) action.on<Q5_KPacking>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.Q6_K:
-      if (HAS_Q6_K) action.on<Q6_KPacking>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.IQ4_NL:
-      if (HAS_IQ4_NL) action.on<IQ4_NLPacking>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.IQ4_XS:
-      if (HAS_IQ4_XS) action.on<IQ4_XSPacking>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.TQ1_0:
-      if (HAS_TQ1_0) action.on<TQ1_0Packing>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.TQ2_0:
-      if (HAS_TQ2_0) action.on<TQ2_0Packing>(a, b, c, d, e, f, g, h);
-      return;
-    case Type.MXFP4:
-      if (HAS_MXFP4) action.on<MXFP4Packing>(a, b, c, d, e, f, g, h);
-      return;
-  }
+  if (type == Type.F32) return action.on<F32Packing>(a, b, c, d, e, f, g, h);
+  if (type == Type.F16) return action.on<F16Packing>(a, b, c, d, e, f, g, h);
+  if (HAS_BF16 && type == Type.BF16) return action.on<BF16Packing>(a, b, c, d, e, f, g, h);
+  if (HAS_Q4_0 && type == Type.Q4_0) return action.on<Q4_0Packing>(a, b, c, d, e, f, g, h);
+  if (HAS_Q4_1 && type == Type.Q4_1) return action.on<Q4_1Packing>(a, b, c, d, e, f, g, h);
+  if (HAS_Q5_0 && type == Type.Q5_0) return action.on<Q5_0Packing>(a, b, c, d, e, f, g, h);
+  if (HAS_Q5_1 && type == Type.Q5_1) return action.on<Q5_1Packing>(a, b, c, d, e, f, g, h);
+  if (type == Type.Q8_0) return action.on<Q8_0Packing>(a, b, c, d, e, f, g, h);
+  if (HAS_Q2_K && type == Type.Q2_K) return action.on<Q2_KPacking>(a, b, c, d, e, f, g, h);
+  if (HAS_Q3_K && type == Type.Q3_K) return action.on<Q3_KPacking>(a, b, c, d, e, f, g, h);
+  if (HAS_Q4_K && type == Type.Q4_K) return action.on<Q4_KPacking>(a, b, c, d, e, f, g, h);
+  if (HAS_Q5_K && type == Type.Q5_K) return action.on<Q5_KPacking>(a, b, c, d, e, f, g, h);
+  if (HAS_Q6_K && type == Type.Q6_K) return action.on<Q6_KPacking>(a, b, c, d, e, f, g, h);
+  if (HAS_IQ4_NL && type == Type.IQ4_NL) return action.on<IQ4_NLPacking>(a, b, c, d, e, f, g, h);
+  if (HAS_IQ4_XS && type == Type.IQ4_XS) return action.on<IQ4_XSPacking>(a, b, c, d, e, f, g, h);
+  if (HAS_TQ1_0 && type == Type.TQ1_0) return action.on<TQ1_0Packing>(a, b, c, d, e, f, g, h);
+  if (HAS_TQ2_0 && type == Type.TQ2_0) return action.on<TQ2_0Packing>(a, b, c, d, e, f, g, h);
+  if (HAS_MXFP4 && type == Type.MXFP4) return action.on<MXFP4Packing>(a, b, c, d, e, f, g, h);
 }
 
 @unmanaged

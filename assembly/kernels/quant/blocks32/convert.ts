@@ -15,14 +15,10 @@ export function dequantizeBlocks<F>(source: usize, target: usize, count: usize):
     const fifths: u32 = isDefined(f.fileFifthBits) ? f.fileFifthBits(source) : 0;
     for (let j: usize = 0; j < 16; j++) {
       const pair = f.filePair(source, j);
-      let low = d * <f32>f.lowInteger(pair, fifths >> <u32>j);
-      let high = d * <f32>f.highInteger(pair, fifths >> (<u32>j + 16));
-      if (f.minimum) {
-        low += m;
-        high += m;
-      }
-      store<f32>(target + (j << 2), low);
-      store<f32>(target + (j << 2), high, 64);
+      const low = d * <f32>f.lowInteger(pair, fifths >> <u32>j);
+      store<f32>(target + (j << 2), f.minimum ? low + m : low);
+      const high = d * <f32>f.highInteger(pair, fifths >> (<u32>j + 16));
+      store<f32>(target + (j << 2), f.minimum ? high + m : high, 64);
     }
     source += f.fileBytes;
     target += 128;

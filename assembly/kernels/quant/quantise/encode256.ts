@@ -23,11 +23,21 @@ const LARGEST: f32 = 1e30;
 export function encodeRanges<F>(values: usize, file: usize): void {
   const f = changetype<F>(0);
   const parts: u32 = 8 * f.parts;
-  const length: usize = 32 / f.parts;
-  const largest: f32 = <f32>((1 << f.bits) - 1);
-  const largestScale: f32 = <f32>((1 << scaleBits<F>()) - 1);
   memory.fill(file, 0, f.fileBytes);
   const slots = file + f.fileQuants;
+  findRanges(values, slots, parts, f.bits, scaleBits<F>(), file + f.fileScale, file + f.fileMinimum);
+  for (let j: u32 = 0; j < parts; j++) f.setFileScales(file, j, load<i32>(slots + ((<usize>j) << 2)));
+  memory.fill(slots, 0, (<usize>parts) << 2);
+  encodeCodes<F>(values, file);
+}
+
+/** Stores the half scales of a block at `dAt` and `dminAt`, and the pairs of sub-blocks in `slots` (4 bytes each). */
+function findRanges(
+  values: usize, slots: usize, parts: u32, bits: i32, pairBits: i32, dAt: usize, dminAt: usize,
+): void {
+  const length: usize = 256 / parts;
+  const largest: f32 = <f32>((1 << bits) - 1);
+  const largestScale: f32 = <f32>((1 << pairBits) - 1);
   // Least squares may find more than the spread of the values; twice of it never.
   const unit: f32 = (min<f32>(spread(values), LARGEST) * 2) / FINE;
   const perUnit: f32 = unit > 0 ? 1 / unit : 0;
@@ -36,7 +46,7 @@ export function encodeRanges<F>(values: usize, file: usize): void {
   for (let j: u32 = 0; j < parts; j++) {
     const slot = slots + ((<usize>j) << 2);
     const slice = values + <usize>j * length * 4;
-    const found = searchRange(slice, length, largest, flatWeight<F>(slice, length));
+    const found = searchRange(slice, length, largest, flatWeight(bits, slice, length));
     const scale = toInteger(reinterpret<f32>(<u32>found) * perUnit, 0, FINE);
     const minimum = toInteger(reinterpret<f32>(<u32>(found >> 32)) * perUnit, 0, FINE);
     store<u16>(slot, <u16>scale);
@@ -44,25 +54,22 @@ export function encodeRanges<F>(values: usize, file: usize): void {
     scales = max(scales, scale);
     minima = max(minima, minimum);
   }
-  const d = storeHalf(file + f.fileScale, (<f32>scales * unit) / largestScale);
-  const dmin = storeHalf(file + f.fileMinimum, (<f32>minima * unit) / largestScale);
+  const d = storeHalf(dAt, (<f32>scales * unit) / largestScale);
+  const dmin = storeHalf(dminAt, (<f32>minima * unit) / largestScale);
   for (let j: u32 = 0; j < parts; j++) {
     const slot = slots + ((<usize>j) << 2);
     const slice = values + <usize>j * length * 4;
     const scale = <f32>load<u16>(slot) * unit;
     const minimum = <f32>load<u16>(slot, 2) * unit;
-    const flat = flatWeight<F>(slice, length);
-    const pair = refineRange(slice, length, largest, flat, scale, minimum, d, dmin, scaleBits<F>());
-    f.setFileScales(file, j, pair);
+    const flat = flatWeight(bits, slice, length);
+    store<i32>(slot, refineRange(slice, length, largest, flat, scale, minimum, d, dmin, pairBits));
   }
-  memory.fill(slots, 0, (<usize>parts) << 2);
-  encodeCodes<F>(values, file);
 }
 
 /** What is added to |x| for the weights of a range; with codes of two bits nothing is. */
 @inline
-function flatWeight<F>(values: usize, length: usize): f32 {
-  return changetype<F>(0).bits == 2 ? 0 : rmsOf(values, length);
+function flatWeight(bits: i32, values: usize, length: usize): f32 {
+  return bits == 2 ? 0 : rmsOf(values, length);
 }
 
 /** The distance between the least and the greatest of 256 values and zero. */
@@ -81,30 +88,39 @@ function spread(values: usize): f32 {
 export function encodeScales<F>(values: usize, file: usize): void {
   const f = changetype<F>(0);
   const parts: u32 = 8 * f.parts;
-  const length: usize = 32 / f.parts;
-  // Sixteen values have few that are large: a sub-scale somewhere else may fit these at once.
-  const tries = f.parts == 2 ? 32 : 4;
   memory.fill(file, 0, f.fileBytes);
   const slots = file + f.fileQuants;
+  findScales(values, slots, parts, <f32>f.offset, f.table, f.scaleLimit, file + f.fileScale);
+  for (let j: u32 = 0; j < parts; j++) f.setFileScales(file, j, load<i32>(slots + ((<usize>j) << 2)));
+  memory.fill(slots, 0, (<usize>parts) << 2);
+  encodeCodes<F>(values, file);
+}
+
+/** Stores the half scale of a block at `dAt`, and the sub-scales in `slots`, four bytes each. */
+function findScales(
+  values: usize, slots: usize, parts: u32, limit: f32, table: usize, scaleLimit: f32, dAt: usize,
+): void {
+  const length: usize = 256 / parts;
+  // Sixteen values have few that are large: a sub-scale somewhere else may fit these at once.
+  const tries = parts == 16 ? 32 : 4;
   let extreme: f32 = 0;
   for (let j: u32 = 0; j < parts; j++) {
     const slice = values + <usize>j * length * 4;
-    const scale = f.table != 0 ? searchTable(slice, length, f.table) : searchScale(slice, length, <f32>f.offset);
+    const scale = table != 0 ? searchTable(slice, length, table) : searchScale(slice, length, limit);
     store<f32>(slots + ((<usize>j) << 2), scale);
     if (abs(scale) > abs(extreme)) extreme = scale;
   }
-  const d = storeHalf(file + f.fileScale, extreme / -f.scaleLimit);
+  const d = storeHalf(dAt, extreme / -scaleLimit);
   for (let j: u32 = 0; j < parts; j++) {
+    const slot = slots + ((<usize>j) << 2);
     const slice = values + <usize>j * length * 4;
-    const scale = load<f32>(slots + ((<usize>j) << 2));
+    const scale = load<f32>(slot);
     const chosen =
-      f.table != 0
-        ? refineTable(slice, length, f.table, scale, d, f.scaleLimit, tries)
-        : refineScale(slice, length, <f32>f.offset, scale, d, f.scaleLimit, tries);
-    f.setFileScales(file, j, chosen);
+      table != 0
+        ? refineTable(slice, length, table, scale, d, scaleLimit, tries)
+        : refineScale(slice, length, limit, scale, d, scaleLimit, tries);
+    store<i32>(slot, chosen);
   }
-  memory.fill(slots, 0, (<usize>parts) << 2);
-  encodeCodes<F>(values, file);
 }
 
 /** TQ1_0, TQ2_0: x ≈ d · (code − 1), d = max|x|; halves round away from zero. */

@@ -1,0 +1,195 @@
+/**
+ * A file says what its model is: a tensor that nobody reads, a key that changes the answer, and a scale that is no number
+ * are refused by name. And what a host writes while a pass runs changes nothing in it.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { randomModel } from "../scripts/random-models.mjs";
+import { blank, type Change, type File, key } from "./support/changes.ts";
+import { assertBits, Code, Engine, prompt, refuses, spread } from "./support/engine.ts";
+import { FORMATS } from "./support/formats.ts";
+
+const { BAD_FILE, UNSUPPORTED, WRONG_STATE } = Code;
+const SMALL = {
+  layers: 2,
+  hidden: 256,
+  heads: 4,
+  kvHeads: 2,
+  headSize: 64,
+  ffn: 256,
+  vocabulary: 320,
+  context: 256,
+  theta: 1e4,
+  epsilon: 1e-5,
+  pre: "gpt-2",
+};
+const small = (architecture: string, type = "Q8_0"): File =>
+  randomModel({ ...SMALL, architecture } as Parameters<typeof randomModel>[0], type as "Q8_0");
+const ids = spread(6).map((id) => id % 300);
+
+for (const build of ["portable", "scalar"] as const) {
+  const engine = new Engine(build);
+  const load = (file: File) => engine.load(encodeGguf(file));
+  const run = (file: File): Float32Array[] => {
+    const model = load(file);
+    const context = model.context({ rows: 16, batch: 8 });
+    const rows = context.run(prompt(ids));
+    context.release();
+    model.release();
+    return rows;
+  };
+
+  for (const architecture of ["llama", "qwen2", "qwen3"]) {
+    test(`${build}, ${architecture}: a tensor that nobody reads is refused by its name`, () => {
+      for (const name of [
+        "blk.0.attn_sinks.weight",
+        "blk.1.ffn_gate_inp.weight",
+        "blk.0.post_attention_norm.weight",
+        "rope_factors_long.weight",
+        "blk.2.attn_norm.weight",
+        "token_types.weight",
+      ]) {
+        const file = small(architecture);
+        file.tensors = [...file.tensors, { name, type: "F32", shape: [32], fill: blank }];
+        refuses(() => load(file), UNSUPPORTED, new RegExp(name.replaceAll(".", "\\.")));
+      }
+      const fewer = small(architecture);
+      key(`${architecture}.block_count`, 1)(fewer);
+      refuses(() => load(fewer), UNSUPPORTED, /blk\.1\./);
+    });
+
+    test(`${build}, ${architecture}: a bias that the file has is used`, () => {
+      const plain = run(small(architecture));
+      for (const name of ["blk.0.ffn_down.bias", "blk.1.attn_output.bias", "output.bias"]) {
+        const file = small(architecture);
+        const rows = name === "output.bias" ? 320 : 256;
+        const added = {
+          name,
+          type: "F32" as const,
+          shape: [rows],
+          fill: (bytes: Uint8Array) => new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4).fill(0.5),
+        };
+        file.tensors = [...file.tensors.filter((own) => own.name !== name), added];
+        const biased = run(file);
+        assert.ok(
+          biased.every((row, i) => row.some((value, j) => value !== plain[i][j])),
+          name,
+        );
+      }
+    });
+  }
+
+  const KEYS: [string, Change, Change?][] = [
+    ["rope.scale_linear", key("llama.rope.scale_linear", 4, "f32"), key("llama.rope.scale_linear", 1, "f32")],
+    [
+      "rope.scaling.type",
+      key("llama.rope.scaling.type", "yarn", "string"),
+      key("llama.rope.scaling.type", "none", "string"),
+    ],
+    ["expert_count", key("llama.expert_count", 8), key("llama.expert_count", 0)],
+    ["attention.sliding_window", key("llama.attention.sliding_window", 64), key("llama.attention.sliding_window", 256)],
+    [
+      "attn_logit_softcapping",
+      key("llama.attn_logit_softcapping", 50, "f32"),
+      key("llama.attn_logit_softcapping", 0, "f32"),
+    ],
+    ["final_logit_softcapping", key("llama.final_logit_softcapping", 30, "f32")],
+    ["logit_scale", key("llama.logit_scale", 0.5, "f32"), key("llama.logit_scale", 1, "f32")],
+    ["residual_scale", key("llama.residual_scale", 0.22, "f32")],
+    ["embedding_scale", key("llama.embedding_scale", 12, "f32")],
+    ["attention.causal", key("llama.attention.causal", false, "bool"), key("llama.attention.causal", true, "bool")],
+    ["use_parallel_residual", key("llama.use_parallel_residual", true, "bool")],
+  ];
+  for (const [name, change, neutral] of KEYS) {
+    test(`${build}: ${name} is refused, unless it says that it changes nothing`, () => {
+      const file = small("llama");
+      change(file);
+      refuses(() => load(file), UNSUPPORTED, new RegExp(`llama\\.${name.replaceAll(".", "\\.")}`));
+      if (!neutral) return;
+      const sound = small("llama");
+      neutral(sound);
+      load(sound).release();
+    });
+  }
+
+  for (const { name, scales } of scaleFields()) {
+    test(`${build}: ${name} with a scale that is no number is refused, by the tensor's name`, () => {
+      for (const at of scales) {
+        for (const bits of name === "MXFP4" ? [255] : [0x7c00, 0xfc00, 0x7e00, 0x7c01]) {
+          const file = small("llama", name);
+          file.tensors = file.tensors.map((own) =>
+            own.name !== "blk.1.ffn_up.weight" ? own : { ...own, fill: spoiled(own.fill, at, bits, name) },
+          );
+          refuses(() => load(file), BAD_FILE, /blk\.1\.ffn_up\.weight holds a value that is no finite number/);
+        }
+      }
+    });
+  }
+
+  test(`${build}: what a host writes between two steps of a pass is for the next one`, () => {
+    const model = load(small("llama"));
+    const { core } = engine;
+    const context = model.context({ rows: 16, batch: 8, logitRows: 1 });
+    const tokens = prompt(ids).map((token, i) => ({ ...token, wanted: i === ids.length - 1 }));
+    const want = context.run(tokens);
+    core.call("context_reset", context.handle);
+    core.call("context_set_step_work", context.handle, 1n);
+    const got = context.run(tokens, {
+      onStep: () => {
+        const at = (name: string) => core.call(name, context.handle) >>> 0;
+        core.memory.write(at("context_ids"), new Uint32Array(8).fill(0x7fffffff));
+        core.memory.write(at("context_sequences"), new Uint32Array(8).fill(5000));
+        core.memory.write(at("context_positions"), new Int32Array(8).fill(-1));
+        core.memory.write(at("context_wanted"), new Uint8Array(8).fill(1));
+        return true;
+      },
+    });
+    assertBits(got, want, "a batch that was written over");
+    context.release();
+    model.release();
+  });
+
+  test(`${build}: a session is not restored while another one's pass counts on the rows`, () => {
+    const model = load(small("llama"));
+    const context = model.context({ rows: 16, batch: 8, sequences: 2 });
+    const [one, other] = [model.session({}, context, 0), model.session({}, context, 1)];
+    other.append(spread(14).map((id) => id % 300));
+    other.generate(1);
+    const saved = other.save();
+    other.rewind(0);
+    one.append(ids);
+    const { core } = engine;
+    core.call("context_set_step_work", context.handle, 1n);
+    engine.do("session_begin", one.handle, 4, 0, 0);
+    engine.do("session_step", one.handle);
+    refuses(() => other.restore(saved), WRONG_STATE, /in the middle of a pass/);
+    for (const session of [one, other]) session.release();
+    context.release();
+    model.release();
+  });
+}
+
+/** Where the scales of a block lie, by ggml's layouts. */
+function scaleFields(): { name: string; scales: number[] }[] {
+  const two = new Set(["Q4_1", "Q5_1", "Q4_K", "Q5_K"]);
+  const at: Record<string, number[]> = { Q2_K: [80, 82], Q3_K: [108], Q6_K: [208], TQ1_0: [52], TQ2_0: [64] };
+  return FORMATS.filter(({ name }) => name !== "F32").map(({ name }) => ({
+    name,
+    scales: at[name] ?? (two.has(name) ? [0, 2] : [0]),
+  }));
+}
+
+/** Fills a tensor as before, and spoils one field of its third block. */
+function spoiled(fill: (bytes: Uint8Array) => void, at: number, bits: number, name: string) {
+  const format = FORMATS.find((own) => own.name === name);
+  return (bytes: Uint8Array): void => {
+    fill(bytes);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const place = 2 * (format?.bytes ?? 0) + at;
+    if (name === "MXFP4") view.setUint8(place, bits);
+    else view.setUint16(place, name === "BF16" ? (bits & 0x8000) | 0x7f80 | (bits & 1) : bits, true);
+  };
+}
+
+test.run();
