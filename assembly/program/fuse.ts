@@ -94,9 +94,9 @@ function addIntoStream(b: Builder): void {
     linear.in1 = isSecond ? sum.in0 : sum.in1;
     linear.out = sum.out;
     linear.flags |= Flag.RESIDUAL;
-    removeStep(b, i + 1);
-    countReaders(b);
+    sum.op = Op.NONE;
   }
+  leaveOutEmpty(b);
 }
 
 /**
@@ -146,7 +146,8 @@ function isLastUse(b: Builder, id: u32, out: u32, index: u32): bool {
 /** `id`, and the parts of it, have the memory of `over` from now on. */
 function layOver(b: Builder, id: u32, over: u32): void {
   const target = b.value(over);
-  for (let other: u32 = 0; other < b.valueCount; other++) {
+  // Parts are made of what is there: they come later.
+  for (let other = id; other < b.valueCount; other++) {
     const value = b.value(other);
     if (value.base != id) continue;
     value.base = target.base;
@@ -192,8 +193,13 @@ function moveStep(b: Builder, from: u32, to: u32): void {
   memory.copy(target, spare, offsetof<Step>());
 }
 
-function removeStep(b: Builder, index: u32): void {
-  b.stepCount -= 1;
-  const from = changetype<usize>(b.step(index + 1));
-  memory.copy(changetype<usize>(b.step(index)), from, <usize>(b.stepCount - index) * offsetof<Step>());
+/** Steps that a rule has emptied are left out. */
+function leaveOutEmpty(b: Builder): void {
+  let kept: u32 = 0;
+  for (let i: u32 = 0; i < b.stepCount; i++) {
+    if (b.step(i).op == Op.NONE) continue;
+    if (kept != i) memory.copy(changetype<usize>(b.step(kept)), changetype<usize>(b.step(i)), offsetof<Step>());
+    kept += 1;
+  }
+  b.stepCount = kept;
 }

@@ -250,10 +250,6 @@ export class Program {
   taps: u32;
   /** What sessions tell models apart by. */
   shapeHash: u64;
-  /** A Writer (memory/bytes.ts), for its page. */
-  writerTarget: usize;
-  writerCapacity: u32;
-  writerCount: u32;
   layers: usize;
   kinds: usize;
   values: usize;
