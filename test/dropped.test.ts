@@ -5,10 +5,11 @@
 import { readdirSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { Worker as NodeWorker } from "node:worker_threads";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Model, Tokenizer } from "../src/index.ts";
-import { modelBytes, temporaryFile } from "./support/models.ts";
+import { LimpetError, Model, Tokenizer } from "../src/index.ts";
+import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
 
 setFlagsFromString("--expose-gc");
 const gc = runInNewContext("gc") as () => void;
@@ -70,6 +71,24 @@ if (isLinux) {
     assert.ok(threads() <= before + 1, `${threads()} threads, ${before} before: a tokenizer takes one`);
     for (let i = 0; i < 5; i++) await (await Model.load(TINY, { threads: 3 })).generate("A", { maxTokens: 2 }).text();
     assert.ok(await collected(() => threads() <= before + 1), `${threads()} threads, ${before} before`);
+  });
+
+  test("threads that cannot be told their task end, and the error is limpet's own", async () => {
+    const before = threads();
+    const { postMessage } = NodeWorker.prototype;
+    NodeWorker.prototype.postMessage = function (message, ...more) {
+      if (message?.pool !== undefined) throw new Error("no message goes through");
+      postMessage.call(this, message, ...more);
+    };
+    try {
+      const error = await errorOf(() => Model.load(TINY, { threads: 3 }));
+      assert.instance(error, LimpetError);
+      assert.is(error.code, "HOST");
+      assert.match(error.message, /threads cannot be started: no message goes through/);
+    } finally {
+      NodeWorker.prototype.postMessage = postMessage;
+    }
+    assert.ok(await collected(() => threads() <= before), `${threads()} threads, ${before} before`);
   });
 
   test("models in workers end with who held them, but not before", async () => {
