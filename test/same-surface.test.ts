@@ -76,6 +76,7 @@ async function all(of: Model | WorkerModel): Promise<Record<string, unknown>> {
     progress,
     metadata: await is.metadata(3),
     tensors: await is.tensors(),
+    program: await member(is, "program"),
     goes,
     saved,
     sessions: [await sessionOf(own), await sessionOf(copy)],

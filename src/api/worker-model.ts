@@ -243,6 +243,11 @@ export class WorkerModel {
     return (await this.#call("tensors")) as TensorInfo[];
   }
 
+  /** What a forward pass of the model does, as text to be read by people: its form may change. */
+  async program(): Promise<string> {
+    return (await this.#call("program")) as string;
+  }
+
   /** Token ids of a text: bare, unless asked otherwise. */
   async tokenize(text: string, options: TokenizeOptions = {}): Promise<number[]> {
     const given = [textOf("text", text), readOptions(options, TOKENIZE_OPTIONS)];
