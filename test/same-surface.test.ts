@@ -76,7 +76,8 @@ async function all(of: Model | WorkerModel): Promise<Record<string, unknown>> {
     progress,
     metadata: await is.metadata(3),
     tensors: await is.tensors(),
-    program: await member(is, "program"),
+    // What memory it takes is told behind it: threads have buffers of their own.
+    program: ((await member(is, "program")) as string).split("memory for")[0],
     goes,
     saved,
     sessions: [await sessionOf(own), await sessionOf(copy)],
