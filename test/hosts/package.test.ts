@@ -168,13 +168,16 @@ test("the script that a browser downloads stays below 25 KB with gzip, unminifie
     entryPoints: [join(ROOT, "build/js/index.js")],
     bundle: true,
     format: "esm",
-    // What doctor(), threads and streamed tables need are files of their own: no page downloads them before it asks.
+    // What doctor(), threads, workers, scores and streamed tables need are files of their own: no page downloads them
+    // before it asks.
     external: [
       "@huggingface/jinja",
       "./doctor-report-*.js",
       "./thread-pool-*.js",
       "./table-source-*.js",
       "./ranges-*.js",
+      "./scoring-*.js",
+      "./worker-model-*.js",
     ],
     write: false,
     logLevel: "error",
