@@ -33,6 +33,8 @@ export function releaseState(state: SessionState): void {
   if (disposed) return;
   state.disposed = true;
   if (loaded.disposed) return;
+  // A range that never comes is waited for no longer.
+  loaded.tables?.leave(context.pointer, "the session was disposed of");
   loaded.core.exports.session_release(pointer);
   loaded.sequences.release(context);
 }
