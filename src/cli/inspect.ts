@@ -3,6 +3,7 @@ import type { MetadataValue } from "../load/info.ts";
 import { type FileContents, inspectFile } from "../load/inspect.ts";
 import type { Arguments } from "./arguments.ts";
 import { writeJson } from "./common.ts";
+import { escapeLine } from "./escape.ts";
 import type { Io } from "./io.ts";
 
 /** Longer texts are cut in the table. */
@@ -77,7 +78,8 @@ function short(value: number): string {
 }
 
 /** Columns beside each other; those named in `numbers` end at the right. */
-function table(rows: string[][], numbers: number[]): string {
+function table(cells: string[][], numbers: number[]): string {
+  const rows = cells.map((row) => row.map(escapeLine));
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   return rows
     .map((row) =>

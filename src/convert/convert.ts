@@ -5,14 +5,17 @@
  *
  *     await convert("SmolLM2-135M", "smollm2.gguf", { type: "Q8_0", onProgress, signal });
  */
-import { bytesOf } from "../../bindings/memory.ts";
+import { bytesOf, decodeText } from "../../bindings/memory.ts";
 import { isNode } from "../../bindings/node.ts";
 import { kernels } from "../api/kernels.ts";
 import { LimpetError } from "../host/errors.ts";
+import { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
 import { type TypeName, tensorLayout } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
+import { loadModel } from "../load/load.ts";
+import { splitNames } from "../load/source.ts";
 import { FILE_TYPES, type FileType, fileTypeOf, type MixedModel, mixOf, typeInMix } from "../quantize/mixes.ts";
 import { type TableForm, tableRowBytes } from "../quantize/table-rows.ts";
 import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
@@ -20,6 +23,7 @@ import { planOf } from "./architectures.ts";
 import { Config, Folder } from "./folder.ts";
 import type { Plan, PlannedTensor } from "./plan.ts";
 import { Checkpoint, type SourceTensor, valueBytes } from "./safetensors.ts";
+import { samplingEntries } from "./sampling.ts";
 import { tokenizerEntries } from "./tokenizer.ts";
 import { type Conversion, copyTable, copyTensor } from "./values.ts";
 
@@ -69,6 +73,9 @@ export async function convert(folder: string, out: string, options: ConvertOptio
   const mix = fileTypeOf(type);
   if (!isNode()) throw new LimpetError("HOST", "a checkpoint is converted in Node or Deno, where files can be written");
   if (!mix) throw new LimpetError("BAD_ARGUMENT", `no type ${type}: there are ${FILE_TYPES.join(", ")}`);
+  if (splitNames(out).length > 1) {
+    throw new LimpetError("BAD_ARGUMENT", `${out} is the name of a file's first part: choose another for one in one piece`);
+  }
   const pace = new Pace(signal);
   const place = new Folder(folder);
   const config = new Config(place);
@@ -77,16 +84,20 @@ export async function convert(folder: string, out: string, options: ConvertOptio
     const plan = planOf(config, checkpoint);
     const steps = stepsOf(plan, checkpoint, mix);
     const metadata = [
-      ...generalEntries(plan, steps, options.name ?? place.name, licenseOf(place), mix),
+      ...generalEntries(plan, steps, options.name ?? place.name, licenseEntries(place), mix),
+      ...samplingEntries(place),
       ...tokenizerEntries(place, config, plan.architecture, plan.vocabulary),
     ];
     const total = steps.reduce((sum, { source }) => sum + (source?.bytes ?? 0), 0);
     let done = 0;
     const progress = (bytes: number) => options.onProgress?.((done += bytes), total);
     const core = await kernels({ build: options.build, wasm: options.wasm });
-    const writer = GgufWriter.create(out, { metadata, tensors: steps.map(({ tensor }) => tensor) });
+    const tensors = steps.map(({ tensor }) => tensor);
+    const writer = GgufWriter.create(out, { metadata, tensors }, place.filesRead);
     try {
       await writeAll({ kernels: core, writer, pace, progress }, steps);
+      // What limpet would not load is not called done.
+      await loadModel(await Core.create(options), writer.seal(), { signal }, true);
       writer.finish();
     } finally {
       writer.discard();
@@ -176,17 +187,26 @@ function tableSteps(planned: PlannedTensor, source: SourceTensor, type: TypeName
   ];
 }
 
+/** A model's card begins with what is read of it. */
+const CARD_BYTES = 1 << 16;
+
 /** The licence that the model's card names in its head. */
-function licenseOf(place: Folder): string | null {
-  const head = place.has("README.md") ? place.text("README.md").match(/^---\n(.*?)\n---\n/s) : null;
-  return head?.[1].match(/^license: *["']?([^"'\s]+)/m)?.[1] ?? null;
+function licenseEntries(place: Folder): GgufEntry[] {
+  if (!place.has("README.md")) return [];
+  const head = decodeText(place.head("README.md", CARD_BYTES)).match(/^---\r?\n(.*?)\n---\r?\n/s)?.[1] ?? "";
+  const word = (key: string) => head.match(new RegExp(`^${key}: *["']?([^"'\\s]+)`, "m"))?.[1];
+  return [
+    ["general.license", word("license")],
+    ["general.license.name", word("license_name")],
+    ["general.license.link", word("license_link")],
+  ].flatMap(([key, value]): GgufEntry[] => (key && value ? [[key, "string", value]] : []));
 }
 
 function generalEntries(
   plan: Plan,
   steps: readonly Step[],
   name: string,
-  license: string | null,
+  license: readonly GgufEntry[],
   mix: FileType,
 ): GgufEntry[] {
   return [
@@ -194,7 +214,7 @@ function generalEntries(
     ["general.type", "string", "model"],
     ["general.name", "string", name],
     ["general.size_label", "string", sizeLabel(parametersOf(steps))],
-    ...(license === null ? [] : [["general.license", "string", license] as const]),
+    ...license,
     ...plan.metadata,
     ["general.file_type", "u32", mixOf(mix).id],
     ...plan.ownMetadata,
