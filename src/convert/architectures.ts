@@ -4,7 +4,7 @@
  */
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import { type Decoder, embedding, endTensors, matrix, readDecoder, ropeObject, ropeTheta, vector } from "./decoder.ts";
-import type { Config } from "./folder.ts";
+import { type Config, refuseUnless } from "./folder.ts";
 import { planMemoryformer } from "./memoryformer.ts";
 import type { Plan, PlannedTensor } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
@@ -158,6 +158,16 @@ interface Scaling {
   readonly keys: readonly GgufEntry[];
 }
 
+/** What yarn and others may say more of themselves, with the values that do nothing. */
+const ROPE_REFUSED: readonly (readonly [key: string, ...neutral: unknown[]])[] = [
+  ["attention_factor"],
+  ["beta_fast", 32],
+  ["beta_slow", 1],
+  ["mscale"],
+  ["mscale_all_dim"],
+  ["partial_rotary_factor", 1],
+];
+
 function readScaling(config: Config, dimensions: number): Scaling {
   const rope = ropeObject(config);
   const type = rope["rope_type"] ?? rope["type"] ?? "default";
@@ -166,6 +176,7 @@ function readScaling(config: Config, dimensions: number): Scaling {
     if (typeof value === "number" && value > 0) return value;
     throw config.wrong(`${key} of rope_scaling is ${JSON.stringify(value)}`);
   };
+  for (const [key, ...neutral] of ROPE_REFUSED) refuseUnless(rope, key, neutral, "config.json, rope_scaling");
   if (type === "default") return { keys: [] };
   if (type === "linear" || type === "yarn") {
     const keys: GgufEntry[] = [

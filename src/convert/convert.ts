@@ -74,7 +74,10 @@ export async function convert(folder: string, out: string, options: ConvertOptio
   if (!isNode()) throw new LimpetError("HOST", "a checkpoint is converted in Node or Deno, where files can be written");
   if (!mix) throw new LimpetError("BAD_ARGUMENT", `no type ${type}: there are ${FILE_TYPES.join(", ")}`);
   if (splitNames(out).length > 1) {
-    throw new LimpetError("BAD_ARGUMENT", `${out} is the name of a file's first part: choose another for one in one piece`);
+    throw new LimpetError(
+      "BAD_ARGUMENT",
+      `${out} is the name of a file's first part: choose another for one in one piece`,
+    );
   }
   const pace = new Pace(signal);
   const place = new Folder(folder);
@@ -97,7 +100,7 @@ export async function convert(folder: string, out: string, options: ConvertOptio
     try {
       await writeAll({ kernels: core, writer, pace, progress }, steps);
       // What limpet would not load is not called done.
-      await loadModel(await Core.create(options), writer.seal(), { signal }, true);
+      await requireSound(writer.seal(), options);
       writer.finish();
     } finally {
       writer.discard();
@@ -106,6 +109,15 @@ export async function convert(folder: string, out: string, options: ConvertOptio
     return { architecture, tensors: steps.length, parameters: parametersOf(steps), bytes: writer.size };
   } finally {
     checkpoint.close();
+  }
+}
+
+/** The header of what was written, read as a model's. What limpet does not do yet, others may. */
+async function requireSound(path: string, options: ConvertOptions): Promise<void> {
+  try {
+    await loadModel(await Core.create(options), path, { signal: options.signal }, true);
+  } catch (error) {
+    if (!(error instanceof LimpetError) || error.code !== "UNSUPPORTED") throw error;
   }
 }
 
@@ -143,11 +155,30 @@ function stepsOf(plan: Plan, checkpoint: Checkpoint, mix: FileType): Step[] {
     }
   }
   // The head of a model whose head is its embedding.
-  left.delete("lm_head.weight");
+  if (left.delete("lm_head.weight")) requireTied(plan, checkpoint);
   const [unknown] = left;
   if (unknown === undefined) return steps;
   throw new LimpetError("UNSUPPORTED", `${unknown}: limpet knows no such tensor in ${plan.architecture}`);
 }
+
+/** A head that is left out is the embedding, byte for byte. */
+function requireTied({ tensors }: Plan, { tensors: sources }: Checkpoint): void {
+  const head = sources.get("lm_head.weight")!;
+  const embedding = sources.get(tensors.find(({ name }) => name === "token_embd.weight")!.source)!;
+  const wrong = () =>
+    new LimpetError("BAD_FILE", "lm_head.weight is not the embedding, and config.json says so: tie_word_embeddings");
+  if (head.bytes !== embedding.bytes || head.type !== embedding.type) throw wrong();
+  const [a, b] = [new Uint8Array(Math.min(COMPARED, head.bytes)), new Uint8Array(Math.min(COMPARED, head.bytes))];
+  for (let at = 0; at < head.bytes; at += COMPARED) {
+    const length = Math.min(COMPARED, head.bytes - at);
+    head.read(at, a.subarray(0, length));
+    embedding.read(at, b.subarray(0, length));
+    for (let i = 0; i < length; i++) if (a[i] !== b[i]) throw wrong();
+  }
+}
+
+/** Bytes that are compared at a time. */
+const COMPARED = 1 << 20;
 
 /** What of a model decides which of its matrices get more bits. */
 function mixedModel({ architecture, metadata, tensors }: Plan, checkpoint: Checkpoint): MixedModel {

@@ -68,7 +68,9 @@ export class Folder {
     try {
       return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
     } catch (error) {
-      throw new LimpetError("BAD_FILE", `${this.place(name)} is no UTF-8, so that its text is not known`, { cause: error });
+      throw new LimpetError("BAD_FILE", `${this.place(name)} is no UTF-8, so that its text is not known`, {
+        cause: error,
+      });
     }
   }
 
@@ -116,6 +118,15 @@ function isMissing(error: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
+/** A key that is there with a value that does something is one that a file cannot say. */
+export function refuseUnless(given: Json, key: string, neutral: readonly unknown[], place: string): void {
+  const value = given[key];
+  if (value === undefined || value === null || value === false || neutral.includes(value)) return;
+  if (Array.isArray(value) && value.length === 0) return;
+  const words = `${place}: ${key} is ${JSON.stringify(value).slice(0, 80)}`;
+  throw new LimpetError("UNSUPPORTED", `${words}, which changes answers and which limpet does not do`);
+}
+
 export function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -145,6 +156,11 @@ export class Config {
     const value = this.#values[key] ?? fallback;
     if (typeof value === "number" && Number.isFinite(value)) return value;
     throw this.wrong(value === undefined ? `${key} is missing` : `${key} is no number: ${JSON.stringify(value)}`);
+  }
+
+  /** Refuses a key that changes answers, unless its value does nothing: one of `neutral`, null, false or an empty list. */
+  refuse(key: string, ...neutral: unknown[]): void {
+    refuseUnless(this.#values, key, neutral, this.#place);
   }
 
   wrong(words: string, code: "BAD_FILE" | "UNSUPPORTED" = "BAD_FILE"): LimpetError {

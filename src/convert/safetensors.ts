@@ -77,7 +77,10 @@ function readIndex(folder: Folder): Map<string, string> {
   if (!entries.length) throw broken(folder.place(INDEX), "its weight_map names no file");
   for (const [, name] of entries) {
     if (typeof name === "string" && /^[^/\\]+\.safetensors$/.test(name)) continue;
-    throw broken(folder.place(INDEX), `its weight_map names ${JSON.stringify(name)}, no safetensors file of the folder`);
+    throw broken(
+      folder.place(INDEX),
+      `its weight_map names ${JSON.stringify(name)}, no safetensors file of the folder`,
+    );
   }
   return new Map(entries as [string, string][]);
 }

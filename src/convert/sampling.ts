@@ -4,7 +4,7 @@
  */
 import { LimpetError } from "../host/errors.ts";
 import type { GgufEntry, GgufType } from "../load/gguf-entries.ts";
-import type { Folder, Json } from "./folder.ts";
+import { type Folder, refuseUnless } from "./folder.ts";
 
 export const GENERATION_FILE = "generation_config.json";
 
@@ -55,13 +55,4 @@ export function samplingEntries(folder: Folder): GgufEntry[] {
     if (typeof value === "number" && Number.isFinite(value) && value >= 0 && whole) return [[to, type, value]];
     throw new LimpetError("BAD_FILE", `${place}: ${from} is ${JSON.stringify(value)}`);
   });
-}
-
-/** A key that is there with a value that does something is one that the file cannot say. */
-export function refuseUnless(given: Json, key: string, neutral: readonly unknown[], place: string): void {
-  const value = given[key];
-  if (value === undefined || value === null || value === false || neutral.includes(value)) return;
-  if (Array.isArray(value) && value.length === 0) return;
-  const words = `${place}: ${key} is ${JSON.stringify(value).slice(0, 80)}`;
-  throw new LimpetError("UNSUPPORTED", `${words}, which changes answers and which limpet does not do`);
 }

@@ -87,7 +87,10 @@ export async function quantizeFile(
 /** The file that is read is not written, nor is one by whose name limpet would look for others. */
 function requireOthers(input: string | URL, out: string): void {
   if (splitNames(out).length > 1) {
-    throw new LimpetError("BAD_ARGUMENT", `${out} is the name of a file's first part: choose another for one in one piece`);
+    throw new LimpetError(
+      "BAD_ARGUMENT",
+      `${out} is the name of a file's first part: choose another for one in one piece`,
+    );
   }
   if (splitNames(input).some((name) => isSameFile(name, out))) {
     throw new LimpetError("BAD_ARGUMENT", `${out} is the file that is read: choose another name for the output`);

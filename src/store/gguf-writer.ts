@@ -201,7 +201,8 @@ function requireDistinct(names: string[], what: string): void {
 function requireTensor(name: string, type: TensorType, shape: readonly number[], length?: number): void {
   const { elements } = tensorLayout(type);
   const say = (words: string) => new LimpetError("BAD_ARGUMENT", `${name}: ${words}`);
-  if ((length ?? encodeText(name).length) > LONGEST_NAME) throw say(`a tensor's name has at most ${LONGEST_NAME} bytes`);
+  if ((length ?? encodeText(name).length) > LONGEST_NAME)
+    throw say(`a tensor's name has at most ${LONGEST_NAME} bytes`);
   if (shape.length < 1 || shape.length > 4) throw say(`a tensor has 1 to 4 dimensions, not ${shape.length}`);
   if (!shape.every((size) => Number.isInteger(size) && size > 0)) throw say(`no tensor is ${shape.join(" × ")}`);
   if (shape[0] % elements) throw say(`rows of ${shape[0]} are no whole blocks of ${type}, which hold ${elements}`);
