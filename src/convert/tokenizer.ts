@@ -236,7 +236,12 @@ function specialEntries(from: Sources, tokens: readonly string[]): GgufEntry[] {
     const id = name === "eos" && Array.isArray(given) ? ends[0] : (given ?? own.ids?.get(name));
     if (!ids.has(name) && isToken(id)) ids.set(name, id);
   }
-  const adds = templateAdds(from, (name) => tokens[ids.get(name) ?? -1]);
+  const adds = templateAdds(from, (name, text) => {
+    // Where nobody names BOS, it is what texts begin with.
+    const named = typeof text === "string" ? tokens.indexOf(text) : -1;
+    if (!ids.has(name) && named >= 0) ids.set(name, named);
+    return tokens[ids.get(name) ?? -1] === text;
+  });
   for (const name of ["bos", "eos"] as const) {
     const given = settings[`add_${name}_token`];
     if (typeof given === "boolean") adds.set(name, given);
@@ -284,7 +289,10 @@ function endEntries(
 }
 
 /** What the template of a single text begins and ends with: BOS and EOS, or what a file cannot say. */
-function templateAdds({ json, folder }: Sources, textOf: (name: string) => string | undefined): Map<string, boolean> {
+function templateAdds(
+  { json, folder }: Sources,
+  isOne: (name: string, text: unknown) => boolean,
+): Map<string, boolean> {
   const adds = new Map<string, boolean>();
   for (const { type, single } of partsOf(json?.["post_processor"], "processors")) {
     if (type !== "TemplateProcessing") continue;
@@ -295,7 +303,7 @@ function templateAdds({ json, folder }: Sources, textOf: (name: string) => strin
     const text = words.indexOf(null);
     const [before, behind] = [words.slice(0, text), words.slice(text + 1)];
     const fits = (list: unknown[], name: string) =>
-      list.length === 0 || (list.length === 1 && list[0] === textOf(name));
+      list.length === 0 || (list.length === 1 && isOne(name, list[0]));
     if (text < 0 || !fits(before, "bos") || !fits(behind, "eos")) {
       const shown = JSON.stringify(words.map((word) => word ?? "text")).slice(0, 120);
       throw new LimpetError(
