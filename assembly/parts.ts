@@ -43,10 +43,13 @@ export const HAS_QWEN2: bool = !isDefined(WITHOUT_QWEN2);
 export const HAS_QWEN3: bool = !isDefined(WITHOUT_QWEN3);
 export const HAS_PLM: bool = !isDefined(WITHOUT_PLM);
 export const HAS_MEMORYFORMER: bool = !isDefined(WITHOUT_MEMORYFORMER);
+export const HAS_PHI2: bool = !isDefined(WITHOUT_PHI2);
 
 /** Ops (ops/ops.ts): one is in a build when an architecture of the build writes it. */
-export const HAS_ATTENTION: bool = HAS_LLAMA || HAS_QWEN2 || HAS_QWEN3 || HAS_MEMORYFORMER;
+export const HAS_ATTENTION: bool = HAS_LLAMA || HAS_QWEN2 || HAS_QWEN3 || HAS_MEMORYFORMER || HAS_PHI2;
+export const HAS_LAYER_NORM: bool = HAS_MEMORYFORMER || HAS_PHI2;
 export const HAS_SWIGLU: bool = HAS_LLAMA || HAS_QWEN2 || HAS_QWEN3;
+export const HAS_GELU: bool = HAS_PHI2;
 export const HAS_SQUARED_RELU: bool = HAS_PLM;
 export const HAS_LATENT_ATTENTION: bool = HAS_PLM;
 export const HAS_LOOK_UP: bool = HAS_MEMORYFORMER;

@@ -23,18 +23,18 @@ const { values } = parseArgs({
   },
 });
 
-/** Slots of assembly/weights/slots.ts that are matrices, and the head. */
+/** Matrices by the names that the files give them; the head may be the embedding. */
 const PLACES = {
-  attn_q: 1,
-  attn_k: 2,
-  attn_v: 3,
-  attn_output: 4,
-  attn_kv_a_mqa: 11,
-  attn_kv_b: 13,
-  ffn_gate: 15,
-  ffn_up: 16,
-  ffn_down: 17,
-  head: 27,
+  attn_q: ["attn_q"],
+  attn_k: ["attn_k"],
+  attn_v: ["attn_v"],
+  attn_output: ["attn_output"],
+  attn_kv_a_mqa: ["attn_kv_a_mqa"],
+  attn_kv_b: ["attn_kv_b"],
+  ffn_gate: ["ffn_gate"],
+  ffn_up: ["ffn_up"],
+  ffn_down: ["ffn_down"],
+  head: ["output", "token_embd"],
 };
 const { BYTE, OUTLIERS, TWO_BYTES } = numbersOf("ActivationPrecision");
 const { NEED_DATA } = numbersOf("Status");
@@ -89,8 +89,16 @@ function load(path) {
     x.context_release(context);
     return rows;
   };
-  /** @param {number} place @param {number} form */
-  const set = (place, form) => check(x.model_set_operands(model, place, form));
+  /** @param {string[]} names @param {number} form */
+  const set = (names, form) => {
+    for (const name of names) {
+      const bytes = Buffer.from(name);
+      const pointer = x.core_allocate(core, BigInt(bytes.length)) >>> 0;
+      new Uint8Array(x.memory.buffer, pointer, bytes.length).set(bytes);
+      check(x.model_set_operands(model, pointer, bytes.length, form));
+      x.core_release(core, pointer);
+    }
+  };
   return { vocabulary, logits, set };
 }
 
@@ -118,7 +126,7 @@ for (const name of values.models.split(",")) {
   };
   report("as shipped");
   const all = (/** @type {number} */ form) => {
-    for (const place of Object.values(PLACES)) model.set(place, form);
+    for (const names of Object.values(PLACES)) model.set(names, form);
   };
   all(TWO_BYTES);
   report("two everywhere");
@@ -129,10 +137,10 @@ for (const name of values.models.split(",")) {
   if (values.places) {
     for (const form of [BYTE, OUTLIERS]) {
       all(TWO_BYTES);
-      for (const [what, place] of Object.entries(PLACES)) {
-        model.set(place, form);
+      for (const [what, names] of Object.entries(PLACES)) {
+        model.set(names, form);
         report(`two, but ${form === BYTE ? "one" : "two where a block stands out"} in ${what}`);
-        model.set(place, TWO_BYTES);
+        model.set(names, TWO_BYTES);
       }
     }
   }

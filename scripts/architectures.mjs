@@ -6,7 +6,13 @@
  * missing for one that the core runs.
  */
 import { memoryTensors } from "./memory-layers.mjs";
-import { gatedFeedForward, groupedAttention, latentAttention, reluSquaredFeedForward } from "./random-parts.mjs";
+import {
+  gatedFeedForward,
+  geluFeedForward,
+  groupedAttention,
+  latentAttention,
+  reluSquaredFeedForward,
+} from "./random-parts.mjs";
 
 /** @typedef {import("./gguf-writer.mjs").TensorType} TensorType */
 /** @typedef {import("./vocabulary.mjs").Entry} Entry */
@@ -20,7 +26,7 @@ import { gatedFeedForward, groupedAttention, latentAttention, reluSquaredFeedFor
  * @property {number} vocabulary @property {number} context @property {number} theta @property {number} epsilon
  * @property {string} pre the pre-tokenizer's name
  * @property {number} [nope] @property {number} [rope] @property {number} [value] @property {number} [rank] of plm
- * @property {number} [chunks] @property {number} [bits] of a memoryformer: tables, and bits of a code; rope: as of plm
+ * @property {number} [chunks] @property {number} [bits] of a memoryformer: tables, and bits of a code; rope: as of plm and phi2
  * @property {number} [kvHeads] @property {number} [headSize] of the others
  * @property {boolean} [tied] no output matrix of its own
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
@@ -30,6 +36,7 @@ import { gatedFeedForward, groupedAttention, latentAttention, reluSquaredFeedFor
  * @typedef {object} Architecture
  * @property {Record<string, Omit<Shape, "architecture">>} shapes of made models by name; the first one is small, and tests run it
  * @property {(w: Weights) => void} block adds the tensors of a layer
+ * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix
  * @property {readonly TensorType[]} types for which the oracle's logits are stored
  * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored
@@ -271,6 +278,60 @@ export const ARCHITECTURES = {
         [/^blk\.(\d+)\.ffn_up\.(table|bias)/, "model.layers.$1.mlp.first.$2"],
         [/^blk\.(\d+)\.ffn_down\.(table|bias)/, "model.layers.$1.mlp.second.$2"],
         [/^blk\.(\d+)\.ffn_mid_norm/, "model.layers.$1.mlp.norm"],
+      ],
+    },
+  },
+
+  phi2: {
+    shapes: {
+      // Three eighths of each head turn. Its peers know no heads of another width than hidden / heads.
+      "phi2-tiny": {
+        layers: 4,
+        hidden: 256,
+        heads: 4,
+        kvHeads: 2,
+        rope: 24,
+        ffn: 768,
+        vocabulary: 512,
+        context: 1024,
+        theta: 5e4,
+        epsilon: 1e-5,
+        pre: "gpt-2",
+      },
+    },
+    block(w) {
+      groupedAttention(w, { biases: true });
+      w.add("attn_norm.bias", [w.shape.hidden], "F32", 0.5);
+      w.add("attn_output.bias", [w.shape.hidden], "F32", w.added);
+      geluFeedForward(w);
+    },
+    ends(w) {
+      w.add("output_norm.bias", [w.shape.hidden], "F32", 0.5);
+      w.add("output.bias", [w.shape.vocabulary], "F32", 0.5);
+    },
+    keys: ({ heads, kvHeads = heads, ffn, epsilon, theta, rope = 0, vocabulary }) => [
+      ["feed_forward_length", "u32", ffn],
+      ["attention.head_count", "u32", heads],
+      ["attention.head_count_kv", "u32", kvHeads],
+      ["attention.layer_norm_epsilon", "f32", epsilon],
+      ["rope.dimension_count", "u32", rope],
+      ["rope.freq_base", "f32", theta],
+      ["vocab_size", "u32", vocabulary],
+    ],
+    types: TYPES,
+    peers: PEERS,
+    checkpoint: {
+      config: (key) => ({
+        model_type: "phi",
+        layer_norm_eps: key("attention.layer_norm_epsilon"),
+        partial_rotary_factor: (key("rope.dimension_count") * key("attention.head_count")) / key("embedding_length"),
+        hidden_act: "gelu_new",
+      }),
+      names: [
+        [/^output_norm/, "model.final_layernorm"],
+        [/^blk\.(\d+)\.attn_output/, "model.layers.$1.self_attn.dense"],
+        [/^blk\.(\d+)\.ffn_up/, "model.layers.$1.mlp.fc1"],
+        [/^blk\.(\d+)\.ffn_down/, "model.layers.$1.mlp.fc2"],
       ],
     },
   },

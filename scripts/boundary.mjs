@@ -38,6 +38,7 @@ const NAMESPACES = [
   "KvType",
   "Form",
   "Visibility",
+  "Tap",
   "Finish",
   "TokenizeFlag",
   "DetokenizeFlag",

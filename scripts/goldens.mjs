@@ -4,6 +4,7 @@
  *     logits        the numpy oracle in float64, of every architecture            Python: test/oracle/requirements.txt
  *     llama.cpp     node-llama-cpp: logits of small models, a greedy text         bench/: npm --prefix bench install
  *     transformers  Hugging Face: logits of checkpoints, in float32               Python: test/oracle/peers.txt
+ *     programs      the pages of `limpet inspect --program`, of the small model of each architecture
  *     quantisers    llama.cpp's own quantisers: errors, mixes of types            bench/, Python
  *
  * CI holds the core against the files in test/golden/ and runs none of this. PYTHON names an interpreter. A part whose
@@ -25,6 +26,7 @@ const PARTS = {
     needs: NATIVE ? undefined : "npm --prefix bench install",
   },
   transformers: { command: ["test/oracle/make-golden.ts", "transformers"] },
+  programs: { command: ["test/golden/make-programs.ts"] },
   quantisers: { command: ["bench/quantize.mjs", "--golden"], needs: NATIVE ? undefined : "npm --prefix bench install" },
 };
 

@@ -134,6 +134,7 @@ export function randomModel(shape, type, seed = 1, tokenizer = undefined, zeros 
     const fill = (/** @type {Uint8Array} */ chunk) => chunk.set(new Uint8Array(factors.buffer));
     w.tensors.push({ name: "rope_freqs.weight", type: "F32", shape: [factors.length], fill });
   }
+  ARCHITECTURES[shape.architecture].ends?.(w);
   for (w.layer = 0; w.layer < shape.layers; w.layer++) ARCHITECTURES[shape.architecture].block(w);
   tokenizer ??= tokenizerMetadata(buildVocabulary(shape.vocabulary, WORDS), shape.pre);
   return { metadata: [...modelMetadata(shape, type), ...tokenizer], tensors: w.tensors };

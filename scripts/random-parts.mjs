@@ -59,3 +59,12 @@ export function reluSquaredFeedForward(w) {
   w.matrix("ffn_down.weight", ffn, hidden, w.added / (w.reluSquareRms * Math.sqrt(ffn)), w.sensitive);
   w.keepConstant();
 }
+
+/** gelu(up), with biases and without a norm of its own (phi2). @param {Weights} w */
+export function geluFeedForward(w) {
+  const { hidden, ffn } = w.shape;
+  w.matrix("ffn_up.weight", hidden, ffn, w.unit);
+  w.add("ffn_up.bias", [ffn], "F32", 0.5);
+  w.matrix("ffn_down.weight", ffn, hidden, w.added / (0.7 * Math.sqrt(ffn)), w.sensitive); // RMS of gelu(x)
+  w.add("ffn_down.bias", [hidden], "F32", w.added);
+}

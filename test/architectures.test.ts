@@ -1,6 +1,6 @@
 /**
  * Every architecture that the core runs has what it is tested with: an entry in scripts/architectures.mjs, a small model
- * that loads and generates, a forward in the oracle, the oracle's logits, a converter.
+ * that loads and generates, a forward in the oracle, the oracle's logits, its printed program, a converter.
  */
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
@@ -14,6 +14,7 @@ import { key } from "./support/changes.ts";
 import { checkpointOf, writeCheckpoint } from "./support/checkpoint.ts";
 import { Engine, EngineError, modelBytes, prompt, spread } from "./support/engine.ts";
 import { errorOf, temporaryFile } from "./support/models.ts";
+import { programFile, programOf } from "./support/programs.ts";
 
 const engine = new Engine("portable");
 
@@ -59,6 +60,10 @@ for (const name of NAMES) {
   test(`${name}: the oracle's logits are stored for each type of the list`, () => {
     const stored = golden.models.filter((model) => model.kind === kind).map(({ type }) => type);
     assert.equal(stored, [...architectureOf(kind).types]);
+  });
+
+  test(`${name}: its program reads as it is written down (npm run goldens -- programs)`, async () => {
+    assert.fixture(await programOf(name), readFileSync(programFile(name), "utf8"));
   });
 
   test(`${name}: its model loads, and its logits are finite`, () => {

@@ -4,6 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
 import { Model } from "../src/index.ts";
 import { FILE_TYPES } from "../src/quantize/mixes.ts";
 import { checkpointOf, writeCheckpoint } from "./support/checkpoint.ts";
@@ -12,6 +14,7 @@ import { DEMO_TEXT, demoFrom, modelBytes, temporaryFile } from "./support/models
 const CLI = fileURLToPath(new URL("../build/js/cli.js", import.meta.url));
 const DEMO = temporaryFile("demo.gguf", modelBytes("demo"));
 const RANDOM = temporaryFile("random.gguf", modelBytes("plm-1m", "Q4_0"));
+const VOCABULARY = temporaryFile("vocabulary.gguf", encodeGguf({ ...makeModel("demo"), tensors: [] }));
 const TIDE = demoFrom(" tide");
 const HINT = "limpet COMMAND --help shows the flags of a command.\n";
 
@@ -159,6 +162,24 @@ test("inspect: tables and JSON, also of what limpet cannot run", async () => {
   assert.match(await answer("inspect", former), /look-up tables: [\d.]+ MB, which --tables stream leaves in the file/);
 });
 
+test("inspect --program: the program, of the header alone; --time: what its steps take", async () => {
+  const page = await answer("inspect", RANDOM, "--program");
+  const model = await Model.load(RANDOM);
+  assert.is(page, model.program);
+  const timed = (await answer("inspect", RANDOM, "--program", "--time")).split("\n");
+  const lines = page.trimEnd().split("\n");
+  assert.is(timed.length, lines.length + 2);
+  for (const [i, line] of lines.entries()) assert.ok(timed[i].endsWith(line), timed[i]);
+  const leaders = timed.filter((line) => /^( +\d+\.\d{3} +\d+\.\d){2} {2}/.test(line));
+  const steps = lines.filter((line) => /^ +\d+ /.test(line));
+  // All but those that run with another (or took no time that the clock shows), and the sums.
+  assert.ok(
+    leaders.length > steps.length / 2 && leaders.length <= steps.length + 1,
+    `${leaders.length} of ${steps.length}`,
+  );
+  assert.match(timed.at(-2)!, /^( +\d+\.\d{3} {2}100\.0){2} {2}in all$/);
+});
+
 test("chat: a line in, an answer out, and the conversation kept", async () => {
   const template = "{% for m in messages %}{{ m['content'] }}{% endfor %}";
   const model = temporaryFile(
@@ -215,6 +236,8 @@ const WRONG: [string[], string][] = [
   [["inspect"], "MODEL is missing"],
   [["convert", "folder"], "OUT is missing"],
   [["convert", "folder", "x.gguf", "--type", "Q9"], TYPES_WANTED],
+  [["inspect", DEMO, "--time"], "the flag --program is missing"],
+  [["inspect", DEMO, "--program", "--json"], "--program is not printed as JSON"],
   [["generate", DEMO], "the flag --prompt is missing"],
   [["generate", DEMO, "-p"], "-p wants a value"],
   [["generate", DEMO, "-p", "x", "--loud"], "there is no flag --loud here"],
@@ -243,6 +266,9 @@ test("a failure: one readable line, and status 1", async () => {
     [["generate", "test", "-p", "x"], /^limpet: test: this is a folder, not a file\n$/],
     [["generate", CLI, "-p", "x"], /^limpet: not a GGUF file: .*\n$/],
     [["convert", "test", "x.gguf"], /^limpet: test\/config\.json: there is no such file\n$/],
+    [["inspect", "no-such-file.gguf", "--program"], /^limpet: no-such-file\.gguf: there is no such file\n$/],
+    [["inspect", VOCABULARY, "--program"], /^limpet: this file holds a vocabulary alone.*\n$/],
+    [["inspect", VOCABULARY, "--program", "--time"], /^limpet: this file holds a vocabulary alone.*\n$/],
     [["inspect", broken], /^limpet: .*download it again\n$/],
     [["generate", DEMO, "-p", "x", "--top-p", "2"], /^limpet: top-p must lie .*\n$/],
     [["generate", DEMO, "-p", DEMO_TEXT, "--ctx", "5"], /^limpet: the context holds 5 tokens.*\n$/],

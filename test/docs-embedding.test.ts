@@ -20,4 +20,11 @@ test("every export of the core is in a table", () => {
   );
 });
 
+test("the version of the ABI is the one that the page and the changelog tell", () => {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasmBytes("limpet.wasm")));
+  const version = (exports.abi_version as () => number)();
+  assert.match(page, `\`abi_version()\` is ${version}.`);
+  assert.match(readFileSync(new URL("../CHANGELOG.md", import.meta.url), "utf8"), `\`abi_version()\` is ${version}`);
+});
+
 test.run();

@@ -255,27 +255,47 @@ for (const { kind, type, logits } of golden.models) {
   });
 }
 
-test("the operands of a slot can be measured apart, before a context is open", () => {
-  const [FFN_UP, HEAD] = [16, 27];
+test("the operands of a matrix can be measured apart, by its name, before a context is open", () => {
   const engine = new Engine("fast");
   const model = engine.load(modelBytes("plm-1m", "Q4_0"));
-  const set = (slot: number, form: number) => engine.do("model_set_operands", model.handle, slot, form);
+  const set = (name: string, form: number) => {
+    const bytes = new TextEncoder().encode(name);
+    const pointer = engine.core.put(bytes);
+    try {
+      return engine.do("model_set_operands", model.handle, pointer, bytes.length, form);
+    } finally {
+      engine.core.release(pointer);
+    }
+  };
   const run = () => {
     const context = model.context({ rows: 32, batch: 32 });
     const rows = context.run(prompt(spread(20)));
     context.release();
     return rows.at(-1) as Float32Array;
   };
-  for (let slot = 0; slot <= HEAD; slot++) set(slot, TWO_BYTES);
+  for (const name of [
+    "attn_q",
+    "attn_kv_a_mqa",
+    "attn_kv_b",
+    "attn_output",
+    "ffn_up",
+    "ffn_down",
+    "output",
+    "token_embd",
+  ])
+    set(name, TWO_BYTES);
   const careful = run();
-  set(FFN_UP, BYTE);
+  set("ffn_up", BYTE);
   assert.not(sameBits(run(), careful));
-  set(FFN_UP, TWO_BYTES);
+  set("ffn_up", TWO_BYTES);
   assert.ok(sameBits(run(), careful));
-  refuses(() => set(HEAD + 1, BYTE), Code.BAD_ARGUMENT, /slot by slot/);
-  refuses(() => set(FFN_UP, SIXTEEN), Code.BAD_ARGUMENT, /slot by slot/);
+  // A part of a name, or a name that the model has not, names no matrix.
+  for (const name of ["ffn", "up", "ffn_up.weight", "blk.0.ffn_up", ""]) set(name, BYTE);
+  assert.ok(sameBits(run(), careful));
+  refuses(() => set("ffn_up", BYTE - 1), Code.BAD_ARGUMENT, /name by name/);
+  refuses(() => set("ffn_up", SIXTEEN), Code.BAD_ARGUMENT, /name by name/);
   model.context();
-  refuses(() => set(FFN_UP, BYTE), Code.BAD_ARGUMENT, /before a context is open/);
+  refuses(() => set("ffn_up", BYTE), Code.BAD_ARGUMENT, /before a context is open/);
 });
 
 test.run();

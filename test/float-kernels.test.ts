@@ -346,6 +346,31 @@ test("SiLU · up and ReLU²", () => {
   near(far, [0, 0, 0, 200, 1e30], 1e-6, "silu far out");
 });
 
+test("GELU by tanh", () => {
+  const gelu = (x: number) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+  const of = (name: string, x: Float32Array) =>
+    onBoth(name, (core) => {
+      const pointer = put(core, x);
+      core.call("kernel_gelu", pointer, x.length);
+      return core.f32(pointer, x.length);
+    });
+  for (const n of SIZES) {
+    const x = values(generator(n + 70), n, 6);
+    near(of(`gelu ${n}`, x), Array.from(x, gelu), 4e-7, `gelu ${n}`, 1);
+  }
+  const far = Float32Array.of(-Infinity, -1e30, -200, -13, 0, 13, 200, 1e30, Infinity);
+  for (const x of far.subarray(1)) {
+    // Seven: the first lies in a lane, the last in the tail.
+    const got = of(`gelu(${x})`, new Float32Array(7).fill(x));
+    assert.ok(
+      got.every((value) => value === got[0]),
+      `gelu(${x}) in lanes and tail`,
+    );
+    assert.ok(x > 0 ? got[0] === x : Math.abs(got[0]) < 1e-30, `gelu(${x}) is ${got[0]}`);
+  }
+  assert.ok(of("gelu(NaN)", new Float32Array(5).fill(NaN)).every(Number.isNaN), "a NaN stays one");
+});
+
 test("cache rows: halves and floats", () => {
   for (const n of SIZES) {
     const random = generator(n + 60);

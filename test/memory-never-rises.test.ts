@@ -10,7 +10,12 @@ import { measureSizes } from "./support/sizes.ts";
 const stored: Record<string, number> = golden.values;
 
 /** Names of sizes that are meant to have risen, with what they may be and why. */
-const RISEN: Record<string, [bytes: number, why: string]> = {};
+const PROGRAM =
+  "a program has a record for each step and value; contexts, which have no table of buffers now, fell by more";
+const RISEN: Record<string, [bytes: number, why: string]> = {
+  "memoryformer-tiny Q8_0: header": [96128, PROGRAM],
+  "memoryformer-tiny Q4_0: header": [96128, PROGRAM],
+};
 
 test(`no model and no context takes more than at ${golden.commit}`, () => {
   const sizes = measureSizes();

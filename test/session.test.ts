@@ -18,6 +18,9 @@ import {
   modelBytes,
   Q8_0,
   refuses,
+  sealed,
+  sectionsOf,
+  sessionOf,
   spread,
 } from "./support/engine.ts";
 import { generator } from "./support/random.ts";
@@ -300,17 +303,33 @@ test("bytes that are no session of this model are refused, and the session is as
   refuses(() => session.restore(long.save()), Code.CONTEXT_FULL, /more tokens/);
   untouched();
 
-  // Every byte of what is not a cache row, with values that lie: an error that changes nothing, or a session that runs.
+  // What was damaged has another checksum.
+  for (let at = 24; at < good.length; at += 7) {
+    const bytes = good.slice();
+    bytes[at] ^= 1 << (at & 7);
+    refuses(() => session.restore(bytes), Code.BAD_FILE, /cut off or longer/);
+  }
+  for (let at = 16; at < 24; at++) {
+    const bytes = good.slice();
+    bytes[at] ^= 0x10;
+    refuses(() => session.restore(bytes), Code.BAD_FILE, /cut off or longer/);
+  }
+  untouched();
+
+  // Every byte of what is not a cache row, with values that lie and a checksum that is right: an error that changes
+  // nothing, or a session that runs.
   const next = generator(3);
-  const sampler = 40;
+  const [model, tokens] = sectionsOf(good);
+  const sampler = 24 + 16 + model.bytes.length + 16 + tokens.bytes.length + 16;
+  assert.equal(sealed(good), good, "the checksum is FNV-1a of 64 bits");
   for (let i = 0; i < 6000; i++) {
     const bytes = good.slice();
-    const at = Math.floor(next() * (i % 2 ? 130 : bytes.length));
+    const at = 24 + Math.floor(next() * ((i % 2 ? 250 : bytes.length) - 24));
     bytes[at] = [0, 255, 128, 127, Math.floor(next() * 256)][i % 5];
     if (i % 3 === 0)
       new DataView(bytes.buffer).setUint32(at & ~3, [0xffffffff, 0x80000000, 0x7fc00000, 512][i % 4], true);
     try {
-      session.restore(bytes);
+      session.restore(sealed(bytes));
     } catch {
       if (i % 50 === 0) untouched();
       continue;
@@ -320,14 +339,98 @@ test("bytes that are no session of this model are refused, and the session is as
   }
   untouched();
   const nan = good.slice();
-  new DataView(nan.buffer).setFloat32(sampler, Number.NaN, true);
-  refuses(() => session.restore(nan), Code.BAD_ARGUMENT, /temperature/);
+  new DataView(nan.buffer).setFloat32(sampler + 4, Number.NaN, true);
+  refuses(() => session.restore(sealed(nan)), Code.BAD_ARGUMENT, /temperature/);
   session.restore(good);
   assert.equal(session.tokens, donor.tokens);
   for (const one of [session, donor, long]) {
     one.release();
     one.context.release();
   }
+});
+
+test("a session's sections may stand in any order; one that is unknown, missing, there twice or false is refused", () => {
+  const session = tiny.session({ rows: 24, batch: 8 });
+  session.append(spread(4));
+  session.generate(2);
+  const good = session.save();
+  const sections = sectionsOf(good);
+  const [model, tokens, sampler, state] = sections;
+  assert.equal(
+    sections.map(({ name }) => name),
+    ["model", "tokens", "sampler", "state"],
+  );
+  assert.equal(sessionOf(sections, good), good);
+  session.append(spread(3));
+  const own = session.save();
+  const refused = (bytes: Uint8Array, code: number, words: RegExp) => {
+    refuses(() => session.restore(bytes), code, words);
+    assert.equal(session.save(), own, "the session is as it was");
+  };
+
+  const unknown = { name: "adapters", bytes: new Uint8Array(5) };
+  refused(sessionOf([...sections, unknown], good), Code.UNSUPPORTED, /a section "adapters", which .* take a newer one/);
+  refused(sessionOf([unknown, ...sections], good), Code.UNSUPPORTED, /"adapters"/);
+  refused(sessionOf([...sections, { ...unknown, name: "" }], good), Code.UNSUPPORTED, /a section ""/);
+  refused(sessionOf([model, tokens, sampler, { ...state, name: "stat" }], good), Code.UNSUPPORTED, /"stat"/);
+
+  const cut = /cut off or longer/;
+  for (let i = 0; i < 4; i++) {
+    const others = sections.filter((_, own) => own !== i);
+    refused(sessionOf(others, good), Code.BAD_FILE, cut);
+    refused(sessionOf([...sections, sections[i]], good), Code.BAD_FILE, cut);
+    // One twice and another missing: four, and not the four.
+    refused(sessionOf([...others, others[0]], good), Code.BAD_FILE, cut);
+    const { length } = sections[i].bytes;
+    for (const lie of [
+      0,
+      1,
+      length - 1,
+      length + 1,
+      length + 16,
+      2 ** 31,
+      2 ** 32 - 16,
+      2 ** 32 - 1,
+      2 ** 32,
+      2 ** 53,
+    ]) {
+      const lying = sections.map((own, at) => (at === i ? { ...own, length: BigInt(lie) } : own));
+      // A length that is too small makes bytes of the section the name of the next one.
+      assert.throws(() => session.restore(sessionOf(lying, good)), /cut off|section|another type|belongs/);
+      assert.equal(session.save(), own, "the session is as it was");
+    }
+    const most = sections.map((own, at) => (at === i ? { ...own, length: 0xffff_ffff_ffff_ffffn } : own));
+    refused(sessionOf(most, good), Code.BAD_FILE, cut);
+    for (const bytes of [sections[i].bytes.subarray(1), new Uint8Array(length + 1), new Uint8Array(0)]) {
+      const changed = sections.map((own, at) => (at === i ? { ...own, bytes } : own));
+      assert.throws(() => session.restore(sessionOf(changed, good)), /this session|temperature/);
+      assert.equal(session.save(), own, "the session is as it was");
+    }
+  }
+  for (const count of [0, 1, 3, 5, 0x7fff_ffff, 0xffff_ffff]) {
+    refused(sessionOf(sections, good, count), Code.BAD_FILE, cut);
+  }
+
+  const older = good.slice();
+  new DataView(older.buffer).setUint32(4, 1, true);
+  refused(older, Code.UNSUPPORTED, /in version 1 of the format, .* version 2; give its text again and save it anew/);
+  refused(older.subarray(0, 8), Code.UNSUPPORTED, /version 1/);
+
+  for (const order of [
+    [3, 2, 1, 0],
+    [1, 3, 0, 2],
+    [2, 0, 3, 1],
+  ]) {
+    session.restore(
+      sessionOf(
+        order.map((i) => sections[i]),
+        good,
+      ),
+    );
+    assert.equal(session.save(), good, "the order of sections is no matter");
+  }
+  session.release();
+  session.context.release();
 });
 
 test("restoring counts only rows that are the session's own to give", () => {

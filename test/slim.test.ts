@@ -7,8 +7,10 @@ import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { ThreadTask } from "../bindings/thread.ts";
 import { BUILDS, PARTS } from "../scripts/builds.mjs";
 import { slimBuild } from "../scripts/slim.mjs";
 import { LimpetError, Model } from "../src/index.ts";
@@ -91,6 +93,45 @@ test("a slim build knows the architectures that nobody runs as such", async () =
 test("a slim build with threads: its workers run its module, beside a full build's in the same process", async () => {
   const { wasm } = slim("threads");
   const wanted = await logits(LLAMA, {});
+  // Another module would write its constants over the first one's, and name other functions by the same numbers: so a
+  // worker gets the module that the memory was made with, and no way of the package leads to another.
+  const tasks: ThreadTask[] = [];
+  const made = new Map<WebAssembly.Memory, WebAssembly.Module>();
+  const { postMessage } = Worker.prototype;
+  const { Instance, instantiate } = WebAssembly;
+  const note = (module: unknown, imports?: WebAssembly.Imports) => {
+    const memory = imports?.env?.memory;
+    if (memory instanceof WebAssembly.Memory && module instanceof WebAssembly.Module) made.set(memory, module);
+  };
+  Worker.prototype.postMessage = function (this: Worker, ...message: Parameters<Worker["postMessage"]>) {
+    if (message[0].module) tasks.push(message[0]);
+    return postMessage.apply(this, message);
+  };
+  WebAssembly.Instance = new Proxy(Instance, {
+    construct(target, [module, imports]) {
+      note(module, imports);
+      return new target(module, imports);
+    },
+  });
+  WebAssembly.instantiate = new Proxy(instantiate, {
+    apply(target, self, [module, imports]) {
+      note(module, imports);
+      return Reflect.apply(target, self, [module, imports]);
+    },
+  });
+  try {
+    for (const options of [{ wasm, threads: 3 }, { threads: 3 }, { wasm, threads: 2 }]) {
+      assert.equal((await logits(LLAMA, options)).bits, wanted.bits);
+    }
+    assert.is(tasks.length, 2 + 2 + 1);
+    for (const { module, memory } of tasks) assert.is(module, made.get(memory), "the module of the memory's instance");
+    assert.is(new Set(tasks.map(({ memory }) => memory)).size, 3);
+    assert.is.not(tasks[0].module, tasks[2].module);
+  } finally {
+    Worker.prototype.postMessage = postMessage;
+    WebAssembly.Instance = Instance;
+    WebAssembly.instantiate = instantiate;
+  }
   const both = await Promise.all([
     logits(LLAMA, { wasm, threads: 2 }),
     logits(LLAMA, { threads: 2 }),

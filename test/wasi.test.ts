@@ -23,6 +23,7 @@ const files = new Map<string, Uint8Array>([
   ["chat.gguf", new Uint8Array(encodeGguf({ ...chatDemo, metadata: [...chatDemo.metadata, chatty as never] }))],
   ["plm.gguf", new Uint8Array(encodeGguf(makeModel("plm-1m", "Q4_0")))],
   ["former.gguf", new Uint8Array(encodeGguf(makeModel("memoryformer-tiny")))],
+  ["vocabulary.gguf", new Uint8Array(encodeGguf({ ...makeModel("demo"), tensors: [] }))],
   ["text.txt", new TextEncoder().encode(DEMO_TEXT.repeat(3))],
   ["broken.gguf", new TextEncoder().encode("GGUF is what this is not, though it begins so.")],
 ]);
@@ -87,6 +88,9 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
   [["inspect", "data/plm.gguf", "--json"]],
   [["inspect", "data/demo.gguf", "--json"]],
   [["inspect", "data/former.gguf", "--json"]],
+  [["inspect", "data/plm.gguf", "--program"]],
+  [["inspect", "data/demo.gguf", "--program"]],
+  [["inspect", "data/former.gguf", "--program"]],
 ];
 
 /** Wrong command lines: status 2, and the same words on stderr. */
@@ -102,6 +106,8 @@ const USAGE: string[][] = [
   ["generate", "data/demo.gguf", "-p", "a", "--kv", "q9"],
   ["generate", "data/demo.gguf", "-p", "a", "--json=1"],
   ["generate", "data/demo.gguf", "more", "-p", "a"],
+  ["inspect", "data/demo.gguf", "--time"],
+  ["inspect", "data/demo.gguf", "--program", "--json"],
   ["logits", "data/demo.gguf", "--out", "data/x"],
   ["logits", "data/demo.gguf", "--tokens", "1,x", "--out", "data/x"],
   ["logits", "data/demo.gguf", "--tokens", ",", "--out", "data/x"],
@@ -263,6 +269,9 @@ test("what goes wrong is one line, and status 1", () => {
     [["generate", "/data/demo.gguf", "-p", "a"], /^limpet: cannot open \/data\/demo\.gguf/],
     [["generate", "data/broken.gguf", "-p", "a"], /^limpet: /],
     [["inspect", "data/broken.gguf"], /^limpet: /],
+    [["inspect", "data/none.gguf", "--program"], /^limpet: cannot open data\/none\.gguf: no such file/],
+    [["inspect", "data/vocabulary.gguf", "--program"], /^limpet: this file holds a vocabulary alone/],
+    [["inspect", "data/vocabulary.gguf", "--program", "--time"], /^limpet: this file holds a vocabulary alone/],
     [["generate", "data/demo.gguf", "-p", ""], /^limpet: there is nothing to go on from/],
     [["tokenize", "data/text.txt", "a"], /^limpet: not a GGUF file/],
     [["generate", "data/demo-00001-of-00002.gguf", "-p", "a"], /^limpet: cannot open data\/demo-00001-of-00002\.gguf/],
@@ -282,6 +291,20 @@ test("what goes wrong is one line, and status 1", () => {
       assert.match(err, reason);
       assert.match(err, /^[^\n]+\n$/);
     }
+  }
+});
+
+test("inspect --program --time: the page with times before its steps", () => {
+  const page = node.run(["inspect", "data/plm.gguf", "--program"]).out.trimEnd().split("\n");
+  for (const host of hosts) {
+    const { status, out, err } = host.run(["inspect", "data/plm.gguf", "--program", "--time"]);
+    assert.is(err, "", host.name);
+    assert.is(status, 0);
+    const lines = out.split("\n");
+    assert.is(lines.length, page.length + 2);
+    for (const [i, line] of page.entries()) assert.ok(lines[i].endsWith(line), lines[i]);
+    assert.ok(lines.filter((line) => /^( +\d+\.\d{3} +\d+\.\d){2} {2}/.test(line)).length > 8, out);
+    assert.match(lines.at(-2)!, /^( +\d+\.\d{3} {2}100\.0){2} {2}in all$/);
   }
 });
 

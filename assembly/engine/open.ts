@@ -40,6 +40,11 @@ function isOpenable(core: Core, model: Model): bool {
     fail(core, ErrorCode.WRONG_STATE, "the model is not loaded yet");
     return false;
   }
+  return isProgrammed(core, model);
+}
+
+/** Whether a model has a program: false with the error set. */
+export function isProgrammed(core: Core, model: Model): bool {
   if (model.hasProgram) return true;
   fail(core, ErrorCode.UNSUPPORTED, "this file holds a vocabulary alone, no weights: it can tokenize, not generate");
   return false;

@@ -5,7 +5,7 @@
  */
 import { attend, attendScratchBytes } from "../kernels/attention/grouped";
 import { decodeRow, encodeRow, KvType, vectorBytes } from "../kernels/attention/kv_codec";
-import { reluSquared, siluMultiply } from "../kernels/float/ffn";
+import { gelu, reluSquared, siluMultiply } from "../kernels/float/ffn";
 import { cos, exp, expLanes, expf, log, pow, sin } from "../kernels/float/math";
 import { absorbedScratchBytes, attendAbsorbed, mla, mlaScratchBytes } from "../kernels/attention/latent";
 import { layerNorm, rmsNorm, rmsNormOutside } from "../kernels/float/norm";
@@ -98,6 +98,11 @@ export function kernel_log_sum_exp(x: usize, n: u32): f64 {
 
 export function kernel_silu_multiply(gate: usize, up: usize, n: u32): void {
   siluMultiply(gate, up, n, gate);
+}
+
+/** x = gelu(x), by tanh. */
+export function kernel_gelu(x: usize, n: u32): void {
+  gelu(x, n, x);
 }
 
 export function kernel_relu_squared(x: usize, n: u32): u32 {

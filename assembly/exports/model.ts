@@ -6,6 +6,7 @@ import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamW
 import { Model, ModelState, isModel } from "../engine/model";
 import { checkSequence, dropInLayers, mergeInLayer, shareAll, shiftAll } from "../engine/sequence";
 import { openContext, openTapped } from "../engine/open";
+import { writePage } from "../engine/page";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { blockBytes } from "../memory/arena";
 import { sameText } from "../memory/bytes";
@@ -13,7 +14,6 @@ import { findTensorAt } from "../files/gguf";
 import { abortPass, beginPass, listLength, resetContext } from "../pass/batch";
 import { Context, Form, Visibility, isContext, releaseContext, stateBytes } from "../pass/context";
 import { HAS_PRINT } from "../parts";
-import { printProgram } from "../program/print";
 import { Tap } from "../program/program";
 import { contextBytes } from "../run/open";
 import { stepPass } from "../run/run";
@@ -138,11 +138,12 @@ function isNamed(model: Model, file: u32, offset: u64, name: usize, length: u32)
 }
 
 /**
- * The program of the model as text, a line a step: writes at most `capacity` bytes to `target`, and returns how many
- * there are. 0: the model has none, or the build prints none.
+ * The program of the model as text, a line a step, and the memory of a usual context: writes at most `capacity` bytes
+ * to `target`, and returns how many there are. Once planned; 0: the model has none (see the error), or the build prints
+ * none.
  */
 export function model_program(model: Model, target: usize, capacity: u32): u32 {
-  return HAS_PRINT && model.hasProgram ? printProgram(model.program, target, capacity) : 0;
+  return HAS_PRINT ? writePage(model, target, capacity) : 0;
 }
 
 /** The Gguf record, for gguf_* and entry_*; the tokenizer, for tokenizer_*. */
@@ -365,7 +366,7 @@ export function context_set_traced(c: Context, traced: u32): void {
   c.traced = traced ? 1 : 0;
 }
 
-/** The step of the program that the pass is at (program_text lists them by this number); −1: it is in none. */
+/** The step of the program that the pass is at (`model_program` lists them by this number); −1: it is in none. */
 export function context_at(c: Context): i32 {
   return c.running ? <i32>c.step : -1;
 }

@@ -90,6 +90,14 @@ export function readLatent(b: Builder, h: HyperParameters): void {
   }
 }
 
+/** The ε of LayerNorm. */
+export function readLayerEpsilon(b: Builder): void {
+  b.layerEpsilon = b.float(".attention.layer_norm_epsilon", 1e-5);
+  if (!(b.layerEpsilon >= 0 && b.layerEpsilon < 1)) {
+    b.broken("attention.layer_norm_epsilon must lie between 0 and 1; convert the model anew");
+  }
+}
+
 /**
  * What a decoder of memory layers has instead of a feed-forward width: chunks and the bits of their codes. All chunks
  * together are a row of the residual stream, or one between the two tables of the feed-forward network.
@@ -103,7 +111,7 @@ export function readMemory(b: Builder): HyperParameters {
   h.zeroIsOne = b.flag(".memory.zero_sign", true);
   b.epsilonOutside = b.flag(".attention.rms_epsilon_outside", true) ? 1 : 0;
   const shared = b.flag(".memory.shared_hash", true);
-  b.layerEpsilon = b.float(".attention.layer_norm_epsilon", 1e-5);
+  readLayerEpsilon(b);
   h.weightRule = b.choice(".memory.weight_rule", "score", "prob");
   if (h.chunks * h.codeBits != b.hidden) {
     b.broken(
@@ -119,9 +127,6 @@ export function readMemory(b: Builder): HyperParameters {
   }
   if (!(h.temperature > 0)) {
     b.broken("memory.temperature must be above 0; convert the model anew");
-  }
-  if (!(b.layerEpsilon >= 0 && b.layerEpsilon < 1)) {
-    b.broken("attention.layer_norm_epsilon must lie between 0 and 1; convert the model anew");
   }
   h.ffn = h.chunks * h.ffnCodeBits;
   return h;

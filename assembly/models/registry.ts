@@ -3,10 +3,11 @@
  */
 import { llama } from "./llama";
 import { memoryformer } from "./memoryformer";
+import { phi2 } from "./phi2";
 import { plm } from "./plm";
 import { qwen2 } from "./qwen2";
 import { qwen3 } from "./qwen3";
-import { HAS_LLAMA, HAS_MEMORYFORMER, HAS_PLM, HAS_QWEN2, HAS_QWEN3 } from "../parts";
+import { HAS_LLAMA, HAS_MEMORYFORMER, HAS_PHI2, HAS_PLM, HAS_QWEN2, HAS_QWEN3 } from "../parts";
 import { Search } from "../program/search";
 
 /** Shows every architecture: its name in files, and the function that writes its program. */
@@ -16,4 +17,5 @@ export function showArchitectures(s: Search): void {
   s.show("qwen3", HAS_QWEN3 ? qwen3.index : 0);
   s.show("plm", HAS_PLM ? plm.index : 0);
   s.show("memoryformer", HAS_MEMORYFORMER ? memoryformer.index : 0);
+  s.show("phi2", HAS_PHI2 ? phi2.index : 0);
 }

@@ -5,14 +5,15 @@ import { shared } from "./share";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf } from "../pass/threads";
+import { HAS_GELU, HAS_SWIGLU } from "../parts";
 import { operandBytes } from "../program/plan";
-import { Flag, Step } from "../program/program";
-import { reluSquared, siluMultiply } from "../kernels/float/ffn";
+import { Flag, Op, Step } from "../program/program";
+import { gelu, reluSquared, siluMultiply } from "../kernels/float/ffn";
 import { add } from "../kernels/float/vector";
 import { quantizeAs } from "../kernels/quant/activations/precision";
 
-/** A value of SwiGLU takes about as long as so many multiply-adds, and so do its rounding and that of others. */
-const SILU_COST: u64 = 16;
+/** A value of SwiGLU or GELU takes about as long as so many multiply-adds, and so does its rounding. */
+const ACTIVATION_COST: u64 = 16;
 
 /** out ← in0 + in1 */
 export function sum(c: Context, s: Step): i32 {
@@ -25,32 +26,36 @@ export function sum(c: Context, s: Step): i32 {
   return Status.DONE;
 }
 
-/** out ← silu(in0) ⊙ in1, as f32 or as the operand of the linear behind it. */
-export function swiglu(c: Context, s: Step): i32 {
+/** out ← silu(in0) ⊙ in1, or gelu(in0), as f32 or as the operand of the linear behind it. */
+export function activate(c: Context, s: Step): i32 {
   const width = c.program.value(s.in0).width;
-  const grain = grainOf(c.threads, c.active, <u64>width * SILU_COST);
-  return shared(c, s, swigluRows.index, c.active, grain) ? Status.DONE : Status.MORE;
+  const grain = grainOf(c.threads, c.active, <u64>width * ACTIVATION_COST);
+  return shared(c, s, activateRows.index, c.active, grain) ? Status.DONE : Status.MORE;
 }
 
-function swigluRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
+function activateRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
   const width = c.program.value(s.in0).width;
   for (let i = begin; i < end; i++) {
-    const gate = rowAt(c.at(s.in0), i, c.stride(s.in0));
-    const up = rowAt(c.at(s.in1), i, c.stride(s.in1));
     if (!s.has(Flag.OPERAND)) {
-      siluMultiply(gate, up, width, rowAt(c.at(s.out), i, c.stride(s.out)));
+      activateRow(c, s, i, width, rowAt(c.at(s.out), i, c.stride(s.out)));
       continue;
     }
     const weight = c.weight(s.weight);
     const target = c.at(s.out) + <usize>i * <usize>operandBytes(weight);
     if (weight.isFloat) {
-      siluMultiply(gate, up, width, target);
+      activateRow(c, s, i, width, target);
       continue;
     }
-    const product = c.ofThread(c.scratch, thread);
-    siluMultiply(gate, up, width, product);
-    quantizeAs(weight.precision, product, width, target);
+    const row = c.ofThread(c.scratch, thread);
+    activateRow(c, s, i, width, row);
+    quantizeAs(weight.precision, row, width, target);
   }
+}
+
+function activateRow(c: Context, s: Step, i: u32, width: u32, target: usize): void {
+  const x = rowAt(c.at(s.in0), i, c.stride(s.in0));
+  if (HAS_GELU && s.op == Op.GELU) gelu(x, width, target);
+  else if (HAS_SWIGLU) siluMultiply(x, rowAt(c.at(s.in1), i, c.stride(s.in1)), width, target);
 }
 
 /** out ← relu(in0)²; counts the exact zeros, which the linear behind it leaves out. */

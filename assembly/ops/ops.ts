@@ -4,7 +4,7 @@
  * in the build.
  */
 import { attend, keep } from "./attention";
-import { squareRelu, sum, swiglu } from "./elementwise";
+import { activate, squareRelu, sum } from "./elementwise";
 import { embed } from "./embedding";
 import { attendLatents, latentKernelScratch, latentScratch } from "./latent";
 import { linear, linearScratch } from "./linear";
@@ -14,7 +14,9 @@ import { prepareAngles, rotate } from "./rope";
 import { tap } from "./tap";
 import { Status } from "../memory/core";
 import { Context } from "../pass/context";
-import { HAS_ATTENTION, HAS_LATENT_ATTENTION, HAS_LOOK_UP, HAS_SQUARED_RELU, HAS_SWIGLU } from "../parts";
+import {
+  HAS_ATTENTION, HAS_GELU, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP, HAS_SQUARED_RELU, HAS_SWIGLU,
+} from "../parts";
 import { Op, Program, Step } from "../program/program";
 import { attendScratchBytes } from "../kernels/attention/grouped";
 import { columnScratchBytes } from "../kernels/quant/columns/columns";
@@ -27,11 +29,12 @@ export function runStep(c: Context, s: Step): i32 {
     case Op.EMBEDDING: return embed(c, s);
     case Op.ANGLES: return prepareAngles(c, s);
     case Op.RMS_NORM: return normalize(c, s);
-    case Op.LAYER_NORM: return HAS_LOOK_UP ? normalizeLayer(c, s) : Status.DONE;
+    case Op.LAYER_NORM: return HAS_LAYER_NORM ? normalizeLayer(c, s) : Status.DONE;
     case Op.LINEAR: return linear(c, s);
     case Op.ROPE: return rotate(c, s);
     case Op.ADD: return sum(c, s);
-    case Op.SWIGLU: return HAS_SWIGLU ? swiglu(c, s) : Status.DONE;
+    case Op.SWIGLU:
+    case Op.GELU: return HAS_SWIGLU || HAS_GELU ? activate(c, s) : Status.DONE;
     case Op.SQUARED_RELU: return HAS_SQUARED_RELU ? squareRelu(c, s) : Status.DONE;
     case Op.KEEP: return keep(c, s);
     case Op.ATTENTION: return HAS_ATTENTION ? attend(c, s) : Status.DONE;
@@ -66,7 +69,8 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
         ? max<u64>(plain, columnScratchBytes(weight.type, weight.rows, weight.columns, batch))
         : plain;
     }
-    case Op.SWIGLU: return <u64>p.value(s.in0).width * 4;
+    case Op.SWIGLU:
+    case Op.GELU: return <u64>p.value(s.in0).width * 4;
     case Op.ATTENTION: {
       const shape = p.state(p.layer(layer).state);
       return attendScratchBytes(s.n0, rows, shape.first, shape.second);

@@ -330,6 +330,13 @@ export class Builder {
     return out;
   }
 
+  /** gelu(x), by tanh. */
+  gelu(x: u32): u32 {
+    const out = this.like(x, this.width(x));
+    this.append(Op.GELU, out, x);
+    return out;
+  }
+
   /** relu(x)²; its exact zeros are counted, and the linear behind it leaves them out. */
   squaredRelu(x: u32): u32 {
     const out = this.like(x, this.width(x));

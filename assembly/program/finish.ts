@@ -129,8 +129,29 @@ function markCrossing(b: Builder, id: u32, segment: u32): void {
   if (base.segment != segment) base.next = 1;
 }
 
+/**
+ * `shared` of a weight becomes twice its number among the layers' own, plus 1 where it belongs to no layer: layers are
+ * compared by what is their own, wherever the first of them declared something for all.
+ */
+function numberWeights(b: Builder): void {
+  let number: u32 = 0;
+  for (let i: u32 = 0; i < b.weights.count; i++) {
+    const place = b.shared + ((<usize>i) << 2);
+    const isShared = load<u32>(place);
+    store<u32>(place, 2 * number + isShared);
+    number += 1 - isShared;
+  }
+}
+
+/** The number of a weight among the layers' own. */
+@inline
+function ownNumber(b: Builder, weight: u32): u32 {
+  return load<u32>(b.shared + ((<usize>weight) << 2)) >> 1;
+}
+
 /** Gives each layer its kind; returns how many there are. */
 function findKinds(b: Builder): u32 {
+  numberWeights(b);
   let kinds: u32 = 0;
   let at = stepsBefore(b, 1);
   for (let layer: u32 = 0; layer < b.layers; layer++) {
@@ -163,9 +184,9 @@ function areEqual(b: Builder, x: u32, y: u32): bool {
     if (s.n0 != t.n0 || s.n1 != t.n1 || s.n2 != t.n2 || s.more != t.more) return false;
     if (!sameValue(b, s.out, x, t.out, y) || !sameValue(b, s.out2, x, t.out2, y)) return false;
     if (!sameValue(b, s.in0, x, t.in0, y) || !sameValue(b, s.in1, x, t.in1, y)) return false;
-    if (!sameWeight(s.weight, left.firstWeight, t.weight, right.firstWeight)) return false;
-    if (!sameWeight(s.bias, left.firstWeight, t.bias, right.firstWeight)) return false;
-    if (!sameWeight(s.weight2, left.firstWeight, t.weight2, right.firstWeight)) return false;
+    if (!sameWeight(b, s.weight, left.firstWeight, t.weight, right.firstWeight)) return false;
+    if (!sameWeight(b, s.bias, left.firstWeight, t.bias, right.firstWeight)) return false;
+    if (!sameWeight(b, s.weight2, left.firstWeight, t.weight2, right.firstWeight)) return false;
   }
   return true;
 }
@@ -183,9 +204,9 @@ function sameValue(b: Builder, s: u32, x: u32, t: u32, y: u32): bool {
   return left.base == right.base;
 }
 
-function sameWeight(s: u32, first: u32, t: u32, other: u32): bool {
+function sameWeight(b: Builder, s: u32, first: u32, t: u32, other: u32): bool {
   if (s == NOTHING || t == NOTHING || (s | t) & Place.SHARED) return s == t;
-  return s - first == t - other;
+  return ownNumber(b, s) - ownNumber(b, first) == ownNumber(b, t) - ownNumber(b, other);
 }
 
 /** Steps of the segments below `segment`. */
@@ -245,12 +266,12 @@ function copyWeights(b: Builder, p: Program): void {
   const count = b.weights.count;
   // `shared` becomes the map from old places to new ones.
   b.sharedCount = 0;
-  for (let i: u32 = 0; i < count; i++) b.sharedCount += load<u32>(b.shared + ((<usize>i) << 2));
+  for (let i: u32 = 0; i < count; i++) b.sharedCount += load<u32>(b.shared + ((<usize>i) << 2)) & 1;
   let at = b.sharedCount;
   let shared: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const place = b.shared + ((<usize>i) << 2);
-    const target = load<u32>(place) ? shared++ : at++;
+    const target = load<u32>(place) & 1 ? shared++ : at++;
     store<u32>(place, target);
     memory.copy(
       table + <usize>target * offsetof<Weight>(), b.declared + <usize>i * offsetof<Weight>(), offsetof<Weight>(),
@@ -366,7 +387,9 @@ export function findLifetimes(p: Program): void {
     value.first = min(value.first, p.inputSteps);
     value.last = max(value.last, p.outputStep > 0 ? p.outputStep - 1 : 0);
   }
+  // Both are the host's to read after a pass.
   p.value(p.logits).last = p.stepCount;
+  p.value(p.stream).last = p.stepCount;
 }
 
 function touch(p: Program, id: u32, step: u32): void {

@@ -4,7 +4,7 @@
  *
  *     order         what belongs to the input stands before the layers                                  inputFirst
  *     one input     LINEAR a, … LINEAR a                   →  LINEAR a with members: one operand        shareInputs
- *     SwiGLU        SWIGLU → LINEAR                        →  SWIGLU makes the operand, quantised       quantiseSwiglu
+ *     activation    SWIGLU or GELU → LINEAR                →  the first makes the operand, quantised    makeOperands
  *     residual      LINEAR → ADD x                         →  LINEAR into the stream                    addIntoStream
  *     zeros         SQUARED_RELU → LINEAR                  →  the matrix lies column by column          packColumns
  *     in place      a step that is the last to read its input may write over it                         writeInPlace
@@ -22,7 +22,7 @@ export function fuse(b: Builder): void {
   inputFirst(b);
   shareInputs(b);
   countReaders(b);
-  quantiseSwiglu(b);
+  makeOperands(b);
   packColumns(b);
   addIntoStream(b);
   countReaders(b);
@@ -54,11 +54,11 @@ function shareInputs(b: Builder): void {
   }
 }
 
-/** The product of SwiGLU is made as the operand that the linear behind it wants. */
-function quantiseSwiglu(b: Builder): void {
+/** The product of SwiGLU, and GELU, are made as the operand that the linear behind them wants. */
+function makeOperands(b: Builder): void {
   for (let i: u32 = 0; i < b.stepCount; i++) {
     const step = b.step(i);
-    if (step.op != Op.SWIGLU) continue;
+    if (step.op != Op.SWIGLU && step.op != Op.GELU) continue;
     const linear = onlyReader(b, step.out);
     if (linear == NOTHING || b.step(linear).op != Op.LINEAR || b.step(linear).n0 != 0) continue;
     step.flags |= Flag.OPERAND;
@@ -94,9 +94,9 @@ function addIntoStream(b: Builder): void {
     linear.in1 = isSecond ? sum.in0 : sum.in1;
     linear.out = sum.out;
     linear.flags |= Flag.RESIDUAL;
-    removeStep(b, i + 1);
-    countReaders(b);
+    sum.op = Op.NONE;
   }
+  leaveOutEmpty(b);
 }
 
 /**
@@ -146,7 +146,8 @@ function isLastUse(b: Builder, id: u32, out: u32, index: u32): bool {
 /** `id`, and the parts of it, have the memory of `over` from now on. */
 function layOver(b: Builder, id: u32, over: u32): void {
   const target = b.value(over);
-  for (let other: u32 = 0; other < b.valueCount; other++) {
+  // Parts are made of what is there: they come later.
+  for (let other = id; other < b.valueCount; other++) {
     const value = b.value(other);
     if (value.base != id) continue;
     value.base = target.base;
@@ -192,8 +193,13 @@ function moveStep(b: Builder, from: u32, to: u32): void {
   memory.copy(target, spare, offsetof<Step>());
 }
 
-function removeStep(b: Builder, index: u32): void {
-  b.stepCount -= 1;
-  const from = changetype<usize>(b.step(index + 1));
-  memory.copy(changetype<usize>(b.step(index)), from, <usize>(b.stepCount - index) * offsetof<Step>());
+/** Steps that a rule has emptied are left out. */
+function leaveOutEmpty(b: Builder): void {
+  let kept: u32 = 0;
+  for (let i: u32 = 0; i < b.stepCount; i++) {
+    if (b.step(i).op == Op.NONE) continue;
+    if (kept != i) memory.copy(changetype<usize>(b.step(kept)), changetype<usize>(b.step(i)), offsetof<Step>());
+    kept += 1;
+  }
+  b.stepCount = kept;
 }

@@ -49,20 +49,6 @@ export function plan(p: Program, batch: u32, logitRows: u32): u64 {
   return end;
 }
 
-/** Whether two living values overlap, or a value and what a step needs for itself: what a test asks of every plan. */
-export function overlaps(p: Program): bool {
-  const count = p.valueCount + p.stepCount;
-  for (let x: u32 = 0; x < count; x++) {
-    for (let y: u32 = x + 1; y < count; y++) {
-      if (bytesOf(p, x) == 0 || bytesOf(p, y) == 0 || !meet(p, x, y)) continue;
-      const apart =
-        offsetOf(p, x) + bytesOf(p, x) <= offsetOf(p, y) || offsetOf(p, y) + bytesOf(p, y) <= offsetOf(p, x);
-      if (!apart) return true;
-    }
-  }
-  return false;
-}
-
 /** Bytes of every base and of every step, in whole lines; what is not placed yet has the offset `UNPLACED`. */
 const UNPLACED: u64 = u64.MAX_VALUE;
 
@@ -78,7 +64,7 @@ function measure(p: Program, batch: u32, logitRows: u32): void {
     const step = p.step(i);
     step.offset = UNPLACED;
     step.scratch = lines(step.scratch);
-    if (step.op == Op.SWIGLU && step.has(Flag.OPERAND)) p.value(step.out).bytes = lines(batch * operandOf(p, i, step));
+    if (step.op != Op.LINEAR && step.has(Flag.OPERAND)) p.value(step.out).bytes = lines(batch * operandOf(p, i, step));
   }
 }
 

@@ -56,7 +56,9 @@ export namespace Op {
   export const LOOK_UP: u32 = 14;
   /** in0 is copied to whoever asked for it: n0 says under which name (Tap). */
   export const TAP: u32 = 15;
-  export const COUNT: u32 = 16;
+  /** out ← gelu(in0), by tanh. */
+  export const GELU: u32 = 16;
+  export const COUNT: u32 = 17;
 }
 
 /** What is beside the op. */
@@ -65,7 +67,7 @@ export namespace Flag {
   export const NEIGHBOURS: u32 = 1;
   /** RMS_NORM adds ε to the root, not under it. */
   export const EPSILON_OUTSIDE: u32 = 2;
-  /** SWIGLU: out is the operand of `weight`, quantised. LINEAR: in0 is such an operand. */
+  /** SWIGLU, GELU: out is the operand of `weight`, quantised. LINEAR: in0 is such an operand. */
   export const OPERAND: u32 = 4;
   /** LINEAR: out ← in1 + the product: the end of a branch of the residual stream. */
   export const RESIDUAL: u32 = 8;
@@ -248,10 +250,6 @@ export class Program {
   taps: u32;
   /** What sessions tell models apart by. */
   shapeHash: u64;
-  /** A Writer (memory/bytes.ts), for its page. */
-  writerTarget: usize;
-  writerCapacity: u32;
-  writerCount: u32;
   layers: usize;
   kinds: usize;
   values: usize;

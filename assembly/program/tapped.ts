@@ -38,7 +38,7 @@ export function tapProgram(core: Core, p: Program, taps: u32): Program | null {
 /** Whether a step makes what enters the last linear of a feed-forward network. */
 @inline
 function isActivity(s: Step): bool {
-  return s.op == Op.SWIGLU || s.op == Op.SQUARED_RELU;
+  return s.op == Op.SWIGLU || s.op == Op.GELU || s.op == Op.SQUARED_RELU;
 }
 
 function copySteps(p: Program, t: Program, taps: u32): void {
@@ -53,7 +53,7 @@ function copySteps(p: Program, t: Program, taps: u32): void {
       if (step.op == Op.LINEAR && (taps >> Tap.FFN) & 1) step.flags &= ~Flag.OPERAND;
       if (!isActivity(step) || !((taps >> Tap.FFN) & 1)) continue;
       step.flags &= ~Flag.OPERAND;
-      if (step.op == Op.SWIGLU) step.weight = NOTHING;
+      step.weight = NOTHING;
       t.value(step.out).element = Element.F32;
       writeTap(t, at++, Tap.FFN, step.out);
     }

@@ -34,8 +34,8 @@ perplexity MODEL FILE|measure how well the model foresees a text, as JSON
   window windows build kv tables table-cache threads
 bench MODEL?|measure loading, prefill and decoding, as JSON
   prefill decode build ctx kv tables table-cache threads
-inspect MODEL|show a file's metadata and tensors
-  json
+inspect MODEL|show a file's metadata and tensors, or the steps of its forward pass
+  json program time build
 quantize IN OUT TYPE|write a model in a smaller type: Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q2_K, ... (in Node and Deno)
 convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, tokenizer (in Node and Deno)
   type
@@ -59,6 +59,8 @@ form||--form|auto,absorbed,expanded|auto|how latent attention (MLA) is computed
 chat||--chat|||take the text as a user's message, through the model's chat template
 system||--system|TEXT||the system message
 json||--json|||print JSON
+program||--program|||print the program: a line for each step of a pass
+time||--time|||the milliseconds of each step, for a prompt of 32 tokens and for one token
 bos||--bos|||add the BOS and EOS tokens that the vocabulary wants
 special||--special|||parse special tokens
 tokens||--tokens|LIST||token ids with commas between
@@ -93,6 +95,7 @@ export const BAD_CHOICE: string = "{} wants one of: ";
 export const NO_ARGUMENT: string = "{} is missing";
 export const SURPLUS_ARGUMENT: string = "{} is one argument too many";
 export const NO_FLAG: string = "the flag {} is missing";
+export const NO_JSON: string = "{} is not printed as JSON";
 export const BAD_TOKENS: string = "--tokens wants token ids with commas between, not {}";
 
 /** A command that needs a host with files: what the WASI command says of it, with status 2. */

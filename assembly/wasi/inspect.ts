@@ -1,13 +1,17 @@
 /**
- * `inspect`: a file's metadata and tensors as tables or as JSON, of models too that limpet does not run.
+ * `inspect`: a file's metadata and tensors as tables or as JSON, of models too that limpet does not run; or the program
+ * of one that it runs (program.ts).
  */
 import {
   Entry, Gguf, Tensor, ValueType, entryAt, floatAt, integerAt, nextString, stringBytes, stringLength, tableBytes,
   tensorAt, tensorTypeName,
 } from "../files/gguf";
 import { letterCount, u32At, u64At } from "../memory/bytes";
-import { Command, FAILURE, SUCCESS, argument, given } from "./command";
+import { Command, FAILURE, SUCCESS, argument, given, usageError } from "./command";
+import { NO_FLAG, NO_JSON } from "./commands";
+import { fromText } from "./bytes";
 import { readHeader } from "./load";
+import { printModel } from "./program";
 import {
   Output, digitsOf, plainLength, putByte, putFloat, putFloat32, putInteger, putJson, putNumber, putPlain, putSpaces,
   putText,
@@ -21,6 +25,11 @@ const TABLE_BYTES: u32 = 72;
 const SAFE_INTEGER: u64 = 9007199254740991;
 
 export function inspect(c: Command): i32 {
+  if (given(c, "time") && !given(c, "program")) return usageError(c, NO_FLAG, fromText(c.core, "--program"));
+  if (given(c, "program")) {
+    if (given(c, "json")) return usageError(c, NO_JSON, fromText(c.core, "--program"));
+    return printModel(c);
+  }
   const g = readHeader(c, argument(c, 0));
   if (changetype<usize>(g) == 0) return FAILURE;
   if (given(c, "json")) printJson(c.out, g);

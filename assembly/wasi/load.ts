@@ -7,7 +7,7 @@ import { Status } from "../memory/core";
 import { Context, Form } from "../pass/context";
 import { openContext } from "../engine/open";
 import { createModel, setFileSize, stepLoad, streamWeights } from "../engine/load";
-import { Model } from "../engine/model";
+import { Model, ModelState } from "../engine/model";
 import { Streamed } from "../weights/tiles";
 import { KvType } from "../kernels/attention/kv_codec";
 import { Gguf, createGguf, mergeSplits, parseGguf } from "../files/gguf";
@@ -107,6 +107,15 @@ function readPart(c: Command, parts: Parts, index: u32, offset: u64, target: usi
 
 /** Loads the model of a path, all parts of it when it is split, tables as --tables says; 0: the failure is printed. */
 export function loadModel(c: Command, path: Bytes, vocabularyOnly: bool): Model {
+  return loadUpTo(c, path, vocabularyOnly, ModelState.READY);
+}
+
+/** The same without its weights: its program is there, and sizes are known. */
+export function planModel(c: Command, path: Bytes): Model {
+  return loadUpTo(c, path, false, ModelState.PLANNED);
+}
+
+function loadUpTo(c: Command, path: Bytes, vocabularyOnly: bool, state: u32): Model {
   const none = changetype<Model>(0);
   const parts = openParts(c, path);
   if (changetype<usize>(parts) == 0) return none;
@@ -120,6 +129,7 @@ export function loadModel(c: Command, path: Bytes, vocabularyOnly: bool): Model 
   }
   while (status > 0) {
     status = stepLoad(model);
+    if (status > 0 && model.state == state) status = Status.DONE;
     if (status != Status.NEED_DATA) continue;
     const target = model.requestDestination;
     const read = readPart(c, parts, model.requestFile, model.requestOffset, target, model.requestLength);

@@ -9,7 +9,7 @@ import { ErrorCode, Status, fail } from "../memory/core";
 import { beginPass, putToken, resetContext } from "../pass/batch";
 import { Context } from "../pass/context";
 import { stepPass } from "../run/run";
-
+import { Model } from "../engine/model";
 import { argmax } from "../engine/sampler";
 import { tokenBytes } from "../text/detokenize";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
@@ -160,11 +160,7 @@ export function bench(c: Command): i32 {
   if (changetype<usize>(context) == 0) return FAILURE;
   const ids = allocateRaw(core, 4 * <u64>(prompt + decode), "the tokens");
   if (ids == 0) return failure(c);
-  // Spread over the vocabulary, as the bench of native llama.cpp does it.
-  const range = <i32>min<u32>(model.vocabulary, 30000) - 4;
-  for (let i: u32 = 0; i < prompt; i++) {
-    setU32(ids, i, range > 0 ? 3 + ((i * 7919) % <u32>range) : 0);
-  }
+  makeTokens(model, ids, prompt);
   // Enough first for the host to have compiled the kernels to their best.
   const warm = min(min(WARM_UP, prompt), context.batchCapacity);
   if (pass(c, context, ids, 0, warm, warm - 1) < 0) return failure(c);
@@ -218,18 +214,29 @@ export function bench(c: Command): i32 {
   return SUCCESS;
 }
 
+/** Made-up tokens, spread over the vocabulary, as the bench of native llama.cpp does it. */
+export function makeTokens(model: Model, ids: usize, count: u32): void {
+  const range = <i32>min<u32>(model.vocabulary, 30000) - 4;
+  for (let i: u32 = 0; i < count; i++) setU32(ids, i, range > 0 ? 3 + ((i * 7919) % <u32>range) : 0);
+}
+
 /** Runs one pass over ids[from, from + tokens), at their own positions, with logits of those from `wanted` on. */
 function pass(c: Command, context: Context, ids: usize, from: u32, tokens: u32, wanted: u32): i32 {
-  for (let i: u32 = 0; i < tokens; i++) {
-    putToken(context, i, u32At(ids, from + i), 0, <i32>(from + i), from + i >= wanted);
-  }
-  let status = beginPass(context, tokens, 0, context.program.layerCount);
+  let status = beginTokens(context, ids, from, tokens, wanted);
   while (status >= 0) {
     status = stepPass(context);
     if (status == Status.DONE) break;
     if (status == Status.NEED_DATA) status = readAsked(c, context);
   }
   return status;
+}
+
+/** Begins such a pass. */
+export function beginTokens(context: Context, ids: usize, from: u32, tokens: u32, wanted: u32): i32 {
+  for (let i: u32 = 0; i < tokens; i++) {
+    putToken(context, i, u32At(ids, from + i), 0, <i32>(from + i), from + i >= wanted);
+  }
+  return beginPass(context, tokens, 0, context.program.layerCount);
 }
 
 function readFile(c: Command, path: Bytes): Bytes {

@@ -30,6 +30,7 @@ import {
   readTensors,
   type TensorInfo,
 } from "../load/info.ts";
+import { readProgram } from "../load/inspect.ts";
 import { type Loaded, loadModel } from "../load/load.ts";
 import { type ModelSource, sourceName } from "../load/source.ts";
 import { tableUse } from "../load/tables.ts";
@@ -131,6 +132,15 @@ export class Model {
   tensors(): TensorInfo[] {
     const { core, pointer } = this.#alive;
     return readTensors(core, core.exports.model_gguf(pointer));
+  }
+
+  /**
+   * What a forward pass of the model does, as text: a line for each step with what it reads, makes and multiplies by, and
+   * the memory of a usual context. To be read by people: its form may change.
+   */
+  get program(): string {
+    const { core, pointer } = this.#alive;
+    return readProgram(core, pointer);
   }
 
   /** Token ids of a text: bare, unless asked otherwise. */

@@ -1,7 +1,12 @@
-/** `limpet inspect`: a file's metadata and tensors, as tables or as JSON. */
+/**
+ * `limpet inspect`: a file's metadata and tensors, as tables or as JSON; or the program of a model, and what its steps take.
+ */
+import { NO_FLAG, NO_JSON } from "../../assembly/wasi/commands.ts";
+import { type ProgramTimes, sum, timeProgram } from "../generate/step-times.ts";
+import type { Build } from "../host/wasm.ts";
 import type { MetadataValue } from "../load/info.ts";
-import { type FileContents, inspectFile } from "../load/inspect.ts";
-import type { Arguments } from "./arguments.ts";
+import { type FileContents, inspectFile, inspectProgram } from "../load/inspect.ts";
+import { type Arguments, UsageError } from "./arguments.ts";
 import { writeJson } from "./common.ts";
 import { escapeLine } from "./escape.ts";
 import type { Io } from "./io.ts";
@@ -10,9 +15,45 @@ import type { Io } from "./io.ts";
 const TEXT_LIMIT = 72;
 
 export async function inspect(args: Arguments, io: Io): Promise<void> {
+  if (args.has("time") && !args.has("program")) throw new UsageError(NO_FLAG, "--program");
+  if (args.has("program")) {
+    if (args.has("json")) throw new UsageError(NO_JSON, "--program");
+    io.write(await (args.has("time") ? timed(args, io) : inspectProgram(args.needed("MODEL"))));
+    return;
+  }
   const contents = await inspectFile(args.needed("MODEL"));
   if (args.has("json")) writeJson(io, asJson(contents));
   else io.write(asTables(contents));
+}
+
+/** The page with the times of steps before their lines, and the sums behind it. */
+async function timed(args: Arguments, io: Io): Promise<string> {
+  const times = await timeProgram(args.needed("MODEL"), {
+    build: args.text("build") as Build,
+    signal: io.signal,
+    onProgress: (loaded, total) => io.progress("loading", loaded, total),
+  });
+  io.endProgress();
+  return withTimes(times);
+}
+
+function withTimes({ program, prompt, token }: ProgramTimes): string {
+  const sums = [sum(prompt), sum(token)];
+  const columns = (ms: readonly number[]) =>
+    ms.map((value, i) => (value ? fixed(value, 3, 10) + fixed((value * 100) / sums[i], 1, 7) : "".padEnd(17))).join("");
+  const lines = program.trimEnd().split("\n");
+  const margins = lines.map((line, i) => {
+    if (i === 0) return "        32 tokens          1 token  ";
+    if (i === 2) return "        ms      %        ms      %  ";
+    const step = /^ +(\d+) /.exec(line);
+    if (step) return `${columns([prompt[Number(step[1])], token[Number(step[1])]])}  `;
+    return line && "".padEnd(36);
+  });
+  return [...lines.map((line, i) => margins[i] + line), `${columns(sums)}  in all\n`].join("\n");
+}
+
+function fixed(value: number, digits: number, width: number): string {
+  return value.toFixed(digits).padStart(width);
 }
 
 function asJson({ version, metadata, tensors, tableBytes }: FileContents): unknown {

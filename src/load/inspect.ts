@@ -1,7 +1,10 @@
 /** A file's metadata and tensors, read by themselves: also of models that limpet does not run. */
+import type { Pointer } from "../../bindings/exports.ts";
+import { LimpetError } from "../host/errors.ts";
 import { Core, type CoreOptions } from "../host/instance.ts";
 import { parseHead } from "./gguf-head.ts";
 import { type MetadataValue, readMetadata, readTensors, type TensorInfo } from "./info.ts";
+import { loadModel } from "./load.ts";
 import { type ModelSource, openSource } from "./source.ts";
 
 export interface FileContents {
@@ -30,4 +33,26 @@ export async function inspectFile(source: ModelSource, options: CoreOptions = {}
   } finally {
     for (const part of parts) part.close();
   }
+}
+
+/** The page of a model's program, from its header alone: no weights are read. */
+export async function inspectProgram(source: ModelSource, options: CoreOptions = {}): Promise<string> {
+  const core = await Core.create(options);
+  const { pointer } = await loadModel(core, source, {}, true);
+  return readProgram(core, pointer);
+}
+
+/** The page of a model that is planned or loaded. */
+export function readProgram(core: Core, model: Pointer): string {
+  const { exports } = core;
+  const length = exports.model_program(model, 0, 0);
+  if (length === 0 && exports.model_layers(model) > 0) {
+    throw new LimpetError("UNSUPPORTED", "this build of limpet prints no programs; take limpet.wasm, which has all");
+  }
+  if (length === 0) throw core.error();
+  return core.scoped((arena) => {
+    const target = arena.allocate(length);
+    exports.model_program(model, target, length);
+    return core.text(target, length);
+  });
 }

@@ -218,6 +218,39 @@ def decoder(attention, feed_forward):
     return forward
 
 
+def gelu(x):
+    kind = x.dtype.type
+    return x / 2 * (1 + np.tanh(kind(np.sqrt(2 / np.pi)) * (x + kind(0.044715) * x**3)))
+
+
+def phi_forward(file, ids):
+    """Phi-2: attention and the feed-forward network read one LayerNorm; every linear has a bias."""
+    epsilon = file.number("attention.layer_norm_epsilon")
+    theta, turned = float(file.number("rope.freq_base", 10000.0)), file.number("rope.dimension_count")
+    heads, kv_heads = file.number("attention.head_count"), file.number("attention.head_count_kv")
+    x = file.rows("token_embd.weight", np.array(ids))
+    tokens = len(ids)
+
+    def norm(y, name):
+        return layer_norm(y, file.rows(f"{name}.weight"), file.rows(f"{name}.bias"), epsilon)
+
+    def linear(y, name):
+        return y @ file.rows(f"{name}.weight").T + file.rows(f"{name}.bias")
+
+    def turn(y):
+        return np.concatenate([rope(y[..., :turned], theta, paired=False), y[..., turned:]], axis=-1)
+
+    for layer in range(file.number("block_count")):
+        block = f"blk.{layer}."
+        a = norm(x, f"{block}attn_norm")
+        q = linear(a, f"{block}attn_q").reshape(tokens, heads, -1)
+        k, v = (linear(a, f"{block}attn_{name}").reshape(tokens, kv_heads, -1) for name in "kv")
+        k, v = (np.repeat(y, heads // kv_heads, axis=1) for y in (turn(k), v))
+        mixed = linear(attend(turn(q), k, v), f"{block}attn_output")
+        x = x + (mixed + linear(gelu(linear(a, f"{block}ffn_up")), f"{block}ffn_down"))
+    return head(file, norm(x, "output_norm")) + file.rows("output.bias")
+
+
 def head(file, x):
     """Logits of the normed stream: the head is the embedding where it has no weights of its own."""
     name = "output.weight" if "output.weight" in file.tensors else "token_embd.weight"
@@ -233,6 +266,7 @@ FORWARDS = {
     "qwen3": decoder(grouped_attention, gated),
     "plm": decoder(latent_attention, relu_squared),
     "memoryformer": memory_forward,
+    "phi2": phi_forward,
 }
 
 

@@ -30,6 +30,59 @@ export interface Generated {
   steps: number;
 }
 
+/** The sections of a saved session begin here, and so does what the checksum covers. */
+export const SESSION_HEADER = 24;
+
+/** A saved session that was changed, with the checksum of what it is now: so checks behind it are reached. */
+export function sealed(saved: Uint8Array): Uint8Array {
+  const bytes = saved.slice();
+  // FNV-1a of 64 bits in two halves: its prime is 2⁴⁰ + 0x1b3, and no product passes 2⁵³.
+  let [high, low] = [0xcbf29ce4, 0x84222325];
+  for (const byte of bytes.subarray(SESSION_HEADER)) {
+    const mixed = (low ^ byte) >>> 0;
+    const product = mixed * 0x1b3;
+    low = product >>> 0;
+    high = (high * 0x1b3 + Math.floor(product / 2 ** 32) + (mixed << 8)) >>> 0;
+  }
+  const view = new DataView(bytes.buffer);
+  view.setUint32(16, low, true);
+  view.setUint32(20, high, true);
+  return bytes;
+}
+
+export interface Section {
+  name: string;
+  bytes: Uint8Array;
+  /** Another length than it has. */
+  length?: bigint;
+}
+
+/** What a saved session consists of. */
+export function sectionsOf(saved: Uint8Array): Section[] {
+  const view = new DataView(saved.buffer, saved.byteOffset);
+  const sections: Section[] = [];
+  for (let at = SESSION_HEADER; at < saved.length; ) {
+    const name = decodeText(saved.subarray(at, at + 8)).replace(/\0+$/, "");
+    const length = Number(view.getBigUint64(at + 8, true));
+    sections.push({ name, bytes: saved.slice(at + 16, at + 16 + length) });
+    at += 16 + length;
+  }
+  return sections;
+}
+
+/** A session of these sections, `like` another in its header; `count` is how many it says that there are. */
+export function sessionOf(sections: readonly Section[], like: Uint8Array, count = sections.length): Uint8Array {
+  const parts = sections.map(({ name, bytes, length }) => {
+    const head = new Uint8Array(16);
+    head.set(new TextEncoder().encode(name));
+    new DataView(head.buffer).setBigUint64(8, length ?? BigInt(bytes.length), true);
+    return Buffer.concat([head, bytes]);
+  });
+  const saved = new Uint8Array(Buffer.concat([like.subarray(0, SESSION_HEADER), ...parts]));
+  new DataView(saved.buffer).setUint32(8, count, true);
+  return sealed(saved);
+}
+
 export class EngineSession {
   readonly context: EngineContext;
   readonly handle: number;

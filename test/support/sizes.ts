@@ -92,3 +92,18 @@ export function measureSizes(): Map<string, number> {
   }
   return sizes;
 }
+
+/** Bytes of a context of SmolLM2's shape in Q4_0 without the values of its cache: a batch of 128, one row of logits. */
+export function contextOfSmolLM2(rows: number): number {
+  const { head, size } = headOf(randomModel(SMOLLM2, "Q4_0"));
+  const engine = new Engine("portable");
+  const model = new EngineModel(engine, engine.handle(engine.core.call("model_create", engine.core.core, 1, 0)), [
+    head,
+  ]);
+  engine.do("model_set_file_size", model.handle, 0, BigInt(size));
+  while (model.state < 1) model.step();
+  const { layers, kvHeads, headSize } = SMOLLM2;
+  // Keys and values in F16.
+  const cache = rows * layers * kvHeads * headSize * 2 * 2;
+  return model.contextBytes({ rows, batch: 128, logitRows: 1, sequences: 1, kv: F16 }) - cache;
+}

@@ -1,0 +1,25 @@
+/**
+ * phi2: Phi-1, Phi-1.5 and Phi-2 (Li et al. 2023, arXiv:2309.05463). Attention and the feed-forward network read one
+ * LayerNorm and are added to the stream together; the first dimensions of a head turn, by halves; every linear has a
+ * bias, the head too.
+ *
+ *     a = LayerNorm(x)      x += Attention(a) + (Wdown · gelu(Wup a + bup) + bdown)
+ */
+import { BIASES, groupedAttention } from "./blocks";
+import { readDecoder, readLayerEpsilon } from "./hyper_parameters";
+import { Bias, Builder, Pairs, StateKind } from "../program/builder";
+
+export function phi2(b: Builder): void {
+  const h = readDecoder(b);
+  readLayerEpsilon(b);
+  let x = b.embedding("token_embd");
+  for (let l: u32 = 0; l < b.layers; l++) {
+    b.layer(l, StateKind.KEY_VALUE, h.kvHeads, h.keySize, h.valueSize);
+    const a = b.layerNorm(x, "attn_norm");
+    const mixed = groupedAttention(b, h, a, Pairs.HALVES, BIASES);
+    const u = b.gelu(b.linear(a, "ffn_up", h.ffn, Bias.REQUIRED));
+    x = b.add(x, b.add(mixed, b.linear(u, "ffn_down", b.hidden, Bias.REQUIRED)));
+  }
+  b.output();
+  b.head(b.layerNorm(x, "output_norm"), "output", "token_embd");
+}

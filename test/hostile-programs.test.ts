@@ -1,0 +1,211 @@
+/**
+ * Programs of files that nobody would make on purpose: any number of layers, with and without their tensors, layers that
+ * differ. The builder answers soon and in words, or the model computes what its layers one by one would.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { SHAPES, TINY } from "../scripts/architectures.mjs";
+import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
+import { randomModel } from "../scripts/random-models.mjs";
+import { blank, type File, key, tensor } from "./support/changes.ts";
+import { assertBits, Code, Engine, type EngineContext, modelBytes, prompt, refuses, spread } from "./support/engine.ts";
+
+const engine = new Engine("portable");
+const scalar = new Engine("scalar");
+const ids = spread(20);
+/** What a machine with much else to do may take. */
+const SECONDS = 4;
+
+/** The page of a model's program. */
+function pageOf(own: Engine, bytes: Uint8Array): string {
+  const model = own.load(bytes);
+  const length = own.core.call("model_program", model.handle, 0, 0);
+  const target = own.core.allocate(length);
+  own.core.call("model_program", model.handle, target, length);
+  const page = own.core.text(target, length);
+  own.core.release(target);
+  model.release();
+  return page;
+}
+
+/** Whether a call takes less than the limit; its result. */
+function soon<T>(what: string, work: () => T): T {
+  const start = performance.now();
+  const result = work();
+  const took = performance.now() - start;
+  assert.ok(took < SECONDS * 1000, `${what}: ${Math.round(took)} ms`);
+  return result;
+}
+
+for (const kind of TINY) {
+  const { architecture, layers } = SHAPES[kind];
+  const changed = (...changes: ((file: File) => void)[]) => {
+    const file = makeModel(kind, "Q8_0");
+    for (const change of changes) change(file);
+    return encodeGguf(file);
+  };
+  const blocks = (count: number) => key(`${architecture}.block_count`, count);
+
+  test(`${kind}: any number of layers is answered soon, in words`, () => {
+    const used = engine.used;
+    for (const count of [0, 1025, 4096, 0x7fffffff, 0x80000000, 0xffffffff]) {
+      const file = changed(blocks(count));
+      soon(`${count} layers`, () =>
+        refuses(() => engine.load(file), Code.BAD_FILE, /block_count is (0, and must lie between 1 and|above) 1024/),
+      );
+    }
+    for (const count of [layers + 1, 100, 1024]) {
+      const file = changed(blocks(count));
+      const words = new RegExp(`has no tensor blk\\.${layers}\\.`);
+      soon(`${count} layers`, () => refuses(() => engine.load(file), Code.BAD_FILE, words));
+    }
+    assert.is(engine.used, used, "what is refused leaves nothing behind");
+  });
+
+  test(`${kind}: a model of its first layer alone is what a pass through that layer is`, () => {
+    const one = engine.load(changed(blocks(1)));
+    const whole = engine.load(changed());
+    assert.is(one.layers, 1);
+    const [a, b] = [one, whole].map((model) => model.context({ rows: 32, batch: 32 }));
+    a.run(prompt(ids));
+    b.run(prompt(ids), { end: 1 });
+    const hidden = (context: EngineContext) => [engine.core.f32(context.hiddenAt, ids.length * one.hidden)];
+    assertBits(hidden(a), hidden(b), kind);
+    for (const context of [a, b]) context.release();
+    for (const model of [one, whole]) model.release();
+  });
+
+  test(`${kind}: a layer without its tensors is refused by the first that it lacks`, () => {
+    for (let layer = 0; layer < layers; layer++) {
+      const file = changed((own) => {
+        own.tensors = own.tensors.filter(({ name }) => !name.startsWith(`blk.${layer}.`));
+      });
+      refuses(() => engine.load(file), Code.BAD_FILE, new RegExp(`has no tensor blk\\.${layer}\\.`));
+    }
+  });
+}
+
+test("a model of 1024 layers that are there is loaded and run soon", () => {
+  const shape = { ...SHAPES["llama-tiny"], layers: 1024, hidden: 32, heads: 1, kvHeads: 1, headSize: 32, ffn: 32 };
+  const bytes = encodeGguf(randomModel(shape, "Q8_0"));
+  const own = new Engine("portable");
+  const model = soon("loading", () => own.load(bytes));
+  const context = soon("a context", () => model.context({ rows: 32, batch: 8 }));
+  const want = soon("a pass", () => context.run(prompt(ids.slice(0, 8))));
+  assert.ok(want.flatMap((row) => [...row]).every(Number.isFinite));
+  assert.match(pageOf(own, bytes), /^llama: 1024 layers of one kind\n/);
+});
+
+test("layers of every mix of biases: as many kinds as there are mixes, made and planned soon", () => {
+  // Seven matrices with a bias or without one: 128 kinds of layers.
+  const shape = { ...SHAPES["qwen2-tiny"], layers: 256, hidden: 32, heads: 1, kvHeads: 1, headSize: 32, ffn: 32 };
+  const make = (biased: (layer: number, matrix: number) => boolean) => {
+    const file = randomModel(shape, "Q8_0");
+    const matrices = ["attn_output", "ffn_gate", "ffn_up", "ffn_down"];
+    for (let layer = 0; layer < shape.layers; layer++) {
+      for (const [i, matrix] of matrices.entries()) {
+        if (!biased(layer, i)) continue;
+        file.tensors = [
+          ...file.tensors,
+          { name: `blk.${layer}.${matrix}.bias`, type: "F32", shape: [32], fill: blank },
+        ];
+      }
+    }
+    return encodeGguf(file);
+  };
+  const own = new Engine("portable");
+  const mixed = make((layer, i) => ((layer >> i) & 1) === 1);
+  const model = soon("loading", () => own.load(mixed));
+  const context = soon("a context", () => model.context({ rows: 32, batch: 32 }));
+  const plain = own.load(make(() => false)).context({ rows: 32, batch: 32 });
+  assertBits(context.run(prompt(ids)), plain.run(prompt(ids)), "a bias of zeros, and none");
+  assert.match(pageOf(own, mixed), /^qwen2: 256 layers of 16 kinds\n/);
+});
+
+test("biases in some layers make two kinds, and give the bits of biases of zeros in the others", () => {
+  const without = makeModel("llama-tiny", "Q4_0");
+  const zeros = makeModel("llama-tiny", "Q4_0");
+  for (const [file, layers] of [
+    [without, [1, 3]],
+    [zeros, [0, 1, 2, 3]],
+  ] as const) {
+    for (const layer of layers) {
+      const fill =
+        layer % 2
+          ? (chunk: Uint8Array) => new Float32Array(chunk.buffer, chunk.byteOffset, chunk.length >> 2).fill(0.25)
+          : blank;
+      file.tensors = [...file.tensors, { name: `blk.${layer}.attn_q.bias`, type: "F32", shape: [256], fill }];
+    }
+  }
+  const [some, all] = [without, zeros].map((file) => encodeGguf(file));
+  assert.match(pageOf(engine, some), /^llama: 4 layers of 2 kinds\n/);
+  assert.match(pageOf(engine, all), /^llama: 4 layers of one kind\n/);
+  const rows = [some, all].map((bytes) => {
+    const model = engine.load(bytes);
+    const context = model.context({ rows: 32, batch: 32 });
+    const made = context.run(prompt(ids));
+    context.release();
+    model.release();
+    return made;
+  });
+  assertBits(rows[0], rows[1], "biases of zeros");
+});
+
+for (const [kind, pattern] of [
+  ["llama-tiny", "ABBA"],
+  ["llama-odd", "ABA"],
+  ["plm-1m", "ABBA"],
+] as const) {
+  test(`${kind}: layers in other block formats are of one kind, and each computes as in a model of its format`, () => {
+    for (const [a, b] of [
+      ["Q4_0", "Q8_0"],
+      ["Q8_0", "F32"],
+      ["F16", "Q4_K"],
+    ]) {
+      const [first, second] = [makeModel(kind, a), makeModel(kind, b)];
+      const { layers } = SHAPES[kind];
+      const whole = pattern.padEnd(layers, "BA").slice(0, layers - 1) + "A";
+      first.tensors = first.tensors.map((own) => {
+        const layer = Number(own.name.match(/^blk\.(\d+)\./)?.[1] ?? -1);
+        return layer >= 0 && whole[layer] === "B" ? (second.tensors.find(({ name }) => name === own.name) ?? own) : own;
+      });
+      const bytes = encodeGguf(first);
+      assert.match(pageOf(engine, bytes), new RegExp(`: ${layers} layers of one kind\n`));
+      const batch = prompt(ids);
+      const wants = [engine, scalar].map((own) => own.load(bytes).context({ rows: 32, batch: 32 }).run(batch));
+      assertBits(wants[0], wants[1], "both builds");
+      const parts = Object.fromEntries(
+        (["A", "B"] as const).map((which) => {
+          const model = engine.load(modelBytes(kind, which === "A" ? a : b));
+          return [which, model.context({ rows: 128, batch: 32 })];
+        }),
+      );
+      const { hidden } = parts.A.model;
+      let states = new Uint8Array(0);
+      let rows: Float32Array[] = [];
+      for (let layer = 0; layer < layers; layer++) {
+        const context = parts[whole[layer]];
+        if (layer) engine.core.memory.write(context.hiddenAt, states);
+        rows = context.run(batch, { first: layer, end: layer + 1 });
+        states = engine.core.u8(context.hiddenAt, ids.length * hidden * 4) as Uint8Array<ArrayBuffer>;
+      }
+      assertBits(wants[0], rows, `${kind}, ${whole} of ${a} and ${b}`);
+    }
+  });
+}
+
+test("a tensor of a layer that is there twice, or stands in no layer, is refused or left out", () => {
+  const stray = makeModel("llama-tiny", "Q8_0");
+  stray.tensors = [...stray.tensors, { name: "blk.9.attn_q.weight", type: "F32", shape: [32], fill: blank }];
+  const [a, b] = [encodeGguf(stray), modelBytes("llama-tiny", "Q8_0")].map((bytes) => {
+    const context = engine.load(bytes).context({ rows: 32, batch: 32 });
+    return context.run(prompt(ids));
+  });
+  assertBits(a, b, "a tensor that no step names");
+  const wrong = makeModel("llama-tiny", "F32");
+  tensor("blk.2.ffn_up.weight", { shape: [512, 256] })(wrong);
+  refuses(() => engine.load(encodeGguf(wrong)), Code.BAD_FILE, /blk\.2\.ffn_up\.weight is \{512, 256\}, but/);
+});
+
+test.run();
