@@ -15,6 +15,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Config, Folder } from "../src/convert/folder.ts";
 import { tokenizerEntries } from "../src/convert/tokenizer.ts";
+import { Model } from "../src/api/model.ts";
 import { convert } from "../src/convert.ts";
 import { Core } from "../src/host/instance.ts";
 import type { GgufValue } from "../src/load/gguf-entries.ts";
@@ -175,6 +176,9 @@ test("a licence with its name and link", async () => {
   const keys = await keysOf({ files: (folder) => writeFileSync(join(folder, "README.md"), card) });
   const found = ["", ".name", ".link"].map((key) => keys.get(`general.license${key}`));
   assert.equal(found, ["other", "tide-1", "https://example.org/tide"]);
+  const loaded = await Model.load(OUT);
+  assert.is(loaded.info.license, "other");
+  loaded.dispose();
 });
 
 test("weights: no shared bytes, a head that is the embedding, an index that is heeded", async () => {
