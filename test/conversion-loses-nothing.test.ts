@@ -13,9 +13,9 @@ import {
 import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Model } from "../src/api/model.ts";
 import { Config, Folder } from "../src/convert/folder.ts";
 import { tokenizerEntries } from "../src/convert/tokenizer.ts";
-import { Model } from "../src/api/model.ts";
 import { convert } from "../src/convert.ts";
 import { Core } from "../src/host/instance.ts";
 import type { GgufValue } from "../src/load/gguf-entries.ts";

@@ -246,7 +246,8 @@ test("what is wrong with a checkpoint is said, and no file is left", async () =>
       new Float32Array(weights[q].bytes.buffer, 40, 1)[0] = value;
     };
   for (const value of [Number.NaN, Infinity, -Infinity]) {
-    for (const type of ["F32", "Q8_0"]) await fails("BAD_FILE", /attn_q.weight holds a weight that is no/, poison(value), type);
+    for (const type of ["F32", "Q8_0"])
+      await fails("BAD_FILE", /attn_q.weight holds a weight that is no/, poison(value), type);
   }
   await fails("UNSUPPORTED", /holds 1000000, for which F16/, poison(1e6), "F16");
   await fails("BAD_ARGUMENT", /no type Q9_9/, () => {}, "Q9_9");

@@ -183,7 +183,13 @@ test("Llama 2's pieces: from tokenizer.json's merges and from tokenizer.model, s
   });
   merges.sort((a, b) => b[2] - a[2]);
   const json = {
-    normalizer: { type: "Sequence", normalizers: [{ type: "Prepend", prepend: "▁" }, { type: "Replace", pattern: { String: " " }, content: "▁" }] },
+    normalizer: {
+      type: "Sequence",
+      normalizers: [
+        { type: "Prepend", prepend: "▁" },
+        { type: "Replace", pattern: { String: " " }, content: "▁" },
+      ],
+    },
     model: {
       type: "BPE",
       vocab: Object.fromEntries(ids),

@@ -302,8 +302,7 @@ function templateAdds(
     });
     const text = words.indexOf(null);
     const [before, behind] = [words.slice(0, text), words.slice(text + 1)];
-    const fits = (list: unknown[], name: string) =>
-      list.length === 0 || (list.length === 1 && isOne(name, list[0]));
+    const fits = (list: unknown[], name: string) => list.length === 0 || (list.length === 1 && isOne(name, list[0]));
     if (text < 0 || !fits(before, "bos") || !fits(behind, "eos")) {
       const shown = JSON.stringify(words.map((word) => word ?? "text")).slice(0, 120);
       throw new LimpetError(
