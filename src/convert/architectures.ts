@@ -36,6 +36,7 @@ export function planOf(config: Config, checkpoint: Checkpoint): Plan {
 /** llama, qwen2 and qwen3: grouped-query attention and SwiGLU. */
 function planDecoder(architecture: "llama" | "qwen2" | "qwen3", config: Config, checkpoint: Checkpoint): Plan {
   requireActivation(config, "silu");
+  refusePartial(config);
   const decoder = readDecoder(config, checkpoint);
   const { layers, hidden, heads, vocabulary, prefix } = decoder;
   const ffn = config.size("intermediate_size");
@@ -100,6 +101,7 @@ function planDecoder(architecture: "llama" | "qwen2" | "qwen3", config: Config, 
 /** plm: latent attention and a squared ReLU. */
 function planPlm(config: Config, checkpoint: Checkpoint): Plan {
   requireActivation(config, "relu2");
+  refusePartial(config);
   if (config.get("q_lora_rank")) throw config.wrong("q_lora_rank: a plm has full queries", "UNSUPPORTED");
   const decoder = readDecoder(config, checkpoint);
   const { layers, hidden, heads, vocabulary, prefix } = decoder;
@@ -225,8 +227,13 @@ const ROPE_REFUSED: readonly (readonly [key: string, ...neutral: unknown[]])[] =
   ["beta_slow", 1],
   ["mscale"],
   ["mscale_all_dim"],
-  ["partial_rotary_factor", 1],
 ];
+
+/** RoPE turns all of a head. */
+function refusePartial(config: Config): void {
+  config.refuse("partial_rotary_factor", 1);
+  refuseUnless(ropeObject(config), "partial_rotary_factor", [1], "config.json, rope_parameters");
+}
 
 function readScaling(config: Config, dimensions: number): Scaling {
   const rope = ropeObject(config);

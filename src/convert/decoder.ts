@@ -24,7 +24,6 @@ const REFUSED: readonly (readonly [key: string, ...neutral: unknown[]])[] = [
   ["final_logit_softcapping", 0],
   ["logit_scale", 1],
   ["logits_scaling", 1],
-  ["partial_rotary_factor", 1],
   ["qk_layernorm"],
   ["quantization_config"],
   ["query_pre_attn_scalar"],
