@@ -38,9 +38,10 @@ export function isNode(): boolean {
 /** A path or a `file:` URL as an open file. Throws as the file system does. */
 export function openFile(path: string | URL): OpenFile {
   const fs = module<typeof Fs>("fs");
-  // Before it is opened: to open a pipe waits for a writer, and to open a device may do anything.
+  // Before it is opened: to open a device may do anything.
   requireFile(fs.statSync(path));
-  const descriptor = fs.openSync(path, "r");
+  // A pipe that nobody writes to would be waited for within the call, and no signal gets through.
+  const descriptor = fs.openSync(path, fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0));
   const stat = fs.fstatSync(descriptor);
   try {
     requireFile(stat);
@@ -48,6 +49,15 @@ export function openFile(path: string | URL): OpenFile {
     fs.closeSync(descriptor);
     throw error;
   }
+  let closed = false;
+  let open = true;
+  let reads = 0;
+  // Not while a read goes on: by then the number may be another file's.
+  const end = (): void => {
+    if (!closed || reads > 0 || !open) return;
+    open = false;
+    fs.closeSync(descriptor);
+  };
   return {
     size: stat.size,
     read(offset, target) {
@@ -61,9 +71,12 @@ export function openFile(path: string | URL): OpenFile {
     },
     async readLater(offset, target) {
       let done = 0;
-      while (done < target.length) {
+      while (done < target.length && !closed) {
+        reads++;
         const count = await new Promise<number>((resolve, reject) => {
           fs.read(descriptor, target, done, target.length - done, offset + done, (error, bytes) => {
+            reads--;
+            end();
             if (error) reject(error);
             else resolve(bytes);
           });
@@ -77,7 +90,10 @@ export function openFile(path: string | URL): OpenFile {
       const now = fs.fstatSync(descriptor);
       return now.size !== stat.size || now.mtimeMs !== stat.mtimeMs;
     },
-    close: () => fs.closeSync(descriptor),
+    close() {
+      closed = true;
+      end();
+    },
   };
 }
 

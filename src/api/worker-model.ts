@@ -13,7 +13,7 @@ import type { DetokenizeOptions, TokenizeOptions } from "../generate/tokenizer.t
 import { type ErrorCode, LimpetError } from "../host/errors.ts";
 import type { Build } from "../host/wasm.ts";
 import type { ModelInfo } from "../load/info.ts";
-import type { ModelSource } from "../load/source.ts";
+import { forWorker, type ModelSource } from "../load/kinds.ts";
 import type { LoadOptions, ModelMemory } from "./options.ts";
 import type { Activity, Prompt, SessionOptions } from "./session.ts";
 import { unpackError, type WorkerAnswer, type WorkerRequest } from "./worker-protocol.ts";
@@ -113,7 +113,7 @@ export class WorkerModel {
     const bytes = typeof Response !== "undefined" && form instanceof Response ? await form.arrayBuffer() : form;
     const channel = new Channel();
     try {
-      const [there, transfer] = portable(source);
+      const [there, transfer] = forWorker(source);
       const sent = { ...rest, wasm: portable(bytes)[0] };
       const loaded = await channel.ask("load", MODEL, "", [there, sent], { signal, progress: onProgress, transfer });
       return new WorkerModel(channel, loaded as { info: ModelInfo; build: Build });

@@ -18,10 +18,10 @@ export async function inspect(args: Arguments, io: Io): Promise<void> {
   if (args.has("time") && !args.has("program")) throw new UsageError(NO_FLAG, "--program");
   if (args.has("program")) {
     if (args.has("json")) throw new UsageError(NO_JSON, "--program");
-    io.write(await (args.has("time") ? timed(args, io) : inspectProgram(args.needed("MODEL"))));
+    io.write(await (args.has("time") ? timed(args, io) : inspectProgram(args.needed("MODEL"), { signal: io.signal })));
     return;
   }
-  const contents = await inspectFile(args.needed("MODEL"));
+  const contents = await inspectFile(args.needed("MODEL"), { signal: io.signal });
   if (args.has("json")) writeJson(io, asJson(contents));
   else io.write(asTables(contents));
 }

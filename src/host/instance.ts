@@ -43,7 +43,7 @@ export class Core {
     if (this.pointer === 0) throw new LimpetError("OUT_OF_MEMORY", "the host gives WebAssembly no memory");
   }
 
-  static async create(options: CoreOptions): Promise<Core> {
+  static async create(options: CoreOptions & { signal?: AbortSignal }): Promise<Core> {
     const limit = options.memoryLimit ?? MEMORY;
     if (!(Number.isInteger(limit) && limit >= 1)) {
       throw new LimpetError("BAD_ARGUMENT", `memoryLimit is a whole number of bytes, not ${limit}`);

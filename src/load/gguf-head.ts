@@ -7,23 +7,27 @@ import { decodeText, encodeText } from "../../bindings/memory.ts";
 import { Status } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
+import { Pace } from "../host/pace.ts";
 import { type GgufEntry, type GgufType, type GgufValue, VALUE_TYPES } from "./gguf-entries.ts";
 import { readEntry, readTensors, type TensorInfo } from "./info.ts";
-import type { Part } from "./part.ts";
+import { fillFrom, type Part } from "./part.ts";
 
 const UNKNOWN_SIZE = 2 ** 52;
 
 /** Parses the heads of all parts of a model: the handle of the first one, which has the tensors of all. */
-export async function parseHead(core: Core, parts: readonly Part[]): Promise<Pointer> {
+export async function parseHead(core: Core, parts: readonly Part[], signal?: AbortSignal): Promise<Pointer> {
   const { exports, pointer } = core;
   const files: number[] = [];
+  const pace = new Pace(signal);
   for (const [index, part] of parts.entries()) {
     const gguf = core.handle(exports.gguf_create(pointer, index, BigInt(part.size ?? UNKNOWN_SIZE), 0));
     while (core.check(exports.gguf_step(pointer, gguf)) === Status.NEED_DATA) {
       const length = exports.gguf_need_length(gguf) >>> 0;
       const target = core.memory.u8(exports.gguf_need_destination(gguf), length);
-      const count = await part.read(Number(exports.gguf_need_offset(gguf)), target);
+      const count = await fillFrom(part, Number(exports.gguf_need_offset(gguf)), target, signal);
       if (count < length) throw new LimpetError("BAD_FILE", "the file ends within its header; download it again");
+      const turn = pace.step();
+      if (turn) await turn;
     }
     files.push(gguf);
   }
