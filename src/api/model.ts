@@ -10,7 +10,13 @@ import {
   type GenerationResult,
   type Piece,
 } from "../generate/generation.ts";
-import type { LogitsOptions, PerplexityOptions, PerplexityResult } from "../generate/scoring.ts";
+import {
+  type LogitsOptions,
+  logitChunks,
+  measurePerplexity,
+  type PerplexityOptions,
+  type PerplexityResult,
+} from "../generate/scoring.ts";
 import {
   type CacheType,
   CONTEXT_OPTIONS,
@@ -202,7 +208,7 @@ export class Model {
     options: LogitsOptions = {},
   ): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
     const run = async function* (loaded: LoadedModel): ReturnType<Model["logitChunks"]> {
-      yield* (await scoring()).logitChunks(loaded, tokens, options);
+      yield* logitChunks(loaded, tokens, options);
     };
     return run(this.#alive);
   }
@@ -210,7 +216,7 @@ export class Model {
   /** How well the model foresees a text (or ids). */
   async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<PerplexityResult> {
     const loaded = this.#alive;
-    return (await scoring()).measurePerplexity(loaded, text, options);
+    return measurePerplexity(loaded, text, options);
   }
 
   /** A session of its own. */
@@ -286,11 +292,6 @@ export class Model {
     this.#requireAlive();
     return this.#loaded;
   }
-}
-
-/** What scores is loaded when it is asked for: most pages only generate. */
-function scoring(): Promise<typeof import("../generate/scoring.ts")> {
-  return import("../generate/scoring.ts");
 }
 
 /** Bytes of cache that a token takes in all layers. */
