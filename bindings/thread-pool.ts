@@ -62,8 +62,13 @@ export class Threads {
     const pool = exports.thread_start(core, threads, mayWait() ? 1 : 0);
     if (pool === 0) return null;
     const started = new Threads(exports, pool, threads);
-    for (let index = 1; index < threads; index++) started.#add({ module, memory: exports.memory, pool, index });
-    await started.#ready();
+    try {
+      for (let index = 1; index < threads; index++) started.#add({ module, memory: exports.memory, pool, index });
+      await started.#ready();
+    } catch (error) {
+      started.dispose();
+      throw error;
+    }
     return started;
   }
 
@@ -92,14 +97,15 @@ export class Threads {
   }
 
   #add(task: ThreadTask): void {
+    let helper: Helper | null = null;
     const lost = (reason: string) => {
       // After dispose, ending is what they should do.
-      if (!this.#helpers.includes(helper)) return;
+      if (!helper || !this.#helpers.includes(helper)) return;
       this.#exports.thread_lost(this.#pool, task.index);
       this.#lost++;
       this.#say(`limpet: a thread has ended (${reason}); the others go on`);
     };
-    const helper = isNode() ? nodeHelper(task, lost) : webHelper(task, lost);
+    helper = isNode() ? nodeHelper(task, lost) : webHelper(task, lost);
     this.#helpers.push(helper);
   }
 
@@ -173,7 +179,7 @@ function nodeHelper(task: ThreadTask, lost: (reason: string) => void): Helper {
       resolve();
     });
   });
-  worker.postMessage(task);
+  give(worker, task);
   return { ready, unref: () => worker.unref(), end: () => void worker.terminate() };
 }
 
@@ -188,8 +194,18 @@ function webHelper(task: ThreadTask, lost: (reason: string) => void): Helper {
       resolve();
     };
   });
-  worker.postMessage(task);
+  give(worker, task);
   return { ready, unref: () => {}, end: () => worker.terminate() };
+}
+
+/** Gives a worker its task; one that cannot be told of it ends. */
+function give(worker: NodeWorker | Worker, task: ThreadTask): void {
+  try {
+    worker.postMessage(task);
+  } catch (error) {
+    void worker.terminate();
+    throw error;
+  }
 }
 
 /** Whether this thread may sleep: a browser's page may not, and polls instead. */

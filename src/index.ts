@@ -5,7 +5,7 @@ export type { DoctorOptions, DoctorReport } from "./api/doctor-report.ts";
 export { Model } from "./api/model.ts";
 export type { LoadOptions, MemoryPlan, ModelMemory } from "./api/options.ts";
 export type { SelfTest } from "./api/self-test.ts";
-export type { Activity, Prompt, Session, SessionOptions } from "./api/session.ts";
+export type { Activity, AppendOptions, Prompt, Session, SessionOptions } from "./api/session.ts";
 export type { WorkerModel, WorkerSession } from "./api/worker-model.ts";
 export type { Message } from "./generate/chat.ts";
 export type {

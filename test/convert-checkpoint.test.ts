@@ -1,6 +1,6 @@
 /** Conversion: from a checkpoint back to the model that it was made of, and what is wrong with one in words. */
-import { existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TINY } from "../scripts/architectures.mjs";
@@ -18,6 +18,7 @@ import { type CheckpointParts, checkpointOf, safetensors, writeCheckpoint } from
 import { errorOf, temporaryFile } from "./support/models.ts";
 
 const OUT = temporaryFile("converted.gguf");
+const unfinished = () => readdirSync(dirname(OUT)).filter((name) => name.endsWith(".part"));
 
 interface Converted {
   keys: Map<string, GgufValue>;
@@ -134,14 +135,14 @@ test("checkpoints of halves: widened exactly, kept as they are where the file ha
   const name = "model.layers.0.mlp.up_proj.weight";
   const values = new Float32Array(parts.weights[name].bytes.buffer);
   for (const dtype of ["F16", "BF16"] as const) {
-    // A NaN with a payload of its own shows that nothing recomputes it.
+    // Zero below zero shows that nothing recomputes it.
     const bytes = k.quantize(dtype, values);
-    new DataView(bytes.buffer).setUint16(0, 0x7fc1, true);
+    new DataView(bytes.buffer).setUint16(0, 0x8000, true);
     parts.weights[name] = { ...parts.weights[name], dtype, bytes };
     assert.equal((await converted(parts, dtype)).tensors.get("blk.0.ffn_up.weight")!.data, bytes);
     const wide = (await converted(parts, "F32")).tensors.get("blk.0.ffn_up.weight")!.data;
-    assert.equal(new Float32Array(wide.buffer).subarray(1), k.dequantize(dtype, bytes).subarray(1));
-    assert.ok(Number.isNaN(new Float32Array(wide.buffer)[0]));
+    assert.equal(new Float32Array(wide.buffer), k.dequantize(dtype, bytes));
+    assert.is(new Uint32Array(wide.buffer)[0], 0x80000000);
   }
 });
 
@@ -156,6 +157,9 @@ test("heads: left out where they are the embedding, and a base model has no pref
   parts.config["tie_word_embeddings"] = false;
   assert.ok((await converted(parts)).tensors.has("output.weight"));
   delete weights["lm_head.weight"];
+  const missing = await errorOf(() => converted(parts));
+  assert.match(missing.message, /has no lm_head.weight, which config.json promises/);
+  parts.config["tie_word_embeddings"] = true;
   assert.not((await converted(parts)).tensors.has("output.weight"));
   parts.weights = Object.fromEntries(Object.entries(weights).map(([name, w]) => [name.replace("model.", ""), w]));
   assert.equal([...(await converted(parts)).tensors.keys()], [...tied.tensors.keys()]);
@@ -201,7 +205,7 @@ test("progress is told, and what is broken off leaves no file", async () => {
   const error = await errorOf(() => convert(folder, `${out}.2`, { signal: controller.signal, onProgress }));
   assert.is(error.message, "enough");
   assert.not(existsSync(`${out}.2`));
-  assert.not(existsSync(`${out}.2.part`));
+  assert.equal(unfinished(), []);
 });
 
 test("what is wrong with a checkpoint is said, and no file is left", async () => {
@@ -212,7 +216,8 @@ test("what is wrong with a checkpoint is said, and no file is left", async () =>
     const error = await errorOf(() => convert(writeCheckpoint("broken", parts), out, { type }));
     assert.match(error.message, words);
     assert.is(error.code, code, error.message);
-    assert.not(existsSync(out) || existsSync(`${out}.part`));
+    assert.not(existsSync(out));
+    assert.equal(unfinished(), []);
   };
   const q = "model.layers.0.self_attn.q_proj.weight";
   const gate = "model.layers.0.mlp.gate_proj.weight";
@@ -240,7 +245,10 @@ test("what is wrong with a checkpoint is said, and no file is left", async () =>
     ({ weights }: CheckpointParts) => {
       new Float32Array(weights[q].bytes.buffer, 40, 1)[0] = value;
     };
-  await fails("UNSUPPORTED", /attn_q.weight holds NaN, for which Q8_0 has no code/, poison(Number.NaN), "Q8_0");
+  for (const value of [Number.NaN, Infinity, -Infinity]) {
+    for (const type of ["F32", "Q8_0"])
+      await fails("BAD_FILE", /attn_q.weight holds a weight that is no/, poison(value), type);
+  }
   await fails("UNSUPPORTED", /holds 1000000, for which F16/, poison(1e6), "F16");
   await fails("BAD_ARGUMENT", /no type Q9_9/, () => {}, "Q9_9");
 });
@@ -254,7 +262,8 @@ test("broken files: cut short, hostile lengths, no JSON, shards that leave the f
     const error = await errorOf(() => convert(folder, out));
     assert.match(error.message, words);
     assert.is(error.name, "LimpetError", error.stack);
-    assert.not(existsSync(out) || existsSync(`${out}.part`));
+    assert.not(existsSync(out));
+    assert.equal(unfinished(), []);
   };
   const whole = safetensors(parts.weights);
   const put = (file: string, what: string | Uint8Array) => (folder: string) => writeFileSync(join(folder, file), what);

@@ -79,7 +79,7 @@ test("the pre-tokenizer is known by its expressions", async () => {
   assert.match((await errorOf(() => pre(null))).message, /no pre-tokenizer/);
 });
 
-test("special tokens: from tokenizer_config.json, else config.json; what a text begins with", () => {
+test("special tokens: from tokenizer_config.json, else config.json; what a text begins with", async () => {
   const template = (first: string) => ({
     type: "TemplateProcessing",
     single: [{ SpecialToken: { id: first } }, { Sequence: { id: "A" } }],
@@ -95,10 +95,12 @@ test("special tokens: from tokenizer_config.json, else config.json; what a text 
     );
   const both = keys({ bos_token_id: 0, eos_token_id: 5, pad_token_id: 99 }, { bos_token: { content: "<s>" } });
   assert.equal([both.get("bos_token_id"), both.get("eos_token_id"), both.has("padding_token_id")], [3, 5, false]);
-  assert.not(both.has("add_bos_token"));
-  assert.not(keys({ eos_token_id: [1, 2] }, {}).has("eos_token_id"));
+  assert.is(both.get("add_bos_token"), false, "what the name of a tokenizer implies is written out");
+  const ends = keys({ eos_token_id: [1, 2] }, {});
+  assert.equal([ends.get("eos_token_id"), ends.get("eot_token_id")], [1, 2]);
   assert.is(keys({}, { bos_token: "<s>" }, template("<s>")).get("add_bos_token"), true);
-  assert.is(keys({}, { bos_token: "<s>" }, { processors: [template("a")] }).get("add_bos_token"), false);
+  const other = await errorOf(() => keys({}, { bos_token: "<s>" }, { processors: [template("a")] }));
+  assert.match(other.message, /its post_processor makes \["a","text"\], and a GGUF file can say BOS and EOS alone/);
   assert.is(keys({}, { bos_token: "<s>", add_bos_token: false }, template("<s>")).get("add_bos_token"), false);
   const smollm = { "tokenizer.json": { ...BPE, post_processor: template("<s>") } };
   assert.is(keysOf(smollm, 49152).get("add_bos_token"), false);
@@ -181,7 +183,13 @@ test("Llama 2's pieces: from tokenizer.json's merges and from tokenizer.model, s
   });
   merges.sort((a, b) => b[2] - a[2]);
   const json = {
-    normalizer: { type: "Sequence", normalizers: [{ type: "Prepend", prepend: "▁" }, { type: "Replace" }] },
+    normalizer: {
+      type: "Sequence",
+      normalizers: [
+        { type: "Prepend", prepend: "▁" },
+        { type: "Replace", pattern: { String: " " }, content: "▁" },
+      ],
+    },
     model: {
       type: "BPE",
       vocab: Object.fromEntries(ids),

@@ -187,19 +187,28 @@ for (const kind of TINY) {
         activity = withTap(context, Tap.FFN, layers * BATCH * ffn, () => context.run(batch));
       });
       for (let layer = 1; layer < layers; layer++) {
-        const [norm, up] = ["ffn_norm", "ffn_up"].map((name) => floats(`blk.${layer}.${name}.weight`));
-        const gate = architectureOf(kind).latent ? null : floats(`blk.${layer}.ffn_gate.weight`);
+        const own = (name: string) => {
+          const full = `blk.${layer}.${name}`;
+          return drawn.some((other) => other.name === full) ? floats(full) : null;
+        };
+        // Parallel branches have one norm, the attention's: a LayerNorm, whose bias says so.
+        const norm = (own("ffn_norm.weight") ?? own("attn_norm.weight")) as Float32Array;
+        const [shift, gate, up, bias] = ["attn_norm.bias", "ffn_gate.weight", "ffn_up.weight", "ffn_up.bias"].map(own);
         for (const token of [0, 4, 10]) {
-          const x = states.subarray(((layer - 1) * BATCH + token) * hidden).subarray(0, hidden);
-          const square = x.reduce((sum, value) => sum + value * value, 0) / hidden;
-          const normed = Float64Array.from(x, (value, i) => (value / Math.sqrt(square + epsilon)) * norm[i]);
+          const x = Float64Array.from(states.subarray(((layer - 1) * BATCH + token) * hidden).subarray(0, hidden));
+          const mean = shift ? x.reduce((sum, value) => sum + value, 0) / hidden : 0;
+          const square = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / hidden;
+          const normed = x.map(
+            (value, k) => ((value - mean) / Math.sqrt(square + epsilon)) * norm[k] + (shift?.[k] ?? 0),
+          );
           const product = (matrix: Float32Array, row: number) =>
-            normed.reduce((sum, value, i) => sum + value * matrix[row * hidden + i], 0);
+            normed.reduce((sum, value, k) => sum + value * matrix[row * hidden + k], 0);
           const got = activity.subarray((layer * BATCH + token) * ffn).subarray(0, ffn);
           for (let row = 0; row < ffn; row += 3) {
-            const u = product(up, row);
+            const u = product(up as Float32Array, row) + (bias?.[row] ?? 0);
             const g = gate ? product(gate, row) : 0;
-            const want = gate ? (g / (1 + Math.exp(-g))) * u : Math.max(u, 0) ** 2;
+            const gelu = (u / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (u + 0.044715 * u ** 3)));
+            const want = gate ? (g / (1 + Math.exp(-g))) * u : shift ? gelu : Math.max(u, 0) ** 2;
             const off = Math.abs(got[row] - want);
             assert.ok(
               off <= 1e-4 * Math.max(1, Math.abs(want)),

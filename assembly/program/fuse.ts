@@ -135,6 +135,8 @@ function isPart(b: Builder, id: u32): bool {
 function isLastUse(b: Builder, id: u32, out: u32, index: u32): bool {
   const value = b.value(id);
   if (value.width != b.value(out).width || id == b.logits) return false;
+  // Behind the layers the residual stream is the host's to read.
+  if (b.value(out).segment > b.layers && value.base == b.value(b.stream).base) return false;
   for (let other: u32 = 0; other < b.valueCount; other++) {
     const v = b.value(other);
     if (v.base != value.base || v.from + v.width <= value.from || value.from + value.width <= v.from) continue;

@@ -185,7 +185,7 @@ function putStep(page: Page, layer: u32, index: u32): void {
       putValue(page, s.in1, false);
     }
   }
-  const isFor = s.op == Op.SWIGLU && s.weight != NOTHING;
+  const isFor = (s.op == Op.SWIGLU || s.op == Op.GELU) && s.weight != NOTHING;
   if (s.weight != NOTHING && !isFor) putWeight(page, layer, index, s.weight);
   if (isMember) putRest(page, "with ", page.leader);
   if (isSum) {

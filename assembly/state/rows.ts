@@ -119,7 +119,10 @@ function at(base: usize, index: u32): usize {
   return base + ((<usize>index) << 2);
 }
 
-/** Blocks of a layer of so many rows, whatever a host asks for; they are equally long, so that few rows of the last are left over. */
+/**
+ * Blocks of a layer of so many rows, whatever a host asks for; they are equally long, so that few rows of the last
+ * are left over.
+ */
 @inline
 function blocksOf(capacity: u32): u32 {
   return capacity / BLOCK_ROWS + (capacity % BLOCK_ROWS ? 1 : 0);

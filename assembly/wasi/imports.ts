@@ -43,7 +43,9 @@ export namespace Errno {
   export const BADF: u32 = 8;
   export const ISDIR: u32 = 31;
   export const NOENT: u32 = 44;
+  export const NOSPC: u32 = 51;
   export const PERM: u32 = 63;
+  export const PIPE: u32 = 64;
   export const NOTCAPABLE: u32 = 76;
 }
 

@@ -13,7 +13,8 @@ import { fromText } from "./bytes";
 import { readHeader } from "./load";
 import { printModel } from "./program";
 import {
-  Output, digitsOf, putByte, putBytes, putFloat, putFloat32, putInteger, putJson, putNumber, putSpaces, putText,
+  Output, digitsOf, plainLength, putByte, putFloat, putFloat32, putInteger, putJson, putNumber, putPlain, putSpaces,
+  putText,
 } from "./output";
 
 /** Elements of an array that JSON and a table show, and bytes of a string that a table shows. */
@@ -44,10 +45,12 @@ function printTables(o: Output, g: Gguf): void {
   let typeWidth: i32 = 4;
   let shapeWidth: i32 = 5;
   let bytesWidth: i32 = 5;
-  for (let i: u32 = 0; i < <u32>g.keyCount; i++) keyWidth = max(keyWidth, <i32>entryAt(g, i).keyLength);
+  for (let i: u32 = 0; i < <u32>g.keyCount; i++) {
+    keyWidth = max(keyWidth, plainLength(entryAt(g, i).key, entryAt(g, i).keyLength));
+  }
   for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
     const tensor = tensorAt(g, i);
-    nameWidth = max(nameWidth, <i32>tensor.nameLength);
+    nameWidth = max(nameWidth, plainLength(tensor.name, tensor.nameLength));
     typeWidth = max(typeWidth, <i32>letterCount(tensorTypeName(tensor.type)));
     shapeWidth = max(shapeWidth, shapeLength(tensor));
     bytesWidth = max(bytesWidth, <i32>digitsOf(tensor.bytes));
@@ -73,8 +76,8 @@ function printTables(o: Output, g: Gguf): void {
   putText(o, "value\n");
   for (let i: u32 = 0; i < <u32>g.keyCount; i++) {
     const entry = entryAt(g, i);
-    putBytes(o, entry.key, entry.keyLength);
-    putSpaces(o, keyWidth - <i32>entry.keyLength + 2);
+    putPlain(o, entry.key, entry.keyLength);
+    putSpaces(o, keyWidth - plainLength(entry.key, entry.keyLength) + 2);
     putValue(o, entry, TABLE_ELEMENTS);
     putByte(o, 0x0a);
   }
@@ -88,8 +91,8 @@ function printTables(o: Output, g: Gguf): void {
   putText(o, "bytes\n");
   for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
     const tensor = tensorAt(g, i);
-    putBytes(o, tensor.name, tensor.nameLength);
-    putSpaces(o, nameWidth - <i32>tensor.nameLength + 2);
+    putPlain(o, tensor.name, tensor.nameLength);
+    putSpaces(o, nameWidth - plainLength(tensor.name, tensor.nameLength) + 2);
     putText(o, tensorTypeName(tensor.type));
     putSpaces(o, typeWidth - <i32>letterCount(tensorTypeName(tensor.type)) + 2);
     for (let d: u32 = 0; d < tensor.dimensions; d++) {

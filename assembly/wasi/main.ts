@@ -9,10 +9,10 @@ import { doctor } from "./doctor";
 import { checkBuild } from "./load";
 import { chat, generate } from "./generate";
 import { printCommandHelp, printHelp } from "./help";
-import { proc_exit } from "./imports";
+import { Errno, proc_exit } from "./imports";
 import { inspect } from "./inspect";
 import { bench, logits, perplexity } from "./measure";
-import { flush } from "./output";
+import { flush, putNumber, putText } from "./output";
 import { equals, lengthOf } from "./bytes";
 import { tokenizeText } from "./tokenize";
 
@@ -22,8 +22,18 @@ export function main(): void {
   const core = createCore();
   const c = changetype<usize>(core) != 0 ? createCommand(core) : changetype<Command>(0);
   if (changetype<usize>(c) == 0) proc_exit(FAILURE);
-  const status = run(c);
+  let status = run(c);
   flush(c.out);
+  // A reader that has closed its end has seen enough.
+  if (c.out.failed != 0 && c.out.failed != Errno.PIPE) {
+    putText(c.err, "limpet: the output cannot be written: ");
+    putText(c.err, c.out.failed == Errno.NOSPC ? "the disk is full\n" : "the host's error ");
+    if (c.out.failed != Errno.NOSPC) {
+      putNumber(c.err, c.out.failed);
+      putText(c.err, "\n");
+    }
+    status = FAILURE;
+  }
   flush(c.err);
   if (status != SUCCESS) proc_exit(status);
 }

@@ -195,27 +195,65 @@ function scaled(value: f64, exponent: i32): f64 {
   return value;
 }
 
-/** Prints bytes as a JSON string: it escapes control characters, and replaces what is no UTF-8. */
+/** Prints bytes as a JSON string: it escapes what a terminal obeys, and replaces what is no UTF-8. */
 export function putJson(o: Output, at: usize, length: u32): void {
   const end = at + length;
   putByte(o, 0x22);
   while (at < end) {
     const byte = load<u8>(at);
-    const decoded = decode(at, end);
-    const bytes = decoded & 7;
-    if (byte == 0x22 || byte == 0x5c) {
-      putByte(o, 0x5c);
-      putByte(o, byte);
-    } else if (byte < 0x20) putControl(o, byte);
-    else if (byte >= 0x80 && bytes == 1) {
-      // U+FFFD
-      putByte(o, 0xef);
-      putByte(o, 0xbf);
-      putByte(o, 0xbd);
-    } else putBytes(o, at, bytes);
-    at += bytes;
+    if (byte == 0x22 || byte == 0x5c) putByte(o, 0x5c);
+    if (byte < 0x20) {
+      putControl(o, byte);
+      at += 1;
+    } else at += putCharacter(o, at, end);
   }
   putByte(o, 0x22);
+}
+
+/** Prints bytes from a file as text for one line: what a terminal obeys as \uXXXX, and U+FFFD for what is no UTF-8. */
+export function putPlain(o: Output, at: usize, length: u32): void {
+  const end = at + length;
+  while (at < end) at += putCharacter(o, at, end);
+}
+
+/** Columns that `putPlain` takes, by bytes of what it prints. */
+export function plainLength(at: usize, length: u32): i32 {
+  const end = at + length;
+  let sum: i32 = 0;
+  while (at < end) {
+    const decoded = decode(at, end);
+    const bytes = <i32>(decoded & 7);
+    sum += isUnfit(decoded >> 3) ? 6 : load<u8>(at) >= 0x80 && bytes == 1 ? 3 : bytes;
+    at += bytes;
+  }
+  return sum;
+}
+
+/** Prints one character; gives the bytes that it was read from. */
+function putCharacter(o: Output, at: usize, end: usize): u32 {
+  const decoded = decode(at, end);
+  const bytes = decoded & 7;
+  if (load<u8>(at) >= 0x80 && bytes == 1) {
+    // U+FFFD
+    putByte(o, 0xef);
+    putByte(o, 0xbf);
+    putByte(o, 0xbd);
+  } else if (isUnfit(decoded >> 3)) {
+    putText(o, "\\u");
+    for (let shift: i32 = 12; shift >= 0; shift -= 4) {
+      const digit = <u8>(((decoded >> 3) >> shift) & 15);
+      putByte(o, digit < 10 ? 48 + digit : 87 + digit);
+    }
+  } else putBytes(o, at, bytes);
+  return bytes;
+}
+
+/** Controls, what turns the direction of text or hides in it, and ends of lines that are none (src/cli/escape.ts). */
+function isUnfit(c: u32): bool {
+  if (c < 0xa0) return c < 0x20 || c >= 0x7f;
+  if (c < 0x200b) return c == 0x61c;
+  if (c < 0x2070) return c <= 0x200f || (c >= 0x2028 && c <= 0x202e) || c >= 0x2060;
+  return c == 0xfeff;
 }
 
 function putControl(o: Output, byte: u8): void {

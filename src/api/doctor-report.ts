@@ -1,11 +1,12 @@
 /** How the report of `doctor()` comes about: probes, the plan of a model, self-tests, and advice. */
 import { hasRelaxedSimd } from "../../bindings/relaxed.ts";
 import { threadsLack } from "../../bindings/shared-memory.ts";
+import { listOf, type OptionTable, oneOf, readOptions, unchecked } from "../host/arguments.ts";
 import { detectFeatures, type Features } from "../host/features.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
 import type { ModelSource } from "../load/source.ts";
 import { Model } from "./model.ts";
-import type { LoadOptions, MemoryPlan } from "./options.ts";
+import { LOAD_OPTIONS, type LoadOptions, type MemoryPlan } from "./options.ts";
 import { type SelfTest, selfTest } from "./self-test.ts";
 
 /** What `doctor()` is asked to look at. */
@@ -19,6 +20,14 @@ export interface DoctorOptions {
   /** Where the wasm of the tried builds comes from. Default: the files beside limpet's scripts. */
   wasm?: WasmOption;
 }
+
+/** What each of `DoctorOptions` has to be. */
+const DOCTOR_OPTIONS: OptionTable<DoctorOptions> = {
+  model: unchecked,
+  load: (name, value) => readOptions(value, LOAD_OPTIONS, name),
+  builds: listOf(oneOf<Build>("portable", "scalar", "fast")),
+  wasm: unchecked,
+};
 
 /** What `doctor()` has found out about this host. */
 export interface DoctorReport {
@@ -46,7 +55,8 @@ export interface DoctorReport {
 
 const MIB = 2 ** 20;
 
-export async function report(options: DoctorOptions): Promise<DoctorReport> {
+export async function report(given: DoctorOptions): Promise<DoctorReport> {
+  const options = readOptions(given, DOCTOR_OPTIONS);
   const features = detectFeatures();
   const isolated =
     typeof crossOriginIsolated === "boolean" && typeof document !== "undefined" ? crossOriginIsolated : null;

@@ -7,8 +7,20 @@
  */
 import { bytesOf } from "../../bindings/memory.ts";
 import { MAX_CODE_BITS, MlaForm, RowType, WeightRule } from "../../bindings/numbers.ts";
+import {
+  bytes as bytesArgument,
+  flag,
+  floats,
+  type OptionTable,
+  oneOf,
+  printable,
+  readOptions,
+  real,
+  unchecked,
+  wholeNumbers,
+} from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import { type Arena, Core, type CoreOptions } from "../host/instance.ts";
+import { type Arena, CORE_OPTIONS, Core, type CoreOptions } from "../host/instance.ts";
 import { TYPES, type TypeName, typeName } from "../host/types.ts";
 
 /** A block format by its name or its number in GGUF. */
@@ -152,6 +164,68 @@ export interface MemoryLayerInput<Tables> extends HashInput {
   bias?: Tables extends readonly unknown[] ? readonly (Float32Array | undefined)[] : Float32Array;
 }
 
+/** Sizes and positions, and what else is checked with its own words. */
+const later = unchecked;
+
+/** What each field of the operands has to be; what depends on another field is checked where they meet. */
+const MATRIX: OptionTable<QuantizedMatrix> = { type: later, bytes: bytesArgument, rows: size, cols: size };
+const SHAPE: OptionTable<MatmulShape> = { m: size, k: size, n: size };
+const NORM_OPTIONS: OptionTable<{ epsilon?: number }> = { epsilon: real };
+const SOFTMAX_OPTIONS: OptionTable<{ columns?: number }> = { columns: size };
+const ROPE_OPTIONS: OptionTable<RopeOptions> = {
+  heads: size,
+  size,
+  positions: positionsOf,
+  rotated: real,
+  base: real,
+  factors: floats,
+  halves: flag,
+};
+const ATTENTION: OptionTable<AttentionInput> = {
+  q: floats,
+  k: floats,
+  v: floats,
+  heads: size,
+  size,
+  kvHeads: size,
+  valueSize: size,
+  positions: positionsOf,
+  scale: real,
+};
+const MLA: OptionTable<MlaInput> = {
+  q: floats,
+  latent: floats,
+  ropeKeys: floats,
+  wkvB: matrixOf,
+  heads: size,
+  nope: size,
+  rope: size,
+  value: size,
+  rank: size,
+  positions: positionsOf,
+  form: oneOf("absorbed", "expanded"),
+};
+const TABLE: OptionTable<MemoryTable> = { type: later, bytes: bytesArgument, columns: later, scales: floats };
+const HASH: OptionTable<HashInput> = {
+  x: floats,
+  chunks: size,
+  bits: size,
+  rows: size,
+  zero: later,
+  weight: oneOf("score", "prob"),
+  temperature: later,
+};
+type Operand = Float32Array | MemoryTable;
+type Biases = Float32Array | readonly (Float32Array | undefined)[];
+/** The operands of `memoryLayer` in either form. */
+interface LayerInput extends HashInput {
+  tables: Operand | readonly Operand[];
+  bias?: Biases;
+}
+const LAYER: OptionTable<LayerInput> = { ...HASH, tables: later, bias: later };
+
+const HASH_NEEDS = ["x", "chunks", "bits"] as const;
+
 /** Numbers of the core. */
 const WEIGHT_RULES = { score: WeightRule.SCORE, prob: WeightRule.PROB } as const;
 
@@ -160,7 +234,13 @@ const FLOATS: readonly number[] = [TYPES.F32, TYPES.F16, TYPES.BF16];
 
 /** The kernels of one instance. */
 export async function kernels(options: CoreOptions = {}): Promise<Kernels> {
-  return new Kernels(await Core.create(options));
+  const given = readOptions(options, CORE_OPTIONS);
+  if ((given.threads ?? 1) > 1) {
+    throw new LimpetError("UNSUPPORTED", "kernels compute with one thread: leave threads out");
+  }
+  const core = await Core.create(given);
+  if (core.has("kernel_matmul") && core.has("kernel_gather_rows")) return new Kernels(core);
+  throw new LimpetError("UNSUPPORTED", "the wasm that was given has no kernels to call: leave the option wasm out");
 }
 
 /**
@@ -182,29 +262,29 @@ export class Kernels {
 
   /** a [m, k] × b [k, n] → [m, n]; a matrix of a GGUF file has n rows of k columns. */
   matmul(a: Float32Array, b: Float32Array | QuantizedMatrix, shape: MatmulShape): Float32Array {
-    const m = size("m", shape.m);
-    const k = size("k", shape.k);
-    const n = size("n", shape.n);
-    requireLength("a", a, { m, k });
-    if (b instanceof Float32Array) requireLength("b", b, { k, n });
-    else if (b.rows !== n || b.cols !== k) {
-      throw wrong(`b has ${b.rows} rows of ${b.cols} columns, and k = ${k}, n = ${n} want ${n} rows of ${k}`);
+    const { m, k, n } = fields("shape", shape, SHAPE, ["m", "k", "n"]);
+    const left = floats("a", a);
+    const right = matrixOf("b", b);
+    requireLength("a", left, { m, k });
+    if (right instanceof Float32Array) requireLength("b", right, { k, n });
+    else if (right.rows !== n || right.cols !== k) {
+      throw wrong(`b has ${right.rows} rows of ${right.cols} columns, and k = ${k}, n = ${n} want ${n} rows of ${k}`);
     }
-    const type = b instanceof Float32Array ? TYPES.F32 : this.#type(b.type);
-    const floats = FLOATS.includes(type);
-    if (!floats && k % 32 !== 0) throw wrong(`k = ${k} is no multiple of 32, the block of the activations`);
+    const type = right instanceof Float32Array ? TYPES.F32 : this.#type(right.type);
+    const plain = FLOATS.includes(type);
+    if (!plain && k % 32 !== 0) throw wrong(`k = ${k} is no multiple of 32, the block of the activations`);
     const core = this.#core;
     const { exports, memory } = core;
     return core.scoped((arena) => {
-      const source = b instanceof Float32Array ? transposed(b, k, n) : this.#matrixBytes("b", b, type);
+      const source = right instanceof Float32Array ? transposed(right, k, n) : this.#matrixBytes("b", right, type);
       const packedBytes = exports.kernel_packed_bytes(type, n, k) >>> 0;
       if (packedBytes === 0) throw wrong(`${typeName(type)} of ${n} × ${k} does not fit into memory`);
       const packed = arena.allocate(packedBytes);
       core.check(exports.kernel_pack(type, arena.put(source), n, k, packed));
-      const values = arena.put(a);
-      const stride = floats ? k * 4 : exports.kernel_activation_bytes(k);
+      const values = arena.put(left);
+      const stride = plain ? k * 4 : exports.kernel_activation_bytes(k);
       let x = values;
-      if (!floats) {
+      if (!plain) {
         x = arena.allocate(stride * m);
         for (let i = 0; i < m; i++)
           core.check(exports.kernel_quantize_activations(values + i * k * 4, k, x + i * stride));
@@ -217,10 +297,11 @@ export class Kernels {
   }
 
   /** Blocks of a GGUF file → values. */
-  dequantize(type: TypeId, bytes: Uint8Array): Float32Array {
+  dequantize(type: TypeId, blocks: Uint8Array): Float32Array {
     const core = this.#core;
     const { exports, memory } = core;
     const id = this.#type(type);
+    const bytes = bytesArgument("bytes", blocks);
     const { elements, blockBytes } = this.#block(id);
     if (bytes.length % blockBytes !== 0) {
       throw wrong(`${bytes.length} bytes are no whole blocks of ${typeName(id)}, which take ${blockBytes} each`);
@@ -235,10 +316,11 @@ export class Kernels {
   }
 
   /** Values → blocks of a GGUF file. */
-  quantize(type: TypeId, values: Float32Array): Uint8Array {
+  quantize(type: TypeId, weights: Float32Array): Uint8Array {
     const core = this.#core;
     const { exports, memory } = core;
     const id = this.#type(type);
+    const values = floats("values", weights);
     const { elements, blockBytes } = this.#block(id);
     if (values.length % elements !== 0) {
       throw wrong(`${values.length} values are no whole blocks of ${typeName(id)}, which hold ${elements} each`);
@@ -254,74 +336,74 @@ export class Kernels {
 
   /** RMSNorm of each row of x; rows are as long as `weight`. */
   rmsNorm(x: Float32Array, weight: Float32Array, options: { epsilon?: number } = {}): Float32Array {
-    const n = weight.length;
-    const rows = rowsOf("x", x, n, "the weight's length");
+    const values = floats("x", x);
+    const weights = floats("weight", weight);
+    const { epsilon = 1e-5 } = readOptions(options, NORM_OPTIONS);
+    const n = weights.length;
+    const rows = rowsOf("x", values, n, "the weight's length");
     const core = this.#core;
     return core.scoped((arena) => {
-      const target = arena.allocate(x.byteLength);
-      const epsilon = options.epsilon ?? 1e-5;
-      core.exports.kernel_rms_norm(arena.put(x), arena.put(weight), rows, n, epsilon, target);
-      return core.memory.f32(target, x.length).slice();
+      const target = arena.allocate(values.byteLength);
+      core.exports.kernel_rms_norm(arena.put(values), arena.put(weights), rows, n, epsilon, target);
+      return core.memory.f32(target, values.length).slice();
     });
   }
 
   /** Rotates each head of each token of x [tokens, heads · size] to its position. */
   rope(x: Float32Array, options: RopeOptions): Float32Array {
-    const heads = size("heads", options.heads);
-    const headSize = size("size", options.size);
-    const rotated = options.rotated ?? headSize;
+    const values = floats("x", x);
+    const given = fields("options", options, ROPE_OPTIONS, ["heads", "size", "positions"]);
+    const { heads, size: headSize, positions, factors } = given;
+    const rotated = given.rotated ?? headSize;
     const pairs = rotated / 2;
     if (!Number.isInteger(pairs) || pairs < 1 || rotated > headSize) {
       throw wrong(`${rotated} rotated values of a head of ${headSize}: an even number from 2 to ${headSize} can be`);
     }
-    const positions = positionsOf(options.positions);
     const tokens = positions.length;
-    requireLength("x", x, { tokens, heads, size: headSize });
-    const { factors } = options;
+    requireLength("x", values, { tokens, heads, size: headSize });
     if (factors) requireLength("factors", factors, { pairs });
     const core = this.#core;
     return core.scoped((arena) => {
-      const target = arena.put(x);
+      const target = arena.put(values);
       const freqs = factors ? arena.put(factors) : 0;
       const scratch = arena.allocate(rotated * 4);
-      const [at, base, halves] = [arena.put(positions), options.base ?? 10000, options.halves ? 1 : 0];
+      const [at, base, halves] = [arena.put(positionWords(positions)), given.base ?? 10000, given.halves ? 1 : 0];
       core.exports.kernel_rope(target, tokens, heads, headSize, pairs, at, base, freqs, halves, scratch);
-      return core.memory.f32(target, x.length).slice();
+      return core.memory.f32(target, values.length).slice();
     });
   }
 
   /** Softmax of each row of x; one row when `columns` is left out. */
   softmax(x: Float32Array, options: { columns?: number } = {}): Float32Array {
-    if (x.length === 0) return new Float32Array(0);
-    const columns = size("columns", options.columns ?? x.length);
-    const rows = rowsOf("x", x, columns, "columns");
+    const values = floats("x", x);
+    const given = readOptions(options, SOFTMAX_OPTIONS);
+    if (values.length === 0) return new Float32Array(0);
+    const columns = given.columns ?? values.length;
+    const rows = rowsOf("x", values, columns, "columns");
     const core = this.#core;
     return core.scoped((arena) => {
-      const target = arena.put(x);
+      const target = arena.put(values);
       core.exports.kernel_softmax(target, rows, columns);
-      return core.memory.f32(target, x.length).slice();
+      return core.memory.f32(target, values.length).slice();
     });
   }
 
   /** Causal attention of tokens over rows of keys and values → [tokens, heads · valueSize]. */
   attention(input: AttentionInput): Float32Array {
-    const heads = size("heads", input.heads);
-    const headSize = size("size", input.size);
-    const kvHeads = size("kvHeads", input.kvHeads ?? heads);
-    const valueSize = size("valueSize", input.valueSize ?? headSize);
+    const given = fields("input", input, ATTENTION, ["q", "k", "v", "heads", "size", "positions"]);
+    const { heads, size: headSize, kvHeads = heads, valueSize = headSize, positions } = given;
     if (heads % kvHeads !== 0) throw wrong(`${heads} heads are no multiple of ${kvHeads} key and value heads`);
-    const positions = positionsOf(input.positions);
     const tokens = positions.length;
-    requireLength("q", input.q, { tokens, heads, size: headSize });
-    const count = rowsOf("k", input.k, kvHeads * headSize, "kvHeads · size");
-    requireLength("v", input.v, { count, kvHeads, valueSize });
-    const scale = input.scale ?? 1 / Math.sqrt(headSize);
+    requireLength("q", given.q, { tokens, heads, size: headSize });
+    const count = rowsOf("k", given.k, kvHeads * headSize, "kvHeads · size");
+    requireLength("v", given.v, { count, kvHeads, valueSize });
+    const scale = given.scale ?? 1 / Math.sqrt(headSize);
     const core = this.#core;
     const { exports } = core;
     return core.scoped((arena) => {
       const scratchBytes = exports.kernel_attention_scratch_bytes(count, heads, kvHeads, headSize, valueSize);
-      const [q, k, v] = [arena.put(input.q), arena.put(input.k), arena.put(input.v)];
-      const [at, scratch] = [arena.put(positions), arena.allocate(scratchBytes)];
+      const [q, k, v] = [arena.put(given.q), arena.put(given.k), arena.put(given.v)];
+      const [at, scratch] = [arena.put(positionWords(positions)), arena.allocate(scratchBytes)];
       const length = tokens * heads * valueSize;
       const target = arena.allocate(length * 4);
       // biome-ignore format: the arguments in the order of their groups.
@@ -334,18 +416,13 @@ export class Kernels {
 
   /** Multi-head latent attention of tokens over latent rows → [tokens, heads · value]. */
   mla(input: MlaInput): Float32Array {
-    const heads = size("heads", input.heads);
-    const nope = size("nope", input.nope);
-    const rope = size("rope", input.rope);
-    const value = size("value", input.value);
-    const rank = size("rank", input.rank);
-    const { wkvB, form = "absorbed" } = input;
-    if (form !== "absorbed" && form !== "expanded") throw wrong(`form is "absorbed" or "expanded", not "${form}"`);
-    const positions = positionsOf(input.positions);
+    const needed = ["q", "latent", "ropeKeys", "wkvB", "heads", "nope", "rope", "value", "rank", "positions"] as const;
+    const given = fields("input", input, MLA, needed);
+    const { heads, nope, rope, value, rank, wkvB, positions, form = "absorbed" } = given;
     const tokens = positions.length;
-    requireLength("q", input.q, { tokens, heads, "nope + rope": nope + rope });
-    const count = rowsOf("latent", input.latent, rank, "rank");
-    requireLength("ropeKeys", input.ropeKeys, { count, rope });
+    requireLength("q", given.q, { tokens, heads, "nope + rope": nope + rope });
+    const count = rowsOf("latent", given.latent, rank, "rank");
+    requireLength("ropeKeys", given.ropeKeys, { count, rope });
     const w = wkvB instanceof Float32Array ? wkvB : this.#matrix(wkvB, heads * (nope + value), rank);
     requireLength("wkvB", w, { heads, "nope + value": nope + value, rank });
     const number = form === "absorbed" ? MlaForm.ABSORBED : MlaForm.EXPANDED;
@@ -354,8 +431,8 @@ export class Kernels {
     return core.scoped((arena) => {
       // biome-ignore format: the arguments in the order of their groups.
       const scratchBytes = exports.kernel_mla_scratch_bytes(tokens, count, heads, nope, rope, value, rank, number);
-      const [q, latent, ropeKeys] = [arena.put(input.q), arena.put(input.latent), arena.put(input.ropeKeys)];
-      const [weights, at, scratch] = [arena.put(w), arena.put(positions), arena.allocate(scratchBytes)];
+      const [q, latent, ropeKeys] = [arena.put(given.q), arena.put(given.latent), arena.put(given.ropeKeys)];
+      const [weights, at, scratch] = [arena.put(w), arena.put(positionWords(positions)), arena.allocate(scratchBytes)];
       const length = tokens * heads * value;
       const target = arena.allocate(length * 4);
       // biome-ignore format: the arguments in the order of their groups.
@@ -368,9 +445,10 @@ export class Kernels {
 
   /** The signs of each chunk of x as a number, and what weight they have. */
   hash(input: HashInput): Hash {
-    const { chunks, rows } = hashShape(input);
+    const given = fields("input", input, HASH, HASH_NEEDS);
+    const { chunks, rows } = hashShape(given);
     return this.#core.scoped((arena) => {
-      const { codes, weights } = this.#hash(arena, input, input.weight);
+      const { codes, weights } = this.#hash(arena, given, given.weight);
       const { memory } = this.#core;
       const hash: Hash = { codes: memory.u32(codes, rows * chunks).slice() };
       if (weights !== 0) hash.weights = memory.f32(weights, rows * chunks).slice();
@@ -387,17 +465,19 @@ export class Kernels {
   memoryLayer(
     input: MemoryLayerInput<Float32Array | MemoryTable | readonly (Float32Array | MemoryTable)[]>,
   ): Float32Array | Float32Array[] {
-    const { tables, bias } = input;
-    const shape = hashShape(input);
+    const given = fields("input", input as LayerInput, LAYER, [...HASH_NEEDS, "tables"]);
+    const { tables, bias } = given;
+    const shape = hashShape(given);
     if (!isList(tables)) {
       if (isList(bias)) throw wrong("bias is a list, and tables is one table");
-      return this.#lookUp(input, shape, [tableOf("tables", tables, shape)], [bias])[0];
+      return this.#lookUp(given, shape, [tableOf("tables", tables, shape)], [biasOf("bias", bias)])[0];
     }
     if (bias !== undefined && !(isList(bias) && bias.length === tables.length)) {
       throw wrong(`bias is a list as long as tables, of ${tables.length}: one Float32Array each, or undefined`);
     }
-    const list = tables.map((table, i) => tableOf(`tables[${i}]`, table, shape));
-    return this.#lookUp(input, shape, list, (bias as readonly (Float32Array | undefined)[]) ?? []);
+    const list = Array.from(tables, (table, i) => tableOf(`tables[${i}]`, table, shape));
+    const biases = list.map((_, i) => biasOf(`bias[${i}]`, bias?.[i]));
+    return this.#lookUp(given, shape, list, biases);
   }
 
   #lookUp(
@@ -459,9 +539,10 @@ export class Kernels {
   }
 
   #type(type: TypeId): number {
-    const id = typeof type === "number" ? type : TYPES[type];
-    if (id !== undefined && this.#core.exports.kernel_packed_bytes(id, 1, 256) !== 0) return id;
-    const words = typeof type === "number" ? typeName(type) : type;
+    const isName = typeof type === "string" && Object.hasOwn(TYPES, type);
+    const id = isName ? TYPES[type] : Number.isInteger(type) ? (type as number) : -1;
+    if (id >= 0 && id < 2 ** 31 && this.#core.exports.kernel_packed_bytes(id, 1, 256) !== 0) return id;
+    const words = Number.isInteger(type) ? typeName(type as number) : printable(type);
     throw new LimpetError("UNSUPPORTED", `no block format ${words}: there are ${Object.keys(TYPES).join(", ")}`);
   }
 
@@ -484,7 +565,7 @@ export class Kernels {
     if (bytes.length !== wanted) {
       throw wrong(`${name} has ${bytes.length} bytes; ${rows} × ${cols} in ${typeName(type)} take ${wanted}`);
     }
-    return bytesOf(bytes);
+    return bytes;
   }
 
   #matrix(matrix: QuantizedMatrix, rows: number, cols: number): Float32Array {
@@ -500,14 +581,37 @@ function wrong(words: string): LimpetError {
   return new LimpetError("BAD_ARGUMENT", words);
 }
 
-function size(name: string, value: number): number {
-  if (Number.isInteger(value) && value > 0 && value < 2 ** 31) return value;
-  throw wrong(`${name} is a whole number above 0, not ${value}`);
+function size(name: string, value: unknown): number {
+  if (Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31) return value as number;
+  throw wrong(`${name} is a whole number above 0, not ${printable(value)}`);
+}
+
+/** The fields of an operand, each of its kind, and those that are needed there. */
+function fields<Fields, Needed extends keyof Fields & string>(
+  name: string,
+  value: Fields,
+  table: OptionTable<Fields>,
+  needed: readonly Needed[],
+): Fields {
+  const read = readOptions<Fields>(value, table, name);
+  for (const field of needed) if (read[field] === undefined) table[field](field, undefined);
+  return read;
+}
+
+function matrixOf(name: string, value: unknown): Float32Array | QuantizedMatrix {
+  if (ArrayBuffer.isView(value)) return floats(name, value);
+  if (typeof value !== "object" || value === null) {
+    throw wrong(`${name} is a Float32Array or { type, bytes, rows, cols }, not ${printable(value)}`);
+  }
+  return fields(name, value as QuantizedMatrix, MATRIX, ["bytes", "rows", "cols"]);
+}
+
+function biasOf(name: string, value: unknown): Float32Array | undefined {
+  return value === undefined ? undefined : floats(name, value);
 }
 
 function requireLength(name: string, array: Float32Array, shape: Record<string, number>): void {
   const wanted = Object.values(shape).reduce((product, n) => product * n, 1);
-  if (!(array instanceof Float32Array)) throw wrong(`${name} is no Float32Array`);
   if (array.length === wanted) return;
   const words = Object.entries(shape).map(([dimension, n]) => `${dimension} ${n}`);
   throw wrong(`${name} has ${array.length} values; [${words.join(", ")}] takes ${wanted}`);
@@ -522,19 +626,16 @@ interface HashShape {
 }
 
 /** The shape of a hash, checked. */
-function hashShape({ x, zero = 1, weight, temperature = 1, ...input }: HashInput): HashShape {
-  const chunks = size("chunks", input.chunks);
-  const bits = size("bits", input.bits);
+function hashShape({ x, zero = 1, temperature = 1, ...input }: HashInput): HashShape {
+  const { chunks, bits } = input;
   if (bits > MAX_CODE_BITS) throw wrong(`bits is at most ${MAX_CODE_BITS}, not ${bits}: a chunk has 2^bits rows`);
-  const rows = input.rows === undefined ? rowsOf("x", x, chunks * bits, "chunks · bits") : size("rows", input.rows);
+  const rows = input.rows === undefined ? rowsOf("x", x, chunks * bits, "chunks · bits") : input.rows;
   requireLength("x", x, { rows, chunks, bits });
-  if (zero !== 0 && zero !== 1) throw wrong(`zero is the bit of an element that is exactly zero, 0 or 1, not ${zero}`);
-  if (weight !== undefined && !Object.hasOwn(WEIGHT_RULES, weight)) {
-    throw wrong(`weight is "score" or "prob", not "${weight}"`);
-  }
+  if (zero !== 0 && zero !== 1)
+    throw wrong(`zero is the bit of an element that is exactly zero, 0 or 1, not ${printable(zero)}`);
   // The core counts in f32.
-  if (!(Math.fround(temperature) > 0 && Math.fround(temperature) < Infinity)) {
-    throw wrong(`temperature is a number above 0, not ${temperature}`);
+  if (!(typeof temperature === "number" && Math.fround(temperature) > 0 && Math.fround(temperature) < Infinity)) {
+    throw wrong(`temperature is a number above 0, not ${printable(temperature)}`);
   }
   return { chunks, bits, rows, zero, temperature };
 }
@@ -543,18 +644,22 @@ function hashShape({ x, zero = 1, weight, temperature = 1, ...input }: HashInput
 function tableOf(name: string, table: Float32Array | MemoryTable, { chunks, bits }: HashShape): MemoryTable {
   const rows = chunks * 2 ** bits;
   const many = `${rows} rows, 2^${bits} for each of ${chunks} chunks`;
-  if (table instanceof Float32Array) {
-    if (table.length > 0 && table.length % rows === 0) {
-      return { type: "F32", bytes: bytesOf(table), columns: table.length / rows };
+  if (ArrayBuffer.isView(table)) {
+    const values = floats(name, table);
+    if (values.length > 0 && values.length % rows === 0) {
+      return { type: "F32", bytes: bytesOf(values), columns: values.length / rows };
     }
-    throw wrong(`${name} has ${table.length} values, which are not ${many}`);
+    throw wrong(`${name} has ${values.length} values, which are not ${many}`);
   }
-  if (!(table?.bytes instanceof Uint8Array)) throw wrong(`${name} is a Float32Array or { type, bytes, columns }`);
-  const { type, bytes, scales } = table;
-  if (!Object.hasOwn(RowType, type)) {
-    throw wrong(`${name} is of type ${type}; a table's rows are ${Object.keys(RowType).join(", ")}`);
+  if (typeof table !== "object" || !ArrayBuffer.isView(table?.bytes)) {
+    throw wrong(`${name} is a Float32Array or { type, bytes, columns }`);
   }
-  const columns = size(`${name}.columns`, table.columns);
+  const given = fields(name, table, TABLE, ["bytes"]);
+  const { type, bytes, scales } = given;
+  if (typeof type !== "string" || !Object.hasOwn(RowType, type)) {
+    throw wrong(`${name} is of type ${printable(type)}; a table's rows are ${Object.keys(RowType).join(", ")}`);
+  }
+  const columns = size(`${name}.columns`, given.columns);
   if (type === "Q4" && columns % 2 !== 0) throw wrong(`${name} has ${columns} columns; in Q4 two share a byte`);
   const wanted = rows * columns * { F32: 4, F16: 2, Q8: 1, Q4: 0.5 }[type];
   if (bytes.length !== wanted) {
@@ -572,18 +677,19 @@ function isList(value: unknown): value is readonly unknown[] {
 }
 
 function rowsOf(name: string, array: Float32Array, columns: number, what: string): number {
-  if (!(array instanceof Float32Array)) throw wrong(`${name} is no Float32Array`);
   if (columns > 0 && array.length > 0 && array.length % columns === 0) return array.length / columns;
   throw wrong(`${name} has ${array.length} values, no whole rows of ${columns} (${what})`);
 }
 
-function positionsOf(positions: ArrayLike<number>): Int32Array {
-  if (positions.length === 0) throw wrong("positions holds one number a token, and there are none");
-  for (let i = 0; i < positions.length; i++) {
-    if (!(Number.isInteger(positions[i]) && positions[i] >= 0 && positions[i] < 2 ** 31)) {
-      throw wrong(`a position is a whole number from 0, not ${positions[i]}`);
-    }
-  }
+function positionsOf(name: string, value: unknown): Uint32Array<ArrayBuffer> {
+  const refuse = (position: unknown) => `a position is a whole number from 0, not ${printable(position)}`;
+  const positions = wholeNumbers(name, value, 2 ** 31 - 1, refuse);
+  if (positions.length === 0) throw wrong(`${name} holds one number a token, and there are none`);
+  return positions;
+}
+
+/** Positions that `positionsOf` has read, as the core takes them. */
+function positionWords(positions: ArrayLike<number>): Int32Array {
   return Int32Array.from(positions);
 }
 

@@ -2,9 +2,9 @@
 import type { MessagePort } from "node:worker_threads";
 import { isNode } from "../../bindings/node.ts";
 import { holdLock } from "../../bindings/worker-link.ts";
+import { LimpetError } from "../host/errors.ts";
 import type { ModelSource } from "../load/source.ts";
 import { Model } from "./model.ts";
-import type { LoadOptions } from "./options.ts";
 import { packError, type WorkerAnswer, type WorkerRequest } from "./worker-protocol.ts";
 
 const MODEL = 0;
@@ -33,31 +33,25 @@ async function answer(request: WorkerRequest): Promise<void> {
   }
 }
 
-async function run({ id, kind, on, method, args }: WorkerRequest): Promise<unknown> {
+async function run({ id, kind, on, method, args, options, progress }: WorkerRequest): Promise<unknown> {
   const controller = new AbortController();
   if (kind !== "call" || method !== "next") controllers.set(id, controller);
-  const { signal } = controller;
+  const onProgress = progress && ((...figures: number[]): void => say({ id, progress: figures }));
+  const given = options && [{ ...options, signal: controller.signal, ...(onProgress && { onProgress }) }];
+  const all = [...args, ...(given ?? [])];
   if (kind === "load") {
-    const [source, options] = args as [ModelSource, LoadOptions];
-    const onProgress = (done: number, all: number): void => say({ id, progress: [done, all] });
-    const model = await Model.load(source, { ...options, signal, onProgress });
+    const model = await Model.load(...(all as [ModelSource]));
     objects.set(MODEL, model);
     return { info: model.info, build: model.build };
   }
-  const target = objects.get(on) as Record<string, unknown>;
+  const target = objects.get(on) as Record<string, unknown> | undefined;
+  if (!target) throw new LimpetError("WRONG_STATE", "what this call is of was disposed of");
   const member = target[method];
   if (typeof member !== "function") return member;
-  const last = args[args.length - 1];
-  // Whoever takes options takes a signal in them.
-  const given = isOptions(last) ? [...args.slice(0, -1), { ...last, signal }] : args;
-  const value = await (member as (...args: unknown[]) => unknown).apply(target, [...given]);
+  const value = await (member as (...args: unknown[]) => unknown).apply(target, all);
   if (kind === "call") return value;
   objects.set(id, value);
   return id;
-}
-
-function isOptions(value: unknown): value is object {
-  return typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 function drop(on: number): void {

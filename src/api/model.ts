@@ -1,8 +1,15 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A model: what most users hold. One instance of the core a model, so that dropping it gives all memory back. */
 import type { Pointer } from "../../bindings/exports.ts";
-import { chatTokens, type Message } from "../generate/chat.ts";
-import { type GenerateOptions, Generation, type GenerationResult, type Piece } from "../generate/generation.ts";
+import { chatTokens, type Message, messagesOf } from "../generate/chat.ts";
+import {
+  DEFAULT_TOKENS,
+  GENERATE_OPTIONS,
+  type GenerateOptions,
+  Generation,
+  type GenerationResult,
+  type Piece,
+} from "../generate/generation.ts";
 import {
   type LogitsOptions,
   logitChunks,
@@ -12,13 +19,16 @@ import {
 } from "../generate/scoring.ts";
 import {
   type CacheType,
+  CONTEXT_OPTIONS,
   type ContextOptions,
   cacheType,
   contextLength,
   type LoadedModel,
   SequencePool,
 } from "../generate/sequence-pool.ts";
-import { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "../generate/tokenizer.ts";
+import { type DetokenizeOptions, promptOf, type TokenizeOptions, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
+import { flag, type OptionTable, optional, readOptions, whole } from "../host/arguments.ts";
+import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Core } from "../host/instance.ts";
 import type { Build } from "../host/wasm.ts";
@@ -34,9 +44,18 @@ import { readProgram } from "../load/inspect.ts";
 import { type Loaded, loadModel } from "../load/load.ts";
 import { type ModelSource, sourceName } from "../load/source.ts";
 import { tableUse } from "../load/tables.ts";
-import type { LoadOptions, MemoryPlan, ModelMemory } from "./options.ts";
+import { LOAD_OPTIONS, type LoadOptions, type MemoryPlan, type ModelMemory } from "./options.ts";
 import { type Prompt, Session, type SessionOptions } from "./session.ts";
 import type { WorkerModel } from "./worker-model.ts";
+
+const MODEL_OPTIONS: OptionTable<LoadOptions & { worker?: boolean }> = { ...LOAD_OPTIONS, worker: flag };
+const ONCE_OPTIONS: OptionTable<GenerateOptions & ContextOptions> = { ...GENERATE_OPTIONS, ...CONTEXT_OPTIONS };
+
+/** Of models that nobody holds any more, nor any session of them: what the host does not collect by itself. */
+const droppedModels = new Dropped<Pick<Loaded, "tables"> & Pick<Core, "threads">>(({ tables, threads }) => {
+  tables?.close();
+  threads?.dispose();
+});
 
 /**
  * A loaded model: it generates, chats, tokenizes and scores. It holds one instance of the core, so that dropping it
@@ -64,18 +83,16 @@ export class Model {
       defaults: { context: options.context, kv: options.kv },
       disposed: false,
     };
+    if (tables || core.threads) droppedModels.watch(this.#loaded, { tables, threads: core.threads });
   }
 
   /** Loads a GGUF file from a path (all parts of a split one), a URL, bytes, a Blob or File, a Response or a stream. */
   static async load(source: ModelSource, options?: LoadOptions & { worker?: false }): Promise<Model>;
   /** The same in a worker of its own, which leaves this thread free; what it is asked for comes as promises. */
   static async load(source: ModelSource, options: LoadOptions & { worker: true }): Promise<WorkerModel>;
-  static async load(
-    source: ModelSource,
-    { worker, ...options }: LoadOptions & { worker?: boolean } = {},
-  ): Promise<Model | WorkerModel> {
+  static async load(source: ModelSource, given: LoadOptions & { worker?: boolean } = {}): Promise<Model | WorkerModel> {
+    const { worker, ...options } = readOptions(given, MODEL_OPTIONS);
     if (worker) return (await import("./worker-model.ts")).WorkerModel.load(source, options);
-    if (options.kv !== undefined) cacheType(options.kv);
     const core = await Core.create(options);
     try {
       return new Model(core, await loadModel(core, source, options), options, sourceName(source));
@@ -86,7 +103,8 @@ export class Model {
   }
 
   /** How much memory a model will take, from its header alone. A stream given here is used up. */
-  static async plan(source: ModelSource, options: LoadOptions = {}): Promise<MemoryPlan> {
+  static async plan(source: ModelSource, given: LoadOptions = {}): Promise<MemoryPlan> {
+    const options = readOptions(given, LOAD_OPTIONS);
     const kv = cacheType(options.kv ?? "f16");
     const core = await Core.create({ ...options, threads: 1 });
     const { exports } = core;
@@ -125,7 +143,8 @@ export class Model {
   /** The file's metadata; arrays longer than `limit` are cut, and `count` says how long they are. */
   metadata(limit?: number): Map<string, { value: MetadataValue; count: number | null }> {
     const { core, pointer } = this.#alive;
-    return readMetadata(core, core.exports.model_gguf(pointer), limit);
+    const most = optional(whole(0, 2 ** 32 - 1))("limit", limit);
+    return readMetadata(core, core.exports.model_gguf(pointer), most);
   }
 
   /** The tensors that the file holds. */
@@ -160,19 +179,23 @@ export class Model {
 
   /** Continues a text (or ids). Each call begins anew; a session goes on. */
   generate(prompt: Prompt, options: GenerateOptions & ContextOptions = {}): Generation {
-    return this.#once(options, (session) => session.generate(prompt, options));
+    return this.#once(options, (special) => {
+      const read = promptOf("prompt", prompt);
+      return typeof read === "string" ? this.tokenizer.tokenize(read, { bos: true, special }) : read;
+    });
   }
 
   /** Answers a conversation through the model's chat template. */
   chat(messages: readonly Message[], options: GenerateOptions & ContextOptions = {}): Generation {
-    return this.#once(options, async (session) => session.generate(await chatTokens(this.#alive, messages), options));
+    return this.#once(options, () => chatTokens(this.#alive, messagesOf(messages)));
   }
 
   /** The logits after each of the tokens, [tokens, vocabulary]. */
   async logits(tokens: ArrayLike<number>, options: LogitsOptions = {}): Promise<Float32Array<ArrayBuffer>> {
-    const all = new Float32Array(tokens.length * this.info.vocabulary);
+    const ids = tokenIds(tokens, "tokens");
+    const all = new Float32Array(ids.length * this.info.vocabulary);
     let at = 0;
-    for await (const chunk of this.logitChunks(tokens, options)) {
+    for await (const chunk of this.logitChunks(ids, options)) {
       all.set(chunk, at);
       at += chunk.length;
     }
@@ -184,12 +207,16 @@ export class Model {
     tokens: ArrayLike<number>,
     options: LogitsOptions = {},
   ): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
-    return logitChunks(this.#alive, tokens, options);
+    const run = async function* (loaded: LoadedModel): ReturnType<Model["logitChunks"]> {
+      yield* logitChunks(loaded, tokens, options);
+    };
+    return run(this.#alive);
   }
 
   /** How well the model foresees a text (or ids). */
   async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<PerplexityResult> {
-    return measurePerplexity(this.#alive, text, options);
+    const loaded = this.#alive;
+    return measurePerplexity(loaded, text, options);
   }
 
   /** A session of its own. */
@@ -213,6 +240,7 @@ export class Model {
   dispose(): void {
     if (this.#loaded.disposed) return;
     this.#loaded.disposed = true;
+    droppedModels.forget(this.#loaded);
     this.tokenizer.dispose();
     this.#loaded.tables?.close();
     this.#loaded.core.dispose();
@@ -231,11 +259,19 @@ export class Model {
   }
 
   /** A generation in a session that lives as long as it does. */
-  #once(options: ContextOptions, begin: (session: Session) => Generation | Promise<Generation>): Generation {
+  #once(
+    given: GenerateOptions & ContextOptions,
+    tokensOf: (special?: boolean) => ArrayLike<number> | Promise<ArrayLike<number>>,
+  ): Generation {
     const run = async function* (model: Model): AsyncGenerator<Piece, GenerationResult, undefined> {
-      const session = model.session({ context: options.context, kv: options.kv });
+      const { context, kv, ...options } = readOptions(given, ONCE_OPTIONS);
+      options.signal?.throwIfAborted();
+      model.#requireAlive();
+      const tokens = await tokensOf(options.special);
+      const room = tokens.length + (options.maxTokens ?? DEFAULT_TOKENS);
+      const session = new Session(model.#alive, { context, kv }, room);
       try {
-        const generation = await begin(session);
+        const generation = session.generate(tokens, options);
         for (;;) {
           const { done, value } = await generation.next();
           if (done) return value as GenerationResult;
@@ -248,8 +284,12 @@ export class Model {
     return new Generation(run(this));
   }
 
-  get #alive(): LoadedModel {
+  #requireAlive(): void {
     if (this.#loaded.disposed) throw new LimpetError("WRONG_STATE", "the model was disposed of");
+  }
+
+  get #alive(): LoadedModel {
+    this.#requireAlive();
     return this.#loaded;
   }
 }

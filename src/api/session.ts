@@ -2,18 +2,28 @@
 /** A session: tokens that a model has read and written, which the next call goes on from. */
 import type { Pointer } from "../../bindings/exports.ts";
 import { encodeText } from "../../bindings/memory.ts";
-import { TokenizeFlag } from "../../bindings/numbers.ts";
-import { chatTokens, type Message } from "../generate/chat.ts";
+import { chatTokens, type Message, messagesOf } from "../generate/chat.ts";
 import {
+  configure,
+  GENERATE_OPTIONS,
   type GenerateOptions,
   Generation,
   type GenerationResult,
   generatePieces,
   type Piece,
-  type SessionState,
 } from "../generate/generation.ts";
-import { type ContextOptions, contextLength, type LoadedModel } from "../generate/sequence-pool.ts";
-import { tokenIds } from "../generate/tokenizer.ts";
+import { CONTEXT_OPTIONS, type ContextOptions, contextLength, type LoadedModel } from "../generate/sequence-pool.ts";
+import {
+  createState,
+  droppedSessions,
+  releaseState,
+  reserve,
+  restoreState,
+  type SessionState,
+  saveState,
+} from "../generate/session-state.ts";
+import { promptOf } from "../generate/tokenizer.ts";
+import { bytes as bytesOf, flag, type OptionTable, printable, readOptions, text as textOf } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 
 /** What a session holds, and how a conversation in it begins. */
@@ -21,6 +31,18 @@ export interface SessionOptions extends ContextOptions {
   /** What the model is told before the first `chat`. */
   system?: string;
 }
+
+/** What each of `SessionOptions` has to be. */
+export const SESSION_OPTIONS: OptionTable<SessionOptions> = { ...CONTEXT_OPTIONS, system: textOf };
+
+/** How a prompt's text is read. */
+export interface AppendOptions {
+  /** Take special tokens in a prompt's text as tokens. Default: no. */
+  special?: boolean;
+}
+
+/** What each of `AppendOptions` has to be. */
+export const APPEND_OPTIONS: OptionTable<AppendOptions> = { special: flag };
 
 /** Text, or token ids. */
 export type Prompt = string | ArrayLike<number>;
@@ -33,8 +55,23 @@ export interface Activity {
   readonly activations: readonly number[];
 }
 
-/** Behind the core's bytes of a saved session, where there were messages: JSON, its length as u32, these four bytes. */
-const MESSAGES_MARK = "LMPM";
+/**
+ * Behind the core's bytes of a saved session, where there were messages: JSON, its FNV-1a as u32, its length as u32, these
+ * four bytes.
+ */
+const MESSAGES_MARK = "LMPN";
+const TRAILER = 12;
+
+/** A turn of a conversation that goes on: what was said before it, and the answer so far. */
+interface Turn {
+  /** The tokens before it. */
+  readonly before: readonly number[];
+  /** With the user's message. */
+  readonly messages: readonly Message[];
+  answer: string;
+  /** Whether the model has said something, or that it has nothing to say. */
+  answered: boolean;
+}
 
 /**
  * Tokens that a model has read and written, which the next call goes on from. One generation at a time goes on; a later
@@ -42,21 +79,21 @@ const MESSAGES_MARK = "LMPM";
  */
 export class Session {
   readonly #state: SessionState;
-  #messages: Message[];
+  #messages: readonly Message[];
+  /** The turn that `chat` is in. */
+  #turn: Turn | null = null;
 
   /** @internal */
-  constructor(loaded: LoadedModel, options: SessionOptions = {}) {
-    const { core, pointer, sequences, defaults } = loaded;
-    const rows = contextLength(core, pointer, options.context ?? defaults.context);
-    const context = sequences.acquire(rows, options.kv ?? defaults.kv ?? "f16");
-    const session = core.exports.session_create(core.pointer, context.pointer, 0);
-    if (session === 0) {
-      const error = core.error();
-      sequences.release(context);
-      throw error;
-    }
-    this.#state = { loaded, context, pointer: core.handle(session), turn: 0, disposed: false };
+  constructor(loaded: LoadedModel, given: SessionOptions = {}, tokens: number = 0) {
+    const options = readOptions(given, SESSION_OPTIONS);
+    const { core, pointer, defaults } = loaded;
+    const asked = options.context ?? defaults.context;
+    const rows = contextLength(core, pointer, asked);
+    // Who asks for a size gets all of it at once.
+    const room = asked === undefined ? tokens : rows;
+    this.#state = createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", room);
     this.#messages = options.system === undefined ? [] : [{ role: "system", content: options.system }];
+    droppedSessions.watch(this, this.#state);
   }
 
   /** The tokens so far. */
@@ -66,9 +103,9 @@ export class Session {
     return Array.from(memory.u32(exports.session_tokens(pointer), exports.session_count(pointer)));
   }
 
-  /** Tokens that the session's context holds. */
+  /** Tokens that the session's context holds, or may grow to. */
   get capacity(): number {
-    return this.#alive.context.rows;
+    return this.#alive.rows;
   }
 
   /** How much of the last pass was zero behind ReLU²: what the down projection need not read. */
@@ -85,27 +122,17 @@ export class Session {
     return { zeros: counts(exports.context_zeros(context.pointer)), activations };
   }
 
-  /** The conversation so far, of `chat`. */
+  /** The conversation so far, of `chat`: what the model has read and written. A turn without any answer is none. */
   get messages(): readonly Message[] {
-    return [...this.#messages];
+    return this.#turn?.answered ? answered(this.#turn) : [...this.#messages];
   }
 
   /** Appends a text (or ids) without answering it. */
-  append(prompt: Prompt, options: { special?: boolean } = {}): void {
-    const { loaded, pointer } = this.#alive;
-    const { core } = loaded;
-    this.#state.turn++;
-    core.exports.session_stop(pointer);
-    core.scoped((arena) => {
-      if (typeof prompt === "string") {
-        const bytes = encodeText(prompt);
-        const flags = TokenizeFlag.ADD_SPECIAL | (options.special ? TokenizeFlag.PARSE_SPECIAL : 0);
-        core.check(core.exports.session_append_text(pointer, arena.put(bytes), bytes.length, flags));
-      } else {
-        const ids = tokenIds(prompt);
-        core.check(core.exports.session_append_tokens(pointer, arena.put(ids), ids.length));
-      }
-    });
+  append(prompt: Prompt, options: AppendOptions = {}): void {
+    const read = promptOf("prompt", prompt);
+    const { special } = readOptions(options, APPEND_OPTIONS);
+    this.#interrupt();
+    this.#append(read, special);
   }
 
   /**
@@ -114,31 +141,52 @@ export class Session {
    */
   generate(prompt?: Prompt, options: GenerateOptions = {}): Generation {
     const run = async function* (session: Session): AsyncGenerator<Piece, GenerationResult, undefined> {
-      options.signal?.throwIfAborted();
-      if (prompt !== undefined) session.append(prompt, options);
-      return yield* generatePieces(session.#alive, options);
+      const read = prompt === undefined ? undefined : promptOf("prompt", prompt);
+      const given = readOptions(options, GENERATE_OPTIONS);
+      given.signal?.throwIfAborted();
+      const state = session.#alive;
+      session.#interrupt();
+      configure(state, given);
+      if (read !== undefined) session.#append(read, given.special);
+      return yield* generatePieces(state, given);
     };
     return new Generation(run(this));
   }
 
-  /** Answers a user's message through the model's chat template; the conversation so far is not read again. */
+  /**
+   * Answers a user's message through the model's chat template; the conversation so far is not read again. A loop that is
+   * left, an abort or another call ends the answer with what was said until then; a call that fails before the first
+   * token leaves the conversation as it was.
+   */
   chat(content: string, options: GenerateOptions = {}): Generation {
     const run = async function* (session: Session): AsyncGenerator<Piece, GenerationResult, undefined> {
-      options.signal?.throwIfAborted();
-      const messages: Message[] = [...session.#messages, { role: "user", content }];
-      session.#replace(await chatTokens(session.#alive.loaded, messages));
-      session.#messages = messages;
-      let answer = "";
+      const said = textOf("content", content);
+      const given = readOptions(options, GENERATE_OPTIONS);
+      given.signal?.throwIfAborted();
+      const state = session.#alive;
+      const begun = session.#interrupt();
+      configure(state, given);
+      const messages: Message[] = [...session.#messages, { role: "user", content: said }];
+      const tokens = await chatTokens(state.loaded, messages);
+      given.signal?.throwIfAborted();
+      if (session.#alive.turn !== begun) {
+        throw new LimpetError("WRONG_STATE", "another generation of this session has begun");
+      }
+      const turn: Turn = { before: session.tokens, messages, answer: "", answered: false };
+      session.#replace(tokens);
+      session.#turn = turn;
+      const pieces = generatePieces(state, given);
       try {
-        const pieces = generatePieces(session.#alive, options);
         for (;;) {
           const { done, value } = await pieces.next();
+          if (session.#turn === turn) turn.answered = true;
           if (done) return value;
-          answer += value.text;
+          turn.answer += value.text;
           yield value;
         }
       } finally {
-        session.#messages = [...messages, { role: "assistant", content: answer }];
+        await pieces.return(undefined as unknown as GenerationResult);
+        if (session.#turn === turn) session.#closeTurn();
       }
     };
     return new Generation(run(this));
@@ -146,69 +194,95 @@ export class Session {
 
   /** Forgets all tokens from number `count` on. A conversation ends with that: `chat` begins anew. */
   rewind(count: number): void {
-    const { loaded, pointer } = this.#alive;
+    const state = this.#alive;
     if (!(Number.isInteger(count) && count >= 0)) {
-      throw new LimpetError("BAD_ARGUMENT", `a session is rewound to a number of tokens, not to ${count}`);
+      throw new LimpetError("BAD_ARGUMENT", `a session is rewound to a number of tokens, not to ${printable(count)}`);
     }
-    this.#state.turn++;
-    loaded.core.exports.session_stop(pointer);
-    loaded.core.exports.session_rewind(pointer, Math.min(count, 2 ** 32 - 1));
+    this.#interrupt();
+    state.loaded.core.exports.session_rewind(state.pointer, Math.min(count, 2 ** 32 - 1));
     this.#messages = this.#messages.filter(({ role }, i) => i === 0 && role === "system");
   }
 
   /** The session as bytes: `model.restore` goes on from them with the same bits, in any host. */
   save(): Uint8Array<ArrayBuffer> {
-    const { loaded, pointer } = this.#alive;
-    const { core } = loaded;
-    const bytes = Number(core.exports.session_save_bytes(pointer));
-    const saved = core.scoped((arena) => {
-      const target = arena.allocate(bytes);
-      core.check(core.exports.session_save(pointer, target));
-      return core.memory.read(target, bytes);
-    });
+    const saved = saveState(this.#alive);
     if (!this.#messages.length) return saved;
     const messages = encodeText(JSON.stringify(this.#messages));
-    const all = new Uint8Array(saved.length + messages.length + 8);
+    const all = new Uint8Array(saved.length + messages.length + TRAILER);
     all.set(saved);
     all.set(messages, saved.length);
-    new DataView(all.buffer).setUint32(all.length - 8, messages.length, true);
+    const trailer = new DataView(all.buffer, all.length - TRAILER);
+    trailer.setUint32(0, fnv(messages), true);
+    trailer.setUint32(4, messages.length, true);
     all.set(encodeText(MESSAGES_MARK), all.length - 4);
     return all;
   }
 
-  /** Makes this session what was saved of one of the same model and cache type. */
+  /** Makes this session what was saved of one of the same model and cache type. On an error it is as it was. */
   restore(bytes: Uint8Array): void {
-    const { loaded, pointer } = this.#alive;
-    const { core } = loaded;
-    const { saved, messages } = splitMessages(bytes);
-    this.#state.turn++;
-    core.exports.session_stop(pointer);
-    core.scoped((arena) => {
-      core.check(core.exports.session_restore(pointer, arena.put(saved), saved.length));
-    });
+    const { saved, messages } = splitMessages(bytesOf("bytes", bytes));
+    const state = this.#alive;
+    this.#interrupt();
+    restoreState(state, saved);
     this.#messages = messages;
   }
 
   /** Gives its context back to the model. */
   dispose(): void {
-    const { loaded, pointer, context, disposed } = this.#state;
-    if (disposed) return;
-    this.#state.disposed = true;
-    if (loaded.disposed) return;
-    loaded.core.exports.session_release(pointer);
-    loaded.sequences.release(context);
+    if (this.#turn?.answered) this.#messages = answered(this.#turn);
+    this.#turn = null;
+    droppedSessions.forget(this);
+    releaseState(this.#state);
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
 
-  #replace(tokens: number[]): void {
-    const { loaded, pointer } = this.#alive;
+  /** Ends what generates here; gives the number that tells whether something else has begun since. */
+  #interrupt(): number {
+    const state = this.#alive;
+    state.turn++;
+    state.loaded.core.exports.session_stop(state.pointer);
+    this.#closeTurn();
+    return state.turn;
+  }
+
+  /** The turn that was open is over: with what was said, or as if it had not been. */
+  #closeTurn(): void {
+    const turn = this.#turn;
+    if (!turn) return;
+    this.#turn = null;
+    if (turn.answered) this.#messages = answered(turn);
+    else if (!this.#state.disposed && !this.#state.loaded.disposed) this.#replace(turn.before);
+  }
+
+  #append(prompt: string | Uint32Array<ArrayBuffer>, special: boolean | undefined): void {
+    const state = this.#alive;
+    const { loaded, pointer } = state;
+    const there = loaded.core.exports.session_count(pointer);
+    const ids =
+      typeof prompt === "string"
+        ? Uint32Array.from(loaded.tokenizer.tokenize(prompt, { bos: there === 0, special }))
+        : prompt;
+    requireRoom(state, there, ids.length);
     const { core } = loaded;
-    core.exports.session_stop(pointer);
     core.scoped((arena) => {
-      core.check(core.exports.session_replace_tokens(pointer, arena.put(tokenIds(tokens)), tokens.length));
+      core.check(core.exports.session_append_tokens(state.pointer, arena.put(ids), ids.length));
+    });
+  }
+
+  #replace(tokens: readonly number[]): void {
+    const state = this.#alive;
+    const { core } = state.loaded;
+    core.exports.session_stop(state.pointer);
+    const before = this.tokens;
+    let common = 0;
+    while (common < tokens.length && tokens[common] === before[common]) common++;
+    requireRoom(state, common, tokens.length - common);
+    core.scoped((arena) => {
+      const ids = arena.put(Uint32Array.from(tokens));
+      core.check(core.exports.session_replace_tokens(state.pointer, ids, tokens.length));
     });
   }
 
@@ -219,15 +293,38 @@ export class Session {
   }
 }
 
+function answered({ messages, answer }: Turn): Message[] {
+  return [...messages, { role: "assistant", content: answer }];
+}
+
+/** Room for more tokens; where there can be none, nothing has changed. */
+function requireRoom(state: SessionState, there: number, more: number): void {
+  if (there + more > state.rows) {
+    const words = `the context holds ${state.rows} tokens: ${there} are there, and ${more} more do not fit`;
+    throw new LimpetError("CONTEXT_FULL", `${words}; make it longer (--ctx N, { context: N })`);
+  }
+  reserve(state, there + more);
+}
+
 function splitMessages(bytes: Uint8Array): { saved: Uint8Array; messages: Message[] } {
   const mark = new TextDecoder().decode(bytes.subarray(-4));
-  if (bytes.length < 8 || mark !== MESSAGES_MARK) return { saved: bytes, messages: [] };
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(bytes.length - 8, true);
-  const start = bytes.length - 8 - length;
+  if (bytes.length < TRAILER || mark !== MESSAGES_MARK) return { saved: bytes, messages: [] };
+  const trailer = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - TRAILER, TRAILER);
+  const end = bytes.length - TRAILER;
+  const start = end - trailer.getUint32(4, true);
   try {
-    const messages = JSON.parse(new TextDecoder().decode(bytes.subarray(Math.max(start, 0), bytes.length - 8)));
-    return { saved: bytes.subarray(0, Math.max(start, 0)), messages };
+    if (start < 0) throw new RangeError("they are longer than the file");
+    const text = bytes.subarray(start, end);
+    if (fnv(text) !== trailer.getUint32(0, true)) throw new RangeError("their checksum is another");
+    return { saved: bytes.subarray(0, start), messages: messagesOf(JSON.parse(new TextDecoder().decode(text))) };
   } catch (error) {
     throw new LimpetError("BAD_FILE", "the messages of this saved session are broken; save it again", { cause: error });
   }
+}
+
+/** FNV-1a. */
+function fnv(bytes: Uint8Array): number {
+  let hash = 0x811c9dc5;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
+  return hash >>> 0;
 }

@@ -11,14 +11,17 @@ export interface WorkerRequest {
   readonly on: number;
   readonly method: string;
   readonly args: readonly unknown[];
+  /** The last argument, of methods that take a signal; the worker adds its own. `progress`: and is told how far it is. */
+  readonly options?: object;
+  readonly progress?: boolean;
 }
 
 export interface WorkerAnswer {
   readonly id: number;
   readonly value?: unknown;
   readonly error?: WorkerError;
-  /** Not an answer yet: bytes loaded, and all. */
-  readonly progress?: readonly [number, number];
+  /** Not an answer yet: what `onProgress` is called with. */
+  readonly progress?: readonly number[];
 }
 
 interface WorkerError {

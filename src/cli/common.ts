@@ -7,6 +7,7 @@ import type { Build } from "../host/wasm.ts";
 import type { Tables } from "../load/tables.ts";
 import { defaultModel } from "../store/default-model.ts";
 import type { Arguments } from "./arguments.ts";
+import { escapeLine } from "./escape.ts";
 import type { Io } from "./io.ts";
 
 export async function openModel(
@@ -54,6 +55,7 @@ export function rate(tokens: number, ms: number): number | null {
   return tokens > 0 && ms > 0 ? Number(((tokens / ms) * 1000).toPrecision(4)) : null;
 }
 
+/** JSON in one line, whose texts hold no control characters as they are. */
 export function writeJson(io: Io, value: unknown): void {
-  io.write(`${JSON.stringify(value)}\n`);
+  io.write(`${escapeLine(JSON.stringify(value))}\n`);
 }

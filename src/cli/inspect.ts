@@ -8,6 +8,7 @@ import type { MetadataValue } from "../load/info.ts";
 import { type FileContents, inspectFile, inspectProgram } from "../load/inspect.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import { writeJson } from "./common.ts";
+import { escapeLine } from "./escape.ts";
 import type { Io } from "./io.ts";
 
 /** Longer texts are cut in the table. */
@@ -17,10 +18,10 @@ export async function inspect(args: Arguments, io: Io): Promise<void> {
   if (args.has("time") && !args.has("program")) throw new UsageError(NO_FLAG, "--program");
   if (args.has("program")) {
     if (args.has("json")) throw new UsageError(NO_JSON, "--program");
-    io.write(await (args.has("time") ? timed(args, io) : inspectProgram(args.needed("MODEL"))));
+    io.write(await (args.has("time") ? timed(args, io) : inspectProgram(args.needed("MODEL"), { signal: io.signal })));
     return;
   }
-  const contents = await inspectFile(args.needed("MODEL"));
+  const contents = await inspectFile(args.needed("MODEL"), { signal: io.signal });
   if (args.has("json")) writeJson(io, asJson(contents));
   else io.write(asTables(contents));
 }
@@ -118,7 +119,8 @@ function short(value: number): string {
 }
 
 /** Columns beside each other; those named in `numbers` end at the right. */
-function table(rows: string[][], numbers: number[]): string {
+function table(cells: string[][], numbers: number[]): string {
+  const rows = cells.map((row) => row.map(escapeLine));
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   return rows
     .map((row) =>

@@ -1,26 +1,28 @@
 /** What commands have of the host: answers to stdout, notes and progress to stderr, stdin, and Ctrl-C as a signal. */
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, openSync, statSync, writeSync } from "node:fs";
 import { decodeText } from "../../bindings/memory.ts";
+import { createFile, type NewFile, readFile } from "../../bindings/node.ts";
 import { LimpetError } from "../host/errors.ts";
+import { escapeLine, escapeText } from "./escape.ts";
 import { ProgressBar } from "./progress.ts";
 
 export interface Io {
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
   readonly interactive: boolean;
-  /** Text of the answer. */
+  /** Text of the answer. On a terminal its control characters are shown, not obeyed. */
   write(text: string): void;
   /** Ends a line of stdout that is not ended. */
   endLine(): void;
-  /** A line of stderr. */
+  /** A line of stderr, without control characters. */
   note(line: string): void;
   /** Words of stderr that stand before input. */
   ask(words: string): void;
   progress(label: string, done: number, total: number): void;
   endProgress(): void;
   readFile(path: string): Uint8Array;
-  /** Opens a file to be written in pieces. */
-  createFile(path: string): { write(bytes: Uint8Array): void; close(): void };
+  /** Begins a file that is written in pieces and appears when it is finished; `read` are those that it is made from. */
+  createFile(path: string, read: readonly string[]): Omit<NewFile, "part" | "seal">;
   readInput(): Promise<string>;
   /** Lines of stdin as they come. */
   inputLines(): AsyncGenerator<string, void, undefined>;
@@ -37,10 +39,12 @@ export function nodeIo(): Io {
   const interrupt = () => controller.abort(new DOMException("interrupted", "AbortError"));
   process.once("SIGINT", interrupt);
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    // The reader has seen enough.
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
+    // Who reads has seen enough; every other failure is one of the command.
+    if (error.code !== "EPIPE") process.stderr.write(`limpet: the output cannot be written: ${why(error)}\n`);
+    process.exit(error.code === "EPIPE" ? 0 : 1);
   });
+  // Where nobody can be told, nothing is said.
+  process.stderr.on("error", () => {});
   const bar = new ProgressBar(process.stderr);
   return {
     signal,
@@ -48,24 +52,23 @@ export function nodeIo(): Io {
     write(text) {
       if (text === "") return;
       lineOpen = !text.endsWith("\n");
-      process.stdout.write(text);
+      process.stdout.write(process.stdout.isTTY ? escapeText(text) : text);
     },
     endLine() {
       if (lineOpen) process.stdout.write("\n");
       lineOpen = false;
     },
-    note: (line) => void process.stderr.write(`${line}\n`),
+    note: (line) => void process.stderr.write(`${escapeLine(line)}\n`),
     ask: (words) => void process.stderr.write(words),
     progress: (label, done, total) => bar.show(label, done, total),
     endProgress: () => bar.end(),
-    readFile: (path) => inWords(path, () => readFileSync(path)),
-    createFile(path) {
-      const file = inWords(path, () => openSync(path, "w"));
+    readFile: (path) => inWords(path, () => readFile(path)),
+    createFile(path, read) {
+      const file = inWords(path, () => (isStream(path) ? openStream(path) : createFile(path, read)));
       return {
-        write(bytes) {
-          for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
-        },
-        close: () => closeSync(file),
+        write: (bytes) => inWords(path, () => file.write(bytes)),
+        finish: () => inWords(path, () => file.finish()),
+        discard: () => inWords(path, () => file.discard()),
       };
     },
     async readInput() {
@@ -107,12 +110,43 @@ async function* abortable(signal: AbortSignal): AsyncGenerator<Buffer, void, und
   signal.throwIfAborted();
 }
 
+/** Devices and pipes, /dev/stdout among them, are written to and not replaced. */
+function isStream(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return !!stat && !stat.isFile() && !stat.isDirectory();
+}
+
+function openStream(path: string): Pick<NewFile, "write" | "finish" | "discard"> {
+  const stream = openSync(path, "w");
+  let open = true;
+  const close = () => {
+    if (open) closeSync(stream);
+    open = false;
+  };
+  return {
+    write(bytes) {
+      for (let at = 0; at < bytes.length; ) at += writeSync(stream, bytes, at);
+    },
+    finish: close,
+    discard: close,
+  };
+}
+
 function inWords<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "this is a folder" : message;
-    throw new LimpetError("HOST", `${path}: ${why}`, { cause: error });
+    throw new LimpetError("HOST", `${path}: ${why(error as NodeJS.ErrnoException)}`, { cause: error });
   }
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EISDIR: "this is a folder",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk's quota is used up",
+};
+
+function why({ code, message }: NodeJS.ErrnoException): string {
+  return WHY[code ?? ""] ?? message;
 }

@@ -1,5 +1,6 @@
 /** `limpet logits`: raw little-endian f32, [tokens, vocabulary]. */
 import type { Form } from "../generate/sequence-pool.ts";
+import { splitNames } from "../load/source.ts";
 import type { Arguments } from "./arguments.ts";
 import { openModel } from "./common.ts";
 import type { Io } from "./io.ts";
@@ -14,15 +15,17 @@ export async function logits(args: Arguments, io: Io): Promise<void> {
     signal: io.signal,
   });
   let done = 0;
-  const file = io.createFile(out);
+  const source = args.argument("MODEL");
+  const file = io.createFile(out, source === undefined ? [] : splitNames(source).map(String));
   try {
     for await (const chunk of chunks) {
       file.write(new Uint8Array(chunk.buffer));
       done += chunk.length / model.info.vocabulary;
       io.progress("logits", done, tokens.length);
     }
+    file.finish();
   } finally {
-    file.close();
+    file.discard();
     io.endProgress();
   }
 }

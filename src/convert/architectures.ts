@@ -4,7 +4,7 @@
  */
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import { type Decoder, embedding, endTensors, matrix, readDecoder, ropeObject, ropeTheta, vector } from "./decoder.ts";
-import type { Config } from "./folder.ts";
+import { type Config, refuseUnless } from "./folder.ts";
 import { planMemoryformer } from "./memoryformer.ts";
 import type { Plan, PlannedTensor } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
@@ -36,6 +36,7 @@ export function planOf(config: Config, checkpoint: Checkpoint): Plan {
 /** llama, qwen2 and qwen3: grouped-query attention and SwiGLU. */
 function planDecoder(architecture: "llama" | "qwen2" | "qwen3", config: Config, checkpoint: Checkpoint): Plan {
   requireActivation(config, "silu");
+  refusePartial(config);
   const decoder = readDecoder(config, checkpoint);
   const { layers, hidden, heads, vocabulary, prefix } = decoder;
   const ffn = config.size("intermediate_size");
@@ -100,6 +101,7 @@ function planDecoder(architecture: "llama" | "qwen2" | "qwen3", config: Config, 
 /** plm: latent attention and a squared ReLU. */
 function planPlm(config: Config, checkpoint: Checkpoint): Plan {
   requireActivation(config, "relu2");
+  refusePartial(config);
   if (config.get("q_lora_rank")) throw config.wrong("q_lora_rank: a plm has full queries", "UNSUPPORTED");
   const decoder = readDecoder(config, checkpoint);
   const { layers, hidden, heads, vocabulary, prefix } = decoder;
@@ -218,6 +220,21 @@ interface Scaling {
   readonly keys: readonly GgufEntry[];
 }
 
+/** What yarn and others may say more of themselves, with the values that do nothing. */
+const ROPE_REFUSED: readonly (readonly [key: string, ...neutral: unknown[]])[] = [
+  ["attention_factor"],
+  ["beta_fast", 32],
+  ["beta_slow", 1],
+  ["mscale"],
+  ["mscale_all_dim"],
+];
+
+/** RoPE turns all of a head. */
+function refusePartial(config: Config): void {
+  config.refuse("partial_rotary_factor", 1);
+  refuseUnless(ropeObject(config), "partial_rotary_factor", [1], "config.json, rope_parameters");
+}
+
 function readScaling(config: Config, dimensions: number): Scaling {
   const rope = ropeObject(config);
   const type = rope["rope_type"] ?? rope["type"] ?? "default";
@@ -226,6 +243,7 @@ function readScaling(config: Config, dimensions: number): Scaling {
     if (typeof value === "number" && value > 0) return value;
     throw config.wrong(`${key} of rope_scaling is ${JSON.stringify(value)}`);
   };
+  for (const [key, ...neutral] of ROPE_REFUSED) refuseUnless(rope, key, neutral, "config.json, rope_scaling");
   if (type === "default") return { keys: [] };
   if (type === "linear" || type === "yarn") {
     const keys: GgufEntry[] = [

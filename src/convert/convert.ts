@@ -5,14 +5,17 @@
  *
  *     await convert("SmolLM2-135M", "smollm2.gguf", { type: "Q8_0", onProgress, signal });
  */
-import { bytesOf } from "../../bindings/memory.ts";
+import { bytesOf, decodeText } from "../../bindings/memory.ts";
 import { isNode } from "../../bindings/node.ts";
 import { kernels } from "../api/kernels.ts";
 import { LimpetError } from "../host/errors.ts";
+import { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
 import { type TypeName, tensorLayout } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
+import { loadModel } from "../load/load.ts";
+import { splitNames } from "../load/source.ts";
 import { FILE_TYPES, type FileType, fileTypeOf, type MixedModel, mixOf, typeInMix } from "../quantize/mixes.ts";
 import { type TableForm, tableRowBytes } from "../quantize/table-rows.ts";
 import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
@@ -20,6 +23,7 @@ import { planOf } from "./architectures.ts";
 import { Config, Folder } from "./folder.ts";
 import type { Plan, PlannedTensor } from "./plan.ts";
 import { Checkpoint, type SourceTensor, valueBytes } from "./safetensors.ts";
+import { samplingEntries } from "./sampling.ts";
 import { tokenizerEntries } from "./tokenizer.ts";
 import { type Conversion, copyTable, copyTensor } from "./values.ts";
 
@@ -69,6 +73,12 @@ export async function convert(folder: string, out: string, options: ConvertOptio
   const mix = fileTypeOf(type);
   if (!isNode()) throw new LimpetError("HOST", "a checkpoint is converted in Node or Deno, where files can be written");
   if (!mix) throw new LimpetError("BAD_ARGUMENT", `no type ${type}: there are ${FILE_TYPES.join(", ")}`);
+  if (splitNames(out).length > 1) {
+    throw new LimpetError(
+      "BAD_ARGUMENT",
+      `${out} is the name of a file's first part: choose another for one in one piece`,
+    );
+  }
   const pace = new Pace(signal);
   const place = new Folder(folder);
   const config = new Config(place);
@@ -77,16 +87,20 @@ export async function convert(folder: string, out: string, options: ConvertOptio
     const plan = planOf(config, checkpoint);
     const steps = stepsOf(plan, checkpoint, mix);
     const metadata = [
-      ...generalEntries(plan, steps, options.name ?? place.name, licenseOf(place), mix),
+      ...generalEntries(plan, steps, options.name ?? place.name, licenseEntries(place), mix),
+      ...samplingEntries(place),
       ...tokenizerEntries(place, config, plan.architecture, plan.vocabulary),
     ];
     const total = steps.reduce((sum, { source }) => sum + (source?.bytes ?? 0), 0);
     let done = 0;
     const progress = (bytes: number) => options.onProgress?.((done += bytes), total);
     const core = await kernels({ build: options.build, wasm: options.wasm });
-    const writer = GgufWriter.create(out, { metadata, tensors: steps.map(({ tensor }) => tensor) });
+    const tensors = steps.map(({ tensor }) => tensor);
+    const writer = GgufWriter.create(out, { metadata, tensors }, place.filesRead);
     try {
       await writeAll({ kernels: core, writer, pace, progress }, steps);
+      // What limpet would not load is not called done.
+      await requireSound(writer.seal(), options);
       writer.finish();
     } finally {
       writer.discard();
@@ -95,6 +109,15 @@ export async function convert(folder: string, out: string, options: ConvertOptio
     return { architecture, tensors: steps.length, parameters: parametersOf(steps), bytes: writer.size };
   } finally {
     checkpoint.close();
+  }
+}
+
+/** The header of what was written, read as a model's. What limpet does not do yet, others may. */
+async function requireSound(path: string, options: ConvertOptions): Promise<void> {
+  try {
+    await loadModel(await Core.create(options), path, { signal: options.signal }, true);
+  } catch (error) {
+    if (!(error instanceof LimpetError) || error.code !== "UNSUPPORTED") throw error;
   }
 }
 
@@ -132,11 +155,30 @@ function stepsOf(plan: Plan, checkpoint: Checkpoint, mix: FileType): Step[] {
     }
   }
   // The head of a model whose head is its embedding.
-  left.delete("lm_head.weight");
+  if (left.delete("lm_head.weight")) requireTied(plan, checkpoint);
   const [unknown] = left;
   if (unknown === undefined) return steps;
   throw new LimpetError("UNSUPPORTED", `${unknown}: limpet knows no such tensor in ${plan.architecture}`);
 }
+
+/** A head that is left out is the embedding, byte for byte. */
+function requireTied({ tensors }: Plan, { tensors: sources }: Checkpoint): void {
+  const head = sources.get("lm_head.weight")!;
+  const embedding = sources.get(tensors.find(({ name }) => name === "token_embd.weight")!.source)!;
+  const wrong = () =>
+    new LimpetError("BAD_FILE", "lm_head.weight is not the embedding, and config.json says so: tie_word_embeddings");
+  if (head.bytes !== embedding.bytes || head.type !== embedding.type) throw wrong();
+  const [a, b] = [new Uint8Array(Math.min(COMPARED, head.bytes)), new Uint8Array(Math.min(COMPARED, head.bytes))];
+  for (let at = 0; at < head.bytes; at += COMPARED) {
+    const length = Math.min(COMPARED, head.bytes - at);
+    head.read(at, a.subarray(0, length));
+    embedding.read(at, b.subarray(0, length));
+    for (let i = 0; i < length; i++) if (a[i] !== b[i]) throw wrong();
+  }
+}
+
+/** Bytes that are compared at a time. */
+const COMPARED = 1 << 20;
 
 /** What of a model decides which of its matrices get more bits. */
 function mixedModel({ architecture, metadata, tensors }: Plan, checkpoint: Checkpoint): MixedModel {
@@ -176,17 +218,26 @@ function tableSteps(planned: PlannedTensor, source: SourceTensor, type: TypeName
   ];
 }
 
+/** A model's card begins with what is read of it. */
+const CARD_BYTES = 1 << 16;
+
 /** The licence that the model's card names in its head. */
-function licenseOf(place: Folder): string | null {
-  const head = place.has("README.md") ? place.text("README.md").match(/^---\n(.*?)\n---\n/s) : null;
-  return head?.[1].match(/^license: *["']?([^"'\s]+)/m)?.[1] ?? null;
+function licenseEntries(place: Folder): GgufEntry[] {
+  if (!place.has("README.md")) return [];
+  const head = decodeText(place.head("README.md", CARD_BYTES)).match(/^---\r?\n(.*?)\n---\r?\n/s)?.[1] ?? "";
+  const word = (key: string) => head.match(new RegExp(`^${key}: *["']?([^"'\\s]+)`, "m"))?.[1];
+  return [
+    ["general.license", word("license")],
+    ["general.license.name", word("license_name")],
+    ["general.license.link", word("license_link")],
+  ].flatMap(([key, value]): GgufEntry[] => (key && value ? [[key, "string", value]] : []));
 }
 
 function generalEntries(
   plan: Plan,
   steps: readonly Step[],
   name: string,
-  license: string | null,
+  license: readonly GgufEntry[],
   mix: FileType,
 ): GgufEntry[] {
   return [
@@ -194,7 +245,7 @@ function generalEntries(
     ["general.type", "string", "model"],
     ["general.name", "string", name],
     ["general.size_label", "string", sizeLabel(parametersOf(steps))],
-    ...(license === null ? [] : [["general.license", "string", license] as const]),
+    ...license,
     ...plan.metadata,
     ["general.file_type", "u32", mixOf(mix).id],
     ...plan.ownMetadata,

@@ -12,7 +12,43 @@ export interface Decoder {
   readonly prefix: string;
 }
 
+/** Keys that change what a decoder answers, and that none here has; each with the values that do nothing. */
+const REFUSED: readonly (readonly [key: string, ...neutral: unknown[]])[] = [
+  ["add_cross_attention"],
+  ["alibi"],
+  ["attention_chunk_size"],
+  ["attention_multiplier"],
+  ["attn_logit_softcapping", 0],
+  ["clip_qkv"],
+  ["embedding_multiplier", 1],
+  ["final_logit_softcapping", 0],
+  ["logit_scale", 1],
+  ["logits_scaling", 1],
+  ["qk_layernorm"],
+  ["quantization_config"],
+  ["query_pre_attn_scalar"],
+  ["residual_multiplier", 1],
+  ["scale_emb", 1],
+  ["use_qk_norm"],
+];
+
+/** A window that no layer has, or that is as long as the context, hides nothing. */
+function refuseWindows(config: Config): void {
+  const types = config.get("layer_types");
+  const other = Array.isArray(types) ? types.find((type) => type !== "full_attention") : undefined;
+  if (other !== undefined) throw config.wrong(`layer_types has ${JSON.stringify(other)}`, "UNSUPPORTED");
+  const used = config.get("use_sliding_window");
+  // qwen's window is off unless it is said to be on, and begins behind max_window_layers.
+  const off = used === false || (used === undefined && /^qwen/.test(String(config.get("model_type"))));
+  if (off || Number(config.get("max_window_layers") ?? 0) >= config.size("num_hidden_layers")) return;
+  const window = config.get("sliding_window");
+  if (typeof window === "number" && window >= config.size("max_position_embeddings")) return;
+  config.refuse("sliding_window");
+}
+
 export function readDecoder(config: Config, checkpoint: Checkpoint): Decoder {
+  for (const [key, ...neutral] of REFUSED) config.refuse(key, ...neutral);
+  refuseWindows(config);
   for (const key of ["num_local_experts", "num_experts"]) {
     if (config.get(key)) throw config.wrong(`${key}: limpet converts no mixtures of experts`, "UNSUPPORTED");
   }
@@ -33,12 +69,14 @@ export function readDecoder(config: Config, checkpoint: Checkpoint): Decoder {
 
 /** Embedding, last norm, and the head, which is the embedding where the checkpoint says so or has none. */
 export function endTensors({ hidden, vocabulary, prefix }: Decoder, config: Config): PlannedTensor[] {
+  // A base model has no head; of another it is missing.
+  const needed = config.get("tie_word_embeddings") === false && prefix !== "";
   const head: PlannedTensor = {
     name: "output.weight",
     source: "lm_head.weight",
     shape: [hidden, vocabulary],
     kind: "matrix",
-    optional: true,
+    optional: !needed,
   };
   return [
     vector("output_norm.weight", `${prefix}norm.weight`, hidden),

@@ -1,12 +1,15 @@
 /** The folder of a checkpoint: its small files as JSON, and typed values of them. */
-import { decodeText } from "../../bindings/memory.ts";
-import { type OpenFile, openFile, readFile } from "../../bindings/node.ts";
+import { type OpenFile, openFile, readFile, realPath } from "../../bindings/node.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
+/** Texts and JSON have fewer bytes: a tokenizer of 256,000 tokens has 34 million. */
+const SMALL = 2 ** 28;
+
 export class Folder {
   readonly path: string;
+  readonly #read = new Set<string>();
 
   constructor(path: string) {
     this.path = path.replace(/[\\/]+$/, "") || path;
@@ -21,25 +24,54 @@ export class Folder {
     return `${this.path}/${name}`;
   }
 
+  /** Whether there is such a file. What is there and no file of this folder is an error: it was not meant to be passed over. */
   has(name: string): boolean {
     try {
-      openFile(this.place(name)).close();
+      this.open(name).close();
       return true;
-    } catch {
-      return false;
+    } catch (error) {
+      if (isMissing((error as Error).cause)) return false;
+      throw error;
     }
   }
 
   open(name: string): OpenFile {
-    return this.#host(name, () => openFile(this.place(name)));
+    const file = this.#host(name, () => openFile(this.#within(name)));
+    this.#read.add(this.place(name));
+    return file;
   }
 
   bytes(name: string): Uint8Array {
-    return this.#host(name, () => readFile(this.place(name)));
+    const bytes = this.#host(name, () => readFile(this.#within(name), SMALL));
+    this.#read.add(this.place(name));
+    return bytes;
+  }
+
+  /** The first bytes of a file. */
+  head(name: string, length: number): Uint8Array {
+    const file = this.open(name);
+    try {
+      const bytes = new Uint8Array(Math.min(length, file.size));
+      return bytes.subarray(0, file.read(0, bytes));
+    } finally {
+      file.close();
+    }
+  }
+
+  /** The files that were opened so far. */
+  get filesRead(): string[] {
+    return [...this.#read];
   }
 
   text(name: string): string {
-    return decodeText(this.bytes(name));
+    const bytes = this.bytes(name);
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    } catch (error) {
+      throw new LimpetError("BAD_FILE", `${this.place(name)} is no UTF-8, so that its text is not known`, {
+        cause: error,
+      });
+    }
   }
 
   json(name: string): Json {
@@ -59,15 +91,40 @@ export class Folder {
     return this.has(name) ? this.json(name) : {};
   }
 
+  /** The path of a file, which lies in the folder also when links are followed. */
+  #within(name: string): string {
+    const place = this.place(name);
+    const root = realPath(this.path);
+    const real = realPath(place);
+    // The cache of Hugging Face's hub keeps files under their hashes, and snapshots are links to them.
+    const blobs = /^(.*)[\\/]snapshots[\\/][^\\/]+$/.exec(root);
+    const roots = blobs ? [root, `${blobs[1]}/blobs`] : [root];
+    if (roots.some((folder) => real.startsWith(folder) && /^[\\/]/.test(real.slice(folder.length)))) return place;
+    throw new Error(`it is a link to ${real}, outside the folder: put the file itself there`);
+  }
+
   #host<T>(name: string, work: () => T): T {
     try {
       return work();
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      const why = code === "ENOENT" || code === "ENOTDIR" ? "there is no such file" : messageOf(error);
+      const why = isMissing(error) ? "there is no such file" : messageOf(error);
       throw new LimpetError("HOST", `${this.place(name)}: ${why}`, { cause: error });
     }
   }
+}
+
+function isMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return code === "ENOENT" || code === "ENOTDIR";
+}
+
+/** A key that is there with a value that does something is one that a file cannot say. */
+export function refuseUnless(given: Json, key: string, neutral: readonly unknown[], place: string): void {
+  const value = given[key];
+  if (value === undefined || value === null || value === false || neutral.includes(value)) return;
+  if (Array.isArray(value) && value.length === 0) return;
+  const words = `${place}: ${key} is ${JSON.stringify(value).slice(0, 80)}`;
+  throw new LimpetError("UNSUPPORTED", `${words}, which changes answers and which limpet does not do`);
 }
 
 export function isObject(value: unknown): value is Json {
@@ -99,6 +156,11 @@ export class Config {
     const value = this.#values[key] ?? fallback;
     if (typeof value === "number" && Number.isFinite(value)) return value;
     throw this.wrong(value === undefined ? `${key} is missing` : `${key} is no number: ${JSON.stringify(value)}`);
+  }
+
+  /** Refuses a key that changes answers, unless its value does nothing: one of `neutral`, null, false or an empty list. */
+  refuse(key: string, ...neutral: unknown[]): void {
+    refuseUnless(this.#values, key, neutral, this.#place);
   }
 
   wrong(words: string, code: "BAD_FILE" | "UNSUPPORTED" = "BAD_FILE"): LimpetError {

@@ -1,7 +1,7 @@
 /** memoryformer: tables that are looked up where others multiply (keys and names: docs/formats.md). */
 import type { GgufEntry } from "../load/gguf-entries.ts";
-import { type Decoder, embedding, endTensors, readDecoder, ropeTheta, vector } from "./decoder.ts";
-import type { Config } from "./folder.ts";
+import { type Decoder, embedding, endTensors, readDecoder, ropeObject, ropeTheta, vector } from "./decoder.ts";
+import { type Config, refuseUnless } from "./folder.ts";
 import type { Plan, PlannedTensor } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
 
@@ -10,6 +10,8 @@ const LONGEST_CODE = 16;
 
 export function planMemoryformer(config: Config, checkpoint: Checkpoint): Plan {
   const decoder = readDecoder(config, checkpoint);
+  const rope = ropeObject(config);
+  for (const key of ["rope_type", "type"]) refuseUnless(rope, key, ["default"], "config.json, rope_scaling");
   const { layers, heads, vocabulary } = decoder;
   const tables = config.size("num_tables");
   const code = codeLength(config, "code_length", config.size("code_length"));

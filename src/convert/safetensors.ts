@@ -37,13 +37,20 @@ export class Checkpoint {
     const tensors = new Map<string, SourceTensor>();
     this.tensors = tensors;
     try {
-      for (const name of shardNames(folder)) {
+      const index = folder.has(SINGLE) ? null : readIndex(folder);
+      for (const name of index ? [...new Set(index.values())].sort() : [SINGLE]) {
         const file = folder.open(name);
         this.#files.push(file);
         for (const tensor of readHeader(folder.place(name), file)) {
           if (tensors.has(tensor.name)) throw broken(folder.place(name), `${tensor.name} is in another shard too`);
+          if (index && index.get(tensor.name) !== name) {
+            throw broken(folder.place(name), `${tensor.name} is in it, and ${INDEX} does not say so`);
+          }
           tensors.set(tensor.name, tensor);
         }
+      }
+      for (const [tensor, name] of index ?? []) {
+        if (!tensors.has(tensor)) throw broken(folder.place(INDEX), `${tensor} is not in ${name}, as it says`);
       }
     } catch (error) {
       this.close();
@@ -60,26 +67,25 @@ export class Checkpoint {
   }
 }
 
-function shardNames(folder: Folder): string[] {
-  if (folder.has(SINGLE)) return [SINGLE];
+/** Which file each tensor is in. */
+function readIndex(folder: Folder): Map<string, string> {
   if (!folder.has(INDEX)) {
     throw new LimpetError("HOST", `${folder.path} has no ${SINGLE} and no ${INDEX}: weights are read from safetensors`);
   }
   const map = folder.json(INDEX)["weight_map"];
-  const names = typeof map === "object" && map !== null ? [...new Set(Object.values(map))] : [];
-  if (!names.length) throw broken(folder.place(INDEX), "its weight_map names no file");
-  for (const name of names) {
-    if (typeof name !== "string" || !/^[^/\\]+\.safetensors$/.test(name)) {
-      throw broken(
-        folder.place(INDEX),
-        `its weight_map names ${JSON.stringify(name)}, no safetensors file of the folder`,
-      );
-    }
+  const entries = typeof map === "object" && map !== null ? Object.entries(map) : [];
+  if (!entries.length) throw broken(folder.place(INDEX), "its weight_map names no file");
+  for (const [, name] of entries) {
+    if (typeof name === "string" && /^[^/\\]+\.safetensors$/.test(name)) continue;
+    throw broken(
+      folder.place(INDEX),
+      `its weight_map names ${JSON.stringify(name)}, no safetensors file of the folder`,
+    );
   }
-  return (names as string[]).sort();
+  return new Map(entries as [string, string][]);
 }
 
-function readHeader(place: string, file: OpenFile): SourceTensor[] {
+function readHeader(place: string, file: OpenFile): PlacedTensor[] {
   const head = new Uint8Array(8);
   if (file.read(0, head) < 8) throw broken(place, "it ends within its first eight bytes");
   const length = Number(new DataView(head.buffer).getBigUint64(0, true));
@@ -98,14 +104,29 @@ function readHeader(place: string, file: OpenFile): SourceTensor[] {
     throw broken(place, "its header is no table of tensors");
   }
   const start = 8 + length;
-  return Object.entries(header)
+  const tensors = Object.entries(header)
     .filter(([name]) => name !== "__metadata__")
     .map(([name, entry]) => readEntry(place, file, start, name, entry));
+  requireApart(place, tensors);
+  return tensors;
 }
+
+/** No byte belongs to two tensors. */
+function requireApart(place: string, tensors: readonly PlacedTensor[]): void {
+  const filled = tensors.filter(({ bytes }) => bytes > 0).sort((a, b) => a.begin - b.begin);
+  filled.forEach(({ name, begin }, i) => {
+    const before = filled[i - 1];
+    if (before && begin < before.begin + before.bytes) {
+      throw broken(place, `${name} and ${before.name} share bytes: their data_offsets overlap`);
+    }
+  });
+}
+
+type PlacedTensor = SourceTensor & { readonly begin: number };
 
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
-function readEntry(place: string, file: OpenFile, start: number, name: string, entry: unknown): SourceTensor {
+function readEntry(place: string, file: OpenFile, start: number, name: string, entry: unknown): PlacedTensor {
   const { dtype, shape, data_offsets: range } = (entry ?? {}) as Record<string, unknown>;
   if (!Array.isArray(shape) || !shape.every(isSize)) throw broken(place, `${name} has no sound shape`);
   if (!Array.isArray(range) || range.length !== 2 || !range.every(isSize) || range[1] < range[0]) {
@@ -126,6 +147,7 @@ function readEntry(place: string, file: OpenFile, start: number, name: string, e
     type: dtype as SourceType,
     shape,
     bytes: end - begin,
+    begin,
     read(offset, target) {
       if (file.read(start + begin + offset, target) < target.length) throw broken(place, `${name} is cut short`);
     },

@@ -1,38 +1,73 @@
 /**
  * tokenizer.model: the vocabulary of SentencePiece, a protocol buffer.
  *
- *     ModelProto     1: SentencePiece, repeated · 2: TrainerSpec
+ *     ModelProto     1: SentencePiece, repeated · 2: TrainerSpec · 3: NormalizerSpec
  *     SentencePiece  1: text · 2: score (f32) · 3: type, with the numbers that GGUF has taken over
- *     TrainerSpec    3: kind of model (2: BPE)
+ *     TrainerSpec    3: kind of model (2: BPE) · 24: spaces belong to the word before · 40 to 43: ids of unk, bos, eos, pad
+ *     NormalizerSpec 2: map of characters · 3: a text begins with a space · 4: spaces are run together (if not said, too)
  */
-import { decodeText } from "../../bindings/memory.ts";
+import { decodeText, encodeText } from "../../bindings/memory.ts";
 import { LimpetError } from "../host/errors.ts";
 import { putToken, TokenType, type Vocabulary } from "./vocabulary.ts";
 
 const BPE = 2;
 
+/** What the file says beside its pieces. */
+export interface PieceSettings {
+  /** A text begins with a space that it does not have. */
+  readonly prefix?: boolean;
+  /** Ids of special tokens by their names. */
+  readonly ids?: ReadonlyMap<string, number>;
+}
+
+const IDS: Readonly<Record<number, string>> = { 40: "unk", 41: "bos", 42: "eos", 43: "pad" };
+
 type Field = { number: number; value: number; bytes: Uint8Array };
 
-export function readSentencePiece(bytes: Uint8Array, to: Vocabulary, place: string): void {
+export function readSentencePiece(bytes: Uint8Array, to: Vocabulary, place: string): PieceSettings {
   const wrong = (words: string) => new LimpetError("BAD_FILE", `${place}: ${words}`);
+  const unknown = (words: string) => new LimpetError("UNSUPPORTED", `${place}: ${words}: a GGUF file cannot say it`);
+  const ids = new Map<string, number>();
+  let prefix: boolean | undefined;
   let id = 0;
   for (const field of fieldsOf(bytes, wrong)) {
     if (field.number === 1) {
       let [text, score, type] = ["", 0, TokenType.NORMAL as number];
       for (const { number, value, bytes: inner } of fieldsOf(field.bytes, wrong)) {
-        if (number === 1) text = decodeText(inner);
+        if (number === 1) text = pieceText(inner, id, wrong);
         else if (number === 2) score = value;
         else if (number === 3) type = value;
       }
       putToken(to, id++, text, type, score, wrong);
     } else if (field.number === 2) {
-      const kind = [...fieldsOf(field.bytes, wrong)].find(({ number }) => number === 3)?.value ?? 1;
+      const fields = [...fieldsOf(field.bytes, wrong)];
+      const kind = fields.find(({ number }) => number === 3)?.value ?? 1;
       if (kind !== BPE) {
         throw new LimpetError("UNSUPPORTED", `${place}: limpet knows SentencePiece's BPE, and this is another kind`);
       }
+      for (const { number, value } of fields) {
+        if (number === 24 && value) throw unknown("it has spaces at the ends of words");
+        if (number in IDS) ids.set(IDS[number], value);
+      }
+    } else if (field.number === 3) {
+      let joins = true;
+      for (const { number, value, bytes: inner } of fieldsOf(field.bytes, wrong)) {
+        if (number === 2 && inner.length) throw unknown("its normalizer changes characters");
+        if (number === 3) prefix = value !== 0;
+        if (number === 4) joins = value !== 0;
+      }
+      if (joins) throw unknown("its normalizer runs spaces together");
     }
   }
   if (id === 0) throw wrong("it holds no pieces");
+  return { prefix, ids };
+}
+
+function pieceText(bytes: Uint8Array, id: number, wrong: (words: string) => LimpetError): string {
+  const text = decodeText(bytes);
+  const same = encodeText(text);
+  if (same.length === bytes.length && same.every((byte, i) => byte === bytes[i])) return text;
+  throw wrong(`its piece ${id} is no UTF-8, so that its text is not known`);
 }
 
 /** The fields of a message; a varint's or a float's value, a message's or a text's bytes. */

@@ -6,7 +6,7 @@ import { bytesOf } from "../../bindings/memory.ts";
 import type { Kernels } from "../api/kernels.ts";
 import type { Pace } from "../host/pace.ts";
 import type { TypeName } from "../host/types.ts";
-import { requireRange } from "../quantize/range.ts";
+import { requireFinite, requireRange } from "../quantize/range.ts";
 import { quantizeTableRows, type TableForm, tableRowBytes } from "../quantize/table-rows.ts";
 import type { GgufWriter } from "../store/gguf-writer.ts";
 import type { PlannedTensor } from "./plan.ts";
@@ -65,7 +65,7 @@ export async function copyTable(
 /** The rows of a tensor in the order of the file, some at a time; the bytes are valid until the next ones. */
 async function* rowsOf(
   to: Conversion,
-  { shape, paired }: PlannedTensor,
+  { name, shape, paired }: PlannedTensor,
   source: SourceTensor,
 ): AsyncGenerator<Uint8Array> {
   const width = valueBytes(source);
@@ -80,6 +80,7 @@ async function* rowsOf(
   for (let row = 0; row < rows; row += step) {
     const length = Math.min(step, rows - row) * rowBytes;
     source.read(row * rowBytes, buffer.subarray(0, length));
+    requireFinite(name, source.type, buffer.subarray(0, length));
     if (paired) pairRows(buffer.subarray(0, length), turned, unit, rowBytes);
     yield turned.subarray(0, length);
     to.progress(length);

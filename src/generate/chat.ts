@@ -4,6 +4,7 @@
  */
 import { encodeText } from "../../bindings/memory.ts";
 import { ChatKind, Role } from "../../bindings/numbers.ts";
+import { printable } from "../host/arguments.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
 
@@ -20,6 +21,18 @@ const ROLES: Readonly<Record<Message["role"], number>> = {
   user: Role.USER,
   assistant: Role.ASSISTANT,
 };
+
+/** A copy of a conversation, each message of which is one. */
+export function messagesOf(messages: unknown): Message[] {
+  if (!Array.isArray(messages)) {
+    throw new LimpetError("BAD_ARGUMENT", `messages is a list of messages, not ${printable(messages)}`);
+  }
+  return Array.from(messages, (message: unknown) => {
+    const { role, content } = (message ?? {}) as Partial<Message>;
+    if (typeof role === "string" && Object.hasOwn(ROLES, role) && typeof content === "string") return { role, content };
+    throw new LimpetError("BAD_ARGUMENT", "a message has a role (system, user or assistant) and a content of text");
+  });
+}
 
 /** The tokens of a conversation up to where the assistant speaks. */
 export async function chatTokens(loaded: LoadedModel, messages: readonly Message[]): Promise<number[]> {
@@ -38,13 +51,9 @@ export async function chatTokens(loaded: LoadedModel, messages: readonly Message
 }
 
 /** A conversation as text, with the words that make the assistant speak next. */
-export async function formatChat(loaded: LoadedModel, messages: readonly Message[]): Promise<string> {
+export async function formatChat(loaded: LoadedModel, given: readonly Message[]): Promise<string> {
+  const messages = messagesOf(given);
   const { core, pointer } = loaded;
-  for (const { role, content } of messages) {
-    if (!Object.hasOwn(ROLES, role) || typeof content !== "string") {
-      throw new LimpetError("BAD_ARGUMENT", "a message has a role (system, user or assistant) and a content of text");
-    }
-  }
   const { exports, memory } = core;
   if (core.check(exports.chat_kind(core.pointer, pointer)) === ChatKind.NONE) return renderTemplate(loaded, messages);
   return core.scoped((arena) => {

@@ -5,13 +5,14 @@
  */
 
 import { FINISH_REASONS } from "../../assembly/wasi/commands.ts";
-import type { Pointer } from "../../bindings/exports.ts";
-import { encodeText } from "../../bindings/memory.ts";
+import { decodeText, encodeText } from "../../bindings/memory.ts";
 import { Finish, Status } from "../../bindings/numbers.ts";
+import { flag, type OptionTable, real, signal, texts, whole, wide } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import { wholeNumber } from "../host/numbers.ts";
 import { Pace } from "../host/pace.ts";
-import { type Context, type Form, formNumber, type LoadedModel } from "./sequence-pool.ts";
+import { type Form, formKind, formNumber } from "./sequence-pool.ts";
+import { reserve, type SessionState } from "./session-state.ts";
+import { unfinishedCharacter, unfinishedOf } from "./unfinished.ts";
 
 /** How the next token is chosen. Default: always the likeliest one. */
 export interface SamplingOptions {
@@ -44,6 +45,22 @@ export interface GenerateOptions extends SamplingOptions {
   /** Ends the generation: the next piece throws the signal's reason. */
   signal?: AbortSignal;
 }
+
+/** What each of `GenerateOptions` has to be; the ranges of real numbers are the core's. */
+export const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
+  temperature: real,
+  topK: whole(0, 2 ** 32 - 1),
+  topP: real,
+  minP: real,
+  repeatPenalty: real,
+  seed: wide,
+  maxTokens: whole(0, 2 ** 31 - 1),
+  stop: texts,
+  logprobs: whole(0, 20),
+  special: flag,
+  form: formKind,
+  signal,
+};
 
 /** One token, with the text that it made ready: whole characters, maybe none. */
 export interface Piece {
@@ -126,43 +143,40 @@ export class Generation implements AsyncIterableIterator<Piece, GenerationResult
   }
 }
 
-/** What a generation needs of its session. */
-export interface SessionState {
-  readonly loaded: LoadedModel;
-  readonly pointer: Pointer;
-  readonly context: Context;
-  /** Counts generations: only the latest may step. */
-  turn: number;
-  disposed: boolean;
-}
-
-const DEFAULT_TOKENS = 256;
+/** Tokens of a generation that says nothing of them. */
+export const DEFAULT_TOKENS = 256;
 const REASONS = FINISH_REASONS.split(" ");
 
-/** Steps a session whose tokens are there. */
+/**
+ * Steps a session whose tokens are there, as `configure` has prepared it. A character whose bytes the tokens before have
+ * begun comes whole; one that the end cuts is left to the next generation.
+ */
 export async function* generatePieces(
   session: SessionState,
   options: GenerateOptions,
 ): AsyncGenerator<Piece, GenerationResult, undefined> {
-  const { loaded, pointer, context } = session;
+  const { loaded } = session;
   const { core } = loaded;
   const { exports, memory } = core;
-  const { logprobs } = options;
+  const { logprobs, maxTokens = DEFAULT_TOKENS } = options;
   const pace = new Pace(options.signal);
   const turn = ++session.turn;
   const usable = () => {
     if (session.disposed || loaded.disposed) throw new LimpetError("WRONG_STATE", "the session was disposed of");
     if (session.turn !== turn) throw new LimpetError("WRONG_STATE", "another generation of this session has begun");
   };
+  exports.session_stop(session.pointer);
+  reserve(session, exports.session_count(session.pointer) + maxTokens);
   configure(session, options);
+  const { pointer, context } = session;
   exports.context_set_form(context.pointer, formNumber(options.form ?? "auto"));
-  const maxTokens = wholeNumber("maxTokens", options.maxTokens ?? DEFAULT_TOKENS, 0, 2 ** 31 - 1);
-  const top = logprobs === undefined ? 0 : wholeNumber("logprobs", logprobs, 0, 20);
+  const top = logprobs ?? 0;
   core.check(exports.session_begin(pointer, maxTokens, logprobs === undefined ? 0 : 1, top));
 
   const prefillTokens = exports.session_count(pointer) - exports.session_evaluated(pointer);
   const tokens: number[] = [];
-  const texts: string[] = [];
+  const written: string[] = [];
+  let begun: Uint8Array = unfinishedOf(session);
   let made = 0;
   let prefillMs = 0;
   let decodeMs = 0;
@@ -176,17 +190,26 @@ export async function* generatePieces(
         else decodeMs += now - clock;
         const token = exports.session_token(pointer);
         const length = exports.session_text_length(pointer);
-        const text = length === 0 ? "" : memory.readText(exports.session_text(pointer), length);
-        texts.push(text);
-        const ended = exports.session_finish(pointer) === Finish.STOP;
+        const finish = exports.session_finish(pointer);
+        let text = "";
+        if (begun.length > 0 || (finish === Finish.LENGTH && length > 0)) {
+          // What was begun stands in front of the bytes that follow, and waits for them.
+          let bytes = joined(begun, memory.read(exports.session_text(pointer), length));
+          const rest = finish === Finish.NONE || finish === Finish.LENGTH ? unfinishedCharacter(bytes) : 0;
+          begun = bytes.subarray(bytes.length - rest);
+          bytes = bytes.subarray(0, bytes.length - rest);
+          text = decodeText(bytes);
+        } else if (length > 0) text = memory.readText(exports.session_text(pointer), length);
+        written.push(text);
+        const ended = finish === Finish.STOP;
         if (!ended) tokens.push(token);
         // The end token shows nothing of its own, only what was held back for it.
-        if (!ended || length > 0) yield logprobs === undefined ? { text, token } : withLogprobs(session, text, top);
+        if (!ended || text !== "") yield logprobs === undefined ? { text, token } : withLogprobs(session, text, top);
         usable();
         clock = performance.now();
       } else if (status === Status.DONE) {
         return {
-          text: texts.join(""),
+          text: written.join(""),
           tokens,
           finishReason: REASONS[exports.session_finish(pointer)] as FinishReason,
           timings: { prefillTokens, prefillMs, decodeTokens: Math.max(made - 1, 0), decodeMs },
@@ -209,12 +232,11 @@ export async function* generatePieces(
   }
 }
 
-function configure({ loaded: { core }, pointer }: SessionState, options: GenerateOptions): void {
+/** Tells a session how tokens are chosen; what cannot be is refused before anything else changes. */
+export function configure({ loaded: { core }, pointer }: SessionState, options: GenerateOptions): void {
   const { exports } = core;
   const { temperature = 0, topK = 0, topP = 1, minP = 0, repeatPenalty = 1, seed, stop = [] } = options;
-  wholeNumber("topK", topK, 0, 2 ** 32 - 1);
   core.check(exports.session_configure(pointer, temperature, topK, topP, minP, repeatPenalty));
-  if (seed !== undefined) exports.session_seed(pointer, BigInt.asUintN(64, BigInt(seed)));
   exports.session_clear_stops(pointer);
   for (const text of typeof stop === "string" ? [stop] : stop) {
     core.scoped((arena) => {
@@ -222,6 +244,15 @@ function configure({ loaded: { core }, pointer }: SessionState, options: Generat
       core.check(exports.session_add_stop(pointer, arena.put(bytes), bytes.length));
     });
   }
+  if (seed !== undefined) exports.session_seed(pointer, BigInt.asUintN(64, BigInt(seed)));
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  if (first.length === 0) return second;
+  const all = new Uint8Array(first.length + second.length);
+  all.set(first);
+  all.set(second, first.length);
+  return all;
 }
 
 function withLogprobs({ loaded: { core }, pointer }: SessionState, text: string, top: number): Piece {

@@ -1,11 +1,21 @@
 /** Logits of given tokens, and how well a model foresees a text. */
 import type { Pointer } from "../../bindings/exports.ts";
 import { POSITION_LIMIT, Status } from "../../bindings/numbers.ts";
-import { LimpetError } from "../host/errors.ts";
-import { wholeNumber } from "../host/numbers.ts";
+import { callback, type OptionTable, readOptions, signal, whole } from "../host/arguments.ts";
+import { Dropped } from "../host/dropped.ts";
+import { LimpetError, messageOf } from "../host/errors.ts";
+import { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
-import { type CacheType, createContext, type Form, formNumber, type LoadedModel } from "./sequence-pool.ts";
-import { tokenIds } from "./tokenizer.ts";
+import {
+  type CacheType,
+  cacheKind,
+  createContext,
+  type Form,
+  formKind,
+  formNumber,
+  type LoadedModel,
+} from "./sequence-pool.ts";
+import { promptOf, tokenIds } from "./tokenizer.ts";
 
 /** How tokens are evaluated. */
 export interface LogitsOptions {
@@ -19,6 +29,14 @@ export interface LogitsOptions {
   signal?: AbortSignal;
 }
 
+/** What each of `LogitsOptions` has to be. */
+export const LOGITS_OPTIONS: OptionTable<LogitsOptions> = {
+  form: formKind,
+  chunk: whole(1, 4096),
+  kv: cacheKind,
+  signal,
+};
+
 /** How a text is cut into windows and scored. */
 export interface PerplexityOptions extends LogitsOptions {
   /** Tokens of a window; the second half of each is scored. Default: 512. */
@@ -28,6 +46,14 @@ export interface PerplexityOptions extends LogitsOptions {
   /** Called after each window, with the perplexity so far. */
   onProgress?: (done: number, windows: number, perplexity: number) => void;
 }
+
+/** What each of `PerplexityOptions` has to be. */
+export const PERPLEXITY_OPTIONS: OptionTable<PerplexityOptions> = {
+  ...LOGITS_OPTIONS,
+  context: whole(2, POSITION_LIMIT),
+  windows: whole(0, 2 ** 31),
+  onProgress: callback,
+};
 
 /** How well a model foresees a text. */
 export interface PerplexityResult {
@@ -53,6 +79,20 @@ interface Rows {
   readonly pointer: Pointer;
 }
 
+interface HeldContext {
+  readonly loaded: LoadedModel;
+  readonly context: Pointer;
+}
+
+/** Contexts of scorings that were begun and left. */
+const dropped = new Dropped<HeldContext>(releaseHeld);
+
+function releaseHeld({ loaded, context }: HeldContext): void {
+  if (loaded.disposed) return;
+  loaded.core.exports.context_abort(context);
+  loaded.core.exports.context_release(context);
+}
+
 /** A context for passes that give the logits of many tokens. */
 class Scorer {
   readonly #loaded: LoadedModel;
@@ -62,19 +102,22 @@ class Scorer {
   readonly #pace: Pace;
 
   constructor(loaded: LoadedModel, tokens: number, { form = "auto", chunk, kv, signal }: LogitsOptions) {
+    requireAlive(loaded);
     const { core, pointer, sequences, defaults } = loaded;
     this.#loaded = loaded;
     this.#signal = signal;
     this.#pace = new Pace(signal);
-    this.#chunk = Math.min(wholeNumber("chunk", chunk ?? core.exports.model_batch(pointer), 1, 4096), tokens);
+    this.#chunk = Math.min(chunk ?? core.exports.model_batch(pointer), tokens);
     const number = formNumber(form);
     const type = kv ?? defaults.kv ?? "f16";
     this.#context = createContext(core, pointer, sequences, tokens, this.#chunk, this.#chunk, type);
     core.exports.context_set_form(this.#context, number);
+    dropped.watch(this, { loaded, context: this.#context });
   }
 
   /** Evaluates the tokens from an empty cache, and gives the logits from token `from` on, chunk after chunk. */
   async *rows(ids: Uint32Array, from: number): AsyncGenerator<Rows, void, undefined> {
+    this.#requireAlive();
     const { core, pointer } = this.#loaded;
     const { exports, memory } = core;
     const context = this.#context;
@@ -112,24 +155,28 @@ class Scorer {
   }
 
   release(): void {
-    const { core, disposed } = this.#loaded;
-    if (disposed) return;
-    core.exports.context_abort(this.#context);
-    core.exports.context_release(this.#context);
+    dropped.forget(this);
+    releaseHeld({ loaded: this.#loaded, context: this.#context });
   }
 
   #requireAlive(): void {
-    if (this.#loaded.disposed) throw new LimpetError("WRONG_STATE", "the model was disposed of");
+    requireAlive(this.#loaded);
   }
+}
+
+function requireAlive(loaded: LoadedModel): void {
+  if (loaded.disposed) throw new LimpetError("WRONG_STATE", "the model was disposed of");
 }
 
 /** Copies of the logits after each token, as [tokens of a chunk, vocabulary] and in order. */
 export async function* logitChunks(
   loaded: LoadedModel,
   tokens: ArrayLike<number>,
-  options: LogitsOptions,
+  given: LogitsOptions,
 ): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
-  const ids = tokenIds(tokens);
+  const ids = tokenIds(tokens, "tokens");
+  const options = readOptions(given, LOGITS_OPTIONS);
+  requireAlive(loaded);
   if (ids.length === 0) throw new LimpetError("BAD_ARGUMENT", "logits are of one token at least");
   const { core, pointer } = loaded;
   const scorer = new Scorer(loaded, ids.length, options);
@@ -150,22 +197,26 @@ export async function* logitChunks(
 export async function measurePerplexity(
   loaded: LoadedModel,
   text: string | ArrayLike<number>,
-  options: PerplexityOptions,
+  given: PerplexityOptions,
 ): Promise<PerplexityResult> {
+  const prompt = promptOf("text", text);
+  const options = readOptions(given, PERPLEXITY_OPTIONS);
+  requireAlive(loaded);
   const { core, pointer, tokenizer } = loaded;
   const { exports, memory } = core;
-  const context = wholeNumber("context", options.context ?? 512, 2, POSITION_LIMIT);
-  const ids = tokenIds(typeof text === "string" ? tokenizer.tokenize(text, { bos: true }) : text);
+  const context = options.context ?? 512;
+  const ids = typeof prompt === "string" ? tokenIds(tokenizer.tokenize(prompt, { bos: true })) : prompt;
   const all = Math.floor(ids.length / context);
   if (all === 0) {
     const words = `the text has ${ids.length} tokens and a window takes ${context}`;
     throw new LimpetError("BAD_ARGUMENT", `${words}: give a longer text or a smaller context`);
   }
-  const windows = Math.min(all, wholeNumber("windows", options.windows || all, 1, 2 ** 31));
+  const windows = Math.min(all, options.windows || all);
   const bos = tokenizer.addsBos ? tokenizer.specials.bos : undefined;
   const vocabulary = exports.model_vocabulary(pointer);
   const words = exports.model_tokenizer(pointer);
   const half = context >> 1;
+  const logSumExp = await logSumExpOf(core);
   const scorer = new Scorer(loaded, context, options);
   let sum = 0;
   let count = 0;
@@ -179,7 +230,7 @@ export async function measurePerplexity(
         for (let i = 0; i < rows.count; i++) {
           const row = rows.pointer + i * vocabulary * 4;
           const next = part[rows.from + i + 1];
-          sum += exports.kernel_log_sum_exp(row, vocabulary) - memory.readF32(row + next * 4);
+          sum += logSumExp(row, vocabulary) - memory.readF32(row + next * 4);
           bytes += exports.tokenizer_token_bytes(words, next, 0, 0, 0);
           count++;
         }
@@ -191,4 +242,26 @@ export async function measurePerplexity(
   }
   const bitsPerByte = sum / Math.LN2 / bytes;
   return { perplexity: Math.exp(sum / count), bitsPerByte, tokens: count, bytes, windows, context };
+}
+
+/** Cores without kernels, and the one beside each that has them. */
+const beside = new WeakMap<Core, Core>();
+
+/** ln Σ e^x of a row in the memory of a core. Builds with threads have no kernels of their own: there a second core has. */
+async function logSumExpOf(core: Core): Promise<(row: Pointer, length: number) => number> {
+  if (core.has("kernel_log_sum_exp")) return core.exports.kernel_log_sum_exp;
+  let apart = beside.get(core);
+  try {
+    apart ??= await Core.create({ build: core.build });
+  } catch (error) {
+    const words = "this wasm has no kernels, which perplexity takes, and limpet's own cannot be had: load the model";
+    throw new LimpetError("UNSUPPORTED", `${words} without the option wasm (${messageOf(error)})`, { cause: error });
+  }
+  beside.set(core, apart);
+  const { exports } = apart;
+  return (row, length) =>
+    apart.scoped((arena) => {
+      const values = arena.put(core.memory.f32(row, length));
+      return exports.kernel_log_sum_exp(values, length);
+    });
 }

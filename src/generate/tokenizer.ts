@@ -2,8 +2,18 @@
 import type { Pointer } from "../../bindings/exports.ts";
 import { decodeText, encodeText } from "../../bindings/memory.ts";
 import { DetokenizeFlag, TokenizeFlag } from "../../bindings/numbers.ts";
+import {
+  flag,
+  type OptionTable,
+  printable,
+  readOptions,
+  signal,
+  text as textOf,
+  whole,
+  wholeNumbers,
+} from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import { Core, type CoreOptions } from "../host/instance.ts";
+import { CORE_OPTIONS, Core, type CoreOptions } from "../host/instance.ts";
 import { loadModel } from "../load/load.ts";
 import type { ModelSource } from "../load/source.ts";
 
@@ -23,6 +33,14 @@ export interface DetokenizeOptions {
   cleanSpaces?: boolean;
 }
 
+/** What each of `TokenizeOptions` has to be. */
+export const TOKENIZE_OPTIONS: OptionTable<TokenizeOptions> = { bos: flag, special: flag };
+
+/** What each of `DetokenizeOptions` has to be. */
+export const DETOKENIZE_OPTIONS: OptionTable<DetokenizeOptions> = { special: flag, cleanSpaces: flag };
+
+const LOAD_OPTIONS: OptionTable<CoreOptions & { signal?: AbortSignal }> = { ...CORE_OPTIONS, signal };
+
 const SPECIALS = ["bos", "eos", "unknown", "separator", "padding", "mask", "endOfTurn", "endOfMessage"] as const;
 
 /** The vocabulary of a model: text to token ids and back. Its model must be alive, else calls throw WRONG_STATE. */
@@ -37,10 +55,11 @@ export class Tokenizer {
     this.#pointer = pointer;
   }
 
-  /** The tokenizer of a model file alone: weights are not read, and need not be there. */
+  /** The tokenizer of a model file alone: weights are not read, and need not be there. One thread does it. */
   static async load(source: ModelSource, options: CoreOptions & { signal?: AbortSignal } = {}): Promise<Tokenizer> {
-    const core = await Core.create(options);
-    const { pointer } = await loadModel(core, source, { signal: options.signal, vocabularyOnly: true });
+    const { signal, ...given } = readOptions(options, LOAD_OPTIONS);
+    const core = await Core.create({ ...given, threads: 1 });
+    const { pointer } = await loadModel(core, source, { signal, vocabularyOnly: true });
     return new Tokenizer(core, core.exports.model_tokenizer(pointer));
   }
 
@@ -64,8 +83,9 @@ export class Tokenizer {
   /** Token ids of a text: bare, unless asked otherwise. */
   tokenize(text: string, options: TokenizeOptions = {}): number[] {
     const core = this.#alive;
-    const bytes = encodeText(text);
-    const flags = (options.bos ? TokenizeFlag.ADD_SPECIAL : 0) | (options.special ? TokenizeFlag.PARSE_SPECIAL : 0);
+    const bytes = encodeText(textOf("text", text));
+    const { bos, special } = readOptions(options, TOKENIZE_OPTIONS);
+    const flags = (bos ? TokenizeFlag.ADD_SPECIAL : 0) | (special ? TokenizeFlag.PARSE_SPECIAL : 0);
     return core.scoped((arena) => {
       const source = arena.put(bytes);
       // A token has a byte at least; BOS, EOS and a space in front come on top.
@@ -89,7 +109,7 @@ export class Tokenizer {
   /** As `detokenize`, the bytes as they are: tokens may begin and end within a UTF-8 character. */
   detokenizeBytes(ids: ArrayLike<number>, options: DetokenizeOptions = {}): Uint8Array {
     const core = this.#alive;
-    const { special, cleanSpaces } = options;
+    const { special, cleanSpaces } = readOptions(options, DETOKENIZE_OPTIONS);
     const { SHOW_SPECIAL, CLEAN, KEEP } = DetokenizeFlag;
     const flags = (special ? SHOW_SPECIAL : 0) | (cleanSpaces === undefined ? 0 : cleanSpaces ? CLEAN : KEEP);
     const source = tokenIds(ids);
@@ -111,12 +131,13 @@ export class Tokenizer {
   tokenText(id: number): string {
     const core = this.#alive;
     const { exports } = core;
+    whole(0, 2 ** 32 - 1)("id", id);
     return core.text(exports.tokenizer_text(this.#pointer, id), exports.tokenizer_text_length(this.#pointer, id));
   }
 
   /** Whether an answer ends with this token. */
   endsGeneration(id: number): boolean {
-    return this.#alive.exports.tokenizer_ends_generation(this.#pointer, id) !== 0;
+    return this.#alive.exports.tokenizer_ends_generation(this.#pointer, whole(0, 2 ** 32 - 1)("id", id)) !== 0;
   }
 
   /** @internal */
@@ -131,11 +152,14 @@ export class Tokenizer {
 }
 
 /** Ids as the core takes them; anything that is not a whole number of 32 bits is refused here, not wrapped. */
-export function tokenIds(ids: ArrayLike<number>): Uint32Array {
-  for (let i = 0; i < ids.length; i++) {
-    if (!(Number.isInteger(ids[i]) && ids[i] >= 0 && ids[i] < 2 ** 32)) {
-      throw new LimpetError("BAD_ARGUMENT", `${ids[i]} is not a token id: ids are whole numbers from 0`);
-    }
-  }
-  return Uint32Array.from(ids);
+export function tokenIds(ids: unknown, name: string = "ids"): Uint32Array<ArrayBuffer> {
+  const refuse = (id: unknown) => `${printable(id)} is not a token id: ids are whole numbers from 0`;
+  return wholeNumbers(name, ids, 2 ** 32 - 1, refuse);
+}
+
+/** Text, or token ids: read once. */
+export function promptOf(name: string, prompt: unknown): string | Uint32Array<ArrayBuffer> {
+  if (typeof prompt === "string") return prompt;
+  if (typeof prompt === "object" && prompt !== null) return tokenIds(prompt, name);
+  throw new LimpetError("BAD_ARGUMENT", `${name} is text or a list of token ids, not ${printable(prompt)}`);
 }

@@ -4,8 +4,10 @@
  */
 import type { CoreExports, Pointer, Status, ThreadExports } from "../../bindings/exports.ts";
 import { address, bytesOf, encodeText, Memory } from "../../bindings/memory.ts";
+import { THREAD_LIMIT } from "../../bindings/shared-memory.ts";
 import type { Threads } from "../../bindings/thread-pool.ts";
-import { errorCode, LimpetError } from "./errors.ts";
+import { type OptionTable, oneOf, printable, unchecked, whole } from "./arguments.ts";
+import { errorCode, LimpetError, messageOf } from "./errors.ts";
 import { type Build, instantiateBuild, type WasmOption } from "./wasm.ts";
 
 /** Which core computes, and what it may take. */
@@ -22,6 +24,17 @@ export interface CoreOptions {
   /** Bytes of memory that the core may take at most: what does not fit is refused as `OUT_OF_MEMORY`. Default: 4 GiB. */
   memoryLimit?: number;
 }
+
+/** What each of `CoreOptions` has to be. */
+export const CORE_OPTIONS: OptionTable<CoreOptions> = {
+  wasm: unchecked,
+  build: oneOf("portable", "scalar", "fast"),
+  threads: whole(1, THREAD_LIMIT),
+  memoryLimit: (name, value) => {
+    if (Number.isInteger(value) && (value as number) >= 1) return value as number;
+    throw new LimpetError("BAD_ARGUMENT", `${name} is a whole number of bytes, not ${printable(value)}`);
+  },
+};
 
 /** All that 32-bit WebAssembly has. */
 const MEMORY = 2 ** 32;
@@ -43,17 +56,19 @@ export class Core {
     if (this.pointer === 0) throw new LimpetError("OUT_OF_MEMORY", "the host gives WebAssembly no memory");
   }
 
-  static async create(options: CoreOptions): Promise<Core> {
-    const limit = options.memoryLimit ?? MEMORY;
-    if (!(Number.isInteger(limit) && limit >= 1)) {
-      throw new LimpetError("BAD_ARGUMENT", `memoryLimit is a whole number of bytes, not ${limit}`);
-    }
+  static async create(options: CoreOptions & { signal?: AbortSignal }): Promise<Core> {
+    const limit = CORE_OPTIONS.memoryLimit("memoryLimit", options.memoryLimit ?? MEMORY);
     const { exports, build, module, threads } = await instantiateBuild(options);
     const core = new Core(exports, build);
     if (limit < MEMORY) exports.core_set_limit(core.pointer, limit);
     if (threads > 1) {
       const { Threads } = await import("../../bindings/thread-pool.ts");
-      core.threads = await Threads.start(exports as ThreadExports, module, core.pointer, threads);
+      try {
+        core.threads = await Threads.start(exports as ThreadExports, module, core.pointer, threads);
+      } catch (error) {
+        const words = `threads cannot be started: ${messageOf(error)}; leave the option threads out`;
+        throw new LimpetError("HOST", words, { cause: error });
+      }
       if (!core.threads) throw core.error();
     }
     return core;
@@ -62,6 +77,11 @@ export class Core {
   /** Ends the threads. The core must not be used after it. */
   dispose(): void {
     this.threads?.dispose();
+  }
+
+  /** Whether this wasm has an export: builds with threads and small ones lack some. */
+  has(name: keyof CoreExports): boolean {
+    return typeof this.exports[name] === "function";
   }
 
   /** `run(pointer)`, a step of the pass of a context. */

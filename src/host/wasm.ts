@@ -4,10 +4,12 @@
  */
 import type { CoreExports } from "../../bindings/exports.ts";
 import { type CoreInstance, instantiate, type WasmSource } from "../../bindings/instantiate.ts";
-import { isNode, readFile } from "../../bindings/node.ts";
+import { readFile } from "../../bindings/node.ts";
 import { hasRelaxedSimd } from "../../bindings/relaxed.ts";
 import { hasThreads, sharedMemory, THREAD_LIMIT, threadsLack } from "../../bindings/shared-memory.ts";
 import { LimpetError, messageOf } from "./errors.ts";
+import { fileName, isRemote, isUrl } from "./names.ts";
+import { within } from "./wait.ts";
 
 /**
  * `portable`: SIMD. `scalar`: without, and the same bits. `fast`: relaxed SIMD, for speed over identical bits; where the
@@ -40,7 +42,9 @@ export async function instantiateBuild(options: {
   wasm?: WasmOption;
   build?: Build;
   threads?: number;
+  signal?: AbortSignal;
 }): Promise<BuildInstance> {
+  const { signal } = options;
   const build = usableBuild(options.build ?? "portable");
   const memory = memoryForThreads(options.threads ?? 1, build);
   const imports: WebAssembly.Imports = memory ? { env: { memory } } : {};
@@ -48,13 +52,16 @@ export async function instantiateBuild(options: {
     let instance: CoreInstance;
     if (options.wasm !== undefined) {
       const given = typeof options.wasm === "function" ? options.wasm() : options.wasm;
-      instance = await instantiate(bytesAt(await given), imports);
+      instance = await within(
+        instantiate(bytesAt(await within(Promise.resolve(given), signal), signal), imports),
+        signal,
+      );
     } else if (portableWasm && build === "portable" && !memory) {
       instance = await instantiate(portableWasm);
       portableWasm = instance.module;
     } else {
       const file = locate(build, memory !== null);
-      instance = await instantiate(modules.get(file.href) ?? bytesAt(file), imports);
+      instance = await within(instantiate(modules.get(file.href) ?? bytesAt(file, signal), imports), signal);
       modules.set(file.href, instance.module);
     }
     const { module, exports } = instance;
@@ -62,6 +69,7 @@ export async function instantiateBuild(options: {
     if (memory && !shares) sayAlone("the wasm that was given is a build without them");
     return { exports, build, module, threads: shares ? options.threads! : 1 };
   } catch (error) {
+    signal?.throwIfAborted();
     throw new LimpetError("HOST", `limpet's wasm cannot be had: ${messageOf(error)}`, { cause: error });
   }
 }
@@ -121,9 +129,8 @@ function locate(build: Build, threads: boolean): URL {
   return new URL("../limpet.wasm", import.meta.url);
 }
 
-async function bytesAt(source: WasmForm): Promise<WasmSource> {
-  if (typeof source !== "string" && !(source instanceof URL)) return source;
-  const remote = /^(https?|data|blob):/.test(String(source));
-  if (remote || !isNode()) return fetch(source);
-  return readFile(typeof source === "string" && source.startsWith("file:") ? new URL(source) : source);
+async function bytesAt(source: WasmForm, signal: AbortSignal | undefined): Promise<WasmSource> {
+  if (typeof source !== "string" && !isUrl(source)) return source;
+  if (isRemote(source)) return within(fetch(source, { signal }), signal, String(source));
+  return readFile(fileName(source));
 }

@@ -12,7 +12,13 @@ type ScalarType = Exclude<ValueTypeName, "array">;
 export type GgufType = ScalarType | `${ScalarType}[]`;
 export type GgufScalar = number | bigint | boolean | string;
 export type GgufValue = GgufScalar | ArrayLike<GgufScalar>;
-export type GgufEntry = readonly [key: string, type: GgufType, value: GgufValue];
+export type GgufEntry = readonly [key: string, type: GgufType, value: GgufValue, raw?: RawEntry];
+
+/** The bytes of an entry that was read from a file, to be written again as they are: of an array its elements. */
+export interface RawEntry {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
 
 /** The element type of an array's type, or null. */
 export function elementType(type: GgufType): ScalarType | null {

@@ -27,6 +27,8 @@ export interface TensorInfo {
 export interface ModelInfo {
   /** `general.name`, or the name of the file. */
   readonly name: string | null;
+  /** `general.license` as the file has it, or else `general.license.name`; null where it names none. */
+  readonly license: string | null;
   /** `general.architecture`; null where the file does not say. */
   readonly architecture: string | null;
   /** Weights in all. */
@@ -68,6 +70,7 @@ export function readInfo(core: Core, model: Pointer, fileName: string | null): M
   };
   return {
     name: metadataText(core, gguf, "general.name") ?? fileName,
+    license: metadataText(core, gguf, "general.license") ?? metadataText(core, gguf, "general.license.name"),
     architecture,
     parameters,
     // Without weights the core does not read the shape: the metadata may have it all the same.

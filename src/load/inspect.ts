@@ -19,11 +19,14 @@ export interface FileContents {
 /** Elements of an array that are read. */
 const ARRAY_LIMIT = 16;
 
-export async function inspectFile(source: ModelSource, options: CoreOptions = {}): Promise<FileContents> {
+export async function inspectFile(
+  source: ModelSource,
+  options: CoreOptions & { signal?: AbortSignal } = {},
+): Promise<FileContents> {
   const core = await Core.create(options);
-  const parts = await openSource(source);
+  const parts = await openSource(source, options.signal);
   try {
-    const gguf = await parseHead(core, parts);
+    const gguf = await parseHead(core, parts, options.signal);
     return {
       version: core.exports.gguf_version(gguf),
       metadata: readMetadata(core, gguf, ARRAY_LIMIT),
@@ -36,9 +39,12 @@ export async function inspectFile(source: ModelSource, options: CoreOptions = {}
 }
 
 /** The page of a model's program, from its header alone: no weights are read. */
-export async function inspectProgram(source: ModelSource, options: CoreOptions = {}): Promise<string> {
+export async function inspectProgram(
+  source: ModelSource,
+  options: CoreOptions & { signal?: AbortSignal } = {},
+): Promise<string> {
   const core = await Core.create(options);
-  const { pointer } = await loadModel(core, source, {}, true);
+  const { pointer } = await loadModel(core, source, { signal: options.signal }, true);
   return readProgram(core, pointer);
 }
 

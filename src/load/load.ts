@@ -7,8 +7,9 @@ import { ModelState, Status } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
-import type { Part } from "./part.ts";
+import { changed, fillFrom, type Part } from "./part.ts";
 import { type ModelSource, openForRanges, openSource, settle } from "./source.ts";
+import { BrokenOff } from "./stream.ts";
 import type { TableSource } from "./table-source.ts";
 import { leaveTables, type TableOptions } from "./tables.ts";
 
@@ -16,7 +17,7 @@ import { leaveTables, type TableOptions } from "./tables.ts";
 export interface LoadProgress extends TableOptions {
   /** Leave the weights in the file: enough for the tokenizer and the metadata. */
   vocabularyOnly?: boolean;
-  /** Bytes of weights in memory, and of all; called as they come. */
+  /** Bytes of weights in memory, and of all; called as they come. A download that has to begin anew counts from 0 again. */
   onProgress?: (loaded: number, total: number) => void;
   /** Ends the loading: the signal's reason is thrown. */
   signal?: AbortSignal;
@@ -24,6 +25,9 @@ export interface LoadProgress extends TableOptions {
 
 /** The size that a stream of unknown length is given: what lacks shows when it ends. */
 const UNKNOWN_SIZE = 2 ** 52;
+
+/** How often a download is begun anew that broke off, and that a server does not let go on. */
+const BEGINNINGS = 3;
 
 /** The handle of a model, and the files that its tables stay in; null where nothing does. */
 export interface Loaded {
@@ -38,6 +42,16 @@ export async function loadModel(
   options: LoadProgress,
   planOnly: boolean = false,
 ): Promise<Loaded> {
+  for (let beginnings = 1; ; beginnings++) {
+    try {
+      return await loadOnce(core, source, options, planOnly);
+    } catch (error) {
+      if (!(error instanceof BrokenOff && error.anew) || beginnings === BEGINNINGS) throw error;
+    }
+  }
+}
+
+async function loadOnce(core: Core, source: ModelSource, options: LoadProgress, planOnly: boolean): Promise<Loaded> {
   options.signal?.throwIfAborted();
   const open = options.tables === "stream" ? openForRanges : openSource;
   const parts = await open(source, options.signal);
@@ -80,7 +94,11 @@ async function run(core: Core, parts: Part[], options: LoadProgress, planOnly: b
         options.onProgress?.(loaded, Number(exports.model_file_bytes(model)));
         reported = loaded;
       }
-      if (status === Status.DONE) return model;
+      if (status === Status.DONE) {
+        const other = parts.find((part) => part.changed?.());
+        if (other) throw changed(other.place ?? "the model's file");
+        return model;
+      }
       if (status === Status.NEED_DATA && !(await fill(core, model, parts, options.signal))) {
         const index = exports.model_request_file(model);
         if (!header || parts[index].size !== null) throw endsEarly(core, model);
@@ -103,8 +121,7 @@ async function fill(core: Core, model: number, parts: Part[], signal?: AbortSign
   const length = exports.model_request_length(model) >>> 0;
   const target = core.memory.u8(address(exports.model_request_destination(model)), length);
   const offset = Number(exports.model_request_offset(model));
-  const read = parts[exports.model_request_file(model)].read(offset, target, signal);
-  return (typeof read === "number" ? read : await read) === length;
+  return (await fillFrom(parts[exports.model_request_file(model)], offset, target, signal)) === length;
 }
 
 function endsEarly(core: Core, model: number): LimpetError {

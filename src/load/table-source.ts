@@ -5,9 +5,10 @@
 
 import type { Pointer } from "../../bindings/exports.ts";
 import { address } from "../../bindings/memory.ts";
-import { LimpetError, messageOf } from "../host/errors.ts";
+import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
-import { changed, type Part } from "./part.ts";
+import { within } from "../host/wait.ts";
+import { changed, type Part, unreadable } from "./part.ts";
 
 /** A file is read at once while a read takes no longer, but for a while: the system's cache is faster, a disk is not. */
 const AT_ONCE_MS = 0.02;
@@ -36,6 +37,8 @@ interface Read {
 export class TableSource {
   readonly #core: Core;
   readonly #parts: readonly Part[];
+  /** What goes on, each with the context that waits for it. */
+  readonly #waits: Map<AbortController, Pointer> = new Map();
 
   constructor(core: Core, parts: readonly Part[]) {
     this.#core = core;
@@ -63,13 +66,20 @@ export class TableSource {
       }
       deadline += AT_ONCE_MS;
       const target = this.#core.memory.u8(range.destination, range.length);
-      const count = inWords(part, () => part.read(range.offset, target)) as number;
+      const count = readNow(part, range.offset, target);
       if (count < range.length) throw endsEarly(part, range.offset + range.length);
     }
-    return later.length ? this.#readLater(later, signal) : undefined;
+    return later.length ? this.#readLater(context, later, signal) : undefined;
   }
 
+  /** Ends the waits of a context that nobody computes with any more. */
+  leave(context: Pointer, why: string): void {
+    for (const [wait, waits] of this.#waits) if (waits === context) wait.abort(new LimpetError("WRONG_STATE", why));
+  }
+
+  /** Ends all waits, and closes the files. */
   close(): void {
+    for (const wait of this.#waits.keys()) wait.abort(new LimpetError("WRONG_STATE", "the model was disposed of"));
     for (const part of this.#parts) part.close();
   }
 
@@ -83,9 +93,11 @@ export class TableSource {
     }));
   }
 
-  async #readLater(ranges: Range[], signal: AbortSignal | undefined): Promise<() => void> {
+  async #readLater(context: Pointer, ranges: Range[], signal: AbortSignal | undefined): Promise<() => void> {
     const reads = merge(ranges, this.#parts);
     const found: Uint8Array[] = [];
+    const wait = new AbortController();
+    const abort = (): void => wait.abort(signal!.reason);
     let next = 0;
     const work = async (): Promise<void> => {
       while (next < reads.length) {
@@ -93,19 +105,26 @@ export class TableSource {
         const { file, from, to } = reads[index];
         const part = this.#parts[file];
         const bytes = new Uint8Array(to - from);
-        const read = () => part.readLater?.(from, bytes) ?? part.read(from, bytes, signal);
-        const count = await inWords(part, read);
-        signal?.throwIfAborted();
+        const read = async () => part.readLater?.(from, bytes) ?? part.read(from, bytes, wait.signal);
+        const count = await inWords(part, within(read(), wait.signal));
         if (count < bytes.length) throw endsEarly(part, to);
         found[index] = bytes;
       }
     };
+    this.#waits.set(wait, context);
+    signal?.addEventListener("abort", abort, { once: true });
+    if (signal?.aborted) abort();
     try {
       await Promise.all(Array.from({ length: Math.min(READS, reads.length) }, work));
     } catch (error) {
       next = reads.length;
-      signal?.throwIfAborted();
-      throw error;
+      // Who asked for it to end is told why, and what else goes on for it ends.
+      const why = wait.signal.aborted ? wait.signal.reason : error;
+      wait.abort(why);
+      throw why;
+    } finally {
+      this.#waits.delete(wait);
+      signal?.removeEventListener("abort", abort);
     }
     return () => {
       reads.forEach(({ from, ranges: wanted }, i) => {
@@ -133,20 +152,21 @@ function merge(ranges: Range[], parts: readonly Part[]): Read[] {
   return reads;
 }
 
-/** What a read throws, in words. */
-function inWords(part: Part, read: () => number | Promise<number>): number | Promise<number> {
-  const worded = (error: unknown): never => {
-    if (error instanceof LimpetError || (error as { name?: unknown } | null)?.name === "AbortError") throw error;
-    const place = part.place ?? "the model's file";
-    throw new LimpetError("HOST", `${place} cannot be read any more: ${messageOf(error)}; load the model anew`, {
-      cause: error,
-    });
-  };
+/** Reads of a part that gives its bytes at once. */
+function readNow(part: Part, offset: number, target: Uint8Array): number {
   try {
-    const count = read();
-    return typeof count === "number" ? count : count.catch(worded);
+    return part.read(offset, target) as number;
   } catch (error) {
-    return worded(error);
+    throw unreadable(part, error);
+  }
+}
+
+/** What a read gives; what it throws, in words. */
+async function inWords(part: Part, read: Promise<number>): Promise<number> {
+  try {
+    return await read;
+  } catch (error) {
+    throw unreadable(part, error);
   }
 }
 

@@ -12,9 +12,9 @@ import { Pace } from "../host/pace.ts";
 import { type TypeName, tensorLayout } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
-import { readHead } from "../load/gguf-head.ts";
+import { type NamedTensor, parseHead, readHead } from "../load/gguf-head.ts";
 import { openSource, splitNames } from "../load/source.ts";
-import { GgufWriter } from "../store/gguf-writer.ts";
+import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
 import { FILE_TYPES, type FileType, fileTypeOf, mixOf } from "./mixes.ts";
 import { planOf, type Step } from "./plan.ts";
 import { copyStep, type Rewriting } from "./values.ts";
@@ -68,11 +68,12 @@ export async function quantizeFile(
     let done = 0;
     const progress = (bytes: number) => options.onProgress?.((done += bytes), total);
     const metadata = metadataOf(head.metadata, fileType);
-    const writer = GgufWriter.create(out, { metadata, tensors: steps.map(({ tensor }) => tensor) });
+    const writer = GgufWriter.create(out, { metadata, tensors: steps.map(namedTensor) }, splitNames(input));
     try {
       const to: Rewriting = { kernels: new Kernels(core), parts, writer, pace, progress };
       let scales: Float32Array = new Float32Array(0);
       for (const step of steps) scales = await copyStep(to, step, scales);
+      await requireReadable(writer.seal(), steps.length, options);
       writer.finish();
     } finally {
       writer.discard();
@@ -83,15 +84,36 @@ export async function quantizeFile(
   }
 }
 
-/** Neither the file nor what it is called until it is whole may be what is read. */
+/** The file that is read is not written, nor is one by whose name limpet would look for others. */
 function requireOthers(input: string | URL, out: string): void {
-  for (const name of splitNames(input)) {
-    for (const path of [out, `${out}.part`]) {
-      if (isSameFile(name, path)) {
-        throw new LimpetError("BAD_ARGUMENT", `${path} is the file that is read: choose another name for the output`);
-      }
-    }
+  if (splitNames(out).length > 1) {
+    throw new LimpetError(
+      "BAD_ARGUMENT",
+      `${out} is the name of a file's first part: choose another for one in one piece`,
+    );
   }
+  if (splitNames(input).some((name) => isSameFile(name, out))) {
+    throw new LimpetError("BAD_ARGUMENT", `${out} is the file that is read: choose another name for the output`);
+  }
+}
+
+/** A tensor by the bytes of its name, where they are no text. */
+function namedTensor(step: Step): GgufTensor {
+  const nameBytes = step.kind === "tensor" ? (step.source as NamedTensor).nameBytes : undefined;
+  return nameBytes ? { ...step.tensor, nameBytes } : step.tensor;
+}
+
+/** What was written is read before it is called done. */
+async function requireReadable(path: string, tensors: number, options: QuantizeOptions): Promise<void> {
+  const core = await Core.create({ build: options.build, wasm: options.wasm });
+  const parts = await openSource(path);
+  try {
+    const gguf = await parseHead(core, parts);
+    if (core.exports.gguf_tensor_count(gguf) === tensors) return;
+  } finally {
+    for (const part of parts) part.close();
+  }
+  throw new LimpetError("HOST", `${path}: what was written is not what is there; is the disk sound?`);
 }
 
 /** The keys as they are, but for those of the type and of a file in parts. */

@@ -18,3 +18,20 @@ export function requireRange(name: string, type: TypeName | TableForm, values: F
     }
   }
 }
+
+/** The bits that only infinities and NaN have all set. */
+const EXPONENTS = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
+
+/** A weight that is no number makes every answer none: a model with one is not loaded, and so not written. */
+export function requireFinite(name: string, type: keyof typeof EXPONENTS, bytes: Uint8Array): void {
+  const exponent = EXPONENTS[type];
+  const [start, length] = [bytes.byteOffset, bytes.length];
+  const words =
+    type === "F32"
+      ? new Uint32Array(bytes.buffer, start, length / 4)
+      : new Uint16Array(bytes.buffer, start, length / 2);
+  for (let i = 0; i < words.length; i++) {
+    if ((words[i] & exponent) !== exponent) continue;
+    throw new LimpetError("BAD_FILE", `${name} holds a weight that is no number`);
+  }
+}

@@ -7,7 +7,7 @@
  *     writer.finish();                                              // discard() where something went wrong
  *
  * A file: "GGUF", version 3, counts · metadata · tensor table · zeros up to the alignment · tensors, each padded to it.
- * Until it is finished it is called `out.gguf.part`, so that no reader ever sees half a model.
+ * Until it is finished it lies beside its place under a name of its own, so that no reader ever sees half a model.
  */
 import { encodeText } from "../../bindings/memory.ts";
 import { createFile, type NewFile } from "../../bindings/node.ts";
@@ -17,6 +17,8 @@ import { elementType, type GgufEntry, type GgufScalar, type GgufType, VALUE_TYPE
 
 export interface GgufTensor {
   readonly name: string;
+  /** The name in a file that this one is copied from, where that is no valid UTF-8. */
+  readonly nameBytes?: Uint8Array;
   readonly type: TensorType;
   /** As GGUF has them: the first is along a row. */
   readonly shape: readonly number[];
@@ -31,6 +33,8 @@ export interface GgufHead {
 const ALIGNMENT = 32;
 /** What llama.cpp takes. */
 const LONGEST_NAME = 63;
+/** A string of JavaScript may hold what UTF-8 cannot say, and encoders replace without a word. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 export class GgufWriter {
   /** Bytes of the whole file. */
@@ -43,21 +47,33 @@ export class GgufWriter {
   #rest = 0;
   #open = true;
 
-  private constructor(path: string, head: GgufHead) {
+  private constructor(path: string, head: GgufHead, read: readonly (string | URL)[]) {
     this.#path = path;
     this.#alignment = alignmentOf(head);
     const bytes = encodeHead(head, this.#alignment);
     const data = head.tensors.map(({ type, shape }) => padded(tensorBytes(type, shape), this.#alignment));
     this.size = data.reduce((sum, size) => sum + size, bytes.length);
     this.#tensors = [...head.tensors];
-    this.#file = this.#host(() => createFile(path));
-    this.#send(bytes);
+    this.#file = this.#host(() => createFile(path, read));
+    try {
+      this.#send(bytes);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
     this.#rest = this.#next();
   }
 
-  /** Begins a file; one that is there is replaced in the end. */
-  static create(path: string, head: GgufHead): GgufWriter {
-    return new GgufWriter(path, head);
+  /** Begins a file; one that is there is replaced in the end, unless it is one of `read`, from which this is made. */
+  static create(path: string, head: GgufHead, read: readonly (string | URL)[] = []): GgufWriter {
+    return new GgufWriter(path, head, read);
+  }
+
+  /** All is written: the path at which it may be read before it gets its name. */
+  seal(): string {
+    this.#requireWhole();
+    this.#host(() => this.#file.seal());
+    return this.#file.part;
   }
 
   /** The next bytes of the current tensor, at most up to its end. */
@@ -78,9 +94,7 @@ export class GgufWriter {
 
   /** Gives the file its name. */
   finish(): void {
-    if (this.#tensors.length) {
-      throw new LimpetError("WRONG_STATE", `${this.#tensors[0].name}: ${this.#rest} bytes lack`);
-    }
+    this.#requireWhole();
     this.#open = false;
     this.#host(() => this.#file.finish());
   }
@@ -89,6 +103,11 @@ export class GgufWriter {
   discard(): void {
     if (this.#open) this.#file.discard();
     this.#open = false;
+  }
+
+  #requireWhole(): void {
+    if (!this.#tensors.length) return;
+    throw new LimpetError("WRONG_STATE", `${this.#tensors[0].name}: ${this.#rest} bytes lack`);
   }
 
   #next(): number {
@@ -104,7 +123,11 @@ export class GgufWriter {
       return work();
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      const known: Record<string, string> = { ENOENT: "there is no such folder", ENOSPC: "the disk is full" };
+      const known: Record<string, string> = {
+        ENOENT: "there is no such folder",
+        ENOSPC: "the disk is full",
+        EDQUOT: "the disk's quota is used up",
+      };
       throw new LimpetError("HOST", `${this.#path}: ${known[code ?? ""] ?? messageOf(error)}`, { cause: error });
     }
   }
@@ -130,11 +153,18 @@ function encodeHead({ metadata, tensors }: GgufHead, alignment: number): Uint8Ar
     metadata.map(([key]) => key),
     "key",
   );
-  for (const [key, type, value] of metadata) {
+  for (const [key, type, value, raw] of metadata) {
     const element = elementType(type);
-    head.scalar("string", key);
+    if (raw) head.text(raw.key);
+    else head.scalar("string", key);
     head.scalar("u32", VALUE_TYPES.indexOf(element ? "array" : (type as "u32")));
-    if (element) {
+    if (raw) {
+      if (element) {
+        head.scalar("u32", VALUE_TYPES.indexOf(element));
+        head.scalar("u64", (value as ArrayLike<GgufScalar>).length);
+      }
+      head.bytes(raw.value);
+    } else if (element) {
       const values = value as ArrayLike<GgufScalar>;
       head.scalar("u32", VALUE_TYPES.indexOf(element));
       head.scalar("u64", values.length);
@@ -146,9 +176,10 @@ function encodeHead({ metadata, tensors }: GgufHead, alignment: number): Uint8Ar
     "tensor",
   );
   let offset = 0;
-  for (const { name, type, shape } of tensors) {
-    requireTensor(name, type, shape);
-    head.scalar("string", name);
+  for (const { name, nameBytes, type, shape } of tensors) {
+    requireTensor(name, type, shape, nameBytes?.length);
+    if (nameBytes) head.text(nameBytes);
+    else head.scalar("string", name);
     head.scalar("u32", shape.length);
     for (const size of shape) head.scalar("u64", size);
     head.scalar("u32", tensorLayout(type).id);
@@ -167,10 +198,11 @@ function requireDistinct(names: string[], what: string): void {
   }
 }
 
-function requireTensor(name: string, type: TensorType, shape: readonly number[]): void {
+function requireTensor(name: string, type: TensorType, shape: readonly number[], length?: number): void {
   const { elements } = tensorLayout(type);
   const say = (words: string) => new LimpetError("BAD_ARGUMENT", `${name}: ${words}`);
-  if (encodeText(name).length > LONGEST_NAME) throw say(`a tensor's name has at most ${LONGEST_NAME} bytes`);
+  if ((length ?? encodeText(name).length) > LONGEST_NAME)
+    throw say(`a tensor's name has at most ${LONGEST_NAME} bytes`);
   if (shape.length < 1 || shape.length > 4) throw say(`a tensor has 1 to 4 dimensions, not ${shape.length}`);
   if (!shape.every((size) => Number.isInteger(size) && size > 0)) throw say(`no tensor is ${shape.join(" × ")}`);
   if (shape[0] % elements) throw say(`rows of ${shape[0]} are no whole blocks of ${type}, which hold ${elements}`);
@@ -184,10 +216,11 @@ class ByteBuilder {
 
   scalar(type: GgufType, value: GgufScalar): void {
     if (type === "string") {
-      const bytes = encodeText(String(value));
-      this.scalar("u64", bytes.length);
-      const at = this.#room(bytes.length); // which may exchange the bytes
-      this.#bytes.set(bytes, at);
+      const text = String(value);
+      if (LONE_SURROGATE.test(text)) {
+        throw new LimpetError("BAD_FILE", `${JSON.stringify(text)} is no text: half of a surrogate pair has no bytes`);
+      }
+      this.text(encodeText(text));
       return;
     }
     const bits = Number(type.match(/\d+/)?.[0] ?? 8);
@@ -199,6 +232,17 @@ class ByteBuilder {
     else if (bits === 32) view.setUint32(at, Number(value), true);
     else if (bits === 16) view.setUint16(at, Number(value), true);
     else view.setUint8(at, Number(value));
+  }
+
+  /** A string by its bytes. */
+  text(bytes: Uint8Array): void {
+    this.scalar("u64", bytes.length);
+    this.bytes(bytes);
+  }
+
+  bytes(bytes: Uint8Array): void {
+    const at = this.#room(bytes.length); // which may exchange the bytes
+    this.#bytes.set(bytes, at);
   }
 
   pad(alignment: number): void {

@@ -6,6 +6,9 @@
  *     const model = await Model.load(await cached(url, { sha256, onProgress }));
  */
 import { LimpetError, messageOf } from "../host/errors.ts";
+import { pause, within } from "../host/wait.ts";
+import { drop, isPassing, reasonOf, refused } from "../load/request.ts";
+import { isTagged, pieceLength, restHeaders, type Version, versionOf } from "../load/version.ts";
 import { Sha256 } from "./sha256.ts";
 
 /** How a model is fetched into the cache. */
@@ -29,10 +32,9 @@ export interface CachedModel {
 }
 
 /** Beside the pieces of a model: what they belong to. */
-interface Entry {
+interface Entry extends Version {
   readonly url: string;
   readonly size: number;
-  readonly etag: string | null;
   readonly sha256: string | null;
   readonly complete: boolean;
 }
@@ -42,39 +44,53 @@ const FOLDER = "limpet";
 const PIECE = 8 << 20;
 const RETRIES = 4;
 const RETRY_MS = 100;
+/** What every model begins with: a page of an error or of a login does not. */
+const MAGIC = "GGUF";
 
 /** The file at a URL: from the cache, or fetched into it. Of pages that ask at once, one fetches and the others wait. */
 export async function cached(url: string | URL, options: CacheOptions = {}): Promise<File> {
-  const href = new URL(url, typeof location === "object" ? location.href : undefined).href;
-  const store = await open(href, true);
-  const have = await inHand(store!, href, options);
+  const href = hrefOf(url);
+  const sha256 = options?.sha256?.toLowerCase();
+  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw new LimpetError("BAD_ARGUMENT", `sha256 is 64 digits of hex, not "${options.sha256}"`);
+  }
+  const wanted: CacheOptions = { ...options, sha256 };
+  options.signal?.throwIfAborted();
+  const have = await inHand((await open(href, true))!, href, wanted);
   if (have) return have;
-  return alone(store!.key, options.signal, async () => {
-    // Another page may have fetched it since.
-    return (await inHand(store!, href, options)) ?? download(store!, href, options);
+  return alone(keyOf(href), options.signal, async () => {
+    // Another page may have fetched it since, or deleted it with its folder.
+    const store = (await open(href, true))!;
+    return (await inHand(store, href, wanted)) ?? download(store, href, wanted);
   });
 }
 
-/** What the cache holds, whole or begun. */
+/** What the cache holds, whole or begun. What others put there is passed over. */
 export async function listCached(): Promise<CachedModel[]> {
   const folder = await models();
   const found: CachedModel[] = [];
-  for await (const name of (folder as unknown as { keys(): AsyncIterable<string> }).keys()) {
-    const store = { folder: await folder.getDirectoryHandle(name), key: name };
-    const entry = await readEntry(store);
-    if (!entry) continue;
-    const bytes = (await pieces(store)).reduce((sum, { size }) => sum + size, 0);
-    found.push({ url: entry.url, bytes, complete: entry.complete });
+  for (const key of await namesIn(folder)) {
+    try {
+      const kept = await look({ folder: await folder.getDirectoryHandle(key), key });
+      if (!kept || keyOf(kept.entry.url) !== key) continue;
+      const { entry, bytes } = kept;
+      found.push({ url: entry.url, bytes, complete: entry.complete && bytes === entry.size });
+    } catch (error) {
+      // No folder, or one that was deleted meanwhile.
+      if (!isMissing(error)) throw error;
+    }
   }
   return found;
 }
 
 /** Deletes a model from the cache; false: it held none. */
 export async function deleteCached(url: string | URL): Promise<boolean> {
-  const store = await open(new URL(url, typeof location === "object" ? location.href : undefined).href, false);
-  if (!store) return false;
-  await alone(store.key, undefined, async () => (await models()).removeEntry(store.key, { recursive: true }));
-  return true;
+  const href = hrefOf(url);
+  return alone(keyOf(href), undefined, async () => {
+    if (!(await open(href, false))) return false;
+    await (await models()).removeEntry(keyOf(href), { recursive: true });
+    return true;
+  });
 }
 
 /** The folder of one model. */
@@ -91,131 +107,253 @@ async function models(): Promise<FileSystemDirectoryHandle> {
 }
 
 async function open(url: string, create: boolean): Promise<Store | null> {
-  const hash = new Sha256();
-  hash.add(new TextEncoder().encode(url));
-  const key = hash.hex();
+  const key = keyOf(url);
   try {
     return { folder: await (await models()).getDirectoryHandle(key, { create }), key };
   } catch (error) {
     if ((error as { name?: string }).name === "NotFoundError") return null;
-    throw error;
+    throw new LimpetError("HOST", `the browser's file system fails (${messageOf(error)}): load it without the cache`, {
+      cause: error,
+    });
   }
 }
 
+/** A URL without what the server does not see of it. */
+function hrefOf(url: string | URL): string {
+  try {
+    const href = new URL(url, typeof location === "object" ? location.href : undefined);
+    href.hash = "";
+    return href.href;
+  } catch (error) {
+    throw new LimpetError("BAD_ARGUMENT", `${String(url)} is no URL`, { cause: error });
+  }
+}
+
+function keyOf(href: string): string {
+  const hash = new Sha256();
+  hash.add(new TextEncoder().encode(href));
+  return hash.hex();
+}
+
+/** Whoever writes to a model's folder is alone there, of all pages and workers. */
 function alone<T>(key: string, signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
+  if (!navigator.locks) {
+    throw new LimpetError(
+      "HOST",
+      "this host has no locks, so two pages could write to one file: load it without the cache",
+    );
+  }
   return navigator.locks.request(`limpet ${key}`, { signal }, run) as Promise<T>;
+}
+
+/** What lies in a model's folder, where it makes sense. */
+interface Kept {
+  readonly entry: Entry;
+  readonly parts: readonly File[];
+  readonly bytes: number;
+}
+
+/** Looks at what is there: null where it is nothing that was put there, or has become so. */
+async function look(store: Store): Promise<Kept | null> {
+  const entry = await readEntry(store);
+  if (!entry) return null;
+  const parts = await pieces(store);
+  const bytes = parts.reduce((sum, { size }) => sum + size, 0);
+  if (bytes > entry.size) return null;
+  if (bytes >= MAGIC.length && beginning(new Uint8Array(await parts[0].slice(0, MAGIC.length).arrayBuffer())) !== MAGIC)
+    return null;
+  return { entry, parts, bytes };
 }
 
 /** The file where all of it is there, and is what is asked for. */
 async function inHand(store: Store, url: string, { sha256 }: CacheOptions): Promise<File | null> {
-  const entry = await readEntry(store);
-  if (!entry?.complete || (sha256 && entry.sha256 !== sha256.toLowerCase())) return null;
-  const parts = await pieces(store);
-  if (parts.reduce((sum, { size }) => sum + size, 0) !== entry.size) return null;
-  return new File(parts, new URL(url).pathname.split("/").pop() || "model.gguf");
+  const kept = await look(store);
+  if (!kept?.entry.complete || kept.bytes !== kept.entry.size || kept.entry.url !== url) return null;
+  if (sha256 && kept.entry.sha256 !== sha256) return null;
+  // Where another page has begun anew meanwhile, the pieces are of two files.
+  const now = await readEntry(store);
+  if (JSON.stringify(now) !== JSON.stringify(kept.entry)) return null;
+  return new File([...kept.parts], new URL(url).pathname.split("/").pop() || "model.gguf");
 }
 
 async function download(store: Store, url: string, options: CacheOptions): Promise<File> {
-  const before = await readEntry(store);
-  // What does not fit what is asked for now, or what broke after it was whole, is of no use.
-  if (before?.complete) await clear(store);
+  const { sha256, signal } = options;
+  const before = await look(store);
+  const isWhole = before?.entry.complete && before.bytes === before.entry.size;
+  // What broke, or is known to be another one than is asked for, is of no use; what nobody has looked at may be the one.
+  const isOther = isWhole && before?.entry.sha256 !== null;
+  if (!before || before.entry.url !== url || isOther || (before.entry.complete && !isWhole)) await clear(store);
+  const way: Way = { byRange: false };
   for (let retries = 0; ; ) {
-    const at = await bytesThere(store);
+    const at = (await look(store))?.bytes ?? 0;
     try {
-      if (await fetchRest(store, url, options)) break;
+      if (await fetchRest(store, url, options, way)) break;
     } catch (error) {
-      options.signal?.throwIfAborted();
-      if (error instanceof LimpetError) throw error;
+      signal?.throwIfAborted();
+      if (!(error instanceof Lost)) throw error;
       // A server without ranges begins anew each time: what comes then is no progress.
-      retries = at > 0 && (await bytesThere(store)) > at + PIECE ? 0 : retries + 1;
+      retries = at > 0 && ((await look(store))?.bytes ?? 0) > at + PIECE ? 0 : retries + 1;
       if (retries >= RETRIES) {
-        throw new LimpetError("HOST", `${url} broke off: ${messageOf(error)}; what is there is kept`, { cause: error });
+        throw new LimpetError("HOST", `${url} broke off: ${error.message}; what is there is kept`, {
+          cause: error.cause,
+        });
       }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS * 2 ** retries));
+      await pause(RETRY_MS * 2 ** retries, signal);
     }
   }
   const entry = (await readEntry(store))!;
-  const sha256 = options.sha256 ? await digest(store) : null;
-  if (sha256 && sha256 !== options.sha256!.toLowerCase()) {
+  const found = sha256 ? await digest(store, signal) : null;
+  if (found && found !== sha256) {
     await clear(store);
-    throw new LimpetError("BAD_FILE", `${url} has the SHA-256 ${sha256} and not ${options.sha256}; it is not kept`);
+    throw new LimpetError("BAD_FILE", `${url} has the SHA-256 ${found} and not ${sha256}; it is not kept`);
   }
   // Last: from here on it is a model.
-  await write(store, "entry.json", JSON.stringify({ ...entry, sha256, complete: true }));
-  return (await inHand(store, url, options))!;
+  await write(store, "entry.json", JSON.stringify({ ...entry, sha256: found, complete: true } satisfies Entry));
+  const file = await inHand(store, url, options);
+  if (file) return file;
+  throw new LimpetError("HOST", `${url} was fetched, and what the browser kept of it is not whole: ask for it again`);
 }
 
-/** Fetches what lacks; true: all is there. Throws where the network breaks off, with all pieces kept. */
-async function fetchRest(store: Store, url: string, { signal, onProgress }: CacheOptions): Promise<boolean> {
-  const entry = await readEntry(store);
-  let at = entry ? await bytesThere(store) : 0;
-  if (entry && at === entry.size) return true;
-  const headers: Record<string, string> = {};
-  if (at > 0) headers.range = `bytes=${at}-`;
-  if (at > 0 && entry?.etag && !entry.etag.startsWith("W/")) headers["if-range"] = entry.etag;
-  const response = await fetch(url, { signal, headers });
-  if (!response.ok || !response.body)
-    throw new LimpetError("HOST", `${url} answers ${response.status}: check its path`);
-  let size = Number(response.headers.get("content-range")?.split("/")[1] ?? response.headers.get("content-length"));
-  if (response.status !== 206 || (entry && size !== entry.size)) {
+/** What the network lost, and may give when it is asked again. */
+class Lost extends Error {}
+
+/** How a server is asked: from its beginning by range where it does not say otherwise how long a file is. */
+interface Way {
+  byRange: boolean;
+}
+
+/** Fetches what lacks; true: all is there, false: it has to be asked for once more. Throws where the network breaks off. */
+async function fetchRest(store: Store, url: string, options: CacheOptions, way: Way): Promise<boolean> {
+  const { signal, onProgress } = options;
+  let kept = await look(store);
+  if (kept && kept.bytes === kept.entry.size) return true;
+  // Of what has no tags nobody knows whether its rest is of the same file.
+  if (!kept || kept.bytes === 0 || !isTagged(kept.entry)) {
+    await clear(store);
+    kept = null;
+  }
+  let at = kept?.bytes ?? 0;
+  const headers = kept ? restHeaders(kept.entry, at) : way.byRange ? { range: "bytes=0-" } : undefined;
+  const response = await lost(within(fetch(url, { signal, headers }), signal, url), signal);
+  if (isPassing(response.status)) throw new Lost(refused(url, response).message);
+  if (!response.ok && !(kept && response.status === 416)) throw refused(url, response);
+  if (kept && pieceLength(kept.entry, response, at) === null) {
     // The server begins anew, or has another file by now.
     await clear(store);
-    if (response.status === 206) throw new Error("the file has changed");
+    kept = null;
     at = 0;
+    if (response.status === 206 || response.status === 416) {
+      drop(response);
+      throw new Lost("the file has changed");
+    }
   }
-  if (!size || response.headers.has("content-encoding")) {
-    throw new LimpetError(
-      "HOST",
-      `${url} does not say how long it is, so that a whole file cannot be told from a part`,
-    );
+  if (!response.body) throw new Lost("the answer is empty");
+  const version = versionOf(response);
+  const { size } = version;
+  const isPart = response.status === 206 && !kept && pieceLength(version, response, 0) === null;
+  if (!size || isPart) {
+    drop(response);
+    if (!way.byRange) {
+      way.byRange = true;
+      return false;
+    }
+    const words = `${url} does not say how long it is, so that a whole file cannot be told from a part`;
+    throw new LimpetError("HOST", words);
   }
-  const etag = response.headers.get("etag");
-  await write(store, "entry.json", JSON.stringify({ url, size, etag, sha256: null, complete: false } satisfies Entry));
+  if (!kept) {
+    const entry: Entry = { ...version, url, size, sha256: null, complete: false };
+    await write(store, "entry.json", JSON.stringify(entry));
+  }
 
   const reader = response.body.getReader();
-  let piece = new Uint8Array(Math.min(PIECE, size - at));
+  // From another origin it may come packed without our seeing it: then its end is where it ends well.
+  const isSure = response.type === "basic" || response.status === 206;
+  const nextPiece = () => new Uint8Array(isSure || at < size ? Math.min(PIECE, size - at) : PIECE);
+  let piece = nextPiece();
   let filled = 0;
+  let isMore = false;
+  let start = MAGIC;
   const keep = async (): Promise<void> => {
-    if (filled > 0) await write(store, String(at - filled).padStart(12, "0"), piece.subarray(0, filled));
-    piece = new Uint8Array(Math.min(PIECE, size - at));
+    if (filled > 0) await write(store, nameOf(at - filled), piece.subarray(0, filled));
+    piece = nextPiece();
     filled = 0;
   };
   try {
-    for (;;) {
-      const { done, value } = await reader.read();
+    while (!isMore && start === MAGIC) {
+      const { done, value } = await lost(within(reader.read(), signal, url), signal);
       if (done) break;
-      for (let taken = 0; taken < value.length; ) {
+      for (let taken = 0; taken < value.length && !isMore; ) {
         const count = Math.min(piece.length - filled, value.length - taken);
-        if (count === 0) throw new LimpetError("HOST", `${url} gives more than the ${size} bytes that it promised`);
         piece.set(value.subarray(taken, taken + count), filled);
         filled += count;
         taken += count;
         at += count;
+        isMore = count === 0;
+        if (at === filled && filled >= Math.min(MAGIC.length, size)) start = beginning(piece.subarray(0, filled));
         if (filled === piece.length) await keep();
       }
-      onProgress?.(at, size);
+      onProgress?.(at, Math.max(at, size));
     }
   } finally {
     reader.cancel().catch(() => {});
     await keep();
   }
-  size -= at;
-  if (size > 0) throw new Error(`${size} bytes lack`);
-  return true;
+  if (start !== MAGIC) {
+    // It would be found here for ever.
+    await clear(store);
+    const words = `${url} gives no GGUF file (it begins with ${JSON.stringify(start)}); it is not kept`;
+    throw new LimpetError("BAD_FILE", words);
+  }
+  if (at < size) throw new Lost(`${size - at} bytes lack`);
+  if (!isMore) {
+    const entry = await readEntry(store);
+    if (at > size && entry) await write(store, "entry.json", JSON.stringify({ ...entry, size: at } satisfies Entry));
+    return true;
+  }
+  await clear(store);
+  throw new LimpetError("HOST", `${url} gives more than the ${size} bytes that it promised`);
 }
 
-async function digest(store: Store): Promise<string> {
+/** What a wait for the network comes to: what it throws may be well when it is asked again. */
+async function lost<T>(wait: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  try {
+    return await wait;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw new Lost(reasonOf(error), { cause: error });
+  }
+}
+
+function beginning(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes.subarray(0, MAGIC.length));
+}
+
+async function digest(store: Store, signal: AbortSignal | undefined): Promise<string> {
   const hash = new Sha256();
-  for (const piece of await pieces(store)) hash.add(new Uint8Array(await piece.arrayBuffer()));
+  for (const piece of await pieces(store)) {
+    hash.add(new Uint8Array(await piece.arrayBuffer()));
+    signal?.throwIfAborted();
+  }
   return hash.hex();
 }
 
 async function readEntry({ folder }: Store): Promise<Entry | null> {
   try {
-    return JSON.parse(await (await (await folder.getFileHandle("entry.json")).getFile()).text()) as Entry;
+    return entryOf(JSON.parse(await (await (await folder.getFileHandle("entry.json")).getFile()).text()));
   } catch {
     return null;
   }
+}
+
+/** What was written beside the pieces, if it is what we write; the date came later than the rest. */
+function entryOf(value: unknown): Entry | null {
+  if (typeof value !== "object" || value === null) return null;
+  const { url, size, etag = null, modified = null, sha256 = null, complete } = value as Record<string, unknown>;
+  const isText = (text: unknown): text is string | null => text === null || typeof text === "string";
+  if (typeof url !== "string" || !URL.canParse(url) || !(Number.isSafeInteger(size) && (size as number) > 0))
+    return null;
+  if (!isText(etag) || !isText(modified) || !isText(sha256) || typeof complete !== "boolean") return null;
+  return { url, size: size as number, etag, modified, sha256, complete };
 }
 
 /** The pieces that follow each other from the beginning: their names are their offsets. */
@@ -223,7 +361,7 @@ async function pieces({ folder }: Store): Promise<File[]> {
   const found: File[] = [];
   for (let at = 0; ; at += found[found.length - 1].size) {
     try {
-      const file = await (await folder.getFileHandle(String(at).padStart(12, "0"))).getFile();
+      const file = await (await folder.getFileHandle(nameOf(at))).getFile();
       if (file.size === 0) return found;
       found.push(file);
     } catch {
@@ -232,8 +370,8 @@ async function pieces({ folder }: Store): Promise<File[]> {
   }
 }
 
-async function bytesThere(store: Store): Promise<number> {
-  return (await pieces(store)).reduce((sum, { size }) => sum + size, 0);
+function nameOf(at: number): string {
+  return String(at).padStart(12, "0");
 }
 
 /** Writes a file, which appears whole when it is closed. */
@@ -251,8 +389,24 @@ async function write({ folder }: Store, name: string, data: string | Uint8Array<
   }
 }
 
+/** Empties a folder: first of what says that it holds a model. */
 async function clear({ folder }: Store): Promise<void> {
+  for (const name of ["entry.json", ...(await namesIn(folder))]) {
+    try {
+      await folder.removeEntry(name, { recursive: true });
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+}
+
+async function namesIn(folder: FileSystemDirectoryHandle): Promise<string[]> {
   const names: string[] = [];
   for await (const name of (folder as unknown as { keys(): AsyncIterable<string> }).keys()) names.push(name);
-  for (const name of names) await folder.removeEntry(name);
+  return names;
+}
+
+function isMissing(error: unknown): boolean {
+  const { name } = error as { name?: string };
+  return name === "NotFoundError" || name === "TypeMismatchError";
 }

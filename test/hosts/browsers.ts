@@ -74,6 +74,7 @@ export function launchFirefox(puppeteer: PuppeteerModule, executablePath: string
 /** Registers the tests of a browser. */
 export function browserHost(host: string, launch: () => Promise<Browser>): void {
   twoTabs(host, launch);
+  packedElsewhere(host, launch);
   for (const way of WAYS) {
     const has = { workers: way !== "service worker", cache: true };
     javascriptHost(host, way, has, (job) => runInBrowser(launch, way, job));
@@ -136,6 +137,32 @@ function twoTabs(host: string, launch: () => Promise<Browser>): void {
     } finally {
       await browser.close();
       server.close();
+    }
+  });
+}
+
+/** A model that another origin sends packed, which the page does not see, is a sound one, in the cache too. */
+function packedElsewhere(host: string, launch: () => Promise<Browser>): void {
+  const check = "a packed model of another origin";
+  test(`${host}: ${check}`, async () => {
+    const { path: file } = reference("stories260K");
+    if (file === null) return;
+    const [server, elsewhere, browser] = await Promise.all([serve(), serve(), launch()]);
+    try {
+      const page = await browser.newPage();
+      const said = watch(page);
+      await page.goto(`${server.base}/blank/`);
+      const url = `${elsewhere.base}/packed/stories260K.gguf`;
+      const loaded = `import("/build/js/index.js").then(({ Model }) => Model.load("${url}")).then((m) => m.info.bytes)`;
+      assert.ok((await page.evaluate<number>(loaded)) > 100_000);
+      const kept = `import("/build/js/cache.js").then(({ cached }) => cached("${url}")).then((file) => file.size)`;
+      assert.is(await page.evaluate<number>(kept), statSync(file).size);
+      assert.equal(said, []);
+      record({ host, build: "portable, module page" }, check, "ok");
+    } finally {
+      await browser.close();
+      server.close();
+      elsewhere.close();
     }
   });
 }

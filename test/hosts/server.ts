@@ -8,11 +8,13 @@
  *     /cut/…       a model that always breaks off in the middle
  *     /once/ID/…   a model that breaks off the first time that it is asked for
  *     /slow/…      a model that never ends
+ *     /packed/…    a model with gzip, but for ranges of it
  */
 import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
+import { gzipSync } from "node:zlib";
 import { reference } from "./conformance.ts";
 import { ROOT } from "./tools.ts";
 
@@ -66,6 +68,7 @@ function answer(request: IncomingMessage, response: ServerResponse, asked: Map<s
   else if (kind === "models") file(request, response, modelPath(name));
   else if (kind === "cut") cut(response);
   else if (kind === "slow") slow(response);
+  else if (kind === "packed") packed(request, response);
   else if (kind === "once") {
     if (times === 1) cut(response);
     else file(request, response, standIn());
@@ -85,6 +88,7 @@ function file(request: IncomingMessage, response: ServerResponse, path: string |
   const { size } = statSync(path);
   response.setHeader("content-type", type ?? TYPES[extname(path)] ?? "application/octet-stream");
   response.setHeader("accept-ranges", "bytes");
+  response.setHeader("etag", tagOf(path));
   const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? "");
   if (!range) {
     response.setHeader("content-length", size);
@@ -96,6 +100,12 @@ function file(request: IncomingMessage, response: ServerResponse, path: string |
   response.setHeader("content-range", `bytes ${start}-${size - 1}/${size}`);
   response.setHeader("content-length", size - start);
   createReadStream(path, { start }).pipe(response);
+}
+
+/** What tells a version of a file from another: without it no download goes on. */
+function tagOf(path: string): string {
+  const { size, mtimeMs } = statSync(path);
+  return `"${size}-${mtimeMs}"`;
 }
 
 function page(response: ServerResponse): void {
@@ -118,7 +128,20 @@ function cut(response: ServerResponse): void {
   const bytes = readFileSync(standIn());
   response.setHeader("content-length", bytes.length);
   response.setHeader("accept-ranges", "bytes");
+  response.setHeader("etag", tagOf(standIn()));
   response.write(bytes.subarray(0, bytes.length >> 1), () => setTimeout(() => response.destroy(), 20));
+}
+
+/** As servers of pages do it: another origin sees the length of what is sent, and not that it is packed. */
+function packed(request: IncomingMessage, response: ServerResponse): void {
+  if (request.headers.range) {
+    file(request, response, standIn());
+    return;
+  }
+  const bytes = gzipSync(readFileSync(standIn()));
+  response.setHeader("content-encoding", "gzip");
+  response.setHeader("content-length", bytes.length);
+  response.end(bytes);
 }
 
 function slow(response: ServerResponse): void {

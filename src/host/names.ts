@@ -1,0 +1,31 @@
+/** Names of what is read, of a model or of the wasm: URLs of any spelling, and paths. */
+import { isNode } from "../../bindings/node.ts";
+import { LimpetError } from "./errors.ts";
+
+/** `https`, in small letters, of what begins with it; a letter alone is a drive of Windows. */
+export function schemeOf(name: string | URL): string | null {
+  return (
+    String(name)
+      .match(/^\s*((?:data|blob|file)(?=:)|[a-z][a-z0-9+.-]+(?=:\/\/))/i)?.[1]
+      .toLowerCase() ?? null
+  );
+}
+
+/** Whether a name is asked of a server, or of the page that holds it. */
+export function isRemote(name: string | URL): boolean {
+  const scheme = schemeOf(name);
+  if (!isNode() || scheme === null || scheme === "file") return !isNode();
+  if (/^(https?|data|blob)$/.test(scheme)) return true;
+  throw new LimpetError("BAD_ARGUMENT", `${name}: what is read are http, https, data, blob and file URLs, and paths`);
+}
+
+/** Whether a thing is a URL, of whatever realm. */
+export function isUrl(thing: unknown): thing is URL {
+  const { href, protocol } = (thing ?? {}) as { href?: unknown; protocol?: unknown };
+  return typeof href === "string" && typeof protocol === "string";
+}
+
+/** A name that is a path or a `file:` URL, for the file system. */
+export function fileName(name: string | URL): string | URL {
+  return schemeOf(name) === "file" ? new URL(name) : name;
+}
