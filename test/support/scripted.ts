@@ -9,6 +9,9 @@ export const END = SCRIPT_VOCABULARY - 1;
 /**
  * A model whose logits are a table: behind token t those of `table(t)`, whatever came before. Embeddings are unit vectors,
  * attention and FFN add nothing, and the head holds the table's columns.
+ *
+ * A weight is a finite number, and a logit of token 0 need not be: where the table says infinity or NaN, the products of
+ * two faint elements of its embedding, which the norm makes strong, run over: to +∞, to −∞, or to both, which is NaN.
  */
 export function scriptedModel(table: (token: number) => ArrayLike<number>): Uint8Array {
   const size = SCRIPT_VOCABULARY;
@@ -31,14 +34,26 @@ export function scriptedModel(table: (token: number) => ArrayLike<number>): Uint
   );
   const embedding = new Float32Array(size * size);
   const head = new Float32Array(size * size);
+  const norm = new Float32Array(size).fill(1 / Math.sqrt(size));
+  const [up, down] = [size - 2, size - 1];
   for (let token = 0; token < size; token++) {
     embedding[token * size + token] = 1;
     const logits = table(token);
-    for (let row = 0; row < size; row++) head[row * size + token] = logits[row];
+    for (let row = 0; row < size; row++) {
+      const logit = logits[row];
+      if (Number.isFinite(logit) && logit !== 0) head[row * size + token] = logit;
+      if (Number.isNaN(logit) || logit === Infinity) head[row * size + up] = 3e38;
+      if (Number.isNaN(logit) || logit === -Infinity) head[row * size + down] = -3e38;
+    }
+    if (token !== 0 || Array.from(logits).every(Number.isFinite)) continue;
+    for (const faint of [up, down]) {
+      embedding[faint] = 1e-20;
+      norm[faint] = 1e20;
+    }
   }
   const values: Record<string, Float32Array> = {
     "token_embd.weight": embedding,
-    "output_norm.weight": new Float32Array(size).fill(1 / Math.sqrt(size)),
+    "output_norm.weight": norm,
     "output.weight": head,
     "blk.0.attn_output.weight": new Float32Array(size * size),
     "blk.0.ffn_down.weight": new Float32Array(size * 32),
