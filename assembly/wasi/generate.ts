@@ -20,6 +20,7 @@ import {
 import { contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
 import { readSome, readText } from "./files";
 import { Output, endLine, flush, putByte, putBytes, putFloat, putJson, putNumber, putText } from "./output";
+import { continues, sequenceLength } from "../text/unicode";
 import { Bytes, endOf, fromText, lengthOf, bytesOf, startOf } from "./bytes";
 
 const SPACE: u8 = 0x20;
@@ -194,12 +195,26 @@ function stream(run: Run, maxTokens: u32): i32 {
     // The end token is no part of the answer.
     const token = changetype<usize>(s) + offsetof<Session>("token");
     if (s.finish != Finish.STOP) status = appendBytes(c.core, run.tokens, token, 4);
-    if (status >= 0) status = show(run, s.text, s.ready);
+    // A character that the limit cuts is no part of it either.
+    const length = s.finish == Finish.LENGTH ? wholeCharacters(s.text, s.ready) : s.ready;
+    if (status >= 0) status = show(run, s.text, length);
     if (status < 0 || c.out.failed != 0) break;
     clock = now(c);
   }
   run.decodeTokens = made > 1 ? made - 1 : 0;
   return status;
+}
+
+/** The bytes without a character that begins at their end and does not end. */
+function wholeCharacters(text: usize, length: u32): u32 {
+  for (let back: u32 = 1; back < 4 && back <= length; back++) {
+    const at = text + length - back;
+    const first = load<u8>(at);
+    if (first >= 0x80 && first < 0xc0) continue;
+    if (sequenceLength(first) <= back || (back > 1 && !continues(first, 1, load<u8>(at, 1)))) return length;
+    return length - back;
+  }
+  return length;
 }
 
 function show(run: Run, text: usize, length: u32): i32 {
