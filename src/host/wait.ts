@@ -22,7 +22,17 @@ export function within<T>(work: PromiseLike<T>, signal?: AbortSignal, place?: st
     };
     if (signal?.aborted) abort();
     else signal?.addEventListener("abort", abort, { once: true });
-    work.then(resolve, reject).then(end);
+    // The ear is closed before whoever waits goes on, and opens another.
+    work.then(
+      (value) => {
+        end();
+        resolve(value);
+      },
+      (error: unknown) => {
+        end();
+        reject(error as Error);
+      },
+    );
   });
 }
 

@@ -106,7 +106,7 @@ export class TableSource {
         const part = this.#parts[file];
         const bytes = new Uint8Array(to - from);
         const read = async () => part.readLater?.(from, bytes) ?? part.read(from, bytes, wait.signal);
-        const count = await inWords(part, within(read(), wait.signal));
+        const count = await inWords(part, read());
         if (count < bytes.length) throw endsEarly(part, to);
         found[index] = bytes;
       }
@@ -115,7 +115,8 @@ export class TableSource {
     signal?.addEventListener("abort", abort, { once: true });
     if (signal?.aborted) abort();
     try {
-      await Promise.all(Array.from({ length: Math.min(READS, reads.length) }, work));
+      // One ear for all of them: hosts warn of a signal with many.
+      await within(Promise.all(Array.from({ length: Math.min(READS, reads.length) }, work)), wait.signal);
     } catch (error) {
       next = reads.length;
       // Who asked for it to end is told why, and what else goes on for it ends.
