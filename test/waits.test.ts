@@ -12,6 +12,7 @@ import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
 import { LimpetError, Model, type ModelSource, Tokenizer } from "../src/index.ts";
 import { inspectFile } from "../src/load/inspect.ts";
+import { quantizeFile } from "../src/quantize.ts";
 import { sameBits } from "./support/core.ts";
 import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
 
@@ -229,11 +230,15 @@ test("a wasm that does not come: an abort ends the load", async () => {
   try {
     served.mode = "no answer";
     const never = () => new Promise<never>(() => {});
+    const path = temporaryFile("wasm-waits.gguf", BYTES);
     for (const wasm of [served.url, new URL(served.url), served.url.replace("http", "HTTP"), never]) {
       const signal = AbortSignal.timeout(50);
       assert.is(await errorOf(() => Model.load(DEMO, { wasm, signal })), signal.reason);
       const other = AbortSignal.timeout(50);
       assert.is(await errorOf(() => Tokenizer.load(DEMO, { wasm, signal: other })), other.reason);
+      const third = AbortSignal.timeout(50);
+      const quantized = quantizeFile(path, `${path}.q8`, "Q8_0", { wasm, signal: third });
+      assert.is(await errorOf(() => quantized), third.reason);
     }
   } finally {
     served.close();

@@ -58,7 +58,7 @@ export class Tokenizer {
   /** The tokenizer of a model file alone: weights are not read, and need not be there. One thread does it. */
   static async load(source: ModelSource, options: CoreOptions & { signal?: AbortSignal } = {}): Promise<Tokenizer> {
     const { signal, ...given } = readOptions(options, LOAD_OPTIONS);
-    const core = await Core.create({ ...given, threads: 1 });
+    const core = await Core.create({ ...given, signal, threads: 1 });
     const { pointer } = await loadModel(core, source, { signal, vocabularyOnly: true });
     return new Tokenizer(core, core.exports.model_tokenizer(pointer));
   }

@@ -58,9 +58,10 @@ export async function quantizeFile(
   const fileType = fileTypeOf(type);
   if (!fileType) throw new LimpetError("BAD_ARGUMENT", `no type ${type}: there are ${FILE_TYPES.join(", ")}`);
   requireOthers(input, out);
-  const pace = new Pace(options.signal);
-  const core = await Core.create({ build: options.build, wasm: options.wasm });
-  const parts = await openSource(input);
+  const { build, wasm, signal } = options;
+  const pace = new Pace(signal);
+  const core = await Core.create({ build, wasm, signal });
+  const parts = await openSource(input, signal);
   try {
     const head = await readHead(core, parts);
     const steps = planOf(head, fileType);
@@ -105,7 +106,8 @@ function namedTensor(step: Step): GgufTensor {
 
 /** What was written is read before it is called done. */
 async function requireReadable(path: string, tensors: number, options: QuantizeOptions): Promise<void> {
-  const core = await Core.create({ build: options.build, wasm: options.wasm });
+  const { build, wasm, signal } = options;
+  const core = await Core.create({ build, wasm, signal });
   const parts = await openSource(path);
   try {
     const gguf = await parseHead(core, parts);
