@@ -27,6 +27,7 @@ import { dequantizeSuper, packSuper, quantizeSuper, unpackSuper } from "./conver
 import { decodeSuper } from "./decode";
 import { matmulSuper } from "./multiply";
 import { multiplySuperBytes } from "./multiply_bytes";
+import { filePair, packedPair, packedPairs8, setFilePair, setPackedPair } from "./sixbit";
 
 @unmanaged
 export abstract class Blocks256<F, P = F> {
@@ -85,4 +86,20 @@ export abstract class Unscaled256<F, P = F> extends Blocks256<F, P> {
   @inline setScales1(unit: usize, row: u32, part: usize, value: i32): void {}
   @inline fileScales(file: usize, j: u32): i32 { return 1; }
   @inline setFileScales(file: usize, j: u32, value: i32): void {}
+}
+
+/** Formats whose units of 32 columns have a scale and a minimum of 6 bits each (sixbit.ts). */
+@unmanaged
+export abstract class SixBit256<F, P = F> extends Blocks256<F, P> {
+  @inline get offset(): i32 { return 0; }
+  @inline get table(): usize { return 0; }
+  @inline get parts(): u32 { return 1; }
+  @inline get unitScales(): usize { return 12; }
+  @inline get fileScale(): usize { return 0; }
+  @inline get fileMinimum(): usize { return 2; }
+  @inline scales8(unit: usize, quad: usize, part: usize): v128 { return packedPairs8(unit, quad); }
+  @inline scales1(unit: usize, row: u32, part: usize): i32 { return packedPair(unit, row); }
+  @inline setScales1(unit: usize, row: u32, part: usize, value: i32): void { setPackedPair(unit, row, value); }
+  @inline fileScales(file: usize, j: u32): i32 { return filePair(file + 4, j); }
+  @inline setFileScales(file: usize, j: u32, value: i32): void { setFilePair(file + 4, j, value); }
 }

@@ -11,47 +11,15 @@
  *       codes  4 steps of 8 columns: 8 × u32, one a row; from its lowest bit on the codes of columns 0 2 4 6 1 3 5 7
  */
 import { BITS4, loadCodes, orCodes } from "../blocks256/convert";
-import { Blocks256 } from "../blocks256/format";
-import { filePair, packedPair, packedPairs8, setFilePair, setPackedPair } from "../blocks256/sixbit";
+import { SixBit256 } from "../blocks256/format";
 import { encodeRanges } from "../quantise/encode256";
 
 @unmanaged
-export class Q4_KPacking extends Blocks256<Q4_KPacking> {
+export class Q4_KPacking extends SixBit256<Q4_KPacking> {
   @inline get bits(): i32 { return 4; }
-  @inline get offset(): i32 { return 0; }
-  @inline get table(): usize { return 0; }
-  @inline get parts(): u32 { return 1; }
-  @inline get unitScales(): usize { return 12; }
   @inline get fileBytes(): usize { return 144; }
-  @inline get fileScale(): usize { return 0; }
-  @inline get fileMinimum(): usize { return 2; }
   @inline get fileQuants(): usize { return 16; }
   @inline encode(values: usize, file: usize): void { encodeRanges<Q4_KPacking>(values, file); }
-
-  @inline
-  scales8(unit: usize, quad: usize, part: usize): v128 {
-    return packedPairs8(unit, quad);
-  }
-
-  @inline
-  scales1(unit: usize, row: u32, part: usize): i32 {
-    return packedPair(unit, row);
-  }
-
-  @inline
-  setScales1(unit: usize, row: u32, part: usize, value: i32): void {
-    setPackedPair(unit, row, value);
-  }
-
-  @inline
-  fileScales(file: usize, j: u32): i32 {
-    return filePair(file + 4, j);
-  }
-
-  @inline
-  setFileScales(file: usize, j: u32, value: i32): void {
-    setFilePair(file + 4, j, value);
-  }
 
   @inline
   fileCodes(file: usize, unit: u32, step: u32): u64 {

@@ -20,47 +20,15 @@
  *              2 h + s, low for even k and high for odd k, is that of k = 2 s, 2 s + 1
  */
 import { BITS1, BITS4, loadCodes, orCodes } from "../blocks256/convert";
-import { Blocks256 } from "../blocks256/format";
-import { filePair, packedPair, packedPairs8, setFilePair, setPackedPair } from "../blocks256/sixbit";
+import { SixBit256 } from "../blocks256/format";
 import { encodeRanges } from "../quantise/encode256";
 
 @unmanaged
-export class Q5_KPacking extends Blocks256<Q5_KPacking> {
+export class Q5_KPacking extends SixBit256<Q5_KPacking> {
   @inline get bits(): i32 { return 5; }
-  @inline get offset(): i32 { return 0; }
-  @inline get table(): usize { return 0; }
-  @inline get parts(): u32 { return 1; }
-  @inline get unitScales(): usize { return 12; }
   @inline get fileBytes(): usize { return 176; }
-  @inline get fileScale(): usize { return 0; }
-  @inline get fileMinimum(): usize { return 2; }
   @inline get fileQuants(): usize { return 48; }
   @inline encode(values: usize, file: usize): void { encodeRanges<Q5_KPacking>(values, file); }
-
-  @inline
-  scales8(unit: usize, quad: usize, part: usize): v128 {
-    return packedPairs8(unit, quad);
-  }
-
-  @inline
-  scales1(unit: usize, row: u32, part: usize): i32 {
-    return packedPair(unit, row);
-  }
-
-  @inline
-  setScales1(unit: usize, row: u32, part: usize, value: i32): void {
-    setPackedPair(unit, row, value);
-  }
-
-  @inline
-  fileScales(file: usize, j: u32): i32 {
-    return filePair(file + 4, j);
-  }
-
-  @inline
-  setFileScales(file: usize, j: u32, value: i32): void {
-    setFilePair(file + 4, j, value);
-  }
 
   @inline
   fileCodes(file: usize, unit: u32, step: u32): u64 {
