@@ -37,7 +37,7 @@ export function instantiateSync<Exports = CoreExports>(
   return { module, exports: instance.exports as Exports };
 }
 
-function isResponse(source: WasmSource): source is Response {
+export function isResponse(source: WasmSource): source is Response {
   return typeof Response !== "undefined" && source instanceof Response;
 }
 
@@ -46,7 +46,8 @@ function canStream(response: Response): boolean {
   return response.ok && response.headers.get("content-type") === "application/wasm";
 }
 
-async function responseBytes(response: Response): Promise<ArrayBuffer> {
+/** The bytes of a response that answers well. */
+export async function responseBytes(response: Response): Promise<ArrayBuffer> {
   if (!response.ok) throw new Error(`${response.url || "the wasm"} answered ${response.status}: check its path`);
   return response.arrayBuffer();
 }

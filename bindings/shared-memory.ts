@@ -1,6 +1,6 @@
 /**
  * What every core asks before it starts: whether this host and this build share memory among threads. The pool itself
- * (threads.ts) is loaded by those who want more than one.
+ * (thread-pool.ts) is loaded by those who want more than one.
  */
 import { isNode } from "./node.ts";
 

@@ -45,7 +45,7 @@ export const TENSOR_TYPES = /** @type {Record<keyof typeof FILE_TYPES | "I8", La
 });
 
 /** @typedef {keyof typeof TENSOR_TYPES} TensorType */
-/** @typedef {"u32" | "i32" | "f32" | "bool" | "string" | "u64" | "i32[]" | "f32[]" | "string[]"} ValueType */
+/** @typedef {"u32" | "i32" | "f32" | "bool" | "string" | "u64" | "i32[]" | "u64[]" | "f32[]" | "f64[]" | "string[]"} ValueType */
 /** @typedef {number | bigint | boolean | string | readonly number[] | readonly string[]} Value */
 /**
  * `fill` is called with consecutive chunks of the tensor, each a whole number of blocks, and writes every byte.
@@ -53,7 +53,7 @@ export const TENSOR_TYPES = /** @type {Record<keyof typeof FILE_TYPES | "I8", La
  */
 /** @typedef {{ metadata: readonly (readonly [string, ValueType, Value])[], tensors: readonly Tensor[] }} GgufFile */
 
-const VALUE_TYPES = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, u64: 10 };
+const VALUE_TYPES = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, u64: 10, f64: 12 };
 const ARRAY_TYPE = 9;
 
 /** Little-endian bytes, growing as they come. */
@@ -103,8 +103,9 @@ class ByteBuilder {
       const at = this.#room(1);
       this.#bytes[at] = value ? 1 : 0;
     } else {
-      const at = this.#room(4);
-      if (type === "f32") this.#view.setFloat32(at, Number(value), true);
+      const at = this.#room(type === "f64" ? 8 : 4);
+      if (type === "f64") this.#view.setFloat64(at, Number(value), true);
+      else if (type === "f32") this.#view.setFloat32(at, Number(value), true);
       else this.#view.setUint32(at, Number(value) >>> 0, true);
     }
   }

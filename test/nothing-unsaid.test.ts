@@ -80,6 +80,18 @@ for (const build of ["portable", "scalar"] as const) {
     });
   }
 
+  test(`${build}: types and scores of another width are refused, and no token loses them`, () => {
+    const ones = Array.from({ length: SMALL.vocabulary }, () => 1);
+    for (const [name, type, wanted] of [
+      ["token_type", "u64[]", "an array of i32"],
+      ["scores", "f64[]", "an array of f32"],
+    ] as const) {
+      const file = small("llama");
+      key(`tokenizer.ggml.${name}`, ones, type)(file);
+      refuses(() => load(file), BAD_FILE, new RegExp(`tokenizer\\.ggml\\.${name} is .* must be ${wanted}`));
+    }
+  });
+
   const KEYS: [string, Change, Change?][] = [
     ["rope.scale_linear", key("llama.rope.scale_linear", 4, "f32"), key("llama.rope.scale_linear", 1, "f32")],
     [

@@ -239,6 +239,8 @@ test("a wasm that does not come: an abort ends the load", async () => {
       const third = AbortSignal.timeout(50);
       const quantized = quantizeFile(path, `${path}.q8`, "Q8_0", { wasm, signal: third });
       assert.is(await errorOf(() => quantized), third.reason);
+      const fourth = AbortSignal.timeout(50);
+      assert.is(await errorOf(() => Model.load(DEMO, { wasm, worker: true, signal: fourth })), fourth.reason);
     }
   } finally {
     served.close();

@@ -18,7 +18,33 @@ import { sameBits } from "./support/core.ts";
 
 const chatDemo = makeModel("demo");
 const chatty = ["tokenizer.chat_template", "string", TEMPLATES["ChatML"]] as const;
+
+/** A vocabulary of bytes in which a word comes apart into more tokens than it has bytes: no space has a token. */
+function wordy(): Uint8Array {
+  const file = makeModel("demo");
+  const bytes = Array.from({ length: 256 }, (_, i) => `<0x${i.toString(16).toUpperCase().padStart(2, "0")}>`);
+  const tokens = ["<unk>", "<s>", "</s>", ...bytes, "X", ...Array.from({ length: 508 }, (_, i) => `unused ${i}`)];
+  const types: number[] = tokens
+    .map((token) => ["<unk>", "<s>", "</s>"].indexOf(token))
+    .map((i) => (i < 0 ? 1 : i ? 3 : 2));
+  types.fill(6, 3, 3 + bytes.length);
+  types[tokens.indexOf("X")] = 4;
+  const own = file.metadata.filter(([key]) => !key.startsWith("tokenizer."));
+  const metadata = [
+    ...own,
+    ["tokenizer.ggml.model", "string", "llama"],
+    ["tokenizer.ggml.tokens", "string[]", tokens],
+    ["tokenizer.ggml.scores", "f32[]", tokens.map(() => 0)],
+    ["tokenizer.ggml.token_type", "i32[]", types],
+    ["tokenizer.ggml.bos_token_id", "u32", 1],
+    ["tokenizer.ggml.eos_token_id", "u32", 2],
+  ] as typeof file.metadata;
+  return new Uint8Array(encodeGguf({ ...file, metadata }));
+}
+
 const files = new Map<string, Uint8Array>([
+  ["wordy.gguf", wordy()],
+  ["wordy.txt", new TextEncoder().encode("Xa".repeat(40))],
   ["demo.gguf", new Uint8Array(encodeGguf(makeModel("demo")))],
   ["chat.gguf", new Uint8Array(encodeGguf({ ...chatDemo, metadata: [...chatDemo.metadata, chatty as never] }))],
   ["plm.gguf", new Uint8Array(encodeGguf(makeModel("plm-1m", "Q4_0")))],
@@ -180,18 +206,24 @@ test("logits are the API's, bit for bit, in any chunks", async () => {
   model.dispose();
 });
 
-test("perplexity is the API's", async () => {
-  const model = await Model.load(files.get("plm.gguf")!);
-  const want = await model.perplexity(new TextDecoder().decode(files.get("text.txt")), { context: 32, windows: 2 });
-  for (const host of hosts) {
-    const { out, status } = host.run(["perplexity", "data/plm.gguf", "data/text.txt", "--ctx", "32", "--windows", "2"]);
-    assert.is(status, 0, host.name);
-    const { perplexity, bits_per_byte: bits, ...rest } = JSON.parse(out);
-    assert.equal(rest, { tokens: want.tokens, bytes: want.bytes, windows: 2, ctx: 32 }, host.name);
-    assert.ok(Math.abs(perplexity / want.perplexity - 1) < 1e-8, `${perplexity} for ${want.perplexity}`);
-    assert.ok(Math.abs(bits / want.bitsPerByte - 1) < 1e-8, `${bits} for ${want.bitsPerByte}`);
+test("perplexity is the API's, of a text with more tokens than bytes too", async () => {
+  for (const [name, text, windows] of [
+    ["plm.gguf", "text.txt", 2],
+    ["wordy.gguf", "wordy.txt", 6],
+  ] as const) {
+    const model = await Model.load(files.get(name)!);
+    const want = await model.perplexity(new TextDecoder().decode(files.get(text)), { context: 32, windows });
+    for (const host of hosts) {
+      const words = ["perplexity", `data/${name}`, `data/${text}`, "--ctx", "32", "--windows", String(windows)];
+      const { out, err, status } = host.run(words);
+      assert.is(status, 0, `${host.name}: ${err}`);
+      const { perplexity, bits_per_byte: bits, ...rest } = JSON.parse(out);
+      assert.equal(rest, { tokens: want.tokens, bytes: want.bytes, windows, ctx: 32 }, host.name);
+      assert.ok(Math.abs(perplexity / want.perplexity - 1) < 1e-8, `${perplexity} for ${want.perplexity}`);
+      assert.ok(Math.abs(bits / want.bitsPerByte - 1) < 1e-8, `${bits} for ${want.bitsPerByte}`);
+    }
+    model.dispose();
   }
-  model.dispose();
 });
 
 test("tables that stay in the file give the same text, and bench says how many rows were read", () => {

@@ -61,11 +61,11 @@ function readSource(model: Model, s: VocabularySource): i32 {
     s.mergeCount = merges.count;
     s.mergesEnd = endOfStrings(merges.value, merges.count);
   }
-  if (scores && scores.elementType == ValueType.F32) {
+  if (scores) {
     s.scores = scores.value;
     s.scoreCount = scores.count;
   }
-  if (types && (types.elementType == ValueType.I32 || types.elementType == ValueType.U32)) {
+  if (types) {
     s.types = types.value;
     s.typeCount = types.count;
   }

@@ -261,11 +261,11 @@ function entryArray(core: Core, g: Gguf, entry: Entry, kind: u32): Entry | null 
     if (isArray && type == ValueType.STRING) return entry;
     wrongType(core, g, entry, "an array of strings");
   } else if (kind == ValueType.F32) {
-    if (isArray && (type == ValueType.F32 || type == ValueType.F64)) return entry;
-    wrongType(core, g, entry, "an array of floats");
+    if (isArray && type == ValueType.F32) return entry;
+    wrongType(core, g, entry, isArray && type == ValueType.F64 ? "an array of f32" : "an array of floats");
   } else {
-    if (isArray && isInteger(type)) return entry;
-    wrongType(core, g, entry, "an array of integers");
+    if (isArray && (type == ValueType.I32 || type == ValueType.U32)) return entry;
+    wrongType(core, g, entry, isArray && isInteger(type) ? "an array of i32" : "an array of integers");
   }
   return null;
 }

@@ -12,7 +12,7 @@ import { stepPass } from "../run/run";
 import { Model } from "../engine/model";
 import { argmax } from "../engine/sampler";
 import { tokenBytes } from "../text/detokenize";
-import { TokenizeFlag, tokenize } from "../text/tokenize";
+import { TokenizeFlag } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
 import { BAD_TOKENS, NO_FLAG } from "./commands";
 import {
@@ -22,6 +22,7 @@ import { buildName, contextRows, loadModel, makeContext, now, readAsked, suiting
 import { openFile, readToEnd } from "./files";
 import { putRate } from "./generate";
 import { fd_close } from "./imports";
+import { tokensOf } from "./tokenize";
 import { createOutput, flush, putByte, putBytes, putFloat, putNumber, put, putText } from "./output";
 import { Bytes, equals, fromText, lengthOf, parseWhole, piece, startOf, tail, trimmed } from "./bytes";
 
@@ -90,13 +91,11 @@ export function perplexity(c: Command): i32 {
   const text = readFile(c, path);
   if (startOf(text) == 0) return FAILURE;
   const t = changetype<Tokenizer>(model.tokenizer);
-  const flags = TokenizeFlag.ADD_SPECIAL;
-  // As many tokens as bytes, and BOS and EOS: more there cannot be.
-  let ids = allocateRaw(core, 4 * (<u64>lengthOf(text) + 2), "the tokens of the text");
-  if (ids == 0) return failure(c);
-  const count = tokenize(core, t, startOf(text), lengthOf(text), flags, ids, lengthOf(text) + 2);
-  if (count < 0) return failure(c);
-  const all = <u32>count / window;
+  const list = tokensOf(c, model, text, TokenizeFlag.ADD_SPECIAL);
+  let ids = startOf(list);
+  if (ids == 0) return FAILURE;
+  const count = lengthOf(list) >> 2;
+  const all = count / window;
   if (all == 0) {
     fail(
       core, ErrorCode.BAD_ARGUMENT,

@@ -6,10 +6,12 @@ import { bytesOf } from "../../bindings/memory.ts";
 import { MAX_CODE_BITS, RowType } from "../../bindings/numbers.ts";
 import {
   bytes as bytesArgument,
+  type Check,
   flag,
   floats,
   type OptionTable,
   oneOf,
+  optional,
   printable,
   readOptions,
   real,
@@ -251,9 +253,7 @@ export function matrixOf(name: string, value: unknown): Float32Array | Quantized
   return fields(name, value as QuantizedMatrix, MATRIX, ["bytes", "rows", "cols"]);
 }
 
-export function biasOf(name: string, value: unknown): Float32Array | undefined {
-  return value === undefined ? undefined : floats(name, value);
-}
+export const biasOf: Check<Float32Array | undefined> = optional(floats);
 
 export function requireLength(name: string, array: Float32Array, shape: Record<string, number>): void {
   const wanted = Object.values(shape).reduce((product, n) => product * n, 1);

@@ -55,7 +55,14 @@ export async function kernels(options: CoreOptions = {}): Promise<Kernels> {
   if ((given.threads ?? 1) > 1) {
     throw new LimpetError("UNSUPPORTED", "kernels compute with one thread: leave threads out");
   }
-  const core = await Core.create(given);
+  return kernelsOf(await Core.create(given));
+}
+
+/**
+ * The kernels of a core that is there.
+ * @internal
+ */
+export function kernelsOf(core: Core): Kernels {
   if (core.has("kernel_matmul") && core.has("kernel_gather_rows")) return new Kernels(core);
   throw new LimpetError("UNSUPPORTED", "the wasm that was given has no kernels to call: leave the option wasm out");
 }

@@ -1,10 +1,9 @@
 /** What a model is loaded with, and what it says of its memory: of `Model` and of `WorkerModel` alike. */
 import { CONTEXT_OPTIONS, type ContextOptions, type ContextUse } from "../generate/sequence-pool.ts";
-import { callback, flag, type OptionTable, printable, signal, whole } from "../host/arguments.ts";
-import { LimpetError } from "../host/errors.ts";
+import { callback, flag, type OptionTable, signal } from "../host/arguments.ts";
 import { CORE_OPTIONS, type CoreOptions } from "../host/instance.ts";
 import type { LoadProgress } from "../load/load.ts";
-import type { TableUse } from "../load/tables.ts";
+import { type TableUse, tableCacheOf, tablesOf } from "../load/tables.ts";
 
 /** `context` and `kv` are what sessions get that ask for nothing else. */
 export interface LoadOptions extends CoreOptions, ContextOptions, LoadProgress {}
@@ -13,11 +12,8 @@ export interface LoadOptions extends CoreOptions, ContextOptions, LoadProgress {
 export const LOAD_OPTIONS: OptionTable<LoadOptions> = {
   ...CORE_OPTIONS,
   ...CONTEXT_OPTIONS,
-  tables: (_, value) => {
-    if (value === "resident" || value === "stream") return value;
-    throw new LimpetError("BAD_ARGUMENT", `tables are "resident" or "stream", not "${printable(value)}"`);
-  },
-  tableCache: whole(0, 2 ** 32 - 1),
+  tables: tablesOf,
+  tableCache: tableCacheOf,
   vocabularyOnly: flag,
   onProgress: callback,
   signal,

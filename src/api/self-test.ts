@@ -2,6 +2,8 @@
  * Whether the kernels compute right in this host: each block format and each float kernel on fixed numbers, and the hash
  * of what comes out against the one stored here. The hashes are the scalar build's; all builds of the same bits have them.
  */
+import { bytesOf } from "../../bindings/memory.ts";
+import { fnv } from "../host/checksum.ts";
 import { messageOf } from "../host/errors.ts";
 import { TYPES, type TypeName } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
@@ -107,9 +109,7 @@ function wave(length: number, seed: number): Float32Array {
 }
 
 function hashOf(results: readonly Float32Array[]): string {
-  let state = 0x811c9dc5;
-  for (const { buffer, byteOffset, byteLength } of results) {
-    for (const byte of new Uint8Array(buffer, byteOffset, byteLength)) state = Math.imul(state ^ byte, 0x01000193);
-  }
-  return (state >>> 0).toString(16).padStart(8, "0");
+  let state: number | undefined;
+  for (const result of results) state = fnv(bytesOf(result), state);
+  return (state ?? fnv(new Uint8Array(0))).toString(16).padStart(8, "0");
 }

@@ -24,6 +24,7 @@ import {
 } from "../generate/session-state.ts";
 import { promptOf } from "../generate/tokenizer.ts";
 import { bytes as bytesOf, flag, type OptionTable, printable, readOptions, text as textOf } from "../host/arguments.ts";
+import { fnv } from "../host/checksum.ts";
 import { LimpetError } from "../host/errors.ts";
 
 /** What a session holds, and how a conversation in it begins. */
@@ -320,11 +321,4 @@ function splitMessages(bytes: Uint8Array): { saved: Uint8Array; messages: Messag
   } catch (error) {
     throw new LimpetError("BAD_FILE", "the messages of this saved session are broken; save it again", { cause: error });
   }
-}
-
-/** FNV-1a. */
-function fnv(bytes: Uint8Array): number {
-  let hash = 0x811c9dc5;
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
 }

@@ -33,9 +33,10 @@ import {
 import { bytes as bytesOf, optional, readOptions, text as textOf } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { type ErrorCode, LimpetError, messageOf } from "../host/errors.ts";
-import type { Build } from "../host/wasm.ts";
+import { isUrl } from "../host/names.ts";
+import { type Build, sendableWasm } from "../host/wasm.ts";
 import type { MetadataValue, ModelInfo, TensorInfo } from "../load/info.ts";
-import { forWorker, type ModelSource } from "../load/kinds.ts";
+import { forWorker, type ModelSource, nameForWorker } from "../load/kinds.ts";
 import { LOAD_OPTIONS, type LoadOptions, type ModelMemory } from "./options.ts";
 import {
   type Activity,
@@ -209,12 +210,12 @@ export class WorkerModel {
   /** Starts a worker and loads the model in it: from what `Model.load` takes. */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<WorkerModel> {
     const { signal, onProgress: progress, wasm, ...rest } = readOptions(options, LOAD_OPTIONS);
-    const form = await (typeof wasm === "function" ? wasm() : wasm);
-    const bytes = typeof Response !== "undefined" && form instanceof Response ? await form.arrayBuffer() : form;
+    const form = wasm === undefined ? undefined : await sendableWasm(wasm, signal);
     const [there, transfer] = forWorker(source);
     const hold = new WorkerHold(new Channel());
     try {
-      const sent = bytes === undefined ? rest : { ...rest, wasm: portable(bytes)[0] };
+      const name = typeof form === "string" || isUrl(form) ? nameForWorker(form) : form;
+      const sent = form === undefined ? rest : { ...rest, wasm: name };
       const loaded = await hold.ask("load", MODEL, "", [there], { options: sent, signal, progress, transfer });
       return new WorkerModel(hold, loaded as { info: ModelInfo; build: Build });
     } catch (error) {
@@ -477,23 +478,4 @@ async function* pieces<Given, Result>(
 
 function generation(hold: WorkerHold, on: number, method: string, read: Beginning): Generation {
   return new Generation(pieces<Piece, GenerationResult>(hold, on, method, read));
-}
-
-/** What a message can hold of a source, and what moves with it. URLs are the page's, not the worker's. */
-function portable(source: unknown): [unknown, Transferable[]] {
-  if (source instanceof URL) return [source.href, []];
-  if (typeof source === "string" && typeof location === "object" && location.href.startsWith("http")) {
-    return [new URL(source, location.href).href, []];
-  }
-  const isResponse = typeof Response !== "undefined" && source instanceof Response;
-  if (isResponse && !source.ok) {
-    const place = source.url || "the response";
-    throw new LimpetError("HOST", `${place} answers ${source.status}: check its path`);
-  }
-  if (isResponse && (source.bodyUsed || !source.body)) {
-    throw new LimpetError("HOST", `${source.url || "the response"} is empty, or was read before: fetch it anew`);
-  }
-  const stream = isResponse ? source.body : source;
-  if (typeof ReadableStream !== "undefined" && stream instanceof ReadableStream) return [stream, [stream]];
-  return [source, []];
 }

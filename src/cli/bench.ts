@@ -1,6 +1,7 @@
 /** `limpet bench`: loading, prefill and decoding of made-up tokens, as JSON. */
 import type { Model } from "../api/model.ts";
 import type { Session } from "../api/session.ts";
+import { spreadTokens } from "../generate/step-times.ts";
 import type { TableUse } from "../load/tables.ts";
 import type { Arguments } from "./arguments.ts";
 import { openModel, rate, writeJson } from "./common.ts";
@@ -15,9 +16,7 @@ export async function bench(args: Arguments, io: Io): Promise<void> {
   const started = performance.now();
   const model = await openModel(args, io, { context: args.numberOrNone("ctx") ?? prefill + decode + 1 });
   const loadMs = performance.now() - started;
-  // Spread over the vocabulary, as the bench of native llama.cpp does it.
-  const range = Math.min(model.info.vocabulary, 30000) - 4;
-  const prompt = Array.from({ length: prefill }, (_, i) => (range > 0 ? 3 + ((i * 7919) % range) : 0));
+  const prompt = spreadTokens(model.info.vocabulary, prefill);
   const session = model.session();
   await run(model, session, prompt.slice(0, WARM_UP.prefill), Math.min(decode, WARM_UP.decode), io.signal);
   session.rewind(0);

@@ -36,7 +36,7 @@ export async function slim(args: Arguments, io: Io): Promise<void> {
   const like = args.required("like");
   if (!NAMES.includes(like)) throw new UsageError(BAD_CHOICE + NAMES.join(", "), "--like");
   const models: Needs[] = [];
-  for (const model of args.all("MODEL...")) models.push(await needsOf(model));
+  for (const model of args.all("MODEL...")) models.push(await needsOf(model, io.signal));
   const build = inWords(() => slimBuild(models, like));
   io.note(`compiling ${build.file} with ${partsOf(build)}`);
   const { bytes, full } = await compile(build, out, io.signal);
@@ -44,8 +44,8 @@ export async function slim(args: Arguments, io: Io): Promise<void> {
   io.note(`${out}: ${count(bytes)} bytes, ${share} % of the ${count(full)} of ${build.file}`);
 }
 
-async function needsOf(model: string): Promise<Needs> {
-  const { metadata, tensors } = await inspectFile(model);
+async function needsOf(model: string, signal: AbortSignal): Promise<Needs> {
+  const { metadata, tensors } = await inspectFile(model, { signal });
   const text = (key: string) => String(metadata.get(key)?.value ?? "");
   return {
     model,

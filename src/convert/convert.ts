@@ -7,7 +7,7 @@
  */
 import { bytesOf, decodeText } from "../../bindings/memory.ts";
 import { isNode } from "../../bindings/node.ts";
-import { kernels } from "../api/kernels.ts";
+import { kernelsOf } from "../api/kernels.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
@@ -15,7 +15,7 @@ import { type TypeName, tensorLayout } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import { loadModel } from "../load/load.ts";
-import { splitNames } from "../load/source.ts";
+import { requireOnePiece } from "../load/source.ts";
 import { FILE_TYPES, type FileType, fileTypeOf, type MixedModel, mixOf, typeInMix } from "../quantize/mixes.ts";
 import { type TableForm, tableRowBytes } from "../quantize/table-rows.ts";
 import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
@@ -73,12 +73,7 @@ export async function convert(folder: string, out: string, options: ConvertOptio
   const mix = fileTypeOf(type);
   if (!isNode()) throw new LimpetError("HOST", "a checkpoint is converted in Node or Deno, where files can be written");
   if (!mix) throw new LimpetError("BAD_ARGUMENT", `no type ${type}: there are ${FILE_TYPES.join(", ")}`);
-  if (splitNames(out).length > 1) {
-    throw new LimpetError(
-      "BAD_ARGUMENT",
-      `${out} is the name of a file's first part: choose another for one in one piece`,
-    );
-  }
+  requireOnePiece(out);
   const pace = new Pace(signal);
   const place = new Folder(folder);
   const config = new Config(place);
@@ -94,11 +89,11 @@ export async function convert(folder: string, out: string, options: ConvertOptio
     const total = steps.reduce((sum, { source }) => sum + (source?.bytes ?? 0), 0);
     let done = 0;
     const progress = (bytes: number) => options.onProgress?.((done += bytes), total);
-    const core = await kernels({ build: options.build, wasm: options.wasm });
+    const kernels = kernelsOf(await Core.create({ build: options.build, wasm: options.wasm, signal }));
     const tensors = steps.map(({ tensor }) => tensor);
     const writer = GgufWriter.create(out, { metadata, tensors }, place.filesRead);
     try {
-      await writeAll({ kernels: core, writer, pace, progress }, steps);
+      await writeAll({ kernels, writer, pace, progress }, steps);
       // What limpet would not load is not called done.
       await requireSound(writer.seal(), options);
       writer.finish();

@@ -51,8 +51,7 @@ export async function chatTokens(loaded: LoadedModel, messages: readonly Message
 }
 
 /** A conversation as text, with the words that make the assistant speak next. */
-export async function formatChat(loaded: LoadedModel, given: readonly Message[]): Promise<string> {
-  const messages = messagesOf(given);
+async function formatChat(loaded: LoadedModel, messages: readonly Message[]): Promise<string> {
   const { core, pointer } = loaded;
   const { exports, memory } = core;
   if (core.check(exports.chat_kind(core.pointer, pointer)) === ChatKind.NONE) return renderTemplate(loaded, messages);

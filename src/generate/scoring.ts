@@ -216,7 +216,7 @@ export async function measurePerplexity(
   const vocabulary = exports.model_vocabulary(pointer);
   const words = exports.model_tokenizer(pointer);
   const half = context >> 1;
-  const logSumExp = await logSumExpOf(core);
+  const logSumExp = await logSumExpOf(core, options.signal);
   const scorer = new Scorer(loaded, context, options);
   let sum = 0;
   let count = 0;
@@ -248,12 +248,13 @@ export async function measurePerplexity(
 const beside = new WeakMap<Core, Core>();
 
 /** ln Σ e^x of a row in the memory of a core. Builds with threads have no kernels of their own: there a second core has. */
-async function logSumExpOf(core: Core): Promise<(row: Pointer, length: number) => number> {
+async function logSumExpOf(core: Core, signal?: AbortSignal): Promise<(row: Pointer, length: number) => number> {
   if (core.has("kernel_log_sum_exp")) return core.exports.kernel_log_sum_exp;
   let apart = beside.get(core);
   try {
-    apart ??= await Core.create({ build: core.build });
+    apart ??= await Core.create({ build: core.build, signal });
   } catch (error) {
+    signal?.throwIfAborted();
     const words = "this wasm has no kernels, which perplexity takes, and limpet's own cannot be had: load the model";
     throw new LimpetError("UNSUPPORTED", `${words} without the option wasm (${messageOf(error)})`, { cause: error });
   }

@@ -8,7 +8,6 @@ import { Form as FormNumber, KvType, POSITION_LIMIT } from "../../bindings/numbe
 import { type Check, type OptionTable, printable, whole } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
-import { wholeNumber } from "../host/numbers.ts";
 import type { TableSource } from "../load/table-source.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
@@ -191,7 +190,7 @@ export function formNumber(form: Form): number {
 
 /** How many tokens a context of this model holds. */
 export function contextLength(core: Core, model: Pointer, asked: number | undefined): number {
-  if (asked !== undefined) return wholeNumber("context", asked, 1, POSITION_LIMIT);
+  if (asked !== undefined) return whole(1, POSITION_LIMIT)("context", asked);
   return Math.min(core.exports.model_context_length(model) || DEFAULT_CONTEXT, DEFAULT_CONTEXT);
 }
 

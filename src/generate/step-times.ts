@@ -22,6 +22,12 @@ export interface ProgramTimes {
   readonly token: Float64Array;
 }
 
+/** Ids spread over a vocabulary, as the bench of native llama.cpp does it. */
+export function spreadTokens(vocabulary: number, length: number): number[] {
+  const range = Math.min(vocabulary, 30000) - 4;
+  return Array.from({ length }, (_, i) => (range > 0 ? 3 + ((i * 7919) % range) : 0));
+}
+
 /** Loads a model and times its steps. */
 export async function timeProgram(
   source: ModelSource,
@@ -33,9 +39,7 @@ export async function timeProgram(
   const program = readProgram(core, model);
   const context = core.handle(exports.context_create(core.pointer, model, PROMPT + 1, PROMPT, 1, 1, KvType.F16));
   exports.context_set_traced(context, 1);
-  // Spread over the vocabulary, as the bench of native llama.cpp does it.
-  const range = Math.min(exports.model_vocabulary(model), 30000) - 4;
-  const ids = Uint32Array.from({ length: PROMPT + 1 }, (_, i) => (range > 0 ? 3 + ((i * 7919) % range) : 0));
+  const ids = Uint32Array.from(spreadTokens(exports.model_vocabulary(model), PROMPT + 1));
   const begin = performance.now();
   let prompt: Float64Array | null = null;
   let token: Float64Array | null = null;

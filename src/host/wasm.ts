@@ -3,7 +3,13 @@
  * `import.meta.url` gives the module itself.
  */
 import type { CoreExports } from "../../bindings/exports.ts";
-import { type CoreInstance, instantiate, type WasmSource } from "../../bindings/instantiate.ts";
+import {
+  type CoreInstance,
+  instantiate,
+  isResponse,
+  responseBytes,
+  type WasmSource,
+} from "../../bindings/instantiate.ts";
 import { readFile } from "../../bindings/node.ts";
 import { hasRelaxedSimd } from "../../bindings/relaxed.ts";
 import { hasThreads, sharedMemory, THREAD_LIMIT, threadsLack } from "../../bindings/shared-memory.ts";
@@ -51,11 +57,8 @@ export async function instantiateBuild(options: {
   try {
     let instance: CoreInstance;
     if (options.wasm !== undefined) {
-      const given = typeof options.wasm === "function" ? options.wasm() : options.wasm;
-      instance = await within(
-        instantiate(bytesAt(await within(Promise.resolve(given), signal), signal), imports),
-        signal,
-      );
+      const given = await wasmForm(options.wasm, signal);
+      instance = await within(instantiate(bytesAt(given, signal), imports), signal);
     } else if (portableWasm && build === "portable" && !memory) {
       instance = await instantiate(portableWasm);
       portableWasm = instance.module;
@@ -69,9 +72,27 @@ export async function instantiateBuild(options: {
     if (memory && !shares) sayAlone("the wasm that was given is a build without them");
     return { exports, build, module, threads: shares ? options.threads! : 1 };
   } catch (error) {
-    signal?.throwIfAborted();
-    throw new LimpetError("HOST", `limpet's wasm cannot be had: ${messageOf(error)}`, { cause: error });
+    throw notHad(error, signal);
   }
+}
+
+function wasmForm(wasm: WasmOption, signal: AbortSignal | undefined): Promise<WasmForm> {
+  return within(Promise.resolve(typeof wasm === "function" ? wasm() : wasm), signal);
+}
+
+/** The wasm that was given, as a message can hold it but for URLs. */
+export async function sendableWasm(wasm: WasmOption, signal?: AbortSignal): Promise<Exclude<WasmForm, Response>> {
+  try {
+    const form = await wasmForm(wasm, signal);
+    return isResponse(form) ? await within(responseBytes(form), signal) : form;
+  } catch (error) {
+    throw notHad(error, signal);
+  }
+}
+
+function notHad(error: unknown, signal: AbortSignal | undefined): LimpetError {
+  signal?.throwIfAborted();
+  return new LimpetError("HOST", `limpet's wasm cannot be had: ${messageOf(error)}`, { cause: error });
 }
 
 /** The memory that threads share; null where one thread computes, and why is said once. */

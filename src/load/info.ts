@@ -123,14 +123,14 @@ export function readMetadata(
 }
 
 /** The value of one key, or undefined. */
-export function readKey(core: Core, gguf: Pointer, key: string): MetadataValue | undefined {
+function readKey(core: Core, gguf: Pointer, key: string): MetadataValue | undefined {
   return core.scoped((arena) => {
     const entry = core.exports.gguf_find_entry(gguf, ...arena.putText(key));
     return entry === 0 ? undefined : readEntry(core, entry, Number.POSITIVE_INFINITY);
   });
 }
 
-export function metadataText(core: Core, gguf: Pointer, key: string): string | null {
+function metadataText(core: Core, gguf: Pointer, key: string): string | null {
   const value = readKey(core, gguf, key);
   return typeof value === "string" ? value : null;
 }

@@ -70,8 +70,13 @@ export function forWorker(source: ModelSource): [unknown, Transferable[]] {
   }
   if (it.kind === "bytes") return [it.bytes, []];
   if (it.kind === "blob") return [it.blob, []];
+  return [nameForWorker(it.name), []];
+}
+
+/** A name as a worker finds what the page means by it. */
+export function nameForWorker(name: string | URL): string {
   const onPage = typeof location === "object" && /^https?:/i.test(location.href);
-  return [onPage ? new URL(it.name, location.href).href : it.name, []];
+  return onPage ? new URL(name, location.href).href : String(name);
 }
 
 /** The names of all parts. */
@@ -85,6 +90,13 @@ export function splitNames(source: string | URL): (string | URL)[] {
   if (!match || count < 2) return [source];
   const names = Array.from({ length: count }, (_, i) => `${match[1]}${String(i + 1).padStart(5, "0")}${match[2]}`);
   return typeof source === "string" ? names : names.map((name) => new URL(name));
+}
+
+/** What is written is one file; by the name of a first part its readers would look for others. */
+export function requireOnePiece(out: string): void {
+  if (splitNames(out).length === 1) return;
+  const words = `${out} is the name of a file's first part: choose another for one in one piece`;
+  throw new LimpetError("BAD_ARGUMENT", words);
 }
 
 /** The last part of a source's name, for `info`. */

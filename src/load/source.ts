@@ -12,7 +12,7 @@ import { bodyOf, drop, isPassing, refused, request } from "./request.ts";
 import { StreamPart } from "./stream.ts";
 import { isTagged, pieceLength, restHeaders, versionOf } from "./version.ts";
 
-export { type ModelSource, sourceName, splitNames } from "./kinds.ts";
+export { type ModelSource, requireOnePiece, sourceName, splitNames } from "./kinds.ts";
 
 /** Two ranges of a file or Blob that lie no further apart are read as one: that costs less than another read. */
 const NEAR_BYTES = 1 << 12;

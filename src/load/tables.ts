@@ -5,9 +5,9 @@
 
 import type { Pointer } from "../../bindings/exports.ts";
 import { Streamed } from "../../bindings/numbers.ts";
+import { type Check, printable, whole } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
-import { wholeNumber } from "../host/numbers.ts";
 
 /** Where look-up tables are: in memory, or where the model was loaded from. */
 export type Tables = "resident" | "stream";
@@ -38,13 +38,19 @@ export interface TableUse {
 const DEFAULT_CACHE = 8 << 20;
 const STREAMED = { resident: Streamed.NOTHING, stream: Streamed.TABLES } as const;
 
+/** Checks where tables are to lie. */
+export function tablesOf(_: string, value: unknown): "resident" | "stream" {
+  if (value === "resident" || value === "stream") return value;
+  throw new LimpetError("BAD_ARGUMENT", `tables are "resident" or "stream", not "${printable(value)}"`);
+}
+
+/** Checks the bytes of a cache of their rows. */
+export const tableCacheOf: Check<number> = whole(0, 2 ** 32 - 1);
+
 /** Tells a model that is not loaded yet what stays in the file. */
 export function leaveTables(core: Core, model: Pointer, { tables = "resident", tableCache }: TableOptions): void {
-  if (!(tables in STREAMED)) {
-    throw new LimpetError("BAD_ARGUMENT", `tables are "resident" or "stream", not "${tables}"`);
-  }
-  const cache = wholeNumber("tableCache", tableCache ?? DEFAULT_CACHE, 0, 2 ** 32 - 1);
-  core.check(core.exports.model_stream(model, STREAMED[tables], cache));
+  const streamed = STREAMED[tablesOf("tables", tables)];
+  core.check(core.exports.model_stream(model, streamed, tableCacheOf("tableCache", tableCache ?? DEFAULT_CACHE)));
 }
 
 /** What a model's streamed tables come to. */

@@ -188,7 +188,7 @@ const SMALLER: { readonly [type in TypeName]?: TypeName } = {
  * The type of a matrix whose rows may be no whole blocks of the one asked for: llama.cpp's rule (its newest takes Q4_0 for
  * Q2_K and Q3_K, of the size of IQ4_NL, and errs more).
  */
-export function fittingType(type: TypeName, columns: number): TypeName {
+function fittingType(type: TypeName, columns: number): TypeName {
   const fits = (candidate: TypeName) => columns % tensorLayout(candidate).elements === 0;
   const other = SMALLER[type] ?? type;
   return fits(type) ? type : fits(other) ? other : "F16";

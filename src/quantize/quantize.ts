@@ -5,7 +5,7 @@
  *     await quantizeFile("model-f16.gguf", "model-q4.gguf", "Q4_K_M", { onProgress, signal });
  */
 import { isNode, isSameFile } from "../../bindings/node.ts";
-import { Kernels } from "../api/kernels.ts";
+import { kernelsOf } from "../api/kernels.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
@@ -13,7 +13,7 @@ import { type TypeName, tensorLayout } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import { type NamedTensor, parseHead, readHead } from "../load/gguf-head.ts";
-import { openSource, splitNames } from "../load/source.ts";
+import { openSource, requireOnePiece, splitNames } from "../load/source.ts";
 import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
 import { FILE_TYPES, type FileType, fileTypeOf, mixOf } from "./mixes.ts";
 import { planOf, type Step } from "./plan.ts";
@@ -71,7 +71,7 @@ export async function quantizeFile(
     const metadata = metadataOf(head.metadata, fileType);
     const writer = GgufWriter.create(out, { metadata, tensors: steps.map(namedTensor) }, splitNames(input));
     try {
-      const to: Rewriting = { kernels: new Kernels(core), parts, writer, pace, progress };
+      const to: Rewriting = { kernels: kernelsOf(core), parts, writer, pace, progress };
       let scales: Float32Array = new Float32Array(0);
       for (const step of steps) scales = await copyStep(to, step, scales);
       await requireReadable(writer.seal(), steps.length, options);
@@ -87,12 +87,7 @@ export async function quantizeFile(
 
 /** The file that is read is not written, nor is one by whose name limpet would look for others. */
 function requireOthers(input: string | URL, out: string): void {
-  if (splitNames(out).length > 1) {
-    throw new LimpetError(
-      "BAD_ARGUMENT",
-      `${out} is the name of a file's first part: choose another for one in one piece`,
-    );
-  }
+  requireOnePiece(out);
   if (splitNames(input).some((name) => isSameFile(name, out))) {
     throw new LimpetError("BAD_ARGUMENT", `${out} is the file that is read: choose another name for the output`);
   }
