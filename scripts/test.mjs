@@ -3,7 +3,8 @@
  *
  * Builds what is out of date, then runs every *.test.ts under test/ whose path holds one of the patterns, each file in a
  * process of its own with a time limit. The last line is `N passed, N failed`; a file that crashes, hangs, or ends before
- * its tests have run counts as one failure. LIMPET_TEST_TIMEOUT is the limit of a file, in seconds.
+ * its tests have run counts as one failure. LIMPET_TEST_TIMEOUT is the limit of a file, in seconds. Browsers have the
+ * machine to themselves, at the end: on a busy one, Firefox stops now and then in a worker that a worker began.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -14,6 +15,7 @@ import { fileURLToPath } from "node:url";
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 const TIMEOUT_SECONDS = Number(process.env.LIMPET_TEST_TIMEOUT ?? 180);
+const ALONE = ["chromium", "firefox"].map((browser) => join("test", "hosts", `${browser}.test.ts`));
 const patterns = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 
 if (!process.argv.includes("--no-build")) {
@@ -33,13 +35,17 @@ let failed = 0;
 let skipped = 0;
 const hosts = queue.some((file) => file.startsWith(join("test", "hosts")));
 const broken = [];
-await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, runNext));
+const together = queue.filter((file) => !ALONE.includes(file));
+const alone = queue.filter((file) => ALONE.includes(file));
+await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, () => runAll(together)));
+await runAll(alone);
 if (hosts) spawnSync(process.execPath, ["scripts/hosts-table.mjs"], { stdio: "inherit" });
 if (skipped) console.log(`${skipped} skipped, for want of data or of a host`);
 finish(passed, failed, broken);
 
-async function runNext() {
-  for (let file = queue.shift(); file; file = queue.shift()) {
+/** Runs what is left of `files`, one after another. */
+async function runAll(files) {
+  for (let file = files.shift(); file; file = files.shift()) {
     const result = await runFile(file);
     passed += result.passed;
     failed += result.failed;
