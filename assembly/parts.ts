@@ -44,15 +44,24 @@ export const HAS_QWEN3: bool = !isDefined(WITHOUT_QWEN3);
 export const HAS_PLM: bool = !isDefined(WITHOUT_PLM);
 export const HAS_MEMORYFORMER: bool = !isDefined(WITHOUT_MEMORYFORMER);
 export const HAS_PHI2: bool = !isDefined(WITHOUT_PHI2);
+export const HAS_GEMMA: bool = !isDefined(WITHOUT_GEMMA);
+export const HAS_GEMMA2: bool = !isDefined(WITHOUT_GEMMA2);
+export const HAS_GEMMA3: bool = !isDefined(WITHOUT_GEMMA3);
 
-/** Ops (ops/ops.ts): one is in a build when an architecture of the build writes it. */
-export const HAS_ATTENTION: bool = HAS_LLAMA || HAS_QWEN2 || HAS_QWEN3 || HAS_MEMORYFORMER || HAS_PHI2;
-export const HAS_LAYER_NORM: bool = HAS_MEMORYFORMER || HAS_PHI2;
-export const HAS_SWIGLU: bool = HAS_LLAMA || HAS_QWEN2 || HAS_QWEN3;
-export const HAS_GELU: bool = HAS_PHI2;
-export const HAS_SQUARED_RELU: bool = HAS_PLM;
-export const HAS_LATENT_ATTENTION: bool = HAS_PLM;
-export const HAS_LOOK_UP: bool = HAS_MEMORYFORMER;
+/** Ops (ops/ops.ts): builds.json says which architectures write each. */
+export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);
+export const HAS_LAYER_NORM: bool = !isDefined(WITHOUT_LAYER_NORM);
+export const HAS_SILU: bool = !isDefined(WITHOUT_SILU);
+export const HAS_GELU: bool = !isDefined(WITHOUT_GELU);
+export const HAS_CLAMPED_SILU: bool = !isDefined(WITHOUT_CLAMPED_SILU);
+export const HAS_SQUARED_RELU: bool = !isDefined(WITHOUT_SQUARED_RELU);
+export const HAS_LATENT_ATTENTION: bool = !isDefined(WITHOUT_LATENT_ATTENTION);
+export const HAS_LOOK_UP: bool = !isDefined(WITHOUT_LOOK_UP);
+export const HAS_SCALE: bool = !isDefined(WITHOUT_SCALE);
+export const HAS_SOFTCAP: bool = !isDefined(WITHOUT_SOFTCAP);
+export const HAS_GATE: bool = !isDefined(WITHOUT_GATE);
+export const HAS_SLICE: bool = !isDefined(WITHOUT_SLICE);
+export const HAS_EXPERTS: bool = !isDefined(WITHOUT_EXPERTS);
 
 /** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"). */
 export const HAS_BPE: bool = !isDefined(WITHOUT_BPE);

@@ -6,10 +6,10 @@
  * Writes them between the marks of the page; with --check says whether they are up to date, and changes nothing. Sizes
  * are the limits, not those of the moment: test/builds.test.ts holds each build to its own.
  */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ALWAYS, BUILDS, constantOf, EXTRAS, held, PARTS, RELAXED_SHARE, TOKENIZER_NAMES } from "./builds.mjs";
+import { ALWAYS, BUILDS, constantOf, EXTRAS, held, OPS, OPS_OF, PARTS, RELAXED_SHARE, TOKENIZER_NAMES } from "./builds.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PAGE = "docs/builds.md";
@@ -92,6 +92,18 @@ function withTables(page) {
   return `${page.slice(0, before)}${BEGIN}\n\n${sizes()}\n\n${contents()}\n\n${page.slice(after)}`;
 }
 
+/** Words of a printed program whose op has another name. */
+const OP_NAMES = {
+  ...{ swiglu: "silu", geglu: "gelu", clamped_swiglu: "clamped-silu" },
+  ...{ hash: "look-up", route: "experts", mix_experts: "experts" },
+};
+
+/** The ops of a printed program. @param {string} program */
+function opsOf(program) {
+  const steps = [...program.matchAll(/^ {2,3}\d+ +(?:(?:v\d+|x|logits)\S*(?:, v\S+)* +)?([a-z_]+)/gm)];
+  return new Set(steps.map(([, word]) => OP_NAMES[word] ?? word.replaceAll("_", "-")));
+}
+
 /** What does not agree: the page, builds.json, the constants of assembly/parts.ts and who asks for them. */
 export function buildProblems() {
   const problems = [];
@@ -101,7 +113,7 @@ export function buildProblems() {
   if (!read("README.md").includes(words)) problems.push(`README.md does not say: ${words}`);
   const source = read("assembly/parts.ts");
   const declared = [...source.matchAll(/^export const (HAS_\w+): bool = (.+);$/gm)];
-  const wanted = Object.values(PARTS).flat().map(constantOf);
+  const wanted = [...Object.values(PARTS).flat(), ...OPS].map(constantOf);
   for (const name of wanted) {
     const own = declared.find(([, constant]) => constant === `HAS_${name}`);
     if (!own?.[2].includes(`isDefined(WITHOUT_${name})`))
@@ -109,6 +121,13 @@ export function buildProblems() {
   }
   for (const [, name] of source.matchAll(/isDefined\(WITHOUT_(\w+)\)/g)) {
     if (!wanted.includes(name)) problems.push(`assembly/parts.ts: HAS_${name} is no part that builds.json names`);
+  }
+  for (const name of PARTS.architectures) {
+    const program = `test/golden/programs/${name}.txt`;
+    if (!existsSync(join(ROOT, program))) continue;
+    for (const op of opsOf(read(program))) {
+      if (OPS.includes(op) && !OPS_OF[name].includes(op)) problems.push(`builds.json: ${name} writes ${op}: ${program}`);
+    }
   }
   const files = readdirSync(join(ROOT, "assembly"), { recursive: true }).map(String);
   const users = files.filter((file) => file.endsWith(".ts") && file !== "parts.ts");

@@ -42,9 +42,12 @@ export const TOKENIZER_NAMES = parts.tokenizers;
  */
 export const EXTRAS = parts.extras;
 
+/** The ops that each architecture writes, of those that not every build holds. @type {Record<string, string[]>} */
+export const OPS_OF = parts.architectures;
+
 /** The parts that a build may leave out by a constant of assembly/parts.ts. @type {Record<PartKind, string[]>} */
 export const PARTS = {
-  architectures: parts.architectures,
+  architectures: Object.keys(parts.architectures),
   formats: parts.formats,
   tokenizers: Object.keys(parts.tokenizers),
   extras: Object.keys(parts.extras).filter((name) => !EXTRAS[name].exports || EXTRAS[name].constant),
@@ -62,6 +65,15 @@ const COMMON = [
 export function held(build, kind) {
   const list = build[kind];
   return list === "all" ? PARTS[kind] : list;
+}
+
+/** All ops that not every build holds. */
+export const OPS = [...new Set(Object.values(OPS_OF).flat())];
+
+/** The ops that a build holds: those that an architecture of it writes. @param {Build} build */
+export function heldOps(build) {
+  const written = held(build, "architectures").flatMap((name) => OPS_OF[name]);
+  return OPS.filter((op) => written.includes(op));
 }
 
 /** The constant that leaves a part out: WITHOUT_CHAT_TEMPLATES. @param {string} part */
@@ -84,6 +96,8 @@ export function ascWords(build, outFile) {
     const has = held(build, kind);
     for (const part of PARTS[kind]) if (!has.includes(part)) words.push("--use", `WITHOUT_${constantOf(part)}=1`);
   }
+  const ops = heldOps(build);
+  for (const op of OPS) if (!ops.includes(op)) words.push("--use", `WITHOUT_${constantOf(op)}=1`);
   return words;
 }
 

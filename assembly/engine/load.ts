@@ -329,7 +329,8 @@ function stepWeights(model: Model): i32 {
       continue;
     }
     const row = weight.fileRowBytes;
-    const left = weight.rows - model.rowsDone;
+    // Experts are packed one by one.
+    const left = weight.slabRows - (model.rowsDone % weight.slabRows);
     let rows = <u32>min<u64>(<u64>left, (<u64>model.stagingBytes - stripBytes(weight)) / row);
     if (rows < left) rows &= ~((weight.byColumns ? COLUMN_STEP : GROUP_ROWS) - 1);
     model.rowsAsked = rows;
@@ -374,8 +375,10 @@ function takeRows(model: Model): i32 {
     }
   } else {
     const groupBytes = packedGroupBytes(weight.type, weight.columns);
+    const slab = model.rowsDone / weight.slabRows;
+    const first = slab * weight.slabGroups + (model.rowsDone - slab * weight.slabRows) / GROUP_ROWS;
     for (let i: u32 = 0; i < rows; i += GROUP_ROWS) {
-      const group = (model.rowsDone + i) / GROUP_ROWS;
+      const group = first + i / GROUP_ROWS;
       const count = min<u32>(GROUP_ROWS, rows - i);
       packGroup(
         weight.type, model.staging + <usize>i * row, row, count, weight.columns,

@@ -3,11 +3,11 @@
  * error changes nothing.
  */
 import { ErrorCode, fail } from "../memory/core";
-import { Context, POSITION_LIMIT } from "../pass/context";
+import { Context, POSITION_LIMIT, ropeFactors } from "../pass/context";
 import { NOTHING } from "../program/program";
 import { canRewind, mergeRow, turnRow } from "../state/kinds";
 import { List, Rows, canShare, canUnshare, checkOrder, dropRows, shareRows, unshare } from "../state/rows";
-import { ropeAngles } from "../kernels/float/rope";
+import { turnOf } from "../state/rope";
 
 /** Status 0, or an error: the context is in a pass, or has no such sequence. */
 export function checkSequence(c: Context, sequence: u32): i32 {
@@ -20,10 +20,22 @@ export function checkSequence(c: Context, sequence: u32): i32 {
   return fail(c.core, ErrorCode.BAD_ARGUMENT, "the context has no such sequence");
 }
 
-/** Whether a sequence can forget its last tokens in all layers (state/kinds.ts). */
-export function canRewindAll(c: Context): bool {
+/**
+ * Whether a sequence can forget its tokens from position `count` on and go on as if they had never been: where a layer
+ * has a window, all rows of the last one must still be there.
+ */
+export function canRewindTo(c: Context, sequence: u32, count: u32): bool {
   const p = c.program;
-  for (let i: u32 = 0; i < p.stateCount; i++) if (!canRewind(p.state(i).kind)) return false;
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const shape = p.state(i);
+    if (!canRewind(shape.kind)) return false;
+    if (shape.window == 0 || count == 0) continue;
+    const first = max<i32>(0, <i32>count - <i32>shape.window + 1);
+    for (let layer: u32 = 0; layer < shape.layers; layer++) {
+      const list = c.rows(i).list(sequence, layer);
+      if (list.count == 0 || list.position(0) > first) return false;
+    }
+  }
   return true;
 }
 
@@ -37,7 +49,7 @@ export function dropInLayers(c: Context, sequence: u32, from: i32, to: i32, firs
   const p = c.program;
   for (let layer = first, last = min(end, p.layerCount); layer < last; layer++) {
     const l = p.layer(layer);
-    if (l.state != NOTHING) dropRows(c.rows(l.state), sequence, l.stateLayer, from, to);
+    if (l.keeps) dropRows(c.rows(l.state), sequence, l.stateLayer, from, to);
   }
 }
 
@@ -49,12 +61,12 @@ export function shareAll(c: Context, from: u32, to: u32, begin: i32, end: i32): 
   const p = c.program;
   for (let layer: u32 = 0; layer < p.layerCount; layer++) {
     const l = p.layer(layer);
-    if (l.state == NOTHING || canShare(c.rows(l.state), l.stateLayer, from, to, begin, end)) continue;
+    if (!l.keeps || canShare(c.rows(l.state), l.stateLayer, from, to, begin, end)) continue;
     return fail(c.core, ErrorCode.CONTEXT_FULL, "the sequence that should see these rows has no room for them");
   }
   for (let layer: u32 = 0; layer < p.layerCount; layer++) {
     const l = p.layer(layer);
-    if (l.state != NOTHING) shareRows(c.rows(l.state), l.stateLayer, from, to, begin, end);
+    if (l.keeps) shareRows(c.rows(l.state), l.stateLayer, from, to, begin, end);
   }
   return 0;
 }
@@ -65,17 +77,23 @@ export function shiftAll(c: Context, sequence: u32, from: i32, to: i32, delta: i
   const p = c.program;
   for (let layer: u32 = 0; layer < p.layerCount && status == 0; layer++) {
     const l = p.layer(layer);
-    if (l.state != NOTHING) status = checkShift(c, c.rows(l.state), l.stateLayer, sequence, from, to, delta);
+    if (l.keeps) status = checkShift(c, c.rows(l.state), l.stateLayer, sequence, from, to, delta);
   }
   if (status != 0) return status;
   for (let layer: u32 = 0; layer < p.layerCount; layer++) {
     const l = p.layer(layer);
-    if (l.state != NOTHING) shiftRows(c, c.rows(l.state), l.stateLayer, sequence, from, to, delta);
+    if (l.keeps) shiftRows(c, c.rows(l.state), l.stateLayer, sequence, from, to, delta);
   }
   return 0;
 }
 
 function checkShift(c: Context, rows: Rows, layer: u32, sequence: u32, from: i32, to: i32, delta: i32): i32 {
+  if (rows.shape.isFixed) {
+    return fail(
+      c.core, ErrorCode.UNSUPPORTED,
+      "rows of this model cannot be moved: its keys are normalised behind RoPE; give the text again at its new place",
+    );
+  }
   const list = rows.list(sequence, layer);
   for (let i: u32 = 0; i < list.count; i++) {
     const position = list.position(i);
@@ -109,8 +127,9 @@ function shiftRows(c: Context, rows: Rows, layer: u32, sequence: u32, from: i32,
 function angles(c: Context, rows: Rows, delta: i32): usize {
   const s = rows.shape;
   const pairs = s.ropePairs;
-  const factors: usize = s.ropeFactors ? c.program.weights.at(s.ropeFactors - 1).data : 0;
-  ropeAngles(delta < 0 ? -delta : delta, pairs, s.ropeBase, factors, c.row);
+  if (s.rope == 0) return c.row;
+  const rope = c.program.rope(s.rope - 1);
+  turnOf(rope, delta < 0 ? -delta : delta, ropeFactors(c, rope), 1, c.row);
   const sines = c.row + ((<usize>pairs) << 2);
   for (let i: u32 = 0; i < pairs && delta < 0; i++) {
     const sine = sines + ((<usize>i) << 2);
@@ -126,7 +145,7 @@ export function mergeInLayer(c: Context, sequence: u32, layer: u32, target: u32,
   const status = checkSequence(c, sequence);
   if (status != 0) return status;
   const p = c.program;
-  const state = layer < p.layerCount ? p.layer(layer).state : NOTHING;
+  const state = layer < p.layerCount && p.layer(layer).keeps ? p.layer(layer).state : NOTHING;
   const list = state == NOTHING ? changetype<List>(0) : c.rows(state).list(sequence, p.layer(layer).stateLayer);
   if (state == NOTHING || target >= list.count || source >= list.count) {
     return fail(c.core, ErrorCode.BAD_ARGUMENT, "there is no such row in that layer");

@@ -10,7 +10,7 @@ import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/arena";
 import { abortPass, beginPass, putToken } from "../pass/batch";
 import { Context, POSITION_LIMIT, isContext } from "../pass/context";
-import { canRewindAll, dropAll } from "./sequence";
+import { canRewindTo, dropAll } from "./sequence";
 import { modelOf } from "./model";
 import { stepPass } from "../run/run";
 import { SAMPLER_BYTES, Sampler, initSampler, sample, sampleScratchBytes } from "./sampler";
@@ -161,7 +161,7 @@ export function rewind(s: Session, count: u32): void {
   if (count < s.count) s.count = count;
   if (count >= s.evaluated) return;
   // State that cannot go back is made anew, from the first token on.
-  s.evaluated = canRewindAll(s.context) ? count : 0;
+  s.evaluated = canRewindTo(s.context, s.sequence, count) ? count : 0;
   dropAll(s.context, s.sequence, <i32>s.evaluated, POSITION_LIMIT);
 }
 

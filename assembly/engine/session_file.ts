@@ -2,7 +2,7 @@
  * A saved session: tokens, sampler and rows of state, to go on with the same bits in any host. Little-endian; sections
  * with names, each as long as it says, so that a later version can add some and an older one refuse them by name.
  *
- *     │ magic u32 │ version u32 │ sections u32 │ 0 u32 │ checksum u64: FNV-1a of all that follows │
+ *     │ magic u32 │ version u32 │ sections u32 │ ropes u32: a bit for each that takes its long factors │ checksum u64: FNV-1a of all that follows │
  *     │ name u8[8] │ length u64 │ its bytes │ …                                                     a section
  *
  *     model    fingerprint u64: FNV-1a over the architecture, the shape and the last norm: another model is refused
@@ -18,6 +18,7 @@ import { FNV_START, copyText, fnv, sameText, u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT } from "../pass/context";
 import { NOTHING, Op } from "../program/program";
 import { kindName } from "../state/kinds";
+import { isLong } from "../state/rope";
 import { Rows, appendRow, freeRowsWithout } from "../state/rows";
 
 const MAGIC: u32 = 0x53504d4c; // "LMPS"
@@ -53,8 +54,8 @@ function stateSection(s: Session): u64 {
 /** The rows of the kind that a layer keeps; null: it keeps none. */
 @inline
 function rowsOf(c: Context, layer: u32): Rows {
-  const state = c.program.layer(layer).state;
-  return state == NOTHING ? changetype<Rows>(0) : c.rows(state);
+  const l = c.program.layer(layer);
+  return l.keeps ? c.rows(l.state) : changetype<Rows>(0);
 }
 
 /** Writes `savedBytes` bytes to `target`. */
@@ -64,7 +65,7 @@ export function saveSession(s: Session, target: usize): i32 {
   store<u32>(target, MAGIC);
   store<u32>(target, VERSION, 4);
   store<u32>(target, SECTIONS, 8);
-  store<u32>(target, 0, 12);
+  store<u32>(target, longRopes(s.context), 12);
   let at = beginSection(target + HEADER, "model", 8);
   store<u64>(at, fingerprint(modelOf(s.context)));
   at = beginSection(at + 8, "tokens", 8 + ((<usize>s.count) << 2));
@@ -77,6 +78,15 @@ export function saveSession(s: Session, target: usize): i32 {
   saveState(s, at);
   store<u64>(target, fnv(FNV_START, target + HEADER, length - HEADER), 16);
   return 0;
+}
+
+/** A bit for each rope of the program that takes its long factors in this context. */
+function longRopes(c: Context): u32 {
+  let bits: u32 = 0;
+  for (let i: u32 = 0; i < c.program.ropeCount; i++) {
+    if (isLong(c.program.rope(i), c.rowCapacity)) bits |= (<u32>1) << i;
+  }
+  return bits;
 }
 
 function beginSection(at: usize, name: string, length: usize): usize {
@@ -155,6 +165,11 @@ export function restoreSession(s: Session, source: usize, length: u32): i32 {
   s.count = load<u32>(tokens, 4);
   memory.copy(s.tokens, tokens + 8, (<usize>s.count) << 2);
   readSampler(findSection(source, length, "sampler"), s.sampler);
+  // Keys that were turned by other factors are made anew.
+  if (load<u32>(source, 12) != longRopes(c)) {
+    s.evaluated = 0;
+    return 0;
+  }
   let at = findSection(source, length, "state") + 8;
   for (let layer: u32 = 0; layer < p.layerCount; layer++) {
     const rows = rowsOf(c, layer);
@@ -162,7 +177,9 @@ export function restoreSession(s: Session, source: usize, length: u32): i32 {
     const positions = at + LAYER;
     at = positions + ((<usize>count) << 2);
     const number = p.layer(layer).stateLayer;
+    const kept = keptRows(rows, count);
     for (let i: u32 = 0; i < count; i++, at += rows.rowBytes) {
+      if (i + kept < count) continue;
       const index = appendRow(rows, number, s.sequence, <i32>u32At(positions, i));
       memory.copy(rows.row(rows.list(s.sequence, number).row(index)), at, rows.rowBytes);
     }
@@ -295,18 +312,24 @@ function checkState(s: Session, at: usize, bytes: usize): i32 {
     if (load<u32>(at, KIND_NAME) != rowBytes) return otherType(core);
     const count = load<u32>(at, KIND_NAME + 4);
     at += LAYER;
-    if (count > c.rowCapacity || (keepsNone && count != 0)) return truncated(core);
+    const kept = keptRows(rows, count);
+    if (count > kept && (keepsNone || rows.shape.window == 0)) return truncated(core);
     if (<u64>(end - at) < <u64>count * (4 + <u64>rowBytes)) return truncated(core);
     for (let i: u32 = 0; i < count; i++) {
       if (u32At(at, i) < <u32>POSITION_LIMIT) continue;
       return fail(core, ErrorCode.BAD_FILE, "this session has a row at a position that there is not; save it again");
     }
-    if (!keepsNone && count > freeRowsWithout(rows, p.layer(layer).stateLayer, s.sequence)) {
+    if (!keepsNone && kept > freeRowsWithout(rows, p.layer(layer).stateLayer, s.sequence)) {
       return fail(core, ErrorCode.CONTEXT_FULL, "other sequences leave no room for this session's rows");
     }
     at += <usize>count * (4 + <usize>rowBytes);
   }
   return at == end ? 0 : truncated(core);
+}
+
+/** How many of a layer's rows this context takes: where it has a window, the last ones will do. */
+function keptRows(rows: Rows, count: u32): u32 {
+  return changetype<usize>(rows) == 0 ? 0 : min(count, rows.capacity);
 }
 
 function otherType(core: Core): i32 {

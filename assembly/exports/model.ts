@@ -225,7 +225,7 @@ export function context_reset(c: Context): void {
 
 /** Bytes of the cache's values, and of one token in it, all layers. */
 export function context_cache_bytes(c: Context): u64 {
-  return stateBytes(c.program, c.rowCapacity, c.kvType);
+  return stateBytes(c.program, c.rowCapacity, c.batchCapacity, c.sequences, c.kvType);
 }
 
 export function context_token_bytes(c: Context): u32 {

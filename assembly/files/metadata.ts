@@ -45,6 +45,7 @@ export function indexEntries(core: Core, g: Gguf): i32 {
     at = nextString(at);
     entry.type = load<u32>(at);
     entry.elementType = entry.type;
+    entry.isRead = 0;
     entry.count = 1;
     at += 4;
     if (entry.type == ValueType.ARRAY) {
@@ -126,7 +127,15 @@ export function findKeyBytes(g: Gguf, key: usize, length: u32): Entry | null {
 
 /** The entry of a key, or null. A key that starts with a dot stands behind the architecture's name. */
 export function findKey(g: Gguf, key: string): Entry | null {
-  return findKeyBytes(g, g.scratch, putKey(g, key));
+  const entry = findKeyBytes(g, g.scratch, putKey(g, key));
+  if (entry) entry.isRead = 1;
+  return entry;
+}
+
+/** The entry of a key that nobody has asked for, or null. */
+export function findUnread(g: Gguf, key: string): Entry | null {
+  const entry = findKeyBytes(g, g.scratch, putKey(g, key));
+  return entry && !entry.isRead ? entry : null;
 }
 
 /** Puts the whole name of a key into the scratch; returns its length. */

@@ -100,6 +100,8 @@ export class Entry {
   elementType: u32;
   count: u32;
   value: usize;
+  /** 1: somebody asked for it. */
+  isRead: u32;
 }
 
 /** One tensor. `ne0` is the length of a row; sizes past `dimensions` are 1. */
@@ -116,6 +118,8 @@ export class Tensor {
   ne1: u32;
   ne2: u32;
   ne3: u32;
+  /** 1: a weight was declared of it. */
+  isUsed: u32;
   fileIndex: u32;
 }
 

@@ -44,6 +44,7 @@ export function indexTensors(core: Core, g: Gguf): i32 {
   for (let i: u32 = 0; i < count; i++) {
     const tensor = tensorAt(g, i);
     tensor.fileIndex = g.fileIndex;
+    tensor.isUsed = 0;
     tensor.nameLength = stringLength(at);
     tensor.name = stringBytes(at);
     at = nextString(at);
@@ -231,7 +232,7 @@ export function tableBytes(g: Gguf): u64 {
 export function findTensorAt(g: Gguf, file: u32, offset: u64): Tensor | null {
   for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
     const tensor = tensorAt(g, i);
-    if (tensor.fileIndex == file && tensor.offset == offset) return tensor;
+    if (tensor.fileIndex == file && tensor.offset <= offset && offset - tensor.offset < tensor.bytes) return tensor;
   }
   return null;
 }

@@ -2,35 +2,76 @@
  * Blocks that papers share. A block takes at most three flags: a fourth wish means that the paper spells itself out.
  */
 import { HyperParameters } from "./hyper_parameters";
-import { Bias, Builder } from "../program/builder";
+import { Activation, Bias, Builder, NOTHING } from "../program/builder";
 
 /** q, k and v must have biases (qwen2). */
 export const BIASES: u32 = 1;
-/** Each head of q and k is normalised before RoPE (qwen3). */
+/** Each head of q and k is normalised before RoPE (qwen3), or behind it (hunyuan-dense). */
 export const HEAD_NORMS: u32 = 2;
+export const HEAD_NORMS_BEHIND: u32 = 4;
 
 /**
- * Grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245) with RoPE:
+ * Grouped-query attention (Ainslie et al. 2023, arXiv:2305.13245) with RoPE, as the layer at work turns positions:
  *
  *     q, k, v = Wq a, Wk a, Wv a      q, k = RoPE(q), RoPE(k)      Wo · softmax(q kᵀ · scale) v
+ *
+ * Wq, Wk and Wv may lie in one matrix, `attn_qkv`.
  */
 export function groupedAttention(b: Builder, h: HyperParameters, a: u32, pairs: u32, flags: u32): u32 {
   const bias = flags & BIASES ? Bias.REQUIRED : Bias.OPTIONAL;
-  let q = b.linear(a, "attn_q", h.heads * h.keySize, bias);
-  let k = b.linear(a, "attn_k", h.kvHeads * h.keySize, bias);
-  const v = b.linear(a, "attn_v", h.kvHeads * h.valueSize, bias);
+  const keys = h.kvHeads * h.keySize;
+  let q = projection(b, h, a, "attn_q", 0, h.heads * h.keySize, bias);
+  let k = projection(b, h, a, "attn_k", h.heads * h.keySize, keys, bias);
+  const v = projection(b, h, a, "attn_v", h.heads * h.keySize + keys, h.kvHeads * h.valueSize, bias);
   if (flags & HEAD_NORMS) {
     q = b.rmsNorm(q, "attn_q_norm", h.heads);
     k = b.rmsNorm(k, "attn_k_norm", h.kvHeads);
   }
-  q = b.rope(q, h.heads, 0, h.ropeSize, pairs);
-  k = b.rope(k, h.kvHeads, 0, h.ropeSize, pairs);
-  return b.linear(b.attention(q, k, v, h.heads, h.scale), "attn_output", b.hidden);
+  q = turned(b, h, q, h.heads, pairs);
+  k = turned(b, h, k, h.kvHeads, pairs);
+  if (flags & HEAD_NORMS_BEHIND) {
+    q = b.rmsNorm(q, "attn_q_norm", h.heads);
+    k = b.rmsNorm(k, "attn_k_norm", h.kvHeads);
+  }
+  return attentionOf(b, h, q, k, v);
+}
+
+/** Wq a, Wk a or Wv a: a matrix of its own, or rows `from` … of the one that holds all three. */
+export function projection(
+  b: Builder, h: HyperParameters, a: u32, name: string, from: u32, width: u32, bias: u32,
+): u32 {
+  if (!b.hasWeight("attn_qkv")) return b.linear(a, name, width, bias);
+  const whole = (h.heads + h.kvHeads) * h.keySize + h.kvHeads * h.valueSize;
+  return b.linearRows(a, "attn_qkv", from, width, whole, bias);
+}
+
+/** RoPE as the layer at work turns positions; x itself where it does not. */
+export function turned(b: Builder, h: HyperParameters, x: u32, heads: u32, pairs: u32): u32 {
+  return h.turn == NOTHING ? x : b.rope(x, heads, 0, h.turn, pairs);
+}
+
+/** Wo · softmax(q kᵀ · scale) v, scores capped where the model says so. */
+export function attentionOf(b: Builder, h: HyperParameters, q: u32, k: u32, v: u32): u32 {
+  const mixed = b.attention(q, k, v, h.heads, h.scale);
+  b.capScores(h.cap);
+  return b.linear(mixed, "attn_output", b.hidden);
 }
 
 /** SwiGLU (Shazeer 2020, arXiv:2002.05202): Wdown · (silu(Wgate m) ⊙ Wup m). */
 export function swiglu(b: Builder, h: HyperParameters, m: u32): u32 {
+  return gatedFeedForward(b, h, m, Activation.SILU);
+}
+
+/** Wdown · (f(Wgate m) ⊙ Wup m) */
+export function gatedFeedForward(b: Builder, h: HyperParameters, m: u32, activation: u32): u32 {
   const gate = b.linear(m, "ffn_gate", h.ffn);
   const up = b.linear(m, "ffn_up", h.ffn);
+  return b.linear(b.activation(activation, gate, up), "ffn_down", b.hidden);
+}
+
+/** SwiGLU whose Wgate and Wup lie in one matrix, `ffn_up`: Wgate first (phi3, glm4). */
+export function fusedSwiglu(b: Builder, h: HyperParameters, m: u32): u32 {
+  const gate = b.linearRows(m, "ffn_up", 0, h.ffn, 2 * h.ffn);
+  const up = b.linearRows(m, "ffn_up", h.ffn, h.ffn, 2 * h.ffn);
   return b.linear(b.swiglu(gate, up), "ffn_down", b.hidden);
 }

@@ -2,7 +2,8 @@
  * Hyper-parameters that architectures share: what is read from the metadata, and within which bounds it makes sense.
  * The bounds keep every product of sizes within 64 bits, and hostile files from asking for the moon.
  */
-import { Builder, LAYER_LIMIT, WIDTH_LIMIT } from "../program/builder";
+import { localRope, readRope } from "./rope";
+import { Builder, LAYER_LIMIT, NOTHING, StateKind, WIDTH_LIMIT } from "../program/builder";
 
 const HEAD_LIMIT: u32 = 4096;
 const HEAD_SIZE_LIMIT: u32 = 65536;
@@ -10,7 +11,10 @@ const CHUNK_LIMIT: u32 = 1 << 15;
 /** Bits of a code: with the chunks above, the rows of a table stay below 2³². */
 const CODE_LIMIT: u32 = 16;
 
-/** What decoders have: they lie in the Builder's own memory. */
+/**
+ * What decoders have: they lie in the Builder's own memory. Heads and the feed-forward width are those of the layer at
+ * work (`beginLayer`): a file may have a list of them.
+ */
 @unmanaged
 export class HyperParameters {
   heads: u32;
@@ -20,10 +24,27 @@ export class HyperParameters {
   valueSize: u32;
   /** Dimensions of a head that RoPE turns. */
   ropeSize: u32;
+  /** How the layer at work turns positions (NOTHING: not at all), and the ropes of the model: all layers, local ones. */
+  turn: u32;
+  rope: u32;
+  localRope: u32;
+  /** Tokens that a token sees in layers with a window, 0: there is none. */
+  window: u32;
+  /** Every so many layers one has no window; 0: the file says which. */
+  pattern: u32;
+  /** Scores are capped by it, unless it is 0. */
+  cap: f32;
   /** Width of the feed-forward network. */
   ffn: u32;
   /** What scores are multiplied with. */
   scale: f32;
+  /** Experts: how many, how many a token goes to, their width; how they are chosen (models/experts.ts). */
+  experts: u32;
+  used: u32;
+  expertWidth: u32;
+  gating: u32;
+  normalised: bool;
+  expertFactor: f32;
   /** MLA: width of the latent. */
   rank: u32;
   /** Memory layers: chunks that an input is split into, bits of a chunk's code, and of one between the two tables. */
@@ -41,10 +62,56 @@ export class HyperParameters {
 
 /** What decoders with a dense feed-forward network have. */
 export function readDecoder(b: Builder): HyperParameters {
-  const ffn = b.number(".feed_forward_length");
+  b.need(".feed_forward_length");
   const h = readAttention(b);
-  h.ffn = b.within(".feed_forward_length", ffn, 1, WIDTH_LIMIT);
+  readWidths(b, h, 0);
   return h;
+}
+
+/** Layer `l` begins, which keeps keys and values; its numbers of heads and its feed-forward width are read. */
+export function beginLayer(b: Builder, h: HyperParameters, l: u32, window: u32 = 0): void {
+  readHeads(b, h, l);
+  readWidths(b, h, l);
+  h.turn = window ? h.localRope : h.rope;
+  b.layer(l, StateKind.KEY_VALUE, h.kvHeads, h.keySize, h.valueSize, window);
+}
+
+function readWidths(b: Builder, h: HyperParameters, l: u32): void {
+  h.ffn = b.countIn(".feed_forward_length", l, 0, 1, WIDTH_LIMIT);
+}
+
+function readHeads(b: Builder, h: HyperParameters, l: u32): void {
+  h.heads = b.countIn(".attention.head_count", l, 0, 1, HEAD_LIMIT);
+  h.kvHeads = b.countIn(".attention.head_count_kv", l, h.heads, 1, h.heads);
+  if (h.heads % h.kvHeads != 0) {
+    b.broken("attention.head_count is no multiple of attention.head_count_kv; convert the model anew");
+  }
+  // Each is at most 2²⁸ so far: their products with the heads are matrices' sides too.
+  b.within(".attention.key_length times the heads", h.heads * h.keySize, 1, WIDTH_LIMIT);
+  b.within(".attention.value_length times the heads", h.heads * h.valueSize, 1, WIDTH_LIMIT);
+}
+
+/**
+ * What decoders with local layers have: the window, and which layers have one: every `pattern`-th has none, where the
+ * file does not say. The window is `otherwise` where the file has none, and 0 is none.
+ */
+export function readWindows(b: Builder, h: HyperParameters, pattern: u32, otherwise: u32): void {
+  h.window = b.countOr(".attention.sliding_window", otherwise, 0, 1 << 30);
+  const key = ".attention.sliding_window_pattern";
+  h.pattern = b.isList(key) ? 0 : b.countOr(key, pattern, 0, LAYER_LIMIT);
+}
+
+/** Layers with a window turn by a base of their own, `otherwise` where the file has none, and without scaling. */
+export function readLocalRope(b: Builder, h: HyperParameters, otherwise: f32): void {
+  h.localRope = localRope(b, h.ropeSize, otherwise);
+}
+
+/** The window of layer `l`, 0: it sees all. */
+export function windowOf(b: Builder, h: HyperParameters, l: u32): u32 {
+  if (b.isList(".attention.sliding_window_pattern")) {
+    return b.flagIn(".attention.sliding_window_pattern", l, false) ? h.window : 0;
+  }
+  return h.pattern == 0 || l % h.pattern < h.pattern - 1 ? h.window : 0;
 }
 
 /** What every decoder has: layers, widths, heads, RoPE, ε. */
@@ -53,27 +120,22 @@ function readAttention(b: Builder): HyperParameters {
   b.layers = b.count(".block_count", 1, LAYER_LIMIT);
   b.contextLength = b.count(".context_length", 1, 1 << 30);
   b.hidden = b.count(".embedding_length", 1, WIDTH_LIMIT);
-  h.heads = b.count(".attention.head_count", 1, HEAD_LIMIT);
-  h.kvHeads = b.countOr(".attention.head_count_kv", h.heads, 1, h.heads);
-  if (h.heads % h.kvHeads != 0) {
-    b.broken("attention.head_count is no multiple of attention.head_count_kv; convert the model anew");
-  }
-  h.keySize = b.countOr(".attention.key_length", b.hidden / h.heads, 1, HEAD_SIZE_LIMIT);
+  b.need(".attention.head_count");
+  const heads = b.countIn(".attention.head_count", 0, 0, 1, HEAD_LIMIT);
+  h.keySize = b.countOr(".attention.key_length", b.hidden / heads, 1, HEAD_SIZE_LIMIT);
   h.valueSize = b.countOr(".attention.value_length", h.keySize, 1, HEAD_SIZE_LIMIT);
+  readHeads(b, h, 0);
   h.ropeSize = b.countOr(".rope.dimension_count", h.keySize, 2, h.keySize);
   b.epsilon = b.float(".attention.layer_norm_rms_epsilon", 0);
-  b.ropeBase = b.float(".rope.freq_base", 10000);
-  // Each is at most 2²⁸ so far: their products with the heads are matrices' sides too.
-  b.within(".attention.key_length times the heads", h.heads * h.keySize, 1, WIDTH_LIMIT);
-  b.within(".attention.value_length times the heads", h.heads * h.valueSize, 1, WIDTH_LIMIT);
   if (h.ropeSize & 1) {
     b.broken("rope.dimension_count is odd: RoPE turns pairs; convert the model anew");
   }
-  if (!(b.ropeBase > 0)) b.broken("rope.freq_base must be above 0; convert the model anew");
   if (!(b.epsilon >= 0 && b.epsilon < 1)) {
     b.broken("attention.layer_norm_rms_epsilon must lie between 0 and 1; convert the model anew");
   }
-  refuseScaling(b);
+  h.rope = readRope(b, h.ropeSize);
+  h.localRope = h.rope;
+  h.turn = h.rope;
   h.scale = b.float(".attention.scale", 0);
   if (h.scale == 0) h.scale = <f32>(1.0 / sqrt<f64>(<f64>h.keySize));
   b.fullHeads = h.heads;
@@ -130,14 +192,4 @@ export function readMemory(b: Builder): HyperParameters {
   }
   h.ffn = h.chunks * h.ffnCodeBits;
   return h;
-}
-
-/** RoPE scaling by metadata (linear, YaRN) would give wrong answers unnoticed: it is refused by name. */
-function refuseScaling(b: Builder): void {
-  if (!b.has(".rope.scaling.factor")) return;
-  const value = b.float(".rope.scaling.factor", 1);
-  if (value == 1 || value == 0) return;
-  b.unsupported(
-    "the model scales RoPE by rope.scaling.factor, which limpet does not do yet (rope_freqs tensors it does)",
-  );
 }

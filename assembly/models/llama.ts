@@ -6,14 +6,14 @@
  *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)
  */
 import { groupedAttention, swiglu } from "./blocks";
-import { readDecoder } from "./hyper_parameters";
-import { Builder, Pairs, StateKind } from "../program/builder";
+import { beginLayer, readDecoder } from "./hyper_parameters";
+import { Builder, Pairs } from "../program/builder";
 
 export function llama(b: Builder): void {
   const h = readDecoder(b);
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {
-    b.layer(l, StateKind.KEY_VALUE, h.kvHeads, h.keySize, h.valueSize);
+    beginLayer(b, h, l);
     x = b.add(x, groupedAttention(b, h, b.rmsNorm(x, "attn_norm"), Pairs.NEIGHBOURS, 0));
     x = b.add(x, swiglu(b, h, b.rmsNorm(x, "ffn_norm")));
   }

@@ -20,8 +20,8 @@ export function memoryformer(b: Builder): void {
     let q = b.lookUp(a, "attn_q", bits, h.heads * h.keySize);
     let k = b.lookUp(a, "attn_k", bits, h.kvHeads * h.keySize);
     const v = b.lookUp(a, "attn_v", bits, h.kvHeads * h.valueSize);
-    q = b.rope(q, h.heads, 0, h.ropeSize, Pairs.HALVES);
-    k = b.rope(k, h.kvHeads, 0, h.ropeSize, Pairs.HALVES);
+    q = b.rope(q, h.heads, 0, h.rope, Pairs.HALVES);
+    k = b.rope(k, h.kvHeads, 0, h.rope, Pairs.HALVES);
     x = b.add(x, b.attention(q, k, v, h.heads, h.scale));
     const m = codes(b, h, b.rmsNorm(x, "ffn_norm"), bits);
     const u = b.layerNorm(b.lookUp(m, "ffn_up", bits, h.ffn), "ffn_mid_norm");

@@ -6,15 +6,15 @@
  *     a = LayerNorm(x)      x += Attention(a) + (Wdown · gelu(Wup a + bup) + bdown)
  */
 import { BIASES, groupedAttention } from "./blocks";
-import { readDecoder, readLayerEpsilon } from "./hyper_parameters";
-import { Bias, Builder, Pairs, StateKind } from "../program/builder";
+import { beginLayer, readDecoder, readLayerEpsilon } from "./hyper_parameters";
+import { Bias, Builder, Pairs } from "../program/builder";
 
 export function phi2(b: Builder): void {
   const h = readDecoder(b);
   readLayerEpsilon(b);
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {
-    b.layer(l, StateKind.KEY_VALUE, h.kvHeads, h.keySize, h.valueSize);
+    beginLayer(b, h, l);
     const a = b.layerNorm(x, "attn_norm");
     const mixed = groupedAttention(b, h, a, Pairs.HALVES, BIASES);
     const u = b.gelu(b.linear(a, "ffn_up", h.ffn, Bias.REQUIRED));

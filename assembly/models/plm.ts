@@ -23,8 +23,8 @@ export function plm(b: Builder): void {
     let q = b.linear(a, "attn_q", h.heads * h.keySize);
     const ck = b.linear(a, "attn_kv_a_mqa", rank + rope);
     const c = b.rmsNorm(b.part(ck, 0, rank), "attn_kv_a_norm");
-    q = b.rope(q, h.heads, nope, rope, Pairs.NEIGHBOURS);
-    const k = b.rope(b.part(ck, rank, rope), 1, 0, rope, Pairs.NEIGHBOURS);
+    q = b.rope(q, h.heads, nope, h.rope, Pairs.NEIGHBOURS);
+    const k = b.rope(b.part(ck, rank, rope), 1, 0, h.rope, Pairs.NEIGHBOURS);
     const o = b.latentAttention(q, c, k, "attn_kv_b", h.heads, nope, h.valueSize, h.scale);
     x = b.add(x, b.linear(o, "attn_output", b.hidden));
     const m = b.rmsNorm(x, "ffn_norm");

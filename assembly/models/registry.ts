@@ -1,13 +1,18 @@
 /**
  * The architectures: one line each. To add one, write its file and its line (docs/adding-an-architecture.md).
  */
+import { gemma } from "./gemma";
+import { gemma2 } from "./gemma2";
+import { gemma3 } from "./gemma3";
 import { llama } from "./llama";
 import { memoryformer } from "./memoryformer";
 import { phi2 } from "./phi2";
 import { plm } from "./plm";
 import { qwen2 } from "./qwen2";
 import { qwen3 } from "./qwen3";
-import { HAS_LLAMA, HAS_MEMORYFORMER, HAS_PHI2, HAS_PLM, HAS_QWEN2, HAS_QWEN3 } from "../parts";
+import {
+  HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_LLAMA, HAS_MEMORYFORMER, HAS_PHI2, HAS_PLM, HAS_QWEN2, HAS_QWEN3,
+} from "../parts";
 import { Search } from "../program/search";
 
 /** Shows every architecture: its name in files, and the function that writes its program. */
@@ -18,4 +23,7 @@ export function showArchitectures(s: Search): void {
   s.show("plm", HAS_PLM ? plm.index : 0);
   s.show("memoryformer", HAS_MEMORYFORMER ? memoryformer.index : 0);
   s.show("phi2", HAS_PHI2 ? phi2.index : 0);
+  s.show("gemma", HAS_GEMMA ? gemma.index : 0);
+  s.show("gemma2", HAS_GEMMA2 ? gemma2.index : 0);
+  s.show("gemma3", HAS_GEMMA3 ? gemma3.index : 0);
 }

@@ -10,7 +10,7 @@ import { grainOf, threadsOf } from "../pass/threads";
 import { HAS_LATENT_ATTENTION } from "../parts";
 import { isAsked } from "../pass/taps";
 import { listOf, seenCount, seenRows } from "../pass/visible";
-import { Step, Tap } from "../program/program";
+import { NOTHING, Step, Tap } from "../program/program";
 import { writeRow } from "../state/kinds";
 import { StateKind } from "../state/shape";
 import { appendRow } from "../state/rows";
@@ -53,6 +53,7 @@ function attendTokens(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
   const shape = rows.shape;
   const parts = c.headParts;
   const scratch = c.ofThread(c.scratch, thread);
+  const sinks: usize = s.weight == NOTHING ? 0 : c.weight(s.weight).data;
   for (let unit = begin; unit < end; unit++) {
     const i = c.cursor + unit / parts;
     const part = unit % parts;
@@ -60,7 +61,7 @@ function attendTokens(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
     attendHeads(
       rowAt(c.at(s.in0), i, c.stride(s.in0)), seenRows(c, i, thread), count, rows.pool, rows.rowBytes, c.kvType, s.n0,
       shape.heads, shape.first, shape.second, s.f, scratch, rowAt(c.at(s.out), i, c.stride(s.out)), beginMass(c, count),
-      (shape.heads * part) / parts, (shape.heads * (part + 1)) / parts,
+      (shape.heads * part) / parts, (shape.heads * (part + 1)) / parts, s.g, sinks,
     );
     endMass(c, i, count, s.n0, scratch);
   }

@@ -5,28 +5,26 @@ import { shared } from "./share";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf } from "../pass/threads";
-import { HAS_GELU, HAS_SWIGLU } from "../parts";
+import { HAS_CLAMPED_SILU, HAS_GELU, HAS_SILU } from "../parts";
 import { operandBytes } from "../program/plan";
-import { Flag, Op, Step } from "../program/program";
-import { gelu, reluSquared, siluMultiply } from "../kernels/float/ffn";
-import { add } from "../kernels/float/vector";
+import { Activation, Flag, NOTHING, Step } from "../program/program";
+import { clampedSiluMultiply, gelu, reluSquared, sigmoid, sigmoidMultiply, silu, siluMultiply, softcap } from "../kernels/float/ffn";
+import { add, multiply, scale } from "../kernels/float/vector";
 import { quantizeAs } from "../kernels/quant/activations/precision";
 
-/** A value of SwiGLU or GELU takes about as long as so many multiply-adds, and so does its rounding. */
+/** A value of an activation takes about as long as so many multiply-adds, and so does its rounding. */
 const ACTIVATION_COST: u64 = 16;
 
 /** out ← in0 + in1 */
 export function sum(c: Context, s: Step): i32 {
   const width = c.program.value(s.out).width;
   for (let i: u32 = 0; i < c.active; i++) {
-    const out = rowAt(c.at(s.out), i, c.stride(s.out));
-    if (!s.has(Flag.IN_PLACE)) memory.copy(out, rowAt(c.at(s.in0), i, c.stride(s.in0)), (<usize>width) << 2);
-    add(out, rowAt(c.at(s.in1), i, c.stride(s.in1)), width);
+    add(rowToChange(c, s, i, width), rowAt(c.at(s.in1), i, c.stride(s.in1)), width);
   }
   return Status.DONE;
 }
 
-/** out ← silu(in0) ⊙ in1, or gelu(in0), as f32 or as the operand of the linear behind it. */
+/** out ← a(in0), or a(in0) ⊙ in1, as f32 or as the operand of the linear behind it. */
 export function activate(c: Context, s: Step): i32 {
   const width = c.program.value(s.in0).width;
   const grain = grainOf(c.threads, c.active, <u64>width * ACTIVATION_COST);
@@ -34,7 +32,7 @@ export function activate(c: Context, s: Step): i32 {
 }
 
 function activateRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
-  const width = c.program.value(s.in0).width;
+  const width = c.program.value(s.out).width;
   for (let i = begin; i < end; i++) {
     if (!s.has(Flag.OPERAND)) {
       activateRow(c, s, i, width, rowAt(c.at(s.out), i, c.stride(s.out)));
@@ -53,9 +51,86 @@ function activateRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
 }
 
 function activateRow(c: Context, s: Step, i: u32, width: u32, target: usize): void {
-  const x = rowAt(c.at(s.in0), i, c.stride(s.in0));
-  if (HAS_GELU && s.op == Op.GELU) gelu(x, width, target);
-  else if (HAS_SWIGLU) siluMultiply(x, rowAt(c.at(s.in1), i, c.stride(s.in1)), width, target);
+  let x = rowAt(c.at(s.in0), i, c.stride(s.in0));
+  if (s.n1 == 0) {
+    const up: usize = s.in1 == NOTHING ? 0 : rowAt(c.at(s.in1), i, c.stride(s.in1));
+    apply(s.n0, x, up, width, target);
+    return;
+  }
+  const half = width / s.n1;
+  const bytes = (<usize>half) << 2;
+  for (let part: u32 = 0; part < s.n1; part++, x += 2 * bytes, target += bytes) {
+    apply(s.n0, x, x + bytes, half, target);
+  }
+}
+
+/** target = f(x), or f(x) ⊙ up unless `up` is 0. */
+function apply(activation: u32, x: usize, up: usize, width: u32, target: usize): void {
+  switch (activation) {
+    case Activation.SILU: {
+      if (!HAS_SILU) return;
+      if (up == 0) silu(x, width, target);
+      else siluMultiply(x, up, width, target);
+      return;
+    }
+    case Activation.CLAMPED_SILU: {
+      if (HAS_CLAMPED_SILU) clampedSiluMultiply(x, up, width, target);
+      return;
+    }
+    default: {
+      if (HAS_GELU) gelu(x, width, target);
+    }
+  }
+  if (up != 0) multiply(target, up, width);
+}
+
+/** out ← in0 · f, and times the one number of `weight`. */
+export function scaleRows(c: Context, s: Step): i32 {
+  const width = c.program.value(s.out).width;
+  const factor: f32 = s.weight == NOTHING ? s.f : s.f * load<f32>(c.weight(s.weight).data);
+  for (let i: u32 = 0; i < c.active; i++) scale(rowToChange(c, s, i, width), factor, width);
+  return Status.DONE;
+}
+
+/** out ← f · tanh(in0 / f) */
+export function capRows(c: Context, s: Step): i32 {
+  const width = c.program.value(s.out).width;
+  for (let i: u32 = 0; i < c.active; i++) softcap(rowToChange(c, s, i, width), s.f, width);
+  return Status.DONE;
+}
+
+/** out ← in0 ⊙ sigmoid(in1), a gate for each value or for each of n0 parts. */
+export function gateRows(c: Context, s: Step): i32 {
+  const width = c.program.value(s.out).width;
+  const part = width / s.n0;
+  for (let i: u32 = 0; i < c.active; i++) {
+    let x = rowToChange(c, s, i, width);
+    const gates = rowAt(c.at(s.in1), i, c.stride(s.in1));
+    if (part == 1) sigmoidMultiply(x, gates, width);
+    else {
+      for (let p: u32 = 0; p < s.n0; p++, x += (<usize>part) << 2) {
+        scale(x, sigmoid(load<f32>(gates + ((<usize>p) << 2))), part);
+      }
+    }
+  }
+  return Status.DONE;
+}
+
+/** out ← the columns of in0 that are the layer's. */
+export function sliceRows(c: Context, s: Step): i32 {
+  const bytes = (<usize>c.program.value(s.out).width) << 2;
+  for (let i: u32 = 0; i < c.active; i++) {
+    const source = rowAt(c.at(s.in0), i, c.stride(s.in0)) + <usize>c.layer * bytes;
+    memory.copy(rowAt(c.at(s.out), i, c.stride(s.out)), source, bytes);
+  }
+  return Status.DONE;
+}
+
+/** Row i of `out`, which holds that of in0: to be changed where it lies. */
+function rowToChange(c: Context, s: Step, i: u32, width: u32): usize {
+  const out = rowAt(c.at(s.out), i, c.stride(s.out));
+  if (!s.has(Flag.IN_PLACE)) memory.copy(out, rowAt(c.at(s.in0), i, c.stride(s.in0)), (<usize>width) << 2);
+  return out;
 }
 
 /** out ← relu(in0)²; counts the exact zeros, which the linear behind it leaves out. */
@@ -63,8 +138,7 @@ export function squareRelu(c: Context, s: Step): i32 {
   const width = c.program.value(s.out).width;
   const at = (<usize>c.layer) << 3;
   for (let i: u32 = 0; i < c.active; i++) {
-    const out = rowAt(c.at(s.out), i, c.stride(s.out));
-    if (!s.has(Flag.IN_PLACE)) memory.copy(out, rowAt(c.at(s.in0), i, c.stride(s.in0)), (<usize>width) << 2);
+    const out = rowToChange(c, s, i, width);
     store<u64>(c.zeros + at, load<u64>(c.zeros + at) + reluSquared(out, width));
   }
   store<u64>(c.activations + at, load<u64>(c.activations + at) + <u64>c.active * width);

@@ -4,18 +4,19 @@
 import { Status } from "../memory/core";
 import { u32At } from "../memory/bytes";
 import { Context, rowAt } from "../pass/context";
-import { Step } from "../program/program";
+import { Flag, Step } from "../program/program";
 import { fetchRows, foundAt } from "../weights/table_rows";
 import { Weight, WeightState } from "../weights/weight";
 import { dequantizeRow } from "../kernels/quant/index";
 import { lookupRow } from "../kernels/quant/matmul";
 
-/** out ← the embeddings of the batch's tokens. */
+/** out ← the rows of a matrix that the batch's tokens, or their positions, name. */
 export function embed(c: Context, s: Step): i32 {
   const weight = c.weight(s.weight);
   if (weight.state == WeightState.STREAMED) return embedStreamed(c, s, weight);
   for (let i: u32 = 0; i < c.active; i++) {
-    const id = u32At(c.ids, c.token(i));
+    const token = c.token(i);
+    const id = s.has(Flag.BY_POSITION) ? <u32>c.position(token) : u32At(c.ids, token);
     lookupRow(weight.type, weight.data, id, weight.columns, rowAt(c.at(s.out), i, c.stride(s.out)), c.scratch);
   }
   return Status.DONE;

@@ -5,7 +5,7 @@ import { shared } from "./share";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf } from "../pass/threads";
-import { Flag, Step } from "../program/program";
+import { Flag, NOTHING, Step } from "../program/program";
 import { layerNorm, rmsNorm, rmsNormOutside } from "../kernels/float/norm";
 
 /** out ← RMSNorm(in0) · weight */
@@ -20,30 +20,36 @@ export function normalizeLayer(c: Context, s: Step): i32 {
 
 function shareRows(c: Context, s: Step, job: u32): i32 {
   // A value takes about as long as four multiply-adds.
-  const cost = (<u64>c.weight(s.weight).columns * max<u32>(s.n0, 1)) << 2;
+  const cost = (<u64>c.program.value(s.out).width) << 2;
   const grain = s.has(Flag.IN_PLACE) ? c.active : grainOf(c.threads, c.active, cost);
   return shared(c, s, job, c.active, grain) ? Status.DONE : Status.MORE;
 }
 
 function rmsRows(c: Context, s: Step, _thread: u32, begin: u32, end: u32): void {
-  const weight = c.weight(s.weight);
-  const width = weight.columns;
+  const weight: usize = s.weight == NOTHING ? 0 : c.weight(s.weight).data;
+  const width = c.program.value(s.out).width / s.n0;
   const bytes = (<usize>width) << 2;
   for (let i = begin; i < end; i++) {
     let x = rowAt(c.at(s.in0), i, c.stride(s.in0));
     let y = rowAt(c.at(s.out), i, c.stride(s.out));
     for (let part: u32 = 0; part < s.n0; part++, x += bytes, y += bytes) {
-      if (s.has(Flag.EPSILON_OUTSIDE)) rmsNormOutside(x, weight.data, width, s.f, y);
-      else rmsNorm(x, weight.data, width, s.f, y);
+      if (s.has(Flag.EPSILON_OUTSIDE)) rmsNormOutside(x, weight, width, s.f, y);
+      else rmsNorm(x, weight, width, s.f, y);
     }
   }
 }
 
 function layerRows(c: Context, s: Step, _thread: u32, begin: u32, end: u32): void {
-  const weight = c.weight(s.weight);
-  const bias = c.weight(s.bias);
+  const bias: usize = s.bias == NOTHING ? 0 : c.weight(s.bias).data;
+  const width = c.program.value(s.out).width / s.n0;
+  const bytes = (<usize>width) << 2;
   for (let i = begin; i < end; i++) {
-    const x = rowAt(c.at(s.in0), i, c.stride(s.in0));
-    layerNorm(x, weight.data, bias.data, weight.columns, s.f, rowAt(c.at(s.out), i, c.stride(s.out)));
+    // Vectors side by side (heads) have weights of their own.
+    let weight = c.weight(s.weight).data;
+    let x = rowAt(c.at(s.in0), i, c.stride(s.in0));
+    let y = rowAt(c.at(s.out), i, c.stride(s.out));
+    for (let part: u32 = 0; part < s.n0; part++, x += bytes, y += bytes, weight += bytes) {
+      layerNorm(x, weight, bias, width, s.f, y);
+    }
   }
 }

@@ -4,9 +4,10 @@
  * in the build.
  */
 import { attend, keep } from "./attention";
-import { activate, squareRelu, sum } from "./elementwise";
+import { activate, capRows, gateRows, scaleRows, sliceRows, squareRelu, sum } from "./elementwise";
 import { embed } from "./embedding";
 import { attendLatents, latentKernelScratch, latentScratch } from "./latent";
+import { expertScratch, mixExperts, multiplyExperts, route, routeScratch } from "./experts";
 import { linear, linearScratch } from "./linear";
 import { hash, lookUp } from "./lookup";
 import { normalize, normalizeLayer } from "./norm";
@@ -15,7 +16,8 @@ import { tap } from "./tap";
 import { Status } from "../memory/core";
 import { Context } from "../pass/context";
 import {
-  HAS_ATTENTION, HAS_GELU, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP, HAS_SQUARED_RELU, HAS_SWIGLU,
+  HAS_ATTENTION, HAS_EXPERTS, HAS_GATE, HAS_GELU, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP, HAS_SCALE, HAS_SILU, HAS_SLICE,
+  HAS_SOFTCAP, HAS_SQUARED_RELU,
 } from "../parts";
 import { Op, Program, Step } from "../program/program";
 import { attendScratchBytes } from "../kernels/attention/grouped";
@@ -33,8 +35,7 @@ export function runStep(c: Context, s: Step): i32 {
     case Op.LINEAR: return linear(c, s);
     case Op.ROPE: return rotate(c, s);
     case Op.ADD: return sum(c, s);
-    case Op.SWIGLU:
-    case Op.GELU: return HAS_SWIGLU || HAS_GELU ? activate(c, s) : Status.DONE;
+    case Op.ACTIVATION: return HAS_SILU || HAS_GELU ? activate(c, s) : Status.DONE;
     case Op.SQUARED_RELU: return HAS_SQUARED_RELU ? squareRelu(c, s) : Status.DONE;
     case Op.KEEP: return keep(c, s);
     case Op.ATTENTION: return HAS_ATTENTION ? attend(c, s) : Status.DONE;
@@ -42,6 +43,13 @@ export function runStep(c: Context, s: Step): i32 {
     case Op.HASH: return HAS_LOOK_UP ? hash(c, s) : Status.DONE;
     case Op.LOOK_UP: return HAS_LOOK_UP ? lookUp(c, s) : Status.DONE;
     case Op.TAP: return tap(c, s);
+    case Op.SCALE: return HAS_SCALE ? scaleRows(c, s) : Status.DONE;
+    case Op.SOFTCAP: return HAS_SOFTCAP ? capRows(c, s) : Status.DONE;
+    case Op.GATE: return HAS_GATE ? gateRows(c, s) : Status.DONE;
+    case Op.ROUTE: return HAS_EXPERTS ? route(c, s) : Status.DONE;
+    case Op.EXPERTS: return HAS_EXPERTS ? multiplyExperts(c, s) : Status.DONE;
+    case Op.MIX_EXPERTS: return HAS_EXPERTS ? mixExperts(c, s) : Status.DONE;
+    case Op.SLICE: return HAS_SLICE ? sliceRows(c, s) : Status.DONE;
     default: return Status.DONE;
   }
 }
@@ -50,6 +58,7 @@ export function runStep(c: Context, s: Step): i32 {
 export function stepScratch(p: Program, layer: u32, s: Step, rows: u32, batch: u32): u64 {
   switch (s.op) {
     case Op.LINEAR: return linearScratch(p, layer, s, batch);
+    case Op.EXPERTS: return HAS_EXPERTS ? expertScratch(p, layer, s, batch) : 0;
     case Op.LATENT_ATTENTION: return HAS_LATENT_ATTENTION ? latentScratch(p, layer, s, rows, batch) : 0;
     default: return 0;
   }
@@ -69,8 +78,9 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
         ? max<u64>(plain, columnScratchBytes(weight.type, weight.rows, weight.columns, batch))
         : plain;
     }
-    case Op.SWIGLU:
-    case Op.GELU: return <u64>p.value(s.in0).width * 4;
+    case Op.ROUTE: return HAS_EXPERTS ? routeScratch(p, s) : 0;
+    case Op.EXPERTS: return HAS_EXPERTS ? matmulScratchBytes(batch) : 0;
+    case Op.ACTIVATION: return <u64>p.value(s.in0).width * 4;
     case Op.ATTENTION: {
       const shape = p.state(p.layer(layer).state);
       return attendScratchBytes(s.n0, rows, shape.first, shape.second);

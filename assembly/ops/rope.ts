@@ -2,15 +2,17 @@
  * RoPE: the angles of each token's position, and heads turned by them.
  */
 import { Status } from "../memory/core";
-import { Context, rowAt } from "../pass/context";
-import { Flag, NOTHING, Step } from "../program/program";
-import { ropeAngles, rotateHalves, rotateInterleaved } from "../kernels/float/rope";
+import { Context, ropeFactors, rowAt } from "../pass/context";
+import { Flag, Step } from "../program/program";
+import { anglesOf } from "../state/rope";
+import { rotateHalves, rotateInterleaved } from "../kernels/float/rope";
 
 /** out [active, 2 · pairs] ← cosines and sines. */
 export function prepareAngles(c: Context, s: Step): i32 {
-  const factors: usize = s.weight == NOTHING ? 0 : c.weight(s.weight).data;
+  const rope = c.program.rope(s.n1);
+  const factors = ropeFactors(c, rope);
   for (let i: u32 = 0; i < c.active; i++) {
-    ropeAngles(c.position(c.token(i)), s.n0, s.f, factors, rowAt(c.at(s.out), i, c.stride(s.out)));
+    anglesOf(rope, c.position(c.token(i)), factors, rowAt(c.at(s.out), i, c.stride(s.out)));
   }
   return Status.DONE;
 }

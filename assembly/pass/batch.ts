@@ -5,7 +5,7 @@
 import { Context, POSITION_LIMIT, Running } from "./context";
 import { ErrorCode, fail } from "../memory/core";
 import { i32At, setI32, setU32, u32At } from "../memory/bytes";
-import { clearRows, freeRows, truncateList } from "../state/rows";
+import { List, Rows, clearRows, dropRows, freeRows, truncateList } from "../state/rows";
 import { NOTHING } from "../program/program";
 
 /**
@@ -45,6 +45,12 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
     if (c.position(i) < 0 || c.position(i) >= POSITION_LIMIT) {
       return fail(core, ErrorCode.BAD_ARGUMENT, "a token's position must lie between 0 and 999999");
     }
+    if (p.positionCount != 0 && <u32>c.position(i) >= p.positionCount) {
+      return fail(
+        core, ErrorCode.CONTEXT_FULL,
+        "the model has learned {} positions, and a token stands behind the last; begin a new session", p.positionCount,
+      );
+    }
     if (load<u8>(c.wanted + i)) rowsAsked += 1;
   }
   if (rowsAsked > c.logitCapacity) {
@@ -54,15 +60,12 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
     );
   }
   for (let state: u32 = 0; state < p.stateCount; state++) {
-    if (freeRows(c.rows(state)) < tokens) return contextFull(c, tokens);
+    const status = makeRoom(c, c.rows(state), tokens);
+    if (status != 0) return status;
   }
   for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
-    let mine: u32 = 0;
-    for (let i: u32 = 0; i < tokens; i++) if (c.sequence(i) == sequence) mine += 1;
     for (let layer: u32 = 0; layer < p.layerCount; layer++) {
-      const count = listLength(c, sequence, layer);
-      if (mine > c.rowCapacity - count) return contextFull(c, tokens);
-      setU32(c.lengthsBefore, sequence * p.layerCount + layer, count);
+      setU32(c.lengthsBefore, sequence * p.layerCount + layer, listLength(c, sequence, layer));
     }
   }
   for (let i: u32 = 0; i < tokens; i++) setU32(c.activeToken, i, i);
@@ -83,6 +86,46 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
   c.passes += 1;
   c.running = Running.INPUT;
   return 0;
+}
+
+/**
+ * Room for the batch's tokens in all layers of a state. Where layers have a window, rows that no later token sees are
+ * dropped as soon as their room is wanted, and not before: so a sequence can go back some way.
+ */
+function makeRoom(c: Context, rows: Rows, tokens: u32): i32 {
+  const isFull = !hasRoom(c, rows, tokens);
+  if (isFull && rows.shape.window == 0) return contextFull(c, tokens);
+  if (!isFull) return 0;
+  for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
+    for (let layer: u32 = 0; layer < rows.layers; layer++) {
+      const next = nextPosition(c, rows.list(sequence, layer), sequence, tokens);
+      dropRows(rows, sequence, layer, i32.MIN_VALUE, next - <i32>rows.shape.window + 1);
+    }
+  }
+  return hasRoom(c, rows, tokens) ? 0 : contextFull(c, tokens);
+}
+
+/** Whether each layer has rows for the batch, and each sequence's list a place for its tokens. */
+function hasRoom(c: Context, rows: Rows, tokens: u32): bool {
+  if (freeRows(rows) < tokens) return false;
+  for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
+    let mine: u32 = 0;
+    for (let i: u32 = 0; i < tokens; i++) if (c.sequence(i) == sequence) mine += 1;
+    for (let layer: u32 = 0; layer < rows.layers; layer++) {
+      if (mine > rows.capacity - rows.list(sequence, layer).count) return false;
+    }
+  }
+  return true;
+}
+
+/** The first position of a sequence's tokens in the batch; of one that has none, the one behind its last row. */
+function nextPosition(c: Context, list: List, sequence: u32, tokens: u32): i32 {
+  let next: i32 = i32.MAX_VALUE;
+  for (let i: u32 = 0; i < tokens; i++) if (c.sequence(i) == sequence) next = min(next, c.position(i));
+  if (next != i32.MAX_VALUE) return next;
+  next = 0;
+  for (let i: u32 = 0; i < list.count; i++) next = max(next, list.position(i) + 1);
+  return next;
 }
 
 /** Writes token `index` of the next pass, as a host does. */
@@ -115,7 +158,7 @@ export function abortPass(c: Context): void {
   for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
     for (let layer: u32 = 0; layer < p.layerCount; layer++) {
       const l = p.layer(layer);
-      if (l.state == NOTHING) continue;
+      if (!l.keeps) continue;
       const before = i32At(c.lengthsBefore, sequence * p.layerCount + layer);
       truncateList(c.rows(l.state), sequence, l.stateLayer, before);
     }

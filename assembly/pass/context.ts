@@ -13,6 +13,8 @@ import { Core } from "../memory/core";
 import { blockBytes, release } from "../memory/arena";
 import { Program } from "../program/program";
 import { Rows, bookkeepingBytes, initRows, poolBytes } from "../state/rows";
+import { Rope, isLong } from "../state/rope";
+import { StateShape } from "../state/shape";
 import { rowBytes } from "../state/kinds";
 import { REQUEST_BYTES, Requests } from "../weights/requests";
 import { tokensAtOnce } from "../weights/tables";
@@ -250,19 +252,32 @@ export function contextRecordBytes(p: Program): usize {
   return offsetof<Context>() + offsetof<Requests>() + <usize>p.stateCount * offsetof<Rows>();
 }
 
+/**
+ * Rows that a layer of a state holds in a context of `rows` rows: of a window what all sequences see, and some behind
+ * it, so that a batch has room and a sequence can go back as many tokens as a batch has.
+ */
+export function rowsHeld(s: StateShape, rows: u32, batch: u32, sequences: u32): u32 {
+  if (s.window == 0) return rows;
+  return <u32>min<u64>(rows, <u64>sequences * s.window + 2 * <u64>batch);
+}
+
 /** Bytes of the pools of all kinds of state. */
-export function stateBytes(p: Program, rows: u32, kvType: u32): u64 {
+export function stateBytes(p: Program, rows: u32, batch: u32, sequences: u32, kvType: u32): u64 {
   let bytes: u64 = 0;
   for (let i: u32 = 0; i < p.stateCount; i++) {
-    bytes += poolBytes(p.state(i).layers, rows, rowBytes(p.state(i), kvType));
+    const s = p.state(i);
+    bytes += poolBytes(s.layers, rowsHeld(s, rows, batch, sequences), rowBytes(s, kvType));
   }
   return bytes;
 }
 
 /** Bytes of their lists. */
-export function listBytes(p: Program, rows: u32, sequences: u32): u64 {
+export function listBytes(p: Program, rows: u32, batch: u32, sequences: u32): u64 {
   let bytes: u64 = 0;
-  for (let i: u32 = 0; i < p.stateCount; i++) bytes += bookkeepingBytes(p.state(i).layers, rows, sequences);
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const s = p.state(i);
+    bytes += bookkeepingBytes(s.layers, rowsHeld(s, rows, batch, sequences), sequences);
+  }
   return bytes;
 }
 
@@ -274,9 +289,10 @@ export function initState(c: Context): void {
   for (let i: u32 = 0; i < p.stateCount; i++) {
     const shape = p.state(i);
     const bytes = rowBytes(shape, c.kvType);
-    initRows(c.rows(i), shape, c.rowCapacity, c.sequences, bytes, pool, lists);
-    pool += <usize>poolBytes(shape.layers, c.rowCapacity, bytes);
-    lists += <usize>bookkeepingBytes(shape.layers, c.rowCapacity, c.sequences);
+    const held = rowsHeld(shape, c.rowCapacity, c.batchCapacity, c.sequences);
+    initRows(c.rows(i), shape, held, c.sequences, bytes, pool, lists);
+    pool += <usize>poolBytes(shape.layers, held, bytes);
+    lists += <usize>bookkeepingBytes(shape.layers, held, c.sequences);
   }
 }
 
@@ -383,13 +399,19 @@ export function releaseBlocks(c: Context): void {
 }
 
 /** Bytes of linear memory that a context takes, whose buffers take `buffers`. */
-export function contextTotal(p: Program, rows: u32, sequences: u32, kvType: u32, buffers: u64): u64 {
+export function contextTotal(p: Program, rows: u32, batch: u32, sequences: u32, kvType: u32, buffers: u64): u64 {
   return (
     blockBytes(contextRecordBytes(p)) +
-    blockBytes(stateBytes(p, rows, kvType)) +
-    blockBytes(listBytes(p, rows, sequences)) +
+    blockBytes(stateBytes(p, rows, batch, sequences, kvType)) +
+    blockBytes(listBytes(p, rows, batch, sequences)) +
     blockBytes(buffers)
   );
+}
+
+/** The factors f32[pairs] that divide the angles of a rope in this context, or 0. */
+export function ropeFactors(c: Context, rope: Rope): usize {
+  const weight = isLong(rope, c.rowCapacity) ? rope.longFactors : rope.factors;
+  return weight ? c.program.weights.at(weight - 1).data : 0;
 }
 
 /** The address of row `i` of rows `stride` bytes apart. */

@@ -11,8 +11,8 @@ export function listOf(c: Context, activeIndex: u32): List {
   return c.state.list(c.sequence(c.token(activeIndex)), c.stateLayer);
 }
 
-/** Whether what every token sees is a prefix of its list. */
-function seesPrefix(c: Context, list: List): bool {
+/** Whether what every token sees follows one row the other in its list. */
+function seesRange(c: Context, list: List): bool {
   return c.visibility == Visibility.ALL || (c.visibility == Visibility.CAUSAL && list.sorted != 0);
 }
 
@@ -24,14 +24,22 @@ export function seenCount(c: Context, activeIndex: u32, thread: u32): u32 {
   const list = listOf(c, activeIndex);
   if (c.visibility == Visibility.ALL) return list.count;
   const token = c.token(activeIndex);
-  if (seesPrefix(c, list)) return prefixUpTo(list, c.position(token));
-  return gather(c, list, token, c.ofThread(c.visible, thread));
+  if (!seesRange(c, list)) return gather(c, list, token, c.ofThread(c.visible, thread));
+  return prefixUpTo(list, c.position(token)) - hiddenRows(c, list, token);
 }
 
 /** The row indices that go with `seenCount`. */
 export function seenRows(c: Context, activeIndex: u32, thread: u32): usize {
   const list = listOf(c, activeIndex);
-  return seesPrefix(c, list) ? list.rows : c.ofThread(c.visible, thread);
+  if (!seesRange(c, list)) return c.ofThread(c.visible, thread);
+  return list.rows + ((<usize>hiddenRows(c, list, c.token(activeIndex))) << 2);
+}
+
+/** Rows at the beginning of a sorted list that lie before the token's window. */
+function hiddenRows(c: Context, list: List, token: u32): u32 {
+  const window = c.state.shape.window;
+  if (window == 0 || c.visibility == Visibility.ALL) return 0;
+  return prefixUpTo(list, c.position(token) - <i32>window);
 }
 
 /** Collects what a token sees where that is not a prefix of the list. */
@@ -40,16 +48,19 @@ function gather(c: Context, list: List, token: u32, visible: usize): u32 {
   const before = u32At(c.lengthsBefore, sequence * c.program.layerCount + c.layer);
   const position = c.position(token);
   const masked = c.visibility == Visibility.MASK;
+  const window = c.state.shape.window;
+  const first: i32 = window == 0 ? i32.MIN_VALUE : position - <i32>window + 1;
   let count: u32 = 0;
   for (let i: u32 = 0; i < list.count; i++) {
     if (masked && i >= before) break;
-    if (list.position(i) > position) continue;
+    if (list.position(i) > position || list.position(i) < first) continue;
     setU32(visible, count++, list.row(i));
   }
   if (!masked) return count;
   const allowed = c.mask + <usize>token * ((c.batchCapacity + 7) >> 3);
   for (let j: u32 = 0; j < c.tokens; j++) {
     if (c.sequence(j) != sequence || !((load<u8>(allowed + (j >> 3)) >> (j & 7)) & 1)) continue;
+    if (c.position(j) < first) continue;
     setU32(visible, count++, list.row(u32At(c.listIndex, j)));
   }
   return count;

@@ -6,18 +6,19 @@
  *     paper ──► steps of all layers, one after the other, in the Builder's memory ──► fuse.ts ──► finish.ts: Program
  *
  * Its error is sticky: after the first one every call does nothing, and whoever called the architecture asks once, at
- * the end. Numbers of the metadata are bounded here, so that every product of sizes fits 64 bits.
+ * the end.
  */
-import { Element, Extent, Flag, INPUT_SEGMENT, NOTHING, Op, Place, Step, Value } from "./program";
-import { declare } from "./declare";
-import { Core, ErrorCode, bytesOf, fail, wordsOf } from "../memory/core";
-import { lettersFrom, sameText } from "../memory/bytes";
-import { Gguf, findKey, flagOr, floatOr, number, numberOr, stringBytes, stringLength, textOr } from "../files/gguf";
+import { Drafts, LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
+import { Activation, Element, Extent, Flag, Gating, INPUT_SEGMENT, NOTHING, Op, Step } from "./program";
+import { Core, ErrorCode, wordsOf } from "../memory/core";
+import { Gguf } from "../files/gguf";
+import { Rope } from "../state/rope";
 import { StateKind, StateShape } from "../state/shape";
-import { Weight, WeightKind, Weights } from "../weights/weight";
+import { WeightKind, Weights } from "../weights/weight";
 import { precisionOfLatents } from "../weights/precision";
+import { log } from "../kernels/float/math";
 
-export { StateKind };
+export { Activation, Gating, LAYER_LIMIT, NOTHING, StateKind, WIDTH_LIMIT };
 
 /** How RoPE pairs the dimensions that it turns. */
 export namespace Pairs {
@@ -34,38 +35,9 @@ export namespace Bias {
   export const REQUIRED: u32 = 1;
 }
 
-export const LAYER_LIMIT: u32 = 1024;
-export const WIDTH_LIMIT: u32 = 1 << 20;
-/** Steps, values and weights of a layer at most, and of what stands beside the layers. */
-const LAYER_ROOM: u32 = 64;
-/** Kinds of state that the layers of one model have at most. */
-const STATE_LIMIT: u32 = 8;
-/** Bytes for the numbers that an architecture reads (models/hyper_parameters.ts). */
-const NUMBERS_BYTES: usize = 256;
-
-/** What a layer asked for, while a program is built. */
 @unmanaged
-export class LayerDraft {
-  state: u32;
-  stateLayer: u32;
-  firstWeight: u32;
-  /** Set by finish.ts: its steps, its kind, and whether it is the layer whose steps the kind keeps. */
-  firstStep: u32;
-  steps: u32;
-  kind: u32;
-  isKept: u32;
-}
-
-@unmanaged
-export class Builder {
-  core: Core;
-  gguf: Gguf;
-  weights: Weights;
-  /** The first error, 0: none. */
-  error: i32;
-
+export class Builder extends Drafts {
   /** What the model says of itself: set by the architecture before its first layer. */
-  layers: u32;
   hidden: u32;
   vocabulary: u32;
   contextLength: u32;
@@ -73,177 +45,129 @@ export class Builder {
   epsilon: f32;
   epsilonOutside: u32;
   layerEpsilon: f32;
-  ropeBase: f32;
   /** Keys and values of all heads, for comparison with the state. */
   fullHeads: u32;
   fullKeys: u32;
   fullValues: u32;
-  /** Tokens of a batch that suit it. */
+  /** Tokens of a batch that suit it, and the first position that it has no row for; 0: it has one for each. */
   batch: u32;
-
-  segment: u32;
-  room: u32;
-  values: usize;
-  valueCount: u32;
-  steps: usize;
-  stepCount: u32;
-  /** Of each declared weight whether it belongs to no layer: u32; and how many do. */
-  shared: usize;
-  sharedCount: u32;
-  /** The declared weights, once the program has its own table of them. */
-  declared: usize;
-  states: usize;
-  stateCount: u32;
-  drafts: usize;
-  numbers: usize;
+  positionCount: u32;
   stream: u32;
   logits: u32;
-  angles: u32;
   chunks: u32;
-
-  value(id: u32): Value {
-    return changetype<Value>(this.values + <usize>id * offsetof<Value>());
-  }
-
-  step(index: u32): Step {
-    return changetype<Step>(this.steps + <usize>index * offsetof<Step>());
-  }
-
-  draft(layer: u32): LayerDraft {
-    return changetype<LayerDraft>(this.drafts + <usize>layer * offsetof<LayerDraft>());
-  }
-
-  state(index: u32): StateShape {
-    return changetype<StateShape>(this.states + <usize>index * offsetof<StateShape>());
-  }
-
-  // Numbers of the metadata.
-
-  /** The first error stays. */
-  refuse(code: i32, sentence: string, a: u64 = 0, b: u64 = 0, c: u64 = 0, d: u64 = 0): void {
-    if (this.error == 0) this.error = fail(this.core, code, sentence, a, b, c, d);
-  }
-
-  /** The file contradicts itself. */
-  broken(sentence: string, a: u64 = 0, b: u64 = 0, c: u64 = 0): void {
-    this.refuse(ErrorCode.BAD_FILE, sentence, a, b, c);
-  }
-
-  /** The file is sound, and limpet does not do what it asks. */
-  unsupported(sentence: string): void {
-    this.refuse(ErrorCode.UNSUPPORTED, sentence);
-  }
-
-  /** A whole number that the model must have; `low` after an error. */
-  count(key: string, low: u32, high: u32): u32 {
-    if (this.error) return low;
-    return this.within(key, number(this.core, this.gguf, key), low, high);
-  }
-
-  /** A whole number that the model must have, not bounded yet; 0 after an error. */
-  number(key: string): u32 {
-    if (this.error) return 0;
-    const value = number(this.core, this.gguf, key);
-    this.error = this.gguf.error;
-    return value;
-  }
-
-  countOr(key: string, otherwise: u32, low: u32, high: u32): u32 {
-    if (this.error) return low;
-    return this.within(key, numberOr(this.core, this.gguf, key, otherwise), low, high);
-  }
-
-  float(key: string, otherwise: f32): f32 {
-    if (this.error) return otherwise;
-    const value = floatOr(this.core, this.gguf, key, otherwise);
-    this.error = this.gguf.error;
-    return value;
-  }
-
-  flag(key: string, otherwise: bool): bool {
-    if (this.error) return otherwise;
-    const value = flagOr(this.core, this.gguf, key, otherwise);
-    this.error = this.gguf.error;
-    return value;
-  }
-
-  /** A choice of two words: 1 the second; 0 the first, or none. */
-  choice(key: string, first: string, second: string): u32 {
-    if (this.error) return 0;
-    const text = textOr(this.core, this.gguf, key);
-    this.error = this.gguf.error;
-    if (text == 0) return 0;
-    const name = stringBytes(text);
-    const length = stringLength(text);
-    if (sameText(name, length, first)) return 0;
-    if (sameText(name, length, second)) return 1;
-    // Keys of an architecture begin with a dot, which the sentence leaves out.
-    this.refuse(
-      ErrorCode.UNSUPPORTED, '{w} is "{s}"; limpet knows {w} and {w}', <u64>lettersFrom(key, 1), bytesOf(name, length),
-      wordsOf(first), wordsOf(second),
-    );
-    return 0;
-  }
-
-  has(key: string): bool {
-    return findKey(this.gguf, key) != null;
-  }
-
-  /** `value` where it lies between the bounds, else `low` and an error. */
-  within(key: string, value: u32, low: u32, high: u32): u32 {
-    if (this.error == 0) this.error = this.gguf.error;
-    if (this.error == 0 && value >= low && value <= high) return value;
-    this.refuse(
-      ErrorCode.BAD_FILE, "the metadata's {w} is {}, and must lie between {} and {}; convert the model anew",
-      wordsOf(key), value, low, high,
-    );
-    return low;
-  }
 
   // Layers.
 
   /**
-   * Layer `index` begins. It keeps rows of `heads` vectors of `first` values and as many of `second`
-   * (state/kinds.ts).
+   * Layer `index` begins. It keeps rows of `heads` vectors of `first` values and as many of `second` (state/kinds.ts),
+   * and a token sees `window` of them, 0: all.
    */
-  layer(index: u32, kind: u32, heads: u32 = 0, first: u32 = 0, second: u32 = 0): void {
+  layer(index: u32, kind: u32, heads: u32 = 0, first: u32 = 0, second: u32 = 0, window: u32 = 0): void {
     this.segment = index + 1;
     const draft = this.draft(index);
     draft.firstWeight = this.weights.count;
-    draft.state = kind == StateKind.NONE ? NOTHING : this.stateOf(kind, heads, first, second);
-    if (draft.state == NOTHING) return;
-    const shape = this.state(draft.state);
-    draft.stateLayer = shape.layers;
-    shape.layers += 1;
+    draft.state = NOTHING;
+    draft.stateKind = kind;
+    draft.heads = heads;
+    draft.first = first;
+    draft.second = second;
+    // A window as long as the context hides nothing.
+    draft.window = window < this.contextLength ? window : 0;
   }
 
-  private stateOf(kind: u32, heads: u32, first: u32, second: u32): u32 {
-    for (let i: u32 = 0; i < this.stateCount; i++) {
-      const shape = this.state(i);
-      if (shape.kind == kind && shape.heads == heads && shape.first == first && shape.second == second) return i;
+  /** Layer `index` begins, which reads the rows that layer `source` before it has written, and writes none. */
+  layerOver(index: u32, source: u32): void {
+    this.layer(index, StateKind.NONE);
+    const draft = this.draft(index);
+    draft.state = this.draft(source).state;
+    draft.stateLayer = this.draft(source).stateLayer;
+  }
+
+  // Ropes: how positions become angles.
+
+  /**
+   * A rope that turns `turned` dimensions of a head by `base`. Angles are multiplied by `scale`, cosines and sines by
+   * `magnitude`.
+   */
+  addRope(turned: u32, base: f32, scale: f32, magnitude: f32): u32 {
+    const rope = this.newRope();
+    const r = this.ropeAt(rope);
+    r.pairs = turned >> 1;
+    r.base = base;
+    r.scale = scale;
+    r.magnitude = magnitude;
+    return rope;
+  }
+
+  /**
+   * YaRN (arXiv:2309.00071): pairs that turn more than `fast` times in `original` tokens keep their angles, those that
+   * turn less than `slow` times are scaled.
+   */
+  yarn(rope: u32, original: u32, fast: f32, slow: f32): void {
+    const r = this.ropeAt(rope);
+    const last = <f64>(2 * r.pairs) - 1;
+    r.yarn = 1;
+    r.low = <f32>max<f64>(0, floor<f64>(turnsAt(r, original, fast)));
+    r.high = <f32>min<f64>(last, ceil<f64>(turnsAt(r, original, slow)));
+  }
+
+  /** Lists of factors for long contexts serve those above `original` tokens. */
+  longFrom(rope: u32, original: u32): void {
+    this.ropeAt(rope).original = original;
+  }
+
+  /** The factors of angles that a file has are not for this rope. */
+  withoutFactors(rope: u32): void {
+    this.ropeAt(rope).isPlain = 1;
+  }
+
+  /** The factors of angles that a file has: `rope_freqs`, or LongRoPE's two lists (arXiv:2402.13753). */
+  private anglesOf(rope: u32): u32 {
+    const r = this.ropeAt(rope);
+    if (r.angles != NOTHING) return r.angles;
+    const segment = this.segment;
+    this.segment = INPUT_SEGMENT;
+    r.angles = this.vector(2 * r.pairs);
+    const step = this.append(Op.ANGLES, r.angles);
+    step.n0 = r.pairs;
+    step.n1 = rope;
+    step.f = r.base;
+    if (!r.isPlain) step.weight = this.find("rope_freqs", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
+    if (!r.isPlain && step.weight == NOTHING) {
+      step.weight = this.find("rope_factors_short", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
+      step.weight2 = this.find("rope_factors_long", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
     }
-    if (this.stateCount == STATE_LIMIT) {
-      this.refuse(ErrorCode.UNSUPPORTED, "the model's layers keep more than {} kinds of state", STATE_LIMIT);
-      return NOTHING;
-    }
-    const shape = this.state(this.stateCount);
-    shape.kind = kind;
-    shape.heads = heads;
-    shape.first = first;
-    shape.second = second;
-    return this.stateCount++;
+    this.segment = segment;
+    return r.angles;
   }
 
   // Operations, in the order of the paper.
 
-  /** The embeddings of the batch's tokens: [tokens, hidden]. */
-  embedding(name: string): u32 {
-    const out = this.vector(this.hidden);
+  /** The embeddings of the batch's tokens: [tokens, hidden], each multiplied by `scale`. */
+  embedding(name: string, scale: f32 = 1): u32 {
+    this.stream = this.rowsOf(name, this.hidden);
+    this.stream = this.scale(this.stream, scale);
+    return this.stream;
+  }
+
+  /** Rows of a table {width, vocabulary} that the batch's tokens name: [tokens, width]. */
+  rowsOf(name: string, width: u32): u32 {
+    const out = this.vector(width);
     const step = this.append(Op.EMBEDDING, out);
     step.flags = Flag.INPUT;
-    step.weight = this.find(name, ".weight", this.hidden, this.vocabulary, WeightKind.MATRIX, true);
+    step.weight = this.find(name, ".weight", width, this.vocabulary, WeightKind.MATRIX, true);
     if (step.weight != NOTHING) this.weightAt(step.weight).isEmbedding = 1;
-    this.stream = out;
+    return out;
+  }
+
+  /** Rows of a table {width, context} that the tokens' positions name (learned positions): [tokens, width]. */
+  positions(name: string, width: u32): u32 {
+    const out = this.vector(width);
+    const step = this.append(Op.EMBEDDING, out);
+    step.flags = Flag.INPUT | Flag.BY_POSITION;
+    step.weight = this.find(name, ".weight", width, this.contextLength, WeightKind.MATRIX, true);
+    if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
+    this.positionCount = this.contextLength;
     return out;
   }
 
@@ -259,62 +183,78 @@ export class Builder {
     return id;
   }
 
+  /** Columns `layer · width` … of a value that has `width` for each layer, copied: so layers stay alike. */
+  slice(x: u32, width: u32): u32 {
+    const out = this.like(x, width);
+    this.append(Op.SLICE, out, x);
+    return out;
+  }
+
   /** RMSNorm of a row, or of `parts` vectors side by side in it (heads). */
   rmsNorm(x: u32, name: string, parts: u32 = 1): u32 {
-    const width = this.width(x);
-    const out = this.like(x, width);
+    const out = this.plainRmsNorm(x, parts);
+    const step = this.step(this.stepCount - 1);
+    step.weight = this.find(name, ".weight", this.width(x) / parts, 1, WeightKind.VECTOR, true);
+    return out;
+  }
+
+  /** RMSNorm without a weight. */
+  plainRmsNorm(x: u32, parts: u32 = 1): u32 {
+    const out = this.like(x, this.width(x));
     const step = this.append(Op.RMS_NORM, out, x);
     step.n0 = parts;
     step.f = this.epsilon;
     if (this.epsilonOutside) step.flags |= Flag.EPSILON_OUTSIDE;
-    step.weight = this.find(name, ".weight", width / parts, 1, WeightKind.VECTOR, true);
     return out;
   }
 
-  /** LayerNorm with a weight and a bias. */
-  layerNorm(x: u32, name: string): u32 {
+  /** LayerNorm with a weight and a bias: required, or where the file has one. */
+  layerNorm(x: u32, name: string, bias: u32 = 1): u32 {
     const width = this.width(x);
     const out = this.like(x, width);
     const step = this.append(Op.LAYER_NORM, out, x);
+    step.n0 = 1;
     step.f = this.layerEpsilon;
     step.weight = this.find(name, ".weight", width, 1, WeightKind.VECTOR, true);
-    step.bias = this.find(name, ".bias", width, 1, WeightKind.VECTOR, true);
+    step.bias = this.find(name, ".bias", width, 1, WeightKind.VECTOR, bias == Bias.REQUIRED);
+    return out;
+  }
+
+  /** LayerNorm of `parts` vectors side by side in a row (heads), each with a weight of its own, without bias. */
+  headLayerNorm(x: u32, name: string, parts: u32): u32 {
+    const width = this.width(x);
+    const out = this.like(x, width);
+    const step = this.append(Op.LAYER_NORM, out, x);
+    step.n0 = parts;
+    step.f = this.layerEpsilon;
+    step.weight = this.find(name, ".weight", width / parts, parts, WeightKind.VECTOR, true);
     return out;
   }
 
   /** The product with a matrix {width of x, width}, and its bias: without `bias` an optional one (see `append`). */
   linear(x: u32, name: string, width: u32, bias: u32 = 0): u32 {
+    return this.linearRows(x, name, 0, width, width, bias);
+  }
+
+  /** The product with rows `from` … `from + width − 1` of a matrix {width of x, whole}: papers' fused matrices. */
+  linearRows(x: u32, name: string, from: u32, width: u32, whole: u32, bias: u32 = 0): u32 {
     const out = this.like(x, width);
     const step = this.append(Op.LINEAR, out, x);
-    step.weight = this.find(name, ".weight", this.width(x), width, WeightKind.MATRIX, true);
-    step.bias = this.find(name, ".bias", width, 1, WeightKind.VECTOR, bias == Bias.REQUIRED);
+    step.weight = this.find(name, ".weight", this.width(x), width, WeightKind.MATRIX, true, from, whole);
+    step.bias = this.find(name, ".bias", width, 1, WeightKind.VECTOR, bias == Bias.REQUIRED, from, whole);
     return out;
   }
 
-  /** RoPE on `heads` heads of a row: 2 · pairs dimensions of each turn, from dimension `from` on. */
-  rope(x: u32, heads: u32, from: u32, turned: u32, pairs: u32): u32 {
-    const angles = this.anglesOf(turned);
+  /** RoPE on `heads` heads of a row: the dimensions of each that `rope` turns, from dimension `from` on. */
+  rope(x: u32, heads: u32, from: u32, rope: u32, pairs: u32): u32 {
+    const angles = this.anglesOf(rope);
     const out = this.like(x, this.width(x));
     const step = this.append(Op.ROPE, out, x, angles);
     step.n0 = heads;
     step.n1 = from;
-    step.n2 = turned >> 1;
+    step.n2 = this.ropeAt(rope).pairs;
     if (pairs == Pairs.NEIGHBOURS) step.flags |= Flag.NEIGHBOURS;
     return out;
-  }
-
-  /** The angles of all tokens: one step before the layers, with the factors of the file where it has them. */
-  private anglesOf(turned: u32): u32 {
-    if (this.angles != NOTHING) return this.angles;
-    const segment = this.segment;
-    this.segment = INPUT_SEGMENT;
-    this.angles = this.vector(turned);
-    const step = this.append(Op.ANGLES, this.angles);
-    step.n0 = turned >> 1;
-    step.f = this.ropeBase;
-    step.weight = this.find("rope_freqs", ".weight", turned >> 1, 1, WeightKind.VECTOR, false);
-    this.segment = segment;
-    return this.angles;
   }
 
   add(x: u32, y: u32): u32 {
@@ -323,18 +263,59 @@ export class Builder {
     return out;
   }
 
+  /** x · factor; x itself for a factor of 1. */
+  scale(x: u32, factor: f32): u32 {
+    if (factor == 1) return x;
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.SCALE, out, x);
+    step.f = factor;
+    return out;
+  }
+
+  /** x times the one number of the tensor `name`; x itself where the file has none. */
+  scaleBy(x: u32, name: string): u32 {
+    if (!this.hasWeight(name)) return x;
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.SCALE, out, x);
+    step.f = 1;
+    step.weight = this.find(name, ".weight", 1, 1, WeightKind.VECTOR, true);
+    return out;
+  }
+
+  /** cap · tanh(x / cap); x itself for a cap of 0. */
+  softcap(x: u32, cap: f32): u32 {
+    if (cap == 0) return x;
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.SOFTCAP, out, x);
+    step.f = cap;
+    return out;
+  }
+
+  /** What stands between the matrices of a feed-forward network (Activation): f(x), or f(x) ⊙ up. */
+  activation(kind: u32, x: u32, up: u32 = 0xffff_ffff): u32 {
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.ACTIVATION, out, x, up);
+    step.n0 = kind;
+    return out;
+  }
+
+  /** f(gate) ⊙ up of rows that are `parts` times [gate | up], side by side. */
+  gatedHalves(kind: u32, x: u32, parts: u32): u32 {
+    const out = this.like(x, this.width(x) >> 1);
+    const step = this.append(Op.ACTIVATION, out, x);
+    step.n0 = kind;
+    step.n1 = parts;
+    return out;
+  }
+
   /** silu(gate) ⊙ up: what stands between the matrices of SwiGLU. */
   swiglu(gate: u32, up: u32): u32 {
-    const out = this.like(up, this.width(up));
-    this.append(Op.SWIGLU, out, gate, up);
-    return out;
+    return this.activation(Activation.SILU, gate, up);
   }
 
   /** gelu(x), by tanh. */
   gelu(x: u32): u32 {
-    const out = this.like(x, this.width(x));
-    this.append(Op.GELU, out, x);
-    return out;
+    return this.activation(Activation.GELU, x);
   }
 
   /** relu(x)²; its exact zeros are counted, and the linear behind it leaves them out. */
@@ -344,14 +325,39 @@ export class Builder {
     return out;
   }
 
+  /** x ⊙ sigmoid(gate): a gate for each value of a row, or one for each of as many parts as `gate` is wide. */
+  gate(x: u32, gate: u32): u32 {
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.GATE, out, x, gate);
+    step.n0 = this.width(gate);
+    return out;
+  }
+
   /** Attention of `heads` heads over the rows of keys and values that the layer keeps; k and v become such a row. */
   attention(q: u32, k: u32, v: u32, heads: u32, scale: f32): u32 {
-    const shape = this.keep(k, v);
-    const out = this.like(q, heads * shape.second);
+    this.keep(k, v);
+    return this.attentionOver(q, heads, scale);
+  }
+
+  /** As `attention`, over rows that are there: those of a layer before (`layerOver`). */
+  attentionOver(q: u32, heads: u32, scale: f32): u32 {
+    const state = this.draft(this.segment - 1).state;
+    const out = this.like(q, heads * this.state(state == NOTHING ? 0 : state).second);
     const step = this.append(Op.ATTENTION, out, q);
     step.n0 = heads;
     step.f = scale;
     return out;
+  }
+
+  /** The scores of the attention before are capped: cap · tanh(score / cap); 0: they are not. */
+  capScores(cap: f32): void {
+    this.step(this.stepCount - 1).g = cap;
+  }
+
+  /** A learned score of each head joins the softmax of the attention before, without a value (gpt-oss's sinks). */
+  sinks(name: string): void {
+    const step = this.step(this.stepCount - 1);
+    step.weight = this.find(name, ".weight", step.n0, 1, WeightKind.VECTOR, true);
   }
 
   /**
@@ -379,22 +385,63 @@ export class Builder {
     return out;
   }
 
-  /** Each token's row of state is written; how its keys were turned is kept, so that rows can be moved. */
+  /** Each token's row of state is written. */
   private keep(first: u32, second: u32): StateShape {
+    const isLatent = this.draft(this.segment - 1).stateKind == StateKind.LATENT;
+    const shape = this.stateOf(isLatent ? second : first);
     this.append(Op.KEEP, NOTHING, first, second);
-    const draft = this.draft(this.segment - 1);
-    const shape = this.state(draft.state == NOTHING ? 0 : draft.state);
-    const key = shape.kind == StateKind.LATENT ? second : first;
-    for (let i = this.stepCount; i > 0; i--) {
-      const step = this.step(i - 1);
-      if (step.op != Op.ROPE || step.out != key) continue;
-      shape.ropePairs = step.n2;
-      shape.ropeFrom = step.n1;
-      shape.ropeNeighbours = step.flags & Flag.NEIGHBOURS;
-      shape.ropeBase = this.ropeBase;
-      break;
-    }
     return shape;
+  }
+
+  /**
+   * The experts that each token goes to (Shazeer et al. 2017, arXiv:1701.06538), by the scores of `name` {width,
+   * experts}: [tokens, used] numbers, and behind them [tokens, used] weights. The tensor `bias` counts in the choice.
+   */
+  route(x: u32, name: string, bias: string, experts: u32, used: u32, gating: u32, normalised: bool, factor: f32): u32 {
+    const scores = this.linear(x, name, experts);
+    const chosen = this.vector(used);
+    const weights = this.vector(used);
+    this.value(chosen).element = Element.U32;
+    const step = this.append(Op.ROUTE, chosen, scores);
+    step.out2 = weights;
+    step.n0 = used;
+    step.n1 = gating;
+    step.n2 = 1 | (1 << 16);
+    step.f = factor;
+    if (normalised) step.flags |= Flag.NORMALISED;
+    step.bias = this.find(bias, ".bias", experts, 1, WeightKind.VECTOR, false);
+    return chosen;
+  }
+
+  /** Experts are chosen in `used` of `groups` groups alone: those whose two best scores add up to most. */
+  groupExperts(groups: u32, used: u32): void {
+    this.step(this.stepCount - 1).n2 = groups | (used << 16);
+  }
+
+  /**
+   * The product of x with the matrix of each expert that `chosen` names, one behind the other in a row: {width of x,
+   * width, experts}. x has one row for all of them, or (`parts`) the product of each before.
+   */
+  expertLinear(x: u32, chosen: u32, name: string, width: u32, experts: u32, parts: bool): u32 {
+    const used = this.width(chosen);
+    const out = this.like(x, used * width);
+    const step = this.append(Op.EXPERTS, out, x, chosen);
+    step.n0 = used;
+    if (parts) step.flags |= Flag.PARTS;
+    const columns = parts ? this.width(x) / used : this.width(x);
+    step.weight = this.find(name, ".weight", columns, width * experts, WeightKind.MATRIX, true, 0, 0, experts);
+    step.bias = this.find(name, ".bias", width, experts, WeightKind.VECTOR, false);
+    if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
+    return out;
+  }
+
+  /** The sum of what experts gave, by their weights. */
+  mixExperts(x: u32, chosen: u32): u32 {
+    const used = this.width(chosen);
+    const out = this.like(x, this.width(x) / used);
+    const step = this.append(Op.MIX_EXPERTS, out, x, chosen + 1);
+    step.n0 = used;
+    return out;
   }
 
   /** The codes of a row's chunks, and behind them how sure they are (kernels/lookup/codes.ts). */
@@ -430,98 +477,35 @@ export class Builder {
     return out;
   }
 
-  /** The logits: the product with the head's matrix, which is the embedding's where the file has none of its own. */
-  head(x: u32, name: string, tied: string): void {
+  /**
+   * The logits: the product with the head's matrix, which is the embedding's where the file has none of its own, times
+   * `scale` and capped (`softcap`).
+   */
+  head(x: u32, name: string, tied: string, scale: f32 = 1, cap: f32 = 0): void {
+    const weight = this.find(name, ".weight", this.hidden, this.vocabulary, WeightKind.MATRIX, false);
+    if (weight == NOTHING) return this.tiedHead(x, tied, scale, cap);
+    const step = this.logitsBy(x, weight, scale, cap);
+    step.bias = this.find(name, ".bias", this.vocabulary, 1, WeightKind.VECTOR, false);
+  }
+
+  /** As `head`, of a model whose head is always the embedding's matrix. */
+  tiedHead(x: u32, tied: string, scale: f32 = 1, cap: f32 = 0): void {
+    this.logitsBy(x, this.findShared(tied), scale, cap);
+  }
+
+  private logitsBy(x: u32, weight: u32, scale: f32, cap: f32): Step {
     const out = this.like(x, this.vocabulary);
     this.value(out).extent = Extent.LOGITS;
     const step = this.append(Op.LINEAR, out, x);
-    step.weight = this.find(name, ".weight", this.hidden, this.vocabulary, WeightKind.MATRIX, false);
-    if (step.weight == NOTHING) step.weight = this.findShared(tied);
-    else step.bias = this.find(name, ".bias", this.vocabulary, 1, WeightKind.VECTOR, false);
-    if (step.weight != NOTHING) this.weightAt(step.weight).isHead = 1;
-    this.logits = out;
+    step.weight = weight;
+    if (weight != NOTHING) this.weightAt(weight).isHead = 1;
+    this.logits = this.softcap(this.scale(out, scale), cap);
+    return step;
   }
 
   /** What follows stands behind the layers. */
   output(): void {
     this.segment = this.layers + 1;
-  }
-
-  // What the operations share.
-
-  weightAt(place: u32): Weight {
-    return this.weights.at(place & ~Place.SHARED);
-  }
-
-  width(x: u32): u32 {
-    return this.value(x).width;
-  }
-
-  /** A new value [tokens, width]. */
-  private vector(width: u32): u32 {
-    const id = this.valueCount;
-    if (id + 1 >= this.room) {
-      this.refuse(ErrorCode.UNSUPPORTED, "a layer of the model has more than {} values", LAYER_ROOM);
-      return id;
-    }
-    this.valueCount += 1;
-    const value = this.value(id);
-    value.width = width;
-    value.base = id;
-    value.segment = this.segment;
-    return id;
-  }
-
-  /** A new value with the rows of another. */
-  private like(x: u32, width: u32): u32 {
-    const id = this.vector(width);
-    this.value(id).extent = this.value(x).extent;
-    return id;
-  }
-
-  /**
-   * A new step; an input that is left out is NOTHING. Defaults here are plain numbers: for constants with names asc
-   * makes a second function and a global that changes.
-   */
-  private append(op: u32, out: u32, in0: u32 = 0xffff_ffff, in1: u32 = 0xffff_ffff): Step {
-    if (this.stepCount + 1 >= this.room) {
-      this.refuse(ErrorCode.UNSUPPORTED, "a layer of the model has more than {} steps", LAYER_ROOM);
-    } else this.stepCount += 1;
-    const step = this.step(this.stepCount - 1);
-    memory.fill(changetype<usize>(step), 0, offsetof<Step>());
-    step.op = op;
-    step.out = out;
-    step.out2 = NOTHING;
-    step.in0 = in0;
-    step.in1 = in1;
-    step.weight = NOTHING;
-    step.bias = NOTHING;
-    step.weight2 = NOTHING;
-    step.segment = this.segment;
-    return step;
-  }
-
-  /**
-   * Declares the tensor `name` + `suffix` of this layer, or of none outside the layers, {columns, rows}: its number
-   * among the declared, or NOTHING.
-   */
-  private find(name: string, suffix: string, columns: u32, rows: u32, kind: u32, required: bool): u32 {
-    if (this.error) return NOTHING;
-    const inLayer = this.segment != INPUT_SEGMENT && this.segment <= this.layers;
-    const index = this.weights.count;
-    if (index + 1 >= this.room) {
-      this.refuse(ErrorCode.UNSUPPORTED, "a layer of the model has more than {} tensors", LAYER_ROOM);
-      return NOTHING;
-    }
-    const weight = this.weights.at(index);
-    memory.fill(changetype<usize>(weight), 0, offsetof<Weight>());
-    this.error = declare(
-      this.core, this.gguf, weight, inLayer ? this.segment - 1 : NOTHING, name, suffix, columns, rows, kind, required,
-    );
-    if (this.error || weight.rows == 0) return NOTHING;
-    this.weights.count += 1;
-    store<u32>(this.shared + ((<usize>index) << 2), inLayer ? 0 : 1);
-    return inLayer ? index : index | Place.SHARED;
   }
 
   /** The declared weight of no layer that the embedding step names. */
@@ -534,44 +518,23 @@ export class Builder {
   }
 }
 
-/** Bytes of a builder for a model of `layers` layers. */
-export function builderBytes(layers: u32): u64 {
-  const room = <u64>roomOf(layers);
-  return (
-    <u64>offsetof<Builder>() +
-    NUMBERS_BYTES +
-    room * (offsetof<Value>() + offsetof<Step>() + offsetof<Weight>() + 4) +
-    <u64>STATE_LIMIT * offsetof<StateShape>() +
-    <u64>layers * offsetof<LayerDraft>() +
-    64
-  );
+/** The pair that turns `times` times in `original` tokens, as a number between those of pairs. */
+function turnsAt(r: Rope, original: u32, times: f32): f64 {
+  const PI = 3.141592653589793;
+  return (<f64>r.pairs * log(<f64>original / (<f64>times * 2 * PI))) / log(<f64>r.base);
 }
 
-@inline
-function roomOf(layers: u32): u32 {
-  return (layers + 1) * LAYER_ROOM;
+/** Bytes of a builder for a model of `layers` layers. */
+export function builderBytes(layers: u32): u64 {
+  return draftBytes(offsetof<Builder>(), layers);
 }
 
 /** Lays a builder out in `memory`, zeroed, of `builderBytes(layers)`. `weights.table` becomes its own. */
 export function initBuilder(memory: usize, core: Core, gguf: Gguf, weights: Weights, layers: u32): Builder {
   const b = changetype<Builder>(memory);
-  const room = roomOf(layers);
-  b.core = core;
-  b.gguf = gguf;
-  b.weights = weights;
-  b.room = room;
-  b.layers = layers;
-  b.angles = NOTHING;
+  initDrafts(b, offsetof<Builder>(), core, gguf, weights, layers);
   b.stream = NOTHING;
   b.logits = NOTHING;
   b.batch = 128;
-  b.numbers = (memory + offsetof<Builder>() + 7) & ~(<usize>7);
-  b.values = b.numbers + NUMBERS_BYTES;
-  b.steps = b.values + <usize>room * offsetof<Value>();
-  weights.table = (b.steps + <usize>room * offsetof<Step>() + 7) & ~(<usize>7);
-  weights.count = 0;
-  b.shared = weights.table + <usize>room * offsetof<Weight>();
-  b.states = b.shared + ((<usize>room) << 2);
-  b.drafts = b.states + <usize>STATE_LIMIT * offsetof<StateShape>();
   return b;
 }

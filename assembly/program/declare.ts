@@ -9,15 +9,23 @@ import { SCRATCH_BYTES } from "../files/records";
 import { Weight, WeightKind, WeightState } from "../weights/weight";
 import { precisionOfMatrix } from "../weights/precision";
 import { RowType } from "../kernels/lookup/table_rows";
-import { SUPPORTED_TYPES, Type } from "../kernels/quant/types";
+import { SUPPORTED_TYPES, Type, blockElements, rowBytes } from "../kernels/quant/types";
+
+/** Whether the file has the tensor `blk.<layer>.<name><suffix>` (layer NOTHING: `<name><suffix>`). */
+export function hasTensor(gguf: Gguf, layer: u32, name: string, suffix: string): bool {
+  return findTensorBytes(gguf, gguf.scratch, putName(gguf, layer, name, suffix)) != null;
+}
 
 /**
  * Declares the tensor `blk.<layer>.<name><suffix>` (layer NOTHING: `<name><suffix>`), {columns, rows}. One that may be
  * missing and is leaves `weight.rows` 0. Status 0 or the error.
+ *
+ * With `slabs` above 1 the tensor is {columns, rows / slabs, slabs}: matrices one behind the other. With `whole` above 0
+ * the weight is a view: of a matrix of so many rows those from `from` on, of a vector of so many values the same.
  */
 export function declare(
   core: Core, gguf: Gguf, weight: Weight, layer: u32, name: string, suffix: string, columns: u32, rows: u32, kind: u32,
-  required: bool,
+  required: bool, from: u32, whole: u32, slabs: u32,
 ): i32 {
   const length = putName(gguf, layer, name, suffix);
   const tensor = findTensorBytes(gguf, gguf.scratch, length);
@@ -35,8 +43,19 @@ export function declare(
   weight.columns = columns;
   weight.file = tensor.fileIndex;
   weight.offset = tensor.offset;
+  weight.slabs = slabs;
+  tensor.isUsed = 1;
   if (kind == WeightKind.TABLE) return declareTable(core, weight, tensor);
-  if (!hasShape(tensor, columns, rows)) return wrongShape(core, tensor, columns, rows);
+  const isVector = kind == WeightKind.VECTOR && rows == 1;
+  if (isVector) {
+    if (!hasShape(tensor, whole ? whole : columns, 1)) return wrongShape(core, tensor, whole ? whole : columns, 1, 1);
+    if (from % blockElements(tensor.type) != 0) return cutsBlocks(core, tensor);
+    weight.offset += rowBytes(tensor.type, from);
+  } else {
+    const slabRows = whole ? whole : rows / slabs;
+    if (!hasSlabs(tensor, columns, slabRows, slabs)) return wrongShape(core, tensor, columns, slabRows, slabs);
+    weight.offset += rowBytes(tensor.type, columns) * from;
+  }
   if (tensor.type == Type.I8) {
     return fail(
       core, ErrorCode.UNSUPPORTED,
@@ -61,7 +80,7 @@ function declareTable(core: Core, weight: Weight, tensor: Tensor): i32 {
   }
   const halved = type == RowType.Q8 && (columns & 1) == 0 && tensor.ne0 == columns >> 1;
   const wanted = halved ? columns >> 1 : columns;
-  if (!hasShape(tensor, wanted, weight.rows)) return wrongShape(core, tensor, wanted, weight.rows);
+  if (!hasShape(tensor, wanted, weight.rows)) return wrongShape(core, tensor, wanted, weight.rows, 1);
   if (halved) weight.type = RowType.Q4;
   return 0;
 }
@@ -69,6 +88,18 @@ function declareTable(core: Core, weight: Weight, tensor: Tensor): i32 {
 @inline
 function hasShape(tensor: Tensor, columns: u32, rows: u32): bool {
   return tensor.ne0 == columns && tensor.ne1 == rows && tensor.ne2 == 1 && tensor.ne3 == 1;
+}
+
+@inline
+function hasSlabs(tensor: Tensor, columns: u32, rows: u32, slabs: u32): bool {
+  return tensor.ne0 == columns && tensor.ne1 == rows && tensor.ne2 == slabs && tensor.ne3 == 1;
+}
+
+function cutsBlocks(core: Core, tensor: Tensor): i32 {
+  return fail(
+    core, ErrorCode.UNSUPPORTED, "tensor {s} holds several vectors, and a block of its type {w} lies in two of them",
+    bytesOf(tensor.name, tensor.nameLength), wordsOf(tensorTypeName(tensor.type)),
+  );
 }
 
 /** Puts the tensor's name into the scratch of the file's record; returns its length. */
@@ -86,7 +117,7 @@ function putName(gguf: Gguf, layer: u32, name: string, suffix: string): u32 {
   return length + copyText(scratch + length, SCRATCH_BYTES - length, suffix);
 }
 
-function wrongShape(core: Core, tensor: Tensor, columns: u32, rows: u32): i32 {
+function wrongShape(core: Core, tensor: Tensor, columns: u32, rows: u32, slabs: u32): i32 {
   fail(core, ErrorCode.BAD_FILE, "tensor {s} is ", bytesOf(tensor.name, tensor.nameLength));
   say(core, "{");
   sayNumber(core, tensor.ne0);
@@ -102,6 +133,10 @@ function wrongShape(core: Core, tensor: Tensor, columns: u32, rows: u32): i32 {
   sayNumber(core, columns);
   say(core, ", ");
   sayNumber(core, rows);
+  if (slabs != 1) {
+    say(core, ", ");
+    sayNumber(core, slabs);
+  }
   say(core, "}; convert the model anew");
   return core.errorCode;
 }

@@ -9,6 +9,7 @@ import { Builder } from "./builder";
 import { INPUT_SEGMENT, Kind, Layer, NOTHING, Op, Place, Program, Step, Value } from "./program";
 import { allocate, release } from "../memory/arena";
 import { ErrorCode } from "../memory/core";
+import { Rope } from "../state/rope";
 import { StateShape } from "../state/shape";
 import { Weight } from "../weights/weight";
 
@@ -32,6 +33,8 @@ export function finish(b: Builder): Program | null {
   p.valueCount = values;
   p.stepCount = keptSteps(b);
   p.stateCount = b.stateCount;
+  p.ropeCount = b.ropeCount;
+  p.positionCount = b.positionCount;
   p.hidden = b.hidden;
   p.vocabulary = b.vocabulary;
   p.contextLength = b.contextLength;
@@ -46,6 +49,7 @@ export function finish(b: Builder): Program | null {
   copySteps(b, p);
   copyValues(b, p);
   memory.copy(p.states, b.states, <usize>b.stateCount * offsetof<StateShape>());
+  memory.copy(p.ropes, b.ropes, <usize>b.ropeCount * offsetof<Rope>());
   return p;
 }
 
@@ -74,7 +78,8 @@ export function layOutProgram(p: Program): usize {
   p.values = align(p.kinds + <usize>p.kindCount * offsetof<Kind>());
   p.steps = align(p.values + <usize>p.valueCount * offsetof<Value>());
   p.states = align(p.steps + <usize>p.stepCount * offsetof<Step>());
-  return align(p.states + <usize>p.stateCount * offsetof<StateShape>());
+  p.ropes = align(p.states + <usize>p.stateCount * offsetof<StateShape>());
+  return align(p.ropes + <usize>p.ropeCount * offsetof<Rope>());
 }
 
 function align(address: usize): usize {
@@ -89,6 +94,7 @@ function programBytes(b: Builder, kinds: u32, values: u32): u64 {
     <u64>values * offsetof<Value>() +
     <u64>keptSteps(b) * offsetof<Step>() +
     <u64>b.stateCount * offsetof<StateShape>() +
+    <u64>b.ropeCount * offsetof<Rope>() +
     <u64>b.weights.count * offsetof<Weight>() +
     64
   );
@@ -181,7 +187,7 @@ function areEqual(b: Builder, x: u32, y: u32): bool {
     const s = b.step(left.firstStep + i);
     const t = b.step(right.firstStep + i);
     if (s.op != t.op || s.flags != t.flags || s.f != t.f) return false;
-    if (s.n0 != t.n0 || s.n1 != t.n1 || s.n2 != t.n2 || s.more != t.more) return false;
+    if (s.n0 != t.n0 || s.n1 != t.n1 || s.n2 != t.n2 || s.g != t.g) return false;
     if (!sameValue(b, s.out, x, t.out, y) || !sameValue(b, s.out2, x, t.out2, y)) return false;
     if (!sameValue(b, s.in0, x, t.in0, y) || !sameValue(b, s.in1, x, t.in1, y)) return false;
     if (!sameWeight(b, s.weight, left.firstWeight, t.weight, right.firstWeight)) return false;
@@ -315,10 +321,11 @@ function copySteps(b: Builder, p: Program): void {
     const step = b.step(i);
     const segment = step.segment;
     if (step.op == Op.KEEP) {
+      p.layer(segment - 1).keeps = 1;
       p.narrowLayer = segment - 1;
       p.narrowStep = i - b.draft(segment - 1).firstStep;
     }
-    if (step.op == Op.ANGLES) rememberFactors(b, newPlace(b, step, step.weight));
+    if (step.op == Op.ANGLES) rememberFactors(b, step);
     if (step.op == Op.LOOK_UP) p.tables = max(p.tables, step.members + 1);
     if (!isKept(b, step)) continue;
     const target = p.step(at);
@@ -345,9 +352,14 @@ function copySteps(b: Builder, p: Program): void {
 }
 
 /** Rows that were turned by angles with factors are moved with them, too. */
-function rememberFactors(b: Builder, weight: u32): void {
-  if (weight == NOTHING) return;
-  for (let i: u32 = 0; i < b.stateCount; i++) b.state(i).ropeFactors = (weight & ~Place.SHARED) + 1;
+function rememberFactors(b: Builder, step: Step): void {
+  const rope = b.ropeAt(step.n1);
+  rope.factors = factorsOf(newPlace(b, step, step.weight));
+  rope.longFactors = factorsOf(newPlace(b, step, step.weight2));
+}
+
+function factorsOf(place: u32): u32 {
+  return place == NOTHING ? 0 : (place & ~Place.SHARED) + 1;
 }
 
 function copyValues(b: Builder, p: Program): void {

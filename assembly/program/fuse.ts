@@ -4,7 +4,7 @@
  *
  *     order         what belongs to the input stands before the layers                                  inputFirst
  *     one input     LINEAR a, … LINEAR a                   →  LINEAR a with members: one operand        shareInputs
- *     activation    SWIGLU or GELU → LINEAR                →  the first makes the operand, quantised    makeOperands
+ *     activation    ACTIVATION → LINEAR                    →  the first makes the operand, quantised    makeOperands
  *     residual      LINEAR → ADD x                         →  LINEAR into the stream                    addIntoStream
  *     zeros         SQUARED_RELU → LINEAR                  →  the matrix lies column by column          packColumns
  *     in place      a step that is the last to read its input may write over it                         writeInPlace
@@ -54,11 +54,11 @@ function shareInputs(b: Builder): void {
   }
 }
 
-/** The product of SwiGLU, and GELU, are made as the operand that the linear behind them wants. */
+/** What an activation makes is made as the operand that the linear behind it wants. */
 function makeOperands(b: Builder): void {
   for (let i: u32 = 0; i < b.stepCount; i++) {
     const step = b.step(i);
-    if (step.op != Op.SWIGLU && step.op != Op.GELU) continue;
+    if (step.op != Op.ACTIVATION) continue;
     const linear = onlyReader(b, step.out);
     if (linear == NOTHING || b.step(linear).op != Op.LINEAR || b.step(linear).n0 != 0) continue;
     step.flags |= Flag.OPERAND;
@@ -119,6 +119,9 @@ function overwritten(b: Builder, step: Step): u32 {
     case Op.ROPE:
     case Op.ADD:
     case Op.LAYER_NORM:
+    case Op.SCALE:
+    case Op.SOFTCAP:
+    case Op.GATE:
     case Op.SQUARED_RELU: return step.in0;
     case Op.RMS_NORM: return step.n0 > 1 || isPart(b, step.in0) ? step.in0 : NOTHING;
     case Op.LINEAR: return step.has(Flag.RESIDUAL) ? step.in1 : NOTHING;

@@ -17,8 +17,12 @@ import { kindName } from "../state/kinds";
 import { Weight } from "../weights/weight";
 
 /** The names of ops, by their numbers. */
-const OPS: string = `none embedding angles rms_norm layer_norm linear rope add swiglu squared_relu keep attention
-latent_attention hash look_up tap gelu`;
+const OPS: string = `none embedding angles rms_norm layer_norm linear rope add activation squared_relu keep attention
+latent_attention hash look_up tap scale softcap gate slice route experts
+mix_experts`;
+/** The names of activations by their numbers, with a gate and without. */
+const GATED: string = `swiglu geglu clamped_swiglu`;
+const ACTIVATIONS: string = `silu gelu clamped_silu`;
 
 /** The columns of a step's line. */
 namespace Column {
@@ -175,7 +179,8 @@ function putStep(page: Page, layer: u32, index: u32): void {
     }
   }
   begin(page, Column.STEP);
-  putWord(page, OPS, s.op);
+  if (s.op == Op.ACTIVATION) putWord(page, s.in1 == NOTHING && s.n1 == 0 ? ACTIVATIONS : GATED, s.n0);
+  else putWord(page, OPS, s.op);
   const isSum = s.op == Op.LINEAR && s.in1 != NOTHING;
   if (s.in0 != NOTHING) {
     begin(page, Column.READS);
@@ -185,7 +190,7 @@ function putStep(page: Page, layer: u32, index: u32): void {
       putValue(page, s.in1, false);
     }
   }
-  const isFor = (s.op == Op.SWIGLU || s.op == Op.GELU) && s.weight != NOTHING;
+  const isFor = s.op == Op.ACTIVATION && s.weight != NOTHING;
   if (s.weight != NOTHING && !isFor) putWeight(page, layer, index, s.weight);
   if (isMember) putRest(page, "with ", page.leader);
   if (isSum) {
@@ -202,6 +207,9 @@ function putStep(page: Page, layer: u32, index: u32): void {
 /** What an op has beside values and weights. */
 function putNumbers(page: Page, s: Step): void {
   switch (s.op) {
+    case Op.LAYER_NORM:
+      if (s.n0 > 1) putRest(page, "heads ", s.n0);
+      return;
     case Op.ANGLES: return putRest(page, "pairs ", s.n0);
     case Op.RMS_NORM: {
       if (s.n0 > 1) putRest(page, "heads ", s.n0);

@@ -9,10 +9,12 @@
  * Layers whose steps are equal are of one kind, and their steps are stored once. A step names a weight by its place
  * among the layer's own, or, with Place.SHARED, by its place in the whole table.
  *
- *     Program ┌ record │ layers: Layer[] │ kinds: Kind[] │ values: Value[] │ steps: Step[] │ states: StateShape[] ┐
+ *     Program ┌ record │ layers: Layer[] │ kinds: Kind[] │ values: Value[] │ steps: Step[] │ states: StateShape[] │
+ *               ropes: Rope[] ┐
  *
  * All in one block of the arena.
  */
+import { Rope } from "../state/rope";
 import { StateShape } from "../state/shape";
 import { Weight, Weights } from "../weights/weight";
 
@@ -20,13 +22,16 @@ import { Weight, Weights } from "../weights/weight";
 export namespace Op {
   /** A record that a rule of fuse.ts has emptied; no finished program has one. */
   export const NONE: u32 = 0;
-  /** out [tokens, width] ← the rows of `weight` that the batch's tokens name. */
+  /** out [tokens, width] ← the rows of `weight` that the batch's tokens, or their positions, name. */
   export const EMBEDDING: u32 = 1;
-  /** out [tokens, 2 · pairs] ← cosines and sines of RoPE at the tokens' positions: n0 pairs, f the base. */
+  /**
+   * out [tokens, 2 · pairs] ← cosines and sines of rope n1 at the tokens' positions: n0 pairs, f the base; `weight` the
+   * factors, or `weight` those of short contexts and `weight2` those of long ones.
+   */
   export const ANGLES: u32 = 2;
   /** out ← RMSNorm(in0) · weight, n0 vectors side by side in a row; f is ε. */
   export const RMS_NORM: u32 = 3;
-  /** out ← LayerNorm(in0) · weight + bias; f is ε. */
+  /** out ← LayerNorm(in0) · weight + bias, n0 vectors side by side in a row; f is ε. */
   export const LAYER_NORM: u32 = 4;
   /** out ← in0 · weightᵀ + bias, and the same of n0 LINEAR steps behind it that have the same input. */
   export const LINEAR: u32 = 5;
@@ -34,13 +39,19 @@ export namespace Op {
   export const ROPE: u32 = 6;
   /** out ← in0 + in1 */
   export const ADD: u32 = 7;
-  /** out ← silu(in0) ⊙ in1 */
-  export const SWIGLU: u32 = 8;
+  /**
+   * out ← a(in0), or a(in0) ⊙ in1: n0 says which function (Activation). Of n1 parts of in0, unless n1 is 0, the first
+   * half is what in0 else is, and the second half in1.
+   */
+  export const ACTIVATION: u32 = 8;
   /** out ← relu(in0)², zeros counted. */
   export const SQUARED_RELU: u32 = 9;
   /** A row of state for each token ← in0, in1: keys and values, or latents and rope keys. */
   export const KEEP: u32 = 10;
-  /** out ← softmax(in0 · keysᵀ · f) · values over the rows that each token sees, n0 heads. */
+  /**
+   * out ← softmax(in0 · keysᵀ · f) · values over the rows that each token sees, n0 heads. Scores are capped by g, unless
+   * it is 0; `weight` has a score of each head that joins the softmax without a value.
+   */
   export const ATTENTION: u32 = 11;
   /**
    * As ATTENTION over latent rows, `weight` being W_UK and W_UV of n0 heads: n1 dimensions that do not turn, n2 of a
@@ -56,9 +67,47 @@ export namespace Op {
   export const LOOK_UP: u32 = 14;
   /** in0 is copied to whoever asked for it: n0 says under which name (Tap). */
   export const TAP: u32 = 15;
-  /** out ← gelu(in0), by tanh. */
-  export const GELU: u32 = 16;
-  export const COUNT: u32 = 17;
+  /** out ← in0 · f, and times the one number of `weight`. */
+  export const SCALE: u32 = 16;
+  /** out ← f · tanh(in0 / f) */
+  export const SOFTCAP: u32 = 17;
+  /** out ← in0 ⊙ sigmoid(in1): each of the n0 values of in1 is the gate of a part of in0. */
+  export const GATE: u32 = 18;
+  /** out ← columns layer · width … of in0, which has as many for each layer. */
+  export const SLICE: u32 = 19;
+  /**
+   * out u32[n0], out2 f32[n0] ← the experts that a token goes to, best first, and their weights, out of the scores in0;
+   * `bias` counts in the choice alone. n1: how scores become probabilities (Gating); n2: groups of experts, and above
+   * 16 bits how many of them are used; f what weights are multiplied with.
+   */
+  export const ROUTE: u32 = 20;
+  /**
+   * out [tokens, n0 · rows] ← for each of the n0 experts in1 that a token goes to, the product of in0 with its slab of
+   * `weight`, + its row of `bias`; in0 has one row for all experts, or with Flag.PARTS a part for each.
+   */
+  export const EXPERTS: u32 = 21;
+  /** out ← Σ in0's n0 parts, each times its weight in1, in the order of the choice. */
+  export const MIX_EXPERTS: u32 = 22;
+  export const COUNT: u32 = 23;
+}
+
+/** How the scores of experts become their probabilities. */
+export namespace Gating {
+  export const SOFTMAX: u32 = 1;
+  export const SIGMOID: u32 = 2;
+  /** Softmax of the chosen ones' scores alone. */
+  export const CHOSEN: u32 = 3;
+}
+
+/** The functions between the matrices of a feed-forward network. */
+export namespace Activation {
+  /** x / (1 + e^−x) */
+  export const SILU: u32 = 0;
+  /** GELU by tanh. */
+  export const GELU: u32 = 1;
+  /** min(x, 7) · sigmoid(1.702 x), with (clamp(up, −7, 7) + 1): gpt-oss's. */
+  export const CLAMPED_SILU: u32 = 2;
+  export const COUNT: u32 = 3;
 }
 
 /** What is beside the op. */
@@ -67,7 +116,7 @@ export namespace Flag {
   export const NEIGHBOURS: u32 = 1;
   /** RMS_NORM adds ε to the root, not under it. */
   export const EPSILON_OUTSIDE: u32 = 2;
-  /** SWIGLU, GELU: out is the operand of `weight`, quantised. LINEAR: in0 is such an operand. */
+  /** ACTIVATION: out is the operand of `weight`, quantised. LINEAR: in0 is such an operand. */
   export const OPERAND: u32 = 4;
   /** LINEAR: out ← in1 + the product: the end of a branch of the residual stream. */
   export const RESIDUAL: u32 = 8;
@@ -77,6 +126,12 @@ export namespace Flag {
   export const INPUT: u32 = 32;
   /** HASH: a zero gives the bit 1. */
   export const ZERO_IS_ONE: u32 = 64;
+  /** EMBEDDING: positions name the rows, not tokens. */
+  export const BY_POSITION: u32 = 128;
+  /** EXPERTS: in0 has a part of its row for each expert. */
+  export const PARTS: u32 = 256;
+  /** ROUTE: weights are divided by their sum. */
+  export const NORMALISED: u32 = 512;
 }
 
 /** What a pass can be asked to give beside the logits. */
@@ -174,8 +229,7 @@ export class Step {
   n1: u32;
   n2: u32;
   f: f32;
-  /** An op that needs more numbers (a convolution, a requantisation): its own record; 0: none. */
-  more: usize;
+  g: f32;
   /** While a program is built: its segment. In the plan: the next one. */
   segment: u32;
   next: u32;
@@ -207,6 +261,8 @@ export class Layer {
   /** Which of the program's states it has, NOTHING: none; and its number among the layers that have it. */
   state: u32;
   stateLayer: u32;
+  /** 1: it writes rows there; 0: it keeps none, or reads those of a layer before it. */
+  keeps: u32;
 }
 
 @unmanaged
@@ -246,6 +302,9 @@ export class Program {
   fullKeys: u32;
   fullValues: u32;
   fullHeads: u32;
+  /** The first position that has no row of a table of positions; 0: there is no such table. */
+  positionCount: u32;
+  ropeCount: u32;
   /** Bits: what can be tapped (Tap), and what this program is tapped for. */
   taps: u32;
   /** What sessions tell models apart by. */
@@ -255,6 +314,7 @@ export class Program {
   values: usize;
   steps: usize;
   states: usize;
+  ropes: usize;
 
   layer(index: u32): Layer {
     return changetype<Layer>(this.layers + <usize>index * offsetof<Layer>());
@@ -276,6 +336,10 @@ export class Program {
 
   state(index: u32): StateShape {
     return changetype<StateShape>(this.states + <usize>index * offsetof<StateShape>());
+  }
+
+  rope(index: u32): Rope {
+    return changetype<Rope>(this.ropes + <usize>index * offsetof<Rope>());
   }
 
   /** The weight that a step of a layer names. */

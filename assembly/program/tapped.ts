@@ -7,6 +7,7 @@ import { findLifetimes, layOutProgram } from "./finish";
 import { Element, Flag, Kind, Layer, NOTHING, Op, Program, Step, Tap, Value } from "./program";
 import { allocate } from "../memory/arena";
 import { Core } from "../memory/core";
+import { Rope } from "../state/rope";
 import { StateShape } from "../state/shape";
 
 /** The program with `taps` (a sum of 1 << Tap); null with the error set. */
@@ -25,6 +26,7 @@ export function tapProgram(core: Core, p: Program, taps: u32): Program | null {
   memory.copy(t.kinds, p.kinds, <usize>p.kindCount * offsetof<Kind>());
   memory.copy(t.values, p.values, <usize>p.valueCount * offsetof<Value>());
   memory.copy(t.states, p.states, <usize>p.stateCount * offsetof<StateShape>());
+  memory.copy(t.ropes, p.ropes, <usize>p.ropeCount * offsetof<Rope>());
   // What lives from before the first layer to behind the last is shared by segments.
   for (let id: u32 = 0; id < t.valueCount; id++) {
     const value = t.value(id);
@@ -38,7 +40,7 @@ export function tapProgram(core: Core, p: Program, taps: u32): Program | null {
 /** Whether a step makes what enters the last linear of a feed-forward network. */
 @inline
 function isActivity(s: Step): bool {
-  return s.op == Op.SWIGLU || s.op == Op.GELU || s.op == Op.SQUARED_RELU;
+  return s.op == Op.ACTIVATION || s.op == Op.SQUARED_RELU;
 }
 
 function copySteps(p: Program, t: Program, taps: u32): void {

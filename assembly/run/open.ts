@@ -20,7 +20,7 @@ export function contextBytes(p: Program, rows: u32, batch: u32, logitRows: u32, 
   const buffers = layOut(
     none, p, 0, rows, batch, sequences, planFor(p, rows, batch, logitRows), threadScratch(p, rows, batch),
   );
-  return contextTotal(p, rows, sequences, kvType, buffers);
+  return contextTotal(p, rows, batch, sequences, kvType, buffers);
 }
 
 /**
@@ -62,8 +62,8 @@ export function createContext(
   c.stepWork = STEP_WORK;
   const planned = planFor(p, rows, batch, logitRows);
   const scratch = threadScratch(p, rows, batch);
-  c.poolBlock = allocateRaw(core, stateBytes(p, rows, kvType), "the KV cache");
-  if (c.poolBlock != 0) c.listBlock = allocateRaw(core, listBytes(p, rows, sequences), "the cache's lists");
+  c.poolBlock = allocateRaw(core, stateBytes(p, rows, batch, sequences, kvType), "the KV cache");
+  if (c.poolBlock != 0) c.listBlock = allocateRaw(core, listBytes(p, rows, batch, sequences), "the cache's lists");
   if (c.listBlock != 0) {
     const bytes = layOut(none, p, 0, rows, batch, sequences, planned, scratch);
     c.bufferBlock = allocate(core, bytes, "activations");

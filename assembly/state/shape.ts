@@ -11,22 +11,34 @@ export namespace StateKind {
 /** What the rows of a group of layers are: layers that ask for the same share one pool. */
 @unmanaged
 export class StateShape {
-  kind: u32;
   /** Layers that have it. */
   layers: u32;
+  // What makes two shapes one (`form`).
+  kind: u32;
   heads: u32;
   /** Values of a head's key, or of a latent. */
   first: u32;
   /** Values of a head's value, or of a rope key. */
   second: u32;
-  /** How keys were turned, so that rows can move: pairs of dimensions, from which one on; 0: not at all. */
+  /** Tokens that a token sees, with itself; 0: all before it. */
+  window: u32;
+  /**
+   * How keys were turned, so that rows can move: the program's rope, plus 1, 0: not at all; pairs of dimensions, from
+   * which one on.
+   */
+  rope: u32;
   ropePairs: u32;
   ropeFrom: u32;
   /** 1: the pairs are (2i, 2i + 1), else (i, i + n/2). */
   ropeNeighbours: u32;
-  ropeBase: f32;
-  /** The weight that has the factors of the angles, plus 1; 0: none. */
-  ropeFactors: u32;
+
+  /** 1: a norm stands behind the turn, so that rows cannot be moved. */
+  isFixed: u32;
+
+  @inline
+  get form(): usize {
+    return changetype<usize>(this) + offsetof<StateShape>("kind");
+  }
 
   /** Values of a row. */
   @inline
@@ -34,3 +46,6 @@ export class StateShape {
     return this.heads * (this.first + this.second);
   }
 }
+
+/** Bytes of `form`. */
+export const FORM_BYTES: usize = offsetof<StateShape>() - offsetof<StateShape>("kind");

@@ -64,6 +64,8 @@ export class Weight {
   isEmbedding: u32;
   /** 1: the logits are its product. */
   isHead: u32;
+  /** Matrices one behind the other in it, of experts: each is packed by itself; 1: it is one. */
+  slabs: u32;
   /** Rows a chunk of a table, of which a token takes one; 0: a matrix or vector. */
   rowsPerChunk: u32;
   /**
@@ -150,7 +152,18 @@ export class Weight {
   /** Packed groups. */
   @inline
   get groups(): u32 {
-    return (this.rows + (GROUP_ROWS - 1)) / GROUP_ROWS;
+    return this.slabGroups * this.slabs;
+  }
+
+  /** Rows of a slab, and its packed groups. */
+  @inline
+  get slabRows(): u32 {
+    return this.rows / this.slabs;
+  }
+
+  @inline
+  get slabGroups(): u32 {
+    return (this.slabRows + (GROUP_ROWS - 1)) / GROUP_ROWS;
   }
 }
 

@@ -10,7 +10,8 @@
  */
 import { decodeTile, mixTile, scoreTile, tiled, TILE_ROWS } from "./grouped_tile";
 import { vectorBytes } from "./kv_codec";
-import { softmax } from "../float/softmax";
+import { softcap } from "../float/ffn";
+import { softmax, softmaxWithSink } from "../float/softmax";
 import { add, scale } from "../float/vector";
 
 /**
@@ -42,14 +43,19 @@ export function attend(
   if (kvHeads == 0) memory.fill(target, 0, (<usize>heads * <usize>valueSize) << 2);
   attendHeads(
     query, rows, count, pool, rowBytes, kvType, heads, kvHeads, keySize, valueSize, factor, scratch, target, mass, 0,
-    kvHeads,
+    kvHeads, 0, 0,
   );
 }
 
-/** As `attend`, for the heads of the kv heads `kvBegin` … `kvEnd` − 1 alone: the rest of `target` is not touched. */
+/**
+ * As `attend`, for the heads of the kv heads `kvBegin` … `kvEnd` − 1 alone: the rest of `target` is not touched. Scores
+ * are capped by `cap` unless it is 0; `sinks`: 0, or f32[heads], a score of each head that joins its softmax and has no
+ * value.
+ */
 export function attendHeads(
   query: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, kvHeads: u32,
   keySize: u32, valueSize: u32, factor: f32, scratch: usize, target: usize, mass: usize, kvBegin: u32, kvEnd: u32,
+  cap: f32, sinks: usize,
 ): void {
   if (kvHeads == 0) return;
   const group = heads / kvHeads;
@@ -79,7 +85,10 @@ export function attendHeads(
     }
   }
 
-  weigh(scratch + firstHead * scoreBytes, stride, (kvEnd - kvBegin) * group, count, factor, mass);
+  const scores = scratch + firstHead * scoreBytes;
+  const headCount = (kvEnd - kvBegin) * group;
+  if (cap == 0 && sinks == 0) weigh(scores, stride, headCount, count, factor, mass);
+  else weighWith(scores, stride, headCount, count, factor, mass, cap, sinks ? sinks + (firstHead << 2) : 0);
 
   const valueHeads = headsInTile(valueSize, kvHeads);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
@@ -104,6 +113,19 @@ export function weigh(scores: usize, stride: u32, heads: u32, count: u32, factor
   for (let h: u32 = 0; h < heads; h++, scores += (<usize>stride) << 2) {
     scale(scores, factor, count);
     softmax(scores, count);
+    if (mass != 0) add(mass, scores, count);
+  }
+}
+
+/** As `weigh`, with a cap of the scores unless it is 0, and with a sink for each head unless `sinks` is 0. */
+function weighWith(
+  scores: usize, stride: u32, heads: u32, count: u32, factor: f32, mass: usize, cap: f32, sinks: usize,
+): void {
+  for (let h: u32 = 0; h < heads; h++, scores += (<usize>stride) << 2) {
+    scale(scores, factor, count);
+    if (cap != 0) softcap(scores, cap, count);
+    if (sinks != 0) softmaxWithSink(scores, count, load<f32>(sinks + ((<usize>h) << 2)));
+    else softmax(scores, count);
     if (mass != 0) add(mass, scores, count);
   }
 }

@@ -1,7 +1,8 @@
 /**
- * The functions between the two halves of a feed-forward network.
+ * The functions between the two halves of a feed-forward network, and gates.
  *
  *     SwiGLU:  gate = silu(gate) · up,  silu(x) = x / (1 + e^−x)         ReLU²:  x = max(x, 0)²
+ *     sigmoid(x) = 1 / (1 + e^−x)        softcap(x) = c · tanh(x / c),  tanh(x) = (1 − e^−2|x|) / (1 + e^−2|x|) · sign x
  *     GELU, by tanh:  x/2 · (1 + tanh z) = x / (1 + e^−2z),  z = √(2/π) · (x + 0.044715 x³)
  */
 import { expLanes, expf } from "./math";
@@ -20,6 +21,89 @@ export function siluMultiply(gate: usize, up: usize, n: u32, target: usize): voi
   for (; gate < end; gate += 4, up += 4, target += 4) {
     const x = load<f32>(gate);
     store<f32>(target, (x / (<f32>1.0 + expf(-x))) * load<f32>(up));
+  }
+}
+
+/** Bounds and slope of gpt-oss's gate. */
+const CLAMP: f32 = 7;
+const SLOPE: f32 = 1.702;
+
+/** target = g · sigmoid(1.702 g) · (u + 1), g = min(gate, 7), u = up within ±7; the target may be the gate. */
+export function clampedSiluMultiply(gate: usize, up: usize, n: u32, target: usize): void {
+  const end = gate + ((<usize>n) << 2);
+  if (ASC_FEATURE_SIMD) {
+    const one = f32x4.splat(1);
+    const most = f32x4.splat(CLAMP);
+    const least = f32x4.splat(-CLAMP);
+    const slope = f32x4.splat(-SLOPE);
+    for (const last = gate + ((<usize>(n & ~3)) << 2); gate < last; gate += 16, up += 16, target += 16) {
+      const g = f32x4.min(v128.load(gate), most);
+      const u = f32x4.max(f32x4.min(v128.load(up), most), least);
+      const open = f32x4.div(g, f32x4.add(one, expLanes(f32x4.mul(g, slope))));
+      v128.store(target, f32x4.mul(open, f32x4.add(u, one)));
+    }
+  }
+  for (; gate < end; gate += 4, up += 4, target += 4) {
+    const g = min<f32>(load<f32>(gate), CLAMP);
+    const u = max<f32>(min<f32>(load<f32>(up), CLAMP), -CLAMP);
+    store<f32>(target, (g / (<f32>1.0 + expf(g * -SLOPE))) * (u + <f32>1.0));
+  }
+}
+
+/** target = silu(x); the target may be x. */
+export function silu(x: usize, n: u32, target: usize): void {
+  const end = x + ((<usize>n) << 2);
+  if (ASC_FEATURE_SIMD) {
+    const one = f32x4.splat(1);
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16, target += 16) {
+      const v = v128.load(x);
+      v128.store(target, f32x4.div(v, f32x4.add(one, expLanes(f32x4.neg(v)))));
+    }
+  }
+  for (; x < end; x += 4, target += 4) {
+    const v = load<f32>(x);
+    store<f32>(target, v / (<f32>1.0 + expf(-v)));
+  }
+}
+
+@inline
+export function sigmoid(x: f32): f32 {
+  return <f32>1.0 / (<f32>1.0 + expf(-x));
+}
+
+/** x *= sigmoid(gate), value by value. */
+export function sigmoidMultiply(x: usize, gate: usize, n: u32): void {
+  const end = x + ((<usize>n) << 2);
+  if (ASC_FEATURE_SIMD) {
+    const one = f32x4.splat(1);
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16, gate += 16) {
+      const open = f32x4.div(one, f32x4.add(one, expLanes(f32x4.neg(v128.load(gate)))));
+      v128.store(x, f32x4.mul(v128.load(x), open));
+    }
+  }
+  for (; x < end; x += 4, gate += 4) store<f32>(x, load<f32>(x) * sigmoid(load<f32>(gate)));
+}
+
+/** x = cap · tanh(x / cap). A NaN stays one. */
+export function softcap(x: usize, cap: f32, n: u32): void {
+  const end = x + ((<usize>n) << 2);
+  const factor: f32 = <f32>-2.0 / cap;
+  if (ASC_FEATURE_SIMD) {
+    const one = f32x4.splat(1);
+    const factors = f32x4.splat(factor);
+    const caps = f32x4.splat(cap);
+    const sign = i32x4.splat(i32.MIN_VALUE);
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16) {
+      const v = v128.load(x);
+      const small = expLanes(f32x4.mul(f32x4.abs(v), factors));
+      const tanh = f32x4.div(f32x4.sub(one, small), f32x4.add(one, small));
+      v128.store(x, v128.or(f32x4.mul(caps, tanh), v128.and(v, sign)));
+    }
+  }
+  for (; x < end; x += 4) {
+    const v = load<f32>(x);
+    const small = expf(abs<f32>(v) * factor);
+    store<f32>(x, copysign<f32>(cap * ((<f32>1.0 - small) / (<f32>1.0 + small)), v));
   }
 }
 

@@ -42,7 +42,7 @@ function divide(x: usize, weight: usize, n: u32, root: f64, target: usize): void
   }
 }
 
-/** LayerNorm: the RMSNorm of what is left when the mean is taken off. `target` may be `x`. */
+/** LayerNorm: the RMSNorm of what is left when the mean is taken off. `bias` may be 0, `target` may be `x`. */
 export function layerNorm(x: usize, weight: usize, bias: usize, n: u32, epsilon: f32, target: usize): void {
   if (n == 0) return;
   // As exact as the values themselves are: half a unit in the last place of the mean.
@@ -57,7 +57,7 @@ export function layerNorm(x: usize, weight: usize, bias: usize, n: u32, epsilon:
   }
   for (; x < end; x += 4, centred += 4) store<f32>(centred, load<f32>(x) - mean);
   rmsNorm(target, weight, n, epsilon, target);
-  add(target, bias, n);
+  if (bias != 0) add(target, bias, n);
 }
 
 /** Σ x in f64: the order of `sumOfSquares`. */

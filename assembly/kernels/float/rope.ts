@@ -6,6 +6,8 @@
  *     interleaved ("NORM"):  x0 y0 x1 y1 x2 y2 …            llama, plm
  *     halves ("NEOX"):       x0 x1 x2 … │ y0 y1 y2 …        qwen2, qwen3
  *     angles:                cos0 cos1 … │ sin0 sin1 …      f32[2·pairs]
+ *     scaled (YaRN, Peng et al. 2023, arXiv:2309.00071):
+ *                            angle(i) · (scale · (1 − m) + m),  m = yarn · (1 − clamp((i − low) / (high − low), 0, 1))
  *
  * The angles are computed in f64 once a position and serve all heads and layers. A row that lies at position p is
  * moved to position q by rotating it with the angles of q − p.
@@ -25,6 +27,29 @@ export function ropeAngles(position: i32, pairs: u32, base: f32, freqs: usize, t
     if (freqs != 0) angle /= <f64>load<f32>(freqs + at);
     store<f32>(target + at, <f32>cos(angle));
     store<f32>(sines + at, <f32>sin(angle));
+  }
+}
+
+/**
+ * As `ropeAngles`, scaled: pairs below `low` keep their angles, those above `high` are multiplied by `scale`, and
+ * between them lies a ramp; with `yarn` 0 all are scaled alike. Cosines and sines are multiplied by `magnitude`.
+ */
+export function scaledAngles(
+  position: i32, pairs: u32, base: f32, freqs: usize, scale: f32, yarn: f32, low: f32, high: f32, magnitude: f32,
+  target: usize,
+): void {
+  const step = -log(<f64>base) / <f64>pairs;
+  const sines = target + ((<usize>pairs) << 2);
+  const width = max<f64>(0.001, <f64>high - <f64>low);
+  for (let i: u32 = 0; i < pairs; i++) {
+    const at = (<usize>i) << 2;
+    let angle = <f64>position * exp(<f64>i * step);
+    if (freqs != 0) angle /= <f64>load<f32>(freqs + at);
+    const ramp = min<f64>(1, max<f64>(0, (<f64>i - <f64>low) / width));
+    const kept = <f64>yarn * (1.0 - ramp);
+    angle *= <f64>scale * (1.0 - kept) + kept;
+    store<f32>(target + at, <f32>(cos(angle) * <f64>magnitude));
+    store<f32>(sines + at, <f32>(sin(angle) * <f64>magnitude));
   }
 }
 

@@ -36,8 +36,21 @@ export function largest(x: usize, n: u32): f32 {
  * becomes zeros.
  */
 export function softmax(x: usize, n: u32): f32 {
-  let top = largest(x, n);
-  if (top == -Infinity) top = 0;
+  const top = largest(x, n);
+  return divideBySum(x, n, top == -Infinity ? 0 : top, 0);
+}
+
+/**
+ * As `softmax`, with one more score that takes its share and is not written (an attention sink, Xiao et al. 2023,
+ * arXiv:2309.17453).
+ */
+export function softmaxWithSink(x: usize, n: u32, sink: f32): f32 {
+  const top = max<f32>(largest(x, n), sink);
+  return divideBySum(x, n, top, expf(sink - top));
+}
+
+/** x = e^(x − top) / (more + Σ e^(x − top)); returns that sum. */
+function divideBySum(x: usize, n: u32, top: f32, more: f32): f32 {
   const last = x + ((<usize>(n & ~3)) << 2);
   const end = x + ((<usize>n) << 2);
   let at = x;
@@ -74,6 +87,7 @@ export function softmax(x: usize, n: u32): f32 {
     store<f32>(at, e);
     sum += e;
   }
+  sum += more;
   if (sum > 0) scale(x, <f32>1.0 / sum, n);
   return sum;
 }

@@ -57,6 +57,19 @@ export function scale(x: usize, factor: f32, n: u32): void {
   for (; x < end; x += 4) store<f32>(x, load<f32>(x) * factor);
 }
 
+/** target *= source. */
+export function multiply(target: usize, source: usize, n: u32): void {
+  const end = target + ((<usize>n) << 2);
+  if (ASC_FEATURE_SIMD) {
+    for (const last = target + ((<usize>(n & ~3)) << 2); target < last; target += 16, source += 16) {
+      v128.store(target, f32x4.mul(v128.load(target), v128.load(source)));
+    }
+  }
+  for (; target < end; target += 4, source += 4) {
+    store<f32>(target, load<f32>(target) * load<f32>(source));
+  }
+}
+
 /** target = source; they may overlap. */
 @inline
 export function copy(target: usize, source: usize, n: u32): void {

@@ -1,0 +1,60 @@
+/**
+ * How the metadata scales RoPE: not at all, linearly (arXiv:2306.15595), by YaRN (arXiv:2309.00071), or by lists of
+ * factors (Llama 3's, LongRoPE's), which the Builder finds beside it. A model may have a second rope, for layers with a
+ * window.
+ *
+ *     angle of pair i at position p    p · base^(−i/pairs) · scale / factor(i), but for YaRN's ramp
+ *     cosines and sines                times A · G: `attn_factor`, and under YaRN 0.1 ln(factor) + 1
+ */
+import { Builder } from "../program/builder";
+
+/** β of YaRN: turns in the original context above which a pair keeps its angle, and below which it is scaled. */
+const FAST_TURNS: f32 = 32;
+const SLOW_TURNS: f32 = 1;
+
+/** The rope that turns `turned` dimensions of a head, by the keys `.rope.…`. */
+export function readRope(b: Builder, turned: u32): u32 {
+  const base = readBase(b, ".rope.freq_base", 10000);
+  const factor = readFactor(b);
+  const isYarn = b.says(".rope.scaling.type", "yarn");
+  const attention = b.float(".rope.scaling.attn_factor", 1);
+  const magnitude = isYarn && factor > 1 ? attention * <f32>(0.1 * b.ln(factor) + 1) : attention;
+  const rope = b.addRope(turned, base, <f32>1.0 / factor, magnitude);
+  if (isYarn) b.yarn(rope, readOriginal(b), FAST_TURNS, SLOW_TURNS);
+  b.longFrom(rope, readOriginal(b));
+  return rope;
+}
+
+/** The rope of layers with a window: its own base where the file has one, without the scaling of the other. */
+export function localRope(b: Builder, turned: u32, otherwise: f32): u32 {
+  const rope = b.addRope(turned, readBase(b, ".rope.freq_base_swa", otherwise), 1, 1);
+  b.withoutFactors(rope);
+  return rope;
+}
+
+/** The tokens that the model was trained on before its context was made longer. */
+export function readOriginal(b: Builder): u32 {
+  return b.countOr(".rope.scaling.original_context_length", b.contextLength, 1, 1 << 30);
+}
+
+function readBase(b: Builder, key: string, otherwise: f32): f32 {
+  const base = b.float(key, otherwise);
+  if (base > 0) return base;
+  b.broken("rope.freq_base must be above 0; convert the model anew");
+  return 10000;
+}
+
+/** How many times longer the context was made; 1: it was not. */
+export function readFactor(b: Builder): f32 {
+  const isNone = b.says(".rope.scaling.type", "none");
+  const known = isNone || b.says(".rope.scaling.type", "linear") || b.says(".rope.scaling.type", "yarn");
+  if (!known && b.has(".rope.scaling.type") && !b.says(".rope.scaling.type", "longrope")) {
+    b.unsupported("the metadata's rope.scaling.type is none of those that limpet does: none, linear, yarn, longrope");
+  }
+  const old = b.float(".rope.scale_linear", 0);
+  const factor = b.float(".rope.scaling.factor", old);
+  if (factor == 0 || isNone) return 1;
+  if (factor > 0) return factor;
+  b.broken("rope.scaling.factor must be above 0; convert the model anew");
+  return 1;
+}
