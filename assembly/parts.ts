@@ -47,6 +47,8 @@ export const HAS_PHI2: bool = !isDefined(WITHOUT_PHI2);
 export const HAS_GEMMA: bool = !isDefined(WITHOUT_GEMMA);
 export const HAS_GEMMA2: bool = !isDefined(WITHOUT_GEMMA2);
 export const HAS_GEMMA3: bool = !isDefined(WITHOUT_GEMMA3);
+export const HAS_QWEN3MOE: bool = !isDefined(WITHOUT_QWEN3MOE);
+export const HAS_QWEN2MOE: bool = !isDefined(WITHOUT_QWEN2MOE);
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);

@@ -9,7 +9,18 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ALWAYS, BUILDS, constantOf, EXTRAS, held, OPS, OPS_OF, PARTS, RELAXED_SHARE, TOKENIZER_NAMES } from "./builds.mjs";
+import {
+  ALWAYS,
+  BUILDS,
+  constantOf,
+  EXTRAS,
+  held,
+  OPS,
+  OPS_OF,
+  PARTS,
+  RELAXED_SHARE,
+  TOKENIZER_NAMES,
+} from "./builds.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PAGE = "docs/builds.md";
@@ -126,7 +137,8 @@ export function buildProblems() {
     const program = `test/golden/programs/${name}.txt`;
     if (!existsSync(join(ROOT, program))) continue;
     for (const op of opsOf(read(program))) {
-      if (OPS.includes(op) && !OPS_OF[name].includes(op)) problems.push(`builds.json: ${name} writes ${op}: ${program}`);
+      if (OPS.includes(op) && !OPS_OF[name].includes(op))
+        problems.push(`builds.json: ${name} writes ${op}: ${program}`);
     }
   }
   const files = readdirSync(join(ROOT, "assembly"), { recursive: true }).map(String);

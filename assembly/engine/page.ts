@@ -18,7 +18,7 @@ export function writePage(model: Model, target: usize, capacity: u32): u32 {
   const rows = p.contextLength > 0 ? min(p.contextLength, USUAL_CONTEXT) : USUAL_CONTEXT;
   const batch = min(p.batch, rows);
   return printProgram(
-    p, target, capacity, rows, batch, p.weights.bytes, stateBytes(p, rows, batch, 1, KvType.F16), planFor(p, rows, batch, 1),
-    contextBytes(p, rows, batch, 1, 1, KvType.F16),
+    p, target, capacity, rows, batch, p.weights.bytes, stateBytes(p, rows, batch, 1, KvType.F16),
+    planFor(p, rows, batch, 1), contextBytes(p, rows, batch, 1, 1, KvType.F16),
   );
 }

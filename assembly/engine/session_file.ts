@@ -2,9 +2,10 @@
  * A saved session: tokens, sampler and rows of state, to go on with the same bits in any host. Little-endian; sections
  * with names, each as long as it says, so that a later version can add some and an older one refuse them by name.
  *
- *     │ magic u32 │ version u32 │ sections u32 │ ropes u32: a bit for each that takes its long factors │ checksum u64: FNV-1a of all that follows │
+ *     │ magic u32 │ version u32 │ sections u32 │ ropes u32 │ checksum u64: FNV-1a of all that follows │
  *     │ name u8[8] │ length u64 │ its bytes │ …                                                     a section
  *
+ *     ropes    a bit for each rope of the program that takes its long factors
  *     model    fingerprint u64: FNV-1a over the architecture, the shape and the last norm: another model is refused
  *     tokens   evaluated u32 │ count u32 │ u32[count]
  *     sampler  version u32 │ temperature f32 │ top-k u32 │ top-p f32 │ min-p f32 │ repeat penalty f32 │ state u64[4]

@@ -28,9 +28,7 @@ export function readExperts(b: Builder, h: HyperParameters, gating: u32, flags: 
 
 /** The experts of the layer at work: what they give for m. */
 export function experts(b: Builder, h: HyperParameters, m: u32, activation: u32): u32 {
-  const chosen = b.route(
-    m, "ffn_gate_inp", "exp_probs_b", h.experts, h.used, h.gating, h.normalised, h.expertFactor,
-  );
+  const chosen = b.route(m, "ffn_gate_inp", "exp_probs_b", h.experts, h.used, h.gating, h.normalised, h.expertFactor);
   return expertsOf(b, h, m, chosen, activation);
 }
 

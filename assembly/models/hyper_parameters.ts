@@ -3,7 +3,7 @@
  * The bounds keep every product of sizes within 64 bits, and hostile files from asking for the moon.
  */
 import { localRope, readRope } from "./rope";
-import { Builder, LAYER_LIMIT, NOTHING, StateKind, WIDTH_LIMIT } from "../program/builder";
+import { Builder, LAYER_LIMIT, StateKind, WIDTH_LIMIT } from "../program/builder";
 
 const HEAD_LIMIT: u32 = 4096;
 const HEAD_SIZE_LIMIT: u32 = 65536;
@@ -24,7 +24,7 @@ export class HyperParameters {
   valueSize: u32;
   /** Dimensions of a head that RoPE turns. */
   ropeSize: u32;
-  /** How the layer at work turns positions (NOTHING: not at all), and the ropes of the model: all layers, local ones. */
+  /** How the layer at work turns positions (NOTHING: not at all), and the ropes of the model: all, local layers. */
   turn: u32;
   rope: u32;
   localRope: u32;

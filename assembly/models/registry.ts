@@ -9,9 +9,12 @@ import { memoryformer } from "./memoryformer";
 import { phi2 } from "./phi2";
 import { plm } from "./plm";
 import { qwen2 } from "./qwen2";
+import { qwen2moe } from "./qwen2moe";
 import { qwen3 } from "./qwen3";
+import { qwen3moe } from "./qwen3moe";
 import {
-  HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_LLAMA, HAS_MEMORYFORMER, HAS_PHI2, HAS_PLM, HAS_QWEN2, HAS_QWEN3,
+  HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_LLAMA, HAS_MEMORYFORMER, HAS_PHI2, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3,
+  HAS_QWEN3MOE,
 } from "../parts";
 import { Search } from "../program/search";
 
@@ -26,4 +29,6 @@ export function showArchitectures(s: Search): void {
   s.show("gemma", HAS_GEMMA ? gemma.index : 0);
   s.show("gemma2", HAS_GEMMA2 ? gemma2.index : 0);
   s.show("gemma3", HAS_GEMMA3 ? gemma3.index : 0);
+  s.show("qwen3moe", HAS_QWEN3MOE ? qwen3moe.index : 0);
+  s.show("qwen2moe", HAS_QWEN2MOE ? qwen2moe.index : 0);
 }

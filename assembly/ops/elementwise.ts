@@ -8,7 +8,9 @@ import { grainOf } from "../pass/threads";
 import { HAS_CLAMPED_SILU, HAS_GELU, HAS_SILU } from "../parts";
 import { operandBytes } from "../program/plan";
 import { Activation, Flag, NOTHING, Step } from "../program/program";
-import { clampedSiluMultiply, gelu, reluSquared, sigmoid, sigmoidMultiply, silu, siluMultiply, softcap } from "../kernels/float/ffn";
+import {
+  clampedSiluMultiply, gelu, reluSquared, sigmoid, sigmoidMultiply, silu, siluMultiply, softcap,
+} from "../kernels/float/ffn";
 import { add, multiply, scale } from "../kernels/float/vector";
 import { quantizeAs } from "../kernels/quant/activations/precision";
 

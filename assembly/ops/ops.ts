@@ -16,8 +16,8 @@ import { tap } from "./tap";
 import { Status } from "../memory/core";
 import { Context } from "../pass/context";
 import {
-  HAS_ATTENTION, HAS_EXPERTS, HAS_GATE, HAS_GELU, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP, HAS_SCALE, HAS_SILU, HAS_SLICE,
-  HAS_SOFTCAP, HAS_SQUARED_RELU,
+  HAS_ATTENTION, HAS_EXPERTS, HAS_GATE, HAS_GELU, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP, HAS_SCALE,
+  HAS_SILU, HAS_SLICE, HAS_SOFTCAP, HAS_SQUARED_RELU,
 } from "../parts";
 import { Op, Program, Step } from "../program/program";
 import { attendScratchBytes } from "../kernels/attention/grouped";

@@ -20,8 +20,8 @@ export function hasTensor(gguf: Gguf, layer: u32, name: string, suffix: string):
  * Declares the tensor `blk.<layer>.<name><suffix>` (layer NOTHING: `<name><suffix>`), {columns, rows}. One that may be
  * missing and is leaves `weight.rows` 0. Status 0 or the error.
  *
- * With `slabs` above 1 the tensor is {columns, rows / slabs, slabs}: matrices one behind the other. With `whole` above 0
- * the weight is a view: of a matrix of so many rows those from `from` on, of a vector of so many values the same.
+ * With `slabs` above 1 the tensor is {columns, rows / slabs, slabs}: matrices one behind the other. With `whole` above
+ * 0 the weight is a view: of a matrix of so many rows those from `from` on, of a vector of so many values the same.
  */
 export function declare(
   core: Core, gguf: Gguf, weight: Weight, layer: u32, name: string, suffix: string, columns: u32, rows: u32, kind: u32,

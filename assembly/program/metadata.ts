@@ -143,7 +143,6 @@ export class Metadata {
     return null;
   }
 
-
   /** The natural logarithm: papers' factors are made of it. */
   ln(x: f32): f64 {
     return log(<f64>x);

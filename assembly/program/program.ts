@@ -49,8 +49,8 @@ export namespace Op {
   /** A row of state for each token ← in0, in1: keys and values, or latents and rope keys. */
   export const KEEP: u32 = 10;
   /**
-   * out ← softmax(in0 · keysᵀ · f) · values over the rows that each token sees, n0 heads. Scores are capped by g, unless
-   * it is 0; `weight` has a score of each head that joins the softmax without a value.
+   * out ← softmax(in0 · keysᵀ · f) · values over the rows that each token sees, n0 heads. Scores are capped by g,
+   * unless it is 0; `weight` has a score of each head that joins the softmax without a value.
    */
   export const ATTENTION: u32 = 11;
   /**

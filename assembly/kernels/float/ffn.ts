@@ -2,7 +2,8 @@
  * The functions between the two halves of a feed-forward network, and gates.
  *
  *     SwiGLU:  gate = silu(gate) · up,  silu(x) = x / (1 + e^−x)         ReLU²:  x = max(x, 0)²
- *     sigmoid(x) = 1 / (1 + e^−x)        softcap(x) = c · tanh(x / c),  tanh(x) = (1 − e^−2|x|) / (1 + e^−2|x|) · sign x
+ *     sigmoid(x) = 1 / (1 + e^−x)
+ *     softcap(x) = c · tanh(x / c),  tanh(x) = (1 − e^−2|x|) / (1 + e^−2|x|) · sign x
  *     GELU, by tanh:  x/2 · (1 + tanh z) = x / (1 + e^−2z),  z = √(2/π) · (x + 0.044715 x³)
  */
 import { expLanes, expf } from "./math";
