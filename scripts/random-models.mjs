@@ -1,6 +1,6 @@
 /**
  * Models of random weights in the exact shapes, names, metadata and block formats of real ones. What a layer of each
- * architecture holds is said by architectures.mjs.
+ * architecture holds is said by its file of architectures/.
  */
 import { ARCHITECTURES } from "./architectures.mjs";
 import { TENSOR_TYPES } from "./gguf-writer.mjs";

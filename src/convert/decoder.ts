@@ -1,5 +1,6 @@
-/** What every decoder has, whatever its architecture: sizes, ends, and the base of RoPE. */
-import { type Config, isObject, type Json } from "./folder.ts";
+/** What decoders have, whatever their architecture: sizes, keys, ends. */
+import type { GgufEntry } from "../load/gguf-entries.ts";
+import type { Config } from "./folder.ts";
 import type { PlannedTensor } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
 
@@ -11,6 +12,8 @@ export interface Decoder {
   readonly vocabulary: number;
   readonly prefix: string;
 }
+
+const LARGEST_HEAD = 65536;
 
 /** Keys that change what a decoder answers, and that none here has; each with the values that do nothing. */
 const REFUSED: readonly (readonly [key: string, ...neutral: unknown[]])[] = [
@@ -67,6 +70,29 @@ export function readDecoder(config: Config, checkpoint: Checkpoint): Decoder {
   };
 }
 
+/** Refuses a config that says another activation; one that says none means this. */
+export function requireActivation(config: Config, name: string): void {
+  const given = config.get("hidden_act") ?? name;
+  if (given !== name) throw config.wrong(`hidden_act is ${JSON.stringify(given)}, not "${name}"`, "UNSUPPORTED");
+}
+
+/** Refuses heads that RoPE cannot turn: it turns pairs. */
+export function requireHead(config: Config, head: number): void {
+  if (head % 2 || head > LARGEST_HEAD) throw config.wrong(`heads of ${head} values cannot be: an even number can`);
+}
+
+/** The keys that begin the metadata of most decoders. */
+export function commonKeys(architecture: string, decoder: Decoder, config: Config, kvHeads: number): GgufEntry[] {
+  return [
+    [`${architecture}.block_count`, "u32", decoder.layers],
+    [`${architecture}.context_length`, "u32", config.size("max_position_embeddings")],
+    [`${architecture}.embedding_length`, "u32", decoder.hidden],
+    [`${architecture}.feed_forward_length`, "u32", config.size("intermediate_size")],
+    [`${architecture}.attention.head_count`, "u32", decoder.heads],
+    [`${architecture}.attention.head_count_kv`, "u32", kvHeads],
+  ];
+}
+
 /** Embedding, last norm, and the head, which is the embedding where the checkpoint says so or has none. */
 export function endTensors({ hidden, vocabulary, prefix }: Decoder, config: Config): PlannedTensor[] {
   // A base model has no head; of another it is missing.
@@ -94,16 +120,4 @@ export function vector(name: string, source: string, size: number): PlannedTenso
 
 export function matrix(name: string, source: string, columns: number, rows: number): PlannedTensor {
   return { name, source, shape: [columns, rows], kind: "matrix" };
-}
-
-/** Newer configurations keep what belongs to RoPE in one object. */
-export function ropeObject(config: Config): Json {
-  const given = config.get("rope_parameters") ?? config.get("rope_scaling");
-  return isObject(given) ? given : {};
-}
-
-export function ropeTheta(config: Config): number {
-  const theta = config.get("rope_theta") ?? ropeObject(config)["rope_theta"] ?? 10000;
-  if (typeof theta === "number" && theta > 0) return theta;
-  throw config.wrong(`rope_theta is ${JSON.stringify(theta)}`);
 }

@@ -1,6 +1,6 @@
 /**
  * What a converted file holds, before any weight is read: the keys of an architecture, and its tensors with where each
- * comes from. `architectures.ts` fills it, `values.ts` reads by it.
+ * comes from. `architectures/` fills it, `values.ts` reads by it.
  */
 import type { GgufEntry } from "../load/gguf-entries.ts";
 

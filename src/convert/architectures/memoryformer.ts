@@ -1,9 +1,10 @@
 /** memoryformer: tables that are looked up where others multiply (keys and names: docs/formats.md). */
-import type { GgufEntry } from "../load/gguf-entries.ts";
-import { type Decoder, embedding, endTensors, readDecoder, ropeObject, ropeTheta, vector } from "./decoder.ts";
-import { type Config, refuseUnless } from "./folder.ts";
-import type { Plan, PlannedTensor } from "./plan.ts";
-import type { Checkpoint } from "./safetensors.ts";
+import type { GgufEntry } from "../../load/gguf-entries.ts";
+import { type Decoder, embedding, endTensors, readDecoder, vector } from "../decoder.ts";
+import { type Config, refuseUnless } from "../folder.ts";
+import type { Plan, PlannedTensor } from "../plan.ts";
+import { ropeObject, ropeTheta } from "../rope.ts";
+import type { Checkpoint } from "../safetensors.ts";
 
 /** Bits of a code: a table has 2^τ rows. */
 const LONGEST_CODE = 16;

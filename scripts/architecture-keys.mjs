@@ -1,0 +1,45 @@
+/**
+ * What entries of the list of architectures share: block formats, peers, and keys of files and of checkpoints. The tensors
+ * that they share are in random-parts.mjs.
+ */
+
+/** @typedef {import("./architectures.mjs").Shape} Shape */
+/** @typedef {import("./architectures.mjs").Checkpoint} Checkpoint */
+/** @typedef {import("./vocabulary.mjs").Entry} Entry */
+
+/** Block formats for which the oracle's logits are stored. */
+export const TYPES = /** @type {const} */ (["F32", "Q4_0", "Q8_0", "Q4_K"]);
+
+/** Every engine that says what the same weights give. */
+export const PEERS = /** @type {const} */ (["llama.cpp", "transformers"]);
+
+/** What shapes of qwen2 and qwen3 have alike. */
+export const QWEN = { context: 1024, theta: 1e6, epsilon: 1e-6, pre: "qwen2", vocabulary: 512, tied: true };
+
+/** Keys of a dense decoder with heads in groups. @param {Shape} shape @returns {Entry[]} */
+export function groupedKeys(shape) {
+  const { heads, hidden, headSize = hidden / heads } = shape;
+  return denseKeys(shape, headSize, headSize, headSize);
+}
+
+/**
+ * Keys of a decoder with RMSNorms and RoPE, of any attention.
+ * @param {Shape} shape @param {number} keySize @param {number} valueSize @param {number} turned
+ * @returns {Entry[]}
+ */
+export function denseKeys(shape, keySize, valueSize, turned) {
+  return [
+    ["feed_forward_length", "u32", shape.ffn],
+    ["attention.head_count", "u32", shape.heads],
+    ["attention.head_count_kv", "u32", shape.kvHeads ?? shape.heads],
+    ["attention.layer_norm_rms_epsilon", "f32", shape.epsilon],
+    ["attention.key_length", "u32", keySize],
+    ["attention.value_length", "u32", valueSize],
+    ["rope.freq_base", "f32", shape.theta],
+    ["rope.dimension_count", "u32", turned],
+    ["vocab_size", "u32", shape.vocabulary],
+  ];
+}
+
+/** A checkpoint says how wide its heads are. @type {Checkpoint["config"]} */
+export const headConfig = (key) => ({ head_dim: key("attention.key_length") });

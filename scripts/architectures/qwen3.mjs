@@ -1,0 +1,17 @@
+/** qwen3: qwen2 with norms of heads where that has biases. */
+import { groupedKeys, headConfig, PEERS, QWEN, TYPES } from "../architecture-keys.mjs";
+import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
+
+/** @type {import("../architectures.mjs").Architecture} */
+export const qwen3 = {
+  // Heads wider than hidden / heads; rows of 384 do not divide by 256, so the K formats fall back on attn_output.
+  shapes: { "qwen3-tiny": { ...QWEN, layers: 4, hidden: 256, heads: 4, kvHeads: 1, headSize: 96, ffn: 768 } },
+  block(w) {
+    groupedAttention(w, { norms: true });
+    gatedFeedForward(w);
+  },
+  keys: groupedKeys,
+  types: TYPES,
+  peers: PEERS,
+  checkpoint: { config: headConfig },
+};

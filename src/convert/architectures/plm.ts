@@ -1,0 +1,51 @@
+/** plm: latent attention and a squared ReLU. */
+import type { GgufEntry } from "../../load/gguf-entries.ts";
+import { commonKeys, embedding, endTensors, matrix, readDecoder, requireActivation, vector } from "../decoder.ts";
+import type { Config } from "../folder.ts";
+import type { Plan, PlannedTensor } from "../plan.ts";
+import { readScaling, refusePartial, ropeTheta } from "../rope.ts";
+import type { Checkpoint } from "../safetensors.ts";
+
+export function planPlm(config: Config, checkpoint: Checkpoint): Plan {
+  requireActivation(config, "relu2");
+  refusePartial(config);
+  if (config.get("q_lora_rank")) throw config.wrong("q_lora_rank: a plm has full queries", "UNSUPPORTED");
+  const decoder = readDecoder(config, checkpoint);
+  const { layers, hidden, heads, vocabulary, prefix } = decoder;
+  const ffn = config.size("intermediate_size");
+  const nope = config.size("qk_nope_head_dim");
+  const rope = config.size("qk_rope_head_dim");
+  const value = config.size("v_head_dim");
+  const rank = config.size("kv_lora_rank");
+  if (readScaling(config, rope).factors) throw config.wrong("rope_scaling: a plm has none", "UNSUPPORTED");
+  const metadata: GgufEntry[] = [
+    ...commonKeys("plm", decoder, config, config.size("num_key_value_heads", heads)),
+    ["plm.rope.freq_base", "f32", ropeTheta(config)],
+    ["plm.attention.layer_norm_rms_epsilon", "f32", config.number("rms_norm_eps", 1e-6)],
+  ];
+  const ownMetadata: GgufEntry[] = [
+    ["plm.vocab_size", "u32", vocabulary],
+    ["plm.attention.kv_lora_rank", "u32", rank],
+    ["plm.attention.key_length", "u32", nope + rope],
+    ["plm.attention.value_length", "u32", value],
+    ["plm.rope.dimension_count", "u32", rope],
+  ];
+  const tensors: PlannedTensor[] = [embedding(decoder)];
+  for (let layer = 0; layer < layers; layer++) {
+    const [to, from] = [`blk.${layer}.`, `${prefix}layers.${layer}.`];
+    const attention = `${from}self_attn.`;
+    tensors.push(
+      vector(`${to}attn_norm.weight`, `${from}input_layernorm.weight`, hidden),
+      matrix(`${to}attn_q.weight`, `${attention}q_proj.weight`, hidden, heads * (nope + rope)),
+      matrix(`${to}attn_kv_a_mqa.weight`, `${attention}kv_a_proj_with_mqa.weight`, hidden, rank + rope),
+      vector(`${to}attn_kv_a_norm.weight`, `${attention}kv_a_layernorm.weight`, rank),
+      matrix(`${to}attn_kv_b.weight`, `${attention}kv_b_proj.weight`, rank, heads * (nope + value)),
+      matrix(`${to}attn_output.weight`, `${attention}o_proj.weight`, heads * value, hidden),
+      vector(`${to}ffn_norm.weight`, `${from}post_attention_layernorm.weight`, hidden),
+      matrix(`${to}ffn_up.weight`, `${from}mlp.up_proj.weight`, hidden, ffn),
+      matrix(`${to}ffn_down.weight`, `${from}mlp.down_proj.weight`, ffn, hidden),
+    );
+  }
+  const ends = endTensors(decoder, config);
+  return { architecture: "plm", vocabulary, metadata, ownMetadata, tensors: [...tensors, ...ends] };
+}

@@ -1,0 +1,8 @@
+"""The functions between the products of a feed-forward network."""
+
+import numpy as np
+
+
+def gelu(x):
+    kind = x.dtype.type
+    return x / 2 * (1 + np.tanh(kind(np.sqrt(2 / np.pi)) * (x + kind(0.044715) * x**3)))

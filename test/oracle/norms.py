@@ -1,0 +1,12 @@
+"""Norms: x is [tokens, values], or [tokens, heads, values] for norms of each head."""
+
+import numpy as np
+
+
+def rms_norm(x, weight, epsilon):
+    return x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + x.dtype.type(epsilon)) * weight
+
+
+def layer_norm(x, weight, bias, epsilon):
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt(np.mean(centred * centred, axis=-1, keepdims=True) + x.dtype.type(epsilon)) * weight + bias
