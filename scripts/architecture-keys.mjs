@@ -41,5 +41,14 @@ export function denseKeys(shape, keySize, valueSize, turned) {
   ];
 }
 
+/** Keys of experts. @param {Shape} shape @returns {Entry[]} */
+export function expertKeys({ experts = 0, used = 0, expertWidth = 0 }) {
+  return [
+    ["expert_count", "u32", experts],
+    ["expert_used_count", "u32", used],
+    ["expert_feed_forward_length", "u32", expertWidth],
+  ];
+}
+
 /** A checkpoint says how wide its heads are. @type {Checkpoint["config"]} */
 export const headConfig = (key) => ({ head_dim: key("attention.key_length") });

@@ -5,12 +5,17 @@
  * A new architecture is a file of architectures/, its line here, and its forward in test/oracle/architectures/;
  * test/architectures.test.ts says what is missing for one that the core runs.
  */
+import { gemma } from "./architectures/gemma.mjs";
+import { gemma2 } from "./architectures/gemma2.mjs";
+import { gemma3 } from "./architectures/gemma3.mjs";
 import { llama } from "./architectures/llama.mjs";
 import { memoryformer } from "./architectures/memoryformer.mjs";
 import { phi2 } from "./architectures/phi2.mjs";
 import { plm } from "./architectures/plm.mjs";
 import { qwen2 } from "./architectures/qwen2.mjs";
+import { qwen2moe } from "./architectures/qwen2moe.mjs";
 import { qwen3 } from "./architectures/qwen3.mjs";
+import { qwen3moe } from "./architectures/qwen3moe.mjs";
 
 /** @typedef {import("./gguf-writer.mjs").TensorType} TensorType */
 /** @typedef {import("./vocabulary.mjs").Entry} Entry */
@@ -26,6 +31,9 @@ import { qwen3 } from "./architectures/qwen3.mjs";
  * @property {number} [nope] @property {number} [rope] @property {number} [value] @property {number} [rank] of plm
  * @property {number} [chunks] @property {number} [bits] of a memoryformer: tables, and bits of a code; rope: as of plm and phi2
  * @property {number} [kvHeads] @property {number} [headSize] of the others
+ * @property {number} [window] tokens that a token sees in layers with a window
+ * @property {number} [experts] @property {number} [used] of which a token goes to @property {number} [expertWidth]
+ * @property {number} [sharedWidth] of an expert that all tokens go to
  * @property {boolean} [tied] no output matrix of its own
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
  */
@@ -58,6 +66,11 @@ export const ARCHITECTURES = {
   plm,
   memoryformer,
   phi2,
+  gemma,
+  gemma2,
+  gemma3,
+  qwen3moe,
+  qwen2moe,
 };
 
 /** The names that GGUF gives them, in the order of the list. */

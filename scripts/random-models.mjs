@@ -93,6 +93,12 @@ export class Weights {
     this.add(name, [columns, rows], matrixType(this.type, columns, sensitive), deviation);
   }
 
+  /** A matrix for each expert. @param {string} name @param {number} columns @param {number} rows @param {number} deviation */
+  experts(name, columns, rows, deviation, sensitive = false) {
+    const { experts = 0 } = this.shape;
+    this.add(name, [columns, rows, experts], matrixType(this.type, columns, sensitive), deviation);
+  }
+
   /** The tensor that was added last leaves the constant of the embeddings as it is. */
   keepConstant() {
     const { shift } = this;

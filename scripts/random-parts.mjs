@@ -50,6 +50,22 @@ export function gatedFeedForward(w) {
   w.matrix("ffn_down.weight", ffn, hidden, w.added / (0.6 * Math.sqrt(ffn)), w.sensitive); // RMS of silu(x)·y
 }
 
+/** Norms behind both halves of a block (gemma2). @param {Weights} w */
+export function normsBehind(w) {
+  w.norm("post_attention_norm.weight", w.shape.hidden);
+  w.norm("post_ffw_norm.weight", w.shape.hidden);
+}
+
+/** Experts of silu(gate) · up (qwen3moe). @param {Weights} w */
+export function gatedExperts(w) {
+  const { hidden, expertWidth = 0, experts = 0 } = w.shape;
+  w.norm("ffn_norm.weight", hidden);
+  w.add("ffn_gate_inp.weight", [hidden, experts], "F32", 2 * w.unit);
+  w.experts("ffn_gate_exps.weight", hidden, expertWidth, w.unit);
+  w.experts("ffn_up_exps.weight", hidden, expertWidth, w.unit);
+  w.experts("ffn_down_exps.weight", expertWidth, hidden, w.added / (0.6 * Math.sqrt(expertWidth)), w.sensitive);
+}
+
 /** relu(up)² (plm). @param {Weights} w */
 export function reluSquaredFeedForward(w) {
   const { hidden, ffn } = w.shape;

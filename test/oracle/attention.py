@@ -2,36 +2,67 @@
 
 import numpy as np
 from norms import rms_norm
-from rotation import rope
 
 
-def attend(q, k, v):
-    """Causal attention of q, k [tokens, heads, key size] and v [tokens, heads, value size]."""
+def attend(q, k, v, scale=None, window=0, cap=0.0, sinks=None):
+    """Causal attention of q [tokens, heads, key size] over k [tokens, kv heads, key size] and v […, value size].
+
+    `window`: tokens that a token sees, with itself; `cap`: of scores; `sinks`: a score of each head without a value.
+    """
     tokens = q.shape[0]
-    scores = np.einsum("qhd,khd->hqk", q, k, optimize=True) * q.dtype.type(1 / np.sqrt(q.shape[2]))
-    scores[:, np.triu(np.ones((tokens, tokens), dtype=bool), 1)] = -np.inf
+    k, v = (np.repeat(y, q.shape[1] // y.shape[1], axis=1) for y in (k, v))
+    scores = np.einsum("qhd,khd->hqk", q, k, optimize=True) * q.dtype.type(scale or 1 / np.sqrt(q.shape[2]))
+    if cap:
+        scores = cap * np.tanh(scores / cap)
+    hidden = np.triu(np.ones((tokens, tokens), dtype=bool), 1)
+    if window:
+        hidden |= np.tril(np.ones((tokens, tokens), dtype=bool), -window)
+    scores[:, hidden] = -np.inf
+    if sinks is not None:
+        scores = np.concatenate([scores, np.broadcast_to(sinks[:, None, None], (*scores.shape[:2], 1))], axis=-1)
     scores -= scores.max(axis=-1, keepdims=True)
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=-1, keepdims=True)
-    return np.einsum("hqk,khd->qhd", scores, v, optimize=True).reshape(tokens, -1)
+    return np.einsum("hqk,khd->qhd", scores[..., :tokens], v, optimize=True).reshape(tokens, -1)
 
 
-def grouped_attention(file, block, a, epsilon, theta, *, paired=False, head_norms=False):
-    """Query heads share key and value heads in groups; biases of q, k and v are added where the file has them."""
+def linear(file, name, x):
+    """The product with a matrix of the file, and its bias where it has one."""
+    bias = file.optional(f"{name}.bias")
+    out = x @ file.rows(f"{name}.weight").T
+    return out if bias is None else out + bias
+
+
+def projections(file, block, a):
+    """q [tokens, heads, size], k and v [tokens, kv heads, size]: of matrices of their own, or of one."""
     tokens = a.shape[0]
-    heads, kv_heads = file.number("attention.head_count"), file.number("attention.head_count_kv")
+    layer = int(block.split(".")[1])
+    heads = file.number_of("attention.head_count", layer)
+    kv_heads = file.number_of("attention.head_count_kv", layer, heads)
     size = file.number("attention.key_length", file.number("embedding_length") // heads)
+    value = file.number("attention.value_length", size)
+    if f"{block}attn_qkv.weight" in file.tensors:
+        parts = np.split(linear(file, f"{block}attn_qkv", a), np.cumsum([heads * size, kv_heads * size]), axis=1)
+    else:
+        parts = [linear(file, f"{block}attn_{name}", a) for name in "qkv"]
+    return tuple(part.reshape(tokens, count, -1) for part, count in zip(parts, (heads, kv_heads, kv_heads)))
 
-    def project(name, count):
-        out = a @ file.rows(f"{block}{name}.weight").T
-        bias = file.optional(f"{block}{name}.bias")
-        return (out if bias is None else out + bias).reshape(tokens, count, size)
 
-    q, k, v = project("attn_q", heads), project("attn_k", kv_heads), project("attn_v", kv_heads)
+def grouped_attention(file, block, a, epsilon, rope, *, head_norms=False, norms_behind=False, **options):
+    """Query heads share key and value heads in groups; biases of q, k and v are added where the file has them.
+
+    `rope` turns heads, None: nothing does; `head_norms`: each head is normed before, `norms_behind`: behind it.
+    """
+
+    def norm(q, k):
+        weights = (file.rows(f"{block}attn_{name}_norm.weight") for name in "qk")
+        return tuple(rms_norm(y, weight, epsilon) for y, weight in zip((q, k), weights))
+
+    q, k, v = projections(file, block, a)
     if head_norms:
-        q = rms_norm(q, file.rows(f"{block}attn_q_norm.weight"), epsilon)
-        k = rms_norm(k, file.rows(f"{block}attn_k_norm.weight"), epsilon)
-    factors = file.optional("rope_freqs.weight")
-    q, k = rope(q, theta, paired, factors), rope(k, theta, paired, factors)
-    group = heads // kv_heads
-    return attend(q, np.repeat(k, group, axis=1), np.repeat(v, group, axis=1))
+        q, k = norm(q, k)
+    if rope:
+        q, k = rope(q), rope(k)
+    if norms_behind:
+        q, k = norm(q, k)
+    return attend(q, k, v, **options)

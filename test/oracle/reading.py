@@ -20,6 +20,11 @@ class File:
     def number(self, name, default=None):
         return self.value(f"{self.architecture}.{name}", default)
 
+    def number_of(self, name, layer, default=None):
+        """A number of a layer: of a list its element, else the one of all."""
+        value = self.number(name, default)
+        return value[layer] if isinstance(value, list) else value
+
     def rows(self, name, selection=slice(None)):
         tensor = self.tensors[name]
         return dequantize(tensor.data[selection], tensor.tensor_type).astype(self.dtype)

@@ -1,27 +1,58 @@
 """What is around the layers: the pre-norm decoder of two halves, and the head."""
 
 import numpy as np
+from attention import grouped_attention, linear
 from norms import rms_norm
+from rotation import Rope
 
 VOCABULARY_ROWS = 16384  # rows of the head dequantised at a time: bounds memory for vocabularies of 150,000
 
 
-def decoder(attention, feed_forward):
-    """The forward of a pre-norm decoder of these two halves."""
+def decoder(
+    feed_forward,
+    *,
+    paired=False,
+    attention=grouped_attention,
+    embedding_scale=None,
+    sandwich=False,
+    local=None,
+    final_cap=None,
+    **options,
+):
+    """The forward of a pre-norm decoder with RMSNorms and attention in groups.
+
+    `feed_forward(file, block, m)` is all of the second half, `attention(file, block, a, epsilon, rope, **options)` the
+    first up to its last product; an option may be a function of the file. `local(file, layer)` gives the layer's window, or 0, and its base, or None for that of
+    all layers. `final_cap(file)`: of logits; with `sandwich` each half is normed behind, too.
+    """
 
     def forward(file, ids):
         epsilon = file.number("attention.layer_norm_rms_epsilon")
-        theta = float(file.number("rope.freq_base", 10000.0))
+        heads = file.number_of("attention.head_count", 0)
+        size = file.number("attention.key_length", file.number("embedding_length") // heads)
+        rope = Rope(file, size, paired)
         x = file.rows("token_embd.weight", np.array(ids))
+        if embedding_scale:
+            x = x * x.dtype.type(embedding_scale(file))
         for layer in range(file.number("block_count")):
             block = f"blk.{layer}."
+            window, base = local(file, layer) if local else (0, None)
+            turn = Rope(file, size, paired, local=True, base=base) if window and base else rope
+            more = {name: option(file) if callable(option) else option for name, option in options.items()}
+            if window:
+                more["window"] = window
             a = rms_norm(x, file.rows(f"{block}attn_norm.weight"), epsilon)
-            mixed = attention(file, block, a, epsilon, theta) @ file.rows(f"{block}attn_output.weight").T
-            bias = file.optional(f"{block}attn_output.bias")
-            x = x + (mixed if bias is None else mixed + bias)
-            m = rms_norm(x, file.rows(f"{block}ffn_norm.weight"), epsilon)
-            x = x + feed_forward(file, block, m) @ file.rows(f"{block}ffn_down.weight").T
-        return head(file, rms_norm(x, file.rows("output_norm.weight"), epsilon))
+            mixed = linear(file, f"{block}attn_output", attention(file, block, a, epsilon, turn, **more))
+            if sandwich:
+                mixed = rms_norm(mixed, file.rows(f"{block}post_attention_norm.weight"), epsilon)
+            x = x + mixed
+            m = feed_forward(file, block, rms_norm(x, file.rows(f"{block}ffn_norm.weight"), epsilon))
+            if sandwich:
+                m = rms_norm(m, file.rows(f"{block}post_ffw_norm.weight"), epsilon)
+            x = x + m
+        logits = head(file, rms_norm(x, file.rows("output_norm.weight"), epsilon))
+        limit = final_cap(file) if final_cap else 0
+        return limit * np.tanh(logits / limit) if limit else logits
 
     return forward
 
@@ -32,3 +63,15 @@ def head(file, x):
     rows = len(file.tensors[name].data)
     parts = [x @ file.rows(name, slice(at, at + VOCABULARY_ROWS)).T for at in range(0, rows, VOCABULARY_ROWS)]
     return np.concatenate(parts, axis=1)
+
+
+def windows(pattern, window=0, base=None):
+    """Which layers see a window: as the file says, else all but every `pattern`-th."""
+
+    def local(file, layer):
+        size = file.number("attention.sliding_window", window)
+        given = file.number("attention.sliding_window_pattern", pattern)
+        is_local = given[layer] if isinstance(given, list) else layer % given < given - 1
+        return (size if is_local else 0), base
+
+    return local

@@ -4,11 +4,10 @@ import numpy as np
 from attention import attend
 from feed_forward import relu_squared
 from norms import rms_norm
-from rotation import rope
 from skeleton import decoder
 
 
-def latent_attention(file, block, a, epsilon, theta):
+def latent_attention(file, block, a, epsilon, rope):
     """PLM's MLA in its expanded form: keys and values of every head from the normed latent."""
     tokens = a.shape[0]
     heads, rank = file.number("attention.head_count"), file.number("attention.kv_lora_rank")
@@ -17,11 +16,10 @@ def latent_attention(file, block, a, epsilon, theta):
     q = (a @ file.rows(f"{block}attn_q.weight").T).reshape(tokens, heads, nope + turned)
     compressed = a @ file.rows(f"{block}attn_kv_a_mqa.weight").T
     latent = rms_norm(compressed[:, :rank], file.rows(f"{block}attn_kv_a_norm.weight"), epsilon)
-    rope_key = rope(compressed[:, None, rank:], theta, paired=True)
+    rope_key = rope(compressed[:, None, rank:])
     expanded = (latent @ file.rows(f"{block}attn_kv_b.weight").T).reshape(tokens, heads, nope + value)
-    q = np.concatenate([q[..., :nope], rope(q[..., nope:], theta, paired=True)], axis=-1)
     k = np.concatenate([expanded[..., :nope], np.repeat(rope_key, heads, axis=1)], axis=-1)
-    return attend(q, k, expanded[..., nope:])
+    return attend(rope(q, nope), k, expanded[..., nope:])
 
 
-forward = decoder(latent_attention, relu_squared)
+forward = decoder(relu_squared, paired=True, attention=latent_attention)

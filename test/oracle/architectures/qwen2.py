@@ -1,7 +1,6 @@
 """qwen2: heads turn by halves; q, k and v have biases."""
 
-from attention import grouped_attention
 from feed_forward import gated
 from skeleton import decoder
 
-forward = decoder(grouped_attention, gated)
+forward = decoder(gated)

@@ -1,0 +1,35 @@
+/** gemma3: as gemma2 without the cap of scores, with norms of heads, and a rope of its own for layers with a window. */
+import { groupedKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { gatedFeedForward, groupedAttention, normsBehind } from "../random-parts.mjs";
+import { GEMMA, gemmaConfig } from "./gemma.mjs";
+import { GEMMA_NAMES } from "./gemma2.mjs";
+
+/** @type {import("../architectures.mjs").Architecture} */
+export const gemma3 = {
+  // The sixth layer sees all, and a seventh does not.
+  shapes: {
+    "gemma3-tiny": {
+      ...{ ...GEMMA, theta: 1e6, layers: 7, hidden: 128, heads: 4, kvHeads: 1, headSize: 48 },
+      ...{ ffn: 160, window: 6 },
+    },
+  },
+  block(w) {
+    groupedAttention(w, { norms: true });
+    gatedFeedForward(w);
+    normsBehind(w);
+  },
+  keys: (shape) => [...groupedKeys(shape), ["attention.sliding_window", "u32", shape.window]],
+  types: TYPES,
+  peers: PEERS,
+  checkpoint: {
+    config: (key) => ({
+      ...gemmaConfig(key),
+      model_type: "gemma3_text",
+      query_pre_attn_scalar: key("attention.key_length"),
+      sliding_window: key("attention.sliding_window"),
+      rope_local_base_freq: 1e4,
+    }),
+    names: GEMMA_NAMES,
+    plusOne: /norm\.weight$/,
+  },
+};

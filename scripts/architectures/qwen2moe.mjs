@@ -1,0 +1,48 @@
+/** qwen2moe: qwen2 with experts, and a shared one behind a gate. */
+import { expertKeys, groupedKeys, PEERS, QWEN, TYPES } from "../architecture-keys.mjs";
+import { gatedExperts, groupedAttention } from "../random-parts.mjs";
+import { EXPERT_NAMES } from "./qwen3moe.mjs";
+
+/** @type {import("../architectures.mjs").Architecture} */
+export const qwen2moe = {
+  // Experts whose rows are no whole groups of eight.
+  shapes: {
+    "qwen2moe-tiny": {
+      ...{ ...QWEN, layers: 3, hidden: 128, heads: 4, kvHeads: 2, ffn: 192, experts: 6, used: 2, expertWidth: 100 },
+      sharedWidth: 160,
+    },
+  },
+  block(w) {
+    const { hidden, sharedWidth = 0 } = w.shape;
+    groupedAttention(w, { biases: true });
+    gatedExperts(w);
+    w.add("ffn_gate_inp_shexp.weight", [hidden], "F32", w.unit);
+    w.matrix("ffn_gate_shexp.weight", hidden, sharedWidth, w.unit);
+    w.matrix("ffn_up_shexp.weight", hidden, sharedWidth, w.unit);
+    w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
+  },
+  keys: (shape) => [
+    ...groupedKeys(shape),
+    ...expertKeys(shape),
+    ["expert_shared_feed_forward_length", "u32", shape.sharedWidth ?? 0],
+  ],
+  types: TYPES,
+  peers: PEERS,
+  checkpoint: {
+    config: (key) => ({
+      model_type: "qwen2_moe",
+      num_experts: key("expert_count"),
+      num_experts_per_tok: key("expert_used_count"),
+      moe_intermediate_size: key("expert_feed_forward_length"),
+      shared_expert_intermediate_size: key("expert_shared_feed_forward_length"),
+      norm_topk_prob: false,
+      decoder_sparse_step: 1,
+      mlp_only_layers: [],
+    }),
+    names: [
+      ...EXPERT_NAMES,
+      [/^blk\.(\d+)\.ffn_gate_inp_shexp/, "model.layers.$1.mlp.shared_expert_gate"],
+      [/^blk\.(\d+)\.ffn_(gate|up|down)_shexp/, "model.layers.$1.mlp.shared_expert.$2_proj"],
+    ],
+  },
+};

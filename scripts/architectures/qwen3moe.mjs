@@ -1,0 +1,39 @@
+/** qwen3moe: qwen3 with experts in place of the feed-forward network. */
+import { expertKeys, groupedKeys, headConfig, PEERS, QWEN, TYPES } from "../architecture-keys.mjs";
+import { gatedExperts, groupedAttention } from "../random-parts.mjs";
+
+/** @type {import("../architectures.mjs").Checkpoint["names"]} */
+export const EXPERT_NAMES = [
+  [/^blk\.(\d+)\.ffn_gate_inp\./, "model.layers.$1.mlp.gate."],
+  [/^blk\.(\d+)\.ffn_(gate|up|down)_exps/, "model.layers.$1.mlp.experts.#.$2_proj"],
+];
+
+/** @type {import("../architectures.mjs").Architecture} */
+export const qwen3moe = {
+  shapes: {
+    "qwen3moe-tiny": {
+      ...{ ...QWEN, layers: 3, hidden: 128, heads: 4, kvHeads: 2, headSize: 48, ffn: 256 },
+      ...{ experts: 8, used: 3, expertWidth: 96 },
+    },
+  },
+  block(w) {
+    groupedAttention(w, { norms: true });
+    gatedExperts(w);
+  },
+  keys: (shape) => [...groupedKeys(shape), ...expertKeys(shape)],
+  types: TYPES,
+  peers: PEERS,
+  checkpoint: {
+    config: (key) => ({
+      ...headConfig(key),
+      model_type: "qwen3_moe",
+      num_experts: key("expert_count"),
+      num_experts_per_tok: key("expert_used_count"),
+      moe_intermediate_size: key("expert_feed_forward_length"),
+      norm_topk_prob: true,
+      decoder_sparse_step: 1,
+      mlp_only_layers: [],
+    }),
+    names: EXPERT_NAMES,
+  },
+};
