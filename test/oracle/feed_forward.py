@@ -15,6 +15,12 @@ def gated(file, block, m, activation=silu):
     return linear(file, f"{block}ffn_down", activation(gate) * up)
 
 
+def fused_gated(file, block, m):
+    """As `gated`, with Wgate and Wup in one matrix, Wgate first."""
+    gate, up = np.split(linear(file, f"{block}ffn_up", m), 2, axis=1)
+    return linear(file, f"{block}ffn_down", silu(gate) * up)
+
+
 def gated_gelu(file, block, m):
     return gated(file, block, m, gelu)
 

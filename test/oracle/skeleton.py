@@ -14,6 +14,7 @@ def decoder(
     paired=False,
     attention=grouped_attention,
     embedding_scale=None,
+    normed=True,
     sandwich=False,
     local=None,
     final_cap=None,
@@ -23,7 +24,8 @@ def decoder(
 
     `feed_forward(file, block, m)` is all of the second half, `attention(file, block, a, epsilon, rope, **options)` the
     first up to its last product; an option may be a function of the file. `local(file, layer)` gives the layer's window, or 0, and its base, or None for that of
-    all layers. `final_cap(file)`: of logits; with `sandwich` each half is normed behind, too.
+    all layers. `final_cap(file)`: of logits; with `sandwich` each half is normed behind, too, and
+    without `normed` none before.
     """
 
     def forward(file, ids):
@@ -41,12 +43,13 @@ def decoder(
             more = {name: option(file) if callable(option) else option for name, option in options.items()}
             if window:
                 more["window"] = window
-            a = rms_norm(x, file.rows(f"{block}attn_norm.weight"), epsilon)
+            a = rms_norm(x, file.rows(f"{block}attn_norm.weight"), epsilon) if normed else x
             mixed = linear(file, f"{block}attn_output", attention(file, block, a, epsilon, turn, **more))
             if sandwich:
                 mixed = rms_norm(mixed, file.rows(f"{block}post_attention_norm.weight"), epsilon)
             x = x + mixed
-            m = feed_forward(file, block, rms_norm(x, file.rows(f"{block}ffn_norm.weight"), epsilon))
+            m = rms_norm(x, file.rows(f"{block}ffn_norm.weight"), epsilon) if normed else x
+            m = feed_forward(file, block, m)
             if sandwich:
                 m = rms_norm(m, file.rows(f"{block}post_ffw_norm.weight"), epsilon)
             x = x + m

@@ -1,0 +1,36 @@
+/** internlm2: llama under another name, and with other names in its checkpoints. */
+import { groupedKeys, TYPES } from "../architecture-keys.mjs";
+import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
+
+/** @type {import("../architectures.mjs").Architecture} */
+export const internlm2 = {
+  // llama.cpp knows no heads of another width than hidden / heads.
+  shapes: {
+    "internlm2-tiny": {
+      ...{ layers: 3, hidden: 128, heads: 8, kvHeads: 2, ffn: 320 },
+      ...{ vocabulary: 512, context: 1024, theta: 1e6, epsilon: 1e-5, pre: "gpt-2" },
+    },
+  },
+  block(w) {
+    groupedAttention(w);
+    gatedFeedForward(w);
+  },
+  keys: groupedKeys,
+  types: TYPES,
+  // transformers has no class of its own for it.
+  peers: ["llama.cpp"],
+  checkpoint: {
+    config: () => ({ bias: false }),
+    halves: true,
+    names: [
+      [/^token_embd/, "model.tok_embeddings"],
+      [/^output\./, "output."],
+      [/^blk\.(\d+)\.attn_norm/, "model.layers.$1.attention_norm"],
+      [/^blk\.(\d+)\.attn_output/, "model.layers.$1.attention.wo"],
+      [/^blk\.(\d+)\.ffn_norm/, "model.layers.$1.ffn_norm"],
+      [/^blk\.(\d+)\.ffn_gate/, "model.layers.$1.feed_forward.w1"],
+      [/^blk\.(\d+)\.ffn_down/, "model.layers.$1.feed_forward.w2"],
+      [/^blk\.(\d+)\.ffn_up/, "model.layers.$1.feed_forward.w3"],
+    ],
+  },
+};
