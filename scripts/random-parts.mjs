@@ -10,16 +10,16 @@
 
 /**
  * Queries, keys and values of heads in groups (llama). With `norms` each head of q and k is normed, with `rowNorms` the
- * whole row of each; without `normed` no norm stands before.
- * @param {Weights} w @param {{ biases?: boolean, norms?: boolean, rowNorms?: boolean, normed?: boolean }} [more]
+ * whole row of each; without `norm` none stands before.
+ * @param {Weights} w @param {{ biases?: boolean, norms?: boolean, rowNorms?: boolean, norm?: boolean }} [more]
  */
-export function groupedAttention(w, { biases = false, norms = false, rowNorms = false, normed = true } = {}) {
+export function groupedAttention(w, { biases = false, norms = false, rowNorms = false, norm = true } = {}) {
   const { hidden, heads } = w.shape;
   const { headSize, kvHeads } = w;
   const bias = (/** @type {string} */ name, /** @type {number} */ size) => {
     if (biases) w.add(`${name}.bias`, [size], "F32", 0.5);
   };
-  if (normed) w.norm("attn_norm.weight", hidden);
+  if (norm) w.norm("attn_norm.weight", hidden);
   w.matrix("attn_q.weight", hidden, heads * headSize, 2 * w.unit);
   bias("attn_q", heads * headSize);
   w.matrix("attn_k.weight", hidden, kvHeads * headSize, w.unit);
@@ -45,16 +45,16 @@ export function latentAttention(w) {
   w.keepConstant();
 }
 
-/** silu(gate) · up (llama); without `normed` no norm stands before. @param {Weights} w @param {{ normed?: boolean }} [more] */
-export function gatedFeedForward(w, { normed = true } = {}) {
+/** silu(gate) · up (llama). @param {Weights} w @param {{ norm?: boolean }} [more] */
+export function gatedFeedForward(w, { norm = true } = {}) {
   const { hidden, ffn } = w.shape;
-  if (normed) w.norm("ffn_norm.weight", hidden);
+  if (norm) w.norm("ffn_norm.weight", hidden);
   w.matrix("ffn_gate.weight", hidden, ffn, w.unit);
   w.matrix("ffn_up.weight", hidden, ffn, w.unit);
   w.matrix("ffn_down.weight", ffn, hidden, w.added / (0.6 * Math.sqrt(ffn)), w.sensitive); // RMS of silu(x)·y
 }
 
-/** silu(gate) · up of one matrix, gate first (glm4). @param {Weights} w */
+/** As `gatedFeedForward`, with gate and up in one matrix (phi3). @param {Weights} w */
 export function fusedFeedForward(w) {
   const { hidden, ffn } = w.shape;
   w.norm("ffn_norm.weight", hidden);

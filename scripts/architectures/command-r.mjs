@@ -7,7 +7,7 @@ import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 /** @param {import("../random-models.mjs").Weights} w */
 export function commandBlock(w) {
   groupedAttention(w);
-  gatedFeedForward(w, { normed: false });
+  gatedFeedForward(w, { norm: false });
 }
 
 /** Keys of command-r and cohere2. @param {Shape} shape @returns {import("../vocabulary.mjs").Entry[]} */

@@ -21,8 +21,8 @@ export const exaone4 = {
   },
   variants: { "exaone4-windows": PEERS },
   block(w) {
-    groupedAttention(w, { norms: true, normed: false });
-    gatedFeedForward(w, { normed: false });
+    groupedAttention(w, { norms: true, norm: false });
+    gatedFeedForward(w, { norm: false });
     normsBehind(w);
   },
   keys: (shape) => [...groupedKeys(shape), ...windowKey(shape)],

@@ -21,16 +21,33 @@ export const internlm2 = {
   peers: ["llama.cpp"],
   checkpoint: {
     config: () => ({ bias: false }),
-    halves: true,
     names: [
       [/^token_embd/, "model.tok_embeddings"],
       [/^output\./, "output."],
       [/^blk\.(\d+)\.attn_norm/, "model.layers.$1.attention_norm"],
+      [/^blk\.(\d+)\.attn_(q|k|v)\./, "model.layers.$1.attention.wqkv."],
       [/^blk\.(\d+)\.attn_output/, "model.layers.$1.attention.wo"],
       [/^blk\.(\d+)\.ffn_norm/, "model.layers.$1.ffn_norm"],
       [/^blk\.(\d+)\.ffn_gate/, "model.layers.$1.feed_forward.w1"],
       [/^blk\.(\d+)\.ffn_down/, "model.layers.$1.feed_forward.w2"],
       [/^blk\.(\d+)\.ffn_up/, "model.layers.$1.feed_forward.w3"],
     ],
+    // Each key's queries, the key, its value; values i and i + n/2 of a head turn.
+    layout(name, key) {
+      const part = /attn_(q|k|v)\./.exec(name)?.[1];
+      if (!part) return undefined;
+      const [heads, kvHeads] = [key("attention.head_count"), key("attention.head_count_kv")];
+      const [head, perKey] = [key("attention.key_length"), heads / kvHeads];
+      const stride = (perKey + 2) * head;
+      return {
+        shape: [kvHeads * stride, key("embedding_length")],
+        rowOf(row) {
+          const [number, place] = [Math.floor(row / head), row % head];
+          const turned = part === "v" ? place : Math.floor(place / 2) + (place % 2) * (head / 2);
+          if (part !== "q") return number * stride + (part === "k" ? perKey : perKey + 1) * head + turned;
+          return Math.floor(number / perKey) * stride + (number % perKey) * head + turned;
+        },
+      };
+    },
   },
 };

@@ -18,8 +18,8 @@ export const olmo2 = {
     },
   },
   block(w) {
-    groupedAttention(w, { rowNorms: true, normed: false });
-    gatedFeedForward(w, { normed: false });
+    groupedAttention(w, { rowNorms: true, norm: false });
+    gatedFeedForward(w, { norm: false });
     normsBehind(w);
   },
   keys: (shape) => [

@@ -1,5 +1,5 @@
 /** olmoe: norms of whole rows of q and k, and experts whose weights do not add up to one. */
-import { groupedKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { expertKeys, groupedKeys, PEERS, TYPES } from "../architecture-keys.mjs";
 import { gatedExperts, groupedAttention } from "../random-parts.mjs";
 import { EXPERT_NAMES } from "./qwen3moe.mjs";
 
@@ -16,11 +16,7 @@ export const olmoe = {
     groupedAttention(w, { rowNorms: true });
     gatedExperts(w);
   },
-  keys: (shape) => [
-    ...groupedKeys(shape),
-    ["expert_count", "u32", shape.experts ?? 0],
-    ["expert_used_count", "u32", shape.used ?? 0],
-  ],
+  keys: (shape) => [...groupedKeys(shape), ...expertKeys(shape)],
   types: TYPES,
   peers: PEERS,
   checkpoint: {

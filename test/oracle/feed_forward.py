@@ -15,18 +15,18 @@ def gated(file, block, m, activation=silu):
     return linear(file, f"{block}ffn_down", activation(gate) * up)
 
 
-def fused_gated(file, block, m):
-    """As `gated`, with Wgate and Wup in one matrix, Wgate first."""
-    gate, up = np.split(linear(file, f"{block}ffn_up", m), 2, axis=1)
-    return linear(file, f"{block}ffn_down", silu(gate) * up)
-
-
 def gated_gelu(file, block, m):
     return gated(file, block, m, gelu)
 
 
 def relu_squared(file, block, m):
     return linear(file, f"{block}ffn_down", np.maximum(linear(file, f"{block}ffn_up", m), 0) ** 2)
+
+
+def fused_gated(file, block, m):
+    """As `gated`, with gate and up in one matrix."""
+    gate, up = np.split(linear(file, f"{block}ffn_up", m), 2, axis=1)
+    return linear(file, f"{block}ffn_down", silu(gate) * up)
 
 
 def experts(file, block, m, *, normalised=True, gating="softmax", activation=silu):
