@@ -1,5 +1,5 @@
 /** internlm2: llama under another name, and with other names in its checkpoints. */
-import { groupedKeys, TYPES } from "../architecture-keys.mjs";
+import { groupedKeys, headConfig, TYPES } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -20,7 +20,7 @@ export const internlm2 = {
   // transformers has no class of its own for it.
   peers: ["llama.cpp"],
   checkpoint: {
-    config: () => ({ bias: false }),
+    config: (key) => ({ ...headConfig(key), bias: false }),
     names: [
       [/^token_embd/, "model.tok_embeddings"],
       [/^output\./, "output."],

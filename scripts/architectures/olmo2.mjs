@@ -1,5 +1,5 @@
 /** olmo2: norms behind both halves and of whole rows of q and k; OLMo 3's windows, whose layers turn without YaRN. */
-import { groupedKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention, normsBehind } from "../random-parts.mjs";
 
 /** Norms behind both halves, and none before. @type {import("../architectures.mjs").Checkpoint["names"]} */
@@ -33,6 +33,7 @@ export const olmo2 = {
   peers: PEERS,
   checkpoint: {
     config: (key) => ({
+      ...headConfig(key),
       model_type: "olmo3",
       sliding_window: key("attention.sliding_window"),
       layer_types: Array.from({ length: key("block_count") }, (_, layer) =>

@@ -1,5 +1,5 @@
 /** olmoe: norms of whole rows of q and k, and experts whose weights do not add up to one. */
-import { expertKeys, groupedKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { expertKeys, groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
 import { gatedExperts, groupedAttention } from "../random-parts.mjs";
 import { EXPERT_NAMES } from "./qwen3moe.mjs";
 
@@ -21,6 +21,7 @@ export const olmoe = {
   peers: PEERS,
   checkpoint: {
     config: (key) => ({
+      ...headConfig(key),
       num_experts: key("expert_count"),
       num_experts_per_tok: key("expert_used_count"),
       norm_topk_prob: false,
