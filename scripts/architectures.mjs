@@ -51,6 +51,8 @@ import { qwen3moe } from "./architectures/qwen3moe.mjs";
 
 /**
  * @typedef {object} Architecture
+ * @property {string} models what is known by that name, for docs/models.md
+ * @property {string} [refuses] what a file of it may ask for and limpet does not do
  * @property {Record<string, Omit<Shape, "architecture">>} shapes of made models by name; the first one is small, and tests run it
  * @property {Record<string, readonly ("llama.cpp" | "transformers")[]>} [variants] shapes that have what the first has not, each with
  *   the engines whose logits are stored beside the oracle's, in F32
