@@ -4,6 +4,7 @@ import { commandBlock, commandConfig, commandKeys } from "./command-r.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const cohere2 = {
+  models: "Command R7B, Command A, Tiny Aya",
   // The fourth layer sees all, and a fifth does not. Its peers know no heads of another width than hidden / heads.
   shapes: {
     "cohere2-tiny": {

@@ -31,6 +31,7 @@ export const commandConfig = (key) => ({
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const commandR = {
+  models: "Command R, Command R+, Aya 23, Aya Expanse",
   // Its peers know no heads of another width than hidden / heads.
   shapes: {
     "command-r-tiny": {

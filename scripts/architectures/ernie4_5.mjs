@@ -4,6 +4,7 @@ import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const ernie4_5 = {
+  models: "ERNIE 4.5 0.3B",
   // Heads wider than hidden / heads, and one for all keys.
   shapes: {
     "ernie4_5-tiny": {

@@ -4,6 +4,7 @@ import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const exaone = {
+  models: "EXAONE 3.0, EXAONE 3.5 2.4B to 32B",
   // Heads wider than hidden / heads, and one for all keys.
   shapes: {
     "exaone-tiny": {

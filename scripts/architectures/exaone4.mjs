@@ -13,6 +13,8 @@ const windowKey = ({ window }) => (window ? [["attention.sliding_window", "u32",
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const exaone4 = {
+  models: "EXAONE 4.0 1.2B and 32B",
+  refuses: "layers that predict further tokens (EXAONE 4.5)",
   // Its peers know no heads of another width than hidden / heads.
   shapes: {
     "exaone4-tiny": { ...EXAONE, layers: 3, hidden: 128, heads: 4, kvHeads: 1, ffn: 320 },

@@ -13,6 +13,8 @@ const sectionsKey = ({ sections }) => (sections ? [["rope.dimension_sections", "
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const glm4 = {
+  models: "GLM-4-0414 9B and 32B, GLM-Z1, the text part of GLM-4.1V",
+  refuses: "images; layers that predict further tokens (GLM-OCR)",
   // Half of each head turns; the rows of `up` begin within a group of eight.
   shapes: {
     "glm4-tiny": { ...GLM, layers: 3, ffn: 164 },

@@ -13,6 +13,7 @@ const alphaKey = ({ alpha }) => (alpha ? [["rope.scaling.alpha", "f32", alpha]] 
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const hunyuanDense = {
+  models: "Hunyuan 0.5B to 7B Instruct",
   // Heads wider than hidden / heads, and one for all keys.
   shapes: {
     "hunyuan-dense-tiny": { ...HUNYUAN, layers: 3, theta: 1e6 },

@@ -4,6 +4,7 @@ import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const internlm2 = {
+  models: "InternLM 2 and 2.5, 1.8B to 20B",
   // llama.cpp knows no heads of another width than hidden / heads.
   shapes: {
     "internlm2-tiny": {

@@ -10,6 +10,7 @@ export const NAMES_BEHIND = [
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const olmo2 = {
+  models: "OLMo 2 1B to 32B, OLMo 3 7B and 32B",
   // The fourth layer sees all, and a fifth does not; prompts of tests are longer than the window and than what YaRN begins with.
   shapes: {
     "olmo2-tiny": {

@@ -5,6 +5,7 @@ import { EXPERT_NAMES } from "./qwen3moe.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const olmoe = {
+  models: "OLMoE 1B-7B",
   // llama.cpp knows as many heads of keys as of queries alone, and experts as wide as the feed-forward length.
   shapes: {
     "olmoe-tiny": {
