@@ -32,6 +32,25 @@ export function localRope(b: Builder, turned: u32, otherwise: f32): u32 {
   return rope;
 }
 
+/**
+ * What few architectures' files say more of YaRN: its β, and L, by which cosines and sines are divided again:
+ *
+ *     times A · g(1) / g(L)      g(m) = 0.1 m ln(factor) + 1
+ */
+export function refineYarn(b: Builder, rope: u32): void {
+  if (!b.says(".rope.scaling.type", "yarn")) return;
+  const fast = b.float(".rope.scaling.yarn_beta_fast", FAST_TURNS);
+  const slow = b.float(".rope.scaling.yarn_beta_slow", SLOW_TURNS);
+  const weight = b.float(".rope.scaling.yarn_log_multiplier", 0);
+  if (!(fast > 0 && slow > 0)) {
+    b.broken("rope.scaling.yarn_beta_fast and yarn_beta_slow must be above 0; convert the model anew");
+    return;
+  }
+  b.yarn(rope, readOriginal(b), fast, slow);
+  const factor = readFactor(b);
+  if (weight > 0 && factor > 1) b.magnify(rope, <f32>(1.0 / (0.1 * <f64>weight * b.ln(factor) + 1)));
+}
+
 /** The tokens that the model was trained on before its context was made longer. */
 export function readOriginal(b: Builder): u32 {
   return b.countOr(".rope.scaling.original_context_length", b.contextLength, 1, 1 << 30);
