@@ -54,6 +54,7 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix
  * @property {(shape: Shape) => Entry[]} [plainKeys] keys that have no prefix
+ * @property {string} [title] what its files call themselves, where a peer makes more of the architecture's name
  * @property {readonly TensorType[]} types for which the oracle's logits are stored
  * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored
  * @property {boolean} [latent] attention has an absorbed and an expanded form
@@ -65,8 +66,19 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @typedef {object} Checkpoint
  * @property {(key: (name: string) => any) => Record<string, unknown>} config keys of config.json, of the file's
  * @property {readonly (readonly [from: RegExp, to: string])[]} [names] of tensors, before those of all decoders
+ *   where a name has #, the file's tensor is one of each expert, whose number stands there
  * @property {Record<string, number>} [scalars] tensors of one value that are no tensors of the file
  * @property {boolean} [halves] q and k turn values i and i + n/2 where GGUF has 2i and 2i + 1
+ * @property {RegExp} [plusOne] tensors of the file that are 1 more than the checkpoint's
+ * @property {(name: string, key: (name: string) => any) => Layout | undefined} [layout] of a tensor of the file that is
+ *   some rows of one of the checkpoint
+ * @property {RegExp} [transposed] matrices of the file whose rows are columns in the checkpoint
+ */
+
+/**
+ * @typedef {object} Layout
+ * @property {readonly number[]} shape of the checkpoint's tensor, the last along a row
+ * @property {(row: number) => number} rowOf where each row of the file's tensor lies in it
  */
 
 /** Each with the name that GGUF gives it, in the order of the core's registry. @type {Record<string, Architecture>} */

@@ -195,7 +195,7 @@ function modelMetadata(shape, type) {
   ]);
   return [
     ["general.architecture", "string", architecture],
-    ["general.name", "string", `random ${architecture}, ${type}`],
+    ["general.name", "string", `random ${ARCHITECTURES[architecture].title ?? architecture}, ${type}`],
     ["general.file_type", "u32", TENSOR_TYPES[type].fileType],
     ...own.map(([name, kind, value]) => /** @type {Entry} */ ([`${architecture}.${name}`, kind, value])),
   ];

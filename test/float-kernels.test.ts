@@ -389,8 +389,7 @@ test("silu, gates, caps and gpt-oss's clamped silu", () => {
       4e-7,
       `cap ${n}`,
     );
-    const clamped = (v: number, w: number) =>
-      Math.min(v, 7) * sigmoid(1.702 * Math.min(v, 7)) * (within(w, 7) + 1);
+    const clamped = (v: number, w: number) => Math.min(v, 7) * sigmoid(1.702 * Math.min(v, 7)) * (within(w, 7) + 1);
     near(pair("kernel_clamped_silu_multiply", x, y), of(clamped), 6e-7, `clamped ${n}`);
   }
   for (const x of [-Infinity, -1e30, -0, 0, 1e-30, 1e30, Infinity]) {

@@ -40,6 +40,8 @@ export const phi3 = {
       ["attention.sliding_window", "u32", 0],
     ];
   },
+  // llama.cpp asks models with phi3 in their name for certain tokens.
+  title: "phi 3",
   types: TYPES,
   peers: PEERS,
   checkpoint: {
