@@ -67,7 +67,7 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @property {(key: (name: string) => any) => Record<string, unknown>} config keys of config.json, of the file's
  * @property {readonly (readonly [from: RegExp, to: string])[]} [names] of tensors, before those of all decoders
  *   where a name has #, the file's tensor is one of each expert, whose number stands there
- * @property {Record<string, number>} [scalars] tensors of one value that are no tensors of the file
+ * @property {Record<string, number | number[]>} [scalars] tensors of one value, in a list or not, that the file has as keys
  * @property {boolean} [halves] q and k turn values i and i + n/2 where GGUF has 2i and 2i + 1
  * @property {RegExp} [plusOne] tensors of the file that are 1 more than the checkpoint's
  * @property {(name: string, key: (name: string) => any) => Layout | undefined} [layout] of a tensor of the file that is

@@ -31,14 +31,17 @@ export const apertus = {
   types: TYPES,
   peers: PEERS,
   checkpoint: {
-    config: (key) => ({ ...headConfig(key), hidden_act: "xielu" }),
+    config: (key) => ({ ...headConfig(key), hidden_act: "xielu", rope_scaling: null }),
     names: [
       [/^blk\.(\d+)\.attn_norm/, "model.layers.$1.attention_layernorm"],
       [/^blk\.(\d+)\.ffn_norm/, "model.layers.$1.feedforward_layernorm"],
     ],
     scalars: Object.fromEntries(
       XIELU.flatMap((layer, l) =>
-        Object.entries(layer).map(([name, value]) => [`model.layers.${l}.mlp.act_fn.${name}`, value]),
+        Object.entries(layer).map(([name, value]) => [
+          `model.layers.${l}.mlp.act_fn.${name}`,
+          name.startsWith("alpha") ? [value] : value,
+        ]),
       ),
     ),
   },

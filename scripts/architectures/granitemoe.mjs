@@ -1,5 +1,5 @@
 /** granitemoe: granite with experts, and one that every token goes to. */
-import { expertKeys, groupedKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { expertKeys, groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
 import { gatedExperts, groupedAttention, sharedExpert } from "../random-parts.mjs";
 import { SCALES, scaleConfig } from "./granite.mjs";
 
@@ -28,6 +28,7 @@ export const granitemoe = {
   peers: PEERS,
   checkpoint: {
     config: (key) => ({
+      ...headConfig(key),
       ...scaleConfig(key),
       model_type: "granitemoeshared",
       num_local_experts: key("expert_count"),

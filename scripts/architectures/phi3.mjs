@@ -1,5 +1,5 @@
 /** phi3: fused matrices, a part of each head turned, and two lists of factors. */
-import { denseKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { denseKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
 import { fusedAttention, fusedFeedForward } from "../random-parts.mjs";
 
 /** @typedef {import("../architectures.mjs").Shape} Shape */
@@ -46,6 +46,7 @@ export const phi3 = {
   peers: PEERS,
   checkpoint: {
     config: (key) => ({
+      ...headConfig(key),
       partial_rotary_factor: (key("rope.dimension_count") * key("attention.head_count")) / key("embedding_length"),
       original_max_position_embeddings: key("rope.scaling.original_context_length"),
       rope_scaling: {
