@@ -31,7 +31,7 @@ export const apertus = {
   types: TYPES,
   peers: PEERS,
   checkpoint: {
-    config: (key) => ({ ...headConfig(key), hidden_act: "xielu", rope_scaling: null }),
+    config: (key) => ({ ...headConfig(key), hidden_act: "xielu", rope_scaling: { rope_type: "default" } }),
     names: [
       [/^blk\.(\d+)\.attn_norm/, "model.layers.$1.attention_layernorm"],
       [/^blk\.(\d+)\.ffn_norm/, "model.layers.$1.feedforward_layernorm"],
