@@ -10,7 +10,7 @@
  */
 import { Drafts, LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
 import { Activation, Element, Extent, Flag, Gating, INPUT_SEGMENT, NOTHING, Op, Step } from "./program";
-import { Core, ErrorCode, wordsOf } from "../memory/core";
+import { Core } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { Rope } from "../state/rope";
 import { StateKind, StateShape } from "../state/shape";
@@ -543,7 +543,7 @@ export class Builder extends Drafts {
     for (let i: u32 = 0; i < this.stepCount; i++) {
       if (this.step(i).op == Op.EMBEDDING) return this.step(i).weight;
     }
-    this.refuse(ErrorCode.BAD_FILE, "the file has no tensor {w}.weight, which this model needs", wordsOf(name));
+    this.missing(name);
     return NOTHING;
   }
 }

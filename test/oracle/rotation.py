@@ -70,12 +70,12 @@ class Rope:
 
     @staticmethod
     def factors(file):
-        """The factors of angles: those of contexts longer than the original where the model's context is."""
+        """The factors of angles: those of long contexts where there is room for more tokens than the original has."""
         given = file.optional("rope_freqs.weight")
         if given is not None:
             return given
         original = file.number("rope.scaling.original_context_length", file.number("context_length"))
-        long = file.number("context_length") > original
+        long = file.context > original
         return file.optional("rope_factors_long.weight" if long else "rope_factors_short.weight")
 
     def __call__(self, x, first=0):
