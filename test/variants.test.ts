@@ -56,7 +56,13 @@ const REFUSED: readonly [what: string, kind: string, change: Change, code: numbe
   ["a factor below 0", "llama-tiny", llama("scaling.factor", -2, "f32"), BAD_FILE, /rope\.scaling\.factor/],
   ["longrope without lists", "llama-tiny", llama("scaling.type", "longrope", "string"), BAD_FILE, /rope_factors_long/],
   ["one list", "phi3-tiny", tensor("rope_factors_short.weight"), BAD_FILE, /rope_factors_short/],
-  ["a list too short", "phi3-tiny", tensor("rope_factors_long.weight", { shape: [8], fill: blank }), BAD_FILE, /rope_factors_long/],
+  [
+    "a list too short",
+    "phi3-tiny",
+    tensor("rope_factors_long.weight", { shape: [8], fill: blank }),
+    BAD_FILE,
+    /rope_factors_long/,
+  ],
   [
     ...(["β below 0", "mistral3-tiny", key("mistral3.rope.scaling.yarn_beta_fast", -1, "f32")] as const),
     ...([BAD_FILE, /yarn_beta_fast/] as const),
