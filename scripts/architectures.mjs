@@ -60,6 +60,7 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @property {readonly TensorType[]} types for which the oracle's logits are stored
  * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored
  * @property {boolean} [latent] attention has an absorbed and an expanded form
+ * @property {boolean} [absolute] what a token answers depends on where it stands, not on distances alone
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
  * @property {Checkpoint} checkpoint what a checkpoint in Hugging Face's layout has
  */

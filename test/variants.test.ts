@@ -51,10 +51,6 @@ for (const [i, variant] of VARIANTS.entries()) {
 const llama = (name: string, value: number | string, type: "f32" | "string") => key(`llama.rope.${name}`, value, type);
 const REFUSED: readonly [what: string, kind: string, change: Change, code: number, words: RegExp][] = [
   ["another type", "llama-tiny", llama("scaling.type", "ntk", "string"), UNSUPPORTED, /rope\.scaling\.type .*longrope/],
-  ["yarn without a factor", "llama-tiny", llama("scaling.type", "yarn", "string"), BAD_FILE, /rope\.scaling\.factor/],
-  ["linear without one", "llama-tiny", llama("scaling.type", "linear", "string"), BAD_FILE, /rope\.scaling\.factor/],
-  ["a factor below 0", "llama-tiny", llama("scaling.factor", -2, "f32"), BAD_FILE, /rope\.scaling\.factor/],
-  ["longrope without lists", "llama-tiny", llama("scaling.type", "longrope", "string"), BAD_FILE, /rope_factors_long/],
   ["one list", "phi3-tiny", tensor("rope_factors_short.weight"), BAD_FILE, /rope_factors_short/],
   [
     "a list too short",

@@ -18,12 +18,12 @@ export function readRope(b: Builder, turned: u32): u32 {
   const factor = readFactor(b);
   const isYarn = b.says(".rope.scaling.type", "yarn");
   if (isYarn && !(base > 1)) b.broken("rope.freq_base must be above 1: YaRN divides by its logarithm; convert anew");
-  requireFactors(b);
   const attention = b.float(".rope.scaling.attn_factor", 1);
   const magnitude = isYarn && factor > 1 ? attention * <f32>(0.1 * b.ln(factor) + 1) : attention;
   const rope = b.addRope(turned, base, <f32>1.0 / factor, magnitude);
   if (isYarn) b.yarn(rope, readOriginal(b), FAST_TURNS, SLOW_TURNS);
-  b.longFrom(rope, readOriginal(b));
+  if (isYarn) b.need(".rope.scaling.factor");
+  b.longFrom(rope, readOriginal(b), b.says(".rope.scaling.type", "longrope"));
   return rope;
 }
 
@@ -65,21 +65,11 @@ function readBase(b: Builder, key: string, otherwise: f32): f32 {
   return 10000;
 }
 
-/** LongRoPE has two lists of factors, and whoever has one has the other. */
-function requireFactors(b: Builder): void {
-  const isNamed = b.says(".rope.scaling.type", "longrope");
-  const short = b.hasWeight("rope_factors_short");
-  if (!isNamed && !short && !b.hasWeight("rope_factors_long")) return;
-  if (!b.hasWeight("rope_factors_long")) b.missing("rope_factors_long");
-  else if (!short) b.missing("rope_factors_short");
-}
-
 /** How many times longer the context was made; 1: it was not. */
 export function readFactor(b: Builder): f32 {
   const isNone = b.says(".rope.scaling.type", "none");
-  const isScaled = b.says(".rope.scaling.type", "linear") || b.says(".rope.scaling.type", "yarn");
-  if (isScaled) b.need(".rope.scaling.factor");
-  if (!isScaled && !isNone && b.has(".rope.scaling.type") && !b.says(".rope.scaling.type", "longrope")) {
+  const known = isNone || b.says(".rope.scaling.type", "linear") || b.says(".rope.scaling.type", "yarn");
+  if (!known && b.has(".rope.scaling.type") && !b.says(".rope.scaling.type", "longrope")) {
     b.unsupported("the metadata's rope.scaling.type is none of those that limpet does: none, linear, yarn, longrope");
   }
   const old = b.float(".rope.scale_linear", 0);

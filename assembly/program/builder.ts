@@ -10,7 +10,7 @@
  */
 import { Drafts, LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
 import { Activation, Element, Extent, Flag, Gating, INPUT_SEGMENT, NOTHING, Op, Step } from "./program";
-import { Core } from "../memory/core";
+import { Core, wordsOf } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { Rope } from "../state/rope";
 import { StateKind, StateShape } from "../state/shape";
@@ -116,9 +116,10 @@ export class Builder extends Drafts {
     this.ropeAt(rope).magnitude *= factor;
   }
 
-  /** Lists of factors for long contexts serve those above `original` tokens. */
-  longFrom(rope: u32, original: u32): void {
+  /** Lists of factors for long contexts serve those above `original` tokens; the file may have to have them. */
+  longFrom(rope: u32, original: u32, required: bool): void {
     this.ropeAt(rope).original = original;
+    this.ropeAt(rope).needsLists = required ? 1 : 0;
   }
 
   /** The factors of angles that a file has are not for this rope. */
@@ -139,8 +140,9 @@ export class Builder extends Drafts {
     step.f = r.base;
     if (!r.isPlain) step.weight = this.find("rope_freqs", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
     if (!r.isPlain && step.weight == NOTHING) {
-      step.weight = this.find("rope_factors_short", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
-      step.weight2 = this.find("rope_factors_long", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
+      const needed = r.needsLists != 0 || this.hasWeight("rope_factors_short") || this.hasWeight("rope_factors_long");
+      step.weight = this.find("rope_factors_short", ".weight", r.pairs, 1, WeightKind.VECTOR, needed);
+      step.weight2 = this.find("rope_factors_long", ".weight", r.pairs, 1, WeightKind.VECTOR, needed);
     }
     this.segment = segment;
     return r.angles;
@@ -543,7 +545,7 @@ export class Builder extends Drafts {
     for (let i: u32 = 0; i < this.stepCount; i++) {
       if (this.step(i).op == Op.EMBEDDING) return this.step(i).weight;
     }
-    this.missing(name);
+    this.broken("the file has no tensor {w}.weight, which this model needs", wordsOf(name));
     return NOTHING;
   }
 }

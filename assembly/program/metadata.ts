@@ -30,11 +30,6 @@ export class Metadata {
     this.refuse(ErrorCode.BAD_FILE, sentence, a, b, c);
   }
 
-  /** The file lacks a tensor, of no layer. */
-  missing(name: string): void {
-    this.broken("the file has no tensor {w}.weight, which this model needs; convert the model anew", wordsOf(name));
-  }
-
   /** The file is sound, and limpet does not do what it asks. */
   unsupported(sentence: string): void {
     this.refuse(ErrorCode.UNSUPPORTED, sentence);

@@ -23,6 +23,7 @@ export const mistral3 = {
     ["rope.scaling.yarn_log_multiplier", "f32", 1],
     ["attention.temperature_scale", "f32", 0.5],
   ],
+  absolute: true,
   types: TYPES,
   peers: ["llama.cpp"],
   checkpoint: {
