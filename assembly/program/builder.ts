@@ -152,8 +152,8 @@ export class Builder extends Drafts {
 
   /** The embeddings of the batch's tokens: [tokens, hidden], each multiplied by `scale`. */
   embedding(name: string, scale: f32 = 1): u32 {
-    this.stream = this.rowsOf(name, this.hidden);
-    this.stream = this.scale(this.stream, scale);
+    this.stream = this.scale(this.rowsOf(name, this.hidden), scale);
+    if (!this.error) this.step(this.stepCount - 1).flags |= Flag.INPUT;
     return this.stream;
   }
 
