@@ -49,6 +49,14 @@ export const HAS_GEMMA2: bool = !isDefined(WITHOUT_GEMMA2);
 export const HAS_GEMMA3: bool = !isDefined(WITHOUT_GEMMA3);
 export const HAS_QWEN3MOE: bool = !isDefined(WITHOUT_QWEN3MOE);
 export const HAS_QWEN2MOE: bool = !isDefined(WITHOUT_QWEN2MOE);
+export const HAS_PHI3: bool = !isDefined(WITHOUT_PHI3);
+export const HAS_SMOLLM3: bool = !isDefined(WITHOUT_SMOLLM3);
+export const HAS_GRANITE: bool = !isDefined(WITHOUT_GRANITE);
+export const HAS_GRANITEMOE: bool = !isDefined(WITHOUT_GRANITEMOE);
+export const HAS_MINICPM: bool = !isDefined(WITHOUT_MINICPM);
+export const HAS_ARCEE: bool = !isDefined(WITHOUT_ARCEE);
+export const HAS_MISTRAL3: bool = !isDefined(WITHOUT_MISTRAL3);
+export const HAS_APERTUS: bool = !isDefined(WITHOUT_APERTUS);
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);
@@ -56,6 +64,7 @@ export const HAS_LAYER_NORM: bool = !isDefined(WITHOUT_LAYER_NORM);
 export const HAS_SILU: bool = !isDefined(WITHOUT_SILU);
 export const HAS_GELU: bool = !isDefined(WITHOUT_GELU);
 export const HAS_CLAMPED_SILU: bool = !isDefined(WITHOUT_CLAMPED_SILU);
+export const HAS_XIELU: bool = !isDefined(WITHOUT_XIELU);
 export const HAS_SQUARED_RELU: bool = !isDefined(WITHOUT_SQUARED_RELU);
 export const HAS_LATENT_ATTENTION: bool = !isDefined(WITHOUT_LATENT_ATTENTION);
 export const HAS_LOOK_UP: bool = !isDefined(WITHOUT_LOOK_UP);

@@ -147,6 +147,7 @@ async function main() {
       tokens: { type: "string" },
       out: { type: "string" },
       ctx: { type: "string", default: "512" },
+      context: { type: "string", default: "0" },
       windows: { type: "string", default: "8" },
       threads: { type: "string", default: "1" },
       reps: { type: "string", default: "5" },
@@ -155,7 +156,8 @@ async function main() {
   const [command, path, argument] = positionals;
   const numbers = { count: Number(values.count), ctx: Number(values.ctx), threads: Number(values.threads) };
   const wanted = values.tokens?.split(",").map(Number) ?? [];
-  const contextSize = command === "logits" ? wanted.length + 8 : command === "perplexity" ? numbers.ctx : 0;
+  const asked = Number(values.context) || wanted.length + 8;
+  const contextSize = command === "logits" ? asked : command === "perplexity" ? numbers.ctx : 0;
   const native = await openNative(path, { contextSize, threads: numbers.threads });
   if (command === "tokenize") {
     console.log(JSON.stringify(tokenize(native, argument)));
