@@ -59,7 +59,7 @@ function multiply(
   }
   const count = end - begin;
   const target = core.allocate(4 * tokens * count);
-  const scratch = core.allocate(64 * tokens);
+  const scratch = core.allocate(core.call("kernel_matmul_scratch_bytes", format.type | (form << 8), tokens));
   const step = alone ? 1 : tokens;
   for (let t = 0; t < tokens; t += step) {
     const type = format.type | (form << 8);
@@ -169,7 +169,7 @@ test("weights without a product in bytes keep sixteen bits, all others have it t
     const [ours, theirs] = [fast, portable].map((core) => matrix(core, format, 17, 512, normals(17 * 512, 3)));
     assert.ok(sameBits(multiply(ours, SIXTEEN, x), multiply(theirs, SIXTEEN, x)), format.name);
   }
-  for (const name of ["Q8_0", "IQ4_NL", "IQ4_XS"]) assert.not(hasBytes(formatOf(name)), name);
+  for (const name of ["Q8_0", "IQ4_NL", "IQ4_XS", "NVFP4"]) assert.not(hasBytes(formatOf(name)), name);
   for (const format of FORMATS) assert.is(portable.call("kernel_operand_form", format.type, BYTE), SIXTEEN);
 });
 

@@ -299,7 +299,7 @@ const briefLatent = (): Case[] => [
 ];
 
 const FORMATS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"];
-FORMATS.push("IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4");
+FORMATS.push("IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0");
 
 /** The models, and what each of them is asked. */
 export function bitsModels(): BitsModel[] {
