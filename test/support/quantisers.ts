@@ -84,7 +84,7 @@ export function goldenBlocks(type: string): Uint8Array {
 /** Values of all sizes, zeros and ties among them. */
 export function goldenValues(elements: number): Float32Array {
   const values = normals(8 * elements, elements);
-  const sizes = [0.02, 1, 300, 1e-6, 1e-40, 0, 4000, 1];
+  const sizes = [0.02, 1, 300, 1e-6, 1e-30, 0, 4000, 1];
   const sized = values.map((x, i) => x * sizes[Math.floor(i / elements)]);
   // In the last block the scales of Q2_0 and NVFP4 are whole, and values lie between two codes.
   for (let i = 7 * elements; i < sized.length; i++) sized[i] = i % 16 === 0 ? 12 : ((i % 49) - 24) / 4;
