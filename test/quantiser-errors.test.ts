@@ -12,7 +12,14 @@ import { madeMatrices, SEARCHED, weightedError } from "./support/quantisers.ts";
 /** How much more than llama.cpp a search may err. */
 const MARGIN = 1.02;
 /** √Σ(x − x̂)² / n of 4096 values 0.1 + 2 cos(i + offset), as llama.cpp's tests have it. */
-const ROUND_TRIP = { usual: 0.002, fourBitFloats: 0.003, threeBits: 0.004, twoBits: 0.0075, ternary: 0.01, binary: 0.025 };
+const ROUND_TRIP = {
+  usual: 0.002,
+  fourBitFloats: 0.003,
+  threeBits: 0.004,
+  twoBits: 0.0075,
+  ternary: 0.01,
+  binary: 0.025,
+};
 
 const [portable, scalar] = bothCores();
 

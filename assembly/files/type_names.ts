@@ -23,8 +23,8 @@ export function valueTypeName(type: u32): string {
 }
 
 /**
- * The name of a tensor type in ggml.h, of those too that limpet does not run or that ggml has removed; empty for an id that
- * names none.
+ * The name of a tensor type in ggml.h, of those too that limpet does not run or that ggml has removed; empty for an id
+ * that names none.
  */
 export function tensorTypeName(type: u32): string {
   switch (type) {

@@ -78,8 +78,7 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
     case Op.LATENT_ATTENTION:
       if (!HAS_LATENT_ATTENTION) return 0;
       return max<u64>(
-        latentKernelScratch(p, layer, s, rows),
-        matmulScratchBytes(p.weight(layer, s.weight).type, max(batch, rows)),
+        latentKernelScratch(p, layer, s, rows), matmulScratchBytes(p.weight(layer, s.weight).type, max(batch, rows)),
       );
     case Op.LOOK_UP: return <u64>p.value(s.in0).width * 4;
     default: return 0;

@@ -67,9 +67,7 @@ function forFormat<A>(
 @unmanaged
 class Dequantize {
   @inline
-  on<F>(
-    a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize,
-  ): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     changetype<F>(0).dequantize(a, b, c);
   }
 }
@@ -77,9 +75,7 @@ class Dequantize {
 @unmanaged
 class Quantize {
   @inline
-  on<F>(
-    a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize,
-  ): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     changetype<F>(0).quantize(a, b, c);
   }
 }
@@ -87,9 +83,7 @@ class Quantize {
 @unmanaged
 class Pack {
   @inline
-  on<F>(
-    a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize,
-  ): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     changetype<F>(0).packRows(a, b, <u32>c, <u32>d, e);
   }
 }
@@ -97,9 +91,7 @@ class Pack {
 @unmanaged
 class Unpack {
   @inline
-  on<F>(
-    a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize,
-  ): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     changetype<F>(0).unpackRow(a, <u32>b, <u32>c, d);
   }
 }
@@ -107,9 +99,7 @@ class Unpack {
 @unmanaged
 class Decode {
   @inline
-  on<F>(
-    a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize,
-  ): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     changetype<F>(0).decode(a, <u32>b, c);
   }
 }
@@ -117,9 +107,7 @@ class Decode {
 @unmanaged
 class Multiply {
   @inline
-  on<F>(
-    a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize,
-  ): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     const format = changetype<F>(0);
     if (isDefined(format.multiplySums)) format.multiplySums(a, <u32>b, <u32>c, d, e, <u32>f, g, h, i, <u32>j);
     else format.multiply(a, <u32>b, <u32>c, d, e, <u32>f, g, h);
@@ -129,9 +117,7 @@ class Multiply {
 @unmanaged
 class MultiplyBytes {
   @inline
-  on<F>(
-    a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize,
-  ): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     const format = changetype<F>(0);
     if (isDefined(format.multiplyBytes)) format.multiplyBytes(a, <u32>b, <u32>c, d, e, <u32>f, g, h);
   }

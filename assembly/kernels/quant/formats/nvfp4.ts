@@ -50,11 +50,8 @@ function byteOf(scale: f32): u32 {
 function stepOf(p: usize, a: v128): v128 {
   const w = v128.load(p);
   return stepDot(
-    tablePlane(E2M1, nibblePlane0(w)),
-    tablePlane(E2M1, nibblePlane1(w)),
-    tablePlane(E2M1, nibblePlane2(w)),
-    tablePlane(E2M1, nibblePlane3(w)),
-    a,
+    tablePlane(E2M1, nibblePlane0(w)), tablePlane(E2M1, nibblePlane1(w)), tablePlane(E2M1, nibblePlane2(w)),
+    tablePlane(E2M1, nibblePlane3(w)), a,
   );
 }
 

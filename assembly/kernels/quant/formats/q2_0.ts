@@ -38,7 +38,7 @@ export class Q2_0Packing extends Sums<Q2_0Packing> {
       let codes: u32 = 0;
       for (let i: u32 = 0; i < 4; i++) {
         const scaled = load<f32>(values) * inverse;
-        codes |= <u32>(scaled >= 0.5 ? 2 : scaled <= -0.5 ? 0 : 1) << (2 * i);
+        codes |= (<u32>(scaled >= 0.5 ? 2 : scaled <= -0.5 ? 0 : 1)) << (2 * i);
         values += 4;
       }
       store<u8>(file + j, <u8>codes, 2);

@@ -1,6 +1,6 @@
 /**
- * Codes of one and two bits between file and memory, written once for their formats: dequantise, quantise, pack, unpack.
- * What differs is in the format's tag (sums/format.ts lists its members).
+ * Codes of one and two bits between file and memory, written once for their formats: dequantise, quantise, pack,
+ * unpack. What differs is in the format's tag (sums/format.ts lists its members).
  *
  * Cost of 32 columns: dequantising some five scalar operations a column, packing twenty; decoding some eight vector
  * operations for four columns of a row.
@@ -71,7 +71,7 @@ export function unpackSums<F>(group: usize, lane: u32, columns: u32, target: usi
     store<u16>(target, load<u16>(group + ((<usize>lane) << 1)));
     let p = group + 16 + <usize>lane;
     for (let piece: usize = 0; piece < <usize>(f.columns >> 3); piece++) {
-      f.setFileBits(target, piece, <u32>load<u8>(p) | (f.planes == 2 ? <u32>load<u8>(p, 8) << 16 : 0));
+      f.setFileBits(target, piece, <u32>load<u8>(p) | (f.planes == 2 ? (<u32>load<u8>(p, 8)) << 16 : 0));
       p += f.pieceBytes;
     }
     group += f.blockBytes;

@@ -24,7 +24,7 @@ import { multiplySums } from "./multiply";
 export abstract class Sums<F> {
   @inline get blockBytes(): usize { return 8 * changetype<F>(0).fileBytes; }
   /** Bytes of a packed piece. */
-  @inline get pieceBytes(): usize { return <usize>changetype<F>(0).planes << 3; }
+  @inline get pieceBytes(): usize { return (<usize>changetype<F>(0).planes) << 3; }
   /** Times 32 columns in a block. */
   @inline get units(): u32 { return changetype<F>(0).columns >> 5; }
 

@@ -98,11 +98,15 @@ function addWide<F>(a: usize, b: usize, blocks: u32, table: usize, targetA: usiz
 
         const dx = v128.load32_splat(table);
         const less = v128.load32_splat(table, 4);
-        const lowA = twelveBits(i16x8.extend_low_i8x16_u(low0), i16x8.extend_low_i8x16_u(low1),
-          i16x8.extend_low_i8x16_u(mid0), i16x8.extend_low_i8x16_u(mid1));
+        const lowA = twelveBits(
+          i16x8.extend_low_i8x16_u(low0), i16x8.extend_low_i8x16_u(low1), i16x8.extend_low_i8x16_u(mid0),
+          i16x8.extend_low_i8x16_u(mid1),
+        );
         const highA = i16x8.extend_low_i8x16_u(high);
-        const lowB = twelveBits(i16x8.extend_high_i8x16_u(low0), i16x8.extend_high_i8x16_u(low1),
-          i16x8.extend_high_i8x16_u(mid0), i16x8.extend_high_i8x16_u(mid1));
+        const lowB = twelveBits(
+          i16x8.extend_high_i8x16_u(low0), i16x8.extend_high_i8x16_u(low1), i16x8.extend_high_i8x16_u(mid0),
+          i16x8.extend_high_i8x16_u(mid1),
+        );
         const highB = i16x8.extend_high_i8x16_u(high);
         const twos = v128.load(TWOS);
         if (f.planes == 1) {

@@ -26,15 +26,12 @@ const BYTE_BYTES: usize = 272;
 const RECORDS: u32 = 64;
 
 /** Bytes of all tables at a time; in bytes there may be twice as many records. */
-export const TABLES_BYTES: usize =
-  <usize>RECORDS * (ASC_FEATURE_RELAXED_SIMD ? 2 * BYTE_BYTES : WIDE_BYTES);
+export const TABLES_BYTES: usize = <usize>RECORDS * (ASC_FEATURE_RELAXED_SIMD ? 2 * BYTE_BYTES : WIDE_BYTES);
 
 /** Whether a form is bytes. */
 @inline
 export function inBytes(form: u32): bool {
-  return (
-    ASC_FEATURE_RELAXED_SIMD && form != ActivationPrecision.SIXTEEN && form != ActivationPrecision.TWO_SIXTEENS
-  );
+  return ASC_FEATURE_RELAXED_SIMD && form != ActivationPrecision.SIXTEEN && form != ActivationPrecision.TWO_SIXTEENS;
 }
 
 /** Bytes of a record of a form. */
@@ -118,8 +115,7 @@ function putWide(block: usize, planes: i32, more: u32, target: usize): void {
     below = i32x4.add(below, v128.shuffle<i32>(below, below, 1, 0, 3, 2));
     negatives = i32x4.sub(negatives, below);
     const pair = i32x4.add(
-      v128.and(v128.shuffle<i32>(a, a, 0, 0, 0, 0), first),
-      v128.and(v128.shuffle<i32>(a, a, 1, 1, 1, 1), second),
+      v128.and(v128.shuffle<i32>(a, a, 0, 0, 0, 0), first), v128.and(v128.shuffle<i32>(a, a, 1, 1, 1, 1), second),
     );
     const fourth = v128.shuffle<i32>(a, a, 3, 3, 3, 3);
     const s0 = i32x4.sub(pair, below);
