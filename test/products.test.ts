@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { ActivationPrecision } from "../bindings/numbers.ts";
 import { bothCores, loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { FORMATS, type Format, formatOf, rowBytes } from "./support/formats.ts";
-import { generator, normals } from "./support/random.ts";
+import { generator, normals, randomBytes } from "./support/random.ts";
 
 const cores = bothCores();
 
@@ -16,6 +16,9 @@ const cores = bothCores();
 const Q16_BUDGET = 0.501 / 32767;
 /** Error of the f32 sums over |row of weights| · |activations|, at most. */
 const SUM_BUDGET = 4e-7;
+
+/** The formats whose products look up sums of activations. */
+const SUMS = ["Q1_0", "Q2_0"];
 
 const TOKENS = 9;
 const ROWS = 17;
@@ -254,6 +257,53 @@ for (const format of FORMATS) {
   });
 }
 
+/** Blocks with every code, those too that no encoder writes: rows of ones, of zeros, and of random bytes. */
+function rawRows(format: Format, rows: number, columns: number): Uint8Array {
+  const bytes = randomBytes(rows * rowBytes(format, columns), format.type);
+  bytes.fill(0xff, 0, rowBytes(format, columns));
+  bytes.fill(0, rowBytes(format, columns), 2 * rowBytes(format, columns));
+  for (let at = 0; at < bytes.length; at += format.bytes) {
+    if (format.name === "NVFP4") for (let i = 0; i < 4; i++) bytes[at + i] = 48 + (bytes[at + i] & 15);
+    // Halves near one, of both signs.
+    else bytes[at + 1] = (bytes[at + 1] & 0x83) | 0x38;
+  }
+  return bytes;
+}
+
+for (const name of [...SUMS, "NVFP4"]) {
+  test(`${name}: all codes and the largest activations of every sign`, () => {
+    const format = formatOf(name);
+    const columns = 384;
+    const signs = [() => 1, () => -1, (i: number) => (i & 1 ? 1 : -1), (i: number) => (i & 4 ? 1 : -1)];
+    const values = normals(TOKENS * columns, 3);
+    signs.forEach((sign, t) => {
+      for (let i = 0; i < columns; i++) values[t * columns + i] = 100 * sign(i);
+    });
+    const raw = rawRows(format, ROWS, columns);
+    const results = cores.map((core) => {
+      const operands = prepare(core, format, ROWS, columns, values);
+      assert.is(core.call("kernel_pack", format.type, core.put(raw), ROWS, columns, operands.packed), 0);
+      return { weight: lookUpAll(operands), product: multiply(operands, 0, TOKENS, 0, ROWS) };
+    });
+    assert.ok(sameBits(results[0].product, results[1].product), "both builds");
+    const { weight, product } = results[0];
+    for (let t = 0; t < TOKENS; t++) {
+      for (let r = 0; r < ROWS; r++) {
+        let [dot, size] = [0, 0];
+        for (let k = 0; k < columns; k++) {
+          dot += weight[r * columns + k] * values[t * columns + k];
+          size += Math.abs(weight[r * columns + k]) * (t < signs.length ? 100 : 4);
+        }
+        const error = Math.abs(product[t * ROWS + r] - dot);
+        assert.ok(
+          error <= size * (Q16_BUDGET + SUM_BUDGET),
+          `row ${r}, token ${t}: ${product[t * ROWS + r]}, not ${dot}`,
+        );
+      }
+    }
+  });
+}
+
 test("F16: many tokens, whose weights are widened once, give the bits of one after the other", () => {
   const format = formatOf("F16");
   for (const columns of [4, 28, 32, 36, 126, 128, 132, 260]) {
@@ -272,9 +322,6 @@ test("F16: many tokens, whose weights are widened once, give the bits of one aft
 });
 
 const { TWO_SIXTEENS } = ActivationPrecision;
-
-/** The formats whose products look up sums of activations. */
-const SUMS = ["Q1_0", "Q2_0"];
 
 test("scratch: every form writes as many bytes as it says, and no more", () => {
   for (const core of cores) {
