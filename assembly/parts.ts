@@ -20,6 +20,9 @@ export const HAS_BF16: bool = !isDefined(WITHOUT_BF16);
 export const HAS_TQ1_0: bool = !isDefined(WITHOUT_TQ1_0);
 export const HAS_TQ2_0: bool = !isDefined(WITHOUT_TQ2_0) || HAS_TQ1_0;
 export const HAS_MXFP4: bool = !isDefined(WITHOUT_MXFP4);
+export const HAS_NVFP4: bool = !isDefined(WITHOUT_NVFP4);
+export const HAS_Q1_0: bool = !isDefined(WITHOUT_Q1_0);
+export const HAS_Q2_0: bool = !isDefined(WITHOUT_Q2_0);
 export const HAS_ALL_FORMATS: bool =
   HAS_Q4_0 &&
   HAS_Q4_1 &&
@@ -35,7 +38,10 @@ export const HAS_ALL_FORMATS: bool =
   HAS_BF16 &&
   HAS_TQ1_0 &&
   HAS_TQ2_0 &&
-  HAS_MXFP4;
+  HAS_MXFP4 &&
+  HAS_NVFP4 &&
+  HAS_Q1_0 &&
+  HAS_Q2_0;
 
 /** Architectures (models/registry.ts). */
 export const HAS_LLAMA: bool = !isDefined(WITHOUT_LLAMA);

@@ -179,7 +179,8 @@ for (const build of ["portable", "scalar"] as const) {
 function scaleFields(): { name: string; scales: number[] }[] {
   const two = new Set(["Q4_1", "Q5_1", "Q4_K", "Q5_K"]);
   const at: Record<string, number[]> = { Q2_K: [80, 82], Q3_K: [108], Q6_K: [208], TQ1_0: [52], TQ2_0: [64] };
-  return FORMATS.filter(({ name }) => name !== "F32").map(({ name }) => ({
+  // Every scale of NVFP4 is a number, as llama.cpp reads it.
+  return FORMATS.filter(({ name }) => name !== "F32" && name !== "NVFP4").map(({ name }) => ({
     name,
     scales: at[name] ?? (two.has(name) ? [0, 2] : [0]),
   }));
