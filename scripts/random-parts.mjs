@@ -33,6 +33,15 @@ export function groupedAttention(w, { biases = false, norms = false, rowNorms = 
   w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
 }
 
+/** As `groupedAttention`, with queries, keys and values in one matrix (phi3). @param {Weights} w */
+export function fusedAttention(w) {
+  const { hidden, heads } = w.shape;
+  const { headSize, kvHeads } = w;
+  w.norm("attn_norm.weight", hidden);
+  w.matrix("attn_qkv.weight", hidden, (heads + 2 * kvHeads) * headSize, 1.4 * w.unit);
+  w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
+}
+
 /** Multi-head latent attention with a query of full rank (plm). @param {Weights} w */
 export function latentAttention(w) {
   const { hidden, heads, nope = 0, rope = 0, value = 0, rank = 0 } = w.shape;
@@ -62,6 +71,14 @@ export function fusedFeedForward(w) {
   w.matrix("ffn_down.weight", ffn, hidden, w.added / (0.6 * Math.sqrt(ffn)), w.sensitive);
 }
 
+/** xIELU(up) (apertus). @param {Weights} w */
+export function xieluFeedForward(w) {
+  const { hidden, ffn } = w.shape;
+  w.norm("ffn_norm.weight", hidden);
+  w.matrix("ffn_up.weight", hidden, ffn, w.unit);
+  w.matrix("ffn_down.weight", ffn, hidden, w.added / (2 * Math.sqrt(ffn)), w.sensitive); // RMS of xIELU(x)
+}
+
 /** Norms behind both halves of a block (gemma2). @param {Weights} w */
 export function normsBehind(w) {
   w.norm("post_attention_norm.weight", w.shape.hidden);
@@ -76,6 +93,14 @@ export function gatedExperts(w) {
   w.experts("ffn_gate_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_up_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_down_exps.weight", expertWidth, hidden, w.added / (0.6 * Math.sqrt(expertWidth)), w.sensitive);
+}
+
+/** An expert of silu(gate) · up that every token goes to (granitemoe). @param {Weights} w */
+export function sharedExpert(w) {
+  const { hidden, sharedWidth = 0 } = w.shape;
+  w.matrix("ffn_gate_shexp.weight", hidden, sharedWidth, w.unit);
+  w.matrix("ffn_up_shexp.weight", hidden, sharedWidth, w.unit);
+  w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
 }
 
 /** relu(up)² (plm). @param {Weights} w */
