@@ -55,7 +55,7 @@ export namespace Op {
   export const ATTENTION: u32 = 11;
   /**
    * As ATTENTION over latent rows, `weight` being W_UK and W_UV of n0 heads: n1 dimensions that do not turn, n2 of a
-   * value.
+   * value. Or `weight` is W_UV, and `weight2` W_UKᵀ, each with a slab for each head.
    */
   export const LATENT_ATTENTION: u32 = 12;
   /** out u32[chunks], out2 f32[chunks] ← the codes of in0 cut into n0 chunks of n1 bits, and how sure each is. */
