@@ -49,6 +49,10 @@ export const HAS_GEMMA2: bool = !isDefined(WITHOUT_GEMMA2);
 export const HAS_GEMMA3: bool = !isDefined(WITHOUT_GEMMA3);
 export const HAS_QWEN3MOE: bool = !isDefined(WITHOUT_QWEN3MOE);
 export const HAS_QWEN2MOE: bool = !isDefined(WITHOUT_QWEN2MOE);
+export const HAS_GPT_OSS: bool = !isDefined(WITHOUT_GPT_OSS);
+export const HAS_DEEPSEEK2: bool = !isDefined(WITHOUT_DEEPSEEK2);
+export const HAS_MINICPM3: bool = !isDefined(WITHOUT_MINICPM3);
+export const HAS_DECI: bool = !isDefined(WITHOUT_DECI);
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);

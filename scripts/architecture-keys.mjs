@@ -52,3 +52,10 @@ export function expertKeys({ experts = 0, used = 0, expertWidth = 0 }) {
 
 /** A checkpoint says how wide its heads are. @type {Checkpoint["config"]} */
 export const headConfig = (key) => ({ head_dim: key("attention.key_length") });
+
+/** Keys of YaRN: a context that is `factor` times the original one. @param {Shape} shape @param {number} factor @returns {Entry[]} */
+export const yarnKeys = ({ original = 0 }, factor) => [
+  ["rope.scaling.type", "string", "yarn"],
+  ["rope.scaling.factor", "f32", factor],
+  ["rope.scaling.original_context_length", "u32", original],
+];

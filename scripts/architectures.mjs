@@ -5,11 +5,15 @@
  * A new architecture is a file of architectures/, its line here, and its forward in test/oracle/architectures/;
  * test/architectures.test.ts says what is missing for one that the core runs.
  */
+import { deci } from "./architectures/deci.mjs";
+import { deepseek2 } from "./architectures/deepseek2.mjs";
 import { gemma } from "./architectures/gemma.mjs";
 import { gemma2 } from "./architectures/gemma2.mjs";
 import { gemma3 } from "./architectures/gemma3.mjs";
+import { gptOss } from "./architectures/gpt-oss.mjs";
 import { llama } from "./architectures/llama.mjs";
 import { memoryformer } from "./architectures/memoryformer.mjs";
+import { minicpm3 } from "./architectures/minicpm3.mjs";
 import { phi2 } from "./architectures/phi2.mjs";
 import { plm } from "./architectures/plm.mjs";
 import { qwen2 } from "./architectures/qwen2.mjs";
@@ -28,12 +32,15 @@ import { qwen3moe } from "./architectures/qwen3moe.mjs";
  * @property {number} ffn of a memoryformer: between its two tables
  * @property {number} vocabulary @property {number} context @property {number} theta @property {number} epsilon
  * @property {string} pre the pre-tokenizer's name
- * @property {number} [nope] @property {number} [rope] @property {number} [value] @property {number} [rank] of plm
+ * @property {number} [nope] @property {number} [rope] @property {number} [value] @property {number} [rank] of latents
+ * @property {number} [queryRank] of a latent that queries are made of
  * @property {number} [chunks] @property {number} [bits] of a memoryformer: tables, and bits of a code; rope: as of plm and phi2
  * @property {number} [kvHeads] @property {number} [headSize] of the others
  * @property {number} [window] tokens that a token sees in layers with a window
  * @property {number} [experts] @property {number} [used] of which a token goes to @property {number} [expertWidth]
- * @property {number} [sharedWidth] of an expert that all tokens go to
+ * @property {number} [sharedWidth] of an expert that all tokens go to @property {number} [dense] layers before experts
+ * @property {number[]} [headsOf] @property {number[]} [kvHeadsOf] @property {number[]} [ffnOf] by layer
+ * @property {number} [original] tokens of the context before it was scaled
  * @property {boolean} [tied] no output matrix of its own
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
  */
@@ -71,6 +78,10 @@ export const ARCHITECTURES = {
   gemma3,
   qwen3moe,
   qwen2moe,
+  "gpt-oss": gptOss,
+  deepseek2,
+  minicpm3,
+  deci,
 };
 
 /** The names that GGUF gives them, in the order of the list. */

@@ -1,11 +1,15 @@
 /**
  * The architectures: one line each. To add one, write its file and its line (docs/adding-an-architecture.md).
  */
+import { deci } from "./deci";
+import { deepseek2 } from "./deepseek2";
 import { gemma } from "./gemma";
 import { gemma2 } from "./gemma2";
 import { gemma3 } from "./gemma3";
+import { gptOss } from "./gpt-oss";
 import { llama } from "./llama";
 import { memoryformer } from "./memoryformer";
+import { minicpm3 } from "./minicpm3";
 import { phi2 } from "./phi2";
 import { plm } from "./plm";
 import { qwen2 } from "./qwen2";
@@ -13,8 +17,8 @@ import { qwen2moe } from "./qwen2moe";
 import { qwen3 } from "./qwen3";
 import { qwen3moe } from "./qwen3moe";
 import {
-  HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_LLAMA, HAS_MEMORYFORMER, HAS_PHI2, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3,
-  HAS_QWEN3MOE,
+  HAS_DECI, HAS_DEEPSEEK2, HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_GPT_OSS, HAS_LLAMA, HAS_MEMORYFORMER, HAS_MINICPM3,
+  HAS_PHI2, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3, HAS_QWEN3MOE,
 } from "../parts";
 import { Search } from "../program/search";
 
@@ -31,4 +35,8 @@ export function showArchitectures(s: Search): void {
   s.show("gemma3", HAS_GEMMA3 ? gemma3.index : 0);
   s.show("qwen3moe", HAS_QWEN3MOE ? qwen3moe.index : 0);
   s.show("qwen2moe", HAS_QWEN2MOE ? qwen2moe.index : 0);
+  s.show("gpt-oss", HAS_GPT_OSS ? gptOss.index : 0);
+  s.show("deepseek2", HAS_DEEPSEEK2 ? deepseek2.index : 0);
+  s.show("minicpm3", HAS_MINICPM3 ? minicpm3.index : 0);
+  s.show("deci", HAS_DECI ? deci.index : 0);
 }

@@ -1,0 +1,91 @@
+/** deepseek2: latent attention, and behind the first layers experts with shared ones beside them. */
+import { denseKeys, expertKeys, PEERS, TYPES, yarnKeys } from "../architecture-keys.mjs";
+import { gatedExperts, gatedFeedForward, latentAttention, sharedExpert } from "../random-parts.mjs";
+
+/** @typedef {import("../architectures.mjs").Shape} Shape */
+/** @typedef {import("../vocabulary.mjs").Entry} Entry */
+
+const TINY = {
+  ...{ layers: 3, hidden: 128, heads: 4, nope: 32, rope: 16, value: 40, rank: 96, ffn: 160 },
+  ...{ experts: 8, used: 3, expertWidth: 64, sharedWidth: 128, dense: 1 },
+  ...{ context: 1024, original: 16, theta: 1e4, epsilon: 1e-6, pre: "llama-bpe", vocabulary: 512 },
+};
+
+/** Whether a shape is of V3's kind: queries of low rank, W_UK and W_UV apart, sigmoids, groups. @param {Shape} shape */
+const isThird = ({ queryRank }) => queryRank !== undefined;
+
+/** @type {import("../architectures.mjs").Architecture} */
+export const deepseek2 = {
+  // The first is of V3's kind, the second of V2-Lite's.
+  shapes: {
+    "deepseek2-tiny": { ...TINY, queryRank: 64 },
+    "deepseek2-lite-tiny": { ...TINY, layers: 26 },
+  },
+  block(w) {
+    const { dense = 0, experts = 0 } = w.shape;
+    latentAttention(w, { split: isThird(w.shape) });
+    if (w.layer < dense) return gatedFeedForward(w);
+    gatedExperts(w);
+    sharedExpert(w);
+    if (isThird(w.shape)) w.add("exp_probs_b.bias", [experts], "F32", 0.1);
+  },
+  keys: (shape) => {
+    const { nope = 0, rope = 0, value = 0, rank = 0, dense = 0, expertWidth = 1, sharedWidth = 0 } = shape;
+    const third = /** @type {Entry[]} */ ([
+      ["attention.q_lora_rank", "u32", shape.queryRank ?? 0],
+      ["attention.key_length_mla", "u32", nope + rope],
+      ["attention.value_length_mla", "u32", value],
+      ["expert_group_count", "u32", 4],
+      ["expert_group_used_count", "u32", 2],
+      ["expert_weights_scale", "f32", 1.5],
+      ["expert_weights_norm", "bool", true],
+      ["expert_gating_func", "u32", 2],
+    ]);
+    return [
+      ...(isThird(shape)
+        ? denseKeys({ ...shape, kvHeads: 1 }, rank + rope, rank, rope)
+        : denseKeys(shape, nope + rope, value, rope)),
+      ...expertKeys(shape),
+      ...(isThird(shape) ? third : []),
+      ...yarnKeys(shape, 40),
+      ["rope.scaling.yarn_log_multiplier", "f32", Math.fround(0.0707)],
+      ["attention.kv_lora_rank", "u32", rank],
+      ["leading_dense_block_count", "u32", dense],
+      ["expert_shared_count", "u32", sharedWidth / expertWidth],
+    ];
+  },
+  types: TYPES,
+  latent: true,
+  peers: PEERS,
+  checkpoint: {
+    config: (key) => ({
+      model_type: "deepseek_v3",
+      num_key_value_heads: key("attention.head_count"),
+      q_lora_rank: key("attention.q_lora_rank"),
+      kv_lora_rank: key("attention.kv_lora_rank"),
+      qk_rope_head_dim: key("rope.dimension_count"),
+      qk_nope_head_dim: key("attention.key_length_mla") - key("rope.dimension_count"),
+      v_head_dim: key("attention.value_length_mla"),
+      first_k_dense_replace: key("leading_dense_block_count"),
+      n_routed_experts: key("expert_count"),
+      num_experts_per_tok: key("expert_used_count"),
+      n_shared_experts: key("expert_shared_count"),
+      moe_intermediate_size: key("expert_feed_forward_length"),
+      n_group: key("expert_group_count"),
+      topk_group: key("expert_group_used_count"),
+      topk_method: "noaux_tc",
+      scoring_func: "sigmoid",
+      norm_topk_prob: true,
+      routed_scaling_factor: key("expert_weights_scale"),
+      rope_scaling: {
+        rope_type: "yarn",
+        factor: key("rope.scaling.factor"),
+        original_max_position_embeddings: key("rope.scaling.original_context_length"),
+        beta_fast: 32,
+        beta_slow: 1,
+        mscale: 0.707,
+        mscale_all_dim: 0.707,
+      },
+    }),
+  },
+};
