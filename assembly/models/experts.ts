@@ -50,9 +50,7 @@ export function experts(b: Builder, h: HyperParameters, m: u32, activation: u32,
 }
 
 /** What the chosen experts give for m; Wgate and Wup may lie in one tensor, Wgate first. */
-export function expertsOf(
-  b: Builder, h: HyperParameters, m: u32, chosen: u32, activation: u32, bias: u32 = 0,
-): u32 {
+export function expertsOf(b: Builder, h: HyperParameters, m: u32, chosen: u32, activation: u32, bias: u32 = 0): u32 {
   const width = h.expertWidth;
   let made: u32;
   if (b.hasWeight("ffn_gate_up_exps")) {

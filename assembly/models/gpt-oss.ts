@@ -15,8 +15,11 @@ import { Activation, Bias, Builder, Gating, Pairs } from "../program/builder";
 export function gptOss(b: Builder): void {
   const h = readDecoder(b);
   readWindows(b, h, 2, 0);
-  if (h.window == 0) b.broken("attention.sliding_window must be above 0: every other layer has a window; convert the \
-model anew");
+  if (h.window == 0)
+    b.broken(
+      "attention.sliding_window must be above 0: every other layer has a window; convert the \
+model anew",
+    );
   readExperts(b, h, Gating.CHOSEN, 0);
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {

@@ -1,8 +1,8 @@
 /**
  * Experts (Shazeer et al. 2017, arXiv:1701.06538): each token goes to a few of many matrices. Tokens of an expert are
  * gathered, so that its matrix is read once a pass; what experts give is added up token by token in the order of the
- * token's choice, so that its bits do not depend on its neighbours. A token by itself needs no gathering: its experts are
- * one job, whose rows go where they belong.
+ * token's choice, so that its bits do not depend on its neighbours. A token by itself needs no gathering: its experts
+ * are one job, whose rows go where they belong.
  *
  *     scratch of the step   ┌ operand: the input's rows (or parts of rows), quantised [tokens · parts] │ gathered
  *                             [tokens · used] │ product [tokens · used, rows] │ places u32[tokens · used] ┐

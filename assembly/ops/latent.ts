@@ -165,8 +165,8 @@ function absorbSplitHeads(c: Context, s: Step, thread: u32, begin: u32, end: u32
     matmulRows(
       keys.kernelKey, slabOf(keys, head), rank, s.n1, 0, rank,
       keys.isFloat ? queryOf(c, s, head) : valueOperand(c, s, rank) + <usize>head * bytes,
-      keys.isFloat ? c.stride(s.in0) : <usize>s.n0 * bytes, c.active,
-      queryLatent(c) + ((<usize>(head * rank)) << 2), (<usize>(s.n0 * rank)) << 2, c.ofThread(c.scratch, thread),
+      keys.isFloat ? c.stride(s.in0) : <usize>s.n0 * bytes, c.active, queryLatent(c) + ((<usize>(head * rank)) << 2),
+      (<usize>(s.n0 * rank)) << 2, c.ofThread(c.scratch, thread),
     );
   }
 }

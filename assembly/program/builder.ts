@@ -386,9 +386,7 @@ export class Builder extends Drafts {
     return out;
   }
 
-  private overLatents(
-    q: u32, latent: u32, ropeKey: u32, heads: u32, nope: u32, value: u32, scale: f32,
-  ): u32 {
+  private overLatents(q: u32, latent: u32, ropeKey: u32, heads: u32, nope: u32, value: u32, scale: f32): u32 {
     this.keep(latent, ropeKey);
     // Whether keys and values are expanded is chosen where the rows are written.
     const kept = this.step(this.stepCount - 1);

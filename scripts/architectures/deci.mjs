@@ -7,7 +7,15 @@ export const deci = {
   // All there is, nothing but the feed-forward network, nothing at all, W_o alone, fewer heads.
   shapes: {
     "deci-tiny": {
-      ...{ layers: 5, hidden: 128, heads: 4, headSize: 48, ffn: 160, headsOf: [4, 0, 0, 4, 2], kvHeadsOf: [2, 0, 0, 0, 1] },
+      ...{
+        layers: 5,
+        hidden: 128,
+        heads: 4,
+        headSize: 48,
+        ffn: 160,
+        headsOf: [4, 0, 0, 4, 2],
+        kvHeadsOf: [2, 0, 0, 0, 1],
+      },
       ...{ ffnOf: [160, 96, 0, 160, 224], context: 1024, theta: 5e5, epsilon: 1e-5, pre: "llama-bpe", vocabulary: 512 },
       ropeFactors: true,
     },
