@@ -75,7 +75,8 @@ import { qwen3moe } from "./architectures/qwen3moe.mjs";
 /**
  * @typedef {object} Layout
  * @property {readonly number[]} shape of the checkpoint's tensor, the last along a row
- * @property {(row: number) => number} rowOf where each row of the file's tensor lies in it
+ * @property {(row: number) => number} [rowOf] where each row of the file's tensor lies in it
+ * @property {(value: number) => number} [placeOf] or where each value does
  */
 
 /** Each with the name that GGUF gives it, in the order of the core's registry. @type {Record<string, Architecture>} */

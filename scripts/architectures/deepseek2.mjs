@@ -16,6 +16,8 @@ const isThird = ({ queryRank }) => queryRank !== undefined;
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const deepseek2 = {
+  models: "DeepSeek-V2-Lite, DeepSeek-V3, Moonlight-16B-A3B, GLM-4.7-Flash, Youtu-LLM-2B",
+  refuses: "temperatures of attention; heads that predict more tokens (`nextn_predict_layers`)",
   // The first is of V3's kind, the second of V2-Lite's.
   shapes: {
     "deepseek2-tiny": { ...TINY, queryRank: 64 },
@@ -27,7 +29,8 @@ export const deepseek2 = {
     if (w.layer < dense) return gatedFeedForward(w);
     gatedExperts(w);
     sharedExpert(w);
-    if (isThird(w.shape)) w.add("exp_probs_b.bias", [experts], "F32", 0.1);
+    // Above 0 together with any gate: what transformers leaves out counts as 0 there.
+    if (isThird(w.shape)) w.add("exp_probs_b.bias", [experts], "F32", 0.1, 0.3);
   },
   keys: (shape) => {
     const { nope = 0, rope = 0, value = 0, rank = 0, dense = 0, expertWidth = 1, sharedWidth = 0 } = shape;
@@ -87,5 +90,28 @@ export const deepseek2 = {
         mscale_all_dim: 0.8,
       },
     }),
+    names: [
+      [/^blk\.(\d+)\.attn_(q_a|q_b)\./, "model.layers.$1.self_attn.$2_proj."],
+      [/^blk\.(\d+)\.attn_q_a_norm/, "model.layers.$1.self_attn.q_a_layernorm"],
+      [/^blk\.(\d+)\.attn_[kv]_b\./, "model.layers.$1.self_attn.kv_b_proj."],
+      [/^blk\.(\d+)\.ffn_gate_inp\./, "model.layers.$1.mlp.gate."],
+      [/^blk\.(\d+)\.exp_probs_b\.bias/, "model.layers.$1.mlp.gate.e_score_correction_bias"],
+      [/^blk\.(\d+)\.ffn_(gate|up|down)_exps/, "model.layers.$1.mlp.experts.#.$2_proj"],
+      [/^blk\.(\d+)\.ffn_(gate|up|down)_shexp/, "model.layers.$1.mlp.shared_experts.$2_proj"],
+    ],
+    // One matrix has of each head first what makes keys, then what makes values; keys lie there the other way round.
+    layout(name, key) {
+      if (!/attn_[kv]_b/.test(name)) return undefined;
+      const [heads, rank, value] = ["attention.head_count", "attention.kv_lora_rank", "attention.value_length_mla"].map(
+        key,
+      );
+      const nope = key("attention.key_length_mla") - key("rope.dimension_count");
+      const placeOf = (/** @type {number} */ i) => {
+        const [head, inside] = [Math.floor(i / (rank * nope)), i % (rank * nope)];
+        return (head * (nope + value) + (inside % nope)) * rank + Math.floor(inside / nope);
+      };
+      const rowOf = (/** @type {number} */ row) => Math.floor(row / value) * (nope + value) + nope + (row % value);
+      return { shape: [heads * (nope + value), rank], ...(name.includes("attn_k_b") ? { placeOf } : { rowOf }) };
+    },
   },
 };

@@ -4,6 +4,7 @@ import { groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const gptOss = {
+  models: "gpt-oss 20B, 120B",
   // Prompts of tests are longer than the window and than the original context.
   shapes: {
     "gpt-oss-tiny": {
@@ -56,5 +57,35 @@ export const gptOss = {
         truncate: true,
       },
     }),
+    names: [
+      [/^blk\.(\d+)\.attn_sinks\.weight/, "model.layers.$1.self_attn.sinks"],
+      [/^blk\.(\d+)\.post_attention_norm/, "model.layers.$1.post_attention_layernorm"],
+      [/^blk\.(\d+)\.ffn_gate_inp/, "model.layers.$1.mlp.router"],
+      [/^blk\.(\d+)\.ffn_(?:gate|up)_exps\.weight/, "model.layers.$1.mlp.experts.gate_up_proj"],
+      [/^blk\.(\d+)\.ffn_(?:gate|up)_exps\.bias/, "model.layers.$1.mlp.experts.gate_up_proj_bias"],
+      [/^blk\.(\d+)\.ffn_down_exps\.weight/, "model.layers.$1.mlp.experts.down_proj"],
+      [/^blk\.(\d+)\.ffn_down_exps\.bias/, "model.layers.$1.mlp.experts.down_proj_bias"],
+    ],
+    // A row of the checkpoint is an input, and in it gate and up take turns.
+    layout(name, key) {
+      const [hidden, experts] = [key("embedding_length"), key("expert_count")];
+      const width = key("expert_feed_forward_length");
+      const place = name.includes("up_exps") ? 1 : 0;
+      const expertOf = (/** @type {number} */ value, /** @type {number} */ size) => Math.floor(value / size);
+      if (/(gate|up)_exps\.bias/.test(name)) return { shape: [experts, 2 * width], placeOf: (i) => 2 * i + place };
+      if (/(gate|up)_exps\.weight/.test(name)) {
+        const placeOf = (/** @type {number} */ i) => {
+          const [expert, inside] = [expertOf(i, width * hidden), i % (width * hidden)];
+          return (expert * hidden + (inside % hidden)) * 2 * width + 2 * Math.floor(inside / hidden) + place;
+        };
+        return { shape: [experts, hidden, 2 * width], placeOf };
+      }
+      if (!/down_exps\.weight/.test(name)) return undefined;
+      const placeOf = (/** @type {number} */ i) => {
+        const [expert, inside] = [expertOf(i, width * hidden), i % (width * hidden)];
+        return (expert * width + (inside % width)) * hidden + Math.floor(inside / width);
+      };
+      return { shape: [experts, width, hidden], placeOf };
+    },
   },
 };

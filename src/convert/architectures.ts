@@ -3,11 +3,15 @@
  * order that llama.cpp's converter gives them (specs of `memoryformer`: docs/formats.md). To add one, write its file and
  * its line (docs/adding-an-architecture.md).
  */
+import { planDeci } from "./architectures/deci.ts";
+import { planDeepseek2 } from "./architectures/deepseek2.ts";
 import { planGemma } from "./architectures/gemma.ts";
 import { planGemma2 } from "./architectures/gemma2.ts";
 import { planGemma3 } from "./architectures/gemma3.ts";
+import { planGptOss } from "./architectures/gpt-oss.ts";
 import { planLlama } from "./architectures/llama.ts";
 import { planMemoryformer } from "./architectures/memoryformer.ts";
+import { planMinicpm3 } from "./architectures/minicpm3.ts";
 import { planPhi2 } from "./architectures/phi2.ts";
 import { planPlm } from "./architectures/plm.ts";
 import { planQwen2 } from "./architectures/qwen2.ts";
@@ -31,12 +35,20 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   gemma3: planGemma3,
   qwen3moe: planQwen3moe,
   qwen2moe: planQwen2moe,
+  "gpt-oss": planGptOss,
+  deepseek2: planDeepseek2,
+  minicpm3: planMinicpm3,
+  deci: planDeci,
 };
 
 /** What checkpoints call an architecture that has another name in GGUF. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   phi: "phi2",
+  deepseek_v2: "deepseek2",
+  deepseek_v3: "deepseek2",
   gemma3_text: "gemma3",
+  gpt_oss: "gpt-oss",
+  "nemotron-nas": "deci",
   qwen2_moe: "qwen2moe",
   qwen3_moe: "qwen3moe",
 };
