@@ -21,7 +21,8 @@ export function readRope(b: Builder, turned: u32): u32 {
   const magnitude = isYarn && factor > 1 ? attention * <f32>(0.1 * b.ln(factor) + 1) : attention;
   const rope = b.addRope(turned, base, <f32>1.0 / factor, magnitude);
   if (isYarn) b.yarn(rope, readOriginal(b), FAST_TURNS, SLOW_TURNS);
-  b.longFrom(rope, readOriginal(b));
+  if (isYarn) b.need(".rope.scaling.factor");
+  b.longFrom(rope, readOriginal(b), b.says(".rope.scaling.type", "longrope"));
   return rope;
 }
 

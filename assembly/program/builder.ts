@@ -111,9 +111,10 @@ export class Builder extends Drafts {
     r.high = <f32>min<f64>(last, ceil<f64>(turnsAt(r, original, slow)));
   }
 
-  /** Lists of factors for long contexts serve those above `original` tokens. */
-  longFrom(rope: u32, original: u32): void {
+  /** Lists of factors for long contexts serve those above `original` tokens; the file may have to have them. */
+  longFrom(rope: u32, original: u32, required: bool): void {
     this.ropeAt(rope).original = original;
+    this.ropeAt(rope).needsLists = required ? 1 : 0;
   }
 
   /** The factors of angles that a file has are not for this rope. */
@@ -134,8 +135,9 @@ export class Builder extends Drafts {
     step.f = r.base;
     if (!r.isPlain) step.weight = this.find("rope_freqs", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
     if (!r.isPlain && step.weight == NOTHING) {
-      step.weight = this.find("rope_factors_short", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
-      step.weight2 = this.find("rope_factors_long", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
+      const needed = r.needsLists != 0 || this.hasWeight("rope_factors_short") || this.hasWeight("rope_factors_long");
+      step.weight = this.find("rope_factors_short", ".weight", r.pairs, 1, WeightKind.VECTOR, needed);
+      step.weight2 = this.find("rope_factors_long", ".weight", r.pairs, 1, WeightKind.VECTOR, needed);
     }
     this.segment = segment;
     return r.angles;
