@@ -149,6 +149,8 @@ export class Builder extends Drafts {
   embedding(name: string, scale: f32 = 1): u32 {
     this.stream = this.rowsOf(name, this.hidden);
     this.stream = this.scale(this.stream, scale);
+    // A pass that enters at a later layer has its stream scaled.
+    this.step(this.stepCount - 1).flags |= Flag.INPUT;
     return this.stream;
   }
 

@@ -65,7 +65,7 @@ export namespace Op {
    * and the same of n0 LOOK_UP steps behind it that have the same codes.
    */
   export const LOOK_UP: u32 = 14;
-  /** in0 is copied to whoever asked for it: n0 says under which name (Tap). */
+  /** in0 is copied to whoever asked for it: n0 says under which name (Tap), n1 how long a row is there. */
   export const TAP: u32 = 15;
   /** out ← in0 · f, and times the one number of `weight`. */
   export const SCALE: u32 = 16;
@@ -138,7 +138,7 @@ export namespace Flag {
 export namespace Tap {
   /** f32[layers][heads][places]: what each row of state was attended to, added up over tokens. */
   export const ATTENTION: u32 = 0;
-  /** f32[layers][tokens][ffn]: what enters the last linear of the feed-forward network. */
+  /** f32[layers][tokens][ffn]: what enters the last linear of the feed-forward network, of the widest layer. */
   export const FFN: u32 = 1;
   /** f32[layers][tokens][hidden]: the residual stream behind each layer. */
   export const HIDDEN: u32 = 2;

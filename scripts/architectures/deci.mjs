@@ -10,7 +10,7 @@ export const deci = {
     "deci-tiny": {
       ...{ layers: 5, hidden: 128, heads: 4, headSize: 32, ffn: 256, vocabulary: 512, context: 1024 },
       ...{ headsOf: [4, 0, 0, 4, 4], kvHeadsOf: [2, 0, 0, 0, 1], ffnOf: [256, 512, 0, 256, 768] },
-      ...{ theta: 5e5, epsilon: 1e-5, pre: "llama-bpe" },
+      ...{ theta: 5e5, epsilon: 1e-5, pre: "qwen2" },
     },
   },
   block(w) {
