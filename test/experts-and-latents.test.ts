@@ -141,7 +141,7 @@ const REFUSED: [kind: string, what: string, change: Change, words: RegExp][] = [
     /head_count_kv is 1/,
   ],
   ["deci-tiny", "no attention", key("deci.attention.head_count_kv", [0, 0, 0, 0, 0], "i32[]"), /no attention/],
-  ["deci-tiny", "a width too wide", key("deci.feed_forward_length", [160, 2 ** 21, 0, 160, 224], "i32[]"), /2097152/],
+  ["deci-tiny", "a width too wide", key("deci.feed_forward_length", [256, 2 ** 21, 0, 256, 768], "i32[]"), /2097152/],
 ];
 
 test("deepseek2-tiny: a temperature of attention by position is refused by name", () => {

@@ -58,8 +58,8 @@ const formsOf = (kind: string) =>
   architectureOf(kind).latent ? [Form.ABSORBED, Form.EXPANDED, Form.AUTO] : [Form.AUTO];
 /** The widest feed-forward network of a model. */
 const widthOf = (kind: string) => {
-  const { ffn, ffnOf = [ffn], sharedWidth = 0 } = SHAPES[kind];
-  return Math.max(...ffnOf, ffn, sharedWidth);
+  const { ffn, ffnOf = [ffn], sharedWidth = 0, dense = 0 } = SHAPES[kind];
+  return sharedWidth && !dense ? sharedWidth : Math.max(...ffnOf, sharedWidth);
 };
 /** Whether a layer attends, and whether what it attends to adds up to 1: a sink takes a share. */
 const attends = (kind: string, layer: number) => SHAPES[kind].kvHeadsOf?.[layer] !== 0;
