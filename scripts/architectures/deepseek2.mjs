@@ -8,7 +8,7 @@ import { gatedExperts, gatedFeedForward, latentAttention, sharedExpert } from ".
 const TINY = {
   ...{ layers: 3, hidden: 128, heads: 4, nope: 32, rope: 16, value: 40, rank: 96, ffn: 160 },
   ...{ experts: 8, used: 3, expertWidth: 64, sharedWidth: 128, dense: 1 },
-  ...{ context: 1024, original: 16, theta: 1e4, epsilon: 1e-6, pre: "qwen2", vocabulary: 512 },
+  ...{ context: 1024, original: 32, theta: 1e4, epsilon: 1e-6, pre: "qwen2", vocabulary: 512 },
 };
 
 /** Whether a shape is of V3's kind: queries of low rank, W_UK and W_UV apart, sigmoids, groups. @param {Shape} shape */
@@ -50,7 +50,7 @@ export const deepseek2 = {
         : denseKeys(shape, nope + rope, value, rope)),
       ...expertKeys(shape),
       ...(isThird(shape) ? third : []),
-      ...yarnKeys(shape, 40),
+      ...yarnKeys(shape),
       ["rope.scaling.yarn_log_multiplier", "f32", Math.fround(0.08)],
       ["attention.kv_lora_rank", "u32", rank],
       ["leading_dense_block_count", "u32", dense],

@@ -9,7 +9,7 @@ export const gptOss = {
   shapes: {
     "gpt-oss-tiny": {
       ...{ layers: 3, hidden: 128, heads: 4, kvHeads: 1, headSize: 48, ffn: 96, experts: 6, used: 3, expertWidth: 96 },
-      ...{ window: 6, context: 1024, original: 16, theta: 150000, epsilon: 1e-5, pre: "qwen2", vocabulary: 512 },
+      ...{ window: 6, context: 1024, original: 32, theta: 150000, epsilon: 1e-5, pre: "qwen2", vocabulary: 512 },
     },
   },
   block(w) {
@@ -33,7 +33,7 @@ export const gptOss = {
   keys: (shape) => [
     ...groupedKeys(shape),
     ...expertKeys(shape),
-    ...yarnKeys(shape, 4),
+    ...yarnKeys(shape),
     ["attention.sliding_window", "u32", shape.window ?? 0],
   ],
   types: ["F32", "Q8_0"],

@@ -16,7 +16,7 @@ export const minicpm3 = {
   shapes: {
     "minicpm3-tiny": {
       ...{ layers: 3, hidden: 128, heads: 4, nope: 32, rope: 16, value: 40, rank: 96, queryRank: 64, ffn: 160 },
-      ...{ context: 1024, original: 16, theta: 1e4, epsilon: 1e-5, pre: "qwen2", vocabulary: 512, tied: true },
+      ...{ context: 1024, original: 32, theta: 1e4, epsilon: 1e-5, pre: "qwen2", vocabulary: 512, tied: true },
     },
   },
   block(w) {
