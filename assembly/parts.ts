@@ -73,6 +73,10 @@ export const HAS_GLM4: bool = !isDefined(WITHOUT_GLM4);
 export const HAS_INTERNLM2: bool = !isDefined(WITHOUT_INTERNLM2);
 export const HAS_ERNIE4_5: bool = !isDefined(WITHOUT_ERNIE4_5);
 export const HAS_OLMOE: bool = !isDefined(WITHOUT_OLMOE);
+export const HAS_GPT_OSS: bool = !isDefined(WITHOUT_GPT_OSS);
+export const HAS_DEEPSEEK2: bool = !isDefined(WITHOUT_DEEPSEEK2);
+export const HAS_MINICPM3: bool = !isDefined(WITHOUT_MINICPM3);
+export const HAS_DECI: bool = !isDefined(WITHOUT_DECI);
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);

@@ -115,7 +115,8 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
     } else if (layout) {
       const size = layout.shape.reduce((product, n) => product * n, 4);
       weights[source] ??= { dtype: "F32", shape: [...layout.shape], bytes: new Uint8Array(size) };
-      place(bytes, weights[source], layout.rowOf);
+      if (layout.rowOf) place(bytes, weights[source], layout.rowOf);
+      else if (layout.placeOf) placeValues(floats(bytes), floats(weights[source].bytes), layout.placeOf);
     } else {
       const ordered = heads ? halved(bytes, shape, heads) : bytes;
       weights[source] = { dtype: "F32", shape: [...shape].reverse(), bytes: ordered };
@@ -137,6 +138,11 @@ function place(bytes: Uint8Array, { shape, bytes: target }: Weight, rowOf: (row:
   for (let row = 0; row * size < bytes.length; row++) {
     target.set(bytes.subarray(row * size, (row + 1) * size), rowOf(row) * size);
   }
+}
+
+/** Puts the values of a tensor where they lie in a fused one. */
+function placeValues(values: Float32Array, target: Float32Array, placeOf: (value: number) => number): void {
+  for (const [i, value] of values.entries()) target[placeOf(i)] = value;
 }
 
 /** A matrix whose rows are columns. */
