@@ -54,7 +54,7 @@ export const HAS_SQUARED_RELU: bool = HAS_PLM;
 export const HAS_LATENT_ATTENTION: bool = HAS_PLM;
 export const HAS_LOOK_UP: bool = HAS_MEMORYFORMER;
 
-/** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"). */
+/** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"); "gemma4" is in a build that has both. */
 export const HAS_BPE: bool = !isDefined(WITHOUT_BPE);
 export const HAS_SPM: bool = !isDefined(WITHOUT_SPM);
 

@@ -34,9 +34,9 @@ export function slimBuild(models, like) {
   for (const { model, architecture, types, tokenizer } of models) {
     if (!PARTS.architectures.includes(architecture)) refuse(model, "architecture", architecture, PARTS.architectures);
     parts.architectures.add(architecture);
-    const kind = PARTS.tokenizers.find((name) => TOKENIZER_NAMES[name] === tokenizer);
-    if (!kind) refuse(model, "tokenizer", tokenizer, Object.values(TOKENIZER_NAMES));
-    parts.tokenizers.add(kind);
+    const kinds = PARTS.tokenizers.filter((name) => TOKENIZER_NAMES[name].includes(tokenizer));
+    if (!kinds.length) refuse(model, "tokenizer", tokenizer, [...new Set(Object.values(TOKENIZER_NAMES).flat())]);
+    for (const kind of kinds) parts.tokenizers.add(kind);
     for (const type of types) {
       if (ALWAYS.includes(type) || OF_ARCHITECTURES.includes(type)) continue;
       if (!PARTS.formats.includes(type)) refuse(model, "block format", type, [...ALWAYS, ...PARTS.formats]);

@@ -24,6 +24,9 @@ const KINDS: Record<string, number> = {
   "Llama 3": 4,
   "Llama 3, first": 4,
   TinyLlama: 5,
+  "Gemma 2": 7,
+  "Gemma 3": 6,
+  "Phi-3.5": 8,
 };
 const core = loadCore("portable");
 
@@ -106,13 +109,13 @@ for (const [name, template] of Object.entries(TEMPLATES)) {
   test(`${name}: the text is Jinja's`, () => {
     const t = load(template);
     assert.is(core.call("chat_kind", core.core, t.model), KINDS[name]);
-    for (const chat of CHATS) assert.is(format(t, chat), render(template, chat), JSON.stringify(chat));
-    for (const chat of ODD) {
+    for (const chat of [...CHATS, ...ODD]) {
       let expected: string | undefined;
       try {
         expected = render(template, chat);
-      } catch {
-        assert.throws(() => format(t, chat), /take turns/);
+      } catch (error) {
+        assert.ok(ODD.includes(chat) || /System role/.test(String(error)), String(error));
+        assert.throws(() => format(t, chat), /take turns|no system message/);
       }
       if (expected !== undefined) assert.is(format(t, chat), expected, JSON.stringify(chat));
     }

@@ -84,14 +84,18 @@ function readIds(model: Model, s: VocabularySource): void {
   s.eot = id(model, "tokenizer.ggml.eot_token_id");
   s.eom = id(model, "tokenizer.ggml.eom_token_id");
   s.fimPre = id(model, "tokenizer.ggml.fim_pre_token_id");
+  if (s.fimPre < 0) s.fimPre = id(model, "tokenizer.ggml.prefix_token_id");
   s.fimSuf = id(model, "tokenizer.ggml.fim_suf_token_id");
+  if (s.fimSuf < 0) s.fimSuf = id(model, "tokenizer.ggml.suffix_token_id");
   s.fimMid = id(model, "tokenizer.ggml.fim_mid_token_id");
+  if (s.fimMid < 0) s.fimMid = id(model, "tokenizer.ggml.middle_token_id");
   s.fimPad = id(model, "tokenizer.ggml.fim_pad_token_id");
   s.fimRep = id(model, "tokenizer.ggml.fim_rep_token_id");
   s.fimSep = id(model, "tokenizer.ggml.fim_sep_token_id");
   s.addBos = flag(model, "tokenizer.ggml.add_bos_token");
   s.addEos = flag(model, "tokenizer.ggml.add_eos_token");
   s.addSpacePrefix = flag(model, "tokenizer.ggml.add_space_prefix");
+  s.removeExtraSpaces = flag(model, "tokenizer.ggml.remove_extra_whitespaces");
 }
 
 /** A token id, or -1 when the key is absent. */

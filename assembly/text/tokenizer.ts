@@ -14,7 +14,7 @@ export const NONE: u32 = 0xffffffff;
 export namespace TokenizerModel {
   /** Byte-level BPE, "gpt2". */
   export const BPE: u32 = 1;
-  /** SentencePiece by scores, "llama". */
+  /** SentencePiece: by scores, "llama", or by the ranks of merges, "gemma4". */
   export const SPM: u32 = 2;
 }
 
@@ -82,6 +82,7 @@ export class VocabularySource {
   addBos: i32;
   addEos: i32;
   addSpacePrefix: i32;
+  removeExtraSpaces: i32;
 }
 
 /** Makes every key of a source absent. */
@@ -107,6 +108,8 @@ export class Tokenizer {
   addEos: bool;
   addSpacePrefix: bool;
   cleanSpaces: bool;
+  /** SPM: merges by rank, in lines by themselves, not by the scores of tokens. */
+  byRank: bool;
   /** SPM: a token has U+2581 behind another character, so that texts cannot be cut before it. */
   spaceInside: bool;
   bos: i32;
