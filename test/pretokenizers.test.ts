@@ -20,27 +20,24 @@ const CLASSES: Record<string, number> = { L: 1, N: 2, P: 3, S: 4, M: 5, s: 6 };
 
 /** The ranges of a class, to stand between brackets: the engine's own may be of another version of Unicode. */
 const ranges: Record<string, string> = {};
-for (const [name, number] of Object.entries(CLASSES)) {
+for (const [name, number] of Object.entries(CLASSES)) ranges[name] = rangesOf((_, kind) => kind === number);
+// Of a case those letters that the core's version of Unicode knows.
+for (const name of ["Lu", "Lt", "Ll", "Lm", "Lo"]) {
+  const letter = new RegExp(`\\p{${name}}`, "u");
+  ranges[name] = rangesOf((codePoint, kind) => kind === CLASSES["L"] && letter.test(String.fromCodePoint(codePoint)));
+}
+
+function rangesOf(holds: (codePoint: number, kind: number) => boolean): string {
   let list = "";
   let first = -1;
   for (let codePoint = 0; codePoint <= 0x110000; codePoint++) {
-    const inside = codePoint < 0x110000 && core.exports.tokenizer_class(codePoint) === number;
+    const inside = codePoint < 0x110000 && holds(codePoint, core.exports.tokenizer_class(codePoint));
     if (inside && first < 0) first = codePoint;
     if (inside || first < 0) continue;
     list += `\\u{${first.toString(16)}}-\\u{${(codePoint - 1).toString(16)}}`;
     first = -1;
   }
-  ranges[name] = list;
-}
-
-/** The letters of a case, of those that the core's version of Unicode knows. */
-for (const name of ["Lu", "Lt", "Ll", "Lm", "Lo"]) {
-  const letter = new RegExp(`\\p{${name}}`, "u");
-  ranges[name] = "";
-  for (let codePoint = 0; codePoint < 0x110000; codePoint++) {
-    if (core.exports.tokenizer_class(codePoint) !== CLASSES["L"]) continue;
-    if (letter.test(String.fromCodePoint(codePoint))) ranges[name] += `\\u{${codePoint.toString(16)}}`;
-  }
+  return list;
 }
 
 /** An expression with its classes spelled out. */
@@ -55,6 +52,9 @@ function spell(source: string): RegExp {
     } else if (source.startsWith("\\s", i) || source.startsWith("\\S", i)) {
       spelled += inside ? ranges.s : `[${source[i + 1] === "S" ? "^" : ""}${ranges.s}]`;
       i++;
+    } else if (source.startsWith("\\u", i)) {
+      spelled += `\\u{${source.slice(i + 2, i + 6)}}`;
+      i += 5;
     } else if (source[i] === "\\") {
       // With the u flag only syntax characters may be escaped.
       const escaped = source[++i];
@@ -161,7 +161,9 @@ const MORE: Record<string, string[]> = {
   "granite-embed-multi-97m": [casedWords("((?=[\\p{L}\\p{M}])([^a-z]))", "((?=[\\p{L}\\p{M}])([^A-Z]))")],
   afmoe: [
     "\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))",
-    "[一-鿿㐀-䶿豈-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-\u2fdfเ-\u0e7f\u0e80-\u0effក-\u17ffက-႟ꩠ-ꩿꧠ-\ua9ff가-\ud7afᄀ-ᇿ]+",
+    // The third range begins with U+8C48, which U+F900 was composed to; the table has it so.
+    "[\\u4e00-\\u9fff\\u3400-\\u4dbf\\u8c48-\\ufaff\\u3040-\\u309f\\u30a0-\\u30ff\\uff65-\\uff9f\\u2f00-\\u2fdf\\u0e40-\\u0e7f" +
+      "\\u0e80-\\u0eff\\u1780-\\u17ff\\u1000-\\u109f\\uaa60-\\uaa7f\\ua9e0-\\ua9ff\\uac00-\\ud7af\\u1100-\\u11ff]+",
     DEEPSEEK3,
   ],
 };

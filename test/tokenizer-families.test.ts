@@ -81,7 +81,6 @@ test("500 random vocabularies of gemma4, against merging by the book", () => {
         });
       });
       assert.equal(tokenizer.tokenize(text), expected, JSON.stringify({ merges, pieces, text }));
-      assert.is(tokenizer.detokenize(tokenizer.tokenize(text)), text);
     }
     tokenizer.release();
   }

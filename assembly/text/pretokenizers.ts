@@ -11,7 +11,9 @@
  * so that nothing is stored a word.
  *
  * Where llama.cpp's own engine strays from the expressions, the expressions count, which are what models were trained
- * with: it takes U+3000 for no punctuation in deepseek-llm, and ~ for no symbol in deepseek-v3.
+ * with: it takes U+3000 for no punctuation in deepseek-llm, and ~ for no symbol in deepseek-v3; in afmoe and tiny_aya it
+ * leaves what stands before digits with them, so that white space there is cut otherwise; and in tiny_aya letters have
+ * no case, and digits are grouped whatever follows.
  */
 import { Case, caseOf, Class, classIn, codePointOf, lengthOf, look } from "./unicode";
 import { Scheme } from "./pretokenizer_names";
@@ -537,10 +539,11 @@ const CJK: usize = memory.data<u32>([0x800, 0x9fa5, 0xac00, 0xd7ff]);
 const CJK_AND_KANA_RANGES: u32 = 2;
 const CJK_AND_KANA: usize = memory.data<u32>([0x3040, 0x30ff, 0x4e00, 0x9fa5]);
 
-const ASIAN_RANGES: u32 = 13;
+/** The second ideograph of the list stands for itself, U+8C48: so the ranges from U+4E00 on are one. */
+const ASIAN_RANGES: u32 = 9;
 const ASIAN: usize = memory.data<u32>([
   0xe40, 0xeff, 0x1000, 0x109f, 0x1100, 0x11ff, 0x1780, 0x17ff, 0x2f00, 0x2fdf, 0x3040, 0x30ff, 0x3400, 0x4dbf, 0x4e00,
-  0x9fff, 0xa9e0, 0xa9ff, 0xaa60, 0xaa7f, 0xac00, 0xd7af, 0xf900, 0xfaff, 0xff65, 0xff9f,
+  0xfaff, 0xff65, 0xff9f,
 ]);
 
 const WIDE_PUNCTUATION_RANGES: u32 = 6;
