@@ -40,9 +40,7 @@ for (const [path, value] of [
   ["Titlecase_Letter", 1],
   ["Lowercase_Letter", 2],
 ]) {
-  const { default: codePoints } = await import(
-    `@unicode/unicode-${VERSION}/General_Category/${path}/code-points.mjs`
-  );
+  const { default: codePoints } = await import(`@unicode/unicode-${VERSION}/General_Category/${path}/code-points.mjs`);
   for (const codePoint of codePoints) if (codePoint >= 128) cases[codePoint] = value;
 }
 

@@ -79,7 +79,11 @@ test("a file without a pre-tokenizer's name: a warning in info, on stderr, and i
     assert.is(more.length, 0);
     model.dispose();
     const line = `limpet: ${warning.message}\n`;
-    for (const words of [["tokenize", NAMELESS, "a"], ["inspect", NAMELESS], ["generate", NAMELESS, "-p", "a", "-n", "1"]]) {
+    for (const words of [
+      ["tokenize", NAMELESS, "a"],
+      ["inspect", NAMELESS],
+      ["generate", NAMELESS, "-p", "a", "-n", "1"],
+    ]) {
       const { err, status } = await limpet(words);
       assert.equal([err, status], [line, 0], words[0]);
     }

@@ -66,12 +66,16 @@ test("500 random vocabularies of gemma4, against merging by the book", () => {
     const pieces = [...new Set([...known, ...made])];
     const whole = [...letters, ...pieces];
     // Some merges make what is no token.
-    const merges = [...new Set(Array.from({ length: 24 }, () => [0, 0].map(() => whole[random(whole.length)]).join(" ")))];
+    const merges = [
+      ...new Set(Array.from({ length: 24 }, () => [0, 0].map(() => whole[random(whole.length)]).join(" "))),
+    ];
     const ranks = new Map(merges.map((merge, rank) => [merge, rank]));
     const spec = gemma4(pieces, merges);
     const tokenizer = make(spec);
     for (let i = 0; i < 5; i++) {
-      const text = Array.from({ length: 1 + random(40) }, letter).join("").replaceAll("▁", " ");
+      const text = Array.from({ length: 1 + random(40) }, letter)
+        .join("")
+        .replaceAll("▁", " ");
       const words = text.replaceAll(" ", "▁").match(/[^\n]+|\n+/g) ?? [];
       const expected = words.flatMap((word) => {
         const lines = /^\n/.test(word) && spec.tokens.includes(word);
@@ -152,13 +156,23 @@ test("</s> ends an answer where it is a control token", () => {
 
 const FIM = ["<P>", "<S>", "<M>"];
 
-function infill(tokenizer: Tokenizer, prefix: string, suffix: string, flags = ADD_SPECIAL): number[] {
+function infill(tokenizer: Tokenizer, prefix: string, suffix: string, flags: number = ADD_SPECIAL): number[] {
   const texts = [prefix, suffix].map((text) => new TextEncoder().encode(text));
   const places = texts.map((text) => core.put(text));
   const call = (target: number, capacity: number) =>
     core.call(
       "tokenizer_infill",
-      ...[core.core, tokenizer.pointer, places[0], texts[0].length, places[1], texts[1].length, flags, target, capacity],
+      ...[
+        core.core,
+        tokenizer.pointer,
+        places[0],
+        texts[0].length,
+        places[1],
+        texts[1].length,
+        flags,
+        target,
+        capacity,
+      ],
     );
   try {
     const count = call(0, 0);
@@ -245,7 +259,10 @@ test("byte-level BPE without a pre-tokenizer is worth a warning, and nothing els
     assert.is(more.length, 0);
     tokenizer.release();
   }
-  for (const spec of [{ pre: "default", tokens: BYTE_CHARACTERS }, { model: "llama", tokens: ["<unk>", "a"] }]) {
+  for (const spec of [
+    { pre: "default", tokens: BYTE_CHARACTERS },
+    { model: "llama", tokens: ["<unk>", "a"] },
+  ]) {
     const tokenizer = make(spec);
     assert.equal(warnings(tokenizer), []);
     tokenizer.release();

@@ -184,7 +184,8 @@ test("what is doubtful about a file is a line on stderr, as in Node", () => {
     assert.match(want.err, /^limpet: the file does not name its pre-tokenizer [^\n]+\n$/);
     for (const host of hosts) assert.equal(host.run(words), want, host.name);
   }
-  for (const host of hosts) assert.is(host.run(["inspect", "data/nameless.gguf"]).err, node.run(["inspect", "data/nameless.gguf"]).err);
+  for (const host of hosts)
+    assert.is(host.run(["inspect", "data/nameless.gguf"]).err, node.run(["inspect", "data/nameless.gguf"]).err);
 });
 
 test("what needs a host's own files or the model that ships: a wrong command line here", () => {

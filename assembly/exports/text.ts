@@ -23,8 +23,8 @@ export function tokenizer_tokenize(
 }
 
 /**
- * As `tokenizer_tokenize`, of a text with a gap that the model is to fill: prefix, suffix, and the tokens that mark them
- * and the middle.
+ * As `tokenizer_tokenize`, of a text with a gap that the model is to fill: prefix, suffix, and the tokens that mark
+ * them and the middle.
  */
 export function tokenizer_infill(
   core: Core, tokenizer: Tokenizer, prefix: usize, prefixLength: u32, suffix: usize, suffixLength: u32, flags: u32,

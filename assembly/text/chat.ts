@@ -415,7 +415,8 @@ function writeGemma(core: Core, work: Work, message: usize, end: usize): i32 {
   let system: usize = 0;
   if (roleOf(message) == Role.SYSTEM) {
     if (work.template.kind == ChatKind.GEMMA2) {
-      return fail(core, ErrorCode.BAD_ARGUMENT, "this model's chats have no system message: say it in the first question");
+      const words = "this model's chats have no system message: say it in the first question";
+      return fail(core, ErrorCode.BAD_ARGUMENT, words);
     }
     system = message;
     message = nextMessage(message);

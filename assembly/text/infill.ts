@@ -1,6 +1,6 @@
 /**
- * Fill-in-the-middle: the tokens of a text with a gap, for a model that was trained to say what stands in it. The order is
- * llama.cpp's (prefix, suffix, middle), without the names of files that it puts in front:
+ * Fill-in-the-middle: the tokens of a text with a gap, for a model that was trained to say what stands in it. The
+ * order is llama.cpp's (prefix, suffix, middle), without the names of files that it puts in front:
  *
  *     [BOS] <prefix> what stands before <suffix> what stands behind <middle>      … and the model goes on
  */

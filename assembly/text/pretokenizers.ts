@@ -11,9 +11,9 @@
  * so that nothing is stored a word.
  *
  * Where llama.cpp's own engine strays from the expressions, the expressions count, which are what models were trained
- * with: it takes U+3000 for no punctuation in deepseek-llm, and ~ for no symbol in deepseek-v3; in afmoe and tiny_aya it
- * leaves what stands before digits with them, so that white space there is cut otherwise; and in tiny_aya letters have
- * no case, and digits are grouped whatever follows.
+ * with: it takes U+3000 for no punctuation in deepseek-llm, and ~ for no symbol in deepseek-v3; in afmoe and tiny_aya
+ * it leaves what stands before digits with them, so that white space there is cut otherwise; and in tiny_aya letters
+ * have no case, and digits are grouped whatever follows.
  */
 import { Case, caseOf, Class, classIn, codePointOf, lengthOf, look } from "./unicode";
 import { Scheme } from "./pretokenizer_names";
@@ -278,11 +278,11 @@ function gpt2(at: usize, end: usize): usize {
  * qwen2, and with THREE_DIGITS llama-bpe:
  *   (?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,digits}|
  *   ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
- * qwen35 has [\p{L}\p{M}]+ for \p{L}+, and \p{M} is no punctuation to it (MARKS); seed-coder lacks `[\r\n]*`, ufakzeka
- * the contractions. gpt-4o (CASED, CONTRACTED) and tekken (CASED) know the case of ASCII letters: a word is `X*Y+` or
- * else `X+Y*`, X a letter outside a-z, Y a letter outside A-Z; gpt-4o's contractions belong to the word before them; and
- * `[\r\n]*` is `[\r\n/]*`. granite-embed-multi-97m (MARKS besides) counts marks among X and Y, and tiny_aya (CASES) takes
- * [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] for X and [\p{Ll}\p{Lm}\p{Lo}\p{M}] for Y.
+ * qwen35 has [\p{L}\p{M}]+ for \p{L}+, and \p{M} is no punctuation to it (MARKS); seed-coder lacks `[\r\n]*`,
+ * ufakzeka the contractions. gpt-4o (CASED, CONTRACTED) and tekken (CASED) know the case of ASCII letters: a word is
+ * `X*Y+` or else `X+Y*`, X a letter outside a-z, Y a letter outside A-Z; gpt-4o's contractions belong to the word
+ * before them; and `[\r\n]*` is `[\r\n/]*`. granite-embed-multi-97m (MARKS besides) counts marks among X and Y, and
+ * tiny_aya (CASES) takes [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] for X and [\p{Ll}\p{Lm}\p{Lo}\p{M}] for Y.
  */
 function words(at: usize, end: usize, flags: u32): usize {
   const cased = (flags & Words.CASED) != 0;
@@ -423,9 +423,9 @@ function trailingSpace(at: usize, end: usize): usize {
 }
 
 /**
- * Digits in groups of three from the right, the first of one to three: tiny_aya's \d{1,3}(?=(?:\d{3})*\b) (`bounded`: no
- * letter, mark or _ may follow; \d is \p{N} here), and what afmoe does with every \p{N}+. Gives the end of a group, or of
- * the stretch before the next.
+ * Digits in groups of three from the right, the first of one to three: tiny_aya's \d{1,3}(?=(?:\d{3})*\b) (`bounded`:
+ * no letter, mark or _ may follow; \d is \p{N} here), and what afmoe does with every \p{N}+. Gives the end of a group,
+ * or of the stretch before the next.
  */
 function groups(walk: Walk, bounded: bool, end: usize): usize {
   const at = walk.at;

@@ -1,7 +1,7 @@
 /**
  * SentencePiece ("llama") of a stretch of text: spaces become U+2581, characters are merged by score, and a character
- * that is no token becomes its bytes' tokens. gemma4's merges by rank; line feeds are merged by themselves, and a run of
- * them that is a token is that token.
+ * that is no token becomes its bytes' tokens. gemma4 merges by rank; its line feeds are merged by themselves, and a run
+ * of them that is a token is that token.
  *
  * Where no token has U+2581 behind another character, no merge can cross such a place, so that each word is merged by
  * itself; the answer is the same, and a long text costs no more memory than its longest word. A U+2581 that the text

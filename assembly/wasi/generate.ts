@@ -9,7 +9,8 @@ import { Status } from "../memory/core";
 import { Model } from "../engine/model";
 import { configure, seed } from "../engine/sampler";
 import {
-  Finish, STATUS_TOKEN, Session, addStop, appendText, appendTokens, beginGeneration, createSession, replaceTokens, stepGeneration,
+  Finish, STATUS_TOKEN, Session, addStop, appendText, appendTokens, beginGeneration, createSession, replaceTokens,
+  stepGeneration,
 } from "../engine/session";
 import { Role } from "../text/chat";
 import { tokenizeInfill } from "../text/infill";

@@ -43,9 +43,18 @@ const LOAD_OPTIONS: OptionTable<CoreOptions & { signal?: AbortSignal }> = { ...C
 
 /** In the order of `tokenizer_special`. */
 const SPECIALS = [
-  ...(["bos", "eos", "unknown", "separator", "padding", "mask", "endOfTurn", "endOfMessage"] as const),
-  ...(["fimPrefix", "fimSuffix", "fimMiddle"] as const),
-];
+  "bos",
+  "eos",
+  "unknown",
+  "separator",
+  "padding",
+  "mask",
+  "endOfTurn",
+  "endOfMessage",
+  "fimPrefix",
+  "fimSuffix",
+  "fimMiddle",
+] as const;
 
 /** The vocabulary of a model: text to token ids and back. Its model must be alive, else calls throw WRONG_STATE. */
 export class Tokenizer {

@@ -3,7 +3,14 @@ import type { Pointer } from "../../bindings/exports.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Core, type CoreOptions } from "../host/instance.ts";
 import { parseHead } from "./gguf-head.ts";
-import { type MetadataValue, type ModelWarning, readMetadata, readTensors, readWarnings, type TensorInfo } from "./info.ts";
+import {
+  type MetadataValue,
+  type ModelWarning,
+  readMetadata,
+  readTensors,
+  readWarnings,
+  type TensorInfo,
+} from "./info.ts";
 import { loadModel } from "./load.ts";
 import { type ModelSource, openSource } from "./source.ts";
 
