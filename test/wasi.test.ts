@@ -44,9 +44,10 @@ function wordy(): Uint8Array {
 
 /** The demo with more ids of tokens, and without a key. */
 function demoWith(ids: [key: string, id: number][], without = ""): Uint8Array {
-  const metadata = chatDemo.metadata.filter(([key]) => key !== without);
+  const file = makeModel("demo");
+  const metadata = file.metadata.filter(([key]) => key !== without);
   for (const [key, id] of ids) metadata.push([`tokenizer.ggml.${key}`, "u32", id]);
-  return new Uint8Array(encodeGguf({ ...chatDemo, metadata }));
+  return new Uint8Array(encodeGguf({ ...file, metadata }));
 }
 
 const files = new Map<string, Uint8Array>([

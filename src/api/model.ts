@@ -266,14 +266,14 @@ export class Model {
   }
 
   /** A generation in a session that lives as long as it does. */
-  #once<Options extends GenerateOptions & ContextOptions>(
+  #once<Options extends GenerateOptions & ContextOptions & InfillOptions>(
     given: Options,
     table: OptionTable<Options>,
     tokensOf: (options: Options) => ArrayLike<number> | Promise<ArrayLike<number>>,
   ): Generation {
     const run = async function* (model: Model): AsyncGenerator<Piece, GenerationResult, undefined> {
       const read = readOptions(given, table);
-      const { context, kv, ...options } = read;
+      const { context, kv, suffix: _, ...options } = read;
       options.signal?.throwIfAborted();
       model.#requireAlive();
       const tokens = await tokensOf(read);
