@@ -2,6 +2,7 @@
  * The core's chat templates against Jinja itself, over the templates of real models; what the core does not know it must
  * not take for something else.
  */
+import { readdirSync, readFileSync } from "node:fs";
 import { Template } from "@huggingface/jinja";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -118,6 +119,27 @@ for (const [name, template] of Object.entries(TEMPLATES)) {
         assert.throws(() => format(t, chat), /take turns|no system message/);
       }
       if (expected !== undefined) assert.is(format(t, chat), expected, JSON.stringify(chat));
+    }
+    t.release();
+  });
+}
+
+/** With `TEMPLATES=FOLDER`: of llama.cpp's templates (models/templates) those that the core takes for its own. */
+const { TEMPLATES: FOLDER } = process.env;
+for (const file of FOLDER ? readdirSync(FOLDER).filter((name) => name.endsWith(".jinja")) : []) {
+  test(`${file}: none of the core's, or the text is Jinja's`, () => {
+    const template = readFileSync(`${FOLDER}/${file}`, "utf8");
+    const t = load(template);
+    if (core.call("chat_kind", core.core, t.model) > 0) {
+      for (const chat of [...CHATS, ...ODD]) {
+        let expected: string | undefined;
+        try {
+          expected = render(template, chat);
+        } catch {
+          assert.throws(() => format(t, chat));
+        }
+        if (expected !== undefined) assert.is(format(t, chat), expected, JSON.stringify(chat));
+      }
     }
     t.release();
   });

@@ -1,11 +1,11 @@
 /**
- * Fill-in-the-middle and warnings, through the API, in a worker and by the command line.
+ * Fill-in-the-middle, tokens that are never generated, and warnings, through the API, in a worker and by the command line.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
-import { Model } from "../src/index.ts";
+import { type GenerateOptions, Model, type Piece } from "../src/index.ts";
 import { limpet } from "./support/cli.ts";
 import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
 
@@ -45,6 +45,28 @@ test("a suffix is told the model with the prompt: prefix, suffix, middle", async
   const words = ["-p", PREFIX, "--suffix", SUFFIX, "-n", "6", "--temp", "1", "--seed", "5", "--json"];
   const { out, err, status } = await limpet(["generate", FILE, ...words]);
   assert.equal([JSON.parse(out).text, err, status], [expected, "", 0]);
+});
+
+test("tokens that a file suppresses are never generated", async () => {
+  const first = async (bytes: Uint8Array<ArrayBuffer>, options: GenerateOptions = {}) => {
+    const model = await Model.load(bytes);
+    const pieces: Piece[] = [];
+    for await (const piece of model.generate([5, 6, 7], { maxTokens: 1, logprobs: 4, ...options })) pieces.push(piece);
+    model.dispose();
+    return pieces[0];
+  };
+  const without = (tokens: number[]) =>
+    modelBytes("llama-tiny", "Q8_0", [["tokenizer.ggml.suppress_tokens", "i32[]", tokens]]);
+  const { top } = await first(modelBytes("llama-tiny", "Q8_0"));
+  const ids = top!.map(({ token }) => token);
+  for (const options of [{}, { repeatPenalty: 1.1 }, { temperature: 1e-3 }, { temperature: 1e-3, topK: 2 }]) {
+    assert.is((await first(without(ids.slice(0, 2)), options)).token, ids[2], JSON.stringify(options));
+  }
+  const rest = await first(without([ids[0], -1, 1 << 30]));
+  assert.equal(
+    rest.top!.slice(0, 3).map(({ token }) => token),
+    ids.slice(1),
+  );
 });
 
 test("what cannot be filled in is refused in words", async () => {

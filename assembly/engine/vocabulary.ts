@@ -41,6 +41,7 @@ function readSource(model: Model, s: VocabularySource): i32 {
   const name = textOr(core, g, "general.name");
   const scores = arrayOr(core, g, "tokenizer.ggml.scores", ValueType.F32);
   const types = arrayOr(core, g, "tokenizer.ggml.token_type", ValueType.I32);
+  const suppressed = arrayOr(core, g, "tokenizer.ggml.suppress_tokens", ValueType.I32);
   const merges = arrayOr(core, g, "tokenizer.ggml.merges", ValueType.STRING);
   if (g.error) return g.error;
   s.modelName = stringBytes(kind);
@@ -68,6 +69,10 @@ function readSource(model: Model, s: VocabularySource): i32 {
   if (types) {
     s.types = types.value;
     s.typeCount = types.count;
+  }
+  if (suppressed) {
+    s.suppressed = suppressed.value;
+    s.suppressedCount = suppressed.count;
   }
   model.vocabulary = tokens.count;
   readIds(model, s);

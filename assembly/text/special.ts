@@ -19,10 +19,10 @@ export const SPECIAL_NAMES: u32 = 64;
 const END_OF_TURN = "<|eot_id|> <|im_end|> <|end|> <end_of_turn> <|endoftext|> <|end_of_text|> <EOT> _<EOT>";
 const END_OF_TURN_MORE = "[EOT] <｜end▁of▁sentence｜> <end_of_utterance>";
 const END_OF_MESSAGE = "<|eom_id|>";
-const FIM_PREFIX = "<|fim_prefix|> <fim-prefix> <fim_prefix> <｜fim▁begin｜> <PRE> ▁<PRE> <|code_prefix|>";
-const FIM_SUFFIX = "<|fim_suffix|> <fim-suffix> <fim_suffix> <｜fim▁hole｜> <SUF> ▁<SUF> <|code_suffix|>";
-const FIM_MIDDLE = "<|fim_middle|> <fim-middle> <fim_middle> <｜fim▁end｜> <MID> ▁<MID> <|code_middle|>";
-const FIM_PAD = "<|fim_pad|> <fim-pad> <fim_pad> <PAD>";
+const FIM_PREFIX = "<|fim_prefix|> <fim-prefix> <fim_prefix> <｜fim▁begin｜> <PRE> ▁<PRE> <|code_prefix|> <|prefix|>";
+const FIM_SUFFIX = "<|fim_suffix|> <fim-suffix> <fim_suffix> <｜fim▁hole｜> <SUF> ▁<SUF> <|code_suffix|> <|suffix|>";
+const FIM_MIDDLE = "<|fim_middle|> <fim-middle> <fim_middle> <｜fim▁end｜> <MID> ▁<MID> <|code_middle|> <|middle|>";
+const FIM_PAD = "<|fim_pad|> <fim-pad> <fim_pad> <PAD> [PAD]";
 const FIM_REPOSITORY = "<|fim_repo|> <|repo_name|> <fim-repo> <REPO> <reponame>";
 const FIM_SEPARATOR = "<|file_sep|>";
 /** Every token with one of these texts ends generation, whatever the keys say. */

@@ -200,6 +200,8 @@ function setOptions(t: Tokenizer, source: VocabularySource): void {
   const length = <usize>source.preNameLength;
   t.scheme = spm || length == 0 || !HAS_BPE ? Scheme.DEFAULT : schemeOf(pre, length);
   t.scores = source.scores;
+  t.suppressed = source.suppressed;
+  t.suppressedCount = source.suppressedCount;
   t.ignoreMerges = HAS_BPE && !spm && ignoresMerges(pre, length);
   // gemma4's files say that they want no BOS, and the model does.
   t.addBos = t.byRank || option(source.addBos, spm || (HAS_BPE && addsBos(pre, length)));
