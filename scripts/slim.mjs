@@ -35,7 +35,10 @@ export function slimBuild(models, like) {
     if (!PARTS.architectures.includes(architecture)) refuse(model, "architecture", architecture, PARTS.architectures);
     parts.architectures.add(architecture);
     const kinds = PARTS.tokenizers.filter((name) => TOKENIZER_NAMES[name].includes(tokenizer));
-    if (!kinds.length) refuse(model, "tokenizer", tokenizer, [...new Set(Object.values(TOKENIZER_NAMES).flat())]);
+    if (!kinds.length) {
+      const names = Object.values(TOKENIZER_NAMES);
+      refuse(model, "tokenizer", tokenizer, [...new Set([...names.map(([first]) => first), ...names.flat()])]);
+    }
     for (const kind of kinds) parts.tokenizers.add(kind);
     for (const type of types) {
       if (ALWAYS.includes(type) || OF_ARCHITECTURES.includes(type)) continue;
