@@ -94,7 +94,7 @@ export const HAS_GATE: bool = !isDefined(WITHOUT_GATE);
 export const HAS_SLICE: bool = !isDefined(WITHOUT_SLICE);
 export const HAS_EXPERTS: bool = !isDefined(WITHOUT_EXPERTS);
 
-/** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"). */
+/** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"); "gemma4" is in a build that has both. */
 export const HAS_BPE: bool = !isDefined(WITHOUT_BPE);
 export const HAS_SPM: bool = !isDefined(WITHOUT_SPM);
 

@@ -33,7 +33,7 @@ export const RELAXED_SHARE = 1.35;
 /** Block formats that every build holds. @type {string[]} */
 export const ALWAYS = parts.always;
 
-/** The name of each tokenizer in a file (tokenizer.ggml.model). @type {Record<string, string>} */
+/** The names of each tokenizer in a file (tokenizer.ggml.model): gemma4 needs both. @type {Record<string, string[]>} */
 export const TOKENIZER_NAMES = parts.tokenizers;
 
 /**

@@ -42,8 +42,18 @@ function wordy(): Uint8Array {
   return new Uint8Array(encodeGguf({ ...file, metadata }));
 }
 
+/** The demo with more ids of tokens, and without a key. */
+function demoWith(ids: [key: string, id: number][], without = ""): Uint8Array {
+  const file = makeModel("demo");
+  const metadata = file.metadata.filter(([key]) => key !== without);
+  for (const [key, id] of ids) metadata.push([`tokenizer.ggml.${key}`, "u32", id]);
+  return new Uint8Array(encodeGguf({ ...file, metadata }));
+}
+
 const files = new Map<string, Uint8Array>([
   ["wordy.gguf", wordy()],
+  ["infill.gguf", demoWith(["prefix", "suffix", "middle"].map((key, i) => [`${key}_token_id`, 700 + i]))],
+  ["nameless.gguf", demoWith([], "tokenizer.ggml.pre")],
   ["wordy.txt", new TextEncoder().encode("Xa".repeat(40))],
   ["demo.gguf", new Uint8Array(encodeGguf(makeModel("demo")))],
   ["chat.gguf", new Uint8Array(encodeGguf({ ...chatDemo, metadata: [...chatDemo.metadata, chatty as never] }))],
@@ -105,6 +115,8 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
   [["generate", "data/plm.gguf", "-p", "a", "-n", "24", "--temp", "1e0", "--min-p", "0.01", "--repeat-penalty", "1.2"]],
   [["generate", "data/plm.gguf", "-p", "a b c", "-n", "8", "--form", "expanded", "--kv", "f32", "--ctx", "32"]],
   [["generate", "data/plm.gguf", "-p", "a b c", "-n", "8", "--kv", "q8_0"]],
+  [["generate", "data/infill.gguf", "-p", "When the tide", "--suffix", " falls,", "-n", "12"]],
+  [["generate", "data/infill.gguf", "-p", "", "--suffix", "", "-n", "4"]],
   [["generate", "data/chat.gguf", "--chat", "-p", "Hello", "-n", "12"]],
   [["chat", "data/chat.gguf", "--system", "Be brief.", "-n", "12"], "Hello\n\n  \nAnd again\nlast"],
   [["tokenize", "data/demo.gguf", "Once upon a time, 世界 🌍"]],
@@ -112,6 +124,7 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
   [["tokenize", "data/demo.gguf", "-"], Uint8Array.of(97, 0, 98, 10)],
   [["tokenize", "data/demo.gguf", "--", "-p"]],
   [["inspect", "data/plm.gguf", "--json"]],
+  [["inspect", "data/nameless.gguf", "--json"]],
   [["inspect", "data/demo.gguf", "--json"]],
   [["inspect", "data/former.gguf", "--json"]],
   [["inspect", "data/plm.gguf", "--program"]],
@@ -132,6 +145,7 @@ const USAGE: string[][] = [
   ["generate", "data/demo.gguf", "-p", "a", "--kv", "q9"],
   ["generate", "data/demo.gguf", "-p", "a", "--json=1"],
   ["generate", "data/demo.gguf", "more", "-p", "a"],
+  ["generate", "data/infill.gguf", "-p", "a", "--suffix", "b", "--chat"],
   ["inspect", "data/demo.gguf", "--time"],
   ["inspect", "data/demo.gguf", "--program", "--json"],
   ["logits", "data/demo.gguf", "--out", "data/x"],
@@ -160,6 +174,20 @@ for (const words of USAGE) {
     for (const host of hosts) assert.equal(host.run(words), want, host.name);
   });
 }
+
+test("what is doubtful about a file is a line on stderr, as in Node", () => {
+  for (const words of [
+    ["tokenize", "data/nameless.gguf", "a"],
+    ["generate", "data/nameless.gguf", "-p", "a", "-n", "2"],
+  ]) {
+    const want = node.run(words);
+    assert.is(want.status, 0);
+    assert.match(want.err, /^limpet: the file does not name its pre-tokenizer [^\n]+\n$/);
+    for (const host of hosts) assert.equal(host.run(words), want, host.name);
+  }
+  for (const host of hosts)
+    assert.is(host.run(["inspect", "data/nameless.gguf"]).err, node.run(["inspect", "data/nameless.gguf"]).err);
+});
 
 test("what needs a host's own files or the model that ships: a wrong command line here", () => {
   for (const [words, said] of [
@@ -313,6 +341,7 @@ test("what goes wrong is one line, and status 1", () => {
     [["generate", "data/demo.gguf", "-p", "a", "--build", "fast"], /^limpet: this file is the \w+ build/],
     [["generate", "data/demo.gguf", "-p", "Hello", "--ctx", "1"], /^limpet: .*--ctx/],
     [["generate", "data/plm.gguf", "-p", "a", "--chat"], /^limpet: .*chat template/],
+    [["generate", "data/plm.gguf", "-p", "a", "--suffix", "b"], /^limpet: this model was not made to fill in/],
     [["logits", "data/plm.gguf", "--tokens", "4294967295", "--out", "data/x"], /^limpet: .* not in the vocabulary/],
     [["logits", "data/plm.gguf", "--tokens", "1", "--out", "data/no/x"], /^limpet: cannot write data\/no\/x/],
     [["perplexity", "data/plm.gguf", "data/text.txt", "--ctx", "99999"], /^limpet: the text has \d+ tokens/],

@@ -14,7 +14,7 @@ import { canRewindTo, dropAll } from "./sequence";
 import { modelOf } from "./model";
 import { stepPass } from "../run/run";
 import { SAMPLER_BYTES, Sampler, initSampler, sample, sampleScratchBytes } from "./sampler";
-import { Tokenizer, endsGeneration } from "../text/tokenizer";
+import { Tokenizer, endsGeneration, suppressTokens } from "../text/tokenizer";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { DetokenizeFlag, Stream, flushStream, pushToken, startStream, streamCapacity } from "../text/detokenize";
 import { logSumExp } from "../kernels/float/softmax";
@@ -331,11 +331,12 @@ function beginChunk(s: Session): i32 {
 function takeToken(s: Session): i32 {
   const c = s.context;
   const vocabulary = c.program.vocabulary;
+  const tokenizer = changetype<Tokenizer>(s.tokenizer);
+  suppressTokens(tokenizer, c.at(c.program.logits));
   const token = sample(s.sampler, c.at(c.program.logits), vocabulary, s.scratch, s.tokens, s.count);
   s.token = token;
   if (s.wantLogprobs) rank(s, c.at(c.program.logits), vocabulary);
   s.remaining -= 1;
-  const tokenizer = changetype<Tokenizer>(s.tokenizer);
   if (s.count == s.capacity) s.finish = Finish.CONTEXT;
   else {
     store<u32>(s.tokens + ((<usize>s.count) << 2), token);

@@ -46,6 +46,15 @@ export interface GenerateOptions extends SamplingOptions {
   signal?: AbortSignal;
 }
 
+/** What follows the prompt. */
+export interface InfillOptions {
+  /**
+   * Text behind the prompt's: the model fills in what is missing between them, if it was trained to. Where its vocabulary
+   * lacks the tokens for that, the call fails with UNSUPPORTED.
+   */
+  suffix?: string;
+}
+
 /** What each of `GenerateOptions` has to be; the ranges of real numbers are the core's. */
 export const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
   temperature: real,
