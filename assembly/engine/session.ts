@@ -254,6 +254,39 @@ export function stepGeneration(s: Session): i32 {
   return takeToken(s);
 }
 
+/**
+ * Goes on with the generation of another session of the model, which has the same tokens and was stopped between two of
+ * them: for who moves to a larger context. What is held back of the text, the stop strings and the sampler come along.
+ */
+export function continueGeneration(s: Session, from: Session): i32 {
+  if (s.tokenizer != from.tokenizer || s.count != from.count) {
+    return fail(s.core, ErrorCode.BAD_ARGUMENT, "a generation goes on where the tokens of its session are");
+  }
+  stopWork(s);
+  if (from.textCapacity > s.textCapacity) {
+    const moved = resize(s.core, s.text, from.textCapacity, "a session's text");
+    if (moved == 0) return s.core.errorCode;
+    s.text = moved;
+    s.textCapacity = from.textCapacity;
+  }
+  memory.copy(s.text, from.text, from.textLength);
+  s.textLength = from.textLength;
+  s.ready = from.ready;
+  memory.copy(s.stops, from.stops, from.stopsLength);
+  s.stopsLength = from.stopsLength;
+  memory.copy(changetype<usize>(s.sampler), changetype<usize>(from.sampler), SAMPLER_BYTES);
+  memory.copy(changetype<usize>(s.stream), changetype<usize>(from.stream), offsetof<Stream>());
+  s.remaining = from.remaining;
+  s.finish = from.finish;
+  s.token = from.token;
+  s.logprob = from.logprob;
+  s.wantLogprobs = from.wantLogprobs;
+  s.topCount = from.topCount;
+  memory.copy(s.topIds, from.topIds, TOP_LIMIT * 8);
+  s.generating = 1;
+  return 0;
+}
+
 /** Ends a generation before its time; what was evaluated stays. */
 export function stopGeneration(s: Session): void {
   stopWork(s);
