@@ -134,7 +134,10 @@ test("an option that there is not is refused, with the one that was meant", asyn
       () => (kernels as (o: unknown) => unknown)({ memory_limit: 5 }),
     ],
     [/no option models; did you mean model\?/, () => (doctor as (o: unknown) => unknown)({ models: "x" })],
-    [/no option on_progress; did you mean onProgress\?/, () => loose({ quantizeFile })["quantizeFile"]("a", "b", "Q8_0", { on_progress: 1 })],
+    [
+      /no option on_progress; did you mean onProgress\?/,
+      () => loose({ quantizeFile })["quantizeFile"]("a", "b", "Q8_0", { on_progress: 1 }),
+    ],
     [/no option typ; did you mean type\?/, () => loose({ convert })["convert"]("a", "b", { typ: "Q8_0" })],
     [/no option sha; there are sha256/, () => loose({ cached })["cached"]("http://host/x", { sha: "x" })],
     [/no option __proto__x; there are/, () => loose(model)["session"]({ __proto__x: 5 })],
@@ -309,7 +312,9 @@ test("files and their places: what is no path, no URL and no type is refused bef
     await refuses("BAD_ARGUMENT", /url is a path or a URL/, () => files["cached"](odd));
     await refuses("BAD_ARGUMENT", /url is a path or a URL/, () => files["deleteCached"](odd));
   }
-  await refuses("BAD_ARGUMENT", /onProgress is a function/, () => files["quantizeFile"]("a", "b", "Q8_0", { onProgress: 5 }));
+  await refuses("BAD_ARGUMENT", /onProgress is a function/, () =>
+    files["quantizeFile"]("a", "b", "Q8_0", { onProgress: 5 }),
+  );
   await refuses("BAD_ARGUMENT", /type is text/, () => files["convert"]("a", "b", { type: 5 }));
   await refuses("BAD_ARGUMENT", /sha256 is text/, () => files["cached"]("http://host/x", { sha256: 5 }));
   await refuses("BAD_ARGUMENT", /path, not/, () => files["quantizeFile"]("a", "b\0c", "Q8_0"));

@@ -2,8 +2,9 @@
  * A chat template comes with a file, from a stranger: one that loops, grows or nests without end is ended in words while
  * the process lives, and templates of real models are rendered as Jinja renders them.
  */
-import { Template } from "@huggingface/jinja";
+
 import * as jinja from "@huggingface/jinja";
+import { Template } from "@huggingface/jinja";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { renderTemplate } from "../src/generate/template.ts";
@@ -22,7 +23,7 @@ const MESSAGES = [
 /** Templates that take all there is, and what is said of them. */
 const GREEDY: Record<string, [template: string, words: RegExp]> = {
   "a long range": ["{{ range(200000000)|length }}", /a range of 200000000 numbers/],
-  "a long range under another name": ["{% set r = range %}{{ r(0, 1e15)|length }}", /a range of/],
+  "a long range under another name": ["{% set r = range %}{{ r(0, 1000000000000000)|length }}", /a range of/],
   "a range without end": ["{{ range(0, 5, 0.0000001)|length }}", /a range of/],
   "nested loops": [
     "{% for a in range(3000) %}{% for b in range(3000) %}x{% endfor %}{% endfor %}",
@@ -46,7 +47,7 @@ const GREEDY: Record<string, [template: string, words: RegExp]> = {
   ],
   "a text put into itself": [
     "{% set n = namespace(x='a' ~ 'a') %}{% for i in range(9) %}{% set n.x = n.x|replace('a', n.x) %}{% endfor %}{{ n.x }}",
-    /more text than a chat can be/,
+    /more text than a chat can be|grows or nests without end/,
   ],
   "a list that doubles": [
     "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = n.x + n.x %}{% endfor %}{{ n.x|length }}",
@@ -59,6 +60,11 @@ const GREEDY: Record<string, [template: string, words: RegExp]> = {
   "a map of itself, written out": [
     "{% set n = namespace(x={'a': 1}) %}{% for i in range(60) %}{% set n.x = {'a': n.x, 'b': n.x} %}{% endfor %}{{ n.x }}",
     /more text than a chat can be/,
+  ],
+  "blocks within blocks": [`${"{% if true %}".repeat(15_000)}`, /grows or nests without end/],
+  "a macro that calls itself": [
+    "{% macro m(n) %}{{ m(n) }}{% endmacro %}{{ m(1) }}",
+    /grows or nests|loops for longer/,
   ],
   "a long template": [`${"{{ 1 }}".repeat(50_000)}`, /has 350000 letters/],
 };
@@ -79,8 +85,6 @@ test("what a template refuses, and what is no template, is said in its words", a
     ["{{ raise_exception('roles must alternate\u001b]0;x') }}", /refuses: roles must alternate\\u001b\]0;x$/],
     [`{{ raise_exception('${"long ".repeat(1000)}') }}`, /refuses: (long )+$/],
     ["{% if %}", /chat template refuses: /],
-    [`${"{% if true %}".repeat(20_000)}`, /chat template refuses: /],
-    ["{% macro m(n) %}{{ m(n) }}{% endmacro %}{{ m(1) }}", /chat template refuses: /],
   ] as const) {
     const error = await errorOf(() => renderTemplate(jinja, template, MESSAGES, TOKENS));
     assert.instance(error, LimpetError);

@@ -75,7 +75,10 @@ test("a limit that is never reached takes no memory: a generation grows between 
     for (const session of [growing, large]) {
       const parts: unknown[] = [];
       for (let round = 0; round < 40 && session.tokens.length < 1100; round++) {
-        const generation = session.generate(round === 0 ? ids(300, vocabulary) : [5], round === 0 ? options : { ...options, seed: undefined });
+        const generation = session.generate(
+          round === 0 ? ids(300, vocabulary) : [5],
+          round === 0 ? options : { ...options, seed: undefined },
+        );
         for await (const piece of generation) parts.push(piece);
         parts.push(generation.result?.finishReason);
       }

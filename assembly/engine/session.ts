@@ -216,12 +216,7 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
     return fail(s.core, ErrorCode.BAD_ARGUMENT, "at most 20 log probabilities a token can be had");
   }
   stopWork(s);
-  // The logits of the last token are not kept: its row is made once more, to the same bits.
-  if (s.evaluated == s.count) {
-    const count = s.count;
-    rewind(s, count - 1);
-    s.count = count;
-  }
+  leaveLast(s);
   s.generating = 1;
   s.remaining = maxTokens;
   s.finish = Finish.NONE;
@@ -233,6 +228,14 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
   startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE);
   return 0;
+}
+
+/** The logits of the last token are not kept: its row is made once more, to the same bits. */
+function leaveLast(s: Session): void {
+  const count = s.count;
+  if (count == 0 || s.evaluated < count) return;
+  rewind(s, count - 1);
+  s.count = count;
 }
 
 /** The next slice: MORE (nothing to show yet), STATUS_TOKEN (a token, and `ready` bytes of text), DONE, or an error. */
@@ -263,6 +266,7 @@ export function continueGeneration(s: Session, from: Session): i32 {
     return fail(s.core, ErrorCode.BAD_ARGUMENT, "a generation goes on where the tokens of its session are");
   }
   stopWork(s);
+  leaveLast(s);
   if (from.textCapacity > s.textCapacity) {
     const moved = resize(s.core, s.text, from.textCapacity, "a session's text");
     if (moved == 0) return s.core.errorCode;

@@ -63,6 +63,8 @@ export function renderTemplate(
     return String(new Interpreter(scope).run(parsed).value);
   } catch (error) {
     if (error instanceof LimpetError) throw error;
+    // A text longer than any can be, a call deeper than the host goes.
+    if (error instanceof RangeError) throw tooMuch("it grows or nests without end");
     const words = messageOf(error).slice(0, WORDS);
     throw new LimpetError("BAD_ARGUMENT", `the model's chat template refuses: ${words}`, { cause: error });
   }

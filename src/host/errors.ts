@@ -28,9 +28,16 @@ export class LimpetError extends Error {
 
   /** An error with its code, and words that say what to do. What they quote of a file is shown, not obeyed. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(escapeLine(message), options);
+    super(shortened(escapeLine(message)), options);
     this.code = code;
   }
+}
+
+/** Letters of a message: what it quotes of a file may have any length. */
+const MOST_LETTERS = 2000;
+
+function shortened(words: string): string {
+  return words.length > MOST_LETTERS ? `${words.slice(0, MOST_LETTERS)}…` : words;
 }
 
 /** The code that the core gives as a number below zero. */

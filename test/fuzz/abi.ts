@@ -387,6 +387,9 @@ class Machine {
       const length = random.oneIn(6) ? random.below(bytes + 1) : bytes;
       if (random.oneIn(3)) this.core.memory.write(at + random.below(bytes), random.bytes(1));
       this.status("session_restore", other.handle, at, length);
+      // Any session of the model may be told to go on, with the tokens that it takes and others.
+      const isOfModel = this.sessions.find((one) => one.handle === handle)!.context.model === other.context.model;
+      if (isOfModel || random.oneIn(4)) this.status("session_continue", other.handle, handle);
     }
     this.core.release(at);
   }

@@ -21,7 +21,7 @@ export const checkpoints: Fuzzer = {
   name: "checkpoints",
   about: "checkpoints (config.json, tokenizer.json, safetensors) with wounds through convert",
   cases: 120,
-  share: 2,
+  share: 3,
   prepare,
 };
 

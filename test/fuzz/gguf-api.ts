@@ -65,7 +65,7 @@ export const ggufApi: Fuzzer = {
   name: "gguf-api",
   about: "model files through the API: bytes, paths, Blobs, streams; plan, inspect, tokenizer, quantizeFile",
   cases: 500,
-  share: 6,
+  share: 8,
   prepare,
 };
 

@@ -82,7 +82,7 @@ export const ggufHeaders: Fuzzer = {
   name: "gguf-headers",
   about: "GGUF headers through the core's parser",
   cases: ENOUGH,
-  share: 1,
+  share: 2,
   prepare,
 };
 

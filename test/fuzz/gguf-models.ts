@@ -19,7 +19,7 @@ export const ggufModels: Fuzzer = {
   name: "gguf-models",
   about: "model files through the core: load, plan, program, passes, streamed weights, text, sessions",
   cases: 1500,
-  share: 6,
+  share: 8,
   prepare,
 };
 

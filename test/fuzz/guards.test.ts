@@ -1,8 +1,8 @@
 /** The builds with guard bytes see what is written outside a block, and say whose it is. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Engine, modelBytes, prompt } from "../support/engine.ts";
 import { loadCore, sameBits } from "../support/core.ts";
+import { Engine, modelBytes, prompt } from "../support/engine.ts";
 import { guardCore, lookAtGuards } from "./fuzzer.ts";
 
 for (const build of ["portable", "scalar"] as const) {
@@ -19,12 +19,18 @@ for (const build of ["portable", "scalar"] as const) {
       const block = core.allocate(bytes);
       lookAtGuards(core);
       core.memory.write(block + at, Uint8Array.of(7));
-      assert.throws(() => lookAtGuards(core), (error: unknown) => error instanceof WebAssembly.RuntimeError);
+      assert.throws(
+        () => lookAtGuards(core),
+        (error: unknown) => error instanceof WebAssembly.RuntimeError,
+      );
       assert.is(
         core.message,
         `the caller's buffer, a block of ${bytes} bytes, was written on outside its buffers, at byte ${at}`,
       );
-      assert.throws(() => core.allocate(8), (error: unknown) => error instanceof WebAssembly.RuntimeError);
+      assert.throws(
+        () => core.allocate(8),
+        (error: unknown) => error instanceof WebAssembly.RuntimeError,
+      );
     }
   });
 
@@ -35,7 +41,10 @@ for (const build of ["portable", "scalar"] as const) {
     engine.core.memory.write(ids, new Uint8Array(4 * 5));
     lookAtGuards(engine.core);
     engine.core.memory.write(ids + 4 * 5, Uint8Array.of(7));
-    assert.throws(() => lookAtGuards(engine.core), (error: unknown) => error instanceof WebAssembly.RuntimeError);
+    assert.throws(
+      () => lookAtGuards(engine.core),
+      (error: unknown) => error instanceof WebAssembly.RuntimeError,
+    );
     assert.match(engine.core.message, /^activations, a block of \d+ bytes, was written on/);
   });
 

@@ -227,6 +227,7 @@ function woundTensor(random: Random, tensors: TensorSpec[]): void {
   const at = random.below(tensors.length);
   const one = tensors[at];
   const ne = [...(one.ne ?? [])];
+  if (!ne.length) return;
   switch (random.below(9)) {
     case 0:
       tensors.splice(at, 1);

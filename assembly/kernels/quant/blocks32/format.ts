@@ -32,8 +32,7 @@
  *
  * No tag replaces a member that stands here: the compiler inlines none that is replaced somewhere.
  */
-import { loadHalf } from "../../float/half";
-import { loadFiniteHalf, loadHalves4 } from "../layout";
+import { loadFiniteHalf, loadHalves4, loadScale } from "../layout";
 import { dequantizeBlocks, packBlocks, quantizeBlocks, unpackBlocks } from "./convert";
 import { decodeBlocks, matmulBlocks } from "./multiply";
 import { multiplyBytes } from "./multiply_bytes";
@@ -46,8 +45,7 @@ export abstract class Blocks32<F> {
 
   @inline
   fileMinimum(file: usize, isFinite: bool): f32 {
-    if (!changetype<F>(0).minimum) return 0;
-    return isFinite ? loadFiniteHalf(file + 2) : loadHalf(file + 2);
+    return changetype<F>(0).minimum ? loadScale(file + 2, isFinite) : 0;
   }
 
   @inline
@@ -106,7 +104,7 @@ export abstract class Blocks32<F> {
 /** Formats whose scale is the first half of a file's block, and eight halves of a packed one. */
 @unmanaged
 export abstract class HalfScales32<F> extends Blocks32<F> {
-  @inline fileScale(file: usize, isFinite: bool): f32 { return isFinite ? loadFiniteHalf(file) : loadHalf(file); }
+  @inline fileScale(file: usize, isFinite: bool): f32 { return loadScale(file, isFinite); }
   @inline scale4(block: usize, quad: u32): v128 { return loadHalves4(block + (quad << 3)); }
   @inline scale1(block: usize, row: u32): f32 { return loadFiniteHalf(block + (row << 1)); }
 }
