@@ -106,3 +106,6 @@ export const HAS_PRINT: bool = !isDefined(WITHOUT_PRINT);
 
 /** Chat templates that are written in the core (text/chat.ts). */
 export const HAS_CHAT_TEMPLATES: bool = !isDefined(WITHOUT_CHAT_TEMPLATES);
+
+/** Guard bytes around blocks of memory (memory/guards.ts): builds for fuzzers, of which none ships. */
+export const HAS_GUARDS: bool = isDefined(WITH_GUARDS);

@@ -81,8 +81,8 @@ export function constantOf(part) {
   return part.toUpperCase().replaceAll("-", "_");
 }
 
-/** The command line of asc for a build. @param {Build} build @param {string} outFile */
-export function ascWords(build, outFile) {
+/** The command line of asc for a build, or for one with guard bytes. @param {Build} build @param {string} outFile */
+export function ascWords(build, outFile, guards = false) {
   checkBuild(build);
   const { import: imported, shared, endsAt, initialPages, maximumPages } = build.memory ?? {};
   const words = [`assembly/builds/${build.entry}.ts`, "--outFile", outFile, ...COMMON];
@@ -92,6 +92,7 @@ export function ascWords(build, outFile) {
   if (endsAt) words.push("--lowMemoryLimit", String(endsAt));
   if (initialPages) words.push("--initialMemory", String(initialPages));
   if (maximumPages) words.push("--maximumMemory", String(maximumPages));
+  if (guards) words.push("--use", "WITH_GUARDS=1");
   for (const kind of KINDS) {
     const has = held(build, kind);
     for (const part of PARTS[kind]) if (!has.includes(part)) words.push("--use", `WITHOUT_${constantOf(part)}=1`);

@@ -369,6 +369,56 @@ test("scratch: every form writes as many bytes as it says, and no more", () => {
   }
 });
 
+/** Bytes of a block that are scales: halves at these places, but MXFP4's exponent and bfloats. */
+const SCALES: Record<string, readonly number[]> = {
+  Q2_K: [80, 82],
+  Q3_K: [108],
+  Q6_K: [208],
+  TQ1_0: [52],
+  TQ2_0: [64],
+};
+const TWO_SCALES = ["Q4_1", "Q5_1", "Q4_K", "Q5_K"];
+
+test("products and transposed products of scales that are no numbers have the same bits in both builds", () => {
+  for (const format of FORMATS) {
+    const columns = Math.max(format.elements, 64);
+    const blocks = (ROWS * columns) / format.elements;
+    for (const bits of [0x7c00, 0xfc00, 0x7e00, 0xfe01, 0x7fff, 0x7c01]) {
+      const weights = normals(ROWS * columns, format.type);
+      const [portable, scalar] = cores.map((core) => {
+        const source = core.allocate(blocks * format.bytes);
+        assert.is(core.call("kernel_quantize", format.type, core.put(weights), source, ROWS * columns), 0);
+        for (let block = 0; block < blocks; block += 3) {
+          for (const at of SCALES[format.name] ?? (TWO_SCALES.includes(format.name) ? [0, 2] : [0])) {
+            const place = source + block * format.bytes + at;
+            if (format.name === "F32") core.memory.write(place, Uint32Array.of(bits * 2 ** 16));
+            else if (format.name === "MXFP4") core.memory.write(place, Uint8Array.of(bits & 1 ? 255 : 254));
+            else core.memory.write(place, Uint16Array.of(bits));
+          }
+        }
+        const packed = core.allocate(core.call("kernel_packed_bytes", format.type, ROWS, columns));
+        assert.is(core.call("kernel_pack", format.type, source, ROWS, columns, packed), 0);
+        const operands = { ...prepare(core, format, ROWS, columns, normals(columns, 3)), packed };
+        const factors = normals(ROWS, 5);
+        const ranges = [
+          [0, 16],
+          [0, ROWS],
+          [3, 5],
+        ] as const;
+        return [
+          ...ranges.map(([begin, end]) => accumulate(operands, begin, end, factors.subarray(begin, end))),
+          multiply(operands, 0, 1, 0, ROWS),
+        ];
+      });
+      for (const [i, sums] of portable.entries()) {
+        // Which bits a NaN has is left to the machine.
+        const same = sums.every((sum, k) => Object.is(sum, scalar[i][k]));
+        assert.ok(same, `${format.name}, ${bits.toString(16)}, ${i}: ${sums} and ${scalar[i]}`);
+      }
+    }
+  }
+});
+
 /** The largest magnitude of each 32 values. */
 function blockMaxima(values: Float32Array): number[] {
   return Array.from({ length: Math.ceil(values.length / 32) }, (_, block) =>

@@ -216,12 +216,7 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
     return fail(s.core, ErrorCode.BAD_ARGUMENT, "at most 20 log probabilities a token can be had");
   }
   stopWork(s);
-  // The logits of the last token are not kept: its row is made once more, to the same bits.
-  if (s.evaluated == s.count) {
-    const count = s.count;
-    rewind(s, count - 1);
-    s.count = count;
-  }
+  leaveLast(s);
   s.generating = 1;
   s.remaining = maxTokens;
   s.finish = Finish.NONE;
@@ -233,6 +228,14 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
   startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE);
   return 0;
+}
+
+/** The logits of the last token are not kept: its row is made once more, to the same bits. */
+function leaveLast(s: Session): void {
+  const count = s.count;
+  if (count == 0 || s.evaluated < count) return;
+  rewind(s, count - 1);
+  s.count = count;
 }
 
 /** The next slice: MORE (nothing to show yet), STATUS_TOKEN (a token, and `ready` bytes of text), DONE, or an error. */
@@ -252,6 +255,40 @@ export function stepGeneration(s: Session): i32 {
   s.inFlight = 0;
   if (s.evaluated < s.count) return Status.MORE;
   return takeToken(s);
+}
+
+/**
+ * Goes on with the generation of another session of the model, which has the same tokens and was stopped between two of
+ * them: for who moves to a larger context. What is held back of the text, the stop strings and the sampler come along.
+ */
+export function continueGeneration(s: Session, from: Session): i32 {
+  if (s.tokenizer != from.tokenizer || s.count != from.count) {
+    return fail(s.core, ErrorCode.BAD_ARGUMENT, "a generation goes on where the tokens of its session are");
+  }
+  stopWork(s);
+  leaveLast(s);
+  if (from.textCapacity > s.textCapacity) {
+    const moved = resize(s.core, s.text, from.textCapacity, "a session's text");
+    if (moved == 0) return s.core.errorCode;
+    s.text = moved;
+    s.textCapacity = from.textCapacity;
+  }
+  memory.copy(s.text, from.text, from.textLength);
+  s.textLength = from.textLength;
+  s.ready = from.ready;
+  memory.copy(s.stops, from.stops, from.stopsLength);
+  s.stopsLength = from.stopsLength;
+  memory.copy(changetype<usize>(s.sampler), changetype<usize>(from.sampler), SAMPLER_BYTES);
+  memory.copy(changetype<usize>(s.stream), changetype<usize>(from.stream), offsetof<Stream>());
+  s.remaining = from.remaining;
+  s.finish = from.finish;
+  s.token = from.token;
+  s.logprob = from.logprob;
+  s.wantLogprobs = from.wantLogprobs;
+  s.topCount = from.topCount;
+  memory.copy(s.topIds, from.topIds, TOP_LIMIT * 8);
+  s.generating = 1;
+  return 0;
 }
 
 /** Ends a generation before its time; what was evaluated stays. */

@@ -22,7 +22,7 @@ import {
 } from "./command";
 import { contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
 import { readSome, readText } from "./files";
-import { Output, endLine, flush, putByte, putBytes, putFloat, putJson, putNumber, putText } from "./output";
+import { Output, endLine, flush, putAnswer, putByte, putFloat, putJson, putNumber, putText } from "./output";
 import { continues, sequenceLength } from "../text/unicode";
 import { Bytes, endOf, fromText, lengthOf, bytesOf, startOf } from "./bytes";
 
@@ -242,7 +242,7 @@ function wholeCharacters(text: usize, length: u32): u32 {
 function show(run: Run, text: usize, length: u32): i32 {
   const c = run.command;
   if (length > 0 && !run.json) {
-    putBytes(c.out, text, length);
+    putAnswer(c.out, text, length);
     flush(c.out);
   }
   return appendBytes(c.core, run.keep, text, length);

@@ -13,7 +13,7 @@ import { Streamed } from "../weights/tiles";
 import { KvType } from "../kernels/attention/kv_codec";
 import { Gguf, createGguf, mergeSplits, parseGguf } from "../files/gguf";
 import { Command, FAILURE, SUCCESS, hostScratch, failure, flag, whole, wholeUpTo } from "./command";
-import { fileSize, openFile, readAt } from "./files";
+import { Use, fileSize, openFile, readAt } from "./files";
 import { CLOCK_MONOTONIC, clock_time_get } from "./imports";
 import { put, putByte, putText } from "./output";
 import { Bytes, endOf, equals, fromText, indexOf, lengthOf, parseWhole, bytesOf, startOf, tail } from "./bytes";
@@ -91,7 +91,7 @@ function openParts(c: Command, path: Bytes): Parts {
   parts.list = block + 16;
   for (let i: u32 = 0; i < count; i++) {
     const name = count > 1 ? partPath(c, path, i + 1) : path;
-    const fd = startOf(name) != 0 ? openFile(c, name, false) : -1;
+    const fd = startOf(name) != 0 ? openFile(c, name, Use.READ) : -1;
     const size = fd >= 0 ? fileSize(c, <u32>fd, name) : -1;
     if (size < 0) return none;
     store<u64>(partAt(parts, i), name);

@@ -10,6 +10,7 @@ import {
   type GenerationResult,
   type InfillOptions,
   type Piece,
+  ROOM_TOKENS,
 } from "../generate/generation.ts";
 import {
   type LogitsOptions,
@@ -277,7 +278,7 @@ export class Model {
       options.signal?.throwIfAborted();
       model.#requireAlive();
       const tokens = await tokensOf(read);
-      const room = tokens.length + (options.maxTokens ?? DEFAULT_TOKENS);
+      const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, ROOM_TOKENS);
       const session = new Session(model.#alive, { context, kv }, room);
       try {
         const generation = session.generate(tokens, options);

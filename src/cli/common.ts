@@ -3,12 +3,12 @@
 import { Model } from "../api/model.ts";
 import type { Generation, GenerationResult, SamplingOptions } from "../generate/generation.ts";
 import type { CacheType } from "../generate/sequence-pool.ts";
+import { escapeLine } from "../host/escape.ts";
 import type { Build } from "../host/wasm.ts";
 import type { ModelInfo } from "../load/info.ts";
 import type { Tables } from "../load/tables.ts";
 import { defaultModel } from "../store/default-model.ts";
 import type { Arguments } from "./arguments.ts";
-import { escapeLine } from "./escape.ts";
 import type { Io } from "./io.ts";
 
 export async function openModel(

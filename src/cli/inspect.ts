@@ -3,12 +3,12 @@
  */
 import { NO_FLAG, NO_JSON } from "../../assembly/wasi/commands.ts";
 import { type ProgramTimes, sum, timeProgram } from "../generate/step-times.ts";
+import { escapeLine } from "../host/escape.ts";
 import type { Build } from "../host/wasm.ts";
 import type { MetadataValue } from "../load/info.ts";
 import { type FileContents, inspectFile, inspectProgram } from "../load/inspect.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import { noteWarnings, writeJson } from "./common.ts";
-import { escapeLine } from "./escape.ts";
 import type { Io } from "./io.ts";
 
 /** Longer texts are cut in the table. */

@@ -29,6 +29,7 @@ export interface CheckpointParts {
 
 type Model = ReturnType<typeof randomModel>;
 type Checkpoint = (typeof ARCHITECTURES)[string]["checkpoint"];
+type Shape = Parameters<typeof randomModel>[0];
 
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^token_embd/, "model.embed_tokens"],
@@ -58,8 +59,8 @@ const CONFIG_KEYS: readonly (readonly [string, string])[] = [
 ];
 
 /** A random model, and the checkpoint that it would be converted from. */
-export function checkpointOf(kind: string): { model: Model; parts: CheckpointParts } {
-  const model = randomModel(SHAPES[kind], "F32");
+export function checkpointOf(kind: string | Shape): { model: Model; parts: CheckpointParts } {
+  const model = randomModel(typeof kind === "string" ? SHAPES[kind] : kind, "F32");
   const value = (key: string) => model.metadata.find(([name]) => name === key)?.[2];
   const architecture = value("general.architecture") as string;
   const number = (key: string) => Number(value(`${architecture}.${key}`));

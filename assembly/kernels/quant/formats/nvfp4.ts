@@ -148,7 +148,7 @@ export class NVFP4Packing {
   @inline get minimum(): bool { return false; }
 
   @inline
-  dequantize(source: usize, target: usize, count: usize): void {
+  dequantize(source: usize, target: usize, count: usize, _isFinite: bool): void {
     for (; count >= 64; count -= 64) {
       for (let i: usize = 0; i < 4; i++) {
         const s = scaleOf(load<u8>(source + i));
