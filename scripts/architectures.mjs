@@ -8,6 +8,10 @@
 import { gemma } from "./architectures/gemma.mjs";
 import { gemma2 } from "./architectures/gemma2.mjs";
 import { gemma3 } from "./architectures/gemma3.mjs";
+import { gemma3n } from "./architectures/gemma3n.mjs";
+import { gemma4 } from "./architectures/gemma4.mjs";
+import { gpt2 } from "./architectures/gpt2.mjs";
+import { gptneox } from "./architectures/gptneox.mjs";
 import { llama } from "./architectures/llama.mjs";
 import { memoryformer } from "./architectures/memoryformer.mjs";
 import { phi2 } from "./architectures/phi2.mjs";
@@ -16,6 +20,8 @@ import { qwen2 } from "./architectures/qwen2.mjs";
 import { qwen2moe } from "./architectures/qwen2moe.mjs";
 import { qwen3 } from "./architectures/qwen3.mjs";
 import { qwen3moe } from "./architectures/qwen3moe.mjs";
+import { stablelm } from "./architectures/stablelm.mjs";
+import { starcoder2 } from "./architectures/starcoder2.mjs";
 
 /** @typedef {import("./gguf-writer.mjs").TensorType} TensorType */
 /** @typedef {import("./vocabulary.mjs").Entry} Entry */
@@ -34,6 +40,9 @@ import { qwen3moe } from "./architectures/qwen3moe.mjs";
  * @property {number} [window] tokens that a token sees in layers with a window
  * @property {number} [experts] @property {number} [used] of which a token goes to @property {number} [expertWidth]
  * @property {number} [sharedWidth] of an expert that all tokens go to
+ * @property {number} [localSize] of heads in layers with a window @property {number} [inputWidth] of a layer's own input
+ * @property {number} [sharing] last layers that read keys and values of layers before them
+ * @property {boolean} [parallel] attention and the feed-forward network read one norm
  * @property {boolean} [tied] no output matrix of its own
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
  */
@@ -48,6 +57,7 @@ import { qwen3moe } from "./architectures/qwen3moe.mjs";
  * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored
  * @property {boolean} [latent] attention has an absorbed and an expanded form
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
+ * @property {boolean} [fixed] rows of state cannot be moved: their positions are learned
  * @property {Checkpoint} checkpoint what a checkpoint in Hugging Face's layout has
  */
 
@@ -71,6 +81,12 @@ export const ARCHITECTURES = {
   gemma3,
   qwen3moe,
   qwen2moe,
+  gpt2,
+  gptneox,
+  starcoder2,
+  stablelm,
+  gemma4,
+  gemma3n,
 };
 
 /** The names that GGUF gives them, in the order of the list. */

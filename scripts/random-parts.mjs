@@ -8,8 +8,8 @@
 
 /** @typedef {import("./random-models.mjs").Weights} Weights */
 
-/** Queries, keys and values of heads in groups (llama). @param {Weights} w @param {{ biases?: boolean, norms?: boolean }} [more] */
-export function groupedAttention(w, { biases = false, norms = false } = {}) {
+/** Queries, keys and values of heads in groups (llama). @param {Weights} w @param {{ biases?: boolean, norms?: boolean, mean?: number }} [more] mean: of the weights of norms of heads */
+export function groupedAttention(w, { biases = false, norms = false, mean = 1 } = {}) {
   const { hidden, heads } = w.shape;
   const { headSize, kvHeads } = w;
   const bias = (/** @type {string} */ name, /** @type {number} */ size) => {
@@ -23,10 +23,27 @@ export function groupedAttention(w, { biases = false, norms = false } = {}) {
   w.matrix("attn_v.weight", hidden, kvHeads * headSize, w.unit, w.sensitive);
   bias("attn_v", kvHeads * headSize);
   if (norms) {
-    w.norm("attn_q_norm.weight", headSize);
-    w.norm("attn_k_norm.weight", headSize);
+    w.add("attn_q_norm.weight", [headSize], "F32", 0.1, mean);
+    w.add("attn_k_norm.weight", [headSize], "F32", 0.1, mean);
   }
   w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
+}
+
+/** Queries, keys and values in one matrix, behind a LayerNorm, with biases everywhere (gpt2). @param {Weights} w */
+export function fusedAttention(w) {
+  const { hidden, heads } = w.shape;
+  const rows = (heads + 2 * w.kvHeads) * w.headSize;
+  layerNorm(w, "attn_norm");
+  w.matrix("attn_qkv.weight", hidden, rows, 1.5 * w.unit, w.sensitive);
+  w.add("attn_qkv.bias", [rows], "F32", 0.5);
+  w.matrix("attn_output.weight", heads * w.headSize, hidden, (2 * w.added) / Math.sqrt(heads * w.headSize));
+  w.add("attn_output.bias", [hidden], "F32", w.added);
+}
+
+/** A LayerNorm with its bias. @param {Weights} w @param {string} name */
+export function layerNorm(w, name) {
+  w.norm(`${name}.weight`, w.shape.hidden);
+  w.add(`${name}.bias`, [w.shape.hidden], "F32", 0.5);
 }
 
 /** Multi-head latent attention with a query of full rank (plm). @param {Weights} w */
@@ -41,10 +58,10 @@ export function latentAttention(w) {
   w.keepConstant();
 }
 
-/** silu(gate) · up (llama). @param {Weights} w */
-export function gatedFeedForward(w) {
+/** silu(gate) · up (llama). @param {Weights} w @param {{ norm?: boolean }} [more] */
+export function gatedFeedForward(w, { norm = true } = {}) {
   const { hidden, ffn } = w.shape;
-  w.norm("ffn_norm.weight", hidden);
+  if (norm) w.norm("ffn_norm.weight", hidden);
   w.matrix("ffn_gate.weight", hidden, ffn, w.unit);
   w.matrix("ffn_up.weight", hidden, ffn, w.unit);
   w.matrix("ffn_down.weight", ffn, hidden, w.added / (0.6 * Math.sqrt(ffn)), w.sensitive); // RMS of silu(x)·y

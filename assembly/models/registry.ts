@@ -4,6 +4,10 @@
 import { gemma } from "./gemma";
 import { gemma2 } from "./gemma2";
 import { gemma3 } from "./gemma3";
+import { gemma3n } from "./gemma3n";
+import { gemma4 } from "./gemma4";
+import { gpt2 } from "./gpt2";
+import { gptneox } from "./gptneox";
 import { llama } from "./llama";
 import { memoryformer } from "./memoryformer";
 import { phi2 } from "./phi2";
@@ -12,9 +16,11 @@ import { qwen2 } from "./qwen2";
 import { qwen2moe } from "./qwen2moe";
 import { qwen3 } from "./qwen3";
 import { qwen3moe } from "./qwen3moe";
+import { stablelm } from "./stablelm";
+import { starcoder2 } from "./starcoder2";
 import {
-  HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_LLAMA, HAS_MEMORYFORMER, HAS_PHI2, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3,
-  HAS_QWEN3MOE,
+  HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_GEMMA3N, HAS_GEMMA4, HAS_GPT2, HAS_GPTNEOX, HAS_LLAMA, HAS_MEMORYFORMER,
+  HAS_PHI2, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3, HAS_QWEN3MOE, HAS_STABLELM, HAS_STARCODER2,
 } from "../parts";
 import { Search } from "../program/search";
 
@@ -31,4 +37,10 @@ export function showArchitectures(s: Search): void {
   s.show("gemma3", HAS_GEMMA3 ? gemma3.index : 0);
   s.show("qwen3moe", HAS_QWEN3MOE ? qwen3moe.index : 0);
   s.show("qwen2moe", HAS_QWEN2MOE ? qwen2moe.index : 0);
+  s.show("gpt2", HAS_GPT2 ? gpt2.index : 0);
+  s.show("gptneox", HAS_GPTNEOX ? gptneox.index : 0);
+  s.show("starcoder2", HAS_STARCODER2 ? starcoder2.index : 0);
+  s.show("stablelm", HAS_STABLELM ? stablelm.index : 0);
+  s.show("gemma4", HAS_GEMMA4 ? gemma4.index : 0);
+  s.show("gemma3n", HAS_GEMMA3N ? gemma3n.index : 0);
 }

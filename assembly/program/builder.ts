@@ -145,16 +145,19 @@ export class Builder extends Drafts {
 
   /** The embeddings of the batch's tokens: [tokens, hidden], each multiplied by `scale`. */
   embedding(name: string, scale: f32 = 1): u32 {
-    this.stream = this.rowsOf(name, this.hidden);
-    this.stream = this.scale(this.stream, scale);
-    return this.stream;
+    return this.begin(this.scale(this.rowsOf(name, this.hidden), scale));
+  }
+
+  /** The residual stream begins as x. */
+  begin(x: u32): u32 {
+    this.stream = x;
+    return x;
   }
 
   /** Rows of a table {width, vocabulary} that the batch's tokens name: [tokens, width]. */
   rowsOf(name: string, width: u32): u32 {
     const out = this.vector(width);
     const step = this.append(Op.EMBEDDING, out);
-    step.flags = Flag.INPUT;
     step.weight = this.find(name, ".weight", width, this.vocabulary, WeightKind.MATRIX, true);
     if (step.weight != NOTHING) this.weightAt(step.weight).isEmbedding = 1;
     return out;
@@ -164,7 +167,7 @@ export class Builder extends Drafts {
   positions(name: string, width: u32): u32 {
     const out = this.vector(width);
     const step = this.append(Op.EMBEDDING, out);
-    step.flags = Flag.INPUT | Flag.BY_POSITION;
+    step.flags = Flag.BY_POSITION;
     step.weight = this.find(name, ".weight", width, this.contextLength, WeightKind.MATRIX, true);
     if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
     this.positionCount = this.contextLength;
@@ -282,6 +285,15 @@ export class Builder extends Drafts {
     return out;
   }
 
+  /** x ⊙ the vector `name` + `suffix`. */
+  multiply(x: u32, name: string, suffix: string): u32 {
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.SCALE, out, x);
+    step.f = 1;
+    step.weight = this.find(name, suffix, this.width(x), 1, WeightKind.VECTOR, true);
+    return out;
+  }
+
   /** cap · tanh(x / cap); x itself for a cap of 0. */
   softcap(x: u32, cap: f32): u32 {
     if (cap == 0) return x;
@@ -316,6 +328,19 @@ export class Builder extends Drafts {
   /** gelu(x), by tanh. */
   gelu(x: u32): u32 {
     return this.activation(Activation.GELU, x);
+  }
+
+  /** gelu(x), by erf: in whose training it was by erf. */
+  geluErf(x: u32): u32 {
+    return this.activation(Activation.GELU_ERF, x);
+  }
+
+  /** max(x − (mean + multiple · deviation), 0), with mean and deviation of the row: the largest values are left. */
+  sparsify(x: u32, multiple: f32): u32 {
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.SPARSIFY, out, x);
+    step.f = multiple;
+    return out;
   }
 
   /** relu(x)²; its exact zeros are counted, and the linear behind it leaves them out. */
@@ -418,6 +443,13 @@ export class Builder extends Drafts {
     this.step(this.stepCount - 1).n2 = groups | (used << 16);
   }
 
+  /** What experts give is multiplied with a number of each, the vector `name` + `suffix`, where the file has it. */
+  scaleExperts(name: string, suffix: string): void {
+    const step = this.step(this.stepCount - 1);
+    const experts = this.width(step.in0);
+    step.weight2 = this.find(name, suffix, experts, 1, WeightKind.VECTOR, false);
+  }
+
   /**
    * The product of x with the matrix of each expert that `chosen` names, one behind the other in a row: {width of x,
    * width, experts}. x has one row for all of them, or (`parts`) the product of each before.
@@ -441,6 +473,39 @@ export class Builder extends Drafts {
     const out = this.like(x, this.width(x) / used);
     const step = this.append(Op.MIX_EXPERTS, out, x, chosen + 1);
     step.n0 = used;
+    return out;
+  }
+
+  // Streams side by side in a row (AltUp).
+
+  /** x, each of whose four streams has the sum of all added, by the sixteen numbers of `by`, four for each. */
+  mixStreams(x: u32, by: u32): u32 {
+    const out = this.like(x, this.width(x));
+    this.append(Op.MIX_STREAMS, out, x, by);
+    return out;
+  }
+
+  /** x for each of four streams: 0 for the first `none`, and times 1 + its number of `by` where there is one. */
+  spread(x: u32, none: u32, by: u32 = 0xffff_ffff): u32 {
+    const out = this.like(x, 4 * this.width(x));
+    const step = this.append(Op.SPREAD, out, x, by);
+    step.n0 = 4;
+    step.n1 = none;
+    return out;
+  }
+
+  /** x, made as long as `model`; the mean of its squares counts as `least` at least. */
+  level(x: u32, model: u32, least: f32): u32 {
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.LEVEL, out, x, model);
+    step.f = least;
+    return out;
+  }
+
+  /** x, and y beside it. */
+  join(x: u32, y: u32): u32 {
+    const out = this.like(x, this.width(x) + this.width(y));
+    this.append(Op.JOIN, out, x, y);
     return out;
   }
 

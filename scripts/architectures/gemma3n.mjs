@@ -1,0 +1,63 @@
+/** gemma3n: four streams, a low-rank branch, sparse gates, inputs of layers, keys of layers before. */
+import { groupedKeys, PEERS } from "../architecture-keys.mjs";
+import { gatedFeedForward, groupedAttention, normsBehind } from "../random-parts.mjs";
+import { GEMMA } from "./gemma.mjs";
+import { inputOfLayer, layerInputs } from "./gemma4.mjs";
+
+const LAUREL = 64;
+/** What gemma3n's sparse gates have: the point that a twentieth of a normal distribution lies above. */
+const MULTIPLE = 1.6448533535003662;
+
+const GEMMA3N = {
+  ...{ ...GEMMA, theta: 1e6, hidden: 64, heads: 2, kvHeads: 1, headSize: 32, ffn: 1024, window: 6 },
+  ...{ inputWidth: 256 },
+};
+
+/** @type {import("../architectures.mjs").Architecture} */
+export const gemma3n = {
+  // llama.cpp has inputs of 256, and the first twenty layers keep keys, whatever the file says.
+  shapes: {
+    "gemma3n-tiny": { ...GEMMA3N, layers: 6 },
+    "gemma3n-deep": { ...GEMMA3N, layers: 25, ffn: 256, sharing: 5 },
+  },
+  block(w) {
+    const { hidden } = w.shape;
+    // Nothing scales the scores.
+    groupedAttention(w, { norms: true, mean: 0.5 });
+    gatedFeedForward(w);
+    normsBehind(w);
+    inputOfLayer(w);
+    w.add("altup_correct_coef.weight", [4, 4], "F32", 0.2);
+    w.norm("altup_correct_scale.weight", hidden);
+    w.add("altup_predict_coef.weight", [4, 16], "F32", 0.1);
+    w.add("altup_router.weight", [hidden, 4], "F32", 8);
+    w.norm("altup_router_norm.weight", hidden);
+    w.matrix("laurel_l.weight", hidden, LAUREL, w.unit);
+    w.matrix("laurel_r.weight", LAUREL, hidden, 1 / Math.sqrt(LAUREL));
+    w.norm("laurel_post_norm.weight", hidden);
+  },
+  ends(w) {
+    const { hidden } = w.shape;
+    layerInputs(w);
+    for (const name of ["altup_proj", "altup_unembd_proj"]) {
+      w.add(`${name}.weight`, [hidden, hidden, 3], "F16", w.unit);
+    }
+  },
+  keys(shape) {
+    const { layers, window = 0, inputWidth = 0, sharing = 0 } = shape;
+    const each = Array.from({ length: layers }, (_, l) => l);
+    return [
+      ...groupedKeys(shape),
+      ["attention.sliding_window", "u32", window],
+      ["attention.sliding_window_pattern", "bool[]", each.map((l) => l % 5 !== 4)],
+      ["attention.shared_kv_layers", "u32", sharing],
+      ["embedding_length_per_layer_input", "u32", inputWidth],
+      ["altup.num_inputs", "u32", 4],
+      ["altup.active_idx", "u32", 0],
+      ["activation_sparsity_scale", "f32[]", each.map((l) => (l < 10 ? MULTIPLE : -Infinity))],
+    ];
+  },
+  types: ["F32", "Q8_0"],
+  peers: PEERS,
+  checkpoint: { config: () => ({}) },
+};
