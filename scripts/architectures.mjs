@@ -49,6 +49,8 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
 
 /**
  * @typedef {object} Architecture
+ * @property {string} models what is known by that name, for docs/models.md
+ * @property {string} [refuses] what a file of it may ask for and limpet does not do
  * @property {Record<string, Omit<Shape, "architecture">>} shapes of made models by name; the first one is small, and tests run it
  * @property {(w: Weights) => void} block adds the tensors of a layer
  * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
@@ -65,7 +67,18 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @typedef {object} Checkpoint
  * @property {(key: (name: string) => any) => Record<string, unknown>} config keys of config.json, of the file's
  * @property {readonly (readonly [from: RegExp, to: string])[]} [names] of tensors, before those of all decoders
+ *   where a name has #, the file's tensor is one of each expert, whose number stands there
  * @property {boolean} [halves] q and k turn values i and i + n/2 where GGUF has 2i and 2i + 1
+ * @property {RegExp} [plusOne] tensors of the file that are 1 more than the checkpoint's
+ * @property {(name: string, key: (name: string) => any) => Layout | undefined} [layout] of a tensor of the file that is
+ *   some rows of one of the checkpoint
+ * @property {RegExp} [transposed] matrices of the file whose rows are columns in the checkpoint
+ */
+
+/**
+ * @typedef {object} Layout
+ * @property {readonly number[]} shape of the checkpoint's tensor, the last along a row
+ * @property {(row: number) => number} rowOf where each row of the file's tensor lies in it
  */
 
 /** Each with the name that GGUF gives it, in the order of the core's registry. @type {Record<string, Architecture>} */

@@ -81,7 +81,10 @@ test("config.json: what changes answers and has no key is refused by its name", 
     [/residual_multiplier is 0.22/, { residual_multiplier: 0.22 }],
     [/partial_rotary_factor is 0.5/, { partial_rotary_factor: 0.5 }],
     [/quantization_config is \{"bits":4\}/, { quantization_config: { bits: 4 } }],
-    [/attention_factor is 1.2/, { rope_scaling: { type: "yarn", factor: 4, attention_factor: 1.2 } }],
+    [/alpha is 1000/, { rope_scaling: { type: "dynamic", alpha: 1000 } }],
+    [/truncate of rope_scaling is false/, { rope_scaling: { type: "yarn", factor: 4, truncate: false } }],
+    [/long_factor of rope_scaling is no list of 16/, { rope_scaling: { type: "longrope", long_factor: [1, 2] } }],
+    [/rope_parameters differ/, { rope_parameters: { full_attention: {}, sliding_attention: {} } }],
     [/beta_fast is 16/, { rope_scaling: { type: "yarn", factor: 4, beta_fast: 16 } }],
     [/rms|epsilon/, { rms_norm_eps: -1 }],
     [/rope|theta|base/i, { rope_theta: 1e300 }],
@@ -270,7 +273,7 @@ test("files: links out of the folder, pipes, and sizes that nothing bears out", 
     files: (place) => truncateSync(join(place, "config.json"), 2 ** 33),
   });
   const place = new Folder(folderOf(config({ vocab_size: 60_000_000 })));
-  const many = await errorOf(() => tokenizerEntries(place, new Config(place), "llama", 60_000_000));
+  const many = await errorOf(() => tokenizerEntries(place, Config.of(place), "llama", 60_000_000));
   assert.match(many.message, /vocab_size is 60000000, and tokenizer.json of \d+ bytes cannot hold so many tokens/);
 });
 

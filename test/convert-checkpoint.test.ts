@@ -226,9 +226,13 @@ test("what is wrong with a checkpoint is said, and no file is left", async () =>
   await fails("BAD_FILE", /model_type is missing/, ({ config }) => delete config["model_type"]);
   await fails("UNSUPPORTED", /no "mamba", but llama/, ({ config }) => (config["model_type"] = "mamba"));
   await fails("UNSUPPORTED", /no "constructor"/, ({ config }) => (config["model_type"] = "constructor"));
-  await fails("UNSUPPORTED", /mixtures of experts/, ({ config }) => (config["num_local_experts"] = 8));
+  await fails(
+    "UNSUPPORTED",
+    /num_local_experts: limpet knows no experts/,
+    ({ config }) => (config["num_local_experts"] = 8),
+  );
   await fails("UNSUPPORTED", /hidden_act is "gelu"/, ({ config }) => (config["hidden_act"] = "gelu"));
-  await fails("UNSUPPORTED", /rope_scaling is "su"/, ({ config }) => (config["rope_scaling"] = { type: "su" }));
+  await fails("UNSUPPORTED", /rope_scaling is "ntk"/, ({ config }) => (config["rope_scaling"] = { type: "ntk" }));
   await fails("BAD_FILE", /has no .*q_proj.weight/, ({ weights }) => delete weights[q]);
   await fails("BAD_FILE", /has no .*layers\.\d+\.input/, ({ config }) => (config["num_hidden_layers"] = 20));
   await fails("BAD_FILE", /num_hidden_layers is 2000000000/, ({ config }) => (config["num_hidden_layers"] = 2e9));

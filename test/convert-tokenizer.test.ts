@@ -29,7 +29,7 @@ function entriesOf(files: Files, size: number, architecture = "llama") {
     writeFileSync(join(FOLDER, name), text);
   }
   const folder = new Folder(FOLDER);
-  return tokenizerEntries(folder, new Config(folder), architecture, size);
+  return tokenizerEntries(folder, Config.of(folder), architecture, size);
 }
 
 function keysOf(files: Files, size: number, architecture?: string): Keys {

@@ -1,10 +1,11 @@
 /** qwen2moe: qwen2 with experts, and a shared one behind a gate. */
-import { expertKeys, groupedKeys, PEERS, QWEN, TYPES } from "../architecture-keys.mjs";
+import { expertKeys, groupedKeys, headConfig, PEERS, QWEN, TYPES } from "../architecture-keys.mjs";
 import { gatedExperts, groupedAttention } from "../random-parts.mjs";
 import { EXPERT_NAMES } from "./qwen3moe.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const qwen2moe = {
+  models: "Qwen1.5-MoE-A2.7B, Qwen2-57B-A14B",
   // Experts whose rows are no whole groups of eight.
   shapes: {
     "qwen2moe-tiny": {
@@ -30,6 +31,7 @@ export const qwen2moe = {
   peers: PEERS,
   checkpoint: {
     config: (key) => ({
+      ...headConfig(key),
       model_type: "qwen2_moe",
       num_experts: key("expert_count"),
       num_experts_per_tok: key("expert_used_count"),
@@ -39,6 +41,9 @@ export const qwen2moe = {
       decoder_sparse_step: 1,
       mlp_only_layers: [],
     }),
+    // A matrix of one row.
+    layout: (name, key) =>
+      /ffn_gate_inp_shexp/.test(name) ? { shape: [1, key("embedding_length")], rowOf: (row) => row } : undefined,
     names: [
       ...EXPERT_NAMES,
       [/^blk\.(\d+)\.ffn_gate_inp_shexp/, "model.layers.$1.mlp.shared_expert_gate"],

@@ -15,6 +15,8 @@ export async function convert(args: Arguments, io: Io): Promise<void> {
     onProgress: (done, total) => io.progress("converting", done, total),
   });
   io.endProgress();
-  const { architecture, tensors, bytes } = result;
+  const { architecture, tensors, bytes, leftOut } = result;
+  const [first] = leftOut;
+  if (first !== undefined) io.note(`left out: ${leftOut.length} tensors that text does without, as ${first}`);
   io.note(`${out}: ${architecture}, ${tensors} tensors, ${(bytes / 1e6).toFixed(1)} MB`);
 }

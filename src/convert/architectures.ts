@@ -3,12 +3,17 @@
  * order that llama.cpp's converter gives them (specs of `memoryformer`: docs/formats.md). To add one, write its file and
  * its line (docs/adding-an-architecture.md).
  */
+import { planGemma } from "./architectures/gemma.ts";
+import { planGemma2 } from "./architectures/gemma2.ts";
+import { planGemma3 } from "./architectures/gemma3.ts";
 import { planLlama } from "./architectures/llama.ts";
 import { planMemoryformer } from "./architectures/memoryformer.ts";
 import { planPhi2 } from "./architectures/phi2.ts";
 import { planPlm } from "./architectures/plm.ts";
 import { planQwen2 } from "./architectures/qwen2.ts";
+import { planQwen2moe } from "./architectures/qwen2moe.ts";
 import { planQwen3 } from "./architectures/qwen3.ts";
+import { planQwen3moe } from "./architectures/qwen3moe.ts";
 import type { Config } from "./folder.ts";
 import type { Plan } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
@@ -21,11 +26,19 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   plm: planPlm,
   memoryformer: planMemoryformer,
   phi2: planPhi2,
+  gemma: planGemma,
+  gemma2: planGemma2,
+  gemma3: planGemma3,
+  qwen3moe: planQwen3moe,
+  qwen2moe: planQwen2moe,
 };
 
 /** What checkpoints call an architecture that has another name in GGUF. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   phi: "phi2",
+  gemma3_text: "gemma3",
+  qwen2_moe: "qwen2moe",
+  qwen3_moe: "qwen3moe",
 };
 
 export function planOf(config: Config, checkpoint: Checkpoint): Plan {

@@ -21,7 +21,7 @@ import { type TableForm, tableRowBytes } from "../quantize/table-rows.ts";
 import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
 import { planOf } from "./architectures.ts";
 import { Config, Folder } from "./folder.ts";
-import type { Plan, PlannedTensor } from "./plan.ts";
+import { type Plan, type PlannedTensor, sourceShapeOf, valuesOf } from "./plan.ts";
 import { Checkpoint, type SourceTensor, valueBytes } from "./safetensors.ts";
 import { samplingEntries } from "./sampling.ts";
 import { tokenizerEntries } from "./tokenizer.ts";
@@ -53,13 +53,16 @@ export interface ConvertResult {
   readonly parameters: number;
   /** Bytes of the file. */
   readonly bytes: number;
+  /** Tensors of the checkpoint that the file does without: those of a part that sees, where the file is of text. */
+  readonly leftOut: readonly string[];
 }
 
 /** A tensor of the file, and how its data comes about. */
 interface Step {
   readonly tensor: GgufTensor;
   readonly planned: PlannedTensor;
-  readonly source?: SourceTensor;
+  /** None: the tensor is made here. */
+  readonly sources: readonly SourceTensor[];
   /** A table in bytes: its scales are the next step. */
   readonly form?: TableForm;
 }
@@ -76,17 +79,17 @@ export async function convert(folder: string, out: string, options: ConvertOptio
   requireOnePiece(out);
   const pace = new Pace(signal);
   const place = new Folder(folder);
-  const config = new Config(place);
+  const config = Config.of(place);
   const checkpoint = Checkpoint.open(place);
   try {
     const plan = planOf(config, checkpoint);
-    const steps = stepsOf(plan, checkpoint, mix);
+    const { steps, leftOut } = stepsOf(plan, checkpoint, mix);
     const metadata = [
       ...generalEntries(plan, steps, options.name ?? place.name, licenseEntries(place), mix),
       ...samplingEntries(place),
       ...tokenizerEntries(place, config, plan.architecture, plan.vocabulary),
     ];
-    const total = steps.reduce((sum, { source }) => sum + (source?.bytes ?? 0), 0);
+    const total = steps.reduce((sum, step) => sum + bytesRead(step), 0);
     let done = 0;
     const progress = (bytes: number) => options.onProgress?.((done += bytes), total);
     const kernels = kernelsOf(await Core.create({ build: options.build, wasm: options.wasm, signal }));
@@ -101,7 +104,7 @@ export async function convert(folder: string, out: string, options: ConvertOptio
       writer.discard();
     }
     const { architecture } = plan;
-    return { architecture, tensors: steps.length, parameters: parametersOf(steps), bytes: writer.size };
+    return { architecture, tensors: steps.length, parameters: parametersOf(steps), bytes: writer.size, leftOut };
   } finally {
     checkpoint.close();
   }
@@ -118,50 +121,72 @@ async function requireSound(path: string, options: ConvertOptions): Promise<void
 
 async function writeAll(to: Conversion, steps: readonly Step[]): Promise<void> {
   let scales: Float32Array = new Float32Array(0);
-  for (const { tensor, planned, source, form } of steps) {
-    if (source && form) scales = await copyTable(to, planned, source, form);
-    else if (source) await copyTensor(to, planned, source, tensor.type as TypeName);
+  for (const { tensor, planned, sources, form } of steps) {
+    if (sources.length && form) scales = await copyTable(to, planned, sources, form);
+    else if (sources.length) await copyTensor(to, planned, sources, tensor.type as TypeName);
     else to.writer.write(bytesOf(planned.values ?? scales));
   }
 }
 
 /** The tensors that are there, each checked against its plan; what is left over is one that limpet does not know. */
-function stepsOf(plan: Plan, checkpoint: Checkpoint, mix: FileType): Step[] {
+function stepsOf(plan: Plan, checkpoint: Checkpoint, mix: FileType): { steps: Step[]; leftOut: string[] } {
   const model = mixedModel(plan, checkpoint);
   const left = new Set([...checkpoint.tensors.keys()].filter((name) => !IGNORED.test(name)));
   const steps: Step[] = [];
   for (const planned of plan.tensors) {
     const { name, shape, kind } = planned;
     if (planned.values) {
-      steps.push({ tensor: { name, type: "F32", shape }, planned });
+      steps.push({ tensor: { name, type: "F32", shape }, planned, sources: [] });
       continue;
     }
-    const source = checkpoint.tensors.get(planned.source);
-    if (!source) {
-      if (planned.optional) continue;
-      throw new LimpetError("BAD_FILE", `the checkpoint has no ${planned.source}, which config.json promises`);
-    }
-    left.delete(planned.source);
-    requireShape(planned, source);
-    if (kind === "table") steps.push(...tableSteps(planned, source, mixOf(mix).type));
+    if (planned.optional && !checkpoint.tensors.has(planned.sources[0])) continue;
+    const sources = sourcesOf(planned, checkpoint);
+    for (const source of sources) left.delete(source.name);
+    if (kind === "table") steps.push(...tableSteps(planned, sources, mixOf(mix).type));
     else {
-      const stored = kind === "vector" ? "F32" : typeInMix(mix, name, shape[0], model);
-      steps.push({ tensor: { name, type: stored, shape }, planned, source });
+      const stored = kind === "floats" ? "F32" : typeInMix(mix, name, shape[0], model);
+      steps.push({ tensor: { name, type: stored, shape }, planned, sources });
     }
   }
+  const leftOut = [...left].filter((name) => plan.without?.test(name));
+  for (const name of leftOut) left.delete(name);
   // The head of a model whose head is its embedding.
-  if (left.delete("lm_head.weight")) requireTied(plan, checkpoint);
+  const head = [...left].find((name) => HEAD.test(name));
+  if (head !== undefined) {
+    requireTied(plan, checkpoint, head);
+    left.delete(head);
+  }
   const [unknown] = left;
-  if (unknown === undefined) return steps;
+  if (unknown === undefined) return { steps, leftOut };
   throw new LimpetError("UNSUPPORTED", `${unknown}: limpet knows no such tensor in ${plan.architecture}`);
 }
 
+const HEAD = /(^|\.)lm_head\.weight$/;
+
+/** What a tensor is made of. */
+function sourcesOf(planned: PlannedTensor, { tensors }: Checkpoint): SourceTensor[] {
+  const shape = sourceShapeOf(planned);
+  return planned.sources.map((name, i) => {
+    const source = tensors.get(name);
+    if (!source) throw new LimpetError("BAD_FILE", `the checkpoint has no ${name}, which config.json promises`);
+    requireShape(source, shape);
+    const first = tensors.get(planned.sources[0])!;
+    if (i === 0 || source.type === first.type) return source;
+    const words = `${name} is of type ${source.type}, and ${first.name} of ${first.type}: they become one tensor`;
+    throw new LimpetError("UNSUPPORTED", words);
+  });
+}
+
+function bytesRead({ planned, sources }: Step): number {
+  return sources.length ? valuesOf(planned) * valueBytes(sources[0]) : 0;
+}
+
 /** A head that is left out is the embedding, byte for byte. */
-function requireTied({ tensors }: Plan, { tensors: sources }: Checkpoint): void {
-  const head = sources.get("lm_head.weight")!;
-  const embedding = sources.get(tensors.find(({ name }) => name === "token_embd.weight")!.source)!;
+function requireTied({ tensors }: Plan, { tensors: sources }: Checkpoint, name: string): void {
+  const head = sources.get(name)!;
+  const embedding = sources.get(tensors.find((planned) => planned.name === "token_embd.weight")!.sources[0])!;
   const wrong = () =>
-    new LimpetError("BAD_FILE", "lm_head.weight is not the embedding, and config.json says so: tie_word_embeddings");
+    new LimpetError("BAD_FILE", `${name} is not the embedding, and config.json says so: tie_word_embeddings`);
   if (head.bytes !== embedding.bytes || head.type !== embedding.type) throw wrong();
   const [a, b] = [new Uint8Array(Math.min(COMPARED, head.bytes)), new Uint8Array(Math.min(COMPARED, head.bytes))];
   for (let at = 0; at < head.bytes; at += COMPARED) {
@@ -180,7 +205,7 @@ function mixedModel({ architecture, metadata, tensors }: Plan, checkpoint: Check
   const number = (key: string) => Number(metadata.find(([name]) => name === `${architecture}.${key}`)?.[2]);
   const heads = number("attention.head_count");
   return {
-    tied: !tensors.some(({ name, source }) => name === "output.weight" && checkpoint.tensors.has(source)),
+    tied: !tensors.some(({ name, sources: [head] }) => name === "output.weight" && checkpoint.tensors.has(head)),
     headsPerKey: heads / (number("attention.head_count_kv") || heads),
     layers: number("block_count"),
   };
@@ -189,27 +214,26 @@ function mixedModel({ architecture, metadata, tensors }: Plan, checkpoint: Check
 /** Tables of angles and masks that old checkpoints carry. */
 const IGNORED = /(rotary_emb\.inv_freq|attention\.(masked_)?bias|attn\.(masked_)?bias)$/;
 
-function requireShape({ source: name, shape }: PlannedTensor, source: SourceTensor): void {
+function requireShape(source: SourceTensor, wanted: readonly number[]): void {
   valueBytes(source);
-  const wanted = [...shape].reverse();
   if (wanted.length === source.shape.length && wanted.every((size, i) => size === source.shape[i])) return;
-  const words = `${name} is ${source.shape.join(" × ")}, and config.json makes it ${wanted.join(" × ")}`;
+  const words = `${source.name} is ${source.shape.join(" × ")}, and config.json makes it ${wanted.join(" × ")}`;
   throw new LimpetError("BAD_FILE", words);
 }
 
 /** Tables are floats, or rows of bytes with a scale each: 4 bits where matrices have less than 5, else 8. */
-function tableSteps(planned: PlannedTensor, source: SourceTensor, type: TypeName): Step[] {
+function tableSteps(planned: PlannedTensor, sources: readonly SourceTensor[], type: TypeName): Step[] {
   const { name, shape } = planned;
   const [columns, rows] = shape;
   const { elements, bytes } = tensorLayout(type);
   if (elements === 1) {
-    return [{ tensor: { name, type: type === "F32" ? "F32" : "F16", shape }, planned, source }];
+    return [{ tensor: { name, type: type === "F32" ? "F32" : "F16", shape }, planned, sources }];
   }
   const form = bytes / elements < 5 / 8 && columns % 2 === 0 ? "Q4" : "Q8";
   const scale = { name: name.replace(/table$/, "scale"), type: "F32", shape: [rows] } as const;
   return [
-    { tensor: { name, type: "I8", shape: [tableRowBytes(form, columns), rows] }, planned, source, form },
-    { tensor: scale, planned },
+    { tensor: { name, type: "I8", shape: [tableRowBytes(form, columns), rows] }, planned, sources, form },
+    { tensor: scale, planned, sources: [] },
   ];
 }
 
@@ -249,7 +273,7 @@ function generalEntries(
 }
 
 function parametersOf(steps: readonly Step[]): number {
-  return steps.reduce((sum, { source }) => sum + (source?.shape.reduce((product, n) => product * n, 1) ?? 0), 0);
+  return steps.reduce((sum, { planned, sources }) => sum + (sources.length ? valuesOf(planned) : 0), 0);
 }
 
 /** Parameters to two digits at least: 5.6M, 135M, 1.8B. */

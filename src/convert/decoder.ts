@@ -3,19 +3,23 @@ import type { GgufEntry } from "../load/gguf-entries.ts";
 import type { Config } from "./folder.ts";
 import type { PlannedTensor } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
+import { refuseWindows } from "./windows.ts";
 
-/** What every decoder has: its sizes, and the prefix of its tensors in the checkpoint. */
+/** What every decoder has: its sizes, and what its tensors are called in the checkpoint. */
 export interface Decoder {
   readonly layers: number;
   readonly hidden: number;
   readonly heads: number;
   readonly vocabulary: number;
+  /** Of the names of the tensors. */
   readonly prefix: string;
+  /** The name of the matrix that gives logits. */
+  readonly output: string;
 }
 
 const LARGEST_HEAD = 65536;
 
-/** Keys that change what a decoder answers, and that none here has; each with the values that do nothing. */
+/** Keys that change what a decoder answers, and that few have; each with the values that do nothing. */
 const REFUSED: readonly (readonly [key: string, ...neutral: unknown[]])[] = [
   ["add_cross_attention"],
   ["alibi"],
@@ -35,45 +39,44 @@ const REFUSED: readonly (readonly [key: string, ...neutral: unknown[]])[] = [
   ["use_qk_norm"],
 ];
 
-/** A window that no layer has, or that is as long as the context, hides nothing. */
-function refuseWindows(config: Config): void {
-  const types = config.get("layer_types");
-  const other = Array.isArray(types) ? types.find((type) => type !== "full_attention") : undefined;
-  if (other !== undefined) throw config.wrong(`layer_types has ${JSON.stringify(other)}`, "UNSUPPORTED");
-  const used = config.get("use_sliding_window");
-  // qwen's window is off unless it is said to be on, and begins behind max_window_layers.
-  const off = used === false || (used === undefined && /^qwen/.test(String(config.get("model_type"))));
-  if (off || Number(config.get("max_window_layers") ?? 0) >= config.size("num_hidden_layers")) return;
-  const window = config.get("sliding_window");
-  if (typeof window === "number" && window >= config.size("max_position_embeddings")) return;
-  config.refuse("sliding_window");
-}
+/** Keys that say how many experts there are. */
+const EXPERTS = ["num_local_experts", "num_experts", "n_routed_experts"] as const;
 
-export function readDecoder(config: Config, checkpoint: Checkpoint): Decoder {
-  for (const [key, ...neutral] of REFUSED) config.refuse(key, ...neutral);
-  refuseWindows(config);
-  for (const key of ["num_local_experts", "num_experts"]) {
-    if (config.get(key)) throw config.wrong(`${key}: limpet converts no mixtures of experts`, "UNSUPPORTED");
+/** Where the embedding of a checkpoint may stand: a base model without a head is saved without "model". */
+const PREFIXES = ["model.", "", "language_model.model.", "model.language_model."];
+
+/**
+ * Reads what decoders have. `claims` are keys of the config that change answers and that the architecture reads itself:
+ * "sliding_window" stands for all that is said of windows, "num_experts" for experts by any of their names. What it does
+ * not claim and config.json says is refused by name.
+ */
+export function readDecoder(config: Config, checkpoint: Checkpoint, claims: readonly string[] = []): Decoder {
+  for (const [key, ...neutral] of REFUSED) if (!claims.includes(key)) config.refuse(key, ...neutral);
+  if (!claims.includes("sliding_window")) refuseWindows(config);
+  for (const key of claims.includes("num_experts") ? [] : EXPERTS) {
+    if (config.get(key)) throw config.wrong(`${key}: limpet knows no experts in such a model`, "UNSUPPORTED");
   }
   const layers = config.size("num_hidden_layers");
   // Each has several: a number beyond them would make a long plan for nothing.
   if (layers > checkpoint.tensors.size) {
     throw config.wrong(`num_hidden_layers is ${layers}, and the checkpoint has ${checkpoint.tensors.size} tensors`);
   }
+  const prefix = PREFIXES.find((prefix) => checkpoint.tensors.has(`${prefix}embed_tokens.weight`)) ?? "model.";
   return {
     layers,
     hidden: config.size("hidden_size"),
     heads: config.size("num_attention_heads"),
     vocabulary: config.size("vocab_size"),
-    // A base model without a head is saved without the prefix.
-    prefix: checkpoint.tensors.has("embed_tokens.weight") ? "" : "model.",
+    prefix,
+    output: `${prefix.startsWith("language_model.") ? "language_model." : ""}lm_head`,
   };
 }
 
 /** Refuses a config that says another activation; one that says none means this. */
 export function requireActivation(config: Config, name: string): void {
-  const given = config.get("hidden_act") ?? name;
-  if (given !== name) throw config.wrong(`hidden_act is ${JSON.stringify(given)}, not "${name}"`, "UNSUPPORTED");
+  const key = config.get("hidden_activation") === undefined ? "hidden_act" : "hidden_activation";
+  const given = config.get(key) ?? name;
+  if (given !== name) throw config.wrong(`${key} is ${JSON.stringify(given)}, not "${name}"`, "UNSUPPORTED");
 }
 
 /** Refuses heads that RoPE cannot turn: it turns pairs. */
@@ -93,20 +96,28 @@ export function commonKeys(architecture: string, decoder: Decoder, config: Confi
   ];
 }
 
-/** Embedding, last norm, and the head, which is the embedding where the checkpoint says so or has none. */
-export function endTensors({ hidden, vocabulary, prefix }: Decoder, config: Config): PlannedTensor[] {
+/** The keys of an architecture: its name before each. */
+export function named(architecture: string, entries: readonly GgufEntry[]): GgufEntry[] {
+  return entries.map(([key, type, value]) => [`${architecture}.${key}`, type, value]);
+}
+
+/** What is special at the end of a decoder. */
+interface Ends {
+  /** The head is the embedding where the checkpoint does not say. */
+  readonly tied?: boolean;
+  /** Is added to the weights of the norm. */
+  readonly plus?: number;
+}
+
+/** The last norm, and the head, which is the embedding where the checkpoint says so or has none. */
+export function endTensors(decoder: Decoder, config: Config, { tied = false, plus }: Ends = {}): PlannedTensor[] {
+  const { hidden, vocabulary, prefix, output } = decoder;
+  const says = config.get("tie_word_embeddings");
   // A base model has no head; of another it is missing.
-  const needed = config.get("tie_word_embeddings") === false && prefix !== "";
-  const head: PlannedTensor = {
-    name: "output.weight",
-    source: "lm_head.weight",
-    shape: [hidden, vocabulary],
-    kind: "matrix",
-    optional: !needed,
-  };
+  const optional = says !== false || prefix === "";
   return [
-    vector("output_norm.weight", `${prefix}norm.weight`, hidden),
-    ...(config.get("tie_word_embeddings") === true ? [] : [head]),
+    { ...vector("output_norm.weight", `${prefix}norm.weight`, hidden), plus },
+    ...((says ?? tied) ? [] : [{ ...matrix("output.weight", `${output}.weight`, hidden, vocabulary), optional }]),
   ];
 }
 
@@ -115,9 +126,40 @@ export function embedding({ hidden, vocabulary, prefix }: Decoder): PlannedTenso
 }
 
 export function vector(name: string, source: string, size: number): PlannedTensor {
-  return { name, source, shape: [size], kind: "vector" };
+  return { name, sources: [source], shape: [size], kind: "floats" };
 }
 
 export function matrix(name: string, source: string, columns: number, rows: number): PlannedTensor {
-  return { name, source, shape: [columns, rows], kind: "matrix" };
+  return { name, sources: [source], shape: [columns, rows], kind: "matrix" };
+}
+
+/** A matrix whose products pick experts: it stays as exact as it is, and is small. */
+export function router(name: string, source: string, columns: number, experts: number): PlannedTensor {
+  return { ...matrix(name, source, columns, experts), kind: "floats" };
+}
+
+/** A matrix and its bias, which a checkpoint may lack where it is `optional`. */
+export function linear(
+  name: string,
+  source: string,
+  columns: number,
+  rows: number,
+  { optional, rowOf }: Pick<PlannedTensor, "optional" | "rowOf"> = {},
+): PlannedTensor[] {
+  return [
+    { ...matrix(`${name}.weight`, `${source}.weight`, columns, rows), rowOf },
+    { ...vector(`${name}.bias`, `${source}.bias`, rows), rowOf, optional },
+  ];
+}
+
+/** A matrix of each expert in one tensor: `source` has # where the expert's number stands. */
+export function expertMatrix(
+  name: string,
+  source: string,
+  columns: number,
+  rows: number,
+  experts: number,
+): PlannedTensor {
+  const sources = Array.from({ length: experts }, (_, expert) => source.replace("#", String(expert)));
+  return { name, sources, shape: [columns, rows, experts], kind: "matrix" };
 }

@@ -136,13 +136,29 @@ export class Config {
   readonly #place: string;
   readonly #values: Json;
 
-  constructor(folder: Folder) {
-    this.#place = folder.place("config.json");
-    this.#values = folder.json("config.json");
+  constructor(place: string, values: Json) {
+    this.#place = place;
+    this.#values = values;
+  }
+
+  static of(folder: Folder): Config {
+    return new Config(folder.place("config.json"), folder.json("config.json"));
+  }
+
+  /** The keys of a part, of the whole where it lacks one, and where that lacks it too, of `otherwise`. */
+  part(key: string, otherwise: Json = {}): Config {
+    const own = this.#values[key] ?? {};
+    if (!isObject(own)) throw this.wrong(`${key} is no object`);
+    return new Config(this.#place, { ...otherwise, ...this.#values, ...own });
   }
 
   get(key: string): unknown {
     return this.#values[key] ?? undefined;
+  }
+
+  /** Whether a key is there and says null, which for some is no default. */
+  isNull(key: string): boolean {
+    return this.#values[key] === null;
   }
 
   /** A whole number above 0. */

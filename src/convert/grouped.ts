@@ -1,92 +1,139 @@
-/** Decoders with heads in groups and SwiGLU: llama, and those that differ from it by what `Grouped` has. */
+/** Decoders with heads in groups and RMSNorm: llama, and those that differ from it by what `Grouped` has. */
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import {
   commonKeys,
   type Decoder,
   embedding,
   endTensors,
+  linear,
   matrix,
+  named,
   readDecoder,
   requireActivation,
   requireHead,
   vector,
 } from "./decoder.ts";
 import type { Config } from "./folder.ts";
-import type { Plan, PlannedTensor } from "./plan.ts";
-import { readScaling, refusePartial, ropeTheta } from "./rope.ts";
+import { type Plan, type PlannedTensor, pairedRows } from "./plan.ts";
+import { type Rope, readRope, refusePartial } from "./rope.ts";
 import type { Checkpoint } from "./safetensors.ts";
+
+/** Sizes of such a decoder: of a head, and of the feed-forward network. */
+export interface GroupedDecoder extends Decoder {
+  readonly kvHeads: number;
+  readonly head: number;
+  readonly ffn: number;
+}
+
+/** What a layer has, as the file calls it, and what the checkpoint calls that; null: there is none. */
+type Names = Readonly<Record<string, string | null>>;
+
+const NAMES = {
+  attn_norm: "input_layernorm",
+  attn_q: "self_attn.q_proj",
+  attn_k: "self_attn.k_proj",
+  attn_v: "self_attn.v_proj",
+  attn_output: "self_attn.o_proj",
+  attn_q_norm: "self_attn.q_norm",
+  attn_k_norm: "self_attn.k_norm",
+  post_attention_norm: null,
+  ffn_norm: "post_attention_layernorm",
+  ffn_gate: "mlp.gate_proj",
+  ffn_up: "mlp.up_proj",
+  ffn_down: "mlp.down_proj",
+  post_ffw_norm: null,
+};
 
 /** What such a decoder has beside what all of them have. */
 export interface Grouped {
   /** RoPE turns halves in the checkpoint, and pairs in the file. */
   readonly paired?: boolean;
-  /** Queries and keys are normed head by head. */
-  readonly headNorms?: boolean;
-  /** Keys that the others do not write. */
-  readonly ownMetadata?: (decoder: Decoder, head: number) => GgufEntry[];
+  /** Queries and keys are normed: head by head, or all heads as one row. */
+  readonly headNorms?: "head" | "row";
+  /** The word of a config for what is between the matrices of the feed-forward network; without: silu. */
+  readonly activation?: string;
+  /** What the checkpoint calls otherwise than llama. */
+  readonly names?: Names;
+  /** Is added to the weights of norms. */
+  readonly plus?: number;
+  /** The head is the embedding where the config does not say. */
+  readonly tied?: boolean;
+  /** Keys of the config that change answers and that the architecture reads (`readDecoder`). */
+  readonly claims?: readonly string[];
+  /** How positions turn, where the config says more than `readRope` reads. */
+  readonly rope?: (head: number) => Rope;
+  /** What stands in place of the feed-forward network of a layer, which is `from` in the checkpoint. */
+  readonly feedForward?: (sizes: GroupedDecoder, to: string, from: string, names: Names) => PlannedTensor[];
+  /** Keys that the others do not write, without the architecture's name. */
+  readonly ownMetadata?: (sizes: GroupedDecoder) => GgufEntry[];
 }
 
 /** The plan of such a decoder. */
-export function planGrouped(
-  architecture: string,
-  config: Config,
-  checkpoint: Checkpoint,
-  { paired = false, headNorms = false, ownMetadata = () => [] }: Grouped = {},
-): Plan {
-  requireActivation(config, "silu");
+export function planGrouped(architecture: string, config: Config, checkpoint: Checkpoint, own: Grouped = {}): Plan {
+  const { ownMetadata = () => [], plus, tied, rope = (head) => readRope(config, head) } = own;
+  requireActivation(config, own.activation ?? "silu");
   refusePartial(config);
-  const decoder = readDecoder(config, checkpoint);
+  const decoder = readDecoder(config, checkpoint, own.claims);
   const { layers, hidden, heads, vocabulary, prefix } = decoder;
-  const ffn = config.size("intermediate_size");
   const kvHeads = config.size("num_key_value_heads", heads);
   const given = config.get("head_dim") !== undefined;
   const head = config.size("head_dim", hidden / heads);
   requireHead(config, head);
-  const scaling = readScaling(config, head);
+  const sizes: GroupedDecoder = { ...decoder, kvHeads, head, ffn: config.size("intermediate_size") };
+  const { keys, tensors: factors } = rope(head);
   const metadata: GgufEntry[] = [
     ...commonKeys(architecture, decoder, config, kvHeads),
-    ...scaling.keys.map(([key, type, value]): GgufEntry => [`${architecture}.${key}`, type, value]),
-    [`${architecture}.rope.freq_base`, "f32", ropeTheta(config)],
-    [`${architecture}.attention.layer_norm_rms_epsilon`, "f32", config.number("rms_norm_eps")],
+    ...named(architecture, [...keys, ["attention.layer_norm_rms_epsilon", "f32", config.number("rms_norm_eps")]]),
   ];
   if (given) {
     metadata.push([`${architecture}.attention.key_length`, "u32", head]);
     metadata.push([`${architecture}.attention.value_length`, "u32", head]);
   }
-  const tensors: PlannedTensor[] = [embedding(decoder)];
-  if (scaling.factors) {
-    const shape = [scaling.factors.length];
-    tensors.push({ name: "rope_freqs.weight", source: "", shape, kind: "vector", values: scaling.factors });
-  }
+  const tensors = [embedding(decoder), ...factors];
   for (let layer = 0; layer < layers; layer++) {
-    const [to, from] = [`blk.${layer}.`, `${prefix}layers.${layer}.`];
-    const project = (name: string, source: string, columns: number, rows: number, pairs?: number): PlannedTensor[] => [
-      { ...matrix(`${to}${name}.weight`, `${from}self_attn.${source}.weight`, columns, rows), paired: pairs },
-      { ...vector(`${to}${name}.bias`, `${from}self_attn.${source}.bias`, rows), paired: pairs, optional: true },
-    ];
-    tensors.push(
-      vector(`${to}attn_norm.weight`, `${from}input_layernorm.weight`, hidden),
-      ...project("attn_q", "q_proj", hidden, heads * head, paired ? heads : undefined),
-      ...project("attn_k", "k_proj", hidden, kvHeads * head, paired ? kvHeads : undefined),
-      ...project("attn_v", "v_proj", hidden, kvHeads * head),
-      ...project("attn_output", "o_proj", heads * head, hidden),
-    );
-    if (headNorms) {
-      tensors.push(vector(`${to}attn_q_norm.weight`, `${from}self_attn.q_norm.weight`, head));
-      tensors.push(vector(`${to}attn_k_norm.weight`, `${from}self_attn.k_norm.weight`, head));
-    }
-    tensors.push(
-      vector(`${to}ffn_norm.weight`, `${from}post_attention_layernorm.weight`, hidden),
-      matrix(`${to}ffn_gate.weight`, `${from}mlp.gate_proj.weight`, hidden, ffn),
-      matrix(`${to}ffn_up.weight`, `${from}mlp.up_proj.weight`, hidden, ffn),
-      matrix(`${to}ffn_down.weight`, `${from}mlp.down_proj.weight`, ffn, hidden),
-    );
+    tensors.push(...layerTensors(sizes, own, `blk.${layer}.`, `${prefix}layers.${layer}.`));
   }
   return {
     architecture,
     vocabulary,
     metadata,
-    ownMetadata: ownMetadata(decoder, head),
-    tensors: [...tensors, ...endTensors(decoder, config)],
+    ownMetadata: named(architecture, ownMetadata(sizes)),
+    tensors: [...tensors, ...endTensors(decoder, config, { tied, plus })],
   };
+}
+
+function layerTensors(sizes: GroupedDecoder, own: Grouped, to: string, from: string): PlannedTensor[] {
+  const { hidden, heads, kvHeads, head } = sizes;
+  const { plus, headNorms, feedForward = gatedTensors } = own;
+  const names: Names = { ...NAMES, ...own.names };
+  const norm = (name: string, size: number): PlannedTensor[] =>
+    names[name] ? [{ ...vector(`${to}${name}.weight`, `${from}${names[name]}.weight`, size), plus }] : [];
+  const project = (name: string, columns: number, rows: number, turns = false): PlannedTensor[] => {
+    const rowOf = turns && own.paired ? pairedRows(head) : undefined;
+    return linear(`${to}${name}`, `${from}${names[name]}`, columns, rows, { optional: true, rowOf });
+  };
+  const normed = (count: number) => (headNorms === "row" ? count * head : head);
+  return [
+    ...norm("attn_norm", hidden),
+    ...project("attn_q", hidden, heads * head, true),
+    ...project("attn_k", hidden, kvHeads * head, true),
+    ...project("attn_v", hidden, kvHeads * head),
+    ...project("attn_output", heads * head, hidden),
+    ...(headNorms ? [...norm("attn_q_norm", normed(heads)), ...norm("attn_k_norm", normed(kvHeads))] : []),
+    ...norm("post_attention_norm", hidden),
+    ...norm("ffn_norm", hidden),
+    ...feedForward(sizes, to, from, names),
+    ...norm("post_ffw_norm", hidden),
+  ];
+}
+
+function gatedTensors({ hidden, ffn }: GroupedDecoder, to: string, from: string, names: Names): PlannedTensor[] {
+  const parts = [
+    ["ffn_gate", hidden, ffn],
+    ["ffn_up", hidden, ffn],
+    ["ffn_down", ffn, hidden],
+  ] as const;
+  return parts.flatMap(([name, columns, rows]) =>
+    names[name] ? matrix(`${to}${name}.weight`, `${from}${names[name]}.weight`, columns, rows) : [],
+  );
 }

@@ -9,10 +9,11 @@ import type { TypeName } from "../host/types.ts";
 import { requireFinite, requireRange } from "../quantize/range.ts";
 import { quantizeTableRows, type TableForm, tableRowBytes } from "../quantize/table-rows.ts";
 import type { GgufWriter } from "../store/gguf-writer.ts";
-import type { PlannedTensor } from "./plan.ts";
+import { type PlannedTensor, valuesOf } from "./plan.ts";
 import { type SourceTensor, valueBytes } from "./safetensors.ts";
+import { SourceRows } from "./source-rows.ts";
 
-/** Bytes of a checkpoint that are read at a time, rows and heads permitting. */
+/** Bytes of a checkpoint that are converted at a time, rows permitting. */
 const CHUNK = 1 << 20;
 
 export interface Conversion {
@@ -27,13 +28,13 @@ export interface Conversion {
 export async function copyTensor(
   to: Conversion,
   tensor: PlannedTensor,
-  source: SourceTensor,
+  sources: readonly SourceTensor[],
   type: TypeName,
 ): Promise<void> {
-  for await (const bytes of rowsOf(to, tensor, source)) {
-    if (source.type === type) to.writer.write(bytes);
+  for await (const bytes of rowsOf(to, tensor, sources)) {
+    if (sources[0].type === type && !tensor.plus) to.writer.write(bytes);
     else {
-      const values = decode(to.kernels, source, bytes);
+      const values = decode(to.kernels, tensor, sources[0], bytes);
       requireRange(tensor.name, type, values);
       to.writer.write(type === "F32" ? bytesOf(values) : to.kernels.quantize(type, values));
     }
@@ -44,14 +45,14 @@ export async function copyTensor(
 export async function copyTable(
   to: Conversion,
   tensor: PlannedTensor,
-  source: SourceTensor,
+  sources: readonly SourceTensor[],
   form: TableForm,
 ): Promise<Float32Array> {
   const [columns, rows] = tensor.shape;
   const scales = new Float32Array(rows);
   let row = 0;
-  for await (const bytes of rowsOf(to, tensor, source)) {
-    const values = decode(to.kernels, source, bytes);
+  for await (const bytes of rowsOf(to, tensor, sources)) {
+    const values = decode(to.kernels, tensor, sources[0], bytes);
     requireRange(tensor.name, form, values);
     const count = values.length / columns;
     const codes = new Uint8Array(count * tableRowBytes(form, columns));
@@ -65,41 +66,42 @@ export async function copyTable(
 /** The rows of a tensor in the order of the file, some at a time; the bytes are valid until the next ones. */
 async function* rowsOf(
   to: Conversion,
-  { name, shape, paired }: PlannedTensor,
-  source: SourceTensor,
+  planned: PlannedTensor,
+  sources: readonly SourceTensor[],
 ): AsyncGenerator<Uint8Array> {
-  const width = valueBytes(source);
-  const columns = shape.length > 1 ? shape[0] : 1;
-  const rowBytes = columns * width;
-  const rows = source.bytes / rowBytes;
-  // Whole heads, where their rows change places.
-  const unit = paired ? rows / paired : shape.length > 1 ? 1 : rows;
-  const step = unit * Math.max(1, Math.floor(CHUNK / (unit * rowBytes)));
-  const buffer = new Uint8Array(Math.min(step, rows) * rowBytes);
-  const turned = paired ? new Uint8Array(buffer.length) : buffer;
+  const { name, rowOf } = planned;
+  const all = new SourceRows(planned, sources);
+  const { rowBytes } = all;
+  const rows = (valuesOf(planned) * valueBytes(sources[0])) / rowBytes;
+  const step = Math.min(rows, Math.max(1, Math.floor(CHUNK / rowBytes)));
+  const buffer = new Uint8Array(step * rowBytes);
   for (let row = 0; row < rows; row += step) {
-    const length = Math.min(step, rows - row) * rowBytes;
-    source.read(row * rowBytes, buffer.subarray(0, length));
-    requireFinite(name, source.type, buffer.subarray(0, length));
-    if (paired) pairRows(buffer.subarray(0, length), turned, unit, rowBytes);
-    yield turned.subarray(0, length);
-    to.progress(length);
+    const bytes = buffer.subarray(0, Math.min(step, rows - row) * rowBytes);
+    if (!rowOf) all.read(row, bytes);
+    else
+      all.gather(
+        Array.from({ length: bytes.length / rowBytes }, (_, i) => rowOf(row + i)),
+        bytes,
+      );
+    requireFinite(name, sources[0].type, bytes);
+    yield bytes;
+    to.progress(bytes.length);
     const turn = to.pace.step();
     if (turn) await turn;
   }
 }
 
-/** Row i of the first half of a head goes to 2i, row i of the second half to 2i + 1. */
-function pairRows(source: Uint8Array, target: Uint8Array, head: number, rowBytes: number): void {
-  const half = head / 2;
-  for (let row = 0; row * rowBytes < source.length; row++) {
-    const place = row % head;
-    const to = row - place + (place < half ? 2 * place : 2 * (place - half) + 1);
-    target.set(source.subarray(row * rowBytes, (row + 1) * rowBytes), to * rowBytes);
-  }
-}
-
-function decode(kernels: Kernels, { type }: SourceTensor, bytes: Uint8Array): Float32Array {
-  if (type !== "F32") return kernels.dequantize(type, bytes);
-  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+/** The values of some rows, with what is added to each. */
+function decode(
+  kernels: Kernels,
+  { plus = 0 }: PlannedTensor,
+  { type }: SourceTensor,
+  bytes: Uint8Array,
+): Float32Array {
+  const values =
+    type === "F32"
+      ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+      : kernels.dequantize(type, bytes);
+  if (plus) for (let i = 0; i < values.length; i++) values[i] += plus;
+  return values;
 }

@@ -28,6 +28,7 @@ export interface CheckpointParts {
 }
 
 type Model = ReturnType<typeof randomModel>;
+type Checkpoint = (typeof ARCHITECTURES)[string]["checkpoint"];
 
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^token_embd/, "model.embed_tokens"],
@@ -71,16 +72,7 @@ export function checkpointOf(kind: string): { model: Model; parts: CheckpointPar
     config,
     own.config((key) => value(`${architecture}.${key}`)),
   );
-  const weights: Weights = {};
-  for (const { name, type, shape, fill } of model.tensors) {
-    if (name === "rope_freqs.weight") continue;
-    const bytes = new Uint8Array(tensorBytes(type, shape));
-    fill(bytes);
-    const names = [...(own.names ?? []), ...NAMES];
-    const source = names.reduce((word, [from, to]) => (word.startsWith("model") ? word : word.replace(from, to)), name);
-    const heads = own.halves ? headsOf(name, number) : 0;
-    weights[source] = { dtype: "F32", shape: [...shape].reverse(), bytes: heads ? halved(bytes, shape, heads) : bytes };
-  }
+  const weights = weightsOf(model, own, (key) => value(`${architecture}.${key}`));
   const tokens = value("tokenizer.ggml.tokens") as string[];
   const end = tokens.length - 1;
   const tokenizer: Json = {
@@ -94,6 +86,59 @@ export function checkpointOf(kind: string): { model: Model; parts: CheckpointPar
   };
   const tokenizerConfig = { bos_token: tokens[end], eos_token: { content: tokens[end] }, add_bos_token: false };
   return { model, parts: { config, tokenizer, tokenizerConfig, weights } };
+}
+
+/** The tensors of a model by their names in a checkpoint, each as that has it. */
+function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => unknown): Weights {
+  const weights: Weights = {};
+  const names = [...(own.names ?? []), ...NAMES];
+  for (const { name, type, shape, fill } of tensors) {
+    if (/^rope_(freqs|factors)/.test(name)) continue;
+    const bytes = new Uint8Array(tensorBytes(type, shape));
+    fill(bytes);
+    if (own.plusOne?.test(name)) minusOne(floats(bytes));
+    const source = names.reduce((word, [from, to]) => (word.startsWith("model") ? word : word.replace(from, to)), name);
+    const heads = own.halves ? headsOf(name, (what) => Number(key(what))) : 0;
+    const layout = own.layout?.(name, key);
+    if (source.includes("#")) {
+      const experts = shape[2];
+      const size = bytes.length / experts;
+      for (let expert = 0; expert < experts; expert++) {
+        const part = bytes.slice(expert * size, (expert + 1) * size);
+        weights[source.replace("#", String(expert))] = { dtype: "F32", shape: [shape[1], shape[0]], bytes: part };
+      }
+    } else if (layout) {
+      const size = layout.shape.reduce((product, n) => product * n, 4);
+      weights[source] ??= { dtype: "F32", shape: [...layout.shape], bytes: new Uint8Array(size) };
+      place(bytes, weights[source], layout.rowOf);
+    } else {
+      const ordered = heads ? halved(bytes, shape, heads) : bytes;
+      weights[source] = { dtype: "F32", shape: [...shape].reverse(), bytes: ordered };
+    }
+    if (own.transposed?.test(name)) weights[source] = transposed(weights[source]);
+  }
+  return weights;
+}
+
+function minusOne(values: Float32Array): void {
+  for (let i = 0; i < values.length; i++) values[i] -= 1;
+}
+
+const floats = ({ buffer }: Uint8Array) => new Float32Array(buffer);
+
+/** Puts the rows of a tensor where they lie in a fused one. */
+function place(bytes: Uint8Array, { shape, bytes: target }: Weight, rowOf: (row: number) => number): void {
+  const size = 4 * (shape.length > 1 ? shape[shape.length - 1] : 1);
+  for (let row = 0; row * size < bytes.length; row++) {
+    target.set(bytes.subarray(row * size, (row + 1) * size), rowOf(row) * size);
+  }
+}
+
+/** A matrix whose rows are columns. */
+function transposed({ dtype, shape: [rows, columns], bytes }: Weight): Weight {
+  const values = floats(bytes);
+  const turned = Float32Array.from(values, (_, i) => values[(i % rows) * columns + Math.floor(i / rows)]);
+  return { dtype, shape: [columns, rows], bytes: new Uint8Array(turned.buffer) };
 }
 
 function hasTensor({ tensors }: Model, wanted: string): boolean {

@@ -7,9 +7,9 @@ import type { Checkpoint } from "../safetensors.ts";
 export function planLlama(config: Config, checkpoint: Checkpoint): Plan {
   return planGrouped("llama", config, checkpoint, {
     paired: true,
-    ownMetadata: ({ vocabulary }, head) => [
-      ["llama.vocab_size", "u32", vocabulary],
-      ["llama.rope.dimension_count", "u32", head],
+    ownMetadata: ({ vocabulary, head }) => [
+      ["vocab_size", "u32", vocabulary],
+      ["rope.dimension_count", "u32", head],
     ],
   });
 }

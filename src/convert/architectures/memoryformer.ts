@@ -1,9 +1,9 @@
 /** memoryformer: tables that are looked up where others multiply (keys and names: docs/formats.md). */
 import type { GgufEntry } from "../../load/gguf-entries.ts";
-import { type Decoder, embedding, endTensors, readDecoder, vector } from "../decoder.ts";
-import { type Config, refuseUnless } from "../folder.ts";
+import { type Decoder, embedding, endTensors, named, readDecoder, vector } from "../decoder.ts";
+import type { Config } from "../folder.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
-import { ropeObject, ropeTheta } from "../rope.ts";
+import { refuseScaling, ropeTheta } from "../rope.ts";
 import type { Checkpoint } from "../safetensors.ts";
 
 /** Bits of a code: a table has 2^τ rows. */
@@ -11,8 +11,7 @@ const LONGEST_CODE = 16;
 
 export function planMemoryformer(config: Config, checkpoint: Checkpoint): Plan {
   const decoder = readDecoder(config, checkpoint);
-  const rope = ropeObject(config);
-  for (const key of ["rope_type", "type"]) refuseUnless(rope, key, ["default"], "config.json, rope_scaling");
+  refuseScaling(config);
   const { layers, heads, vocabulary } = decoder;
   const tables = config.size("num_tables");
   const code = codeLength(config, "code_length", config.size("code_length"));
@@ -49,14 +48,10 @@ export function planMemoryformer(config: Config, checkpoint: Checkpoint): Plan {
   return {
     architecture: "memoryformer",
     vocabulary,
-    metadata: metadata.map(named),
-    ownMetadata: ownMetadata.map(named),
+    metadata: named("memoryformer", metadata),
+    ownMetadata: named("memoryformer", ownMetadata),
     tensors: [...tensors, ...endTensors(decoder, config)],
   };
-}
-
-function named([key, type, value]: GgufEntry): GgufEntry {
-  return [`memoryformer.${key}`, type, value];
 }
 
 function layerTensors({ hidden, prefix }: Decoder, n: number, tables: number, code: number, ffnCode: number) {
@@ -64,7 +59,7 @@ function layerTensors({ hidden, prefix }: Decoder, n: number, tables: number, co
   const memory = (name: string, source: string, columns: number, bits: number): PlannedTensor[] => [
     {
       name: `${to}${name}.table`,
-      source: `${from}${source}.table`,
+      sources: [`${from}${source}.table`],
       shape: [columns, tables * 2 ** bits],
       kind: "table",
     },

@@ -1,9 +1,9 @@
 /** phi2: checkpoints of Phi-1, Phi-1.5 and Phi-2, whose `model_type` is phi. */
 import type { GgufEntry } from "../../load/gguf-entries.ts";
-import { embedding, matrix, readDecoder, requireActivation, requireHead, vector } from "../decoder.ts";
+import { embedding, linear, readDecoder, requireActivation, requireHead, vector } from "../decoder.ts";
 import type { Config } from "../folder.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
-import { readScaling, ropeObject, ropeTheta } from "../rope.ts";
+import { refuseScaling, ropeTheta, rotaryShare } from "../rope.ts";
 import type { Checkpoint } from "../safetensors.ts";
 
 export function planPhi2(config: Config, checkpoint: Checkpoint): Plan {
@@ -15,13 +15,8 @@ export function planPhi2(config: Config, checkpoint: Checkpoint): Plan {
   const kvHeads = config.size("num_key_value_heads", heads);
   const head = hidden / heads;
   requireHead(config, head);
-  const share = config.get("partial_rotary_factor") ?? ropeObject(config)["partial_rotary_factor"] ?? 0.5;
-  if (typeof share !== "number" || !(share > 0 && share <= 1)) {
-    throw config.wrong(`partial_rotary_factor is ${JSON.stringify(share)}`);
-  }
-  if (readScaling(config, head).keys.length || readScaling(config, head).factors) {
-    throw config.wrong("rope_scaling: a phi2 has none", "UNSUPPORTED");
-  }
+  const share = rotaryShare(config, undefined, 0.5);
+  refuseScaling(config);
   const theta = ropeTheta(config);
   const metadata: GgufEntry[] = [
     ["phi2.context_length", "u32", config.size("max_position_embeddings")],
@@ -35,10 +30,6 @@ export function planPhi2(config: Config, checkpoint: Checkpoint): Plan {
   ];
   // llama.cpp's converter never writes the base: what is missing is 10000.
   if (theta !== 10000) metadata.push(["phi2.rope.freq_base", "f32", theta]);
-  const linear = (name: string, source: string, columns: number, rows: number): PlannedTensor[] => [
-    matrix(`${name}.weight`, `${source}.weight`, columns, rows),
-    vector(`${name}.bias`, `${source}.bias`, rows),
-  ];
   const norm = (name: string, source: string): PlannedTensor[] => [
     vector(`${name}.weight`, `${source}.weight`, hidden),
     vector(`${name}.bias`, `${source}.bias`, hidden),

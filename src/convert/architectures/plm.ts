@@ -3,7 +3,7 @@ import type { GgufEntry } from "../../load/gguf-entries.ts";
 import { commonKeys, embedding, endTensors, matrix, readDecoder, requireActivation, vector } from "../decoder.ts";
 import type { Config } from "../folder.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
-import { readScaling, refusePartial, ropeTheta } from "../rope.ts";
+import { refusePartial, refuseScaling, ropeTheta } from "../rope.ts";
 import type { Checkpoint } from "../safetensors.ts";
 
 export function planPlm(config: Config, checkpoint: Checkpoint): Plan {
@@ -17,7 +17,7 @@ export function planPlm(config: Config, checkpoint: Checkpoint): Plan {
   const rope = config.size("qk_rope_head_dim");
   const value = config.size("v_head_dim");
   const rank = config.size("kv_lora_rank");
-  if (readScaling(config, rope).factors) throw config.wrong("rope_scaling: a plm has none", "UNSUPPORTED");
+  refuseScaling(config);
   const metadata: GgufEntry[] = [
     ...commonKeys("plm", decoder, config, config.size("num_key_value_heads", heads)),
     ["plm.rope.freq_base", "f32", ropeTheta(config)],

@@ -5,5 +5,5 @@ import type { Plan } from "../plan.ts";
 import type { Checkpoint } from "../safetensors.ts";
 
 export function planQwen3(config: Config, checkpoint: Checkpoint): Plan {
-  return planGrouped("qwen3", config, checkpoint, { headNorms: true });
+  return planGrouped("qwen3", config, checkpoint, { headNorms: "head" });
 }

@@ -1,0 +1,17 @@
+/** qwen3moe: qwen3 with experts; checkpoints call it qwen3_moe. */
+import { expertKeys, gatedExperts } from "../experts.ts";
+import type { Config } from "../folder.ts";
+import { planGrouped } from "../grouped.ts";
+import type { Plan } from "../plan.ts";
+import type { Checkpoint } from "../safetensors.ts";
+
+export function planQwen3moe(config: Config, checkpoint: Checkpoint): Plan {
+  const experts = config.size("num_experts");
+  const width = config.size("moe_intermediate_size");
+  return planGrouped("qwen3moe", config, checkpoint, {
+    claims: ["num_experts"],
+    headNorms: "head",
+    feedForward: ({ hidden }, to, from) => gatedExperts(to, from, hidden, width, experts),
+    ownMetadata: () => expertKeys(config, experts, width, true),
+  });
+}
