@@ -56,6 +56,7 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix
  * @property {readonly TensorType[]} types for which the oracle's logits are stored
+ * @property {readonly string[]} [more] shapes beside the first for which the oracle's logits are stored too, in F32
  * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored
  * @property {boolean} [latent] attention has an absorbed and an expanded form
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
@@ -67,7 +68,7 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @typedef {object} Checkpoint
  * @property {(key: (name: string) => any) => Record<string, unknown>} config keys of config.json, of the file's
  * @property {readonly (readonly [from: RegExp, to: string])[]} [names] of tensors, before those of all decoders
- *   where a name has #, the file's tensor is one of each expert, whose number stands there
+ *   where a name has #, the file's tensor is several, of each expert say, whose number stands there
  * @property {boolean} [halves] q and k turn values i and i + n/2 where GGUF has 2i and 2i + 1
  * @property {RegExp} [plusOne] tensors of the file that are 1 more than the checkpoint's
  * @property {(name: string, key: (name: string) => any) => Layout | undefined} [layout] of a tensor of the file that is
@@ -117,6 +118,9 @@ export const tinyOf = (architecture) => Object.keys(ARCHITECTURES[architecture].
 
 /** The small model of each architecture, in the order of the list. */
 export const TINY = NAMES.map(tinyOf);
+
+/** The other models that tests run. */
+export const MORE = NAMES.flatMap((name) => ARCHITECTURES[name].more ?? []);
 
 /** The architecture of a made model. @param {string} kind */
 export const architectureOf = (kind) => ARCHITECTURES[SHAPES[kind].architecture];

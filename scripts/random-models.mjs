@@ -96,7 +96,12 @@ export class Weights {
   /** A matrix for each expert. @param {string} name @param {number} columns @param {number} rows @param {number} deviation */
   experts(name, columns, rows, deviation, sensitive = false) {
     const { experts = 0 } = this.shape;
-    this.add(name, [columns, rows, experts], matrixType(this.type, columns, sensitive), deviation);
+    this.stack(name, columns, rows, experts, deviation, sensitive);
+  }
+
+  /** Matrices one behind the other in a tensor. @param {string} name @param {number} columns @param {number} rows @param {number} count @param {number} deviation */
+  stack(name, columns, rows, count, deviation, sensitive = false) {
+    this.add(name, [columns, rows, count], matrixType(this.type, columns, sensitive), deviation);
   }
 
   /** The tensor that was added last leaves the constant of the embeddings as it is. */

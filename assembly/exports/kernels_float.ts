@@ -115,9 +115,7 @@ export function kernel_route(
   scores: usize, experts: u32, used: u32, gating: u32, bias: usize, groups: u32, usedGroups: u32, normalised: u32,
   factor: f32, scratch: usize, ids: usize, weights: usize,
 ): void {
-  routeRow(
-    scores, experts, used, gating, bias, groups, usedGroups, normalised != 0, factor, scratch, ids, weights,
-  );
+  routeRow(scores, experts, used, gating, bias, groups, usedGroups, normalised != 0, factor, scratch, ids, weights);
 }
 
 /** As `kernel_softmax` of one row, with one more score that takes its share and is not written. */

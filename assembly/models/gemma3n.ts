@@ -1,7 +1,8 @@
 /**
- * gemma3n: Gemma 3n (E2B, E4B), the text part, after its released code. Four streams lie side by side in x (AltUp, Baykal
- * et al. 2023, arXiv:2301.13310): each layer predicts all, computes one, and corrects all by what it gave; a low-rank branch
- * (LAUREL, Menghani et al. 2024, arXiv:2411.07501) stands beside attention; the first gates keep their largest values alone.
+ * gemma3n: Gemma 3n (E2B, E4B), the text part, after its released code. Four streams lie side by side in x (AltUp,
+ * Baykal et al. 2023, arXiv:2301.13310): each layer predicts all, computes one, and corrects all by what it gave; a
+ * low-rank branch (LAUREL, Menghani et al. 2024, arXiv:2411.07501) stands beside attention; the first gates keep their
+ * largest values alone.
  *
  *     c(v) = tanh(Wrouter · RMSNorm(v) / n)      y = x + (Wpredict · c(x₀)) x      a = RMSNorm(y₀)
  *     z = ((RMSNorm(Attention(a)) + y₀) + (a + RMSNorm(Wr Wl a))) / √2
@@ -16,7 +17,7 @@ const STREAMS: u32 = 4;
 const LAUREL: u32 = 64;
 /** The square of the shortest stream that is made as long as another. */
 const LEAST: f32 = 1e-5;
-/** Layers whose gates keep a twentieth, where the file does not say, and by how many deviations it lies above the mean. */
+/** Layers whose gates keep a twentieth, and how many deviations it lies above the mean, unless the file says it. */
 const SPARSE: u32 = 10;
 const MULTIPLE: f32 = 1.6448533535;
 

@@ -1,8 +1,9 @@
 /**
- * gemma4: Gemma 4 (E2B, E4B, 12B, 26B-A4B, 31B), the text part, after its released code. As gemma3 with norms of values,
- * scores that nothing scales, heads of another size in layers with a window, and a number that each layer's output is
- * multiplied with. In the small models layers have inputs of their own and the last ones read keys of layers before
- * them (layer_inputs.ts); in the 26B model experts stand beside the dense network; where there is no Wv, v = Wk a.
+ * gemma4: Gemma 4 (E2B, E4B, 12B, 26B-A4B, 31B), the text part, after its released code. As gemma3 with norms of
+ * values, scores that nothing scales, heads of another size in layers with a window, and a number that each layer's
+ * output is multiplied with. In the small models layers have inputs of their own and the last ones read keys of layers
+ * before them (layer_inputs.ts); in the 26B model experts stand beside the dense network; where there is no Wv, v = Wk
+ * a.
  *
  *     x += RMSNorm(Attention(RMSNorm(x)))
  *     x += RMSNorm(GeGLU(RMSNorm(x)))      or RMSNorm(RMSNorm(GeGLU(RMSNorm(x))) + RMSNorm(Experts(RMSNorm(x))))

@@ -1,6 +1,6 @@
 /**
- * gpt2: GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"). Learned positions are added to
- * the embeddings, nothing turns; every linear but the head has a bias; q, k and v lie in one matrix.
+ * gpt2: GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"). Learned positions are
+ * added to the embeddings, nothing turns; every linear but the head has a bias; q, k and v lie in one matrix.
  *
  *     x = E[token] + P[position]
  *     a = LayerNorm(x)      x += Attention(a)

@@ -1,8 +1,8 @@
 /**
  * gptneox: GPT-NeoX and Pythia (Black et al. 2022, arXiv:2204.06745; Biderman et al. 2023, arXiv:2304.01373), Dolly,
- * RedPajama-INCITE. Attention and the feed-forward network, each behind a LayerNorm of its own, are added to the stream
- * together, or one after the other where `use_parallel_residual` says so; the first dimensions of a head turn. GELU is by
- * erf, as in the training of these models; llama.cpp takes the one by tanh.
+ * RedPajama-INCITE. Attention and the feed-forward network, each behind a LayerNorm of its own, are added to the
+ * stream together, or one after the other where `use_parallel_residual` says so; the first dimensions of a head turn.
+ * GELU is by erf, as in the training of these models; llama.cpp takes the one by tanh.
  *
  *     x += Attention(LayerNorm(x)) + (Wdown · gelu(Wup · LayerNorm(x) + bup) + bdown)
  */

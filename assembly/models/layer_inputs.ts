@@ -1,10 +1,10 @@
 /**
- * What Gemma 3n and Gemma 4 share beside Gemma 3's blocks: an input of each layer's own, made of the token alone, and last
- * layers that make no keys and values, but read those of the last layer of their kind before them.
+ * What Gemma 3n and Gemma 4 share beside Gemma 3's blocks: an input of each layer's own, made of the token alone, and
+ * last layers that make no keys and values, but read those of the last layer of their kind before them.
  *
  *     e = √p · E'[token], r = RMSNorm(W x / √n) head by head: p values for each layer      input_l = (r_l + e_l) / √2
  *     what the layer adds     RMSNorm(Wproj · (gelu(Wgate x) ⊙ input_l))
- *     attention               q, k, v = RMSNorm of each head of Wq a, Wk a, Wv a, that of v without weights; scores are q kᵀ
+ *     attention               heads of Wq a, Wk a, Wv a are normed, those of v without weights; scores are q kᵀ
  */
 import { projection, turned } from "./blocks";
 import { HyperParameters, beginLayer, readHeads, readWidths, windowOf } from "./hyper_parameters";

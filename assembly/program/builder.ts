@@ -8,8 +8,9 @@
  * Its error is sticky: after the first one every call does nothing, and whoever called the architecture asks once, at
  * the end.
  */
-import { Drafts, LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
+import { LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
 import { Activation, Element, Extent, Flag, Gating, INPUT_SEGMENT, NOTHING, Op, Step } from "./program";
+import { StreamWords } from "./streams";
 import { Core, ErrorCode, wordsOf } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { Rope } from "../state/rope";
@@ -36,7 +37,7 @@ export namespace Bias {
 }
 
 @unmanaged
-export class Builder extends Drafts {
+export class Builder extends StreamWords {
   /** What the model says of itself: set by the architecture before its first layer. */
   hidden: u32;
   vocabulary: u32;
@@ -330,17 +331,9 @@ export class Builder extends Drafts {
     return this.activation(Activation.GELU, x);
   }
 
-  /** gelu(x), by erf: in whose training it was by erf. */
+  /** gelu(x), by erf, where a model was trained with that. */
   geluErf(x: u32): u32 {
     return this.activation(Activation.GELU_ERF, x);
-  }
-
-  /** max(x − (mean + multiple · deviation), 0), with mean and deviation of the row: the largest values are left. */
-  sparsify(x: u32, multiple: f32): u32 {
-    const out = this.like(x, this.width(x));
-    const step = this.append(Op.SPARSIFY, out, x);
-    step.f = multiple;
-    return out;
   }
 
   /** relu(x)²; its exact zeros are counted, and the linear behind it leaves them out. */
@@ -473,39 +466,6 @@ export class Builder extends Drafts {
     const out = this.like(x, this.width(x) / used);
     const step = this.append(Op.MIX_EXPERTS, out, x, chosen + 1);
     step.n0 = used;
-    return out;
-  }
-
-  // Streams side by side in a row (AltUp).
-
-  /** x, each of whose four streams has the sum of all added, by the sixteen numbers of `by`, four for each. */
-  mixStreams(x: u32, by: u32): u32 {
-    const out = this.like(x, this.width(x));
-    this.append(Op.MIX_STREAMS, out, x, by);
-    return out;
-  }
-
-  /** x for each of four streams: 0 for the first `none`, and times 1 + its number of `by` where there is one. */
-  spread(x: u32, none: u32, by: u32 = 0xffff_ffff): u32 {
-    const out = this.like(x, 4 * this.width(x));
-    const step = this.append(Op.SPREAD, out, x, by);
-    step.n0 = 4;
-    step.n1 = none;
-    return out;
-  }
-
-  /** x, made as long as `model`; the mean of its squares counts as `least` at least. */
-  level(x: u32, model: u32, least: f32): u32 {
-    const out = this.like(x, this.width(x));
-    const step = this.append(Op.LEVEL, out, x, model);
-    step.f = least;
-    return out;
-  }
-
-  /** x, and y beside it. */
-  join(x: u32, y: u32): u32 {
-    const out = this.like(x, this.width(x) + this.width(y));
-    this.append(Op.JOIN, out, x, y);
     return out;
   }
 

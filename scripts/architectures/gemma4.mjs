@@ -2,8 +2,23 @@
 import { denseKeys, expertKeys, TYPES } from "../architecture-keys.mjs";
 import { normsBehind } from "../random-parts.mjs";
 import { GEMMA } from "./gemma.mjs";
+import { GEMMA_NAMES } from "./gemma2.mjs";
 
 /** @typedef {import("../random-models.mjs").Weights} Weights */
+
+/** @type {import("../architectures.mjs").Checkpoint["names"]} */
+export const INPUT_NAMES = [
+  ...GEMMA_NAMES,
+  [/^per_layer_token_embd/, "model.embed_tokens_per_layer"],
+  [/^per_layer_model_proj/, "model.per_layer_model_projection"],
+  [/^per_layer_proj_norm/, "model.per_layer_projection_norm"],
+  [/^blk\.(\d+)\.inp_gate/, "model.layers.$1.per_layer_input_gate"],
+  [/^blk\.(\d+)\.proj/, "model.layers.$1.per_layer_projection"],
+  [/^blk\.(\d+)\.post_norm/, "model.layers.$1.post_per_layer_input_norm"],
+];
+
+/** What checkpoints call layers without a window and with one. @param {boolean[]} locals */
+export const layerTypes = (locals) => locals.map((local) => (local ? "sliding_attention" : "full_attention"));
 
 /** Layers that see all: every third. @param {number} layer */
 const seesAll = (layer) => layer % 3 === 2;
@@ -56,6 +71,8 @@ function mixture(w) {
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const gemma4 = {
+  models: "Gemma 4 E2B, E4B, 12B, 26B-A4B and 31B, text",
+  refuses: "images and sound",
   shapes: {
     // As E2B: layers' inputs, four last layers that read keys, whose network is twice as wide. The window is short.
     "gemma4-tiny": {
@@ -109,7 +126,46 @@ export const gemma4 = {
       ["final_logit_softcapping", "f32", 3],
     ];
   },
+  more: ["gemma4-experts"],
   types: TYPES,
   peers: ["llama.cpp"],
-  checkpoint: { config: () => ({}) },
+  checkpoint: {
+    config: (key) => {
+      const locals = key("attention.sliding_window_pattern");
+      const widths = key("feed_forward_length");
+      const base = key("rope.freq_base");
+      return {
+        model_type: "gemma4_text",
+        intermediate_size: Array.isArray(widths) ? widths[0] : widths,
+        use_double_wide_mlp: Array.isArray(widths),
+        hidden_activation: "gelu_pytorch_tanh",
+        head_dim: key("attention.key_length_swa"),
+        global_head_dim: key("attention.key_length"),
+        num_kv_shared_layers: key("attention.shared_kv_layers"),
+        hidden_size_per_layer_input: key("embedding_length_per_layer_input"),
+        sliding_window: key("attention.sliding_window"),
+        layer_types: layerTypes(locals),
+        final_logit_softcapping: key("final_logit_softcapping"),
+        rope_parameters: {
+          full_attention: { rope_type: "proportional", partial_rotary_factor: 0.25, rope_theta: base },
+          sliding_attention: { rope_type: "default", rope_theta: key("rope.freq_base_swa") },
+        },
+        ...(key("expert_count") && {
+          num_experts: key("expert_count"),
+          top_k_experts: key("expert_used_count"),
+          moe_intermediate_size: key("expert_feed_forward_length"),
+        }),
+      };
+    },
+    names: [
+      [/^blk\.(\d+)\.layer_output_scale\.weight/, "model.layers.$1.layer_scalar"],
+      [/^blk\.(\d+)\.ffn_gate_inp\.scale/, "model.layers.$1.router.scale"],
+      [/^blk\.(\d+)\.ffn_gate_inp/, "model.layers.$1.router.proj"],
+      [/^blk\.(\d+)\.ffn_down_exps\.scale/, "model.layers.$1.router.per_expert_scale"],
+      [/^blk\.(\d+)\.ffn_(gate_up|down)_exps\.weight/, "model.layers.$1.experts.$2_proj"],
+      [/^blk\.(\d+)\.pre_ffw_norm_2/, "model.layers.$1.pre_feedforward_layernorm_2"],
+      [/^blk\.(\d+)\.post_ffw_norm_(1|2)/, "model.layers.$1.post_feedforward_layernorm_$2"],
+      ...INPUT_NAMES,
+    ],
+  },
 };

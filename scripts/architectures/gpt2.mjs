@@ -4,6 +4,7 @@ import { fusedAttention, geluFeedForward, layerNorm } from "../random-parts.mjs"
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const gpt2 = {
+  models: "GPT-2 124M to 1.5B, DistilGPT-2",
   shapes: {
     "gpt2-tiny": {
       ...{ layers: 3, hidden: 160, heads: 5, ffn: 384, vocabulary: 512, context: 1024, theta: 1e4, epsilon: 1e-5 },
@@ -44,5 +45,6 @@ export const gpt2 = {
       [/^blk\.(\d+)\.ffn_up/, "transformer.h.$1.mlp.c_fc"],
       [/^blk\.(\d+)\.ffn_down/, "transformer.h.$1.mlp.c_proj"],
     ],
+    transposed: /(attn_qkv|attn_output|ffn_up|ffn_down)\.weight$/,
   },
 };

@@ -4,6 +4,7 @@ import { fusedAttention, geluFeedForward, layerNorm } from "../random-parts.mjs"
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const gptneox = {
+  models: "Pythia 14M to 12B, GPT-NeoX-20B, Dolly v2, RedPajama-INCITE",
   shapes: {
     // A quarter of each head turns.
     "gptneox-tiny": {
@@ -47,5 +48,16 @@ export const gptneox = {
       [/^blk\.(\d+)\.ffn_up/, "gpt_neox.layers.$1.mlp.dense_h_to_4h"],
       [/^blk\.(\d+)\.ffn_down/, "gpt_neox.layers.$1.mlp.dense_4h_to_h"],
     ],
+    // q, k and v of each head lie one behind the other.
+    layout(name, key) {
+      if (!/attn_qkv/.test(name)) return undefined;
+      const hidden = key("embedding_length");
+      const head = hidden / key("attention.head_count");
+      const rowOf = (/** @type {number} */ row) => {
+        const [part, place] = [Math.floor(row / hidden), row % hidden];
+        return (3 * Math.floor(place / head) + part) * head + (place % head);
+      };
+      return { shape: name.endsWith("weight") ? [3 * hidden, hidden] : [3 * hidden], rowOf };
+    },
   },
 };

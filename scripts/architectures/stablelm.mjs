@@ -6,6 +6,7 @@ const STABLELM = { vocabulary: 512, context: 1024, theta: 1e4, epsilon: 1e-5, pr
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const stablelm = {
+  models: "StableLM-3B-4E1T, StableLM Zephyr 3B, Stable Code 3B, StableLM 2 1.6B and 12B",
   shapes: {
     "stablelm-tiny": { ...STABLELM, layers: 3, hidden: 160, heads: 5, kvHeads: 1, rope: 8, ffn: 320 },
     // As the 12B model.
@@ -39,6 +40,7 @@ export const stablelm = {
     ["rope.dimension_count", "u32", shape.rope ?? 0],
     ["rope.freq_base", "f32", shape.theta],
   ],
+  more: ["stablelm-parallel"],
   types: TYPES,
   peers: PEERS,
   checkpoint: {
@@ -50,5 +52,6 @@ export const stablelm = {
       use_parallel_residual: key("use_parallel_residual"),
       hidden_act: "silu",
     }),
+    names: [[/^blk\.(\d+)\.attn_(q|k)_norm/, "model.layers.$1.self_attn.$2_layernorm.norms.#"]],
   },
 };

@@ -2,13 +2,18 @@
 import { layerNormKeys, PEERS, TYPES } from "../architecture-keys.mjs";
 import { geluFeedForward, groupedAttention, layerNorm } from "../random-parts.mjs";
 
+const STARCODER2 = {
+  ...{ hidden: 160, heads: 5, kvHeads: 1, ffn: 384, vocabulary: 512, context: 1024, theta: 1e5, epsilon: 1e-5 },
+  ...{ pre: "gpt-2", tied: true },
+};
+
 /** @type {import("../architectures.mjs").Architecture} */
 export const starcoder2 = {
+  models: "StarCoder2 3B, 7B and 15B",
   shapes: {
-    "starcoder2-tiny": {
-      ...{ layers: 3, hidden: 160, heads: 5, kvHeads: 1, ffn: 384, vocabulary: 512, context: 1024, theta: 1e5 },
-      ...{ epsilon: 1e-5, pre: "starcoder", tied: true },
-    },
+    "starcoder2-tiny": { ...STARCODER2, layers: 3 },
+    // All layers have a window, which llama.cpp passes over.
+    "starcoder2-window": { ...STARCODER2, layers: 2, window: 7 },
   },
   block(w) {
     groupedAttention(w, { biases: true });
@@ -20,7 +25,12 @@ export const starcoder2 = {
   ends(w) {
     w.add("output_norm.bias", [w.shape.hidden], "F32", 0.5);
   },
-  keys: (shape) => [...layerNormKeys(shape), ["rope.freq_base", "f32", shape.theta]],
+  keys: (shape) => [
+    ...layerNormKeys(shape),
+    ["rope.freq_base", "f32", shape.theta],
+    ...(shape.window ? [/** @type {const} */ (["attention.sliding_window", "u32", shape.window])] : []),
+  ],
+  more: ["starcoder2-window"],
   types: TYPES,
   peers: PEERS,
   checkpoint: {
@@ -28,7 +38,7 @@ export const starcoder2 = {
       norm_epsilon: key("attention.layer_norm_epsilon"),
       hidden_act: "gelu_pytorch_tanh",
       use_bias: true,
-      sliding_window: null,
+      sliding_window: key("attention.sliding_window") ?? null,
     }),
     names: [
       [/^blk\.(\d+)\.ffn_up/, "model.layers.$1.mlp.c_fc"],

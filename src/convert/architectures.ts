@@ -6,6 +6,10 @@
 import { planGemma } from "./architectures/gemma.ts";
 import { planGemma2 } from "./architectures/gemma2.ts";
 import { planGemma3 } from "./architectures/gemma3.ts";
+import { planGemma3n } from "./architectures/gemma3n.ts";
+import { planGemma4 } from "./architectures/gemma4.ts";
+import { planGpt2 } from "./architectures/gpt2.ts";
+import { planGptneox } from "./architectures/gptneox.ts";
 import { planLlama } from "./architectures/llama.ts";
 import { planMemoryformer } from "./architectures/memoryformer.ts";
 import { planPhi2 } from "./architectures/phi2.ts";
@@ -14,6 +18,8 @@ import { planQwen2 } from "./architectures/qwen2.ts";
 import { planQwen2moe } from "./architectures/qwen2moe.ts";
 import { planQwen3 } from "./architectures/qwen3.ts";
 import { planQwen3moe } from "./architectures/qwen3moe.ts";
+import { planStablelm } from "./architectures/stablelm.ts";
+import { planStarcoder2 } from "./architectures/starcoder2.ts";
 import type { Config } from "./folder.ts";
 import type { Plan } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
@@ -31,6 +37,12 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   gemma3: planGemma3,
   qwen3moe: planQwen3moe,
   qwen2moe: planQwen2moe,
+  gpt2: planGpt2,
+  gptneox: planGptneox,
+  starcoder2: planStarcoder2,
+  stablelm: planStablelm,
+  gemma4: planGemma4,
+  gemma3n: planGemma3n,
 };
 
 /** What checkpoints call an architecture that has another name in GGUF. */
@@ -39,6 +51,9 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   gemma3_text: "gemma3",
   qwen2_moe: "qwen2moe",
   qwen3_moe: "qwen3moe",
+  gpt_neox: "gptneox",
+  gemma4_text: "gemma4",
+  gemma3n_text: "gemma3n",
 };
 
 export function planOf(config: Config, checkpoint: Checkpoint): Plan {

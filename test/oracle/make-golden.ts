@@ -10,7 +10,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { oracle, run, workFile } from "../../bench/limpet.mjs";
-import { ARCHITECTURES, architectureOf, NAMES, TINY, tinyOf } from "../../scripts/architectures.mjs";
+import { ARCHITECTURES, architectureOf, MORE, NAMES, TINY, tinyOf } from "../../scripts/architectures.mjs";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
 import { writeCheckpoint } from "../support/checkpoint.ts";
@@ -57,14 +57,13 @@ function written(kind: string, type: string): { path: string; sha256: string } {
 }
 
 function logits(): Golden {
-  const models = TINY.flatMap((kind) =>
-    architectureOf(kind).types.map((type) => {
-      const { path, sha256 } = written(kind, type);
-      const out = workFile("golden.f32");
-      oracle(path, [TOKENS], out, "f64");
-      return { kind, type, sha256, logits: lastRow(out) };
-    }),
-  );
+  const wanted = TINY.flatMap((kind) => architectureOf(kind).types.map((type) => [kind, type]));
+  const models = [...wanted, ...MORE.map((kind) => [kind, "F32"])].map(([kind, type]) => {
+    const { path, sha256 } = written(kind, type);
+    const out = workFile("golden.f32");
+    oracle(path, [TOKENS], out, "f64");
+    return { kind, type, sha256, logits: lastRow(out) };
+  });
   return {
     source: "numpy oracle in float64, last of the tokens; logits are base64 of little-endian f32",
     tokens: TOKENS,

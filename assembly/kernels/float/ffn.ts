@@ -134,8 +134,8 @@ export function gelu(x: usize, n: u32, target: usize): void {
 }
 
 /**
- * R as a polynomial of 1 / (1 + 0.4 a), by a fit of least largest error: 7e-8 relative up to a = 13, behind which Q is 0
- * in f32.
+ * R as a polynomial of 1 / (1 + 0.4 a), by a fit of least largest error: 7e-8 relative up to a = 13, behind which Q is
+ * 0 in f32.
  */
 const ERF_SLOPE: f32 = 0.4;
 const ERF_END: f32 = 13;

@@ -10,11 +10,12 @@ from skeleton import head
 
 def forward(file, ids):
     rope = Rope(file, file.number("embedding_length") // file.number("attention.head_count"))
+    window = file.number("attention.sliding_window", 0)
     x = file.rows("token_embd.weight", np.array(ids))
     for layer in range(file.number("block_count")):
         block = f"blk.{layer}."
         a = named_layer_norm(file, f"{block}attn_norm", x)
-        x = x + linear(file, f"{block}attn_output", grouped_attention(file, block, a, None, rope))
+        x = x + linear(file, f"{block}attn_output", grouped_attention(file, block, a, None, rope, window=window))
         u = gelu(linear(file, f"{block}ffn_up", named_layer_norm(file, f"{block}ffn_norm", x)))
         x = x + linear(file, f"{block}ffn_down", u)
     return head(file, named_layer_norm(file, "output_norm", x))
