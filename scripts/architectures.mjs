@@ -52,11 +52,12 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @property {string} models what is known by that name, for docs/models.md
  * @property {string} [refuses] what a file of it may ask for and limpet does not do
  * @property {Record<string, Omit<Shape, "architecture">>} shapes of made models by name; the first one is small, and tests run it
+ * @property {Record<string, readonly ("llama.cpp" | "transformers")[]>} [variants] shapes that have what the first has not, each with
+ *   the engines whose logits are stored beside the oracle's, in F32
  * @property {(w: Weights) => void} block adds the tensors of a layer
  * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix
  * @property {readonly TensorType[]} types for which the oracle's logits are stored
- * @property {readonly string[]} [more] shapes beside the first for which the oracle's logits are stored too, in F32
  * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored
  * @property {boolean} [latent] attention has an absorbed and an expanded form
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
@@ -119,8 +120,15 @@ export const tinyOf = (architecture) => Object.keys(ARCHITECTURES[architecture].
 /** The small model of each architecture, in the order of the list. */
 export const TINY = NAMES.map(tinyOf);
 
-/** The other models that tests run. */
-export const MORE = NAMES.flatMap((name) => ARCHITECTURES[name].more ?? []);
+/** Made models that have what the small one of their architecture has not. */
+export const VARIANTS = NAMES.flatMap((name) => Object.keys(ARCHITECTURES[name].variants ?? {}));
 
 /** The architecture of a made model. @param {string} kind */
 export const architectureOf = (kind) => ARCHITECTURES[SHAPES[kind].architecture];
+
+/** The made models whose logits an engine gives: the small one of each architecture, and behind them its variants. */
+export function kindsOf(/** @type {"llama.cpp" | "transformers"} */ peer) {
+  const runs = (/** @type {readonly string[] | undefined} */ peers) => peers?.includes(peer) ?? false;
+  const variants = VARIANTS.filter((kind) => runs(architectureOf(kind).variants?.[kind]));
+  return [...NAMES.filter((name) => runs(ARCHITECTURES[name].peers)).map(tinyOf), ...variants];
+}

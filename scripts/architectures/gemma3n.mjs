@@ -60,7 +60,7 @@ export const gemma3n = {
       ["activation_sparsity_scale", "f32[]", each.map((l) => (l < 10 ? MULTIPLE : -Infinity))],
     ];
   },
-  more: ["gemma3n-deep"],
+  variants: { "gemma3n-deep": ["transformers"] },
   types: ["F32", "Q8_0"],
   peers: PEERS,
   checkpoint: {

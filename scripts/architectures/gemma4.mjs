@@ -126,7 +126,7 @@ export const gemma4 = {
       ["final_logit_softcapping", "f32", 3],
     ];
   },
-  more: ["gemma4-experts"],
+  variants: { "gemma4-experts": ["llama.cpp"] },
   types: TYPES,
   peers: ["llama.cpp"],
   checkpoint: {

@@ -40,7 +40,7 @@ export const stablelm = {
     ["rope.dimension_count", "u32", shape.rope ?? 0],
     ["rope.freq_base", "f32", shape.theta],
   ],
-  more: ["stablelm-parallel"],
+  variants: { "stablelm-parallel": PEERS },
   types: TYPES,
   peers: PEERS,
   checkpoint: {

@@ -30,7 +30,7 @@ export const starcoder2 = {
     ["rope.freq_base", "f32", shape.theta],
     ...(shape.window ? [/** @type {const} */ (["attention.sliding_window", "u32", shape.window])] : []),
   ],
-  more: ["starcoder2-window"],
+  variants: { "starcoder2-window": ["transformers"] },
   types: TYPES,
   peers: PEERS,
   checkpoint: {

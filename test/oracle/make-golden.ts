@@ -10,7 +10,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { oracle, run, workFile } from "../../bench/limpet.mjs";
-import { ARCHITECTURES, architectureOf, MORE, NAMES, TINY, tinyOf } from "../../scripts/architectures.mjs";
+import { architectureOf, kindsOf, TINY, VARIANTS } from "../../scripts/architectures.mjs";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
 import { writeCheckpoint } from "../support/checkpoint.ts";
@@ -57,8 +57,11 @@ function written(kind: string, type: string): { path: string; sha256: string } {
 }
 
 function logits(): Golden {
-  const wanted = TINY.flatMap((kind) => architectureOf(kind).types.map((type) => [kind, type]));
-  const models = [...wanted, ...MORE.map((kind) => [kind, "F32"])].map(([kind, type]) => {
+  const wanted = [
+    ...TINY.flatMap((kind) => architectureOf(kind).types.map((type) => ({ kind, type }))),
+    ...VARIANTS.map((kind) => ({ kind, type: "F32" })),
+  ];
+  const models = wanted.map(({ kind, type }) => {
     const { path, sha256 } = written(kind, type);
     const out = workFile("golden.f32");
     oracle(path, [TOKENS], out, "f64");
@@ -72,8 +75,7 @@ function logits(): Golden {
 }
 
 function llama(): Golden {
-  const kinds = NAMES.filter((name) => ARCHITECTURES[name].peers?.includes("llama.cpp")).map(tinyOf);
-  const models = kinds.map((kind) => {
+  const models = kindsOf("llama.cpp").map((kind) => {
     const { path, sha256 } = written(kind, "F32");
     const out = workFile("golden.f32");
     native("logits", path, "--tokens", TOKENS.join(","), "--out", out);
