@@ -5,6 +5,8 @@
  * A new architecture is a file of architectures/, its line here, and its forward in test/oracle/architectures/;
  * test/architectures.test.ts says what is missing for one that the core runs.
  */
+import { apertus } from "./architectures/apertus.mjs";
+import { arcee } from "./architectures/arcee.mjs";
 import { gemma } from "./architectures/gemma.mjs";
 import { gemma2 } from "./architectures/gemma2.mjs";
 import { gemma3 } from "./architectures/gemma3.mjs";
@@ -12,14 +14,20 @@ import { gemma3n } from "./architectures/gemma3n.mjs";
 import { gemma4 } from "./architectures/gemma4.mjs";
 import { gpt2 } from "./architectures/gpt2.mjs";
 import { gptneox } from "./architectures/gptneox.mjs";
+import { granite } from "./architectures/granite.mjs";
+import { granitemoe } from "./architectures/granitemoe.mjs";
 import { llama } from "./architectures/llama.mjs";
 import { memoryformer } from "./architectures/memoryformer.mjs";
+import { minicpm } from "./architectures/minicpm.mjs";
+import { mistral3 } from "./architectures/mistral3.mjs";
 import { phi2 } from "./architectures/phi2.mjs";
+import { phi3 } from "./architectures/phi3.mjs";
 import { plm } from "./architectures/plm.mjs";
 import { qwen2 } from "./architectures/qwen2.mjs";
 import { qwen2moe } from "./architectures/qwen2moe.mjs";
 import { qwen3 } from "./architectures/qwen3.mjs";
 import { qwen3moe } from "./architectures/qwen3moe.mjs";
+import { smollm3 } from "./architectures/smollm3.mjs";
 import { stablelm } from "./architectures/stablelm.mjs";
 import { starcoder2 } from "./architectures/starcoder2.mjs";
 
@@ -40,6 +48,7 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @property {number} [window] tokens that a token sees in layers with a window
  * @property {number} [experts] @property {number} [used] of which a token goes to @property {number} [expertWidth]
  * @property {number} [sharedWidth] of an expert that all tokens go to
+ * @property {number} [original] context before RoPE was scaled
  * @property {number} [localSize] of heads in layers with a window @property {number} [inputWidth] of a layer's own input
  * @property {number} [sharing] last layers that read keys and values of layers before them
  * @property {boolean} [parallel] attention and the feed-forward network read one norm
@@ -57,9 +66,12 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @property {(w: Weights) => void} block adds the tensors of a layer
  * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix
+ * @property {(shape: Shape) => Entry[]} [plainKeys] keys that have no prefix
+ * @property {string} [title] what its files call themselves, where a peer makes more of the architecture's name
  * @property {readonly TensorType[]} types for which the oracle's logits are stored
  * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored
  * @property {boolean} [latent] attention has an absorbed and an expanded form
+ * @property {boolean} [absolute] what a token answers depends on where it stands, not on distances alone
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
  * @property {boolean} [fixed] rows of state cannot be moved: their positions are learned
  * @property {Checkpoint} checkpoint what a checkpoint in Hugging Face's layout has
@@ -70,6 +82,7 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @property {(key: (name: string) => any) => Record<string, unknown>} config keys of config.json, of the file's
  * @property {readonly (readonly [from: RegExp, to: string])[]} [names] of tensors, before those of all decoders
  *   where a name has #, the file's tensor is several, of each expert say, whose number stands there
+ * @property {Record<string, number | number[]>} [scalars] tensors of one value, in a list or not, that the file has as keys
  * @property {boolean} [halves] q and k turn values i and i + n/2 where GGUF has 2i and 2i + 1
  * @property {RegExp} [plusOne] tensors of the file that are 1 more than the checkpoint's
  * @property {(name: string, key: (name: string) => any) => Layout | undefined} [layout] of a tensor of the file that is
@@ -96,6 +109,14 @@ export const ARCHITECTURES = {
   gemma3,
   qwen3moe,
   qwen2moe,
+  phi3,
+  smollm3,
+  granite,
+  granitemoe,
+  minicpm,
+  arcee,
+  mistral3,
+  apertus,
   gpt2,
   gptneox,
   starcoder2,

@@ -29,8 +29,17 @@ export function groupedAttention(w, { biases = false, norms = false, mean = 1 } 
   w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
 }
 
-/** Queries, keys and values in one matrix, behind a LayerNorm, with biases everywhere (gpt2). @param {Weights} w */
+/** As `groupedAttention`, with queries, keys and values in one matrix (phi3). @param {Weights} w */
 export function fusedAttention(w) {
+  const { hidden, heads } = w.shape;
+  const { headSize, kvHeads } = w;
+  w.norm("attn_norm.weight", hidden);
+  w.matrix("attn_qkv.weight", hidden, (heads + 2 * kvHeads) * headSize, 1.4 * w.unit);
+  w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
+}
+
+/** Queries, keys and values in one matrix, behind a LayerNorm, with biases everywhere (gpt2). @param {Weights} w */
+export function biasedAttention(w) {
   const { hidden, heads } = w.shape;
   const rows = (heads + 2 * w.kvHeads) * w.headSize;
   layerNorm(w, "attn_norm");
@@ -67,6 +76,22 @@ export function gatedFeedForward(w, { norm = true } = {}) {
   w.matrix("ffn_down.weight", ffn, hidden, w.added / (0.6 * Math.sqrt(ffn)), w.sensitive); // RMS of silu(x)·y
 }
 
+/** As `gatedFeedForward`, with gate and up in one matrix (phi3). @param {Weights} w */
+export function fusedFeedForward(w) {
+  const { hidden, ffn } = w.shape;
+  w.norm("ffn_norm.weight", hidden);
+  w.matrix("ffn_up.weight", hidden, 2 * ffn, w.unit);
+  w.matrix("ffn_down.weight", ffn, hidden, w.added / (0.6 * Math.sqrt(ffn)), w.sensitive);
+}
+
+/** xIELU(up) (apertus). @param {Weights} w */
+export function xieluFeedForward(w) {
+  const { hidden, ffn } = w.shape;
+  w.norm("ffn_norm.weight", hidden);
+  w.matrix("ffn_up.weight", hidden, ffn, w.unit);
+  w.matrix("ffn_down.weight", ffn, hidden, w.added / (2 * Math.sqrt(ffn)), w.sensitive); // RMS of xIELU(x)
+}
+
 /** Norms behind both halves of a block (gemma2). @param {Weights} w */
 export function normsBehind(w) {
   w.norm("post_attention_norm.weight", w.shape.hidden);
@@ -81,6 +106,14 @@ export function gatedExperts(w) {
   w.experts("ffn_gate_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_up_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_down_exps.weight", expertWidth, hidden, w.added / (0.6 * Math.sqrt(expertWidth)), w.sensitive);
+}
+
+/** An expert of silu(gate) · up that every token goes to (granitemoe). @param {Weights} w */
+export function sharedExpert(w) {
+  const { hidden, sharedWidth = 0 } = w.shape;
+  w.matrix("ffn_gate_shexp.weight", hidden, sharedWidth, w.unit);
+  w.matrix("ffn_up_shexp.weight", hidden, sharedWidth, w.unit);
+  w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
 }
 
 /** relu(up)² (plm). @param {Weights} w */

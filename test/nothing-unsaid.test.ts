@@ -46,7 +46,6 @@ for (const build of ["portable", "scalar"] as const) {
         "blk.0.attn_sinks.weight",
         "blk.1.ffn_gate_inp.weight",
         "blk.0.post_attention_norm.weight",
-        "rope_factors_long.weight",
         "blk.2.attn_norm.weight",
         "token_types.weight",
       ]) {
@@ -93,12 +92,6 @@ for (const build of ["portable", "scalar"] as const) {
   });
 
   const KEYS: [string, Change, Change?][] = [
-    ["rope.scale_linear", key("llama.rope.scale_linear", 4, "f32"), key("llama.rope.scale_linear", 1, "f32")],
-    [
-      "rope.scaling.type",
-      key("llama.rope.scaling.type", "yarn", "string"),
-      key("llama.rope.scaling.type", "none", "string"),
-    ],
     ["expert_count", key("llama.expert_count", 8), key("llama.expert_count", 0)],
     ["attention.sliding_window", key("llama.attention.sliding_window", 64), key("llama.attention.sliding_window", 256)],
     [

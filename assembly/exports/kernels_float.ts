@@ -6,7 +6,7 @@
 import { attend, attendScratchBytes } from "../kernels/attention/grouped";
 import { decodeRow, encodeRow, KvType, vectorBytes } from "../kernels/attention/kv_codec";
 import {
-  clampedSiluMultiply, gelu, geluErf, reluSquared, sigmoidMultiply, silu, siluMultiply, softcap, sparsify,
+  clampedSiluMultiply, gelu, geluErf, reluSquared, sigmoidMultiply, silu, siluMultiply, softcap, sparsify, xielu,
 } from "../kernels/float/ffn";
 import { cos, exp, expLanes, expf, log, pow, sin } from "../kernels/float/math";
 import { absorbedScratchBytes, attendAbsorbed, mla, mlaScratchBytes } from "../kernels/attention/latent";
@@ -159,6 +159,11 @@ export function kernel_softcap(x: usize, cap: f32, n: u32): void {
 /** x = gelu(x), by tanh. */
 export function kernel_gelu(x: usize, n: u32): void {
   gelu(x, n, x);
+}
+
+/** x = xIELU(x): positive · x² + beta · x above 0, else (e^min(x, epsilon) − 1 − x) · negative + beta · x. */
+export function kernel_xielu(x: usize, positive: f32, negative: f32, beta: f32, epsilon: f32, n: u32): void {
+  xielu(x, n, positive, negative, beta, epsilon, x);
 }
 
 /** x = gelu(x), by erf. */

@@ -50,9 +50,9 @@ export function turned(b: Builder, h: HyperParameters, x: u32, heads: u32, pairs
   return h.turn == NOTHING ? x : b.rope(x, heads, 0, h.turn, pairs);
 }
 
-/** Wo · softmax(q kᵀ · scale) v, scores capped where the model says so. */
+/** Wo · softmax(q kᵀ · scale) v; scores are capped, and queries grow with their position, where the model says so. */
 export function attentionOf(b: Builder, h: HyperParameters, q: u32, k: u32, v: u32): u32 {
-  const mixed = b.attention(q, k, v, h.heads, h.scale);
+  const mixed = b.attention(b.scaleByPosition(q, h.growth, h.growthLength), k, v, h.heads, h.scale);
   b.capScores(h.cap);
   return b.linear(mixed, "attn_output", b.hidden);
 }
@@ -67,6 +67,11 @@ export function gatedFeedForward(b: Builder, h: HyperParameters, m: u32, activat
   const gate = b.linear(m, "ffn_gate", h.ffn);
   const up = b.linear(m, "ffn_up", h.ffn);
   return b.linear(b.activation(activation, gate, up), "ffn_down", b.hidden);
+}
+
+/** Wdown · relu(Wup m)² */
+export function reluSquaredFeedForward(b: Builder, h: HyperParameters, m: u32): u32 {
+  return b.linear(b.squaredRelu(b.linear(m, "ffn_up", h.ffn)), "ffn_down", b.hidden);
 }
 
 /** SwiGLU whose Wgate and Wup lie in one matrix, `ffn_up`: Wgate first (phi3, glm4). */

@@ -8,7 +8,7 @@
  */
 import { BIASES, groupedAttention } from "./blocks";
 import { HyperParameters, beginLayer, readDecoder, readLayerEpsilon } from "./hyper_parameters";
-import { Bias, Builder, Pairs } from "../program/builder";
+import { Activation, Bias, Builder, Pairs } from "../program/builder";
 
 export function gptneox(b: Builder): void {
   const h = readDecoder(b);
@@ -31,5 +31,5 @@ export function gptneox(b: Builder): void {
 
 function feedForward(b: Builder, h: HyperParameters, x: u32): u32 {
   const u = b.linear(b.layerNorm(x, "ffn_norm"), "ffn_up", h.ffn, Bias.REQUIRED);
-  return b.linear(b.geluErf(u), "ffn_down", b.hidden, Bias.REQUIRED);
+  return b.linear(b.activation(Activation.GELU_ERF, u), "ffn_down", b.hidden, Bias.REQUIRED);
 }

@@ -1,6 +1,8 @@
 /**
  * The architectures: one line each. To add one, write its file and its line (docs/adding-an-architecture.md).
  */
+import { apertus } from "./apertus";
+import { arcee } from "./arcee";
 import { gemma } from "./gemma";
 import { gemma2 } from "./gemma2";
 import { gemma3 } from "./gemma3";
@@ -8,19 +10,26 @@ import { gemma3n } from "./gemma3n";
 import { gemma4 } from "./gemma4";
 import { gpt2 } from "./gpt2";
 import { gptneox } from "./gptneox";
+import { granite } from "./granite";
+import { granitemoe } from "./granitemoe";
 import { llama } from "./llama";
 import { memoryformer } from "./memoryformer";
+import { minicpm } from "./minicpm";
+import { mistral3 } from "./mistral3";
 import { phi2 } from "./phi2";
+import { phi3 } from "./phi3";
 import { plm } from "./plm";
 import { qwen2 } from "./qwen2";
 import { qwen2moe } from "./qwen2moe";
 import { qwen3 } from "./qwen3";
 import { qwen3moe } from "./qwen3moe";
+import { smollm3 } from "./smollm3";
 import { stablelm } from "./stablelm";
 import { starcoder2 } from "./starcoder2";
 import {
-  HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_GEMMA3N, HAS_GEMMA4, HAS_GPT2, HAS_GPTNEOX, HAS_LLAMA, HAS_MEMORYFORMER,
-  HAS_PHI2, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3, HAS_QWEN3MOE, HAS_STABLELM, HAS_STARCODER2,
+  HAS_APERTUS, HAS_ARCEE, HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_GEMMA3N, HAS_GEMMA4, HAS_GPT2, HAS_GPTNEOX,
+  HAS_GRANITE, HAS_GRANITEMOE, HAS_LLAMA, HAS_MEMORYFORMER, HAS_MINICPM, HAS_MISTRAL3, HAS_PHI2, HAS_PHI3, HAS_PLM,
+  HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3, HAS_QWEN3MOE, HAS_SMOLLM3, HAS_STABLELM, HAS_STARCODER2,
 } from "../parts";
 import { Search } from "../program/search";
 
@@ -37,6 +46,14 @@ export function showArchitectures(s: Search): void {
   s.show("gemma3", HAS_GEMMA3 ? gemma3.index : 0);
   s.show("qwen3moe", HAS_QWEN3MOE ? qwen3moe.index : 0);
   s.show("qwen2moe", HAS_QWEN2MOE ? qwen2moe.index : 0);
+  s.show("phi3", HAS_PHI3 ? phi3.index : 0);
+  s.show("smollm3", HAS_SMOLLM3 ? smollm3.index : 0);
+  s.show("granite", HAS_GRANITE ? granite.index : 0);
+  s.show("granitemoe", HAS_GRANITEMOE ? granitemoe.index : 0);
+  s.show("minicpm", HAS_MINICPM ? minicpm.index : 0);
+  s.show("arcee", HAS_ARCEE ? arcee.index : 0);
+  s.show("mistral3", HAS_MISTRAL3 ? mistral3.index : 0);
+  s.show("apertus", HAS_APERTUS ? apertus.index : 0);
   s.show("gpt2", HAS_GPT2 ? gpt2.index : 0);
   s.show("gptneox", HAS_GPTNEOX ? gptneox.index : 0);
   s.show("starcoder2", HAS_STARCODER2 ? starcoder2.index : 0);

@@ -17,11 +17,13 @@ export function readRope(b: Builder, turned: u32): u32 {
   const base = readBase(b, ".rope.freq_base", 10000);
   const factor = readFactor(b);
   const isYarn = b.says(".rope.scaling.type", "yarn");
+  if (isYarn && !(base > 1)) b.broken("rope.freq_base must be above 1: YaRN divides by its logarithm; convert anew");
   const attention = b.float(".rope.scaling.attn_factor", 1);
   const magnitude = isYarn && factor > 1 ? attention * <f32>(0.1 * b.ln(factor) + 1) : attention;
   const rope = b.addRope(turned, base, <f32>1.0 / factor, magnitude);
   if (isYarn) b.yarn(rope, readOriginal(b), FAST_TURNS, SLOW_TURNS);
-  b.longFrom(rope, readOriginal(b));
+  if (isYarn) b.need(".rope.scaling.factor");
+  b.longFrom(rope, readOriginal(b), b.says(".rope.scaling.type", "longrope"));
   return rope;
 }
 
@@ -30,6 +32,25 @@ export function localRope(b: Builder, turned: u32, otherwise: f32): u32 {
   const rope = b.addRope(turned, readBase(b, ".rope.freq_base_swa", otherwise), 1, 1);
   b.withoutFactors(rope);
   return rope;
+}
+
+/**
+ * What few architectures' files say more of YaRN: its β, and L, by which cosines and sines are divided again:
+ *
+ *     times A · g(1) / g(L)      g(m) = 0.1 m ln(factor) + 1
+ */
+export function refineYarn(b: Builder, rope: u32): void {
+  if (!b.says(".rope.scaling.type", "yarn")) return;
+  const fast = b.float(".rope.scaling.yarn_beta_fast", FAST_TURNS);
+  const slow = b.float(".rope.scaling.yarn_beta_slow", SLOW_TURNS);
+  const weight = b.float(".rope.scaling.yarn_log_multiplier", 0);
+  if (!(fast > 0 && slow > 0)) {
+    b.broken("rope.scaling.yarn_beta_fast and yarn_beta_slow must be above 0; convert the model anew");
+    return;
+  }
+  b.yarn(rope, readOriginal(b), fast, slow);
+  const factor = readFactor(b);
+  if (weight > 0 && factor > 1) b.magnify(rope, <f32>(1.0 / (0.1 * <f64>weight * b.ln(factor) + 1)));
 }
 
 /** The tokens that the model was trained on before its context was made longer. */

@@ -91,6 +91,11 @@ export class Metadata {
     return findKey(this.gguf, key) != null;
   }
 
+  /** The key changes nothing in this architecture, whatever it says: it counts as understood. */
+  leaveOut(key: string): void {
+    findKey(this.gguf, key);
+  }
+
   /** Whether the key holds a list, and not one value for all layers. */
   isList(key: string): bool {
     const entry = findKey(this.gguf, key);

@@ -1,6 +1,6 @@
 /** gpt2: learned positions, LayerNorms, biases everywhere, and q, k and v in one matrix. */
 import { layerNormKeys, PEERS, TYPES } from "../architecture-keys.mjs";
-import { fusedAttention, geluFeedForward, layerNorm } from "../random-parts.mjs";
+import { biasedAttention, geluFeedForward, layerNorm } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const gpt2 = {
@@ -12,7 +12,7 @@ export const gpt2 = {
     },
   },
   block(w) {
-    fusedAttention(w);
+    biasedAttention(w);
     layerNorm(w, "ffn_norm");
     geluFeedForward(w);
   },

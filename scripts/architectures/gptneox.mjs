@@ -1,6 +1,6 @@
 /** gptneox: two LayerNorms before two parallel branches, the first dimensions of a head turn, GELU by erf. */
 import { layerNormKeys, PEERS, TYPES } from "../architecture-keys.mjs";
-import { fusedAttention, geluFeedForward, layerNorm } from "../random-parts.mjs";
+import { biasedAttention, geluFeedForward, layerNorm } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const gptneox = {
@@ -13,7 +13,7 @@ export const gptneox = {
     },
   },
   block(w) {
-    fusedAttention(w);
+    biasedAttention(w);
     layerNorm(w, "ffn_norm");
     geluFeedForward(w);
   },

@@ -1,6 +1,6 @@
 /** qwen2moe: qwen2 with experts, and a shared one behind a gate. */
 import { expertKeys, groupedKeys, headConfig, PEERS, QWEN, TYPES } from "../architecture-keys.mjs";
-import { gatedExperts, groupedAttention } from "../random-parts.mjs";
+import { gatedExperts, groupedAttention, sharedExpert } from "../random-parts.mjs";
 import { EXPERT_NAMES } from "./qwen3moe.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -14,13 +14,10 @@ export const qwen2moe = {
     },
   },
   block(w) {
-    const { hidden, sharedWidth = 0 } = w.shape;
     groupedAttention(w, { biases: true });
     gatedExperts(w);
-    w.add("ffn_gate_inp_shexp.weight", [hidden], "F32", w.unit);
-    w.matrix("ffn_gate_shexp.weight", hidden, sharedWidth, w.unit);
-    w.matrix("ffn_up_shexp.weight", hidden, sharedWidth, w.unit);
-    w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
+    w.add("ffn_gate_inp_shexp.weight", [w.shape.hidden], "F32", w.unit);
+    sharedExpert(w);
   },
   keys: (shape) => [
     ...groupedKeys(shape),

@@ -3,6 +3,8 @@
  * order that llama.cpp's converter gives them (specs of `memoryformer`: docs/formats.md). To add one, write its file and
  * its line (docs/adding-an-architecture.md).
  */
+import { planApertus } from "./architectures/apertus.ts";
+import { planArcee } from "./architectures/arcee.ts";
 import { planGemma } from "./architectures/gemma.ts";
 import { planGemma2 } from "./architectures/gemma2.ts";
 import { planGemma3 } from "./architectures/gemma3.ts";
@@ -10,14 +12,20 @@ import { planGemma3n } from "./architectures/gemma3n.ts";
 import { planGemma4 } from "./architectures/gemma4.ts";
 import { planGpt2 } from "./architectures/gpt2.ts";
 import { planGptneox } from "./architectures/gptneox.ts";
+import { planGranite } from "./architectures/granite.ts";
+import { planGranitemoe } from "./architectures/granitemoe.ts";
 import { planLlama } from "./architectures/llama.ts";
 import { planMemoryformer } from "./architectures/memoryformer.ts";
+import { planMinicpm } from "./architectures/minicpm.ts";
+import { planMistral3 } from "./architectures/mistral3.ts";
 import { planPhi2 } from "./architectures/phi2.ts";
+import { planPhi3 } from "./architectures/phi3.ts";
 import { planPlm } from "./architectures/plm.ts";
 import { planQwen2 } from "./architectures/qwen2.ts";
 import { planQwen2moe } from "./architectures/qwen2moe.ts";
 import { planQwen3 } from "./architectures/qwen3.ts";
 import { planQwen3moe } from "./architectures/qwen3moe.ts";
+import { planSmollm3 } from "./architectures/smollm3.ts";
 import { planStablelm } from "./architectures/stablelm.ts";
 import { planStarcoder2 } from "./architectures/starcoder2.ts";
 import type { Config } from "./folder.ts";
@@ -37,6 +45,14 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   gemma3: planGemma3,
   qwen3moe: planQwen3moe,
   qwen2moe: planQwen2moe,
+  phi3: planPhi3,
+  smollm3: planSmollm3,
+  granite: planGranite,
+  granitemoe: planGranitemoe,
+  minicpm: planMinicpm,
+  arcee: planArcee,
+  mistral3: planMistral3,
+  apertus: planApertus,
   gpt2: planGpt2,
   gptneox: planGptneox,
   starcoder2: planStarcoder2,
@@ -51,6 +67,8 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   gemma3_text: "gemma3",
   qwen2_moe: "qwen2moe",
   qwen3_moe: "qwen3moe",
+  granitemoeshared: "granitemoe",
+  ministral3: "mistral3",
   gpt_neox: "gptneox",
   gemma4_text: "gemma4",
   gemma3n_text: "gemma3n",

@@ -60,6 +60,8 @@ export interface Grouped {
   readonly tied?: boolean;
   /** Keys of the config that change answers and that the architecture reads (`readDecoder`). */
   readonly claims?: readonly string[];
+  /** What stands in place of the matrices of q, k and v of a layer. */
+  readonly projections?: (sizes: GroupedDecoder, to: string, from: string) => PlannedTensor[];
   /** How positions turn, where the config says more than `readRope` reads. */
   readonly rope?: (head: number) => Rope;
   /** What stands in place of the feed-forward network of a layer, which is `from` in the checkpoint. */
@@ -72,7 +74,7 @@ export interface Grouped {
 export function planGrouped(architecture: string, config: Config, checkpoint: Checkpoint, own: Grouped = {}): Plan {
   const { ownMetadata = () => [], plus, tied, rope = (head) => readRope(config, head) } = own;
   requireActivation(config, own.activation ?? "silu");
-  refusePartial(config);
+  if (!own.claims?.includes("partial_rotary_factor")) refusePartial(config);
   const decoder = readDecoder(config, checkpoint, own.claims);
   const { layers, hidden, heads, vocabulary, prefix } = decoder;
   const kvHeads = config.size("num_key_value_heads", heads);
@@ -115,9 +117,11 @@ function layerTensors(sizes: GroupedDecoder, own: Grouped, to: string, from: str
   const normed = (count: number) => (headNorms === "row" ? count * head : head);
   return [
     ...norm("attn_norm", hidden),
-    ...project("attn_q", hidden, heads * head, true),
-    ...project("attn_k", hidden, kvHeads * head, true),
-    ...project("attn_v", hidden, kvHeads * head),
+    ...(own.projections?.(sizes, to, from) ?? [
+      ...project("attn_q", hidden, heads * head, true),
+      ...project("attn_k", hidden, kvHeads * head, true),
+      ...project("attn_v", hidden, kvHeads * head),
+    ]),
     ...project("attn_output", heads * head, hidden),
     ...(headNorms ? [...norm("attn_q_norm", normed(heads)), ...norm("attn_k_norm", normed(kvHeads))] : []),
     ...norm("post_attention_norm", hidden),

@@ -73,6 +73,10 @@ export function checkpointOf(kind: string): { model: Model; parts: CheckpointPar
     own.config((key) => value(`${architecture}.${key}`)),
   );
   const weights = weightsOf(model, own, (key) => value(`${architecture}.${key}`));
+  for (const [name, given] of Object.entries(own.scalars ?? {})) {
+    const bytes = new Uint8Array(Float32Array.of(...[given].flat()).buffer);
+    weights[name] = { dtype: "F32", shape: Array.isArray(given) ? [given.length] : [], bytes };
+  }
   const tokens = value("tokenizer.ggml.tokens") as string[];
   const end = tokens.length - 1;
   const tokenizer: Json = {
