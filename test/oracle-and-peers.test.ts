@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ARCHITECTURES, architectureOf, NAMES, tinyOf } from "../scripts/architectures.mjs";
+import { ARCHITECTURES, architectureOf, NAMES, SHAPES, tinyOf } from "../scripts/architectures.mjs";
 import { DEMO_TEXT } from "../scripts/demo-model.mjs";
 import { writeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
@@ -95,7 +95,9 @@ for (const { kind, type, logits, sha256 } of llama.models) {
   test(`${kind} in ${type}: logits agree with llama.cpp's`, () => {
     const bytes = modelBytes(kind, type);
     assert.is(createHash("sha256").update(bytes).digest("hex"), sha256, "the file that llama.cpp had");
-    const far = divergence(fromBase64(logits), lastLogits(bytes, llama.tokens, F16));
+    // Rounded rows of a cache may send a token to another expert.
+    const cache = SHAPES[kind].experts ? F32 : F16;
+    const far = divergence(fromBase64(logits), lastLogits(bytes, llama.tokens, cache));
     assert.ok(far < LIMIT, `KL ${far}`);
   });
 }
