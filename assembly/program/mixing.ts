@@ -1,6 +1,6 @@
 /**
- * What a paper says of the mixing of tokens: how positions become angles and turn the heads, and attention over the rows
- * of state that layers keep. The other words of papers stand in builder.ts.
+ * What a paper says of the mixing of tokens: how positions become angles and turn the heads, and attention over the
+ * rows of state that layers keep. The other words of papers stand in builder.ts.
  */
 import { Flag, INPUT_SEGMENT, NOTHING, Op } from "./program";
 import { StreamWords } from "./streams";
