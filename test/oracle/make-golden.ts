@@ -11,7 +11,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { oracle, run, workFile } from "../../bench/limpet.mjs";
-import { architectureOf, kindsOf, TINY, VARIANTS as KINDS } from "../../scripts/architectures.mjs";
+import { architectureOf, VARIANTS as KINDS, kindsOf, TINY } from "../../scripts/architectures.mjs";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
 import { writeCheckpoint } from "../support/checkpoint.ts";
