@@ -95,14 +95,6 @@ export function normsBehind(w) {
   w.norm("post_ffw_norm.weight", w.shape.hidden);
 }
 
-/** A shared expert of silu(gate) · up (qwen2moe, deepseek2). @param {Weights} w */
-export function sharedExpert(w) {
-  const { hidden, sharedWidth = 0 } = w.shape;
-  w.matrix("ffn_gate_shexp.weight", hidden, sharedWidth, w.unit);
-  w.matrix("ffn_up_shexp.weight", hidden, sharedWidth, w.unit);
-  w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
-}
-
 /** Experts of silu(gate) · up (qwen3moe). @param {Weights} w */
 export function gatedExperts(w) {
   const { hidden, expertWidth = 0, experts = 0 } = w.shape;
