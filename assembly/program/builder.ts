@@ -8,8 +8,9 @@
  * Its error is sticky: after the first one every call does nothing, and whoever called the architecture asks once, at
  * the end.
  */
-import { Drafts, LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
+import { LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
 import { Activation, Element, Extent, Flag, Gating, INPUT_SEGMENT, NOTHING, Op, Step } from "./program";
+import { StreamWords } from "./streams";
 import { Core, wordsOf } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { Rope } from "../state/rope";
@@ -36,7 +37,7 @@ export namespace Bias {
 }
 
 @unmanaged
-export class Builder extends Drafts {
+export class Builder extends StreamWords {
   /** What the model says of itself: set by the architecture before its first layer. */
   hidden: u32;
   vocabulary: u32;
@@ -152,16 +153,19 @@ export class Builder extends Drafts {
 
   /** The embeddings of the batch's tokens: [tokens, hidden], each multiplied by `scale`. */
   embedding(name: string, scale: f32 = 1): u32 {
-    this.stream = this.scale(this.rowsOf(name, this.hidden), scale);
-    if (!this.error) this.step(this.stepCount - 1).flags |= Flag.INPUT;
-    return this.stream;
+    return this.begin(this.scale(this.rowsOf(name, this.hidden), scale));
+  }
+
+  /** The residual stream begins as x. */
+  begin(x: u32): u32 {
+    this.stream = x;
+    return x;
   }
 
   /** Rows of a table {width, vocabulary} that the batch's tokens name: [tokens, width]. */
   rowsOf(name: string, width: u32): u32 {
     const out = this.vector(width);
     const step = this.append(Op.EMBEDDING, out);
-    step.flags = Flag.INPUT;
     step.weight = this.find(name, ".weight", width, this.vocabulary, WeightKind.MATRIX, true);
     if (step.weight != NOTHING) this.weightAt(step.weight).isEmbedding = 1;
     return out;
@@ -171,7 +175,7 @@ export class Builder extends Drafts {
   positions(name: string, width: u32): u32 {
     const out = this.vector(width);
     const step = this.append(Op.EMBEDDING, out);
-    step.flags = Flag.INPUT | Flag.BY_POSITION;
+    step.flags = Flag.BY_POSITION;
     step.weight = this.find(name, ".weight", width, this.contextLength, WeightKind.MATRIX, true);
     if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
     this.positionCount = this.contextLength;
@@ -300,6 +304,15 @@ export class Builder extends Drafts {
     const step = this.append(Op.SCALE, out, x);
     step.f = 1;
     step.weight = this.find(name, ".weight", 1, 1, WeightKind.VECTOR, true);
+    return out;
+  }
+
+  /** x ⊙ the vector `name` + `suffix`. */
+  multiply(x: u32, name: string, suffix: string): u32 {
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.SCALE, out, x);
+    step.f = 1;
+    step.weight = this.find(name, suffix, this.width(x), 1, WeightKind.VECTOR, true);
     return out;
   }
 
@@ -479,6 +492,13 @@ export class Builder extends Drafts {
   /** Experts are chosen in `used` of `groups` groups alone: those whose two best scores add up to most. */
   groupExperts(groups: u32, used: u32): void {
     this.step(this.stepCount - 1).n2 = groups | (used << 16);
+  }
+
+  /** What experts give is multiplied with a number of each, the vector `name` + `suffix`, where the file has it. */
+  scaleExperts(name: string, suffix: string): void {
+    const step = this.step(this.stepCount - 1);
+    const experts = this.width(step.in0);
+    step.weight2 = this.find(name, suffix, experts, 1, WeightKind.VECTOR, false);
   }
 
   /**

@@ -29,6 +29,7 @@ export interface CheckpointParts {
 
 type Model = ReturnType<typeof randomModel>;
 type Checkpoint = (typeof ARCHITECTURES)[string]["checkpoint"];
+type Shape = Parameters<typeof randomModel>[0];
 
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^token_embd/, "model.embed_tokens"],
@@ -58,8 +59,8 @@ const CONFIG_KEYS: readonly (readonly [string, string])[] = [
 ];
 
 /** A random model, and the checkpoint that it would be converted from. */
-export function checkpointOf(kind: string): { model: Model; parts: CheckpointParts } {
-  const model = randomModel(SHAPES[kind], "F32");
+export function checkpointOf(kind: string | Shape): { model: Model; parts: CheckpointParts } {
+  const model = randomModel(typeof kind === "string" ? SHAPES[kind] : kind, "F32");
   const value = (key: string) => model.metadata.find(([name]) => name === key)?.[2];
   const architecture = value("general.architecture") as string;
   const number = (key: string) => Number(value(`${architecture}.${key}`));
@@ -106,11 +107,11 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
     const heads = own.halves ? headsOf(name, (what) => Number(key(what))) : 0;
     const layout = own.layout?.(name, key);
     if (source.includes("#")) {
-      const experts = shape[2];
-      const size = bytes.length / experts;
-      for (let expert = 0; expert < experts; expert++) {
-        const part = bytes.slice(expert * size, (expert + 1) * size);
-        weights[source.replace("#", String(expert))] = { dtype: "F32", shape: [shape[1], shape[0]], bytes: part };
+      const count = shape[shape.length - 1];
+      const size = bytes.length / count;
+      for (let i = 0; i < count; i++) {
+        const part = bytes.slice(i * size, (i + 1) * size);
+        weights[source.replace("#", String(i))] = { dtype: "F32", shape: shape.slice(0, -1).reverse(), bytes: part };
       }
     } else if (layout) {
       const size = layout.shape.reduce((product, n) => product * n, 4);
