@@ -57,6 +57,16 @@ export const HAS_MINICPM: bool = !isDefined(WITHOUT_MINICPM);
 export const HAS_ARCEE: bool = !isDefined(WITHOUT_ARCEE);
 export const HAS_MISTRAL3: bool = !isDefined(WITHOUT_MISTRAL3);
 export const HAS_APERTUS: bool = !isDefined(WITHOUT_APERTUS);
+export const HAS_OLMO2: bool = !isDefined(WITHOUT_OLMO2);
+export const HAS_EXAONE: bool = !isDefined(WITHOUT_EXAONE);
+export const HAS_EXAONE4: bool = !isDefined(WITHOUT_EXAONE4);
+export const HAS_COHERE2: bool = !isDefined(WITHOUT_COHERE2);
+export const HAS_COMMAND_R: bool = !isDefined(WITHOUT_COMMAND_R);
+export const HAS_HUNYUAN_DENSE: bool = !isDefined(WITHOUT_HUNYUAN_DENSE);
+export const HAS_GLM4: bool = !isDefined(WITHOUT_GLM4);
+export const HAS_INTERNLM2: bool = !isDefined(WITHOUT_INTERNLM2);
+export const HAS_ERNIE4_5: bool = !isDefined(WITHOUT_ERNIE4_5);
+export const HAS_OLMOE: bool = !isDefined(WITHOUT_OLMOE);
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);

@@ -77,11 +77,13 @@ export async function logits({ sequence, model }, tokens, take) {
  * Perplexity over windows of `ctx` tokens, positions ctx / 2 to ctx - 1 of each scored.
  * @param {Native} native @param {number[]} tokens
  */
-export async function perplexity({ sequence }, tokens, /** @type {number} */ ctx, /** @type {number} */ windows) {
+export async function perplexity({ model, sequence }, tokens, /** @type {number} */ ctx, /** @type {number} */ windows) {
   let sum = 0;
   let count = 0;
   for (let window = 0; window < windows && (window + 1) * ctx <= tokens.length; window++) {
     const part = tokens.slice(window * ctx, (window + 1) * ctx);
+    // As llama.cpp's own tool and limpet do it: each window begins as a text would.
+    if (model.tokens.shouldPrependBosToken && model.tokens.bos !== null) part[0] = model.tokens.bos;
     await sequence.clearHistory();
     // What comes after token i scores token i + 1; llama.cpp gives the sum of exp(logit - largest logit), to some 1e-4.
     const input = part.slice(0, -1).map((token, i) => {

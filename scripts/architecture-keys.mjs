@@ -68,3 +68,12 @@ export const yarnConfig = (key) => ({
 
 /** A checkpoint says how wide its heads are. @type {Checkpoint["config"]} */
 export const headConfig = (key) => ({ head_dim: key("attention.key_length") });
+
+/** Llama 3's scaling of RoPE, so short that prompts of tests see it. */
+export const LLAMA3 = {
+  rope_type: "llama3",
+  factor: 8,
+  low_freq_factor: 1,
+  high_freq_factor: 4,
+  original_max_position_embeddings: 32,
+};

@@ -7,15 +7,25 @@
  */
 import { apertus } from "./architectures/apertus.mjs";
 import { arcee } from "./architectures/arcee.mjs";
+import { cohere2 } from "./architectures/cohere2.mjs";
+import { commandR } from "./architectures/command-r.mjs";
+import { ernie4_5 } from "./architectures/ernie4_5.mjs";
+import { exaone } from "./architectures/exaone.mjs";
+import { exaone4 } from "./architectures/exaone4.mjs";
 import { gemma } from "./architectures/gemma.mjs";
 import { gemma2 } from "./architectures/gemma2.mjs";
 import { gemma3 } from "./architectures/gemma3.mjs";
+import { glm4 } from "./architectures/glm4.mjs";
 import { granite } from "./architectures/granite.mjs";
 import { granitemoe } from "./architectures/granitemoe.mjs";
+import { hunyuanDense } from "./architectures/hunyuan-dense.mjs";
+import { internlm2 } from "./architectures/internlm2.mjs";
 import { llama } from "./architectures/llama.mjs";
 import { memoryformer } from "./architectures/memoryformer.mjs";
 import { minicpm } from "./architectures/minicpm.mjs";
 import { mistral3 } from "./architectures/mistral3.mjs";
+import { olmo2 } from "./architectures/olmo2.mjs";
+import { olmoe } from "./architectures/olmoe.mjs";
 import { phi2 } from "./architectures/phi2.mjs";
 import { phi3 } from "./architectures/phi3.mjs";
 import { plm } from "./architectures/plm.mjs";
@@ -44,6 +54,7 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @property {number} [sharedWidth] of an expert that all tokens go to
  * @property {number} [original] context before RoPE was scaled
  * @property {boolean} [tied] no output matrix of its own
+ * @property {number} [alpha] what RoPE's base is enlarged by @property {readonly number[]} [sections] of RoPE
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
  */
 
@@ -52,6 +63,8 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @property {string} models what is known by that name, for docs/models.md
  * @property {string} [refuses] what a file of it may ask for and limpet does not do
  * @property {Record<string, Omit<Shape, "architecture">>} shapes of made models by name; the first one is small, and tests run it
+ * @property {Record<string, readonly ("llama.cpp" | "transformers")[]>} [variants] shapes that have what the first has not, each with
+ *   the engines whose logits are stored beside the oracle's, in F32
  * @property {(w: Weights) => void} block adds the tensors of a layer
  * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix
@@ -105,6 +118,16 @@ export const ARCHITECTURES = {
   arcee,
   mistral3,
   apertus,
+  olmo2,
+  exaone,
+  exaone4,
+  cohere2,
+  "command-r": commandR,
+  "hunyuan-dense": hunyuanDense,
+  glm4,
+  internlm2,
+  ernie4_5,
+  olmoe,
 };
 
 /** The names that GGUF gives them, in the order of the list. */
@@ -123,5 +146,15 @@ export const tinyOf = (architecture) => Object.keys(ARCHITECTURES[architecture].
 /** The small model of each architecture, in the order of the list. */
 export const TINY = NAMES.map(tinyOf);
 
+/** Made models that have what the small one of their architecture has not. */
+export const VARIANTS = NAMES.flatMap((name) => Object.keys(ARCHITECTURES[name].variants ?? {}));
+
 /** The architecture of a made model. @param {string} kind */
 export const architectureOf = (kind) => ARCHITECTURES[SHAPES[kind].architecture];
+
+/** The made models whose logits an engine gives: the small one of each architecture, and behind them its variants. */
+export function kindsOf(/** @type {"llama.cpp" | "transformers"} */ peer) {
+  const runs = (/** @type {readonly string[] | undefined} */ peers) => peers?.includes(peer) ?? false;
+  const variants = VARIANTS.filter((kind) => runs(architectureOf(kind).variants?.[kind]));
+  return [...NAMES.filter((name) => runs(ARCHITECTURES[name].peers)).map(tinyOf), ...variants];
+}

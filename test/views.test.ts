@@ -33,8 +33,8 @@ function joined(file: File, names: readonly string[], as: string, layer: number)
     chunk.set(whole.subarray(at, at + chunk.length));
     at += chunk.length;
   };
-  file.tensors = file.tensors.filter((tensor) => !parts.includes(tensor));
-  file.tensors.push({ name: `blk.${layer}.${as}`, type: first.type, shape, fill });
+  const rest = file.tensors.filter((tensor) => !parts.includes(tensor));
+  file.tensors = [...rest, { name: `blk.${layer}.${as}`, type: first.type, shape, fill }];
 }
 
 for (const build of ["portable", "scalar"] as const) {

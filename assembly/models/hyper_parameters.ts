@@ -180,6 +180,12 @@ export function readLayerEpsilon(b: Builder): void {
   }
 }
 
+/** What logits are multiplied with. */
+export function readLogitScale(b: Builder): f32 {
+  const scale = b.float(".logit_scale", 1);
+  return scale == 0 ? 1 : scale;
+}
+
 /**
  * What a decoder of memory layers has instead of a feed-forward width: chunks and the bits of their codes. All chunks
  * together are a row of the residual stream, or one between the two tables of the feed-forward network.

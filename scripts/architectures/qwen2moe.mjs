@@ -6,10 +6,21 @@ import { EXPERT_NAMES } from "./qwen3moe.mjs";
 /** @type {import("../architectures.mjs").Architecture} */
 export const qwen2moe = {
   models: "Qwen1.5-MoE-A2.7B, Qwen2-57B-A14B",
-  // Experts whose rows are no whole groups of eight.
+  // Experts whose rows are no whole groups of eight. llama.cpp wants a head of its own.
   shapes: {
     "qwen2moe-tiny": {
-      ...{ ...QWEN, layers: 3, hidden: 128, heads: 4, kvHeads: 2, ffn: 192, experts: 6, used: 2, expertWidth: 100 },
+      ...{
+        ...QWEN,
+        tied: false,
+        layers: 3,
+        hidden: 128,
+        heads: 4,
+        kvHeads: 2,
+        ffn: 192,
+        experts: 6,
+        used: 2,
+        expertWidth: 100,
+      },
       sharedWidth: 160,
     },
   },

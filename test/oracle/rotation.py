@@ -45,6 +45,8 @@ class Rope:
         self.magnitude = 1.0
         key = "rope.freq_base_swa" if local else "rope.freq_base"
         base = float(file.number(key, base))
+        if not local and file.number("rope.scaling.alpha", 0) > 0:
+            base *= file.number("rope.scaling.alpha") ** (self.turned / (self.turned - 2))
         pairs = np.arange(self.turned // 2, dtype=np.float64)
         self.frequencies = base ** (-2 * pairs / self.turned)
         if local:

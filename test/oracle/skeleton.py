@@ -14,6 +14,7 @@ def decoder(
     paired=False,
     attention=grouped_attention,
     embedding_scale=None,
+    normed=True,
     sandwich=False,
     branch_scale=None,
     still=None,
@@ -27,8 +28,8 @@ def decoder(
     `feed_forward(file, block, m)` is all of the second half, `attention(file, block, a, epsilon, rope, **options)` the
     first up to its last product; an option may be a function of the file. `local(file, layer)` gives the layer's
     window, or 0, and its base, or None for that of all layers; `still(file, layer)` whether the layer turns nothing.
-    With `sandwich` each half is normed behind, too; `branch_scale(file)` multiplies each half, `logit_divisor(file)`
-    divides logits, `final_cap(file)` caps them.
+    With `sandwich` each half is normed behind, too, without `normed` none before; `branch_scale(file)` multiplies each
+    half, `logit_divisor(file)` divides logits, `final_cap(file)` caps them.
     """
 
     def forward(file, ids):
@@ -49,12 +50,13 @@ def decoder(
             more = {name: option(file) if callable(option) else option for name, option in options.items()}
             if window:
                 more["window"] = window
-            a = rms_norm(x, file.rows(f"{block}attn_norm.weight"), epsilon)
+            a = rms_norm(x, file.rows(f"{block}attn_norm.weight"), epsilon) if normed else x
             mixed = linear(file, f"{block}attn_output", attention(file, block, a, epsilon, turn, **more))
             if sandwich:
                 mixed = rms_norm(mixed, file.rows(f"{block}post_attention_norm.weight"), epsilon)
             x = x + branch * mixed
-            m = feed_forward(file, block, rms_norm(x, file.rows(f"{block}ffn_norm.weight"), epsilon))
+            m = rms_norm(x, file.rows(f"{block}ffn_norm.weight"), epsilon) if normed else x
+            m = feed_forward(file, block, m)
             if sandwich:
                 m = rms_norm(m, file.rows(f"{block}post_ffw_norm.weight"), epsilon)
             x = x + branch * m

@@ -101,7 +101,8 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
     const bytes = new Uint8Array(tensorBytes(type, shape));
     fill(bytes);
     if (own.plusOne?.test(name)) minusOne(floats(bytes));
-    const source = names.reduce((word, [from, to]) => (word.startsWith("model") ? word : word.replace(from, to)), name);
+    const [from, to] = names.find(([pattern]) => pattern.test(name)) ?? ["", ""];
+    const source = name.replace(from, to);
     const heads = own.halves ? headsOf(name, (what) => Number(key(what))) : 0;
     const layout = own.layout?.(name, key);
     if (source.includes("#")) {

@@ -1,5 +1,5 @@
 /** What tests and `npm run goldens` share of peers: the checkpoints that are asked of them, and how far logits are apart. */
-import { ARCHITECTURES, NAMES, tinyOf } from "../../scripts/architectures.mjs";
+import { kindsOf, tinyOf } from "../../scripts/architectures.mjs";
 import { type CheckpointParts, checkpointOf } from "./checkpoint.ts";
 
 export interface PeerCheckpoint {
@@ -19,8 +19,9 @@ export const LLAMA3_ROPE = {
 
 /** A checkpoint of each architecture that transformers runs, and one with Llama 3's scaling of RoPE. */
 export function peerCheckpoints(): PeerCheckpoint[] {
-  const kinds = NAMES.filter((name) => ARCHITECTURES[name].peers?.includes("transformers")).map(tinyOf);
-  const list = kinds.map((kind): PeerCheckpoint => ({ kind, special: "", parts: checkpointOf(kind).parts }));
+  const list = kindsOf("transformers").map(
+    (kind): PeerCheckpoint => ({ kind, special: "", parts: checkpointOf(kind).parts }),
+  );
   const scaled = checkpointOf(tinyOf("llama")).parts;
   // So that 48 tokens are far enough to see it.
   scaled.config["rope_scaling"] = { ...LLAMA3_ROPE, original_max_position_embeddings: 32 };

@@ -7,7 +7,7 @@ import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { randomModel } from "../../scripts/random-models.mjs";
 import { all, type Change, key } from "./changes.ts";
 
-export interface Variant {
+export interface Scaling {
   kind: string;
   /** What its file says, in words. */
   special: string;
@@ -66,13 +66,13 @@ const OWN: Record<string, typeof SHAPE & { ropeFactors?: boolean }> = {
   "llama-with-factors": { ...SHAPE, ropeFactors: true },
 };
 
-const plain = (special: string, change: Change, more: Partial<Variant> = {}): Variant => ({
+const plain = (special: string, change: Change, more: Partial<Scaling> = {}): Scaling => ({
   ...{ kind: "llama-heads-of-64", special, change },
   ...more,
 });
 const phi3 = key("phi3.rope.scaling.original_context_length", BETWEEN);
 
-export const VARIANTS: readonly Variant[] = [
+export const SCALINGS: readonly Scaling[] = [
   plain("a factor that no type means", all(text("scaling.type", "none"), float("scaling.factor", 4))),
   plain("linear", all(text("scaling.type", "linear"), float("scaling.factor", 4))),
   plain("a factor without a type", float("scaling.factor", 2.5)),
@@ -124,8 +124,8 @@ export const VARIANTS: readonly Variant[] = [
   },
 ];
 
-/** The bytes of a variant's file, in F32. */
-export function variantFile({ kind, change }: Variant): Uint8Array {
+/** The bytes of a scaling's file, in F32. */
+export function scalingFile({ kind, change }: Scaling): Uint8Array {
   const file = randomModel(OWN[kind] ?? SHAPES[kind], "F32");
   change(file);
   return encodeGguf(file);

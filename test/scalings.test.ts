@@ -1,5 +1,5 @@
 /**
- * What metadata says of RoPE and of scales: models of test/support/variants.ts against the numpy oracle and llama.cpp,
+ * What metadata says of RoPE and of scales: models of test/support/scalings.ts against the numpy oracle and llama.cpp,
  * and scalings that limpet does not do, or that lack their numbers, in words.
  */
 import { createHash } from "node:crypto";
@@ -7,11 +7,11 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
-import golden from "./golden/variants.json" with { type: "json" };
+import golden from "./golden/scalings.json" with { type: "json" };
 import { all, blank, type Change, key, tensor } from "./support/changes.ts";
 import { assertBits, Code, Engine, F16, F32, prompt, refuses } from "./support/engine.ts";
 import { divergence, fromBase64 } from "./support/peers.ts";
-import { VARIANTS, variantFile } from "./support/variants.ts";
+import { SCALINGS, scalingFile } from "./support/scalings.ts";
 
 const { BAD_FILE, UNSUPPORTED } = Code;
 const engines = (["portable", "scalar"] as const).map((build) => new Engine(build));
@@ -26,24 +26,24 @@ function last(engine: Engine, bytes: Uint8Array, kv: number, rows?: number): Flo
   return row;
 }
 
-test("each variant has its logits (npm run goldens -- variants)", () => {
+test("each scaling has its logits (npm run goldens -- scalings)", () => {
   const names = (list: readonly { kind: string; special: string }[]) =>
     list.map(({ kind, special }) => `${kind}, ${special}`);
-  assert.equal(names(golden.models), names(VARIANTS));
+  assert.equal(names(golden.models), names(SCALINGS));
 });
 
-for (const [i, variant] of VARIANTS.entries()) {
-  test(`${variant.kind} ${variant.special}: the oracle's logits, and llama.cpp's`, () => {
+for (const [i, scaling] of SCALINGS.entries()) {
+  test(`${scaling.kind} ${scaling.special}: the oracle's logits, and llama.cpp's`, () => {
     const { logits, peer, sha256 } = golden.models[i] as { logits: string; peer?: string; sha256: string };
-    const bytes = variantFile(variant);
+    const bytes = scalingFile(scaling);
     assert.is(createHash("sha256").update(bytes).digest("hex"), sha256, "the file that they had");
-    const [ours, scalar] = engines.map((engine) => last(engine, bytes, F32, variant.rows));
+    const [ours, scalar] = engines.map((engine) => last(engine, bytes, F32, scaling.rows));
     assertBits([scalar], [ours], "the scalar build");
     const far = divergence(fromBase64(logits), ours);
     assert.ok(far < 1e-9, `KL ${far} from the oracle`);
-    assert.is(peer === undefined, variant.peer === false);
+    assert.is(peer === undefined, scaling.peer === false);
     if (!peer) return;
-    const further = divergence(fromBase64(peer), last(engines[0], bytes, F16, variant.rows));
+    const further = divergence(fromBase64(peer), last(engines[0], bytes, F16, scaling.rows));
     assert.ok(further < 1e-5, `KL ${further} from llama.cpp`);
   });
 }
