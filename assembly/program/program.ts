@@ -68,8 +68,8 @@ export namespace Op {
   /** in0 is copied to whoever asked for it: n0 says under which name (Tap). */
   export const TAP: u32 = 15;
   /**
-   * out ← in0 · f, and times the one number of `weight`. With Flag.BY_POSITION out ← in0 · (1 + f · ln(⌊p / n0⌋ + 1)) at
-   * position p.
+   * out ← in0 · f, and times the one number of `weight`. With Flag.BY_POSITION, at position p, out ← in0 · (1 + f ·
+   * ln(⌊p / n0⌋ + 1)).
    */
   export const SCALE: u32 = 16;
   /** out ← f · tanh(in0 / f) */
