@@ -20,6 +20,9 @@ export const HAS_BF16: bool = !isDefined(WITHOUT_BF16);
 export const HAS_TQ1_0: bool = !isDefined(WITHOUT_TQ1_0);
 export const HAS_TQ2_0: bool = !isDefined(WITHOUT_TQ2_0) || HAS_TQ1_0;
 export const HAS_MXFP4: bool = !isDefined(WITHOUT_MXFP4);
+export const HAS_NVFP4: bool = !isDefined(WITHOUT_NVFP4);
+export const HAS_Q1_0: bool = !isDefined(WITHOUT_Q1_0);
+export const HAS_Q2_0: bool = !isDefined(WITHOUT_Q2_0);
 export const HAS_ALL_FORMATS: bool =
   HAS_Q4_0 &&
   HAS_Q4_1 &&
@@ -35,7 +38,10 @@ export const HAS_ALL_FORMATS: bool =
   HAS_BF16 &&
   HAS_TQ1_0 &&
   HAS_TQ2_0 &&
-  HAS_MXFP4;
+  HAS_MXFP4 &&
+  HAS_NVFP4 &&
+  HAS_Q1_0 &&
+  HAS_Q2_0;
 
 /** Architectures (models/registry.ts). */
 export const HAS_LLAMA: bool = !isDefined(WITHOUT_LLAMA);
@@ -67,6 +73,10 @@ export const HAS_GLM4: bool = !isDefined(WITHOUT_GLM4);
 export const HAS_INTERNLM2: bool = !isDefined(WITHOUT_INTERNLM2);
 export const HAS_ERNIE4_5: bool = !isDefined(WITHOUT_ERNIE4_5);
 export const HAS_OLMOE: bool = !isDefined(WITHOUT_OLMOE);
+export const HAS_GPT_OSS: bool = !isDefined(WITHOUT_GPT_OSS);
+export const HAS_DEEPSEEK2: bool = !isDefined(WITHOUT_DEEPSEEK2);
+export const HAS_MINICPM3: bool = !isDefined(WITHOUT_MINICPM3);
+export const HAS_DECI: bool = !isDefined(WITHOUT_DECI);
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);
@@ -84,7 +94,7 @@ export const HAS_GATE: bool = !isDefined(WITHOUT_GATE);
 export const HAS_SLICE: bool = !isDefined(WITHOUT_SLICE);
 export const HAS_EXPERTS: bool = !isDefined(WITHOUT_EXPERTS);
 
-/** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"). */
+/** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"); "gemma4" is in a build that has both. */
 export const HAS_BPE: bool = !isDefined(WITHOUT_BPE);
 export const HAS_SPM: bool = !isDefined(WITHOUT_SPM);
 
@@ -96,3 +106,6 @@ export const HAS_PRINT: bool = !isDefined(WITHOUT_PRINT);
 
 /** Chat templates that are written in the core (text/chat.ts). */
 export const HAS_CHAT_TEMPLATES: bool = !isDefined(WITHOUT_CHAT_TEMPLATES);
+
+/** Guard bytes around blocks of memory (memory/guards.ts): builds for fuzzers, of which none ships. */
+export const HAS_GUARDS: bool = isDefined(WITH_GUARDS);

@@ -9,6 +9,8 @@ import { apertus } from "./architectures/apertus.mjs";
 import { arcee } from "./architectures/arcee.mjs";
 import { cohere2 } from "./architectures/cohere2.mjs";
 import { commandR } from "./architectures/command-r.mjs";
+import { deci } from "./architectures/deci.mjs";
+import { deepseek2 } from "./architectures/deepseek2.mjs";
 import { ernie4_5 } from "./architectures/ernie4_5.mjs";
 import { exaone } from "./architectures/exaone.mjs";
 import { exaone4 } from "./architectures/exaone4.mjs";
@@ -16,6 +18,7 @@ import { gemma } from "./architectures/gemma.mjs";
 import { gemma2 } from "./architectures/gemma2.mjs";
 import { gemma3 } from "./architectures/gemma3.mjs";
 import { glm4 } from "./architectures/glm4.mjs";
+import { gptOss } from "./architectures/gpt-oss.mjs";
 import { granite } from "./architectures/granite.mjs";
 import { granitemoe } from "./architectures/granitemoe.mjs";
 import { hunyuanDense } from "./architectures/hunyuan-dense.mjs";
@@ -23,6 +26,7 @@ import { internlm2 } from "./architectures/internlm2.mjs";
 import { llama } from "./architectures/llama.mjs";
 import { memoryformer } from "./architectures/memoryformer.mjs";
 import { minicpm } from "./architectures/minicpm.mjs";
+import { minicpm3 } from "./architectures/minicpm3.mjs";
 import { mistral3 } from "./architectures/mistral3.mjs";
 import { olmo2 } from "./architectures/olmo2.mjs";
 import { olmoe } from "./architectures/olmoe.mjs";
@@ -46,12 +50,14 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @property {number} ffn of a memoryformer: between its two tables
  * @property {number} vocabulary @property {number} context @property {number} theta @property {number} epsilon
  * @property {string} pre the pre-tokenizer's name
- * @property {number} [nope] @property {number} [rope] @property {number} [value] @property {number} [rank] of plm
+ * @property {number} [nope] @property {number} [rope] @property {number} [value] @property {number} [rank] of latents
+ * @property {number} [queryRank] of a latent that queries are made of
  * @property {number} [chunks] @property {number} [bits] of a memoryformer: tables, and bits of a code; rope: as of plm and phi2
  * @property {number} [kvHeads] @property {number} [headSize] of the others
  * @property {number} [window] tokens that a token sees in layers with a window
  * @property {number} [experts] @property {number} [used] of which a token goes to @property {number} [expertWidth]
- * @property {number} [sharedWidth] of an expert that all tokens go to
+ * @property {number} [sharedWidth] of an expert that all tokens go to @property {number} [dense] layers before experts
+ * @property {number[]} [headsOf] @property {number[]} [kvHeadsOf] @property {number[]} [ffnOf] by layer
  * @property {number} [original] context before RoPE was scaled
  * @property {boolean} [tied] no output matrix of its own
  * @property {number} [alpha] what RoPE's base is enlarged by @property {readonly number[]} [sections] of RoPE
@@ -94,7 +100,8 @@ import { smollm3 } from "./architectures/smollm3.mjs";
 /**
  * @typedef {object} Layout
  * @property {readonly number[]} shape of the checkpoint's tensor, the last along a row
- * @property {(row: number) => number} rowOf where each row of the file's tensor lies in it
+ * @property {(row: number) => number} [rowOf] where each row of the file's tensor lies in it
+ * @property {(value: number) => number} [placeOf] or where each value does
  */
 
 /** Each with the name that GGUF gives it, in the order of the core's registry. @type {Record<string, Architecture>} */
@@ -128,6 +135,10 @@ export const ARCHITECTURES = {
   internlm2,
   ernie4_5,
   olmoe,
+  "gpt-oss": gptOss,
+  deepseek2,
+  minicpm3,
+  deci,
 };
 
 /** The names that GGUF gives them, in the order of the list. */

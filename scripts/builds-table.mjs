@@ -87,7 +87,11 @@ function contents() {
     for (const part of parts) {
       const marks = builds.map((build) => (ALWAYS.includes(part) || held(build, kind).includes(part) ? "✓" : "–"));
       const text =
-        kind === "extras" ? EXTRAS[part].is : kind === "tokenizers" ? `${part} ("${TOKENIZER_NAMES[part]}")` : part;
+        kind === "extras"
+          ? EXTRAS[part].is
+          : kind === "tokenizers"
+            ? `${part} ("${TOKENIZER_NAMES[part].join(`", "`)}")`
+            : part;
       const line = marks.join(" | ");
       lines.set(line, [...(lines.get(line) ?? []), text]);
     }

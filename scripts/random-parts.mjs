@@ -42,14 +42,24 @@ export function fusedAttention(w) {
   w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
 }
 
-/** Multi-head latent attention with a query of full rank (plm). @param {Weights} w */
-export function latentAttention(w) {
-  const { hidden, heads, nope = 0, rope = 0, value = 0, rank = 0 } = w.shape;
+/**
+ * Multi-head latent attention with a query of full rank (plm), or of `queryRank`; `split`: keys and values of each head
+ * are made by matrices of their own (deepseek2). @param {Weights} w @param {{ split?: boolean }} [more]
+ */
+export function latentAttention(w, { split = false } = {}) {
+  const { hidden, heads, nope = 0, rope = 0, value = 0, rank = 0, queryRank = 0 } = w.shape;
   w.norm("attn_norm.weight", hidden);
-  w.matrix("attn_q.weight", hidden, heads * (nope + rope), 2 * w.unit);
+  if (queryRank) {
+    w.matrix("attn_q_a.weight", hidden, queryRank, w.unit);
+    w.norm("attn_q_a_norm.weight", queryRank);
+    w.matrix("attn_q_b.weight", queryRank, heads * (nope + rope), 2 / Math.sqrt(queryRank));
+  } else w.matrix("attn_q.weight", hidden, heads * (nope + rope), 2 * w.unit);
   w.matrix("attn_kv_a_mqa.weight", hidden, rank + rope, w.unit);
   w.norm("attn_kv_a_norm.weight", rank);
-  w.matrix("attn_kv_b.weight", rank, heads * (nope + value), 1 / Math.sqrt(rank));
+  if (split) {
+    w.slabs("attn_k_b.weight", nope, rank, heads, 1 / Math.sqrt(rank));
+    w.slabs("attn_v_b.weight", rank, value, heads, 1 / Math.sqrt(rank));
+  } else w.matrix("attn_kv_b.weight", rank, heads * (nope + value), 1 / Math.sqrt(rank));
   w.matrix("attn_output.weight", heads * value, hidden, (2 * w.added) / Math.sqrt(heads * value));
   w.keepConstant();
 }
@@ -85,6 +95,14 @@ export function normsBehind(w) {
   w.norm("post_ffw_norm.weight", w.shape.hidden);
 }
 
+/** A shared expert of silu(gate) · up (qwen2moe, granitemoe, deepseek2). @param {Weights} w */
+export function sharedExpert(w) {
+  const { hidden, sharedWidth = 0 } = w.shape;
+  w.matrix("ffn_gate_shexp.weight", hidden, sharedWidth, w.unit);
+  w.matrix("ffn_up_shexp.weight", hidden, sharedWidth, w.unit);
+  w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
+}
+
 /** Experts of silu(gate) · up (qwen3moe). @param {Weights} w */
 export function gatedExperts(w) {
   const { hidden, expertWidth = 0, experts = 0 } = w.shape;
@@ -93,14 +111,6 @@ export function gatedExperts(w) {
   w.experts("ffn_gate_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_up_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_down_exps.weight", expertWidth, hidden, w.added / (0.6 * Math.sqrt(expertWidth)), w.sensitive);
-}
-
-/** An expert of silu(gate) · up that every token goes to (granitemoe). @param {Weights} w */
-export function sharedExpert(w) {
-  const { hidden, sharedWidth = 0 } = w.shape;
-  w.matrix("ffn_gate_shexp.weight", hidden, sharedWidth, w.unit);
-  w.matrix("ffn_up_shexp.weight", hidden, sharedWidth, w.unit);
-  w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
 }
 
 /** relu(up)² (plm). @param {Weights} w */

@@ -73,13 +73,13 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
     }
     case Op.LINEAR: {
       const weight = p.weight(layer, s.weight);
-      const plain: u64 = matmulScratchBytes(batch);
+      const plain: u64 = matmulScratchBytes(weight.type, batch);
       return weight.byColumns
         ? max<u64>(plain, columnScratchBytes(weight.type, weight.rows, weight.columns, batch))
         : plain;
     }
     case Op.ROUTE: return HAS_EXPERTS ? routeScratch(p, s) : 0;
-    case Op.EXPERTS: return HAS_EXPERTS ? matmulScratchBytes(batch) : 0;
+    case Op.EXPERTS: return HAS_EXPERTS ? matmulScratchBytes(p.weight(layer, s.weight).type, batch) : 0;
     case Op.ACTIVATION: return <u64>p.value(s.in0).width * 4;
     case Op.ATTENTION: {
       const shape = p.state(p.layer(layer).state);
@@ -87,7 +87,9 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
     }
     case Op.LATENT_ATTENTION:
       if (!HAS_LATENT_ATTENTION) return 0;
-      return max<u64>(latentKernelScratch(p, layer, s, rows), matmulScratchBytes(max(batch, rows)));
+      return max<u64>(
+        latentKernelScratch(p, layer, s, rows), matmulScratchBytes(p.weight(layer, s.weight).type, max(batch, rows)),
+      );
     case Op.LOOK_UP: return <u64>p.value(s.in0).width * 4;
     default: return 0;
   }

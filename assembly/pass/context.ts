@@ -11,6 +11,7 @@
 import { Threads, isIdle, threadSlots } from "./threads";
 import { Core } from "../memory/core";
 import { blockBytes, release } from "../memory/arena";
+import { GUARD_BYTES, fence } from "../memory/guards";
 import { Program } from "../program/program";
 import { Rows, bookkeepingBytes, initRows, poolBytes } from "../state/rows";
 import { Rope, isLong } from "../state/rope";
@@ -342,8 +343,12 @@ export function layOut(
 }
 
 function lay(c: Context, field: usize, base: usize, end: u64, bytes: u64): u64 {
-  if (changetype<usize>(c) != 0) store<usize>(changetype<usize>(c) + field, base + <usize>end);
-  return end + ((bytes + 63) & ~(<u64>63));
+  const next = end + ((bytes + 63) & ~(<u64>63)) + GUARD_BYTES;
+  if (changetype<usize>(c) != 0) {
+    store<usize>(changetype<usize>(c) + field, base + <usize>end);
+    fence(c.bufferBlock, base + <usize>(end + bytes), base + <usize>next);
+  }
+  return next;
 }
 
 /** The plan's offsets become addresses. */

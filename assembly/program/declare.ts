@@ -126,6 +126,8 @@ function wrongShape(core: Core, tensor: Tensor, columns: u32, rows: u32, slabs: 
   if (tensor.ne2 != 1 || tensor.ne3 != 1) {
     say(core, ", ");
     sayNumber(core, tensor.ne2);
+  }
+  if (tensor.ne3 != 1) {
     say(core, ", ");
     sayNumber(core, tensor.ne3);
   }

@@ -198,7 +198,7 @@ function putStep(page: Page, layer: u32, index: u32): void {
     putValue(page, s.in1, false);
   }
   if (isFor) putNamed(page, layer, s.weight, "for ");
-  if (s.weight2 != NOTHING) putNamed(page, layer, s.weight2, "times ");
+  if (s.weight2 != NOTHING) putNamed(page, layer, s.weight2, s.op == Op.LOOK_UP ? "times " : "and ");
   if (s.bias != NOTHING) putNamed(page, layer, s.bias, "+ ");
   putNumbers(page, s);
   endLine(page);

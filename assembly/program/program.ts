@@ -55,7 +55,7 @@ export namespace Op {
   export const ATTENTION: u32 = 11;
   /**
    * As ATTENTION over latent rows, `weight` being W_UK and W_UV of n0 heads: n1 dimensions that do not turn, n2 of a
-   * value.
+   * value. Or `weight` is W_UV, and `weight2` W_UKᵀ, each with a slab for each head.
    */
   export const LATENT_ATTENTION: u32 = 12;
   /** out u32[chunks], out2 f32[chunks] ← the codes of in0 cut into n0 chunks of n1 bits, and how sure each is. */
@@ -65,7 +65,7 @@ export namespace Op {
    * and the same of n0 LOOK_UP steps behind it that have the same codes.
    */
   export const LOOK_UP: u32 = 14;
-  /** in0 is copied to whoever asked for it: n0 says under which name (Tap). */
+  /** in0 is copied to whoever asked for it: n0 says under which name (Tap), n1 how long a row is there. */
   export const TAP: u32 = 15;
   /**
    * out ← in0 · f, and times the one number of `weight`. With Flag.BY_POSITION, at position p, out ← in0 · (1 + f ·
@@ -143,7 +143,7 @@ export namespace Flag {
 export namespace Tap {
   /** f32[layers][heads][places]: what each row of state was attended to, added up over tokens. */
   export const ATTENTION: u32 = 0;
-  /** f32[layers][tokens][ffn]: what enters the last linear of the feed-forward network. */
+  /** f32[layers][tokens][ffn]: what enters the last linear of the feed-forward network, of the widest layer. */
   export const FFN: u32 = 1;
   /** f32[layers][tokens][hidden]: the residual stream behind each layer. */
   export const HIDDEN: u32 = 2;

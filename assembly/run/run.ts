@@ -58,8 +58,10 @@ function nextSegment(c: Context): void {
   }
   if (c.running == Running.INPUT) c.running = Running.LAYERS;
   else c.layer += 1;
-  if (c.layer < c.endLayer) {
+  for (; c.layer < c.endLayer; c.layer++) {
     const kind = p.kind(p.layer(c.layer).kind);
+    // A layer may have nothing to do (deci).
+    if (kind.steps == 0) continue;
     c.step = kind.firstStep;
     c.endStep = kind.firstStep + kind.steps;
     return;

@@ -7,6 +7,8 @@ import { planApertus } from "./architectures/apertus.ts";
 import { planArcee } from "./architectures/arcee.ts";
 import { planCohere2 } from "./architectures/cohere2.ts";
 import { planCommandR } from "./architectures/command-r.ts";
+import { planDeci } from "./architectures/deci.ts";
+import { planDeepseek2 } from "./architectures/deepseek2.ts";
 import { planErnie45 } from "./architectures/ernie4_5.ts";
 import { planExaone } from "./architectures/exaone.ts";
 import { planExaone4 } from "./architectures/exaone4.ts";
@@ -14,6 +16,7 @@ import { planGemma } from "./architectures/gemma.ts";
 import { planGemma2 } from "./architectures/gemma2.ts";
 import { planGemma3 } from "./architectures/gemma3.ts";
 import { planGlm4 } from "./architectures/glm4.ts";
+import { planGptOss } from "./architectures/gpt-oss.ts";
 import { planGranite } from "./architectures/granite.ts";
 import { planGranitemoe } from "./architectures/granitemoe.ts";
 import { planHunyuanDense } from "./architectures/hunyuan-dense.ts";
@@ -21,6 +24,7 @@ import { planInternlm2 } from "./architectures/internlm2.ts";
 import { planLlama } from "./architectures/llama.ts";
 import { planMemoryformer } from "./architectures/memoryformer.ts";
 import { planMinicpm } from "./architectures/minicpm.ts";
+import { planMinicpm3 } from "./architectures/minicpm3.ts";
 import { planMistral3 } from "./architectures/mistral3.ts";
 import { planOlmo2 } from "./architectures/olmo2.ts";
 import { planOlmoe } from "./architectures/olmoe.ts";
@@ -67,12 +71,20 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   internlm2: planInternlm2,
   ernie4_5: planErnie45,
   olmoe: planOlmoe,
+  "gpt-oss": planGptOss,
+  deepseek2: planDeepseek2,
+  minicpm3: planMinicpm3,
+  deci: planDeci,
 };
 
 /** What checkpoints call an architecture that has another name in GGUF. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   phi: "phi2",
+  deepseek_v2: "deepseek2",
+  deepseek_v3: "deepseek2",
   gemma3_text: "gemma3",
+  gpt_oss: "gpt-oss",
+  "nemotron-nas": "deci",
   qwen2_moe: "qwen2moe",
   qwen3_moe: "qwen3moe",
   granitemoeshared: "granitemoe",

@@ -29,6 +29,7 @@ export interface CheckpointParts {
 
 type Model = ReturnType<typeof randomModel>;
 type Checkpoint = (typeof ARCHITECTURES)[string]["checkpoint"];
+type Shape = Parameters<typeof randomModel>[0];
 
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^token_embd/, "model.embed_tokens"],
@@ -58,8 +59,8 @@ const CONFIG_KEYS: readonly (readonly [string, string])[] = [
 ];
 
 /** A random model, and the checkpoint that it would be converted from. */
-export function checkpointOf(kind: string): { model: Model; parts: CheckpointParts } {
-  const model = randomModel(SHAPES[kind], "F32");
+export function checkpointOf(kind: string | Shape): { model: Model; parts: CheckpointParts } {
+  const model = randomModel(typeof kind === "string" ? SHAPES[kind] : kind, "F32");
   const value = (key: string) => model.metadata.find(([name]) => name === key)?.[2];
   const architecture = value("general.architecture") as string;
   const number = (key: string) => Number(value(`${architecture}.${key}`));
@@ -115,7 +116,8 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
     } else if (layout) {
       const size = layout.shape.reduce((product, n) => product * n, 4);
       weights[source] ??= { dtype: "F32", shape: [...layout.shape], bytes: new Uint8Array(size) };
-      place(bytes, weights[source], layout.rowOf);
+      if (layout.rowOf) place(bytes, weights[source], layout.rowOf);
+      else if (layout.placeOf) placeValues(floats(bytes), floats(weights[source].bytes), layout.placeOf);
     } else {
       const ordered = heads ? halved(bytes, shape, heads) : bytes;
       weights[source] = { dtype: "F32", shape: [...shape].reverse(), bytes: ordered };
@@ -137,6 +139,11 @@ function place(bytes: Uint8Array, { shape, bytes: target }: Weight, rowOf: (row:
   for (let row = 0; row * size < bytes.length; row++) {
     target.set(bytes.subarray(row * size, (row + 1) * size), rowOf(row) * size);
   }
+}
+
+/** Puts the values of a tensor where they lie in a fused one. */
+function placeValues(values: Float32Array, target: Float32Array, placeOf: (value: number) => number): void {
+  for (const [i, value] of values.entries()) target[placeOf(i)] = value;
 }
 
 /** A matrix whose rows are columns. */
