@@ -5,11 +5,11 @@ import { EXPERT_NAMES } from "./qwen3moe.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const qwen2moe = {
-  // Experts whose rows are no whole groups of eight.
+  // Experts whose rows are no whole groups of eight; llama.cpp knows no tied head here.
   shapes: {
     "qwen2moe-tiny": {
       ...{ ...QWEN, layers: 3, hidden: 128, heads: 4, kvHeads: 2, ffn: 192, experts: 6, used: 2, expertWidth: 100 },
-      sharedWidth: 160,
+      ...{ sharedWidth: 160, tied: false },
     },
   },
   block(w) {
