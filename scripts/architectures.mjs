@@ -40,6 +40,8 @@ import { qwen3moe } from "./architectures/qwen3moe.mjs";
 
 /**
  * @typedef {object} Architecture
+ * @property {string} models what is known by that name, for docs/models.md
+ * @property {string} [refuses] what a file of it may ask for and limpet does not do
  * @property {Record<string, Omit<Shape, "architecture">>} shapes of made models by name; the first one is small, and tests run it
  * @property {(w: Weights) => void} block adds the tensors of a layer
  * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head

@@ -17,6 +17,7 @@ import { buildProblems } from "./builds-table.mjs";
 import { undocumented } from "./documented.mjs";
 import { formatAssembly } from "./format-assembly.mjs";
 import { handTypedProblems } from "./hand-typed.mjs";
+import { modelProblems } from "./models-table.mjs";
 import { roomProblems } from "./rooms.mjs";
 import { unusedProblems } from "./unused.mjs";
 
@@ -35,7 +36,7 @@ for (const file of readdirSync("assembly", { recursive: true })) {
 checkExports();
 problems.push(...roomProblems(), ...abiProblems(), ...handTypedProblems(), ...undocumented(), ...unusedProblems());
 checkPackage();
-problems.push(...buildProblems());
+problems.push(...buildProblems(), ...modelProblems());
 checkFormat();
 if (problems.length) {
   console.error(problems.join("\n"));

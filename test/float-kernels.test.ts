@@ -346,6 +346,169 @@ test("SiLU · up and ReLU²", () => {
   near(far, [0, 0, 0, 200, 1e30], 1e-6, "silu far out");
 });
 
+test("silu, gates, caps and gpt-oss's clamped silu", () => {
+  const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
+  const within = (x: number, most: number) => Math.max(-most, Math.min(x, most));
+  const pair = (kernel: string, x: Float32Array, y: Float32Array) =>
+    onBoth(kernel, (core) => {
+      const pointer = put(core, x);
+      core.call(kernel, pointer, put(core, y), x.length);
+      return core.f32(pointer, x.length);
+    });
+  const alone = (kernel: string, x: Float32Array, ...numbers: number[]) =>
+    onBoth(kernel, (core) => {
+      const pointer = put(core, x);
+      core.call(kernel, pointer, ...numbers, x.length);
+      return core.f32(pointer, x.length);
+    });
+  for (const n of SIZES) {
+    const x = values(generator(n + 80), n, 9);
+    const y = values(generator(n + 81), n, 9);
+    const of = (f: (x: number, y: number) => number) => Array.from(x, (v, i) => f(v, y[i] as number));
+    near(
+      alone("kernel_silu", x),
+      of((v) => v * sigmoid(v)),
+      4e-7,
+      `silu ${n}`,
+    );
+    near(
+      pair("kernel_multiply", x, y),
+      of((v, w) => v * w),
+      1e-7,
+      `multiply ${n}`,
+    );
+    near(
+      pair("kernel_sigmoid_multiply", x, y),
+      of((v, w) => v * sigmoid(w)),
+      4e-7,
+      `gate ${n}`,
+    );
+    near(
+      alone("kernel_softcap", x, 2.5),
+      of((v) => 2.5 * Math.tanh(v / 2.5)),
+      4e-7,
+      `cap ${n}`,
+    );
+    const clamped = (v: number, w: number) => Math.min(v, 7) * sigmoid(1.702 * Math.min(v, 7)) * (within(w, 7) + 1);
+    near(pair("kernel_clamped_silu_multiply", x, y), of(clamped), 6e-7, `clamped ${n}`);
+  }
+  for (const x of [-Infinity, -1e30, -0, 0, 1e-30, 1e30, Infinity]) {
+    // Seven: the first lies in a lane, the last in the tail.
+    const got = alone("kernel_softcap", new Float32Array(7).fill(x), 30);
+    assert.ok(
+      got.every((value) => Object.is(value, got[0])),
+      `cap of ${x} in lanes and tail`,
+    );
+    near([got[0] as number], [30 * Math.tanh(x / 30)], 1e-6, `cap of ${x}`);
+  }
+  const nan = new Float32Array(5).fill(NaN);
+  assert.ok(alone("kernel_softcap", nan, 30).every(Number.isNaN), "a NaN stays one");
+});
+
+test("angles of linear scaling and of YaRN", () => {
+  const pairs = 32;
+  const cases = [
+    { scale: 0.25, yarn: 0, low: 0, high: 0, magnitude: 1 },
+    { scale: 1 / 40, yarn: 1, low: 10, high: 23, magnitude: 1.2608 },
+    { scale: 1 / 8, yarn: 1, low: 3, high: 3, magnitude: 1 },
+  ];
+  for (const { scale, yarn, low, high, magnitude } of cases)
+    for (const position of [0, 1, 77, 4095, 131071]) {
+      const got = onBoth(`angles at ${position}`, (core) => {
+        const target = put(core, new Float32Array(2 * pairs));
+        core.call("kernel_scaled_angles", position, pairs, 1e4, 0, scale, yarn, low, high, magnitude, target);
+        return core.f32(target, 2 * pairs);
+      });
+      const angles = Array.from({ length: pairs }, (_, i) => {
+        const ramp = Math.min(1, Math.max(0, (i - low) / Math.max(0.001, high - low)));
+        const kept = yarn * (1 - ramp);
+        return position * 1e4 ** (-i / pairs) * (Math.fround(scale) * (1 - kept) + kept);
+      });
+      const large = Math.fround(magnitude);
+      const want = [...angles.map((a) => large * Math.cos(a)), ...angles.map((a) => large * Math.sin(a))];
+      near(got, want, 1e-6, `angles at ${position}`);
+    }
+});
+
+test("the choice of experts", () => {
+  const softmax = (x: number[]) => {
+    const e = x.map((v) => Math.exp(v - Math.max(...x)));
+    const sum = e.reduce((a, b) => a + b, 0);
+    return e.map((v) => v / sum);
+  };
+  const random = generator(90);
+  const shapes: [experts: number, used: number, groups: number, kept: number][] = [
+    [1, 1, 1, 1],
+    [8, 3, 1, 1],
+    [60, 4, 1, 1],
+    [16, 4, 4, 2],
+  ];
+  for (const [experts, used, groups, kept] of shapes)
+    for (const gating of [1, 2, 3])
+      for (const normalised of [0, 1])
+        for (const withBias of [false, true]) {
+          const what = `${used} of ${experts}, gating ${gating}, ${normalised}, bias ${withBias}`;
+          const scores = values(random, experts, 3);
+          const bias = values(random, experts, 0.4);
+          const got = onBoth(what, (core) => {
+            const ids = put(core, new Uint32Array(used));
+            const weights = put(core, new Float32Array(used));
+            const operands = [put(core, scores), experts, used, gating, withBias ? put(core, bias) : 0, groups, kept];
+            const scratch = put(core, new Float32Array(2 * experts));
+            core.call("kernel_route", ...operands, normalised, 2.5, scratch, ids, weights);
+            return Float32Array.from([...core.u32(ids, used), ...core.f32(weights, used)]);
+          });
+          const raw = Array.from(scores);
+          const chances = gating === 1 ? softmax(raw) : gating === 2 ? raw.map((v) => 1 / (1 + Math.exp(-v))) : raw;
+          const wanted = chances.map((p, e) => p + (withBias ? (bias[e] as number) : 0));
+          const size = experts / groups;
+          const best = Array.from({ length: groups }, (_, g) =>
+            wanted
+              .slice(g * size, (g + 1) * size)
+              .sort((a, b) => b - a)
+              .slice(0, 2)
+              .reduce((a, b) => a + b, 0),
+          );
+          const groupsKept = best.map((_, g) => g).sort((a, b) => (best[b] as number) - (best[a] as number));
+          const allowed = new Set(groups === 1 ? [0] : groupsKept.slice(0, kept));
+          const chosen = wanted
+            .map((_, e) => e)
+            .filter((e) => allowed.has(Math.floor(e / size)))
+            .sort((a, b) => (wanted[b] as number) - (wanted[a] as number))
+            .slice(0, used);
+          const own = chosen.map((e) => chances[e] as number);
+          const weights = gating === 3 ? softmax(own) : own;
+          const sum = normalised ? weights.reduce((a, b) => a + b, 0) : 1;
+          assert.equal([...got.subarray(0, used)], chosen, what);
+          near(
+            got.subarray(used),
+            weights.map((w) => (2.5 * w) / sum),
+            1e-6,
+            what,
+          );
+        }
+});
+
+test("a softmax with a sink", () => {
+  for (const n of SIZES)
+    for (const sink of [-3, 0, 40]) {
+      const x = values(generator(n + 95), n, 4);
+      const got = onBoth(`sink ${n}`, (core) => {
+        const pointer = put(core, x);
+        core.call("kernel_softmax_with_sink", pointer, n, sink);
+        return core.f32(pointer, n);
+      });
+      const top = Math.max(sink, ...x);
+      const sum = Math.exp(sink - top) + x.reduce((a, v) => a + Math.exp(v - top), 0);
+      near(
+        got,
+        Array.from(x, (v) => Math.exp(v - top) / sum),
+        1e-6,
+        `sink ${n}`,
+      );
+    }
+});
+
 test("GELU by tanh", () => {
   const gelu = (x: number) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
   const of = (name: string, x: Float32Array) =>

@@ -70,7 +70,7 @@ function assertApart(planned: Probed, what: string): void {
 }
 
 /** Ops that run in place where nothing else needs their input: none of them is ever shared among threads. */
-const ALONE = [OP.RMS_NORM, OP.LAYER_NORM, OP.ROPE, OP.ADD, OP.SQUARED_RELU];
+const ALONE = [OP.RMS_NORM, OP.LAYER_NORM, OP.ROPE, OP.ADD, OP.SQUARED_RELU, OP.SCALE, OP.SOFTCAP, OP.GATE];
 
 function assertPlaces({ segments }: Probed, what: string): void {
   for (const step of segments.flat()) {

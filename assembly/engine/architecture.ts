@@ -1,12 +1,15 @@
 /**
  * Which architecture a file is of: found in the registry by name, or refused in words that say what there is.
  */
-import { Core, ErrorCode, bytesOf, fail, sayBytes } from "../memory/core";
+import { Core, ErrorCode, bytesOf, fail, say, sayBytes } from "../memory/core";
 import { allocate, release } from "../memory/arena";
 import { beginHeld, beginLeftOut, endLeftOut } from "../memory/left_out";
 import { Gguf } from "../files/gguf";
 import { showArchitectures } from "../models/registry";
 import { Search, Want } from "../program/search";
+
+/** Names that share fewer letters at their beginnings are not alike. */
+const LIKE: u32 = 4;
 
 /**
  * The index of the function that writes the program of the architecture that `general.architecture` names, or 0 with
@@ -42,5 +45,8 @@ function refuse(s: Search): void {
     fail(core, ErrorCode.UNSUPPORTED, "the architecture {s} is not supported; limpet runs ", bytesOf(s.name, s.length));
     s.want = Want.NAMES;
     showArchitectures(s);
+    if (s.shared < LIKE) return;
+    say(core, "; nearest is ");
+    say(core, changetype<string>(s.nearest));
   }
 }

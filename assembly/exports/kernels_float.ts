@@ -5,13 +5,16 @@
  */
 import { attend, attendScratchBytes } from "../kernels/attention/grouped";
 import { decodeRow, encodeRow, KvType, vectorBytes } from "../kernels/attention/kv_codec";
-import { gelu, reluSquared, siluMultiply } from "../kernels/float/ffn";
+import {
+  clampedSiluMultiply, gelu, reluSquared, sigmoidMultiply, silu, siluMultiply, softcap,
+} from "../kernels/float/ffn";
 import { cos, exp, expLanes, expf, log, pow, sin } from "../kernels/float/math";
 import { absorbedScratchBytes, attendAbsorbed, mla, mlaScratchBytes } from "../kernels/attention/latent";
 import { layerNorm, rmsNorm, rmsNormOutside } from "../kernels/float/norm";
-import { ropeAngles, rotateHalves, rotateInterleaved } from "../kernels/float/rope";
-import { logSumExp, softmax } from "../kernels/float/softmax";
-import { add, axpy, dot, scale } from "../kernels/float/vector";
+import { ropeAngles, rotateHalves, rotateInterleaved, scaledAngles } from "../kernels/float/rope";
+import { routeRow } from "../kernels/float/route";
+import { logSumExp, softmax, softmaxWithSink } from "../kernels/float/softmax";
+import { add, axpy, dot, multiply, scale } from "../kernels/float/vector";
 
 /** f64 functions, by number: 0 exp, 1 log, 2 sin, 3 cos. */
 export function kernel_function(which: u32, x: f64): f64 {
@@ -41,6 +44,11 @@ export function kernel_scale(x: usize, factor: f32, n: u32): void {
 
 export function kernel_axpy(target: usize, factor: f32, source: usize, n: u32): void {
   axpy(target, factor, source, n);
+}
+
+/** target *= source. */
+export function kernel_multiply(target: usize, source: usize, n: u32): void {
+  multiply(target, source, n);
 }
 
 export function kernel_dot(a: usize, b: usize, n: u32): f32 {
@@ -87,6 +95,35 @@ export function kernel_rope(
   }
 }
 
+/**
+ * The cosines and sines f32[2·pairs] of a position, scaled as YaRN does it (`yarn` 1, between the pairs `low` and
+ * `high`) or linearly (`yarn` 0), and multiplied by `magnitude`.
+ */
+export function kernel_scaled_angles(
+  position: i32, pairs: u32, base: f32, freqs: usize, factor: f32, yarn: f32, low: f32, high: f32, magnitude: f32,
+  target: usize,
+): void {
+  scaledAngles(position, pairs, base, freqs, factor, yarn, low, high, magnitude, target);
+}
+
+/**
+ * The experts ids u32[used] and weights f32[used] that scores f32[experts] choose: `gating` 1 softmax, 2 sigmoid, 3
+ * softmax of the chosen; `bias` 0 or f32[experts]. Scratch: f32[2·experts].
+ */
+export function kernel_route(
+  scores: usize, experts: u32, used: u32, gating: u32, bias: usize, groups: u32, usedGroups: u32, normalised: u32,
+  factor: f32, scratch: usize, ids: usize, weights: usize,
+): void {
+  routeRow(
+    scores, experts, used, gating, bias, groups, usedGroups, normalised != 0, factor, scratch, ids, weights,
+  );
+}
+
+/** As `kernel_softmax` of one row, with one more score that takes its share and is not written. */
+export function kernel_softmax_with_sink(x: usize, n: u32, sink: f32): f32 {
+  return softmaxWithSink(x, n, sink);
+}
+
 /** Softmax of each row of x f32[rows][n], in place. */
 export function kernel_softmax(x: usize, rows: u32, n: u32): void {
   for (; rows > 0; rows--, x += (<usize>n) << 2) softmax(x, n);
@@ -98,6 +135,26 @@ export function kernel_log_sum_exp(x: usize, n: u32): f64 {
 
 export function kernel_silu_multiply(gate: usize, up: usize, n: u32): void {
   siluMultiply(gate, up, n, gate);
+}
+
+/** x = silu(x). */
+export function kernel_silu(x: usize, n: u32): void {
+  silu(x, n, x);
+}
+
+/** gate = min(gate, 7) · sigmoid(1.702 · min(gate, 7)) · (up within ±7, + 1). */
+export function kernel_clamped_silu_multiply(gate: usize, up: usize, n: u32): void {
+  clampedSiluMultiply(gate, up, n, gate);
+}
+
+/** x *= sigmoid(gate). */
+export function kernel_sigmoid_multiply(x: usize, gate: usize, n: u32): void {
+  sigmoidMultiply(x, gate, n);
+}
+
+/** x = cap · tanh(x / cap). */
+export function kernel_softcap(x: usize, cap: f32, n: u32): void {
+  softcap(x, cap, n);
 }
 
 /** x = gelu(x), by tanh. */

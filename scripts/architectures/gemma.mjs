@@ -10,6 +10,7 @@ export const gemmaConfig = (key) => ({ ...headConfig(key), hidden_activation: "g
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const gemma = {
+  models: "Gemma 2B and 7B",
   // Heads wider than hidden / heads, and one for all keys.
   shapes: { "gemma-tiny": { ...GEMMA, layers: 3, hidden: 128, heads: 4, kvHeads: 1, headSize: 48, ffn: 320 } },
   block(w) {

@@ -12,6 +12,7 @@ export const GEMMA_NAMES = [
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const gemma2 = {
+  models: "Gemma 2 2B to 27B",
   // Prompts of tests are longer than the window.
   shapes: {
     "gemma2-tiny": { ...GEMMA, layers: 3, hidden: 128, heads: 4, kvHeads: 2, headSize: 48, ffn: 320, window: 5 },

@@ -6,6 +6,8 @@ import { GEMMA_NAMES } from "./gemma2.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const gemma3 = {
+  models: "Gemma 3 270M to 27B, text",
+  refuses: "images",
   // The sixth layer sees all, and a seventh does not.
   shapes: {
     "gemma3-tiny": {

@@ -4,6 +4,9 @@ import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const llama = {
+  models:
+    "Llama 2 and 3 to 3.3, TinyLlama, SmolLM and SmolLM2, Mistral 7B, Yi, DeepSeek Coder, DeepSeek-R1-Distill-Llama, Falcon3",
+  refuses: "experts (Mixtral)",
   shapes: {
     "llama-tiny": {
       layers: 4,

@@ -6,6 +6,7 @@ const MEMORYFORMER = { theta: 1e4, epsilon: 1e-8, pre: "gpt-2" };
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const memoryformer = {
+  models: "MemoryFormer (limpet's own keys: [memoryformer.md](memoryformer.md))",
   shapes: {
     "memoryformer-tiny": {
       ...MEMORYFORMER,

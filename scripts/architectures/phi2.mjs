@@ -4,6 +4,7 @@ import { geluFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const phi2 = {
+  models: "Phi-1, Phi-1.5, Phi-2",
   shapes: {
     // Three eighths of each head turn. Its peers know no heads of another width than hidden / heads.
     "phi2-tiny": {

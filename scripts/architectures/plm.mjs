@@ -6,6 +6,7 @@ const PLM = { theta: 1e5, epsilon: 1e-6, pre: "qwen2", tied: true };
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const plm = {
+  models: "PLM-1.8B",
   shapes: {
     "plm-1m": {
       ...PLM,

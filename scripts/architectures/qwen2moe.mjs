@@ -5,6 +5,7 @@ import { EXPERT_NAMES } from "./qwen3moe.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const qwen2moe = {
+  models: "Qwen1.5-MoE-A2.7B, Qwen2-57B-A14B",
   // Experts whose rows are no whole groups of eight; llama.cpp knows no tied head here.
   shapes: {
     "qwen2moe-tiny": {

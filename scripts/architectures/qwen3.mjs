@@ -4,6 +4,7 @@ import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const qwen3 = {
+  models: "Qwen3 0.6B to 32B",
   // Heads wider than hidden / heads; rows of 384 do not divide by 256, so the K formats fall back on attn_output.
   shapes: { "qwen3-tiny": { ...QWEN, layers: 4, hidden: 256, heads: 4, kvHeads: 1, headSize: 96, ffn: 768 } },
   block(w) {

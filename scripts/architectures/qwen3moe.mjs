@@ -10,6 +10,7 @@ export const EXPERT_NAMES = [
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const qwen3moe = {
+  models: "Qwen3-30B-A3B",
   shapes: {
     "qwen3moe-tiny": {
       ...{ ...QWEN, layers: 3, hidden: 128, heads: 4, kvHeads: 2, headSize: 48, ffn: 256 },

@@ -5,7 +5,17 @@ import { loadCore, type TestCore } from "./core.ts";
 import { temporaryFile } from "./models.ts";
 
 /** Flags and ops of assembly/program/program.ts that the tests of plans ask for. */
-export const OP = { RMS_NORM: 3, LAYER_NORM: 4, LINEAR: 5, ROPE: 6, ADD: 7, SQUARED_RELU: 9 };
+export const OP = {
+  RMS_NORM: 3,
+  LAYER_NORM: 4,
+  LINEAR: 5,
+  ROPE: 6,
+  ADD: 7,
+  SQUARED_RELU: 9,
+  SCALE: 16,
+  SOFTCAP: 17,
+  GATE: 18,
+};
 export const FLAG = { RESIDUAL: 8, IN_PLACE: 16, INPUT: 32 };
 
 const NOTHING = 0xffffffff;

@@ -1,0 +1,58 @@
+/**
+ * The table of docs/models.md, out of the list of architectures (scripts/architectures.mjs) and what the tests hold:
+ * node scripts/models-table.mjs
+ */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ARCHITECTURES, NAMES, tinyOf } from "./architectures.mjs";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const PAGE = "docs/models.md";
+const COMMAND = "node scripts/models-table.mjs";
+const [BEGIN, END] = [`<!-- ${COMMAND} writes from here -->`, "<!-- to here -->"];
+
+const read = (/** @type {string} */ path) => readFileSync(join(ROOT, path), "utf8");
+
+/** Logits of a made model that a file of test/golden/ holds. @param {string} file @param {string} kind */
+function types(file, kind) {
+  /** @type {{ models: { kind: string, type?: string }[] }} */
+  const { models } = JSON.parse(read(`test/golden/${file}.json`));
+  return models.filter((model) => model.kind === kind).map(({ type = "" }) => type);
+}
+
+/** @param {string} name */
+function row(name) {
+  const { models, refuses = "", peers = [] } = ARCHITECTURES[name];
+  const kind = tinyOf(name);
+  const held = [
+    `numpy (${types("logits", kind).join(", ")})`,
+    ...peers.filter((peer) => types(peer, kind).length > 0).map((peer) => peer),
+  ];
+  const isConverted = existsSync(join(ROOT, `src/convert/architectures/${name}.ts`));
+  return [`\`${name}\``, models, held.join("; "), isConverted ? "yes" : "no", refuses];
+}
+
+function table() {
+  const rows = [["architecture", "models known by that name", "held against", "`limpet convert`", "refused"]];
+  rows.push(
+    rows[0].map(() => "---"),
+    ...NAMES.map(row),
+  );
+  return rows.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** The page with its table as it should be. @param {string} page */
+function withTable(page) {
+  const [before, after] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (before < 0 || after < before) throw new Error(`${PAGE} lacks the marks ${BEGIN} and ${END}`);
+  return `${page.slice(0, before)}${BEGIN}\n\n${table()}\n\n${page.slice(after)}`;
+}
+
+/** Whether the page is out of date. */
+export function modelProblems() {
+  const page = read(PAGE);
+  return page === withTable(page) ? [] : [`${PAGE} is out of date: ${COMMAND}`];
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(join(ROOT, PAGE), withTable(read(PAGE)));
