@@ -64,10 +64,10 @@ function weight(type: string, x: number, rms: number): number {
 export const MIXED_MODELS: Record<string, (typeof SHAPES)[string]> = {
   llama: { ...SHAPES["llama-tiny"], layers: 17 },
   plm: { ...SHAPES["plm-1m"], layers: 12 },
-  // Eight experts, and six beside a shared one.
-  qwen3moe: { ...SHAPES["qwen3moe-tiny"], layers: 17, hidden: 256, expertWidth: 256 },
-  qwen2moe: { ...SHAPES["qwen2moe-tiny"], layers: 9, hidden: 256, expertWidth: 256, sharedWidth: 256 },
   narrow: { ...SHAPES["qwen2-tiny"], layers: 9, hidden: 96, ffn: 80 },
+  // Eight experts, and six beside a shared one.
+  qwen3moe: { ...SHAPES["qwen3moe-tiny"], layers: 9, hidden: 256, headSize: 64, expertWidth: 256 },
+  qwen2moe: { ...SHAPES["qwen2moe-tiny"], layers: 9, hidden: 256, expertWidth: 256, sharedWidth: 256 },
 };
 
 /** The mixes that llama.cpp has too, and its numbers for them. */
