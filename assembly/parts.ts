@@ -20,6 +20,9 @@ export const HAS_BF16: bool = !isDefined(WITHOUT_BF16);
 export const HAS_TQ1_0: bool = !isDefined(WITHOUT_TQ1_0);
 export const HAS_TQ2_0: bool = !isDefined(WITHOUT_TQ2_0) || HAS_TQ1_0;
 export const HAS_MXFP4: bool = !isDefined(WITHOUT_MXFP4);
+export const HAS_NVFP4: bool = !isDefined(WITHOUT_NVFP4);
+export const HAS_Q1_0: bool = !isDefined(WITHOUT_Q1_0);
+export const HAS_Q2_0: bool = !isDefined(WITHOUT_Q2_0);
 export const HAS_ALL_FORMATS: bool =
   HAS_Q4_0 &&
   HAS_Q4_1 &&
@@ -35,7 +38,10 @@ export const HAS_ALL_FORMATS: bool =
   HAS_BF16 &&
   HAS_TQ1_0 &&
   HAS_TQ2_0 &&
-  HAS_MXFP4;
+  HAS_MXFP4 &&
+  HAS_NVFP4 &&
+  HAS_Q1_0 &&
+  HAS_Q2_0;
 
 /** Architectures (models/registry.ts). */
 export const HAS_LLAMA: bool = !isDefined(WITHOUT_LLAMA);
@@ -49,6 +55,24 @@ export const HAS_GEMMA2: bool = !isDefined(WITHOUT_GEMMA2);
 export const HAS_GEMMA3: bool = !isDefined(WITHOUT_GEMMA3);
 export const HAS_QWEN3MOE: bool = !isDefined(WITHOUT_QWEN3MOE);
 export const HAS_QWEN2MOE: bool = !isDefined(WITHOUT_QWEN2MOE);
+export const HAS_PHI3: bool = !isDefined(WITHOUT_PHI3);
+export const HAS_SMOLLM3: bool = !isDefined(WITHOUT_SMOLLM3);
+export const HAS_GRANITE: bool = !isDefined(WITHOUT_GRANITE);
+export const HAS_GRANITEMOE: bool = !isDefined(WITHOUT_GRANITEMOE);
+export const HAS_MINICPM: bool = !isDefined(WITHOUT_MINICPM);
+export const HAS_ARCEE: bool = !isDefined(WITHOUT_ARCEE);
+export const HAS_MISTRAL3: bool = !isDefined(WITHOUT_MISTRAL3);
+export const HAS_APERTUS: bool = !isDefined(WITHOUT_APERTUS);
+export const HAS_OLMO2: bool = !isDefined(WITHOUT_OLMO2);
+export const HAS_EXAONE: bool = !isDefined(WITHOUT_EXAONE);
+export const HAS_EXAONE4: bool = !isDefined(WITHOUT_EXAONE4);
+export const HAS_COHERE2: bool = !isDefined(WITHOUT_COHERE2);
+export const HAS_COMMAND_R: bool = !isDefined(WITHOUT_COMMAND_R);
+export const HAS_HUNYUAN_DENSE: bool = !isDefined(WITHOUT_HUNYUAN_DENSE);
+export const HAS_GLM4: bool = !isDefined(WITHOUT_GLM4);
+export const HAS_INTERNLM2: bool = !isDefined(WITHOUT_INTERNLM2);
+export const HAS_ERNIE4_5: bool = !isDefined(WITHOUT_ERNIE4_5);
+export const HAS_OLMOE: bool = !isDefined(WITHOUT_OLMOE);
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);
@@ -56,6 +80,7 @@ export const HAS_LAYER_NORM: bool = !isDefined(WITHOUT_LAYER_NORM);
 export const HAS_SILU: bool = !isDefined(WITHOUT_SILU);
 export const HAS_GELU: bool = !isDefined(WITHOUT_GELU);
 export const HAS_CLAMPED_SILU: bool = !isDefined(WITHOUT_CLAMPED_SILU);
+export const HAS_XIELU: bool = !isDefined(WITHOUT_XIELU);
 export const HAS_SQUARED_RELU: bool = !isDefined(WITHOUT_SQUARED_RELU);
 export const HAS_LATENT_ATTENTION: bool = !isDefined(WITHOUT_LATENT_ATTENTION);
 export const HAS_LOOK_UP: bool = !isDefined(WITHOUT_LOOK_UP);

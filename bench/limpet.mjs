@@ -58,11 +58,12 @@ export function readLogits(/** @type {string} */ path) {
  * The oracle's logits for some sequences, in one file. Python is `PYTHON` or python3, with test/oracle/requirements.txt.
  * @param {string} model @param {number[][]} sequences @param {string} out @param {"f32" | "f64"} [dtype]
  */
-export function oracle(model, sequences, out, dtype = "f32") {
+export function oracle(model, sequences, out, dtype = "f32", context = 0) {
   const ids = workFile("ids.json");
   writeFileSync(ids, JSON.stringify(sequences));
   const script = `${ROOT}test/oracle/forward.py`;
-  run(process.env.PYTHON ?? "python3", [script, model, "--tokens-file", ids, "--out", out, "--dtype", dtype]);
+  const words = ["--tokens-file", ids, "--out", out, "--dtype", dtype, "--context", String(context)];
+  run(process.env.PYTHON ?? "python3", [script, model, ...words]);
 }
 
 /**

@@ -77,11 +77,13 @@ export async function logits({ sequence, model }, tokens, take) {
  * Perplexity over windows of `ctx` tokens, positions ctx / 2 to ctx - 1 of each scored.
  * @param {Native} native @param {number[]} tokens
  */
-export async function perplexity({ sequence }, tokens, /** @type {number} */ ctx, /** @type {number} */ windows) {
+export async function perplexity({ model, sequence }, tokens, /** @type {number} */ ctx, /** @type {number} */ windows) {
   let sum = 0;
   let count = 0;
   for (let window = 0; window < windows && (window + 1) * ctx <= tokens.length; window++) {
     const part = tokens.slice(window * ctx, (window + 1) * ctx);
+    // As llama.cpp's own tool and limpet do it: each window begins as a text would.
+    if (model.tokens.shouldPrependBosToken && model.tokens.bos !== null) part[0] = model.tokens.bos;
     await sequence.clearHistory();
     // What comes after token i scores token i + 1; llama.cpp gives the sum of exp(logit - largest logit), to some 1e-4.
     const input = part.slice(0, -1).map((token, i) => {
@@ -145,6 +147,7 @@ async function main() {
       tokens: { type: "string" },
       out: { type: "string" },
       ctx: { type: "string", default: "512" },
+      context: { type: "string", default: "0" },
       windows: { type: "string", default: "8" },
       threads: { type: "string", default: "1" },
       reps: { type: "string", default: "5" },
@@ -153,7 +156,8 @@ async function main() {
   const [command, path, argument] = positionals;
   const numbers = { count: Number(values.count), ctx: Number(values.ctx), threads: Number(values.threads) };
   const wanted = values.tokens?.split(",").map(Number) ?? [];
-  const contextSize = command === "logits" ? wanted.length + 8 : command === "perplexity" ? numbers.ctx : 0;
+  const asked = Number(values.context) || wanted.length + 8;
+  const contextSize = command === "logits" ? asked : command === "perplexity" ? numbers.ctx : 0;
   const native = await openNative(path, { contextSize, threads: numbers.threads });
   if (command === "tokenize") {
     console.log(JSON.stringify(tokenize(native, argument)));

@@ -50,5 +50,30 @@ export function expertKeys({ experts = 0, used = 0, expertWidth = 0 }) {
   ];
 }
 
+/** Keys of YaRN, by which a context became longer. @param {Shape} shape @returns {Entry[]} */
+export function yarnKeys({ context, original = context }) {
+  return [
+    ["rope.scaling.type", "string", "yarn"],
+    ["rope.scaling.factor", "f32", context / original],
+    ["rope.scaling.original_context_length", "u32", original],
+  ];
+}
+
+/** What a checkpoint says of it. @type {Checkpoint["config"]} */
+export const yarnConfig = (key) => ({
+  rope_type: "yarn",
+  factor: key("rope.scaling.factor"),
+  original_max_position_embeddings: key("rope.scaling.original_context_length"),
+});
+
 /** A checkpoint says how wide its heads are. @type {Checkpoint["config"]} */
 export const headConfig = (key) => ({ head_dim: key("attention.key_length") });
+
+/** Llama 3's scaling of RoPE, so short that prompts of tests see it. */
+export const LLAMA3 = {
+  rope_type: "llama3",
+  factor: 8,
+  low_freq_factor: 1,
+  high_freq_factor: 4,
+  original_max_position_embeddings: 32,
+};

@@ -5,17 +5,35 @@
  * A new architecture is a file of architectures/, its line here, and its forward in test/oracle/architectures/;
  * test/architectures.test.ts says what is missing for one that the core runs.
  */
+import { apertus } from "./architectures/apertus.mjs";
+import { arcee } from "./architectures/arcee.mjs";
+import { cohere2 } from "./architectures/cohere2.mjs";
+import { commandR } from "./architectures/command-r.mjs";
+import { ernie4_5 } from "./architectures/ernie4_5.mjs";
+import { exaone } from "./architectures/exaone.mjs";
+import { exaone4 } from "./architectures/exaone4.mjs";
 import { gemma } from "./architectures/gemma.mjs";
 import { gemma2 } from "./architectures/gemma2.mjs";
 import { gemma3 } from "./architectures/gemma3.mjs";
+import { glm4 } from "./architectures/glm4.mjs";
+import { granite } from "./architectures/granite.mjs";
+import { granitemoe } from "./architectures/granitemoe.mjs";
+import { hunyuanDense } from "./architectures/hunyuan-dense.mjs";
+import { internlm2 } from "./architectures/internlm2.mjs";
 import { llama } from "./architectures/llama.mjs";
 import { memoryformer } from "./architectures/memoryformer.mjs";
+import { minicpm } from "./architectures/minicpm.mjs";
+import { mistral3 } from "./architectures/mistral3.mjs";
+import { olmo2 } from "./architectures/olmo2.mjs";
+import { olmoe } from "./architectures/olmoe.mjs";
 import { phi2 } from "./architectures/phi2.mjs";
+import { phi3 } from "./architectures/phi3.mjs";
 import { plm } from "./architectures/plm.mjs";
 import { qwen2 } from "./architectures/qwen2.mjs";
 import { qwen2moe } from "./architectures/qwen2moe.mjs";
 import { qwen3 } from "./architectures/qwen3.mjs";
 import { qwen3moe } from "./architectures/qwen3moe.mjs";
+import { smollm3 } from "./architectures/smollm3.mjs";
 
 /** @typedef {import("./gguf-writer.mjs").TensorType} TensorType */
 /** @typedef {import("./vocabulary.mjs").Entry} Entry */
@@ -34,7 +52,9 @@ import { qwen3moe } from "./architectures/qwen3moe.mjs";
  * @property {number} [window] tokens that a token sees in layers with a window
  * @property {number} [experts] @property {number} [used] of which a token goes to @property {number} [expertWidth]
  * @property {number} [sharedWidth] of an expert that all tokens go to
+ * @property {number} [original] context before RoPE was scaled
  * @property {boolean} [tied] no output matrix of its own
+ * @property {number} [alpha] what RoPE's base is enlarged by @property {readonly number[]} [sections] of RoPE
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
  */
 
@@ -43,12 +63,17 @@ import { qwen3moe } from "./architectures/qwen3moe.mjs";
  * @property {string} models what is known by that name, for docs/models.md
  * @property {string} [refuses] what a file of it may ask for and limpet does not do
  * @property {Record<string, Omit<Shape, "architecture">>} shapes of made models by name; the first one is small, and tests run it
+ * @property {Record<string, readonly ("llama.cpp" | "transformers")[]>} [variants] shapes that have what the first has not, each with
+ *   the engines whose logits are stored beside the oracle's, in F32
  * @property {(w: Weights) => void} block adds the tensors of a layer
  * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix
+ * @property {(shape: Shape) => Entry[]} [plainKeys] keys that have no prefix
+ * @property {string} [title] what its files call themselves, where a peer makes more of the architecture's name
  * @property {readonly TensorType[]} types for which the oracle's logits are stored
  * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored
  * @property {boolean} [latent] attention has an absorbed and an expanded form
+ * @property {boolean} [absolute] what a token answers depends on where it stands, not on distances alone
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
  * @property {Checkpoint} checkpoint what a checkpoint in Hugging Face's layout has
  */
@@ -58,6 +83,7 @@ import { qwen3moe } from "./architectures/qwen3moe.mjs";
  * @property {(key: (name: string) => any) => Record<string, unknown>} config keys of config.json, of the file's
  * @property {readonly (readonly [from: RegExp, to: string])[]} [names] of tensors, before those of all decoders
  *   where a name has #, the file's tensor is one of each expert, whose number stands there
+ * @property {Record<string, number | number[]>} [scalars] tensors of one value, in a list or not, that the file has as keys
  * @property {boolean} [halves] q and k turn values i and i + n/2 where GGUF has 2i and 2i + 1
  * @property {RegExp} [plusOne] tensors of the file that are 1 more than the checkpoint's
  * @property {(name: string, key: (name: string) => any) => Layout | undefined} [layout] of a tensor of the file that is
@@ -84,6 +110,24 @@ export const ARCHITECTURES = {
   gemma3,
   qwen3moe,
   qwen2moe,
+  phi3,
+  smollm3,
+  granite,
+  granitemoe,
+  minicpm,
+  arcee,
+  mistral3,
+  apertus,
+  olmo2,
+  exaone,
+  exaone4,
+  cohere2,
+  "command-r": commandR,
+  "hunyuan-dense": hunyuanDense,
+  glm4,
+  internlm2,
+  ernie4_5,
+  olmoe,
 };
 
 /** The names that GGUF gives them, in the order of the list. */
@@ -102,5 +146,15 @@ export const tinyOf = (architecture) => Object.keys(ARCHITECTURES[architecture].
 /** The small model of each architecture, in the order of the list. */
 export const TINY = NAMES.map(tinyOf);
 
+/** Made models that have what the small one of their architecture has not. */
+export const VARIANTS = NAMES.flatMap((name) => Object.keys(ARCHITECTURES[name].variants ?? {}));
+
 /** The architecture of a made model. @param {string} kind */
 export const architectureOf = (kind) => ARCHITECTURES[SHAPES[kind].architecture];
+
+/** The made models whose logits an engine gives: the small one of each architecture, and behind them its variants. */
+export function kindsOf(/** @type {"llama.cpp" | "transformers"} */ peer) {
+  const runs = (/** @type {readonly string[] | undefined} */ peers) => peers?.includes(peer) ?? false;
+  const variants = VARIANTS.filter((kind) => runs(architectureOf(kind).variants?.[kind]));
+  return [...NAMES.filter((name) => runs(ARCHITECTURES[name].peers)).map(tinyOf), ...variants];
+}

@@ -32,6 +32,9 @@ const FILE_TYPES = {
   TQ1_0: 36,
   TQ2_0: 37,
   MXFP4: 38,
+  NVFP4: 39,
+  Q1_0: 40,
+  Q2_0: 41,
 };
 
 const FORMATS = blockFormats();

@@ -3,6 +3,7 @@
  *
  *     logits        the numpy oracle in float64, of every architecture            Python: test/oracle/requirements.txt
  *     llama.cpp     node-llama-cpp: logits of small models, a greedy text         bench/: npm --prefix bench install
+ *     scalings      the oracle and llama.cpp on models whose metadata says something special       Python and bench/
  *     transformers  Hugging Face: logits of checkpoints, in float32               Python: test/oracle/peers.txt
  *     programs      the pages of `limpet inspect --program`, of the small model of each architecture
  *     quantisers    llama.cpp's own quantisers: errors, mixes of types            bench/, Python
@@ -23,6 +24,10 @@ const PARTS = {
   logits: { command: ["test/oracle/make-golden.ts", "logits"] },
   "llama.cpp": {
     command: ["test/oracle/make-golden.ts", "llama.cpp"],
+    needs: NATIVE ? undefined : "npm --prefix bench install",
+  },
+  scalings: {
+    command: ["test/oracle/make-golden.ts", "scalings"],
     needs: NATIVE ? undefined : "npm --prefix bench install",
   },
   transformers: { command: ["test/oracle/make-golden.ts", "transformers"] },

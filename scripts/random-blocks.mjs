@@ -133,6 +133,16 @@ const sixBitScales = (rms, mean) => (/** @type {number} */ deviation) => {
   };
 };
 
+/** The byte of the largest UE4M3 (four bits of exponent, three of mantissa, no sign) up to a value. @param {number} x */
+function scaleByte(x) {
+  let byte = 0;
+  for (let value = 0, step = 1 / 512; byte < 126 && value + step <= x; value += step) {
+    byte++;
+    if (byte > 15 && byte % 8 === 0) step *= 2;
+  }
+  return byte;
+}
+
 /** For each quantised format: deviation → a function that sets the scales of the random block at an offset. */
 const FINISH = {
   Q4_0: signedScale(4.637, 0),
@@ -171,6 +181,15 @@ const FINISH = {
     return (/** @type {Uint8Array} */ b, /** @type {number} */ o) => {
       for (let j = 0; j < 64; j++) b[o + j] &= ~((b[o + j] >>> 1) & 0x55); // 3 is no trit: make it 2
       put16(b, o + 64, table[draw(b, o + 64)]);
+    };
+  },
+  Q1_0: signedScale(1, 0),
+  Q2_0: signedScale(1.225, 0),
+  NVFP4: (/** @type {number} */ deviation) => {
+    // deviation = 5.85 · ½ scale
+    const scales = Array.from({ length: 16 }, (_, i) => scaleByte((deviation / 2.925) * (0.75 + i / 30)));
+    return (/** @type {Uint8Array} */ b, /** @type {number} */ o) => {
+      for (let j = 0; j < 4; j++) b[o + j] = scales[b[o + j] & 15];
     };
   },
   MXFP4: (/** @type {number} */ deviation) => {

@@ -83,6 +83,13 @@ export class Weights {
     this.tensors.push({ name: full, type: format, shape: dimensions, fill });
   }
 
+  /** Adds a vector of no layer. @param {string} name @param {number[]} values */
+  values(name, values) {
+    const bytes = new Uint8Array(Float32Array.from(values).buffer);
+    const fill = (/** @type {Uint8Array} */ chunk) => chunk.set(bytes);
+    this.tensors.push({ name, type: "F32", shape: [values.length], fill });
+  }
+
   /** @param {string} name @param {number} size */
   norm(name, size) {
     this.add(name, [size], "F32", 0.1, 1);
@@ -136,14 +143,16 @@ export function randomModel(shape, type, seed = 1, tokenizer = undefined, zeros 
   w.norm("output_norm.weight", shape.hidden);
   if (!shape.tied) w.matrix("output.weight", shape.hidden, shape.vocabulary, w.unit, true);
   if (shape.ropeFactors) {
-    const factors = Float32Array.from({ length: w.headSize / 2 }, (_, i) => (i < w.headSize / 4 ? 1 : 8));
-    const fill = (/** @type {Uint8Array} */ chunk) => chunk.set(new Uint8Array(factors.buffer));
-    w.tensors.push({ name: "rope_freqs.weight", type: "F32", shape: [factors.length], fill });
+    w.values(
+      "rope_freqs.weight",
+      Array.from({ length: w.headSize / 2 }, (_, i) => (i < w.headSize / 4 ? 1 : 8)),
+    );
   }
   ARCHITECTURES[shape.architecture].ends?.(w);
   for (w.layer = 0; w.layer < shape.layers; w.layer++) ARCHITECTURES[shape.architecture].block(w);
   tokenizer ??= tokenizerMetadata(buildVocabulary(shape.vocabulary, WORDS), shape.pre);
-  return { metadata: [...modelMetadata(shape, type), ...tokenizer], tensors: w.tensors };
+  const plain = ARCHITECTURES[shape.architecture].plainKeys?.(shape) ?? [];
+  return { metadata: [...modelMetadata(shape, type), ...plain, ...tokenizer], tensors: w.tensors };
 }
 
 /**
@@ -186,7 +195,7 @@ function modelMetadata(shape, type) {
   ]);
   return [
     ["general.architecture", "string", architecture],
-    ["general.name", "string", `random ${architecture}, ${type}`],
+    ["general.name", "string", `random ${ARCHITECTURES[architecture].title ?? architecture}, ${type}`],
     ["general.file_type", "u32", TENSOR_TYPES[type].fileType],
     ...own.map(([name, kind, value]) => /** @type {Entry} */ ([`${architecture}.${name}`, kind, value])),
   ];

@@ -8,24 +8,37 @@
 
 /** @typedef {import("./random-models.mjs").Weights} Weights */
 
-/** Queries, keys and values of heads in groups (llama). @param {Weights} w @param {{ biases?: boolean, norms?: boolean }} [more] */
-export function groupedAttention(w, { biases = false, norms = false } = {}) {
+/**
+ * Queries, keys and values of heads in groups (llama). With `norms` each head of q and k is normed, with `rowNorms` the
+ * whole row of each; without `norm` none stands before.
+ * @param {Weights} w @param {{ biases?: boolean, norms?: boolean, rowNorms?: boolean, norm?: boolean }} [more]
+ */
+export function groupedAttention(w, { biases = false, norms = false, rowNorms = false, norm = true } = {}) {
   const { hidden, heads } = w.shape;
   const { headSize, kvHeads } = w;
   const bias = (/** @type {string} */ name, /** @type {number} */ size) => {
     if (biases) w.add(`${name}.bias`, [size], "F32", 0.5);
   };
-  w.norm("attn_norm.weight", hidden);
+  if (norm) w.norm("attn_norm.weight", hidden);
   w.matrix("attn_q.weight", hidden, heads * headSize, 2 * w.unit);
   bias("attn_q", heads * headSize);
   w.matrix("attn_k.weight", hidden, kvHeads * headSize, w.unit);
   bias("attn_k", kvHeads * headSize);
   w.matrix("attn_v.weight", hidden, kvHeads * headSize, w.unit, w.sensitive);
   bias("attn_v", kvHeads * headSize);
-  if (norms) {
-    w.norm("attn_q_norm.weight", headSize);
-    w.norm("attn_k_norm.weight", headSize);
+  if (norms || rowNorms) {
+    w.norm("attn_q_norm.weight", rowNorms ? heads * headSize : headSize);
+    w.norm("attn_k_norm.weight", rowNorms ? kvHeads * headSize : headSize);
   }
+  w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
+}
+
+/** As `groupedAttention`, with queries, keys and values in one matrix (phi3). @param {Weights} w */
+export function fusedAttention(w) {
+  const { hidden, heads } = w.shape;
+  const { headSize, kvHeads } = w;
+  w.norm("attn_norm.weight", hidden);
+  w.matrix("attn_qkv.weight", hidden, (heads + 2 * kvHeads) * headSize, 1.4 * w.unit);
   w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
 }
 
@@ -41,13 +54,29 @@ export function latentAttention(w) {
   w.keepConstant();
 }
 
-/** silu(gate) · up (llama). @param {Weights} w */
-export function gatedFeedForward(w) {
+/** silu(gate) · up (llama). @param {Weights} w @param {{ norm?: boolean }} [more] */
+export function gatedFeedForward(w, { norm = true } = {}) {
   const { hidden, ffn } = w.shape;
-  w.norm("ffn_norm.weight", hidden);
+  if (norm) w.norm("ffn_norm.weight", hidden);
   w.matrix("ffn_gate.weight", hidden, ffn, w.unit);
   w.matrix("ffn_up.weight", hidden, ffn, w.unit);
   w.matrix("ffn_down.weight", ffn, hidden, w.added / (0.6 * Math.sqrt(ffn)), w.sensitive); // RMS of silu(x)·y
+}
+
+/** As `gatedFeedForward`, with gate and up in one matrix (phi3). @param {Weights} w */
+export function fusedFeedForward(w) {
+  const { hidden, ffn } = w.shape;
+  w.norm("ffn_norm.weight", hidden);
+  w.matrix("ffn_up.weight", hidden, 2 * ffn, w.unit);
+  w.matrix("ffn_down.weight", ffn, hidden, w.added / (0.6 * Math.sqrt(ffn)), w.sensitive);
+}
+
+/** xIELU(up) (apertus). @param {Weights} w */
+export function xieluFeedForward(w) {
+  const { hidden, ffn } = w.shape;
+  w.norm("ffn_norm.weight", hidden);
+  w.matrix("ffn_up.weight", hidden, ffn, w.unit);
+  w.matrix("ffn_down.weight", ffn, hidden, w.added / (2 * Math.sqrt(ffn)), w.sensitive); // RMS of xIELU(x)
 }
 
 /** Norms behind both halves of a block (gemma2). @param {Weights} w */
@@ -64,6 +93,14 @@ export function gatedExperts(w) {
   w.experts("ffn_gate_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_up_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_down_exps.weight", expertWidth, hidden, w.added / (0.6 * Math.sqrt(expertWidth)), w.sensitive);
+}
+
+/** An expert of silu(gate) · up that every token goes to (granitemoe). @param {Weights} w */
+export function sharedExpert(w) {
+  const { hidden, sharedWidth = 0 } = w.shape;
+  w.matrix("ffn_gate_shexp.weight", hidden, sharedWidth, w.unit);
+  w.matrix("ffn_up_shexp.weight", hidden, sharedWidth, w.unit);
+  w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
 }
 
 /** relu(up)² (plm). @param {Weights} w */

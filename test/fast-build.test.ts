@@ -25,11 +25,19 @@ const fast = loadCore("fast");
 const portable = loadCore("portable");
 const hasBytes = (format: Format) => fast.call("kernel_operand_form", format.type, BYTE) === BYTE;
 
-/** A packed matrix of a format's own values, and those values. */
-function matrix(core: TestCore, format: Format, rows: number, columns: number, values: Float32Array) {
+/** A packed matrix of a format's own values, and those values; `codes` writes over what the quantiser wrote. */
+function matrix(
+  core: TestCore,
+  format: Format,
+  rows: number,
+  columns: number,
+  values: Float32Array,
+  codes?: (bytes: Uint8Array) => void,
+) {
   const at = core.put(values);
   const file = core.allocate(rows * rowBytes(format, columns));
   core.call("kernel_quantize", format.type, at, file, rows * columns);
+  codes?.(core.memory.u8(file, rows * rowBytes(format, columns)));
   core.call("kernel_dequantize", format.type, file, at, rows * columns);
   const packed = core.allocate(core.call("kernel_packed_bytes", format.type, rows, columns));
   core.call("kernel_pack", format.type, file, rows, columns, packed);
@@ -59,7 +67,7 @@ function multiply(
   }
   const count = end - begin;
   const target = core.allocate(4 * tokens * count);
-  const scratch = core.allocate(64 * tokens);
+  const scratch = core.allocate(core.call("kernel_matmul_scratch_bytes", format.type | (form << 8), tokens));
   const step = alone ? 1 : tokens;
   for (let t = 0; t < tokens; t += step) {
     const type = format.type | (form << 8);
@@ -140,11 +148,14 @@ for (const format of FORMATS.filter(hasBytes)) {
   });
 
   test(`${format.name}: a token alone has the bits of a tile where it takes two groups at a time`, () => {
-    const [rows, columns, tokens] = [285, 2048, 4];
-    const m = matrix(fast, format, rows, columns, normals(rows * columns, format.type));
-    const x = activations(tokens, columns);
-    for (const form of [OUTLIERS, TWO_BYTES]) {
-      assert.ok(sameBits(multiply(m, form, x, { alone: true }), multiply(m, form, x)), `form ${form}`);
+    const [rows, tokens] = [285, 4];
+    // Tables of sums are made for 2048 columns at a time.
+    for (const columns of [2048, 2304]) {
+      const m = matrix(fast, format, rows, columns, normals(rows * columns, format.type));
+      const x = activations(tokens, columns);
+      for (const form of [OUTLIERS, TWO_BYTES]) {
+        assert.ok(sameBits(multiply(m, form, x, { alone: true }), multiply(m, form, x)), `form ${form}, ${columns}`);
+      }
     }
   });
 
@@ -163,13 +174,30 @@ for (const format of FORMATS.filter(hasBytes)) {
   });
 }
 
+test("Q2_0: the code that no encoder writes, twice the scale, with activations of every sign", () => {
+  const [rows, columns] = [5, 256];
+  const format = formatOf("Q2_0");
+  const m = matrix(fast, format, rows, columns, normals(rows * columns, 1), (bytes) => {
+    for (let i = 0; i < bytes.length; i++)
+      if (i % format.bytes > 1 && i % 5) bytes[i] = i % 5 === 1 ? 0xff : bytes[i] | 0x33;
+  });
+  const signs = [() => 1, () => -1, (i: number) => (i & 1 ? 1 : -1)];
+  const x = Float32Array.from(signs.flatMap((sign) => Array.from({ length: columns }, (_, i) => 100 * sign(i))));
+  for (const form of [SIXTEEN, BYTE, TWO_BYTES]) {
+    const got = multiply(m, form, x);
+    exact(m, x).forEach(({ y, size }, i) => {
+      assert.ok(Math.abs(got[i] - y) <= 1e-4 * size, `form ${form}, output ${i}: ${got[i]} for ${y}`);
+    });
+  }
+});
+
 test("weights without a product in bytes keep sixteen bits, all others have it too, with the portable bits", () => {
   for (const format of FORMATS.filter(({ float }) => !float)) {
     const x = activations(6, 512);
     const [ours, theirs] = [fast, portable].map((core) => matrix(core, format, 17, 512, normals(17 * 512, 3)));
     assert.ok(sameBits(multiply(ours, SIXTEEN, x), multiply(theirs, SIXTEEN, x)), format.name);
   }
-  for (const name of ["Q8_0", "IQ4_NL", "IQ4_XS"]) assert.not(hasBytes(formatOf(name)), name);
+  for (const name of ["Q8_0", "IQ4_NL", "IQ4_XS", "NVFP4"]) assert.not(hasBytes(formatOf(name)), name);
   for (const format of FORMATS) assert.is(portable.call("kernel_operand_form", format.type, BYTE), SIXTEEN);
 });
 

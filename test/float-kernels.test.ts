@@ -405,6 +405,40 @@ test("silu, gates, caps and gpt-oss's clamped silu", () => {
   assert.ok(alone("kernel_softcap", nan, 30).every(Number.isNaN), "a NaN stays one");
 });
 
+test("xIELU", () => {
+  // Apertus's ε, and one that shows.
+  for (const [positive, negative, beta, epsilon] of [
+    [0.9, 1.3, 0.5, -1e-6],
+    [2.5, 0.25, -0.5, -0.125],
+  ]) {
+    const xielu = (x: number) => {
+      if (x > 0) return positive * x * x + beta * x;
+      const m = Math.min(x, Math.fround(epsilon));
+      return (Math.expm1(m) - x) * negative + beta * x;
+    };
+    const of = (x: Float32Array) =>
+      onBoth("xielu", (core) => {
+        const pointer = put(core, x);
+        core.call("kernel_xielu", pointer, positive, negative, beta, epsilon, x.length);
+        return core.f32(pointer, x.length);
+      });
+    for (const n of SIZES) {
+      const x = values(generator(n + 90), n, n % 2 ? 8 : 0.7);
+      near(of(x), Array.from(x, xielu), 6e-7, `xielu ${n}`);
+    }
+    // Seven: the first lies in a lane, the last in the tail.
+    for (const x of [-1e30, -200, -0.51, -0.5, -0.49, -1e-3, -1e-6, -1e-7, -0, 0, 1e-7, 3, 1e10]) {
+      const got = of(new Float32Array(7).fill(x));
+      assert.ok(
+        got.every((value) => Object.is(value, got[0])),
+        `xielu(${x}) in lanes and tail`,
+      );
+      near([got[0] as number], [xielu(Math.fround(x))], 1e-6, `xielu(${x})`, 0);
+    }
+    assert.ok(of(new Float32Array(5).fill(NaN)).every(Number.isNaN), "a NaN stays one");
+  }
+});
+
 test("angles of linear scaling and of YaRN", () => {
   const pairs = 32;
   const cases = [

@@ -46,7 +46,6 @@ for (const build of ["portable", "scalar"] as const) {
         "blk.0.attn_sinks.weight",
         "blk.1.ffn_gate_inp.weight",
         "blk.0.post_attention_norm.weight",
-        "rope_factors_long.weight",
         "blk.2.attn_norm.weight",
         "token_types.weight",
       ]) {
@@ -93,12 +92,6 @@ for (const build of ["portable", "scalar"] as const) {
   });
 
   const KEYS: [string, Change, Change?][] = [
-    ["rope.scale_linear", key("llama.rope.scale_linear", 4, "f32"), key("llama.rope.scale_linear", 1, "f32")],
-    [
-      "rope.scaling.type",
-      key("llama.rope.scaling.type", "yarn", "string"),
-      key("llama.rope.scaling.type", "none", "string"),
-    ],
     ["expert_count", key("llama.expert_count", 8), key("llama.expert_count", 0)],
     ["attention.sliding_window", key("llama.attention.sliding_window", 64), key("llama.attention.sliding_window", 256)],
     [
@@ -186,7 +179,8 @@ for (const build of ["portable", "scalar"] as const) {
 function scaleFields(): { name: string; scales: number[] }[] {
   const two = new Set(["Q4_1", "Q5_1", "Q4_K", "Q5_K"]);
   const at: Record<string, number[]> = { Q2_K: [80, 82], Q3_K: [108], Q6_K: [208], TQ1_0: [52], TQ2_0: [64] };
-  return FORMATS.filter(({ name }) => name !== "F32").map(({ name }) => ({
+  // Every scale of NVFP4 is a number, as llama.cpp reads it.
+  return FORMATS.filter(({ name }) => name !== "F32" && name !== "NVFP4").map(({ name }) => ({
     name,
     scales: at[name] ?? (two.has(name) ? [0, 2] : [0]),
   }));

@@ -13,6 +13,7 @@ import { DEMO_TEXT } from "../scripts/demo-model.mjs";
 import { writeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
 import { convert } from "../src/convert.ts";
+import { quantizeFile } from "../src/quantize.ts";
 import llama from "./golden/llama.cpp.json" with { type: "json" };
 import golden from "./golden/logits.json" with { type: "json" };
 import stories from "./golden/stories260K-greedy.json" with { type: "json" };
@@ -60,6 +61,23 @@ for (const { kind, type, logits } of golden.models) {
     assert.ok(Buffer.compare(ours[0], ours[1]) === 0, "the SIMD and the scalar build give the same bits");
     const far = divergence(expected, lastRow(ours[0]));
     assert.ok(far < (type === "F32" ? EXACT_LIMIT : LIMIT), `KL ${far}`);
+  });
+}
+
+/** Largest KL of a model of blocks from the same weights as floats: what activations in 16 bits cost. */
+const BLOCKS_LIMIT = 1e-6;
+
+for (const type of ["NVFP4", "Q1_0", "Q2_0"]) {
+  // What the blocks stand for is llama.cpp's word (block-formats.test.ts), and the oracle holds the floats.
+  test(`${type}: a model says what its weights say as floats`, async () => {
+    for (const kind of ["llama-tiny", "plm-1m"]) {
+      const blocks = temporaryFile(`${kind}-${type}.gguf`, modelBytes(kind, type));
+      const floats = temporaryFile(`${kind}-floats.gguf`);
+      await quantizeFile(blocks, floats, "F32");
+      const [ours, expected] = [blocks, floats].map((path) => lastLogits(readFileSync(path), golden.tokens, F32));
+      const far = divergence(expected, ours);
+      assert.ok(far < BLOCKS_LIMIT, `${kind}: KL ${far}`);
+    }
   });
 }
 

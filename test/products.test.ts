@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { ActivationPrecision } from "../bindings/numbers.ts";
 import { bothCores, loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { FORMATS, type Format, formatOf, rowBytes } from "./support/formats.ts";
-import { generator, normals } from "./support/random.ts";
+import { generator, normals, randomBytes } from "./support/random.ts";
 
 const cores = bothCores();
 
@@ -16,6 +16,9 @@ const cores = bothCores();
 const Q16_BUDGET = 0.501 / 32767;
 /** Error of the f32 sums over |row of weights| · |activations|, at most. */
 const SUM_BUDGET = 4e-7;
+
+/** The formats whose products look up sums of activations. */
+const SUMS = ["Q1_0", "Q2_0"];
 
 const TOKENS = 9;
 const ROWS = 17;
@@ -123,10 +126,16 @@ function slice(
   return part;
 }
 
+/** At least so many columns. */
+const wholeBlocks = ({ elements }: Format, least: number) => Math.ceil(least / elements) * elements;
+
 /** Columns at the edges of blocks and of the float kernels' pairs of blocks. */
 function edges(format: Format): number[] {
   if (format.float) return [1, 3, 31, 32, 33, 64, 100, 160];
-  return format.elements === 32 ? [32, 64, 96, 256] : [256, 512];
+  if (format.elements === 32) return [32, 64, 96, 256];
+  // Tables of sums are made for 2048 columns at most, fewer where tokens share them: 512 of four.
+  if (format.elements === 64) return [64, 128, 192, 512, 576, 2112];
+  return format.elements === 128 ? [128, 256, 384, 512, 640, 2048, 2176] : [256, 512];
 }
 
 /** Activations with blocks of zeros in some tokens, one block of zeros in all, and outliers. */
@@ -200,7 +209,7 @@ for (const format of FORMATS) {
   });
 
   test(`${format.name}: few rows, no rows, no columns, no tokens`, () => {
-    const columns = Math.max(format.elements, 64);
+    const columns = wholeBlocks(format, 64);
     const values = activations(columns, 5);
     for (const rows of [1, 7, 8, 9, 16]) {
       const [portable, scalar] = cores.map((core) =>
@@ -217,7 +226,7 @@ for (const format of FORMATS) {
   });
 
   test(`${format.name}: the transposed product`, () => {
-    const columns = Math.max(format.elements, 96);
+    const columns = wholeBlocks(format, 96);
     const operands = cores.map((core) => prepare(core, format, ROWS, columns, new Float32Array(columns)));
     const weight = lookUpAll(operands[0]);
     const factors = normals(ROWS, 11);
@@ -248,6 +257,53 @@ for (const format of FORMATS) {
   });
 }
 
+/** Blocks with every code, those too that no encoder writes: rows of ones, of zeros, and of random bytes. */
+function rawRows(format: Format, rows: number, columns: number): Uint8Array {
+  const bytes = randomBytes(rows * rowBytes(format, columns), format.type);
+  bytes.fill(0xff, 0, rowBytes(format, columns));
+  bytes.fill(0, rowBytes(format, columns), 2 * rowBytes(format, columns));
+  for (let at = 0; at < bytes.length; at += format.bytes) {
+    if (format.name === "NVFP4") for (let i = 0; i < 4; i++) bytes[at + i] = 48 + (bytes[at + i] & 15);
+    // Halves near one, of both signs.
+    else bytes[at + 1] = (bytes[at + 1] & 0x83) | 0x38;
+  }
+  return bytes;
+}
+
+for (const name of [...SUMS, "NVFP4"]) {
+  test(`${name}: all codes and the largest activations of every sign`, () => {
+    const format = formatOf(name);
+    const columns = 384;
+    const signs = [() => 1, () => -1, (i: number) => (i & 1 ? 1 : -1), (i: number) => (i & 4 ? 1 : -1)];
+    const values = normals(TOKENS * columns, 3);
+    signs.forEach((sign, t) => {
+      for (let i = 0; i < columns; i++) values[t * columns + i] = 100 * sign(i);
+    });
+    const raw = rawRows(format, ROWS, columns);
+    const results = cores.map((core) => {
+      const operands = prepare(core, format, ROWS, columns, values);
+      assert.is(core.call("kernel_pack", format.type, core.put(raw), ROWS, columns, operands.packed), 0);
+      return { weight: lookUpAll(operands), product: multiply(operands, 0, TOKENS, 0, ROWS) };
+    });
+    assert.ok(sameBits(results[0].product, results[1].product), "both builds");
+    const { weight, product } = results[0];
+    for (let t = 0; t < TOKENS; t++) {
+      for (let r = 0; r < ROWS; r++) {
+        let [dot, size] = [0, 0];
+        for (let k = 0; k < columns; k++) {
+          dot += weight[r * columns + k] * values[t * columns + k];
+          size += Math.abs(weight[r * columns + k]) * (t < signs.length ? 100 : 4);
+        }
+        const error = Math.abs(product[t * ROWS + r] - dot);
+        assert.ok(
+          error <= size * (Q16_BUDGET + SUM_BUDGET),
+          `row ${r}, token ${t}: ${product[t * ROWS + r]}, not ${dot}`,
+        );
+      }
+    }
+  });
+}
+
 test("F16: many tokens, whose weights are widened once, give the bits of one after the other", () => {
   const format = formatOf("F16");
   for (const columns of [4, 28, 32, 36, 126, 128, 132, 260]) {
@@ -270,9 +326,11 @@ const { TWO_SIXTEENS } = ActivationPrecision;
 test("scratch: every form writes as many bytes as it says, and no more", () => {
   for (const core of cores) {
     for (const format of FORMATS) {
-      assert.is(core.call("kernel_matmul_scratch_bytes", format.type, TOKENS), 32 * TOKENS, format.name);
+      const sums = SUMS.includes(format.name);
+      const tables = sums && core.build === "portable" ? 25_600 : 0;
+      assert.is(core.call("kernel_matmul_scratch_bytes", format.type, TOKENS), 32 * TOKENS + tables, format.name);
       const asked = core.call("kernel_matmul_scratch_bytes", format.type | (TWO_SIXTEENS << 8), TOKENS);
-      assert.is(asked, format.float ? 0 : 64 * TOKENS, format.name);
+      assert.is(asked, format.float ? 0 : (sums ? 32 : 64) * TOKENS + tables, format.name);
       if (format.float) continue;
       const columns = format.elements;
       const values = normals(TOKENS * columns, 5);
@@ -339,7 +397,7 @@ test("operands above 2 GiB", () => {
   };
   high.release = () => {};
   for (const format of FORMATS) {
-    const columns = Math.max(format.elements, 96);
+    const columns = wholeBlocks(format, 96);
     const values = activations(columns, 13);
     const [low, above] = [cores[0], high].map((core) => prepare(core, format, ROWS, columns, values));
     assert.ok(sameBits(multiply(above, 0, 5, 2, 17), multiply(low, 0, 5, 2, 17)), format.name);

@@ -39,6 +39,7 @@ function refuseKeys(model: Model): i32 {
   if (!s) s = refuseNumber(model, ".attention.q_lora_rank", 0);
   if (!s) s = refuseNumber(model, ".attention.shared_kv_layers", 0);
   if (!s) s = refuseNumber(model, ".attention.temperature_length", 0);
+  if (!s) s = refuseNumber(model, ".attention.temperature_scale", 0);
   if (!s) s = refuseNumber(model, ".attn_logit_softcapping", 0);
   if (!s) s = refuseNumber(model, ".final_logit_softcapping", 0);
   if (!s) s = refuseNumber(model, ".nextn_predict_layers", 0);

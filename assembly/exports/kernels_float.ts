@@ -6,7 +6,7 @@
 import { attend, attendScratchBytes } from "../kernels/attention/grouped";
 import { decodeRow, encodeRow, KvType, vectorBytes } from "../kernels/attention/kv_codec";
 import {
-  clampedSiluMultiply, gelu, reluSquared, sigmoidMultiply, silu, siluMultiply, softcap,
+  clampedSiluMultiply, gelu, reluSquared, sigmoidMultiply, silu, siluMultiply, softcap, xielu,
 } from "../kernels/float/ffn";
 import { cos, exp, expLanes, expf, log, pow, sin } from "../kernels/float/math";
 import { absorbedScratchBytes, attendAbsorbed, mla, mlaScratchBytes } from "../kernels/attention/latent";
@@ -114,9 +114,7 @@ export function kernel_route(
   scores: usize, experts: u32, used: u32, gating: u32, bias: usize, groups: u32, usedGroups: u32, normalised: u32,
   factor: f32, scratch: usize, ids: usize, weights: usize,
 ): void {
-  routeRow(
-    scores, experts, used, gating, bias, groups, usedGroups, normalised != 0, factor, scratch, ids, weights,
-  );
+  routeRow(scores, experts, used, gating, bias, groups, usedGroups, normalised != 0, factor, scratch, ids, weights);
 }
 
 /** As `kernel_softmax` of one row, with one more score that takes its share and is not written. */
@@ -160,6 +158,11 @@ export function kernel_softcap(x: usize, cap: f32, n: u32): void {
 /** x = gelu(x), by tanh. */
 export function kernel_gelu(x: usize, n: u32): void {
   gelu(x, n, x);
+}
+
+/** x = xIELU(x): positive · x² + beta · x above 0, else (e^min(x, epsilon) − 1 − x) · negative + beta · x. */
+export function kernel_xielu(x: usize, positive: f32, negative: f32, beta: f32, epsilon: f32, n: u32): void {
+  xielu(x, n, positive, negative, beta, epsilon, x);
 }
 
 export function kernel_relu_squared(x: usize, n: u32): u32 {

@@ -22,13 +22,18 @@ export function valueTypeName(type: u32): string {
   }
 }
 
-/** The name of a tensor type in ggml.h, of those too that limpet does not run; empty for an id that names none. */
+/**
+ * The name of a tensor type in ggml.h, of those too that limpet does not run or that ggml has removed; empty for an id
+ * that names none.
+ */
 export function tensorTypeName(type: u32): string {
   switch (type) {
     case 0: return "F32";
     case 1: return "F16";
     case 2: return "Q4_0";
     case 3: return "Q4_1";
+    case 4: return "Q4_2";
+    case 5: return "Q4_3";
     case 6: return "Q5_0";
     case 7: return "Q5_1";
     case 8: return "Q8_0";
@@ -54,8 +59,14 @@ export function tensorTypeName(type: u32): string {
     case 28: return "F64";
     case 29: return "IQ1_M";
     case 30: return "BF16";
+    case 31: return "Q4_0_4_4";
+    case 32: return "Q4_0_4_8";
+    case 33: return "Q4_0_8_8";
     case 34: return "TQ1_0";
     case 35: return "TQ2_0";
+    case 36: return "IQ4_NL_4_4";
+    case 37: return "IQ4_NL_4_8";
+    case 38: return "IQ4_NL_8_8";
     case 39: return "MXFP4";
     case 40: return "NVFP4";
     case 41: return "Q1_0";

@@ -19,10 +19,9 @@ export const HEAD_NORMS_BEHIND: u32 = 4;
  */
 export function groupedAttention(b: Builder, h: HyperParameters, a: u32, pairs: u32, flags: u32): u32 {
   const bias = flags & BIASES ? Bias.REQUIRED : Bias.OPTIONAL;
-  const keys = h.kvHeads * h.keySize;
-  let q = projection(b, h, a, "attn_q", 0, h.heads * h.keySize, bias);
-  let k = projection(b, h, a, "attn_k", h.heads * h.keySize, keys, bias);
-  const v = projection(b, h, a, "attn_v", h.heads * h.keySize + keys, h.kvHeads * h.valueSize, bias);
+  let q = queries(b, h, a, bias);
+  let k = keys(b, h, a, bias);
+  const v = values(b, h, a, bias);
   if (flags & HEAD_NORMS) {
     q = b.rmsNorm(q, "attn_q_norm", h.heads);
     k = b.rmsNorm(k, "attn_k_norm", h.kvHeads);
@@ -34,6 +33,29 @@ export function groupedAttention(b: Builder, h: HyperParameters, a: u32, pairs: 
     k = b.rmsNorm(k, "attn_k_norm", h.kvHeads);
   }
   return attentionOf(b, h, q, k, v);
+}
+
+/** As `groupedAttention`, with RMSNorm over the whole rows of q and k before RoPE (olmo2, olmoe). */
+export function rowNormedAttention(b: Builder, h: HyperParameters, a: u32, pairs: u32): u32 {
+  const q = b.rmsNorm(queries(b, h, a, Bias.OPTIONAL), "attn_q_norm");
+  const k = b.rmsNorm(keys(b, h, a, Bias.OPTIONAL), "attn_k_norm");
+  const v = values(b, h, a, Bias.OPTIONAL);
+  return attentionOf(b, h, turned(b, h, q, h.heads, pairs), turned(b, h, k, h.kvHeads, pairs), v);
+}
+
+/** Wq a */
+export function queries(b: Builder, h: HyperParameters, a: u32, bias: u32): u32 {
+  return projection(b, h, a, "attn_q", 0, h.heads * h.keySize, bias);
+}
+
+/** Wk a */
+export function keys(b: Builder, h: HyperParameters, a: u32, bias: u32): u32 {
+  return projection(b, h, a, "attn_k", h.heads * h.keySize, h.kvHeads * h.keySize, bias);
+}
+
+/** Wv a */
+export function values(b: Builder, h: HyperParameters, a: u32, bias: u32): u32 {
+  return projection(b, h, a, "attn_v", (h.heads + h.kvHeads) * h.keySize, h.kvHeads * h.valueSize, bias);
 }
 
 /** Wq a, Wk a or Wv a: a matrix of its own, or rows `from` … of the one that holds all three. */
@@ -50,9 +72,9 @@ export function turned(b: Builder, h: HyperParameters, x: u32, heads: u32, pairs
   return h.turn == NOTHING ? x : b.rope(x, heads, 0, h.turn, pairs);
 }
 
-/** Wo · softmax(q kᵀ · scale) v, scores capped where the model says so. */
+/** Wo · softmax(q kᵀ · scale) v; scores are capped, and queries grow with their position, where the model says so. */
 export function attentionOf(b: Builder, h: HyperParameters, q: u32, k: u32, v: u32): u32 {
-  const mixed = b.attention(q, k, v, h.heads, h.scale);
+  const mixed = b.attention(b.scaleByPosition(q, h.growth, h.growthLength), k, v, h.heads, h.scale);
   b.capScores(h.cap);
   return b.linear(mixed, "attn_output", b.hidden);
 }
@@ -67,6 +89,11 @@ export function gatedFeedForward(b: Builder, h: HyperParameters, m: u32, activat
   const gate = b.linear(m, "ffn_gate", h.ffn);
   const up = b.linear(m, "ffn_up", h.ffn);
   return b.linear(b.activation(activation, gate, up), "ffn_down", b.hidden);
+}
+
+/** Wdown · relu(Wup m)² */
+export function reluSquaredFeedForward(b: Builder, h: HyperParameters, m: u32): u32 {
+  return b.linear(b.squaredRelu(b.linear(m, "ffn_up", h.ffn)), "ffn_down", b.hidden);
 }
 
 /** SwiGLU whose Wgate and Wup lie in one matrix, `ffn_up`: Wgate first (phi3, glm4). */

@@ -38,6 +38,13 @@ export class HyperParameters {
   ffn: u32;
   /** What scores are multiplied with. */
   scale: f32;
+  /** Queries grow with their position (`b.scaleByPosition`): by how much, and every how many tokens. */
+  growth: f32;
+  growthLength: u32;
+  /** What the embeddings and each branch of a layer are multiplied with, and what the logits are divided by. */
+  embeddingScale: f32;
+  branchScale: f32;
+  logitDivisor: f32;
   /** Experts: how many, how many a token goes to, their width; how they are chosen (models/experts.ts). */
   experts: u32;
   used: u32;
@@ -152,12 +159,31 @@ export function readLatent(b: Builder, h: HyperParameters): void {
   }
 }
 
+/** What scales the embeddings, each branch of a layer, and the logits, which are divided; 0: it does not. */
+export function readScales(b: Builder, h: HyperParameters, embedding: f32, branch: f32, logits: f32): void {
+  h.embeddingScale = oneForNone(b.float(".embedding_scale", embedding));
+  h.branchScale = oneForNone(b.float(".residual_scale", branch));
+  h.logitDivisor = b.float(".logit_scale", logits);
+  if (!(h.logitDivisor > 0)) b.broken("logit_scale must be above 0: logits are divided by it; convert the model anew");
+}
+
+@inline
+function oneForNone(scale: f32): f32 {
+  return scale == 0 ? 1 : scale;
+}
+
 /** The ε of LayerNorm. */
 export function readLayerEpsilon(b: Builder): void {
   b.layerEpsilon = b.float(".attention.layer_norm_epsilon", 1e-5);
   if (!(b.layerEpsilon >= 0 && b.layerEpsilon < 1)) {
     b.broken("attention.layer_norm_epsilon must lie between 0 and 1; convert the model anew");
   }
+}
+
+/** What logits are multiplied with. */
+export function readLogitScale(b: Builder): f32 {
+  const scale = b.float(".logit_scale", 1);
+  return scale == 0 ? 1 : scale;
 }
 
 /**

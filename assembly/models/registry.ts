@@ -1,20 +1,40 @@
 /**
  * The architectures: one line each. To add one, write its file and its line (docs/adding-an-architecture.md).
  */
+import { apertus } from "./apertus";
+import { arcee } from "./arcee";
+import { cohere2 } from "./cohere2";
+import { commandR } from "./command-r";
+import { ernie4_5 } from "./ernie4_5";
+import { exaone } from "./exaone";
+import { exaone4 } from "./exaone4";
 import { gemma } from "./gemma";
 import { gemma2 } from "./gemma2";
 import { gemma3 } from "./gemma3";
+import { glm4 } from "./glm4";
+import { granite } from "./granite";
+import { granitemoe } from "./granitemoe";
+import { hunyuanDense } from "./hunyuan-dense";
+import { internlm2 } from "./internlm2";
 import { llama } from "./llama";
 import { memoryformer } from "./memoryformer";
+import { minicpm } from "./minicpm";
+import { mistral3 } from "./mistral3";
+import { olmo2 } from "./olmo2";
+import { olmoe } from "./olmoe";
 import { phi2 } from "./phi2";
+import { phi3 } from "./phi3";
 import { plm } from "./plm";
 import { qwen2 } from "./qwen2";
 import { qwen2moe } from "./qwen2moe";
 import { qwen3 } from "./qwen3";
 import { qwen3moe } from "./qwen3moe";
+import { smollm3 } from "./smollm3";
 import {
-  HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_LLAMA, HAS_MEMORYFORMER, HAS_PHI2, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3,
-  HAS_QWEN3MOE,
+  HAS_APERTUS, HAS_ARCEE, HAS_COHERE2, HAS_COMMAND_R, HAS_ERNIE4_5, HAS_EXAONE, HAS_EXAONE4, HAS_GEMMA, HAS_GEMMA2,
+  HAS_GEMMA3, HAS_GLM4, HAS_GRANITE, HAS_GRANITEMOE, HAS_HUNYUAN_DENSE, HAS_INTERNLM2, HAS_LLAMA, HAS_MEMORYFORMER,
+  HAS_MINICPM, HAS_MISTRAL3, HAS_OLMO2, HAS_OLMOE, HAS_PHI2, HAS_PHI3, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3,
+  HAS_QWEN3MOE, HAS_SMOLLM3,
 } from "../parts";
 import { Search } from "../program/search";
 
@@ -31,4 +51,22 @@ export function showArchitectures(s: Search): void {
   s.show("gemma3", HAS_GEMMA3 ? gemma3.index : 0);
   s.show("qwen3moe", HAS_QWEN3MOE ? qwen3moe.index : 0);
   s.show("qwen2moe", HAS_QWEN2MOE ? qwen2moe.index : 0);
+  s.show("phi3", HAS_PHI3 ? phi3.index : 0);
+  s.show("smollm3", HAS_SMOLLM3 ? smollm3.index : 0);
+  s.show("granite", HAS_GRANITE ? granite.index : 0);
+  s.show("granitemoe", HAS_GRANITEMOE ? granitemoe.index : 0);
+  s.show("minicpm", HAS_MINICPM ? minicpm.index : 0);
+  s.show("arcee", HAS_ARCEE ? arcee.index : 0);
+  s.show("mistral3", HAS_MISTRAL3 ? mistral3.index : 0);
+  s.show("apertus", HAS_APERTUS ? apertus.index : 0);
+  s.show("olmo2", HAS_OLMO2 ? olmo2.index : 0);
+  s.show("exaone", HAS_EXAONE ? exaone.index : 0);
+  s.show("exaone4", HAS_EXAONE4 ? exaone4.index : 0);
+  s.show("cohere2", HAS_COHERE2 ? cohere2.index : 0);
+  s.show("command-r", HAS_COMMAND_R ? commandR.index : 0);
+  s.show("hunyuan-dense", HAS_HUNYUAN_DENSE ? hunyuanDense.index : 0);
+  s.show("glm4", HAS_GLM4 ? glm4.index : 0);
+  s.show("internlm2", HAS_INTERNLM2 ? internlm2.index : 0);
+  s.show("ernie4_5", HAS_ERNIE4_5 ? ernie4_5.index : 0);
+  s.show("olmoe", HAS_OLMOE ? olmoe.index : 0);
 }

@@ -5,12 +5,13 @@ import { shared } from "./share";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf } from "../pass/threads";
-import { HAS_CLAMPED_SILU, HAS_GELU, HAS_SILU } from "../parts";
+import { HAS_CLAMPED_SILU, HAS_GELU, HAS_SILU, HAS_XIELU } from "../parts";
 import { operandBytes } from "../program/plan";
 import { Activation, Flag, NOTHING, Step } from "../program/program";
 import {
-  clampedSiluMultiply, gelu, reluSquared, sigmoid, sigmoidMultiply, silu, siluMultiply, softcap,
+  clampedSiluMultiply, gelu, reluSquared, sigmoid, sigmoidMultiply, silu, siluMultiply, softcap, xielu,
 } from "../kernels/float/ffn";
+import { log } from "../kernels/float/math";
 import { add, multiply, scale } from "../kernels/float/vector";
 import { quantizeAs } from "../kernels/quant/activations/precision";
 
@@ -56,19 +57,19 @@ function activateRow(c: Context, s: Step, i: u32, width: u32, target: usize): vo
   let x = rowAt(c.at(s.in0), i, c.stride(s.in0));
   if (s.n1 == 0) {
     const up: usize = s.in1 == NOTHING ? 0 : rowAt(c.at(s.in1), i, c.stride(s.in1));
-    apply(s.n0, x, up, width, target);
+    apply(s, x, up, width, target);
     return;
   }
   const half = width / s.n1;
   const bytes = (<usize>half) << 2;
   for (let part: u32 = 0; part < s.n1; part++, x += 2 * bytes, target += bytes) {
-    apply(s.n0, x, x + bytes, half, target);
+    apply(s, x, x + bytes, half, target);
   }
 }
 
 /** target = f(x), or f(x) ⊙ up unless `up` is 0. */
-function apply(activation: u32, x: usize, up: usize, width: u32, target: usize): void {
-  switch (activation) {
+function apply(s: Step, x: usize, up: usize, width: u32, target: usize): void {
+  switch (s.n0) {
     case Activation.SILU: {
       if (!HAS_SILU) return;
       if (up == 0) silu(x, width, target);
@@ -79,6 +80,10 @@ function apply(activation: u32, x: usize, up: usize, width: u32, target: usize):
       if (HAS_CLAMPED_SILU) clampedSiluMultiply(x, up, width, target);
       return;
     }
+    case Activation.XIELU: {
+      if (HAS_XIELU) xielu(x, width, s.f, s.g, s.h, s.k, target);
+      break;
+    }
     default: {
       if (HAS_GELU) gelu(x, width, target);
     }
@@ -86,11 +91,17 @@ function apply(activation: u32, x: usize, up: usize, width: u32, target: usize):
   if (up != 0) multiply(target, up, width);
 }
 
-/** out ← in0 · f, and times the one number of `weight`. */
+/** out ← in0 · f, and times the one number of `weight`; or by the token's position. */
 export function scaleRows(c: Context, s: Step): i32 {
   const width = c.program.value(s.out).width;
-  const factor: f32 = s.weight == NOTHING ? s.f : s.f * load<f32>(c.weight(s.weight).data);
-  for (let i: u32 = 0; i < c.active; i++) scale(rowToChange(c, s, i, width), factor, width);
+  let factor: f32 = s.weight == NOTHING ? s.f : s.f * load<f32>(c.weight(s.weight).data);
+  for (let i: u32 = 0; i < c.active; i++) {
+    if (s.has(Flag.BY_POSITION)) {
+      const span = <u32>c.position(c.token(i)) / s.n0;
+      factor = <f32>(1.0 + <f64>s.f * log(<f64>span + 1.0));
+    }
+    scale(rowToChange(c, s, i, width), factor, width);
+  }
   return Status.DONE;
 }
 

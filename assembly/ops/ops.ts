@@ -17,7 +17,7 @@ import { Status } from "../memory/core";
 import { Context } from "../pass/context";
 import {
   HAS_ATTENTION, HAS_EXPERTS, HAS_GATE, HAS_GELU, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP, HAS_SCALE,
-  HAS_SILU, HAS_SLICE, HAS_SOFTCAP, HAS_SQUARED_RELU,
+  HAS_SILU, HAS_SLICE, HAS_SOFTCAP, HAS_SQUARED_RELU, HAS_XIELU,
 } from "../parts";
 import { Op, Program, Step } from "../program/program";
 import { attendScratchBytes } from "../kernels/attention/grouped";
@@ -35,7 +35,7 @@ export function runStep(c: Context, s: Step): i32 {
     case Op.LINEAR: return linear(c, s);
     case Op.ROPE: return rotate(c, s);
     case Op.ADD: return sum(c, s);
-    case Op.ACTIVATION: return HAS_SILU || HAS_GELU ? activate(c, s) : Status.DONE;
+    case Op.ACTIVATION: return HAS_SILU || HAS_GELU || HAS_XIELU ? activate(c, s) : Status.DONE;
     case Op.SQUARED_RELU: return HAS_SQUARED_RELU ? squareRelu(c, s) : Status.DONE;
     case Op.KEEP: return keep(c, s);
     case Op.ATTENTION: return HAS_ATTENTION ? attend(c, s) : Status.DONE;
@@ -73,7 +73,7 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
     }
     case Op.LINEAR: {
       const weight = p.weight(layer, s.weight);
-      const plain: u64 = matmulScratchBytes(batch);
+      const plain: u64 = matmulScratchBytes(weight.type, batch);
       return weight.byColumns
         ? max<u64>(plain, columnScratchBytes(weight.type, weight.rows, weight.columns, batch))
         : plain;
@@ -87,7 +87,9 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
     }
     case Op.LATENT_ATTENTION:
       if (!HAS_LATENT_ATTENTION) return 0;
-      return max<u64>(latentKernelScratch(p, layer, s, rows), matmulScratchBytes(max(batch, rows)));
+      return max<u64>(
+        latentKernelScratch(p, layer, s, rows), matmulScratchBytes(p.weight(layer, s.weight).type, max(batch, rows)),
+      );
     case Op.LOOK_UP: return <u64>p.value(s.in0).width * 4;
     default: return 0;
   }

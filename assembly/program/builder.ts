@@ -10,13 +10,13 @@
  */
 import { Drafts, LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
 import { Activation, Element, Extent, Flag, Gating, INPUT_SEGMENT, NOTHING, Op, Step } from "./program";
-import { Core, ErrorCode, wordsOf } from "../memory/core";
+import { Core, wordsOf } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { Rope } from "../state/rope";
 import { StateKind, StateShape } from "../state/shape";
 import { WeightKind, Weights } from "../weights/weight";
 import { precisionOfLatents } from "../weights/precision";
-import { log } from "../kernels/float/math";
+import { exp, log } from "../kernels/float/math";
 
 export { Activation, Gating, LAYER_LIMIT, NOTHING, StateKind, WIDTH_LIMIT };
 
@@ -111,9 +111,15 @@ export class Builder extends Drafts {
     r.high = <f32>min<f64>(last, ceil<f64>(turnsAt(r, original, slow)));
   }
 
-  /** Lists of factors for long contexts serve those above `original` tokens. */
-  longFrom(rope: u32, original: u32): void {
+  /** Cosines and sines are multiplied by `factor` too. */
+  magnify(rope: u32, factor: f32): void {
+    this.ropeAt(rope).magnitude *= factor;
+  }
+
+  /** Lists of factors for long contexts serve those above `original` tokens; the file may have to have them. */
+  longFrom(rope: u32, original: u32, required: bool): void {
     this.ropeAt(rope).original = original;
+    this.ropeAt(rope).needsLists = required ? 1 : 0;
   }
 
   /** The factors of angles that a file has are not for this rope. */
@@ -134,8 +140,9 @@ export class Builder extends Drafts {
     step.f = r.base;
     if (!r.isPlain) step.weight = this.find("rope_freqs", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
     if (!r.isPlain && step.weight == NOTHING) {
-      step.weight = this.find("rope_factors_short", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
-      step.weight2 = this.find("rope_factors_long", ".weight", r.pairs, 1, WeightKind.VECTOR, false);
+      const needed = r.needsLists != 0 || this.hasWeight("rope_factors_short") || this.hasWeight("rope_factors_long");
+      step.weight = this.find("rope_factors_short", ".weight", r.pairs, 1, WeightKind.VECTOR, needed);
+      step.weight2 = this.find("rope_factors_long", ".weight", r.pairs, 1, WeightKind.VECTOR, needed);
     }
     this.segment = segment;
     return r.angles;
@@ -145,8 +152,8 @@ export class Builder extends Drafts {
 
   /** The embeddings of the batch's tokens: [tokens, hidden], each multiplied by `scale`. */
   embedding(name: string, scale: f32 = 1): u32 {
-    this.stream = this.rowsOf(name, this.hidden);
-    this.stream = this.scale(this.stream, scale);
+    this.stream = this.scale(this.rowsOf(name, this.hidden), scale);
+    if (!this.error) this.step(this.stepCount - 1).flags |= Flag.INPUT;
     return this.stream;
   }
 
@@ -272,6 +279,20 @@ export class Builder extends Drafts {
     return out;
   }
 
+  /**
+   * x · (1 + factor · ln(⌊p / length⌋ + 1)) at position p: queries grow where there are more keys to choose from; x
+   * itself for a factor of 0.
+   */
+  scaleByPosition(x: u32, factor: f32, length: u32): u32 {
+    if (factor == 0) return x;
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.SCALE, out, x);
+    step.flags = Flag.BY_POSITION;
+    step.n0 = length;
+    step.f = factor;
+    return out;
+  }
+
   /** x times the one number of the tensor `name`; x itself where the file has none. */
   scaleBy(x: u32, name: string): u32 {
     if (!this.hasWeight(name)) return x;
@@ -316,6 +337,17 @@ export class Builder extends Drafts {
   /** gelu(x), by tanh. */
   gelu(x: u32): u32 {
     return this.activation(Activation.GELU, x);
+  }
+
+  /** xIELU (arXiv:2411.13010), by α_p and α_n as they are trained: softplus makes them positive. */
+  xielu(x: u32, positive: f32, negative: f32, beta: f32, epsilon: f32): u32 {
+    const out = this.activation(Activation.XIELU, x);
+    const step = this.step(this.stepCount - 1);
+    step.f = <f32>softplus(positive);
+    step.g = <f32>(<f64>beta + softplus(negative));
+    step.h = beta;
+    step.k = epsilon;
+    return out;
   }
 
   /** relu(x)²; its exact zeros are counted, and the linear behind it leaves them out. */
@@ -513,7 +545,7 @@ export class Builder extends Drafts {
     for (let i: u32 = 0; i < this.stepCount; i++) {
       if (this.step(i).op == Op.EMBEDDING) return this.step(i).weight;
     }
-    this.refuse(ErrorCode.BAD_FILE, "the file has no tensor {w}.weight, which this model needs", wordsOf(name));
+    this.broken("the file has no tensor {w}.weight, which this model needs", wordsOf(name));
     return NOTHING;
   }
 }
@@ -522,6 +554,11 @@ export class Builder extends Drafts {
 function turnsAt(r: Rope, original: u32, times: f32): f64 {
   const PI = 3.141592653589793;
   return (<f64>r.pairs * log(<f64>original / (<f64>times * 2 * PI))) / log(<f64>r.base);
+}
+
+/** ln(1 + e^x) */
+function softplus(x: f32): f64 {
+  return max<f64>(0, <f64>x) + log(1.0 + exp(-abs<f64>(<f64>x)));
 }
 
 /** Bytes of a builder for a model of `layers` layers. */

@@ -46,6 +46,13 @@ export function declare(
   weight.slabs = slabs;
   tensor.isUsed = 1;
   if (kind == WeightKind.TABLE) return declareTable(core, weight, tensor);
+  if (tensor.type == Type.I8) {
+    return fail(
+      core, ErrorCode.UNSUPPORTED,
+      "tensor {s} is of type I8, which only look-up tables are; take the model in one of {w}",
+      bytesOf(tensor.name, tensor.nameLength), wordsOf(SUPPORTED_TYPES),
+    );
+  }
   const isVector = kind == WeightKind.VECTOR && rows == 1;
   if (isVector) {
     if (!hasShape(tensor, whole ? whole : columns, 1)) return wrongShape(core, tensor, whole ? whole : columns, 1, 1);
@@ -55,13 +62,6 @@ export function declare(
     const slabRows = whole ? whole : rows / slabs;
     if (!hasSlabs(tensor, columns, slabRows, slabs)) return wrongShape(core, tensor, columns, slabRows, slabs);
     weight.offset += rowBytes(tensor.type, columns) * from;
-  }
-  if (tensor.type == Type.I8) {
-    return fail(
-      core, ErrorCode.UNSUPPORTED,
-      "tensor {s} is of type I8, which only look-up tables are; take the model in one of {w}",
-      bytesOf(tensor.name, tensor.nameLength), wordsOf(SUPPORTED_TYPES),
-    );
   }
   if (kind == WeightKind.MATRIX) weight.precision = precisionOfMatrix(tensor.type);
   return 0;

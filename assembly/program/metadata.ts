@@ -3,7 +3,7 @@
  * call answers something harmless, and whoever called the architecture asks once, at the end. Numbers are bounded here,
  * so that every product of sizes fits 64 bits. A key that was asked for counts as understood (engine/unused.ts).
  */
-import { log } from "../kernels/float/math";
+import { log, pow } from "../kernels/float/math";
 import { Core, ErrorCode, bytesOf, fail, wordsOf } from "../memory/core";
 import { lettersFrom, sameText } from "../memory/bytes";
 import {
@@ -91,6 +91,11 @@ export class Metadata {
     return findKey(this.gguf, key) != null;
   }
 
+  /** The key changes nothing in this architecture, whatever it says: it counts as understood. */
+  leaveOut(key: string): void {
+    findKey(this.gguf, key);
+  }
+
   /** Whether the key holds a list, and not one value for all layers. */
   isList(key: string): bool {
     const entry = findKey(this.gguf, key);
@@ -146,6 +151,11 @@ export class Metadata {
   /** The natural logarithm: papers' factors are made of it. */
   ln(x: f32): f64 {
     return log(<f64>x);
+  }
+
+  /** x^y for x above 0. */
+  power(x: f32, y: f64): f64 {
+    return pow(<f64>x, y);
   }
 
   /** `value` where it lies between the bounds, else `low` and an error. */

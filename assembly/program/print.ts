@@ -22,7 +22,7 @@ latent_attention hash look_up tap scale softcap gate slice route experts
 mix_experts`;
 /** The names of activations by their numbers, with a gate and without. */
 const GATED: string = `swiglu geglu clamped_swiglu`;
-const ACTIVATIONS: string = `silu gelu clamped_silu`;
+const ACTIVATIONS: string = `silu gelu clamped_silu xielu`;
 
 /** The columns of a step's line. */
 namespace Column {

@@ -41,7 +41,7 @@ export namespace Op {
   export const ADD: u32 = 7;
   /**
    * out ← a(in0), or a(in0) ⊙ in1: n0 says which function (Activation). Of n1 parts of in0, unless n1 is 0, the first
-   * half is what in0 else is, and the second half in1.
+   * half is what in0 else is, and the second half in1. f, g, h and k are the numbers of XIELU.
    */
   export const ACTIVATION: u32 = 8;
   /** out ← relu(in0)², zeros counted. */
@@ -67,7 +67,10 @@ export namespace Op {
   export const LOOK_UP: u32 = 14;
   /** in0 is copied to whoever asked for it: n0 says under which name (Tap). */
   export const TAP: u32 = 15;
-  /** out ← in0 · f, and times the one number of `weight`. */
+  /**
+   * out ← in0 · f, and times the one number of `weight`. With Flag.BY_POSITION out ← in0 · (1 + f · ln(⌊p / n0⌋ + 1)) at
+   * position p.
+   */
   export const SCALE: u32 = 16;
   /** out ← f · tanh(in0 / f) */
   export const SOFTCAP: u32 = 17;
@@ -107,7 +110,9 @@ export namespace Activation {
   export const GELU: u32 = 1;
   /** min(x, 7) · sigmoid(1.702 x), with (clamp(up, −7, 7) + 1): gpt-oss's. */
   export const CLAMPED_SILU: u32 = 2;
-  export const COUNT: u32 = 3;
+  /** f·x² + h·x where x > 0, else (e^min(x, k) − 1 − x) · g + h·x: Apertus's xIELU. */
+  export const XIELU: u32 = 3;
+  export const COUNT: u32 = 4;
 }
 
 /** What is beside the op. */
@@ -126,7 +131,7 @@ export namespace Flag {
   export const INPUT: u32 = 32;
   /** HASH: a zero gives the bit 1. */
   export const ZERO_IS_ONE: u32 = 64;
-  /** EMBEDDING: positions name the rows, not tokens. */
+  /** EMBEDDING: positions name the rows, not tokens. SCALE: positions say how much. */
   export const BY_POSITION: u32 = 128;
   /** EXPERTS: in0 has a part of its row for each expert. */
   export const PARTS: u32 = 256;
@@ -230,6 +235,8 @@ export class Step {
   n2: u32;
   f: f32;
   g: f32;
+  h: f32;
+  k: f32;
   /** While a program is built: its segment. In the plan: the next one. */
   segment: u32;
   next: u32;

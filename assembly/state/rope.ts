@@ -19,6 +19,8 @@ export class Rope {
   magnitude: f32;
   /** 1: the factors of the file are not for it. */
   isPlain: u32;
+  /** 1: the file says that it has lists of factors. */
+  needsLists: u32;
   /** Weights that hold factors of the angles, plus 1; 0: none. The long ones serve contexts above `original` rows. */
   factors: u32;
   longFactors: u32;

@@ -7,7 +7,7 @@ import { tensorTypeName } from "../files/type_names";
 import { activationRowBytes, matmulRows, matmulScratchBytes } from "../kernels/quant/matmul";
 import { quantizeActivations } from "../kernels/quant/activations/sixteen";
 import { dequantizeRow, multipliesFloats, packGroup, packedGroupBytes, quantizeRow } from "../kernels/quant/index";
-import { blockElements, rowBytes } from "../kernels/quant/types";
+import { Type, blockElements, rowBytes } from "../kernels/quant/types";
 import { allocateRaw } from "../memory/arena";
 import { FNV_START, f32At, fnv, setF32 } from "../memory/bytes";
 import { Command, FAILURE, SUCCESS, hostScratch, failure } from "./command";
@@ -93,8 +93,9 @@ function printFolders(c: Command): void {
 
 function reserve(c: Command, b: Bench): bool {
   const floats: u64 = 4 * COLUMNS;
-  // Large enough for every format: none takes more than four bytes a value.
-  const block = allocateRaw(c.core, floats * (3 * ROWS + 4) + 1024, "a check");
+  // Large enough for every format: none takes more than four bytes a value, and none more scratch than these two.
+  const scratch = max(matmulScratchBytes(Type.Q1_0, 1), matmulScratchBytes(Type.Q2_0, 1));
+  const block = allocateRaw(c.core, floats * (3 * ROWS + 4) + 64 + <u64>scratch, "a check");
   b.values = block;
   b.file = b.values + 4 * ROWS * COLUMNS;
   b.packed = b.file + 4 * ROWS * COLUMNS;
@@ -103,7 +104,7 @@ function reserve(c: Command, b: Bench): bool {
   b.row = b.quantized + 8 * COLUMNS;
   b.product = b.row + 4 * COLUMNS;
   b.scratch = b.product + 64;
-  return block != 0 && matmulScratchBytes(1) <= 512;
+  return block != 0;
 }
 
 /** f32 between -1 and 1 by a linear congruential generator. */

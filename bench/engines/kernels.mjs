@@ -141,7 +141,7 @@ function products(core, limit, large, type, /** @type {number} */ samples) {
   randomBlocks("F32", "x", 1)(core.bytes(values, TOKENS * COLUMNS * 4));
   const { type: told, x, stride } = core.operand(id, values, TOKENS, COLUMNS);
   const y = core.allocate(Math.max(largeRows, cachedRows * TOKENS) * 4);
-  const scratch = core.allocate(TOKENS * 32);
+  const scratch = core.allocate(exports.kernel_matmul_scratch_bytes(told, TOKENS) >>> 0);
   const product = (/** @type {number} */ rows, /** @type {number} */ tokens) => () =>
     exports.kernel_matmul(told, large, rows, COLUMNS, 0, rows, x, stride, tokens, y, rows * 4, scratch);
   const [l2, dram, gemm] = [product(cachedRows, 1), product(largeRows, 1), product(cachedRows, TOKENS)];

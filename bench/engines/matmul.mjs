@@ -83,7 +83,7 @@ function ours(type, bytes, /** @type {number} */ m, /** @type {number} */ k, /**
     const values = core.allocate(a.byteLength);
     const operand = core.operand(type, values, m, k);
     const y = core.allocate(m * n * 4);
-    const scratch = core.allocate(m * 32);
+    const scratch = core.allocate(exports.kernel_matmul_scratch_bytes(operand.type, m) >>> 0);
     const out = new Float32Array(m * n);
     const work = () => {
       new Float32Array(exports.memory.buffer, values, a.length).set(a);

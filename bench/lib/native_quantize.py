@@ -2,6 +2,7 @@
 llama.cpp's own quantisers (the libraries that node-llama-cpp brings), called from Python's standard library:
 
     python3 native_quantize.py rows IN.f32 OUT TYPE_ID COLUMNS        rows of f32 -> blocks
+    python3 native_quantize.py values IN OUT.f32 TYPE_ID              blocks -> f32
     python3 native_quantize.py file IN.gguf OUT.gguf FILE_TYPE        a model file, as llama-quantize does it
 
 TYPE_ID is ggml's number of a block format, FILE_TYPE llama.cpp's number of a mix (general.file_type).
@@ -42,6 +43,32 @@ def quantize_rows(source, target, type_id, columns):
         file.write(blocks.raw)
 
 
+class Traits(ctypes.Structure):
+    """The first members of ggml_type_traits."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("elements", ctypes.c_int64),
+        ("interleaved", ctypes.c_int64),
+        ("bytes", ctypes.c_size_t),
+        ("quantized", ctypes.c_bool),
+        ("to_float", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)),
+    ]
+
+
+def read_blocks(source, target, type_id):
+    base = library("libggml-base")
+    base.ggml_get_type_traits.restype = ctypes.POINTER(Traits)
+    traits = base.ggml_get_type_traits(type_id).contents
+    with open(source, "rb") as file:
+        blocks = file.read()
+    count = len(blocks) // traits.bytes * traits.elements
+    values = ctypes.create_string_buffer(4 * count)
+    traits.to_float(ctypes.create_string_buffer(blocks, len(blocks)), values, count)
+    with open(target, "wb") as file:
+        file.write(values.raw)
+
+
 class Parameters(ctypes.Structure):
     """The first members of llama_model_quantize_params; the rest stays as the library sets it."""
 
@@ -70,4 +97,4 @@ def quantize_file(source, target, file_type):
 
 
 kind, source, target, *numbers = sys.argv[1:]
-(quantize_rows if kind == "rows" else quantize_file)(source, target, *map(int, numbers))
+{"rows": quantize_rows, "values": read_blocks, "file": quantize_file}[kind](source, target, *map(int, numbers))

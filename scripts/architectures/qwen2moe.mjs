@@ -1,26 +1,34 @@
 /** qwen2moe: qwen2 with experts, and a shared one behind a gate. */
 import { expertKeys, groupedKeys, headConfig, PEERS, QWEN, TYPES } from "../architecture-keys.mjs";
-import { gatedExperts, groupedAttention } from "../random-parts.mjs";
+import { gatedExperts, groupedAttention, sharedExpert } from "../random-parts.mjs";
 import { EXPERT_NAMES } from "./qwen3moe.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const qwen2moe = {
   models: "Qwen1.5-MoE-A2.7B, Qwen2-57B-A14B",
-  // Experts whose rows are no whole groups of eight; llama.cpp knows no tied head here.
+  // Experts whose rows are no whole groups of eight. llama.cpp wants a head of its own.
   shapes: {
     "qwen2moe-tiny": {
-      ...{ ...QWEN, layers: 3, hidden: 128, heads: 4, kvHeads: 2, ffn: 192, experts: 6, used: 2, expertWidth: 100 },
-      ...{ sharedWidth: 160, tied: false },
+      ...{
+        ...QWEN,
+        tied: false,
+        layers: 3,
+        hidden: 128,
+        heads: 4,
+        kvHeads: 2,
+        ffn: 192,
+        experts: 6,
+        used: 2,
+        expertWidth: 100,
+      },
+      sharedWidth: 160,
     },
   },
   block(w) {
-    const { hidden, sharedWidth = 0 } = w.shape;
     groupedAttention(w, { biases: true });
     gatedExperts(w);
-    w.add("ffn_gate_inp_shexp.weight", [hidden], "F32", w.unit);
-    w.matrix("ffn_gate_shexp.weight", hidden, sharedWidth, w.unit);
-    w.matrix("ffn_up_shexp.weight", hidden, sharedWidth, w.unit);
-    w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
+    w.add("ffn_gate_inp_shexp.weight", [w.shape.hidden], "F32", w.unit);
+    sharedExpert(w);
   },
   keys: (shape) => [
     ...groupedKeys(shape),

@@ -3,17 +3,35 @@
  * order that llama.cpp's converter gives them (specs of `memoryformer`: docs/formats.md). To add one, write its file and
  * its line (docs/adding-an-architecture.md).
  */
+import { planApertus } from "./architectures/apertus.ts";
+import { planArcee } from "./architectures/arcee.ts";
+import { planCohere2 } from "./architectures/cohere2.ts";
+import { planCommandR } from "./architectures/command-r.ts";
+import { planErnie45 } from "./architectures/ernie4_5.ts";
+import { planExaone } from "./architectures/exaone.ts";
+import { planExaone4 } from "./architectures/exaone4.ts";
 import { planGemma } from "./architectures/gemma.ts";
 import { planGemma2 } from "./architectures/gemma2.ts";
 import { planGemma3 } from "./architectures/gemma3.ts";
+import { planGlm4 } from "./architectures/glm4.ts";
+import { planGranite } from "./architectures/granite.ts";
+import { planGranitemoe } from "./architectures/granitemoe.ts";
+import { planHunyuanDense } from "./architectures/hunyuan-dense.ts";
+import { planInternlm2 } from "./architectures/internlm2.ts";
 import { planLlama } from "./architectures/llama.ts";
 import { planMemoryformer } from "./architectures/memoryformer.ts";
+import { planMinicpm } from "./architectures/minicpm.ts";
+import { planMistral3 } from "./architectures/mistral3.ts";
+import { planOlmo2 } from "./architectures/olmo2.ts";
+import { planOlmoe } from "./architectures/olmoe.ts";
 import { planPhi2 } from "./architectures/phi2.ts";
+import { planPhi3 } from "./architectures/phi3.ts";
 import { planPlm } from "./architectures/plm.ts";
 import { planQwen2 } from "./architectures/qwen2.ts";
 import { planQwen2moe } from "./architectures/qwen2moe.ts";
 import { planQwen3 } from "./architectures/qwen3.ts";
 import { planQwen3moe } from "./architectures/qwen3moe.ts";
+import { planSmollm3 } from "./architectures/smollm3.ts";
 import type { Config } from "./folder.ts";
 import type { Plan } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
@@ -31,6 +49,24 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   gemma3: planGemma3,
   qwen3moe: planQwen3moe,
   qwen2moe: planQwen2moe,
+  phi3: planPhi3,
+  smollm3: planSmollm3,
+  granite: planGranite,
+  granitemoe: planGranitemoe,
+  minicpm: planMinicpm,
+  arcee: planArcee,
+  mistral3: planMistral3,
+  apertus: planApertus,
+  olmo2: planOlmo2,
+  exaone: planExaone,
+  exaone4: planExaone4,
+  cohere2: planCohere2,
+  "command-r": planCommandR,
+  "hunyuan-dense": planHunyuanDense,
+  glm4: planGlm4,
+  internlm2: planInternlm2,
+  ernie4_5: planErnie45,
+  olmoe: planOlmoe,
 };
 
 /** What checkpoints call an architecture that has another name in GGUF. */
@@ -39,6 +75,11 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   gemma3_text: "gemma3",
   qwen2_moe: "qwen2moe",
   qwen3_moe: "qwen3moe",
+  granitemoeshared: "granitemoe",
+  ministral3: "mistral3",
+  olmo3: "olmo2",
+  cohere: "command-r",
+  hunyuan_v1_dense: "hunyuan-dense",
 };
 
 export function planOf(config: Config, checkpoint: Checkpoint): Plan {

@@ -132,6 +132,7 @@ async function writeAll(to: Conversion, steps: readonly Step[]): Promise<void> {
 function stepsOf(plan: Plan, checkpoint: Checkpoint, mix: FileType): { steps: Step[]; leftOut: string[] } {
   const model = mixedModel(plan, checkpoint);
   const left = new Set([...checkpoint.tensors.keys()].filter((name) => !IGNORED.test(name)));
+  for (const name of plan.asKeys ?? []) left.delete(name);
   const steps: Step[] = [];
   for (const planned of plan.tensors) {
     const { name, shape, kind } = planned;

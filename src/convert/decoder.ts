@@ -86,6 +86,12 @@ export function requireHead(config: Config, head: number): void {
   if (head % 2 || head > LARGEST_HEAD) throw config.wrong(`heads of ${head} values cannot be: an even number can`);
 }
 
+/** Refuses a head of its own: the file has no place for it. */
+export function requireTiedHead(config: Config): void {
+  if (config.get("tie_word_embeddings") !== false) return;
+  throw config.wrong("tie_word_embeddings is false: the head of such a model is its embedding", "UNSUPPORTED");
+}
+
 /** The keys that begin the metadata of most decoders. */
 export function commonKeys(architecture: string, decoder: Decoder, config: Config, kvHeads: number): GgufEntry[] {
   return [
@@ -109,22 +115,26 @@ interface Ends {
   readonly tied?: boolean;
   /** Is added to the weights of the norm. */
   readonly plus?: number;
+  /** What the checkpoint calls the norm and the head. */
+  readonly norm?: string;
+  readonly output?: string;
 }
 
 /** The last norm, and the head, which is the embedding where the checkpoint says so or has none. */
-export function endTensors(decoder: Decoder, config: Config, { tied = false, plus }: Ends = {}): PlannedTensor[] {
-  const { hidden, vocabulary, prefix, output } = decoder;
+export function endTensors(decoder: Decoder, config: Config, ends: Ends = {}): PlannedTensor[] {
+  const { hidden, vocabulary, prefix } = decoder;
+  const { tied = false, plus, norm = `${prefix}norm`, output = decoder.output } = ends;
   const says = config.get("tie_word_embeddings");
   // A base model has no head; of another it is missing.
   const optional = says !== false || prefix === "";
   return [
-    { ...vector("output_norm.weight", `${prefix}norm.weight`, hidden), plus },
+    { ...vector("output_norm.weight", `${norm}.weight`, hidden), plus },
     ...((says ?? tied) ? [] : [{ ...matrix("output.weight", `${output}.weight`, hidden, vocabulary), optional }]),
   ];
 }
 
-export function embedding({ hidden, vocabulary, prefix }: Decoder): PlannedTensor {
-  return matrix("token_embd.weight", `${prefix}embed_tokens.weight`, hidden, vocabulary);
+export function embedding(decoder: Decoder, source = `${decoder.prefix}embed_tokens`): PlannedTensor {
+  return matrix("token_embd.weight", `${source}.weight`, decoder.hidden, decoder.vocabulary);
 }
 
 export function vector(name: string, source: string, size: number): PlannedTensor {

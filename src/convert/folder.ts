@@ -152,6 +152,11 @@ export class Config {
     return new Config(this.#place, { ...otherwise, ...this.#values, ...own });
   }
 
+  /** The same with other values: of a config that calls things otherwise. */
+  with(values: Json): Config {
+    return new Config(this.#place, { ...this.#values, ...values });
+  }
+
   get(key: string): unknown {
     return this.#values[key] ?? undefined;
   }

@@ -37,6 +37,8 @@ export interface Plan {
   readonly metadata: readonly GgufEntry[];
   readonly ownMetadata: readonly GgufEntry[];
   readonly tensors: readonly PlannedTensor[];
+  /** Tensors of the checkpoint whose values are keys of the file. */
+  readonly asKeys?: readonly string[];
   /** Tensors of the checkpoint that the architecture does without: those of a part that sees, say. */
   readonly without?: RegExp;
 }

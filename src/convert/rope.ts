@@ -25,6 +25,7 @@ const ROPE_REFUSED: readonly (readonly [key: string, ...neutral: unknown[]])[] =
   ["alpha", 1],
   ["beta_fast", 32],
   ["beta_slow", 1],
+  ["llama_4_scaling_beta", 0],
   ["long_mscale"],
   ["short_mscale"],
 ];

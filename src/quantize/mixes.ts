@@ -14,19 +14,23 @@
  *     Q5_K_M          Q5_K     Q6_K     Q6_K in half of the layers       Q6_K in half of the layers
  *     IQ4_NL, IQ4_XS  itself   Q6_K     Q5_K from 4 heads a key          Q5_K in the first 1/8
  *     TQ1_0, TQ2_0    itself   Q6_K     (an embedding beside an output: Q4_K)
+ *     Q2_0            itself   Q6_K     (an embedding beside an output: Q4_K)
  *     Q8_0, MXFP4     itself   Q8_0
  *     others          itself   Q6_K; floats: itself
+ *
+ * NVFP4 is for reading: its scales have four bits of exponent, and its files keep a scale a matrix beside them, which
+ * training or a converter finds.
  *
  * Half of the layers: the first and the last eighth, and every third between. What is said of attn_v is of attn_qkv too, of
  * ffn_down that of experts too. With eight experts attn_v and attn_k are small beside the rest: Q8_0, and attn_output is
  * Q5_K in mixes of less. Rows that are no whole blocks of a type get one of smaller blocks (`fittingType`). Vectors, norms
  * and routers stay as they are.
  */
-import { TYPES, type TypeName, tensorLayout } from "../host/types.ts";
+import { type TypeName, tensorLayout } from "../host/types.ts";
 
 /** A type of a file: a block format, or a mix of them. */
 export type FileType =
-  | Exclude<TypeName, "Q3_K" | "Q4_K" | "Q5_K">
+  | Exclude<TypeName, "Q3_K" | "Q4_K" | "Q5_K" | "NVFP4">
   | "Q3_K_S"
   | "Q3_K_M"
   | "Q3_K_L"
@@ -53,7 +57,7 @@ const MIXED = {
 } as const;
 
 /** llama.cpp's number for a file whose matrices are all of one type. */
-const UNIFORM: Readonly<Record<TypeName, number>> = {
+const UNIFORM: Readonly<Record<Exclude<TypeName, "NVFP4">, number>> = {
   F32: 0,
   F16: 1,
   Q4_0: 2,
@@ -72,13 +76,15 @@ const UNIFORM: Readonly<Record<TypeName, number>> = {
   TQ1_0: 36,
   TQ2_0: 37,
   MXFP4: 38,
+  Q1_0: 40,
+  Q2_0: 41,
 };
 
 /** As with llama.cpp, a bare name means the mix of medium size. */
 const ALIASES: Record<string, FileType> = { Q3_K: "Q3_K_M", Q4_K: "Q4_K_M", Q5_K: "Q5_K_M" };
 
 /** What can be asked for. */
-export const FILE_TYPES: readonly string[] = [...Object.keys(TYPES), ...Object.keys(MIXED)].sort();
+export const FILE_TYPES: readonly string[] = [...Object.keys(UNIFORM), ...Object.keys(MIXED)].sort();
 
 /** The type of a file by its name, in letters of any size; undefined for none. */
 export function fileTypeOf(name: string): FileType | undefined {
@@ -88,7 +94,7 @@ export function fileTypeOf(name: string): FileType | undefined {
 
 export function mixOf(name: FileType): Mix {
   if (name in MIXED) return MIXED[name as keyof typeof MIXED];
-  const type = name as TypeName;
+  const type = name as keyof typeof UNIFORM;
   return { type, id: UNIFORM[type] };
 }
 
@@ -113,7 +119,7 @@ function wantedType(mix: FileType, name: string, model: MixedModel): TypeName {
   if (name === "output.weight" || (model.tied && name === "token_embd.weight")) {
     return mix === "Q8_0" || mix === "MXFP4" ? "Q8_0" : "Q6_K";
   }
-  const ternary = mix === "TQ1_0" || mix === "TQ2_0";
+  const ternary = mix === "TQ1_0" || mix === "TQ2_0" || mix === "Q2_0";
   if (name === "token_embd.weight") return ternary ? "Q4_K" : type;
   const [, number, role] = name.match(/^blk\.(\d+)\.(\w+)\.weight$/) ?? [];
   const layer = Number(number);
@@ -191,6 +197,8 @@ const SMALLER: { readonly [type in TypeName]?: TypeName } = {
   IQ4_XS: "IQ4_NL",
   TQ1_0: "Q4_0",
   TQ2_0: "Q4_0",
+  Q1_0: "Q4_0",
+  Q2_0: "Q4_0",
 };
 
 /**

@@ -48,10 +48,13 @@ def projections(file, block, a):
     return tuple(part.reshape(tokens, count, -1) for part, count in zip(parts, (heads, kv_heads, kv_heads)))
 
 
-def grouped_attention(file, block, a, epsilon, rope, *, head_norms=False, norms_behind=False, **options):
+def grouped_attention(
+    file, block, a, epsilon, rope, *, head_norms=False, norms_behind=False, row_norms=False, **options
+):
     """Query heads share key and value heads in groups; biases of q, k and v are added where the file has them.
 
-    `rope` turns heads, None: nothing does; `head_norms`: each head is normed before, `norms_behind`: behind it.
+    `rope` turns heads, None: nothing does; `head_norms`: each head is normed before, `norms_behind`: behind it,
+    `row_norms`: all heads of a token together before it.
     """
 
     def norm(q, k):
@@ -59,6 +62,10 @@ def grouped_attention(file, block, a, epsilon, rope, *, head_norms=False, norms_
         return tuple(rms_norm(y, weight, epsilon) for y, weight in zip((q, k), weights))
 
     q, k, v = projections(file, block, a)
+    if row_norms:
+        shapes = q.shape, k.shape
+        rows = norm(*(y.reshape(len(y), -1) for y in (q, k)))
+        q, k = (y.reshape(shape) for y, shape in zip(rows, shapes))
     if head_norms:
         q, k = norm(q, k)
     if rope:

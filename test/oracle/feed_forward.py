@@ -23,6 +23,12 @@ def relu_squared(file, block, m):
     return linear(file, f"{block}ffn_down", np.maximum(linear(file, f"{block}ffn_up", m), 0) ** 2)
 
 
+def fused_gated(file, block, m):
+    """As `gated`, with gate and up in one matrix."""
+    gate, up = np.split(linear(file, f"{block}ffn_up", m), 2, axis=1)
+    return linear(file, f"{block}ffn_down", silu(gate) * up)
+
+
 def experts(file, block, m, *, normalised=True, gating="softmax", activation=silu):
     """Σ w_e · expert_e(m) over the experts with the largest scores of each token."""
     used = file.number("expert_used_count")

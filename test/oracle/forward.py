@@ -4,7 +4,7 @@ scripts/architectures.mjs: architectures/NAME.py has its `forward(file, ids)`, l
 It shares nothing with the core but the specification: PyPI's gguf package reads the file and dequantises, whole prompts
 go through at once, attention is expanded, and every product is an ordinary float32 (or float64) matmul.
 
-    python forward.py MODEL --tokens 1,2,3 --out logits.f32 [--dtype f32|f64] [--window N]
+    python forward.py MODEL --tokens 1,2,3 --out logits.f32 [--dtype f32|f64] [--window N] [--context N]
     python forward.py MODEL --tokens-file ids.json --out logits.f32
 
 ids.json holds one list of token ids or several; each list, and with --window each run of N tokens, is a sequence of its
@@ -37,6 +37,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--dtype", choices=["f32", "f64"], default="f32")
     parser.add_argument("--window", type=int, default=0)
+    parser.add_argument("--context", type=int, default=0)
     options = parser.parse_args()
     if options.tokens:
         sequences = [[int(id) for id in options.tokens.split(",")]]
@@ -48,7 +49,7 @@ def main():
     if options.window:
         step = options.window
         sequences = [ids[at : at + step] for ids in sequences for at in range(0, len(ids), step)]
-    file = File(options.model, np.float32 if options.dtype == "f32" else np.float64)
+    file = File(options.model, np.float32 if options.dtype == "f32" else np.float64, options.context)
     forward = forward_of(file.architecture)
     with np.errstate(over="ignore"), open(options.out, "wb") as target:
         for ids in sequences:

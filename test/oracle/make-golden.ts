@@ -5,17 +5,19 @@
  *     logits.json        the numpy oracle in float64                       model, type; the hash of the file
  *     llama.cpp.json     llama.cpp on files of F32, cache F16              model, type; the hash of the file
  *     transformers.json  Hugging Face on checkpoints, in float32           model, what is special in its config
+ *     scalings.json      the oracle and llama.cpp on those of test/support/scalings.ts, F32
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { oracle, run, workFile } from "../../bench/limpet.mjs";
-import { ARCHITECTURES, architectureOf, NAMES, TINY, tinyOf } from "../../scripts/architectures.mjs";
+import { architectureOf, kindsOf, TINY, VARIANTS } from "../../scripts/architectures.mjs";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
 import { writeCheckpoint } from "../support/checkpoint.ts";
 import { divergence, fromBase64, peerCheckpoints } from "../support/peers.ts";
 import { shared } from "../support/shared.ts";
+import { SCALINGS, scalingFile } from "../support/scalings.ts";
 
 const TOKENS = Array.from({ length: 48 }, (_, i) => (i * 389 + 97) % 512);
 const PYTHON = process.env.PYTHON ?? "python3";
@@ -34,7 +36,7 @@ interface Golden {
   models: Row[];
 }
 
-const PARTS: Record<string, () => Golden> = { logits, "llama.cpp": llama, transformers };
+const PARTS: Record<string, () => Golden> = { logits, "llama.cpp": llama, transformers, scalings };
 const [part, flag] = process.argv.slice(2);
 const golden = PARTS[part]();
 const file = new URL(`../golden/${part}.json`, import.meta.url);
@@ -57,14 +59,16 @@ function written(kind: string, type: string): { path: string; sha256: string } {
 }
 
 function logits(): Golden {
-  const models = TINY.flatMap((kind) =>
-    architectureOf(kind).types.map((type) => {
-      const { path, sha256 } = written(kind, type);
-      const out = workFile("golden.f32");
-      oracle(path, [TOKENS], out, "f64");
-      return { kind, type, sha256, logits: lastRow(out) };
-    }),
-  );
+  const wanted = [
+    ...TINY.flatMap((kind) => architectureOf(kind).types.map((type) => ({ kind, type }))),
+    ...VARIANTS.map((kind) => ({ kind, type: "F32" })),
+  ];
+  const models = wanted.map(({ kind, type }) => {
+    const { path, sha256 } = written(kind, type);
+    const out = workFile("golden.f32");
+    oracle(path, [TOKENS], out, "f64");
+    return { kind, type, sha256, logits: lastRow(out) };
+  });
   return {
     source: "numpy oracle in float64, last of the tokens; logits are base64 of little-endian f32",
     tokens: TOKENS,
@@ -73,8 +77,7 @@ function logits(): Golden {
 }
 
 function llama(): Golden {
-  const kinds = NAMES.filter((name) => ARCHITECTURES[name].peers?.includes("llama.cpp")).map(tinyOf);
-  const models = kinds.map((kind) => {
+  const models = kindsOf("llama.cpp").map((kind) => {
     const { path, sha256 } = written(kind, "F32");
     const out = workFile("golden.f32");
     native("logits", path, "--tokens", TOKENS.join(","), "--out", out);
@@ -96,6 +99,22 @@ function transformers(): Golden {
   });
   const version = run(PYTHON, ["-c", "import transformers; print(transformers.__version__)"]).trim();
   return { source: `transformers ${version} in float32, last of the tokens`, tokens: TOKENS, models };
+}
+
+function scalings(): Golden {
+  const models = SCALINGS.map((scaling) => {
+    const { kind, special, rows = 0, peer = true } = scaling;
+    const bytes = scalingFile(scaling);
+    const [path, out] = [workFile("golden.gguf"), workFile("golden.f32")];
+    writeFileSync(path, bytes);
+    oracle(path, [TOKENS], out, "f64", rows);
+    const row: Row = { kind, special, sha256: createHash("sha256").update(bytes).digest("hex"), logits: lastRow(out) };
+    if (!peer) return row;
+    native("logits", path, "--tokens", TOKENS.join(","), "--out", out, "--context", String(rows));
+    return { ...row, peer: lastRow(out) };
+  });
+  const source = "numpy oracle in float64, and as `peer` llama.cpp through node-llama-cpp";
+  return { source: `${source} ${nativeVersion()}, cache F16; last of the tokens`, tokens: TOKENS, models };
 }
 
 /** llama.cpp's greedy text of stories260K. */

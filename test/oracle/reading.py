@@ -7,11 +7,13 @@ from gguf.quants import dequantize
 class File:
     """Metadata and dequantised tensors of a GGUF file."""
 
-    def __init__(self, path, dtype):
+    def __init__(self, path, dtype, context=0):
         self.reader = GGUFReader(path)
         self.dtype = dtype
         self.tensors = {tensor.name: tensor for tensor in self.reader.tensors}
         self.architecture = self.value("general.architecture")
+        # Tokens that there is room for: the model's where nobody says.
+        self.context = context or self.number("context_length")
 
     def value(self, key, default=None):
         field = self.reader.get_field(key)

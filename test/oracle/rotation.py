@@ -36,14 +36,17 @@ class Rope:
     """How the metadata of a file turns the first values of heads: base, factors, scaling.
 
     `local`: as layers with a window do where they have a base of their own, `base` without the key, and no scaling.
+    `turns`: of YaRN, in the original context, above which a pair keeps its angle, and below which it is scaled.
     """
 
-    def __init__(self, file, size, paired=False, local=False, base=10000.0, log_multiplier=0.0):
+    def __init__(self, file, size, paired=False, local=False, base=10000.0, log_multiplier=0.0, turns=(32, 1)):
         self.turned = file.number("rope.dimension_count", size)
         self.paired = paired
         self.magnitude = 1.0
         key = "rope.freq_base_swa" if local else "rope.freq_base"
         base = float(file.number(key, base))
+        if not local and file.number("rope.scaling.alpha", 0) > 0:
+            base *= file.number("rope.scaling.alpha") ** (self.turned / (self.turned - 2))
         pairs = np.arange(self.turned // 2, dtype=np.float64)
         self.frequencies = base ** (-2 * pairs / self.turned)
         if local:
@@ -59,22 +62,22 @@ class Rope:
         elif kind == "yarn":
             original = file.number("rope.scaling.original_context_length", file.number("context_length"))
 
-            def pair_of(turns):
-                return self.turned * np.log(original / (turns * 2 * np.pi)) / (2 * np.log(base))
+            def pair_of(count):
+                return self.turned * np.log(original / (count * 2 * np.pi)) / (2 * np.log(base))
 
-            low, high = max(0.0, np.floor(pair_of(32))), min(self.turned - 1.0, np.ceil(pair_of(1)))
+            low, high = max(0.0, np.floor(pair_of(turns[0]))), min(self.turned - 1.0, np.ceil(pair_of(turns[1])))
             ramp = 1 - np.clip((pairs - low) / max(0.001, high - low), 0, 1)
             self.frequencies *= (1 - ramp) / factor + ramp
             self.magnitude *= _gain(factor, 1) / (_gain(factor, log_multiplier) if log_multiplier else 1)
 
     @staticmethod
     def factors(file):
-        """The factors of angles: those of contexts longer than the original where the model's context is."""
+        """The factors of angles: those of long contexts where there is room for more tokens than the original has."""
         given = file.optional("rope_freqs.weight")
         if given is not None:
             return given
         original = file.number("rope.scaling.original_context_length", file.number("context_length"))
-        long = file.number("context_length") > original
+        long = file.context > original
         return file.optional("rope_factors_long.weight" if long else "rope_factors_short.weight")
 
     def __call__(self, x, first=0):

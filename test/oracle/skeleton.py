@@ -14,16 +14,22 @@ def decoder(
     paired=False,
     attention=grouped_attention,
     embedding_scale=None,
+    normed=True,
     sandwich=False,
+    branch_scale=None,
+    still=None,
     local=None,
     final_cap=None,
+    logit_divisor=None,
     **options,
 ):
     """The forward of a pre-norm decoder with RMSNorms and attention in groups.
 
     `feed_forward(file, block, m)` is all of the second half, `attention(file, block, a, epsilon, rope, **options)` the
-    first up to its last product; an option may be a function of the file. `local(file, layer)` gives the layer's window, or 0, and its base, or None for that of
-    all layers. `final_cap(file)`: of logits; with `sandwich` each half is normed behind, too.
+    first up to its last product; an option may be a function of the file. `local(file, layer)` gives the layer's
+    window, or 0, and its base, or None for that of all layers; `still(file, layer)` whether the layer turns nothing.
+    With `sandwich` each half is normed behind, too, without `normed` none before; `branch_scale(file)` multiplies each
+    half, `logit_divisor(file)` divides logits, `final_cap(file)` caps them.
     """
 
     def forward(file, ids):
@@ -34,23 +40,29 @@ def decoder(
         x = file.rows("token_embd.weight", np.array(ids))
         if embedding_scale:
             x = x * x.dtype.type(embedding_scale(file))
+        branch = x.dtype.type(branch_scale(file) if branch_scale else 1)
         for layer in range(file.number("block_count")):
             block = f"blk.{layer}."
             window, base = local(file, layer) if local else (0, None)
             turn = Rope(file, size, paired, local=True, base=base) if window and base else rope
+            if still and still(file, layer):
+                turn = None
             more = {name: option(file) if callable(option) else option for name, option in options.items()}
             if window:
                 more["window"] = window
-            a = rms_norm(x, file.rows(f"{block}attn_norm.weight"), epsilon)
+            a = rms_norm(x, file.rows(f"{block}attn_norm.weight"), epsilon) if normed else x
             mixed = linear(file, f"{block}attn_output", attention(file, block, a, epsilon, turn, **more))
             if sandwich:
                 mixed = rms_norm(mixed, file.rows(f"{block}post_attention_norm.weight"), epsilon)
-            x = x + mixed
-            m = feed_forward(file, block, rms_norm(x, file.rows(f"{block}ffn_norm.weight"), epsilon))
+            x = x + branch * mixed
+            m = rms_norm(x, file.rows(f"{block}ffn_norm.weight"), epsilon) if normed else x
+            m = feed_forward(file, block, m)
             if sandwich:
                 m = rms_norm(m, file.rows(f"{block}post_ffw_norm.weight"), epsilon)
-            x = x + m
+            x = x + branch * m
         logits = head(file, rms_norm(x, file.rows("output_norm.weight"), epsilon))
+        if logit_divisor:
+            logits = logits / x.dtype.type(logit_divisor(file))
         limit = final_cap(file) if final_cap else 0
         return limit * np.tanh(logits / limit) if limit else logits
 

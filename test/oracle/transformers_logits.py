@@ -20,7 +20,7 @@ def main():
     torch.set_num_threads(1)
     model = AutoModelForCausalLM.from_pretrained(
         options.folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True
-    )
+    ).float()  # some weights ask for another type (xIELU's)
     ids = torch.tensor([[int(id) for id in options.tokens.split(",")]])
     with torch.no_grad():
         logits = model(ids).logits[0]

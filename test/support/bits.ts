@@ -299,7 +299,7 @@ const briefLatent = (): Case[] => [
 ];
 
 const FORMATS = ["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"];
-FORMATS.push("IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4");
+FORMATS.push("IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "MXFP4", "NVFP4", "Q1_0", "Q2_0");
 
 /** The models, and what each of them is asked. */
 export function bitsModels(): BitsModel[] {
@@ -321,8 +321,8 @@ export function bitsModels(): BitsModel[] {
     tiny("memoryformer-tiny", type, andLonger(everything(Form.AUTO)), true);
 
   for (const type of FORMATS) {
-    if (type !== "Q8_0") tiny("llama-tiny", type, brief(Form.AUTO), type === "Q4_K" || type === "F16");
-    if (type !== "Q8_0" && type !== "Q4_K") tiny("plm-1m", type, briefLatent, type === "F32" || type === "Q6_K");
+    if (type !== "Q8_0") tiny("llama-tiny", type, brief(Form.AUTO), ["Q4_K", "F16", "Q1_0", "NVFP4"].includes(type));
+    if (type !== "Q8_0" && type !== "Q4_K") tiny("plm-1m", type, briefLatent, ["F32", "Q6_K", "Q2_0"].includes(type));
   }
   for (const type of ["F32", "F16", "Q5_1", "IQ4_NL", "MXFP4"]) tiny("llama-odd", type, brief(Form.AUTO));
   for (const type of ["F32", "Q4_0", "Q4_K", "Q5_K"])

@@ -73,6 +73,10 @@ export function checkpointOf(kind: string): { model: Model; parts: CheckpointPar
     own.config((key) => value(`${architecture}.${key}`)),
   );
   const weights = weightsOf(model, own, (key) => value(`${architecture}.${key}`));
+  for (const [name, given] of Object.entries(own.scalars ?? {})) {
+    const bytes = new Uint8Array(Float32Array.of(...[given].flat()).buffer);
+    weights[name] = { dtype: "F32", shape: Array.isArray(given) ? [given.length] : [], bytes };
+  }
   const tokens = value("tokenizer.ggml.tokens") as string[];
   const end = tokens.length - 1;
   const tokenizer: Json = {
@@ -97,7 +101,8 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
     const bytes = new Uint8Array(tensorBytes(type, shape));
     fill(bytes);
     if (own.plusOne?.test(name)) minusOne(floats(bytes));
-    const source = names.reduce((word, [from, to]) => (word.startsWith("model") ? word : word.replace(from, to)), name);
+    const [from, to] = names.find(([pattern]) => pattern.test(name)) ?? ["", ""];
+    const source = name.replace(from, to);
     const heads = own.halves ? headsOf(name, (what) => Number(key(what))) : 0;
     const layout = own.layout?.(name, key);
     if (source.includes("#")) {

@@ -1,5 +1,5 @@
 /** What tests and `npm run goldens` share of peers: the checkpoints that are asked of them, and how far logits are apart. */
-import { ARCHITECTURES, NAMES, tinyOf } from "../../scripts/architectures.mjs";
+import { kindsOf, tinyOf } from "../../scripts/architectures.mjs";
 import { type CheckpointParts, checkpointOf } from "./checkpoint.ts";
 
 export interface PeerCheckpoint {
@@ -50,8 +50,9 @@ const ROPES: readonly (readonly [architecture: string, special: string, config: 
 
 /** A checkpoint of each architecture that transformers runs, and some with what is special of RoPE. */
 export function peerCheckpoints(): PeerCheckpoint[] {
-  const kinds = NAMES.filter((name) => ARCHITECTURES[name].peers?.includes("transformers")).map(tinyOf);
-  const list = kinds.map((kind): PeerCheckpoint => ({ kind, special: "", parts: checkpointOf(kind).parts }));
+  const list = kindsOf("transformers").map(
+    (kind): PeerCheckpoint => ({ kind, special: "", parts: checkpointOf(kind).parts }),
+  );
   const scaled = ROPES.map(([architecture, special, config]): PeerCheckpoint => {
     const kind = tinyOf(architecture);
     const { parts } = checkpointOf(kind);

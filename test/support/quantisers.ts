@@ -1,7 +1,8 @@
 /**
  * What the quantisers are measured by: matrices that are the same in every run, the error that a format's search makes
  * small, and models that show which type a mix gives to which matrix. llama.cpp's errors on the matrices lie in
- * test/golden/quantisers.json, its mixes in test/golden/mixes.json (bench/quantize.mjs --golden writes both).
+ * test/golden/quantisers.json, its mixes in test/golden/mixes.json, what it makes of blocks and of values byte by byte in
+ * test/golden/blocks.json (bench/quantize.mjs --golden writes them).
  *
  * The weights are those that llama.cpp's search uses when it has no importance matrix:
  *
@@ -12,7 +13,8 @@
  */
 
 import { SHAPES } from "../../scripts/architectures.mjs";
-import { generator, normals } from "./random.ts";
+import { formatOf } from "./formats.ts";
+import { generator, normals, randomBytes } from "./random.ts";
 
 export const SEARCHED = ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ4_NL", "IQ4_XS"];
 
@@ -60,6 +62,35 @@ function weight(type: string, x: number, rms: number): number {
   return SEARCHED.includes(type) ? x * x : 1;
 }
 
+/** Formats whose blocks llama.cpp was asked about, byte by byte (test/golden/blocks.json). */
+export const GOLDEN_FORMATS = ["NVFP4", "Q1_0", "Q2_0"];
+
+/** Bytes of scales in UE4M3 where something changes: zero, subnormals, the last numbers, NaN, the bit without a meaning. */
+const SCALE_BYTES = [0, 1, 7, 8, 55, 63, 119, 120, 126, 127, 128, 129, 200, 255, 64, 48];
+
+/** Blocks with every code, and scales of all sizes and both signs. */
+export function goldenBlocks(type: string): Uint8Array {
+  const { bytes } = formatOf(type);
+  const blocks = randomBytes(8 * bytes, bytes + type.length);
+  for (let b = 0; b < 8; b++) {
+    const at = b * bytes;
+    if (type === "NVFP4") for (let i = 0; i < 4; i++) blocks[at + i] = SCALE_BYTES[(4 * b + i) % SCALE_BYTES.length];
+    // A half that is not NaN or infinite; the last one is subnormal.
+    else blocks[at + 1] = b === 7 ? blocks[at + 1] & 0x83 : blocks[at + 1] & 0xfb;
+  }
+  return blocks;
+}
+
+/** Values of all sizes, zeros and ties among them. */
+export function goldenValues(elements: number): Float32Array {
+  const values = normals(8 * elements, elements);
+  const sizes = [0.02, 1, 300, 1e-6, 1e-30, 0, 4000, 1];
+  const sized = values.map((x, i) => x * sizes[Math.floor(i / elements)]);
+  // In the last block the scales of Q2_0 and NVFP4 are whole, and values lie between two codes.
+  for (let i = 7 * elements; i < sized.length; i++) sized[i] = i % 16 === 0 ? 12 : ((i % 49) - 24) / 4;
+  return sized;
+}
+
 /** Models in which every rule of a mix shows: sixteenths and eighths of layers, 4 heads a key, MLA, rows of all sizes, experts. */
 export const MIXED_MODELS: Record<string, (typeof SHAPES)[string]> = {
   llama: { ...SHAPES["llama-tiny"], layers: 17 },
@@ -92,6 +123,8 @@ export const MIXES: Record<string, number> = {
   BF16: 32,
   TQ1_0: 36,
   TQ2_0: 37,
+  Q1_0: 40,
+  Q2_0: 41,
 };
 
 /** The types of a file's matrices by role: one where all layers have the same, else layer by layer. */

@@ -4,6 +4,7 @@
  *     SwiGLU:  gate = silu(gate) · up,  silu(x) = x / (1 + e^−x)         ReLU²:  x = max(x, 0)²
  *     sigmoid(x) = 1 / (1 + e^−x)
  *     softcap(x) = c · tanh(x / c),  tanh(x) = (1 − e^−2|x|) / (1 + e^−2|x|) · sign x
+ *     xIELU:   x > 0: p·x² + b·x,   else (e^min(x, ε) − 1 − x)·n + b·x
  *     GELU, by tanh:  x/2 · (1 + tanh z) = x / (1 + e^−2z),  z = √(2/π) · (x + 0.044715 x³)
  */
 import { expLanes, expf } from "./math";
@@ -128,6 +129,54 @@ export function gelu(x: usize, n: u32, target: usize): void {
   for (; x < end; x += 4, target += 4) {
     const v = load<f32>(x);
     store<f32>(target, v / (<f32>1.0 + expf(v * (GELU_LINEAR + GELU_CUBIC * (v * v)))));
+  }
+}
+
+/** e^x − 1 − x between it and 0 is x² · (1/2! + x/3! + … + x⁷/9!): the difference would lose its digits. */
+const SERIES_FROM: f32 = -0.5;
+
+/** target = xIELU(x) with the factors p, n, b and ε; the target may be x. A NaN stays one. */
+export function xielu(x: usize, n: u32, positive: f32, negative: f32, beta: f32, epsilon: f32, target: usize): void {
+  const end = x + ((<usize>n) << 2);
+  if (ASC_FEATURE_SIMD) {
+    const one = f32x4.splat(1);
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16, target += 16) {
+      const v = v128.load(x);
+      const m = f32x4.min(v, f32x4.splat(epsilon));
+      let sum = f32x4.splat(1.0 / 362880);
+      sum = f32x4.add(f32x4.mul(sum, m), f32x4.splat(1.0 / 40320));
+      sum = f32x4.add(f32x4.mul(sum, m), f32x4.splat(1.0 / 5040));
+      sum = f32x4.add(f32x4.mul(sum, m), f32x4.splat(1.0 / 720));
+      sum = f32x4.add(f32x4.mul(sum, m), f32x4.splat(1.0 / 120));
+      sum = f32x4.add(f32x4.mul(sum, m), f32x4.splat(1.0 / 24));
+      sum = f32x4.add(f32x4.mul(sum, m), f32x4.splat(1.0 / 6));
+      sum = f32x4.add(f32x4.mul(sum, m), f32x4.splat(0.5));
+      const series = f32x4.mul(f32x4.mul(m, m), sum);
+      const whole = f32x4.sub(f32x4.sub(expLanes(m), one), m);
+      const rest = v128.bitselect(series, whole, f32x4.gt(m, f32x4.splat(SERIES_FROM)));
+      const below = f32x4.mul(f32x4.add(rest, f32x4.sub(m, v)), f32x4.splat(negative));
+      const above = f32x4.mul(f32x4.mul(f32x4.splat(positive), v), v);
+      const bent = v128.bitselect(above, below, f32x4.gt(v, f32x4.splat(0)));
+      v128.store(target, f32x4.add(bent, f32x4.mul(f32x4.splat(beta), v)));
+    }
+  }
+  for (; x < end; x += 4, target += 4) {
+    const v = load<f32>(x);
+    let bent: f32 = positive * v * v;
+    if (!(v > 0)) {
+      const m: f32 = min<f32>(v, epsilon);
+      let sum: f32 = 1.0 / 362880;
+      sum = sum * m + <f32>(1.0 / 40320);
+      sum = sum * m + <f32>(1.0 / 5040);
+      sum = sum * m + <f32>(1.0 / 720);
+      sum = sum * m + <f32>(1.0 / 120);
+      sum = sum * m + <f32>(1.0 / 24);
+      sum = sum * m + <f32>(1.0 / 6);
+      sum = sum * m + <f32>0.5;
+      const rest: f32 = m > SERIES_FROM ? m * m * sum : expf(m) - <f32>1.0 - m;
+      bent = (rest + (m - v)) * negative;
+    }
+    store<f32>(target, bent + beta * v);
   }
 }
 

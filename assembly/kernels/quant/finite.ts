@@ -3,8 +3,10 @@
  * widen halves by a multiplication would read it as finite.
  *
  *     type             its scales, halves at these bytes of a block
- *     Q4_0 Q5_0 Q8_0 IQ4_NL IQ4_XS   0            Q4_1 Q5_1 Q4_K Q5_K   0, 2            Q2_K   80, 82
+ *     Q4_0 Q5_0 Q8_0 IQ4_NL IQ4_XS Q1_0 Q2_0   0
+ *     Q4_1 Q5_1 Q4_K Q5_K   0, 2            Q2_K   80, 82
  *     Q3_K   108       Q6_K   208       TQ1_0   52       TQ2_0   64       MXFP4   0: an exponent, 255 is NaN
+ *     NVFP4  every byte is a number
  */
 import { Type, blockBytes } from "./types";
 import { allFinite } from "../float/vector";
@@ -23,6 +25,7 @@ export function blocksAreFinite(type: u32, blocks: usize, count: u32): bool {
     for (let i: u32 = 0; i < count; i++, blocks += bytes) if (load<u8>(blocks) == 255) return false;
     return true;
   }
+  if (type == Type.NVFP4) return true;
   if (!fieldsAreFinite(blocks + scaleAt(type), count, bytes, HALF_EXPONENT)) return false;
   return !hasTwoScales(type) || fieldsAreFinite(blocks + scaleAt(type) + 2, count, bytes, HALF_EXPONENT);
 }

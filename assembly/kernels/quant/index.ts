@@ -7,7 +7,7 @@
  */
 import {
   HAS_BF16, HAS_Q4_0, HAS_Q4_1, HAS_Q5_0, HAS_Q5_1, HAS_Q2_K, HAS_Q3_K, HAS_Q4_K, HAS_Q5_K, HAS_Q6_K, HAS_IQ4_NL,
-  HAS_IQ4_XS, HAS_TQ1_0, HAS_TQ2_0, HAS_MXFP4,
+  HAS_IQ4_XS, HAS_TQ1_0, HAS_TQ2_0, HAS_MXFP4, HAS_NVFP4, HAS_Q1_0, HAS_Q2_0,
 } from "../../parts";
 import { PRECISION_SHIFT, ActivationPrecision } from "./activations/precision";
 import { BF16Packing } from "./formats/bf16";
@@ -16,6 +16,9 @@ import { F32Packing } from "./formats/f32";
 import { IQ4_NLPacking } from "./formats/iq4_nl";
 import { IQ4_XSPacking } from "./formats/iq4_xs";
 import { MXFP4Packing } from "./formats/mxfp4";
+import { NVFP4Packing } from "./formats/nvfp4";
+import { Q1_0Packing } from "./formats/q1_0";
+import { Q2_0Packing } from "./formats/q2_0";
 import { Q2_KPacking } from "./formats/q2_k";
 import { Q3_KPacking } from "./formats/q3_k";
 import { Q4_0Packing } from "./formats/q4_0";
@@ -28,38 +31,43 @@ import { Q6_KPacking } from "./formats/q6_k";
 import { Q8_0Packing } from "./formats/q8_0";
 import { TQ1_0Packing } from "./formats/tq1_0";
 import { TQ2_0Packing } from "./formats/tq2_0";
+import { TABLES_BYTES } from "./sums/tables";
 import { Type, blockElements, rowBytes } from "./types";
 
 /** Does what action `A` says with the format of a type: its arguments are those of the format's own function. */
 @inline
 function forFormat<A>(
   type: u32, a: usize, b: usize, c: usize, d: usize = 0, e: usize = 0, f: usize = 0, g: usize = 0, h: usize = 0,
+  i: usize = 0, j: usize = 0,
 ): void {
   const action = changetype<A>(0);
-  if (type == Type.F32) return action.on<F32Packing>(a, b, c, d, e, f, g, h);
-  if (type == Type.F16) return action.on<F16Packing>(a, b, c, d, e, f, g, h);
-  if (HAS_BF16 && type == Type.BF16) return action.on<BF16Packing>(a, b, c, d, e, f, g, h);
-  if (HAS_Q4_0 && type == Type.Q4_0) return action.on<Q4_0Packing>(a, b, c, d, e, f, g, h);
-  if (HAS_Q4_1 && type == Type.Q4_1) return action.on<Q4_1Packing>(a, b, c, d, e, f, g, h);
-  if (HAS_Q5_0 && type == Type.Q5_0) return action.on<Q5_0Packing>(a, b, c, d, e, f, g, h);
-  if (HAS_Q5_1 && type == Type.Q5_1) return action.on<Q5_1Packing>(a, b, c, d, e, f, g, h);
-  if (type == Type.Q8_0) return action.on<Q8_0Packing>(a, b, c, d, e, f, g, h);
-  if (HAS_Q2_K && type == Type.Q2_K) return action.on<Q2_KPacking>(a, b, c, d, e, f, g, h);
-  if (HAS_Q3_K && type == Type.Q3_K) return action.on<Q3_KPacking>(a, b, c, d, e, f, g, h);
-  if (HAS_Q4_K && type == Type.Q4_K) return action.on<Q4_KPacking>(a, b, c, d, e, f, g, h);
-  if (HAS_Q5_K && type == Type.Q5_K) return action.on<Q5_KPacking>(a, b, c, d, e, f, g, h);
-  if (HAS_Q6_K && type == Type.Q6_K) return action.on<Q6_KPacking>(a, b, c, d, e, f, g, h);
-  if (HAS_IQ4_NL && type == Type.IQ4_NL) return action.on<IQ4_NLPacking>(a, b, c, d, e, f, g, h);
-  if (HAS_IQ4_XS && type == Type.IQ4_XS) return action.on<IQ4_XSPacking>(a, b, c, d, e, f, g, h);
-  if (HAS_TQ1_0 && type == Type.TQ1_0) return action.on<TQ1_0Packing>(a, b, c, d, e, f, g, h);
-  if (HAS_TQ2_0 && type == Type.TQ2_0) return action.on<TQ2_0Packing>(a, b, c, d, e, f, g, h);
-  if (HAS_MXFP4 && type == Type.MXFP4) return action.on<MXFP4Packing>(a, b, c, d, e, f, g, h);
+  if (type == Type.F32) return action.on<F32Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (type == Type.F16) return action.on<F16Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_BF16 && type == Type.BF16) return action.on<BF16Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_Q4_0 && type == Type.Q4_0) return action.on<Q4_0Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_Q4_1 && type == Type.Q4_1) return action.on<Q4_1Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_Q5_0 && type == Type.Q5_0) return action.on<Q5_0Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_Q5_1 && type == Type.Q5_1) return action.on<Q5_1Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (type == Type.Q8_0) return action.on<Q8_0Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_Q2_K && type == Type.Q2_K) return action.on<Q2_KPacking>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_Q3_K && type == Type.Q3_K) return action.on<Q3_KPacking>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_Q4_K && type == Type.Q4_K) return action.on<Q4_KPacking>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_Q5_K && type == Type.Q5_K) return action.on<Q5_KPacking>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_Q6_K && type == Type.Q6_K) return action.on<Q6_KPacking>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_IQ4_NL && type == Type.IQ4_NL) return action.on<IQ4_NLPacking>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_IQ4_XS && type == Type.IQ4_XS) return action.on<IQ4_XSPacking>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_TQ1_0 && type == Type.TQ1_0) return action.on<TQ1_0Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_TQ2_0 && type == Type.TQ2_0) return action.on<TQ2_0Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_MXFP4 && type == Type.MXFP4) return action.on<MXFP4Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_NVFP4 && type == Type.NVFP4) return action.on<NVFP4Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_Q1_0 && type == Type.Q1_0) return action.on<Q1_0Packing>(a, b, c, d, e, f, g, h, i, j);
+  if (HAS_Q2_0 && type == Type.Q2_0) return action.on<Q2_0Packing>(a, b, c, d, e, f, g, h, i, j);
 }
 
 @unmanaged
 class Dequantize {
   @inline
-  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     changetype<F>(0).dequantize(a, b, c);
   }
 }
@@ -67,7 +75,7 @@ class Dequantize {
 @unmanaged
 class Quantize {
   @inline
-  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     changetype<F>(0).quantize(a, b, c);
   }
 }
@@ -75,7 +83,7 @@ class Quantize {
 @unmanaged
 class Pack {
   @inline
-  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     changetype<F>(0).packRows(a, b, <u32>c, <u32>d, e);
   }
 }
@@ -83,7 +91,7 @@ class Pack {
 @unmanaged
 class Unpack {
   @inline
-  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     changetype<F>(0).unpackRow(a, <u32>b, <u32>c, d);
   }
 }
@@ -91,7 +99,7 @@ class Unpack {
 @unmanaged
 class Decode {
   @inline
-  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     changetype<F>(0).decode(a, <u32>b, c);
   }
 }
@@ -99,16 +107,19 @@ class Decode {
 @unmanaged
 class Multiply {
   @inline
-  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
-    changetype<F>(0).multiply(a, <u32>b, <u32>c, d, e, <u32>f, g, h);
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
+    const format = changetype<F>(0);
+    if (isDefined(format.multiplySums)) format.multiplySums(a, <u32>b, <u32>c, d, e, <u32>f, g, h, i, <u32>j);
+    else format.multiply(a, <u32>b, <u32>c, d, e, <u32>f, g, h);
   }
 }
 
 @unmanaged
 class MultiplyBytes {
   @inline
-  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize): void {
-    changetype<F>(0).multiplyBytes(a, <u32>b, <u32>c, d, e, <u32>f, g, h);
+  on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
+    const format = changetype<F>(0);
+    if (isDefined(format.multiplyBytes)) format.multiplyBytes(a, <u32>b, <u32>c, d, e, <u32>f, g, h);
   }
 }
 
@@ -167,22 +178,34 @@ export function decodeGroup(type: u32, group: usize, columns: u32, target: usize
   }
 }
 
+/** Whether products of a type look up sums of activations: they take every form, and bytes for the tables. */
+@inline
+export function takesSums(type: u32): bool {
+  return (HAS_Q1_0 && type == Type.Q1_0) || (HAS_Q2_0 && type == Type.Q2_0);
+}
+
+/** Bytes that a product wants for tables of sums (sums/tables.ts). */
+@inline
+export function sumsBytes(type: u32): usize {
+  return ASC_FEATURE_SIMD && takesSums(type) ? TABLES_BYTES : 0;
+}
+
 /**
  * Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]; strides in bytes. The form of the activations
- * stands above the type (activations/precision.ts).
+ * stands above the type (activations/precision.ts). `tables`: sumsBytes(type).
  */
 export function matmulGroups(
   type: u32, group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize,
-  targetStride: usize,
+  targetStride: usize, tables: usize,
 ): void {
+  const form = type >> PRECISION_SHIFT;
+  type &= 0xff;
   if (ASC_FEATURE_RELAXED_SIMD) {
-    const form = type >> PRECISION_SHIFT;
-    type &= 0xff;
-    if (form != ActivationPrecision.SIXTEEN) {
+    if (form != ActivationPrecision.SIXTEEN && !takesSums(type)) {
       return matmulBytes(type, group, groups, columns, x, xStride, tokens, target, targetStride);
     }
   }
-  forFormat<Multiply>(type, group, groups, columns, x, xStride, tokens, target, targetStride);
+  forFormat<Multiply>(type, group, groups, columns, x, xStride, tokens, target, targetStride, tables, form);
 }
 
 /** The same with activations as rows of digits (activations/eight.ts). */

@@ -16,7 +16,9 @@ import { F16Packing } from "./formats/f16";
 import { F32Packing } from "./formats/f32";
 import { WIDENED_TOKENS, matmulWidened } from "./floats";
 import { PRECISION_SHIFT, ActivationPrecision } from "./activations/precision";
-import { decodeGroup, dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, unpackRow } from "./index";
+import {
+  decodeGroup, dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, sumsBytes, takesSums, unpackRow,
+} from "./index";
 import { accumulateQ4_0 } from "./transposed";
 import { Type, rowBytes } from "./types";
 
@@ -30,15 +32,21 @@ export function packedBytes(type: u32, rows: u32, columns: u32): u64 {
   return <u64>packedGroupBytes(type, columns) * ((<u64>rows + 7) >> 3);
 }
 
-/** Bytes of scratch that `matmulRows` wants in any form: the outputs of two groups. */
+/** Bytes of scratch that `matmulRows` wants in any form: the outputs of two groups, and tables of sums. */
 @inline
-export function matmulScratchBytes(tokens: u32): usize {
-  return (<usize>tokens) << 6;
+export function matmulScratchBytes(type: u32, tokens: u32): usize {
+  return ((<usize>tokens) << 6) + sumsBytes(type);
 }
 
 /** The same for the form that stands above `type`: only the form of two halves keeps two groups' outputs. */
 export function matmulFormScratchBytes(type: u32, tokens: u32): usize {
-  return (<usize>tokens) << (type >> PRECISION_SHIFT == ActivationPrecision.TWO_SIXTEENS ? 6 : 5);
+  return ((<usize>tokens) << (multipliesTwice(type) ? 6 : 5)) + sumsBytes(type & 0xff);
+}
+
+/** Whether the form that stands above `type` takes two products. */
+@inline
+function multipliesTwice(type: u32): bool {
+  return type >> PRECISION_SHIFT == ActivationPrecision.TWO_SIXTEENS && !takesSums(type & 0xff);
 }
 
 /**
@@ -51,12 +59,13 @@ export function matmulRows(
   target: usize, targetStride: usize, scratch: usize,
 ): void {
   if (rowEnd > rows) rowEnd = rows;
-  if (type >> PRECISION_SHIFT == ActivationPrecision.TWO_SIXTEENS) {
+  if (multipliesTwice(type)) {
     return matmulTwice(
       type & 0xff, packed, columns, rowBegin, rowEnd, x, xStride, tokens, target, targetStride, scratch,
     );
   }
   const groupBytes = packedGroupBytes(type & 0xff, columns);
+  const tables = scratch + ((<usize>tokens) << 5);
   let row = rowBegin;
   while (row < rowEnd) {
     const group = packed + <usize>(row >> 3) * groupBytes;
@@ -66,11 +75,11 @@ export function matmulRows(
       if (ASC_FEATURE_SIMD && type == Type.F16 && tokens >= WIDENED_TOKENS && columns != 0 && (columns & 3) == 0) {
         matmulWidened<F16Packing, F32Packing>(group, whole, columns, x, xStride, tokens, y, targetStride, scratch);
       } else {
-        matmulGroups(type, group, whole, columns, x, xStride, tokens, y, targetStride);
+        matmulGroups(type, group, whole, columns, x, xStride, tokens, y, targetStride, tables);
       }
       row += whole << 3;
     } else {
-      matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32);
+      matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32, tables);
       const first = row & 7;
       const count = min(8 - first, rowEnd - row);
       for (let t: u32 = 0; t < tokens; t++) {
@@ -92,8 +101,8 @@ function matmulTwice(
   const second = scratch + ((<usize>tokens) << 5);
   for (let row = rowBegin; row < rowEnd; ) {
     const group = packed + <usize>(row >> 3) * groupBytes;
-    matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32);
-    matmulGroups(type, group, 1, columns, rest, xStride, tokens, second, 32);
+    matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32, 0);
+    matmulGroups(type, group, 1, columns, rest, xStride, tokens, second, 32, 0);
     const first = row & 7;
     const count = min(8 - first, rowEnd - row);
     for (let t: u32 = 0; t < tokens; t++) {

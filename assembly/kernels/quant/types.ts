@@ -3,7 +3,7 @@
  */
 import {
   HAS_BF16, HAS_Q4_0, HAS_Q4_1, HAS_Q5_0, HAS_Q5_1, HAS_Q2_K, HAS_Q3_K, HAS_Q4_K, HAS_Q5_K, HAS_Q6_K, HAS_IQ4_NL,
-  HAS_IQ4_XS, HAS_TQ1_0, HAS_TQ2_0, HAS_MXFP4,
+  HAS_IQ4_XS, HAS_TQ1_0, HAS_TQ2_0, HAS_MXFP4, HAS_NVFP4, HAS_Q1_0, HAS_Q2_0,
 } from "../../parts";
 
 export namespace Type {
@@ -27,6 +27,9 @@ export namespace Type {
   export const TQ1_0: u32 = 34;
   export const TQ2_0: u32 = 35;
   export const MXFP4: u32 = 39;
+  export const NVFP4: u32 = 40;
+  export const Q1_0: u32 = 41;
+  export const Q2_0: u32 = 42;
 }
 
 /** Whether this build leaves out a block format. */
@@ -47,7 +50,10 @@ export function isLeftOut(type: u32): bool {
     (!HAS_IQ4_XS && type == Type.IQ4_XS) ||
     (!HAS_TQ1_0 && type == Type.TQ1_0) ||
     (!HAS_TQ2_0 && type == Type.TQ2_0) ||
-    (!HAS_MXFP4 && type == Type.MXFP4)
+    (!HAS_MXFP4 && type == Type.MXFP4) ||
+    (!HAS_NVFP4 && type == Type.NVFP4) ||
+    (!HAS_Q1_0 && type == Type.Q1_0) ||
+    (!HAS_Q2_0 && type == Type.Q2_0)
   );
 }
 
@@ -65,6 +71,9 @@ export function blockElements(type: u32): u32 {
     case Type.Q8_0:
     case Type.IQ4_NL:
     case Type.MXFP4: return 32;
+    case Type.NVFP4:
+    case Type.Q2_0: return 64;
+    case Type.Q1_0: return 128;
     case Type.Q2_K:
     case Type.Q3_K:
     case Type.Q4_K:
@@ -99,6 +108,9 @@ export function blockBytes(type: u32): u32 {
     case Type.TQ1_0: return 54;
     case Type.TQ2_0: return 66;
     case Type.MXFP4: return 17;
+    case Type.NVFP4: return 36;
+    case Type.Q1_0: return 18;
+    case Type.Q2_0: return 18;
     default: return 0;
   }
 }
@@ -111,4 +123,4 @@ export function rowBytes(type: u32, columns: u32): u64 {
 
 /** The list for messages: what limpet runs. */
 export const SUPPORTED_TYPES: string =
-  "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0, MXFP4";
+  "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0, MXFP4, NVFP4, Q1_0, Q2_0";

@@ -1,10 +1,11 @@
 /** gemma2: norms behind both halves of a layer too, windows, and caps. */
+import { requireTiedHead } from "../decoder.ts";
 import type { Config } from "../folder.ts";
 import { type Grouped, type GroupedDecoder, planGrouped } from "../grouped.ts";
 import type { Plan } from "../plan.ts";
 import type { Checkpoint } from "../safetensors.ts";
 import { windowKeys } from "../windows.ts";
-import { GEMMA, requireTiedHead } from "./gemma.ts";
+import { GEMMA } from "./gemma.ts";
 
 /** What gemma2 and gemma3 call their four norms. */
 export const FOUR_NORMS: Grouped["names"] = {

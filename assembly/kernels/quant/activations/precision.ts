@@ -46,7 +46,9 @@ export function precisionFor(type: u32, wanted: u32): u32 {
       case Type.Q5_K:
       case Type.Q6_K:
       case Type.TQ1_0:
-      case Type.TQ2_0: return wanted == ActivationPrecision.TWO_SIXTEENS ? ActivationPrecision.TWO_BYTES : wanted;
+      case Type.TQ2_0:
+      case Type.Q1_0:
+      case Type.Q2_0: return wanted == ActivationPrecision.TWO_SIXTEENS ? ActivationPrecision.TWO_BYTES : wanted;
     }
   }
   if (type == Type.F32 || type == Type.F16 || type == Type.BF16) return ActivationPrecision.SIXTEEN;

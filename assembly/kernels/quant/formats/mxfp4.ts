@@ -21,12 +21,12 @@ import { packNibbles, unpackNibbles } from "../layout";
 import { largestOf32 } from "../quantise/encode32";
 
 /** V + 12 in the order of inverted codes. */
-const LEVELS = memory.data<u8>([0, 4, 6, 8, 9, 10, 11, 12, 24, 20, 18, 16, 15, 14, 13, 12], 16);
+export const E2M1 = memory.data<u8>([0, 4, 6, 8, 9, 10, 11, 12, 24, 20, 18, 16, 15, 14, 13, 12], 16);
 
 /** V[code]. */
 @inline
-function value(code: u32): i32 {
-  return <i32>load<u8>(LEVELS + <usize>(code ^ 15)) - 12;
+export function value(code: u32): i32 {
+  return <i32>load<u8>(E2M1 + <usize>(code ^ 15)) - 12;
 }
 
 /** 2^(e − 128), subnormal for e = 0 and 1. */
@@ -36,7 +36,7 @@ function powerOf(e: u32): f32 {
 }
 
 /** The first of the codes nearest to x; NaN gives 0. */
-function nearestCode(x: f32, d: f32): u32 {
+export function nearestCode(x: f32, d: f32): u32 {
   let best: u32 = 0;
   let distance = abs(x);
   for (let code: u32 = 1; code < 16; code++) {
@@ -108,11 +108,11 @@ export class MXFP4Packing extends Blocks32<MXFP4Packing> {
   @inline high(block: usize, quad: u32): v128 { return i32x4.splat(0); }
   @inline nextHigh(high: v128): v128 { return high; }
   @inline word(p: usize): v128 { return v128.load(p); }
-  @inline plane0(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane0(word)); }
-  @inline plane1(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane1(word)); }
-  @inline plane2(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane2(word)); }
-  @inline plane3(p: usize, word: v128, high: v128): v128 { return tablePlane(LEVELS, nibblePlane3(word)); }
-  @inline lowBytes(word: v128, high: v128): v128 { return tableBytes(LEVELS, lowNibbleBytes(word)); }
-  @inline highBytes(word: v128, high: v128): v128 { return tableBytes(LEVELS, highNibbleBytes(word)); }
-  @inline rowDot(block: usize, row: u32, a: usize): i32 { return tableDot(LEVELS, block + 8 + laneOffset(row), a); }
+  @inline plane0(p: usize, word: v128, high: v128): v128 { return tablePlane(E2M1, nibblePlane0(word)); }
+  @inline plane1(p: usize, word: v128, high: v128): v128 { return tablePlane(E2M1, nibblePlane1(word)); }
+  @inline plane2(p: usize, word: v128, high: v128): v128 { return tablePlane(E2M1, nibblePlane2(word)); }
+  @inline plane3(p: usize, word: v128, high: v128): v128 { return tablePlane(E2M1, nibblePlane3(word)); }
+  @inline lowBytes(word: v128, high: v128): v128 { return tableBytes(E2M1, lowNibbleBytes(word)); }
+  @inline highBytes(word: v128, high: v128): v128 { return tableBytes(E2M1, highNibbleBytes(word)); }
+  @inline rowDot(block: usize, row: u32, a: usize): i32 { return tableDot(E2M1, block + 8 + laneOffset(row), a); }
 }

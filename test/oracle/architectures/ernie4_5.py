@@ -1,0 +1,6 @@
+"""ernie4_5: llama's pass."""
+
+from feed_forward import gated
+from skeleton import decoder
+
+forward = decoder(gated, paired=True)

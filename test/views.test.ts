@@ -1,0 +1,80 @@
+/**
+ * One model, said in another way: matrices of q, k and v in one tensor, and numbers by layer where one would do. The bits
+ * are the same.
+ */
+import { test } from "uvu";
+import { encodeGguf, tensorBytes } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
+import { type File, key } from "./support/changes.ts";
+import { assertBits, Engine, prompt, spread } from "./support/engine.ts";
+
+type Type = Parameters<typeof makeModel>[1];
+const ids = spread(40);
+
+/** Writes the tensors that end with these names, one behind the other, as one of another name. */
+function joined(file: File, names: readonly string[], as: string, layer: number): void {
+  const parts = names.map((name) => {
+    const found = file.tensors.find((tensor) => tensor.name === `blk.${layer}.${name}`);
+    if (!found) throw new Error(`no ${name}`);
+    return found;
+  });
+  const bytes = parts.map(({ type, shape, fill }) => {
+    const part = new Uint8Array(tensorBytes(type, shape));
+    fill(part);
+    return part;
+  });
+  const whole = Buffer.concat(bytes);
+  const [first] = parts;
+  const last = first.shape.length - 1;
+  const shape = [...first.shape];
+  shape[last] = parts.reduce((sum, part) => sum + part.shape[last], 0);
+  let at = 0;
+  const fill = (chunk: Uint8Array) => {
+    chunk.set(whole.subarray(at, at + chunk.length));
+    at += chunk.length;
+  };
+  const rest = file.tensors.filter((tensor) => !parts.includes(tensor));
+  file.tensors = [...rest, { name: `blk.${layer}.${as}`, type: first.type, shape, fill }];
+}
+
+for (const build of ["portable", "scalar"] as const) {
+  const engine = new Engine(build);
+  const run = (file: File): Float32Array[] => {
+    const model = engine.load(encodeGguf(file));
+    const rows = model.context({ rows: 64 }).run(prompt(ids));
+    return rows;
+  };
+
+  for (const [kind, type, more] of [
+    ["llama-tiny", "F32", []],
+    ["llama-tiny", "Q4_0", []],
+    // Heads of twelve: the parts do not begin at groups of eight rows.
+    ["llama-odd", "Q8_0", []],
+    ["qwen2-tiny", "Q4_0", ["bias"]],
+    ["gemma3-tiny", "Q4_0", []],
+  ] as const) {
+    test(`${build}, ${kind} in ${type}: q, k and v in one matrix`, () => {
+      const want = run(makeModel(kind, type as Type));
+      const file = makeModel(kind, type as Type);
+      const layers = Number(file.metadata.find(([name]) => name.endsWith(".block_count"))?.[2]);
+      for (let layer = 0; layer < layers; layer++) {
+        for (const what of ["weight", ...more]) {
+          joined(file, [`attn_q.${what}`, `attn_k.${what}`, `attn_v.${what}`], `attn_qkv.${what}`, layer);
+        }
+      }
+      assertBits(run(file), want, "q, k and v in one matrix");
+    });
+  }
+
+  test(`${build}: numbers by layer`, () => {
+    const want = run(makeModel("llama-tiny", "Q4_0"));
+    const file = makeModel("llama-tiny", "Q4_0");
+    for (const name of ["attention.head_count", "attention.head_count_kv", "feed_forward_length"]) {
+      const value = Number(file.metadata.find(([own]) => own === `llama.${name}`)?.[2]);
+      key(`llama.${name}`, [value, value, value, value], "i32[]")(file);
+    }
+    assertBits(run(file), want, "numbers by layer");
+  });
+}
+
+test.run();
