@@ -79,7 +79,7 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
         : plain;
     }
     case Op.ROUTE: return HAS_EXPERTS ? routeScratch(p, s) : 0;
-    case Op.EXPERTS: return HAS_EXPERTS ? matmulScratchBytes(batch) : 0;
+    case Op.EXPERTS: return HAS_EXPERTS ? matmulScratchBytes(p.weight(layer, s.weight).type, batch) : 0;
     case Op.ACTIVATION: return <u64>p.value(s.in0).width * 4;
     case Op.ATTENTION: {
       const shape = p.state(p.layer(layer).state);
