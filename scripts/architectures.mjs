@@ -9,13 +9,20 @@ import { apertus } from "./architectures/apertus.mjs";
 import { arcee } from "./architectures/arcee.mjs";
 import { cohere2 } from "./architectures/cohere2.mjs";
 import { commandR } from "./architectures/command-r.mjs";
+import { deci } from "./architectures/deci.mjs";
+import { deepseek2 } from "./architectures/deepseek2.mjs";
 import { ernie4_5 } from "./architectures/ernie4_5.mjs";
 import { exaone } from "./architectures/exaone.mjs";
 import { exaone4 } from "./architectures/exaone4.mjs";
 import { gemma } from "./architectures/gemma.mjs";
 import { gemma2 } from "./architectures/gemma2.mjs";
 import { gemma3 } from "./architectures/gemma3.mjs";
+import { gemma3n } from "./architectures/gemma3n.mjs";
+import { gemma4 } from "./architectures/gemma4.mjs";
 import { glm4 } from "./architectures/glm4.mjs";
+import { gptOss } from "./architectures/gpt-oss.mjs";
+import { gpt2 } from "./architectures/gpt2.mjs";
+import { gptneox } from "./architectures/gptneox.mjs";
 import { granite } from "./architectures/granite.mjs";
 import { granitemoe } from "./architectures/granitemoe.mjs";
 import { hunyuanDense } from "./architectures/hunyuan-dense.mjs";
@@ -23,6 +30,7 @@ import { internlm2 } from "./architectures/internlm2.mjs";
 import { llama } from "./architectures/llama.mjs";
 import { memoryformer } from "./architectures/memoryformer.mjs";
 import { minicpm } from "./architectures/minicpm.mjs";
+import { minicpm3 } from "./architectures/minicpm3.mjs";
 import { mistral3 } from "./architectures/mistral3.mjs";
 import { olmo2 } from "./architectures/olmo2.mjs";
 import { olmoe } from "./architectures/olmoe.mjs";
@@ -34,6 +42,8 @@ import { qwen2moe } from "./architectures/qwen2moe.mjs";
 import { qwen3 } from "./architectures/qwen3.mjs";
 import { qwen3moe } from "./architectures/qwen3moe.mjs";
 import { smollm3 } from "./architectures/smollm3.mjs";
+import { stablelm } from "./architectures/stablelm.mjs";
+import { starcoder2 } from "./architectures/starcoder2.mjs";
 
 /** @typedef {import("./gguf-writer.mjs").TensorType} TensorType */
 /** @typedef {import("./vocabulary.mjs").Entry} Entry */
@@ -46,13 +56,18 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @property {number} ffn of a memoryformer: between its two tables
  * @property {number} vocabulary @property {number} context @property {number} theta @property {number} epsilon
  * @property {string} pre the pre-tokenizer's name
- * @property {number} [nope] @property {number} [rope] @property {number} [value] @property {number} [rank] of plm
+ * @property {number} [nope] @property {number} [rope] @property {number} [value] @property {number} [rank] of latents
+ * @property {number} [queryRank] of a latent that queries are made of
  * @property {number} [chunks] @property {number} [bits] of a memoryformer: tables, and bits of a code; rope: as of plm and phi2
  * @property {number} [kvHeads] @property {number} [headSize] of the others
  * @property {number} [window] tokens that a token sees in layers with a window
  * @property {number} [experts] @property {number} [used] of which a token goes to @property {number} [expertWidth]
- * @property {number} [sharedWidth] of an expert that all tokens go to
+ * @property {number} [sharedWidth] of an expert that all tokens go to @property {number} [dense] layers before experts
+ * @property {number[]} [headsOf] @property {number[]} [kvHeadsOf] @property {number[]} [ffnOf] by layer
  * @property {number} [original] context before RoPE was scaled
+ * @property {number} [localSize] of heads in layers with a window @property {number} [inputWidth] of a layer's own input
+ * @property {number} [sharing] last layers that read keys and values of layers before them
+ * @property {boolean} [parallel] attention and the feed-forward network read one norm
  * @property {boolean} [tied] no output matrix of its own
  * @property {number} [alpha] what RoPE's base is enlarged by @property {readonly number[]} [sections] of RoPE
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
@@ -75,6 +90,7 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @property {boolean} [latent] attention has an absorbed and an expanded form
  * @property {boolean} [absolute] what a token answers depends on where it stands, not on distances alone
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
+ * @property {boolean} [fixed] rows of state cannot be moved: their positions are learned
  * @property {Checkpoint} checkpoint what a checkpoint in Hugging Face's layout has
  */
 
@@ -82,7 +98,7 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @typedef {object} Checkpoint
  * @property {(key: (name: string) => any) => Record<string, unknown>} config keys of config.json, of the file's
  * @property {readonly (readonly [from: RegExp, to: string])[]} [names] of tensors, before those of all decoders
- *   where a name has #, the file's tensor is one of each expert, whose number stands there
+ *   where a name has #, the file's tensor is several, of each expert say, whose number stands there
  * @property {Record<string, number | number[]>} [scalars] tensors of one value, in a list or not, that the file has as keys
  * @property {boolean} [halves] q and k turn values i and i + n/2 where GGUF has 2i and 2i + 1
  * @property {RegExp} [plusOne] tensors of the file that are 1 more than the checkpoint's
@@ -94,7 +110,8 @@ import { smollm3 } from "./architectures/smollm3.mjs";
 /**
  * @typedef {object} Layout
  * @property {readonly number[]} shape of the checkpoint's tensor, the last along a row
- * @property {(row: number) => number} rowOf where each row of the file's tensor lies in it
+ * @property {(row: number) => number} [rowOf] where each row of the file's tensor lies in it
+ * @property {(value: number) => number} [placeOf] or where each value does
  */
 
 /** Each with the name that GGUF gives it, in the order of the core's registry. @type {Record<string, Architecture>} */
@@ -128,6 +145,16 @@ export const ARCHITECTURES = {
   internlm2,
   ernie4_5,
   olmoe,
+  "gpt-oss": gptOss,
+  deepseek2,
+  minicpm3,
+  deci,
+  gpt2,
+  gptneox,
+  starcoder2,
+  stablelm,
+  gemma4,
+  gemma3n,
 };
 
 /** The names that GGUF gives them, in the order of the list. */

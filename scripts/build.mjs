@@ -1,5 +1,5 @@
 /**
- * Builds limpet into build/:  node scripts/build.mjs [--if-needed] [PART…]
+ * Builds limpet into build/:  node scripts/build.mjs [--if-needed] [--guard] [PART…]
  *
  *     PART     from                     into
  *     portable, scalar, relaxed,
@@ -11,13 +11,14 @@
  *     types    src/, bindings/          build/types/             tsc: declarations
  *
  * The boundary between assembly/ and the rest (boundary.mjs) is made first, always. Without parts all of them are built;
- * with --if-needed only those that are older than their sources. Every output appears whole, by a rename, so that a
+ * with --if-needed only those that are older than their sources. With --guard the parts are wasm with guard bytes around
+ * every block of memory (assembly/memory/guards.ts), in build/guard/: portable and scalar, unless others are named. Every output appears whole, by a rename, so that a
  * reader never sees half a file.
  */
 import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
 import { writeBoundary } from "./boundary.mjs";
@@ -55,15 +56,19 @@ const withoutDocstrings = {
   },
 };
 
-const parts = {
-  ...Object.fromEntries(Object.entries(BUILDS).map(([name, build]) => [name, wasmPart(build)])),
+const guards = process.argv.includes("--guard");
+const wasmParts = Object.fromEntries(Object.entries(BUILDS).map(([name, build]) => [name, wasmPart(build)]));
+const allParts = {
+  ...wasmParts,
   js: { sources: [...HOST_SOURCES, "build/limpet.wasm"], output: "build/js/index.js", make: makeJs, after: "portable" },
   types: { sources: HOST_SOURCES, output: "build/types/src/index.d.ts", make: makeTypes },
 };
+const parts = guards ? wasmParts : allParts;
 
 writeBoundary();
 const ifNeeded = process.argv.includes("--if-needed");
-const asked = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+const asked = guards && !named.length ? ["portable", "scalar"] : named;
 for (const name of asked) {
   if (!parts[name]) stop(`there is no part ${name}; parts are ${Object.keys(parts).join(", ")}`, 2);
 }
@@ -104,13 +109,14 @@ async function make(part) {
 
 /** @param {import("./builds.mjs").Build} build */
 function wasmPart(build) {
-  const output = `build/${build.file}`;
+  const output = guards ? `build/guard/${build.file}` : `build/${build.file}`;
   return {
     sources: ["assembly", "builds.json", "scripts/builds.mjs", "scripts/literals.mjs", "scripts/data-segments.mjs"],
     output,
     make: async () => {
       const next = join(NEXT, build.file);
-      await node("node_modules/assemblyscript/bin/asc.js", ...ascWords(build, next));
+      await node("node_modules/assemblyscript/bin/asc.js", ...ascWords(build, next, guards));
+      mkdirSync(dirname(output), { recursive: true });
       renameSync(next, output);
       return output;
     },

@@ -33,7 +33,7 @@ export const RELAXED_SHARE = 1.35;
 /** Block formats that every build holds. @type {string[]} */
 export const ALWAYS = parts.always;
 
-/** The name of each tokenizer in a file (tokenizer.ggml.model). @type {Record<string, string>} */
+/** The names of each tokenizer in a file (tokenizer.ggml.model): gemma4 needs both. @type {Record<string, string[]>} */
 export const TOKENIZER_NAMES = parts.tokenizers;
 
 /**
@@ -81,8 +81,8 @@ export function constantOf(part) {
   return part.toUpperCase().replaceAll("-", "_");
 }
 
-/** The command line of asc for a build. @param {Build} build @param {string} outFile */
-export function ascWords(build, outFile) {
+/** The command line of asc for a build, or for one with guard bytes. @param {Build} build @param {string} outFile */
+export function ascWords(build, outFile, guards = false) {
   checkBuild(build);
   const { import: imported, shared, endsAt, initialPages, maximumPages } = build.memory ?? {};
   const words = [`assembly/builds/${build.entry}.ts`, "--outFile", outFile, ...COMMON];
@@ -92,6 +92,7 @@ export function ascWords(build, outFile) {
   if (endsAt) words.push("--lowMemoryLimit", String(endsAt));
   if (initialPages) words.push("--initialMemory", String(initialPages));
   if (maximumPages) words.push("--maximumMemory", String(maximumPages));
+  if (guards) words.push("--use", "WITH_GUARDS=1");
   for (const kind of KINDS) {
     const has = held(build, kind);
     for (const part of PARTS[kind]) if (!has.includes(part)) words.push("--use", `WITHOUT_${constantOf(part)}=1`);

@@ -102,8 +102,15 @@ export class Weights {
 
   /** A matrix for each expert. @param {string} name @param {number} columns @param {number} rows @param {number} deviation */
   experts(name, columns, rows, deviation, sensitive = false) {
-    const { experts = 0 } = this.shape;
-    this.add(name, [columns, rows, experts], matrixType(this.type, columns, sensitive), deviation);
+    this.slabs(name, columns, rows, this.shape.experts ?? 0, deviation, sensitive);
+  }
+
+  /**
+   * Matrices one behind the other. @param {string} name @param {number} columns @param {number} rows
+   * @param {number} count @param {number} deviation
+   */
+  slabs(name, columns, rows, count, deviation, sensitive = false) {
+    this.add(name, [columns, rows, count], matrixType(this.type, columns, sensitive), deviation);
   }
 
   /** The tensor that was added last leaves the constant of the embeddings as it is. */
@@ -116,6 +123,14 @@ export class Weights {
   meetConstant() {
     const { shift } = this;
     if (shift) this.#change((tensor) => withConstantColumns(tensor, shift.up(this.layer)));
+  }
+
+  /** The same tensors, seen by parts that ask for other numbers of the shape: those of a layer. @param {Partial<Shape>} numbers */
+  of(numbers) {
+    const layer = /** @type {Weights} */ (Object.create(this));
+    layer.shape = { ...this.shape, ...numbers };
+    if (numbers.kvHeads) layer.kvHeads = numbers.kvHeads;
+    return layer;
   }
 
   embedding() {

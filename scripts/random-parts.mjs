@@ -9,11 +9,12 @@
 /** @typedef {import("./random-models.mjs").Weights} Weights */
 
 /**
- * Queries, keys and values of heads in groups (llama). With `norms` each head of q and k is normed, with `rowNorms` the
- * whole row of each; without `norm` none stands before.
- * @param {Weights} w @param {{ biases?: boolean, norms?: boolean, rowNorms?: boolean, norm?: boolean }} [more]
+ * Queries, keys and values of heads in groups (llama). With `norms` each head of q and k is normed, by weights around
+ * `mean`, with `rowNorms` the whole row of each; without `norm` none stands before. @param {Weights} w
+ * @param {{ biases?: boolean, norms?: boolean, rowNorms?: boolean, norm?: boolean, mean?: number }} [more]
  */
-export function groupedAttention(w, { biases = false, norms = false, rowNorms = false, norm = true } = {}) {
+export function groupedAttention(w, more = {}) {
+  const { biases = false, norms = false, rowNorms = false, norm = true, mean = 1 } = more;
   const { hidden, heads } = w.shape;
   const { headSize, kvHeads } = w;
   const bias = (/** @type {string} */ name, /** @type {number} */ size) => {
@@ -27,8 +28,8 @@ export function groupedAttention(w, { biases = false, norms = false, rowNorms = 
   w.matrix("attn_v.weight", hidden, kvHeads * headSize, w.unit, w.sensitive);
   bias("attn_v", kvHeads * headSize);
   if (norms || rowNorms) {
-    w.norm("attn_q_norm.weight", rowNorms ? heads * headSize : headSize);
-    w.norm("attn_k_norm.weight", rowNorms ? kvHeads * headSize : headSize);
+    w.add("attn_q_norm.weight", [rowNorms ? heads * headSize : headSize], "F32", 0.1, mean);
+    w.add("attn_k_norm.weight", [rowNorms ? kvHeads * headSize : headSize], "F32", 0.1, mean);
   }
   w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
 }
@@ -42,14 +43,41 @@ export function fusedAttention(w) {
   w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
 }
 
-/** Multi-head latent attention with a query of full rank (plm). @param {Weights} w */
-export function latentAttention(w) {
-  const { hidden, heads, nope = 0, rope = 0, value = 0, rank = 0 } = w.shape;
+/** Queries, keys and values in one matrix, behind a LayerNorm, with biases everywhere (gpt2). @param {Weights} w */
+export function biasedAttention(w) {
+  const { hidden, heads } = w.shape;
+  const rows = (heads + 2 * w.kvHeads) * w.headSize;
+  layerNorm(w, "attn_norm");
+  w.matrix("attn_qkv.weight", hidden, rows, 1.5 * w.unit, w.sensitive);
+  w.add("attn_qkv.bias", [rows], "F32", 0.5);
+  w.matrix("attn_output.weight", heads * w.headSize, hidden, (2 * w.added) / Math.sqrt(heads * w.headSize));
+  w.add("attn_output.bias", [hidden], "F32", w.added);
+}
+
+/** A LayerNorm with its bias. @param {Weights} w @param {string} name */
+export function layerNorm(w, name) {
+  w.norm(`${name}.weight`, w.shape.hidden);
+  w.add(`${name}.bias`, [w.shape.hidden], "F32", 0.5);
+}
+
+/**
+ * Multi-head latent attention with a query of full rank (plm), or of `queryRank`; `split`: keys and values of each head
+ * are made by matrices of their own (deepseek2). @param {Weights} w @param {{ split?: boolean }} [more]
+ */
+export function latentAttention(w, { split = false } = {}) {
+  const { hidden, heads, nope = 0, rope = 0, value = 0, rank = 0, queryRank = 0 } = w.shape;
   w.norm("attn_norm.weight", hidden);
-  w.matrix("attn_q.weight", hidden, heads * (nope + rope), 2 * w.unit);
+  if (queryRank) {
+    w.matrix("attn_q_a.weight", hidden, queryRank, w.unit);
+    w.norm("attn_q_a_norm.weight", queryRank);
+    w.matrix("attn_q_b.weight", queryRank, heads * (nope + rope), 2 / Math.sqrt(queryRank));
+  } else w.matrix("attn_q.weight", hidden, heads * (nope + rope), 2 * w.unit);
   w.matrix("attn_kv_a_mqa.weight", hidden, rank + rope, w.unit);
   w.norm("attn_kv_a_norm.weight", rank);
-  w.matrix("attn_kv_b.weight", rank, heads * (nope + value), 1 / Math.sqrt(rank));
+  if (split) {
+    w.slabs("attn_k_b.weight", nope, rank, heads, 1 / Math.sqrt(rank));
+    w.slabs("attn_v_b.weight", rank, value, heads, 1 / Math.sqrt(rank));
+  } else w.matrix("attn_kv_b.weight", rank, heads * (nope + value), 1 / Math.sqrt(rank));
   w.matrix("attn_output.weight", heads * value, hidden, (2 * w.added) / Math.sqrt(heads * value));
   w.keepConstant();
 }
@@ -85,6 +113,14 @@ export function normsBehind(w) {
   w.norm("post_ffw_norm.weight", w.shape.hidden);
 }
 
+/** A shared expert of silu(gate) · up (qwen2moe, granitemoe, deepseek2). @param {Weights} w */
+export function sharedExpert(w) {
+  const { hidden, sharedWidth = 0 } = w.shape;
+  w.matrix("ffn_gate_shexp.weight", hidden, sharedWidth, w.unit);
+  w.matrix("ffn_up_shexp.weight", hidden, sharedWidth, w.unit);
+  w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
+}
+
 /** Experts of silu(gate) · up (qwen3moe). @param {Weights} w */
 export function gatedExperts(w) {
   const { hidden, expertWidth = 0, experts = 0 } = w.shape;
@@ -93,14 +129,6 @@ export function gatedExperts(w) {
   w.experts("ffn_gate_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_up_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_down_exps.weight", expertWidth, hidden, w.added / (0.6 * Math.sqrt(expertWidth)), w.sensitive);
-}
-
-/** An expert of silu(gate) · up that every token goes to (granitemoe). @param {Weights} w */
-export function sharedExpert(w) {
-  const { hidden, sharedWidth = 0 } = w.shape;
-  w.matrix("ffn_gate_shexp.weight", hidden, sharedWidth, w.unit);
-  w.matrix("ffn_up_shexp.weight", hidden, sharedWidth, w.unit);
-  w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
 }
 
 /** relu(up)² (plm). @param {Weights} w */

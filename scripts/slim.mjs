@@ -34,9 +34,12 @@ export function slimBuild(models, like) {
   for (const { model, architecture, types, tokenizer } of models) {
     if (!PARTS.architectures.includes(architecture)) refuse(model, "architecture", architecture, PARTS.architectures);
     parts.architectures.add(architecture);
-    const kind = PARTS.tokenizers.find((name) => TOKENIZER_NAMES[name] === tokenizer);
-    if (!kind) refuse(model, "tokenizer", tokenizer, Object.values(TOKENIZER_NAMES));
-    parts.tokenizers.add(kind);
+    const kinds = PARTS.tokenizers.filter((name) => TOKENIZER_NAMES[name].includes(tokenizer));
+    if (!kinds.length) {
+      const names = Object.values(TOKENIZER_NAMES);
+      refuse(model, "tokenizer", tokenizer, [...new Set([...names.map(([first]) => first), ...names.flat()])]);
+    }
+    for (const kind of kinds) parts.tokenizers.add(kind);
     for (const type of types) {
       if (ALWAYS.includes(type) || OF_ARCHITECTURES.includes(type)) continue;
       if (!PARTS.formats.includes(type)) refuse(model, "block format", type, [...ALWAYS, ...PARTS.formats]);

@@ -18,17 +18,18 @@ const TIMEOUT_SECONDS = Number(process.env.LIMPET_TEST_TIMEOUT ?? 180);
 const ALONE = ["chromium", "firefox"].map((browser) => join("test", "hosts", `${browser}.test.ts`));
 const patterns = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 
-if (!process.argv.includes("--no-build")) {
-  const build = spawnSync(process.execPath, ["scripts/build.mjs", "--if-needed"], { stdio: "inherit" });
-  if (build.status !== 0) finish(0, 1, ["the build"]);
-}
-
 const queue = readdirSync("test", { recursive: true })
   .map((file) => join("test", file))
   .filter((file) => file.endsWith(".test.ts"))
   .filter((file) => !patterns.length || patterns.some((pattern) => file.includes(pattern)))
   .sort();
 if (!queue.length) finish(0, 1, [`no test file matches ${patterns.join(" ")}`]);
+
+if (!process.argv.includes("--no-build")) {
+  buildWhatIsOld();
+  // Fuzzers run on builds with guard bytes, which nobody else needs.
+  if (queue.some((file) => file.startsWith(join("test", "fuzz")))) buildWhatIsOld("--guard");
+}
 
 let passed = 0;
 let failed = 0;
@@ -42,6 +43,11 @@ await runAll(alone);
 if (hosts) spawnSync(process.execPath, ["scripts/hosts-table.mjs"], { stdio: "inherit" });
 if (skipped) console.log(`${skipped} skipped, for want of data or of a host`);
 finish(passed, failed, broken);
+
+function buildWhatIsOld(...words) {
+  const build = spawnSync(process.execPath, ["scripts/build.mjs", "--if-needed", ...words], { stdio: "inherit" });
+  if (build.status !== 0) finish(0, 1, ["the build"]);
+}
 
 /** Runs what is left of `files`, one after another. */
 async function runAll(files) {

@@ -30,6 +30,38 @@ for (let codePoint = 0; codePoint < classes.length; codePoint++) {
   }
 }
 
+/** Letters by case, as `Case` of unicode.ts numbers it, and -1 for what is no letter beyond ASCII: any run will do there. */
+const cases = new Int8Array(0x110000).fill(-1);
+for (let codePoint = 128; codePoint < cases.length; codePoint++) {
+  if (["LETTER", "MARK"].includes(CLASSES[classes[codePoint]])) cases[codePoint] = 0;
+}
+for (const [path, value] of [
+  ["Uppercase_Letter", 1],
+  ["Titlecase_Letter", 1],
+  ["Lowercase_Letter", 2],
+]) {
+  const { default: codePoints } = await import(`@unicode/unicode-${VERSION}/General_Category/${path}/code-points.mjs`);
+  for (const codePoint of codePoints) if (codePoint >= 128) cases[codePoint] = value;
+}
+
+/** Which of the five kinds of runs a letter of a case may stand in. */
+const fits = (kind, codePoint) =>
+  cases[codePoint] < 0 || cases[codePoint] === (kind < 3 ? kind : (codePoint & 1) === kind - 3 ? 1 : 2);
+
+const caseRuns = [];
+for (let codePoint = 128; codePoint < cases.length; ) {
+  let [best, end] = [0, codePoint];
+  for (let kind = 0; kind < 5; kind++) {
+    let at = codePoint;
+    while (at < cases.length && fits(kind, at)) at++;
+    if (at > end) [best, end] = [kind, at];
+  }
+  caseRuns.push(codePoint * 8 + best);
+  codePoint = end;
+}
+
+const bytesOf = (list) => [...list.flatMap((run) => [run & 255, (run >> 8) & 255, run >> 16]), 0];
+
 function rows(values) {
   const lines = [];
   let line = " ";
@@ -57,10 +89,17 @@ ${rows(classes.subarray(0, 128))}
 
 /** Runs of one class in order: first code point × 8 + class, in 24 bits. Each ends where the next begins. Then a 0. */
 export const CLASS_RUNS: usize = memory.data<u8>([
-${rows([...runs.flatMap((run) => [run & 255, (run >> 8) & 255, run >> 16]), 0])}
+${rows(bytesOf(runs))}
 ]);
 
 export const CLASS_RUN_COUNT: u32 = ${runs.length};
+
+/** Runs of letters of one \`Case\`, from U+0080 on, likewise. */
+export const CASE_RUNS: usize = memory.data<u8>([
+${rows(bytesOf(caseRuns))}
+]);
+
+export const CASE_RUN_COUNT: u32 = ${caseRuns.length};
 `,
 );
-console.log(`${runs.length} runs, ${runs.length * 3 + 129} bytes`);
+console.log(`${runs.length} and ${caseRuns.length} runs, ${(runs.length + caseRuns.length) * 3 + 130} bytes`);

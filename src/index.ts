@@ -13,6 +13,7 @@ export type {
   GenerateOptions,
   Generation,
   GenerationResult,
+  InfillOptions,
   Piece,
   SamplingOptions,
 } from "./generate/generation.ts";
@@ -23,6 +24,6 @@ export { type ErrorCode, LimpetError } from "./host/errors.ts";
 export type { Features } from "./host/features.ts";
 export type { CoreOptions } from "./host/instance.ts";
 export type { Build, WasmOption } from "./host/wasm.ts";
-export type { MetadataValue, ModelInfo, TensorInfo } from "./load/info.ts";
+export type { MetadataValue, ModelInfo, ModelWarning, TensorInfo } from "./load/info.ts";
 export type { ModelSource } from "./load/source.ts";
 export type { TableOptions, Tables, TableUse } from "./load/tables.ts";

@@ -6,8 +6,11 @@ import { inspect } from "node:util";
 import vm from "node:vm";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { cached, deleteCached } from "../src/cache.ts";
+import { convert } from "../src/convert.ts";
 import { doctor, LimpetError, Model, type Session, Tokenizer } from "../src/index.ts";
 import { type Kernels, kernels } from "../src/kernels.ts";
+import { quantizeFile } from "../src/quantize.ts";
 import { sameBits } from "./support/core.ts";
 import { errorOf, modelBytes } from "./support/models.ts";
 
@@ -131,6 +134,12 @@ test("an option that there is not is refused, with the one that was meant", asyn
       () => (kernels as (o: unknown) => unknown)({ memory_limit: 5 }),
     ],
     [/no option models; did you mean model\?/, () => (doctor as (o: unknown) => unknown)({ models: "x" })],
+    [
+      /no option on_progress; did you mean onProgress\?/,
+      () => loose({ quantizeFile })["quantizeFile"]("a", "b", "Q8_0", { on_progress: 1 }),
+    ],
+    [/no option typ; did you mean type\?/, () => loose({ convert })["convert"]("a", "b", { typ: "Q8_0" })],
+    [/no option sha; there are sha256/, () => loose({ cached })["cached"]("http://host/x", { sha: "x" })],
     [/no option __proto__x; there are/, () => loose(model)["session"]({ __proto__x: 5 })],
     [/no option toString; there are/, () => loose(model)["session"]({ toString: () => "x" })],
   ];
@@ -290,6 +299,27 @@ test("no public function throws anything but a LimpetError, whatever it is given
   }
   assert.ok(calls > 1500, `${calls} calls`);
   assert.is((await model.generate([1, 2], { maxTokens: 2 }).text()).length >= 0, true, "none of them did harm");
+});
+
+test("files and their places: what is no path, no URL and no type is refused before anything is read", async () => {
+  const files = loose({ quantizeFile, convert, cached, deleteCached });
+  for (const odd of [undefined, null, 5, {}, [], "", Symbol("s"), () => 1]) {
+    await refuses("BAD_ARGUMENT", /input is a path or a URL/, () => files["quantizeFile"](odd, "b", "Q8_0"));
+    await refuses("BAD_ARGUMENT", /out is a path/, () => files["quantizeFile"]("a", odd, "Q8_0"));
+    await refuses("BAD_ARGUMENT", /no type/, () => files["quantizeFile"]("a", "b", odd));
+    await refuses("BAD_ARGUMENT", /folder is a path/, () => files["convert"](odd, "b"));
+    await refuses("BAD_ARGUMENT", /out is a path/, () => files["convert"]("a", odd));
+    await refuses("BAD_ARGUMENT", /url is a path or a URL/, () => files["cached"](odd));
+    await refuses("BAD_ARGUMENT", /url is a path or a URL/, () => files["deleteCached"](odd));
+  }
+  await refuses("BAD_ARGUMENT", /onProgress is a function/, () =>
+    files["quantizeFile"]("a", "b", "Q8_0", { onProgress: 5 }),
+  );
+  await refuses("BAD_ARGUMENT", /type is text/, () => files["convert"]("a", "b", { type: 5 }));
+  await refuses("BAD_ARGUMENT", /sha256 is text/, () => files["cached"]("http://host/x", { sha256: 5 }));
+  await refuses("BAD_ARGUMENT", /path, not/, () => files["quantizeFile"]("a", "b\0c", "Q8_0"));
+  await refuses("HOST", /no origin private file system|no locks/, () => files["cached"]("http://host/x"));
+  await refuses("HOST", /no origin private file system|no locks/, () => files["deleteCached"]("http://host/x"));
 });
 
 test("what is no text is not taken for one", async () => {

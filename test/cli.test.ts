@@ -1,7 +1,6 @@
 /** The command line in Node, as a user runs it: answers on stdout, everything else on stderr, and exit statuses. */
-import { spawn } from "node:child_process";
+import type { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
@@ -9,41 +8,14 @@ import { makeModel } from "../scripts/make-model.mjs";
 import { Model } from "../src/index.ts";
 import { FILE_TYPES } from "../src/quantize/mixes.ts";
 import { checkpointOf, writeCheckpoint } from "./support/checkpoint.ts";
+import { CLI, limpet } from "./support/cli.ts";
 import { DEMO_TEXT, demoFrom, modelBytes, temporaryFile } from "./support/models.ts";
 
-const CLI = fileURLToPath(new URL("../build/js/cli.js", import.meta.url));
 const DEMO = temporaryFile("demo.gguf", modelBytes("demo"));
 const RANDOM = temporaryFile("random.gguf", modelBytes("plm-1m", "Q4_0"));
 const VOCABULARY = temporaryFile("vocabulary.gguf", encodeGguf({ ...makeModel("demo"), tensors: [] }));
 const TIDE = demoFrom(" tide");
 const HINT = "limpet COMMAND --help shows the flags of a command.\n";
-
-interface Run {
-  out: string;
-  err: string;
-  status: number | null;
-}
-
-interface Options {
-  input?: string | Uint8Array;
-  /** Called with all of stdout so far. */
-  watch?: (out: string, child: ReturnType<typeof spawn>) => void;
-}
-
-function limpet(args: string[], { input, watch }: Options = {}): Promise<Run> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [CLI, ...args]);
-    let [out, err] = ["", ""];
-    child.stdout.setEncoding("utf8").on("data", (text) => {
-      out += text;
-      watch?.(out, child);
-    });
-    child.stderr.setEncoding("utf8").on("data", (text) => (err += text));
-    child.on("error", reject);
-    child.on("close", (status) => resolve({ out, err, status }));
-    if (input !== undefined) child.stdin.end(input);
-  });
-}
 
 /** What a command answers, when nothing else is said and it succeeds. */
 async function answer(...args: string[]): Promise<string> {

@@ -59,6 +59,54 @@ test("an answer as long as the context fills it, and ends with that", async () =
   if (finishReason === "context") assert.is(tokens.length, whole - 3 + 1);
 });
 
+test("a limit that is never reached takes no memory: a generation grows between two tokens, with the same pieces", async () => {
+  for (const kind of ["llama-tiny", "plm-1m"]) {
+    const model = await Model.load(modelBytes(kind, "Q8_0"));
+    const { vocabulary } = model.info;
+    await model.generate([1, 2], { maxTokens: 4 }).text();
+    await model.generate([1, 2], { maxTokens: 100_000, stop: model.tokenizer.tokenText(3) }).next();
+    assert.equal(new Set(rows(model)), new Set([512]), "what is asked for at most is not what is needed");
+    // Texts that may become stop strings are held back while the context is exchanged.
+    const stop = Array.from({ length: 40 }, (_, i) => `${String.fromCodePoint(97 + (i % 26))}${"never".repeat(i)}`);
+    const options = { maxTokens: 100_000, temperature: 1, seed: 5, logprobs: 2, repeatPenalty: 1.1, stop };
+    const growing = model.session();
+    const large = model.session({ context: growing.capacity });
+    const pieces: unknown[][] = [];
+    for (const session of [growing, large]) {
+      const parts: unknown[] = [];
+      for (let round = 0; round < 40 && session.tokens.length < 1100; round++) {
+        const generation = session.generate(
+          round === 0 ? ids(300, vocabulary) : [5],
+          round === 0 ? options : { ...options, seed: undefined },
+        );
+        for await (const piece of generation) parts.push(piece);
+        parts.push(generation.result?.finishReason);
+      }
+      pieces.push(parts);
+    }
+    assert.equal(pieces[0], pieces[1]);
+    assert.equal(growing.tokens, large.tokens);
+    assert.ok(growing.tokens.length > 512, `${kind}: it has grown`);
+    model.dispose();
+  }
+});
+
+test("a generation that cannot grow ends in words, and its session is what was said until then", async () => {
+  const plan = await Model.plan(TINY, { context: 512 });
+  const model = await Model.load(TINY, { memoryLimit: plan.total + 200_000 });
+  const session = model.session();
+  const generation = session.generate(ids(450, model.info.vocabulary), { maxTokens: 100_000, temperature: 1, seed: 1 });
+  const error = await errorOf(() => generation.text());
+  assert.is(error.code, "OUT_OF_MEMORY");
+  assert.match(error.message, /1 session or generation holds/);
+  assert.is(session.tokens.length, 512);
+  const fresh = (await Model.load(TINY)).session({ context: 512 });
+  fresh.append(session.tokens.slice(0, 500));
+  session.rewind(500);
+  const options = { maxTokens: 5 };
+  assert.is(await session.generate(undefined, options).text(), await fresh.generate(undefined, options).text());
+});
+
 test("sizes that were asked for once do not pile up", async () => {
   const model = await Model.load(TINY);
   for (let i = 0; i < 20; i++) await model.generate("Once", { context: 300 + i, maxTokens: 1 }).text();

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf, floatTensor } from "../scripts/gguf-writer.mjs";
-import { escapeLine, escapeText } from "../src/cli/escape.ts";
+import { escapeLine, escapeText } from "../src/host/escape.ts";
 import { temporaryFile } from "./support/models.ts";
 
 /** A title, a line of its own, C1, text turned round, a character without width, an end of line that is none. */

@@ -246,8 +246,18 @@ const BROKEN: [what: string, file: FileSpec | Uint8Array, code: number, words: R
   ["a dimension of 2^63", one({ ne: [32, 2n ** 63n] }), BAD_FILE, /the size 9223372036854775808/],
   ["sizes that overflow", one({ ne: [2 ** 31, 2 ** 31, 2 ** 31, 8] }), BAD_FILE, /tensor t lies outside the file/],
   ["a broken block", one({ type: 2, ne: [33] }), BAD_FILE, /rows of 33 elements.*32 in a block of Q4_0/],
-  ["a type not supported", one({ type: 16 }), UNSUPPORTED, /is of type IQ2_XXS.*F32, F16.*MXFP4/],
-  ["a type that does not exist", one({ type: 77 }), UNSUPPORTED, /is of type 77/],
+  [
+    "a type that does not run, outside the file",
+    { ...one({ type: 16, offset: 4096 }), dataBytes: 128 },
+    BAD_FILE,
+    /outside/,
+  ],
+  [
+    "a type that does not run, in the place of another tensor",
+    { tensors: [{ name: "a" }, { name: "b", type: 16, offset: 0 }], dataBytes: 999 },
+    BAD_FILE,
+    /overlaps/,
+  ],
   ["an offset not aligned", one({ offset: 4 }), BAD_FILE, /offset 4, which is no multiple of the alignment 32/],
   ["an offset out of range", { ...one({ offset: 2 ** 40 }), dataBytes: 128 }, BAD_FILE, /tensor t lies outside/],
   ["an offset of 2^64-32", one({ offset: 2n ** 64n - 32n }), BAD_FILE, /tensor t lies outside/],
@@ -343,6 +353,30 @@ for (const [what, files, code, words] of SPLITS) {
     for (const g of parts) exports.gguf_release(core.core, g);
   });
 }
+
+test("tensors of types that limpet does not run are listed: they reach to the next one, or to the end", () => {
+  const bytes = gguf({
+    tensors: [
+      { name: "a", type: 16, ne: [256], offset: 0 },
+      { name: "b", type: 77, ne: [5, 3], offset: 96 },
+      { name: "c", ne: [8], offset: 128 },
+      { name: "d", type: 40, ne: [64], offset: 160 },
+    ],
+    dataBytes: 200,
+  });
+  const { g, status } = parse(core, bytes);
+  assert.is(status, 0, core.message);
+  assert.equal(
+    tensorsOf(core, g).map(({ name, type, bytes: size }) => [name, type, size]),
+    [
+      ["a", 16, 96],
+      ["b", 77, 32],
+      ["c", 0, 32],
+      ["d", 40, 40],
+    ],
+  );
+  exports.gguf_release(core.core, g);
+});
 
 test("both builds refuse in the same words", () => {
   const scalar = loadCore("scalar");

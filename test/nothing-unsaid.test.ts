@@ -6,9 +6,12 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
+import { Model, Tokenizer } from "../src/index.ts";
+import { inspectFile, inspectProgram } from "../src/load/inspect.ts";
 import { blank, type Change, type File, key } from "./support/changes.ts";
 import { assertBits, Code, Engine, prompt, refuses, spread } from "./support/engine.ts";
 import { FORMATS } from "./support/formats.ts";
+import { errorOf } from "./support/models.ts";
 
 const { BAD_FILE, UNSUPPORTED, WRONG_STATE } = Code;
 const SMALL = {
@@ -174,6 +177,35 @@ for (const build of ["portable", "scalar"] as const) {
     model.release();
   });
 }
+
+test("who reads no weights refuses none: tokenizer, inspect, plan of a vocabulary; who reads them says the type", async () => {
+  for (const [type, name] of [
+    [16, "IQ2_XXS"],
+    [29, "IQ1_M"],
+    [40, "NVFP4"],
+    [99, "type 99"],
+  ] as const) {
+    const bytes = new Uint8Array(encodeGguf(small("llama")));
+    const at = Buffer.from(bytes).indexOf("blk.1.ffn_up.weight") + "blk.1.ffn_up.weight".length + 4 + 16;
+    new DataView(bytes.buffer).setUint32(at, type, true);
+    const tokenizer = await Tokenizer.load(bytes);
+    assert.is(tokenizer.detokenize(tokenizer.tokenize("Once upon")), "Once upon");
+    const { tensors } = await inspectFile(bytes);
+    const { type: said, bytes: size } = tensors.find((own) => own.name === "blk.1.ffn_up.weight")!;
+    assert.is(said, name);
+    assert.ok(size > 0);
+    const vocabulary = await Model.load(bytes, { vocabularyOnly: true });
+    assert.is(vocabulary.info.types[name], 1);
+    const words = new RegExp(
+      `blk\\.1\\.ffn_up\\.weight is of type ${name.replace("type ", "")}, which limpet does not run`,
+    );
+    for (const work of [() => Model.load(bytes), () => Model.plan(bytes), () => inspectProgram(bytes)]) {
+      const error = await errorOf(work);
+      assert.is(error.code, "UNSUPPORTED", error.message);
+      assert.match(error.message, words);
+    }
+  }
+});
 
 /** Where the scales of a block lie, by ggml's layouts. */
 function scaleFields(): { name: string; scales: number[] }[] {

@@ -1,6 +1,6 @@
 /**
- * The pre-tokenizers' scanners against their regular expressions, as ../shared/data/vocabs/pretokenizers.json has them,
- * run by the host's engine over random texts; and the names that lead to them.
+ * The pre-tokenizers' scanners against their regular expressions, as ../shared/data/vocabs/pretokenizers.json and llama.cpp's
+ * table have them, run by the host's engine over random texts; and the names that lead to them.
  */
 
 import { readFileSync } from "node:fs";
@@ -20,17 +20,24 @@ const CLASSES: Record<string, number> = { L: 1, N: 2, P: 3, S: 4, M: 5, s: 6 };
 
 /** The ranges of a class, to stand between brackets: the engine's own may be of another version of Unicode. */
 const ranges: Record<string, string> = {};
-for (const [name, number] of Object.entries(CLASSES)) {
+for (const [name, number] of Object.entries(CLASSES)) ranges[name] = rangesOf((_, kind) => kind === number);
+// Of a case those letters that the core's version of Unicode knows.
+for (const name of ["Lu", "Lt", "Ll", "Lm", "Lo"]) {
+  const letter = new RegExp(`\\p{${name}}`, "u");
+  ranges[name] = rangesOf((codePoint, kind) => kind === CLASSES["L"] && letter.test(String.fromCodePoint(codePoint)));
+}
+
+function rangesOf(holds: (codePoint: number, kind: number) => boolean): string {
   let list = "";
   let first = -1;
   for (let codePoint = 0; codePoint <= 0x110000; codePoint++) {
-    const inside = codePoint < 0x110000 && core.exports.tokenizer_class(codePoint) === number;
+    const inside = codePoint < 0x110000 && holds(codePoint, core.exports.tokenizer_class(codePoint));
     if (inside && first < 0) first = codePoint;
     if (inside || first < 0) continue;
     list += `\\u{${first.toString(16)}}-\\u{${(codePoint - 1).toString(16)}}`;
     first = -1;
   }
-  ranges[name] = list;
+  return list;
 }
 
 /** An expression with its classes spelled out. */
@@ -38,13 +45,16 @@ function spell(source: string): RegExp {
   let inside = false;
   let spelled = "";
   for (let i = 0; i < source.length; i++) {
-    const property = /^\\p\{(\w)\}/.exec(source.slice(i));
+    const property = /^\\p\{(\w+)\}/.exec(source.slice(i));
     if (property) {
       spelled += inside ? ranges[property[1]] : `[${ranges[property[1]]}]`;
       i += property[0].length - 1;
     } else if (source.startsWith("\\s", i) || source.startsWith("\\S", i)) {
       spelled += inside ? ranges.s : `[${source[i + 1] === "S" ? "^" : ""}${ranges.s}]`;
       i++;
+    } else if (source.startsWith("\\u", i)) {
+      spelled += `\\u{${source.slice(i + 2, i + 6)}}`;
+      i += 5;
     } else if (source[i] === "\\") {
       // With the u flag only syntax characters may be escaped.
       const escaped = source[++i];
@@ -113,7 +123,49 @@ function tokenizerOf(pre: string): Tokenizer {
 }
 
 const file = shared("data/vocabs/pretokenizers.json");
-const expressions: Record<string, string[]> = file ? JSON.parse(readFileSync(file, "utf8")).pre : {};
+const CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
+const SPACES = "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+const DEEPSEEK3 = `[!"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_\`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|${SPACES}`;
+const MARK_OR_OTHER = "\\p{Lm}\\p{Lo}\\p{M}";
+
+/** \`X*Y+\` or else \`X+Y*\`, up to three digits, and the rest. */
+function casedWords(x: string, y: string): string {
+  const before = "[^\\r\\n\\p{L}\\p{N}]?";
+  const words = [`${x}*${y}+`, `${x}+${y}*`].map((word) => `${before}${word}${CONTRACTIONS}?`);
+  return [...words, "\\p{N}{1,3}", " ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*", SPACES].join("|");
+}
+
+/**
+ * Those of llama.cpp's table that the file lacks. Its engine takes \\p{Lu} and its like for \\p{L}, and tiny_aya's digits for
+ * afmoe's, which it groups by a function of its own; both are written out here.
+ */
+const MORE: Record<string, string[]> = {
+  qwen35: [
+    `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|${SPACES}`,
+  ],
+  ufakzeka: [`[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|${SPACES}`],
+  bailingmoe2: [
+    `'(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+`,
+  ],
+  "seed-coder": [`${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|${SPACES}`],
+  minicpm5: [
+    "\\p{N}{1,3}",
+    `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}+| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|${SPACES}`,
+  ],
+  tiny_aya: [
+    "\\p{N}{1,3}(?=(?:\\p{N}{3})*(?![\\p{L}\\p{M}\\p{N}_]))",
+    casedWords(`[\\p{Lu}\\p{Lt}${MARK_OR_OTHER}]`, `[\\p{Ll}${MARK_OR_OTHER}]`),
+  ],
+  "granite-embed-multi-97m": [casedWords("((?=[\\p{L}\\p{M}])([^a-z]))", "((?=[\\p{L}\\p{M}])([^A-Z]))")],
+  afmoe: [
+    "\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))",
+    // The third range begins with U+8C48, which U+F900 was composed to; the table has it so.
+    "[\\u4e00-\\u9fff\\u3400-\\u4dbf\\u8c48-\\ufaff\\u3040-\\u309f\\u30a0-\\u30ff\\uff65-\\uff9f\\u2f00-\\u2fdf\\u0e40-\\u0e7f" +
+      "\\u0e80-\\u0eff\\u1780-\\u17ff\\u1000-\\u109f\\uaa60-\\uaa7f\\ua9e0-\\ua9ff\\uac00-\\ud7af\\u1100-\\u11ff]+",
+    DEEPSEEK3,
+  ],
+};
+const expressions: Record<string, string[]> = { ...(file ? JSON.parse(readFileSync(file, "utf8")).pre : {}), ...MORE };
 for (const [pre, list] of Object.entries(expressions)) {
   test(`${pre}: the scanner cuts as the expressions do, over ${TEXTS} random texts`, () => {
     const spelled = list.map(spell);
@@ -142,12 +194,16 @@ const ALIASES: string[][] = [
     "jina-v2-code",
     "jina-es",
     "jina-de",
+    "modern-bert",
+    "exaone4",
   ],
-  ["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"],
-  ["qwen2", "deepseek-r1-qwen", "stablelm2", "megrez"],
-  ["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "dbrx", "smaug-bpe", "glm4", "chatglm-bpe"],
-  ["gpt-4o", "llama4"],
-  ["deepseek-v3", "hunyuan-dense"],
+  ["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "mellum2"],
+  ["qwen2", "deepseek-r1-qwen", "stablelm2", "megrez", "f2llmv2", "solar-open"],
+  ["bailingmoe2", "bailingmoe", "llada-moe"],
+  ["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "jina-v5-nano", "dbrx", "smaug-bpe", "glm4", "chatglm-bpe"],
+  ["gpt-4o", "llama4", "kanana2", "talkie"],
+  ["deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"],
+  ["tiny_aya", "cohere2moe"],
 ];
 
 for (const [first, ...others] of ALIASES) {
@@ -175,12 +231,17 @@ test("what a name says besides: ignore_merges and BOS, the clean-up of spaces", 
     tokenizer.release();
     return value;
   };
-  for (const pre of ["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral"]) assert.is(options(pre), 1 + 8 + 16, pre);
-  for (const pre of ["dbrx", "smaug-bpe", "glm4", "gpt-2", "stablelm2", "megrez", "default"])
+  for (const pre of ["llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "jina-v5-nano"])
+    assert.is(options(pre), 1 + 8 + 16, pre);
+  for (const pre of ["dbrx", "smaug-bpe", "glm4", "gpt-2", "stablelm2", "megrez", "default", "modern-bert", "mellum2"])
     assert.is(options(pre), 8, pre);
-  for (const pre of ["qwen2", "deepseek-llm", "deepseek-coder", "smollm", "command-r", "gpt-4o"])
+  for (const pre of ["qwen2", "deepseek-llm", "deepseek-coder", "smollm", "command-r", "gpt-4o", "trillion"])
+    assert.is(options(pre), 0, pre);
+  for (const pre of ["f2llmv2", "solar-open", "bailingmoe2", "seed-coder", "qwen35", "tiny_aya", "afmoe", "ufakzeka"])
     assert.is(options(pre), 0, pre);
   assert.is(options("tekken"), 1 + 16);
+  assert.is(options("granite-embed-multi-97m"), 16);
+  assert.is(options("minicpm5"), 8 + 16);
 });
 
 test("a name that limpet does not know is named, with the list of those that it knows", () => {

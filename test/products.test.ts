@@ -17,6 +17,8 @@ const Q16_BUDGET = 0.501 / 32767;
 /** Error of the f32 sums over |row of weights| · |activations|, at most. */
 const SUM_BUDGET = 4e-7;
 
+const { TWO_SIXTEENS } = ActivationPrecision;
+
 /** The formats whose products look up sums of activations. */
 const SUMS = ["Q1_0", "Q2_0"];
 
@@ -60,6 +62,20 @@ function prepare(
     assert.is(core.call("kernel_quantize_activations", floats + t * columns * 4, columns, x + t * xStride), 0);
   }
   return { core, format, rows, columns, packed, x, xStride };
+}
+
+/** The same with the activations in a form. */
+function inForm(operands: Operands, values: Float32Array, form: number): Operands {
+  const { core, columns } = operands;
+  const xStride = core.call("kernel_operand_bytes", form, columns);
+  const tokens = values.length / columns;
+  const x = core.allocate(xStride * tokens);
+  const floats = core.put(values);
+  for (let t = 0; t < tokens; t++) {
+    const [from, to] = [floats + 4 * columns * t, x + xStride * t];
+    assert.is(core.call("kernel_quantize_operand", form, from, columns, to), 0);
+  }
+  return { ...operands, form, x, xStride };
 }
 
 /** Rows begin … end − 1 × `tokens` rows of activations from `first` on: [tokens, end − begin]. */
@@ -273,7 +289,7 @@ function rawRows(format: Format, rows: number, columns: number): Uint8Array {
 for (const name of [...SUMS, "NVFP4"]) {
   test(`${name}: all codes and the largest activations of every sign`, () => {
     const format = formatOf(name);
-    const columns = 384;
+    const columns = 1152;
     const signs = [() => 1, () => -1, (i: number) => (i & 1 ? 1 : -1), (i: number) => (i & 4 ? 1 : -1)];
     const values = normals(TOKENS * columns, 3);
     signs.forEach((sign, t) => {
@@ -283,10 +299,13 @@ for (const name of [...SUMS, "NVFP4"]) {
     const results = cores.map((core) => {
       const operands = prepare(core, format, ROWS, columns, values);
       assert.is(core.call("kernel_pack", format.type, core.put(raw), ROWS, columns, operands.packed), 0);
-      return { weight: lookUpAll(operands), product: multiply(operands, 0, TOKENS, 0, ROWS) };
+      const product = multiply(operands, 0, TOKENS, 0, ROWS);
+      const twice = multiply(inForm(operands, values, TWO_SIXTEENS), 0, TOKENS, 0, ROWS);
+      return { weight: lookUpAll(operands), product, twice };
     });
     assert.ok(sameBits(results[0].product, results[1].product), "both builds");
-    const { weight, product } = results[0];
+    assert.ok(sameBits(results[0].twice, results[1].twice), "both builds, twice sixteen bits");
+    const { weight, product, twice } = results[0];
     for (let t = 0; t < TOKENS; t++) {
       for (let r = 0; r < ROWS; r++) {
         let [dot, size] = [0, 0];
@@ -299,6 +318,8 @@ for (const name of [...SUMS, "NVFP4"]) {
           error <= size * (Q16_BUDGET + SUM_BUDGET),
           `row ${r}, token ${t}: ${product[t * ROWS + r]}, not ${dot}`,
         );
+        const exact = Math.abs(twice[t * ROWS + r] - dot);
+        assert.ok(exact <= size * SUM_BUDGET, `twice, row ${r}, token ${t}: ${twice[t * ROWS + r]}, not ${dot}`);
       }
     }
   });
@@ -321,8 +342,6 @@ test("F16: many tokens, whose weights are widened once, give the bits of one aft
   }
 });
 
-const { TWO_SIXTEENS } = ActivationPrecision;
-
 test("scratch: every form writes as many bytes as it says, and no more", () => {
   for (const core of cores) {
     for (const format of FORMATS) {
@@ -335,15 +354,8 @@ test("scratch: every form writes as many bytes as it says, and no more", () => {
       const columns = format.elements;
       const values = normals(TOKENS * columns, 5);
       const operands = prepare(core, format, ROWS, columns, values);
-      const xStride = core.call("kernel_operand_bytes", TWO_SIXTEENS, columns);
-      const x = core.allocate(xStride * TOKENS);
-      const floats = core.put(values);
-      for (let t = 0; t < TOKENS; t++) {
-        const [from, to] = [floats + 4 * columns * t, x + xStride * t];
-        assert.is(core.call("kernel_quantize_operand", TWO_SIXTEENS, from, columns, to), 0);
-      }
       // Both ends of the range lie within a group. `multiply` looks at what stands behind the scratch.
-      const twice = multiply({ ...operands, form: TWO_SIXTEENS, x, xStride }, 0, TOKENS, 3, 15);
+      const twice = multiply(inForm(operands, values, TWO_SIXTEENS), 0, TOKENS, 3, 15);
       const once = multiply(operands, 0, TOKENS, 3, 15);
       const largest = once.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
       assert.ok(
@@ -354,6 +366,56 @@ test("scratch: every form writes as many bytes as it says, and no more", () => {
     assert.is(core.call("kernel_matmul_scratch_bytes", 99, 1), 0, "no such type");
     assert.is(core.call("kernel_matmul_scratch_bytes", formatOf("Q4_0").type | (9 << 8), 1), 0, "no such form");
     assert.is(core.call("kernel_matmul_scratch_bytes", formatOf("Q4_0").type, 2 ** 31), 0, "beyond the memory");
+  }
+});
+
+/** Bytes of a block that are scales: halves at these places, but MXFP4's exponent and bfloats. */
+const SCALES: Record<string, readonly number[]> = {
+  Q2_K: [80, 82],
+  Q3_K: [108],
+  Q6_K: [208],
+  TQ1_0: [52],
+  TQ2_0: [64],
+};
+const TWO_SCALES = ["Q4_1", "Q5_1", "Q4_K", "Q5_K"];
+
+test("products and transposed products of scales that are no numbers have the same bits in both builds", () => {
+  for (const format of FORMATS) {
+    const columns = Math.max(format.elements, 64);
+    const blocks = (ROWS * columns) / format.elements;
+    for (const bits of [0x7c00, 0xfc00, 0x7e00, 0xfe01, 0x7fff, 0x7c01]) {
+      const weights = normals(ROWS * columns, format.type);
+      const [portable, scalar] = cores.map((core) => {
+        const source = core.allocate(blocks * format.bytes);
+        assert.is(core.call("kernel_quantize", format.type, core.put(weights), source, ROWS * columns), 0);
+        for (let block = 0; block < blocks; block += 3) {
+          for (const at of SCALES[format.name] ?? (TWO_SCALES.includes(format.name) ? [0, 2] : [0])) {
+            const place = source + block * format.bytes + at;
+            if (format.name === "F32") core.memory.write(place, Uint32Array.of(bits * 2 ** 16));
+            else if (format.name === "MXFP4") core.memory.write(place, Uint8Array.of(bits & 1 ? 255 : 254));
+            else core.memory.write(place, Uint16Array.of(bits));
+          }
+        }
+        const packed = core.allocate(core.call("kernel_packed_bytes", format.type, ROWS, columns));
+        assert.is(core.call("kernel_pack", format.type, source, ROWS, columns, packed), 0);
+        const operands = { ...prepare(core, format, ROWS, columns, normals(columns, 3)), packed };
+        const factors = normals(ROWS, 5);
+        const ranges = [
+          [0, 16],
+          [0, ROWS],
+          [3, 5],
+        ] as const;
+        return [
+          ...ranges.map(([begin, end]) => accumulate(operands, begin, end, factors.subarray(begin, end))),
+          multiply(operands, 0, 1, 0, ROWS),
+        ];
+      });
+      for (const [i, sums] of portable.entries()) {
+        // Which bits a NaN has is left to the machine.
+        const same = sums.every((sum, k) => Object.is(sum, scalar[i][k]));
+        assert.ok(same, `${format.name}, ${bits.toString(16)}, ${i}: ${sums} and ${scalar[i]}`);
+      }
+    }
   }
 });
 

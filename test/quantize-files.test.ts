@@ -13,6 +13,7 @@ import { kernels } from "../src/kernels.ts";
 import type { GgufValue } from "../src/load/gguf-entries.ts";
 import { readHead } from "../src/load/gguf-head.ts";
 import type { TensorInfo } from "../src/load/info.ts";
+import { inspectFile } from "../src/load/inspect.ts";
 import { openSource } from "../src/load/source.ts";
 import { FILE_TYPES, type FileType } from "../src/quantize/mixes.ts";
 import { type Head, planOf } from "../src/quantize/plan.ts";
@@ -206,6 +207,30 @@ test("what cannot be quantised is refused in words, and leaves no file", async (
     assert.match(error.message, words);
     if (out === OUT) assert.not(existsSync(OUT), error.message);
     assert.equal(unfinished(), [], error.message);
+  }
+});
+
+test("values beyond what a type's scales reach are refused, or are what they were", async () => {
+  const file = (value: number) => {
+    const fill = (bytes: Uint8Array) => new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4).fill(value);
+    const tensor = { name: "blk.0.ffn_up.weight", type: "F32" as const, shape: [256, 2], fill };
+    return temporaryFile("large.gguf", encodeGguf({ metadata: [], tensors: [tensor] }));
+  };
+  for (const value of [65504, -65504, 65536, -7e4, 1e9, -1e30, 3.4e38]) {
+    for (const type of FILE_TYPES) {
+      const isFloat = type === "F32" || type === "BF16";
+      const error = await quantizeFile(file(value), OUT, type).catch((thrown) => thrown);
+      if (isFloat || type === "MXFP4" || Math.abs(value) <= 65504) {
+        assert.not.instance(error, Error, `${type} of ${value}: ${error}`);
+        const [tensor] = (await inspectFile(OUT)).tensors;
+        const bytes = readFileSync(OUT).subarray(tensor.offset, tensor.offset + tensor.bytes);
+        const values = (await kernels()).dequantize(tensor.type as "Q8_0", new Uint8Array(bytes));
+        assert.ok(values.every(Number.isFinite), `${type} of ${value}`);
+      } else {
+        assert.is(error.code, "UNSUPPORTED", `${type} of ${value}`);
+        assert.match(error.message, /for which \w+ has no code: convert to F32 or BF16/);
+      }
+    }
   }
 });
 

@@ -158,6 +158,7 @@ test("several models make one build with the parts of all, and it is as its base
   assert.is(entry, "model");
   assert.equal(features, BUILDS.relaxed.features);
   assert.equal(slimBuild([tables], "wasi").extras, ["command"]);
+  assert.equal(slimBuild([{ ...chat, tokenizer: "gemma4" }], "wasi").tokenizers, PARTS.tokenizers);
 });
 
 test("limpet slim refuses what it cannot build, and writes nothing", () => {

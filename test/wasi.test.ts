@@ -2,19 +2,22 @@
  * The WASI command in two JavaScript hosts against the command line in Node: the same words give the same answers, texts
  * and statuses, because both read one table of commands and run one core.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ConsoleStdout, File } from "@bjorn3/browser_wasi_shim";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { SHAPES } from "../scripts/architectures.mjs";
 import { DEMO_TEXT } from "../scripts/demo-model.mjs";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
+import { escapeText } from "../src/host/escape.ts";
 import { Model } from "../src/index.ts";
 import { TEMPLATES } from "./support/chat-templates.ts";
 import { type Host, nodeCommand, nodeWasi, shimWasi } from "./support/commands.ts";
 import { sameBits } from "./support/core.ts";
+import { chainModel } from "./support/scripted.ts";
 
 const chatDemo = makeModel("demo");
 const chatty = ["tokenizer.chat_template", "string", TEMPLATES["ChatML"]] as const;
@@ -42,8 +45,18 @@ function wordy(): Uint8Array {
   return new Uint8Array(encodeGguf({ ...file, metadata }));
 }
 
+/** The demo with more ids of tokens, and without a key. */
+function demoWith(ids: [key: string, id: number][], without = ""): Uint8Array {
+  const file = makeModel("demo");
+  const metadata = file.metadata.filter(([key]) => key !== without);
+  for (const [key, id] of ids) metadata.push([`tokenizer.ggml.${key}`, "u32", id]);
+  return new Uint8Array(encodeGguf({ ...file, metadata }));
+}
+
 const files = new Map<string, Uint8Array>([
   ["wordy.gguf", wordy()],
+  ["infill.gguf", demoWith(["prefix", "suffix", "middle"].map((key, i) => [`${key}_token_id`, 700 + i]))],
+  ["nameless.gguf", demoWith([], "tokenizer.ggml.pre")],
   ["wordy.txt", new TextEncoder().encode("Xa".repeat(40))],
   ["demo.gguf", new Uint8Array(encodeGguf(makeModel("demo")))],
   ["chat.gguf", new Uint8Array(encodeGguf({ ...chatDemo, metadata: [...chatDemo.metadata, chatty as never] }))],
@@ -105,6 +118,8 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
   [["generate", "data/plm.gguf", "-p", "a", "-n", "24", "--temp", "1e0", "--min-p", "0.01", "--repeat-penalty", "1.2"]],
   [["generate", "data/plm.gguf", "-p", "a b c", "-n", "8", "--form", "expanded", "--kv", "f32", "--ctx", "32"]],
   [["generate", "data/plm.gguf", "-p", "a b c", "-n", "8", "--kv", "q8_0"]],
+  [["generate", "data/infill.gguf", "-p", "When the tide", "--suffix", " falls,", "-n", "12"]],
+  [["generate", "data/infill.gguf", "-p", "", "--suffix", "", "-n", "4"]],
   [["generate", "data/chat.gguf", "--chat", "-p", "Hello", "-n", "12"]],
   [["chat", "data/chat.gguf", "--system", "Be brief.", "-n", "12"], "Hello\n\n  \nAnd again\nlast"],
   [["tokenize", "data/demo.gguf", "Once upon a time, 世界 🌍"]],
@@ -112,6 +127,7 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
   [["tokenize", "data/demo.gguf", "-"], Uint8Array.of(97, 0, 98, 10)],
   [["tokenize", "data/demo.gguf", "--", "-p"]],
   [["inspect", "data/plm.gguf", "--json"]],
+  [["inspect", "data/nameless.gguf", "--json"]],
   [["inspect", "data/demo.gguf", "--json"]],
   [["inspect", "data/former.gguf", "--json"]],
   [["inspect", "data/plm.gguf", "--program"]],
@@ -132,6 +148,7 @@ const USAGE: string[][] = [
   ["generate", "data/demo.gguf", "-p", "a", "--kv", "q9"],
   ["generate", "data/demo.gguf", "-p", "a", "--json=1"],
   ["generate", "data/demo.gguf", "more", "-p", "a"],
+  ["generate", "data/infill.gguf", "-p", "a", "--suffix", "b", "--chat"],
   ["inspect", "data/demo.gguf", "--time"],
   ["inspect", "data/demo.gguf", "--program", "--json"],
   ["logits", "data/demo.gguf", "--out", "data/x"],
@@ -160,6 +177,20 @@ for (const words of USAGE) {
     for (const host of hosts) assert.equal(host.run(words), want, host.name);
   });
 }
+
+test("what is doubtful about a file is a line on stderr, as in Node", () => {
+  for (const words of [
+    ["tokenize", "data/nameless.gguf", "a"],
+    ["generate", "data/nameless.gguf", "-p", "a", "-n", "2"],
+  ]) {
+    const want = node.run(words);
+    assert.is(want.status, 0);
+    assert.match(want.err, /^limpet: the file does not name its pre-tokenizer [^\n]+\n$/);
+    for (const host of hosts) assert.equal(host.run(words), want, host.name);
+  }
+  for (const host of hosts)
+    assert.is(host.run(["inspect", "data/nameless.gguf"]).err, node.run(["inspect", "data/nameless.gguf"]).err);
+});
 
 test("what needs a host's own files or the model that ships: a wrong command line here", () => {
   for (const [words, said] of [
@@ -243,17 +274,76 @@ test("tables that stay in the file give the same text, and bench says how many r
   }
 });
 
+/** A file that has lost its end by the time that it is read so many times. */
+class Cut extends File {
+  reads = 0;
+  readonly most: number;
+
+  constructor(bytes: Uint8Array, most: number) {
+    super(bytes as Uint8Array<ArrayBuffer>);
+    this.most = most;
+  }
+
+  override path_open(...how: Parameters<File["path_open"]>): ReturnType<File["path_open"]> {
+    const opened = super.path_open(...how);
+    const { fd_obj: file } = opened;
+    if (!file) return opened;
+    const read = file.fd_read.bind(file);
+    file.fd_read = (size) => {
+      if (++this.reads === this.most) this.data = this.data.slice(0, 1000);
+      return read(size);
+    };
+    return opened;
+  }
+}
+
 test("a file that is cut while its tables are read is a failure in words", () => {
-  const path = join(parent, "data", "cut.gguf");
-  // The answer is written over the model, which Node refuses.
-  const words = ["logits", "data/cut.gguf", "--tokens", "1,2", "--out", "data/cut.gguf", "--tables", "stream"];
+  const words = ["logits", "data/cut.gguf", "--tokens", "1,2", "--out", "data/x", "--tables", "stream"];
+  const run = (file: Cut) => shimWasi("limpet.wasi.wasm", new Map([["cut.gguf", file]])).run(words);
+  const whole = new Cut(files.get("former.gguf")!, Number.POSITIVE_INFINITY);
+  assert.is(run(whole).status, 0);
+  const { status, err } = run(new Cut(files.get("former.gguf")!, whole.reads));
+  assert.is(status, 1);
+  assert.match(err, /cut\.gguf.*changed meanwhile/);
+});
+
+test("logits are not written over a model, by whatever name it is reached", () => {
+  const bytes = files.get("demo.gguf")!;
+  const [path, other, link] = ["own.gguf", "other", "link"].map((name) => join(parent, "data", name));
   for (const host of [node, nodeWasi("limpet.wasi.wasm", parent)]) {
-    writeFileSync(path, files.get("former.gguf")!);
-    const { status, err } = host.run(words);
-    assert.is(status, 1, host.name);
-    const reason = host === node ? /cut\.gguf: it is the file that is read/ : /cut\.gguf.*changed meanwhile/;
-    assert.match(err, reason, host.name);
-    if (host === node) assert.is(readFileSync(path).length, files.get("former.gguf")!.length);
+    writeFileSync(path, bytes);
+    writeFileSync(other, bytes);
+    linkSync(path, link);
+    const names = host === node ? ["own.gguf", "link"] : ["own.gguf", "other", "link"];
+    for (const out of names) {
+      const { status, err } = host.run(["logits", "data/own.gguf", "--tokens", "1,2", "--out", `data/${out}`]);
+      assert.is(status, 1, `${host.name}: ${out}`);
+      assert.match(err, host === node ? /: it is the file that is read/ : /is a model: choose another name/);
+      assert.ok(sameBits(readFileSync(path), bytes) && sameBits(readFileSync(other), bytes), host.name);
+    }
+    for (const left of [path, other, link]) rmSync(left);
+  }
+});
+
+test("an answer goes to a terminal without what that obeys, and to a pipe as it is", () => {
+  // No byte twice: each says which comes next.
+  for (const [said, safe] of [
+    ["a\u001b]0;x\u0007\n\t", "a\\u001b]0;x\\u0007\n\t"],
+    ["b\u200dc", "b\u200dc"],
+    ["b\u202ec", "b\\u202ec"],
+    ["\u009fé", "\\u009fé"],
+    ["😊", "😊"],
+  ]) {
+    const bytes = [...new TextEncoder().encode(said)];
+    const held = new Map([["chain.gguf", chainModel([65, ...bytes])]]);
+    const words = ["generate", "data/chain.gguf", "-p", "A", "-n", String(bytes.length)];
+    assert.is(escapeText(said), safe, "as in Node");
+    for (const file of ["limpet.wasi.wasm", "limpet.wasi.scalar.wasm"]) {
+      const piped = shimWasi(file, held).run(words);
+      assert.is(piped.status, 0, piped.err);
+      assert.is(piped.out, `${said}\n`);
+      assert.is(shimWasi(file, held, ConsoleStdout).run(words).out, `${safe}\n`);
+    }
   }
 });
 
@@ -313,6 +403,7 @@ test("what goes wrong is one line, and status 1", () => {
     [["generate", "data/demo.gguf", "-p", "a", "--build", "fast"], /^limpet: this file is the \w+ build/],
     [["generate", "data/demo.gguf", "-p", "Hello", "--ctx", "1"], /^limpet: .*--ctx/],
     [["generate", "data/plm.gguf", "-p", "a", "--chat"], /^limpet: .*chat template/],
+    [["generate", "data/plm.gguf", "-p", "a", "--suffix", "b"], /^limpet: this model was not made to fill in/],
     [["logits", "data/plm.gguf", "--tokens", "4294967295", "--out", "data/x"], /^limpet: .* not in the vocabulary/],
     [["logits", "data/plm.gguf", "--tokens", "1", "--out", "data/no/x"], /^limpet: cannot write data\/no\/x/],
     [["perplexity", "data/plm.gguf", "data/text.txt", "--ctx", "99999"], /^limpet: the text has \d+ tokens/],

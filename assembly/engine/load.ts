@@ -13,6 +13,7 @@ import { createVocabulary, releaseVocabulary } from "./vocabulary";
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release } from "../memory/arena";
 import { Gguf, createGguf, mergeSplits, number, parseGguf, releaseGguf } from "../files/gguf";
+import { requireTypes } from "../files/tensors";
 import { findArchitecture } from "./architecture";
 import { LAYER_LIMIT, builderBytes, initBuilder } from "../program/builder";
 import { finish, settle } from "../program/finish";
@@ -161,6 +162,7 @@ function declareWeights(model: Model): i32 {
   const weights = model.weights;
   weights.core = core;
   weights.gguf = model.gguf;
+  if (requireTypes(core, model.gguf) < 0) return core.errorCode;
   const architecture = findArchitecture(core, model.gguf);
   if (architecture == 0) return core.errorCode;
   // The builder is as large as the number of layers says; the architecture checks that number with all others.

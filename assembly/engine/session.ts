@@ -14,7 +14,7 @@ import { canRewindTo, dropAll } from "./sequence";
 import { modelOf } from "./model";
 import { stepPass } from "../run/run";
 import { SAMPLER_BYTES, Sampler, initSampler, sample, sampleScratchBytes } from "./sampler";
-import { Tokenizer, endsGeneration } from "../text/tokenizer";
+import { Tokenizer, endsGeneration, suppressTokens } from "../text/tokenizer";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { DetokenizeFlag, Stream, flushStream, pushToken, startStream, streamCapacity } from "../text/detokenize";
 import { logSumExp } from "../kernels/float/softmax";
@@ -216,12 +216,7 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
     return fail(s.core, ErrorCode.BAD_ARGUMENT, "at most 20 log probabilities a token can be had");
   }
   stopWork(s);
-  // The logits of the last token are not kept: its row is made once more, to the same bits.
-  if (s.evaluated == s.count) {
-    const count = s.count;
-    rewind(s, count - 1);
-    s.count = count;
-  }
+  leaveLast(s);
   s.generating = 1;
   s.remaining = maxTokens;
   s.finish = Finish.NONE;
@@ -233,6 +228,14 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
   startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE);
   return 0;
+}
+
+/** The logits of the last token are not kept: its row is made once more, to the same bits. */
+function leaveLast(s: Session): void {
+  const count = s.count;
+  if (count == 0 || s.evaluated < count) return;
+  rewind(s, count - 1);
+  s.count = count;
 }
 
 /** The next slice: MORE (nothing to show yet), STATUS_TOKEN (a token, and `ready` bytes of text), DONE, or an error. */
@@ -252,6 +255,40 @@ export function stepGeneration(s: Session): i32 {
   s.inFlight = 0;
   if (s.evaluated < s.count) return Status.MORE;
   return takeToken(s);
+}
+
+/**
+ * Goes on with the generation of another session of the model, which has the same tokens and was stopped between two of
+ * them: for who moves to a larger context. What is held back of the text, the stop strings and the sampler come along.
+ */
+export function continueGeneration(s: Session, from: Session): i32 {
+  if (s.tokenizer != from.tokenizer || s.count != from.count) {
+    return fail(s.core, ErrorCode.BAD_ARGUMENT, "a generation goes on where the tokens of its session are");
+  }
+  stopWork(s);
+  leaveLast(s);
+  if (from.textCapacity > s.textCapacity) {
+    const moved = resize(s.core, s.text, from.textCapacity, "a session's text");
+    if (moved == 0) return s.core.errorCode;
+    s.text = moved;
+    s.textCapacity = from.textCapacity;
+  }
+  memory.copy(s.text, from.text, from.textLength);
+  s.textLength = from.textLength;
+  s.ready = from.ready;
+  memory.copy(s.stops, from.stops, from.stopsLength);
+  s.stopsLength = from.stopsLength;
+  memory.copy(changetype<usize>(s.sampler), changetype<usize>(from.sampler), SAMPLER_BYTES);
+  memory.copy(changetype<usize>(s.stream), changetype<usize>(from.stream), offsetof<Stream>());
+  s.remaining = from.remaining;
+  s.finish = from.finish;
+  s.token = from.token;
+  s.logprob = from.logprob;
+  s.wantLogprobs = from.wantLogprobs;
+  s.topCount = from.topCount;
+  memory.copy(s.topIds, from.topIds, TOP_LIMIT * 8);
+  s.generating = 1;
+  return 0;
 }
 
 /** Ends a generation before its time; what was evaluated stays. */
@@ -331,11 +368,12 @@ function beginChunk(s: Session): i32 {
 function takeToken(s: Session): i32 {
   const c = s.context;
   const vocabulary = c.program.vocabulary;
+  const tokenizer = changetype<Tokenizer>(s.tokenizer);
+  suppressTokens(tokenizer, c.at(c.program.logits));
   const token = sample(s.sampler, c.at(c.program.logits), vocabulary, s.scratch, s.tokens, s.count);
   s.token = token;
   if (s.wantLogprobs) rank(s, c.at(c.program.logits), vocabulary);
   s.remaining -= 1;
-  const tokenizer = changetype<Tokenizer>(s.tokenizer);
   if (s.count == s.capacity) s.finish = Finish.CONTEXT;
   else {
     store<u32>(s.tokens + ((<usize>s.count) << 2), token);

@@ -41,6 +41,7 @@ function readSource(model: Model, s: VocabularySource): i32 {
   const name = textOr(core, g, "general.name");
   const scores = arrayOr(core, g, "tokenizer.ggml.scores", ValueType.F32);
   const types = arrayOr(core, g, "tokenizer.ggml.token_type", ValueType.I32);
+  const suppressed = arrayOr(core, g, "tokenizer.ggml.suppress_tokens", ValueType.I32);
   const merges = arrayOr(core, g, "tokenizer.ggml.merges", ValueType.STRING);
   if (g.error) return g.error;
   s.modelName = stringBytes(kind);
@@ -69,6 +70,10 @@ function readSource(model: Model, s: VocabularySource): i32 {
     s.types = types.value;
     s.typeCount = types.count;
   }
+  if (suppressed) {
+    s.suppressed = suppressed.value;
+    s.suppressedCount = suppressed.count;
+  }
   model.vocabulary = tokens.count;
   readIds(model, s);
   return g.error;
@@ -84,14 +89,18 @@ function readIds(model: Model, s: VocabularySource): void {
   s.eot = id(model, "tokenizer.ggml.eot_token_id");
   s.eom = id(model, "tokenizer.ggml.eom_token_id");
   s.fimPre = id(model, "tokenizer.ggml.fim_pre_token_id");
+  if (s.fimPre < 0) s.fimPre = id(model, "tokenizer.ggml.prefix_token_id");
   s.fimSuf = id(model, "tokenizer.ggml.fim_suf_token_id");
+  if (s.fimSuf < 0) s.fimSuf = id(model, "tokenizer.ggml.suffix_token_id");
   s.fimMid = id(model, "tokenizer.ggml.fim_mid_token_id");
+  if (s.fimMid < 0) s.fimMid = id(model, "tokenizer.ggml.middle_token_id");
   s.fimPad = id(model, "tokenizer.ggml.fim_pad_token_id");
   s.fimRep = id(model, "tokenizer.ggml.fim_rep_token_id");
   s.fimSep = id(model, "tokenizer.ggml.fim_sep_token_id");
   s.addBos = flag(model, "tokenizer.ggml.add_bos_token");
   s.addEos = flag(model, "tokenizer.ggml.add_eos_token");
   s.addSpacePrefix = flag(model, "tokenizer.ggml.add_space_prefix");
+  s.removeExtraSpaces = flag(model, "tokenizer.ggml.remove_extra_whitespaces");
 }
 
 /** A token id, or -1 when the key is absent. */

@@ -3,7 +3,8 @@
  * Record fields leave through functions, so that no host knows a layout. A model is loaded by engine/load.ts, not
  * through these.
  */
-import { u32At } from "../memory/bytes";
+import { warningOf } from "../engine/warnings";
+import { letterCount, lettersFrom, u32At } from "../memory/bytes";
 import { Core } from "../memory/core";
 import { createGguf, parseGguf, releaseGguf } from "../files/gguf";
 import { entryAt, entryFloat, entryNumber, entryText, findKeyBytes, floatAt } from "../files/metadata";
@@ -46,6 +47,19 @@ export function gguf_need_destination(g: Gguf): usize {
 /** Makes one model of the parsed files at `parts` (u32[count] of handles, in order); the first owns the others then. */
 export function gguf_merge(core: Core, parts: usize, count: u32): i32 {
   return mergeSplits(core, parts, count);
+}
+
+/**
+ * Warning `index` of the file, from 0 on: its name, a space, and its words, as UTF-8. The length is 0 behind the last.
+ * The file may be one of a model (`model_gguf`).
+ */
+export function gguf_warning(g: Gguf, index: u32): usize {
+  return lettersFrom(warningOf(g, index), 0);
+}
+
+/** The length of that text [bytes]. */
+export function gguf_warning_length(g: Gguf, index: u32): u32 {
+  return letterCount(warningOf(g, index));
 }
 
 /** The version of the format: 2 or 3. */

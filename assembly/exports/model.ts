@@ -316,8 +316,8 @@ export function context_create_tapped(
 
 /**
  * Where a tap is written from the next pass on, 0: nowhere. 0 attention f32[layers][heads][rows], added up; 1 what
- * enters the last linear of the feed-forward network f32[layers][batch][width]; 2 the residual stream behind each layer
- * f32[layers][batch][hidden].
+ * enters the last linear of the feed-forward network f32[layers][batch][width], width being that of the widest layer
+ * (what enters experts is not tapped); 2 the residual stream behind each layer f32[layers][batch][hidden].
  */
 export function context_set_tap(c: Context, tap: u32, target: usize): i32 {
   if (tap >= Tap.COUNT || !((c.program.taps >> tap) & 1)) {

@@ -5,8 +5,8 @@ import { Core, ErrorCode, fail } from "../memory/core";
 import { Context, isContext } from "../pass/context";
 import { configure, seed } from "../engine/sampler";
 import {
-  Session, addStop, appendText, appendTokens, beginGeneration, createSession, isSession, releaseSession, replaceTokens,
-  rewind, sessionBytes, stepGeneration, stopGeneration,
+  Session, addStop, appendText, appendTokens, beginGeneration, continueGeneration, createSession, isSession,
+  releaseSession, replaceTokens, rewind, sessionBytes, stepGeneration, stopGeneration,
 } from "../engine/session";
 import { restoreSession, savedBytes, saveSession } from "../engine/session_file";
 
@@ -100,6 +100,14 @@ export function session_begin(s: Session, maxTokens: u32, logprobs: u32, top: u3
 /** 1 more (nothing to show yet), 3 a token (and maybe text), 0 done, 2 data needed, below 0 an error. */
 export function session_step(s: Session): i32 {
   return stepGeneration(s);
+}
+
+/**
+ * Goes on with the generation of another session of the model, which has the same tokens (session_restore) and was
+ * stopped between two of them: for who moves to a larger context.
+ */
+export function session_continue(s: Session, from: Session): i32 {
+  return continueGeneration(s, from);
 }
 
 /** Ends the generation before its time; what was evaluated stays. */

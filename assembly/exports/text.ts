@@ -9,6 +9,7 @@ import {
   createStream, detokenize, flushStream, pushToken, streamCapacity, Stream, tokenBytes,
 } from "../text/detokenize";
 import { HAS_BPE } from "../parts";
+import { tokenizeInfill } from "../text/infill";
 import { attributesOf, endsGeneration, tokenLength, tokenText, Tokenizer } from "../text/tokenizer";
 import { findToken } from "../text/lookup";
 import { classOf } from "../text/unicode";
@@ -19,6 +20,17 @@ export function tokenizer_tokenize(
   core: Core, tokenizer: Tokenizer, text: usize, length: u32, flags: u32, target: usize, capacity: u32,
 ): i32 {
   return tokenize(core, tokenizer, text, length, flags, target, capacity);
+}
+
+/**
+ * As `tokenizer_tokenize`, of a text with a gap that the model is to fill: prefix, suffix, and the tokens that mark
+ * them and the middle.
+ */
+export function tokenizer_infill(
+  core: Core, tokenizer: Tokenizer, prefix: usize, prefixLength: u32, suffix: usize, suffixLength: u32, flags: u32,
+  target: usize, capacity: u32,
+): i32 {
+  return tokenizeInfill(core, tokenizer, prefix, prefixLength, suffix, suffixLength, flags, target, capacity);
 }
 
 /** Writes the text of tokens, with flags as in `DetokenizeFlag`. */
@@ -65,7 +77,7 @@ export function tokenizer_count(tokenizer: Tokenizer): u32 {
   return tokenizer.count;
 }
 
-/** 1 BPE, 2 SPM */
+/** 1 byte-level BPE, 2 SentencePiece, by scores or (gemma4) by merges. */
 export function tokenizer_model(tokenizer: Tokenizer): u32 {
   return tokenizer.model;
 }

@@ -54,13 +54,14 @@ export function indexTensors(core: Core, g: Gguf): i32 {
     tensor.type = load<u32>(at);
     tensor.offset = load<u64>(at, 4);
     at += 12;
-    if (readSizes(core, tensor, sizes) < 0 || checkType(core, tensor) < 0 || checkPlace(core, g, tensor) < 0) {
+    if (readSizes(core, tensor, sizes) < 0 || checkRows(core, tensor) < 0 || checkPlace(core, g, tensor) < 0) {
       return core.errorCode;
     }
   }
 
   listTensors(g, count);
   sortPointers<ByOffset>(g.tensorOrder, count);
+  measureOthers(g, count);
   for (let i: u32 = 1; i < count; i++) {
     const before = sorted(g, i - 1);
     const tensor = sorted(g, i);
@@ -124,10 +125,11 @@ function failWithoutFormat(core: Core, type: u32): i32 {
   return endLeftOut(core);
 }
 
-/** Checks that limpet runs the type, and that a row is whole blocks of it. */
-function checkType(core: Core, tensor: Tensor): i32 {
-  const block = elementsOf(tensor.type);
-  if (block == 0) {
+/** Checks that limpet runs the types of all tensors. Who reads no weights does not ask. */
+export function requireTypes(core: Core, g: Gguf): i32 {
+  for (let i: u32 = 0; i < <u32>g.tensorCount; i++) {
+    const tensor = tensorAt(g, i);
+    if (elementsOf(tensor.type) != 0) continue;
     if (!HAS_ALL_FORMATS && isLeftOut(tensor.type)) return failWithoutFormat(core, tensor.type);
     const type = tensorTypeName(tensor.type);
     const isNamed = letterAt(type, 0) != 0;
@@ -142,14 +144,18 @@ function checkType(core: Core, tensor: Tensor): i32 {
       wordsOf(SUPPORTED_TYPES),
     );
   }
-  if (tensor.ne0 % block != 0) {
-    return fail(
-      core, ErrorCode.BAD_FILE,
-      "tensor {s} has rows of {} elements, which is no multiple of the {} in a block of {w}; convert the model anew",
-      nameOf(tensor), tensor.ne0, block, wordsOf(tensorTypeName(tensor.type)),
-    );
-  }
   return Status.DONE;
+}
+
+/** Checks that a row is whole blocks of its type, where limpet runs that. */
+function checkRows(core: Core, tensor: Tensor): i32 {
+  const block = elementsOf(tensor.type);
+  if (block == 0 || tensor.ne0 % block == 0) return Status.DONE;
+  return fail(
+    core, ErrorCode.BAD_FILE,
+    "tensor {s} has rows of {} elements, which is no multiple of the {} in a block of {w}; convert the model anew",
+    nameOf(tensor), tensor.ne0, block, wordsOf(tensorTypeName(tensor.type)),
+  );
 }
 
 /** The elements of a block: a look-up table may be made of single bytes; 0 when limpet does not run the type. */
@@ -168,9 +174,10 @@ function checkPlace(core: Core, g: Gguf, tensor: Tensor): i32 {
     );
   }
   const room = g.fileSize > g.dataStart ? g.fileSize - g.dataStart : 0;
-  // A product past the file's size is stopped before it can overflow.
+  // A product past the file's size is stopped before it can overflow. Of other types a byte is known.
+  const elements = elementsOf(tensor.type);
   const block: u32 = tensor.type == Type.I8 ? 1 : blockBytes(tensor.type);
-  let bytes: u64 = (<u64>tensor.ne0 / elementsOf(tensor.type)) * block;
+  let bytes: u64 = elements == 0 ? 1 : (<u64>tensor.ne0 / elements) * block;
   if (bytes <= room / tensor.ne1) bytes *= tensor.ne1;
   else bytes = u64.MAX_VALUE;
   if (bytes <= room / tensor.ne2) bytes *= tensor.ne2;
@@ -187,6 +194,16 @@ function checkPlace(core: Core, g: Gguf, tensor: Tensor): i32 {
   tensor.bytes = bytes;
   tensor.offset += g.dataStart;
   return Status.DONE;
+}
+
+/** Tensors of types that limpet does not run reach to the next one, in the order of their offsets, or to the end. */
+function measureOthers(g: Gguf, count: u32): void {
+  for (let i: u32 = 0; i < count; i++) {
+    const tensor = sorted(g, i);
+    if (elementsOf(tensor.type) != 0) continue;
+    const end = i + 1 < count ? sorted(g, i + 1).offset : g.fileSize;
+    tensor.bytes = max<u64>(1, end - tensor.offset);
+  }
 }
 
 @inline

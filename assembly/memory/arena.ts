@@ -6,6 +6,7 @@
  *             └────────────── 64 B ───────────────┘└──── size bytes ───────────┘
  */
 import { Core, CORE_BYTES, ErrorCode, fail, wordsOf } from "./core";
+import { GUARD_BYTES, bytesOfBlock, guard, guardResized, poison, requireGuards } from "./guards";
 
 @unmanaged
 class Block {
@@ -41,8 +42,9 @@ export function allocate(core: Core, bytes: u64, what: string): usize {
 
 /** As `allocate`, but the memory holds whatever was there: for what is written whole before it is read. */
 export function allocateRaw(core: Core, bytes: u64, what: string): usize {
+  requireGuards(core);
   if (bytes > TOP) return outOfMemory(core, bytes, what);
-  const size64 = aligned(bytes);
+  const size64 = aligned(bytes + GUARD_BYTES);
   const size = <usize>size64;
   for (let at = core.arenaFirst; at < core.arenaEnd; at += HEADER + changetype<Block>(at).size) {
     const block = changetype<Block>(at);
@@ -53,21 +55,23 @@ export function allocateRaw(core: Core, bytes: u64, what: string): usize {
       rest.used = 0;
       block.size = size;
     }
-    return take(core, block);
+    return take(core, block, <usize>bytes, what);
   }
   const end = <u64>core.arenaEnd + HEADER + size64;
   if (!reach(core, end)) return outOfMemory(core, bytes, what);
   const block = changetype<Block>(core.arenaEnd);
   block.size = size;
   core.arenaEnd = <usize>end;
-  return take(core, block);
+  return take(core, block, <usize>bytes, what);
 }
 
 /** Gives a block back; neighbours that are free become one. 0 is allowed. */
 export function release(core: Core, payload: usize): void {
+  requireGuards(core);
   if (payload == 0) return;
   const freed = changetype<Block>(payload - HEADER);
   if (!freed.used) return;
+  poison(payload);
   freed.used = 0;
   core.arenaUsed -= freed.size + HEADER;
   let last: usize = 0;
@@ -90,29 +94,34 @@ export function release(core: Core, payload: usize): void {
  * set leaves the old block as it was. What is new is not zeroed.
  */
 export function resize(core: Core, payload: usize, bytes: u64, what: string): usize {
+  requireGuards(core);
   const block = changetype<Block>(payload - HEADER);
-  if (bytes <= <u64>block.size) return payload;
+  if (bytes + GUARD_BYTES <= <u64>block.size) {
+    guardResized(payload, <usize>bytes);
+    return payload;
+  }
   if (payload + block.size == core.arenaEnd) {
     if (bytes > TOP) return outOfMemory(core, bytes, what);
-    const size = aligned(bytes);
+    const size = aligned(bytes + GUARD_BYTES);
     const end = <u64>payload + size;
     if (!reach(core, end)) return outOfMemory(core, bytes, what);
     core.arenaUsed += <usize>size - block.size;
     if (core.arenaUsed > core.arenaPeak) core.arenaPeak = core.arenaUsed;
     block.size = <usize>size;
     core.arenaEnd = <usize>end;
+    guardResized(payload, <usize>bytes);
     return payload;
   }
   const moved = allocateRaw(core, bytes, what);
   if (moved == 0) return 0;
-  memory.copy(moved, payload, block.size);
+  memory.copy(moved, payload, bytesOfBlock(payload));
   release(core, payload);
   return moved;
 }
 
 /** The bytes that a block of `bytes` takes of the arena: what a memory plan adds up. */
 export function blockBytes(bytes: u64): u64 {
-  return HEADER + aligned(bytes);
+  return HEADER + aligned(bytes + GUARD_BYTES);
 }
 
 @inline
@@ -120,11 +129,13 @@ function aligned(bytes: u64): u64 {
   return (bytes + (ALIGNMENT - 1)) & ~(<u64>(ALIGNMENT - 1));
 }
 
-function take(core: Core, block: Block): usize {
+function take(core: Core, block: Block, bytes: usize, what: string): usize {
   block.used = 1;
   core.arenaUsed += block.size + HEADER;
   if (core.arenaUsed > core.arenaPeak) core.arenaPeak = core.arenaUsed;
-  return changetype<usize>(block) + HEADER;
+  const payload = changetype<usize>(block) + HEADER;
+  guard(payload, bytes, what);
+  return payload;
 }
 
 /** Memory up to `end`, where the limit and the host allow it. */

@@ -23,28 +23,45 @@ export function readExperts(b: Builder, h: HyperParameters, gating: u32, flags: 
   h.normalised = b.flag(".expert_weights_norm", (flags & NORMALISED) != 0);
   h.expertFactor = b.float(".expert_weights_scale", 1);
   if (h.expertFactor == 0) h.expertFactor = 1;
+  readGroups(b, h);
   b.within(".expert_count times their width", h.experts * h.expertWidth, 1, WIDTH_LIMIT);
 }
 
-/** The experts of the layer at work: what they give for m. */
-export function experts(b: Builder, h: HyperParameters, m: u32, activation: u32): u32 {
-  const chosen = b.route(m, "ffn_gate_inp", "exp_probs_b", h.experts, h.used, h.gating, h.normalised, h.expertFactor);
-  return expertsOf(b, h, m, chosen, activation);
+/** Experts may stand in groups (DeepSeek-V3, arXiv:2412.19437, 2.1.2), of which a token uses some. */
+function readGroups(b: Builder, h: HyperParameters): void {
+  h.groups = max<u32>(b.countOr(".expert_group_count", 1, 0, h.experts), 1);
+  h.usedGroups = b.countOr(".expert_group_used_count", h.groups, 0, h.groups);
+  if (h.usedGroups == 0) h.usedGroups = h.groups;
+  if (h.experts % h.groups != 0 || h.used > h.usedGroups * (h.experts / h.groups)) {
+    b.broken(
+      "expert_group_count {} must divide the experts, and expert_group_used_count {} of the groups must hold the {} \
+that a token goes to; convert the model anew", h.groups, h.usedGroups, h.used,
+    );
+  }
+}
+
+/** The experts of the layer at work: what they give for m. Their biases, and the router's, may be required. */
+export function experts(b: Builder, h: HyperParameters, m: u32, activation: u32, bias: u32 = 0): u32 {
+  const chosen = b.route(
+    m, "ffn_gate_inp", "exp_probs_b", h.experts, h.used, h.gating, h.normalised, h.expertFactor, bias,
+  );
+  b.groupExperts(h.groups, h.usedGroups);
+  return expertsOf(b, h, m, chosen, activation, bias);
 }
 
 /** What the chosen experts give for m; Wgate and Wup may lie in one tensor, Wgate first. */
-export function expertsOf(b: Builder, h: HyperParameters, m: u32, chosen: u32, activation: u32): u32 {
+export function expertsOf(b: Builder, h: HyperParameters, m: u32, chosen: u32, activation: u32, bias: u32 = 0): u32 {
   const width = h.expertWidth;
   let made: u32;
   if (b.hasWeight("ffn_gate_up_exps")) {
-    const both = b.expertLinear(m, chosen, "ffn_gate_up_exps", 2 * width, h.experts, false);
+    const both = b.expertLinear(m, chosen, "ffn_gate_up_exps", 2 * width, h.experts, false, bias);
     made = b.gatedHalves(activation, both, h.used);
   } else {
-    const gate = b.expertLinear(m, chosen, "ffn_gate_exps", width, h.experts, false);
-    const up = b.expertLinear(m, chosen, "ffn_up_exps", width, h.experts, false);
+    const gate = b.expertLinear(m, chosen, "ffn_gate_exps", width, h.experts, false, bias);
+    const up = b.expertLinear(m, chosen, "ffn_up_exps", width, h.experts, false, bias);
     made = b.activation(activation, gate, up);
   }
-  return b.mixExperts(b.expertLinear(made, chosen, "ffn_down_exps", b.hidden, h.experts, true), chosen);
+  return b.mixExperts(b.expertLinear(made, chosen, "ffn_down_exps", b.hidden, h.experts, true, bias), chosen);
 }
 
 /** An expert that every token goes to: SwiGLU of the tensors `…_shexp`, of its own width. */

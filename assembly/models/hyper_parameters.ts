@@ -6,7 +6,7 @@ import { localRope, readRope } from "./rope";
 import { Builder, LAYER_LIMIT, StateKind, WIDTH_LIMIT } from "../program/builder";
 
 const HEAD_LIMIT: u32 = 4096;
-const HEAD_SIZE_LIMIT: u32 = 65536;
+export const HEAD_SIZE_LIMIT: u32 = 65536;
 const CHUNK_LIMIT: u32 = 1 << 15;
 /** Bits of a code: with the chunks above, the rows of a table stay below 2³². */
 const CODE_LIMIT: u32 = 16;
@@ -52,8 +52,12 @@ export class HyperParameters {
   gating: u32;
   normalised: bool;
   expertFactor: f32;
-  /** MLA: width of the latent. */
+  /** Groups that the experts stand in, and how many of them a token uses. */
+  groups: u32;
+  usedGroups: u32;
+  /** MLA: width of the latent, and of the one that queries are made of; 0: queries are made of the input. */
   rank: u32;
+  queryRank: u32;
   /** Memory layers: chunks that an input is split into, bits of a chunk's code, and of one between the two tables. */
   chunks: u32;
   codeBits: u32;
@@ -69,25 +73,51 @@ export class HyperParameters {
 
 /** What decoders with a dense feed-forward network have. */
 export function readDecoder(b: Builder): HyperParameters {
-  b.need(".feed_forward_length");
-  const h = readAttention(b);
+  const h = readDecoderAt(b, 0);
   readWidths(b, h, 0);
   return h;
 }
 
+/** The same where layers may have neither heads nor a feed-forward network: heads are those of layer `l`. */
+export function readDecoderAt(b: Builder, l: u32): HyperParameters {
+  b.need(".feed_forward_length");
+  return readAttention(b, l);
+}
+
+/** Heads of layer `l`, 0: it has none. */
+export function headsOf(b: Builder, l: u32): u32 {
+  return b.countIn(".attention.head_count", l, 0, 0, HEAD_LIMIT);
+}
+
+/** Heads of keys of layer `l`, 0: it has none. */
+export function keyHeadsOf(b: Builder, l: u32): u32 {
+  const heads = headsOf(b, l);
+  return b.countIn(".attention.head_count_kv", l, heads, 0, heads);
+}
+
+/** The feed-forward width of layer `l`, 0: it has no such network. */
+export function widthOf(b: Builder, l: u32): u32 {
+  return b.countIn(".feed_forward_length", l, 0, 0, WIDTH_LIMIT);
+}
+
 /** Layer `l` begins, which keeps keys and values; its numbers of heads and its feed-forward width are read. */
 export function beginLayer(b: Builder, h: HyperParameters, l: u32, window: u32 = 0): void {
-  readHeads(b, h, l);
+  beginAttention(b, h, l, window);
   readWidths(b, h, l);
+}
+
+/** As `beginLayer`, in a layer that may have no feed-forward network. */
+export function beginAttention(b: Builder, h: HyperParameters, l: u32, window: u32 = 0): void {
+  readHeads(b, h, l);
   h.turn = window ? h.localRope : h.rope;
   b.layer(l, StateKind.KEY_VALUE, h.kvHeads, h.keySize, h.valueSize, window);
 }
 
-function readWidths(b: Builder, h: HyperParameters, l: u32): void {
+export function readWidths(b: Builder, h: HyperParameters, l: u32): void {
   h.ffn = b.countIn(".feed_forward_length", l, 0, 1, WIDTH_LIMIT);
 }
 
-function readHeads(b: Builder, h: HyperParameters, l: u32): void {
+export function readHeads(b: Builder, h: HyperParameters, l: u32): void {
   h.heads = b.countIn(".attention.head_count", l, 0, 1, HEAD_LIMIT);
   h.kvHeads = b.countIn(".attention.head_count_kv", l, h.heads, 1, h.heads);
   if (h.heads % h.kvHeads != 0) {
@@ -122,16 +152,16 @@ export function windowOf(b: Builder, h: HyperParameters, l: u32): u32 {
 }
 
 /** What every decoder has: layers, widths, heads, RoPE, ε. */
-function readAttention(b: Builder): HyperParameters {
+function readAttention(b: Builder, l: u32 = 0): HyperParameters {
   const h = changetype<HyperParameters>(b.numbers);
   b.layers = b.count(".block_count", 1, LAYER_LIMIT);
   b.contextLength = b.count(".context_length", 1, 1 << 30);
   b.hidden = b.count(".embedding_length", 1, WIDTH_LIMIT);
   b.need(".attention.head_count");
-  const heads = b.countIn(".attention.head_count", 0, 0, 1, HEAD_LIMIT);
+  const heads = b.countIn(".attention.head_count", l, 0, 1, HEAD_LIMIT);
   h.keySize = b.countOr(".attention.key_length", b.hidden / heads, 1, HEAD_SIZE_LIMIT);
   h.valueSize = b.countOr(".attention.value_length", h.keySize, 1, HEAD_SIZE_LIMIT);
-  readHeads(b, h, 0);
+  readHeads(b, h, l);
   h.ropeSize = b.countOr(".rope.dimension_count", h.keySize, 2, h.keySize);
   b.epsilon = b.float(".attention.layer_norm_rms_epsilon", 0);
   if (h.ropeSize & 1) {

@@ -1,6 +1,6 @@
 /**
- * mistral3: Ministral 3 (Mistral AI 2026, arXiv:2601.08584). As llama, with YaRN whose β the file says, and queries that
- * grow with their position: q · (1 + β · ln(⌊p / original⌋ + 1)), where `original` is the length before YaRN.
+ * mistral3: Ministral 3 (Mistral AI 2026, arXiv:2601.08584). As llama, with YaRN whose β the file says, and queries
+ * that grow with their position: q · (1 + β · ln(⌊p / original⌋ + 1)), where `original` is the length before YaRN.
  *
  *     a = RMSNorm(x)      x += Attention(a)
  *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)

@@ -1,8 +1,8 @@
 /**
- * phi3: Phi-3 and Phi-3.5 mini, Phi-4 and Phi-4-mini (Abdin et al. 2024, arXiv:2404.14219). As llama, but q, k and v lie
- * in one matrix, Wgate and Wup in another, and part of each head turns. Contexts above the original length divide the
- * angles by LongRoPE's long list of factors (arXiv:2402.13753), others by the short one. The window that files speak of
- * is left out, as llama.cpp does.
+ * phi3: Phi-3 and Phi-3.5 mini, Phi-4 and Phi-4-mini (Abdin et al. 2024, arXiv:2404.14219). As llama, but q, k and v
+ * lie in one matrix, Wgate and Wup in another, and part of each head turns. Contexts above the original length divide
+ * the angles by LongRoPE's long list of factors (arXiv:2402.13753), others by the short one. The window that files
+ * speak of is left out, as llama.cpp does.
  *
  *     a = RMSNorm(x)      x += Attention(a)
  *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)

@@ -1,15 +1,17 @@
 /**
  * Experts (Shazeer et al. 2017, arXiv:1701.06538): each token goes to a few of many matrices. Tokens of an expert are
  * gathered, so that its matrix is read once a pass; what experts give is added up token by token in the order of the
- * token's choice, so that its bits do not depend on its neighbours.
+ * token's choice, so that its bits do not depend on its neighbours. A token by itself needs no gathering: its experts
+ * are one job, whose rows go where they belong.
  *
  *     scratch of the step   ┌ operand: the input's rows (or parts of rows), quantised [tokens · parts] │ gathered
  *                             [tokens · used] │ product [tokens · used, rows] │ places u32[tokens · used] ┐
  */
-import { rowGrain, shared, unitsWithinWork } from "./share";
+import { UNIT_ROWS, rowGrain, shared, unitsWithinWork } from "./share";
 import { Status } from "../memory/core";
 import { setU32, u32At } from "../memory/bytes";
 import { Context, rowAt, rowOf } from "../pass/context";
+import { grainOf } from "../pass/threads";
 import { lines, operandBytes } from "../program/plan";
 import { Flag, NOTHING, Program, Step } from "../program/program";
 import { GROUP_ROWS, Weight } from "../weights/weight";
@@ -29,8 +31,20 @@ export function route(c: Context, s: Step): i32 {
       s.has(Flag.NORMALISED), s.f, c.scratch, rowAt(c.at(s.out), i, c.stride(s.out)),
       rowAt(c.at(s.out2), i, c.stride(s.out2)),
     );
+    if (s.weight2 != NOTHING) scaleChosen(c, s, i);
   }
   return Status.DONE;
+}
+
+/** The weight of each expert that token i goes to, times the expert's own number. */
+function scaleChosen(c: Context, s: Step, i: u32): void {
+  const chosen = rowAt(c.at(s.out), i, c.stride(s.out));
+  const weights = rowAt(c.at(s.out2), i, c.stride(s.out2));
+  const own = c.weight(s.weight2).data;
+  for (let j: u32 = 0; j < s.n0; j++) {
+    const at = weights + ((<usize>j) << 2);
+    store<f32>(at, load<f32>(at) * load<f32>(own + ((<usize>u32At(chosen, j)) << 2)));
+  }
 }
 
 /** Bytes that the choice needs, a thread. */
@@ -50,6 +64,7 @@ export function multiplyExperts(c: Context, s: Step): i32 {
   const weight = c.weight(s.weight);
   if (!c.operandReady) makeOperands(c, s, weight);
   c.operandReady = 1;
+  if (c.active == 1) return multiplyAlone(c, s, weight);
   // `cursor` counts rows of all experts: those of expert e from e · slabRows on.
   while (c.cursor < weight.rows) {
     const expert = c.cursor / weight.slabRows;
@@ -67,6 +82,49 @@ export function multiplyExperts(c: Context, s: Step): i32 {
     if (c.cursor < weight.rows && c.work <= 0) return Status.MORE;
   }
   return Status.DONE;
+}
+
+/** The experts of one token: units of rows, those of an expert behind those of the one chosen before it. */
+function multiplyAlone(c: Context, s: Step, weight: Weight): i32 {
+  const total = s.n0 * unitsOfSlab(weight);
+  const cost = <u64>weight.columns * UNIT_ROWS;
+  while (c.cursor < total) {
+    const units = unitsWithinWork(c, total, cost, 1);
+    if (!shared(c, s, multiplyUnits.index, units, grainOf(c.threads, units, cost))) return Status.MORE;
+    c.cursor += units;
+    if (c.cursor < total && c.work <= 0) return Status.MORE;
+  }
+  if (s.bias == NOTHING) return Status.DONE;
+  for (let j: u32 = 0; j < s.n0; j++) {
+    const bias = rowOf(c.weight(s.bias).data, u32At(c.at(s.in1), j), weight.slabRows);
+    add(rowOf(c.at(s.out), j, weight.slabRows), bias, weight.slabRows);
+  }
+  return Status.DONE;
+}
+
+@inline
+function unitsOfSlab(weight: Weight): u32 {
+  return (weight.slabRows + (UNIT_ROWS - 1)) / UNIT_ROWS;
+}
+
+/** Units from the cursor on, of one token. */
+function multiplyUnits(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
+  const weight = c.weight(s.weight);
+  const rows = weight.slabRows;
+  const units = unitsOfSlab(weight);
+  const bytes = <usize>operandBytes(weight);
+  const slab = <usize>packedGroupBytes(weight.type, weight.columns) * weight.slabGroups;
+  for (let unit = c.cursor + begin, last = c.cursor + end; unit < last; ) {
+    const j = unit / units;
+    const stop = min(last, (j + 1) * units);
+    const first = (unit - j * units) * UNIT_ROWS;
+    matmulRows(
+      weight.kernelKey, weight.data + <usize>u32At(c.at(s.in1), j) * slab, rows, weight.columns, first,
+      min((stop - j * units) * UNIT_ROWS, rows), c.stepScratch + (s.has(Flag.PARTS) ? <usize>j * bytes : 0), bytes, 1,
+      rowOf(c.at(s.out), j, rows) + ((<usize>first) << 2), (<usize>rows) << 2, c.ofThread(c.scratch, thread),
+    );
+    unit = stop;
+  }
 }
 
 /** Rows, or parts of rows, that the input has for each token. */

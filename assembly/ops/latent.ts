@@ -4,11 +4,12 @@
  *     absorbed   q̃ = W_UKᵀ q.nope   score = q̃·c + q.rope·k   u = Σ p c   o = W_UV u      decode, small chunks
  *     expanded   k.nope = W_UK c, v = W_UV c for every row seen, then plain attention head by head   long chunks
  *
- * W_UK and W_UV are the rows of the step's weight: head h has `nope` rows of W_UK, then `value` rows of W_UV. Which
- * form runs is chosen as the layer's rows are written (latent_form.ts). The step's scratch is as large as the larger
- * wants:
+ * W_UK and W_UV are the rows of the step's weight: head h has `nope` rows of W_UK, then `value` rows of W_UV. Or they
+ * are slabs of two weights, a slab a head: W_UV's rows are values, W_UKᵀ's are those of a latent, so that absorbing is
+ * a product of rows, and expanding one of columns. Which form runs is chosen as the layer's rows are written
+ * (latent_form.ts). The step's scratch is as large as the larger wants:
  *
- *     absorbed   ┌ q̃ [tokens, heads · rank] │ u [tokens, heads · rank] │ operand: u, quantised ┐
+ *     absorbed   ┌ q̃ [tokens, heads · rank] │ u [tokens, heads · rank] │ operand: q.nope, then u, quantised ┐
  *     expanded   ┌ counts u32[tokens] │ latents [rows, rank] │ rope keys [rows, rope] │ one head's keys and values
  *                  [rows, nope + value] │ operand: latents, quantised ┐
  */
@@ -19,7 +20,7 @@ import { setU32, u32At } from "../memory/bytes";
 import { Context, rowAt, rowOf } from "../pass/context";
 import { grainOf } from "../pass/threads";
 import { listOf, seenCount, seenRows } from "../pass/visible";
-import { Program, Step } from "../program/program";
+import { NOTHING, Program, Step } from "../program/program";
 import { lines, operandBytes } from "../program/plan";
 import { StateShape } from "../state/shape";
 import { decodeLatent } from "../state/latent";
@@ -28,6 +29,7 @@ import {
   TOKEN_BLOCK, absorbedScratchBytes, attendAbsorbed, attendExpanded, expandedScratchBytes,
 } from "../kernels/attention/latent";
 import { quantizeAs } from "../kernels/quant/activations/precision";
+import { packedGroupBytes } from "../kernels/quant/index";
 import { accumulateRows, accumulateScratchBytes, matmulRows } from "../kernels/quant/matmul";
 import { Type } from "../kernels/quant/types";
 
@@ -54,6 +56,24 @@ export function attendLatents(c: Context, s: Step): i32 {
 function nextPart(c: Context): void {
   c.part += 1;
   c.cursor = 0;
+  c.operandReady = 0;
+}
+
+/** Whether W_UKᵀ and W_UV are weights of their own. */
+@inline
+function isSplit(s: Step): bool {
+  return s.weight2 != NOTHING;
+}
+
+/** Where the slab of a head lies; a weight that is no slabs is one. */
+function slabOf(weight: Weight, head: u32): usize {
+  if (weight.slabs == 1) return weight.data;
+  return weight.data + <usize>packedGroupBytes(weight.type, weight.columns) * weight.slabGroups * head;
+}
+
+/** The first row of W_UV in the slab of a head. */
+function firstValue(s: Step, head: u32): u32 {
+  return isSplit(s) ? 0 : head * (s.n1 + s.n2) + s.n1;
 }
 
 /** Bytes that the step needs for itself. */
@@ -61,7 +81,8 @@ export function latentScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
   const shape = p.state(p.layer(layer).state);
   const up = p.weight(layer, s.weight);
   const operand = up.isFloat ? 0 : operandBytes(up);
-  const absorbed = 2 * lines(<u64>batch * s.n0 * shape.first * 4) + <u64>batch * s.n0 * operand;
+  const most = isSplit(s) ? max(operand, absorbedOperandBytes(p.weight(layer, s.weight2))) : operand;
+  const absorbed = 2 * lines(<u64>batch * s.n0 * shape.first * 4) + <u64>batch * s.n0 * most;
   const expanded =
     lines(<u64>batch * 4) +
     lines(<u64>rows * shape.first * 4) +
@@ -78,8 +99,13 @@ export function latentKernelScratch(p: Program, layer: u32, s: Step, rows: u32):
   // One token's rope parts lie in front of the scratch: [heads, rope].
   const absorbed = lines(<u64>s.n0 * rope * 4) + absorbedScratchBytes(s.n0, rows, shape.first, rope);
   const expanded = expandedScratchBytes(rows, s.n1, rope, s.n2);
-  // Absorbed queries multiply by the transposed matrix; of all types F32 wants the most for it.
-  return max(max(absorbed, expanded), <u64>accumulateScratchBytes(Type.F32, shape.first));
+  // Absorbed queries multiply by the transposed matrix, or expanded keys; of all types F32 wants the most for it.
+  const columns = isSplit(s) ? s.n1 : shape.first;
+  return max(max(absorbed, expanded), <u64>accumulateScratchBytes(Type.F32, columns));
+}
+
+function absorbedOperandBytes(keys: Weight): u64 {
+  return keys.isFloat ? 0 : operandBytes(keys);
 }
 
 /** Heads within the slice of work: at least one. */
@@ -104,9 +130,11 @@ function valueOperand(c: Context, s: Step, rank: u32): usize {
 /** q̃ ← W_UKᵀ · q.nope, head by head. */
 function absorbQueries(c: Context, s: Step): i32 {
   const cost = <u64>s.n1 * c.state.shape.first * c.active;
+  if (isSplit(s) && !makeOperand(c, s, c.weight(s.weight2), c.active * s.n0, quantizeQueries.index)) return Status.MORE;
   while (c.cursor < s.n0) {
     const heads = headsWithinWork(c, s, cost);
-    if (!shared(c, s, absorbHeads.index, heads, grainOf(c.threads, heads, cost))) return Status.MORE;
+    const job = isSplit(s) ? absorbSplitHeads.index : absorbHeads.index;
+    if (!shared(c, s, job, heads, grainOf(c.threads, heads, cost))) return Status.MORE;
     c.cursor += heads;
     if (c.work <= 0 && c.cursor < s.n0) return Status.MORE;
   }
@@ -125,6 +153,38 @@ function absorbHeads(c: Context, s: Step, thread: u32, begin: u32, end: u32): vo
       c.stride(s.in0), c.active, queryLatent(c) + ((<usize>(head * rank)) << 2), (<usize>(s.n0 * rank)) << 2,
       c.ofThread(c.scratch, thread),
     );
+  }
+}
+
+/** The same where each head has a slab of W_UKᵀ: products with its rows. */
+function absorbSplitHeads(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
+  const keys = c.weight(s.weight2);
+  const rank = c.state.shape.first;
+  const bytes = <usize>operandBytes(keys);
+  for (let head = c.cursor + begin, last = c.cursor + end; head < last; head++) {
+    matmulRows(
+      keys.kernelKey, slabOf(keys, head), rank, s.n1, 0, rank,
+      keys.isFloat ? queryOf(c, s, head) : valueOperand(c, s, rank) + <usize>head * bytes,
+      keys.isFloat ? c.stride(s.in0) : <usize>s.n0 * bytes, c.active, queryLatent(c) + ((<usize>(head * rank)) << 2),
+      (<usize>(s.n0 * rank)) << 2, c.ofThread(c.scratch, thread),
+    );
+  }
+}
+
+/** The first token's query of a head. */
+function queryOf(c: Context, s: Step, head: u32): usize {
+  return c.at(s.in0) + ((<usize>(head * (c.program.value(s.in0).width / s.n0))) << 2);
+}
+
+/** Quantises what does not turn of queries, head by head: unit u is head u mod heads of token u / heads. */
+function quantizeQueries(c: Context, s: Step, _thread: u32, begin: u32, end: u32): void {
+  const keys = c.weight(s.weight2);
+  const bytes = <usize>operandBytes(keys);
+  const target = valueOperand(c, s, c.state.shape.first);
+  for (let i = begin; i < end; i++) {
+    const token = i / s.n0;
+    const x = rowAt(queryOf(c, s, i - token * s.n0), token, c.stride(s.in0));
+    quantizeAs(keys.precision, x, s.n1, target + <usize>i * bytes);
   }
 }
 
@@ -178,7 +238,7 @@ function gatherRope(c: Context, s: Step, i: u32, rope: u32, target: usize): void
 function makeValues(c: Context, s: Step): i32 {
   const up = c.weight(s.weight);
   const cost = <u64>s.n2 * up.columns * c.active;
-  if (!makeOperand(c, s, up, c.active * s.n0)) return Status.MORE;
+  if (!makeOperand(c, s, up, c.active * s.n0, quantizeLatents.index)) return Status.MORE;
   while (c.cursor < s.n0) {
     const heads = headsWithinWork(c, s, cost);
     if (!shared(c, s, valueHeads.index, heads, grainOf(c.threads, heads, cost))) return Status.MORE;
@@ -191,24 +251,24 @@ function makeValues(c: Context, s: Step): i32 {
 /** Heads of values from the cursor on, all tokens. */
 function valueHeads(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
   const up = c.weight(s.weight);
-  const per = s.n1 + s.n2;
   const stride = <usize>operandBytes(up);
   const operand = up.isFloat ? attendedLatent(c, s, up.columns) : valueOperand(c, s, up.columns);
   for (let head = c.cursor + begin, last = c.cursor + end; head < last; head++) {
+    const first = firstValue(s, head);
     matmulRows(
-      up.kernelKey, up.data, up.rows, up.columns, head * per + s.n1, head * per + per, operand + <usize>head * stride,
+      up.kernelKey, slabOf(up, head), up.slabRows, up.columns, first, first + s.n2, operand + <usize>head * stride,
       <usize>s.n0 * stride, c.active, c.at(s.out) + ((<usize>(head * s.n2)) << 2), c.stride(s.out),
       c.ofThread(c.scratch, thread),
     );
   }
 }
 
-/** Quantises `rows` latents [rows, rank] for the matrix, once a step. False: a thread is late. */
-function makeOperand(c: Context, s: Step, up: Weight, rows: u32): bool {
+/** Quantises `rows` rows for a matrix by a job, once a part of the step. False: a thread is late. */
+function makeOperand(c: Context, s: Step, up: Weight, rows: u32, job: u32): bool {
   if (up.isFloat || c.operandReady) return true;
   // A value takes about as long as four multiply-adds.
   const grain = grainOf(c.threads, rows, (<u64>up.columns) << 2);
-  if (!shared(c, s, quantizeLatents.index, rows, grain)) return false;
+  if (!shared(c, s, job, rows, grain)) return false;
   c.operandReady = 1;
   return true;
 }
@@ -250,37 +310,53 @@ function latentOperand(c: Context, s: Step): usize {
 function attendByHead(c: Context, s: Step): i32 {
   if (c.active == 0) return Status.DONE;
   const shape = c.state.shape;
-  const per = s.n1 + s.n2;
+  const made = isSplit(s) ? s.n2 : s.n1 + s.n2;
   const seen = listOf(c, 0).count;
   if (c.cursor == 0 && !c.operandReady) {
     unpackLatents(c);
     for (let i: u32 = 0; i < c.active; i++) setU32(counts(c), i, seenCount(c, i, 0));
   }
   const up = c.weight(s.weight);
-  if (!makeOperand(c, s, up, seen)) return Status.MORE;
+  if (!makeOperand(c, s, up, seen, quantizeLatents.index)) return Status.MORE;
   const expanding = <u64>seen * shape.first;
   const attending = <u64>seen * (s.n1 + shape.second + s.n2);
   while (c.cursor < s.n0) {
-    if (!shared(c, s, expandRows.index, per, rowGrain(c, per, expanding))) return Status.MORE;
+    if (!shared(c, s, expandRows.index, made, rowGrain(c, made, expanding))) return Status.MORE;
+    if (isSplit(s)) {
+      const keyGrain = grainOf(c.threads, seen, <u64>shape.first * s.n1);
+      if (!shared(c, s, expandKeys.index, seen, keyGrain)) return Status.MORE;
+    }
     // Whole blocks of tokens: those of a block share a pass over the rows.
     const block = (grainOf(c.threads, c.active, attending) + (TOKEN_BLOCK - 1)) & ~(TOKEN_BLOCK - 1);
     if (!shared(c, s, attendHead.index, c.active, block)) return Status.MORE;
-    c.work -= <i64>(per * expanding + c.active * attending);
+    c.work -= <i64>((s.n1 + s.n2) * expanding + c.active * attending);
     c.cursor += 1;
     if (c.work <= 0 && c.cursor < s.n0) return Status.MORE;
   }
   return Status.DONE;
 }
 
-/** Dimensions of one head's keys and values, every row seen. */
+/** Dimensions of one head's keys and values, or of its values alone, every row seen. */
 function expandRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
   const up = c.weight(s.weight);
   const per = s.n1 + s.n2;
-  const first = c.cursor * per;
+  const first = isSplit(s) ? 0 : c.cursor * per;
+  const target = expandedHead(c, c.state.shape) + ((<usize>(isSplit(s) ? s.n1 + begin : begin)) << 2);
   matmulRows(
-    up.kernelKey, up.data, up.rows, up.columns, first + begin, first + end,
-    up.isFloat ? latents(c) : latentOperand(c, s), <usize>operandBytes(up), listOf(c, 0).count,
-    expandedHead(c, c.state.shape) + ((<usize>begin) << 2), (<usize>per) << 2, c.ofThread(c.scratch, thread),
+    up.kernelKey, slabOf(up, c.cursor), up.slabRows, up.columns, first + begin, first + end,
+    up.isFloat ? latents(c) : latentOperand(c, s), <usize>operandBytes(up), listOf(c, 0).count, target,
+    (<usize>per) << 2, c.ofThread(c.scratch, thread),
+  );
+}
+
+/** One head's keys of rows seen, of a slab of W_UKᵀ. */
+function expandKeys(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
+  const keys = c.weight(s.weight2);
+  const rank = c.state.shape.first;
+  const per = s.n1 + s.n2;
+  accumulateRows(
+    keys.type, slabOf(keys, c.cursor), s.n1, 0, rank, rowOf(latents(c), begin, rank), (<usize>rank) << 2, end - begin,
+    rowOf(expandedHead(c, c.state.shape), begin, per), (<usize>per) << 2, c.ofThread(c.scratch, thread),
   );
 }
 

@@ -11,6 +11,7 @@
 import { Threads, isIdle, threadSlots } from "./threads";
 import { Core } from "../memory/core";
 import { blockBytes, release } from "../memory/arena";
+import { GUARD_BYTES, fence } from "../memory/guards";
 import { Program } from "../program/program";
 import { Rows, bookkeepingBytes, initRows, poolBytes } from "../state/rows";
 import { Rope, isLong } from "../state/rope";
@@ -144,8 +145,6 @@ export class Context {
   mask: usize;
   /** u32[batch]: indices in the batch of the tokens still in the pass */
   activeToken: usize;
-  /** u32[batch]: where in its sequence's list the current layer put a token's row */
-  listIndex: usize;
   /** u32[sequences, layers]: lengths of the lists before the pass, to undo it */
   lengthsBefore: usize;
   /** u64[layers]: exact zeros behind ReLU² in the last pass, and activations there */
@@ -316,7 +315,6 @@ export function layOut(
   end = lay(c, offsetof<Context>("wanted"), base, end, batch);
   end = lay(c, offsetof<Context>("mask"), base, end, <u64>batch * ((batch + 7) >> 3));
   end = lay(c, offsetof<Context>("activeToken"), base, end, token);
-  end = lay(c, offsetof<Context>("listIndex"), base, end, token);
   end = lay(c, offsetof<Context>("lengthsBefore"), base, end, <u64>sequences * p.layerCount * 4);
   end = lay(c, offsetof<Context>("zeros"), base, end, <u64>p.layerCount * 8);
   end = lay(c, offsetof<Context>("activations"), base, end, <u64>p.layerCount * 8);
@@ -342,8 +340,12 @@ export function layOut(
 }
 
 function lay(c: Context, field: usize, base: usize, end: u64, bytes: u64): u64 {
-  if (changetype<usize>(c) != 0) store<usize>(changetype<usize>(c) + field, base + <usize>end);
-  return end + ((bytes + 63) & ~(<u64>63));
+  const next = end + ((bytes + 63) & ~(<u64>63)) + GUARD_BYTES;
+  if (changetype<usize>(c) != 0) {
+    store<usize>(changetype<usize>(c) + field, base + <usize>end);
+    fence(c.bufferBlock, base + <usize>(end + bytes), base + <usize>next);
+  }
+  return next;
 }
 
 /** The plan's offsets become addresses. */

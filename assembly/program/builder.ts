@@ -8,8 +8,9 @@
  * Its error is sticky: after the first one every call does nothing, and whoever called the architecture asks once, at
  * the end.
  */
-import { Drafts, LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
+import { LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
 import { Activation, Element, Extent, Flag, Gating, INPUT_SEGMENT, NOTHING, Op, Step } from "./program";
+import { StreamWords } from "./streams";
 import { Core, wordsOf } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { Rope } from "../state/rope";
@@ -36,7 +37,7 @@ export namespace Bias {
 }
 
 @unmanaged
-export class Builder extends Drafts {
+export class Builder extends StreamWords {
   /** What the model says of itself: set by the architecture before its first layer. */
   hidden: u32;
   vocabulary: u32;
@@ -152,16 +153,19 @@ export class Builder extends Drafts {
 
   /** The embeddings of the batch's tokens: [tokens, hidden], each multiplied by `scale`. */
   embedding(name: string, scale: f32 = 1): u32 {
-    this.stream = this.scale(this.rowsOf(name, this.hidden), scale);
-    if (!this.error) this.step(this.stepCount - 1).flags |= Flag.INPUT;
-    return this.stream;
+    return this.begin(this.scale(this.rowsOf(name, this.hidden), scale));
+  }
+
+  /** The residual stream begins as x. */
+  begin(x: u32): u32 {
+    this.stream = x;
+    return x;
   }
 
   /** Rows of a table {width, vocabulary} that the batch's tokens name: [tokens, width]. */
   rowsOf(name: string, width: u32): u32 {
     const out = this.vector(width);
     const step = this.append(Op.EMBEDDING, out);
-    step.flags = Flag.INPUT;
     step.weight = this.find(name, ".weight", width, this.vocabulary, WeightKind.MATRIX, true);
     if (step.weight != NOTHING) this.weightAt(step.weight).isEmbedding = 1;
     return out;
@@ -171,7 +175,7 @@ export class Builder extends Drafts {
   positions(name: string, width: u32): u32 {
     const out = this.vector(width);
     const step = this.append(Op.EMBEDDING, out);
-    step.flags = Flag.INPUT | Flag.BY_POSITION;
+    step.flags = Flag.BY_POSITION;
     step.weight = this.find(name, ".weight", width, this.contextLength, WeightKind.MATRIX, true);
     if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
     this.positionCount = this.contextLength;
@@ -303,6 +307,15 @@ export class Builder extends Drafts {
     return out;
   }
 
+  /** x ⊙ the vector `name` + `suffix`. */
+  multiply(x: u32, name: string, suffix: string): u32 {
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.SCALE, out, x);
+    step.f = 1;
+    step.weight = this.find(name, suffix, this.width(x), 1, WeightKind.VECTOR, true);
+    return out;
+  }
+
   /** cap · tanh(x / cap); x itself for a cap of 0. */
   softcap(x: u32, cap: f32): u32 {
     if (cap == 0) return x;
@@ -397,7 +410,29 @@ export class Builder extends Drafts {
    * `name` makes keys of `nope` dimensions and values of `value` out of a latent, head by head.
    */
   latentAttention(q: u32, latent: u32, ropeKey: u32, name: string, heads: u32, nope: u32, value: u32, scale: f32): u32 {
-    const shape = this.keep(latent, ropeKey);
+    const out = this.overLatents(q, latent, ropeKey, heads, nope, value, scale);
+    const step = this.step(this.stepCount - 1);
+    step.weight = this.findLatent(name, this.width(latent), heads * (nope + value), 1);
+    return out;
+  }
+
+  /**
+   * As `latentAttention`, the matrices of each head being slabs of two tensors: `keys` {nope, rank, heads} lies the
+   * other way round, so that a query's product with it is its absorbed form; `values` is {rank, value, heads}.
+   */
+  splitLatentAttention(
+    q: u32, latent: u32, ropeKey: u32, keys: string, values: string, heads: u32, nope: u32, value: u32, scale: f32,
+  ): u32 {
+    const out = this.overLatents(q, latent, ropeKey, heads, nope, value, scale);
+    const step = this.step(this.stepCount - 1);
+    const rank = this.width(latent);
+    step.weight = this.findLatent(values, rank, heads * value, heads);
+    step.weight2 = this.findLatent(keys, nope, heads * rank, heads);
+    return out;
+  }
+
+  private overLatents(q: u32, latent: u32, ropeKey: u32, heads: u32, nope: u32, value: u32, scale: f32): u32 {
+    this.keep(latent, ropeKey);
     // Whether keys and values are expanded is chosen where the rows are written.
     const kept = this.step(this.stepCount - 1);
     kept.n1 = nope;
@@ -409,12 +444,17 @@ export class Builder extends Drafts {
     step.n1 = nope;
     step.n2 = value;
     step.f = scale;
-    step.weight = this.find(name, ".weight", shape.first, heads * (nope + value), WeightKind.MATRIX, true);
-    if (step.weight == NOTHING) return out;
-    const up = this.weightAt(step.weight);
+    return out;
+  }
+
+  /** A matrix that makes keys or values out of latents, or what is absorbed of a query. */
+  private findLatent(name: string, columns: u32, rows: u32, slabs: u32): u32 {
+    const place = this.find(name, ".weight", columns, rows, WeightKind.MATRIX, true, 0, 0, slabs);
+    if (place == NOTHING) return place;
+    const up = this.weightAt(place);
     up.mustReside = 1;
     up.precision = precisionOfLatents(up.type);
-    return out;
+    return place;
   }
 
   /** Each token's row of state is written. */
@@ -427,10 +467,14 @@ export class Builder extends Drafts {
 
   /**
    * The experts that each token goes to (Shazeer et al. 2017, arXiv:1701.06538), by the scores of `name` {width,
-   * experts}: [tokens, used] numbers, and behind them [tokens, used] weights. The tensor `bias` counts in the choice.
+   * experts}: [tokens, used] numbers, and behind them [tokens, used] weights. The tensor `bias` counts in the choice;
+   * that of the scores is required, or taken where the file has it.
    */
-  route(x: u32, name: string, bias: string, experts: u32, used: u32, gating: u32, normalised: bool, factor: f32): u32 {
-    const scores = this.linear(x, name, experts);
+  route(
+    x: u32, name: string, bias: string, experts: u32, used: u32, gating: u32, normalised: bool, factor: f32,
+    scoreBias: u32 = 0,
+  ): u32 {
+    const scores = this.linear(x, name, experts, scoreBias);
     const chosen = this.vector(used);
     const weights = this.vector(used);
     this.value(chosen).element = Element.U32;
@@ -450,11 +494,18 @@ export class Builder extends Drafts {
     this.step(this.stepCount - 1).n2 = groups | (used << 16);
   }
 
+  /** What experts give is multiplied with a number of each, the vector `name` + `suffix`, where the file has it. */
+  scaleExperts(name: string, suffix: string): void {
+    const step = this.step(this.stepCount - 1);
+    const experts = this.width(step.in0);
+    step.weight2 = this.find(name, suffix, experts, 1, WeightKind.VECTOR, false);
+  }
+
   /**
    * The product of x with the matrix of each expert that `chosen` names, one behind the other in a row: {width of x,
    * width, experts}. x has one row for all of them, or (`parts`) the product of each before.
    */
-  expertLinear(x: u32, chosen: u32, name: string, width: u32, experts: u32, parts: bool): u32 {
+  expertLinear(x: u32, chosen: u32, name: string, width: u32, experts: u32, parts: bool, bias: u32 = 0): u32 {
     const used = this.width(chosen);
     const out = this.like(x, used * width);
     const step = this.append(Op.EXPERTS, out, x, chosen);
@@ -462,7 +513,7 @@ export class Builder extends Drafts {
     if (parts) step.flags |= Flag.PARTS;
     const columns = parts ? this.width(x) / used : this.width(x);
     step.weight = this.find(name, ".weight", columns, width * experts, WeightKind.MATRIX, true, 0, 0, experts);
-    step.bias = this.find(name, ".bias", width, experts, WeightKind.VECTOR, false);
+    step.bias = this.find(name, ".bias", width, experts, WeightKind.VECTOR, bias == Bias.REQUIRED);
     if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
     return out;
   }

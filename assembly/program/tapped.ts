@@ -13,7 +13,7 @@ import { StateShape } from "../state/shape";
 /** The program with `taps` (a sum of 1 << Tap); null with the error set. */
 export function tapProgram(core: Core, p: Program, taps: u32): Program | null {
   let extra: u32 = p.kindCount;
-  for (let i: u32 = 0; i < p.stepCount; i++) extra += isActivity(p.step(i)) ? 1 : 0;
+  for (let i: u32 = 0; i < p.stepCount; i++) extra += isActivity(p, i) ? 1 : 0;
   const bytes = <u64>(p.weights.table - changetype<usize>(p)) + <u64>extra * offsetof<Step>() + 64;
   const block = allocate(core, bytes, "the tapped program of a model");
   if (block == 0) return null;
@@ -33,14 +33,34 @@ export function tapProgram(core: Core, p: Program, taps: u32): Program | null {
     value.next = value.first <= p.inputSteps && value.last >= p.outputStep - 1 ? 1 : 0;
   }
   copySteps(p, t, taps);
+  for (let name: u32 = 0; name < Tap.COUNT; name++) setRows(t, name);
   findLifetimes(t);
   return t;
 }
 
-/** Whether a step makes what enters the last linear of a feed-forward network. */
+/** Whether a step makes what enters the last linear of a feed-forward network; what enters experts is none. */
+function isActivity(p: Program, index: u32): bool {
+  const s = p.step(index);
+  if (s.op != Op.ACTIVATION && s.op != Op.SQUARED_RELU) return false;
+  for (let i = index + 1; i < p.stepCount; i++) if (p.step(i).in0 == s.out) return p.step(i).op == Op.LINEAR;
+  return false;
+}
+
+/** Layers of different widths write rows that are as long as the widest. */
+function setRows(t: Program, name: u32): void {
+  let widest: u32 = 0;
+  for (let i: u32 = 0; i < t.stepCount; i++) if (isTap(t.step(i), name)) widest = max(widest, widthOf(t, i));
+  for (let i: u32 = 0; i < t.stepCount; i++) if (isTap(t.step(i), name)) t.step(i).n1 = widest;
+}
+
 @inline
-function isActivity(s: Step): bool {
-  return s.op == Op.ACTIVATION || s.op == Op.SQUARED_RELU;
+function isTap(s: Step, name: u32): bool {
+  return s.op == Op.TAP && s.n0 == name;
+}
+
+@inline
+function widthOf(t: Program, index: u32): u32 {
+  return t.value(t.step(index).in0).width;
 }
 
 function copySteps(p: Program, t: Program, taps: u32): void {
@@ -53,7 +73,7 @@ function copySteps(p: Program, t: Program, taps: u32): void {
       if (isNarrowing(p, k, i)) t.narrowStep = at - first;
       const step = copyStep(p, i, t, at++);
       if (step.op == Op.LINEAR && (taps >> Tap.FFN) & 1) step.flags &= ~Flag.OPERAND;
-      if (!isActivity(step) || !((taps >> Tap.FFN) & 1)) continue;
+      if (!isActivity(p, i) || !((taps >> Tap.FFN) & 1)) continue;
       step.flags &= ~Flag.OPERAND;
       step.weight = NOTHING;
       t.value(step.out).element = Element.F32;

@@ -58,14 +58,16 @@ function nextSegment(c: Context): void {
   }
   if (c.running == Running.INPUT) c.running = Running.LAYERS;
   else c.layer += 1;
-  if (c.layer < c.endLayer) {
+  for (; c.layer < c.endLayer; c.layer++) {
     const kind = p.kind(p.layer(c.layer).kind);
+    // A layer may have nothing to do (deci).
+    if (kind.steps == 0) continue;
     c.step = kind.firstStep;
     c.endStep = kind.firstStep + kind.steps;
     return;
   }
-  // Where no layer keeps state, tokens whose logits are not asked for leave here.
-  if (p.narrowLayer == NOTHING && c.layer == p.layerCount) {
+  // Where no layer of the pass writes state, tokens whose logits are not asked for leave here.
+  if ((p.narrowLayer == NOTHING || c.firstLayer > p.narrowLayer) && c.layer == p.layerCount) {
     c.step = p.outputStep - 1;
     narrow(c, c.wanted);
   }

@@ -8,6 +8,8 @@
  *     Llama 2   <s>[INST] <<SYS>>⏎ … ⏎<</SYS>>⏎⏎ … [/INST] … </s><s>[INST] … [/INST]
  *     Llama 3   <|begin_of_text|><|start_header_id|>user<|end_header_id|>⏎⏎ … <|eot_id|> …
  *     Zephyr    <|system|>⏎ … </s>⏎<|user|>⏎ … </s>⏎<|assistant|>⏎
+ *     Gemma     <bos><start_of_turn>user⏎ … <end_of_turn>⏎<start_of_turn>model⏎
+ *     Phi-3     <|system|>⏎ … <|end|>⏎<|user|>⏎ … <|end|>⏎<|assistant|>⏎
  */
 import { allocateRaw, release } from "../memory/arena";
 import {
@@ -26,6 +28,10 @@ export namespace ChatKind {
   export const LLAMA2: u32 = 3;
   export const LLAMA3: u32 = 4;
   export const ZEPHYR: u32 = 5;
+  /** Gemma 3, whose system message stands before the first question, and Gemma 1 and 2, which have none. */
+  export const GEMMA: u32 = 6;
+  export const GEMMA2: u32 = 7;
+  export const PHI3: u32 = 8;
 }
 
 export namespace Role {
@@ -41,6 +47,9 @@ const LLAMA2: u64 = 0x3992_9de2_6336_6ff0;
 const LLAMA3: u64 = 0xd8c5_fa31_b234_18c6;
 const LLAMA3_ALWAYS: u64 = 0x9270_edd9_52bd_0662;
 const TINYLLAMA: u64 = 0x400e_e87a_a6f3_3e97;
+const GEMMA2: u64 = 0x96dd_aa97_950f_fe1f;
+const GEMMA3: u64 = 0x2a0f_da1b_5f5d_89da;
+const PHI35: u64 = 0x8649_58e0_ba20_37d8;
 
 /** A template that was looked at. */
 @unmanaged
@@ -128,6 +137,9 @@ function recognize(found: ChatTemplate, at: usize, end: usize): void {
     case LLAMA3:
     case LLAMA3_ALWAYS: found.kind = ChatKind.LLAMA3; break;
     case TINYLLAMA: found.kind = ChatKind.ZEPHYR; break;
+    case GEMMA2: found.kind = ChatKind.GEMMA2; break;
+    case GEMMA3: found.kind = ChatKind.GEMMA; break;
+    case PHI35: found.kind = ChatKind.PHI3; break;
   }
 }
 
@@ -226,6 +238,9 @@ function write(core: Core, work: Work, messages: usize, end: usize): i32 {
     case ChatKind.LLAMA2: return writeLlama2(core, work, messages, end);
     case ChatKind.LLAMA3: return writeLlama3(work, messages, end);
     case ChatKind.ZEPHYR: return writeZephyr(work, messages, end);
+    case ChatKind.GEMMA:
+    case ChatKind.GEMMA2: return writeGemma(core, work, messages, end);
+    case ChatKind.PHI3: return writePhi3(work, messages, end);
     default:
       return fail(
         core, ErrorCode.UNSUPPORTED,
@@ -335,9 +350,7 @@ function writeLlama2(core: Core, work: Work, message: usize, end: usize): i32 {
   }
   let asks = true;
   for (; message < end; message = nextMessage(message)) {
-    if ((roleOf(message) == Role.USER) != asks) {
-      return fail(core, ErrorCode.BAD_ARGUMENT, "in this model's chats user and assistant take turns, the user first");
-    }
+    if ((roleOf(message) == Role.USER) != asks) return refuseTurn(core);
     if (asks) {
       putToken(work, work.tokenizer.bos);
       putText(w, "[INST] ");
@@ -363,6 +376,10 @@ function writeLlama2(core: Core, work: Work, message: usize, end: usize): i32 {
   return 0;
 }
 
+function refuseTurn(core: Core): i32 {
+  return fail(core, ErrorCode.BAD_ARGUMENT, "in this model's chats user and assistant take turns, the user first");
+}
+
 function writeLlama3(work: Work, message: usize, end: usize): i32 {
   const w = work.output;
   putToken(work, work.tokenizer.bos);
@@ -386,6 +403,54 @@ function writeZephyr(work: Work, message: usize, end: usize): i32 {
     putBytes(w, textOf(message), lengthAt(message));
     putToken(work, work.tokenizer.eos);
     putByte(w, 0x0a);
+  }
+  putText(w, "<|assistant|>\n");
+  return 0;
+}
+
+/** User and assistant take turns, and a later system message may stand in for an answer. */
+function writeGemma(core: Core, work: Work, message: usize, end: usize): i32 {
+  const w = work.output;
+  putToken(work, work.tokenizer.bos);
+  let system: usize = 0;
+  if (roleOf(message) == Role.SYSTEM) {
+    if (work.template.kind == ChatKind.GEMMA2) {
+      const words = "this model's chats have no system message: say it in the first question";
+      return fail(core, ErrorCode.BAD_ARGUMENT, words);
+    }
+    system = message;
+    message = nextMessage(message);
+  }
+  for (let asks = true; message < end; message = nextMessage(message)) {
+    const role = roleOf(message);
+    if ((role == Role.USER) != asks) return refuseTurn(core);
+    putText(w, "<start_of_turn>");
+    if (role == Role.ASSISTANT) putText(w, "model");
+    else putRole(w, role);
+    putByte(w, 0x0a);
+    if (system != 0) {
+      putBytes(w, textOf(system), lengthAt(system));
+      putText(w, "\n\n");
+      system = 0;
+    }
+    putTrimmed(w, message);
+    putText(w, "<end_of_turn>\n");
+    asks = !asks;
+  }
+  putText(w, "<start_of_turn>model\n");
+  return 0;
+}
+
+/** A system message without words is not shown. */
+function writePhi3(work: Work, message: usize, end: usize): i32 {
+  const w = work.output;
+  for (; message < end; message = nextMessage(message)) {
+    if (roleOf(message) == Role.SYSTEM && lengthAt(message) == 0) continue;
+    putText(w, "<|");
+    putRole(w, roleOf(message));
+    putText(w, "|>\n");
+    putBytes(w, textOf(message), lengthAt(message));
+    putText(w, "<|end|>\n");
   }
   putText(w, "<|assistant|>\n");
   return 0;

@@ -7,11 +7,13 @@
  *     nodes   l ⇄ o ⇄ w ⇄ er            …
  *
  * BPE: a node's symbol is a number and the rank is that of the merge rule. SPM: the symbol is where its text begins in
- * the word, and the rank falls with the score of the token that the two would be.
+ * the word, and the rank falls with the score of the token that the two would be; or it is that of the rule for the two
+ * texts (gemma4).
  */
 import { u32At } from "../memory/bytes";
 import { heapPop, heapPush } from "./heap";
-import { findMerge, findToken, mergedSymbol } from "./lookup";
+import { HAS_BPE } from "../parts";
+import { findHidden, findMerge, findToken, mergedSymbol } from "./lookup";
 import { NONE, Tokenizer, TokenizerModel } from "./tokenizer";
 import { Work } from "./work";
 
@@ -73,11 +75,23 @@ function rankPair(work: Work, index: u32): void {
   if (t.model == TokenizerModel.BPE) {
     if (left.symbol == NONE || right.symbol == NONE) return;
     left.rank = findMerge(t, left.symbol, right.symbol);
+  } else if (HAS_BPE && t.byRank) {
+    const first = symbolOf(work, left);
+    const second = first == NONE ? NONE : symbolOf(work, right);
+    if (second != NONE) left.rank = findMerge(t, first, second);
   } else {
     const token = findToken(t, work.text + left.symbol, textEnd(work, right) - left.symbol);
     if (token != NONE) left.rank = rankOfScore(t, token);
   }
   if (left.rank != NONE) heapPush(work.queue, work.queueCount++, ((<u64>left.rank) << 32) | index);
+}
+
+/** What merges call the text of an SPM node; NONE. */
+function symbolOf(work: Work, n: Node): u32 {
+  const text = work.text + n.symbol;
+  const length = <u32>(textEnd(work, n) - n.symbol);
+  const token = findToken(work.tokenizer, text, length);
+  return token != NONE ? token : findHidden(work.tokenizer, text, length, text, 0, false);
 }
 
 /** A number that is lower for a higher score: the bits of a float in the order of floats, turned round. */

@@ -11,9 +11,11 @@
  * so that nothing is stored a word.
  *
  * Where llama.cpp's own engine strays from the expressions, the expressions count, which are what models were trained
- * with: it takes U+3000 for no punctuation in deepseek-llm, and ~ for no symbol in deepseek-v3.
+ * with: it takes U+3000 for no punctuation in deepseek-llm, and ~ for no symbol in deepseek-v3; in afmoe and tiny_aya
+ * it leaves what stands before digits with them, so that white space there is cut otherwise; and in tiny_aya letters
+ * have no case, and digits are grouped whatever follows.
  */
-import { Class, classIn, codePointOf, lengthOf, look } from "./unicode";
+import { Case, caseOf, Class, classIn, codePointOf, lengthOf, look } from "./unicode";
 import { Scheme } from "./pretokenizer_names";
 
 /** No scheme has more passes. */
@@ -22,25 +24,43 @@ const MAX_PASSES: u32 = 6;
 namespace Pass {
   export const NONE: u32 = 0;
   export const GPT2: u32 = 1;
-  export const QWEN2: u32 = 2;
-  export const LLAMA3: u32 = 3;
-  export const GPT4O: u32 = 4;
-  export const TEKKEN: u32 = 5;
-  export const DEEPSEEK3: u32 = 6;
-  export const DIGIT: u32 = 7;
-  export const DIGITS: u32 = 8;
-  export const UP_TO_THREE_DIGITS: u32 = 9;
-  export const THREE_ASCII_DIGITS: u32 = 10;
-  export const PUNCTUATION: u32 = 11;
-  export const PUNCTUATION_AND_BACKTICK: u32 = 12;
-  export const LINE_BREAK: u32 = 13;
-  export const SPACE_LETTERS: u32 = 14;
-  export const SPACE_PUNCTUATION: u32 = 15;
-  export const SPACE_CASED_LETTERS: u32 = 16;
-  export const SPACE_WIDE_PUNCTUATION: u32 = 17;
-  export const TRAILING_SPACE: u32 = 18;
-  export const CJK: u32 = 19;
-  export const CJK_AND_KANA: u32 = 20;
+  export const DEEPSEEK3: u32 = 2;
+  export const DIGIT: u32 = 3;
+  export const DIGITS: u32 = 4;
+  export const UP_TO_THREE_DIGITS: u32 = 5;
+  export const THREE_ASCII_DIGITS: u32 = 6;
+  export const DIGIT_GROUPS: u32 = 7;
+  export const NUMBER_GROUPS: u32 = 8;
+  export const PUNCTUATION: u32 = 9;
+  export const PUNCTUATION_AND_BACKTICK: u32 = 10;
+  export const LINE_BREAK: u32 = 11;
+  export const SPACE_LETTERS: u32 = 12;
+  export const SPACE_PUNCTUATION: u32 = 13;
+  export const SPACE_CASED_LETTERS: u32 = 14;
+  export const SPACE_WIDE_PUNCTUATION: u32 = 15;
+  export const TRAILING_SPACE: u32 = 16;
+  export const CJK: u32 = 17;
+  export const CJK_AND_KANA: u32 = 18;
+  export const ASIAN: u32 = 19;
+  /** `words`, with the flags of `Words` added. */
+  export const WORDS: u32 = 256;
+}
+
+/** How the expressions of `words` differ. */
+namespace Words {
+  /** Up to three digits are a word; else each is one. */
+  export const THREE_DIGITS: u32 = 1;
+  /** Marks are letters. */
+  export const MARKS: u32 = 2;
+  /** A word is cut by case: ASCII's, or with CASES that of all letters. */
+  export const CASED: u32 = 4;
+  export const CASES: u32 = 8;
+  /** A contraction belongs to the word before it. */
+  export const CONTRACTED: u32 = 16;
+  /** Nothing is a contraction. */
+  export const NO_CONTRACTIONS: u32 = 32;
+  /** Line breaks do not belong to the punctuation before them. */
+  export const NO_LINE_TAIL: u32 = 64;
 }
 
 /** The passes of a scheme in order, then NONE. */
@@ -48,10 +68,6 @@ function passOf(scheme: u32, index: u32): u32 {
   switch (scheme) {
     case Scheme.GPT2: return index == 0 ? Pass.GPT2 : Pass.NONE;
     case Scheme.DIGIT_GPT2: return index == 0 ? Pass.DIGIT : index == 1 ? Pass.GPT2 : Pass.NONE;
-    case Scheme.QWEN2: return index == 0 ? Pass.QWEN2 : Pass.NONE;
-    case Scheme.LLAMA3: return index == 0 ? Pass.LLAMA3 : Pass.NONE;
-    case Scheme.GPT4O: return index == 0 ? Pass.GPT4O : Pass.NONE;
-    case Scheme.TEKKEN: return index == 0 ? Pass.TEKKEN : Pass.NONE;
     case Scheme.DEEPSEEK_LLM:
       switch (index) {
         case 0: return Pass.LINE_BREAK;
@@ -78,6 +94,13 @@ function passOf(scheme: u32, index: u32): u32 {
         case 2: return Pass.DEEPSEEK3;
         default: return Pass.NONE;
       }
+    case Scheme.AFMOE:
+      switch (index) {
+        case 0: return Pass.NUMBER_GROUPS;
+        case 1: return Pass.ASIAN;
+        case 2: return Pass.DEEPSEEK3;
+        default: return Pass.NONE;
+      }
     case Scheme.FALCON:
       switch (index) {
         case 0: return Pass.PUNCTUATION_AND_BACKTICK;
@@ -85,7 +108,14 @@ function passOf(scheme: u32, index: u32): u32 {
         case 2: return Pass.THREE_ASCII_DIGITS;
         default: return Pass.NONE;
       }
-    default:
+    case Scheme.MINICPM5:
+      // The expression of the second pass has \p{N}+, of which the first leaves three at most.
+      return index == 0 ? Pass.UP_TO_THREE_DIGITS : index == 1 ? Pass.WORDS | Words.THREE_DIGITS : Pass.NONE;
+    case Scheme.TINY_AYA: {
+      const words = Words.THREE_DIGITS | Words.MARKS | Words.CASED | Words.CASES | Words.CONTRACTED;
+      return index == 0 ? Pass.DIGIT_GROUPS : index == 1 ? Pass.WORDS | words : Pass.NONE;
+    }
+    case Scheme.DEFAULT:
       switch (index) {
         case 0: return Pass.PUNCTUATION;
         case 1: return Pass.GPT2;
@@ -93,6 +123,21 @@ function passOf(scheme: u32, index: u32): u32 {
         case 3: return Pass.THREE_ASCII_DIGITS;
         default: return Pass.NONE;
       }
+    default: return index == 0 ? Pass.WORDS | wordsOf(scheme) : Pass.NONE;
+  }
+}
+
+/** The flags of a scheme that is one pass of `words`. */
+function wordsOf(scheme: u32): u32 {
+  switch (scheme) {
+    case Scheme.LLAMA3: return Words.THREE_DIGITS;
+    case Scheme.GPT4O: return Words.THREE_DIGITS | Words.CASED | Words.CONTRACTED;
+    case Scheme.GRANITE_MULTI: return Words.THREE_DIGITS | Words.CASED | Words.CONTRACTED | Words.MARKS;
+    case Scheme.TEKKEN: return Words.CASED;
+    case Scheme.QWEN35: return Words.MARKS;
+    case Scheme.UFAKZEKA: return Words.NO_CONTRACTIONS;
+    case Scheme.SEED_CODER: return Words.NO_LINE_TAIL;
+    default: return 0;
   }
 }
 
@@ -105,6 +150,8 @@ export class Walk {
   scheme: u32;
   passes: u32;
   at: usize;
+  /** Up to here the digits from `at` on are groups of three. */
+  grouped: usize;
 }
 
 /** The bytes of a walk with its ends. */
@@ -122,6 +169,7 @@ export function startWalk(walk: Walk, scheme: u32, text: usize, end: usize): voi
   walk.scheme = scheme;
   walk.passes = passes;
   walk.at = text;
+  walk.grouped = text;
   store<usize>(endOf(walk, 0), end);
   for (let level: u32 = 1; level <= passes; level++) store<usize>(endOf(walk, level), text);
 }
@@ -131,16 +179,18 @@ export function nextWord(walk: Walk): usize {
   let level = walk.passes;
   while (level > 0 && load<usize>(endOf(walk, level)) == walk.at) level--;
   for (; level < walk.passes; level++) {
-    const end = segment(passOf(walk.scheme, level), walk.at, load<usize>(endOf(walk, level)));
+    const end = segment(walk, passOf(walk.scheme, level), load<usize>(endOf(walk, level)));
     store<usize>(endOf(walk, level + 1), end);
   }
   walk.at = load<usize>(endOf(walk, level));
   return walk.at;
 }
 
-/** The end of the piece that begins at `at`: of a match, or of the stretch before the next match. `at` < `end`. */
-function segment(pass: u32, at: usize, end: usize): usize {
+/** The end of the piece where the walk stands: of a match, or of the stretch before the next match. */
+function segment(walk: Walk, pass: u32, end: usize): usize {
+  let at = walk.at;
   if (pass == Pass.TRAILING_SPACE) return trailingSpace(at, end);
+  if (pass == Pass.DIGIT_GROUPS || pass == Pass.NUMBER_GROUPS) return groups(walk, pass == Pass.DIGIT_GROUPS, end);
   let to = match(pass, at, end);
   if (to > at) return to;
   do at += lengthOf(look(at, end));
@@ -150,12 +200,9 @@ function segment(pass: u32, at: usize, end: usize): usize {
 
 /** The end of the match at `at`, or `at` when there is none. */
 function match(pass: u32, at: usize, end: usize): usize {
+  if (pass & Pass.WORDS) return words(at, end, pass);
   switch (pass) {
     case Pass.GPT2: return gpt2(at, end);
-    case Pass.QWEN2: return words(at, end, 1, false, false);
-    case Pass.LLAMA3: return words(at, end, 3, false, false);
-    case Pass.GPT4O: return words(at, end, 3, true, true);
-    case Pass.TEKKEN: return words(at, end, 1, true, false);
     case Pass.DEEPSEEK3: return deepseek3(at, end);
     // \p{N}
     case Pass.DIGIT: return run(at, end, mask(Class.NUMBER), 1);
@@ -200,6 +247,8 @@ function match(pass: u32, at: usize, end: usize): usize {
     case Pass.CJK: return runIn(at, end, CJK, CJK_RANGES);
     // [一-龥぀-ゟ゠-ヿ]+
     case Pass.CJK_AND_KANA: return runIn(at, end, CJK_AND_KANA, CJK_AND_KANA_RANGES);
+    // [一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+
+    case Pass.ASIAN: return runIn(at, end, ASIAN, ASIAN_RANGES);
     default: return end;
   }
 }
@@ -226,54 +275,78 @@ function gpt2(at: usize, end: usize): usize {
 }
 
 /**
- * qwen2 (digits 1) and llama-bpe (digits 3):
+ * qwen2, and with THREE_DIGITS llama-bpe:
  *   (?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,digits}|
  *   ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
- * gpt-4o (digits 3, `cased`, `contracted`) and tekken (digits 1, `cased`) know the case of ASCII letters instead: a
- * word is `X*Y+` or else `X+Y*`, X a letter outside a-z, Y a letter outside A-Z; gpt-4o's contractions belong to the
- * word before them; and `[\r\n]*` is `[\r\n/]*`.
+ * qwen35 has [\p{L}\p{M}]+ for \p{L}+, and \p{M} is no punctuation to it (MARKS); seed-coder lacks `[\r\n]*`,
+ * ufakzeka the contractions. gpt-4o (CASED, CONTRACTED) and tekken (CASED) know the case of ASCII letters: a word is
+ * `X*Y+` or else `X+Y*`, X a letter outside a-z, Y a letter outside A-Z; gpt-4o's contractions belong to the word
+ * before them; and `[\r\n]*` is `[\r\n/]*`. granite-embed-multi-97m (MARKS besides) counts marks among X and Y, and
+ * tiny_aya (CASES) takes [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}] for X and [\p{Ll}\p{Lm}\p{Lo}\p{M}] for Y.
  */
-function words(at: usize, end: usize, digits: u32, cased: bool, contracted: bool): usize {
+function words(at: usize, end: usize, flags: u32): usize {
+  const cased = (flags & Words.CASED) != 0;
   const first = look(at, end);
   const codePoint = codePointOf(first);
-  if (!cased && codePoint == 0x27) {
+  if (!(flags & (Words.CASED | Words.NO_CONTRACTIONS)) && codePoint == 0x27) {
     const to = contraction(at, end, 0x20);
     if (to > at) return to;
   }
   const kind = classIn(first);
-  if (kind == Class.NUMBER) return run(at, end, mask(Class.NUMBER), digits);
+  if (kind == Class.NUMBER) return run(at, end, mask(Class.NUMBER), flags & Words.THREE_DIGITS ? 3 : 1);
+  const letters = flags & Words.MARKS ? LETTERS_AND_MARKS : mask(Class.LETTER);
+  const begins = ((letters >> kind) & 1) != 0;
   let from = at;
   if (kind != Class.LETTER && !isLineBreak(codePoint)) from += lengthOf(first);
-  if (classIn(look(from, end)) == Class.LETTER) {
-    if (!cased) return run(from, end, mask(Class.LETTER), ALL);
-    const to = casedWord(from, end);
-    return contracted ? contraction(to, end, 0x20) : to;
+  const follows = ((letters >> classIn(look(from, end))) & 1) != 0;
+  if (begins || follows) {
+    // Of a mark with nothing behind it, the mark is the word.
+    let to = from;
+    if (!cased) to = run(from, end, letters, ALL);
+    else if (follows) to = casedWord(from, end, letters, (flags & Words.CASES) != 0, from > at && begins);
+    return flags & Words.CONTRACTED ? contraction(to, end, 0x20) : to;
   }
   from = codePoint == 0x20 ? at + 1 : at;
-  let to = run(from, end, OTHER_MARKS, ALL);
+  let to = run(from, end, cased ? OTHER_MARKS : OTHER_MARKS & ~letters, ALL);
   if (to > from) {
+    if (flags & Words.NO_LINE_TAIL) return to;
     while (to < end && (isLineBreak(load<u8>(to)) || (cased && load<u8>(to) == 0x2f))) to++;
     return to;
   }
   return space(at, end, true);
 }
 
-/** `X*Y+` or else `X+Y*`, where X* takes what it can and gives back what Y+ needs. A letter stands at `at`. */
-function casedWord(at: usize, end: usize): usize {
-  // What Y+ takes if no a-z follows: the last letter of X* that is not A-Z either.
-  let lastOutside: usize = 0;
+/**
+ * `X*Y+` or else `X+Y*`, where X* takes what it can and gives back what Y+ needs. A letter stands at `at`; where a mark
+ * stands before it (`marked`), the mark is `X*Y+` by itself, if there is no other.
+ */
+function casedWord(at: usize, end: usize, letters: u32, cases: bool, marked: bool): usize {
+  // What Y+ takes if nothing outside X follows: up to the last letter of X* that is in Y too.
+  let lastOutside: usize = marked ? at : 0;
   let character = look(at, end);
-  while (classIn(character) == Class.LETTER && !isLower(codePointOf(character))) {
+  while ((letters >> classIn(character)) & 1 && !isLower(character, cases)) {
     at += lengthOf(character);
-    if (!isUpper(codePointOf(character))) lastOutside = at;
+    if (!isUpper(character, cases)) lastOutside = at;
     character = look(at, end);
   }
-  if (classIn(character) != Class.LETTER) return lastOutside != 0 ? lastOutside : at;
-  while (classIn(character) == Class.LETTER && !isUpper(codePointOf(character))) {
+  if (!((letters >> classIn(character)) & 1)) return lastOutside != 0 ? lastOutside : at;
+  while ((letters >> classIn(character)) & 1 && !isUpper(character, cases)) {
     at += lengthOf(character);
     character = look(at, end);
   }
   return at;
+}
+
+/** Whether a character is a lower-case letter: of ASCII, or of all letters. */
+function isLower(character: u32, cases: bool): bool {
+  const codePoint = codePointOf(character);
+  return isSmall(codePoint) || (cases && codePoint >= 128 && caseOf(codePoint) == Case.LOWER);
+}
+
+/** Whether it is an upper-case or title-case letter, likewise. */
+function isUpper(character: u32, cases: bool): bool {
+  const codePoint = codePointOf(character);
+  return isCapital(codePoint) || (cases && codePoint >= 128 && caseOf(codePoint) == Case.UPPER);
 }
 
 /**
@@ -286,7 +359,7 @@ function deepseek3(at: usize, end: usize): usize {
   const kind = mask(classIn(first));
   if (codePoint < 128 && kind & (mask(Class.PUNCTUATION) | mask(Class.SYMBOL))) {
     let to = at + 1;
-    while (to < end && (isLower(load<u8>(to)) || isUpper(load<u8>(to)))) to++;
+    while (to < end && (isSmall(load<u8>(to)) || isCapital(load<u8>(to)))) to++;
     if (to > at + 1) return to;
   }
   const letters = mask(Class.LETTER) | mask(Class.MARK);
@@ -349,6 +422,38 @@ function trailingSpace(at: usize, end: usize): usize {
   return start > at ? start : end;
 }
 
+/**
+ * Digits in groups of three from the right, the first of one to three: tiny_aya's \d{1,3}(?=(?:\d{3})*\b) (`bounded`:
+ * no letter, mark or _ may follow; \d is \p{N} here), and what afmoe does with every \p{N}+. Gives the end of a group,
+ * or of the stretch before the next.
+ */
+function groups(walk: Walk, bounded: bool, end: usize): usize {
+  const at = walk.at;
+  if (at < walk.grouped) return run(at, end, mask(Class.NUMBER), 3);
+  let from = at;
+  while (from < end) {
+    const first = look(from, end);
+    if (classIn(first) != Class.NUMBER) {
+      from += lengthOf(first);
+      continue;
+    }
+    let count: u32 = 0;
+    let to = from;
+    let character = first;
+    for (; classIn(character) == Class.NUMBER; count++) {
+      to += lengthOf(character);
+      character = look(to, end);
+    }
+    if (!bounded || !((LETTERS_AND_MARKS >> classIn(character)) & 1 || codePointOf(character) == 0x5f)) {
+      if (from > at) return from;
+      walk.grouped = to;
+      return run(at, end, mask(Class.NUMBER), count % 3 ? count % 3 : 3);
+    }
+    from = to;
+  }
+  return end;
+}
+
 /** 's 't 're 've 'm 'll 'd at `at`, in either case when `fold` is 0x20; else `at`. */
 function contraction(at: usize, end: usize, fold: u32): usize {
   if (end - at < 2 || load<u8>(at) != 0x27) return at;
@@ -369,6 +474,8 @@ function mask(kind: u32): u32 {
 
 /** [^\s\p{L}\p{N}] */
 const OTHER_MARKS: u32 = (1 << Class.OTHER) | (1 << Class.PUNCTUATION) | (1 << Class.SYMBOL) | (1 << Class.MARK);
+
+const LETTERS_AND_MARKS: u32 = (1 << Class.LETTER) | (1 << Class.MARK);
 
 const ALL: u32 = 0xffffffff;
 
@@ -411,12 +518,12 @@ function isDigit(at: usize): bool {
 }
 
 @inline
-function isLower(codePoint: u32): bool {
+function isSmall(codePoint: u32): bool {
   return codePoint - 97 < 26;
 }
 
 @inline
-function isUpper(codePoint: u32): bool {
+function isCapital(codePoint: u32): bool {
   return codePoint - 65 < 26;
 }
 
@@ -431,6 +538,13 @@ const CJK: usize = memory.data<u32>([0x800, 0x9fa5, 0xac00, 0xd7ff]);
 
 const CJK_AND_KANA_RANGES: u32 = 2;
 const CJK_AND_KANA: usize = memory.data<u32>([0x3040, 0x30ff, 0x4e00, 0x9fa5]);
+
+/** The second ideograph of the list stands for itself, U+8C48: so the ranges from U+4E00 on are one. */
+const ASIAN_RANGES: u32 = 9;
+const ASIAN: usize = memory.data<u32>([
+  0xe40, 0xeff, 0x1000, 0x109f, 0x1100, 0x11ff, 0x1780, 0x17ff, 0x2f00, 0x2fdf, 0x3040, 0x30ff, 0x3400, 0x4dbf, 0x4e00,
+  0xfaff, 0xff65, 0xff9f,
+]);
 
 const WIDE_PUNCTUATION_RANGES: u32 = 6;
 const WIDE_PUNCTUATION: usize = memory.data<u32>([

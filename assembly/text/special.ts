@@ -17,17 +17,25 @@ export const SPECIAL_NAMES: u32 = 64;
 
 /** A text that ends a turn or a document; "｜" and "▁" are DeepSeek's own bars. */
 const END_OF_TURN = "<|eot_id|> <|im_end|> <|end|> <end_of_turn> <|endoftext|> <|end_of_text|> <EOT> _<EOT>";
-const END_OF_TURN_MORE = "<｜end▁of▁sentence｜> <end_of_utterance>";
+const END_OF_TURN_MORE = "[EOT] <｜end▁of▁sentence｜> <end_of_utterance>";
 const END_OF_MESSAGE = "<|eom_id|>";
-const FIM_PREFIX = "<|fim_prefix|> <fim-prefix> <fim_prefix> <｜fim▁begin｜> <PRE> ▁<PRE> <|code_prefix|>";
-const FIM_SUFFIX = "<|fim_suffix|> <fim-suffix> <fim_suffix> <｜fim▁hole｜> <SUF> ▁<SUF> <|code_suffix|>";
-const FIM_MIDDLE = "<|fim_middle|> <fim-middle> <fim_middle> <｜fim▁end｜> <MID> ▁<MID> <|code_middle|>";
-const FIM_PAD = "<|fim_pad|> <fim-pad> <fim_pad> <PAD>";
+const FIM_PREFIX = "<|fim_prefix|> <fim-prefix> <fim_prefix> <｜fim▁begin｜> <PRE> ▁<PRE> <|code_prefix|> <|prefix|>";
+const FIM_SUFFIX = "<|fim_suffix|> <fim-suffix> <fim_suffix> <｜fim▁hole｜> <SUF> ▁<SUF> <|code_suffix|> <|suffix|>";
+const FIM_MIDDLE = "<|fim_middle|> <fim-middle> <fim_middle> <｜fim▁end｜> <MID> ▁<MID> <|code_middle|> <|middle|>";
+const FIM_PAD = "<|fim_pad|> <fim-pad> <fim_pad> <PAD> [PAD]";
 const FIM_REPOSITORY = "<|fim_repo|> <|repo_name|> <fim-repo> <REPO> <reponame>";
 const FIM_SEPARATOR = "<|file_sep|>";
 /** Every token with one of these texts ends generation, whatever the keys say. */
 const ENDS = "<|eot_id|> <|im_end|> <|end|> <end_of_turn> <|endoftext|> <|eom_id|> <EOT> _<EOT> <|end_of_text|>";
-const ENDS_MORE = "<end_of_utterance>";
+const ENDS_MORE =
+  "<end_of_utterance> <|return|> <|call|> <|flush|> <|calls|> [EOT] [EOS] <eos> <turn|> <｜end▁of▁sentence｜> [e~[";
+/** gemma4's, whose `</s>` is a word of HTML. */
+const TOOL_RESPONSE = "<|tool_response>";
+/** Where these two are, and where those two are, <|end|> ends a message of an answer, and the answer goes on. */
+const HARMONY = "<|return|> <|call|>";
+const SOLAR = "<|calls|> <|flush|>";
+/** What is between messages of one answer, so that who reads it can tell them apart: texts, not control tokens. */
+const SHOWN = "<|channel|> <|message|> <|start|> <|constrain|>";
 
 /** Settles the ids that the file does not give, the types of tokens known by text, and which tokens end generation. */
 export function markSpecialTokens(t: Tokenizer, source: VocabularySource): void {
@@ -42,12 +50,22 @@ export function markSpecialTokens(t: Tokenizer, source: VocabularySource): void 
   if (t.fimSep < 0) t.fimSep = adopt(t, FIM_SEPARATOR);
   markEnds(t, ENDS);
   markEnds(t, ENDS_MORE);
+  if (findWord(t, TOOL_RESPONSE, 0) != NONE) markEnds(t, TOOL_RESPONSE);
+  else {
+    const end = findWord(t, "</s>", 0);
+    if (end != NONE && typeOf(t, end) == TokenType.CONTROL) markEnd(t, <i32>end);
+  }
   markEnd(t, t.eos);
   markEnd(t, t.eot);
   markEnd(t, t.eom);
   markEnd(t, t.fimPad);
   markEnd(t, t.fimRep);
   markEnd(t, t.fimSep);
+  setTypes(t, SHOWN, TokenType.USER_DEFINED);
+  if (hasAll(t, HARMONY) || hasAll(t, SOLAR)) {
+    setWord(t, "<|end|>", TokenAttribute.END, false);
+    setTypes(t, "<|end|>", TokenType.USER_DEFINED);
+  }
   if (HAS_BPE && t.model == TokenizerModel.BPE && stripsBeforeMask(source.preName, source.preNameLength)) {
     setWord(t, "<mask>", TokenAttribute.STRIP_BEFORE, true);
   }
@@ -72,12 +90,26 @@ function adopt(t: Tokenizer, words: string): i32 {
 }
 
 function markEnds(t: Tokenizer, words: string): void {
+  setTypes(t, words, TokenType.CONTROL);
+  for (let at: u32 = 0, end = letterCount(words); at < end; at = wordEnd(words, at) + 1) {
+    markEnd(t, <i32>findWord(t, words, at));
+  }
+}
+
+/** Gives the tokens of these words a type. */
+function setTypes(t: Tokenizer, words: string, type: u32): void {
   for (let at: u32 = 0, end = letterCount(words); at < end; at = wordEnd(words, at) + 1) {
     const token = findWord(t, words, at);
-    if (token == NONE) continue;
-    setType(t, token, TokenType.CONTROL);
-    markEnd(t, <i32>token);
+    if (token != NONE) setType(t, token, type);
   }
+}
+
+/** Whether each of the words is a token. */
+function hasAll(t: Tokenizer, words: string): bool {
+  for (let at: u32 = 0, end = letterCount(words); at < end; at = wordEnd(words, at) + 1) {
+    if (findWord(t, words, at) == NONE) return false;
+  }
+  return true;
 }
 
 function markEnd(t: Tokenizer, token: i32): void {

@@ -1,6 +1,7 @@
 /**
  * SentencePiece ("llama") of a stretch of text: spaces become U+2581, characters are merged by score, and a character
- * that is no token becomes its bytes' tokens.
+ * that is no token becomes its bytes' tokens. gemma4 merges by rank; its line feeds are merged by themselves, and a run
+ * of them that is a token is that token.
  *
  * Where no token has U+2581 behind another character, no merge can cross such a place, so that each word is merged by
  * itself; the answer is the same, and a long text costs no more memory than its longest word. A U+2581 that the text
@@ -13,7 +14,10 @@ import { mergeNodes, node, Node, setNode, textEnd } from "./merge";
 import { NONE, Tokenizer } from "./tokenizer";
 import { decode } from "./unicode";
 import { isSpaceMark } from "./tokenizer";
+import { HAS_BPE } from "../parts";
 import { emit, reserveNodes, reserveText, Work } from "./work";
+
+const LINE_FEED: u8 = 0x0a;
 
 /** Adds the tokens of a stretch that holds no special token; `prefix` puts a space in front of it. */
 export function tokenizeSpm(work: Work, text: usize, end: usize, prefix: bool): void {
@@ -24,11 +28,25 @@ export function tokenizeSpm(work: Work, text: usize, end: usize, prefix: bool): 
       for (const next = text + 3; text < next; text++) emit(work, byteToken(t, load<u8>(text)));
       continue;
     }
+    if (HAS_BPE && t.byRank && load<u8>(text) == LINE_FEED) {
+      text = addLines(work, text, end);
+      continue;
+    }
     const wordEnd = endOfWord(t, text, end, marksAreBytes);
     addWord(work, text, wordEnd, prefix);
     prefix = false;
     text = wordEnd;
   }
+}
+
+/** Adds the tokens of a run of line feeds; gives the address behind it. */
+function addLines(work: Work, text: usize, end: usize): usize {
+  let to = text + 1;
+  while (to < end && load<u8>(to) == LINE_FEED) to++;
+  const token = findToken(work.tokenizer, text, to - text);
+  if (token != NONE) emit(work, token);
+  else addWord(work, text, to, false);
+  return to;
 }
 
 @inline
@@ -46,7 +64,7 @@ function endOfWord(t: Tokenizer, at: usize, end: usize, marksAreBytes: bool): us
   let inWord = false;
   while (at < end) {
     const mark = isMark(at, end);
-    if (mark && marksAreBytes) return at;
+    if ((mark && marksAreBytes) || (HAS_BPE && t.byRank && load<u8>(at) == LINE_FEED)) return at;
     const space = mark || load<u8>(at) == 0x20;
     if (space && inWord && !t.spaceInside) return at;
     if (!space) inWord = true;

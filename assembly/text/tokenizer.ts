@@ -14,7 +14,7 @@ export const NONE: u32 = 0xffffffff;
 export namespace TokenizerModel {
   /** Byte-level BPE, "gpt2". */
   export const BPE: u32 = 1;
-  /** SentencePiece by scores, "llama". */
+  /** SentencePiece: by scores, "llama", or by the ranks of merges, "gemma4". */
   export const SPM: u32 = 2;
 }
 
@@ -64,6 +64,9 @@ export class VocabularySource {
   scoreCount: u32;
   types: usize;
   typeCount: u32;
+  /** i32[] at any address: tokens that are never generated. */
+  suppressed: usize;
+  suppressedCount: u32;
   bos: i32;
   eos: i32;
   unk: i32;
@@ -82,6 +85,7 @@ export class VocabularySource {
   addBos: i32;
   addEos: i32;
   addSpacePrefix: i32;
+  removeExtraSpaces: i32;
 }
 
 /** Makes every key of a source absent. */
@@ -107,6 +111,8 @@ export class Tokenizer {
   addEos: bool;
   addSpacePrefix: bool;
   cleanSpaces: bool;
+  /** SPM: merges by rank, in lines by themselves, not by the scores of tokens. */
+  byRank: bool;
   /** SPM: a token has U+2581 behind another character, so that texts cannot be cut before it. */
   spaceInside: bool;
   bos: i32;
@@ -152,6 +158,9 @@ export class Tokenizer {
   bucketItems: usize;
   /** u32[256]: index + 1 into `specials` of the special token that is this byte. */
   singles: usize;
+  /** i32[suppressedCount] at any address: tokens that are never generated. */
+  suppressed: usize;
+  suppressedCount: u32;
   /**
    * Symbols that merges name but the vocabulary lacks: numbers from `count` on, records of two stretches of text
    * (address and length each), and their table like `slots`. 0: there is none.
@@ -186,6 +195,14 @@ export function typeOf(t: Tokenizer, id: u32): u32 {
 @inline
 export function isSpaceMark(text: usize): bool {
   return load<u16>(text) == 0x96e2 && load<u8>(text, 2) == 0x81;
+}
+
+/** Makes the tokens that are never generated the least likely of all: `logits` are f32[count]. */
+export function suppressTokens(t: Tokenizer, logits: usize): void {
+  for (let i: u32 = 0; i < t.suppressedCount; i++) {
+    const token = u32At(t.suppressed, i);
+    if (token < t.count) store<f32>(logits + ((<usize>token) << 2), -f32.MAX_VALUE);
+  }
 }
 
 /** Whether generation ends with this token. */

@@ -6,7 +6,7 @@
  * A byte that begins no valid UTF-8 sequence counts as one character of its own, U+FFFD, one byte long: nothing is read
  * outside the text, and its bytes stay as they are.
  */
-import { ASCII_CLASSES, CLASS_RUNS, CLASS_RUN_COUNT } from "./unicode_tables";
+import { ASCII_CLASSES, CASE_RUNS, CASE_RUN_COUNT, CLASS_RUNS, CLASS_RUN_COUNT } from "./unicode_tables";
 
 /** General categories L, N, P, S, M; White_Space; everything else. The same numbers as in the tables. */
 export namespace Class {
@@ -21,21 +21,42 @@ export namespace Class {
 
 const REPLACEMENT: u32 = 0xfffd;
 
-/** The class of a code point below 0x110000. */
-export function classOf(codePoint: u32): u32 {
-  if (codePoint < 128) return load<u8>(ASCII_CLASSES + codePoint);
-  let low: u32 = 0;
-  let high = CLASS_RUN_COUNT;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (runAt(middle) >> 3 <= codePoint) low = middle;
-    else high = middle;
-  }
-  return runAt(low) & 7;
+/** Letters by case: general categories Lu and Lt, Ll; all others. */
+export namespace Case {
+  export const NONE: u32 = 0;
+  export const UPPER: u32 = 1;
+  export const LOWER: u32 = 2;
+  /** Of runs alone: upper and lower take turns, even code points or odd ones the upper. */
+  export const EVEN_UPPER: u32 = 3;
+  export const ODD_UPPER: u32 = 4;
 }
 
-function runAt(i: u32): u32 {
-  return load<u32>(CLASS_RUNS + <usize>(3 * i)) & 0xff_ffff;
+/** The class of a code point below 0x110000. */
+export function classOf(codePoint: u32): u32 {
+  return codePoint < 128 ? load<u8>(ASCII_CLASSES + codePoint) : kindOf(codePoint, CLASS_RUNS, CLASS_RUN_COUNT);
+}
+
+/** The case of a letter that is not of ASCII. */
+export function caseOf(codePoint: u32): u32 {
+  const kind = kindOf(codePoint, CASE_RUNS, CASE_RUN_COUNT);
+  if (kind < Case.EVEN_UPPER) return kind;
+  return (codePoint & 1) == kind - Case.EVEN_UPPER ? Case.UPPER : Case.LOWER;
+}
+
+/** The kind of the run that a code point lies in. */
+function kindOf(codePoint: u32, runs: usize, count: u32): u32 {
+  let low: u32 = 0;
+  let high = count;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (runAt(runs, middle) >> 3 <= codePoint) low = middle;
+    else high = middle;
+  }
+  return runAt(runs, low) & 7;
+}
+
+function runAt(runs: usize, i: u32): u32 {
+  return load<u32>(runs + <usize>(3 * i)) & 0xff_ffff;
 }
 
 /** The character at `at`, packed as above. */

@@ -36,11 +36,13 @@ export function createTokenizer(core: Core, source: VocabularySource): usize {
   if (block == 0) return 0;
   const t = changetype<Tokenizer>(block);
   t.model = model;
+  t.byRank = HAS_BPE && model == TokenizerModel.SPM && mergesByRank(source);
   t.count = source.tokenCount;
-  t.mergeCount = model == TokenizerModel.BPE ? source.mergeCount : 0;
+  const merges = HAS_BPE && (t.byRank || model == TokenizerModel.BPE);
+  t.mergeCount = merges ? source.mergeCount : 0;
   layOut(t, source);
   setOptions(t, source);
-  if (readTokens(core, t, source) && (model == TokenizerModel.SPM || (HAS_BPE && readMerges(core, t, source)))) {
+  if (readTokens(core, t, source) && (!merges || readMerges(core, t, source))) {
     if (HAS_SPM && model == TokenizerModel.SPM) findByteTokens(t);
     else if (HAS_BPE) findByteSymbols(t);
     setIds(t, source);
@@ -66,7 +68,9 @@ export function releaseTokenizer(core: Core, tokenizer: usize): void {
 /** The model's number, or 0 with an error set. */
 function checkSource(core: Core, source: VocabularySource): u32 {
   let model: u32 = 0;
-  if (sameText(source.modelName, source.modelNameLength, "gpt2")) model = TokenizerModel.BPE;
+  const byRank = mergesByRank(source);
+  if (byRank) model = TokenizerModel.SPM;
+  else if (sameText(source.modelName, source.modelNameLength, "gpt2")) model = TokenizerModel.BPE;
   else if (sameText(source.modelName, source.modelNameLength, "llama")) model = TokenizerModel.SPM;
   else if (source.modelNameLength == 0) {
     fail(core, ErrorCode.BAD_FILE, "the file names no tokenizer (tokenizer.ggml.model is missing)");
@@ -74,12 +78,12 @@ function checkSource(core: Core, source: VocabularySource): u32 {
   } else {
     fail(
       core, ErrorCode.UNSUPPORTED,
-      "the tokenizer '{s}' is not supported; supported are: gpt2 (byte-level BPE), llama (SentencePiece)",
+      "the tokenizer '{s}' is not supported; supported are: gpt2 (byte-level BPE), llama (SentencePiece), gemma4",
       bytesOf(source.modelName, source.modelNameLength),
     );
     return 0;
   }
-  if ((!HAS_BPE && model == TokenizerModel.BPE) || (!HAS_SPM && model == TokenizerModel.SPM)) {
+  if ((!HAS_BPE && (byRank || model == TokenizerModel.BPE)) || (!HAS_SPM && model == TokenizerModel.SPM)) {
     failWithoutTokenizer(core, source);
     return 0;
   }
@@ -99,7 +103,15 @@ function checkSource(core: Core, source: VocabularySource): u32 {
     badCount(core, "tokenizer.ggml.token_type", source.typeCount, source.tokenCount);
     return 0;
   }
-  if (!HAS_BPE || model == TokenizerModel.SPM) return model;
+  if (source.removeExtraSpaces > 0) {
+    fail(
+      core, ErrorCode.UNSUPPORTED,
+      "the metadata key tokenizer.ggml.remove_extra_whitespaces asks for what limpet does not do yet: texts would be \
+other tokens",
+    );
+    return 0;
+  }
+  if (!HAS_BPE || (model == TokenizerModel.SPM && !byRank)) return model;
   if (source.merges == 0) {
     fail(core, ErrorCode.BAD_FILE, "byte-level BPE needs its merges, and the file has none (tokenizer.ggml.merges)");
     return 0;
@@ -115,6 +127,13 @@ function checkSource(core: Core, source: VocabularySource): u32 {
   return model;
 }
 
+/** Whether a vocabulary is gemma4's: SentencePiece that merges by rank. */
+function mergesByRank(source: VocabularySource): bool {
+  if (sameText(source.modelName, source.modelNameLength, "gemma4")) return true;
+  if (!HAS_BPE || !sameText(source.modelName, source.modelNameLength, "gpt2")) return false;
+  return schemeOf(source.preName, source.preNameLength) == Scheme.LINES;
+}
+
 function failWithoutTokenizer(core: Core, source: VocabularySource): void {
   beginLeftOut(core);
   say(core, "tokenizer ");
@@ -122,6 +141,7 @@ function failWithoutTokenizer(core: Core, source: VocabularySource): void {
   beginHeld(core);
   if (HAS_BPE) say(core, " gpt2");
   if (HAS_SPM) say(core, " llama");
+  if (HAS_BPE && HAS_SPM) say(core, " gemma4");
   endLeftOut(core);
 }
 
@@ -180,10 +200,13 @@ function setOptions(t: Tokenizer, source: VocabularySource): void {
   const length = <usize>source.preNameLength;
   t.scheme = spm || length == 0 || !HAS_BPE ? Scheme.DEFAULT : schemeOf(pre, length);
   t.scores = source.scores;
+  t.suppressed = source.suppressed;
+  t.suppressedCount = source.suppressedCount;
   t.ignoreMerges = HAS_BPE && !spm && ignoresMerges(pre, length);
-  t.addBos = option(source.addBos, spm || (HAS_BPE && addsBos(pre, length)));
+  // gemma4's files say that they want no BOS, and the model does.
+  t.addBos = t.byRank || option(source.addBos, spm || (HAS_BPE && addsBos(pre, length)));
   t.addEos = option(source.addEos, false);
-  t.addSpacePrefix = option(source.addSpacePrefix, spm);
+  t.addSpacePrefix = !t.byRank && option(source.addSpacePrefix, spm);
   t.cleanSpaces = HAS_BPE && !spm && cleansSpaces(pre, length);
 }
 
@@ -292,7 +315,10 @@ function readMerges(core: Core, t: Tokenizer, source: VocabularySource): bool {
     store<u32>(record, findText(t, text, split, right, rest), 8);
     for (let part: usize = 0; part < 12; part += 4) absent += u32(load<u32>(record + part) == NONE);
   }
-  if (absent != 0 && !enterHidden(core, t, source.merges, absent)) return false;
+  if (absent != 0) {
+    if (!enterHidden(core, t, source.merges, absent)) return false;
+    t.spaceInside = true;
+  }
   return enterMerges(core, t);
 }
 
@@ -357,14 +383,15 @@ function hexDigit(value: u32): u8 {
 
 function setIds(t: Tokenizer, source: VocabularySource): void {
   const spm = !HAS_BPE || t.model == TokenizerModel.SPM;
+  const byScore = spm && !t.byRank;
   let end: i32 = -1;
   if (!spm && OLD_DEFAULT < t.count && load<u8>(t.attributes + OLD_DEFAULT) == <u8>TokenType.CONTROL) {
     end = <i32>OLD_DEFAULT;
   }
   const noBos = HAS_BPE && !spm && hasNoBos(source.preName, source.preNameLength);
-  t.bos = id(t, source.bos, spm ? 1 : noBos ? -1 : end);
-  t.eos = id(t, source.eos, spm ? 2 : end);
-  t.unk = id(t, source.unk, spm ? 0 : -1);
+  t.bos = id(t, source.bos, byScore ? 1 : noBos ? -1 : end);
+  t.eos = id(t, source.eos, byScore ? 2 : end);
+  t.unk = id(t, source.unk, byScore ? 0 : -1);
   t.sep = id(t, source.sep, -1);
   t.pad = id(t, source.pad, -1);
   t.mask = id(t, source.mask, -1);

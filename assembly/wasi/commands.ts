@@ -22,7 +22,7 @@ export const USAGE: string = "usage: limpet COMMAND [ARGUMENTS] [FLAGS]";
 
 export const COMMANDS: string = `
 generate MODEL?|continue a text, or answer it with --chat
-  prompt max-tokens temp top-k top-p min-p repeat-penalty seed stop form chat json
+  prompt suffix max-tokens temp top-k top-p min-p repeat-penalty seed stop form chat json
   build ctx kv tables table-cache threads
 chat MODEL?|talk: a line in, an answer out, until the input ends
   system answer temp top-k top-p min-p repeat-penalty seed stop build ctx kv tables table-cache threads
@@ -46,6 +46,7 @@ doctor|show what this host can do and check that it computes right
 
 export const FLAGS: string = `
 prompt|-p|--prompt|TEXT||the text to begin with; - reads it from stdin
+suffix||--suffix|TEXT||what follows the text: generate what is missing between, if the model was trained to
 max-tokens|-n|--max-tokens|N|64|most tokens to generate
 answer|-n|--max-tokens|N|512|most tokens of an answer
 temp||--temp|X|0|temperature; 0 always takes the likeliest token
@@ -96,6 +97,7 @@ export const NO_ARGUMENT: string = "{} is missing";
 export const SURPLUS_ARGUMENT: string = "{} is one argument too many";
 export const NO_FLAG: string = "the flag {} is missing";
 export const NO_JSON: string = "{} is not printed as JSON";
+export const NOT_TOGETHER: string = "{} does not go with --chat";
 export const BAD_TOKENS: string = "--tokens wants token ids with commas between, not {}";
 
 /** A command that needs a host with files: what the WASI command says of it, with status 2. */

@@ -8,7 +8,8 @@
 import { allocateRaw, release, resize } from "../memory/arena";
 import { Command, FAILURE, SUCCESS, hostScratch, failure } from "./command";
 import {
-  Create, Errno, Rights, SEEK_END, SEEK_SET, fd_prestat_dir_name, fd_prestat_get, fd_read, fd_seek, path_open,
+  Create, Errno, NONBLOCK, Rights, SEEK_END, SEEK_SET, fd_close, fd_prestat_dir_name, fd_prestat_get, fd_read, fd_seek,
+  path_open,
 } from "./imports";
 import { putNumber, put, putText } from "./output";
 import { Bytes, equals, lengthOf, bytesOf, startOf, startsWith, tail } from "./bytes";
@@ -18,9 +19,19 @@ const NAME_LIMIT: u32 = 4096;
 /** A read asks for no more than this: some hosts are slow or fail with large ones. */
 const READ_LIMIT: u32 = 1 << 24;
 const NO_FILE: i32 = -1;
+const MAGIC: u32 = 0x4655_4747; // "GGUF"
 
-/** Opens a file to read, or to write anew: its descriptor, or -1 with the reason printed. */
-export function openFile(c: Command, path: Bytes, write: bool): i32 {
+/** What a file is opened for. */
+export namespace Use {
+  export const READ: u32 = 0;
+  /** To look whether it is there, and what it is. */
+  export const LOOK: u32 = 1;
+  /** To be written anew. */
+  export const WRITE: u32 = 2;
+}
+
+/** Opens a file: its descriptor, or -1 with the reason printed (of one that was only looked for, none is). */
+export function openFile(c: Command, path: Bytes, use: u32): i32 {
   const name = allocateRaw(c.core, NAME_LIMIT, "the name of a folder");
   if (name == 0) {
     failure(c);
@@ -42,14 +53,15 @@ export function openFile(c: Command, path: Bytes, write: bool): i32 {
   }
   release(c.core, name);
   let errno: u32 = Errno.NOENT;
-  if (best >= 0) errno = openIn(c, <u32>best, tail(wanted, bestLength), write);
+  if (best >= 0) errno = openIn(c, <u32>best, tail(wanted, bestLength), use);
   if (errno == Errno.NOENT && !isAbsolute(wanted)) {
     for (let i: u32 = 0; i < folders && errno == Errno.NOENT; i++) {
-      if (<i32>(FIRST_PREOPEN + i) != best || bestLength > 0) errno = openIn(c, FIRST_PREOPEN + i, wanted, write);
+      if (<i32>(FIRST_PREOPEN + i) != best || bestLength > 0) errno = openIn(c, FIRST_PREOPEN + i, wanted, use);
     }
   }
   if (errno == 0) return <i32>load<u32>(hostScratch(c));
-  putText(c.err, write ? "limpet: cannot write " : "limpet: cannot open ");
+  if (use == Use.LOOK) return NO_FILE;
+  putText(c.err, use == Use.WRITE ? "limpet: cannot write " : "limpet: cannot open ");
   put(c.err, path);
   sayErrno(c, errno, folders);
   return NO_FILE;
@@ -86,10 +98,25 @@ function isAbsolute(path: Bytes): bool {
   return lengthOf(path) > 0 && load<u8>(startOf(path)) == 0x2f;
 }
 
-function openIn(c: Command, folder: u32, path: Bytes, write: bool): u32 {
-  const rights = write ? Rights.WRITE : Rights.READ | Rights.SEEK;
-  const create = write ? Create.CREATE | Create.TRUNCATE : 0;
-  return path_open(folder, 1, startOf(path), lengthOf(path), create, rights, 0, 0, hostScratch(c));
+function openIn(c: Command, folder: u32, path: Bytes, use: u32): u32 {
+  const rights = use == Use.WRITE ? Rights.WRITE : Rights.READ | Rights.SEEK;
+  const create = use == Use.WRITE ? Create.CREATE | Create.TRUNCATE : 0;
+  const flags = use == Use.LOOK ? NONBLOCK : 0;
+  return path_open(folder, 1, startOf(path), lengthOf(path), create, rights, 0, flags, hostScratch(c));
+}
+
+/**
+ * Whether a model lies at a path, which is not written over then: the one that is read may have this name too, by a
+ * link, and the host does not say so.
+ */
+export function isModel(c: Command, path: Bytes): bool {
+  const fd = openFile(c, path, Use.LOOK);
+  if (fd < 0) return false;
+  const target = hostScratch(c) + 12;
+  const isPlain = fd_seek(<u32>fd, 0, SEEK_SET, hostScratch(c)) == 0;
+  const found = isPlain && readSome(c, <u32>fd, target, 4) == 4 && load<u32>(target) == MAGIC;
+  fd_close(<u32>fd);
+  return found;
 }
 
 function sayErrno(c: Command, errno: u32, folders: u32): void {

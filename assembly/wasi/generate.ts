@@ -9,17 +9,20 @@ import { Status } from "../memory/core";
 import { Model } from "../engine/model";
 import { configure, seed } from "../engine/sampler";
 import {
-  Finish, STATUS_TOKEN, Session, addStop, appendText, beginGeneration, createSession, replaceTokens, stepGeneration,
+  Finish, STATUS_TOKEN, Session, addStop, appendText, appendTokens, beginGeneration, createSession, replaceTokens,
+  stepGeneration,
 } from "../engine/session";
 import { Role } from "../text/chat";
+import { tokenizeInfill } from "../text/infill";
 import { TokenizeFlag } from "../text/tokenize";
-import { FINISH_REASONS, NO_FLAG } from "./commands";
+import { Tokenizer } from "../text/tokenizer";
+import { FINISH_REASONS, NO_FLAG, NOT_TOGETHER } from "./commands";
 import {
   Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, real, repeated, usageError, whole, wholeUpTo,
 } from "./command";
 import { contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
 import { readSome, readText } from "./files";
-import { Output, endLine, flush, putByte, putBytes, putFloat, putJson, putNumber, putText } from "./output";
+import { Output, endLine, flush, putAnswer, putByte, putFloat, putJson, putNumber, putText } from "./output";
 import { continues, sequenceLength } from "../text/unicode";
 import { Bytes, endOf, fromText, lengthOf, bytesOf, startOf } from "./bytes";
 
@@ -49,6 +52,7 @@ export function generate(c: Command): i32 {
     usageError(c, NO_FLAG, fromText(c.core, "--prompt"));
     return USAGE_ERROR;
   }
+  if (given(c, "suffix") && given(c, "chat")) return usageError(c, NOT_TOGETHER, fromText(c.core, "--suffix"));
   const prompt = readText(c, flag(c, "prompt"));
   if (startOf(prompt) == 0) return FAILURE;
   const run = begin(c, given(c, "json"));
@@ -58,7 +62,8 @@ export function generate(c: Command): i32 {
     const messages = createBuffer(c.core, READ_BYTES, "a text");
     status = appendMessage(c, messages, Role.USER, prompt);
     if (status == SUCCESS) status = takeChat(run, messages);
-  } else status = appendText(run.session, startOf(prompt), lengthOf(prompt), TokenizeFlag.ADD_SPECIAL);
+  } else if (given(c, "suffix")) status = takeInfill(run, prompt, flag(c, "suffix"));
+  else status = appendText(run.session, startOf(prompt), lengthOf(prompt), TokenizeFlag.ADD_SPECIAL);
   if (status < 0) return failure(c);
   if (stream(run, wholeUpTo(c, "max-tokens", i32.MAX_VALUE)) < 0) return failure(c);
   if (run.json) printJson(run);
@@ -170,6 +175,23 @@ function takeChat(run: Run, messages: Buffer): i32 {
   return count;
 }
 
+/** Appends a text with a gap, which the model is to fill. */
+function takeInfill(run: Run, prefix: Bytes, suffix: Bytes): i32 {
+  const core = run.command.core;
+  const t = changetype<Tokenizer>(run.model.tokenizer);
+  const from = startOf(suffix);
+  const length = lengthOf(suffix);
+  const flags = TokenizeFlag.ADD_SPECIAL;
+  let count = tokenizeInfill(core, t, startOf(prefix), lengthOf(prefix), from, length, flags, 0, 0);
+  if (count < 0) return count;
+  const ids = allocateRaw(core, <u64>count * 4, "a text");
+  if (ids == 0) return core.errorCode;
+  count = tokenizeInfill(core, t, startOf(prefix), lengthOf(prefix), from, length, flags, ids, count);
+  if (count >= 0) count = appendTokens(run.session, ids, count);
+  release(core, ids);
+  return count;
+}
+
 /** Generates and prints. */
 function stream(run: Run, maxTokens: u32): i32 {
   const c = run.command;
@@ -220,7 +242,7 @@ function wholeCharacters(text: usize, length: u32): u32 {
 function show(run: Run, text: usize, length: u32): i32 {
   const c = run.command;
   if (length > 0 && !run.json) {
-    putBytes(c.out, text, length);
+    putAnswer(c.out, text, length);
     flush(c.out);
   }
   return appendBytes(c.core, run.keep, text, length);

@@ -1,5 +1,5 @@
 /**
- * What the command asks of its host: eleven functions of wasi_snapshot_preview1, those that every host has (no
+ * What the command asks of its host: twelve functions of wasi_snapshot_preview1, those that every host has (no
  * fd_pread, no fd_filestat_get). Each returns an errno, 0 for success; results are written where a pointer says.
  */
 
@@ -19,6 +19,9 @@ export declare function fd_prestat_dir_name(fd: u32, name: usize, length: u32): 
 export declare function path_open(
   folder: u32, lookup: u32, path: usize, length: u32, create: u32, rights: u64, inherited: u64, flags: u32, fd: usize,
 ): u32;
+
+@external("wasi_snapshot_preview1", "fd_fdstat_get")
+export declare function fd_fdstat_get(fd: u32, stat: usize): u32;
 
 @external("wasi_snapshot_preview1", "fd_seek")
 export declare function fd_seek(fd: u32, offset: i64, whence: u32, position: usize): u32;
@@ -56,10 +59,16 @@ export namespace Rights {
   export const WRITE: u64 = 64;
 }
 
+/** What a descriptor is, the first byte that fd_fdstat_get writes: a terminal is a device of characters. */
+export const CHARACTER_DEVICE: u8 = 2;
+
 export namespace Create {
   export const CREATE: u32 = 1;
   export const TRUNCATE: u32 = 8;
 }
+
+/** To open a pipe without waiting for who writes to it. */
+export const NONBLOCK: u32 = 4;
 
 export const SEEK_SET: u32 = 0;
 export const SEEK_END: u32 = 2;

@@ -9,8 +9,9 @@ import {
 import { letterCount, u32At, u64At } from "../memory/bytes";
 import { Command, FAILURE, SUCCESS, argument, given, usageError } from "./command";
 import { NO_FLAG, NO_JSON } from "./commands";
-import { fromText } from "./bytes";
-import { readHeader } from "./load";
+import { fromText, indexOf, lengthOf, startOf } from "./bytes";
+import { printWarnings, readHeader } from "./load";
+import { warningOf } from "../engine/warnings";
 import { printModel } from "./program";
 import {
   Output, digitsOf, plainLength, putByte, putFloat, putFloat32, putInteger, putJson, putNumber, putPlain, putSpaces,
@@ -32,8 +33,11 @@ export function inspect(c: Command): i32 {
   }
   const g = readHeader(c, argument(c, 0));
   if (changetype<usize>(g) == 0) return FAILURE;
-  if (given(c, "json")) printJson(c.out, g);
-  else printTables(c.out, g);
+  if (given(c, "json")) printJson(c, g);
+  else {
+    printWarnings(c, g);
+    printTables(c.out, g);
+  }
   return SUCCESS;
 }
 
@@ -111,7 +115,8 @@ function shapeLength(tensor: Tensor): i32 {
   return length;
 }
 
-function printJson(o: Output, g: Gguf): void {
+function printJson(c: Command, g: Gguf): void {
+  const o = c.out;
   putText(o, '{"version":');
   putNumber(o, g.version);
   putText(o, ',"metadata":{');
@@ -152,7 +157,18 @@ function printJson(o: Output, g: Gguf): void {
   }
   putText(o, '],"table_bytes":');
   putNumber(o, tableBytes(g));
-  putText(o, "}\n");
+  putText(o, ',"warnings":[');
+  for (let i: u32 = 0; ; i++) {
+    const warning = fromText(c.core, warningOf(g, i));
+    if (lengthOf(warning) == 0) break;
+    const name = indexOf(warning, 0x20);
+    putText(o, i > 0 ? ',{"code":' : '{"code":');
+    putJson(o, startOf(warning), name);
+    putText(o, ',"message":');
+    putJson(o, startOf(warning) + name + 1, lengthOf(warning) - name - 1);
+    putByte(o, 0x7d);
+  }
+  putText(o, "]}\n");
 }
 
 @inline

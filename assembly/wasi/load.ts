@@ -7,16 +7,18 @@ import { Status } from "../memory/core";
 import { Context, Form } from "../pass/context";
 import { openContext } from "../engine/open";
 import { createModel, setFileSize, stepLoad, streamWeights } from "../engine/load";
+import { warningOf } from "../engine/warnings";
 import { Model, ModelState } from "../engine/model";
 import { Streamed } from "../weights/tiles";
 import { KvType } from "../kernels/attention/kv_codec";
 import { Gguf, createGguf, mergeSplits, parseGguf } from "../files/gguf";
 import { Command, FAILURE, SUCCESS, hostScratch, failure, flag, whole, wholeUpTo } from "./command";
-import { fileSize, openFile, readAt } from "./files";
+import { Use, fileSize, openFile, readAt } from "./files";
 import { CLOCK_MONOTONIC, clock_time_get } from "./imports";
-import { put, putText } from "./output";
-import { Bytes, endOf, equals, lengthOf, parseWhole, bytesOf, startOf } from "./bytes";
+import { put, putByte, putText } from "./output";
+import { Bytes, endOf, equals, fromText, indexOf, lengthOf, parseWhole, bytesOf, startOf, tail } from "./bytes";
 
+const SPACE: u8 = 0x20;
 const DEFAULT_CONTEXT: u32 = 4096;
 const PART_LIMIT: u64 = 1024;
 /** MiB: more than the memory has is refused when it is taken. */
@@ -89,7 +91,7 @@ function openParts(c: Command, path: Bytes): Parts {
   parts.list = block + 16;
   for (let i: u32 = 0; i < count; i++) {
     const name = count > 1 ? partPath(c, path, i + 1) : path;
-    const fd = startOf(name) != 0 ? openFile(c, name, false) : -1;
+    const fd = startOf(name) != 0 ? openFile(c, name, Use.READ) : -1;
     const size = fd >= 0 ? fileSize(c, <u32>fd, name) : -1;
     if (size < 0) return none;
     store<u64>(partAt(parts, i), name);
@@ -136,11 +138,23 @@ function loadUpTo(c: Command, path: Bytes, vocabularyOnly: bool, state: u32): Mo
     if (read != SUCCESS) return none;
   }
   if (status == Status.DONE) {
+    printWarnings(c, model.gguf);
     c.parts = changetype<usize>(parts);
     return model;
   }
   failure(c);
   return none;
+}
+
+/** Prints what is doubtful about a file, a line each. */
+export function printWarnings(c: Command, g: Gguf): void {
+  for (let i: u32 = 0; ; i++) {
+    const warning = fromText(c.core, warningOf(g, i));
+    if (lengthOf(warning) == 0) return;
+    putText(c.err, "limpet: ");
+    put(c.err, tail(warning, indexOf(warning, SPACE) + 1));
+    putByte(c.err, 0x0a);
+  }
 }
 
 /** Reads what a pass asks for that answered NEED_DATA; below zero: the failure is printed. */

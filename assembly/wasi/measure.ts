@@ -19,7 +19,7 @@ import {
   Command, FAILURE, SUCCESS, argument, hostScratch, failure, flag, given, usageError, whole, wholeUpTo,
 } from "./command";
 import { buildName, contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
-import { openFile, readToEnd } from "./files";
+import { Use, isModel, openFile, readToEnd } from "./files";
 import { putRate } from "./generate";
 import { fd_close } from "./imports";
 import { tokensOf } from "./tokenize";
@@ -55,7 +55,13 @@ export function logits(c: Command): i32 {
   const chunk = min(asked > 0 ? asked : suitingBatch(model), count);
   const context = makeContext(c, model, count, chunk, chunk);
   if (changetype<usize>(context) == 0) return FAILURE;
-  const fd = openFile(c, flag(c, "out"), true);
+  if (isModel(c, flag(c, "out"))) {
+    putText(c.err, "limpet: ");
+    put(c.err, flag(c, "out"));
+    putText(c.err, " is a model: choose another name for the logits\n");
+    return FAILURE;
+  }
+  const fd = openFile(c, flag(c, "out"), Use.WRITE);
   if (fd < 0) return FAILURE;
   const file = createOutput(c.core, <u32>fd);
   if (changetype<usize>(file) == 0) return failure(c);
@@ -240,7 +246,7 @@ export function beginTokens(context: Context, ids: usize, from: u32, tokens: u32
 
 function readFile(c: Command, path: Bytes): Bytes {
   if (equals(path, "-")) return readToEnd(c, 0);
-  const fd = openFile(c, path, false);
+  const fd = openFile(c, path, Use.READ);
   return fd < 0 ? 0 : readToEnd(c, <u32>fd);
 }
 

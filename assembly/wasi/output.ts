@@ -8,7 +8,7 @@ import { allocate } from "../memory/arena";
 import { letterAt } from "../memory/bytes";
 import { Core } from "../memory/core";
 import { decode } from "../text/unicode";
-import { fd_write } from "./imports";
+import { CHARACTER_DEVICE, fd_fdstat_get, fd_write } from "./imports";
 import { Bytes, lengthOf, startOf } from "./bytes";
 
 const BUFFER: u32 = 16384;
@@ -19,6 +19,8 @@ export class Output {
   length: u32;
   /** The last byte put was no line feed. */
   lineOpen: bool;
+  /** Whoever reads it obeys control characters. */
+  isTerminal: bool;
   /** Errno of the first write that did not succeed. */
   failed: u32;
   /** {pointer, length} and the count written, for the host. */
@@ -30,7 +32,10 @@ export class Output {
 /** A stream of a descriptor; 0 with the error set. */
 export function createOutput(core: Core, fd: u32): Output {
   const output = changetype<Output>(allocate(core, <u64>offsetof<Output>() + BUFFER, "a stream"));
-  if (changetype<usize>(output) != 0) output.fd = fd;
+  if (changetype<usize>(output) == 0) return output;
+  output.fd = fd;
+  const stat = bufferOf(output);
+  output.isTerminal = fd_fdstat_get(fd, stat) == 0 && load<u8>(stat) == CHARACTER_DEVICE;
   return output;
 }
 
@@ -216,6 +221,23 @@ export function putPlain(o: Output, at: usize, length: u32): void {
   while (at < end) at += putCharacter(o, at, end);
 }
 
+/**
+ * Prints an answer's text: as it is, or to a terminal without what that obeys. Ends of lines, tabs and what joins
+ * characters are the text's own.
+ */
+export function putAnswer(o: Output, at: usize, length: u32): void {
+  if (!o.isTerminal) return putBytes(o, at, length);
+  const end = at + length;
+  while (at < end) {
+    const c = decode(at, end) >> 3;
+    if (c == 0x0a || c == 0x09 || c == 0x200c || c == 0x200d) {
+      const bytes = decode(at, end) & 7;
+      putBytes(o, at, bytes);
+      at += bytes;
+    } else at += putCharacter(o, at, end);
+  }
+}
+
 /** Columns that `putPlain` takes, by bytes of what it prints. */
 export function plainLength(at: usize, length: u32): i32 {
   const end = at + length;
@@ -248,7 +270,7 @@ function putCharacter(o: Output, at: usize, end: usize): u32 {
   return bytes;
 }
 
-/** Controls, what turns the direction of text or hides in it, and ends of lines that are none (src/cli/escape.ts). */
+/** Controls, what turns the direction of text or hides in it, and ends of lines that are none (src/host/escape.ts). */
 function isUnfit(c: u32): bool {
   if (c < 0xa0) return c < 0x20 || c >= 0x7f;
   if (c < 0x200b) return c == 0x61c;

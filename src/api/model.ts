@@ -8,7 +8,9 @@ import {
   type GenerateOptions,
   Generation,
   type GenerationResult,
+  type InfillOptions,
   type Piece,
+  ROOM_TOKENS,
 } from "../generate/generation.ts";
 import {
   type LogitsOptions,
@@ -27,7 +29,7 @@ import {
   SequencePool,
 } from "../generate/sequence-pool.ts";
 import { type DetokenizeOptions, promptOf, type TokenizeOptions, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
-import { flag, type OptionTable, optional, readOptions, whole } from "../host/arguments.ts";
+import { flag, type OptionTable, optional, readOptions, text, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Core } from "../host/instance.ts";
@@ -50,6 +52,7 @@ import type { WorkerModel } from "./worker-model.ts";
 
 const MODEL_OPTIONS: OptionTable<LoadOptions & { worker?: boolean }> = { ...LOAD_OPTIONS, worker: flag };
 const ONCE_OPTIONS: OptionTable<GenerateOptions & ContextOptions> = { ...GENERATE_OPTIONS, ...CONTEXT_OPTIONS };
+const TEXT_OPTIONS: OptionTable<GenerateOptions & ContextOptions & InfillOptions> = { ...ONCE_OPTIONS, suffix: text };
 
 /** Of models that nobody holds any more, nor any session of them: what the host does not collect by itself. */
 const droppedModels = new Dropped<Pick<Loaded, "tables"> & Pick<Core, "threads">>(({ tables, threads }) => {
@@ -178,16 +181,21 @@ export class Model {
   }
 
   /** Continues a text (or ids). Each call begins anew; a session goes on. */
-  generate(prompt: Prompt, options: GenerateOptions & ContextOptions = {}): Generation {
-    return this.#once(options, (special) => {
+  generate(prompt: Prompt, options: GenerateOptions & ContextOptions & InfillOptions = {}): Generation {
+    return this.#once(options, TEXT_OPTIONS, ({ special, suffix }) => {
       const read = promptOf("prompt", prompt);
-      return typeof read === "string" ? this.tokenizer.tokenize(read, { bos: true, special }) : read;
+      if (typeof read !== "string") {
+        if (suffix === undefined) return read;
+        throw new LimpetError("BAD_ARGUMENT", "where there is a suffix, the prompt is text, not token ids");
+      }
+      if (suffix !== undefined) return this.tokenizer.tokenizeInfill(read, suffix, special);
+      return this.tokenizer.tokenize(read, { bos: true, special });
     });
   }
 
   /** Answers a conversation through the model's chat template. */
   chat(messages: readonly Message[], options: GenerateOptions & ContextOptions = {}): Generation {
-    return this.#once(options, () => chatTokens(this.#alive, messagesOf(messages)));
+    return this.#once(options, ONCE_OPTIONS, () => chatTokens(this.#alive, messagesOf(messages)));
   }
 
   /** The logits after each of the tokens, [tokens, vocabulary]. */
@@ -259,16 +267,18 @@ export class Model {
   }
 
   /** A generation in a session that lives as long as it does. */
-  #once(
-    given: GenerateOptions & ContextOptions,
-    tokensOf: (special?: boolean) => ArrayLike<number> | Promise<ArrayLike<number>>,
+  #once<Options extends GenerateOptions & ContextOptions & InfillOptions>(
+    given: Options,
+    table: OptionTable<Options>,
+    tokensOf: (options: Options) => ArrayLike<number> | Promise<ArrayLike<number>>,
   ): Generation {
     const run = async function* (model: Model): AsyncGenerator<Piece, GenerationResult, undefined> {
-      const { context, kv, ...options } = readOptions(given, ONCE_OPTIONS);
+      const read = readOptions(given, table);
+      const { context, kv, suffix: _, ...options } = read;
       options.signal?.throwIfAborted();
       model.#requireAlive();
-      const tokens = await tokensOf(options.special);
-      const room = tokens.length + (options.maxTokens ?? DEFAULT_TOKENS);
+      const tokens = await tokensOf(read);
+      const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, ROOM_TOKENS);
       const session = new Session(model.#alive, { context, kv }, room);
       try {
         const generation = session.generate(tokens, options);

@@ -12,6 +12,7 @@ import {
   type GenerateOptions,
   Generation,
   type GenerationResult,
+  type InfillOptions,
   type Piece,
 } from "../generate/generation.ts";
 import {
@@ -268,10 +269,10 @@ export class WorkerModel {
   }
 
   /** Continues a text (or ids). Each call begins anew; a session goes on. */
-  generate(prompt: Prompt, options: GenerateOptions & ContextOptions = {}): Generation {
+  generate(prompt: Prompt, options: GenerateOptions & ContextOptions & InfillOptions = {}): Generation {
     return generation(this.#hold, MODEL, "generate", () => ({
       input: promptOf("prompt", prompt),
-      options: readOptions(options, { ...GENERATE_OPTIONS, ...CONTEXT_OPTIONS }),
+      options: readOptions(options, { ...GENERATE_OPTIONS, ...CONTEXT_OPTIONS, suffix: textOf }),
     }));
   }
 

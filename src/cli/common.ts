@@ -3,11 +3,12 @@
 import { Model } from "../api/model.ts";
 import type { Generation, GenerationResult, SamplingOptions } from "../generate/generation.ts";
 import type { CacheType } from "../generate/sequence-pool.ts";
+import { escapeLine } from "../host/escape.ts";
 import type { Build } from "../host/wasm.ts";
+import type { ModelInfo } from "../load/info.ts";
 import type { Tables } from "../load/tables.ts";
 import { defaultModel } from "../store/default-model.ts";
 import type { Arguments } from "./arguments.ts";
-import { escapeLine } from "./escape.ts";
 import type { Io } from "./io.ts";
 
 export async function openModel(
@@ -28,7 +29,13 @@ export async function openModel(
     onProgress: (loaded, total) => io.progress("loading", loaded, total),
   });
   io.endProgress();
+  noteWarnings(model.info, io);
   return model;
+}
+
+/** What is doubtful about a file, a line each. */
+export function noteWarnings({ warnings }: Pick<ModelInfo, "warnings">, io: Io): void {
+  for (const { message } of warnings) io.note(`limpet: ${message}`);
 }
 
 export function samplingOf(args: Arguments): SamplingOptions & { stop: string[] } {

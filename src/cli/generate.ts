@@ -1,11 +1,14 @@
 /** `limpet generate`: the continuation of a text, or the answer to it, as it comes. */
+import { NOT_TOGETHER } from "../../assembly/wasi/commands.ts";
 import type { Form } from "../generate/sequence-pool.ts";
-import type { Arguments } from "./arguments.ts";
+import { type Arguments, UsageError } from "./arguments.ts";
 import { openModel, rate, samplingOf, stream, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";
 
 export async function generate(args: Arguments, io: Io): Promise<void> {
   const given = args.required("prompt");
+  const suffix = args.text("suffix");
+  if (suffix !== undefined && args.has("chat")) throw new UsageError(NOT_TOGETHER, "--suffix");
   const prompt = given === "-" ? await io.readInput() : given;
   const model = await openModel(args, io);
   const options = {
@@ -16,7 +19,7 @@ export async function generate(args: Arguments, io: Io): Promise<void> {
   };
   const generation = args.has("chat")
     ? model.chat([{ role: "user", content: prompt }], options)
-    : model.generate(prompt, options);
+    : model.generate(prompt, { ...options, suffix });
   if (!args.has("json")) {
     await stream(generation, io);
     return;

@@ -3,12 +3,12 @@
  */
 import { NO_FLAG, NO_JSON } from "../../assembly/wasi/commands.ts";
 import { type ProgramTimes, sum, timeProgram } from "../generate/step-times.ts";
+import { escapeLine } from "../host/escape.ts";
 import type { Build } from "../host/wasm.ts";
 import type { MetadataValue } from "../load/info.ts";
 import { type FileContents, inspectFile, inspectProgram } from "../load/inspect.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
-import { writeJson } from "./common.ts";
-import { escapeLine } from "./escape.ts";
+import { noteWarnings, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";
 
 /** Longer texts are cut in the table. */
@@ -23,7 +23,10 @@ export async function inspect(args: Arguments, io: Io): Promise<void> {
   }
   const contents = await inspectFile(args.needed("MODEL"), { signal: io.signal });
   if (args.has("json")) writeJson(io, asJson(contents));
-  else io.write(asTables(contents));
+  else {
+    noteWarnings(contents, io);
+    io.write(asTables(contents));
+  }
 }
 
 /** The page with the times of steps before their lines, and the sums behind it. */
@@ -56,7 +59,7 @@ function fixed(value: number, digits: number, width: number): string {
   return value.toFixed(digits).padStart(width);
 }
 
-function asJson({ version, metadata, tensors, tableBytes }: FileContents): unknown {
+function asJson({ version, metadata, tensors, tableBytes, warnings }: FileContents): unknown {
   const values = [...metadata].map(([key, { value, count }]) => {
     // A vocabulary is no reading matter: of a long array its length and its beginning.
     if (Array.isArray(value) && count !== null && count > value.length) return [key, { count, first: value }];
@@ -67,6 +70,7 @@ function asJson({ version, metadata, tensors, tableBytes }: FileContents): unkno
     metadata: Object.fromEntries(values.map(([key, value]) => [key, plain(value)])),
     tensors,
     table_bytes: tableBytes,
+    warnings,
   };
 }
 

@@ -3,7 +3,7 @@ import { closeSync, openSync, statSync, writeSync } from "node:fs";
 import { decodeText } from "../../bindings/memory.ts";
 import { createFile, type NewFile, readFile } from "../../bindings/node.ts";
 import { LimpetError } from "../host/errors.ts";
-import { escapeLine, escapeText } from "./escape.ts";
+import { escapeLine, escapeText } from "../host/escape.ts";
 import { ProgressBar } from "./progress.ts";
 
 export interface Io {

@@ -7,13 +7,20 @@ import { planApertus } from "./architectures/apertus.ts";
 import { planArcee } from "./architectures/arcee.ts";
 import { planCohere2 } from "./architectures/cohere2.ts";
 import { planCommandR } from "./architectures/command-r.ts";
+import { planDeci } from "./architectures/deci.ts";
+import { planDeepseek2 } from "./architectures/deepseek2.ts";
 import { planErnie45 } from "./architectures/ernie4_5.ts";
 import { planExaone } from "./architectures/exaone.ts";
 import { planExaone4 } from "./architectures/exaone4.ts";
 import { planGemma } from "./architectures/gemma.ts";
 import { planGemma2 } from "./architectures/gemma2.ts";
 import { planGemma3 } from "./architectures/gemma3.ts";
+import { planGemma3n } from "./architectures/gemma3n.ts";
+import { planGemma4 } from "./architectures/gemma4.ts";
 import { planGlm4 } from "./architectures/glm4.ts";
+import { planGptOss } from "./architectures/gpt-oss.ts";
+import { planGpt2 } from "./architectures/gpt2.ts";
+import { planGptneox } from "./architectures/gptneox.ts";
 import { planGranite } from "./architectures/granite.ts";
 import { planGranitemoe } from "./architectures/granitemoe.ts";
 import { planHunyuanDense } from "./architectures/hunyuan-dense.ts";
@@ -21,6 +28,7 @@ import { planInternlm2 } from "./architectures/internlm2.ts";
 import { planLlama } from "./architectures/llama.ts";
 import { planMemoryformer } from "./architectures/memoryformer.ts";
 import { planMinicpm } from "./architectures/minicpm.ts";
+import { planMinicpm3 } from "./architectures/minicpm3.ts";
 import { planMistral3 } from "./architectures/mistral3.ts";
 import { planOlmo2 } from "./architectures/olmo2.ts";
 import { planOlmoe } from "./architectures/olmoe.ts";
@@ -32,6 +40,8 @@ import { planQwen2moe } from "./architectures/qwen2moe.ts";
 import { planQwen3 } from "./architectures/qwen3.ts";
 import { planQwen3moe } from "./architectures/qwen3moe.ts";
 import { planSmollm3 } from "./architectures/smollm3.ts";
+import { planStablelm } from "./architectures/stablelm.ts";
+import { planStarcoder2 } from "./architectures/starcoder2.ts";
 import type { Config } from "./folder.ts";
 import type { Plan } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
@@ -67,12 +77,26 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   internlm2: planInternlm2,
   ernie4_5: planErnie45,
   olmoe: planOlmoe,
+  "gpt-oss": planGptOss,
+  deepseek2: planDeepseek2,
+  minicpm3: planMinicpm3,
+  deci: planDeci,
+  gpt2: planGpt2,
+  gptneox: planGptneox,
+  starcoder2: planStarcoder2,
+  stablelm: planStablelm,
+  gemma4: planGemma4,
+  gemma3n: planGemma3n,
 };
 
 /** What checkpoints call an architecture that has another name in GGUF. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   phi: "phi2",
+  deepseek_v2: "deepseek2",
+  deepseek_v3: "deepseek2",
   gemma3_text: "gemma3",
+  gpt_oss: "gpt-oss",
+  "nemotron-nas": "deci",
   qwen2_moe: "qwen2moe",
   qwen3_moe: "qwen3moe",
   granitemoeshared: "granitemoe",
@@ -80,6 +104,9 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   olmo3: "olmo2",
   cohere: "command-r",
   hunyuan_v1_dense: "hunyuan-dense",
+  gpt_neox: "gptneox",
+  gemma4_text: "gemma4",
+  gemma3n_text: "gemma3n",
 };
 
 export function planOf(config: Config, checkpoint: Checkpoint): Plan {

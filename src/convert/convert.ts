@@ -8,8 +8,9 @@
 import { bytesOf, decodeText } from "../../bindings/memory.ts";
 import { isNode } from "../../bindings/node.ts";
 import { kernelsOf } from "../api/kernels.ts";
+import { callback, type OptionTable, path, printable, readOptions, signal, text } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import { Core } from "../host/instance.ts";
+import { CORE_OPTIONS, Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
 import { type TypeName, tensorLayout } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
@@ -43,6 +44,15 @@ export interface ConvertOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
+const OPTIONS: OptionTable<ConvertOptions> = {
+  type: text,
+  name: text,
+  build: CORE_OPTIONS.build,
+  wasm: CORE_OPTIONS.wasm,
+  signal,
+  onProgress: callback,
+};
+
 /** What was written. */
 export interface ConvertResult {
   /** `general.architecture` of the file. */
@@ -72,33 +82,35 @@ interface Step {
  * files, BAD_FILE for a broken checkpoint, UNSUPPORTED for an architecture that limpet does not convert.
  */
 export async function convert(folder: string, out: string, options: ConvertOptions = {}): Promise<ConvertResult> {
-  const { type = "F16", signal } = options;
+  const given = readOptions(options, OPTIONS);
+  const { type = "F16", name, build, wasm, signal, onProgress } = given;
+  const place = new Folder(path("folder", folder));
+  const to = path("out", out);
   const mix = fileTypeOf(type);
+  if (!mix) throw new LimpetError("BAD_ARGUMENT", `no type ${printable(type)}: there are ${FILE_TYPES.join(", ")}`);
   if (!isNode()) throw new LimpetError("HOST", "a checkpoint is converted in Node or Deno, where files can be written");
-  if (!mix) throw new LimpetError("BAD_ARGUMENT", `no type ${type}: there are ${FILE_TYPES.join(", ")}`);
-  requireOnePiece(out);
+  requireOnePiece(to);
   const pace = new Pace(signal);
-  const place = new Folder(folder);
   const config = Config.of(place);
   const checkpoint = Checkpoint.open(place);
   try {
     const plan = planOf(config, checkpoint);
     const { steps, leftOut } = stepsOf(plan, checkpoint, mix);
     const metadata = [
-      ...generalEntries(plan, steps, options.name ?? place.name, licenseEntries(place), mix),
+      ...generalEntries(plan, steps, name ?? place.name, licenseEntries(place), mix),
       ...samplingEntries(place),
       ...tokenizerEntries(place, config, plan.architecture, plan.vocabulary),
     ];
     const total = steps.reduce((sum, step) => sum + bytesRead(step), 0);
     let done = 0;
-    const progress = (bytes: number) => options.onProgress?.((done += bytes), total);
-    const kernels = kernelsOf(await Core.create({ build: options.build, wasm: options.wasm, signal }));
+    const progress = (bytes: number) => onProgress?.((done += bytes), total);
+    const kernels = kernelsOf(await Core.create({ build, wasm, signal }));
     const tensors = steps.map(({ tensor }) => tensor);
-    const writer = GgufWriter.create(out, { metadata, tensors }, place.filesRead);
+    const writer = GgufWriter.create(to, { metadata, tensors }, place.filesRead);
     try {
       await writeAll({ kernels, writer, pace, progress }, steps);
       // What limpet would not load is not called done.
-      await requireSound(writer.seal(), options);
+      await requireSound(writer.seal(), given);
       writer.finish();
     } finally {
       writer.discard();
@@ -111,9 +123,9 @@ export async function convert(folder: string, out: string, options: ConvertOptio
 }
 
 /** The header of what was written, read as a model's. What limpet does not do yet, others may. */
-async function requireSound(path: string, options: ConvertOptions): Promise<void> {
+async function requireSound(written: string, { build, wasm, signal }: ConvertOptions): Promise<void> {
   try {
-    await loadModel(await Core.create(options), path, { signal: options.signal }, true);
+    await loadModel(await Core.create({ build, wasm, signal }), written, { signal }, true);
   } catch (error) {
     if (!(error instanceof LimpetError) || error.code !== "UNSUPPORTED") throw error;
   }

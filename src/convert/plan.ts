@@ -20,8 +20,12 @@ export interface PlannedTensor {
   readonly sourceShape?: readonly number[];
   /** The row of the sources that each row of the file is, where they are in another order or not all. */
   readonly rowOf?: (row: number) => number;
-  /** Rows and columns of a source change places: of more dimensions, the last two. */
+  /** Rows and columns of a source change places: of more dimensions, the last two. Columns behind those of the file go. */
   readonly transposed?: boolean;
+  /** The rows of a source are those of so many matrices one behind the other. */
+  readonly matrices?: number;
+  /** Rows of a source are single values, however many lie side by side: `rowOf` puts each in its place. */
+  readonly singly?: boolean;
   /** Is added to every value. */
   readonly plus?: number;
   /** May be missing in the checkpoint. */

@@ -128,6 +128,7 @@ const isSize = (value: unknown): value is number => Number.isSafeInteger(value) 
 
 function readEntry(place: string, file: OpenFile, start: number, name: string, entry: unknown): PlacedTensor {
   const { dtype, shape, data_offsets: range } = (entry ?? {}) as Record<string, unknown>;
+  if (typeof dtype !== "string") throw broken(place, `${name} has no sound dtype`);
   if (!Array.isArray(shape) || !shape.every(isSize)) throw broken(place, `${name} has no sound shape`);
   if (!Array.isArray(range) || range.length !== 2 || !range.every(isSize) || range[1] < range[0]) {
     throw broken(place, `${name} has no sound data_offsets`);
@@ -136,7 +137,7 @@ function readEntry(place: string, file: OpenFile, start: number, name: string, e
   if (end > file.size - start) {
     throw broken(place, `${name} ends at byte ${start + end}, and the file has ${file.size}: download it again`);
   }
-  const width = WIDTHS[dtype as SourceType];
+  const width = Object.hasOwn(WIDTHS, dtype) ? WIDTHS[dtype as SourceType] : undefined;
   const values = shape.reduce((product, n) => product * n, 1);
   // Of a type without a width nothing is read; whoever asks for it is told.
   if (width !== undefined && values * width !== end - begin) {
@@ -156,7 +157,7 @@ function readEntry(place: string, file: OpenFile, start: number, name: string, e
 
 /** Bytes of a value; a type that is no weight's is an error. */
 export function valueBytes({ name, type }: SourceTensor): number {
-  if (type in WIDTHS) return WIDTHS[type];
+  if (Object.hasOwn(WIDTHS, type)) return WIDTHS[type];
   throw new LimpetError(
     "UNSUPPORTED",
     `${name} is of type ${type}: take the checkpoint in one of ${Object.keys(WIDTHS).join(", ")}`,

@@ -13,20 +13,25 @@ export class SourceRows {
   /** Rows that lie together: of a source, or of a matrix of it where they are its columns. */
   readonly #together: number;
   readonly #transposed: boolean;
-  /** Such groups of rows in a source. */
+  /** Such groups of rows in a source, and the bytes of each. */
   readonly #groups: number;
+  readonly #groupBytes: number;
 
   constructor(planned: PlannedTensor, sources: readonly SourceTensor[]) {
-    const shape = sourceShapeOf(planned);
+    const { matrices, singly } = planned;
+    const whole = sourceShapeOf(planned);
+    const shape = matrices ? [matrices, whole[0] / matrices, ...whole.slice(1)] : whole;
     const values = shape.reduce((product, n) => product * n, 1);
     this.#sources = sources;
     this.#width = valueBytes(sources[0]);
     this.#transposed = planned.transposed === true;
     // A vector's values are rows of one: heads of a bias are put in order as those of its matrix.
-    this.#columns = shape.length === 1 ? 1 : shape[shape.length - (this.#transposed ? 2 : 1)];
+    this.#columns = singly || shape.length === 1 ? 1 : this.#transposed ? planned.shape[0] : shape[shape.length - 1];
     this.#together = this.#transposed ? shape[shape.length - 1] : values / this.#columns;
     this.rowBytes = this.#columns * this.#width;
-    this.#groups = values / this.#columns / this.#together;
+    const group = this.#transposed ? this.#together * shape[shape.length - 2] : values;
+    this.#groups = values / group;
+    this.#groupBytes = group * this.#width;
   }
 
   /** Copies the rows from `first` on, as many as `target` has room for. */
@@ -62,7 +67,7 @@ export class SourceRows {
     const [width, columns, together] = [this.#width, this.#columns, this.#together];
     const group = Math.floor(row / together);
     const source = this.#sources[Math.floor(group / this.#groups)];
-    const begin = (group % this.#groups) * together * this.rowBytes;
+    const begin = (group % this.#groups) * this.#groupBytes;
     if (!this.#transposed) {
       source.read(begin + inside * this.rowBytes, target);
       return;

@@ -1,4 +1,5 @@
 /** A vocabulary as it is read from a checkpoint, token by token. */
+import { printable } from "../host/arguments.ts";
 import type { LimpetError } from "../host/errors.ts";
 
 /** Types of tokens in a GGUF file. */
@@ -14,7 +15,8 @@ export interface Vocabulary {
 export type Wrong = (words: string) => LimpetError;
 
 export function putToken(to: Vocabulary, id: unknown, text: string, type: number, score: number, wrong: Wrong): void {
-  if (!(Number.isInteger(id) && (id as number) >= 0)) throw wrong(`${JSON.stringify(text)} has the id ${id}`);
+  if (!(Number.isInteger(id) && (id as number) >= 0))
+    throw wrong(`${JSON.stringify(text)} has the id ${printable(id)}`);
   if ((id as number) >= to.tokens.length) {
     throw wrong(`${JSON.stringify(text)} has the id ${id}, and the model has ${to.tokens.length} tokens`);
   }

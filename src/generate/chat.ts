@@ -5,8 +5,9 @@
 import { encodeText } from "../../bindings/memory.ts";
 import { ChatKind, Role } from "../../bindings/numbers.ts";
 import { printable } from "../host/arguments.ts";
-import { LimpetError, messageOf } from "../host/errors.ts";
+import { LimpetError } from "../host/errors.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
+import { renderTemplate } from "./template.ts";
 
 /** A message of a conversation. */
 export interface Message {
@@ -54,7 +55,7 @@ export async function chatTokens(loaded: LoadedModel, messages: readonly Message
 async function formatChat(loaded: LoadedModel, messages: readonly Message[]): Promise<string> {
   const { core, pointer } = loaded;
   const { exports, memory } = core;
-  if (core.check(exports.chat_kind(core.pointer, pointer)) === ChatKind.NONE) return renderTemplate(loaded, messages);
+  if (core.check(exports.chat_kind(core.pointer, pointer)) === ChatKind.NONE) return renderOwn(loaded, messages);
   return core.scoped((arena) => {
     const packed = packMessages(messages);
     const source = arena.put(packed);
@@ -82,7 +83,7 @@ function packMessages(messages: readonly Message[]): Uint8Array {
   return packed;
 }
 
-async function renderTemplate(loaded: LoadedModel, messages: readonly Message[]): Promise<string> {
+async function renderOwn(loaded: LoadedModel, messages: readonly Message[]): Promise<string> {
   const { core, pointer, tokenizer } = loaded;
   const { exports } = core;
   const template = core.text(
@@ -101,14 +102,8 @@ async function renderTemplate(loaded: LoadedModel, messages: readonly Message[])
     throw new LimpetError("UNSUPPORTED", words, { cause: error });
   }
   const { bos, eos } = tokenizer.specials;
-  try {
-    return new jinja.Template(template).render({
-      messages: messages.map(({ role, content }) => ({ role, content })),
-      add_generation_prompt: true,
-      bos_token: bos === undefined ? "" : tokenizer.tokenText(bos),
-      eos_token: eos === undefined ? "" : tokenizer.tokenText(eos),
-    });
-  } catch (error) {
-    throw new LimpetError("BAD_ARGUMENT", `the model's chat template refuses: ${messageOf(error)}`, { cause: error });
-  }
+  return renderTemplate(jinja, template, messages, {
+    bos_token: bos === undefined ? "" : tokenizer.tokenText(bos),
+    eos_token: eos === undefined ? "" : tokenizer.tokenText(eos),
+  });
 }

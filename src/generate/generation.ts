@@ -11,7 +11,7 @@ import { flag, type OptionTable, real, signal, texts, whole, wide } from "../hos
 import { LimpetError } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
 import { type Form, formKind, formNumber } from "./sequence-pool.ts";
-import { reserve, type SessionState } from "./session-state.ts";
+import { growWithin, reserve, type SessionState } from "./session-state.ts";
 import { unfinishedCharacter, unfinishedOf } from "./unfinished.ts";
 
 /** How the next token is chosen. Default: always the likeliest one. */
@@ -44,6 +44,15 @@ export interface GenerateOptions extends SamplingOptions {
   form?: Form;
   /** Ends the generation: the next piece throws the signal's reason. */
   signal?: AbortSignal;
+}
+
+/** What follows the prompt. */
+export interface InfillOptions {
+  /**
+   * Text behind the prompt's: the model fills in what is missing between them, if it was trained to. Where its vocabulary
+   * lacks the tokens for that, the call fails with UNSUPPORTED.
+   */
+  suffix?: string;
 }
 
 /** What each of `GenerateOptions` has to be; the ranges of real numbers are the core's. */
@@ -145,6 +154,8 @@ export class Generation implements AsyncIterableIterator<Piece, GenerationResult
 
 /** Tokens of a generation that says nothing of them. */
 export const DEFAULT_TOKENS = 256;
+/** A generation that asks for more begins with room for so many: most end before, and the context grows as it is needed. */
+export const ROOM_TOKENS = 512;
 const REASONS = FINISH_REASONS.split(" ");
 
 /**
@@ -165,11 +176,12 @@ export async function* generatePieces(
     if (session.disposed || loaded.disposed) throw new LimpetError("WRONG_STATE", "the session was disposed of");
     if (session.turn !== turn) throw new LimpetError("WRONG_STATE", "another generation of this session has begun");
   };
+  const form = formNumber(options.form ?? "auto");
   exports.session_stop(session.pointer);
-  reserve(session, exports.session_count(session.pointer) + maxTokens);
+  reserve(session, exports.session_count(session.pointer) + Math.min(maxTokens, ROOM_TOKENS));
   configure(session, options);
-  const { pointer, context } = session;
-  exports.context_set_form(context.pointer, formNumber(options.form ?? "auto"));
+  let { pointer, context } = session;
+  exports.context_set_form(context.pointer, form);
   const top = logprobs ?? 0;
   core.check(exports.session_begin(pointer, maxTokens, logprobs === undefined ? 0 : 1, top));
 
@@ -206,6 +218,11 @@ export async function* generatePieces(
         // The end token shows nothing of its own, only what was held back for it.
         if (!ended || text !== "") yield logprobs === undefined ? { text, token } : withLogprobs(session, text, top);
         usable();
+        if (finish === Finish.NONE && exports.session_count(pointer) === context.rows && context.rows < session.rows) {
+          growWithin(session);
+          ({ pointer, context } = session);
+          exports.context_set_form(context.pointer, form);
+        }
         clock = performance.now();
       } else if (status === Status.DONE) {
         return {

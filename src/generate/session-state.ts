@@ -41,27 +41,47 @@ export function releaseState(state: SessionState): void {
 
 /** Sees to it that the context holds so many tokens, or as many as it may. No generation goes on over it. */
 export function reserve(state: SessionState, tokens: number): void {
-  const { loaded, rows, context } = state;
-  const { core, sequences } = loaded;
-  const wanted = contextRows(tokens, rows);
-  if (wanted <= context.rows) return;
+  const wanted = contextRows(tokens, state.rows);
+  if (wanted <= state.context.rows) return;
   const saved = saveState(state);
   try {
-    const moved: SessionState = { ...state, ...begin(loaded, wanted, context.kv, rows) };
-    try {
-      restoreState(moved, saved);
-    } catch (error) {
-      releaseState(moved);
-      throw error;
-    }
-    core.exports.session_release(state.pointer);
-    sequences.release(context);
-    state.pointer = moved.pointer;
-    state.context = moved.context;
+    moveBeside(state, wanted, saved);
   } catch (error) {
     if (!(error instanceof LimpetError && error.code === "OUT_OF_MEMORY")) throw error;
     moveAlone(state, wanted, saved);
   }
+}
+
+/** The next size of context between two tokens of a generation, which goes on there; on an error it is over. */
+export function growWithin(state: SessionState): void {
+  const { exports } = state.loaded.core;
+  exports.session_stop(state.pointer);
+  const wanted = contextRows(state.context.rows + 1, state.rows);
+  moveBeside(state, wanted, saveState(state), (moved) => {
+    state.loaded.core.check(exports.session_continue(moved.pointer, state.pointer));
+  });
+}
+
+/** Moves to a context that is there beside the old one. On an error nothing has changed. */
+function moveBeside(
+  state: SessionState,
+  wanted: number,
+  saved: Uint8Array,
+  finish?: (moved: SessionState) => void,
+): void {
+  const { loaded, rows, context } = state;
+  const moved: SessionState = { ...state, ...begin(loaded, wanted, context.kv, rows) };
+  try {
+    restoreState(moved, saved);
+    finish?.(moved);
+  } catch (error) {
+    releaseState(moved);
+    throw error;
+  }
+  loaded.core.exports.session_release(state.pointer);
+  loaded.sequences.release(context);
+  state.pointer = moved.pointer;
+  state.context = moved.context;
 }
 
 /** As `reserve`, where both contexts at a time do not fit: the old one makes room. */

@@ -41,7 +41,20 @@ export const DETOKENIZE_OPTIONS: OptionTable<DetokenizeOptions> = { special: fla
 
 const LOAD_OPTIONS: OptionTable<CoreOptions & { signal?: AbortSignal }> = { ...CORE_OPTIONS, signal };
 
-const SPECIALS = ["bos", "eos", "unknown", "separator", "padding", "mask", "endOfTurn", "endOfMessage"] as const;
+/** In the order of `tokenizer_special`. */
+const SPECIALS = [
+  "bos",
+  "eos",
+  "unknown",
+  "separator",
+  "padding",
+  "mask",
+  "endOfTurn",
+  "endOfMessage",
+  "fimPrefix",
+  "fimSuffix",
+  "fimMiddle",
+] as const;
 
 /** The vocabulary of a model: text to token ids and back. Its model must be alive, else calls throw WRONG_STATE. */
 export class Tokenizer {
@@ -95,6 +108,26 @@ export class Tokenizer {
         const count = core.check(
           exports.tokenizer_tokenize(pointer, this.#pointer, source, bytes.length, flags, target, capacity),
         );
+        if (count <= capacity) return Array.from(core.memory.u32(target, count));
+        capacity = count;
+      }
+    });
+  }
+
+  /**
+   * The tokens of a text with a gap, as a model wants them that was trained to fill it.
+   * @internal
+   */
+  tokenizeInfill(prefix: string, suffix: string, special: boolean | undefined): number[] {
+    const core = this.#alive;
+    const [before, behind] = [encodeText(prefix), encodeText(suffix)];
+    const flags = TokenizeFlag.ADD_SPECIAL | (special ? TokenizeFlag.PARSE_SPECIAL : 0);
+    return core.scoped((arena) => {
+      const texts = [arena.put(before), before.length, arena.put(behind), behind.length] as const;
+      for (let capacity = before.length + behind.length + 16; ; ) {
+        const target = arena.allocate(capacity * 4);
+        const { exports, pointer } = core;
+        const count = core.check(exports.tokenizer_infill(pointer, this.#pointer, ...texts, flags, target, capacity));
         if (count <= capacity) return Array.from(core.memory.u32(target, count));
         capacity = count;
       }

@@ -4,6 +4,7 @@
  * and the compiler refuses one that lacks a name or has another.
  */
 import { LimpetError } from "./errors.ts";
+import { isUrl } from "./names.ts";
 
 /** Reads a value of a kind; what is of another is a BAD_ARGUMENT that names the argument. */
 export type Check<Value> = (name: string, value: unknown) => Value;
@@ -73,6 +74,18 @@ export function unchecked<Value>(_: string, value: unknown): Value {
 export function text(name: string, value: unknown): string {
   if (typeof value === "string") return value;
   throw wrong(`${name} is text, not ${printable(value)}`);
+}
+
+/** The name of something that is read: a path, a URL as text or as an object, of any realm. */
+export function place(name: string, value: unknown): string | URL {
+  if (isUrl(value) || (typeof value === "string" && value !== "")) return value;
+  throw wrong(`${name} is a path or a URL, not ${value === "" ? "an empty text" : printable(value)}`);
+}
+
+/** The path of a file or of a folder. */
+export function path(name: string, value: unknown): string {
+  if (typeof value === "string" && value !== "" && !value.includes("\0")) return value;
+  throw wrong(`${name} is a path, not ${value === "" ? "an empty text" : printable(value)}`);
 }
 
 /** true or false. */

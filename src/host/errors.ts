@@ -1,5 +1,6 @@
 /** What goes wrong in words a user can act on, with a code that a program can. */
 import { ErrorCode as CoreCode } from "../../bindings/numbers.ts";
+import { escapeLine } from "./escape.ts";
 
 /** What kind of thing went wrong: a program branches on it, the message is for people. */
 export type ErrorCode =
@@ -25,11 +26,18 @@ export class LimpetError extends Error {
   /** What kind of thing went wrong. */
   readonly code: ErrorCode;
 
-  /** An error with its code, and words that say what to do. */
+  /** An error with its code, and words that say what to do. What they quote of a file is shown, not obeyed. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(shortened(escapeLine(message)), options);
     this.code = code;
   }
+}
+
+/** Letters of a message: what it quotes of a file may have any length. */
+const MOST_LETTERS = 2000;
+
+function shortened(words: string): string {
+  return words.length > MOST_LETTERS ? `${words.slice(0, MOST_LETTERS)}…` : words;
 }
 
 /** The code that the core gives as a number below zero. */

@@ -23,6 +23,14 @@ export interface TensorInfo {
   readonly offset: number;
 }
 
+/** What is doubtful about a file that loads all the same. */
+export interface ModelWarning {
+  /** `NO_PRETOKENIZER`: byte-level BPE without `tokenizer.ggml.pre`. */
+  readonly code: "NO_PRETOKENIZER";
+  /** What is doubtful, and what to do. */
+  readonly message: string;
+}
+
 /** What a model file says of itself. */
 export interface ModelInfo {
   /** `general.name`, or the name of the file. */
@@ -49,6 +57,8 @@ export interface ModelInfo {
   readonly bytes: number;
   /** The file holds no weights, or they were not asked for. */
   readonly vocabularyOnly: boolean;
+  /** What is doubtful about it. */
+  readonly warnings: readonly ModelWarning[];
 }
 
 export function readInfo(core: Core, model: Pointer, fileName: string | null): ModelInfo {
@@ -85,7 +95,20 @@ export function readInfo(core: Core, model: Pointer, fileName: string | null): M
     types,
     bytes,
     vocabularyOnly: exports.model_vocabulary_only(model) !== 0,
+    warnings: readWarnings(core, gguf),
   };
+}
+
+export function readWarnings(core: Core, gguf: Pointer): ModelWarning[] {
+  const { exports } = core;
+  const warnings: ModelWarning[] = [];
+  for (;;) {
+    const index = warnings.length;
+    const text = core.text(exports.gguf_warning(gguf, index), exports.gguf_warning_length(gguf, index));
+    if (text === "") return warnings;
+    const end = text.indexOf(" ");
+    warnings.push({ code: text.slice(0, end) as ModelWarning["code"], message: text.slice(end + 1) });
+  }
 }
 
 export function readTensors(core: Core, gguf: Pointer): TensorInfo[] {

@@ -3,7 +3,14 @@ import type { Pointer } from "../../bindings/exports.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Core, type CoreOptions } from "../host/instance.ts";
 import { parseHead } from "./gguf-head.ts";
-import { type MetadataValue, readMetadata, readTensors, type TensorInfo } from "./info.ts";
+import {
+  type MetadataValue,
+  type ModelWarning,
+  readMetadata,
+  readTensors,
+  readWarnings,
+  type TensorInfo,
+} from "./info.ts";
 import { loadModel } from "./load.ts";
 import { type ModelSource, openSource } from "./source.ts";
 
@@ -14,6 +21,7 @@ export interface FileContents {
   readonly tensors: TensorInfo[];
   /** Bytes of look-up tables, which need not be in memory (`tables: "stream"`). */
   readonly tableBytes: number;
+  readonly warnings: readonly ModelWarning[];
 }
 
 /** Elements of an array that are read. */
@@ -32,6 +40,7 @@ export async function inspectFile(
       metadata: readMetadata(core, gguf, ARRAY_LIMIT),
       tensors: readTensors(core, gguf),
       tableBytes: Number(core.exports.gguf_table_bytes(gguf)),
+      warnings: readWarnings(core, gguf),
     };
   } finally {
     for (const part of parts) part.close();

@@ -87,8 +87,8 @@ const ALIASES: Record<string, FileType> = { Q3_K: "Q3_K_M", Q4_K: "Q4_K_M", Q5_K
 export const FILE_TYPES: readonly string[] = [...Object.keys(UNIFORM), ...Object.keys(MIXED)].sort();
 
 /** The type of a file by its name, in letters of any size; undefined for none. */
-export function fileTypeOf(name: string): FileType | undefined {
-  const upper = name.toUpperCase();
+export function fileTypeOf(name: unknown): FileType | undefined {
+  const upper = typeof name === "string" ? name.toUpperCase() : "";
   return FILE_TYPES.includes(upper) ? (ALIASES[upper] ?? (upper as FileType)) : undefined;
 }
 

@@ -141,6 +141,6 @@ function requireReadable({ name, type }: TensorInfo): void {
   if (Object.hasOwn(TYPES, type)) return;
   throw new LimpetError(
     "UNSUPPORTED",
-    `${name} is ${type}, which limpet does not read: begin with a file of F16 or F32`,
+    `${name} is of type ${type}, which limpet does not run: begin with a file of F16 or F32`,
   );
 }

@@ -6,8 +6,9 @@
  */
 import { isNode, isSameFile } from "../../bindings/node.ts";
 import { kernelsOf } from "../api/kernels.ts";
+import { callback, type OptionTable, path, place, printable, readOptions, signal } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import { Core } from "../host/instance.ts";
+import { CORE_OPTIONS, Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
 import { type TypeName, tensorLayout } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
@@ -30,6 +31,13 @@ export interface QuantizeOptions {
   /** Bytes of the input that were read, and of all. */
   onProgress?: (done: number, total: number) => void;
 }
+
+const OPTIONS: OptionTable<QuantizeOptions> = {
+  build: CORE_OPTIONS.build,
+  wasm: CORE_OPTIONS.wasm,
+  signal,
+  onProgress: callback,
+};
 
 /** What was written. */
 export interface QuantizeResult {
@@ -54,27 +62,32 @@ export async function quantizeFile(
   type: string,
   options: QuantizeOptions = {},
 ): Promise<QuantizeResult> {
-  if (!isNode()) throw new LimpetError("HOST", "a file is quantised in Node or Deno, where files can be written");
+  const given = readOptions(options, OPTIONS);
+  const from = place("input", input);
+  const to = path("out", out);
   const fileType = fileTypeOf(type);
-  if (!fileType) throw new LimpetError("BAD_ARGUMENT", `no type ${type}: there are ${FILE_TYPES.join(", ")}`);
-  requireOthers(input, out);
-  const { build, wasm, signal } = options;
+  if (!fileType) {
+    throw new LimpetError("BAD_ARGUMENT", `no type ${printable(type)}: there are ${FILE_TYPES.join(", ")}`);
+  }
+  if (!isNode()) throw new LimpetError("HOST", "a file is quantised in Node or Deno, where files can be written");
+  requireOthers(from, to);
+  const { build, wasm, signal, onProgress } = given;
   const pace = new Pace(signal);
   const core = await Core.create({ build, wasm, signal });
-  const parts = await openSource(input, signal);
+  const parts = await openSource(from, signal);
   try {
     const head = await readHead(core, parts);
     const steps = planOf(head, fileType);
     const total = head.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
     let done = 0;
-    const progress = (bytes: number) => options.onProgress?.((done += bytes), total);
+    const progress = (bytes: number) => onProgress?.((done += bytes), total);
     const metadata = metadataOf(head.metadata, fileType);
-    const writer = GgufWriter.create(out, { metadata, tensors: steps.map(namedTensor) }, splitNames(input));
+    const writer = GgufWriter.create(to, { metadata, tensors: steps.map(namedTensor) }, splitNames(from));
     try {
-      const to: Rewriting = { kernels: kernelsOf(core), parts, writer, pace, progress };
+      const rewriting: Rewriting = { kernels: kernelsOf(core), parts, writer, pace, progress };
       let scales: Float32Array = new Float32Array(0);
-      for (const step of steps) scales = await copyStep(to, step, scales);
-      await requireReadable(writer.seal(), steps.length, options);
+      for (const step of steps) scales = await copyStep(rewriting, step, scales);
+      await requireReadable(writer.seal(), steps.length, given);
       writer.finish();
     } finally {
       writer.discard();

@@ -5,12 +5,17 @@ import type { TableForm } from "./table-rows.ts";
 
 const LARGEST_HALF = 65504;
 
-/** NaN and infinities stay what they are in floats; a block has no code for them, and F16 none for large numbers. */
+/** Types whose scales reach as far as floats do: the others' are halves. */
+const WIDE: readonly string[] = ["MXFP4", "Q8", "Q4"] satisfies (TypeName | TableForm)[];
+
+/** NaN and infinities stay what they are in floats; a block has no code for them, and halves none for large numbers. */
 export function requireRange(name: string, type: TypeName | TableForm, values: Float32Array): void {
   if (type === "F32" || type === "BF16") return;
-  const half = type === "F16";
+  const isFloat = type === "F16";
+  const most = WIDE.includes(type) ? Number.MAX_VALUE : LARGEST_HALF;
   for (const value of values) {
-    if (half ? Math.abs(value) > LARGEST_HALF && Number.isFinite(value) : !Number.isFinite(value)) {
+    if (Math.abs(value) <= most) continue;
+    if (!isFloat || Number.isFinite(value)) {
       throw new LimpetError(
         "UNSUPPORTED",
         `${name} holds ${value}, for which ${type} has no code: convert to F32 or BF16`,

@@ -5,6 +5,7 @@
  *
  *     const model = await Model.load(await cached(url, { sha256, onProgress }));
  */
+import { callback, type OptionTable, place, readOptions, signal, text } from "../host/arguments.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { pause, within } from "../host/wait.ts";
 import { drop, isPassing, reasonOf, refused } from "../load/request.ts";
@@ -20,6 +21,8 @@ export interface CacheOptions {
   /** Ends the download: the signal's reason is thrown, and what was fetched stays for the next call. */
   signal?: AbortSignal;
 }
+
+const OPTIONS: OptionTable<CacheOptions> = { sha256: text, onProgress: callback, signal };
 
 /** A model in the cache. */
 export interface CachedModel {
@@ -49,16 +52,17 @@ const MAGIC = "GGUF";
 
 /** The file at a URL: from the cache, or fetched into it. Of pages that ask at once, one fetches and the others wait. */
 export async function cached(url: string | URL, options: CacheOptions = {}): Promise<File> {
+  const given = readOptions(options, OPTIONS);
   const href = hrefOf(url);
-  const sha256 = options?.sha256?.toLowerCase();
+  const sha256 = given.sha256?.toLowerCase();
   if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) {
-    throw new LimpetError("BAD_ARGUMENT", `sha256 is 64 digits of hex, not "${options.sha256}"`);
+    throw new LimpetError("BAD_ARGUMENT", `sha256 is 64 digits of hex, not "${given.sha256}"`);
   }
-  const wanted: CacheOptions = { ...options, sha256 };
-  options.signal?.throwIfAborted();
+  const wanted: CacheOptions = { ...given, sha256 };
+  given.signal?.throwIfAborted();
   const have = await inHand((await open(href, true))!, href, wanted);
   if (have) return have;
-  return alone(keyOf(href), options.signal, async () => {
+  return alone(keyOf(href), given.signal, async () => {
     // Another page may have fetched it since, or deleted it with its folder.
     const store = (await open(href, true))!;
     return (await inHand(store, href, wanted)) ?? download(store, href, wanted);
@@ -120,12 +124,13 @@ async function open(url: string, create: boolean): Promise<Store | null> {
 
 /** A URL without what the server does not see of it. */
 function hrefOf(url: string | URL): string {
+  const name = place("url", url);
   try {
-    const href = new URL(url, typeof location === "object" ? location.href : undefined);
+    const href = new URL(name, typeof location === "object" ? location.href : undefined);
     href.hash = "";
     return href.href;
   } catch (error) {
-    throw new LimpetError("BAD_ARGUMENT", `${String(url)} is no URL`, { cause: error });
+    throw new LimpetError("BAD_ARGUMENT", `${name} is no URL`, { cause: error });
   }
 }
 
@@ -137,7 +142,7 @@ function keyOf(href: string): string {
 
 /** Whoever writes to a model's folder is alone there, of all pages and workers. */
 function alone<T>(key: string, signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
-  if (!navigator.locks) {
+  if (typeof navigator !== "object" || !navigator.locks) {
     throw new LimpetError(
       "HOST",
       "this host has no locks, so two pages could write to one file: load it without the cache",

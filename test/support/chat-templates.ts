@@ -214,4 +214,65 @@ export const TEMPLATES: Record<string, string> = {
     "{{ '<|assistant|>' }}\n" +
     "{% endif %}\n" +
     "{% endfor %}",
+  "Gemma 2":
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not suppo" +
+    "rted') }}{% endif %}{% for message in messages %}{% if (message['role'] == 'user') != (loop.inde" +
+    "x0 % 2 == 0) %}{{ raise_exception('Conversation roles must alternate user/assistant/user/assista" +
+    "nt/...') }}{% endif %}{% if (message['role'] == 'assistant') %}{% set role = 'model' %}{% else %" +
+    "}{% set role = message['role'] %}{% endif %}{{ '<start_of_turn>' + role + '\n" +
+    "' + message['content'] | trim + '<end_of_turn>\n" +
+    "' }}{% endfor %}{% if add_generation_prompt %}{{'<start_of_turn>model\n" +
+    "'}}{% endif %}",
+  "Gemma 3":
+    "{{ bos_token }}\n" +
+    "{%- if messages[0]['role'] == 'system' -%}\n" +
+    "    {%- if messages[0]['content'] is string -%}\n" +
+    "        {%- set first_user_prefix = messages[0]['content'] + '\\n\\n' -%}\n" +
+    "    {%- else -%}\n" +
+    "        {%- set first_user_prefix = messages[0]['content'][0]['text'] + '\\n\\n' -%}\n" +
+    "    {%- endif -%}\n" +
+    "    {%- set loop_messages = messages[1:] -%}\n" +
+    "{%- else -%}\n" +
+    '    {%- set first_user_prefix = "" -%}\n' +
+    "    {%- set loop_messages = messages -%}\n" +
+    "{%- endif -%}\n" +
+    "{%- for message in loop_messages -%}\n" +
+    "    {%- if (message['role'] == 'user') != (loop.index0 % 2 == 0) -%}\n" +
+    '        {{ raise_exception("Conversation roles must alternate user/assistant/user/assistant/..."' +
+    ") }}\n" +
+    "    {%- endif -%}\n" +
+    "    {%- if (message['role'] == 'assistant') -%}\n" +
+    '        {%- set role = "model" -%}\n' +
+    "    {%- else -%}\n" +
+    "        {%- set role = message['role'] -%}\n" +
+    "    {%- endif -%}\n" +
+    "    {{ '<start_of_turn>' + role + '\\n' + (first_user_prefix if loop.first else \"\") }}\n" +
+    "    {%- if message['content'] is string -%}\n" +
+    "        {{ message['content'] | trim }}\n" +
+    "    {%- elif message['content'] is iterable -%}\n" +
+    "        {%- for item in message['content'] -%}\n" +
+    "            {%- if item['type'] == 'image' -%}\n" +
+    "                {{ '<start_of_image>' }}\n" +
+    "            {%- elif item['type'] == 'text' -%}\n" +
+    "                {{ item['text'] | trim }}\n" +
+    "            {%- endif -%}\n" +
+    "        {%- endfor -%}\n" +
+    "    {%- else -%}\n" +
+    '        {{ raise_exception("Invalid content type") }}\n' +
+    "    {%- endif -%}\n" +
+    "    {{ '<end_of_turn>\\n' }}\n" +
+    "{%- endfor -%}\n" +
+    "{%- if add_generation_prompt -%}\n" +
+    "    {{'<start_of_turn>model\\n'}}\n" +
+    "{%- endif -%}\n",
+  "Phi-3.5":
+    "{% for message in messages %}{% if message['role'] == 'system' and message['content'] %}{{'<|sys" +
+    "tem|>\n" +
+    "' + message['content'] + '<|end|>\n" +
+    "'}}{% elif message['role'] == 'user' %}{{'<|user|>\n" +
+    "' + message['content'] + '<|end|>\n" +
+    "'}}{% elif message['role'] == 'assistant' %}{{'<|assistant|>\n" +
+    "' + message['content'] + '<|end|>\n" +
+    "'}}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>\n" +
+    "' }}{% else %}{{ eos_token }}{% endif %}",
 };

@@ -29,6 +29,7 @@ export interface CheckpointParts {
 
 type Model = ReturnType<typeof randomModel>;
 type Checkpoint = (typeof ARCHITECTURES)[string]["checkpoint"];
+type Shape = Parameters<typeof randomModel>[0];
 
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^token_embd/, "model.embed_tokens"],
@@ -58,8 +59,8 @@ const CONFIG_KEYS: readonly (readonly [string, string])[] = [
 ];
 
 /** A random model, and the checkpoint that it would be converted from. */
-export function checkpointOf(kind: string): { model: Model; parts: CheckpointParts } {
-  const model = randomModel(SHAPES[kind], "F32");
+export function checkpointOf(kind: string | Shape): { model: Model; parts: CheckpointParts } {
+  const model = randomModel(typeof kind === "string" ? SHAPES[kind] : kind, "F32");
   const value = (key: string) => model.metadata.find(([name]) => name === key)?.[2];
   const architecture = value("general.architecture") as string;
   const number = (key: string) => Number(value(`${architecture}.${key}`));
@@ -106,16 +107,17 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
     const heads = own.halves ? headsOf(name, (what) => Number(key(what))) : 0;
     const layout = own.layout?.(name, key);
     if (source.includes("#")) {
-      const experts = shape[2];
-      const size = bytes.length / experts;
-      for (let expert = 0; expert < experts; expert++) {
-        const part = bytes.slice(expert * size, (expert + 1) * size);
-        weights[source.replace("#", String(expert))] = { dtype: "F32", shape: [shape[1], shape[0]], bytes: part };
+      const count = shape[shape.length - 1];
+      const size = bytes.length / count;
+      for (let i = 0; i < count; i++) {
+        const part = bytes.slice(i * size, (i + 1) * size);
+        weights[source.replace("#", String(i))] = { dtype: "F32", shape: shape.slice(0, -1).reverse(), bytes: part };
       }
     } else if (layout) {
       const size = layout.shape.reduce((product, n) => product * n, 4);
       weights[source] ??= { dtype: "F32", shape: [...layout.shape], bytes: new Uint8Array(size) };
-      place(bytes, weights[source], layout.rowOf);
+      if (layout.rowOf) place(bytes, weights[source], layout.rowOf);
+      else if (layout.placeOf) placeValues(floats(bytes), floats(weights[source].bytes), layout.placeOf);
     } else {
       const ordered = heads ? halved(bytes, shape, heads) : bytes;
       weights[source] = { dtype: "F32", shape: [...shape].reverse(), bytes: ordered };
@@ -137,6 +139,11 @@ function place(bytes: Uint8Array, { shape, bytes: target }: Weight, rowOf: (row:
   for (let row = 0; row * size < bytes.length; row++) {
     target.set(bytes.subarray(row * size, (row + 1) * size), rowOf(row) * size);
   }
+}
+
+/** Puts the values of a tensor where they lie in a fused one. */
+function placeValues(values: Float32Array, target: Float32Array, placeOf: (value: number) => number): void {
+  for (const [i, value] of values.entries()) target[placeOf(i)] = value;
 }
 
 /** A matrix whose rows are columns. */

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ConsoleStdout, File, OpenFile, PreopenDirectory, WASI } from "@bjorn3/browser_wasi_shim";
+import { ConsoleStdout, File, OpenFile, PreopenDirectory, WASI, wasi as wasiNumbers } from "@bjorn3/browser_wasi_shim";
 import { wasmBytes } from "./core.ts";
 
 export interface Run {
@@ -62,10 +62,23 @@ export function nodeWasi(file: string, parent: string): Host {
   };
 }
 
-/** The WASI command under browser_wasi_shim, with files in memory. */
-export function shimWasi(file: string, files: ReadonlyMap<string, Uint8Array>): Host {
+/** Where output goes that is no terminal. */
+class Pipe extends ConsoleStdout {
+  override fd_fdstat_get(): ReturnType<ConsoleStdout["fd_fdstat_get"]> {
+    return { ret: 0, fdstat: new wasiNumbers.Fdstat(wasiNumbers.FILETYPE_UNKNOWN, 0) };
+  }
+}
+
+/** The WASI command under browser_wasi_shim, with files in memory; its streams are pipes, or those of a terminal. */
+export function shimWasi(
+  file: string,
+  files: ReadonlyMap<string, Uint8Array | File>,
+  Stream: typeof ConsoleStdout = Pipe,
+): Host {
   const module = new WebAssembly.Module(wasmBytes(file));
-  const contents = new Map([...files].map(([name, bytes]) => [name, new File(bytes as Uint8Array<ArrayBuffer>)]));
+  const contents = new Map(
+    [...files].map(([name, held]) => [name, held instanceof File ? held : new File(held as Uint8Array<ArrayBuffer>)]),
+  );
   const folder = new PreopenDirectory("data", contents);
   return {
     name: `${file} under browser_wasi_shim`,
@@ -75,8 +88,8 @@ export function shimWasi(file: string, files: ReadonlyMap<string, Uint8Array>): 
       const stdin = new OpenFile(new File(new Uint8Array(Buffer.from(input))));
       const streams = [
         stdin,
-        new ConsoleStdout((data) => out.push(data.slice())),
-        new ConsoleStdout((data) => err.push(data.slice())),
+        new Stream((data) => out.push(data.slice())),
+        new Stream((data) => err.push(data.slice())),
       ];
       const wasi = new WASI(["limpet", ...words], [], [...streams, folder], { debug: false });
       const instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi.wasiImport });

@@ -41,7 +41,8 @@ export class Tokenizer {
   /** Tokens of a text or of bytes. */
   tokenize(text: string | Uint8Array, flags = 0): number[] {
     const bytes = typeof text === "string" ? encoder.encode(text) : text;
-    const capacity = bytes.length + 8;
+    // A space that no token has is three.
+    const capacity = 3 * bytes.length + 8;
     const at = this.#take(bytes.length + 4 + 4 * capacity);
     const target = (at + bytes.length + 3) & ~3;
     this.core.memory.write(at, bytes);

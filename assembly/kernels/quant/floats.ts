@@ -23,8 +23,8 @@ import { multiplyAdd } from "../float/fused";
 @unmanaged
 export abstract class FloatFormat<F> {
   @inline
-  dequantize(source: usize, target: usize, count: usize): void {
-    dequantizeFloats<F>(source, target, count);
+  dequantize(source: usize, target: usize, count: usize, isFinite: bool): void {
+    dequantizeFloats<F>(source, target, count, isFinite);
   }
 
   @inline
@@ -361,13 +361,16 @@ export function matmulWidened<F, W>(
   }
 }
 
-/** `count` values of a file → f32. */
-export function dequantizeFloats<F>(source: usize, target: usize, count: usize): void {
+/** `count` values of a file → f32, exactly or as the product reads them. */
+export function dequantizeFloats<F>(source: usize, target: usize, count: usize, isFinite: bool): void {
   const f = changetype<F>(0);
   if (f.bytes == 4) {
     memory.copy(target, source, count << 2);
   } else {
-    for (let i: usize = 0; i < count; i++) store<f32>(target + (i << 2), f.read(source + i * f.bytes));
+    for (let i: usize = 0; i < count; i++) {
+      const p = source + i * f.bytes;
+      store<f32>(target + (i << 2), isFinite ? f.load1(p) : f.read(p));
+    }
   }
 }
 

@@ -68,7 +68,7 @@ function forFormat<A>(
 class Dequantize {
   @inline
   on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
-    changetype<F>(0).dequantize(a, b, c);
+    changetype<F>(0).dequantize(a, b, c, d != 0);
   }
 }
 
@@ -135,9 +135,9 @@ export function packedGroupBytes(type: u32, columns: u32): usize {
   return (<usize>rowBytes(type, columns)) << 3;
 }
 
-/** `count` values (whole blocks) of a file → f32, exactly. */
-export function dequantizeRow(type: u32, source: usize, target: usize, count: usize): void {
-  forFormat<Dequantize>(type, source, target, count);
+/** `count` values (whole blocks) of a file → f32: exactly, or with all scales finite as in products (layout.ts). */
+export function dequantizeRow(type: u32, source: usize, target: usize, count: usize, isFinite: bool = false): void {
+  forFormat<Dequantize>(type, source, target, count, usize(isFinite));
 }
 
 /** f32 → `count` values (whole blocks) as in a file. */
@@ -156,10 +156,10 @@ export function unpackRow(type: u32, group: usize, lane: u32, columns: u32, targ
 }
 
 /**
- * A packed group as f32 with the numbers of `dequantizeRow` (where they are finite), four columns after four: per 4
- * columns 8 × 16 bytes, row after row, so 32 bytes a column, columns rounded up to fours. The portable build has a way
- * of its own for each format; the scalar one, their twin, unpacks and dequantises row by row. `scratch`: a row as f32
- * and as in the file, each rounded up to 16 bytes.
+ * A packed group as f32 with the numbers of `dequantizeRow`, four columns after four: per 4 columns 8 × 16 bytes, row
+ * after row, so 32 bytes a column, columns rounded up to fours. What is not finite counts as finite, as in every
+ * product (layout.ts). The portable build has a way of its own for each format; the scalar one, their twin, unpacks and
+ * dequantises row by row. `scratch`: a row as f32 and as in the file, each rounded up to 16 bytes.
  */
 export function decodeGroup(type: u32, group: usize, columns: u32, target: usize, scratch: usize): void {
   if (ASC_FEATURE_SIMD) {
@@ -168,7 +168,7 @@ export function decodeGroup(type: u32, group: usize, columns: u32, target: usize
   const bytes = scratch + ((<usize>columns * 4 + 15) & ~15);
   for (let lane: u32 = 0; lane < 8; lane++) {
     unpackRow(type, group, lane, columns, bytes);
-    dequantizeRow(type, bytes, scratch, columns);
+    dequantizeRow(type, bytes, scratch, columns, true);
     for (let k: u32 = 0; k < columns; k += 4) {
       const from = scratch + ((<usize>k) << 2);
       const to = target + ((<usize>k) << 5) + ((<usize>lane) << 4);

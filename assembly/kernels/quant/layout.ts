@@ -12,6 +12,7 @@
  *
  * so that an i32 lane of `i32x4.dot_i16x8_s` with a splat pair of activations is a row.
  */
+import { loadHalf } from "../float/half";
 
 /** Rows of a group, in every format. */
 export const GROUP_ROWS: u32 = 8;
@@ -138,6 +139,11 @@ export function loadSmallHalves4(p: usize): v128 {
   const above = v128.or(f32x4.sub(v128.or(bits, smallest), smallest), sign);
   const small = i32x4.eq(v128.and(bits, v128.load(HALF_EXPONENT)), i32x4.splat(0));
   return v128.bitselect(above, i32x4.add(bits, v128.load(HALF_BIAS)), small);
+}
+
+/** A scale of a file's block: exactly, or finite as products read it. */
+export function loadScale(p: usize, isFinite: bool): f32 {
+  return isFinite ? loadFiniteHalf(p) : loadHalf(p);
 }
 
 /** The scalar twin of `loadHalves4`. */

@@ -2,6 +2,7 @@
 import type { GgufEntry } from "../../load/gguf-entries.ts";
 import { commonKeys, embedding, endTensors, matrix, readDecoder, requireActivation, vector } from "../decoder.ts";
 import type { Config } from "../folder.ts";
+import { latentTensors, readLatent } from "../latent.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
 import { refusePartial, refuseScaling, ropeTheta } from "../rope.ts";
 import type { Checkpoint } from "../safetensors.ts";
@@ -13,10 +14,8 @@ export function planPlm(config: Config, checkpoint: Checkpoint): Plan {
   const decoder = readDecoder(config, checkpoint);
   const { layers, hidden, heads, vocabulary, prefix } = decoder;
   const ffn = config.size("intermediate_size");
-  const nope = config.size("qk_nope_head_dim");
-  const rope = config.size("qk_rope_head_dim");
-  const value = config.size("v_head_dim");
-  const rank = config.size("kv_lora_rank");
+  const sizes = readLatent(config, decoder);
+  const { nope, rope, value, rank } = sizes;
   refuseScaling(config);
   const metadata: GgufEntry[] = [
     ...commonKeys("plm", decoder, config, config.size("num_key_value_heads", heads)),
@@ -33,14 +32,8 @@ export function planPlm(config: Config, checkpoint: Checkpoint): Plan {
   const tensors: PlannedTensor[] = [embedding(decoder)];
   for (let layer = 0; layer < layers; layer++) {
     const [to, from] = [`blk.${layer}.`, `${prefix}layers.${layer}.`];
-    const attention = `${from}self_attn.`;
     tensors.push(
-      vector(`${to}attn_norm.weight`, `${from}input_layernorm.weight`, hidden),
-      matrix(`${to}attn_q.weight`, `${attention}q_proj.weight`, hidden, heads * (nope + rope)),
-      matrix(`${to}attn_kv_a_mqa.weight`, `${attention}kv_a_proj_with_mqa.weight`, hidden, rank + rope),
-      vector(`${to}attn_kv_a_norm.weight`, `${attention}kv_a_layernorm.weight`, rank),
-      matrix(`${to}attn_kv_b.weight`, `${attention}kv_b_proj.weight`, rank, heads * (nope + value)),
-      matrix(`${to}attn_output.weight`, `${attention}o_proj.weight`, heads * value, hidden),
+      ...latentTensors(sizes, to, from),
       vector(`${to}ffn_norm.weight`, `${from}post_attention_layernorm.weight`, hidden),
       matrix(`${to}ffn_up.weight`, `${from}mlp.up_proj.weight`, hidden, ffn),
       matrix(`${to}ffn_down.weight`, `${from}mlp.down_proj.weight`, ffn, hidden),

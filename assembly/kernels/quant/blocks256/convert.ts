@@ -5,16 +5,16 @@
  *
  * Cost, eight columns: dequantising about ten vector operations, packing about fifteen scalar ones at 2 and 4 bits.
  */
-import { loadHalf } from "../../float/half";
 import { headerBytes, packedBytes, scaleBits, unitBytes } from "./multiply";
 import { loadStep, storeStep } from "./fields";
+import { loadScale } from "../layout";
 
-/** GGUF blocks → f32; `count` a multiple of 256. */
-export function dequantizeSuper<F>(source: usize, target: usize, count: usize): void {
+/** GGUF blocks → f32, exactly or with all scales finite (layout.ts); `count` a multiple of 256. */
+export function dequantizeSuper<F>(source: usize, target: usize, count: usize, isFinite: bool): void {
   const f = changetype<F>(0);
   for (; count >= 256; count -= 256) {
-    const d = loadHalf(source + f.fileScale);
-    const dmin: f32 = f.minimum ? loadHalf(source + f.fileMinimum) : 0;
+    const d = loadScale(source + f.fileScale, isFinite);
+    const dmin: f32 = f.minimum ? loadScale(source + f.fileMinimum, isFinite) : 0;
     for (let j: u32 = 0; j < 16; j++) {
       let scale = d;
       let minimum: f32 = 0;

@@ -35,8 +35,8 @@ export abstract class Blocks256<F, P = F> {
   @inline get scaled(): bool { return changetype<F>(0).unitScales != 0; }
 
   @inline
-  dequantize(source: usize, target: usize, count: usize): void {
-    dequantizeSuper<F>(source, target, count);
+  dequantize(source: usize, target: usize, count: usize, isFinite: bool): void {
+    dequantizeSuper<F>(source, target, count, isFinite);
   }
 
   @inline

@@ -6,12 +6,12 @@
  * operations.
  */
 
-/** GGUF blocks → f32; `count` a multiple of 32. */
-export function dequantizeBlocks<F>(source: usize, target: usize, count: usize): void {
+/** GGUF blocks → f32, exactly or with all scales finite (layout.ts); `count` a multiple of 32. */
+export function dequantizeBlocks<F>(source: usize, target: usize, count: usize, isFinite: bool): void {
   const f = changetype<F>(0);
   for (; count >= 32; count -= 32) {
-    const d = f.fileScale(source);
-    const m = f.fileMinimum(source);
+    const d = f.fileScale(source, isFinite);
+    const m = f.fileMinimum(source, isFinite);
     const fifths: u32 = isDefined(f.fileFifthBits) ? f.fileFifthBits(source) : 0;
     for (let j: usize = 0; j < 16; j++) {
       const pair = f.filePair(source, j);

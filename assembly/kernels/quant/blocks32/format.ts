@@ -8,7 +8,7 @@
  *     fileBytes   bytes of a file's block; a packed block has eight times as many
  *     offset      what the stored integers have too much
  *     minimum     whether m is there: the second half of a file's block, eight halves at 16 of a packed one
- *     fileScale(file)           d of a file's block (`HalfScales32` says it, and the scales below, where d is a half)
+ *     fileScale(file, isFinite) d of a file's block (`HalfScales32` says it, and the scales below, where d is a half)
  *     filePair(file, j)         what holds columns j and j + 16 (j = 0…15) of a file's block
  *     lowInteger(pair, fifth), highInteger(pair, fifth)   the integers of both, less the offset
  *     fileFifthBits(file)       where codes have five bits: bit j is that of column j, and bit 0 of `fifth` a column's
@@ -32,8 +32,7 @@
  *
  * No tag replaces a member that stands here: the compiler inlines none that is replaced somewhere.
  */
-import { loadHalf } from "../../float/half";
-import { loadFiniteHalf, loadHalves4 } from "../layout";
+import { loadFiniteHalf, loadHalves4, loadScale } from "../layout";
 import { dequantizeBlocks, packBlocks, quantizeBlocks, unpackBlocks } from "./convert";
 import { decodeBlocks, matmulBlocks } from "./multiply";
 import { multiplyBytes } from "./multiply_bytes";
@@ -43,7 +42,11 @@ export abstract class Blocks32<F> {
   @inline get blockBytes(): usize { return 8 * changetype<F>(0).fileBytes; }
   /** The first step: what lies before it are scales and high bits. */
   @inline payload(block: usize): usize { return block + changetype<F>(0).blockBytes - 4 * changetype<F>(0).stepBytes; }
-  @inline fileMinimum(file: usize): f32 { return changetype<F>(0).minimum ? loadHalf(file + 2) : 0; }
+
+  @inline
+  fileMinimum(file: usize, isFinite: bool): f32 {
+    return changetype<F>(0).minimum ? loadScale(file + 2, isFinite) : 0;
+  }
 
   @inline
   minimum4(block: usize, quad: u32): v128 {
@@ -56,8 +59,8 @@ export abstract class Blocks32<F> {
   }
 
   @inline
-  dequantize(source: usize, target: usize, count: usize): void {
-    dequantizeBlocks<F>(source, target, count);
+  dequantize(source: usize, target: usize, count: usize, isFinite: bool): void {
+    dequantizeBlocks<F>(source, target, count, isFinite);
   }
 
   @inline
@@ -101,7 +104,7 @@ export abstract class Blocks32<F> {
 /** Formats whose scale is the first half of a file's block, and eight halves of a packed one. */
 @unmanaged
 export abstract class HalfScales32<F> extends Blocks32<F> {
-  @inline fileScale(file: usize): f32 { return loadHalf(file); }
+  @inline fileScale(file: usize, isFinite: bool): f32 { return loadScale(file, isFinite); }
   @inline scale4(block: usize, quad: u32): v128 { return loadHalves4(block + (quad << 3)); }
   @inline scale1(block: usize, row: u32): f32 { return loadFiniteHalf(block + (row << 1)); }
 }

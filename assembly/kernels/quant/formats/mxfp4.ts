@@ -57,7 +57,7 @@ export class MXFP4Packing extends Blocks32<MXFP4Packing> {
   @inline get minimum(): bool { return false; }
   @inline get quadBytes(): usize { return 16; }
   @inline get stepBytes(): usize { return 32; }
-  @inline fileScale(file: usize): f32 { return powerOf(load<u8>(file)); }
+  @inline fileScale(file: usize, isFinite: bool): f32 { return powerOf(load<u8>(file)); }
   @inline filePair(file: usize, j: usize): u32 { return load<u8>(file + j, 1); }
   @inline lowInteger(pair: u32, fifth: u32): i32 { return value(pair & 15); }
   @inline highInteger(pair: u32, fifth: u32): i32 { return value(pair >> 4); }

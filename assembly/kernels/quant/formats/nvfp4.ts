@@ -7,8 +7,10 @@
  *       step   8 columns: 8 × u32, one a row; from its lowest bit on the codes ^ 15 of columns 0 2 4 6 1 3 5 7
  *       V and why codes are inverted: formats/mxfp4.ts
  *
- * A scale's byte, whose top bit counts for nothing, is the top of a float's bits but for the bias of its exponent, so
- * that one multiplication makes a float of it. As with llama.cpp, 127, which stands for NaN elsewhere, is zero.
+ * A scale's byte, whose top bit counts for nothing, is the top of a float's bits but for the bias of its exponent,
+ * which is added; where there is no exponent the mantissa is what lies above the smallest scale that has one.
+ * (Multiplying what is so small as a float's bits would take the processor's slow way.) As with llama.cpp, 127, NaN
+ * elsewhere, is zero.
  *
  *     y[t][r] = Σ over parts of 16 columns:  float(Σ (V + 12)·a  −  12·Σ a) · (½ s · dx)
  *
@@ -21,8 +23,12 @@ import { stepDot } from "../dots";
 import { joinNibbles, splitNibbles } from "../layout";
 import { E2M1, nearestCode, value } from "./mxfp4";
 
-// The bits of a scale in a lane, and 2^119; V8 rebuilds a constant at each use, so they are loaded.
-const SCALE_BITS = memory.data<u32>([127, 127, 127, 127, 0x7b00_0000, 0x7b00_0000, 0x7b00_0000, 0x7b00_0000], 16);
+// A scale's byte without its top bit, the bias, 2^−7 (half of the smallest scale with an exponent), and the lowest
+// exponent of a float; V8 rebuilds a constant at each use, so they are loaded.
+const SCALE_BITS = memory.data<u32>([
+  127, 127, 127, 127, 0x3b80_0000, 0x3b80_0000, 0x3b80_0000, 0x3b80_0000, 0x3c00_0000, 0x3c00_0000, 0x3c00_0000,
+  0x3c00_0000, 0x0080_0000, 0x0080_0000, 0x0080_0000, 0x0080_0000,
+], 16);
 
 /** Bytes of 32 packed columns. */
 const BLOCK: usize = 144;
@@ -32,7 +38,9 @@ const OFFSET: i32 = 12;
 /** Half of what a scale's byte stands for. */
 @inline
 function scaleOf(s: u32): f32 {
-  return s == 127 ? 0 : reinterpret<f32>((s & 127) << 20) * reinterpret<f32>(0x7b00_0000);
+  if (s == 127) return 0;
+  s &= 127;
+  return s < 8 ? <f32>s / 1024 : reinterpret<f32>((s << 20) + 0x3b80_0000);
 }
 
 /** The byte nearest to a scale, halves away from zero; as with llama.cpp 448 from 248 on. NaN gives 0. */
@@ -59,9 +67,13 @@ function stepOf(p: usize, a: v128): v128 {
 @inline
 function scales4(p: usize): v128 {
   const s = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load_zero<u32>(p)));
-  const bits = v128.load(SCALE_BITS);
-  const floats = f32x4.mul(i32x4.shl(v128.and(s, bits), 20), v128.load(SCALE_BITS, 16));
-  return v128.andnot(floats, i32x4.eq(s, bits));
+  const seven = v128.load(SCALE_BITS);
+  const bits = i32x4.shl(v128.and(s, seven), 20);
+  const smallest = v128.load(SCALE_BITS, 32);
+  const above = f32x4.sub(i32x4.add(bits, smallest), smallest);
+  const small = i32x4.lt_s(bits, v128.load(SCALE_BITS, 48));
+  const scales = v128.bitselect(above, i32x4.add(bits, v128.load(SCALE_BITS, 16)), small);
+  return v128.andnot(scales, i32x4.eq(s, seven));
 }
 
 /** acc + float(dot − 12 · sum) · (scale · dx) */
@@ -137,7 +149,7 @@ export class NVFP4Packing {
   @inline get minimum(): bool { return false; }
 
   @inline
-  dequantize(source: usize, target: usize, count: usize): void {
+  dequantize(source: usize, target: usize, count: usize, _isFinite: bool): void {
     for (; count >= 64; count -= 64) {
       for (let i: usize = 0; i < 4; i++) {
         const s = scaleOf(load<u8>(source + i));

@@ -5,8 +5,7 @@
  * Cost of 32 columns: dequantising some five scalar operations a column, packing twenty; decoding some eight vector
  * operations for four columns of a row.
  */
-import { loadHalf } from "../../float/half";
-import { loadFiniteHalf } from "../layout";
+import { loadFiniteHalf, loadScale } from "../layout";
 
 /** The code of column `i` of a piece. */
 @inline
@@ -16,10 +15,10 @@ function codeOf<F>(bits: u32, i: u32): i32 {
 }
 
 /** GGUF blocks → f32; `count` a multiple of the block. */
-export function dequantizeSums<F>(source: usize, target: usize, count: usize): void {
+export function dequantizeSums<F>(source: usize, target: usize, count: usize, isFinite: bool): void {
   const f = changetype<F>(0);
   for (; count >= <usize>f.columns; count -= <usize>f.columns) {
-    const d = loadHalf(source);
+    const d = loadScale(source, isFinite);
     for (let piece: usize = 0; piece < <usize>(f.columns >> 3); piece++) {
       const bits = f.fileBits(source, piece);
       for (let i: u32 = 0; i < 8; i++) {

@@ -29,8 +29,8 @@ export abstract class Sums<F> {
   @inline get units(): u32 { return changetype<F>(0).columns >> 5; }
 
   @inline
-  dequantize(source: usize, target: usize, count: usize): void {
-    dequantizeSums<F>(source, target, count);
+  dequantize(source: usize, target: usize, count: usize, isFinite: bool): void {
+    dequantizeSums<F>(source, target, count, isFinite);
   }
 
   @inline

@@ -1,6 +1,6 @@
 /**
- * What comes from a file goes to a terminal without the characters that a terminal obeys: as JSON writes them, so that an
- * escaped text is still the same JSON.
+ * What comes from a file goes to a terminal, and into the words of an error, without the characters that a terminal obeys:
+ * as JSON writes them, so that an escaped text is still the same JSON.
  *
  *     "\u001b]0;title\u0007"   instead of the two control characters and what they would do
  */
