@@ -9,7 +9,6 @@ import {
   Generation,
   type GenerationResult,
   type Piece,
-  ROOM_TOKENS,
 } from "../generate/generation.ts";
 import {
   type LogitsOptions,
@@ -269,7 +268,7 @@ export class Model {
       options.signal?.throwIfAborted();
       model.#requireAlive();
       const tokens = await tokensOf(options.special);
-      const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, ROOM_TOKENS);
+      const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, DEFAULT_TOKENS);
       const session = new Session(model.#alive, { context, kv }, room);
       try {
         const generation = session.generate(tokens, options);
