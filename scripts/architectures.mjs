@@ -80,6 +80,7 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @property {Record<string, Omit<Shape, "architecture">>} shapes of made models by name; the first one is small, and tests run it
  * @property {Record<string, readonly ("llama.cpp" | "transformers")[]>} [variants] shapes that have what the first has not, each with
  *   the engines whose logits are stored beside the oracle's, in F32
+ * @property {readonly string[]} [unconverted] variants whose keys no checkpoint gives
  * @property {(w: Weights) => void} block adds the tensors of a layer
  * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix

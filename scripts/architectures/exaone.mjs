@@ -9,7 +9,7 @@ export const exaone = {
   shapes: {
     "exaone-tiny": {
       ...{ layers: 3, hidden: 128, heads: 4, kvHeads: 1, headSize: 48, ffn: 320, ropeFactors: true },
-      ...{ vocabulary: 512, context: 1024, theta: 5e5, epsilon: 1e-5, pre: "gpt-2", tied: true },
+      ...{ vocabulary: 512, context: 1024, theta: 1e6, epsilon: 1e-5, pre: "gpt-2", tied: true },
     },
   },
   block(w) {

@@ -22,6 +22,7 @@ export const glm4 = {
     "glm4-sections": { ...GLM, layers: 2, ffn: 160, sections: [4, 4, 4, 0] },
   },
   variants: { "glm4-sections": ["llama.cpp"] },
+  unconverted: ["glm4-sections"],
   block(w) {
     groupedAttention(w, { biases: true });
     fusedFeedForward(w);

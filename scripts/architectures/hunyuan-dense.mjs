@@ -21,6 +21,7 @@ export const hunyuanDense = {
     "hunyuan-dense-alpha": { ...HUNYUAN, layers: 2, theta: 1e4, alpha: 50 },
   },
   variants: { "hunyuan-dense-alpha": ["llama.cpp"] },
+  unconverted: ["hunyuan-dense-alpha"],
   block(w) {
     groupedAttention(w, { norms: true });
     gatedFeedForward(w);
