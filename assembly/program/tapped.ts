@@ -39,8 +39,8 @@ export function tapProgram(core: Core, p: Program, taps: u32): Program | null {
 }
 
 /**
- * Whether a step makes what enters the last linear of a feed-forward network; what enters experts is none, nor what lets
- * a layer's own input in.
+ * Whether a step makes what enters the last linear of a feed-forward network. What enters experts is none, nor what
+ * lets a layer's own input in.
  */
 function isActivity(p: Program, index: u32): bool {
   const s = p.step(index);
