@@ -6,6 +6,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { sameBits, type TestCore } from "./support/core.ts";
+import { erf } from "./support/erf.ts";
 import { fromHalf, near, onBoth, portable, put, scalar, toHalf, values } from "./support/floats.ts";
 import { generator } from "./support/random.ts";
 
@@ -567,22 +568,6 @@ test("GELU by tanh", () => {
   }
   assert.ok(of("gelu(NaN)", new Float32Array(5).fill(NaN)).every(Number.isNaN), "a NaN stays one");
 });
-
-/** erf by its series, and by its continued fraction where that is long (Abramowitz and Stegun 7.1.5, 7.1.14). */
-function erf(x: number): number {
-  const a = Math.abs(x);
-  if (a < 3) {
-    let [sum, term] = [0, a];
-    for (let k = 0; k < 100; k++) {
-      sum += term / (2 * k + 1);
-      term *= -(a * a) / (k + 1);
-    }
-    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
-  }
-  let fraction = 0;
-  for (let k = 60; k > 0; k--) fraction = k / 2 / (a + fraction);
-  return Math.sign(x) * (1 - Math.exp(-a * a) / (Math.sqrt(Math.PI) * (a + fraction)));
-}
 
 test("GELU by erf", () => {
   const gelu = (x: number) => (x / 2) * (1 + erf(x / Math.SQRT2));

@@ -57,29 +57,33 @@ for (const kind of TINY) {
     }
     for (const count of [layers + 1, 100, 1024]) {
       const file = changed(blocks(count));
-      const words = new RegExp(`has no tensor blk\\.${layers}\\.`);
+      const words = new RegExp(
+        `has no tensor blk\\.${layers}\\.|is a list of ${layers}|per_layer_token_embd.weight is`,
+      );
       soon(`${count} layers`, () => refuses(() => engine.load(file), Code.BAD_FILE, words));
     }
     assert.is(engine.used, used, "what is refused leaves nothing behind");
   });
 
-  test(`${kind}: a model of its first layer alone is what a pass through that layer is`, () => {
-    // Layers that nobody counts are refused: they go, too.
-    const first = (file: File) => {
-      file.tensors = file.tensors.filter(({ name }) => !/^blk\.[1-9]/.test(name));
-    };
-    refuses(() => engine.load(changed(blocks(1))), Code.UNSUPPORTED, /has a tensor blk\.1\./);
-    const one = engine.load(changed(blocks(1), first));
-    const whole = engine.load(changed());
-    assert.is(one.layers, 1);
-    const [a, b] = [one, whole].map((model) => model.context({ rows: 32, batch: 32 }));
-    a.run(prompt(ids));
-    b.run(prompt(ids), { end: 1 });
-    const hidden = (context: EngineContext) => [engine.core.f32(context.hiddenAt, ids.length * one.hidden)];
-    assertBits(hidden(a), hidden(b), kind);
-    for (const context of [a, b]) context.release();
-    for (const model of [one, whole]) model.release();
-  });
+  // What all layers have in one tensor is no less for fewer layers.
+  if (!SHAPES[kind].inputWidth)
+    test(`${kind}: a model of its first layer alone is what a pass through that layer is`, () => {
+      // Layers that nobody counts are refused: they go, too.
+      const first = (file: File) => {
+        file.tensors = file.tensors.filter(({ name }) => !/^blk\.[1-9]/.test(name));
+      };
+      refuses(() => engine.load(changed(blocks(1))), Code.UNSUPPORTED, /has a tensor blk\.1\./);
+      const one = engine.load(changed(blocks(1), first));
+      const whole = engine.load(changed());
+      assert.is(one.layers, 1);
+      const [a, b] = [one, whole].map((model) => model.context({ rows: 32, batch: 32 }));
+      a.run(prompt(ids));
+      b.run(prompt(ids), { end: 1 });
+      const hidden = (context: EngineContext) => [engine.core.f32(context.hiddenAt, ids.length * one.hidden)];
+      assertBits(hidden(a), hidden(b), kind);
+      for (const context of [a, b]) context.release();
+      for (const model of [one, whole]) model.release();
+    });
 
   test(`${kind}: a layer without its tensors is refused by the first that it lacks`, () => {
     for (let layer = 0; layer < layers; layer++) {

@@ -38,12 +38,21 @@ export function tapProgram(core: Core, p: Program, taps: u32): Program | null {
   return t;
 }
 
-/** Whether a step makes what enters the last linear of a feed-forward network; what enters experts is none. */
+/**
+ * Whether a step makes what enters the last linear of a feed-forward network. What enters experts is none, nor what
+ * lets a layer's own input in.
+ */
 function isActivity(p: Program, index: u32): bool {
   const s = p.step(index);
-  if (s.op != Op.ACTIVATION && s.op != Op.SQUARED_RELU) return false;
+  if (!makesOperands(s)) return false;
+  if (index > 0 && p.step(index - 1).op == Op.SLICE && p.step(index - 1).out == s.in1) return false;
   for (let i = index + 1; i < p.stepCount; i++) if (p.step(i).in0 == s.out) return p.step(i).op == Op.LINEAR;
   return false;
+}
+
+@inline
+function makesOperands(s: Step): bool {
+  return s.op == Op.ACTIVATION || s.op == Op.SQUARED_RELU;
 }
 
 /** Layers of different widths write rows that are as long as the widest. */
@@ -73,11 +82,11 @@ function copySteps(p: Program, t: Program, taps: u32): void {
       if (isNarrowing(p, k, i)) t.narrowStep = at - first;
       const step = copyStep(p, i, t, at++);
       if (step.op == Op.LINEAR && (taps >> Tap.FFN) & 1) step.flags &= ~Flag.OPERAND;
-      if (!isActivity(p, i) || !((taps >> Tap.FFN) & 1)) continue;
+      if (!makesOperands(step) || !((taps >> Tap.FFN) & 1)) continue;
       step.flags &= ~Flag.OPERAND;
       step.weight = NOTHING;
       t.value(step.out).element = Element.F32;
-      writeTap(t, at++, Tap.FFN, step.out);
+      if (isActivity(p, i)) writeTap(t, at++, Tap.FFN, step.out);
     }
     if ((taps >> Tap.HIDDEN) & 1) writeTap(t, at++, Tap.HIDDEN, t.stream);
     t.kind(k).firstStep = first;
