@@ -90,7 +90,7 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @property {boolean} [latent] attention has an absorbed and an expanded form
  * @property {boolean} [absolute] what a token answers depends on where it stands, not on distances alone
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
- * @property {boolean} [fixed] rows of state cannot be moved: their positions are learned
+ * @property {boolean} [fixed] rows of state cannot be moved: positions are learned, or keys are normed behind RoPE
  * @property {Checkpoint} checkpoint what a checkpoint in Hugging Face's layout has
  */
 
@@ -178,6 +178,9 @@ export const VARIANTS = NAMES.flatMap((name) => Object.keys(ARCHITECTURES[name].
 
 /** The architecture of a made model. @param {string} kind */
 export const architectureOf = (kind) => ARCHITECTURES[SHAPES[kind].architecture];
+
+/** Whether what a cache rounds may change much: another row is looked up, another expert chosen. @param {string} kind */
+export const jumps = (kind) => Boolean(architectureOf(kind).hashes || SHAPES[kind].experts);
 
 /** The made models whose logits an engine gives: the small one of each architecture, and behind them its variants. */
 export function kindsOf(/** @type {"llama.cpp" | "transformers"} */ peer) {

@@ -11,6 +11,7 @@ const XIELU = [
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const apertus = {
+  models: "Apertus 8B and 70B",
   shapes: {
     "apertus-tiny": {
       ...{ layers: XIELU.length, hidden: 128, heads: 4, kvHeads: 1, headSize: 48, ffn: 320, vocabulary: 512 },

@@ -4,6 +4,7 @@ import { groupedAttention, reluSquaredFeedForward } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const arcee = {
+  models: "AFM-4.5B",
   shapes: {
     "arcee-tiny": {
       ...{ layers: 3, hidden: 128, heads: 4, kvHeads: 1, headSize: 48, ffn: 320, vocabulary: 512 },

@@ -22,6 +22,8 @@ export const scaleConfig = (key) => ({
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const granite = {
+  models: "Granite 3.0 to 3.3, 2B and 8B",
+  refuses: "experts, which `granitemoe` has",
   shapes: {
     "granite-tiny": {
       ...{ layers: 3, hidden: 128, heads: 4, kvHeads: 1, headSize: 48, ffn: 160, vocabulary: 512 },

@@ -5,6 +5,7 @@ import { SCALES, scaleConfig } from "./granite.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const granitemoe = {
+  models: "Granite 3.0 and 3.1, 1B-A400M and 3B-A800M",
   // Transformers knows no heads of another width than hidden / heads, llama.cpp no experts of another than ffn.
   shapes: {
     "granitemoe-tiny": {

@@ -7,6 +7,8 @@ const [EMBEDDING, DEPTH, BASE] = [10, 1.5, 64];
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const minicpm = {
+  models: "MiniCPM 1B and 2B, MiniCPM4 0.5B and 8B",
+  refuses: "experts (MiniCPM-MoE)",
   shapes: {
     "minicpm-tiny": {
       ...{ layers: 3, hidden: 128, heads: 6, kvHeads: 2, headSize: 32, ffn: 160, vocabulary: 512 },

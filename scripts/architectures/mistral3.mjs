@@ -4,6 +4,8 @@ import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const mistral3 = {
+  models: "Ministral 3 3B to 14B, Mistral Small 3.1 and 3.2, text",
+  refuses: "experts",
   // Prompts of tests are three times as long as what YaRN makes longer, so that queries grow twice.
   shapes: {
     "mistral3-tiny": {

@@ -20,6 +20,7 @@ const SHAPE = {
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const phi3 = {
+  models: "Phi-3 and Phi-3.5 mini, Phi-3 medium, Phi-4, Phi-4-mini; their window is left out, as llama.cpp does",
   // Three quarters of each head turn. Its peers know no heads of another width than hidden / heads.
   shapes: { "phi3-tiny": SHAPE },
   block(w) {

@@ -4,6 +4,7 @@ import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const smollm3 = {
+  models: "SmolLM3 3B",
   // The fourth layer turns nothing, and a fifth turns again.
   shapes: {
     "smollm3-tiny": {
