@@ -77,7 +77,12 @@ export async function logits({ sequence, model }, tokens, take) {
  * Perplexity over windows of `ctx` tokens, positions ctx / 2 to ctx - 1 of each scored.
  * @param {Native} native @param {number[]} tokens
  */
-export async function perplexity({ model, sequence }, tokens, /** @type {number} */ ctx, /** @type {number} */ windows) {
+export async function perplexity(
+  { model, sequence },
+  tokens,
+  /** @type {number} */ ctx,
+  /** @type {number} */ windows,
+) {
   let sum = 0;
   let count = 0;
   for (let window = 0; window < windows && (window + 1) * ctx <= tokens.length; window++) {

@@ -16,7 +16,7 @@ import { Rope } from "../state/rope";
 import { StateKind, StateShape } from "../state/shape";
 import { WeightKind, Weights } from "../weights/weight";
 import { precisionOfLatents } from "../weights/precision";
-import { exp, log } from "../kernels/float/math";
+import { log, softplus } from "../kernels/float/math";
 
 export { Activation, Gating, LAYER_LIMIT, NOTHING, StateKind, WIDTH_LIMIT };
 
@@ -585,11 +585,6 @@ export class Builder extends Drafts {
 function turnsAt(r: Rope, original: u32, times: f32): f64 {
   const PI = 3.141592653589793;
   return (<f64>r.pairs * log(<f64>original / (<f64>times * 2 * PI))) / log(<f64>r.base);
-}
-
-/** ln(1 + e^x) */
-function softplus(x: f32): f64 {
-  return max<f64>(0, <f64>x) + log(1.0 + exp(-abs<f64>(<f64>x)));
 }
 
 /** Bytes of a builder for a model of `layers` layers. */

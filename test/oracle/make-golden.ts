@@ -16,8 +16,8 @@ import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
 import { writeCheckpoint } from "../support/checkpoint.ts";
 import { divergence, fromBase64, peerCheckpoints } from "../support/peers.ts";
-import { shared } from "../support/shared.ts";
 import { SCALINGS, scalingFile } from "../support/scalings.ts";
+import { shared } from "../support/shared.ts";
 
 const TOKENS = Array.from({ length: 48 }, (_, i) => (i * 389 + 97) % 512);
 const PYTHON = process.env.PYTHON ?? "python3";
