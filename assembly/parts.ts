@@ -77,12 +77,19 @@ export const HAS_GPT_OSS: bool = !isDefined(WITHOUT_GPT_OSS);
 export const HAS_DEEPSEEK2: bool = !isDefined(WITHOUT_DEEPSEEK2);
 export const HAS_MINICPM3: bool = !isDefined(WITHOUT_MINICPM3);
 export const HAS_DECI: bool = !isDefined(WITHOUT_DECI);
+export const HAS_GPT2: bool = !isDefined(WITHOUT_GPT2);
+export const HAS_GPTNEOX: bool = !isDefined(WITHOUT_GPTNEOX);
+export const HAS_STARCODER2: bool = !isDefined(WITHOUT_STARCODER2);
+export const HAS_STABLELM: bool = !isDefined(WITHOUT_STABLELM);
+export const HAS_GEMMA4: bool = !isDefined(WITHOUT_GEMMA4);
+export const HAS_GEMMA3N: bool = !isDefined(WITHOUT_GEMMA3N);
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);
 export const HAS_LAYER_NORM: bool = !isDefined(WITHOUT_LAYER_NORM);
 export const HAS_SILU: bool = !isDefined(WITHOUT_SILU);
 export const HAS_GELU: bool = !isDefined(WITHOUT_GELU);
+export const HAS_GELU_ERF: bool = !isDefined(WITHOUT_GELU_ERF);
 export const HAS_CLAMPED_SILU: bool = !isDefined(WITHOUT_CLAMPED_SILU);
 export const HAS_XIELU: bool = !isDefined(WITHOUT_XIELU);
 export const HAS_SQUARED_RELU: bool = !isDefined(WITHOUT_SQUARED_RELU);
@@ -93,6 +100,8 @@ export const HAS_SOFTCAP: bool = !isDefined(WITHOUT_SOFTCAP);
 export const HAS_GATE: bool = !isDefined(WITHOUT_GATE);
 export const HAS_SLICE: bool = !isDefined(WITHOUT_SLICE);
 export const HAS_EXPERTS: bool = !isDefined(WITHOUT_EXPERTS);
+export const HAS_SPARSIFY: bool = !isDefined(WITHOUT_SPARSIFY);
+export const HAS_STREAMS: bool = !isDefined(WITHOUT_STREAMS);
 
 /** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"); "gemma4" is in a build that has both. */
 export const HAS_BPE: bool = !isDefined(WITHOUT_BPE);

@@ -41,6 +41,17 @@ export function denseKeys(shape, keySize, valueSize, turned) {
   ];
 }
 
+/** Keys of a decoder with LayerNorms and heads of hidden / heads, without those of RoPE. @param {Shape} shape @returns {Entry[]} */
+export function layerNormKeys({ heads, kvHeads = heads, ffn, epsilon, vocabulary }) {
+  return [
+    ["feed_forward_length", "u32", ffn],
+    ["attention.head_count", "u32", heads],
+    ["attention.head_count_kv", "u32", kvHeads],
+    ["attention.layer_norm_epsilon", "f32", epsilon],
+    ["vocab_size", "u32", vocabulary],
+  ];
+}
+
 /** Keys of experts. @param {Shape} shape @returns {Entry[]} */
 export function expertKeys({ experts = 0, used = 0, expertWidth = 0 }) {
   return [

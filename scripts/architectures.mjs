@@ -17,8 +17,12 @@ import { exaone4 } from "./architectures/exaone4.mjs";
 import { gemma } from "./architectures/gemma.mjs";
 import { gemma2 } from "./architectures/gemma2.mjs";
 import { gemma3 } from "./architectures/gemma3.mjs";
+import { gemma3n } from "./architectures/gemma3n.mjs";
+import { gemma4 } from "./architectures/gemma4.mjs";
 import { glm4 } from "./architectures/glm4.mjs";
 import { gptOss } from "./architectures/gpt-oss.mjs";
+import { gpt2 } from "./architectures/gpt2.mjs";
+import { gptneox } from "./architectures/gptneox.mjs";
 import { granite } from "./architectures/granite.mjs";
 import { granitemoe } from "./architectures/granitemoe.mjs";
 import { hunyuanDense } from "./architectures/hunyuan-dense.mjs";
@@ -38,6 +42,8 @@ import { qwen2moe } from "./architectures/qwen2moe.mjs";
 import { qwen3 } from "./architectures/qwen3.mjs";
 import { qwen3moe } from "./architectures/qwen3moe.mjs";
 import { smollm3 } from "./architectures/smollm3.mjs";
+import { stablelm } from "./architectures/stablelm.mjs";
+import { starcoder2 } from "./architectures/starcoder2.mjs";
 
 /** @typedef {import("./gguf-writer.mjs").TensorType} TensorType */
 /** @typedef {import("./vocabulary.mjs").Entry} Entry */
@@ -59,6 +65,9 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @property {number} [sharedWidth] of an expert that all tokens go to @property {number} [dense] layers before experts
  * @property {number[]} [headsOf] @property {number[]} [kvHeadsOf] @property {number[]} [ffnOf] by layer
  * @property {number} [original] context before RoPE was scaled
+ * @property {number} [localSize] of heads in layers with a window @property {number} [inputWidth] of a layer's own input
+ * @property {number} [sharing] last layers that read keys and values of layers before them
+ * @property {boolean} [parallel] attention and the feed-forward network read one norm
  * @property {boolean} [tied] no output matrix of its own
  * @property {number} [alpha] what RoPE's base is enlarged by @property {readonly number[]} [sections] of RoPE
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
@@ -81,6 +90,7 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @property {boolean} [latent] attention has an absorbed and an expanded form
  * @property {boolean} [absolute] what a token answers depends on where it stands, not on distances alone
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
+ * @property {boolean} [fixed] rows of state cannot be moved: positions are learned, or keys are normed behind RoPE
  * @property {Checkpoint} checkpoint what a checkpoint in Hugging Face's layout has
  */
 
@@ -88,7 +98,7 @@ import { smollm3 } from "./architectures/smollm3.mjs";
  * @typedef {object} Checkpoint
  * @property {(key: (name: string) => any) => Record<string, unknown>} config keys of config.json, of the file's
  * @property {readonly (readonly [from: RegExp, to: string])[]} [names] of tensors, before those of all decoders
- *   where a name has #, the file's tensor is one of each expert, whose number stands there
+ *   where a name has #, the file's tensor is several, of each expert say, whose number stands there
  * @property {Record<string, number | number[]>} [scalars] tensors of one value, in a list or not, that the file has as keys
  * @property {boolean} [halves] q and k turn values i and i + n/2 where GGUF has 2i and 2i + 1
  * @property {RegExp} [plusOne] tensors of the file that are 1 more than the checkpoint's
@@ -139,6 +149,12 @@ export const ARCHITECTURES = {
   deepseek2,
   minicpm3,
   deci,
+  gpt2,
+  gptneox,
+  starcoder2,
+  stablelm,
+  gemma4,
+  gemma3n,
 };
 
 /** The names that GGUF gives them, in the order of the list. */
@@ -162,6 +178,9 @@ export const VARIANTS = NAMES.flatMap((name) => Object.keys(ARCHITECTURES[name].
 
 /** The architecture of a made model. @param {string} kind */
 export const architectureOf = (kind) => ARCHITECTURES[SHAPES[kind].architecture];
+
+/** Whether what a cache rounds may change much: another row is looked up, another expert chosen. @param {string} kind */
+export const jumps = (kind) => Boolean(architectureOf(kind).hashes || SHAPES[kind].experts);
 
 /** The made models whose logits an engine gives: the small one of each architecture, and behind them its variants. */
 export function kindsOf(/** @type {"llama.cpp" | "transformers"} */ peer) {

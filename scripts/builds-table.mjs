@@ -109,8 +109,9 @@ function withTables(page) {
 
 /** Words of a printed program whose op has another name. */
 const OP_NAMES = {
-  ...{ swiglu: "silu", geglu: "gelu", clamped_swiglu: "clamped-silu" },
+  ...{ swiglu: "silu", geglu: "gelu", clamped_swiglu: "clamped-silu", geglu_erf: "gelu-erf" },
   ...{ hash: "look-up", route: "experts", mix_experts: "experts" },
+  ...{ mix_streams: "streams", spread: "streams", level: "streams", join: "streams" },
 };
 
 /** The ops of a printed program. @param {string} program */

@@ -9,11 +9,12 @@
 /** @typedef {import("./random-models.mjs").Weights} Weights */
 
 /**
- * Queries, keys and values of heads in groups (llama). With `norms` each head of q and k is normed, with `rowNorms` the
- * whole row of each; without `norm` none stands before.
- * @param {Weights} w @param {{ biases?: boolean, norms?: boolean, rowNorms?: boolean, norm?: boolean }} [more]
+ * Queries, keys and values of heads in groups (llama). With `norms` each head of q and k is normed, by weights around
+ * `mean`, with `rowNorms` the whole row of each; without `norm` none stands before. @param {Weights} w
+ * @param {{ biases?: boolean, norms?: boolean, rowNorms?: boolean, norm?: boolean, mean?: number }} [more]
  */
-export function groupedAttention(w, { biases = false, norms = false, rowNorms = false, norm = true } = {}) {
+export function groupedAttention(w, more = {}) {
+  const { biases = false, norms = false, rowNorms = false, norm = true, mean = 1 } = more;
   const { hidden, heads } = w.shape;
   const { headSize, kvHeads } = w;
   const bias = (/** @type {string} */ name, /** @type {number} */ size) => {
@@ -27,8 +28,8 @@ export function groupedAttention(w, { biases = false, norms = false, rowNorms = 
   w.matrix("attn_v.weight", hidden, kvHeads * headSize, w.unit, w.sensitive);
   bias("attn_v", kvHeads * headSize);
   if (norms || rowNorms) {
-    w.norm("attn_q_norm.weight", rowNorms ? heads * headSize : headSize);
-    w.norm("attn_k_norm.weight", rowNorms ? kvHeads * headSize : headSize);
+    w.add("attn_q_norm.weight", [rowNorms ? heads * headSize : headSize], "F32", 0.1, mean);
+    w.add("attn_k_norm.weight", [rowNorms ? kvHeads * headSize : headSize], "F32", 0.1, mean);
   }
   w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
 }
@@ -40,6 +41,23 @@ export function fusedAttention(w) {
   w.norm("attn_norm.weight", hidden);
   w.matrix("attn_qkv.weight", hidden, (heads + 2 * kvHeads) * headSize, 1.4 * w.unit);
   w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
+}
+
+/** Queries, keys and values in one matrix, behind a LayerNorm, with biases everywhere (gpt2). @param {Weights} w */
+export function biasedAttention(w) {
+  const { hidden, heads } = w.shape;
+  const rows = (heads + 2 * w.kvHeads) * w.headSize;
+  layerNorm(w, "attn_norm");
+  w.matrix("attn_qkv.weight", hidden, rows, 1.5 * w.unit, w.sensitive);
+  w.add("attn_qkv.bias", [rows], "F32", 0.5);
+  w.matrix("attn_output.weight", heads * w.headSize, hidden, (2 * w.added) / Math.sqrt(heads * w.headSize));
+  w.add("attn_output.bias", [hidden], "F32", w.added);
+}
+
+/** A LayerNorm with its bias. @param {Weights} w @param {string} name */
+export function layerNorm(w, name) {
+  w.norm(`${name}.weight`, w.shape.hidden);
+  w.add(`${name}.bias`, [w.shape.hidden], "F32", 0.5);
 }
 
 /**

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } fr
 import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { TINY } from "../scripts/architectures.mjs";
+import { TINY, VARIANTS } from "../scripts/architectures.mjs";
 import { tensorBytes } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
 import { Model } from "../src/api/model.ts";
@@ -46,7 +46,7 @@ async function converted(parts: CheckpointParts, type = "F32", shards = 1): Prom
   return read(OUT);
 }
 
-for (const kind of TINY) {
+for (const kind of [...TINY, ...VARIANTS]) {
   test(`${kind}: the keys and the weights of the model that the checkpoint was made from`, async () => {
     const { model, parts } = checkpointOf(kind);
     if (kind === "llama-tiny") {

@@ -568,6 +568,96 @@ test("GELU by tanh", () => {
   assert.ok(of("gelu(NaN)", new Float32Array(5).fill(NaN)).every(Number.isNaN), "a NaN stays one");
 });
 
+/** erf by its series, and by its continued fraction where that is long (Abramowitz and Stegun 7.1.5, 7.1.14). */
+function erf(x: number): number {
+  const a = Math.abs(x);
+  if (a < 3) {
+    let [sum, term] = [0, a];
+    for (let k = 0; k < 100; k++) {
+      sum += term / (2 * k + 1);
+      term *= -(a * a) / (k + 1);
+    }
+    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
+  }
+  let fraction = 0;
+  for (let k = 60; k > 0; k--) fraction = k / 2 / (a + fraction);
+  return Math.sign(x) * (1 - Math.exp(-a * a) / (Math.sqrt(Math.PI) * (a + fraction)));
+}
+
+test("GELU by erf", () => {
+  const gelu = (x: number) => (x / 2) * (1 + erf(x / Math.SQRT2));
+  const of = (name: string, x: Float32Array) =>
+    onBoth(name, (core) => {
+      const pointer = put(core, x);
+      core.call("kernel_gelu_erf", pointer, x.length);
+      return core.f32(pointer, x.length);
+    });
+  for (const n of SIZES) {
+    const x = values(generator(n + 71), n, 6);
+    near(of(`gelu ${n}`, x), Array.from(x, gelu), 1e-7, `gelu by erf ${n}`, 1);
+  }
+  for (const x of [-Infinity, -1e30, -200, -14, 0, 14, 200, 1e30, Infinity]) {
+    const got = of(`gelu by erf(${x})`, new Float32Array(7).fill(x));
+    assert.ok(
+      got.every((value) => (x > 0 ? value === Math.fround(x) : Math.abs(value) < 1e-30)),
+      `gelu(${x}) is ${got}`,
+    );
+  }
+  assert.ok(of("gelu(NaN)", new Float32Array(5).fill(NaN)).every(Number.isNaN), "a NaN stays one");
+});
+
+test("the largest values of a row, above the mean by so many deviations", () => {
+  for (const n of SIZES) {
+    const x = values(generator(n + 72), n, 3).map((value) => value + 0.5);
+    const mean = x.reduce((sum, value) => sum + value, 0) / n;
+    const deviation = Math.sqrt(x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / n);
+    const got = onBoth(`sparsify ${n}`, (core) => {
+      const pointer = put(core, x);
+      core.call("kernel_sparsify", pointer, n, 0.7);
+      return core.f32(pointer, n);
+    });
+    const want = Array.from(x, (value) => Math.max(value - mean - Math.fround(0.7) * deviation, 0));
+    near(got, want, 1e-6, `sparsify ${n}`, 1);
+  }
+});
+
+test("four streams mix, and one is made as long as another", () => {
+  for (const n of SIZES) {
+    const random = generator(n + 73);
+    const [x, by, model] = [values(random, 4 * n, 2), values(random, 16, 1), values(random, n, 5)];
+    const mixed = onBoth(`mix ${n}`, (core) => {
+      const pointer = put(core, x);
+      core.call("kernel_mix_streams", pointer, put(core, by), n);
+      return core.f32(pointer, 4 * n);
+    });
+    const want = Array.from(x, (value, i) => {
+      const others = [0, 1, 2, 3].map((k) => by[Math.floor(i / n) * 4 + k] * x[k * n + (i % n)]);
+      return value + others.reduce((sum, part) => sum + part, 0);
+    });
+    near(mixed, want, 1e-6, `mix ${n}`, 1);
+    const level = (source: Float32Array) =>
+      onBoth(`level ${n}`, (core) => {
+        const target = core.allocate(4 * n);
+        core.call("kernel_level", put(core, source), put(core, model), n, 1e-5, target);
+        return core.f32(target, n);
+      });
+    const square = (row: Float32Array) => row.reduce((sum, value) => sum + value * value, 0) / n;
+    const own = x.subarray(0, n);
+    const factor = Math.sqrt(square(model) / Math.max(square(own), Math.fround(1e-5)));
+    near(
+      level(own),
+      Array.from(own, (value) => value * factor),
+      1e-6,
+      `level ${n}`,
+      1,
+    );
+    assert.ok(
+      level(new Float32Array(n)).every((value) => value === 0),
+      "nothing stays nothing",
+    );
+  }
+});
+
 test("cache rows: halves and floats", () => {
   for (const n of SIZES) {
     const random = generator(n + 60);

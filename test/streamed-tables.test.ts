@@ -4,6 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { SHAPES } from "../scripts/architectures.mjs";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
@@ -28,6 +29,10 @@ const LLAMA = {
 const MODELS = {
   "a llama, its embedding": encodeGguf(randomModel(LLAMA, "Q8_0")),
   "a llama of floats, its embedding": encodeGguf(randomModel(LLAMA, "F32")),
+  "a gemma4, inputs of its layers": encodeGguf(makeModel("gemma4-tiny", "Q8_0")),
+  "a gemma4, its embedding and inputs of its layers": encodeGguf(
+    randomModel({ ...SHAPES["gemma4-tiny"], tied: false }, "Q4_0"),
+  ),
   "a MemoryFormer of bytes": encodeGguf(makeModel("memoryformer-tiny", "Q8_0")),
   "a MemoryFormer of four bits": encodeGguf(makeModel("memoryformer-tiny", "Q4_0")),
   "a MemoryFormer of halves": encodeGguf(makeModel("memoryformer-tiny", "F16")),

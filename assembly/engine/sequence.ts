@@ -91,7 +91,7 @@ function checkShift(c: Context, rows: Rows, layer: u32, sequence: u32, from: i32
   if (rows.shape.isFixed) {
     return fail(
       c.core, ErrorCode.UNSUPPORTED,
-      "rows of this model cannot be moved: its keys are normalised behind RoPE; give the text again at its new place",
+      "rows of this model cannot be moved, their positions are not to be taken out of them; give the text again there",
     );
   }
   const list = rows.list(sequence, layer);

@@ -6,7 +6,7 @@
 import { attend, attendScratchBytes } from "../kernels/attention/grouped";
 import { decodeRow, encodeRow, KvType, vectorBytes } from "../kernels/attention/kv_codec";
 import {
-  clampedSiluMultiply, gelu, reluSquared, sigmoidMultiply, silu, siluMultiply, softcap, xielu,
+  clampedSiluMultiply, gelu, geluErf, reluSquared, sigmoidMultiply, silu, siluMultiply, softcap, sparsify, xielu,
 } from "../kernels/float/ffn";
 import { cos, exp, expLanes, expf, log, pow, sin } from "../kernels/float/math";
 import { absorbedScratchBytes, attendAbsorbed, mla, mlaScratchBytes } from "../kernels/attention/latent";
@@ -14,6 +14,7 @@ import { layerNorm, rmsNorm, rmsNormOutside } from "../kernels/float/norm";
 import { ropeAngles, rotateHalves, rotateInterleaved, scaledAngles } from "../kernels/float/rope";
 import { routeRow } from "../kernels/float/route";
 import { logSumExp, softmax, softmaxWithSink } from "../kernels/float/softmax";
+import { level, mixStreams } from "../kernels/float/streams";
 import { add, axpy, dot, multiply, scale } from "../kernels/float/vector";
 
 /** f64 functions, by number: 0 exp, 1 log, 2 sin, 3 cos. */
@@ -163,6 +164,26 @@ export function kernel_gelu(x: usize, n: u32): void {
 /** x = xIELU(x): positive · x² + beta · x above 0, else (e^min(x, epsilon) − 1 − x) · negative + beta · x. */
 export function kernel_xielu(x: usize, positive: f32, negative: f32, beta: f32, epsilon: f32, n: u32): void {
   xielu(x, n, positive, negative, beta, epsilon, x);
+}
+
+/** x = gelu(x), by erf. */
+export function kernel_gelu_erf(x: usize, n: u32): void {
+  geluErf(x, n, x);
+}
+
+/** x = max(x − (mean + multiple · deviation), 0). */
+export function kernel_sparsify(x: usize, n: u32, multiple: f32): void {
+  sparsify(x, n, multiple);
+}
+
+/** x f32[4][width]: x[j] += Σ over k of coefficients[j][k] · x[k], coefficients f32[4][4]. */
+export function kernel_mix_streams(x: usize, coefficients: usize, width: u32): void {
+  mixStreams(x, coefficients, width);
+}
+
+/** x, made as long as `model`; the mean of the squares of x counts as `least` at least. */
+export function kernel_level(x: usize, model: usize, n: u32, least: f32, target: usize): void {
+  level(x, model, n, least, target);
 }
 
 export function kernel_relu_squared(x: usize, n: u32): u32 {

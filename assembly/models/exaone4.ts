@@ -1,7 +1,7 @@
 /**
  * exaone4: EXAONE 4.0 (LG AI Research 2025, arXiv:2507.11407). The norms stand behind attention and the feed-forward
- * network, none before them; each head of q and k is normalised before RoPE. In the 32B model three layers with a window
- * stand before one that sees all and turns nothing; the 1.2B model has no windows and turns in every layer.
+ * network, none before them; each head of q and k is normalised before RoPE. In the 32B model three layers with a
+ * window stand before one that sees all and turns nothing; the 1.2B model has no windows and turns in every layer.
  *
  *     x += RMSNorm(Attention(x)), with RMSNorm(q), RMSNorm(k) head by head
  *     x += RMSNorm(Wdown · (silu(Wgate x) ⊙ Wup x))

@@ -1,7 +1,7 @@
 /**
- * granite: Granite 3, dense (IBM Granite Team 2024; the scales are those of µP, Yang et al. 2022, arXiv:2203.03466). As
- * llama, with four numbers: embeddings are multiplied by e, branches by r, scores by `attention.scale`, and logits
- * are divided by s. With `rope.scaling.finetuned` false nothing turns.
+ * granite: Granite 3 and 4 dense (IBM Granite Team 2024; the scales are those of µP, Yang et al. 2022,
+ * arXiv:2203.03466). As llama, with four numbers: embeddings are multiplied by e, branches by r, scores by
+ * `attention.scale`, and logits are divided by s. With `rope.scaling.finetuned` false nothing turns.
  *
  *     a = RMSNorm(x)      x += r · Attention(a)
  *     m = RMSNorm(x)      x += r · Wdown · (silu(Wgate m) ⊙ Wup m)

@@ -1,6 +1,7 @@
 /**
  * granitemoe: Granite 3 with experts (IBM Granite Team 2024). As granite, with a mixture of experts in place of the
- * feed-forward network, and in newer ones an expert that every token goes to. The weights of the chosen add up to 1.
+ * feed-forward network, and in newer ones an expert that every token goes to. The weights of the chosen ones add up to
+ * 1.
  *
  *     a = RMSNorm(x)      x += r · Attention(a)
  *     m = RMSNorm(x)      x += r · (Experts(m) + Shared(m))

@@ -6,7 +6,7 @@ import { localRope, readRope } from "./rope";
 import { Builder, LAYER_LIMIT, StateKind, WIDTH_LIMIT } from "../program/builder";
 
 const HEAD_LIMIT: u32 = 4096;
-const HEAD_SIZE_LIMIT: u32 = 65536;
+export const HEAD_SIZE_LIMIT: u32 = 65536;
 const CHUNK_LIMIT: u32 = 1 << 15;
 /** Bits of a code: with the chunks above, the rows of a table stay below 2³². */
 const CODE_LIMIT: u32 = 16;
@@ -113,11 +113,11 @@ export function beginAttention(b: Builder, h: HyperParameters, l: u32, window: u
   b.layer(l, StateKind.KEY_VALUE, h.kvHeads, h.keySize, h.valueSize, window);
 }
 
-function readWidths(b: Builder, h: HyperParameters, l: u32): void {
+export function readWidths(b: Builder, h: HyperParameters, l: u32): void {
   h.ffn = b.countIn(".feed_forward_length", l, 0, 1, WIDTH_LIMIT);
 }
 
-function readHeads(b: Builder, h: HyperParameters, l: u32): void {
+export function readHeads(b: Builder, h: HyperParameters, l: u32): void {
   h.heads = b.countIn(".attention.head_count", l, 0, 1, HEAD_LIMIT);
   h.kvHeads = b.countIn(".attention.head_count_kv", l, h.heads, 1, h.heads);
   if (h.heads % h.kvHeads != 0) {

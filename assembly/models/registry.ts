@@ -13,8 +13,12 @@ import { exaone4 } from "./exaone4";
 import { gemma } from "./gemma";
 import { gemma2 } from "./gemma2";
 import { gemma3 } from "./gemma3";
+import { gemma3n } from "./gemma3n";
+import { gemma4 } from "./gemma4";
 import { glm4 } from "./glm4";
 import { gptOss } from "./gpt-oss";
+import { gpt2 } from "./gpt2";
+import { gptneox } from "./gptneox";
 import { granite } from "./granite";
 import { granitemoe } from "./granitemoe";
 import { hunyuanDense } from "./hunyuan-dense";
@@ -34,11 +38,14 @@ import { qwen2moe } from "./qwen2moe";
 import { qwen3 } from "./qwen3";
 import { qwen3moe } from "./qwen3moe";
 import { smollm3 } from "./smollm3";
+import { stablelm } from "./stablelm";
+import { starcoder2 } from "./starcoder2";
 import {
   HAS_APERTUS, HAS_ARCEE, HAS_COHERE2, HAS_COMMAND_R, HAS_DECI, HAS_DEEPSEEK2, HAS_ERNIE4_5, HAS_EXAONE, HAS_EXAONE4,
-  HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_GLM4, HAS_GPT_OSS, HAS_GRANITE, HAS_GRANITEMOE, HAS_HUNYUAN_DENSE,
-  HAS_INTERNLM2, HAS_LLAMA, HAS_MEMORYFORMER, HAS_MINICPM, HAS_MINICPM3, HAS_MISTRAL3, HAS_OLMO2, HAS_OLMOE, HAS_PHI2,
-  HAS_PHI3, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3, HAS_QWEN3MOE, HAS_SMOLLM3,
+  HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_GEMMA3N, HAS_GEMMA4, HAS_GLM4, HAS_GPT2, HAS_GPTNEOX, HAS_GPT_OSS, HAS_GRANITE,
+  HAS_GRANITEMOE, HAS_HUNYUAN_DENSE, HAS_INTERNLM2, HAS_LLAMA, HAS_MEMORYFORMER, HAS_MINICPM, HAS_MINICPM3,
+  HAS_MISTRAL3, HAS_OLMO2, HAS_OLMOE, HAS_PHI2, HAS_PHI3, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3, HAS_QWEN3MOE,
+  HAS_SMOLLM3, HAS_STABLELM, HAS_STARCODER2,
 } from "../parts";
 import { Search } from "../program/search";
 
@@ -77,4 +84,10 @@ export function showArchitectures(s: Search): void {
   s.show("deepseek2", HAS_DEEPSEEK2 ? deepseek2.index : 0);
   s.show("minicpm3", HAS_MINICPM3 ? minicpm3.index : 0);
   s.show("deci", HAS_DECI ? deci.index : 0);
+  s.show("gpt2", HAS_GPT2 ? gpt2.index : 0);
+  s.show("gptneox", HAS_GPTNEOX ? gptneox.index : 0);
+  s.show("starcoder2", HAS_STARCODER2 ? starcoder2.index : 0);
+  s.show("stablelm", HAS_STABLELM ? stablelm.index : 0);
+  s.show("gemma4", HAS_GEMMA4 ? gemma4.index : 0);
+  s.show("gemma3n", HAS_GEMMA3N ? gemma3n.index : 0);
 }

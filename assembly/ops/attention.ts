@@ -4,7 +4,7 @@
 import { shared } from "./share";
 import { choosesExpanded } from "./latent_form";
 import { Status } from "../memory/core";
-import { setU32, u32At } from "../memory/bytes";
+import { u32At } from "../memory/bytes";
 import { Context, rowAt } from "../pass/context";
 import { grainOf, threadsOf } from "../pass/threads";
 import { HAS_LATENT_ATTENTION } from "../parts";
@@ -25,7 +25,6 @@ export function keep(c: Context, s: Step): i32 {
     const token = c.token(i);
     const sequence = c.sequence(token);
     const index = appendRow(rows, layer, sequence, c.position(token));
-    setU32(c.listIndex, token, index);
     const row = rows.row(rows.list(sequence, layer).row(index));
     writeRow(rows.shape, c.kvType, rowAt(c.at(s.in0), i, c.stride(s.in0)), rowAt(c.at(s.in1), i, c.stride(s.in1)), row);
   }

@@ -5,11 +5,12 @@ import { shared } from "./share";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf } from "../pass/threads";
-import { HAS_CLAMPED_SILU, HAS_GELU, HAS_SILU, HAS_XIELU } from "../parts";
+import { HAS_CLAMPED_SILU, HAS_GELU, HAS_GELU_ERF, HAS_SILU, HAS_XIELU } from "../parts";
 import { operandBytes } from "../program/plan";
 import { Activation, Flag, NOTHING, Step } from "../program/program";
 import {
-  clampedSiluMultiply, gelu, reluSquared, sigmoid, sigmoidMultiply, silu, siluMultiply, softcap, xielu,
+  clampedSiluMultiply, gelu, geluErf, reluSquared, sigmoid, sigmoidMultiply, silu, siluMultiply, softcap, sparsify,
+  xielu,
 } from "../kernels/float/ffn";
 import { log } from "../kernels/float/math";
 import { add, multiply, scale } from "../kernels/float/vector";
@@ -84,6 +85,10 @@ function apply(s: Step, x: usize, up: usize, width: u32, target: usize): void {
       if (HAS_XIELU) xielu(x, width, s.f, s.g, s.h, s.k, target);
       break;
     }
+    case Activation.GELU_ERF: {
+      if (HAS_GELU_ERF) geluErf(x, width, target);
+      break;
+    }
     default: {
       if (HAS_GELU) gelu(x, width, target);
     }
@@ -91,17 +96,28 @@ function apply(s: Step, x: usize, up: usize, width: u32, target: usize): void {
   if (up != 0) multiply(target, up, width);
 }
 
-/** out ← in0 · f, and times the one number of `weight`; or by the token's position. */
+/** out ← in0 · f, and times `weight`: its one number, or value by value; or by the token's position. */
 export function scaleRows(c: Context, s: Step): i32 {
   const width = c.program.value(s.out).width;
-  let factor: f32 = s.weight == NOTHING ? s.f : s.f * load<f32>(c.weight(s.weight).data);
+  const factors: usize = s.weight == NOTHING ? 0 : c.weight(s.weight).data;
+  const isVector = factors != 0 && c.weight(s.weight).columns != 1;
+  let factor: f32 = factors == 0 || isVector ? s.f : s.f * load<f32>(factors);
   for (let i: u32 = 0; i < c.active; i++) {
     if (s.has(Flag.BY_POSITION)) {
       const span = <u32>c.position(c.token(i)) / s.n0;
       factor = <f32>(1.0 + <f64>s.f * log(<f64>span + 1.0));
     }
-    scale(rowToChange(c, s, i, width), factor, width);
+    const row = rowToChange(c, s, i, width);
+    if (isVector) multiply(row, factors, width);
+    else scale(row, factor, width);
   }
+  return Status.DONE;
+}
+
+/** out ← max(in0 − (mean + f · deviation), 0) */
+export function sparsifyRows(c: Context, s: Step): i32 {
+  const width = c.program.value(s.out).width;
+  for (let i: u32 = 0; i < c.active; i++) sparsify(rowToChange(c, s, i, width), width, s.f);
   return Status.DONE;
 }
 
@@ -140,7 +156,7 @@ export function sliceRows(c: Context, s: Step): i32 {
 }
 
 /** Row i of `out`, which holds that of in0: to be changed where it lies. */
-function rowToChange(c: Context, s: Step, i: u32, width: u32): usize {
+export function rowToChange(c: Context, s: Step, i: u32, width: u32): usize {
   const out = rowAt(c.at(s.out), i, c.stride(s.out));
   if (!s.has(Flag.IN_PLACE)) memory.copy(out, rowAt(c.at(s.in0), i, c.stride(s.in0)), (<usize>width) << 2);
   return out;

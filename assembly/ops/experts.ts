@@ -31,8 +31,20 @@ export function route(c: Context, s: Step): i32 {
       s.has(Flag.NORMALISED), s.f, c.scratch, rowAt(c.at(s.out), i, c.stride(s.out)),
       rowAt(c.at(s.out2), i, c.stride(s.out2)),
     );
+    if (s.weight2 != NOTHING) scaleChosen(c, s, i);
   }
   return Status.DONE;
+}
+
+/** The weight of each expert that token i goes to, times the expert's own number. */
+function scaleChosen(c: Context, s: Step, i: u32): void {
+  const chosen = rowAt(c.at(s.out), i, c.stride(s.out));
+  const weights = rowAt(c.at(s.out2), i, c.stride(s.out2));
+  const own = c.weight(s.weight2).data;
+  for (let j: u32 = 0; j < s.n0; j++) {
+    const at = weights + ((<usize>j) << 2);
+    store<f32>(at, load<f32>(at) * load<f32>(own + ((<usize>u32At(chosen, j)) << 2)));
+  }
 }
 
 /** Bytes that the choice needs, a thread. */

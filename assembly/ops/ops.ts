@@ -4,7 +4,7 @@
  * in the build.
  */
 import { attend, keep } from "./attention";
-import { activate, capRows, gateRows, scaleRows, sliceRows, squareRelu, sum } from "./elementwise";
+import { activate, capRows, gateRows, scaleRows, sliceRows, sparsifyRows, squareRelu, sum } from "./elementwise";
 import { embed } from "./embedding";
 import { attendLatents, latentKernelScratch, latentScratch } from "./latent";
 import { expertScratch, mixExperts, multiplyExperts, route, routeScratch } from "./experts";
@@ -12,12 +12,13 @@ import { linear, linearScratch } from "./linear";
 import { hash, lookUp } from "./lookup";
 import { normalize, normalizeLayer } from "./norm";
 import { prepareAngles, rotate } from "./rope";
+import { joinRows, levelRows, mixRows, spreadRows } from "./streams";
 import { tap } from "./tap";
 import { Status } from "../memory/core";
 import { Context } from "../pass/context";
 import {
-  HAS_ATTENTION, HAS_EXPERTS, HAS_GATE, HAS_GELU, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP, HAS_SCALE,
-  HAS_SILU, HAS_SLICE, HAS_SOFTCAP, HAS_SQUARED_RELU, HAS_XIELU,
+  HAS_ATTENTION, HAS_EXPERTS, HAS_GATE, HAS_GELU, HAS_GELU_ERF, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP,
+  HAS_SCALE, HAS_SILU, HAS_SLICE, HAS_SOFTCAP, HAS_SPARSIFY, HAS_SQUARED_RELU, HAS_STREAMS, HAS_XIELU,
 } from "../parts";
 import { Op, Program, Step } from "../program/program";
 import { attendScratchBytes } from "../kernels/attention/grouped";
@@ -35,7 +36,7 @@ export function runStep(c: Context, s: Step): i32 {
     case Op.LINEAR: return linear(c, s);
     case Op.ROPE: return rotate(c, s);
     case Op.ADD: return sum(c, s);
-    case Op.ACTIVATION: return HAS_SILU || HAS_GELU || HAS_XIELU ? activate(c, s) : Status.DONE;
+    case Op.ACTIVATION: return HAS_SILU || HAS_GELU || HAS_GELU_ERF || HAS_XIELU ? activate(c, s) : Status.DONE;
     case Op.SQUARED_RELU: return HAS_SQUARED_RELU ? squareRelu(c, s) : Status.DONE;
     case Op.KEEP: return keep(c, s);
     case Op.ATTENTION: return HAS_ATTENTION ? attend(c, s) : Status.DONE;
@@ -50,6 +51,11 @@ export function runStep(c: Context, s: Step): i32 {
     case Op.EXPERTS: return HAS_EXPERTS ? multiplyExperts(c, s) : Status.DONE;
     case Op.MIX_EXPERTS: return HAS_EXPERTS ? mixExperts(c, s) : Status.DONE;
     case Op.SLICE: return HAS_SLICE ? sliceRows(c, s) : Status.DONE;
+    case Op.SPARSIFY: return HAS_SPARSIFY ? sparsifyRows(c, s) : Status.DONE;
+    case Op.MIX_STREAMS: return HAS_STREAMS ? mixRows(c, s) : Status.DONE;
+    case Op.SPREAD: return HAS_STREAMS ? spreadRows(c, s) : Status.DONE;
+    case Op.LEVEL: return HAS_STREAMS ? levelRows(c, s) : Status.DONE;
+    case Op.JOIN: return HAS_STREAMS ? joinRows(c, s) : Status.DONE;
     default: return Status.DONE;
   }
 }

@@ -145,8 +145,6 @@ export class Context {
   mask: usize;
   /** u32[batch]: indices in the batch of the tokens still in the pass */
   activeToken: usize;
-  /** u32[batch]: where in its sequence's list the current layer put a token's row */
-  listIndex: usize;
   /** u32[sequences, layers]: lengths of the lists before the pass, to undo it */
   lengthsBefore: usize;
   /** u64[layers]: exact zeros behind ReLU² in the last pass, and activations there */
@@ -317,7 +315,6 @@ export function layOut(
   end = lay(c, offsetof<Context>("wanted"), base, end, batch);
   end = lay(c, offsetof<Context>("mask"), base, end, <u64>batch * ((batch + 7) >> 3));
   end = lay(c, offsetof<Context>("activeToken"), base, end, token);
-  end = lay(c, offsetof<Context>("listIndex"), base, end, token);
   end = lay(c, offsetof<Context>("lengthsBefore"), base, end, <u64>sequences * p.layerCount * 4);
   end = lay(c, offsetof<Context>("zeros"), base, end, <u64>p.layerCount * 8);
   end = lay(c, offsetof<Context>("activations"), base, end, <u64>p.layerCount * 8);

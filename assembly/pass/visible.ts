@@ -3,7 +3,7 @@
  * them does not depend on the batch.
  */
 import { Context, Visibility } from "./context";
-import { setU32, u32At } from "../memory/bytes";
+import { setU32 } from "../memory/bytes";
 import { List, prefixUpTo } from "../state/rows";
 
 /** The list of an active token's sequence. */
@@ -42,26 +42,30 @@ function hiddenRows(c: Context, list: List, token: u32): u32 {
   return prefixUpTo(list, c.position(token) - <i32>window);
 }
 
-/** Collects what a token sees where that is not a prefix of the list. */
+/**
+ * Collects what a token sees where that is not a prefix of the list. Whoever attends does so behind KEEP, be it that of
+ * a layer before: the rows of the sequence's tokens in the batch are the last of the list, in their order.
+ */
 function gather(c: Context, list: List, token: u32, visible: usize): u32 {
   const sequence = c.sequence(token);
-  const before = u32At(c.lengthsBefore, sequence * c.program.layerCount + c.layer);
   const position = c.position(token);
   const masked = c.visibility == Visibility.MASK;
   const window = c.state.shape.window;
   const first: i32 = window == 0 ? i32.MIN_VALUE : position - <i32>window + 1;
+  let before = list.count;
+  for (let j: u32 = 0; j < c.tokens && masked; j++) if (c.sequence(j) == sequence) before -= 1;
   let count: u32 = 0;
-  for (let i: u32 = 0; i < list.count; i++) {
-    if (masked && i >= before) break;
+  for (let i: u32 = 0; i < before; i++) {
     if (list.position(i) > position || list.position(i) < first) continue;
     setU32(visible, count++, list.row(i));
   }
   if (!masked) return count;
   const allowed = c.mask + <usize>token * ((c.batchCapacity + 7) >> 3);
   for (let j: u32 = 0; j < c.tokens; j++) {
-    if (c.sequence(j) != sequence || !((load<u8>(allowed + (j >> 3)) >> (j & 7)) & 1)) continue;
-    if (c.position(j) < first) continue;
-    setU32(visible, count++, list.row(u32At(c.listIndex, j)));
+    if (c.sequence(j) != sequence) continue;
+    const index = before++;
+    if (!((load<u8>(allowed + (j >> 3)) >> (j & 7)) & 1) || c.position(j) < first) continue;
+    setU32(visible, count++, list.row(index));
   }
   return count;
 }

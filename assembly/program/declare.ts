@@ -16,12 +16,19 @@ export function hasTensor(gguf: Gguf, layer: u32, name: string, suffix: string):
   return findTensorBytes(gguf, gguf.scratch, putName(gguf, layer, name, suffix)) != null;
 }
 
+/** A tensor that the file may have is left in it: nobody asks what it is for. */
+export function ignoreTensor(gguf: Gguf, layer: u32, name: string, suffix: string): void {
+  const tensor = findTensorBytes(gguf, gguf.scratch, putName(gguf, layer, name, suffix));
+  if (tensor) tensor.isUsed = 1;
+}
+
 /**
  * Declares the tensor `blk.<layer>.<name><suffix>` (layer NOTHING: `<name><suffix>`), {columns, rows}. One that may be
  * missing and is leaves `weight.rows` 0. Status 0 or the error.
  *
  * With `slabs` above 1 the tensor is {columns, rows / slabs, slabs}: matrices one behind the other. With `whole` above
- * 0 the weight is a view: of a matrix of so many rows those from `from` on, of a vector of so many values the same.
+ * 0 the weight is a view: of a matrix of so many rows those from `from` on, of a vector of so many values the same. The
+ * matrix of a view may lie in matrices one behind the other, too.
  */
 export function declare(
   core: Core, gguf: Gguf, weight: Weight, layer: u32, name: string, suffix: string, columns: u32, rows: u32, kind: u32,
@@ -60,7 +67,9 @@ export function declare(
     weight.offset += rowBytes(tensor.type, from);
   } else {
     const slabRows = whole ? whole : rows / slabs;
-    if (!hasSlabs(tensor, columns, slabRows, slabs)) return wrongShape(core, tensor, columns, slabRows, slabs);
+    const isStack = whole != 0 && tensor.ne0 == columns && tensor.ne3 == 1 && <u64>tensor.ne1 * tensor.ne2 == whole;
+    if (!isStack && !hasSlabs(tensor, columns, slabRows, slabs))
+      return wrongShape(core, tensor, columns, slabRows, slabs);
     weight.offset += rowBytes(tensor.type, columns) * from;
   }
   if (kind == WeightKind.MATRIX) weight.precision = precisionOfMatrix(tensor.type);

@@ -2,7 +2,7 @@
  * Drafts: a program while it is built: the steps of all layers, one after the other, with the values that they make,
  * the tensors that they declare, and the states and ropes of the layers. The words of papers stand in builder.ts.
  */
-import { declare, hasTensor } from "./declare";
+import { declare, hasTensor, ignoreTensor } from "./declare";
 import { Metadata } from "./metadata";
 import { Flag, INPUT_SEGMENT, NOTHING, Op, Place, Step, Value } from "./program";
 import { Core, ErrorCode } from "../memory/core";
@@ -141,6 +141,11 @@ export class Drafts extends Metadata {
   /** Whether the file has the tensor `name`.weight of this layer. */
   hasWeight(name: string): bool {
     return hasTensor(this.gguf, this.layerAtWork, name, ".weight");
+  }
+
+  /** The file may have the tensor `name`.weight of this layer, which nothing reads. */
+  leaveOut(name: string): void {
+    ignoreTensor(this.gguf, this.layerAtWork, name, ".weight");
   }
 
   /**

@@ -49,6 +49,8 @@ export function finish(b: Builder): Program | null {
   copySteps(b, p);
   copyValues(b, p);
   memory.copy(p.states, b.states, <usize>b.stateCount * offsetof<StateShape>());
+  // Learned positions are in all that a row is made of.
+  if (b.positionCount) for (let i: u32 = 0; i < p.stateCount; i++) p.state(i).isFixed = 1;
   memory.copy(p.ropes, b.ropes, <usize>b.ropeCount * offsetof<Rope>());
   return p;
 }
@@ -399,8 +401,9 @@ export function findLifetimes(p: Program): void {
     value.first = min(value.first, p.inputSteps);
     value.last = max(value.last, p.outputStep > 0 ? p.outputStep - 1 : 0);
   }
-  // Both are the host's to read after a pass.
+  // Both are the host's to read after a pass, and the stream to write before one.
   p.value(p.logits).last = p.stepCount;
+  p.value(p.stream).first = 0;
   p.value(p.stream).last = p.stepCount;
 }
 

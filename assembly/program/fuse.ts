@@ -8,6 +8,7 @@
  *     residual      LINEAR → ADD x                         →  LINEAR into the stream                    addIntoStream
  *     zeros         SQUARED_RELU → LINEAR                  →  the matrix lies column by column          packColumns
  *     in place      a step that is the last to read its input may write over it                         writeInPlace
+ *     stream        what the stream begins with is marked: a host may have it                           markInput
  *
  * A product, its bias and the stream are summed in this order, fused or not: (x + (W·a + bias)), and an adapter's
  * B·(A·a) is added to that last.
@@ -27,6 +28,7 @@ export function fuse(b: Builder): void {
   addIntoStream(b);
   countReaders(b);
   writeInPlace(b);
+  markInput(b);
 }
 
 /** Steps of the input that were written within a layer come before the layers. */
@@ -113,6 +115,16 @@ function writeInPlace(b: Builder): void {
   }
 }
 
+/** Steps of the input that write where the stream lies. */
+function markInput(b: Builder): void {
+  if (b.stream == NOTHING) return;
+  for (let i: u32 = 0; i < b.stepCount; i++) {
+    const step = b.step(i);
+    if (step.segment != INPUT_SEGMENT || step.out == NOTHING) continue;
+    if (b.value(step.out).base == b.value(b.stream).base) step.flags |= Flag.INPUT;
+  }
+}
+
 /** The input that a step may write over. */
 function overwritten(b: Builder, step: Step): u32 {
   switch (step.op) {
@@ -121,6 +133,8 @@ function overwritten(b: Builder, step: Step): u32 {
     case Op.LAYER_NORM:
     case Op.SCALE:
     case Op.SOFTCAP:
+    case Op.SPARSIFY:
+    case Op.MIX_STREAMS:
     case Op.GATE:
     case Op.SQUARED_RELU: return step.in0;
     case Op.RMS_NORM: return step.n0 > 1 || isPart(b, step.in0) ? step.in0 : NOTHING;

@@ -121,13 +121,19 @@ export class Metadata {
 
   /** The number of a layer, as `countIn`. */
   floatIn(key: string, layer: u32, otherwise: f32): f32 {
+    const value = this.boundIn(key, layer, otherwise);
+    if (value - value == 0) return value;
+    this.broken("the metadata's {w} holds a value that is no finite number; convert the model anew", wordsOf(key));
+    return otherwise;
+  }
+
+  /** The number of a layer, as `countIn`, which may be infinite: a bound that nothing passes. */
+  boundIn(key: string, layer: u32, otherwise: f32): f32 {
     const entry = this.elementOf(key);
     if (!entry) return otherwise;
     const value = entry.type == ValueType.ARRAY ? <f32>floatAt(entry, layer) : entryFloat(this.core, this.gguf, entry);
     if (this.error == 0) this.error = this.gguf.error;
-    if (value - value == 0) return value;
-    this.broken("the metadata's {w} holds a value that is no finite number; convert the model anew", wordsOf(key));
-    return otherwise;
+    return value;
   }
 
   /** The flag of a layer, as `countIn`. */

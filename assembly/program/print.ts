@@ -19,10 +19,10 @@ import { Weight } from "../weights/weight";
 /** The names of ops, by their numbers. */
 const OPS: string = `none embedding angles rms_norm layer_norm linear rope add activation squared_relu keep attention
 latent_attention hash look_up tap scale softcap gate slice route experts
-mix_experts`;
+mix_experts sparsify mix_streams spread level join`;
 /** The names of activations by their numbers, with a gate and without. */
-const GATED: string = `swiglu geglu clamped_swiglu`;
-const ACTIVATIONS: string = `silu gelu clamped_silu xielu`;
+const GATED: string = `swiglu geglu clamped_swiglu xielu geglu_erf`;
+const ACTIVATIONS: string = `silu gelu clamped_silu xielu gelu_erf`;
 
 /** The columns of a step's line. */
 namespace Column {

@@ -68,8 +68,8 @@ export namespace Op {
   /** in0 is copied to whoever asked for it: n0 says under which name (Tap), n1 how long a row is there. */
   export const TAP: u32 = 15;
   /**
-   * out ← in0 · f, and times the one number of `weight`. With Flag.BY_POSITION, at position p, out ← in0 · (1 + f ·
-   * ln(⌊p / n0⌋ + 1)).
+   * out ← in0 · f, and times `weight`: its one number, or value by value. With Flag.BY_POSITION
+   * out ← in0 · (1 + f · ln(⌊p / n0⌋ + 1)) at position p.
    */
   export const SCALE: u32 = 16;
   /** out ← f · tanh(in0 / f) */
@@ -81,7 +81,7 @@ export namespace Op {
   /**
    * out u32[n0], out2 f32[n0] ← the experts that a token goes to, best first, and their weights, out of the scores in0;
    * `bias` counts in the choice alone. n1: how scores become probabilities (Gating); n2: groups of experts, and above
-   * 16 bits how many of them are used; f what weights are multiplied with.
+   * 16 bits how many of them are used; f what weights are multiplied with, and weight2 what those of each expert are.
    */
   export const ROUTE: u32 = 20;
   /**
@@ -91,7 +91,17 @@ export namespace Op {
   export const EXPERTS: u32 = 21;
   /** out ← Σ in0's n0 parts, each times its weight in1, in the order of the choice. */
   export const MIX_EXPERTS: u32 = 22;
-  export const COUNT: u32 = 23;
+  /** out ← max(in0 − (mean + f · deviation), 0), mean and deviation of each row. */
+  export const SPARSIFY: u32 = 23;
+  /** out ← in0, each of whose four parts has the sum of all added, by four of the sixteen numbers of in1. */
+  export const MIX_STREAMS: u32 = 24;
+  /** out ← n0 times in0, side by side: 0 in the first n1, and each times 1 + its number in in1 where there is one. */
+  export const SPREAD: u32 = 25;
+  /** out ← in0, made as long as in1 is; f is the least mean of squares. */
+  export const LEVEL: u32 = 26;
+  /** out ← in0, and in1 beside it. */
+  export const JOIN: u32 = 27;
+  export const COUNT: u32 = 28;
 }
 
 /** How the scores of experts become their probabilities. */
@@ -112,7 +122,9 @@ export namespace Activation {
   export const CLAMPED_SILU: u32 = 2;
   /** f·x² + h·x where x > 0, else (e^min(x, k) − 1 − x) · g + h·x: Apertus's xIELU. */
   export const XIELU: u32 = 3;
-  export const COUNT: u32 = 4;
+  /** GELU by erf. */
+  export const GELU_ERF: u32 = 4;
+  export const COUNT: u32 = 5;
 }
 
 /** What is beside the op. */
@@ -127,7 +139,7 @@ export namespace Flag {
   export const RESIDUAL: u32 = 8;
   /** out lies where in0 lies (of RESIDUAL: in1), so that threads do not share the step: it cannot be done twice. */
   export const IN_PLACE: u32 = 16;
-  /** The step makes what the stream begins with: a pass that enters at a later layer leaves it out. */
+  /** The step writes where the stream lies before the layers: a pass that enters at a later one leaves it out. */
   export const INPUT: u32 = 32;
   /** HASH: a zero gives the bit 1. */
   export const ZERO_IS_ONE: u32 = 64;

@@ -66,8 +66,8 @@ function nextSegment(c: Context): void {
     c.endStep = kind.firstStep + kind.steps;
     return;
   }
-  // Where no layer keeps state, tokens whose logits are not asked for leave here.
-  if (p.narrowLayer == NOTHING && c.layer == p.layerCount) {
+  // Where no layer of the pass writes state, tokens whose logits are not asked for leave here.
+  if ((p.narrowLayer == NOTHING || c.firstLayer > p.narrowLayer) && c.layer == p.layerCount) {
     c.step = p.outputStep - 1;
     narrow(c, c.wanted);
   }

@@ -32,7 +32,7 @@ export class StateShape {
   /** 1: the pairs are (2i, 2i + 1), else (i, i + n/2). */
   ropeNeighbours: u32;
 
-  /** 1: a norm stands behind the turn, so that rows cannot be moved. */
+  /** 1: rows cannot be moved: a norm stands behind the turn, or positions are learned. */
   isFixed: u32;
 
   @inline

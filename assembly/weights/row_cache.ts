@@ -14,7 +14,7 @@ import { Weight, WeightState, Weights } from "./weight";
 
 /** An entry that holds no row says this. */
 const NONE: u32 = 0xffff_ffff;
-/** Places of a set where the embedding is the only table. */
+/** Places of a set where there are no tables but embeddings. */
 const EMBEDDING_WAYS: u32 = 8;
 /** Bytes of an entry beside its row. */
 const TAG_BYTES: u32 = 8;
@@ -23,8 +23,10 @@ const TAG_BYTES: u32 = 8;
 export function planRowCache(weights: Weights, bytes: u64): void {
   let oneWay: u64 = 0;
   let chunks: u32 = 0;
+  let embeddings: u32 = 0;
   for (let i: u32 = 0; i < weights.count; i++) {
     const weight = weights.at(i);
+    if (isTable(weight) && weight.isEmbedding) embeddings += 1;
     if (!isTable(weight) || weight.isEmbedding) continue;
     chunks = max(chunks, weight.chunks);
     oneWay += <u64>weight.chunks * entryBytes(weight);
@@ -34,7 +36,7 @@ export function planRowCache(weights: Weights, bytes: u64): void {
     const embedding = weights.at(i);
     if (!isTable(embedding) || !embedding.isEmbedding) continue;
     // A token hits the embedding once: beside tables it gets as much as the largest of them.
-    const sets: u64 = chunks != 0 ? chunks : bytes / (EMBEDDING_WAYS * entryBytes(embedding));
+    const sets: u64 = chunks != 0 ? chunks : bytes / (embeddings * EMBEDDING_WAYS * entryBytes(embedding));
     embedding.setsPerChunk = <u32>min<u64>(sets, embedding.rows / EMBEDDING_WAYS + 1);
     oneWay += <u64>embedding.setsPerChunk * entryBytes(embedding);
   }

@@ -26,6 +26,7 @@ export const hunyuanDense = {
     gatedFeedForward(w);
   },
   keys: (shape) => [...groupedKeys(shape), ...alphaKey(shape)],
+  fixed: true,
   types: TYPES,
   peers: PEERS,
   checkpoint: {

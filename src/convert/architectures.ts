@@ -15,8 +15,12 @@ import { planExaone4 } from "./architectures/exaone4.ts";
 import { planGemma } from "./architectures/gemma.ts";
 import { planGemma2 } from "./architectures/gemma2.ts";
 import { planGemma3 } from "./architectures/gemma3.ts";
+import { planGemma3n } from "./architectures/gemma3n.ts";
+import { planGemma4 } from "./architectures/gemma4.ts";
 import { planGlm4 } from "./architectures/glm4.ts";
 import { planGptOss } from "./architectures/gpt-oss.ts";
+import { planGpt2 } from "./architectures/gpt2.ts";
+import { planGptneox } from "./architectures/gptneox.ts";
 import { planGranite } from "./architectures/granite.ts";
 import { planGranitemoe } from "./architectures/granitemoe.ts";
 import { planHunyuanDense } from "./architectures/hunyuan-dense.ts";
@@ -36,6 +40,8 @@ import { planQwen2moe } from "./architectures/qwen2moe.ts";
 import { planQwen3 } from "./architectures/qwen3.ts";
 import { planQwen3moe } from "./architectures/qwen3moe.ts";
 import { planSmollm3 } from "./architectures/smollm3.ts";
+import { planStablelm } from "./architectures/stablelm.ts";
+import { planStarcoder2 } from "./architectures/starcoder2.ts";
 import type { Config } from "./folder.ts";
 import type { Plan } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
@@ -75,6 +81,12 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   deepseek2: planDeepseek2,
   minicpm3: planMinicpm3,
   deci: planDeci,
+  gpt2: planGpt2,
+  gptneox: planGptneox,
+  starcoder2: planStarcoder2,
+  stablelm: planStablelm,
+  gemma4: planGemma4,
+  gemma3n: planGemma3n,
 };
 
 /** What checkpoints call an architecture that has another name in GGUF. */
@@ -92,6 +104,9 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   olmo3: "olmo2",
   cohere: "command-r",
   hunyuan_v1_dense: "hunyuan-dense",
+  gpt_neox: "gptneox",
+  gemma4_text: "gemma4",
+  gemma3n_text: "gemma3n",
 };
 
 export function planOf(config: Config, checkpoint: Checkpoint): Plan {

@@ -162,6 +162,11 @@ export function linear(
   ];
 }
 
+/** A LayerNorm: its weight and its bias. */
+export function layerNorm(name: string, source: string, size: number): PlannedTensor[] {
+  return [vector(`${name}.weight`, `${source}.weight`, size), vector(`${name}.bias`, `${source}.bias`, size)];
+}
+
 /** A matrix of each expert in one tensor: `source` has # where the expert's number stands. */
 export function expertMatrix(
   name: string,

@@ -107,11 +107,11 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
     const heads = own.halves ? headsOf(name, (what) => Number(key(what))) : 0;
     const layout = own.layout?.(name, key);
     if (source.includes("#")) {
-      const experts = shape[2];
-      const size = bytes.length / experts;
-      for (let expert = 0; expert < experts; expert++) {
-        const part = bytes.slice(expert * size, (expert + 1) * size);
-        weights[source.replace("#", String(expert))] = { dtype: "F32", shape: [shape[1], shape[0]], bytes: part };
+      const count = shape[shape.length - 1];
+      const size = bytes.length / count;
+      for (let i = 0; i < count; i++) {
+        const part = bytes.slice(i * size, (i + 1) * size);
+        weights[source.replace("#", String(i))] = { dtype: "F32", shape: shape.slice(0, -1).reverse(), bytes: part };
       }
     } else if (layout) {
       const size = layout.shape.reduce((product, n) => product * n, 4);

@@ -80,11 +80,6 @@ export function pow(x: f64, y: f64): f64 {
   return exp(y * log(x));
 }
 
-/** ln(1 + e^x) */
-export function softplus(x: f64): f64 {
-  return max<f64>(0, x) + log(1.0 + exp(-abs<f64>(x)));
-}
-
 const HALF_PI_HIGH: f64 = 1.57079632673412561417;
 const HALF_PI_LOW: f64 = 6.07710050650619224932e-11;
 

@@ -61,7 +61,7 @@ export function layerNorm(x: usize, weight: usize, bias: usize, n: u32, epsilon:
 }
 
 /** Σ x in f64: the order of `sumOfSquares`. */
-function sumOf(x: usize, n: u32): f64 {
+export function sumOf(x: usize, n: u32): f64 {
   const last = x + ((<usize>(n & ~7)) << 2);
   const end = x + ((<usize>n) << 2);
   let sum: f64;

@@ -7,9 +7,10 @@
  *       step   8 columns: 8 × u32, one a row; from its lowest bit on the codes ^ 15 of columns 0 2 4 6 1 3 5 7
  *       V and why codes are inverted: formats/mxfp4.ts
  *
- * A scale's byte, whose top bit counts for nothing, is the top of a float's bits but for the bias of its exponent, which
- * is added; where there is no exponent the mantissa is what lies above the smallest scale that has one. (Multiplying what
- * is so small as a float's bits would take the processor's slow way.) As with llama.cpp, 127, NaN elsewhere, is zero.
+ * A scale's byte, whose top bit counts for nothing, is the top of a float's bits but for the bias of its exponent,
+ * which is added; where there is no exponent the mantissa is what lies above the smallest scale that has one.
+ * (Multiplying what is so small as a float's bits would take the processor's slow way.) As with llama.cpp, 127, NaN
+ * elsewhere, is zero.
  *
  *     y[t][r] = Σ over parts of 16 columns:  float(Σ (V + 12)·a  −  12·Σ a) · (½ s · dx)
  *
