@@ -1,5 +1,5 @@
 /** apertus: norms of heads, and xIELU without a gate. */
-import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { groupedAttention, xieluFeedForward } from "../random-parts.mjs";
 
 /** Numbers of xIELU of a layer, as floats hold them. */
@@ -29,7 +29,7 @@ export const apertus = {
       "f32[]",
       XIELU.map((layer) => layer[name]),
     ]),
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({ ...headConfig(key), hidden_act: "xielu", rope_scaling: { rope_type: "default" } }),

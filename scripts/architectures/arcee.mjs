@@ -1,5 +1,5 @@
 /** arcee: llama with a squared ReLU, and YaRN. */
-import { groupedKeys, headConfig, PEERS, TYPES, yarnConfig, yarnKeys } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS, yarnConfig, yarnKeys } from "../architecture-keys.mjs";
 import { groupedAttention, reluSquaredFeedForward } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -16,7 +16,7 @@ export const arcee = {
     reluSquaredFeedForward(w);
   },
   keys: (shape) => [...groupedKeys(shape), ...yarnKeys(shape)],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({ ...headConfig(key), hidden_act: "relu2", rope_scaling: yarnConfig(key) }),

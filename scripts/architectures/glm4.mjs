@@ -1,5 +1,5 @@
 /** glm4: norms before and behind both halves, RoPE on pairs of a part of each head, gate and up in one matrix. */
-import { denseKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { denseKeys, FEW_TYPES, headConfig, PEERS } from "../architecture-keys.mjs";
 import { fusedFeedForward, groupedAttention, normsBehind } from "../random-parts.mjs";
 
 /** What shapes of glm4 have alike. */
@@ -31,7 +31,7 @@ export const glm4 = {
     ...denseKeys(shape, shape.headSize ?? 0, shape.headSize ?? 0, shape.rope ?? 0),
     ...sectionsKey(shape),
   ],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({ ...headConfig(key), attention_bias: true, pad_token_id: null, partial_rotary_factor: 0.5 }),

@@ -1,5 +1,5 @@
 /** granite: llama with four scales. */
-import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @typedef {import("../architectures.mjs").Checkpoint} Checkpoint */
@@ -35,7 +35,7 @@ export const granite = {
     gatedFeedForward(w);
   },
   keys: (shape) => [...groupedKeys(shape), ...SCALES],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: { config: (key) => ({ ...headConfig(key), ...scaleConfig(key) }), halves: true },
 };

@@ -1,5 +1,5 @@
 /** hunyuan-dense: qwen3 whose heads are normed behind RoPE. */
-import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** What shapes of hunyuan-dense have alike. */
@@ -27,7 +27,7 @@ export const hunyuanDense = {
   },
   keys: (shape) => [...groupedKeys(shape), ...alphaKey(shape)],
   fixed: true,
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({ ...headConfig(key), model_type: "hunyuan_v1_dense", use_qk_norm: true }),

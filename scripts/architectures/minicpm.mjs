@@ -1,5 +1,5 @@
 /** minicpm: llama with three scales. */
-import { groupedKeys, headConfig, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** What a checkpoint calls them; none is the default. */
@@ -25,7 +25,7 @@ export const minicpm = {
     ["residual_scale", "f32", DEPTH / Math.sqrt(shape.layers)],
     ["logit_scale", "f32", shape.hidden / BASE],
   ],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: ["llama.cpp"],
   checkpoint: {
     config: (key) => ({ ...headConfig(key), scale_emb: EMBEDDING, scale_depth: DEPTH, dim_model_base: BASE }),

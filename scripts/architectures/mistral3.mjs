@@ -1,5 +1,5 @@
 /** mistral3: llama with YaRN by its own numbers, and queries that grow with their position. */
-import { groupedKeys, headConfig, TYPES, yarnConfig, yarnKeys } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, yarnConfig, yarnKeys } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -26,7 +26,7 @@ export const mistral3 = {
     ["attention.temperature_scale", "f32", 0.5],
   ],
   absolute: true,
-  types: TYPES,
+  types: FEW_TYPES,
   peers: ["llama.cpp"],
   checkpoint: {
     config: (key) => ({

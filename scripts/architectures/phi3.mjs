@@ -1,5 +1,5 @@
 /** phi3: fused matrices, a part of each head turned, and two lists of factors. */
-import { denseKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { denseKeys, FEW_TYPES, headConfig, PEERS } from "../architecture-keys.mjs";
 import { fusedAttention, fusedFeedForward } from "../random-parts.mjs";
 
 /** @typedef {import("../architectures.mjs").Shape} Shape */
@@ -43,7 +43,7 @@ export const phi3 = {
   },
   // llama.cpp asks models with phi3 in their name for certain tokens.
   title: "phi 3",
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

@@ -1,5 +1,5 @@
 /** smollm3: llama, but every fourth layer turns nothing. */
-import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -17,7 +17,7 @@ export const smollm3 = {
     gatedFeedForward(w);
   },
   keys: groupedKeys,
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: { config: (key) => ({ ...headConfig(key), pad_token_id: 0 }), halves: true },
 };

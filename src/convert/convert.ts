@@ -214,13 +214,15 @@ function requireTied({ tensors }: Plan, { tensors: sources }: Checkpoint, name: 
 const COMPARED = 1 << 20;
 
 /** What of a model decides which of its matrices get more bits. */
-function mixedModel({ architecture, metadata, tensors }: Plan, checkpoint: Checkpoint): MixedModel {
-  const number = (key: string) => Number(metadata.find(([name]) => name === `${architecture}.${key}`)?.[2]);
+function mixedModel({ architecture, metadata, ownMetadata, tensors }: Plan, checkpoint: Checkpoint): MixedModel {
+  const keys = new Map([...metadata, ...ownMetadata].map(([key, , value]) => [key, value]));
+  const number = (key: string) => Number(keys.get(`${architecture}.${key}`) ?? Number.NaN);
   const heads = number("attention.head_count");
   return {
     tied: !tensors.some(({ name, sources: [head] }) => name === "output.weight" && checkpoint.tensors.has(head)),
     headsPerKey: heads / (number("attention.head_count_kv") || heads),
     layers: number("block_count"),
+    experts: number("expert_count") || 0,
   };
 }
 

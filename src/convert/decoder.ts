@@ -56,20 +56,22 @@ export function readDecoder(config: Config, checkpoint: Checkpoint, claims: read
   for (const key of claims.includes("num_experts") ? [] : EXPERTS) {
     if (config.get(key)) throw config.wrong(`${key}: limpet knows no experts in such a model`, "UNSUPPORTED");
   }
-  const layers = config.size("num_hidden_layers");
-  // Each has several: a number beyond them would make a long plan for nothing.
-  if (layers > checkpoint.tensors.size) {
-    throw config.wrong(`num_hidden_layers is ${layers}, and the checkpoint has ${checkpoint.tensors.size} tensors`);
-  }
   const prefix = PREFIXES.find((prefix) => checkpoint.tensors.has(`${prefix}embed_tokens.weight`)) ?? "model.";
   return {
-    layers,
+    layers: countOf(config, "num_hidden_layers", checkpoint),
     hidden: config.size("hidden_size"),
     heads: config.size("num_attention_heads"),
     vocabulary: config.size("vocab_size"),
     prefix,
     output: `${prefix.startsWith("language_model.") ? "language_model." : ""}lm_head`,
   };
+}
+
+/** How many layers or experts there are. Each has tensors: a number beyond theirs would make a long plan for nothing. */
+export function countOf(config: Config, key: string, { tensors }: Checkpoint): number {
+  const count = config.size(key);
+  if (count <= tensors.size) return count;
+  throw config.wrong(`${key} is ${count}, and the checkpoint has ${tensors.size} tensors`);
 }
 
 /** Refuses a config that says another activation; one that says none means this. */

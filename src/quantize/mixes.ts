@@ -21,8 +21,10 @@
  * NVFP4 is for reading: its scales have four bits of exponent, and its files keep a scale a matrix beside them, which
  * training or a converter finds.
  *
- * Half of the layers: the first and the last eighth, and every third between. Rows that are no whole blocks of a type get
- * one of smaller blocks (`fittingType`). Vectors and norms stay as they are.
+ * Half of the layers: the first and the last eighth, and every third between. What is said of attn_v is of attn_qkv too, of
+ * ffn_down that of experts too. With eight experts attn_v and attn_k are small beside the rest: Q8_0, and attn_output is
+ * Q5_K in mixes of less. Rows that are no whole blocks of a type get one of smaller blocks (`fittingType`). Vectors, norms
+ * and routers stay as they are.
  */
 import { type TypeName, tensorLayout } from "../host/types.ts";
 
@@ -103,6 +105,7 @@ export interface MixedModel {
   /** Query heads that share a key. */
   readonly headsPerKey: number;
   readonly layers: number;
+  readonly experts: number;
 }
 
 /** The type of a matrix. */
@@ -120,13 +123,19 @@ function wantedType(mix: FileType, name: string, model: MixedModel): TypeName {
   if (name === "token_embd.weight") return ternary ? "Q4_K" : type;
   const [, number, role] = name.match(/^blk\.(\d+)\.(\w+)\.weight$/) ?? [];
   const layer = Number(number);
-  if (role === "attn_v" || role === "attn_kv_b") return typeOfValues(mix, layer, model) ?? type;
-  if (role === "ffn_down") return typeOfDown(mix, layer, model.layers) ?? type;
-  if (role === "attn_output") return OUTPUTS[mix] ?? type;
-  return type;
+  const small = model.experts === SMALL_ATTENTION;
+  if (/^attn_(v|qkv|kv_b)$/.test(role)) return small ? "Q8_0" : (typeOfValues(mix, layer, model) ?? type);
+  if (role === "attn_k") return small ? "Q8_0" : type;
+  if (/^ffn_down/.test(role)) return typeOfDown(mix, layer, model.layers) ?? type;
+  if (role !== "attn_output") return type;
+  return (small ? SMALL_OUTPUTS.includes(mix) && "Q5_K" : OUTPUTS[mix]) || type;
 }
 
 const OUTPUTS: { readonly [mix in FileType]?: TypeName } = { Q2_K: "Q3_K", Q3_K_M: "Q4_K", Q3_K_L: "Q5_K" };
+
+/** So many experts make the matrices of attention a small part of a model: Mixtral's. */
+const SMALL_ATTENTION = 8;
+const SMALL_OUTPUTS: readonly FileType[] = ["Q2_K", "Q3_K_S", "Q3_K_M", "Q4_K_S", "Q4_K_M", "IQ4_NL", "IQ4_XS"];
 
 function typeOfValues(mix: FileType, layer: number, { headsPerKey, layers }: MixedModel): TypeName | undefined {
   switch (mix) {

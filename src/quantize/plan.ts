@@ -57,7 +57,8 @@ function modelOf({ tensors }: Head, number: Numbers): MixedModel {
   return {
     tied: !tensors.some(({ name }) => name === "output.weight"),
     headsPerKey: number("attention.head_count") / number("attention.head_count_kv") || 1,
-    layers: tensors.filter(({ name }) => /^blk\.\d+\.ffn_down\.weight$/.test(name)).length,
+    layers: number("block_count"),
+    experts: number("expert_count") || 0,
   };
 }
 
@@ -85,9 +86,9 @@ function matrixStep(source: TensorInfo, mix: FileType, model: MixedModel): Step 
   return { kind: "tensor", tensor: { name, type, shape }, source, fallback };
 }
 
-/** Vectors stay, and so do the weights of norms. */
+/** Vectors stay, and so do the weights of norms, and the routers that experts are chosen by. */
 function isMatrix({ name, shape }: TensorInfo): boolean {
-  return shape.slice(1).some((size) => size > 1) && name.endsWith(".weight") && !name.includes("_norm.");
+  return shape.slice(1).some((size) => size > 1) && name.endsWith(".weight") && !/(_norm|_gate_inp)\./.test(name);
 }
 
 /** Four bits where matrices have less than five, else eight; floats stay floats. */

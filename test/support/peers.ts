@@ -17,15 +17,49 @@ export const LLAMA3_ROPE = {
   original_max_position_embeddings: 8192,
 };
 
-/** A checkpoint of each architecture that transformers runs, and one with Llama 3's scaling of RoPE. */
+/** What a config may say of RoPE; contexts so short that 48 tokens are far enough to see it. */
+const ROPES: readonly (readonly [architecture: string, special: string, config: Record<string, unknown>])[] = [
+  ["llama", "llama3 rope", { rope_scaling: { ...LLAMA3_ROPE, original_max_position_embeddings: 32 } }],
+  [
+    "llama",
+    "yarn and a factor of attention",
+    { rope_scaling: { rope_type: "yarn", factor: 8, original_max_position_embeddings: 32, attention_factor: 1.1 } },
+  ],
+  [
+    "llama",
+    "longrope",
+    {
+      original_max_position_embeddings: 32,
+      rope_scaling: {
+        rope_type: "longrope",
+        long_factor: Array.from({ length: 16 }, (_, i) => 1 + i / 2),
+        short_factor: Array.from({ length: 16 }, (_, i) => 1 + i / 16),
+      },
+    },
+  ],
+  [
+    "gemma3",
+    "linear rope, windows by list",
+    {
+      rope_scaling: { rope_type: "linear", factor: 8 },
+      rope_local_base_freq: 500,
+      layer_types: Array.from({ length: 7 }, (_, i) => (i % 3 === 2 ? "full_attention" : "sliding_attention")),
+    },
+  ],
+];
+
+/** A checkpoint of each architecture that transformers runs, and some with what is special of RoPE. */
 export function peerCheckpoints(): PeerCheckpoint[] {
   const list = kindsOf("transformers").map(
     (kind): PeerCheckpoint => ({ kind, special: "", parts: checkpointOf(kind).parts }),
   );
-  const scaled = checkpointOf(tinyOf("llama")).parts;
-  // So that 48 tokens are far enough to see it.
-  scaled.config["rope_scaling"] = { ...LLAMA3_ROPE, original_max_position_embeddings: 32 };
-  return [...list, { kind: tinyOf("llama"), special: "llama3 rope", parts: scaled }];
+  const scaled = ROPES.map(([architecture, special, config]): PeerCheckpoint => {
+    const kind = tinyOf(architecture);
+    const { parts } = checkpointOf(kind);
+    Object.assign(parts.config, config);
+    return { kind, special, parts };
+  });
+  return [...list, ...scaled];
 }
 
 /** Little-endian floats in base64. */

@@ -91,11 +91,14 @@ export function goldenValues(elements: number): Float32Array {
   return sized;
 }
 
-/** Models in which every rule of a mix shows: sixteenths and eighths of layers, 4 heads a key, MLA, rows of all sizes. */
+/** Models in which every rule of a mix shows: sixteenths and eighths of layers, 4 heads a key, MLA, rows of all sizes, experts. */
 export const MIXED_MODELS: Record<string, (typeof SHAPES)[string]> = {
   llama: { ...SHAPES["llama-tiny"], layers: 17 },
   plm: { ...SHAPES["plm-1m"], layers: 12 },
   narrow: { ...SHAPES["qwen2-tiny"], layers: 9, hidden: 96, ffn: 80 },
+  // Eight experts, and six beside a shared one.
+  qwen3moe: { ...SHAPES["qwen3moe-tiny"], layers: 9, hidden: 256, headSize: 64, expertWidth: 256 },
+  qwen2moe: { ...SHAPES["qwen2moe-tiny"], layers: 9, hidden: 256, expertWidth: 256, sharedWidth: 256 },
 };
 
 /** The mixes that llama.cpp has too, and its numbers for them. */

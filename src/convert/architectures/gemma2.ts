@@ -19,8 +19,11 @@ const LARGEST = 46;
 
 export function planGemma2(config: Config, checkpoint: Checkpoint): Plan {
   requireTiedHead(config);
-  // Without a key the cap is the usual one; null is none.
-  const cap = (key: string, usual: number) => (config.isNull(key) ? 0 : config.number(key, usual));
+  // Without a key the cap is the usual one. Null is none, and llama.cpp would divide by it.
+  const cap = (key: string, usual: number) => {
+    if (config.isNull(key)) throw config.wrong(`${key} is null: such a model has a cap`, "UNSUPPORTED");
+    return config.number(key, usual);
+  };
   return planGrouped("gemma2", config, checkpoint, {
     ...GEMMA,
     claims: ["attn_logit_softcapping", "final_logit_softcapping", "query_pre_attn_scalar", "sliding_window"],

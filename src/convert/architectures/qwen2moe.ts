@@ -1,5 +1,5 @@
 /** qwen2moe: qwen2 with experts and a shared one behind a gate; checkpoints call it qwen2_moe. */
-import { matrix, vector } from "../decoder.ts";
+import { countOf, matrix, vector } from "../decoder.ts";
 import { expertKeys, gatedExperts } from "../experts.ts";
 import type { Config } from "../folder.ts";
 import { planGrouped } from "../grouped.ts";
@@ -7,7 +7,7 @@ import type { Plan } from "../plan.ts";
 import type { Checkpoint } from "../safetensors.ts";
 
 export function planQwen2moe(config: Config, checkpoint: Checkpoint): Plan {
-  const experts = config.size("num_experts");
+  const experts = countOf(config, "num_experts", checkpoint);
   const width = config.size("moe_intermediate_size");
   const shared = config.size("shared_expert_intermediate_size");
   return planGrouped("qwen2moe", config, checkpoint, {

@@ -1,4 +1,5 @@
 /** qwen3moe: qwen3 with experts; checkpoints call it qwen3_moe. */
+import { countOf } from "../decoder.ts";
 import { expertKeys, gatedExperts } from "../experts.ts";
 import type { Config } from "../folder.ts";
 import { planGrouped } from "../grouped.ts";
@@ -6,7 +7,7 @@ import type { Plan } from "../plan.ts";
 import type { Checkpoint } from "../safetensors.ts";
 
 export function planQwen3moe(config: Config, checkpoint: Checkpoint): Plan {
-  const experts = config.size("num_experts");
+  const experts = countOf(config, "num_experts", checkpoint);
   const width = config.size("moe_intermediate_size");
   return planGrouped("qwen3moe", config, checkpoint, {
     claims: ["num_experts"],
