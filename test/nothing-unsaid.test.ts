@@ -182,7 +182,6 @@ test("who reads no weights refuses none: tokenizer, inspect, plan of a vocabular
   for (const [type, name] of [
     [16, "IQ2_XXS"],
     [29, "IQ1_M"],
-    [40, "NVFP4"],
     [99, "type 99"],
   ] as const) {
     const bytes = new Uint8Array(encodeGguf(small("llama")));

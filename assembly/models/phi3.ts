@@ -13,7 +13,7 @@ import { Builder, Pairs } from "../program/builder";
 
 export function phi3(b: Builder): void {
   const h = readDecoder(b);
-  b.leaveOut(".attention.sliding_window");
+  b.leaveOutKey(".attention.sliding_window");
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {
     beginLayer(b, h, l);

@@ -92,7 +92,7 @@ export class Metadata {
   }
 
   /** The key changes nothing in this architecture, whatever it says: it counts as understood. */
-  leaveOut(key: string): void {
+  leaveOutKey(key: string): void {
     findKey(this.gguf, key);
   }
 

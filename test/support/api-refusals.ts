@@ -136,7 +136,7 @@ export async function measureApiRefusals(): Promise<Map<string, string>> {
   checkpoint("a width below zero", (config) => (config["hidden_size"] = -1));
   checkpoint("another activation", (config) => (config["hidden_act"] = "gelu"));
   checkpoint("experts", (config) => (config["num_local_experts"] = 8));
-  checkpoint("another scaling", (config) => (config["rope_scaling"] = { type: "su" }));
+  checkpoint("another scaling", (config) => (config["rope_scaling"] = { type: "ntk" }));
   checkpoint("more layers", (config) => (config["num_hidden_layers"] = 20));
   checkpoint("heads of seven", (config) => (config["head_dim"] = 7));
   checkpoint("no type", () => {}, "Q9_9");
