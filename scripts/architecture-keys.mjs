@@ -10,6 +10,9 @@
 /** Block formats for which the oracle's logits are stored. */
 export const TYPES = /** @type {const} */ (["F32", "Q4_0", "Q8_0", "Q4_K"]);
 
+/** The same where other architectures of the same parts have more: a type's rounding knows no architecture. */
+export const FEW_TYPES = /** @type {const} */ (["F32", "Q4_K"]);
+
 /** Every engine that says what the same weights give. */
 export const PEERS = /** @type {const} */ (["llama.cpp", "transformers"]);
 

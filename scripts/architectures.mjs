@@ -80,6 +80,7 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @property {Record<string, Omit<Shape, "architecture">>} shapes of made models by name; the first one is small, and tests run it
  * @property {Record<string, readonly ("llama.cpp" | "transformers")[]>} [variants] shapes that have what the first has not, each with
  *   the engines whose logits are stored beside the oracle's, in F32
+ * @property {readonly string[]} [onlyFiles] variants by keys that no checkpoint is converted to
  * @property {(w: Weights) => void} block adds the tensors of a layer
  * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix
@@ -90,7 +91,7 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @property {boolean} [latent] attention has an absorbed and an expanded form
  * @property {boolean} [absolute] what a token answers depends on where it stands, not on distances alone
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
- * @property {boolean} [fixed] rows of state cannot be moved: their positions are learned
+ * @property {boolean} [fixed] rows of state cannot be moved: positions are learned, or keys are normed behind RoPE
  * @property {Checkpoint} checkpoint what a checkpoint in Hugging Face's layout has
  */
 
@@ -178,6 +179,9 @@ export const VARIANTS = NAMES.flatMap((name) => Object.keys(ARCHITECTURES[name].
 
 /** The architecture of a made model. @param {string} kind */
 export const architectureOf = (kind) => ARCHITECTURES[SHAPES[kind].architecture];
+
+/** Whether what a cache rounds may change much: another row is looked up, another expert chosen. @param {string} kind */
+export const jumps = (kind) => Boolean(architectureOf(kind).hashes || SHAPES[kind].experts);
 
 /** The made models whose logits an engine gives: the small one of each architecture, and behind them its variants. */
 export function kindsOf(/** @type {"llama.cpp" | "transformers"} */ peer) {

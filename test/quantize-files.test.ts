@@ -218,7 +218,7 @@ test("values beyond what a type's scales reach are refused, or are what they wer
   };
   for (const value of [65504, -65504, 65536, -7e4, 1e9, -1e30, 3.4e38]) {
     for (const type of FILE_TYPES) {
-      const isFloat = type === "F32" || type === "BF16";
+      const isFloat = type === "F32" || (type === "BF16" && Math.abs(value) < 3.39e38);
       const error = await quantizeFile(file(value), OUT, type).catch((thrown) => thrown);
       if (isFloat || type === "MXFP4" || Math.abs(value) <= 65504) {
         assert.not.instance(error, Error, `${type} of ${value}: ${error}`);
@@ -228,7 +228,7 @@ test("values beyond what a type's scales reach are refused, or are what they wer
         assert.ok(values.every(Number.isFinite), `${type} of ${value}`);
       } else {
         assert.is(error.code, "UNSUPPORTED", `${type} of ${value}`);
-        assert.match(error.message, /for which \w+ has no code: convert to F32 or BF16/);
+        assert.match(error.message, /for which \w+ has no code: convert to F32/);
       }
     }
   }

@@ -48,6 +48,30 @@ for (const [i, scaling] of SCALINGS.entries()) {
   });
 }
 
+test("a session that goes on in a context on the other side of the switch is made anew there", () => {
+  const scaling = SCALINGS.find(({ special }) => special === "longrope, in a short context");
+  assert.ok(scaling);
+  const [engine] = engines;
+  const model = engine.load(scalingFile(scaling));
+  const [short, again, long] = [256, 256, 512].map((rows) => model.context({ rows, kv: F32 }));
+  const [first, same, other] = [short, again, long].map((context) => model.session({}, context, 0));
+  first.append(golden.tokens);
+  first.generate(3);
+  const saved = first.save();
+  same.restore(saved);
+  assert.is(same.evaluated, first.evaluated, "rows of the same factors are kept");
+  other.restore(saved);
+  assert.is(other.evaluated, 0, "rows of other factors are not");
+  const fresh = model.session({}, model.context({ rows: 512, kv: F32 }), 0);
+  fresh.append(first.tokens);
+  const [want, got, before] = [fresh, other, same].map((session) => session.generate(4, 2));
+  assert.equal(got, want);
+  assert.not.equal(before.logprobs, want.logprobs);
+  for (const session of [first, same, other, fresh]) session.release();
+  for (const context of [short, again, long, fresh.context]) engine.core.call("context_release", context.handle);
+  model.release();
+});
+
 const llama = (name: string, value: number | string, type: "f32" | "string") => key(`llama.rope.${name}`, value, type);
 const REFUSED: readonly [what: string, kind: string, change: Change, code: number, words: RegExp][] = [
   ["another type", "llama-tiny", llama("scaling.type", "ntk", "string"), UNSUPPORTED, /rope\.scaling\.type .*longrope/],

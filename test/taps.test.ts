@@ -71,6 +71,19 @@ const isWhole = (kind: string, layer: number, total: number, whole: number, slac
 
 const gelu = (x: number) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 
+/** xIELU (arXiv:2411.13010) with the numbers of a layer: α of what is above 0, α of what is below, β, ε. */
+function xielu(x: number, [above, below, beta, least]: number[]): number {
+  const soft = (y: number) => Math.log1p(Math.exp(y));
+  if (x > 0) return soft(above) * x * x + beta * x;
+  return (Math.expm1(Math.min(x, least)) - x) * (beta + soft(below)) + beta * x;
+}
+
+function xieluOf({ metadata }: ReturnType<typeof makeModel>, layer: number): number[] | undefined {
+  const listOf = (name: string) => metadata.find(([key]) => key === `xielu.${name}`)?.[2] as number[] | undefined;
+  const lists = ["alpha_p", "alpha_n", "beta", "eps"].map((name) => listOf(name) ?? []);
+  return lists[0].length ? lists.map((list) => list[layer]) : undefined;
+}
+
 for (const kind of TINY) {
   const { hashes } = architectureOf(kind);
   const heads = SHAPES[kind].heads;
@@ -198,23 +211,28 @@ for (const kind of TINY) {
         activity = withTap(context, Tap.FFN, layers * BATCH * ffn, () => context.run(batch));
       });
       for (let layer = 1; layer < layers; layer++) {
+        const constants = xieluOf(file, layer);
         const own = (name: string) => {
           const full = `blk.${layer}.${name}`;
           return drawn.some((other) => other.name === full) ? floats(full) : null;
         };
-        // Parallel branches have one norm, the attention's: a LayerNorm, whose bias says so.
-        const norm = (own("ffn_norm.weight") ?? own("attn_norm.weight")) as Float32Array;
+        // Parallel branches have one norm, the attention's, a LayerNorm; where norms stand behind, there is none before.
+        const norm = own("ffn_norm.weight") ?? own("attn_norm.weight");
+        const centred = ["phi2", "cohere2", "command-r"].includes(SHAPES[kind].architecture);
         const [shift, bias] = ["attn_norm.bias", "ffn_up.bias"].map(own);
         // Of experts the shared one, which every token goes to. Without it, or without a network, nothing is tapped.
-        const gate = own("ffn_gate.weight") ?? own("ffn_gate_shexp.weight");
-        const up = own("ffn_up.weight") ?? own("ffn_up_shexp.weight");
-        if (!up) continue;
+        const both = own("ffn_up.weight") ?? own("ffn_up_shexp.weight");
+        if (!both) continue;
+        // Gate and up may lie in one matrix, gate first.
+        const fused = own("ffn_down.weight")?.length === both.length / 2;
+        const up = fused ? both.subarray(both.length / 2) : both;
+        const gate = fused ? both : (own("ffn_gate.weight") ?? own("ffn_gate_shexp.weight"));
         for (const token of [0, 4, 10]) {
           const x = Float64Array.from(states.subarray(((layer - 1) * BATCH + token) * hidden).subarray(0, hidden));
-          const mean = shift ? x.reduce((sum, value) => sum + value, 0) / hidden : 0;
+          const mean = centred ? x.reduce((sum, value) => sum + value, 0) / hidden : 0;
           const square = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / hidden;
-          const normed = x.map(
-            (value, k) => ((value - mean) / Math.sqrt(square + epsilon)) * norm[k] + (shift?.[k] ?? 0),
+          const normed = x.map((value, k) =>
+            norm ? ((value - mean) / Math.sqrt(square + epsilon)) * norm[k] + (shift?.[k] ?? 0) : value,
           );
           const product = (matrix: Float32Array, row: number) =>
             normed.reduce((sum, value, k) => sum + value * matrix[row * hidden + k], 0);
@@ -223,7 +241,8 @@ for (const kind of TINY) {
             const u = product(up, row) + (bias?.[row] ?? 0);
             const g = gate ? product(gate, row) : 0;
             const gated = /^gemma/.test(kind) ? gelu(g) : g / (1 + Math.exp(-g));
-            const want = gate ? gated * u : shift ? gelu(u) : Math.max(u, 0) ** 2;
+            const alone = constants ? xielu(u, constants) : shift ? gelu(u) : Math.max(u, 0) ** 2;
+            const want = gate ? gated * u : alone;
             const off = Math.abs(got[row] - want);
             assert.ok(
               off <= 1e-4 * Math.max(1, Math.abs(want)),

@@ -1,5 +1,5 @@
 /** apertus: norms of heads, and xIELU without a gate. */
-import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { groupedAttention, xieluFeedForward } from "../random-parts.mjs";
 
 /** Numbers of xIELU of a layer, as floats hold them. */
@@ -11,6 +11,7 @@ const XIELU = [
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const apertus = {
+  models: "Apertus 8B and 70B",
   shapes: {
     "apertus-tiny": {
       ...{ layers: XIELU.length, hidden: 128, heads: 4, kvHeads: 1, headSize: 48, ffn: 320, vocabulary: 512 },
@@ -28,7 +29,7 @@ export const apertus = {
       "f32[]",
       XIELU.map((layer) => layer[name]),
     ]),
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({ ...headConfig(key), hidden_act: "xielu", rope_scaling: { rope_type: "default" } }),

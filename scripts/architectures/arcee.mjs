@@ -1,9 +1,10 @@
 /** arcee: llama with a squared ReLU, and YaRN. */
-import { groupedKeys, headConfig, PEERS, TYPES, yarnConfig, yarnKeys } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS, yarnConfig, yarnKeys } from "../architecture-keys.mjs";
 import { groupedAttention, reluSquaredFeedForward } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const arcee = {
+  models: "AFM-4.5B",
   shapes: {
     "arcee-tiny": {
       ...{ layers: 3, hidden: 128, heads: 4, kvHeads: 1, headSize: 48, ffn: 320, vocabulary: 512 },
@@ -15,7 +16,7 @@ export const arcee = {
     reluSquaredFeedForward(w);
   },
   keys: (shape) => [...groupedKeys(shape), ...yarnKeys(shape)],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({ ...headConfig(key), hidden_act: "relu2", rope_scaling: yarnConfig(key) }),

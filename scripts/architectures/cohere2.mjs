@@ -1,5 +1,5 @@
 /** cohere2: command-r with windows, whose layers alone turn. */
-import { PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, PEERS } from "../architecture-keys.mjs";
 import { commandBlock, commandConfig, commandKeys } from "./command-r.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -14,7 +14,7 @@ export const cohere2 = {
   },
   block: commandBlock,
   keys: (shape) => [...commandKeys(shape), ["attention.sliding_window", "u32", shape.window ?? 0]],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({ ...commandConfig(key), rotary_pct: 1, sliding_window: key("attention.sliding_window") }),

@@ -1,5 +1,5 @@
 /** command-r: one LayerNorm without bias before two parallel branches, and logits that are multiplied. */
-import { PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @typedef {import("../architectures.mjs").Shape} Shape */
@@ -52,7 +52,7 @@ export const commandR = {
     w.add("attn_k_norm.weight", [w.headSize, w.kvHeads], "F32", 0.1, 1);
   },
   keys: commandKeys,
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({ ...commandConfig(key), model_type: "cohere", use_qk_norm: key("block_count") >= 64 }),

@@ -1,5 +1,5 @@
 /** deci: llama, whose layers have heads, heads of keys and feed-forward widths of their own, or none. */
-import { TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -35,7 +35,7 @@ export const deci = {
     ["rope.dimension_count", "u32", headSize],
     ["vocab_size", "u32", vocabulary],
   ],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: ["llama.cpp"],
   checkpoint: {
     config(key) {

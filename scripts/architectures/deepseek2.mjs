@@ -1,5 +1,5 @@
 /** deepseek2: latent attention, and behind the first layers experts with shared ones beside them. */
-import { denseKeys, expertKeys, PEERS, TYPES, yarnKeys } from "../architecture-keys.mjs";
+import { denseKeys, expertKeys, FEW_TYPES, PEERS, yarnKeys } from "../architecture-keys.mjs";
 import { gatedExperts, gatedFeedForward, latentAttention, sharedExpert } from "../random-parts.mjs";
 
 /** @typedef {import("../architectures.mjs").Shape} Shape */
@@ -57,7 +57,7 @@ export const deepseek2 = {
       ["expert_shared_count", "u32", sharedWidth / expertWidth],
     ];
   },
-  types: TYPES,
+  types: FEW_TYPES,
   latent: true,
   peers: PEERS,
   checkpoint: {

@@ -1,5 +1,5 @@
 /** ernie4_5: llama under another name; its checkpoints turn pairs as the file does. */
-import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -17,7 +17,7 @@ export const ernie4_5 = {
     gatedFeedForward(w);
   },
   keys: groupedKeys,
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: { config: (key) => ({ ...headConfig(key), use_bias: false }) },
 };

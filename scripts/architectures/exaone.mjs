@@ -1,5 +1,5 @@
 /** exaone: llama whose heads turn by halves, and whose checkpoints have names of their own. */
-import { groupedKeys, LLAMA3, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, LLAMA3 } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -17,7 +17,7 @@ export const exaone = {
     gatedFeedForward(w);
   },
   keys: groupedKeys,
-  types: TYPES,
+  types: FEW_TYPES,
   // transformers has no class of its own for it.
   peers: ["llama.cpp"],
   checkpoint: {

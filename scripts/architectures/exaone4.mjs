@@ -1,5 +1,5 @@
 /** exaone4: norms behind both halves and of heads; without windows every layer turns (EXAONE 4.0 1.2B). */
-import { groupedKeys, headConfig, LLAMA3, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, LLAMA3, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention, normsBehind } from "../random-parts.mjs";
 import { NAMES_BEHIND } from "./olmo2.mjs";
 
@@ -28,7 +28,7 @@ export const exaone4 = {
     normsBehind(w);
   },
   keys: (shape) => [...groupedKeys(shape), ...windowKey(shape)],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

@@ -1,5 +1,5 @@
 /** gemma: embeddings times √hidden, GeGLU, and a head that is the embedding. */
-import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** What shapes of gemma, gemma2 and gemma3 have alike. */
@@ -18,7 +18,7 @@ export const gemma = {
     gatedFeedForward(w);
   },
   keys: groupedKeys,
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: { config: gemmaConfig, plusOne: /norm\.weight$/ },
 };

@@ -1,5 +1,5 @@
 /** gemma2: norms behind both halves, a window in every other layer, and caps. */
-import { groupedKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention, normsBehind } from "../random-parts.mjs";
 import { GEMMA, gemmaConfig } from "./gemma.mjs";
 
@@ -29,7 +29,7 @@ export const gemma2 = {
     ["attn_logit_softcapping", "f32", 5],
     ["final_logit_softcapping", "f32", 3],
   ],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

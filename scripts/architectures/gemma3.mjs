@@ -1,5 +1,5 @@
 /** gemma3: as gemma2 without the cap of scores, with norms of heads, and a rope of its own for layers with a window. */
-import { groupedKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention, normsBehind } from "../random-parts.mjs";
 import { GEMMA, gemmaConfig } from "./gemma.mjs";
 import { GEMMA_NAMES } from "./gemma2.mjs";
@@ -21,7 +21,7 @@ export const gemma3 = {
     normsBehind(w);
   },
   keys: (shape) => [...groupedKeys(shape), ["attention.sliding_window", "u32", shape.window]],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

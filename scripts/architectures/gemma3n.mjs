@@ -50,7 +50,8 @@ export const gemma3n = {
     const each = Array.from({ length: layers }, (_, l) => l);
     return [
       ...groupedKeys(shape),
-      ["final_logit_softcapping", "f32", 5],
+      // llama.cpp knows no other.
+      ["final_logit_softcapping", "f32", 30],
       ["attention.sliding_window", "u32", window],
       ["attention.sliding_window_pattern", "bool[]", each.map((l) => l % 5 !== 4)],
       ["attention.shared_kv_layers", "u32", sharing],

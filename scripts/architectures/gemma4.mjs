@@ -1,5 +1,5 @@
 /** gemma4: inputs of layers, keys of layers before, head sizes by kind of layer, experts beside the dense network. */
-import { denseKeys, expertKeys, TYPES } from "../architecture-keys.mjs";
+import { denseKeys, expertKeys, FEW_TYPES } from "../architecture-keys.mjs";
 import { normsBehind } from "../random-parts.mjs";
 import { GEMMA } from "./gemma.mjs";
 import { GEMMA_NAMES } from "./gemma2.mjs";
@@ -127,7 +127,7 @@ export const gemma4 = {
     ];
   },
   variants: { "gemma4-experts": ["llama.cpp"] },
-  types: TYPES,
+  types: FEW_TYPES,
   peers: ["llama.cpp"],
   checkpoint: {
     config: (key) => {

@@ -1,5 +1,5 @@
 /** glm4: norms before and behind both halves, RoPE on pairs of a part of each head, gate and up in one matrix. */
-import { denseKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { denseKeys, FEW_TYPES, headConfig, PEERS } from "../architecture-keys.mjs";
 import { fusedFeedForward, groupedAttention, normsBehind } from "../random-parts.mjs";
 
 /** What shapes of glm4 have alike. */
@@ -22,6 +22,7 @@ export const glm4 = {
     "glm4-sections": { ...GLM, layers: 2, ffn: 160, sections: [4, 4, 4, 0] },
   },
   variants: { "glm4-sections": ["llama.cpp"] },
+  onlyFiles: ["glm4-sections"],
   block(w) {
     groupedAttention(w, { biases: true });
     fusedFeedForward(w);
@@ -31,7 +32,7 @@ export const glm4 = {
     ...denseKeys(shape, shape.headSize ?? 0, shape.headSize ?? 0, shape.rope ?? 0),
     ...sectionsKey(shape),
   ],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({ ...headConfig(key), attention_bias: true, pad_token_id: null, partial_rotary_factor: 0.5 }),

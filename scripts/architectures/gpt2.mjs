@@ -1,5 +1,5 @@
 /** gpt2: learned positions, LayerNorms, biases everywhere, and q, k and v in one matrix. */
-import { layerNormKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, layerNormKeys, PEERS } from "../architecture-keys.mjs";
 import { biasedAttention, geluFeedForward, layerNorm } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -21,7 +21,7 @@ export const gpt2 = {
     w.add("output_norm.bias", [w.shape.hidden], "F32", 0.5);
   },
   keys: layerNormKeys,
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   fixed: true,
   checkpoint: {

@@ -1,5 +1,5 @@
 /** gptneox: two LayerNorms before two parallel branches, the first dimensions of a head turn, GELU by erf. */
-import { layerNormKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, layerNormKeys, PEERS } from "../architecture-keys.mjs";
 import { biasedAttention, geluFeedForward, layerNorm } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -26,7 +26,7 @@ export const gptneox = {
     ["rope.dimension_count", "u32", shape.rope ?? 0],
     ["rope.freq_base", "f32", shape.theta],
   ],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

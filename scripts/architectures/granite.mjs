@@ -1,5 +1,5 @@
 /** granite: llama with four scales. */
-import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @typedef {import("../architectures.mjs").Checkpoint} Checkpoint */
@@ -22,6 +22,8 @@ export const scaleConfig = (key) => ({
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const granite = {
+  models: "Granite 3.0 to 3.3, 2B and 8B",
+  refuses: "experts, which `granitemoe` has",
   shapes: {
     "granite-tiny": {
       ...{ layers: 3, hidden: 128, heads: 4, kvHeads: 1, headSize: 48, ffn: 160, vocabulary: 512 },
@@ -33,7 +35,7 @@ export const granite = {
     gatedFeedForward(w);
   },
   keys: (shape) => [...groupedKeys(shape), ...SCALES],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: { config: (key) => ({ ...headConfig(key), ...scaleConfig(key) }), halves: true },
 };

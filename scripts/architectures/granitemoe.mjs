@@ -1,10 +1,11 @@
 /** granitemoe: granite with experts, and one that every token goes to. */
-import { expertKeys, groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { expertKeys, FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { gatedExperts, groupedAttention, sharedExpert } from "../random-parts.mjs";
 import { SCALES, scaleConfig } from "./granite.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const granitemoe = {
+  models: "Granite 3.0 and 3.1, 1B-A400M and 3B-A800M",
   // Transformers knows no heads of another width than hidden / heads, llama.cpp no experts of another than ffn.
   shapes: {
     "granitemoe-tiny": {
@@ -24,7 +25,7 @@ export const granitemoe = {
     ...expertKeys(shape).filter(([name]) => name !== "expert_feed_forward_length"),
     ["expert_shared_feed_forward_length", "u32", shape.sharedWidth ?? 0],
   ],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

@@ -1,5 +1,5 @@
 /** hunyuan-dense: qwen3 whose heads are normed behind RoPE. */
-import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** What shapes of hunyuan-dense have alike. */
@@ -21,12 +21,14 @@ export const hunyuanDense = {
     "hunyuan-dense-alpha": { ...HUNYUAN, layers: 2, theta: 1e4, alpha: 50 },
   },
   variants: { "hunyuan-dense-alpha": ["llama.cpp"] },
+  onlyFiles: ["hunyuan-dense-alpha"],
   block(w) {
     groupedAttention(w, { norms: true });
     gatedFeedForward(w);
   },
   keys: (shape) => [...groupedKeys(shape), ...alphaKey(shape)],
-  types: TYPES,
+  fixed: true,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({ ...headConfig(key), model_type: "hunyuan_v1_dense", use_qk_norm: true }),

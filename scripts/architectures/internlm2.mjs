@@ -1,5 +1,5 @@
 /** internlm2: llama under another name, and with other names in its checkpoints. */
-import { groupedKeys, headConfig, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
@@ -17,7 +17,7 @@ export const internlm2 = {
     gatedFeedForward(w);
   },
   keys: groupedKeys,
-  types: TYPES,
+  types: FEW_TYPES,
   // transformers has no class of its own for it.
   peers: ["llama.cpp"],
   checkpoint: {

@@ -1,5 +1,5 @@
 /** minicpm: llama with three scales. */
-import { groupedKeys, headConfig, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** What a checkpoint calls them; none is the default. */
@@ -7,6 +7,8 @@ const [EMBEDDING, DEPTH, BASE] = [10, 1.5, 64];
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const minicpm = {
+  models: "MiniCPM 1B and 2B, MiniCPM4 0.5B and 8B",
+  refuses: "experts (MiniCPM-MoE)",
   shapes: {
     "minicpm-tiny": {
       ...{ layers: 3, hidden: 128, heads: 6, kvHeads: 2, headSize: 32, ffn: 160, vocabulary: 512 },
@@ -23,7 +25,7 @@ export const minicpm = {
     ["residual_scale", "f32", DEPTH / Math.sqrt(shape.layers)],
     ["logit_scale", "f32", shape.hidden / BASE],
   ],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: ["llama.cpp"],
   checkpoint: {
     config: (key) => ({ ...headConfig(key), scale_emb: EMBEDDING, scale_depth: DEPTH, dim_model_base: BASE }),

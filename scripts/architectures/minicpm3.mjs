@@ -1,6 +1,6 @@
 /** minicpm3: latent attention with queries of low rank, and scales that are constants of its code. */
 
-import { denseKeys, TYPES } from "../architecture-keys.mjs";
+import { denseKeys, FEW_TYPES } from "../architecture-keys.mjs";
 import { floatTensor } from "../gguf-writer.mjs";
 import { gatedFeedForward, latentAttention } from "../random-parts.mjs";
 
@@ -40,7 +40,7 @@ export const minicpm3 = {
       ["rope.scaling.attn_factor", "f32", growth],
     ];
   },
-  types: TYPES,
+  types: FEW_TYPES,
   latent: true,
   peers: ["llama.cpp"],
   checkpoint: {

@@ -1,9 +1,11 @@
 /** mistral3: llama with YaRN by its own numbers, and queries that grow with their position. */
-import { groupedKeys, headConfig, TYPES, yarnConfig, yarnKeys } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, yarnConfig, yarnKeys } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const mistral3 = {
+  models: "Ministral 3 3B to 14B, Mistral Small 3.1 and 3.2, text",
+  refuses: "experts",
   // Prompts of tests are three times as long as what YaRN makes longer, so that queries grow twice.
   shapes: {
     "mistral3-tiny": {
@@ -24,7 +26,7 @@ export const mistral3 = {
     ["attention.temperature_scale", "f32", 0.5],
   ],
   absolute: true,
-  types: TYPES,
+  types: FEW_TYPES,
   peers: ["llama.cpp"],
   checkpoint: {
     config: (key) => ({

@@ -1,5 +1,5 @@
 /** olmo2: norms behind both halves and of whole rows of q and k; OLMo 3's windows, whose layers turn without YaRN. */
-import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention, normsBehind } from "../random-parts.mjs";
 
 /** Norms behind both halves, and none before. @type {import("../architectures.mjs").Checkpoint["names"]} */
@@ -30,7 +30,7 @@ export const olmo2 = {
     ["rope.scaling.factor", "f32", 8],
     ["rope.scaling.original_context_length", "u32", 32],
   ],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

@@ -1,5 +1,5 @@
 /** olmoe: norms of whole rows of q and k, and experts whose weights do not add up to one. */
-import { expertKeys, groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { expertKeys, FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { gatedExperts, groupedAttention } from "../random-parts.mjs";
 import { EXPERT_NAMES } from "./qwen3moe.mjs";
 
@@ -18,7 +18,7 @@ export const olmoe = {
     gatedExperts(w);
   },
   keys: (shape) => [...groupedKeys(shape), ...expertKeys(shape)],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

@@ -1,5 +1,5 @@
 /** phi3: fused matrices, a part of each head turned, and two lists of factors. */
-import { denseKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { denseKeys, FEW_TYPES, headConfig, PEERS } from "../architecture-keys.mjs";
 import { fusedAttention, fusedFeedForward } from "../random-parts.mjs";
 
 /** @typedef {import("../architectures.mjs").Shape} Shape */
@@ -20,6 +20,7 @@ const SHAPE = {
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const phi3 = {
+  models: "Phi-3 and Phi-3.5 mini, Phi-3 medium, Phi-4, Phi-4-mini; their window is left out, as llama.cpp does",
   // Three quarters of each head turn. Its peers know no heads of another width than hidden / heads.
   shapes: { "phi3-tiny": SHAPE },
   block(w) {
@@ -42,7 +43,7 @@ export const phi3 = {
   },
   // llama.cpp asks models with phi3 in their name for certain tokens.
   title: "phi 3",
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

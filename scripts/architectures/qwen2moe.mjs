@@ -1,5 +1,5 @@
 /** qwen2moe: qwen2 with experts, and a shared one behind a gate. */
-import { expertKeys, groupedKeys, headConfig, PEERS, QWEN, TYPES } from "../architecture-keys.mjs";
+import { expertKeys, FEW_TYPES, groupedKeys, headConfig, PEERS, QWEN } from "../architecture-keys.mjs";
 import { gatedExperts, groupedAttention, sharedExpert } from "../random-parts.mjs";
 import { EXPERT_NAMES } from "./qwen3moe.mjs";
 
@@ -35,7 +35,7 @@ export const qwen2moe = {
     ...expertKeys(shape),
     ["expert_shared_feed_forward_length", "u32", shape.sharedWidth ?? 0],
   ],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

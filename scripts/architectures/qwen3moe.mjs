@@ -1,5 +1,5 @@
 /** qwen3moe: qwen3 with experts in place of the feed-forward network. */
-import { expertKeys, groupedKeys, headConfig, PEERS, QWEN, TYPES } from "../architecture-keys.mjs";
+import { expertKeys, FEW_TYPES, groupedKeys, headConfig, PEERS, QWEN } from "../architecture-keys.mjs";
 import { gatedExperts, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Checkpoint["names"]} */
@@ -27,7 +27,7 @@ export const qwen3moe = {
     gatedExperts(w);
   },
   keys: (shape) => [...groupedKeys(shape), ...expertKeys(shape)],
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

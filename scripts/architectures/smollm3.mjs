@@ -1,9 +1,10 @@
 /** smollm3: llama, but every fourth layer turns nothing. */
-import { groupedKeys, headConfig, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, headConfig, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const smollm3 = {
+  models: "SmolLM3 3B",
   // The fourth layer turns nothing, and a fifth turns again.
   shapes: {
     "smollm3-tiny": {
@@ -16,7 +17,7 @@ export const smollm3 = {
     gatedFeedForward(w);
   },
   keys: groupedKeys,
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: { config: (key) => ({ ...headConfig(key), pad_token_id: 0 }), halves: true },
 };

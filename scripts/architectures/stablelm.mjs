@@ -1,5 +1,5 @@
 /** stablelm: as llama with LayerNorms, a quarter of each head turns; 12B: norms of heads, and two parallel branches. */
-import { layerNormKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, layerNormKeys, PEERS } from "../architecture-keys.mjs";
 import { gatedFeedForward, groupedAttention } from "../random-parts.mjs";
 
 const STABLELM = { vocabulary: 512, context: 1024, theta: 1e4, epsilon: 1e-5, pre: "gpt-2" };
@@ -41,7 +41,7 @@ export const stablelm = {
     ["rope.freq_base", "f32", shape.theta],
   ],
   variants: { "stablelm-parallel": PEERS },
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

@@ -1,5 +1,5 @@
 /** starcoder2: as llama, with LayerNorms, biases, and a feed-forward network of two matrices. */
-import { layerNormKeys, PEERS, TYPES } from "../architecture-keys.mjs";
+import { FEW_TYPES, layerNormKeys, PEERS } from "../architecture-keys.mjs";
 import { geluFeedForward, groupedAttention, layerNorm } from "../random-parts.mjs";
 
 const STARCODER2 = {
@@ -31,7 +31,7 @@ export const starcoder2 = {
     ...(shape.window ? [/** @type {const} */ (["attention.sliding_window", "u32", shape.window])] : []),
   ],
   variants: { "starcoder2-window": ["transformers"] },
-  types: TYPES,
+  types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
     config: (key) => ({

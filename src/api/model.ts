@@ -10,7 +10,6 @@ import {
   type GenerationResult,
   type InfillOptions,
   type Piece,
-  ROOM_TOKENS,
 } from "../generate/generation.ts";
 import {
   type LogitsOptions,
@@ -278,7 +277,7 @@ export class Model {
       options.signal?.throwIfAborted();
       model.#requireAlive();
       const tokens = await tokensOf(read);
-      const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, ROOM_TOKENS);
+      const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, DEFAULT_TOKENS);
       const session = new Session(model.#alive, { context, kv }, room);
       try {
         const generation = session.generate(tokens, options);

@@ -154,8 +154,6 @@ export class Generation implements AsyncIterableIterator<Piece, GenerationResult
 
 /** Tokens of a generation that says nothing of them. */
 export const DEFAULT_TOKENS = 256;
-/** A generation that asks for more begins with room for so many: most end before, and the context grows as it is needed. */
-export const ROOM_TOKENS = 512;
 const REASONS = FINISH_REASONS.split(" ");
 
 /**
@@ -178,7 +176,8 @@ export async function* generatePieces(
   };
   const form = formNumber(options.form ?? "auto");
   exports.session_stop(session.pointer);
-  reserve(session, exports.session_count(session.pointer) + Math.min(maxTokens, ROOM_TOKENS));
+  // Most end before a high limit is reached: the context grows as it is needed.
+  reserve(session, exports.session_count(session.pointer) + Math.min(maxTokens, DEFAULT_TOKENS));
   configure(session, options);
   let { pointer, context } = session;
   exports.context_set_form(context.pointer, form);

@@ -4,21 +4,22 @@ import type { TypeName } from "../host/types.ts";
 import type { TableForm } from "./table-rows.ts";
 
 const LARGEST_HALF = 65504;
+const LARGEST_BFLOAT = 2 ** 127 * (2 - 2 ** -7);
 
 /** Types whose scales reach as far as floats do: the others' are halves. */
 const WIDE: readonly string[] = ["MXFP4", "Q8", "Q4"] satisfies (TypeName | TableForm)[];
 
 /** NaN and infinities stay what they are in floats; a block has no code for them, and halves none for large numbers. */
 export function requireRange(name: string, type: TypeName | TableForm, values: Float32Array): void {
-  if (type === "F32" || type === "BF16") return;
-  const isFloat = type === "F16";
-  const most = WIDE.includes(type) ? Number.MAX_VALUE : LARGEST_HALF;
+  if (type === "F32") return;
+  const isFloat = type === "F16" || type === "BF16";
+  const most = WIDE.includes(type) ? Number.MAX_VALUE : type === "BF16" ? LARGEST_BFLOAT : LARGEST_HALF;
   for (const value of values) {
     if (Math.abs(value) <= most) continue;
     if (!isFloat || Number.isFinite(value)) {
       throw new LimpetError(
         "UNSUPPORTED",
-        `${name} holds ${value}, for which ${type} has no code: convert to F32 or BF16`,
+        `${name} holds ${value}, for which ${type} has no code: convert to F32${type === "BF16" ? "" : " or BF16"}`,
       );
     }
   }

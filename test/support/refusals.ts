@@ -132,7 +132,7 @@ function fileCases(architecture: string, make: () => File): Refusal[] {
       },
     ]);
   }
-  for (const name of ["mamba", "", "LLAMA", "qwen3moe"])
+  for (const name of ["mamba", "", "LLAMA", "jamba"])
     cases.push(["architecture", `architecture ${name}`, key("general.architecture", name, "string")]);
   return cases.map(([subject, what, change]) => ({
     name: `${architecture}, ${what}`,
