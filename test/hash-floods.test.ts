@@ -1,7 +1,7 @@
 /**
  * A vocabulary can be made so that its texts have one hash: it loads about as fast as an ordinary one all the same, and
  * tokenizes as fast. FNV-1a goes on from a collision: fourteen pairs of words that collide one behind the other are 16,384
- * texts of one hash.
+ * texts of one hash. Nor do thousands of special tokens that begin alike make a text of their beginnings a slow one.
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -61,6 +61,22 @@ test("16,384 texts of one hash take about as long as as many others", async () =
   }
   assert.ok(costs.flood.load < 4 * costs.plain.load + 200, JSON.stringify(costs));
   assert.ok(costs.flood.tokenize < 4 * costs.plain.tokenize + 200, JSON.stringify(costs));
+});
+
+test("4,000 special tokens that begin alike: texts of their beginnings take about as long as English", async () => {
+  const specials = Array.from({ length: 4000 }, (_, i) => `<|special ${i}|>`);
+  const tokens = [...bytesAsTokens(), ...specials];
+  const types = tokens.map((_, i) => (i < 256 ? 1 : 3 + (i % 2)));
+  const tokenizer = await Tokenizer.load(vocabularyFile({ tokens, types }));
+  const length = 1 << 19;
+  const texts = ["Once upon a time there was a limpet. ", "<|", "<|special ", "<|special 1", "<|special 1|>"];
+  const costs: number[] = [];
+  for (const text of texts) {
+    const long = text.repeat(Math.ceil(length / text.length));
+    costs.push(await cost(() => tokenizer.tokenize(long, { special: true })));
+  }
+  for (const other of costs.slice(1)) assert.ok(other < 4 * costs[0] + 200, costs.join(" "));
+  assert.equal(tokenizer.tokenize("<|special 12|><|special 1|><|special 1", { special: true }).slice(0, 2), [268, 257]);
 });
 
 /** The characters that stand for bytes in a byte-level vocabulary. */

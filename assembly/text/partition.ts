@@ -87,11 +87,40 @@ function scan(cuts: Cuts): void {
     if (single != 0) note(cuts, single - 1, at);
     if (at + 1 == cuts.length) return;
     const bucket = bucketOf(first, load<u8>(cuts.text + at, 1));
-    for (let i = u32At(t.buckets, bucket), end = u32At(t.buckets, bucket + 1); i < end; i++) {
-      const index = u32At(t.bucketItems, i);
-      if (standsAt(cuts, index, at)) note(cuts, index, at);
-    }
+    const low = u32At(t.buckets, bucket);
+    const high = u32At(t.buckets, bucket + 1);
+    if (low < high) noteAll(cuts, low, high, at);
   }
+}
+
+/**
+ * Notes those of the items [low, high) of a bucket that stand at a place. They lie in the order of their bytes: byte
+ * after byte, those are left that have the text's; one that ends there is the first of them.
+ */
+function noteAll(cuts: Cuts, low: u32, high: u32, at: u32): void {
+  const t = cuts.tokenizer;
+  for (let depth: u32 = 0; low < high; depth++) {
+    while (low < high && tokenLength(t, specialToken(cuts, u32At(t.bucketItems, low))) == depth) {
+      note(cuts, u32At(t.bucketItems, low), at);
+      low += 1;
+    }
+    if (at + depth == cuts.length) return;
+    const byte = <u32>load<u8>(cuts.text + at + depth);
+    low = firstFrom(cuts, low, high, depth, byte);
+    high = firstFrom(cuts, low, high, depth, byte + 1);
+  }
+}
+
+/** The first of the items [low, high), each longer than `depth`, whose byte there is `byte` or above. */
+function firstFrom(cuts: Cuts, low: u32, high: u32, depth: u32, byte: u32): u32 {
+  const t = cuts.tokenizer;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const text = tokenText(t, specialToken(cuts, u32At(t.bucketItems, middle)));
+    if (<u32>load<u8>(text + depth) < byte) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function note(cuts: Cuts, index: u32, at: u32): void {
