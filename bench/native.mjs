@@ -8,7 +8,8 @@
  *   node native.mjs perplexity MODEL FILE [--ctx 512] [--windows 8]
  *   node native.mjs bench MODEL [-p 128] [-n 64] [--reps 5]
  *
- * All take --threads (default 1) and print JSON. Greedy everywhere. Cache F16, flash attention off.
+ * All take --threads (default 1) and --kv f16|f32 (the cache, default f16), and print JSON. Greedy everywhere, flash
+ * attention off.
  */
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { pathToFileURL } from "node:url";
@@ -16,7 +17,7 @@ import { parseArgs } from "node:util";
 import { getLlama, LlamaLogLevel } from "node-llama-cpp";
 
 /** A loaded model with one context and one sequence. */
-export async function openNative(/** @type {string} */ modelPath, { contextSize = 0, threads = 1 } = {}) {
+export async function openNative(/** @type {string} */ modelPath, { contextSize = 0, threads = 1, kv = "f16" } = {}) {
   const started = performance.now();
   const llama = await getLlama({ gpu: false, build: "never", maxThreads: threads, logLevel: LlamaLogLevel.error });
   const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
@@ -25,6 +26,8 @@ export async function openNative(/** @type {string} */ modelPath, { contextSize 
     batchSize: 512,
     threads,
     flashAttention: false,
+    experimentalKvCacheKeyType: kv === "f32" ? "F32" : "F16",
+    experimentalKvCacheValueType: kv === "f32" ? "F32" : "F16",
   });
   const sequence = context.getSequence();
   return { llama, model, context, sequence, loadMs: performance.now() - started };
@@ -156,6 +159,7 @@ async function main() {
       windows: { type: "string", default: "8" },
       threads: { type: "string", default: "1" },
       reps: { type: "string", default: "5" },
+      kv: { type: "string", default: "f16" },
     },
   });
   const [command, path, argument] = positionals;
@@ -163,7 +167,7 @@ async function main() {
   const wanted = values.tokens?.split(",").map(Number) ?? [];
   const asked = Number(values.context) || wanted.length + 8;
   const contextSize = command === "logits" ? asked : command === "perplexity" ? numbers.ctx : 0;
-  const native = await openNative(path, { contextSize, threads: numbers.threads });
+  const native = await openNative(path, { contextSize, threads: numbers.threads, kv: values.kv });
   if (command === "tokenize") {
     console.log(JSON.stringify(tokenize(native, argument)));
   } else if (command === "generate") {

@@ -285,8 +285,9 @@ test("broken files: cut short, hostile lengths, no JSON, shards that leave the f
   await fails(/header is no JSON/, head(3n, "{a}"));
   await fails(/no table of tensors/, head(2n, "[]"));
   await fails(/no JSON/, head(90000n, "[".repeat(90000)));
-  await fails(/has no sound shape/, head(10n, '{"a":null}'));
-  await fails(/no sound data_offsets/, head(43n, '{"a":{"shape":[1],"data_offsets":[4,"x"]} }  '.slice(0, 43)));
+  await fails(/has no sound dtype/, head(10n, '{"a":null}'));
+  await fails(/has no sound shape/, head(55n, '{"a":{"dtype":"F32","shape":null,"data_offsets":[0,4]}}'));
+  await fails(/no sound data_offsets/, head(56n, '{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,"x"]}}'));
   await fails(/config.json is no JSON:/, put("config.json", "{"));
   await fails(/config.json is no JSON object/, put("config.json", "[]"));
   const index = "model.safetensors.index.json";

@@ -70,7 +70,18 @@ function assertApart(planned: Probed, what: string): void {
 }
 
 /** Ops that run in place where nothing else needs their input: none of them is ever shared among threads. */
-const ALONE = [OP.RMS_NORM, OP.LAYER_NORM, OP.ROPE, OP.ADD, OP.SQUARED_RELU, OP.SCALE, OP.SOFTCAP, OP.GATE];
+const ALONE = [
+  OP.RMS_NORM,
+  OP.LAYER_NORM,
+  OP.ROPE,
+  OP.ADD,
+  OP.SQUARED_RELU,
+  OP.SCALE,
+  OP.SOFTCAP,
+  OP.GATE,
+  OP.SPARSIFY,
+  OP.MIX_STREAMS,
+];
 
 function assertPlaces({ segments }: Probed, what: string): void {
   for (const step of segments.flat()) {

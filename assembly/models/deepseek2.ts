@@ -25,6 +25,7 @@ export function deepseek2(b: Builder): void {
   const dense = b.countOr(".leading_dense_block_count", 0, 0, LAYER_LIMIT);
   const isGlm = b.vocabulary == GLM_VOCABULARY && (b.layers == 47 || b.layers == 48);
   if (dense < b.layers) readExperts(b, h, isGlm ? Gating.SIGMOID : Gating.SOFTMAX, 0);
+  else leaveOutExperts(b);
   const shared = b.countOr(".expert_shared_count", 0, 0, WIDTH_LIMIT / max<u32>(h.expertWidth, 1));
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {
@@ -40,6 +41,12 @@ export function deepseek2(b: Builder): void {
   }
   b.output();
   b.head(b.rmsNorm(x, "output_norm"), "output", "token_embd");
+}
+
+/** Where all layers are dense, what is said of experts changes nothing. */
+function leaveOutExperts(b: Builder): void {
+  b.leaveOutKey(".expert_count");
+  b.leaveOutKey(".expert_used_count");
 }
 
 /** The key holds a tenth of the log multiplier. */

@@ -3,7 +3,7 @@
  * the logits behind the last of 48 tokens.
  *
  *     logits.json        the numpy oracle in float64                       model, type; the hash of the file
- *     llama.cpp.json     llama.cpp on files of F32, cache F16              model, type; the hash of the file
+ *     llama.cpp.json     llama.cpp on files of F32, cache F32              model, type; the hash of the file
  *     transformers.json  Hugging Face on checkpoints, in float32           model, what is special in its config
  *     scalings.json      the oracle and llama.cpp on those of test/support/scalings.ts, F32
  */
@@ -80,11 +80,12 @@ function llama(): Golden {
   const models = kindsOf("llama.cpp").map((kind) => {
     const { path, sha256 } = written(kind, "F32");
     const out = workFile("golden.f32");
-    native("logits", path, "--tokens", TOKENS.join(","), "--out", out);
+    // A cache of halves may choose another expert.
+    native("logits", path, "--tokens", TOKENS.join(","), "--out", out, "--kv", "f32");
     return { kind, type: "F32", sha256, logits: lastRow(out) };
   });
   return {
-    source: `llama.cpp through node-llama-cpp ${nativeVersion()}, cache F16, last of the tokens`,
+    source: `llama.cpp through node-llama-cpp ${nativeVersion()}, cache F32, last of the tokens`,
     tokens: TOKENS,
     models,
   };

@@ -15,6 +15,8 @@ export const OP = {
   SCALE: 16,
   SOFTCAP: 17,
   GATE: 18,
+  SPARSIFY: 23,
+  MIX_STREAMS: 24,
 };
 export const FLAG = { RESIDUAL: 8, IN_PLACE: 16, INPUT: 32 };
 
