@@ -360,7 +360,7 @@ test("tensors of types that limpet does not run are listed: they reach to the ne
       { name: "a", type: 16, ne: [256], offset: 0 },
       { name: "b", type: 77, ne: [5, 3], offset: 96 },
       { name: "c", ne: [8], offset: 128 },
-      { name: "d", type: 40, ne: [64], offset: 160 },
+      { name: "d", type: 19, ne: [64], offset: 160 },
     ],
     dataBytes: 200,
   });
@@ -372,7 +372,7 @@ test("tensors of types that limpet does not run are listed: they reach to the ne
       ["a", 16, 96],
       ["b", 77, 32],
       ["c", 0, 32],
-      ["d", 40, 40],
+      ["d", 19, 40],
     ],
   );
   exports.gguf_release(core.core, g);

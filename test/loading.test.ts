@@ -71,7 +71,12 @@ const LLAMA: [what: string, change: Change, code: number, words: RegExp][] = [
   ["no kv heads", key("llama.attention.head_count_kv", 0), BAD_FILE, /head_count_kv is 0/],
   ["3 kv heads of 4", key("llama.attention.head_count_kv", 3), BAD_FILE, /no multiple/],
   ["more kv heads than heads", key("llama.attention.head_count_kv", 8), BAD_FILE, /head_count_kv is 8/],
-  ["kv heads layer by layer", key("llama.attention.head_count_kv", [2, 2], "i32[]"), BAD_FILE, /head_count_kv/],
+  [
+    "kv heads of too few layers",
+    key("llama.attention.head_count_kv", [2], "i32[]"),
+    BAD_FILE,
+    /head_count_kv is a list/,
+  ],
   ["no layers", key("llama.block_count", 0), BAD_FILE, /block_count is 0/],
   ["a layer that is not there", key("llama.block_count", 3), BAD_FILE, /no tensor blk\.2\.attn_norm\.weight/],
   ["1025 layers", key("llama.block_count", 1025), BAD_FILE, /block_count is above 1024/],
@@ -105,7 +110,7 @@ const LLAMA: [what: string, change: Change, code: number, words: RegExp][] = [
   ["RoPE of base 0", key("llama.rope.freq_base", 0, "f32"), BAD_FILE, /freq_base must be above 0/],
   ["RoPE of a negative base", key("llama.rope.freq_base", -1, "f32"), BAD_FILE, /freq_base must be above 0/],
   ["RoPE of base ∞", key("llama.rope.freq_base", Number.POSITIVE_INFINITY, "f32"), BAD_FILE, /freq_base/],
-  ["RoPE with scaling", key("llama.rope.scaling.factor", 4, "f32"), UNSUPPORTED, /rope\.scaling\.factor/],
+  ["RoPE scaled by less than nothing", key("llama.rope.scaling.factor", -4, "f32"), BAD_FILE, /rope\.scaling\.factor/],
   ["ε NaN", key("llama.attention.layer_norm_rms_epsilon", Number.NaN, "f32"), BAD_FILE, /epsilon/],
   ["ε negative", key("llama.attention.layer_norm_rms_epsilon", -1, "f32"), BAD_FILE, /epsilon must lie/],
   ["ε as an integer", key("llama.attention.layer_norm_rms_epsilon", 1), BAD_FILE, /epsilon/],
@@ -142,7 +147,7 @@ const LLAMA: [what: string, change: Change, code: number, words: RegExp][] = [
     "a stack of matrices",
     tensor("blk.0.attn_q.weight", { shape: [32, 32, 2], fill: blank }),
     BAD_FILE,
-    /is \{32, 32, 2, 1\}/,
+    /is \{32, 32, 2\}/,
   ],
   [
     "a bias that is too long",
@@ -364,12 +369,17 @@ test("the memory plan is exact: weights, staging, contexts of all shapes", () =>
 });
 
 test("memory that runs out anywhere is an error that says so, and nothing is lost", () => {
-  for (const bytes of [good, encodeGguf(smallPlm())]) {
+  const messages = new Set<string>();
+  // Of the last one the weights take more than the program while it is built.
+  for (const [bytes, step] of [
+    [good, 960],
+    [encodeGguf(smallPlm()), 960],
+    [modelBytes("llama-odd", "F32"), 40_000],
+  ] as const) {
     const own = new Engine("portable");
     const { core } = own;
-    const messages = new Set<string>();
     let done = false;
-    for (let limit = core.core + 1088; !done; limit += 960) {
+    for (let limit = core.core + 1088; !done; limit += step) {
       core.call("core_set_limit", core.core, limit);
       const undo: (() => void)[] = [];
       try {
@@ -392,16 +402,16 @@ test("memory that runs out anywhere is an error that says so, and nothing is los
       for (const step of undo.reverse()) step();
       assert.is(own.used, 0, `limit ${limit}`);
     }
-    for (const what of [
-      "the header of the GGUF file",
-      "the model's weights",
-      "the KV cache",
-      "the cache's lists",
-      "activations",
-      "a session",
-    ]) {
-      assert.ok(messages.has(`not enough memory: ${what}`), `${what} in ${[...messages]}`);
-    }
+  }
+  for (const what of [
+    "the header of the GGUF file",
+    "the model's weights",
+    "the KV cache",
+    "the cache's lists",
+    "activations",
+    "a session",
+  ]) {
+    assert.ok(messages.has(`not enough memory: ${what}`), `${what} in ${[...messages]}`);
   }
 });
 

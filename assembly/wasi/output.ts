@@ -34,7 +34,8 @@ export function createOutput(core: Core, fd: u32): Output {
   const output = changetype<Output>(allocate(core, <u64>offsetof<Output>() + BUFFER, "a stream"));
   if (changetype<usize>(output) == 0) return output;
   output.fd = fd;
-  const stat = bufferOf(output);
+  // Hosts want eight bytes' alignment.
+  const stat = (bufferOf(output) + 7) & ~(<usize>7);
   output.isTerminal = fd_fdstat_get(fd, stat) == 0 && load<u8>(stat) == CHARACTER_DEVICE;
   return output;
 }

@@ -11,6 +11,9 @@ import type { Random } from "./random.ts";
 
 const ERRORS = [-2, -3];
 /** So many files meet every kind of error. */
+/** A kind of refusal that one file in 120,000 meets. */
+const SELDOM = 15;
+const SELDOM_CASES = 1_000_000;
 const ENOUGH = 100_000;
 
 const ENTRIES: EntrySpec[] = [
@@ -141,7 +144,8 @@ function prepare(): Run {
     walk(g, SOUND);
     if (cases < ENOUGH) return;
     assert.ok(met.get("parsed")! > cases / 50, `${met.get("parsed")} files went through`);
-    assert.equal(KINDS.filter((_, kind) => !met.has(`kind ${kind}`)).map(String), [], "kinds that no file met");
+    const missed = KINDS.filter((_, kind) => !met.has(`kind ${kind}`) && (kind !== SELDOM || cases > SELDOM_CASES));
+    assert.equal(missed.map(String), [], "kinds that no file met");
   };
   return { one, end };
 }

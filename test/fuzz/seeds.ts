@@ -30,6 +30,9 @@ const OWN: Record<string, Partial<Shape>> = {
   plm: { nope: 16, rope: 8, value: 16, rank: 32, tied: true },
   memoryformer: { chunks: 8, bits: 4, rope: 8, ffn: 8 * 6 },
   phi2: { rope: 8 },
+  gemma3: { window: 5, tied: true },
+  qwen3moe: { experts: 4, used: 2, expertWidth: 32 },
+  smollm3: {},
 };
 
 const TYPES: readonly TensorType[] = ["F32", "Q8_0", "F16", "Q4_0", "IQ4_NL", "Q5_1", "MXFP4"];
@@ -71,11 +74,12 @@ const idOf = (type: string): number => (type === "I8" ? I8 : BlockFormat[type as
 /** Blocks by the numbers of their formats. */
 export const BLOCK_IDS: readonly number[] = Object.keys(BLOCKS).map(idOf);
 
-/** The smallest shape of each architecture. */
-export const SEED_SHAPES: readonly Shape[] = NAMES.map((architecture) => {
-  if (!OWN[architecture]) throw new Error(`seeds.ts has no shape of ${architecture}`);
-  return { ...SMALL, ...OWN[architecture], architecture };
-});
+/** A small shape of each architecture whose parts differ from those of the others. */
+export const SEED_SHAPES: readonly Shape[] = NAMES.filter((name) => OWN[name]).map((architecture) => ({
+  ...SMALL,
+  ...OWN[architecture],
+  architecture,
+}));
 
 /** One file of each architecture and of some formats each. */
 export function makeSeeds(): Seed[] {

@@ -156,9 +156,9 @@ withTools(["npm:publint", "npm:@arethetypeswrong/cli"], (publint, attw) => {
   });
 });
 
-test("the wasm that a browser downloads stays below 300 KB, and below 120 KB with brotli", () => {
+test("the wasm that a browser downloads stays below 370 KB, and below 120 KB with brotli", () => {
   const wasm = readFileSync(join(ROOT, "build/limpet.wasm"));
-  assert.ok(wasm.length < 300_000, `${wasm.length} bytes`);
+  assert.ok(wasm.length < 370_000, `${wasm.length} bytes`);
   const packed = brotliCompressSync(wasm).length;
   assert.ok(packed < 120_000, `${packed} bytes with brotli`);
 });
