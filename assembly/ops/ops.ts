@@ -17,8 +17,8 @@ import { tap } from "./tap";
 import { Status } from "../memory/core";
 import { Context } from "../pass/context";
 import {
-  HAS_ATTENTION, HAS_EXPERTS, HAS_GATE, HAS_GELU, HAS_GELU_ERF, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP,
-  HAS_SCALE, HAS_SILU, HAS_SLICE, HAS_SOFTCAP, HAS_SPARSIFY, HAS_SQUARED_RELU, HAS_STREAMS, HAS_XIELU,
+  HAS_ATTENTION, HAS_CLAMPED_SILU, HAS_EXPERTS, HAS_GATE, HAS_GELU, HAS_GELU_ERF, HAS_LATENT_ATTENTION, HAS_LAYER_NORM,
+  HAS_LOOK_UP, HAS_SCALE, HAS_SILU, HAS_SLICE, HAS_SOFTCAP, HAS_SPARSIFY, HAS_SQUARED_RELU, HAS_STREAMS, HAS_XIELU,
 } from "../parts";
 import { Op, Program, Step } from "../program/program";
 import { attendScratchBytes } from "../kernels/attention/grouped";
@@ -36,7 +36,8 @@ export function runStep(c: Context, s: Step): i32 {
     case Op.LINEAR: return linear(c, s);
     case Op.ROPE: return rotate(c, s);
     case Op.ADD: return sum(c, s);
-    case Op.ACTIVATION: return HAS_SILU || HAS_GELU || HAS_GELU_ERF || HAS_XIELU ? activate(c, s) : Status.DONE;
+    case Op.ACTIVATION:
+      return HAS_SILU || HAS_CLAMPED_SILU || HAS_GELU || HAS_GELU_ERF || HAS_XIELU ? activate(c, s) : Status.DONE;
     case Op.SQUARED_RELU: return HAS_SQUARED_RELU ? squareRelu(c, s) : Status.DONE;
     case Op.KEEP: return keep(c, s);
     case Op.ATTENTION: return HAS_ATTENTION ? attend(c, s) : Status.DONE;

@@ -93,9 +93,8 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
  * dropped as soon as their room is wanted, and not before: so a sequence can go back some way.
  */
 function makeRoom(c: Context, rows: Rows, tokens: u32): i32 {
-  const isFull = !hasRoom(c, rows, tokens);
-  if (isFull && rows.shape.window == 0) return contextFull(c, tokens);
-  if (!isFull) return 0;
+  if (hasRoom(c, rows, tokens)) return 0;
+  if (rows.shape.window == 0) return contextFull(c, tokens);
   for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
     for (let layer: u32 = 0; layer < rows.layers; layer++) {
       const next = nextPosition(c, rows.list(sequence, layer), sequence, tokens);

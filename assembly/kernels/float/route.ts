@@ -10,7 +10,7 @@
 import { expf } from "./math";
 import { softmax } from "./softmax";
 
-/** Bits of `gating`: program/program.ts, Gating. */
+/** Numbers of `gating`: program/program.ts, Gating. */
 const SOFTMAX: u32 = 1;
 const SIGMOID: u32 = 2;
 /** Weights are divided by no less than this. */

@@ -1,6 +1,6 @@
 /** phi2: checkpoints of Phi-1, Phi-1.5 and Phi-2, whose `model_type` is phi. */
 import type { GgufEntry } from "../../load/gguf-entries.ts";
-import { embedding, linear, readDecoder, requireActivation, requireHead, vector } from "../decoder.ts";
+import { embedding, layerNorm, linear, readDecoder, requireActivation, requireHead } from "../decoder.ts";
 import type { Config } from "../folder.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
 import { refuseScaling, ropeTheta, rotaryShare } from "../rope.ts";
@@ -30,15 +30,11 @@ export function planPhi2(config: Config, checkpoint: Checkpoint): Plan {
   ];
   // llama.cpp's converter never writes the base: what is missing is 10000.
   if (theta !== 10000) metadata.push(["phi2.rope.freq_base", "f32", theta]);
-  const norm = (name: string, source: string): PlannedTensor[] => [
-    vector(`${name}.weight`, `${source}.weight`, hidden),
-    vector(`${name}.bias`, `${source}.bias`, hidden),
-  ];
   const tensors: PlannedTensor[] = [embedding(decoder)];
   for (let layer = 0; layer < layers; layer++) {
     const [to, from] = [`blk.${layer}.`, `${prefix}layers.${layer}.`];
     tensors.push(
-      ...norm(`${to}attn_norm`, `${from}input_layernorm`),
+      ...layerNorm(`${to}attn_norm`, `${from}input_layernorm`, hidden),
       ...linear(`${to}attn_q`, `${from}self_attn.q_proj`, hidden, hidden),
       ...linear(`${to}attn_k`, `${from}self_attn.k_proj`, hidden, kvHeads * head),
       ...linear(`${to}attn_v`, `${from}self_attn.v_proj`, hidden, kvHeads * head),
@@ -47,6 +43,9 @@ export function planPhi2(config: Config, checkpoint: Checkpoint): Plan {
       ...linear(`${to}ffn_down`, `${from}mlp.fc2`, ffn, hidden),
     );
   }
-  tensors.push(...norm("output_norm", `${prefix}final_layernorm`), ...linear("output", "lm_head", hidden, vocabulary));
+  tensors.push(
+    ...layerNorm("output_norm", `${prefix}final_layernorm`, hidden),
+    ...linear("output", "lm_head", hidden, vocabulary),
+  );
   return { architecture: "phi2", vocabulary, metadata, ownMetadata: [], tensors };
 }
