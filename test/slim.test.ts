@@ -1,6 +1,6 @@
 /**
  * A slim build gives the bits of the full one, refuses by name what it leaves out, and brings its own module to its
- * threads. Two are compiled here: one of a llama's parts, one like the build with threads.
+ * threads. Three are compiled here: of a llama's parts, of gpt-oss's, and one like the build with threads.
  */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -25,10 +25,10 @@ function limpet(words: string[], cli = join(ROOT, "build/js/cli.js")) {
   return spawnSync(process.execPath, [cli, ...words], { encoding: "utf8" });
 }
 
-/** A slim build of the llama, and what the command said. */
-function slim(like: string): { wasm: Uint8Array<ArrayBuffer>; said: string } {
+/** A slim build of the model, and what the command said. */
+function slim(like: string, model = MODEL): { wasm: Uint8Array<ArrayBuffer>; said: string } {
   const out = temporaryFile(`slim-${like}.wasm`);
-  const { status, stderr, stdout } = limpet(["slim", MODEL, "-o", out, "--like", like]);
+  const { status, stderr, stdout } = limpet(["slim", model, "-o", out, "--like", like]);
   assert.is(status, 0, stderr);
   assert.is(stdout, "");
   return { wasm: new Uint8Array(readFileSync(out)), said: stderr };
@@ -59,6 +59,13 @@ test("what a llama in Q4_0 does not need is not in the wasm: about half is left"
 
 test("a slim build gives the bits of the full one", async () => {
   const [own, wanted] = [await logits(LLAMA, { wasm: portable.wasm }), await logits(LLAMA, {})];
+  assert.equal(own.bits, wanted.bits);
+});
+
+test("a slim build of gpt-oss has its activation, which no other architecture writes", async () => {
+  const model = modelBytes("gpt-oss-tiny", "F32");
+  const { wasm } = slim("portable", temporaryFile("gpt-oss.gguf", model));
+  const [own, wanted] = [await logits(model, { wasm }), await logits(model, {})];
   assert.equal(own.bits, wanted.bits);
 });
 
