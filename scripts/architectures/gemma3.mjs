@@ -4,6 +4,12 @@ import { gatedFeedForward, groupedAttention, normsBehind } from "../random-parts
 import { GEMMA, gemmaConfig } from "./gemma.mjs";
 import { GEMMA_NAMES } from "./gemma2.mjs";
 
+/** Gemma 3 1B's. */
+const GEMMA_1B = {
+  ...{ ...GEMMA, context: 32768, theta: 1e6, layers: 26, hidden: 1152, heads: 4, kvHeads: 1, headSize: 256 },
+  ...{ ffn: 6912, vocabulary: 262144 },
+};
+
 /** @type {import("../architectures.mjs").Architecture} */
 export const gemma3 = {
   models: "Gemma 3 270M to 27B, text",
@@ -14,13 +20,21 @@ export const gemma3 = {
       ...{ ...GEMMA, theta: 1e6, layers: 7, hidden: 128, heads: 4, kvHeads: 1, headSize: 48 },
       ...{ ffn: 160, window: 6 },
     },
+    "gemma3-1b": { ...GEMMA_1B, window: 512 },
+    // The same without windows, for what they gain.
+    "gemma3-1b-whole": GEMMA_1B,
   },
   block(w) {
     groupedAttention(w, { norms: true });
     gatedFeedForward(w);
     normsBehind(w);
   },
-  keys: (shape) => [...groupedKeys(shape), ["attention.sliding_window", "u32", shape.window]],
+  keys: (shape) => [
+    ...groupedKeys(shape),
+    .../** @type {import("../vocabulary.mjs").Entry[]} */ (
+      shape.window ? [["attention.sliding_window", "u32", shape.window]] : []
+    ),
+  ],
   types: FEW_TYPES,
   peers: PEERS,
   checkpoint: {
