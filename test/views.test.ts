@@ -3,39 +3,13 @@
  * are the same.
  */
 import { test } from "uvu";
-import { encodeGguf, tensorBytes } from "../scripts/gguf-writer.mjs";
+import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
-import { type File, key } from "./support/changes.ts";
+import { type File, joined, key } from "./support/changes.ts";
 import { assertBits, Engine, prompt, spread } from "./support/engine.ts";
 
 type Type = Parameters<typeof makeModel>[1];
 const ids = spread(40);
-
-/** Writes the tensors that end with these names, one behind the other, as one of another name. */
-function joined(file: File, names: readonly string[], as: string, layer: number): void {
-  const parts = names.map((name) => {
-    const found = file.tensors.find((tensor) => tensor.name === `blk.${layer}.${name}`);
-    if (!found) throw new Error(`no ${name}`);
-    return found;
-  });
-  const bytes = parts.map(({ type, shape, fill }) => {
-    const part = new Uint8Array(tensorBytes(type, shape));
-    fill(part);
-    return part;
-  });
-  const whole = Buffer.concat(bytes);
-  const [first] = parts;
-  const last = first.shape.length - 1;
-  const shape = [...first.shape];
-  shape[last] = parts.reduce((sum, part) => sum + part.shape[last], 0);
-  let at = 0;
-  const fill = (chunk: Uint8Array) => {
-    chunk.set(whole.subarray(at, at + chunk.length));
-    at += chunk.length;
-  };
-  const rest = file.tensors.filter((tensor) => !parts.includes(tensor));
-  file.tensors = [...rest, { name: `blk.${layer}.${as}`, type: first.type, shape, fill }];
-}
 
 for (const build of ["portable", "scalar"] as const) {
   const engine = new Engine(build);

@@ -57,6 +57,7 @@ export const plm = {
     return [...denseKeys(shape, nope + rope, value, rope), ["attention.kv_lora_rank", "u32", rank]];
   },
   types: TYPES,
+  peers: ["llama.cpp"],
   latent: true,
   checkpoint: {
     config: (key) => ({

@@ -3,7 +3,9 @@
  * the logits behind the last of 48 tokens.
  *
  *     logits.json        the numpy oracle in float64                       model, type; the hash of the file
- *     llama.cpp.json     llama.cpp on files of F32, cache F32              model, type; the hash of the file
+ *     llama.cpp.json     llama.cpp on files of F32, and on quantised ones (test/support/quantised.ts) whose values are
+ *                        floats for it, cache F32                          model, type; the hash of the file; `own` is how
+ *                        far llama.cpp comes from that with the blocks themselves, whose activations it rounds to bytes
  *     transformers.json  Hugging Face on checkpoints, in float32           model, what is special in its config
  *     scalings.json      the oracle and llama.cpp on those of test/support/scalings.ts, F32
  */
@@ -14,8 +16,10 @@ import { oracle, run, workFile } from "../../bench/limpet.mjs";
 import { architectureOf, kindsOf, TINY, VARIANTS } from "../../scripts/architectures.mjs";
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
+import { quantizeFile } from "../../src/quantize.ts";
 import { writeCheckpoint } from "../support/checkpoint.ts";
 import { divergence, fromBase64, peerCheckpoints } from "../support/peers.ts";
+import { QUANTISED, quantisedFile } from "../support/quantised.ts";
 import { SCALINGS, scalingFile } from "../support/scalings.ts";
 import { shared } from "../support/shared.ts";
 
@@ -36,9 +40,9 @@ interface Golden {
   models: Row[];
 }
 
-const PARTS: Record<string, () => Golden> = { logits, "llama.cpp": llama, transformers, scalings };
+const PARTS: Record<string, () => Golden | Promise<Golden>> = { logits, "llama.cpp": llama, transformers, scalings };
 const [part, flag] = process.argv.slice(2);
-const golden = PARTS[part]();
+const golden = await PARTS[part]();
 const file = new URL(`../golden/${part}.json`, import.meta.url);
 if (flag === "--check") check(JSON.parse(readFileSync(file, "utf8")));
 else writeFileSync(file, encode(golden));
@@ -76,19 +80,36 @@ function logits(): Golden {
   };
 }
 
-function llama(): Golden {
-  const models = kindsOf("llama.cpp").map((kind) => {
+async function llama(): Promise<Golden> {
+  const models: Row[] = kindsOf("llama.cpp").map((kind) => {
     const { path, sha256 } = written(kind, "F32");
     const out = workFile("golden.f32");
     // A cache of halves may choose another expert.
     native("logits", path, "--tokens", TOKENS.join(","), "--out", out, "--kv", "f32");
     return { kind, type: "F32", sha256, logits: lastRow(out) };
   });
+  for (const quantised of QUANTISED) models.push(await blocks(quantised));
   return {
     source: `llama.cpp through node-llama-cpp ${nativeVersion()}, cache F32, last of the tokens`,
     tokens: TOKENS,
     models,
   };
+}
+
+/** What llama.cpp says of a quantised file's values as floats, and how far from that it is with the file itself. */
+async function blocks({ kind, type }: (typeof QUANTISED)[number]): Promise<Row> {
+  const bytes = quantisedFile({ kind, type });
+  const [path, floats] = [workFile("golden.gguf"), workFile("golden-floats.gguf")];
+  writeFileSync(path, bytes);
+  await quantizeFile(path, floats, "F32");
+  const [logits, own] = [floats, path].map((model) => {
+    const out = workFile("golden.f32");
+    native("logits", model, "--tokens", TOKENS.join(","), "--out", out, "--kv", "f32");
+    return lastRow(out);
+  });
+  const far = divergence(fromBase64(logits), fromBase64(own));
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { kind, type, sha256, own: far.toExponential(1), logits };
 }
 
 function transformers(): Golden {

@@ -1,4 +1,5 @@
 /** Sound model files made broken, one change at a time. */
+import { tensorBytes } from "../../scripts/gguf-writer.mjs";
 import type { makeModel } from "../../scripts/make-model.mjs";
 
 export type File = ReturnType<typeof makeModel>;
@@ -27,3 +28,29 @@ export const all =
   (file) => {
     for (const change of changes) change(file);
   };
+
+/** Writes the tensors of a layer that have these names, one behind the other, as one of another name. */
+export function joined(file: File, names: readonly string[], as: string, layer: number): void {
+  const parts = names.map((name) => {
+    const found = file.tensors.find((tensor) => tensor.name === `blk.${layer}.${name}`);
+    if (!found) throw new Error(`no ${name}`);
+    return found;
+  });
+  const bytes = parts.map(({ type, shape, fill }) => {
+    const part = new Uint8Array(tensorBytes(type, shape));
+    fill(part);
+    return part;
+  });
+  const whole = Buffer.concat(bytes);
+  const [first] = parts;
+  const last = first.shape.length - 1;
+  const shape = [...first.shape];
+  shape[last] = parts.reduce((sum, part) => sum + part.shape[last], 0);
+  let at = 0;
+  const fill = (chunk: Uint8Array) => {
+    chunk.set(whole.subarray(at, at + chunk.length));
+    at += chunk.length;
+  };
+  const rest = file.tensors.filter((tensor) => !parts.includes(tensor));
+  file.tensors = [...rest, { name: `blk.${layer}.${as}`, type: first.type, shape, fill }];
+}

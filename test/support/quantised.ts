@@ -1,0 +1,64 @@
+/**
+ * A small quantised model of each architecture that llama.cpp runs. Packing takes rows in groups of eight, so widths are
+ * such that views begin within a group: queries, keys and values are one matrix of 160, 20 and 20 rows, a gate has 164
+ * rows before those of `up`, experts have 100 or 68, heads of latents 68 or 28.
+ */
+import { kindsOf, SHAPES, type Shape, TINY } from "../../scripts/architectures.mjs";
+import { encodeGguf, type TensorType } from "../../scripts/gguf-writer.mjs";
+import { randomModel } from "../../scripts/random-models.mjs";
+import { joined } from "./changes.ts";
+
+/** Formats take turns. */
+const TYPES = ["Q4_0", "Q8_0", "Q5_0", "Q4_1", "Q5_1", "IQ4_NL", "Q1_0"] as const;
+
+/** Those of super-blocks want rows of 256 columns. */
+const SUPER: Record<string, TensorType> = {
+  "llama-tiny": "Q3_K",
+  "qwen3-tiny": "Q6_K",
+  "gemma3-tiny": "Q2_K",
+  "granitemoe-tiny": "Q6_K",
+  "plm-1m": "Q3_K",
+};
+
+const WIDTHS = { hidden: 160, heads: 8, kvHeads: 1, headSize: 20 };
+const LATENT = { hidden: 128, heads: 4, nope: 28 };
+
+/** Widths of an architecture's own, beside those of all or instead of them. */
+const OWN: Record<string, Partial<Shape>> = {
+  "plm-1m": LATENT,
+  "phi2-tiny": { rope: 12 },
+  "qwen3moe-tiny": { expertWidth: 100 },
+  "phi3-tiny": { rope: 16, ffn: 164 },
+  "granitemoe-tiny": { ffn: 100, expertWidth: 100, sharedWidth: 68 },
+  "glm4-tiny": { rope: 12 },
+  "deepseek2-tiny": { ...LATENT, kvHeads: 4, expertWidth: 68, sharedWidth: 136 },
+  "minicpm3-tiny": LATENT,
+  "deci-tiny": { headsOf: [8, 0, 0, 8, 8], kvHeadsOf: [1, 0, 0, 0, 1] },
+  "gemma4-tiny": { localSize: 12 },
+  "gemma4-experts": { localSize: 12, expertWidth: 100 },
+};
+
+/** Each with the format that it is mostly of. The last has views that its architecture's first model has not. */
+export const QUANTISED = [...kindsOf("llama.cpp").filter((kind) => TINY.includes(kind)), "gemma4-experts"].map(
+  (kind, i) => ({ kind, type: SUPER[kind] ?? TYPES[i % TYPES.length] }),
+);
+
+/** The bytes of the file of one of them. */
+export function quantisedFile({ kind, type }: { kind: string; type: TensorType }): Uint8Array {
+  const base = SHAPES[kind];
+  const { headSize, kvHeads, ...widths } = WIDTHS;
+  const shape = {
+    ...{ ...base, ...widths, ...(base.headSize && { headSize }), ...(base.kvHeads && { kvHeads }) },
+    ...OWN[kind],
+  };
+  if (SUPER[kind]) shape.hidden = 256;
+  const file = randomModel(shape, type);
+  for (let layer = 0; layer < shape.layers; layer++) {
+    for (const what of ["weight", "bias"]) {
+      const parts = ["q", "k", "v"].map((part) => `attn_${part}.${what}`);
+      const has = (name: string) => file.tensors.some((tensor) => tensor.name === `blk.${layer}.${name}`);
+      if (parts.every(has)) joined(file, parts, `attn_qkv.${what}`, layer);
+    }
+  }
+  return encodeGguf(file);
+}
