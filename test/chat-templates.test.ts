@@ -209,7 +209,7 @@ test("a BOS is added when tokenizing unless the text begins with it, special tok
     const at = core.put("<s>A</s>");
     const target = core.allocate(64);
     const tokens = (skip: number, capacity = 16) => {
-      const count = core.call("chat_tokenize", core.core, t.model, at + skip, 8 - skip, target, capacity);
+      const count = core.call("chat_tokenize", core.core, t.model, at + skip, 8 - skip, 0, 0, target, capacity);
       return [...core.i32(target, count)];
     };
     const A = 3 + 65;

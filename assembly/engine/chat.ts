@@ -1,12 +1,16 @@
 /**
  * A model's chats: its template from the file's metadata, given to text/chat.ts with its tokenizer.
  */
+import { allocate, allocateRaw, release } from "../memory/arena";
+import { Buffer, createBuffer } from "../memory/buffer";
+import { u32At } from "../memory/bytes";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Model, ModelState, isModel } from "./model";
 import { stringBytes, stringLength, textOr } from "../files/gguf";
 import { HAS_CHAT_TEMPLATES } from "../parts";
 import { chatKind, formatChat } from "../text/chat";
-import { TokenizeFlag, tokenize } from "../text/tokenize";
+import { Plain } from "../text/partition";
+import { TokenizeFlag, tokenizePlain } from "../text/tokenize";
 import { Tokenizer, tokenLength, tokenText } from "../text/tokenizer";
 
 /** The string `tokenizer.chat_template` of the file, for stringBytes and stringLength; 0 when there is none. */
@@ -30,6 +34,12 @@ export function chatKindOf(core: Core, model: Model): i32 {
 
 /** The text of a chat, as formatChat of text/chat.ts. */
 export function formatChatOf(core: Core, model: Model, messages: usize, bytes: u32, target: usize, capacity: u32): i32 {
+  return format(core, model, messages, bytes, target, capacity, changetype<Buffer>(0));
+}
+
+function format(
+  core: Core, model: Model, messages: usize, bytes: u32, target: usize, capacity: u32, contents: Buffer,
+): i32 {
   const wrong = checkModel(core, model);
   if (wrong != 0) return wrong;
   if (!HAS_CHAT_TEMPLATES) {
@@ -40,32 +50,80 @@ export function formatChatOf(core: Core, model: Model, messages: usize, bytes: u
   const tokenizer = changetype<Tokenizer>(model.tokenizer);
   const text = template ? stringBytes(template) : 0;
   const length = template ? stringLength(template) : 0;
-  return formatChat(core, tokenizer, text, length, messages, bytes, target, capacity);
+  return formatChat(core, tokenizer, text, length, messages, bytes, target, capacity, contents);
+}
+
+/** The tokens of a chat: what its messages say is text, and only what the template writes becomes control tokens. */
+export function chatTokens(core: Core, model: Model, messages: usize, bytes: u32, target: usize, capacity: u32): i32 {
+  const length = formatChatOf(core, model, messages, bytes, 0, 0);
+  if (length < 0) return length;
+  const contents = createBuffer(core, 256, "a chat");
+  const text = allocateRaw(core, <u64>length, "a chat");
+  let count: i32 = core.errorCode;
+  if (text != 0 && changetype<usize>(contents) != 0) {
+    count = format(core, model, messages, bytes, text, length, contents);
+    if (count >= 0)
+      count = tokenizeChat(core, model, text, length, contents.at, contents.length >> 3, target, capacity);
+  }
+  if (changetype<usize>(contents) != 0) release(core, contents.at);
+  release(core, changetype<usize>(contents));
+  release(core, text);
+  return count;
 }
 
 /**
- * The tokens of a formatted chat, as `tokenize`: with special tokens parsed, no EOS, and a BOS in front where the
- * vocabulary wants one and the template does not write it itself.
+ * The tokens of a formatted chat, as `tokenize`: with special tokens parsed where no message's words stand, no EOS, and
+ * a BOS in front where the vocabulary wants one and the template does not write it itself. `contents`: (begin, end) u32
+ * each, in rising order: where in the text those words stand.
  */
-export function tokenizeChat(core: Core, model: Model, text: usize, length: u32, target: usize, capacity: u32): i32 {
-  const wrong = checkModel(core, model);
+export function tokenizeChat(
+  core: Core, model: Model, text: usize, length: u32, contents: usize, count: u32, target: usize, capacity: u32,
+): i32 {
+  let wrong = checkModel(core, model);
+  if (wrong == 0) wrong = checkContents(core, length, contents, count);
   if (wrong != 0) return wrong;
+  const plain = changetype<Plain>(allocate(core, offsetof<Plain>(), "a chat"));
+  if (changetype<usize>(plain) == 0) return core.errorCode;
+  const template = chatTemplateOf(core, model);
+  plain.spans = contents;
+  plain.count = count;
+  plain.template = template ? stringBytes(template) : 0;
+  plain.templateLength = template ? stringLength(template) : 0;
   const t = changetype<Tokenizer>(model.tokenizer);
-  if (!t.addBos || t.bos < 0 || beginsWith(text, length, t, <u32>t.bos)) {
-    return tokenize(core, t, text, length, TokenizeFlag.PARSE_SPECIAL, target, capacity);
+  let front: u32 = 0;
+  if (t.addBos && t.bos >= 0 && !writesBos(text, length, plain, t)) {
+    front = 1;
+    if (capacity > 0) {
+      store<i32>(target, t.bos);
+      target += 4;
+      capacity -= 1;
+    }
   }
-  if (capacity > 0) {
-    store<i32>(target, t.bos);
-    target += 4;
-    capacity -= 1;
-  }
-  const count = tokenize(core, t, text, length, TokenizeFlag.PARSE_SPECIAL, target, capacity);
-  return count < 0 ? count : count + 1;
+  const tokens = tokenizePlain(core, t, text, length, TokenizeFlag.PARSE_SPECIAL, plain, target, capacity);
+  release(core, changetype<usize>(plain));
+  return tokens < 0 ? tokens : tokens + front;
 }
 
-function beginsWith(text: usize, length: u32, t: Tokenizer, token: u32): bool {
-  const bytes = tokenLength(t, token);
-  return bytes > 0 && length >= bytes && memory.compare(text, tokenText(t, token), bytes) == 0;
+function checkContents(core: Core, length: u32, contents: usize, count: u32): i32 {
+  let before: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const begin = u32At(contents, 2 * i);
+    const end = u32At(contents, 2 * i + 1);
+    if (begin < before || end < begin || end > length) {
+      const words = "the contents of a chat are (begin, end) in its text, in rising order";
+      return fail(core, ErrorCode.BAD_ARGUMENT, words);
+    }
+    before = end;
+  }
+  return 0;
+}
+
+/** Whether the template itself has put the BOS in front. */
+function writesBos(text: usize, length: u32, plain: Plain, t: Tokenizer): bool {
+  const bos = <u32>t.bos;
+  const bytes = tokenLength(t, bos);
+  if (bytes == 0 || length < bytes || memory.compare(text, tokenText(t, bos), bytes) != 0) return false;
+  return plain.count == 0 || load<u32>(plain.spans) >= bytes;
 }
 
 function checkModel(core: Core, model: Model): i32 {

@@ -1,7 +1,7 @@
 /**
  * The exports of chats: thin functions on handles, with the conventions of exports/model.ts.
  */
-import { chatKindOf, chatTemplateOf, formatChatOf, tokenizeChat } from "../engine/chat";
+import { chatKindOf, chatTemplateOf, chatTokens, formatChatOf, tokenizeChat } from "../engine/chat";
 import { Core } from "../memory/core";
 import { Model } from "../engine/model";
 import { stringBytes, stringLength } from "../files/gguf";
@@ -32,7 +32,21 @@ export function chat_format(core: Core, model: Model, messages: usize, bytes: u3
   return formatChatOf(core, model, messages, bytes, target, capacity);
 }
 
-/** The tokens of such a text, as tokenizer_tokenize; special tokens are parsed, and a BOS is put where one lacks. */
-export function chat_tokenize(core: Core, model: Model, text: usize, length: u32, target: usize, capacity: u32): i32 {
-  return tokenizeChat(core, model, text, length, target, capacity);
+/**
+ * The tokens of a chat, i32[capacity], of which there may be more; what its messages say is text, whatever it says, and
+ * only what the template writes becomes control tokens. `messages` as chat_format.
+ */
+export function chat_tokens(core: Core, model: Model, messages: usize, bytes: u32, target: usize, capacity: u32): i32 {
+  return chatTokens(core, model, messages, bytes, target, capacity);
+}
+
+/**
+ * The tokens of a chat's text that the host has written by a template of its own, as tokenizer_tokenize; special tokens
+ * are parsed, and a BOS is put where one lacks. `contents`, u32[2 count]: begin and end of what messages say in the
+ * text, in rising order: there control tokens are text.
+ */
+export function chat_tokenize(
+  core: Core, model: Model, text: usize, length: u32, contents: usize, count: u32, target: usize, capacity: u32,
+): i32 {
+  return tokenizeChat(core, model, text, length, contents, count, target, capacity);
 }

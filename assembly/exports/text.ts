@@ -10,7 +10,7 @@ import {
 } from "../text/detokenize";
 import { HAS_BPE } from "../parts";
 import { tokenizeInfill } from "../text/infill";
-import { attributesOf, endsGeneration, tokenLength, tokenText, Tokenizer } from "../text/tokenizer";
+import { attributesOf, endsGeneration, tokenLength, tokenText, Tokenizer, TokenType, typeOf } from "../text/tokenizer";
 import { findToken } from "../text/lookup";
 import { classOf } from "../text/unicode";
 import { splitWords, tokenize } from "../text/tokenize";
@@ -89,6 +89,16 @@ export function tokenizer_model(tokenizer: Tokenizer): u32 {
 export function tokenizer_special(tokenizer: Tokenizer, which: u32): i32 {
   if (which > 13) return -1;
   return i32At(changetype<usize>(tokenizer) + offsetof<Tokenizer>("bos"), which);
+}
+
+/** The tokens that are cut out of texts, the longest first: the id of number `index` of them, -1 behind the last. */
+export function tokenizer_cut(tokenizer: Tokenizer, index: u32): i32 {
+  return index < tokenizer.specialCount ? i32At(tokenizer.specials, index) : -1;
+}
+
+/** 1: a token is cut out of every text (a user-defined one); 0: only where special tokens are asked for, or never. */
+export function tokenizer_cuts_always(tokenizer: Tokenizer, token: u32): u32 {
+  return token < tokenizer.count && typeOf(tokenizer, token) == TokenType.USER_DEFINED ? 1 : 0;
 }
 
 /** Bits: 1 adds BOS, 2 adds EOS, 4 a space in front, 8 cleans spaces up, 16 a word that is a token ignores merges. */

@@ -6,7 +6,7 @@ import { characterOfByte } from "./byte_characters";
 import { findToken, hiddenSymbol } from "./lookup";
 import { mergeNodes, node, setNode } from "./merge";
 import { nextWord, startWalk, Walk } from "./pretokenizers";
-import { NONE, Tokenizer } from "./tokenizer";
+import { NONE, tokenLength, tokenText, TokenType, Tokenizer, typeOf } from "./tokenizer";
 import { encodeShort, sequenceLength } from "./unicode";
 import { emit, reserveNodes, reserveText, walkOf, Work } from "./work";
 
@@ -36,7 +36,7 @@ function addWord(work: Work, word: usize, length: u32): void {
   if (t.ignoreMerges && length <= t.longest) {
     const token = findWhole(work, word, length);
     if (work.failed) return;
-    if (token != NONE) {
+    if (token != NONE && typeOf(t, token) != TokenType.CONTROL) {
       emit(work, token);
       return;
     }
@@ -48,7 +48,7 @@ function addWord(work: Work, word: usize, length: u32): void {
   mergeNodes(work, length);
   for (let i: u32 = 0; i != NONE; ) {
     const n = node(work, i);
-    if (n.symbol < t.count) emit(work, n.symbol);
+    if (n.symbol < t.count) emitToken(work, t, n.symbol);
     else if (n.symbol != NONE) emitCharacters(work, n.symbol);
     i = n.next;
   }
@@ -60,6 +60,12 @@ function findWhole(work: Work, word: usize, length: u32): u32 {
   let at = work.text;
   for (let i: u32 = 0; i < length; i++) at += encodeShort(characterOfByte(load<u8>(word + i)), at);
   return findToken(work.tokenizer, work.text, at - work.text);
+}
+
+/** Adds a token; what no text makes, a control token, as its characters. */
+function emitToken(work: Work, t: Tokenizer, token: u32): void {
+  if (typeOf(t, token) != TokenType.CONTROL) emit(work, token);
+  else emitText(work, t, tokenText(t, token), tokenText(t, token) + tokenLength(t, token));
 }
 
 /** Adds, for a symbol that the vocabulary lacks, its characters one by one: those that are tokens. */

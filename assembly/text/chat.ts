@@ -12,6 +12,7 @@
  *     Phi-3     <|system|>⏎ … <|end|>⏎<|user|>⏎ … <|end|>⏎<|assistant|>⏎
  */
 import { allocateRaw, release } from "../memory/arena";
+import { Buffer, reserveBytes } from "../memory/buffer";
 import {
   beginWriter, fnv, FNV_START, letterCount, putByte, putBytes, putText, startsWithText, Writer,
 } from "../memory/bytes";
@@ -66,10 +67,15 @@ class Work {
   template: ChatTemplate;
   output: Writer;
   tokenizer: Tokenizer;
+  /** Where in the text the messages' own words stand: (begin, end) u32 each; 0: nobody asks. */
+  contents: Buffer;
+  core: Core;
+  /** An error of `contents`, or 0. */
+  status: i32;
 }
 
 const TEMPLATE_BYTES: usize = 16;
-const WORK_BYTES: usize = 64;
+const WORK_BYTES: usize = 96;
 
 /**
  * Which of the templates above a model's is. A model without a template (length 0) but with ChatML's two tokens speaks
@@ -85,11 +91,12 @@ export function chatKind(core: Core, t: Tokenizer, template: usize, length: u32)
 
 /**
  * Writes the text of a chat, with the beginning of the next answer, to `target` and returns its length, which may be
- * more than `capacity`; below zero: an error. Messages lie one behind the other: role u32, length u32, bytes.
+ * more than `capacity`; below zero: an error. Messages lie one behind the other: role u32, length u32, bytes. Where
+ * their words stand in the text is appended to `contents`, which may be 0: (begin, end) u32 each, in rising order.
  */
 export function formatChat(
   core: Core, t: Tokenizer, template: usize, templateLength: u32, messages: usize, bytes: u32, target: usize,
-  capacity: u32,
+  capacity: u32, contents: Buffer,
 ): i32 {
   const wrong = checkMessages(core, messages, bytes);
   if (wrong != 0) return wrong;
@@ -97,7 +104,11 @@ export function formatChat(
   if (changetype<usize>(work) == 0) return core.errorCode;
   const w = work.output;
   beginWriter(w, target, capacity);
-  const status = write(core, work, messages, messages + bytes);
+  work.contents = contents;
+  work.core = core;
+  work.status = 0;
+  let status = write(core, work, messages, messages + bytes);
+  if (status >= 0) status = work.status;
   const count = w.count;
   release(core, changetype<usize>(work));
   if (status < 0) return status;
@@ -261,16 +272,17 @@ function writeChatMl(work: Work, message: usize, end: usize): i32 {
     putBytes(w, work.template.system, system);
     putText(w, "<|im_end|>\n");
   }
-  for (; message < end; message = nextMessage(message)) putChatMl(w, message, textOf(message), lengthAt(message));
+  for (; message < end; message = nextMessage(message)) putChatMl(work, message, textOf(message), lengthAt(message));
   putText(w, "<|im_start|>assistant\n");
   return 0;
 }
 
-function putChatMl(w: Writer, message: usize, text: usize, length: u32): void {
+function putChatMl(work: Work, message: usize, text: usize, length: u32): void {
+  const w = work.output;
   putText(w, "<|im_start|>");
   putRole(w, roleOf(message));
   putByte(w, 0x0a);
-  putBytes(w, text, length);
+  putContent(work, text, length);
   putText(w, "<|im_end|>\n");
 }
 
@@ -288,7 +300,7 @@ function writeQwen3(work: Work, messages: usize, end: usize): i32 {
     let text = textOf(message);
     const behind = nextMessage(message);
     if (roleOf(message) != Role.ASSISTANT) {
-      putChatMl(w, message, text, lengthAt(message));
+      putChatMl(work, message, text, lengthAt(message));
       continue;
     }
     const first = findWords(text, behind, "</think>");
@@ -300,12 +312,12 @@ function writeQwen3(work: Work, messages: usize, end: usize): i32 {
     if (message > lastQuestion && (message == last || skipLines(thought, thoughtEnd) < thoughtEnd)) {
       putText(w, "<|im_start|>assistant\n<think>\n");
       const from = skipLines(thought, thoughtEnd);
-      putBytes(w, from, <u32>(thoughtEnd - from));
+      putContent(work, from, <u32>(thoughtEnd - from));
       putText(w, "\n</think>\n\n");
       text = skipLines(text, behind);
-      putBytes(w, text, <u32>(behind - text));
+      putContent(work, text, <u32>(behind - text));
       putText(w, "<|im_end|>\n");
-    } else putChatMl(w, message, text, <u32>(behind - text));
+    } else putChatMl(work, message, text, <u32>(behind - text));
   }
   putText(w, "<|im_start|>assistant\n");
   return 0;
@@ -356,18 +368,18 @@ function writeLlama2(core: Core, work: Work, message: usize, end: usize): i32 {
       putText(w, "[INST] ");
       if (system != 0) {
         putText(w, "<<SYS>>\n");
-        putBytes(w, textOf(system), lengthAt(system));
+        putContent(work, textOf(system), lengthAt(system));
         putText(w, "\n<</SYS>>");
         if (trimmedEnd(message) > textOf(message)) {
           putText(w, "\n\n");
-          putBytes(w, textOf(message), <u32>(trimmedEnd(message) - textOf(message)));
+          putContent(work, textOf(message), <u32>(trimmedEnd(message) - textOf(message)));
         }
         system = 0;
-      } else putTrimmed(w, message);
+      } else putTrimmed(work, message);
       putText(w, " [/INST]");
     } else if (roleOf(message) == Role.ASSISTANT) {
       putByte(w, 0x20);
-      putTrimmed(w, message);
+      putTrimmed(work, message);
       putByte(w, 0x20);
       putToken(work, work.tokenizer.eos);
     }
@@ -387,7 +399,7 @@ function writeLlama3(work: Work, message: usize, end: usize): i32 {
     putText(w, "<|start_header_id|>");
     putRole(w, roleOf(message));
     putText(w, "<|end_header_id|>\n\n");
-    putTrimmed(w, message);
+    putTrimmed(work, message);
     putText(w, "<|eot_id|>");
   }
   putText(w, "<|start_header_id|>assistant<|end_header_id|>\n\n");
@@ -400,7 +412,7 @@ function writeZephyr(work: Work, message: usize, end: usize): i32 {
     putText(w, "<|");
     putRole(w, roleOf(message));
     putText(w, "|>\n");
-    putBytes(w, textOf(message), lengthAt(message));
+    putContent(work, textOf(message), lengthAt(message));
     putToken(work, work.tokenizer.eos);
     putByte(w, 0x0a);
   }
@@ -429,11 +441,11 @@ function writeGemma(core: Core, work: Work, message: usize, end: usize): i32 {
     else putRole(w, role);
     putByte(w, 0x0a);
     if (system != 0) {
-      putBytes(w, textOf(system), lengthAt(system));
+      putContent(work, textOf(system), lengthAt(system));
       putText(w, "\n\n");
       system = 0;
     }
-    putTrimmed(w, message);
+    putTrimmed(work, message);
     putText(w, "<end_of_turn>\n");
     asks = !asks;
   }
@@ -449,7 +461,7 @@ function writePhi3(work: Work, message: usize, end: usize): i32 {
     putText(w, "<|");
     putRole(w, roleOf(message));
     putText(w, "|>\n");
-    putBytes(w, textOf(message), lengthAt(message));
+    putContent(work, textOf(message), lengthAt(message));
     putText(w, "<|end|>\n");
   }
   putText(w, "<|assistant|>\n");
@@ -457,7 +469,7 @@ function writePhi3(work: Work, message: usize, end: usize): i32 {
 }
 
 /** A message's text without the white space around it. */
-function putTrimmed(w: Writer, message: usize): void {
+function putTrimmed(work: Work, message: usize): void {
   const end = trimmedEnd(message);
   let at = textOf(message);
   for (; at < end; ) {
@@ -465,7 +477,22 @@ function putTrimmed(w: Writer, message: usize): void {
     if (classIn(character) != Class.SPACE) break;
     at += lengthOf(character);
   }
-  putBytes(w, at, <u32>(end - at));
+  putContent(work, at, <u32>(end - at));
+}
+
+/** Words of a message, which are text whatever they say. */
+function putContent(work: Work, text: usize, length: u32): void {
+  const w = work.output;
+  const list = work.contents;
+  if (changetype<usize>(list) != 0 && length > 0 && work.status == 0) {
+    work.status = reserveBytes(work.core, list, 8);
+    if (work.status == 0) {
+      store<u32>(list.at + list.length, w.count);
+      store<u32>(list.at + list.length, w.count + length, 4);
+      list.length += 8;
+    }
+  }
+  putBytes(w, text, length);
 }
 
 /** The address behind a message's last character that is no white space; its beginning when all are. */

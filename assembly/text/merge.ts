@@ -14,7 +14,7 @@ import { u32At } from "../memory/bytes";
 import { heapPop, heapPush } from "./heap";
 import { HAS_BPE } from "../parts";
 import { findHidden, findMerge, findToken, mergedSymbol } from "./lookup";
-import { NONE, Tokenizer, TokenizerModel } from "./tokenizer";
+import { NONE, Tokenizer, TokenizerModel, TokenType, typeOf } from "./tokenizer";
 import { Work } from "./work";
 
 @unmanaged
@@ -81,7 +81,7 @@ function rankPair(work: Work, index: u32): void {
     if (second != NONE) left.rank = findMerge(t, first, second);
   } else {
     const token = findToken(t, work.text + left.symbol, textEnd(work, right) - left.symbol);
-    if (token != NONE) left.rank = rankOfScore(t, token);
+    if (token != NONE && typeOf(t, token) != TokenType.CONTROL) left.rank = rankOfScore(t, token);
   }
   if (left.rank != NONE) heapPush(work.queue, work.queueCount++, ((<u64>left.rank) << 32) | index);
 }

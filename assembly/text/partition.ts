@@ -33,10 +33,23 @@ export class Cuts {
   /** (u32, u32) a special token: its first and last place in the text. */
   seen: usize;
   any: bool;
+  plain: Plain;
 }
 
-/** Finds what to cut; 0 when there is no memory. `endCuts` gives the memory back. */
-export function findCuts(core: Core, t: Tokenizer, text: usize, length: u32, parseSpecial: bool): Cuts {
+/**
+ * What of a text is plain: there no control token is cut out, and no other special token that has a meaning in a chat.
+ */
+@unmanaged
+export class Plain {
+  /** (begin, end) u32 each, in rising order. */
+  spans: usize;
+  count: u32;
+  template: usize;
+  templateLength: u32;
+}
+
+/** Finds what to cut; `plain` may be 0. 0 when there is no memory. `endCuts` gives the memory back. */
+export function findCuts(core: Core, t: Tokenizer, text: usize, length: u32, parseSpecial: bool, plain: Plain): Cuts {
   const cuts = changetype<Cuts>(allocate(core, offsetof<Cuts>(), "tokenizing"));
   if (changetype<usize>(cuts) == 0) return cuts;
   cuts.core = core;
@@ -44,6 +57,7 @@ export function findCuts(core: Core, t: Tokenizer, text: usize, length: u32, par
   cuts.text = text;
   cuts.length = length;
   cuts.parseSpecial = parseSpecial;
+  cuts.plain = plain;
   if ((parseSpecial ? t.specialCount : t.userDefinedCount) == 0) return cuts;
   const what = "the special tokens of a text";
   cuts.seen = allocateRaw(core, <u64>t.specialCount * 8, what);
@@ -150,8 +164,9 @@ function cut(cuts: Cuts, index: u32): void {
   const length = tokenLength(cuts.tokenizer, token);
   const attributes = attributesOf(cuts.tokenizer, token);
   const last = load<u32>(cuts.seen + ((<usize>index) << 3), 4);
+  const control = typeOf(cuts.tokenizer, token) != TokenType.USER_DEFINED || isNamed(cuts, token);
   for (let at = load<u32>(cuts.seen + ((<usize>index) << 3)); at <= last; ) {
-    if (!standsAt(cuts, index, at) || !isFree(cuts, at, at + length)) {
+    if (!standsAt(cuts, index, at) || !isFree(cuts, at, at + length) || (control && isPlain(cuts, at, at + length))) {
       at++;
       continue;
     }
@@ -164,6 +179,37 @@ function cut(cuts: Cuts, index: u32): void {
       for (; at < cuts.length && isSpace(cuts, at) && !isTaken(cuts, at); at++) take(cuts, at);
     }
   }
+}
+
+/** Whether a user-defined token has a meaning: the template names it, or it is written as control tokens are. */
+function isNamed(cuts: Cuts, token: u32): bool {
+  const plain = cuts.plain;
+  if (changetype<usize>(plain) == 0) return false;
+  const text = tokenText(cuts.tokenizer, token);
+  const length = tokenLength(cuts.tokenizer, token);
+  if (length > 2 && load<u16>(text) == 0x7c3c) return true; // <|
+  // White space has no meaning in a template but its own.
+  let blank = true;
+  for (let i: u32 = 0; i < length && blank; i++) blank = load<u8>(text + i) <= 0x20;
+  if (blank) return false;
+  for (let i: u32 = 0; i + length <= plain.templateLength; i++) {
+    if (memory.compare(plain.template + i, text, length) == 0) return true;
+  }
+  return false;
+}
+
+/** Whether a plain span has one of the bytes from `at` to `end`. */
+function isPlain(cuts: Cuts, at: u32, end: u32): bool {
+  const plain = cuts.plain;
+  if (changetype<usize>(plain) == 0) return false;
+  // The first span that ends behind `at`.
+  let low: u32 = 0;
+  for (let high = plain.count; low < high; ) {
+    const middle = (low + high) >> 1;
+    if (load<u32>(plain.spans + ((<usize>middle) << 3), 4) > at) high = middle;
+    else low = middle + 1;
+  }
+  return low < plain.count && load<u32>(plain.spans + ((<usize>low) << 3)) < end;
 }
 
 function add(cuts: Cuts, at: u32, index: u32): bool {

@@ -11,7 +11,7 @@
 import { u32At } from "../memory/bytes";
 import { findToken } from "./lookup";
 import { mergeNodes, node, Node, setNode, textEnd } from "./merge";
-import { NONE, Tokenizer } from "./tokenizer";
+import { NONE, Tokenizer, TokenType, typeOf } from "./tokenizer";
 import { decode } from "./unicode";
 import { isSpaceMark } from "./tokenizer";
 import { HAS_BPE } from "../parts";
@@ -122,7 +122,7 @@ function emitNode(work: Work, n: Node): void {
   const t = work.tokenizer;
   const end = textEnd(work, n);
   const token = findToken(t, work.text + n.symbol, end - n.symbol);
-  if (token != NONE) {
+  if (token != NONE && typeOf(t, token) != TokenType.CONTROL) {
     emit(work, token);
     return;
   }

@@ -6,7 +6,7 @@ import { u32At } from "../memory/bytes";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { splitBpe, tokenizeBpe } from "./bpe";
 import { heapPop } from "./heap";
-import { Cuts, endCuts, findCuts, isTaken } from "./partition";
+import { Cuts, Plain, endCuts, findCuts, isTaken } from "./partition";
 import { tokenizeSpm } from "./spm";
 import { Tokenizer, tokenLength, TokenizerModel } from "./tokenizer";
 import { HAS_BPE, HAS_SPM } from "../parts";
@@ -26,10 +26,17 @@ export namespace TokenizeFlag {
 export function tokenize(
   core: Core, t: Tokenizer, text: usize, length: u32, flags: u32, target: usize, capacity: u32,
 ): i32 {
+  return tokenizePlain(core, t, text, length, flags, changetype<Plain>(0), target, capacity);
+}
+
+/** As `tokenize`, with parts of the text that hold no control tokens, whatever they say. */
+export function tokenizePlain(
+  core: Core, t: Tokenizer, text: usize, length: u32, flags: u32, plain: Plain, target: usize, capacity: u32,
+): i32 {
   if (length > 0x7fffffff) return fail(core, ErrorCode.BAD_ARGUMENT, "a text to tokenize has at most 2 GiB");
   const work = beginWork(core, t, target, capacity);
   if (changetype<usize>(work) == 0) return core.errorCode;
-  const cuts = findCuts(core, t, text, length, (flags & TokenizeFlag.PARSE_SPECIAL) != 0);
+  const cuts = findCuts(core, t, text, length, (flags & TokenizeFlag.PARSE_SPECIAL) != 0, plain);
   if (changetype<usize>(cuts) == 0) {
     endWork(work);
     return core.errorCode;

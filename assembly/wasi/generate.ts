@@ -4,7 +4,7 @@
 import { allocateRaw, release } from "../memory/arena";
 import { letterAt } from "../memory/bytes";
 import { Buffer, appendBytes, createBuffer, reserveBytes } from "../memory/buffer";
-import { formatChatOf, tokenizeChat } from "../engine/chat";
+import { chatTokens } from "../engine/chat";
 import { Status } from "../memory/core";
 import { Model } from "../engine/model";
 import { configure, seed } from "../engine/sampler";
@@ -158,20 +158,13 @@ function begin(c: Command, json: bool): Run {
 /** Puts the chat's tokens in the place of those before; what they share is not computed again. */
 function takeChat(run: Run, messages: Buffer): i32 {
   const core = run.command.core;
-  const model = run.model;
-  let length = formatChatOf(core, model, messages.at, messages.length, 0, 0);
-  if (length < 0) return length;
-  const text = allocateRaw(core, <u64>length, "a chat");
-  if (text == 0) return core.errorCode;
-  length = formatChatOf(core, model, messages.at, messages.length, text, length);
-  let count = tokenizeChat(core, model, text, length, 0, 0);
-  const ids: usize = count < 0 ? 0 : allocateRaw(core, <u64>count * 4, "a chat");
-  if (ids != 0) {
-    count = tokenizeChat(core, model, text, length, ids, count);
-    count = replaceTokens(run.session, ids, count);
-    release(core, ids);
-  } else count = core.errorCode;
-  release(core, text);
+  let count = chatTokens(core, run.model, messages.at, messages.length, 0, 0);
+  if (count < 0) return count;
+  const ids = allocateRaw(core, <u64>count * 4, "a chat");
+  if (ids == 0) return core.errorCode;
+  count = chatTokens(core, run.model, messages.at, messages.length, ids, count);
+  if (count >= 0) count = replaceTokens(run.session, ids, count);
+  release(core, ids);
   return count;
 }
 

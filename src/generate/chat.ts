@@ -2,12 +2,16 @@
  * Conversations as a model's chat template writes them. The common templates live in the core, so that every host has
  * them; any other is run by `@huggingface/jinja`, which is loaded only then.
  */
+import type { Pointer } from "../../bindings/exports.ts";
 import { encodeText } from "../../bindings/memory.ts";
 import { ChatKind, Role } from "../../bindings/numbers.ts";
 import { printable } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
+import type { Arena } from "../host/instance.ts";
+import { Contents, type Told } from "./contents.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
 import { renderTemplate } from "./template.ts";
+import type { Tokenizer } from "./tokenizer.ts";
 
 /** A message of a conversation. */
 export interface Message {
@@ -35,37 +39,44 @@ export function messagesOf(messages: unknown): Message[] {
   });
 }
 
-/** The tokens of a conversation up to where the assistant speaks. */
+/**
+ * The tokens of a conversation up to where the assistant speaks. What messages say is text: only what the template writes
+ * becomes control tokens.
+ */
 export async function chatTokens(loaded: LoadedModel, messages: readonly Message[]): Promise<number[]> {
   const { core, pointer } = loaded;
-  const { exports, memory } = core;
-  const text = encodeText(await formatChat(loaded, messages));
-  return core.scoped((arena) => {
-    const source = arena.put(text);
-    for (let capacity = text.length + 8; ; ) {
-      const target = arena.allocate(capacity * 4);
-      const count = core.check(exports.chat_tokenize(core.pointer, pointer, source, text.length, target, capacity));
-      if (count <= capacity) return Array.from(memory.u32(target, count));
-      capacity = count;
-    }
-  });
-}
-
-/** A conversation as text, with the words that make the assistant speak next. */
-async function formatChat(loaded: LoadedModel, messages: readonly Message[]): Promise<string> {
-  const { core, pointer } = loaded;
-  const { exports, memory } = core;
-  if (core.check(exports.chat_kind(core.pointer, pointer)) === ChatKind.NONE) return renderOwn(loaded, messages);
+  const { exports } = core;
+  if (core.check(exports.chat_kind(core.pointer, pointer)) === ChatKind.NONE) {
+    const { text, contents } = await renderOwn(loaded, messages);
+    return core.scoped((arena) => {
+      const [source, spans] = [arena.put(text), arena.put(contents)];
+      return grown(loaded, arena, text.length + 8, (target, capacity) =>
+        exports.chat_tokenize(core.pointer, pointer, source, text.length, spans, contents.length / 2, target, capacity),
+      );
+    });
+  }
   return core.scoped((arena) => {
     const packed = packMessages(messages);
     const source = arena.put(packed);
-    for (let capacity = packed.length * 2 + 1024; ; ) {
-      const target = arena.allocate(capacity);
-      const length = core.check(exports.chat_format(core.pointer, pointer, source, packed.length, target, capacity));
-      if (length <= capacity) return memory.readText(target, length);
-      capacity = length;
-    }
+    return grown(loaded, arena, packed.length + 1024, (target, capacity) =>
+      exports.chat_tokens(core.pointer, pointer, source, packed.length, target, capacity),
+    );
   });
+}
+
+/** The tokens that a call of the core writes, with as much room as it says they take. */
+function grown(
+  { core }: LoadedModel,
+  arena: Arena,
+  first: number,
+  write: (target: Pointer, capacity: number) => number,
+): number[] {
+  for (let capacity = first; ; ) {
+    const target = arena.allocate(capacity * 4);
+    const count = core.check(write(target, capacity));
+    if (count <= capacity) return Array.from(core.memory.u32(target, count));
+    capacity = count;
+  }
 }
 
 /** Each message as role u32, length u32, bytes. */
@@ -83,7 +94,7 @@ function packMessages(messages: readonly Message[]): Uint8Array {
   return packed;
 }
 
-async function renderOwn(loaded: LoadedModel, messages: readonly Message[]): Promise<string> {
+async function renderOwn(loaded: LoadedModel, messages: readonly Message[]): Promise<Told> {
   const { core, pointer, tokenizer } = loaded;
   const { exports } = core;
   const template = core.text(
@@ -102,8 +113,22 @@ async function renderOwn(loaded: LoadedModel, messages: readonly Message[]): Pro
     throw new LimpetError("UNSUPPORTED", words, { cause: error });
   }
   const { bos, eos } = tokenizer.specials;
-  return renderTemplate(jinja, template, messages, {
+  const contents = contentsOf(tokenizer, template, messages);
+  const hidden = messages.map(({ role, content }) => ({ role, content: contents.hide(content, role === "assistant") }));
+  const rendered = renderTemplate(jinja, template, hidden, {
     bos_token: bos === undefined ? "" : tokenizer.tokenText(bos),
     eos_token: eos === undefined ? "" : tokenizer.tokenText(eos),
   });
+  return contents.show(rendered);
+}
+
+function contentsOf(tokenizer: Tokenizer, template: string, messages: readonly Message[]): Contents {
+  const cut = tokenizer.cut();
+  const controls = cut.filter(({ id, control }) => control || tokenizer.endsGeneration(id));
+  return new Contents(
+    template,
+    messages.map(({ content }) => content),
+    cut.map(({ text }) => text),
+    new Set(controls.map(({ text }) => text)),
+  );
 }

@@ -168,6 +168,21 @@ export class Tokenizer {
     return core.text(exports.tokenizer_text(this.#pointer, id), exports.tokenizer_text_length(this.#pointer, id));
   }
 
+  /**
+   * The tokens that are cut out of texts, and whether each is a control token.
+   * @internal
+   */
+  cut(): { readonly id: number; readonly text: string; readonly control: boolean }[] {
+    const { exports } = this.#alive;
+    const found: { id: number; text: string; control: boolean }[] = [];
+    for (let i = 0; ; i++) {
+      const id = exports.tokenizer_cut(this.#pointer, i);
+      if (id < 0) return found;
+      const control = exports.tokenizer_cuts_always(this.#pointer, id) === 0;
+      found.push({ id, text: this.tokenText(id), control });
+    }
+  }
+
   /** Whether an answer ends with this token. */
   endsGeneration(id: number): boolean {
     return this.#alive.exports.tokenizer_ends_generation(this.#pointer, whole(0, 2 ** 32 - 1)("id", id)) !== 0;
