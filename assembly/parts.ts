@@ -83,6 +83,14 @@ export const HAS_STARCODER2: bool = !isDefined(WITHOUT_STARCODER2);
 export const HAS_STABLELM: bool = !isDefined(WITHOUT_STABLELM);
 export const HAS_GEMMA4: bool = !isDefined(WITHOUT_GEMMA4);
 export const HAS_GEMMA3N: bool = !isDefined(WITHOUT_GEMMA3N);
+export const HAS_BERT: bool = !isDefined(WITHOUT_BERT);
+export const HAS_NOMIC_BERT: bool = !isDefined(WITHOUT_NOMIC_BERT);
+export const HAS_NOMIC_BERT_MOE: bool = !isDefined(WITHOUT_NOMIC_BERT_MOE);
+export const HAS_JINA_BERT_V2: bool = !isDefined(WITHOUT_JINA_BERT_V2);
+export const HAS_JINA_BERT_V3: bool = !isDefined(WITHOUT_JINA_BERT_V3);
+export const HAS_MODERN_BERT: bool = !isDefined(WITHOUT_MODERN_BERT);
+export const HAS_EUROBERT: bool = !isDefined(WITHOUT_EUROBERT);
+export const HAS_GEMMA_EMBEDDING: bool = !isDefined(WITHOUT_GEMMA_EMBEDDING);
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);
@@ -102,6 +110,8 @@ export const HAS_SLICE: bool = !isDefined(WITHOUT_SLICE);
 export const HAS_EXPERTS: bool = !isDefined(WITHOUT_EXPERTS);
 export const HAS_SPARSIFY: bool = !isDefined(WITHOUT_SPARSIFY);
 export const HAS_STREAMS: bool = !isDefined(WITHOUT_STREAMS);
+export const HAS_ATTENTION_WITHIN: bool = !isDefined(WITHOUT_ATTENTION_WITHIN);
+export const HAS_DISTANCE_BIAS: bool = !isDefined(WITHOUT_DISTANCE_BIAS);
 
 /** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"); "gemma4" is in a build that has both. */
 export const HAS_BPE: bool = !isDefined(WITHOUT_BPE);

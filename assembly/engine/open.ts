@@ -2,9 +2,9 @@
  * Contexts of a model: of its program, or of the tapped one when somebody asks for what a pass has beside its logits.
  */
 import { Model, ModelState } from "./model";
-import { Core, ErrorCode, fail } from "../memory/core";
+import { Core, ErrorCode, fail, wordsOf } from "../memory/core";
 import { Context } from "../pass/context";
-import { Tap } from "../program/program";
+import { NOTHING, Pooling, Tap } from "../program/program";
 import { tapProgram } from "../program/tapped";
 import { createContext } from "../run/open";
 
@@ -12,8 +12,42 @@ import { createContext } from "../run/open";
 export function openContext(
   core: Core, model: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32,
 ): Context {
-  if (!isOpenable(core, model)) return changetype<Context>(0);
+  if (!isOpenable(core, model) || !hasLogits(core, model)) return changetype<Context>(0);
   return createContext(core, model.program, model.openContexts, rows, batch, logitRows, sequences, kvType);
+}
+
+/**
+ * A context for vectors of texts, whose rows are pooled by `pooling` (Pooling): that of the file, or another where it
+ * has no classifier. 0: see the error.
+ */
+export function openForTexts(
+  core: Core, model: Model, rows: u32, batch: u32, sequences: u32, kvType: u32, pooling: u32,
+): Context {
+  const none = changetype<Context>(0);
+  if (!isOpenable(core, model)) return none;
+  const p = model.program;
+  if (pooling >= Pooling.COUNT || (pooling == Pooling.RANK) != (p.pooling == Pooling.RANK)) {
+    fail(
+      core, ErrorCode.BAD_ARGUMENT,
+      p.pooling == Pooling.RANK
+        ? "this model ranks documents and makes no vectors: call rerank"
+        : "this model makes vectors and ranks no documents: call embed, with the pooling none, mean, cls or last",
+    );
+    return none;
+  }
+  const c = createContext(core, p, model.openContexts, rows, batch, 1, sequences, kvType, true);
+  if (changetype<usize>(c) != 0) c.pooling = pooling == Pooling.RANK ? p.ranked : pooling;
+  return c;
+}
+
+/** Whether the model writes text: false with the error set. */
+function hasLogits(core: Core, model: Model): bool {
+  if (model.program.logits != NOTHING) return true;
+  fail(
+    core, ErrorCode.UNSUPPORTED, "this model makes vectors of texts and writes none: call {w}",
+    wordsOf(model.program.pooling == Pooling.RANK ? "rerank" : "embed"),
+  );
+  return false;
 }
 
 /** The same, of the model's program with `taps` (a sum of 1 << Tap). 0: see the error. */
@@ -21,7 +55,7 @@ export function openTapped(
   core: Core, model: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32, taps: u32,
 ): Context {
   const none = changetype<Context>(0);
-  if (!isOpenable(core, model)) return none;
+  if (!isOpenable(core, model) || !hasLogits(core, model)) return none;
   if (taps == 0 || taps >= 1 << Tap.COUNT) {
     fail(core, ErrorCode.BAD_ARGUMENT, "taps are a sum of 1 attention, 2 activity and 4 hidden states, not {}", taps);
     return none;

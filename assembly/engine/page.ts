@@ -5,6 +5,7 @@ import { Model } from "./model";
 import { isProgrammed } from "./open";
 import { KvType } from "../kernels/attention/kv_codec";
 import { stateBytes } from "../pass/context";
+import { NOTHING } from "../program/program";
 import { printProgram } from "../program/print";
 import { contextBytes, planFor } from "../run/open";
 
@@ -17,8 +18,9 @@ export function writePage(model: Model, target: usize, capacity: u32): u32 {
   const p = model.program;
   const rows = p.contextLength > 0 ? min(p.contextLength, USUAL_CONTEXT) : USUAL_CONTEXT;
   const batch = min(p.batch, rows);
+  const isForTexts = p.logits == NOTHING;
   return printProgram(
     p, target, capacity, rows, batch, p.weights.bytes, stateBytes(p, rows, batch, 1, KvType.F16),
-    planFor(p, rows, batch, 1), contextBytes(p, rows, batch, 1, 1, KvType.F16),
+    planFor(p, rows, batch, 1, isForTexts), contextBytes(p, rows, batch, 1, 1, KvType.F16, isForTexts),
   );
 }

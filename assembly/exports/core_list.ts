@@ -10,4 +10,5 @@ export * from "./gguf";
 export * from "./chat";
 export * from "./model";
 export * from "./session";
+export * from "./texts";
 export * from "./text";

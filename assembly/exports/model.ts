@@ -12,7 +12,7 @@ import { blockBytes } from "../memory/arena";
 import { sameText } from "../memory/bytes";
 import { findTensorAt } from "../files/gguf";
 import { abortPass, beginPass, listLength, resetContext } from "../pass/batch";
-import { Context, Form, Visibility, isContext, releaseContext, stateBytes } from "../pass/context";
+import { BATCH_LIMIT, Context, Form, Visibility, isContext, releaseContext, stateBytes } from "../pass/context";
 import { HAS_PRINT } from "../parts";
 import { Tap } from "../program/program";
 import { contextBytes } from "../run/open";
@@ -197,7 +197,7 @@ export function model_batch(model: Model): u32 {
 /** Bytes that such a context will take; 0 while the model's sizes are not known, or when it has no weights. */
 export function context_bytes(model: Model, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32): u64 {
   if (!model.hasProgram || model.state < ModelState.PLANNED || model.state > ModelState.READY) return 0;
-  if (rows < 1 || batch < 1 || batch > 4096 || logitRows > batch || sequences < 1 || sequences > 256) return 0;
+  if (rows < 1 || batch < 1 || batch > BATCH_LIMIT || logitRows > batch || sequences < 1 || sequences > 256) return 0;
   return contextBytes(model.program, rows, batch, logitRows, sequences, kvType);
 }
 

@@ -3,14 +3,17 @@
  */
 import { apertus } from "./apertus";
 import { arcee } from "./arcee";
+import { bert } from "./bert";
 import { cohere2 } from "./cohere2";
 import { commandR } from "./command-r";
 import { deci } from "./deci";
 import { deepseek2 } from "./deepseek2";
 import { ernie4_5 } from "./ernie4_5";
+import { eurobert } from "./eurobert";
 import { exaone } from "./exaone";
 import { exaone4 } from "./exaone4";
 import { gemma } from "./gemma";
+import { gemmaEmbedding } from "./gemma-embedding";
 import { gemma2 } from "./gemma2";
 import { gemma3 } from "./gemma3";
 import { gemma3n } from "./gemma3n";
@@ -23,11 +26,16 @@ import { granite } from "./granite";
 import { granitemoe } from "./granitemoe";
 import { hunyuanDense } from "./hunyuan-dense";
 import { internlm2 } from "./internlm2";
+import { jinaBertV2 } from "./jina-bert-v2";
+import { jinaBertV3 } from "./jina-bert-v3";
 import { llama } from "./llama";
 import { memoryformer } from "./memoryformer";
 import { minicpm } from "./minicpm";
 import { minicpm3 } from "./minicpm3";
 import { mistral3 } from "./mistral3";
+import { modernBert } from "./modern-bert";
+import { nomicBert } from "./nomic-bert";
+import { nomicBertMoe } from "./nomic-bert-moe";
 import { olmo2 } from "./olmo2";
 import { olmoe } from "./olmoe";
 import { phi2 } from "./phi2";
@@ -41,11 +49,12 @@ import { smollm3 } from "./smollm3";
 import { stablelm } from "./stablelm";
 import { starcoder2 } from "./starcoder2";
 import {
-  HAS_APERTUS, HAS_ARCEE, HAS_COHERE2, HAS_COMMAND_R, HAS_DECI, HAS_DEEPSEEK2, HAS_ERNIE4_5, HAS_EXAONE, HAS_EXAONE4,
-  HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_GEMMA3N, HAS_GEMMA4, HAS_GLM4, HAS_GPT2, HAS_GPTNEOX, HAS_GPT_OSS, HAS_GRANITE,
-  HAS_GRANITEMOE, HAS_HUNYUAN_DENSE, HAS_INTERNLM2, HAS_LLAMA, HAS_MEMORYFORMER, HAS_MINICPM, HAS_MINICPM3,
-  HAS_MISTRAL3, HAS_OLMO2, HAS_OLMOE, HAS_PHI2, HAS_PHI3, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE, HAS_QWEN3, HAS_QWEN3MOE,
-  HAS_SMOLLM3, HAS_STABLELM, HAS_STARCODER2,
+  HAS_APERTUS, HAS_ARCEE, HAS_BERT, HAS_COHERE2, HAS_COMMAND_R, HAS_DECI, HAS_DEEPSEEK2, HAS_ERNIE4_5, HAS_EUROBERT,
+  HAS_EXAONE, HAS_EXAONE4, HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_GEMMA3N, HAS_GEMMA4, HAS_GEMMA_EMBEDDING, HAS_GLM4,
+  HAS_GPT2, HAS_GPTNEOX, HAS_GPT_OSS, HAS_GRANITE, HAS_GRANITEMOE, HAS_HUNYUAN_DENSE, HAS_INTERNLM2,
+  HAS_JINA_BERT_V2, HAS_JINA_BERT_V3, HAS_LLAMA, HAS_MEMORYFORMER, HAS_MINICPM, HAS_MINICPM3, HAS_MISTRAL3,
+  HAS_MODERN_BERT, HAS_NOMIC_BERT, HAS_NOMIC_BERT_MOE, HAS_OLMO2, HAS_OLMOE, HAS_PHI2, HAS_PHI3, HAS_PLM, HAS_QWEN2,
+  HAS_QWEN2MOE, HAS_QWEN3, HAS_QWEN3MOE, HAS_SMOLLM3, HAS_STABLELM, HAS_STARCODER2,
 } from "../parts";
 import { Search } from "../program/search";
 
@@ -90,4 +99,12 @@ export function showArchitectures(s: Search): void {
   s.show("stablelm", HAS_STABLELM ? stablelm.index : 0);
   s.show("gemma4", HAS_GEMMA4 ? gemma4.index : 0);
   s.show("gemma3n", HAS_GEMMA3N ? gemma3n.index : 0);
+  s.show("bert", HAS_BERT ? bert.index : 0);
+  s.show("nomic-bert", HAS_NOMIC_BERT ? nomicBert.index : 0);
+  s.show("nomic-bert-moe", HAS_NOMIC_BERT_MOE ? nomicBertMoe.index : 0);
+  s.show("jina-bert-v2", HAS_JINA_BERT_V2 ? jinaBertV2.index : 0);
+  s.show("jina-bert-v3", HAS_JINA_BERT_V3 ? jinaBertV3.index : 0);
+  s.show("modern-bert", HAS_MODERN_BERT ? modernBert.index : 0);
+  s.show("eurobert", HAS_EUROBERT ? eurobert.index : 0);
+  s.show("gemma-embedding", HAS_GEMMA_EMBEDDING ? gemmaEmbedding.index : 0);
 }

@@ -4,6 +4,7 @@
 import { Status } from "../memory/core";
 import { u32At } from "../memory/bytes";
 import { Context, rowAt } from "../pass/context";
+import { textBegin } from "../pass/texts";
 import { Flag, Step } from "../program/program";
 import { fetchRows, foundAt } from "../weights/table_rows";
 import { Weight, WeightState } from "../weights/weight";
@@ -16,7 +17,9 @@ export function embed(c: Context, s: Step): i32 {
   if (weight.state == WeightState.STREAMED) return embedStreamed(c, s, weight);
   for (let i: u32 = 0; i < c.active; i++) {
     const token = c.token(i);
-    const id = s.has(Flag.BY_POSITION) ? <u32>c.position(token) : u32At(c.ids, token);
+    const id = s.has(Flag.BY_POSITION)
+      ? <u32>c.position(token)
+      : s.has(Flag.BY_PART) ? partOf(c, i, s.n0, s.n1) : u32At(c.ids, token);
     lookupRow(weight.type, weight.data, id, weight.columns, rowAt(c.at(s.out), i, c.stride(s.out)), c.scratch);
   }
   return Status.DONE;
@@ -36,4 +39,11 @@ function embedStreamed(c: Context, s: Step, weight: Weight): i32 {
     c.cursor += tokens;
   }
   return Status.DONE;
+}
+
+/** The part of its text that active token `i` stands in, of `parts`: 1 behind the first `separator`. */
+function partOf(c: Context, i: u32, parts: u32, separator: u32): u32 {
+  if (parts < 2) return 0;
+  for (let j = textBegin(c, i); j < i; j++) if (u32At(c.ids, c.token(j)) == separator) return 1;
+  return 0;
 }

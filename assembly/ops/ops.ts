@@ -14,10 +14,11 @@ import { normalize, normalizeLayer } from "./norm";
 import { prepareAngles, rotate } from "./rope";
 import { joinRows, levelRows, mixRows, spreadRows } from "./streams";
 import { tap } from "./tap";
+import { attendWithin, biasByDistance, withinScratch } from "./within";
 import { Status } from "../memory/core";
 import { Context } from "../pass/context";
 import {
-  HAS_ATTENTION, HAS_CLAMPED_SILU, HAS_EXPERTS, HAS_GATE, HAS_GELU, HAS_GELU_ERF, HAS_LATENT_ATTENTION, HAS_LAYER_NORM,
+  HAS_ATTENTION, HAS_ATTENTION_WITHIN, HAS_CLAMPED_SILU, HAS_DISTANCE_BIAS, HAS_EXPERTS, HAS_GATE, HAS_GELU, HAS_GELU_ERF, HAS_LATENT_ATTENTION, HAS_LAYER_NORM,
   HAS_LOOK_UP, HAS_SCALE, HAS_SILU, HAS_SLICE, HAS_SOFTCAP, HAS_SPARSIFY, HAS_SQUARED_RELU, HAS_STREAMS, HAS_XIELU,
 } from "../parts";
 import { Op, Program, Step } from "../program/program";
@@ -56,7 +57,9 @@ export function runStep(c: Context, s: Step): i32 {
     case Op.MIX_STREAMS: return HAS_STREAMS ? mixRows(c, s) : Status.DONE;
     case Op.SPREAD: return HAS_STREAMS ? spreadRows(c, s) : Status.DONE;
     case Op.LEVEL: return HAS_STREAMS ? levelRows(c, s) : Status.DONE;
-    case Op.JOIN: return HAS_STREAMS ? joinRows(c, s) : Status.DONE;
+    case Op.JOIN: return HAS_STREAMS || HAS_ATTENTION_WITHIN ? joinRows(c, s) : Status.DONE;
+    case Op.ATTENTION_WITHIN: return HAS_ATTENTION_WITHIN ? attendWithin(c, s) : Status.DONE;
+    case Op.DISTANCE_BIAS: return HAS_DISTANCE_BIAS ? biasByDistance(c, s) : Status.DONE;
     default: return Status.DONE;
   }
 }
@@ -92,6 +95,7 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
       const shape = p.state(p.layer(layer).state);
       return attendScratchBytes(s.n0, rows, shape.first, shape.second);
     }
+    case Op.ATTENTION_WITHIN: return HAS_ATTENTION_WITHIN ? withinScratch(p, s, batch) : 0;
     case Op.LATENT_ATTENTION:
       if (!HAS_LATENT_ATTENTION) return 0;
       return max<u64>(

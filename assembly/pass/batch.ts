@@ -5,6 +5,7 @@
 import { Context, POSITION_LIMIT, Running } from "./context";
 import { ErrorCode, fail } from "../memory/core";
 import { i32At, setI32, setU32, u32At } from "../memory/bytes";
+import { checkTexts } from "./texts";
 import { List, Rows, clearRows, dropRows, freeRows, truncateList } from "../state/rows";
 import { NOTHING } from "../program/program";
 
@@ -53,7 +54,11 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
     }
     if (load<u8>(c.wanted + i)) rowsAsked += 1;
   }
-  if (rowsAsked > c.logitCapacity) {
+  if (p.isWithin || c.isForTexts) {
+    const status = checkTexts(c, tokens);
+    if (status) return status;
+  }
+  if (!c.isForTexts && rowsAsked > c.logitCapacity) {
     return fail(
       core, ErrorCode.BAD_ARGUMENT, "this context gives logits of at most {} tokens a batch, and {} are asked for",
       c.logitCapacity, rowsAsked,

@@ -48,6 +48,9 @@ export namespace Running {
   export const OUTPUT: u32 = 3;
 }
 
+/** Tokens of a pass at most. */
+export const BATCH_LIMIT: u32 = 8192;
+
 /** Positions stay below this: RoPE's angles are exact to 1e-12 up to here. */
 export const POSITION_LIMIT: i32 = 1_000_000;
 
@@ -71,6 +74,9 @@ export class Context {
   rowCapacity: u32;
   sequences: u32;
   form: u32;
+  /** 1: its passes make vectors of texts, no logits; and how their rows are pooled (Pooling). */
+  isForTexts: u32;
+  pooling: u32;
 
   // The batch.
   tokens: u32;

@@ -10,14 +10,17 @@
  */
 import { LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
 import { MixingWords, Pairs } from "./mixing";
-import { Activation, Element, Extent, Flag, Gating, NOTHING, Op, Step } from "./program";
+import { Activation, Element, Extent, Flag, Gating, NOTHING, Op, Pooling, Step } from "./program";
 import { Core, wordsOf } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { StateKind } from "../state/shape";
 import { WeightKind, Weights } from "../weights/weight";
 import { exp, log } from "../kernels/float/math";
 
-export { Activation, Gating, LAYER_LIMIT, NOTHING, Pairs, StateKind, WIDTH_LIMIT };
+export { Activation, Gating, LAYER_LIMIT, NOTHING, Pairs, Pooling, StateKind, WIDTH_LIMIT };
+
+/** Parts that texts are made of, at most. */
+const PART_LIMIT: u32 = 4096;
 
 /** Whether a linear has a bias. */
 export namespace Bias {
@@ -31,7 +34,6 @@ export class Builder extends MixingWords {
   /** What the model says of itself: set by the architecture before its first layer. */
   hidden: u32;
   vocabulary: u32;
-  contextLength: u32;
   /** ε of the norms; whether RMSNorm adds it to the root. */
   epsilon: f32;
   epsilonOutside: u32;
@@ -40,10 +42,12 @@ export class Builder extends MixingWords {
   fullHeads: u32;
   fullKeys: u32;
   fullValues: u32;
-  /** The first position that it has no row for; 0: it has one for each. */
-  positionCount: u32;
   stream: u32;
   logits: u32;
+  /** The vectors of texts, and how they are pooled. */
+  vectors: u32;
+  pooling: u32;
+  ranked: u32;
   chunks: u32;
 
   // Layers.
@@ -99,10 +103,23 @@ export class Builder extends MixingWords {
   positions(name: string, width: u32): u32 {
     const out = this.vector(width);
     const step = this.append(Op.EMBEDDING, out);
-    step.flags = Flag.BY_POSITION;
+    step.flags |= Flag.BY_POSITION;
     step.weight = this.find(name, ".weight", width, this.contextLength, WeightKind.MATRIX, true);
     if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
     this.positionCount = this.contextLength;
+    return out;
+  }
+
+  /** Rows of a table {width, 1 or more} that the parts of a pair of texts name: 0 the first, 1 the second. */
+  parts(name: string, width: u32): u32 {
+    const rows = this.countOr("tokenizer.ggml.token_type_count", 2, 1, PART_LIMIT);
+    const out = this.vector(width);
+    const step = this.append(Op.EMBEDDING, out);
+    step.flags |= Flag.BY_PART;
+    step.n0 = rows;
+    step.n1 = this.countOr("tokenizer.ggml.seperator_token_id", NOTHING, 0, NOTHING);
+    step.weight = this.find(name, ".weight", width, rows, WeightKind.MATRIX, true);
+    if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
     return out;
   }
 
@@ -203,7 +220,7 @@ export class Builder extends MixingWords {
     if (factor == 0) return x;
     const out = this.like(x, this.width(x));
     const step = this.append(Op.SCALE, out, x);
-    step.flags = Flag.BY_POSITION;
+    step.flags |= Flag.BY_POSITION;
     step.n0 = length;
     step.f = factor;
     return out;
@@ -390,6 +407,7 @@ export class Builder extends MixingWords {
    * `scale` and capped (`softcap`).
    */
   head(x: u32, name: string, tied: string, scale: f32 = 1, cap: f32 = 0): void {
+    this.pool(x, this.countOr(".pooling_type", Pooling.LAST, 0, Pooling.COUNT - 1), Pooling.LAST);
     const weight = this.find(name, ".weight", this.hidden, this.vocabulary, WeightKind.MATRIX, false);
     if (weight == NOTHING) return this.tiedHead(x, tied, scale, cap);
     const step = this.logitsBy(x, weight, scale, cap);
@@ -398,10 +416,24 @@ export class Builder extends MixingWords {
 
   /** As `head`, of a model whose head is always the embedding's matrix. */
   tiedHead(x: u32, tied: string, scale: f32 = 1, cap: f32 = 0): void {
+    this.pool(x, this.countOr(".pooling_type", Pooling.LAST, 0, Pooling.COUNT - 1), Pooling.LAST);
     this.logitsBy(x, this.findShared(tied), scale, cap);
   }
 
+  /**
+   * The rows x of tokens become one a text, by `pooling` where nobody asks for another, or by `ranked` where the model
+   * ranks: what is written behind it works on these, and its last value, or x itself, are the vectors of texts.
+   */
+  pool(x: u32, pooling: u32, ranked: u32): u32 {
+    this.pooling = pooling;
+    this.ranked = ranked;
+    this.vectors = x;
+    this.marks = Flag.POOLED;
+    return x;
+  }
+
   private logitsBy(x: u32, weight: u32, scale: f32, cap: f32): Step {
+    this.marks = Flag.HEAD;
     const out = this.like(x, this.vocabulary);
     this.value(out).extent = Extent.LOGITS;
     const step = this.append(Op.LINEAR, out, x);
@@ -442,6 +474,7 @@ export function initBuilder(memory: usize, core: Core, gguf: Gguf, weights: Weig
   initDrafts(b, offsetof<Builder>(), core, gguf, weights, layers);
   b.stream = NOTHING;
   b.logits = NOTHING;
+  b.vectors = NOTHING;
   b.batch = 128;
   return b;
 }

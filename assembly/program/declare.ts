@@ -16,6 +16,12 @@ export function hasTensor(gguf: Gguf, layer: u32, name: string, suffix: string):
   return findTensorBytes(gguf, gguf.scratch, putName(gguf, layer, name, suffix)) != null;
 }
 
+/** Rows of the tensor, 0: the file has none. */
+export function tensorRows(gguf: Gguf, layer: u32, name: string, suffix: string): u64 {
+  const tensor = findTensorBytes(gguf, gguf.scratch, putName(gguf, layer, name, suffix));
+  return tensor ? <u64>tensor.ne1 : 0;
+}
+
 /** A tensor that the file may have is left in it: nobody asks what it is for. */
 export function ignoreTensor(gguf: Gguf, layer: u32, name: string, suffix: string): void {
   const tensor = findTensorBytes(gguf, gguf.scratch, putName(gguf, layer, name, suffix));

@@ -2,7 +2,7 @@
  * Drafts: a program while it is built: the steps of all layers, one after the other, with the values that they make,
  * the tensors that they declare, and the states and ropes of the layers. The words of papers stand in builder.ts.
  */
-import { declare, hasTensor, ignoreTensor } from "./declare";
+import { declare, hasTensor, ignoreTensor, tensorRows } from "./declare";
 import { Metadata } from "./metadata";
 import { Flag, INPUT_SEGMENT, NOTHING, Op, Place, Step, Value } from "./program";
 import { Core, ErrorCode } from "../memory/core";
@@ -60,6 +60,8 @@ export class Drafts extends Metadata {
   ropeCount: u32;
   drafts: usize;
   numbers: usize;
+  /** Flags of all steps that are written from now on. */
+  marks: u32;
 
   value(id: u32): Value {
     return changetype<Value>(this.values + <usize>id * offsetof<Value>());
@@ -126,10 +128,12 @@ export class Drafts extends Metadata {
     step.out2 = NOTHING;
     step.in0 = in0;
     step.in1 = in1;
+    step.in2 = NOTHING;
     step.weight = NOTHING;
     step.bias = NOTHING;
     step.weight2 = NOTHING;
     step.segment = this.segment;
+    step.flags = this.marks;
     return step;
   }
 
@@ -141,6 +145,12 @@ export class Drafts extends Metadata {
   /** Whether the file has the tensor `name`.weight of this layer. */
   hasWeight(name: string): bool {
     return hasTensor(this.gguf, this.layerAtWork, name, ".weight");
+  }
+
+  /** Rows of the tensor `name`.weight of this layer; `otherwise` where the file has none. */
+  rowsIn(name: string, otherwise: u32): u32 {
+    const rows = tensorRows(this.gguf, this.layerAtWork, name, ".weight");
+    return rows == 0 || rows > WIDTH_LIMIT ? otherwise : <u32>rows;
   }
 
   /** The file may have the tensor `name`.weight of this layer, which nothing reads. */

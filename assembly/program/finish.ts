@@ -6,7 +6,7 @@
  * everything else by the memory where it lies. A layer that makes what other layers read is a kind of its own.
  */
 import { Builder } from "./builder";
-import { INPUT_SEGMENT, Kind, Layer, NOTHING, Op, Place, Program, Step, Value } from "./program";
+import { Flag, INPUT_SEGMENT, Kind, Layer, NOTHING, Op, Place, Program, Step, Value } from "./program";
 import { allocate, release } from "../memory/arena";
 import { ErrorCode } from "../memory/core";
 import { Rope } from "../state/rope";
@@ -15,7 +15,7 @@ import { Weight } from "../weights/weight";
 
 /** The program that a builder holds, its weights' table behind it in the same block; null with the error set. */
 export function finish(b: Builder): Program | null {
-  if (b.error == 0 && (b.stream == NOTHING || b.logits == NOTHING)) {
+  if (b.error == 0 && (b.stream == NOTHING || b.vectors == NOTHING)) {
     b.refuse(ErrorCode.UNSUPPORTED, "the architecture has no embedding or no head");
   }
   if (b.error) return null;
@@ -128,6 +128,7 @@ function numberValues(b: Builder): void {
     markCrossing(b, step.out2, step.segment);
     markCrossing(b, step.in0, step.segment);
     markCrossing(b, step.in1, step.segment);
+    markCrossing(b, step.in2, step.segment);
   }
 }
 
@@ -192,6 +193,7 @@ function areEqual(b: Builder, x: u32, y: u32): bool {
     if (s.n0 != t.n0 || s.n1 != t.n1 || s.n2 != t.n2 || s.g != t.g) return false;
     if (!sameValue(b, s.out, x, t.out, y) || !sameValue(b, s.out2, x, t.out2, y)) return false;
     if (!sameValue(b, s.in0, x, t.in0, y) || !sameValue(b, s.in1, x, t.in1, y)) return false;
+    if (!sameValue(b, s.in2, x, t.in2, y)) return false;
     if (!sameWeight(b, s.weight, left.firstWeight, t.weight, right.firstWeight)) return false;
     if (!sameWeight(b, s.bias, left.firstWeight, t.bias, right.firstWeight)) return false;
     if (!sameWeight(b, s.weight2, left.firstWeight, t.weight2, right.firstWeight)) return false;
@@ -245,6 +247,7 @@ function keepValues(b: Builder): u32 {
     keepValue(b, step.out2);
     keepValue(b, step.in0);
     keepValue(b, step.in1);
+    keepValue(b, step.in2);
   }
   let count: u32 = 0;
   for (let id: u32 = 0; id < b.valueCount; id++) if (b.value(id).offset) b.value(id).offset = ++count;
@@ -327,6 +330,11 @@ function copySteps(b: Builder, p: Program): void {
       p.narrowLayer = segment - 1;
       p.narrowStep = i - b.draft(segment - 1).firstStep;
     }
+    if (step.op == Op.ATTENTION_WITHIN) {
+      p.isWithin = 1;
+      p.narrowLayer = segment - 1;
+      p.narrowStep = i - b.draft(segment - 1).firstStep;
+    }
     if (step.op == Op.ANGLES) rememberFactors(b, step);
     if (step.op == Op.LOOK_UP) p.tables = max(p.tables, step.members + 1);
     if (!isKept(b, step)) continue;
@@ -339,6 +347,7 @@ function copySteps(b: Builder, p: Program): void {
     target.out2 = place(b, step.out2);
     target.in0 = place(b, step.in0);
     target.in1 = place(b, step.in1);
+    target.in2 = place(b, step.in2);
     if (segment == INPUT_SEGMENT) p.inputSteps = at + 1;
     else if (segment <= b.layers) {
       const kind = p.kind(b.draft(segment - 1).kind);
@@ -351,6 +360,21 @@ function copySteps(b: Builder, p: Program): void {
   if (p.outputStep < p.inputSteps) p.outputStep = p.inputSteps;
   p.stream = place(b, b.stream);
   p.logits = place(b, b.logits);
+  p.vectors = place(b, b.vectors);
+  p.pooling = b.pooling;
+  p.ranked = b.ranked;
+  cutOutput(p);
+}
+
+/** Finds where in the output pooling stands, and where passes for vectors of texts end. */
+export function cutOutput(p: Program): void {
+  p.pooledStep = p.stepCount;
+  p.vectorStep = p.stepCount;
+  for (let i = p.stepCount; i > p.outputStep; i--) {
+    const step = p.step(i - 1);
+    if (step.flags & (Flag.POOLED | Flag.HEAD)) p.pooledStep = i - 1;
+    if (step.has(Flag.HEAD)) p.vectorStep = i - 1;
+  }
 }
 
 /** Rows that were turned by angles with factors are moved with them, too. */
@@ -393,6 +417,7 @@ export function findLifetimes(p: Program): void {
       touch(p, p.step(m).out2, i);
       touch(p, p.step(m).in0, i);
       touch(p, p.step(m).in1, i);
+      touch(p, p.step(m).in2, i);
     }
   }
   for (let id: u32 = 0; id < p.valueCount; id++) {
@@ -402,7 +427,8 @@ export function findLifetimes(p: Program): void {
     value.last = max(value.last, p.outputStep > 0 ? p.outputStep - 1 : 0);
   }
   // Both are the host's to read after a pass, and the stream to write before one.
-  p.value(p.logits).last = p.stepCount;
+  if (p.logits != NOTHING) p.value(p.value(p.logits).base).last = p.stepCount;
+  p.value(p.value(p.vectors).base).last = p.stepCount;
   p.value(p.stream).first = 0;
   p.value(p.stream).last = p.stepCount;
 }

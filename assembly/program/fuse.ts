@@ -151,7 +151,7 @@ function isPart(b: Builder, id: u32): bool {
 /** Whether nobody behind step `index` reads `id`, nor anything that shares its columns. */
 function isLastUse(b: Builder, id: u32, out: u32, index: u32): bool {
   const value = b.value(id);
-  if (value.width != b.value(out).width || id == b.logits) return false;
+  if (value.width != b.value(out).width || id == b.logits || id == b.vectors) return false;
   // Behind the layers the residual stream is the host's to read.
   if (b.value(out).segment > b.layers && value.base == b.value(b.stream).base) return false;
   for (let other: u32 = 0; other < b.valueCount; other++) {
@@ -184,6 +184,7 @@ function countReaders(b: Builder): void {
     const step = b.step(i);
     countReader(b, step.in0, i);
     if (step.in1 != step.in0) countReader(b, step.in1, i);
+    countReader(b, step.in2, i);
   }
 }
 

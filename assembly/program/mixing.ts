@@ -2,7 +2,7 @@
  * What a paper says of the mixing of tokens: how positions become angles and turn the heads, and attention over the
  * rows of state that layers keep. The other words of papers stand in builder.ts.
  */
-import { Flag, INPUT_SEGMENT, NOTHING, Op } from "./program";
+import { Extent, Flag, INPUT_SEGMENT, NOTHING, Op } from "./program";
 import { StreamWords } from "./streams";
 import { Rope } from "../state/rope";
 import { StateKind, StateShape } from "../state/shape";
@@ -18,10 +18,17 @@ export namespace Pairs {
   export const NEIGHBOURS: u32 = 1;
 }
 
+/** Tokens of a text whose distances have a bias, at most. */
+const DISTANCE_LIMIT: u32 = 8192;
+
 @unmanaged
 export class MixingWords extends StreamWords {
   /** Tokens of a batch that suit the model. */
   batch: u32;
+  /** Tokens of context that it was trained for. */
+  contextLength: u32;
+  /** The first position that it has no row for; 0: it has one for each. */
+  positionCount: u32;
 
   // Ropes: how positions become angles.
 
@@ -115,6 +122,41 @@ export class MixingWords extends StreamWords {
     const step = this.append(Op.ATTENTION, out, q);
     step.n0 = heads;
     step.f = scale;
+    return out;
+  }
+
+  /**
+   * Attention of a text's tokens to each other, in the pass that holds them all: an encoder's. A token sees others at
+   * most `reach` away, 0: all; `bias`, unless it is NOTHING, is added to the scores (`alibi`).
+   */
+  attentionWithin(q: u32, k: u32, v: u32, heads: u32, kvHeads: u32, scale: f32, reach: u32, bias: u32): u32 {
+    const both = this.join(k, v);
+    const out = this.like(q, (heads / kvHeads) * this.width(v));
+    const step = this.append(Op.ATTENTION_WITHIN, out, q, both);
+    step.in2 = bias;
+    step.n0 = heads;
+    step.n1 = kvHeads;
+    step.n2 = reach;
+    step.f = scale;
+    return out;
+  }
+
+  /**
+   * ALiBi (Press et al. 2021, arXiv:2108.12409) to both sides: −slope · distance, slopes of the heads falling to
+   * 2^−most.
+   */
+  alibi(heads: u32, most: f32): u32 {
+    const longest = min(this.contextLength, DISTANCE_LIMIT);
+    this.positionCount = longest;
+    const segment = this.segment;
+    this.segment = INPUT_SEGMENT;
+    const out = this.vector(2 * longest - 1);
+    const value = this.value(out);
+    value.extent = Extent.FIXED;
+    value.count = heads;
+    const step = this.append(Op.DISTANCE_BIAS, out);
+    step.f = most;
+    this.segment = segment;
     return out;
   }
 

@@ -19,7 +19,7 @@ import { Weight } from "../weights/weight";
 /** The names of ops, by their numbers. */
 const OPS: string = `none embedding angles rms_norm layer_norm linear rope add activation squared_relu keep attention
 latent_attention hash look_up tap scale softcap gate slice route experts
-mix_experts sparsify mix_streams spread level join`;
+mix_experts sparsify mix_streams spread level join attention_within distance_bias`;
 /** The names of activations by their numbers, with a gate and without. */
 const GATED: string = `swiglu geglu clamped_swiglu xielu geglu_erf`;
 const ACTIVATIONS: string = `silu gelu clamped_silu xielu gelu_erf`;
@@ -109,7 +109,7 @@ function putPage(page: Page, target: usize, capacity: u32): void {
     const kind = p.kind(k);
     for (let i = kind.firstStep; i < kind.firstStep + kind.steps; i++) putStep(page, first, i);
   }
-  putText(page, "output, for tokens whose logits are asked for");
+  putText(page, p.logits == NOTHING ? "output, for texts" : "output, for tokens whose logits are asked for");
   endLine(page);
   for (let i = p.outputStep; i < p.stepCount; i++) putStep(page, NOTHING, i);
   putText(page, "\nmemory for ");

@@ -101,7 +101,18 @@ export namespace Op {
   export const LEVEL: u32 = 26;
   /** out ← in0, and in1 beside it. */
   export const JOIN: u32 = 27;
-  export const COUNT: u32 = 28;
+  /**
+   * out ← softmax(in0 · keysᵀ · f + bias) · values over the tokens of the same text in the pass: a row of in1 is keys of
+   * n1 heads and, behind them, values; in0 has n0 heads. n2: tokens see others at most so far away, unless it is 0; in2
+   * is the DISTANCE_BIAS that is added, or NOTHING.
+   */
+  export const ATTENTION_WITHIN: u32 = 28;
+  /**
+   * out [heads, 2 · reach − 1] ← what is added to the score of a key so far behind the query, or before it: for ALiBi
+   * −slope · distance, the slopes falling to 2^−f.
+   */
+  export const DISTANCE_BIAS: u32 = 29;
+  export const COUNT: u32 = 30;
 }
 
 /** How the scores of experts become their probabilities. */
@@ -149,6 +160,25 @@ export namespace Flag {
   export const PARTS: u32 = 256;
   /** ROUTE: weights are divided by their sum. */
   export const NORMALISED: u32 = 512;
+  /** EMBEDDING: the part of a text that a token stands in names the row: 0 up to its first separator, 1 behind it. */
+  export const BY_PART: u32 = 1024;
+  /** Of the output: the step works on a row for each text, or it makes logits and passes for vectors end before it. */
+  export const POOLED: u32 = 2048;
+  export const HEAD: u32 = 4096;
+}
+
+/** How the rows of a text's tokens become one vector: the numbers of `pooling_type` in files. */
+export namespace Pooling {
+  /** A vector for each token. */
+  export const NONE: u32 = 0;
+  export const MEAN: u32 = 1;
+  /** The first token's row. */
+  export const CLS: u32 = 2;
+  /** The last token's row. */
+  export const LAST: u32 = 3;
+  /** As the architecture does it; what comes out of the classifier behind it are scores. */
+  export const RANK: u32 = 4;
+  export const COUNT: u32 = 5;
 }
 
 /** What a pass can be asked to give beside the logits. */
@@ -239,6 +269,7 @@ export class Step {
   out2: u32;
   in0: u32;
   in1: u32;
+  in2: u32;
   weight: u32;
   bias: u32;
   weight2: u32;
@@ -306,9 +337,18 @@ export class Program {
   /** Steps of the input, and where those of the output begin. */
   inputSteps: u32;
   outputStep: u32;
-  /** The residual stream, and the logits. */
+  /** The residual stream, the logits, and the vectors of texts; NOTHING: the model makes none. */
   stream: u32;
   logits: u32;
+  vectors: u32;
+  /** The first step behind pooling, and the one behind the last that vectors of texts need. */
+  pooledStep: u32;
+  vectorStep: u32;
+  /** How the file says that rows are pooled (Pooling), and how they are before a classifier. */
+  pooling: u32;
+  ranked: u32;
+  /** 1: tokens attend to the others of their text in the same pass, which must hold it whole. */
+  isWithin: u32;
   /** Behind this step of this layer only tokens whose logits are asked for go on; NOTHING: they all do. */
   narrowLayer: u32;
   narrowStep: u32;

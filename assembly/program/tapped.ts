@@ -3,7 +3,7 @@
  * exists only inside a fused step (the product of SwiGLU) becomes a value again, and TAP steps stand behind what was
  * asked for. The sums are the same, and so are the bits; a program that nobody taps costs nothing.
  */
-import { findLifetimes, layOutProgram } from "./finish";
+import { cutOutput, findLifetimes, layOutProgram } from "./finish";
 import { Element, Flag, Kind, Layer, NOTHING, Op, Program, Step, Tap, Value } from "./program";
 import { allocate } from "../memory/arena";
 import { Core } from "../memory/core";
@@ -95,6 +95,7 @@ function copySteps(p: Program, t: Program, taps: u32): void {
   t.outputStep = at;
   for (let i = p.outputStep; i < p.stepCount; i++) copyStep(p, i, t, at++);
   t.stepCount = at;
+  cutOutput(t);
 }
 
 function copyStep(p: Program, from: u32, t: Program, to: u32): Step {
@@ -115,6 +116,7 @@ function writeTap(t: Program, at: u32, name: u32, value: u32): void {
   step.out2 = NOTHING;
   step.in0 = value;
   step.in1 = NOTHING;
+  step.in2 = NOTHING;
   step.weight = NOTHING;
   step.bias = NOTHING;
   step.weight2 = NOTHING;

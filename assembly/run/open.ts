@@ -6,7 +6,7 @@ import { kernelScratch, stepScratch } from "../ops/ops";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { allocate, allocateRaw } from "../memory/arena";
 import {
-  Context, POSITION_LIMIT, STEP_WORK, contextRecordBytes, contextTotal, initState, layOut, listBytes, releaseBlocks,
+  BATCH_LIMIT, Context, POSITION_LIMIT, STEP_WORK, contextRecordBytes, contextTotal, initState, layOut, listBytes, releaseBlocks,
   stateBytes, tagContext,
 } from "../pass/context";
 import { Threads } from "../pass/threads";
@@ -15,10 +15,12 @@ import { Program } from "../program/program";
 import { isKvType } from "../kernels/attention/kv_codec";
 
 /** Bytes of linear memory that a context of this shape takes, without making it. */
-export function contextBytes(p: Program, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32): u64 {
+export function contextBytes(
+  p: Program, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32, isForTexts: bool = false,
+): u64 {
   const none = changetype<Context>(0);
   const buffers = layOut(
-    none, p, 0, rows, batch, sequences, planFor(p, rows, batch, logitRows), threadScratch(p, rows, batch),
+    none, p, 0, rows, batch, sequences, planFor(p, rows, batch, logitRows, isForTexts), threadScratch(p, rows, batch),
   );
   return contextTotal(p, rows, batch, sequences, kvType, buffers);
 }
@@ -29,11 +31,12 @@ export function contextBytes(p: Program, rows: u32, batch: u32, logitRows: u32, 
  */
 export function createContext(
   core: Core, p: Program, openContexts: usize, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32,
+  isForTexts: bool = false,
 ): Context {
   const none = changetype<Context>(0);
-  if (rows < 1 || rows > <u32>POSITION_LIMIT || batch < 1 || batch > 4096 || sequences < 1 || sequences > 256) {
+  if (rows < 1 || rows > <u32>POSITION_LIMIT || batch < 1 || batch > BATCH_LIMIT || sequences < 1 || sequences > 256) {
     fail(
-      core, ErrorCode.BAD_ARGUMENT, "a context takes 1 to 1000000 rows, 1 to 4096 tokens a batch, 1 to 256 sequences",
+      core, ErrorCode.BAD_ARGUMENT, "a context takes 1 to 1000000 rows, 1 to 8192 tokens a batch, 1 to 256 sequences",
     );
     return none;
   }
@@ -60,7 +63,8 @@ export function createContext(
   c.rowCapacity = rows;
   c.sequences = sequences;
   c.stepWork = STEP_WORK;
-  const planned = planFor(p, rows, batch, logitRows);
+  c.isForTexts = isForTexts ? 1 : 0;
+  const planned = planFor(p, rows, batch, logitRows, isForTexts);
   const scratch = threadScratch(p, rows, batch);
   c.poolBlock = allocateRaw(core, stateBytes(p, rows, batch, sequences, kvType), "the KV cache");
   if (c.poolBlock != 0) c.listBlock = allocateRaw(core, listBytes(p, rows, batch, sequences), "the cache's lists");
@@ -79,15 +83,19 @@ export function createContext(
   return c;
 }
 
-/** Plans the program for such passes: bytes of all values, and of what steps need for themselves. */
-export function planFor(p: Program, rows: u32, batch: u32, logitRows: u32): u64 {
+/**
+ * Plans the program for such passes: bytes of all values, and of what steps need for themselves. Of passes for texts the
+ * output has as many rows as the batch, and no head.
+ */
+export function planFor(p: Program, rows: u32, batch: u32, logitRows: u32, isForTexts: bool = false): u64 {
   for (let i: u32 = 0; i < p.stepCount; i++) p.step(i).scratch = 0;
   for (let layer: u32 = 0; layer < p.layerCount; layer++) {
     const kind = p.kind(p.layer(layer).kind);
     measure(p, layer, kind.firstStep, kind.firstStep + kind.steps, rows, batch);
   }
   measure(p, 0, 0, p.inputSteps, rows, batch);
-  measure(p, 0, p.outputStep, p.stepCount, rows, logitRows);
+  measure(p, 0, p.outputStep, p.vectorStep, rows, isForTexts ? batch : logitRows);
+  measure(p, 0, p.vectorStep, p.stepCount, rows, logitRows);
   return plan(p, batch, logitRows);
 }
 

@@ -2,12 +2,13 @@
  * The machine: it steps a pass through the records of its program. A slice does a bounded amount of work and returns,
  * so that a host can abort, show progress, or fetch what a step lacks.
  *
- *     INPUT ─► LAYERS: the steps of each layer's kind, layer by layer ─► OUTPUT: logits of the rows asked ─► IDLE
+ *     INPUT ─► LAYERS: the steps of each layer's kind, layer by layer ─► OUTPUT: logits of the rows asked, or vectors ─► IDLE
  */
 import { Status } from "../memory/core";
 import { runStep } from "../ops/ops";
 import { Context, Running } from "../pass/context";
 import { narrow } from "../pass/narrow";
+import { isMean, poolMeans } from "../pass/texts";
 import { isIdle, threadSlots, threadsOf } from "../pass/threads";
 import { Flag, NOTHING } from "../program/program";
 
@@ -29,7 +30,8 @@ export function stepPass(c: Context): i32 {
     c.cursor = 0;
     c.part = 0;
     c.operandReady = 0;
-    if (c.step == c.endStep || (c.active == 0 && c.running == Running.LAYERS)) {
+    if (c.running == Running.OUTPUT) nextOfOutput(c);
+    else if (c.step == c.endStep || (c.active == 0 && c.running == Running.LAYERS)) {
       const wasLayer = c.running == Running.LAYERS;
       nextSegment(c);
       // A chunk returns at least once a layer, whatever the size of the model. Where there are threads a token does,
@@ -52,10 +54,6 @@ function isNarrowing(c: Context): bool {
 /** From the input to the first layer, from layer to layer, and to the output where the pass goes so far. */
 function nextSegment(c: Context): void {
   const p = c.program;
-  if (c.running == Running.OUTPUT) {
-    c.running = Running.IDLE;
-    return;
-  }
   if (c.running == Running.INPUT) c.running = Running.LAYERS;
   else c.layer += 1;
   for (; c.layer < c.endLayer; c.layer++) {
@@ -73,5 +71,13 @@ function nextSegment(c: Context): void {
   }
   c.running = c.layer == p.layerCount && c.active > 0 ? Running.OUTPUT : Running.IDLE;
   c.step = p.outputStep;
-  c.endStep = p.stepCount;
+  c.endStep = c.isForTexts ? p.vectorStep : p.stepCount;
+  if (c.running == Running.OUTPUT) nextOfOutput(c);
+}
+
+/** In the output: rows of tokens become rows of texts where that is asked for, and behind the last step the pass ends. */
+function nextOfOutput(c: Context): void {
+  const p = c.program;
+  if (c.isForTexts && c.step == p.pooledStep && isMean(c)) poolMeans(c, p.vectors);
+  if (c.step == c.endStep) c.running = Running.IDLE;
 }

@@ -76,6 +76,16 @@ export function copy(target: usize, source: usize, n: u32): void {
   memory.copy(target, source, (<usize>n) << 2);
 }
 
+/** x divided by its length (L2), the sum of squares being f64 in order; zeros stay. */
+export function normalize(x: usize, n: u32): void {
+  let sum: f64 = 0;
+  for (let i: u32 = 0; i < n; i++) {
+    const value = <f64>load<f32>(x + ((<usize>i) << 2));
+    sum += value * value;
+  }
+  if (sum > 0) scale(x, <f32>(1.0 / sqrt<f64>(sum)), n);
+}
+
 /** target += factor·source. */
 export function axpy(target: usize, factor: f32, source: usize, n: u32): void {
   const end = target + ((<usize>n) << 2);
