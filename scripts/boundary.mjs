@@ -37,6 +37,7 @@ const NAMESPACES = [
   "Streamed",
   "KvType",
   "Form",
+  "Pooling",
   "Visibility",
   "Tap",
   "Finish",
@@ -52,7 +53,7 @@ const NAMESPACES = [
   "RowType",
 ];
 /** Constants beside them. */
-const CONSTANTS = ["PRECISION_SHIFT", "MAX_CODE_BITS", "POSITION_LIMIT"];
+const CONSTANTS = ["PRECISION_SHIFT", "MAX_CODE_BITS", "POSITION_LIMIT", "BATCH_LIMIT"];
 /** A status that stands apart, because only sessions answer it. */
 const TOKEN_STATUS = "STATUS_TOKEN";
 /** The block formats: a namespace of ids, and functions from an id to the size of a block, in the same file. */

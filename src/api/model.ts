@@ -3,6 +3,13 @@
 import type { Pointer } from "../../bindings/exports.ts";
 import { chatTokens, type Message, messagesOf } from "../generate/chat.ts";
 import {
+  type EmbedOptions,
+  embedTexts,
+  type Ranked,
+  type RerankOptions,
+  rankDocuments,
+} from "../generate/embedding.ts";
+import {
   DEFAULT_TOKENS,
   GENERATE_OPTIONS,
   type GenerateOptions,
@@ -218,6 +225,19 @@ export class Model {
       yield* logitChunks(loaded, tokens, options);
     };
     return run(this.#alive);
+  }
+
+  /**
+   * A vector of each text (or of its token ids). Texts of any lengths share passes, and what a text gives does not depend
+   * on the others; an empty text is its special tokens, or zeros where the vocabulary adds none.
+   */
+  async embed(texts: readonly Prompt[], options: EmbedOptions = {}): Promise<Float32Array<ArrayBuffer>[]> {
+    return embedTexts(this.#alive, texts, options);
+  }
+
+  /** The documents by how well they answer the query, the best first: for models that rank. */
+  async rerank(query: string, documents: readonly string[], options: RerankOptions = {}): Promise<Ranked[]> {
+    return rankDocuments(this.#alive, query, documents, options);
   }
 
   /** How well the model foresees a text (or ids). */

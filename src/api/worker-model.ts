@@ -8,6 +8,14 @@
 import { startWorker, type WorkerLink } from "../../bindings/worker-link.ts";
 import { type Message, messagesOf } from "../generate/chat.ts";
 import {
+  EMBED_OPTIONS,
+  type EmbedOptions,
+  promptsOf,
+  type Ranked,
+  RERANK_OPTIONS,
+  type RerankOptions,
+} from "../generate/embedding.ts";
+import {
   GENERATE_OPTIONS,
   type GenerateOptions,
   Generation,
@@ -31,7 +39,7 @@ import {
   type TokenizeOptions,
   tokenIds,
 } from "../generate/tokenizer.ts";
-import { bytes as bytesOf, optional, readOptions, text as textOf } from "../host/arguments.ts";
+import { bytes as bytesOf, listOf, optional, readOptions, text as textOf } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { type ErrorCode, LimpetError, messageOf } from "../host/errors.ts";
 import { isUrl } from "../host/names.ts";
@@ -301,6 +309,23 @@ export class WorkerModel {
       input: tokenIds(tokens, "tokens"),
       options: readOptions(options, LOGITS_OPTIONS),
     }));
+  }
+
+  /** A vector of each text (or of its token ids). */
+  async embed(texts: readonly Prompt[], options: EmbedOptions = {}): Promise<Float32Array<ArrayBuffer>[]> {
+    const { signal, ...rest } = readOptions(options, EMBED_OPTIONS);
+    const given = [promptsOf(texts)];
+    return (await this.#hold.ask("call", MODEL, "embed", given, {
+      options: rest,
+      signal,
+    })) as Float32Array<ArrayBuffer>[];
+  }
+
+  /** The documents by how well they answer the query, the best first: for models that rank. */
+  async rerank(query: string, documents: readonly string[], options: RerankOptions = {}): Promise<Ranked[]> {
+    const { signal, ...rest } = readOptions(options, RERANK_OPTIONS);
+    const given = [textOf("query", query), listOf(textOf)("documents", documents)];
+    return (await this.#hold.ask("call", MODEL, "rerank", given, { options: rest, signal })) as Ranked[];
   }
 
   /** How well the model foresees a text (or ids). */

@@ -1,11 +1,12 @@
 /** Logits of given tokens, and how well a model foresees a text. */
 import type { Pointer } from "../../bindings/exports.ts";
-import { POSITION_LIMIT, Status } from "../../bindings/numbers.ts";
+import { POSITION_LIMIT } from "../../bindings/numbers.ts";
 import { callback, type OptionTable, readOptions, signal, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
+import { requireAlive, runPass } from "./pass.ts";
 import {
   type CacheType,
   cacheKind,
@@ -118,8 +119,7 @@ class Scorer {
   /** Evaluates the tokens from an empty cache, and gives the logits from token `from` on, chunk after chunk. */
   async *rows(ids: Uint32Array, from: number): AsyncGenerator<Rows, void, undefined> {
     this.#requireAlive();
-    const { core, pointer } = this.#loaded;
-    const { exports, memory } = core;
+    const { exports, memory } = this.#loaded.core;
     const context = this.#context;
     exports.context_reset(context);
     for (let at = 0; at < ids.length; at += this.#chunk) {
@@ -132,20 +132,7 @@ class Scorer {
         positions[i] = at + i;
         wanted[i] = at + i >= from ? 1 : 0;
       }
-      core.check(exports.context_begin(context, count, 0, exports.model_layers(pointer)));
-      for (let status: Status = Status.MORE; status !== Status.DONE; ) {
-        status = core.check(core.step(exports.context_step, context, context));
-        if (status === Status.NEED_DATA) {
-          const put = await this.#loaded.tables!.read(context, this.#signal);
-          if (put) {
-            this.#requireAlive();
-            put();
-          }
-        }
-        const turn = this.#pace.step();
-        if (turn) await turn;
-        this.#requireAlive();
-      }
+      await runPass(this.#loaded, context, count, this.#pace, this.#signal);
       const first = Math.max(at, from);
       if (first < at + count) {
         yield { from: first, count: at + count - first, pointer: exports.context_logits(context) };
@@ -162,10 +149,6 @@ class Scorer {
   #requireAlive(): void {
     requireAlive(this.#loaded);
   }
-}
-
-function requireAlive(loaded: LoadedModel): void {
-  if (loaded.disposed) throw new LimpetError("WRONG_STATE", "the model was disposed of");
 }
 
 /** Copies of the logits after each token, as [tokens of a chunk, vocabulary] and in order. */

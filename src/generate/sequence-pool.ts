@@ -139,7 +139,7 @@ export class SequencePool {
   }
 }
 
-/** A context of the core; idle ones make room when there is none. */
+/** A context of one sequence. */
 export function createContext(
   core: Core,
   model: Pointer,
@@ -149,7 +149,14 @@ export function createContext(
   logitRows: number,
   kv: CacheType,
 ): Pointer {
-  const make = () => core.exports.context_create(core.pointer, model, rows, batch, logitRows, 1, cacheType(kv));
+  const type = cacheType(kv);
+  return makeContext(core, sequences, () =>
+    core.exports.context_create(core.pointer, model, rows, batch, logitRows, 1, type),
+  );
+}
+
+/** What `make` gives, a context of the core; idle ones make room when there is none. */
+export function makeContext(core: Core, sequences: SequencePool, make: () => Pointer): Pointer {
   let pointer = make();
   if (pointer === 0 && core.error().code === "OUT_OF_MEMORY") {
     sequences.trim();

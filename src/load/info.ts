@@ -1,6 +1,6 @@
 /** What a model file says of itself: metadata, tensors, and the figures that a user asks for first. */
 import type { Pointer } from "../../bindings/exports.ts";
-import { TokenizerModel, ValueType } from "../../bindings/numbers.ts";
+import { Pooling, TokenizerModel, ValueType } from "../../bindings/numbers.ts";
 import type { Core } from "../host/instance.ts";
 import { typeName } from "../host/types.ts";
 
@@ -51,6 +51,13 @@ export interface ModelInfo {
   readonly contextLength: number;
   /** Its kind (byte-level BPE or SentencePiece) and the name of its pre-tokenizer, which SentencePiece has none of. */
   readonly tokenizer: { readonly kind: "bpe" | "spm"; readonly pre: string | null };
+  /**
+   * What it makes: `text`, one token after the other; `vectors` of texts; or `scores` of documents for a query. One that
+   * makes text makes vectors, too.
+   */
+  readonly makes: "text" | "vectors" | "scores";
+  /** Its vectors have so many values, and a text's rows become one by this pooling. */
+  readonly embedding: { readonly dimensions: number; readonly pooling: "none" | "mean" | "cls" | "last" };
   /** How many tensors the file holds of each type. */
   readonly types: Readonly<Record<string, number>>;
   /** Bytes of all tensors. */
@@ -92,10 +99,29 @@ export function readInfo(core: Core, model: Pointer, fileName: string | null): M
       kind: exports.tokenizer_model(exports.model_tokenizer(model)) === TokenizerModel.BPE ? "bpe" : "spm",
       pre: metadataText(core, gguf, "tokenizer.ggml.pre"),
     },
+    ...whatItMakes(core, model),
     types,
     bytes,
     vocabularyOnly: exports.model_vocabulary_only(model) !== 0,
     warnings: readWarnings(core, gguf),
+  };
+}
+
+function whatItMakes(core: Core, model: Pointer): Pick<ModelInfo, "makes" | "embedding"> {
+  const { exports } = core;
+  const pooling = exports.model_pooling(model);
+  const ranks = pooling === Pooling.RANK;
+  const makes = ranks
+    ? "scores"
+    : exports.model_has_logits(model) || exports.model_vocabulary_only(model)
+      ? "text"
+      : "vectors";
+  return {
+    makes,
+    embedding: {
+      dimensions: ranks ? 0 : exports.model_vector_width(model),
+      pooling: (["none", "mean", "cls", "last"] as const)[pooling] ?? "none",
+    },
   };
 }
 
@@ -153,7 +179,8 @@ function readKey(core: Core, gguf: Pointer, key: string): MetadataValue | undefi
   });
 }
 
-function metadataText(core: Core, gguf: Pointer, key: string): string | null {
+/** A text of the metadata; null: there is none. */
+export function metadataText(core: Core, gguf: Pointer, key: string): string | null {
   const value = readKey(core, gguf, key);
   return typeof value === "string" ? value : null;
 }
