@@ -28,7 +28,8 @@ export function openForTexts(
   const p = model.program;
   if (pooling >= Pooling.COUNT || (pooling == Pooling.RANK) != (p.pooling == Pooling.RANK)) {
     fail(
-      core, ErrorCode.BAD_ARGUMENT,
+      core,
+      ErrorCode.BAD_ARGUMENT,
       p.pooling == Pooling.RANK
         ? "this model ranks documents and makes no vectors: call rerank"
         : "this model makes vectors and ranks no documents: call embed, with the pooling none, mean, cls or last",

@@ -29,8 +29,8 @@ export function model_is_within(model: Model): u32 {
 }
 
 /**
- * As `context_create`, for vectors of texts: a sequence of the batch is a text, its tokens stand side by side, and their
- * positions count from 0. `pooling` as in `model_pooling`.
+ * As `context_create`, for vectors of texts: a sequence of the batch is a text, its tokens stand side by side, and
+ * their positions count from 0. `pooling` as in `model_pooling`.
  */
 export function context_create_for_texts(
   core: Core, model: Model, rows: u32, batch: u32, sequences: u32, kvType: u32, pooling: u32,

@@ -6,7 +6,9 @@ import { keys, queries, turned, values } from "./blocks";
 import { HyperParameters, readDecoder, readHeads, readLayerEpsilon, readWidths } from "./hyper_parameters";
 import { Bias, Builder, NOTHING, Pooling, StateKind, WIDTH_LIMIT } from "../program/builder";
 
-/** What encoders have: as decoders, and the ε of LayerNorm. They see all of a text, whatever `attention.causal` says. */
+/**
+ * What encoders have: as decoders, and the ε of LayerNorm. They see all of a text, whatever `attention.causal` says.
+ */
 export function readEncoder(b: Builder): HyperParameters {
   const h = readDecoder(b);
   readLayerEpsilon(b);
@@ -33,8 +35,8 @@ export function beginNormed(b: Builder, x: u32): u32 {
 }
 
 /**
- * Wo · softmax(q kᵀ · scale + bias) v over a text, of which a token sees what is at most `reach` away, 0: all. Positions
- * turn q and k as the layer at work has it, and a bias may say the distance (`b.alibi`).
+ * Wo · softmax(q kᵀ · scale + bias) v over a text, of which a token sees what is at most `reach` away, 0: all.
+ * Positions turn q and k as the layer at work has it, and a bias may say the distance (`b.alibi`).
  */
 export function textAttention(b: Builder, h: HyperParameters, x: u32, reach: u32 = 0, bias: u32 = 0xffff_ffff): u32 {
   const q = normedRow(b, queries(b, h, x, Bias.OPTIONAL), "attn_q_norm");
@@ -72,12 +74,10 @@ export function fusedFeedForward(b: Builder, h: HyperParameters, x: u32, activat
 }
 
 /**
- * The vectors of texts out of the last rows: pooled as the file says, or by `otherwise`, then linear maps where the file
- * has them (EmbeddingGemma's two). A file that ranks pools by `ranked`, and a classifier gives scores.
+ * The vectors of texts out of the last rows: pooled as the file says, or by `otherwise`, then linear maps where the
+ * file has them (EmbeddingGemma's two). A file that ranks pools by `ranked`, and a classifier gives scores.
  */
-export function textVectors(
-  b: Builder, x: u32, otherwise: u32, ranked: u32, activation: u32 = 0xffff_ffff,
-): void {
+export function textVectors(b: Builder, x: u32, otherwise: u32, ranked: u32, activation: u32 = 0xffff_ffff): void {
   const pooling = b.countOr(".pooling_type", otherwise, 0, Pooling.COUNT - 1);
   let v = b.pool(x, pooling, ranked);
   if (pooling == Pooling.RANK) v = scores(b, v, activation);

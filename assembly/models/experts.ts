@@ -66,9 +66,7 @@ export function expertsOf(b: Builder, h: HyperParameters, m: u32, chosen: u32, a
 
 /** Experts without a gate: Σ w_e · (Wdown_e · f(Wup_e m)). */
 export function plainExperts(b: Builder, h: HyperParameters, m: u32, activation: u32): u32 {
-  const chosen = b.route(
-    m, "ffn_gate_inp", "exp_probs_b", h.experts, h.used, h.gating, h.normalised, h.expertFactor,
-  );
+  const chosen = b.route(m, "ffn_gate_inp", "exp_probs_b", h.experts, h.used, h.gating, h.normalised, h.expertFactor);
   const up = b.expertLinear(m, chosen, "ffn_up_exps", h.expertWidth, h.experts, false);
   const made = b.activation(activation, up);
   return b.mixExperts(b.expertLinear(made, chosen, "ffn_down_exps", b.hidden, h.experts, true), chosen);

@@ -1,6 +1,6 @@
 /**
- * gemma-embedding: EmbeddingGemma (Vera et al. 2025, arXiv:2509.20354): gemma3's layer over whole texts, windows to both
- * sides, and two linear maps behind the mean of the rows.
+ * gemma-embedding: EmbeddingGemma (Vera et al. 2025, arXiv:2509.20354): gemma3's layer over whole texts, windows to
+ * both sides, and two linear maps behind the mean of the rows.
  *
  *     a = RMSNorm(x)      x += RMSNorm(Attention(a)), with RMSNorm(q), RMSNorm(k) head by head
  *     m = RMSNorm(x)      x += RMSNorm(Wdown · (gelu(Wgate m) ⊙ Wup m))

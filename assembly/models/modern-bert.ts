@@ -1,7 +1,7 @@
 /**
  * modern-bert: ModernBERT (Warner et al. 2024, arXiv:2412.13663), GTE-ModernBERT, Granite Embedding R2, Ettin. Norms
- * stand before the branches and have no biases; of three layers the first sees all, and two see 64 tokens to either side
- * and turn by another base.
+ * stand before the branches and have no biases; of three layers the first sees all, and two see 64 tokens to either
+ * side and turn by another base.
  *
  *     x = LayerNorm(token)      x += Attention(LayerNorm(x)), in the first layer Attention(x)
  *                               x += Wdown · (gelu(Wgate m) ⊙ Wup m), m = LayerNorm(x)

@@ -19,9 +19,10 @@ export function nomicBertMoe(b: Builder): void {
   for (let l: u32 = 0; l < b.layers; l++) {
     beginEncoder(b, h, l);
     const m = b.layerNorm(b.add(textAttention(b, h, x), x), "attn_output_norm");
-    const up = l % every == 1 % every
-      ? plainExperts(b, h, m, Activation.GELU_ERF)
-      : encoderFeedForward(b, h, m, Activation.GELU_ERF);
+    const up =
+      l % every == 1 % every
+        ? plainExperts(b, h, m, Activation.GELU_ERF)
+        : encoderFeedForward(b, h, m, Activation.GELU_ERF);
     x = b.layerNorm(b.add(up, m), "layer_output_norm");
   }
   b.output();

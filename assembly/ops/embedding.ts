@@ -19,7 +19,9 @@ export function embed(c: Context, s: Step): i32 {
     const token = c.token(i);
     const id = s.has(Flag.BY_POSITION)
       ? <u32>c.position(token)
-      : s.has(Flag.BY_PART) ? partOf(c, i, s.n0, s.n1) : u32At(c.ids, token);
+      : s.has(Flag.BY_PART)
+        ? partOf(c, i, s.n0, s.n1)
+        : u32At(c.ids, token);
     lookupRow(weight.type, weight.data, id, weight.columns, rowAt(c.at(s.out), i, c.stride(s.out)), c.scratch);
   }
   return Status.DONE;

@@ -18,8 +18,9 @@ import { attendWithin, biasByDistance, withinScratch } from "./within";
 import { Status } from "../memory/core";
 import { Context } from "../pass/context";
 import {
-  HAS_ATTENTION, HAS_ATTENTION_WITHIN, HAS_CLAMPED_SILU, HAS_DISTANCE_BIAS, HAS_EXPERTS, HAS_GATE, HAS_GELU, HAS_GELU_ERF, HAS_LATENT_ATTENTION, HAS_LAYER_NORM,
-  HAS_LOOK_UP, HAS_SCALE, HAS_SILU, HAS_SLICE, HAS_SOFTCAP, HAS_SPARSIFY, HAS_SQUARED_RELU, HAS_STREAMS, HAS_XIELU,
+  HAS_ATTENTION, HAS_ATTENTION_WITHIN, HAS_CLAMPED_SILU, HAS_DISTANCE_BIAS, HAS_EXPERTS, HAS_GATE, HAS_GELU,
+  HAS_GELU_ERF, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP, HAS_SCALE, HAS_SILU, HAS_SLICE, HAS_SOFTCAP,
+  HAS_SPARSIFY, HAS_SQUARED_RELU, HAS_STREAMS, HAS_XIELU,
 } from "../parts";
 import { Op, Program, Step } from "../program/program";
 import { attendScratchBytes } from "../kernels/attention/grouped";

@@ -54,8 +54,8 @@ function seenRows(s: Step, length: u32): u32 {
 }
 
 /**
- * Queries go block by block of their text, whoever computes which of them: what a block reads, and so the order of sums,
- * is a matter of the text alone.
+ * Queries go block by block of their text, whoever computes which of them: what a block reads, and so the order of
+ * sums, is a matter of the text alone.
  */
 function attendTexts(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
   const p = c.program;
@@ -78,7 +78,8 @@ function attendTexts(c: Context, s: Step, thread: u32, begin: u32, end: u32): vo
       to = min(textEnds, blockEnd + s.n2);
     }
     const reach = (biasStride + 1) >> 1;
-    const bias: usize = biasStride == 0 ? 0 : rowOf(c.at(s.in2), 0, biasStride) + ((<usize>(from + reach - 1 - i)) << 2);
+    const bias: usize =
+      biasStride == 0 ? 0 : rowOf(c.at(s.in2), 0, biasStride) + ((<usize>(from + reach - 1 - i)) << 2);
     attendWithinText(
       rowAt(c.at(s.in0), i, c.stride(s.in0)), <u32>(c.stride(s.in0) >> 2), until - i, <i32>i - <i32>from,
       rowAt(c.at(s.in1), from, c.stride(s.in1)), <u32>(c.stride(s.in1) >> 2), to - from, s.n0, s.n1, keySize, valueSize,
@@ -104,9 +105,11 @@ export function biasByDistance(c: Context, s: Step): i32 {
   return Status.DONE;
 }
 
-/** 2^(−most · (h + 1) / n) for the first n heads, n being the power of 2 at or below their number; those between behind. */
+/**
+ * 2^(−most · (h + 1) / n) for the first n heads, n being the power of 2 at or below their number; those between behind.
+ */
 function slopeOf(head: u32, heads: u32, most: f32): f32 {
   const n: u32 = 1 << (31 - clz(heads));
   const exponent = head < n ? <f64>(head + 1) / <f64>n : <f64>(2 * (head - n) + 1) / <f64>(2 * n);
-  return <f32>pow(2, -<f64>most * exponent);
+  return <f32>pow(2, -(<f64>most) * exponent);
 }

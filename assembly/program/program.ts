@@ -102,9 +102,9 @@ export namespace Op {
   /** out ← in0, and in1 beside it. */
   export const JOIN: u32 = 27;
   /**
-   * out ← softmax(in0 · keysᵀ · f + bias) · values over the tokens of the same text in the pass: a row of in1 is keys of
-   * n1 heads and, behind them, values; in0 has n0 heads. n2: tokens see others at most so far away, unless it is 0; in2
-   * is the DISTANCE_BIAS that is added, or NOTHING.
+   * out ← softmax(in0 · keysᵀ · f + bias) · values over the tokens of the same text in the pass: a row of in1 is keys
+   * of n1 heads and, behind them, values; in0 has n0 heads. n2: tokens see others at most so far away, unless it is 0;
+   * in2 is the DISTANCE_BIAS that is added, or NOTHING.
    */
   export const ATTENTION_WITHIN: u32 = 28;
   /**

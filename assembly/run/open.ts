@@ -6,8 +6,8 @@ import { kernelScratch, stepScratch } from "../ops/ops";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { allocate, allocateRaw } from "../memory/arena";
 import {
-  BATCH_LIMIT, Context, POSITION_LIMIT, STEP_WORK, contextRecordBytes, contextTotal, initState, layOut, listBytes, releaseBlocks,
-  stateBytes, tagContext,
+  BATCH_LIMIT, Context, POSITION_LIMIT, STEP_WORK, contextRecordBytes, contextTotal, initState, layOut, listBytes,
+  releaseBlocks, stateBytes, tagContext,
 } from "../pass/context";
 import { Threads } from "../pass/threads";
 import { plan } from "../program/plan";
@@ -84,8 +84,8 @@ export function createContext(
 }
 
 /**
- * Plans the program for such passes: bytes of all values, and of what steps need for themselves. Of passes for texts the
- * output has as many rows as the batch, and no head.
+ * Plans the program for such passes: bytes of all values, and of what steps need for themselves. Of passes for texts
+ * the output has as many rows as the batch, and no head.
  */
 export function planFor(p: Program, rows: u32, batch: u32, logitRows: u32, isForTexts: bool = false): u64 {
   for (let i: u32 = 0; i < p.stepCount; i++) p.step(i).scratch = 0;

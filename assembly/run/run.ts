@@ -2,7 +2,7 @@
  * The machine: it steps a pass through the records of its program. A slice does a bounded amount of work and returns,
  * so that a host can abort, show progress, or fetch what a step lacks.
  *
- *     INPUT ─► LAYERS: the steps of each layer's kind, layer by layer ─► OUTPUT: logits of the rows asked, or vectors ─► IDLE
+ *     INPUT ─► LAYERS: the steps of each layer's kind, layer by layer ─► OUTPUT: logits asked for, or vectors ─► IDLE
  */
 import { Status } from "../memory/core";
 import { runStep } from "../ops/ops";
@@ -75,7 +75,7 @@ function nextSegment(c: Context): void {
   if (c.running == Running.OUTPUT) nextOfOutput(c);
 }
 
-/** In the output: rows of tokens become rows of texts where that is asked for, and behind the last step the pass ends. */
+/** In the output: rows of tokens become those of texts where that is asked for; behind the last step the pass ends. */
 function nextOfOutput(c: Context): void {
   const p = c.program;
   if (c.isForTexts && c.step == p.pooledStep && isMean(c)) poolMeans(c, p.vectors);

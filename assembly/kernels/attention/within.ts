@@ -66,8 +66,8 @@ export function attendWithinText(
     for (let r: u32 = 0; r < count; r += TILE_ROWS) {
       const present = min<u32>(count - r, TILE_ROWS);
       mixTile(
-        scratch + ((<usize>r) << 2), scoreStride, queries, values + <usize>r * rowBytes, stride, present, valueSize, out,
-        targetStride,
+        scratch + ((<usize>r) << 2), scoreStride, queries, values + <usize>r * rowBytes, stride, present, valueSize,
+        out, targetStride,
       );
     }
   }
