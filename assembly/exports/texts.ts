@@ -3,6 +3,7 @@
  */
 import { openForTexts } from "../engine/open";
 import { Model, isModel } from "../engine/model";
+import { pairTokens } from "../engine/pairs";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Context, isContext } from "../pass/context";
 import { NOTHING } from "../program/program";
@@ -64,4 +65,15 @@ export function context_put_vector(c: Context, index: u32, dimensions: u32, norm
   copy(target, c.at(p.vectors) + <usize>index * c.stride(p.vectors), dimensions);
   if (normalised) normalize(target, dimensions);
   return 0;
+}
+
+/**
+ * The tokens of a query and a document as the model ranks them, u32[capacity], of which there may be more; below zero:
+ * an error.
+ */
+export function model_tokenize_pair(
+  core: Core, model: Model, query: usize, queryLength: u32, document: usize, documentLength: u32, target: usize,
+  capacity: u32,
+): i32 {
+  return pairTokens(core, model, query, queryLength, document, documentLength, target, capacity);
 }

@@ -23,7 +23,6 @@ const LINE: u8 = 0x0a;
 const BAR: u8 = 0x7c;
 const SPACE: u8 = 0x20;
 const EQUALS: u8 = 0x3d;
-const ARGUMENT_LIMIT: u32 = 4;
 const FLAG_LIMIT: u32 = 64;
 
 /** Exit statuses. */
@@ -50,7 +49,7 @@ export class Command {
   /** The line of the command in `commands`, up to its end. */
   line: Bytes;
   name: Bytes;
-  /** Bytes[ARGUMENT_LIMIT] */
+  /** Bytes[argc] */
   arguments: usize;
   argumentCount: u32;
   /** Bytes[FLAG_LIMIT] by the line of the flag; an empty value has an address all the same. */
@@ -88,16 +87,16 @@ export function createCommand(core: Core): Command {
   c.err = createOutput(core, 2);
   c.commands = fromText(core, COMMANDS);
   c.flags = fromText(core, FLAGS);
-  c.arguments = allocate(core, 8 * <u64>(ARGUMENT_LIMIT + FLAG_LIMIT), "the command's values");
-  c.values = c.arguments + 8 * ARGUMENT_LIMIT;
+  c.values = allocate(core, 8 * <u64>FLAG_LIMIT, "the command's values");
   if (args_sizes_get(hostScratch(c), hostScratch(c) + 4) != 0) store<u64>(hostScratch(c), 0);
   const count = load<u32>(hostScratch(c));
   const bytes = load<u32>(hostScratch(c), 4);
   const pointers = allocateRaw(core, 4 * <u64>count + bytes + 1, "the command line");
-  c.argv = allocateRaw(core, 16 * <u64>count + 8, "the command line");
-  const room = pointers != 0 && c.argv != 0 && c.arguments != 0 && c.commands != 0 && c.flags != 0;
+  c.argv = allocateRaw(core, 24 * <u64>count + 8, "the command line");
+  const room = pointers != 0 && c.argv != 0 && c.values != 0 && c.commands != 0 && c.flags != 0;
   if (!room || changetype<usize>(c.out) == 0 || changetype<usize>(c.err) == 0) return none;
   c.repeats = c.argv + 8 * <usize>count;
+  c.arguments = c.repeats + 8 * <usize>count;
   if (count > 0 && args_get(pointers, pointers + 4 * <usize>count) == 0) c.argc = count;
   for (let i: u32 = 0; i < c.argc; i++) {
     setBytes(c.argv, i, fromNul(<usize>u32At(pointers, i)));
@@ -119,11 +118,7 @@ export function parseArguments(c: Command): i32 {
     const word = bytesAt(c.argv, i++);
     const isFlag = !onlyArguments && lengthOf(word) > 1 && load<u8>(startOf(word)) == 0x2d;
     if (!isFlag) {
-      if (c.argumentCount == argumentLimit(c)) {
-        // Commands that take one or more of them are none of this host's: they are told so when all is read.
-        if (takesMore(c)) continue;
-        return usageError(c, SURPLUS_ARGUMENT, word);
-      }
+      if (c.argumentCount >= argumentLimit(c) && !takesMore(c)) return usageError(c, SURPLUS_ARGUMENT, word);
       setBytes(c.arguments, c.argumentCount++, word);
       continue;
     }

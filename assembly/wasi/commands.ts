@@ -28,6 +28,10 @@ chat MODEL?|talk: a line in, an answer out, until the input ends
   system answer temp top-k top-p min-p repeat-penalty seed stop build ctx kv tables table-cache threads
 tokenize MODEL TEXT|print a text's token ids as JSON
   bos special
+embed MODEL TEXT...|print the vector of each text, a line of JSON each; - reads texts from stdin, a line each
+  pooling dimensions raw prompt-name truncate build kv tables table-cache threads
+rerank MODEL QUERY TEXT...|rank texts by how well they answer the query, a line of JSON each; - reads texts from stdin
+  top truncate build kv tables table-cache threads
 logits MODEL|write the logits of tokens as raw little-endian f32, [tokens, vocabulary]
   tokens out form chunk build ctx kv tables table-cache threads
 perplexity MODEL FILE|measure how well the model foresees a text, as JSON
@@ -64,6 +68,12 @@ program||--program|||print the program: a line for each step of a pass
 time||--time|||the milliseconds of each step, for a prompt of 32 tokens and for one token
 bos||--bos|||add the BOS and EOS tokens that the vocabulary wants
 special||--special|||parse special tokens
+pooling||--pooling|file,mean,cls,last,none|file|how the rows of a text's tokens become one vector; file: as it says
+dimensions||--dimensions|N|0|so many of the first values; 0: all
+raw||--raw|||do not divide vectors by their length
+prompt-name||--prompt-name|NAME||one of the file's prompts, which is put before each text
+truncate||--truncate|||cut texts that are too long, instead of refusing them
+top||--top|N|0|only so many of the best; 0: all
 tokens||--tokens|LIST||token ids with commas between
 out|-o|--out|FILE||the file to write
 chunk||--chunk|N|0|tokens to compute at once; 0: as many as suit the model

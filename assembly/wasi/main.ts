@@ -14,6 +14,7 @@ import { inspect } from "./inspect";
 import { bench, logits, perplexity } from "./measure";
 import { flush, putNumber, putText } from "./output";
 import { equals, lengthOf } from "./bytes";
+import { embed, rerank } from "./embed";
 import { tokenizeText } from "./tokenize";
 
 const FAILURE: i32 = 1;
@@ -56,6 +57,8 @@ function run(c: Command): i32 {
   if (equals(c.name, "generate")) return generate(c);
   if (equals(c.name, "chat")) return chat(c);
   if (equals(c.name, "tokenize")) return tokenizeText(c);
+  if (equals(c.name, "embed")) return embed(c);
+  if (equals(c.name, "rerank")) return rerank(c);
   if (equals(c.name, "logits")) return logits(c);
   if (equals(c.name, "perplexity")) return perplexity(c);
   if (equals(c.name, "bench")) return bench(c);

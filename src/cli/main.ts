@@ -6,6 +6,7 @@ import { bench } from "./bench.ts";
 import { chat } from "./chat.ts";
 import { convert } from "./convert.ts";
 import { doctor } from "./doctor.ts";
+import { embed, rerank } from "./embed.ts";
 import { generate } from "./generate.ts";
 import { commandHelp, help } from "./help.ts";
 import { inspect } from "./inspect.ts";
@@ -21,6 +22,8 @@ const COMMANDS: Record<string, (args: Arguments, io: Io) => Promise<void>> = {
   generate,
   chat,
   tokenize,
+  embed,
+  rerank,
   logits,
   perplexity,
   bench,

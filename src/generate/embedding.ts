@@ -1,5 +1,6 @@
 /** Vectors of texts, and scores of documents for a query: what models make that write no text, and what others can, too. */
 import type { Pointer } from "../../bindings/exports.ts";
+import { encodeText } from "../../bindings/memory.ts";
 import { BATCH_LIMIT, Pooling as Poolings } from "../../bindings/numbers.ts";
 import {
   flag,
@@ -121,10 +122,9 @@ export async function rankDocuments(
   const all = listOf(text)("documents", documents);
   const { core, pointer } = loaded;
   const width = core.exports.model_vector_width(pointer);
-  const pair = pairing(loaded);
   const passes = new TextPasses(loaded, Poolings.RANK, options);
   const scores = await passes.vectors(
-    all.map((document) => pair(asked, document)),
+    all.map((document) => pairTokens(loaded, asked, document)),
     width,
     false,
   );
@@ -138,34 +138,18 @@ function probability(scores: Float32Array): number {
   return 1 / (1 + Math.exp(-(scores.length === 2 ? scores[0] - scores[1] : scores[0])));
 }
 
-/** How a query and a document become tokens: by the file's template, else side by side between separators. */
-function pairing({
-  core,
-  pointer,
-  tokenizer,
-}: LoadedModel): (query: string, document: string) => Uint32Array<ArrayBuffer> {
-  const template = metadataText(core, core.exports.model_gguf(pointer), "tokenizer.chat_template.rerank");
-  if (template !== null) {
-    return (query, document) => {
-      // What the template says may hold special tokens; what the texts say may not.
-      const parts = template.split(/(\{query\}|\{document\})/);
-      const ids = parts.flatMap((part) => {
-        const isText = part === "{query}" || part === "{document}";
-        return tokenizer.tokenize(part === "{query}" ? query : isText ? document : part, { special: !isText });
-      });
-      return Uint32Array.from(ids);
-    };
-  }
-  const { bos, eos, separator } = tokenizer.specials;
-  const end = separator ?? eos;
-  const begins = bos === undefined ? [] : [bos];
-  const ends = end === undefined ? [] : [end];
-  // RoBERTa and its kin have two separators between the texts, BERT and its kin one.
-  const between = end !== undefined && tokenizer.tokenText(end) === "</s>" ? [end, end] : ends;
-  return (query, document) => {
-    const [first, second] = [tokenizer.tokenize(query), tokenizer.tokenize(document)];
-    return Uint32Array.from([...begins, ...first, ...between, ...second, ...ends]);
-  };
+/** A query and a document as tokens, as the model ranks them. */
+function pairTokens({ core, pointer }: LoadedModel, query: string, document: string): Uint32Array<ArrayBuffer> {
+  const [asked, given] = [encodeText(query), encodeText(document)];
+  return core.scoped((arena) => {
+    const texts = [arena.put(asked), asked.length, arena.put(given), given.length] as const;
+    for (let capacity = asked.length + given.length + 256; ; ) {
+      const target = arena.allocate(capacity * 4);
+      const count = core.check(core.exports.model_tokenize_pair(core.pointer, pointer, ...texts, target, capacity));
+      if (count <= capacity) return core.memory.u32(target, count).slice();
+      capacity = count;
+    }
+  });
 }
 
 /** Texts, or their token ids: read once. */
