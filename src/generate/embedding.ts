@@ -82,7 +82,7 @@ export const EMBED_OPTIONS: OptionTable<EmbedOptions> = {
 export const RERANK_OPTIONS: OptionTable<RerankOptions> = { ...READ_OPTIONS, top: whole(1, 2 ** 31) };
 
 /** Tokens of a pass, where no text is longer: the products are as fast then as they get. */
-const PASS_TOKENS = 512;
+const PASS_TOKENS = 256;
 /** Texts of a pass, and of one of a model that keeps rows of each. */
 const PASS_TEXTS = 256;
 const KEPT_TEXTS = 32;
