@@ -44,8 +44,9 @@ export class Builder extends MixingWords {
   fullValues: u32;
   stream: u32;
   logits: u32;
-  /** The vectors of texts, and how they are pooled. */
+  /** The vectors of texts, the rows that they are pooled of, and how. */
   vectors: u32;
+  pooled: u32;
   pooling: u32;
   ranked: u32;
   chunks: u32;
@@ -427,6 +428,7 @@ export class Builder extends MixingWords {
   pool(x: u32, pooling: u32, ranked: u32): u32 {
     this.pooling = pooling;
     this.ranked = ranked;
+    this.pooled = x;
     this.vectors = x;
     this.marks = Flag.POOLED;
     return x;

@@ -361,6 +361,7 @@ function copySteps(b: Builder, p: Program): void {
   p.stream = place(b, b.stream);
   p.logits = place(b, b.logits);
   p.vectors = place(b, b.vectors);
+  p.pooled = place(b, b.pooled);
   p.pooling = b.pooling;
   p.ranked = b.ranked;
   cutOutput(p);

@@ -337,10 +337,12 @@ export class Program {
   /** Steps of the input, and where those of the output begin. */
   inputSteps: u32;
   outputStep: u32;
-  /** The residual stream, the logits, and the vectors of texts; NOTHING: the model makes none. */
+  /** The residual stream, the logits, the vectors of texts; NOTHING: the model makes none. */
   stream: u32;
   logits: u32;
   vectors: u32;
+  /** The rows of tokens that become one a text. */
+  pooled: u32;
   /** The first step behind pooling, and the one behind the last that vectors of texts need. */
   pooledStep: u32;
   vectorStep: u32;

@@ -78,6 +78,6 @@ function nextSegment(c: Context): void {
 /** In the output: rows of tokens become those of texts where that is asked for; behind the last step the pass ends. */
 function nextOfOutput(c: Context): void {
   const p = c.program;
-  if (c.isForTexts && c.step == p.pooledStep && isMean(c)) poolMeans(c, p.vectors);
+  if (c.isForTexts && c.step == p.pooledStep && isMean(c)) poolMeans(c, p.pooled);
   if (c.step == c.endStep) c.running = Running.IDLE;
 }
