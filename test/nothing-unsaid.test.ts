@@ -5,6 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
 import { Model, Tokenizer } from "../src/index.ts";
 import { inspectFile, inspectProgram } from "../src/load/inspect.ts";
@@ -108,6 +109,27 @@ for (const build of ["portable", "scalar"] as const) {
     ["embedding_scale", key("llama.embedding_scale", 12, "f32")],
     ["attention.causal", key("llama.attention.causal", false, "bool"), key("llama.attention.causal", true, "bool")],
     ["use_parallel_residual", key("llama.use_parallel_residual", true, "bool")],
+    ["attention.output_scale", key("llama.attention.output_scale", 0.1, "f32")],
+    ["router_logit_softcapping", key("llama.router_logit_softcapping", 30, "f32")],
+    ["swiglu_clamp_exp", key("llama.swiglu_clamp_exp", [7, 7], "f32[]")],
+    ["swiglu_clamp_shexp", key("llama.swiglu_clamp_shexp", 7, "f32"), key("llama.swiglu_clamp_shexp", 0, "f32")],
+    ...[
+      ["yarn_beta_fast", 16, 32],
+      ["yarn_beta_slow", 0, 1],
+      ["yarn_ext_factor", 0, -1],
+      ["yarn_attn_factor", 0.5, 1],
+      ["yarn_log_multiplier", 0.1, 0],
+    ].map(([name, value, neutral]): [string, Change, Change] => {
+      const set = (number: unknown) => key(`llama.rope.scaling.${name}`, number as number, "f32");
+      return [`rope.scaling.${name}`, set(value), set(neutral)];
+    }),
+    ["rope.freq_base_swa", key("llama.rope.freq_base_swa", 2e4, "f32"), key("llama.rope.freq_base_swa", 1e4, "f32")],
+    ["rope.dimension_count_swa", key("llama.rope.dimension_count_swa", 32), key("llama.rope.dimension_count_swa", 64)],
+    ["attention.key_length_swa", key("llama.attention.key_length_swa", 32), key("llama.attention.key_length_swa", 64)],
+    ["attention.value_length_swa", key("llama.attention.value_length_swa", 32)],
+    // A number that is written as text is not absent.
+    ["final_logit_softcapping", key("llama.final_logit_softcapping", "30", "string")],
+    ["attention.sliding_window", key("llama.attention.sliding_window", "64", "string")],
   ];
   for (const [name, change, neutral] of KEYS) {
     test(`${build}: ${name} is refused, unless it says that it changes nothing`, () => {
@@ -120,6 +142,32 @@ for (const build of ["portable", "scalar"] as const) {
       load(sound).release();
     });
   }
+
+  for (const [architecture, name] of [
+    ["llama", "attention.layer_norm_rms_epsilon"],
+    ["qwen3", "attention.layer_norm_rms_epsilon"],
+    ["phi2", "attention.layer_norm_epsilon"],
+    ["gpt2", "attention.layer_norm_epsilon"],
+  ]) {
+    test(`${build}: ${architecture} does not go without ${name}`, () => {
+      const file = makeModel(`${architecture}-tiny`, "Q8_0");
+      key(`${architecture}.${name}`)(file);
+      refuses(() => load(file), BAD_FILE, new RegExp(`${architecture}\\.${name.replaceAll(".", "\\.")}`));
+    });
+  }
+
+  test(`${build}: a list has a number for each layer, and no more`, () => {
+    for (const [count, sound] of [
+      [1, false],
+      [2, true],
+      [3, false],
+    ] as const) {
+      const file = small("llama");
+      key("llama.feed_forward_length", Array(count).fill(256), "i32[]")(file);
+      if (sound) load(file).release();
+      else refuses(() => load(file), BAD_FILE, new RegExp(`feed_forward_length is a list of ${count}, .* 2 layers`));
+    }
+  });
 
   for (const { name, scales } of scaleFields()) {
     test(`${build}: ${name} with a scale that is no number is refused, by the tensor's name`, () => {

@@ -5,12 +5,11 @@
  *     a = LayerNorm(x)      x += Attention(a) + Wdown · (silu(Wgate a) ⊙ Wup a)
  */
 import { groupedAttention, swiglu } from "./blocks";
-import { beginLayer, readDecoder, readLayerEpsilon, readLogitScale, readWindows, windowOf } from "./hyper_parameters";
+import { beginLayer, readLayerNormDecoder, readLogitScale, readWindows, windowOf } from "./hyper_parameters";
 import { Bias, Builder, NOTHING, Pairs } from "../program/builder";
 
 export function cohere2(b: Builder): void {
-  const h = readDecoder(b);
-  readLayerEpsilon(b);
+  const h = readLayerNormDecoder(b);
   readWindows(b, h, 4, b.count(".attention.sliding_window", 1, 1 << 30));
   b.need(".logit_scale");
   const scale = readLogitScale(b);

@@ -6,15 +6,14 @@
  *     a = LayerNorm(x)      x += Attention(a) + Wdown · (silu(Wgate a) ⊙ Wup a)
  */
 import { attentionOf, groupedAttention, keys, queries, swiglu, turned, values } from "./blocks";
-import { HyperParameters, beginLayer, readDecoder, readLayerEpsilon, readLogitScale } from "./hyper_parameters";
+import { beginLayer, HyperParameters, readLayerNormDecoder, readLogitScale } from "./hyper_parameters";
 import { Bias, Builder, Pairs } from "../program/builder";
 
 /** Layers from which on heads are normalised. */
 const NORMED_FROM: u32 = 64;
 
 export function commandR(b: Builder): void {
-  const h = readDecoder(b);
-  readLayerEpsilon(b);
+  const h = readLayerNormDecoder(b);
   const scale = readLogitScale(b);
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {

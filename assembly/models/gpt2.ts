@@ -7,12 +7,11 @@
  *     m = LayerNorm(x)      x += Wdown · gelu(Wup m + bup) + bdown
  */
 import { BIASES, groupedAttention } from "./blocks";
-import { beginLayer, readDecoder, readLayerEpsilon } from "./hyper_parameters";
+import { beginLayer, readLayerNormDecoder } from "./hyper_parameters";
 import { Bias, Builder, NOTHING, Pairs } from "../program/builder";
 
 export function gpt2(b: Builder): void {
-  const h = readDecoder(b);
-  readLayerEpsilon(b);
+  const h = readLayerNormDecoder(b);
   h.rope = NOTHING;
   const token = b.rowsOf("token_embd", b.hidden);
   let x = b.begin(b.add(token, b.positions("position_embd", b.hidden)));

@@ -7,12 +7,11 @@
  *     x += Attention(LayerNorm(x)) + (Wdown · gelu(Wup · LayerNorm(x) + bup) + bdown)
  */
 import { BIASES, groupedAttention } from "./blocks";
-import { HyperParameters, beginLayer, readDecoder, readLayerEpsilon } from "./hyper_parameters";
+import { beginLayer, HyperParameters, readLayerNormDecoder } from "./hyper_parameters";
 import { Activation, Bias, Builder, Pairs } from "../program/builder";
 
 export function gptneox(b: Builder): void {
-  const h = readDecoder(b);
-  readLayerEpsilon(b);
+  const h = readLayerNormDecoder(b);
   b.need(".use_parallel_residual");
   const isParallel = b.flag(".use_parallel_residual", true);
   let x = b.embedding("token_embd");

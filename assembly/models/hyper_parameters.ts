@@ -71,16 +71,27 @@ export class HyperParameters {
   zeroIsOne: bool;
 }
 
-/** What decoders with a dense feed-forward network have. */
+/** What decoders with RMSNorms and a dense feed-forward network have. */
 export function readDecoder(b: Builder): HyperParameters {
   const h = readDecoderAt(b, 0);
   readWidths(b, h, 0);
   return h;
 }
 
-/** The same where layers may have neither heads nor a feed-forward network: heads are those of layer `l`. */
+/** The same with LayerNorms. */
+export function readLayerNormDecoder(b: Builder): HyperParameters {
+  b.need(".feed_forward_length");
+  b.need(".attention.layer_norm_epsilon");
+  const h = readAttention(b);
+  readLayerEpsilon(b);
+  readWidths(b, h, 0);
+  return h;
+}
+
+/** As `readDecoder` where layers may have neither heads nor a feed-forward network: heads are those of layer `l`. */
 export function readDecoderAt(b: Builder, l: u32): HyperParameters {
   b.need(".feed_forward_length");
+  b.need(".attention.layer_norm_rms_epsilon");
   return readAttention(b, l);
 }
 
@@ -203,7 +214,7 @@ function oneForNone(scale: f32): f32 {
 }
 
 /** The ε of LayerNorm. */
-export function readLayerEpsilon(b: Builder): void {
+function readLayerEpsilon(b: Builder): void {
   b.layerEpsilon = b.float(".attention.layer_norm_epsilon", 1e-5);
   if (!(b.layerEpsilon >= 0 && b.layerEpsilon < 1)) {
     b.broken("attention.layer_norm_epsilon must lie between 0 and 1; convert the model anew");

@@ -6,12 +6,11 @@
  *     a = LayerNorm(x)      x += Attention(a) + (Wdown · gelu(Wup a + bup) + bdown)
  */
 import { BIASES, groupedAttention } from "./blocks";
-import { beginLayer, readDecoder, readLayerEpsilon } from "./hyper_parameters";
+import { beginLayer, readLayerNormDecoder } from "./hyper_parameters";
 import { Bias, Builder, Pairs } from "../program/builder";
 
 export function phi2(b: Builder): void {
-  const h = readDecoder(b);
-  readLayerEpsilon(b);
+  const h = readLayerNormDecoder(b);
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {
     beginLayer(b, h, l);

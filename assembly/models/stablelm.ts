@@ -7,12 +7,11 @@
  *     m = LayerNorm(x)      x += SwiGLU(m)            12B: x += Attention(a) + SwiGLU(a)
  */
 import { attentionOf, projection, swiglu, turned } from "./blocks";
-import { HyperParameters, beginLayer, readDecoder, readLayerEpsilon } from "./hyper_parameters";
+import { beginLayer, HyperParameters, readLayerNormDecoder } from "./hyper_parameters";
 import { Bias, Builder, Pairs } from "../program/builder";
 
 export function stablelm(b: Builder): void {
-  const h = readDecoder(b);
-  readLayerEpsilon(b);
+  const h = readLayerNormDecoder(b);
   // What the key says is not what files have: the norm's absence tells.
   b.flag(".use_parallel_residual", false);
   let x = b.embedding("token_embd");

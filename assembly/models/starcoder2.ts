@@ -6,12 +6,11 @@
  *     m = LayerNorm(x)      x += Wdown · gelu(Wup m + bup) + bdown
  */
 import { groupedAttention } from "./blocks";
-import { beginLayer, readDecoder, readLayerEpsilon, readWindows, windowOf } from "./hyper_parameters";
+import { beginLayer, readLayerNormDecoder, readWindows, windowOf } from "./hyper_parameters";
 import { Builder, Pairs } from "../program/builder";
 
 export function starcoder2(b: Builder): void {
-  const h = readDecoder(b);
-  readLayerEpsilon(b);
+  const h = readLayerNormDecoder(b);
   readWindows(b, h, 0, 0);
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {

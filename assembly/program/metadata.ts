@@ -146,7 +146,7 @@ export class Metadata {
     if (this.error) return null;
     const entry = findKey(this.gguf, key);
     if (!entry || entry.type != ValueType.ARRAY) return entry;
-    if (entry.elementType != ValueType.STRING && entry.count >= this.layers) return entry;
+    if (entry.elementType != ValueType.STRING && entry.count == this.layers) return entry;
     this.broken(
       "the metadata's {w} is a list of {}, and must hold a number for each of the {} layers; convert the model anew",
       wordsOf(key), entry.count, this.layers,
