@@ -4,11 +4,14 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Model } from "../src/index.ts";
+import { encodeGguf } from "../scripts/gguf-writer.mjs";
+import { makeModel } from "../scripts/make-model.mjs";
+import { Model, type Session } from "../src/index.ts";
+import { key } from "./support/changes.ts";
 import { errorOf, modelBytes } from "./support/models.ts";
 
 const TINY = modelBytes("llama-tiny", "Q8_0", []);
-const rows = (model: Model) => model.memory.contexts.map(({ tokens }) => tokens);
+const rows = (model: Model) => model.memory.contexts.map(({ tokens }) => tokens).sort((a, b) => a - b);
 
 /** Token ids that are the same in every run. */
 function ids(length: number, vocabulary: number): number[] {
@@ -121,11 +124,14 @@ test("sizes that were asked for once do not pile up", async () => {
 test("too little memory: the words say who holds it, and disposing helps", async () => {
   const plan = await Model.plan(TINY, { context: 512 });
   const model = await Model.load(TINY, { memoryLimit: plan.total + 2 * plan.context });
-  const sessions = [];
+  const sessions: Session[] = [];
   let error: (Error & { code?: unknown }) | undefined;
   for (let i = 0; i < 20 && !error; i++) {
     try {
-      sessions.push(model.session({ context: 512 }));
+      const session = model.session({ context: 512 });
+      sessions.push(session);
+      // One that rests would lend its context.
+      await session.generate([1], { maxTokens: 100 }).next();
     } catch (thrown) {
       error = thrown as Error;
     }
@@ -152,6 +158,101 @@ test("a session that cannot grow is as it was", async () => {
   fresh.append(tokens);
   const options = { maxTokens: 5 };
   assert.is(await session.generate(undefined, options).text(), await fresh.generate(undefined, options).text());
+});
+
+for (const [kind, kv] of [
+  ["llama-tiny", "f16"],
+  ["plm-1m", "q8_0"],
+] as const) {
+  test(`${kind}: many sessions take the memory of few, and each goes on with the bits that it had by itself`, async () => {
+    const model = await Model.load(modelBytes(kind, "Q8_0"), { kv });
+    const alone = await Model.load(modelBytes(kind, "Q8_0"), { kv });
+    const first = { maxTokens: 3, temperature: 1, logprobs: 1 };
+    const more = { ...first, seed: undefined };
+    const sessions = Array.from({ length: 30 }, () => model.session());
+    const said: unknown[][] = sessions.map(() => []);
+    const speak = async (session: Session, parts: unknown[], options: object) => {
+      for await (const piece of session.generate(undefined, options)) parts.push(piece);
+      parts.push(session.tokens, session.activity, session.save());
+    };
+    for (const [i, session] of sessions.entries()) {
+      session.append(ids(3 + i, model.info.vocabulary));
+      await speak(session, said[i], { ...first, seed: i });
+    }
+    const { linear } = model.memory;
+    assert.ok(rows(model).length <= 12, `${rows(model).length} contexts for 30 sessions`);
+    for (let round = 0; round < 2; round++) {
+      for (const [i, session] of sessions.entries()) {
+        if (round === 1) session.append([7]);
+        await speak(session, said[i], more);
+      }
+    }
+    assert.is(model.memory.linear, linear, "what is in use is flat");
+    for (const [i, parts] of said.entries()) {
+      const session = alone.session();
+      const want: unknown[] = [];
+      session.append(ids(3 + i, model.info.vocabulary));
+      await speak(session, want, { ...first, seed: i });
+      await speak(session, want, more);
+      session.append([7]);
+      await speak(session, want, more);
+      session.dispose();
+      assert.equal(parts, want, `session ${i}`);
+    }
+    assert.equal(
+      sessions[0].activity.zeros.length > 0,
+      kind === "plm-1m",
+      "what parked sessions say of their last pass",
+    );
+    for (const session of sessions.slice(0, 15)) session.dispose();
+    model.dispose();
+    assert.is((await errorOf(() => sessions[20].tokens)).code, "WRONG_STATE");
+    sessions[20].dispose();
+  });
+}
+
+test("2,000 sessions made and dropped take the memory of few before any collector runs", async () => {
+  const model = await Model.load(TINY);
+  let linear = 0;
+  for (let i = 0; i < 2000; i++) {
+    const session = model.session();
+    session.append([1, 2, 3]);
+    if (i % 10 === 0) await session.generate(undefined, { maxTokens: 1 }).text();
+    if (i === 100) ({ linear } = model.memory);
+  }
+  assert.is(model.memory.linear, linear);
+});
+
+test("a generation between two tokens keeps its context, whoever asks for one", async () => {
+  const model = await Model.load(TINY);
+  const options = { maxTokens: 20, temperature: 1, seed: 4 };
+  const want = await model.session().generate([1, 2], options).text();
+  const session = model.session();
+  const generation = session.generate([1, 2], options);
+  await generation.next();
+  const others = Array.from({ length: 20 }, () => model.session());
+  for (const other of others) await other.generate([3, 4], { maxTokens: 1 }).text();
+  assert.is(await generation.text(), want);
+});
+
+test("what other sessions did before does not choose the side of LongRoPE's switch", async () => {
+  const file = makeModel("phi3-tiny", "Q8_0");
+  key("phi3.rope.scaling.original_context_length", 600)(file);
+  const model = await Model.load(encodeGguf(file));
+  const say = async () => {
+    const pieces = [];
+    for await (const piece of model.generate([1, 2, 3, 4], { maxTokens: 3, logprobs: 1 })) pieces.push(piece);
+    return pieces;
+  };
+  const want = await say();
+  const long = model.session();
+  long.append(ids(700, model.info.vocabulary));
+  for (let i = 0; i < 5; i++) await model.generate([1], { maxTokens: 1 }).text();
+  long.dispose();
+  model.session({ context: 1024 }).dispose();
+  const held = model.session();
+  assert.equal(await say(), want);
+  held.dispose();
 });
 
 test.run();

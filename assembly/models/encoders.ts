@@ -3,17 +3,13 @@
  * rows: vectors of texts, or the scores of a classifier.
  */
 import { keys, queries, turned, values } from "./blocks";
-import { HyperParameters, readDecoder, readHeads, readLayerEpsilon, readWidths } from "./hyper_parameters";
+import { HyperParameters, readHeads, readLayerNormDecoder, readWidths } from "./hyper_parameters";
 import { Bias, Builder, NOTHING, Pooling, StateKind, WIDTH_LIMIT } from "../program/builder";
 
-/**
- * What encoders have: as decoders, and the ε of LayerNorm. They see all of a text, whatever `attention.causal` says.
- */
+/** What encoders with LayerNorms have. They see all of a text, whatever `attention.causal` says. */
 export function readEncoder(b: Builder): HyperParameters {
-  const h = readDecoder(b);
-  readLayerEpsilon(b);
   b.leaveOutKey(".attention.causal");
-  return h;
+  return readLayerNormDecoder(b);
 }
 
 /** Layer `l` begins, which keeps nothing. */

@@ -27,7 +27,7 @@ export interface ModelMemory {
   readonly weights: number;
   /** Tables that stay where the model came from; null where none do. */
   readonly tables: TableUse | null;
-  /** The contexts made so far; those that no session holds serve the next one. */
+  /** The contexts that there are: those of sessions that were used of late, and some that serve the next one. */
   readonly contexts: readonly ContextUse[];
   /** Bytes of cache that a token takes in all layers, in the type of `kv`. */
   readonly cacheBytesPerToken: number;

@@ -1,6 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A session: tokens that a model has read and written, which the next call goes on from. */
-import type { Pointer } from "../../bindings/exports.ts";
 import { encodeText } from "../../bindings/memory.ts";
 import { chatTokens, type Message, messagesOf } from "../generate/chat.ts";
 import {
@@ -14,13 +13,17 @@ import {
 } from "../generate/generation.ts";
 import { CONTEXT_OPTIONS, type ContextOptions, contextLength, type LoadedModel } from "../generate/sequence-pool.ts";
 import {
+  type Activity,
   createState,
   droppedSessions,
+  readActivity,
   releaseState,
   reserve,
+  rest,
   restoreState,
   type SessionState,
   saveState,
+  wake,
 } from "../generate/session-state.ts";
 import { promptOf } from "../generate/tokenizer.ts";
 import { bytes as bytesOf, flag, type OptionTable, printable, readOptions, text as textOf } from "../host/arguments.ts";
@@ -48,13 +51,7 @@ export const APPEND_OPTIONS: OptionTable<AppendOptions> = { special: flag };
 /** Text, or token ids. */
 export type Prompt = string | ArrayLike<number>;
 
-/** What the last pass did behind the ReLU² of each layer; empty where the model has another activation. */
-export interface Activity {
-  /** Exact zeros, layer by layer. */
-  readonly zeros: readonly number[];
-  /** Activations in all. */
-  readonly activations: readonly number[];
-}
+export type { Activity } from "../generate/session-state.ts";
 
 /**
  * Behind the core's bytes of a saved session, where there were messages: JSON, its FNV-1a as u32, its length as u32, these
@@ -111,16 +108,8 @@ export class Session {
 
   /** How much of the last pass was zero behind ReLU²: what the down projection need not read. */
   get activity(): Activity {
-    const { loaded, context } = this.#alive;
-    const { exports, memory } = loaded.core;
-    const layers = exports.model_layers(loaded.pointer);
-    const counts = (at: Pointer): number[] => {
-      const halves = memory.u32(at, layers * 2);
-      return Array.from({ length: layers }, (_, i) => halves[2 * i] + halves[2 * i + 1] * 2 ** 32);
-    };
-    const activations = counts(exports.context_activations(context.pointer));
-    if (!activations.some((count) => count > 0)) return { zeros: [], activations: [] };
-    return { zeros: counts(exports.context_zeros(context.pointer)), activations };
+    const state = this.#alive;
+    return state.generates ? readActivity(state) : state.activity;
   }
 
   /** The conversation so far, of `chat`: what the model has read and written. A turn without any answer is none. */
@@ -244,7 +233,7 @@ export class Session {
   #interrupt(): number {
     const state = this.#alive;
     state.turn++;
-    state.loaded.core.exports.session_stop(state.pointer);
+    rest(state, true);
     this.#closeTurn();
     return state.turn;
   }
@@ -290,6 +279,7 @@ export class Session {
   get #alive(): SessionState {
     if (this.#state.loaded.disposed) throw new LimpetError("WRONG_STATE", "the model of this session was disposed of");
     if (this.#state.disposed) throw new LimpetError("WRONG_STATE", "this session was disposed of");
+    wake(this.#state);
     return this.#state;
   }
 }

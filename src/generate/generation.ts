@@ -11,7 +11,7 @@ import { flag, type OptionTable, real, signal, texts, whole, wide } from "../hos
 import { LimpetError } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
 import { type Form, formKind, formNumber } from "./sequence-pool.ts";
-import { growWithin, reserve, type SessionState } from "./session-state.ts";
+import { growWithin, reserve, rest, type SessionState, wake } from "./session-state.ts";
 import { unfinishedCharacter, unfinishedOf } from "./unfinished.ts";
 
 /** How the next token is chosen. Default: always the likeliest one. */
@@ -175,6 +175,7 @@ export async function* generatePieces(
     if (session.turn !== turn) throw new LimpetError("WRONG_STATE", "another generation of this session has begun");
   };
   const form = formNumber(options.form ?? "auto");
+  wake(session);
   exports.session_stop(session.pointer);
   // Most end before a high limit is reached: the context grows as it is needed.
   reserve(session, exports.session_count(session.pointer) + Math.min(maxTokens, DEFAULT_TOKENS));
@@ -192,9 +193,12 @@ export async function* generatePieces(
   let prefillMs = 0;
   let decodeMs = 0;
   let clock = performance.now();
+  let hasRun = false;
+  session.generates = true;
   try {
     for (;;) {
       const status = core.step(exports.session_step, pointer, context.pointer);
+      hasRun ||= status >= 0;
       if (status === Status.TOKEN) {
         const now = performance.now();
         if (made++ === 0) prefillMs += now - clock;
@@ -244,7 +248,7 @@ export async function* generatePieces(
       }
     }
   } finally {
-    if (!session.disposed && !loaded.disposed && session.turn === turn) exports.session_stop(pointer);
+    if (!session.disposed && !loaded.disposed && session.turn === turn) rest(session, hasRun);
   }
 }
 

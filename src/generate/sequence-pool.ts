@@ -1,7 +1,8 @@
 /**
  * A loaded model as the parts of limpet share it, and its contexts: caches and buffers that forward passes need. They
  * are made when first asked for and kept for the next who wants the same, because memory that WebAssembly has grown by
- * is never given back.
+ * is never given back. For the same reason sessions that nobody has used for long lend theirs to others: what they hold
+ * is kept as bytes, which the host's collector counts, and their rows come back when they are used again.
  */
 import type { Pointer } from "../../bindings/exports.ts";
 import { Form as FormNumber, KvType, POSITION_LIMIT } from "../../bindings/numbers.ts";
@@ -20,7 +21,8 @@ export type Form = "auto" | "absorbed" | "expanded";
 export interface ContextOptions {
   /**
    * Tokens that the context holds, all of which it takes memory for at once. Default: as many as the model was trained
-   * for, at most 4096, of which it takes memory for 512, 1024, 2048 … as they are needed.
+   * for, at most 4096, of which it takes memory for 512, 1024, 2048 … as they are needed. A session that was not used
+   * for long lends its memory to others, and takes it anew when it goes on.
    */
   context?: number;
   /** Default: f16. */
@@ -70,26 +72,47 @@ export interface Context {
 const IDLE_CONTEXTS = 4;
 const IDLE_BYTES = 32 << 20;
 
+/** Sessions that do not generate keep their contexts: so many of them, and so many bytes. */
+const RESTING_CONTEXTS = 8;
+const RESTING_BYTES = 256 << 20;
+
+/** Who has a context. */
+export interface Holder {
+  /** Whether it can do without its context now. */
+  readonly rests: boolean;
+  /** Gives the context to the pool, and keeps what is in it elsewhere; false where that cannot be. */
+  park(): boolean;
+}
+
 export class SequencePool {
   readonly #core: Core;
   readonly #model: Pointer;
   readonly #idle: Context[] = [];
-  readonly #used: Set<Context> = new Set();
+  /** Those used last are at the end. */
+  readonly #used: Map<Context, Holder> = new Map();
 
   constructor(core: Core, model: Pointer) {
     this.#core = core;
     this.#model = model;
   }
 
-  /** A context of so many rows: an idle one of up to `most` rows, or a new one. */
-  acquire(rows: number, kv: CacheType, most: number = rows): Context {
-    const [found] = this.#idle
-      .filter((context) => context.kv === kv && context.rows >= rows && context.rows <= most)
-      .sort((a, b) => a.rows - b.rows);
-    if (found) this.#idle.splice(this.#idle.indexOf(found), 1);
-    const context = found ?? this.#create(rows, kv);
-    this.#used.add(context);
+  /** A context of so many rows: an idle one, or one that a session lends, or a new one. */
+  acquire(rows: number, kv: CacheType, holder: Holder): Context {
+    let context = this.#takeIdle(rows, kv);
+    if (!context) {
+      this.#parkOldest(holder);
+      context = this.#takeIdle(rows, kv) ?? this.#create(rows, kv, holder);
+    }
+    this.#used.set(context, holder);
     return context;
+  }
+
+  /** The context is used: others rest longer. */
+  touch(context: Context): void {
+    const holder = this.#used.get(context);
+    if (!holder) return;
+    this.#used.delete(context);
+    this.#used.set(context, holder);
   }
 
   /** Takes a context back. Those that were used longest ago make room, because sizes asked for once may not come again. */
@@ -113,9 +136,15 @@ export class SequencePool {
     this.#idle.length = 0;
   }
 
+  /** Takes the contexts of all that rest, but for who asks, and gives the memory of idle ones back to the arena. */
+  vacate(asking?: Holder): void {
+    for (const holder of this.#resting(asking)) holder.park();
+    this.trim();
+  }
+
   get uses(): ContextUse[] {
     const { exports } = this.#core;
-    return [...this.#used, ...this.#idle].map(({ pointer, rows, kv }) => ({
+    return [...this.#used.keys(), ...this.#idle].map(({ pointer, rows, kv }) => ({
       tokens: rows,
       kv,
       cacheBytes: Number(exports.context_cache_bytes(pointer)),
@@ -125,16 +154,35 @@ export class SequencePool {
   /** What holds memory that can be given back, as the end of an error's words; empty: nothing does. */
   get holders(): string {
     if (this.#used.size === 0) return "";
-    const bytes = [...this.#used].reduce((sum, context) => sum + context.bytes, 0);
+    const bytes = [...this.#used.keys()].reduce((sum, context) => sum + context.bytes, 0);
     const many =
       this.#used.size === 1 ? "1 session or generation holds" : `${this.#used.size} sessions and generations hold`;
     return `; ${many} ${bytes} bytes of contexts: dispose of sessions that are done with, and end generations`;
   }
 
-  #create(rows: number, kv: CacheType): Context {
+  #resting(asking?: Holder): Holder[] {
+    return [...this.#used.values()].filter((holder) => holder !== asking && holder.rests);
+  }
+
+  /** Those that have rested longest lend their contexts where there are many. */
+  #parkOldest(asking: Holder): void {
+    const resting = [...this.#used].filter(([, holder]) => holder !== asking && holder.rests);
+    let bytes = resting.reduce((sum, [context]) => sum + context.bytes, 0);
+    for (const [i, [context, holder]] of resting.entries()) {
+      if (resting.length - i < RESTING_CONTEXTS && bytes <= RESTING_BYTES) return;
+      if (holder.park()) bytes -= context.bytes;
+    }
+  }
+
+  #takeIdle(rows: number, kv: CacheType): Context | undefined {
+    const at = this.#idle.findIndex((context) => context.kv === kv && context.rows === rows);
+    return at < 0 ? undefined : this.#idle.splice(at, 1)[0];
+  }
+
+  #create(rows: number, kv: CacheType, holder: Holder): Context {
     const { exports } = this.#core;
     const batch = Math.min(exports.model_batch(this.#model), rows);
-    const pointer = createContext(this.#core, this.#model, this, rows, batch, 1, kv);
+    const pointer = createContext(this.#core, this.#model, this, rows, batch, 1, kv, holder);
     return { pointer, rows, kv, bytes: Number(exports.context_bytes(this.#model, rows, batch, 1, 1, cacheType(kv))) };
   }
 }
@@ -148,18 +196,19 @@ export function createContext(
   batch: number,
   logitRows: number,
   kv: CacheType,
+  asking?: Holder,
 ): Pointer {
   const type = cacheType(kv);
-  return makeContext(core, sequences, () =>
-    core.exports.context_create(core.pointer, model, rows, batch, logitRows, 1, type),
-  );
+  const make = () => core.exports.context_create(core.pointer, model, rows, batch, logitRows, 1, type);
+  return makeContext(core, sequences, make, asking);
 }
 
-/** What `make` gives, a context of the core; idle ones make room when there is none. */
-export function makeContext(core: Core, sequences: SequencePool, make: () => Pointer): Pointer {
+/** What `make` gives, a context of the core; idle ones, and those of sessions that rest, make room when there is none. */
+export function makeContext(core: Core, sequences: SequencePool, make: () => Pointer, asking?: Holder): Pointer {
   let pointer = make();
-  if (pointer === 0 && core.error().code === "OUT_OF_MEMORY") {
-    sequences.trim();
+  for (const free of [() => sequences.trim(), () => sequences.vacate(asking)]) {
+    if (pointer !== 0 || core.error().code !== "OUT_OF_MEMORY") break;
+    free();
     pointer = make();
   }
   if (pointer !== 0) return core.handle(pointer);

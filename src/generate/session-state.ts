@@ -1,19 +1,37 @@
 /**
  * The core's side of a session: its handle and its context. Where nobody asked for a size, the context is small at first,
- * and the session moves to a larger one with its tokens, rows and sampler when it needs more: the bits are the same.
+ * and the session moves to a larger one with its tokens, rows and sampler when it needs more: the bits are the same. One
+ * that rests may have to lend its context, and is kept as bytes meanwhile.
  */
 import type { Pointer } from "../../bindings/exports.ts";
 import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
-import { type CacheType, type Context, contextRows, type LoadedModel } from "./sequence-pool.ts";
+import { type CacheType, type Context, contextRows, type Holder, type LoadedModel } from "./sequence-pool.ts";
+
+/** What the last pass did behind the ReLU² of each layer; empty where the model has another activation. */
+export interface Activity {
+  /** Exact zeros, layer by layer. */
+  readonly zeros: readonly number[];
+  /** Activations in all. */
+  readonly activations: readonly number[];
+}
 
 /** What a generation needs of its session. */
 export interface SessionState {
   readonly loaded: LoadedModel;
+  /** The session as those see it who want its context. */
+  readonly holder: Holder;
   /** The most rows that its context may come to. */
   readonly rows: number;
+  /** Neither is of use while the session is parked. */
   pointer: Pointer;
   context: Context;
+  /** What it holds, while others have its context. */
+  parked: Uint8Array | null;
+  /** A generation goes on, between whose tokens the context must stay. */
+  generates: boolean;
+  /** Of the last generation that has ended. */
+  activity: Activity;
   /** Counts generations: only the latest may step. */
   turn: number;
   disposed: boolean;
@@ -24,19 +42,80 @@ export const droppedSessions: Dropped<SessionState> = new Dropped<SessionState>(
 
 /** A session over a context of its own, which has room for `tokens` and may grow to `rows`. */
 export function createState(loaded: LoadedModel, rows: number, kv: CacheType, tokens: number): SessionState {
-  return { loaded, rows, turn: 0, disposed: false, ...begin(loaded, contextRows(tokens, rows), kv, rows) };
+  const holder: Holder = {
+    get rests() {
+      return !state.generates && !state.parked;
+    },
+    park: () => park(state),
+  };
+  const state: SessionState = {
+    ...{ loaded, holder, rows, ...begin(loaded, contextRows(tokens, rows), kv, holder), parked: null },
+    ...{ generates: false, activity: { zeros: [], activations: [] }, turn: 0, disposed: false },
+  };
+  return state;
+}
+
+/** Takes a context again for a session that has lent its own. On an error it stays parked. */
+export function wake(state: SessionState): void {
+  const { loaded, context, parked } = state;
+  loaded.sequences.touch(context);
+  if (!parked) return;
+  Object.assign(state, begin(loaded, context.rows, context.kv, state.holder));
+  try {
+    restoreState(state, parked);
+    state.parked = null;
+  } catch (error) {
+    giveBack(state);
+    throw error;
+  }
+}
+
+/** Keeps what a resting session holds as bytes, and gives its context back. */
+function park(state: SessionState): boolean {
+  try {
+    state.parked = saveState(state);
+  } catch {
+    return false;
+  }
+  giveBack(state);
+  return true;
+}
+
+function giveBack({ loaded, pointer, context }: SessionState): void {
+  loaded.core.exports.session_release(pointer);
+  loaded.sequences.release(context);
+}
+
+/** The generation is over, which has run passes or none. */
+export function rest(state: SessionState, hasRun: boolean): void {
+  state.loaded.core.exports.session_stop(state.pointer);
+  if (state.generates && hasRun) state.activity = readActivity(state);
+  state.generates = false;
+}
+
+/** What the last pass in the session's context did. */
+export function readActivity({ loaded, context }: SessionState): Activity {
+  const { exports, memory } = loaded.core;
+  const layers = exports.model_layers(loaded.pointer);
+  const counts = (at: Pointer): number[] => {
+    const halves = memory.u32(at, layers * 2);
+    return Array.from({ length: layers }, (_, i) => halves[2 * i] + halves[2 * i + 1] * 2 ** 32);
+  };
+  const activations = counts(exports.context_activations(context.pointer));
+  if (!activations.some((count) => count > 0)) return { zeros: [], activations: [] };
+  return { zeros: counts(exports.context_zeros(context.pointer)), activations };
 }
 
 /** Gives the context back. */
 export function releaseState(state: SessionState): void {
-  const { loaded, pointer, context, disposed } = state;
+  const { loaded, context, parked, disposed } = state;
   if (disposed) return;
   state.disposed = true;
-  if (loaded.disposed) return;
+  state.parked = null;
+  if (loaded.disposed || parked) return;
   // A range that never comes is waited for no longer.
   loaded.tables?.leave(context.pointer, "the session was disposed of");
-  loaded.core.exports.session_release(pointer);
-  loaded.sequences.release(context);
+  giveBack(state);
 }
 
 /** Sees to it that the context holds so many tokens, or as many as it may. No generation goes on over it. */
@@ -69,8 +148,8 @@ function moveBeside(
   saved: Uint8Array,
   finish?: (moved: SessionState) => void,
 ): void {
-  const { loaded, rows, context } = state;
-  const moved: SessionState = { ...state, ...begin(loaded, wanted, context.kv, rows) };
+  const { loaded, context } = state;
+  const moved: SessionState = { ...state, ...begin(loaded, wanted, context.kv, state.holder) };
   try {
     restoreState(moved, saved);
     finish?.(moved);
@@ -90,7 +169,7 @@ function moveAlone(state: SessionState, wanted: number, saved: Uint8Array): void
   loaded.core.exports.session_release(state.pointer);
   loaded.sequences.drop(context);
   const start = (rows: number): void => {
-    Object.assign(state, begin(loaded, rows, context.kv, state.rows));
+    Object.assign(state, begin(loaded, rows, context.kv, state.holder));
     restoreState(state, saved);
   };
   try {
@@ -136,10 +215,10 @@ function begin(
   loaded: LoadedModel,
   rows: number,
   kv: CacheType,
-  most: number,
+  holder: Holder,
 ): Pick<SessionState, "pointer" | "context"> {
   const { core, sequences } = loaded;
-  const context = sequences.acquire(rows, kv, most);
+  const context = sequences.acquire(rows, kv, holder);
   const session = core.exports.session_create(core.pointer, context.pointer, 0);
   if (session !== 0) return { context, pointer: core.handle(session) };
   const { code, message } = core.error();

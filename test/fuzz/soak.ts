@@ -64,9 +64,8 @@ async function drops(what: string, count: number, make: (i: number) => Promise<v
     say(`${i} ${what}`, now, linear ? `, ${megabytes(linear())} MB linear` : "");
   }
   const [first, last] = [after[0], after.at(-1)!];
-  // WebAssembly's memory is as large as what was alive at once: that is the collector's to say, not how much was made.
-  const isLarge = last.linear > 2 * first.linear;
-  const grown = last.now.threads > first.now.threads || last.now.files > first.now.files || isLarge;
+  const { threads, files } = first.now;
+  const grown = last.now.threads > threads || last.now.files > files || last.linear > first.linear;
   if (!grown && last.now.rss < first.now.rss + (64 << 20)) return;
   console.log(`✘ ${what}: what was dropped is still there`);
   failed = true;
