@@ -151,6 +151,42 @@ test("an option that there is not is refused, with the one that was meant", asyn
   }
 });
 
+test("what has no options of its own is not taken for options: a promise of them, a Map, a list of bytes", async () => {
+  const wrong: [RegExp, unknown][] = [
+    [/a Promise/, Promise.resolve({ maxTokens: 1 })],
+    [/a Map/, new Map([["maxTokens", 1]])],
+    [/a Uint8Array/, new Uint8Array(0)],
+    [/a list/, []],
+    [/a function/, () => ({ maxTokens: 1 })],
+  ];
+  const calls: ((options: unknown) => unknown)[] = [
+    (options) => loose(model)["generate"]([1], options),
+    (options) => loose(model)["logits"]([1], options),
+    (options) => loose(model)["session"](options),
+    (options) => loose(Model)["load"](TINY, options),
+    (options) => loose(model)["tokenize"]("a", options),
+  ];
+  for (const [words, options] of wrong) {
+    for (const call of calls) {
+      const work = async () => {
+        const given = call(options) as { text?(): Promise<string> };
+        return given?.text ? given.text() : given;
+      };
+      await refuses("BAD_ARGUMENT", new RegExp(`options is an object of options, not ${words.source}`), work);
+    }
+  }
+  // A class of the caller's is an object as any other.
+  class Options {
+    maxTokens = 1;
+    get temperature() {
+      return 0;
+    }
+  }
+  const generation = model.generate([1], new Options());
+  await generation.text();
+  assert.is(generation.result!.tokens.length, 1);
+});
+
 test("options are read once: what a getter says later counts for nothing", async () => {
   let asked = 0;
   const options = {

@@ -155,6 +155,29 @@ test("bytes that were given away, and streams that others read, are refused in w
   }
 });
 
+test("a stream that gives something else than bytes, or is none, is refused in words and at once", async () => {
+  for (const [value, what] of [
+    [undefined, "nothing"],
+    [null, "objects"],
+    ["text", "strings"],
+    [5, "numbers"],
+    [{}, "objects"],
+  ] as const) {
+    const chunks: unknown[] = [BYTES.subarray(0, 5000), value, BYTES.subarray(5000)];
+    const stream = new ReadableStream({
+      pull: (controller) => (chunks.length ? controller.enqueue(chunks.shift()) : controller.close()),
+    });
+    const error = await errorOf(() => Model.load(stream));
+    assert.is(error.code, "BAD_ARGUMENT", error.message);
+    assert.match(error.message, new RegExp(`the stream gives ${what} where bytes`));
+  }
+  for (const answer of [null, 5, {}]) {
+    const reader = { read: async () => answer, releaseLock() {} };
+    const error = await errorOf(() => Model.load({ getReader: () => reader } as unknown as ReadableStream<Uint8Array>));
+    assert.instance(error, LimpetError, String(error));
+  }
+});
+
 test("a split model behind a URL with a query: it goes to each part, and the name is without it", async () => {
   const file = makeModel("llama-tiny", "Q8_0");
   const half = file.tensors.length >> 1;

@@ -25,8 +25,11 @@ export function printable(value: unknown): string {
 export function readOptions<Options>(value: unknown, table: OptionTable<Options>, name: string = "options"): Options {
   const read: Record<string, unknown> = {};
   if (value === undefined) return read as Options;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw wrong(`${name} is an object of options, not ${printable(value)}`);
+  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  if (typeof value !== "object" || value === null || tag !== "Object") {
+    // A promise of options, or a Map of them, has no options of its own, and would be taken for none.
+    const what = typeof value === "object" && value !== null && tag !== "Array" ? `a ${tag}` : printable(value);
+    throw wrong(`${name} is an object of options, not ${what}`);
   }
   for (const given of Object.keys(value)) if (!Object.hasOwn(table, given)) throw unknownOption(given, table);
   for (const [option, check] of Object.entries<Check<unknown>>(table)) {

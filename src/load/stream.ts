@@ -117,7 +117,7 @@ export class StreamPart implements Part {
         why = error;
       }
       if (step) {
-        const bytes = step.value === undefined ? null : this.#bytesOf(step.value);
+        const bytes = step.done && step.value === undefined ? null : this.#bytesOf(step.value);
         if (bytes?.length) {
           this.#retries = 0;
           return bytes; // the last piece of a buffer may come with the end
@@ -134,7 +134,7 @@ export class StreamPart implements Part {
     if (bytes) return bytes;
     throw new LimpetError(
       "BAD_ARGUMENT",
-      `${this.#place} gives ${typeof value}s where bytes (a Uint8Array) are wanted`,
+      `${this.#place} gives ${value === undefined ? "nothing" : `${typeof value}s`} where bytes (a Uint8Array) are wanted`,
     );
   }
 
@@ -195,7 +195,8 @@ export class StreamPart implements Part {
 
   close(): void {
     this.#chunks = [];
-    (this.#filler ?? this.#reader ?? this.#stream).cancel().catch(() => {});
+    // What is no stream of the host's may lack it, throw, or give no promise.
+    new Promise((resolve) => resolve((this.#filler ?? this.#reader ?? this.#stream).cancel())).catch(() => {});
   }
 
   #add(value: Uint8Array): void {

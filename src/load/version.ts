@@ -23,9 +23,19 @@ export function versionOf({ status, headers }: Response): Version {
   const whole = status === 206 ? (rangeOf(headers)?.size ?? null) : wholeNumber(headers.get("content-length"));
   return {
     size: headers.has("content-encoding") ? null : whole,
-    etag: headers.get("etag"),
-    modified: headers.get("last-modified"),
+    etag: tagIn(headers.get("etag")),
+    modified: dateIn(headers.get("last-modified")),
   };
+}
+
+/** A tag that says something: an empty one is the same for all versions. */
+function tagIn(text: string | null): string | null {
+  return text === null || /^(W\/)?"?"?$/.test(text) ? null : text;
+}
+
+/** A date that says something: what is none, or the beginning of time, is the same for all versions. */
+function dateIn(text: string | null): string | null {
+  return text !== null && Date.parse(text) > 0 ? text : null;
 }
 
 /** How many bytes an answer holds, if it is bytes from `from` on (to `to` at most) of that version; null: it is not. */
