@@ -94,12 +94,17 @@ function multiplyAlone(c: Context, s: Step, weight: Weight): i32 {
     c.cursor += units;
     if (c.cursor < total && c.work <= 0) return Status.MORE;
   }
-  if (s.bias == NOTHING) return Status.DONE;
   for (let j: u32 = 0; j < s.n0; j++) {
-    const bias = rowOf(c.weight(s.bias).data, u32At(c.at(s.in1), j), weight.slabRows);
-    add(rowOf(c.at(s.out), j, weight.slabRows), bias, weight.slabRows);
+    scaleAndBias(c, s, weight, u32At(c.at(s.in1), j), rowOf(c.at(s.out), j, weight.slabRows));
   }
   return Status.DONE;
+}
+
+/** What an expert gave for a token, times the expert's number, and its bias. */
+function scaleAndBias(c: Context, s: Step, weight: Weight, expert: u32, product: usize): void {
+  const rows = weight.slabRows;
+  if (s.weight2 != NOTHING) scale(product, load<f32>(c.weight(s.weight2).data + ((<usize>expert) << 2)), rows);
+  if (s.bias != NOTHING) add(product, rowOf(c.weight(s.bias).data, expert, rows), rows);
 }
 
 @inline
@@ -196,7 +201,7 @@ function multiplyRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
   );
 }
 
-/** What an expert gave, with its bias, goes to the tokens that it came from. */
+/** What an expert gave, scaled and with its bias, goes to the tokens that it came from. */
 function scatter(c: Context, s: Step, weight: Weight, expert: u32): void {
   const places = placesOf(c, s, weight);
   const product = productOf(c, s, weight);
@@ -206,7 +211,7 @@ function scatter(c: Context, s: Step, weight: Weight, expert: u32): void {
     const i = place / s.n0;
     const out = rowOf(rowAt(c.at(s.out), i, c.stride(s.out)), place - i * s.n0, rows);
     copy(out, rowOf(product, t, rows), rows);
-    if (s.bias != NOTHING) add(out, rowOf(c.weight(s.bias).data, expert, rows), rows);
+    scaleAndBias(c, s, weight, expert, out);
   }
 }
 

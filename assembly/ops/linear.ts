@@ -1,5 +1,5 @@
 /**
- * Linear: out ← in0 · weightᵀ + bias, and with it the linears behind that have the same input. The one place where a
+ * Linear: out ← in0 · weightᵀ · weight2 + bias, and with it the linears behind that have the same input. The one place where a
  * product with a weight is made: what is added to a product (adapters) is added here.
  *
  *     scratch of the step   ┌ operand: the input's rows, quantised [active] ┐┌ product [active, rows], of a residual ┐
@@ -14,7 +14,7 @@ import { lines, operandBytes } from "../program/plan";
 import { Flag, NOTHING, Program, Step } from "../program/program";
 import { askTile, multiplyTile, tileIsFinite } from "../weights/tiles";
 import { GROUP_ROWS, Weight, WeightState, notFinite } from "../weights/weight";
-import { add } from "../kernels/float/vector";
+import { add, scale } from "../kernels/float/vector";
 import { quantizeAs } from "../kernels/quant/activations/precision";
 import {
   COLUMN_STEP, multiplyColumnRows, multiplyColumns, minZeroSixteenths, stripRows,
@@ -24,7 +24,7 @@ import { matmulRows } from "../kernels/quant/matmul";
 export function linear(c: Context, s: Step): i32 {
   const status = s.n0 != 0 && areAlike(c, s) ? multiplyTogether(c, s) : multiplyInTurn(c, s);
   if (status != Status.DONE) return status;
-  for (let m: u32 = 0; m <= s.n0; m++) addBias(c, s.behind(m));
+  for (let m: u32 = 0; m <= s.n0; m++) scaleAndBias(c, s.behind(m));
   if (s.has(Flag.RESIDUAL)) addToStream(c, s);
   return Status.DONE;
 }
@@ -191,13 +191,16 @@ function residualOf(c: Context, s: Step, weight: Weight): usize {
   return own ? c.stepScratch + <usize>lines(<u64>c.batchCapacity * operandBytes(weight)) : c.stepScratch;
 }
 
-function addBias(c: Context, s: Step): void {
-  if (s.bias == NOTHING) return;
-  const bias = c.weight(s.bias);
+function scaleAndBias(c: Context, s: Step): void {
+  if (s.bias == NOTHING && s.weight2 == NOTHING) return;
   const weight = c.weight(s.weight);
   const product = productOf(c, s, weight);
   const stride = productStride(c, s, weight);
-  for (let i: u32 = 0; i < c.active; i++) add(rowAt(product, i, stride), bias.data, bias.columns);
+  for (let i: u32 = 0; i < c.active; i++) {
+    const row = rowAt(product, i, stride);
+    if (s.weight2 != NOTHING) scale(row, load<f32>(c.weight(s.weight2).data), weight.rows);
+    if (s.bias != NOTHING) add(row, c.weight(s.bias).data, weight.rows);
+  }
 }
 
 /** out ← in1 + the product. */

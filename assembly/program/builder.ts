@@ -50,6 +50,8 @@ export class Builder extends MixingWords {
   pooling: u32;
   ranked: u32;
   chunks: u32;
+  /** The architecture multiplies what experts give with a number of each (`scaleExperts`). */
+  hasScaledExperts: bool;
 
   // Layers.
 
@@ -184,18 +186,36 @@ export class Builder extends MixingWords {
     return out;
   }
 
-  /** The product with a matrix {width of x, width}, and its bias: without `bias` an optional one (see `append`). */
+  /**
+   * The product with a matrix {width of x, width}, and its bias: without `bias` an optional one (see `append`). Where the
+   * file has a number `name`.scale, the product is multiplied with it: blocks of NVFP4 have scales of eight bits, which
+   * want one more for the matrix.
+   */
   linear(x: u32, name: string, width: u32, bias: u32 = 0): u32 {
     return this.linearRows(x, name, 0, width, width, bias);
   }
 
   /** The product with rows `from` … `from + width − 1` of a matrix {width of x, whole}: papers' fused matrices. */
   linearRows(x: u32, name: string, from: u32, width: u32, whole: u32, bias: u32 = 0): u32 {
+    const out = this.product(x, name, from, width, whole, bias);
+    this.step(this.stepCount - 1).weight2 = this.scaleOf(name, 1);
+    return out;
+  }
+
+  /** `linearRows` without a scale. */
+  private product(x: u32, name: string, from: u32, width: u32, whole: u32, bias: u32): u32 {
     const out = this.like(x, width);
     const step = this.append(Op.LINEAR, out, x);
     step.weight = this.find(name, ".weight", this.width(x), width, WeightKind.MATRIX, true, from, whole);
     step.bias = this.find(name, ".bias", width, 1, WeightKind.VECTOR, bias == Bias.REQUIRED, from, whole);
     return out;
+  }
+
+  /** What products with a matrix, or with each of `count` matrices, are multiplied with, where the file has it. */
+  private scaleOf(name: string, count: u32): u32 {
+    // Of activations in four bits, which nobody makes here.
+    this.leaveOut(name, ".input_scale");
+    return this.find(name, ".scale", count, 1, WeightKind.VECTOR, false);
   }
 
   add(x: u32, y: u32): u32 {
@@ -317,7 +337,8 @@ export class Builder extends MixingWords {
     x: u32, name: string, bias: string, experts: u32, used: u32, gating: u32, normalised: bool, factor: f32,
     scoreBias: u32 = 0,
   ): u32 {
-    const scores = this.linear(x, name, experts, scoreBias);
+    // The scale of a router's name is one of its input (gemma4).
+    const scores = this.product(x, name, 0, experts, experts, scoreBias);
     const chosen = this.vector(used);
     const weights = this.vector(used);
     this.value(chosen).element = Element.U32;
@@ -342,11 +363,13 @@ export class Builder extends MixingWords {
     const step = this.step(this.stepCount - 1);
     const experts = this.width(step.in0);
     step.weight2 = this.find(name, suffix, experts, 1, WeightKind.VECTOR, false);
+    this.hasScaledExperts = true;
   }
 
   /**
    * The product of x with the matrix of each expert that `chosen` names, one behind the other in a row: {width of x,
-   * width, experts}. x has one row for all of them, or (`parts`) the product of each before.
+   * width, experts}. x has one row for all of them, or (`parts`) the product of each before. Where the file has
+   * `name`.scale, it has a number for each expert's product, unless `scaleExperts` has taken it.
    */
   expertLinear(x: u32, chosen: u32, name: string, width: u32, experts: u32, parts: bool, bias: u32 = 0): u32 {
     const used = this.width(chosen);
@@ -357,6 +380,7 @@ export class Builder extends MixingWords {
     const columns = parts ? this.width(x) / used : this.width(x);
     step.weight = this.find(name, ".weight", columns, width * experts, WeightKind.MATRIX, true, 0, 0, experts);
     step.bias = this.find(name, ".bias", width, experts, WeightKind.VECTOR, bias == Bias.REQUIRED);
+    if (!parts || !this.hasScaledExperts) step.weight2 = this.scaleOf(name, experts);
     if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
     return out;
   }
@@ -412,6 +436,7 @@ export class Builder extends MixingWords {
     const weight = this.find(name, ".weight", this.hidden, this.vocabulary, WeightKind.MATRIX, false);
     if (weight == NOTHING) return this.tiedHead(x, tied, scale, cap);
     const step = this.logitsBy(x, weight, scale, cap);
+    step.weight2 = this.scaleOf(name, 1);
     step.bias = this.find(name, ".bias", this.vocabulary, 1, WeightKind.VECTOR, false);
   }
 

@@ -153,9 +153,9 @@ export class Drafts extends Metadata {
     return rows == 0 || rows > WIDTH_LIMIT ? otherwise : <u32>rows;
   }
 
-  /** The file may have the tensor `name`.weight of this layer, which nothing reads. */
-  leaveOut(name: string): void {
-    ignoreTensor(this.gguf, this.layerAtWork, name, ".weight");
+  /** The file may have the tensor `name` + `suffix` of this layer, which nothing reads. */
+  leaveOut(name: string, suffix: string = ".weight"): void {
+    ignoreTensor(this.gguf, this.layerAtWork, name, suffix);
   }
 
   /**

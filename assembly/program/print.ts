@@ -198,10 +198,15 @@ function putStep(page: Page, layer: u32, index: u32): void {
     putValue(page, s.in1, false);
   }
   if (isFor) putNamed(page, layer, s.weight, "for ");
-  if (s.weight2 != NOTHING) putNamed(page, layer, s.weight2, s.op == Op.LOOK_UP ? "times " : "and ");
+  if (s.weight2 != NOTHING) putNamed(page, layer, s.weight2, isFactor(s.op) ? "times " : "and ");
   if (s.bias != NOTHING) putNamed(page, layer, s.bias, "+ ");
   putNumbers(page, s);
   endLine(page);
+}
+
+/** Whether the second weight of an op is what it multiplies by. */
+function isFactor(op: u32): bool {
+  return op == Op.LOOK_UP || op == Op.LINEAR || op == Op.EXPERTS;
 }
 
 /** What an op has beside values and weights. */

@@ -33,7 +33,7 @@ export namespace Op {
   export const RMS_NORM: u32 = 3;
   /** out ← LayerNorm(in0) · weight + bias, n0 vectors side by side in a row; f is ε. */
   export const LAYER_NORM: u32 = 4;
-  /** out ← in0 · weightᵀ + bias, and the same of n0 LINEAR steps behind it that have the same input. */
+  /** out ← in0 · weightᵀ · weight2 + bias, and the same of n0 LINEAR steps behind it; weight2 is one number. */
   export const LINEAR: u32 = 5;
   /** out ← in0 turned by the angles in1: n0 heads, of each 2 · n2 dimensions from n1 on. */
   export const ROPE: u32 = 6;
@@ -86,7 +86,8 @@ export namespace Op {
   export const ROUTE: u32 = 20;
   /**
    * out [tokens, n0 · rows] ← for each of the n0 experts in1 that a token goes to, the product of in0 with its slab of
-   * `weight`, + its row of `bias`; in0 has one row for all experts, or with Flag.PARTS a part for each.
+   * `weight`, times its number in weight2, + its row of `bias`; in0 has one row for all experts, or with Flag.PARTS a
+   * part for each.
    */
   export const EXPERTS: u32 = 21;
   /** out ← Σ in0's n0 parts, each times its weight in1, in the order of the choice. */

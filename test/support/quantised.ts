@@ -6,7 +6,7 @@
 import { kindsOf, SHAPES, type Shape, TINY } from "../../scripts/architectures.mjs";
 import { encodeGguf, type TensorType } from "../../scripts/gguf-writer.mjs";
 import { randomModel } from "../../scripts/random-models.mjs";
-import { joined } from "./changes.ts";
+import { type File, joined } from "./changes.ts";
 
 /** Formats take turns. */
 const TYPES = ["Q4_0", "Q8_0", "Q5_0", "Q4_1", "Q5_1", "IQ4_NL", "Q1_0"] as const;
@@ -38,20 +38,33 @@ const OWN: Record<string, Partial<Shape>> = {
   "gemma4-experts": { localSize: 12, expertWidth: 100 },
 };
 
-/** Each with the format that it is mostly of. The last has views that its architecture's first model has not. */
-export const QUANTISED = [...kindsOf("llama.cpp").filter((kind) => TINY.includes(kind)), "gemma4-experts"].map(
-  (kind, i) => ({ kind, type: SUPER[kind] ?? TYPES[i % TYPES.length] }),
-);
+export interface Quantised {
+  kind: string;
+  /** What the file is mostly of. One of NVFP4 has a scale for each matrix. */
+  type: TensorType;
+}
+
+/** The last ones have views that their architecture's first model has not, and scales behind products. */
+export const QUANTISED: readonly Quantised[] = [
+  ...[...kindsOf("llama.cpp").filter((kind) => TINY.includes(kind)), "gemma4-experts"].map((kind, i) => ({
+    kind,
+    type: SUPER[kind] ?? TYPES[i % TYPES.length],
+  })),
+  ...["qwen2-tiny", "qwen3-tiny", "phi3-tiny", "qwen3moe-tiny", "gemma4-experts"].map((kind) => ({
+    kind,
+    type: "NVFP4" as const,
+  })),
+];
 
 /** The bytes of the file of one of them. */
-export function quantisedFile({ kind, type }: { kind: string; type: TensorType }): Uint8Array {
+export function quantisedFile({ kind, type }: Quantised): Uint8Array {
   const base = SHAPES[kind];
   const { headSize, kvHeads, ...widths } = WIDTHS;
   const shape = {
     ...{ ...base, ...widths, ...(base.headSize && { headSize }), ...(base.kvHeads && { kvHeads }) },
     ...OWN[kind],
   };
-  if (SUPER[kind]) shape.hidden = 256;
+  if (type === SUPER[kind]) shape.hidden = 256;
   const file = randomModel(shape, type);
   for (let layer = 0; layer < shape.layers; layer++) {
     for (const what of ["weight", "bias"]) {
@@ -60,5 +73,26 @@ export function quantisedFile({ kind, type }: { kind: string; type: TensorType }
       if (parts.every(has)) joined(file, parts, `attn_qkv.${what}`, layer);
     }
   }
+  if (type === "NVFP4") addScales(file, kind === "qwen2-tiny" ? /^blk.*attn_/ : /^blk/);
   return encodeGguf(file);
+}
+
+/**
+ * Each matrix of NVFP4 that is named so has a scale, or one for each expert, and one of its input, which nobody uses. Of
+ * qwen2 llama.cpp passes over those of feed-forward networks.
+ */
+function addScales(file: File, which: RegExp): void {
+  const vector = (name: string, values: Float32Array) => ({
+    ...{ name, type: "F32" as const, shape: [values.length] },
+    fill: (bytes: Uint8Array) => bytes.set(new Uint8Array(values.buffer)),
+  });
+  const names = new Set(file.tensors.map(({ name }) => name));
+  const scales = file.tensors.flatMap(({ name, type, shape }, index) => {
+    const own = name.replace(/weight$/, "");
+    if (type !== "NVFP4" || !which.test(name)) return [];
+    const values = Float32Array.from({ length: shape[2] ?? 1 }, (_, i) => 0.6 + ((7 * index + 3 * i) % 10) / 10);
+    return [vector(`${own}scale`, values), vector(`${own}input_scale`, Float32Array.of(3))];
+  });
+  // gemma4's experts have such numbers in any case.
+  file.tensors = [...file.tensors, ...scales.filter(({ name }) => !names.has(name))];
 }
