@@ -8,6 +8,7 @@
  *                             [tokens · used] │ product [tokens · used, rows] │ places u32[tokens · used] ┐
  */
 import { UNIT_ROWS, rowGrain, shared, unitsWithinWork } from "./share";
+import { HAS_NVFP4 } from "../parts";
 import { Status } from "../memory/core";
 import { setU32, u32At } from "../memory/bytes";
 import { Context, rowAt, rowOf } from "../pass/context";
@@ -103,7 +104,9 @@ function multiplyAlone(c: Context, s: Step, weight: Weight): i32 {
 /** What an expert gave for a token, times the expert's number, and its bias. */
 function scaleAndBias(c: Context, s: Step, weight: Weight, expert: u32, product: usize): void {
   const rows = weight.slabRows;
-  if (s.weight2 != NOTHING) scale(product, load<f32>(c.weight(s.weight2).data + ((<usize>expert) << 2)), rows);
+  if (HAS_NVFP4 && s.weight2 != NOTHING) {
+    scale(product, load<f32>(c.weight(s.weight2).data + ((<usize>expert) << 2)), rows);
+  }
   if (s.bias != NOTHING) add(product, rowOf(c.weight(s.bias).data, expert, rows), rows);
 }
 

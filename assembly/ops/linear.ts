@@ -1,12 +1,13 @@
 /**
- * Linear: out ← in0 · weightᵀ · weight2 + bias, and with it the linears behind that have the same input. The one place where a
- * product with a weight is made: what is added to a product (adapters) is added here.
+ * Linear: out ← in0 · weightᵀ · weight2 + bias, and with it the linears behind that have the same input. The one place
+ * where a product with a weight is made: what is added to a product (adapters) is added here.
  *
  *     scratch of the step   ┌ operand: the input's rows, quantised [active] ┐┌ product [active, rows], of a residual ┐
  *
  * Matrices of one input run as one job where they are alike, so that threads meet once, and small ones are shared too.
  */
 import { UNIT_ROWS, rowGrain, shared, unitsWithinWork } from "./share";
+import { HAS_NVFP4 } from "../parts";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf, threadsOf } from "../pass/threads";
@@ -192,13 +193,13 @@ function residualOf(c: Context, s: Step, weight: Weight): usize {
 }
 
 function scaleAndBias(c: Context, s: Step): void {
-  if (s.bias == NOTHING && s.weight2 == NOTHING) return;
+  if (s.bias == NOTHING && (!HAS_NVFP4 || s.weight2 == NOTHING)) return;
   const weight = c.weight(s.weight);
   const product = productOf(c, s, weight);
   const stride = productStride(c, s, weight);
   for (let i: u32 = 0; i < c.active; i++) {
     const row = rowAt(product, i, stride);
-    if (s.weight2 != NOTHING) scale(row, load<f32>(c.weight(s.weight2).data), weight.rows);
+    if (HAS_NVFP4 && s.weight2 != NOTHING) scale(row, load<f32>(c.weight(s.weight2).data), weight.rows);
     if (s.bias != NOTHING) add(row, c.weight(s.bias).data, weight.rows);
   }
 }

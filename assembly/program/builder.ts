@@ -11,6 +11,7 @@
 import { LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
 import { MixingWords, Pairs } from "./mixing";
 import { Activation, Element, Extent, Flag, Gating, NOTHING, Op, Pooling, Step } from "./program";
+import { HAS_NVFP4 } from "../parts";
 import { Core, wordsOf } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { StateKind } from "../state/shape";
@@ -187,9 +188,9 @@ export class Builder extends MixingWords {
   }
 
   /**
-   * The product with a matrix {width of x, width}, and its bias: without `bias` an optional one (see `append`). Where the
-   * file has a number `name`.scale, the product is multiplied with it: blocks of NVFP4 have scales of eight bits, which
-   * want one more for the matrix.
+   * The product with a matrix {width of x, width}, and its bias: without `bias` an optional one (see `append`). Where
+   * the file has a number `name`.scale, the product is multiplied with it: blocks of NVFP4 have scales of eight bits,
+   * which want one more for the matrix.
    */
   linear(x: u32, name: string, width: u32, bias: u32 = 0): u32 {
     return this.linearRows(x, name, 0, width, width, bias);
@@ -213,6 +214,7 @@ export class Builder extends MixingWords {
 
   /** What products with a matrix, or with each of `count` matrices, are multiplied with, where the file has it. */
   private scaleOf(name: string, count: u32): u32 {
+    if (!HAS_NVFP4) return NOTHING;
     // Of activations in four bits, which nobody makes here.
     this.leaveOut(name, ".input_scale");
     return this.find(name, ".scale", count, 1, WeightKind.VECTOR, false);

@@ -22,8 +22,9 @@ import { type TableForm, tableRowBytes } from "../quantize/table-rows.ts";
 import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
 import { planOf } from "./architectures.ts";
 import { Config, Folder } from "./folder.ts";
+import { blockBytes, blockSources, copyBlocks } from "./mxfp4.ts";
 import { type Plan, type PlannedTensor, sourceShapeOf, valuesOf } from "./plan.ts";
-import { Checkpoint, type SourceTensor, valueBytes } from "./safetensors.ts";
+import { Checkpoint, requireShape, type SourceTensor, valueBytes } from "./safetensors.ts";
 import { samplingEntries } from "./sampling.ts";
 import { tokenizerEntries } from "./tokenizer.ts";
 import { type Conversion, copyTable, copyTensor } from "./values.ts";
@@ -134,7 +135,8 @@ async function requireSound(written: string, { build, wasm, signal }: ConvertOpt
 async function writeAll(to: Conversion, steps: readonly Step[]): Promise<void> {
   let scales: Float32Array = new Float32Array(0);
   for (const { tensor, planned, sources, form } of steps) {
-    if (sources.length && form) scales = await copyTable(to, planned, sources, form);
+    if (planned.kind === "mxfp4") await copyBlocks(to, planned, sources);
+    else if (sources.length && form) scales = await copyTable(to, planned, sources, form);
     else if (sources.length) await copyTensor(to, planned, sources, tensor.type as TypeName);
     else to.writer.write(bytesOf(planned.values ?? scales));
   }
@@ -153,9 +155,10 @@ function stepsOf(plan: Plan, checkpoint: Checkpoint, mix: FileType): { steps: St
       continue;
     }
     if (planned.optional && !checkpoint.tensors.has(planned.sources[0])) continue;
-    const sources = sourcesOf(planned, checkpoint);
+    const sources = kind === "mxfp4" ? blockSources(planned, checkpoint) : sourcesOf(planned, checkpoint);
     for (const source of sources) left.delete(source.name);
-    if (kind === "table") steps.push(...tableSteps(planned, sources, mixOf(mix).type));
+    if (kind === "mxfp4") steps.push({ tensor: { name, type: "MXFP4", shape }, planned, sources });
+    else if (kind === "table") steps.push(...tableSteps(planned, sources, mixOf(mix).type));
     else {
       const stored = kind === "floats" ? "F32" : typeInMix(mix, name, shape[0], model);
       steps.push({ tensor: { name, type: stored, shape }, planned, sources });
@@ -182,6 +185,7 @@ function sourcesOf(planned: PlannedTensor, { tensors }: Checkpoint): SourceTenso
   return planned.sources.map((name, i) => {
     const source = tensors.get(name);
     if (!source) throw new LimpetError("BAD_FILE", `the checkpoint has no ${name}, which config.json promises`);
+    valueBytes(source);
     requireShape(source, shape);
     const first = tensors.get(planned.sources[0])!;
     if (i === 0 || source.type === first.type) return source;
@@ -191,6 +195,7 @@ function sourcesOf(planned: PlannedTensor, { tensors }: Checkpoint): SourceTenso
 }
 
 function bytesRead({ planned, sources }: Step): number {
+  if (planned.kind === "mxfp4") return blockBytes(planned);
   return sources.length ? valuesOf(planned) * valueBytes(sources[0]) : 0;
 }
 
@@ -228,13 +233,6 @@ function mixedModel({ architecture, metadata, ownMetadata, tensors }: Plan, chec
 
 /** Tables of angles and masks that old checkpoints carry. */
 const IGNORED = /(rotary_emb\.inv_freq|attention\.(masked_)?bias|attn\.(masked_)?bias)$/;
-
-function requireShape(source: SourceTensor, wanted: readonly number[]): void {
-  valueBytes(source);
-  if (wanted.length === source.shape.length && wanted.every((size, i) => size === source.shape[i])) return;
-  const words = `${source.name} is ${source.shape.join(" × ")}, and config.json makes it ${wanted.join(" × ")}`;
-  throw new LimpetError("BAD_FILE", words);
-}
 
 /** Tables are floats, or rows of bytes with a scale each: 4 bits where matrices have less than 5, else 8. */
 function tableSteps(planned: PlannedTensor, sources: readonly SourceTensor[], type: TypeName): Step[] {

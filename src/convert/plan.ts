@@ -11,8 +11,8 @@ export interface PlannedTensor {
   readonly sources: readonly string[];
   /** As GGUF has it: the first is along a row. */
   readonly shape: readonly number[];
-  /** Floats stay F32; a table is a MemoryFormer's, whose rows are looked up one by one. */
-  readonly kind: "floats" | "matrix" | "table";
+  /** Floats stay F32; a table is a MemoryFormer's, whose rows are looked up one by one; MXFP4 stays what it is (mxfp4.ts). */
+  readonly kind: "floats" | "matrix" | "table" | "mxfp4";
   /**
    * The shape of each source as the checkpoint has it, the last along a row. Where it is not said, that of the file the
    * other way round; of several sources without the number of them.

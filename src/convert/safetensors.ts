@@ -17,6 +17,7 @@ export type SourceType = keyof typeof WIDTHS;
 
 export interface SourceTensor {
   readonly name: string;
+  /** Or another type of the format, of which nothing is read by values (`valueBytes`). */
   readonly type: SourceType;
   /** As in the checkpoint: the last is along a row. */
   readonly shape: readonly number[];
@@ -162,6 +163,23 @@ export function valueBytes({ name, type }: SourceTensor): number {
     "UNSUPPORTED",
     `${name} is of type ${type}: take the checkpoint in one of ${Object.keys(WIDTHS).join(", ")}`,
   );
+}
+
+/** Whether a tensor holds bytes. */
+export function isBytes({ type }: { type: string }): boolean {
+  return type === "U8";
+}
+
+/** A tensor is not of the shape that the config makes it: BAD_FILE. */
+export function requireShape({ name, type, shape, bytes }: SourceTensor, wanted: readonly number[]): void {
+  const values = shape.reduce((product, n) => product * n, 1);
+  if (wanted.length !== shape.length || !wanted.every((size, i) => size === shape[i])) {
+    const words = `${name} is ${shape.join(" × ")}, and config.json makes it ${wanted.join(" × ")}`;
+    throw new LimpetError("BAD_FILE", words);
+  }
+  // Of types without a width nobody has counted them yet.
+  if (isBytes({ type }) && bytes !== values)
+    throw new LimpetError("BAD_FILE", `${name} has ${bytes} bytes for ${values} values`);
 }
 
 function broken(place: string, words: string, cause?: unknown): LimpetError {

@@ -10,14 +10,15 @@ import { windowKeys } from "../windows.ts";
 export function planGptOss(config: Config, checkpoint: Checkpoint): Plan {
   config.refuse("swiglu_limit", 7);
   const experts = config.size("num_local_experts");
+  const method = (config.get("quantization_config") as { quant_method?: unknown } | undefined)?.quant_method;
   return planGrouped("gpt-oss", config, checkpoint, {
-    claims: ["num_experts", "sliding_window"],
+    claims: ["num_experts", "sliding_window", ...(method === "mxfp4" ? ["quantization_config"] : [])],
     names: { ffn_norm: null, post_attention_norm: "post_attention_layernorm" },
     // llama.cpp, and so every file, rounds the pairs between which YaRN's ramp lies, which the released code does not.
     rope: (head) => readRope(config, head, { claims: ["truncate"] }),
     feedForward: ({ hidden, heads, ffn }, to, from) => [
       vector(`${to}attn_sinks.weight`, `${from}self_attn.sinks`, heads),
-      ...mixture(to, `${from}mlp.`, hidden, ffn, experts),
+      ...mixture(to, `${from}mlp.`, hidden, ffn, experts).map((planned) => inBlocks(planned, checkpoint)),
     ],
     ownMetadata: ({ layers, ffn }) => [
       ...windowKeys(config, layers, 2),
@@ -28,7 +29,7 @@ export function planGptOss(config: Config, checkpoint: Checkpoint): Plan {
   });
 }
 
-/** In the checkpoint a row is an input, and gate and up take turns in it. */
+/** In a checkpoint of floats a row is an input, and gate and up take turns in it. */
 function mixture(to: string, from: string, hidden: number, width: number, experts: number): PlannedTensor[] {
   const half = (name: string, place: number): PlannedTensor[] => {
     const shared = { rowOf: (row: number) => 2 * row + place };
@@ -59,4 +60,16 @@ function mixture(to: string, from: string, hidden: number, width: number, expert
       shape: [hidden, experts],
     },
   ];
+}
+
+/** Matrices of experts as they are released: in MXFP4, whose rows are outputs. */
+function inBlocks(planned: PlannedTensor, { tensors }: Checkpoint): PlannedTensor {
+  const [source] = planned.sources;
+  if (!planned.transposed || !tensors.has(`${source}_blocks`)) return planned;
+  const { name, shape, rowOf } = planned;
+  const [columns, rows, experts] = shape;
+  return {
+    ...{ name, shape, rowOf, kind: "mxfp4", sources: [`${source}_blocks`, `${source}_scales`] },
+    sourceShape: [experts, rowOf ? 2 * rows : rows, columns],
+  };
 }
