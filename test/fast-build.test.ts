@@ -262,8 +262,21 @@ function divergence(p: Float32Array, q: Float32Array): number {
   return p.reduce((sum, value, i) => sum + Math.exp(value - a) * (value - a - (q[i] - b)), 0);
 }
 
-/** Small random models that make more of what activations in bytes round: a KL of 1.6e-3 and 1.2e-3. */
+/**
+ * Behind the last token, which alone the oracle's file has, these two have a KL of 1.6e-3 and 1.2e-3, and in the mean of
+ * all 48 tokens 6.3e-4 and 7.4e-4, as others do (smollm3-tiny 6.0e-4). Their scores are large: LongRoPE's factor √2
+ * stands in queries and in keys, Gemma 4 divides by no √d. With two bytes everywhere both are below 2e-6; in phi3 it is
+ * `attn_qkv` (two bytes there: 2.2e-4), in gemma4 no matrix by itself. llama.cpp's bytes have 9e-4 and 1.9e-3 on quantised
+ * files of these kinds.
+ */
 const SENSITIVE = ["phi3-tiny", "gemma4-tiny"];
+
+/**
+ * KL of the mean token. Not of models with experts: a token that goes to another one is another matter, and later tokens
+ * read its rows (deepseek2-tiny: median 1.7e-3, mean 1e-2, which llama.cpp's bytes have too).
+ */
+const MEAN_LIMIT = 1e-3;
+const reference = new Engine("portable");
 
 for (const { kind, type, logits } of golden.models) {
   const limit = SENSITIVE.includes(kind) && type === "Q4_K" ? 2e-3 : 1e-3;
@@ -285,6 +298,12 @@ for (const { kind, type, logits } of golden.models) {
     }
     const kl = divergence(expected, whole?.at(-1) as Float32Array);
     assert.ok(kl < limit, `KL ${kl}`);
+    if (jumps(kind)) return;
+    // The portable build is as near the oracle as 16-bit activations are (oracle-and-peers.test.ts).
+    const exact = reference.load(modelBytes(kind, type)).context({ rows: 64, batch: 64, form: 1, kv });
+    const far = exact.run(prompt(golden.tokens)).map((row, i) => divergence(row, (whole as Float32Array[])[i]));
+    const mean = far.reduce((sum, value) => sum + value, 0) / far.length;
+    assert.ok(mean < MEAN_LIMIT, `KL of the mean token ${mean}`);
   });
 }
 
