@@ -91,6 +91,9 @@ export const HAS_JINA_BERT_V3: bool = !isDefined(WITHOUT_JINA_BERT_V3);
 export const HAS_MODERN_BERT: bool = !isDefined(WITHOUT_MODERN_BERT);
 export const HAS_EUROBERT: bool = !isDefined(WITHOUT_EUROBERT);
 export const HAS_GEMMA_EMBEDDING: bool = !isDefined(WITHOUT_GEMMA_EMBEDDING);
+export const HAS_T5: bool = !isDefined(WITHOUT_T5);
+export const HAS_MU: bool = !isDefined(WITHOUT_MU);
+export const HAS_T5ENCODER: bool = !isDefined(WITHOUT_T5ENCODER);
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);
@@ -98,6 +101,7 @@ export const HAS_LAYER_NORM: bool = !isDefined(WITHOUT_LAYER_NORM);
 export const HAS_SILU: bool = !isDefined(WITHOUT_SILU);
 export const HAS_GELU: bool = !isDefined(WITHOUT_GELU);
 export const HAS_GELU_ERF: bool = !isDefined(WITHOUT_GELU_ERF);
+export const HAS_RELU: bool = !isDefined(WITHOUT_RELU);
 export const HAS_CLAMPED_SILU: bool = !isDefined(WITHOUT_CLAMPED_SILU);
 export const HAS_XIELU: bool = !isDefined(WITHOUT_XIELU);
 export const HAS_SQUARED_RELU: bool = !isDefined(WITHOUT_SQUARED_RELU);

@@ -12,10 +12,11 @@ import { refuseUnused } from "./unused";
 import { createVocabulary, releaseVocabulary } from "./vocabulary";
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release } from "../memory/arena";
-import { Gguf, createGguf, mergeSplits, number, parseGguf, releaseGguf } from "../files/gguf";
+import { Gguf, createGguf, mergeSplits, number, numberOr, parseGguf, releaseGguf } from "../files/gguf";
 import { requireTypes } from "../files/tensors";
 import { findArchitecture } from "./architecture";
 import { LAYER_LIMIT, builderBytes, initBuilder } from "../program/builder";
+import { hasTensor } from "../program/declare";
 import { finish, settle } from "../program/finish";
 import { fuse } from "../program/fuse";
 import { Op, Program } from "../program/program";
@@ -168,12 +169,18 @@ function declareWeights(model: Model): i32 {
   // The builder is as large as the number of layers says; the architecture checks that number with all others.
   const layers = number(core, model.gguf, ".block_count");
   if (model.gguf.error) return model.gguf.error;
-  if (layers > LAYER_LIMIT) {
+  // A decoder's layer behind an encoder attends twice, and is two layers of the program.
+  const isBoth = hasTensor(model.gguf, "dec.blk.", 0, "attn_norm", ".weight");
+  const decoder = isBoth ? numberOr(core, model.gguf, ".decoder_block_count", layers) : 0;
+  if (model.gguf.error) return model.gguf.error;
+  if (layers > LAYER_LIMIT || decoder > LAYER_LIMIT / 2 || layers + 2 * decoder > LAYER_LIMIT) {
     return fail(core, ErrorCode.BAD_FILE, "the metadata's .block_count is above 1024; convert the model anew");
   }
-  const scratch = allocate(core, builderBytes(layers), "the program of a model");
+  const all = layers + 2 * decoder;
+  const scratch = allocate(core, builderBytes(all), "the program of a model");
   if (scratch == 0) return core.errorCode;
-  const b = initBuilder(scratch, core, model.gguf, weights, layers);
+  const b = initBuilder(scratch, core, model.gguf, weights, all);
+  b.decoderBlocks = decoder;
   b.vocabulary = model.vocabulary;
   call_indirect<void>(architecture, b);
   if (b.error == 0) fuse(b);

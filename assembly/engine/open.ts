@@ -26,6 +26,10 @@ export function openForTexts(
   const none = changetype<Context>(0);
   if (!isOpenable(core, model)) return none;
   const p = model.program;
+  if (p.decoderLayer) {
+    fail(core, ErrorCode.UNSUPPORTED, "this model writes texts and makes no vectors: call generate");
+    return none;
+  }
   if (pooling >= Pooling.COUNT || (pooling == Pooling.RANK) != (p.pooling == Pooling.RANK)) {
     fail(
       core,

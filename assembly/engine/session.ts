@@ -8,6 +8,7 @@
  */
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/arena";
+import { setU32, u32At } from "../memory/bytes";
 import { abortPass, beginPass, putToken } from "../pass/batch";
 import { Context, POSITION_LIMIT, isContext } from "../pass/context";
 import { canRewindTo, dropAll } from "./sequence";
@@ -56,6 +57,11 @@ export class Session {
   /** Tokens that the pass at work will have evaluated, and which pass of the context it is. */
   inFlight: u32;
   pass: u64;
+
+  /** What an encoder reads: u32[sourceCount] of a block of its own, and whether its rows are there. */
+  source: usize;
+  sourceCount: u32;
+  isSourceRead: u32;
 
   generating: u32;
   remaining: u32;
@@ -143,6 +149,7 @@ export function releaseSession(s: Session): void {
   // A context that was released first took the rows with it.
   if (isContext(s.context)) forget(s);
   s.tag = 0;
+  release(s.core, s.source);
   release(s.core, s.text);
   release(s.core, changetype<usize>(s));
 }
@@ -152,7 +159,68 @@ export function forget(s: Session): void {
   stopGeneration(s);
   s.count = 0;
   s.evaluated = 0;
+  s.isSourceRead = 0;
   dropAll(s.context, s.sequence, i32.MIN_VALUE, i32.MAX_VALUE);
+}
+
+/**
+ * The tokens that an encoder reads before the decoder begins: what was there before is forgotten, and the decoder's
+ * first token is put.
+ */
+export function setSource(s: Session, ids: usize, count: u32): i32 {
+  const c = s.context;
+  if (c.program.decoderLayer == 0) {
+    return fail(s.core, ErrorCode.UNSUPPORTED, "this model has no encoder: append the tokens to the session");
+  }
+  const status = checkSourceTokens(s, ids, count);
+  if (status != 0) return status;
+  const copied = allocateRaw(s.core, (<u64>count) << 2, "the source of an answer");
+  if (copied == 0) return s.core.errorCode;
+  memory.copy(copied, ids, (<usize>count) << 2);
+  forget(s);
+  release(s.core, s.source);
+  s.source = copied;
+  s.sourceCount = count;
+  setU32(s.tokens, 0, c.program.startToken);
+  s.count = 1;
+  return 0;
+}
+
+/** Whether an encoder can read these tokens in this context. */
+export function checkSourceTokens(s: Session, ids: usize, count: u32): i32 {
+  const c = s.context;
+  if (count < 1 || count > c.batchCapacity) {
+    return fail(
+      s.core, ErrorCode.CONTEXT_FULL,
+      "the encoder reads 1 to {} tokens at once in this context, not {}: make it longer \
+(--ctx N, { context: N }) or give less text", c.batchCapacity, count,
+    );
+  }
+  const vocabulary = c.program.vocabulary;
+  for (let i: u32 = 0; i < count; i++) {
+    const id = u32At(ids, i);
+    if (id >= vocabulary) {
+      return fail(
+        s.core, ErrorCode.BAD_ARGUMENT, "the token {i} is not in the vocabulary of {}", <i64>(<i32>id), vocabulary,
+      );
+    }
+  }
+  return 0;
+}
+
+/** Begins the pass of the source. */
+function beginSource(s: Session): i32 {
+  const c = s.context;
+  if (c.running) {
+    return fail(s.core, ErrorCode.WRONG_STATE, "another session of this context is in the middle of a pass");
+  }
+  for (let i: u32 = 0; i < s.sourceCount; i++) putToken(c, i, u32At(s.source, i), s.sequence, <i32>i, false);
+  const status = beginPass(c, s.sourceCount, 0, c.program.layerCount, 1);
+  if (status == 0) {
+    s.inFlight = s.sourceCount;
+    s.pass = c.passes;
+  }
+  return status;
 }
 
 /** Forgets the tokens from index `count` on, and their rows; a generation at work ends. */
@@ -209,6 +277,9 @@ export function replaceTokens(s: Session, ids: usize, count: u32): i32 {
  * own).
  */
 export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, logprobs: u32): i32 {
+  if (s.context.program.decoderLayer != 0 && s.sourceCount == 0) {
+    return fail(s.core, ErrorCode.BAD_ARGUMENT, "there is nothing to answer: the model's encoder wants a text to read");
+  }
   if (s.count == 0) {
     return fail(s.core, ErrorCode.BAD_ARGUMENT, "there is nothing to go on from: the prompt has no tokens");
   }
@@ -244,14 +315,16 @@ export function stepGeneration(s: Session): i32 {
   if (!s.generating) return fail(s.core, ErrorCode.WRONG_STATE, "no generation has begun");
   forgetShown(s);
   if (s.finish != Finish.NONE || s.remaining == 0) return finishGeneration(s);
+  const isReading = s.sourceCount != 0 && !s.isSourceRead;
   if (!owns(s)) {
-    const status = beginChunk(s);
+    const status = isReading ? beginSource(s) : beginChunk(s);
     if (status < 0) return giveUp(s, status);
   }
   const status = stepPass(c);
   if (status < 0) return giveUp(s, status);
   if (status != Status.DONE) return status;
-  s.evaluated += s.inFlight;
+  if (isReading) s.isSourceRead = 1;
+  else s.evaluated += s.inFlight;
   s.inFlight = 0;
   if (s.evaluated < s.count) return Status.MORE;
   return takeToken(s);

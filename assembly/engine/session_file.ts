@@ -9,16 +9,18 @@
  *     model    fingerprint u64: FNV-1a over the architecture, the shape and the last norm: another model is refused
  *     tokens   evaluated u32 │ count u32 │ u32[count]
  *     sampler  version u32 │ temperature f32 │ top-k u32 │ top-p f32 │ min-p f32 │ repeat penalty f32 │ state u64[4]
+ *     source   of a model with an encoder: whether it is read u32 │ u32[tokens that it reads]
  *     state    layers u32 │ type of values u32 │ a layer: kind u8[12] │ row bytes u32 │ rows u32 │ positions │ rows
  */
 import { Model, modelOf } from "./model";
 import { Sampler, checkOptions } from "./sampler";
-import { Session, forget, owns } from "./session";
+import { Session, checkSourceTokens, forget, owns, setSource } from "./session";
 import { Core, ErrorCode, bytesOf, fail } from "../memory/core";
 import { FNV_START, copyText, fnv, sameText, u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT } from "../pass/context";
 import { NOTHING, Op } from "../program/program";
 import { kindName } from "../state/kinds";
+import { StateKind } from "../state/shape";
 import { isLong } from "../state/rope";
 import { Rows, appendRow, freeRowsWithout } from "../state/rows";
 
@@ -36,7 +38,16 @@ const KIND_NAME: u32 = 12;
 
 export function savedBytes(s: Session): u64 {
   const bytes = HEADER + <usize>SECTIONS * SECTION + 8 + 8 + SAMPLER_SECTION;
-  return <u64>bytes + ((<u64>s.count) << 2) + stateSection(s);
+  return <u64>bytes + ((<u64>s.count) << 2) + stateSection(s) + (hasSource(s) ? SECTION + sourceSection(s) : 0);
+}
+
+@inline
+function hasSource(s: Session): bool {
+  return s.context.program.decoderLayer != 0;
+}
+
+function sourceSection(s: Session): usize {
+  return 4 + ((<usize>s.sourceCount) << 2);
 }
 
 /** Bytes of the section of rows. */
@@ -65,7 +76,7 @@ export function saveSession(s: Session, target: usize): i32 {
   const length = <usize>savedBytes(s);
   store<u32>(target, MAGIC);
   store<u32>(target, VERSION, 4);
-  store<u32>(target, SECTIONS, 8);
+  store<u32>(target, SECTIONS + (hasSource(s) ? 1 : 0), 8);
   store<u32>(target, longRopes(s.context), 12);
   let at = beginSection(target + HEADER, "model", 8);
   store<u64>(at, fingerprint(modelOf(s.context)));
@@ -75,7 +86,14 @@ export function saveSession(s: Session, target: usize): i32 {
   memory.copy(at + 8, s.tokens, (<usize>s.count) << 2);
   at = beginSection(at + 8 + ((<usize>s.count) << 2), "sampler", SAMPLER_SECTION);
   saveSampler(s.sampler, at);
-  at = beginSection(at + SAMPLER_SECTION, "state", <usize>stateSection(s));
+  at += SAMPLER_SECTION;
+  if (hasSource(s)) {
+    at = beginSection(at, "source", sourceSection(s));
+    store<u32>(at, s.isSourceRead);
+    memory.copy(at + 4, s.source, (<usize>s.sourceCount) << 2);
+    at += sourceSection(s);
+  }
+  at = beginSection(at, "state", <usize>stateSection(s));
   saveState(s, at);
   store<u64>(target, fnv(FNV_START, target + HEADER, length - HEADER), 16);
   return 0;
@@ -161,7 +179,8 @@ export function restoreSession(s: Session, source: usize, length: u32): i32 {
   const c = s.context;
   const p = c.program;
   const tokens = findSection(source, length, "tokens");
-  forget(s);
+  status = restoreSource(s, source, length);
+  if (status != 0) return status;
   s.evaluated = load<u32>(tokens);
   s.count = load<u32>(tokens, 4);
   memory.copy(s.tokens, tokens + 8, (<usize>s.count) << 2);
@@ -186,6 +205,31 @@ export function restoreSession(s: Session, source: usize, length: u32): i32 {
     }
   }
   return 0;
+}
+
+/** Everything is forgotten, and what an encoder has to read is there. */
+function restoreSource(s: Session, source: usize, length: u32): i32 {
+  if (!hasSource(s)) {
+    forget(s);
+    return 0;
+  }
+  const at = findSection(source, length, "source");
+  const count = <u32>((load<u64>(at, NAME - SECTION) - 4) >> 2);
+  if (count == 0) {
+    forget(s);
+    s.sourceCount = 0;
+    return 0;
+  }
+  const status = setSource(s, at + 4, count);
+  if (status == 0) s.isSourceRead = load<u32>(at);
+  return status;
+}
+
+function checkSource(s: Session, at: usize, bytes: usize): i32 {
+  if (!hasSource(s) || bytes < 4 || bytes & 3 || load<u32>(at) > 1) return truncated(s.core);
+  const count = <u32>((bytes - 4) >> 2);
+  if (count == 0) return load<u32>(at) ? truncated(s.core) : 0;
+  return checkSourceTokens(s, at + 4, count);
 }
 
 function checkHeader(core: Core, source: usize, length: u32): i32 {
@@ -219,6 +263,7 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     if (isNamed(at, "model")) status = checkModel(s, section, bytes);
     else if (isNamed(at, "tokens")) status = checkTokens(s, section, bytes);
     else if (isNamed(at, "sampler")) status = checkSampler(core, section, bytes);
+    else if (isNamed(at, "source")) status = checkSource(s, section, bytes);
     else if (isNamed(at, "state")) status = checkState(s, section, bytes);
     else {
       return fail(
@@ -231,11 +276,13 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     known += 1;
     at = section + bytes;
   }
-  return at == end && known == SECTIONS && isWhole(source, length) ? 0 : truncated(core);
+  const wanted = SECTIONS + (hasSource(s) ? 1 : 0);
+  return at == end && known == wanted && isWhole(s, source, length) ? 0 : truncated(core);
 }
 
-function isWhole(source: usize, length: u32): bool {
+function isWhole(s: Session, source: usize, length: u32): bool {
   return (
+    (!hasSource(s) || findSection(source, length, "source") != 0) &&
     findSection(source, length, "model") != 0 &&
     findSection(source, length, "tokens") != 0 &&
     findSection(source, length, "sampler") != 0 &&
@@ -317,7 +364,9 @@ function checkState(s: Session, at: usize, bytes: usize): i32 {
     if (count > kept && (keepsNone || rows.shape.window == 0)) return truncated(core);
     if (<u64>(end - at) < <u64>count * (4 + <u64>rowBytes)) return truncated(core);
     for (let i: u32 = 0; i < count; i++) {
-      if (u32At(at, i) < <u32>POSITION_LIMIT) continue;
+      // Rows of a source stand before all positions.
+      const isSource = !keepsNone && rows.shape.kind == StateKind.CROSS;
+      if (u32At(at, i) + (isSource ? POSITION_LIMIT : 0) < <u32>POSITION_LIMIT) continue;
       return fail(core, ErrorCode.BAD_FILE, "this session has a row at a position that there is not; save it again");
     }
     if (!keepsNone && kept > freeRowsWithout(rows, p.layer(layer).stateLayer, s.sequence)) {

@@ -327,6 +327,14 @@ export function context_set_tap(c: Context, tap: u32, target: usize): i32 {
   return 0;
 }
 
+/**
+ * Begins a pass of the batch's first `tokens` tokens through an encoder: what it gives is kept for the passes of its
+ * decoder. Each sequence is a whole text.
+ */
+export function context_begin_source(c: Context, tokens: u32): i32 {
+  return beginPass(c, tokens, 0, c.program.layerCount, 1);
+}
+
 /** Begins a pass of the batch's first `tokens` tokens through layers [first, end). */
 export function context_begin(c: Context, tokens: u32, first: u32, end: u32): i32 {
   return beginPass(c, tokens, first, end);

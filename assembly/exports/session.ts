@@ -6,7 +6,7 @@ import { Context, isContext } from "../pass/context";
 import { configure, seed } from "../engine/sampler";
 import {
   Session, addStop, appendText, appendTokens, beginGeneration, continueGeneration, createSession, isSession,
-  releaseSession, replaceTokens, rewind, sessionBytes, stepGeneration, stopGeneration,
+  releaseSession, replaceTokens, rewind, sessionBytes, setSource, stepGeneration, stopGeneration,
 } from "../engine/session";
 import { restoreSession, savedBytes, saveSession } from "../engine/session_file";
 
@@ -60,6 +60,14 @@ export function session_append_tokens(s: Session, ids: usize, count: u32): i32 {
  */
 export function session_append_text(s: Session, text: usize, length: u32, flags: u32): i32 {
   return appendText(s, text, length, flags);
+}
+
+/**
+ * The tokens u32[count] that an encoder reads before its decoder answers: what was there before is forgotten, and the
+ * decoder's first token is put. For models with an encoder and a decoder (`model_has_encoder`).
+ */
+export function session_set_source(s: Session, ids: usize, count: u32): i32 {
+  return setSource(s, ids, count);
 }
 
 /** Makes the tokens these; a common beginning is not evaluated again. */

@@ -24,6 +24,11 @@ export function model_has_logits(model: Model): u32 {
   return model.hasProgram && model.program.logits != NOTHING ? 1 : 0;
 }
 
+/** 1 when an encoder reads a source before a decoder writes. */
+export function model_has_encoder(model: Model): u32 {
+  return model.hasProgram && model.program.decoderLayer != 0 ? 1 : 0;
+}
+
 /** 1 when a pass must hold a text whole: its tokens see those behind them. */
 export function model_is_within(model: Model): u32 {
   return model.hasProgram ? model.program.isWithin : 0;

@@ -48,13 +48,15 @@ import { qwen3moe } from "./qwen3moe";
 import { smollm3 } from "./smollm3";
 import { stablelm } from "./stablelm";
 import { starcoder2 } from "./starcoder2";
+import { mu } from "./mu";
+import { t5 } from "./t5";
 import {
   HAS_APERTUS, HAS_ARCEE, HAS_BERT, HAS_COHERE2, HAS_COMMAND_R, HAS_DECI, HAS_DEEPSEEK2, HAS_ERNIE4_5, HAS_EUROBERT,
   HAS_EXAONE, HAS_EXAONE4, HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_GEMMA3N, HAS_GEMMA4, HAS_GEMMA_EMBEDDING, HAS_GLM4,
   HAS_GPT2, HAS_GPTNEOX, HAS_GPT_OSS, HAS_GRANITE, HAS_GRANITEMOE, HAS_HUNYUAN_DENSE, HAS_INTERNLM2, HAS_JINA_BERT_V2,
   HAS_JINA_BERT_V3, HAS_LLAMA, HAS_MEMORYFORMER, HAS_MINICPM, HAS_MINICPM3, HAS_MISTRAL3, HAS_MODERN_BERT,
   HAS_NOMIC_BERT, HAS_NOMIC_BERT_MOE, HAS_OLMO2, HAS_OLMOE, HAS_PHI2, HAS_PHI3, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE,
-  HAS_QWEN3, HAS_QWEN3MOE, HAS_SMOLLM3, HAS_STABLELM, HAS_STARCODER2,
+  HAS_QWEN3, HAS_QWEN3MOE, HAS_SMOLLM3, HAS_STABLELM, HAS_STARCODER2, HAS_MU, HAS_T5, HAS_T5ENCODER,
 } from "../parts";
 import { Search } from "../program/search";
 
@@ -107,4 +109,7 @@ export function showArchitectures(s: Search): void {
   s.show("modern-bert", HAS_MODERN_BERT ? modernBert.index : 0);
   s.show("eurobert", HAS_EUROBERT ? eurobert.index : 0);
   s.show("gemma-embedding", HAS_GEMMA_EMBEDDING ? gemmaEmbedding.index : 0);
+  s.show("t5", HAS_T5 ? t5.index : 0);
+  s.show("t5encoder", HAS_T5ENCODER ? t5.index : 0);
+  s.show("mu", HAS_MU ? mu.index : 0);
 }

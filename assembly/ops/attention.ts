@@ -5,16 +5,16 @@ import { shared } from "./share";
 import { choosesExpanded } from "./latent_form";
 import { Status } from "../memory/core";
 import { u32At } from "../memory/bytes";
-import { Context, rowAt } from "../pass/context";
+import { Context, POSITION_LIMIT, rowAt } from "../pass/context";
 import { grainOf, threadsOf } from "../pass/threads";
 import { HAS_LATENT_ATTENTION } from "../parts";
 import { isAsked } from "../pass/taps";
-import { listOf, seenCount, seenRows } from "../pass/visible";
+import { listOf, seenCount, seenPlaces, seenRows } from "../pass/visible";
 import { NOTHING, Step, Tap } from "../program/program";
 import { writeRow } from "../state/kinds";
 import { StateKind } from "../state/shape";
 import { appendRow } from "../state/rows";
-import { attendHeads } from "../kernels/attention/grouped";
+import { attendHeads, attendScratchBytes } from "../kernels/attention/grouped";
 import { tiled } from "../kernels/attention/grouped_tile";
 
 /** Gives each active token a row of state: in0 and in1. */
@@ -24,7 +24,9 @@ export function keep(c: Context, s: Step): i32 {
   for (let i: u32 = 0; i < c.active; i++) {
     const token = c.token(i);
     const sequence = c.sequence(token);
-    const index = appendRow(rows, layer, sequence, c.position(token));
+    // A source stands before all that the decoder writes.
+    const position = c.isSource ? c.position(token) - POSITION_LIMIT : c.position(token);
+    const index = appendRow(rows, layer, sequence, position);
     const row = rows.row(rows.list(sequence, layer).row(index));
     writeRow(rows.shape, c.kvType, rowAt(c.at(s.in0), i, c.stride(s.in0)), rowAt(c.at(s.in1), i, c.stride(s.in1)), row);
   }
@@ -53,14 +55,19 @@ function attendTokens(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
   const parts = c.headParts;
   const scratch = c.ofThread(c.scratch, thread);
   const sinks: usize = s.weight == NOTHING ? 0 : c.weight(s.weight).data;
+  const biasWidth: u32 = s.in2 == NOTHING ? 0 : c.program.value(s.in2).width;
+  const bias: usize = biasWidth ? c.at(s.in2) : 0;
+  // Behind what the kernel itself wants.
+  const places = scratch + <usize>attendScratchBytes(s.n0, c.rowCapacity, shape.first, shape.second);
   for (let unit = begin; unit < end; unit++) {
     const i = c.cursor + unit / parts;
     const part = unit % parts;
     const count = seenCount(c, i, thread);
+    if (biasWidth) seenPlaces(c, i, (biasWidth + 1) >> 1, places);
     attendHeads(
       rowAt(c.at(s.in0), i, c.stride(s.in0)), seenRows(c, i, thread), count, rows.pool, rows.rowBytes, c.kvType, s.n0,
       shape.heads, shape.first, shape.second, s.f, scratch, rowAt(c.at(s.out), i, c.stride(s.out)), beginMass(c, count),
-      (shape.heads * part) / parts, (shape.heads * (part + 1)) / parts, s.g, sinks,
+      (shape.heads * part) / parts, (shape.heads * (part + 1)) / parts, s.g, sinks, bias, biasWidth, places,
     );
     endMass(c, i, count, s.n0, scratch);
   }

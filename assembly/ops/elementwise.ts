@@ -5,12 +5,12 @@ import { shared } from "./share";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf } from "../pass/threads";
-import { HAS_CLAMPED_SILU, HAS_GELU, HAS_GELU_ERF, HAS_SILU, HAS_XIELU } from "../parts";
+import { HAS_CLAMPED_SILU, HAS_GELU, HAS_GELU_ERF, HAS_RELU, HAS_SILU, HAS_XIELU } from "../parts";
 import { operandBytes } from "../program/plan";
 import { Activation, Flag, NOTHING, Step } from "../program/program";
 import {
-  clampedSiluMultiply, gelu, geluErf, reluSquared, sigmoid, sigmoidMultiply, silu, siluMultiply, softcap, sparsify,
-  xielu,
+  clampedSiluMultiply, gelu, geluErf, relu, reluSquared, sigmoid, sigmoidMultiply, silu, siluMultiply, softcap,
+  sparsify, xielu,
 } from "../kernels/float/ffn";
 import { log } from "../kernels/float/math";
 import { add, multiply, scale } from "../kernels/float/vector";
@@ -87,6 +87,10 @@ function apply(s: Step, x: usize, up: usize, width: u32, target: usize): void {
     }
     case Activation.GELU_ERF: {
       if (HAS_GELU_ERF) geluErf(x, width, target);
+      break;
+    }
+    case Activation.RELU: {
+      if (HAS_RELU) relu(x, width, target);
       break;
     }
     default: {

@@ -19,10 +19,10 @@ import { Status } from "../memory/core";
 import { Context } from "../pass/context";
 import {
   HAS_ATTENTION, HAS_ATTENTION_WITHIN, HAS_CLAMPED_SILU, HAS_DISTANCE_BIAS, HAS_EXPERTS, HAS_GATE, HAS_GELU,
-  HAS_GELU_ERF, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP, HAS_SCALE, HAS_SILU, HAS_SLICE, HAS_SOFTCAP,
-  HAS_SPARSIFY, HAS_SQUARED_RELU, HAS_STREAMS, HAS_XIELU,
+  HAS_GELU_ERF, HAS_LATENT_ATTENTION, HAS_LAYER_NORM, HAS_LOOK_UP, HAS_RELU, HAS_SCALE, HAS_SILU, HAS_SLICE,
+  HAS_SOFTCAP, HAS_SPARSIFY, HAS_SQUARED_RELU, HAS_STREAMS, HAS_XIELU,
 } from "../parts";
-import { Op, Program, Step } from "../program/program";
+import { NOTHING, Op, Program, Step } from "../program/program";
 import { attendScratchBytes } from "../kernels/attention/grouped";
 import { columnScratchBytes } from "../kernels/quant/columns/columns";
 import { matmulScratchBytes } from "../kernels/quant/matmul";
@@ -39,7 +39,9 @@ export function runStep(c: Context, s: Step): i32 {
     case Op.ROPE: return rotate(c, s);
     case Op.ADD: return sum(c, s);
     case Op.ACTIVATION:
-      return HAS_SILU || HAS_CLAMPED_SILU || HAS_GELU || HAS_GELU_ERF || HAS_XIELU ? activate(c, s) : Status.DONE;
+      return HAS_SILU || HAS_CLAMPED_SILU || HAS_GELU || HAS_GELU_ERF || HAS_XIELU || HAS_RELU
+        ? activate(c, s)
+        : Status.DONE;
     case Op.SQUARED_RELU: return HAS_SQUARED_RELU ? squareRelu(c, s) : Status.DONE;
     case Op.KEEP: return keep(c, s);
     case Op.ATTENTION: return HAS_ATTENTION ? attend(c, s) : Status.DONE;
@@ -94,7 +96,7 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
     case Op.ACTIVATION: return <u64>p.value(s.in0).width * 4;
     case Op.ATTENTION: {
       const shape = p.state(p.layer(layer).state);
-      return attendScratchBytes(s.n0, rows, shape.first, shape.second);
+      return attendScratchBytes(s.n0, rows, shape.first, shape.second) + (s.in2 == NOTHING ? 0 : <u64>rows * 4);
     }
     case Op.ATTENTION_WITHIN: return HAS_ATTENTION_WITHIN ? withinScratch(p, s, batch) : 0;
     case Op.LATENT_ATTENTION:

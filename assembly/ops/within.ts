@@ -9,7 +9,7 @@ import { textBegin, textEnd } from "../pass/texts";
 import { grainOf } from "../pass/threads";
 import { NOTHING, Program, Step } from "../program/program";
 import { WITHIN_QUERIES, attendWithinText, withinScratchBytes } from "../kernels/attention/within";
-import { pow } from "../kernels/float/math";
+import { log, pow } from "../kernels/float/math";
 
 /** Elements of a head's key. */
 @inline
@@ -90,19 +90,38 @@ function attendTexts(c: Context, s: Step, thread: u32, begin: u32, end: u32): vo
   }
 }
 
-/** out [heads, 2 · reach − 1] ← −slope · distance: slope h is a power of 2, as the paper has them. */
+/** out [heads, 2 · reach − 1] ← −slope · distance, or the number of the distance's bucket. */
 export function biasByDistance(c: Context, s: Step): i32 {
   const value = c.program.value(s.out);
-  const reach = (value.width + 1) >> 1;
+  const reach = <i32>((value.width + 1) >> 1);
+  const weight: usize = s.weight == NOTHING ? 0 : c.weight(s.weight).data;
   for (let head: u32 = 0; head < value.count; head++) {
-    const slope = slopeOf(head, value.count, s.f);
+    const slope: f32 = weight ? 0 : slopeOf(head, value.count, s.f);
     const row = rowOf(c.at(s.out), head, value.width);
     for (let d: u32 = 0; d < value.width; d++) {
-      const distance = d + 1 < reach ? reach - 1 - d : d + 1 - reach;
-      store<f32>(row + ((<usize>d) << 2), -slope * <f32>distance);
+      const away = <i32>d + 1 - reach;
+      const bias = weight
+        ? load<f32>(rowOf(weight, bucketOf(away, s.n0 != 0, s.n1), value.count) + ((<usize>head) << 2))
+        : -slope * <f32>abs(away);
+      store<f32>(row + ((<usize>d) << 2), bias);
     }
   }
   return Status.DONE;
+}
+
+/**
+ * The bucket of a key `away` positions behind the query: one each for the nearest, then by the logarithm up to 128.
+ * With `isBoth` the second half of them is for keys behind the query; else these are in the first.
+ */
+function bucketOf(away: i32, isBoth: bool, buckets: u32): u32 {
+  const half = isBoth ? buckets >> 1 : buckets;
+  const first: u32 = isBoth && away > 0 ? half : 0;
+  const distance = <u32>(isBoth ? abs(away) : max(-away, 0));
+  const exact = half >> 1;
+  if (distance < exact) return first + distance;
+  // What is whole in the paper's formula is so here, too, whatever logarithms round to.
+  const steps = (log(<f64>distance / <f64>exact) / log(128.0 / <f64>exact)) * <f64>(half - exact) + 1e-9;
+  return first + min(half - 1, exact + <u32>steps);
 }
 
 /**

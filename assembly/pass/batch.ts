@@ -7,14 +7,16 @@ import { ErrorCode, fail } from "../memory/core";
 import { i32At, setI32, setU32, u32At } from "../memory/bytes";
 import { checkTexts } from "./texts";
 import { List, Rows, clearRows, dropRows, freeRows, truncateList } from "../state/rows";
+import { StateKind } from "../state/shape";
 import { NOTHING } from "../program/program";
 
 /**
  * Begins a pass over the batch that the host wrote: `tokens` tokens through layers [firstLayer, endLayer). Entered at a
- * later layer, the residual stream is what the host put there; stopped before the last, no logits are made and the
+ * later layer, the residual stream is what the host put there, unless that is the first of a decoder: its passes begin
+ * there, and those of a source (`isSource`) with the encoder; stopped before the last, no logits are made and the
  * stream stays there.
  */
-export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u32): i32 {
+export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u32, isSource: u32 = 0): i32 {
   const core = c.core;
   const p = c.program;
   if (c.running) {
@@ -30,7 +32,10 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
       core, ErrorCode.BAD_ARGUMENT, "the layers of a pass are a range of the model's layers that is not empty",
     );
   }
+  // What a decoder reads is not the encoder's.
+  if (!isSource) firstLayer = max(firstLayer, p.decoderLayer);
   takeBatch(c, tokens);
+  c.isSource = isSource;
   let rowsAsked: u32 = 0;
   for (let i: u32 = 0; i < tokens; i++) {
     const id = u32At(c.ids, i);
@@ -54,7 +59,7 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
     }
     if (load<u8>(c.wanted + i)) rowsAsked += 1;
   }
-  if (p.isWithin || c.isForTexts) {
+  if (c.isForTexts || (p.isWithin && (isSource || p.decoderLayer == 0))) {
     const status = checkTexts(c, tokens);
     if (status) return status;
   }
@@ -111,6 +116,8 @@ function makeRoom(c: Context, rows: Rows, tokens: u32): i32 {
 
 /** Whether each layer has rows for the batch, and each sequence's list a place for its tokens. */
 function hasRoom(c: Context, rows: Rows, tokens: u32): bool {
+  // A source has rows where the decoder's tokens have none.
+  if ((rows.shape.kind == StateKind.CROSS) != (c.isSource != 0)) return true;
   if (freeRows(rows) < tokens) return false;
   for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
     let mine: u32 = 0;

@@ -74,6 +74,8 @@ export class Context {
   rowCapacity: u32;
   sequences: u32;
   form: u32;
+  /** 1: the pass at work reads a source, through the encoder. */
+  isSource: u32;
   /** 1: its passes make vectors of texts, no logits; and how their rows are pooled (Pooling). */
   isForTexts: u32;
   pooling: u32;

@@ -44,9 +44,10 @@ function hiddenRows(c: Context, list: List, token: u32): u32 {
 
 /**
  * Collects what a token sees where that is not a prefix of the list. Whoever attends does so behind KEEP, be it that of
- * a layer before: the rows of the sequence's tokens in the batch are the last of the list, in their order.
+ * a layer before: the rows of the sequence's tokens in the batch are the last of the list, in their order. With
+ * `middle` it collects not rows but their positions, and adds that.
  */
-function gather(c: Context, list: List, token: u32, visible: usize): u32 {
+function gather(c: Context, list: List, token: u32, visible: usize, middle: i32 = i32.MIN_VALUE): u32 {
   const sequence = c.sequence(token);
   const position = c.position(token);
   const masked = c.visibility == Visibility.MASK;
@@ -57,7 +58,7 @@ function gather(c: Context, list: List, token: u32, visible: usize): u32 {
   let count: u32 = 0;
   for (let i: u32 = 0; i < before; i++) {
     if (list.position(i) > position || list.position(i) < first) continue;
-    setU32(visible, count++, list.row(i));
+    setU32(visible, count++, middle == i32.MIN_VALUE ? list.row(i) : <u32>(list.position(i) + middle));
   }
   if (!masked) return count;
   const allowed = c.mask + <usize>token * ((c.batchCapacity + 7) >> 3);
@@ -65,7 +66,24 @@ function gather(c: Context, list: List, token: u32, visible: usize): u32 {
     if (c.sequence(j) != sequence) continue;
     const index = before++;
     if (!((load<u8>(allowed + (j >> 3)) >> (j & 7)) & 1) || c.position(j) < first) continue;
-    setU32(visible, count++, list.row(index));
+    setU32(visible, count++, middle == i32.MIN_VALUE ? list.row(index) : <u32>(list.position(index) + middle));
   }
   return count;
+}
+
+/**
+ * places u32[seen] ← where the distance of each row that a token sees stands in a row of biases: row − token + reach −
+ * 1.
+ */
+export function seenPlaces(c: Context, activeIndex: u32, reach: u32, places: usize): void {
+  const list = listOf(c, activeIndex);
+  const token = c.token(activeIndex);
+  const middle = <i32>reach - 1 - c.position(token);
+  if (!seesRange(c, list)) {
+    gather(c, list, token, places, middle);
+    return;
+  }
+  const hidden = hiddenRows(c, list, token);
+  const end = c.visibility == Visibility.ALL ? list.count : prefixUpTo(list, c.position(token));
+  for (let i = hidden; i < end; i++) setU32(places, i - hidden, <u32>(list.position(i) + middle));
 }

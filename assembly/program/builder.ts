@@ -45,6 +45,10 @@ export class Builder extends MixingWords {
   fullValues: u32;
   stream: u32;
   logits: u32;
+  /** Blocks of a decoder behind an encoder; its first layer, 0: there is none; the token that it begins with. */
+  decoderBlocks: u32;
+  decoderLayer: u32;
+  startToken: u32;
   /** The vectors of texts, the rows that they are pooled of, and how. */
   vectors: u32;
   pooled: u32;
@@ -62,6 +66,8 @@ export class Builder extends MixingWords {
    */
   layer(index: u32, kind: u32, heads: u32 = 0, first: u32 = 0, second: u32 = 0, window: u32 = 0): void {
     this.segment = index + 1;
+    this.number = index;
+    this.stack = 0;
     const draft = this.draft(index);
     draft.firstWeight = this.weights.count;
     draft.state = NOTHING;
@@ -218,6 +224,17 @@ export class Builder extends MixingWords {
     // Of activations in four bits, which nobody makes here.
     this.leaveOut(name, ".input_scale");
     return this.find(name, ".scale", count, 1, WeightKind.VECTOR, false);
+  }
+
+  /**
+   * Rows of a source become keys and values of the layer, by the matrices `keys` and `values`, when a pass reads it:
+   * what `attentionOver` of this layer sees.
+   */
+  keepSource(source: u32, keys: string, values: string, width: u32): void {
+    this.marks = Flag.SOURCE;
+    const k = this.linear(source, keys, width);
+    this.keep(k, this.linear(source, values, width));
+    this.marks = 0;
   }
 
   add(x: u32, y: u32): u32 {

@@ -11,36 +11,36 @@ import { precisionOfMatrix } from "../weights/precision";
 import { RowType } from "../kernels/lookup/table_rows";
 import { SUPPORTED_TYPES, Type, blockElements, rowBytes } from "../kernels/quant/types";
 
-/** Whether the file has the tensor `blk.<layer>.<name><suffix>` (layer NOTHING: `<name><suffix>`). */
-export function hasTensor(gguf: Gguf, layer: u32, name: string, suffix: string): bool {
-  return findTensorBytes(gguf, gguf.scratch, putName(gguf, layer, name, suffix)) != null;
+/** Whether the file has the tensor `<stack><layer>.<name><suffix>` (layer NOTHING: `<name><suffix>`). */
+export function hasTensor(gguf: Gguf, stack: string, layer: u32, name: string, suffix: string): bool {
+  return findTensorBytes(gguf, gguf.scratch, putName(gguf, stack, layer, name, suffix)) != null;
 }
 
 /** Rows of the tensor, 0: the file has none. */
-export function tensorRows(gguf: Gguf, layer: u32, name: string, suffix: string): u64 {
-  const tensor = findTensorBytes(gguf, gguf.scratch, putName(gguf, layer, name, suffix));
+export function tensorRows(gguf: Gguf, stack: string, layer: u32, name: string, suffix: string): u64 {
+  const tensor = findTensorBytes(gguf, gguf.scratch, putName(gguf, stack, layer, name, suffix));
   return tensor ? <u64>tensor.ne1 : 0;
 }
 
 /** A tensor that the file may have is left in it: nobody asks what it is for. */
-export function ignoreTensor(gguf: Gguf, layer: u32, name: string, suffix: string): void {
-  const tensor = findTensorBytes(gguf, gguf.scratch, putName(gguf, layer, name, suffix));
+export function ignoreTensor(gguf: Gguf, stack: string, layer: u32, name: string, suffix: string): void {
+  const tensor = findTensorBytes(gguf, gguf.scratch, putName(gguf, stack, layer, name, suffix));
   if (tensor) tensor.isUsed = 1;
 }
 
 /**
- * Declares the tensor `blk.<layer>.<name><suffix>` (layer NOTHING: `<name><suffix>`), {columns, rows}. One that may be
- * missing and is leaves `weight.rows` 0. Status 0 or the error.
+ * Declares the tensor `<stack><layer>.<name><suffix>` (layer NOTHING: `<name><suffix>`), {columns, rows}. One that may
+ * be missing and is leaves `weight.rows` 0. Status 0 or the error.
  *
  * With `slabs` above 1 the tensor is {columns, rows / slabs, slabs}: matrices one behind the other. With `whole` above
  * 0 the weight is a view: of a matrix of so many rows those from `from` on, of a vector of so many values the same. The
  * matrix of a view may lie in matrices one behind the other, too.
  */
 export function declare(
-  core: Core, gguf: Gguf, weight: Weight, layer: u32, name: string, suffix: string, columns: u32, rows: u32, kind: u32,
-  required: bool, from: u32, whole: u32, slabs: u32,
+  core: Core, gguf: Gguf, weight: Weight, stack: string, layer: u32, name: string, suffix: string, columns: u32,
+  rows: u32, kind: u32, required: bool, from: u32, whole: u32, slabs: u32,
 ): i32 {
-  const length = putName(gguf, layer, name, suffix);
+  const length = putName(gguf, stack, layer, name, suffix);
   const tensor = findTensorBytes(gguf, gguf.scratch, length);
   if (!tensor) {
     if (!required) return 0;
@@ -118,11 +118,11 @@ function cutsBlocks(core: Core, tensor: Tensor): i32 {
 }
 
 /** Puts the tensor's name into the scratch of the file's record; returns its length. */
-function putName(gguf: Gguf, layer: u32, name: string, suffix: string): u32 {
+function putName(gguf: Gguf, stack: string, layer: u32, name: string, suffix: string): u32 {
   const scratch = gguf.scratch;
   let length: u32 = 0;
   if (layer != NOTHING) {
-    length = copyText(scratch, SCRATCH_BYTES, "blk.");
+    length = copyText(scratch, SCRATCH_BYTES, stack);
     let divisor: u32 = 1;
     while (layer / divisor >= 10) divisor *= 10;
     for (; divisor > 0; divisor /= 10) store<u8>(scratch + length++, <u8>(48 + ((layer / divisor) % 10)));

@@ -60,6 +60,9 @@ export class Drafts extends Metadata {
   ropeCount: u32;
   drafts: usize;
   numbers: usize;
+  /** What tensors of layers are called, 0: blk; and the number that the layer at work has there. */
+  stack: usize;
+  number: u32;
   /** Flags of all steps that are written from now on. */
   marks: u32;
 
@@ -142,20 +145,39 @@ export class Drafts extends Metadata {
     return this.segment != INPUT_SEGMENT && this.segment <= this.layers ? this.segment - 1 : NOTHING;
   }
 
+  /** The number of that layer among those that its tensors are counted with; NOTHING beside the layers. */
+  get numberAtWork(): u32 {
+    return this.layerAtWork == NOTHING ? NOTHING : this.number;
+  }
+
+  /** What the names of its tensors begin with. */
+  get stackName(): string {
+    return this.stack ? changetype<string>(this.stack) : "blk.";
+  }
+
+  /**
+   * The tensors of the layer at work are called `name`<number>.…: those of an encoder beside a decoder. The number may
+   * be NOTHING: tensors of no layer, whose steps are the layer's.
+   */
+  stackOf(name: string, number: u32): void {
+    this.stack = changetype<usize>(name);
+    this.number = number;
+  }
+
   /** Whether the file has the tensor `name`.weight of this layer. */
   hasWeight(name: string): bool {
-    return hasTensor(this.gguf, this.layerAtWork, name, ".weight");
+    return hasTensor(this.gguf, this.stackName, this.numberAtWork, name, ".weight");
   }
 
   /** Rows of the tensor `name`.weight of this layer; `otherwise` where the file has none. */
   rowsIn(name: string, otherwise: u32): u32 {
-    const rows = tensorRows(this.gguf, this.layerAtWork, name, ".weight");
+    const rows = tensorRows(this.gguf, this.stackName, this.numberAtWork, name, ".weight");
     return rows == 0 || rows > WIDTH_LIMIT ? otherwise : <u32>rows;
   }
 
   /** The file may have the tensor `name` + `suffix` of this layer, which nothing reads. */
   leaveOut(name: string, suffix: string = ".weight"): void {
-    ignoreTensor(this.gguf, this.layerAtWork, name, suffix);
+    ignoreTensor(this.gguf, this.stackName, this.numberAtWork, name, suffix);
   }
 
   /**
@@ -168,7 +190,7 @@ export class Drafts extends Metadata {
     slabs: u32 = 1,
   ): u32 {
     if (this.error) return NOTHING;
-    const layer = this.layerAtWork;
+    const layer = this.numberAtWork;
     const index = this.weights.count;
     if (index + 1 >= this.room) {
       this.refuse(ErrorCode.UNSUPPORTED, "a layer of the model has more than {} tensors", LAYER_ROOM);
@@ -177,12 +199,19 @@ export class Drafts extends Metadata {
     const weight = this.weights.at(index);
     memory.fill(changetype<usize>(weight), 0, offsetof<Weight>());
     this.error = declare(
-      this.core, this.gguf, weight, layer, name, suffix, columns, rows, kind, required, from, whole, slabs,
+      this.core, this.gguf, weight, this.stackName, layer, name, suffix, columns, rows, kind, required, from, whole,
+      slabs,
     );
     if (this.error || weight.rows == 0) return NOTHING;
     this.weights.count += 1;
     store<u32>(this.shared + ((<usize>index) << 2), layer == NOTHING ? 1 : 0);
     return layer == NOTHING ? index | Place.SHARED : index;
+  }
+
+  /** The weight that was declared last is one of no layer from now on: its place there. */
+  shareWeight(place: u32): u32 {
+    store<u32>(this.shared + ((<usize>place) << 2), 1);
+    return place | Place.SHARED;
   }
 
   /** A rope that nobody has described yet; its number. */

@@ -325,8 +325,8 @@ function copySteps(b: Builder, p: Program): void {
   for (let i: u32 = 0; i < b.stepCount; i++) {
     const step = b.step(i);
     const segment = step.segment;
-    if (step.op == Op.KEEP) {
-      p.layer(segment - 1).keeps = 1;
+    if (step.op == Op.KEEP) p.layer(segment - 1).keeps = 1;
+    if (step.op == Op.KEEP && !step.has(Flag.SOURCE)) {
       p.narrowLayer = segment - 1;
       p.narrowStep = i - b.draft(segment - 1).firstStep;
     }
@@ -361,6 +361,8 @@ function copySteps(b: Builder, p: Program): void {
   p.stream = place(b, b.stream);
   p.logits = place(b, b.logits);
   p.vectors = place(b, b.vectors);
+  p.decoderLayer = b.decoderLayer;
+  p.startToken = b.startToken;
   p.pooled = place(b, b.pooled);
   p.pooling = b.pooling;
   p.ranked = b.ranked;

@@ -20,6 +20,8 @@ export namespace Pairs {
 
 /** Tokens of a text whose distances have a bias, at most. */
 const DISTANCE_LIMIT: u32 = 8192;
+/** Buckets end at 128 tokens: texts may be longer than those that a model was trained with. */
+const BUCKETS_REACH: u32 = 2048;
 
 @unmanaged
 export class MixingWords extends StreamWords {
@@ -146,7 +148,13 @@ export class MixingWords extends StreamWords {
    * 2^−most.
    */
   alibi(heads: u32, most: f32): u32 {
-    const longest = min(this.contextLength, DISTANCE_LIMIT);
+    const out = this.biasOfDistances(heads, this.contextLength);
+    this.step(this.stepCount - 1).f = most;
+    return out;
+  }
+
+  private biasOfDistances(heads: u32, reach: u32): u32 {
+    const longest = min(reach, DISTANCE_LIMIT);
     this.positionCount = longest;
     const segment = this.segment;
     this.segment = INPUT_SEGMENT;
@@ -154,10 +162,30 @@ export class MixingWords extends StreamWords {
     const value = this.value(out);
     value.extent = Extent.FIXED;
     value.count = heads;
-    const step = this.append(Op.DISTANCE_BIAS, out);
-    step.f = most;
+    this.append(Op.DISTANCE_BIAS, out);
     this.segment = segment;
     return out;
+  }
+
+  /**
+   * A number for each bucket of distances and each head, which is added to scores (Raffel et al. 2019,
+   * arXiv:1910.10683, 2.1): the tensor `name` {heads, buckets}. `isBoth`: keys behind the query have buckets of their
+   * own.
+   */
+  distanceBuckets(name: string, heads: u32, buckets: u32, isBoth: bool): u32 {
+    const weight = this.find(name, ".weight", heads, buckets, WeightKind.VECTOR, true);
+    const out = this.biasOfDistances(heads, max(this.contextLength, BUCKETS_REACH));
+    const step = this.step(this.stepCount - 1);
+    // The step is the input's, whatever layer has the tensor.
+    step.weight = weight == NOTHING ? NOTHING : this.shareWeight(weight);
+    step.n0 = isBoth ? 1 : 0;
+    step.n1 = buckets;
+    return out;
+  }
+
+  /** `bias` is added to the scores of the attention before. */
+  biasScores(bias: u32): void {
+    this.step(this.stepCount - 1).in2 = bias;
   }
 
   /** The scores of the attention before are capped: cap · tanh(score / cap); 0: they are not. */
@@ -224,7 +252,7 @@ export class MixingWords extends StreamWords {
   }
 
   /** Each token's row of state is written. */
-  private keep(first: u32, second: u32): StateShape {
+  keep(first: u32, second: u32): StateShape {
     const isLatent = this.draft(this.segment - 1).stateKind == StateKind.LATENT;
     const shape = this.stateOf(isLatent ? second : first);
     this.append(Op.KEEP, NOTHING, first, second);

@@ -21,8 +21,8 @@ const OPS: string = `none embedding angles rms_norm layer_norm linear rope add a
 latent_attention hash look_up tap scale softcap gate slice route experts
 mix_experts sparsify mix_streams spread level join attention_within distance_bias`;
 /** The names of activations by their numbers, with a gate and without. */
-const GATED: string = `swiglu geglu clamped_swiglu xielu geglu_erf`;
-const ACTIVATIONS: string = `silu gelu clamped_silu xielu gelu_erf`;
+const GATED: string = `swiglu geglu clamped_swiglu xielu geglu_erf reglu`;
+const ACTIVATIONS: string = `silu gelu clamped_silu xielu gelu_erf relu`;
 
 /** The columns of a step's line. */
 namespace Column {

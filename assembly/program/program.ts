@@ -110,7 +110,8 @@ export namespace Op {
   export const ATTENTION_WITHIN: u32 = 28;
   /**
    * out [heads, 2 · reach − 1] ← what is added to the score of a key so far behind the query, or before it: for ALiBi
-   * −slope · distance, the slopes falling to 2^−f.
+   * −slope · distance, the slopes falling to 2^−f. Or column h of `weight` has a number of head h for each bucket of
+   * distances: n1 buckets, of which with n0 half are for keys behind the query.
    */
   export const DISTANCE_BIAS: u32 = 29;
   export const COUNT: u32 = 30;
@@ -136,7 +137,9 @@ export namespace Activation {
   export const XIELU: u32 = 3;
   /** GELU by erf. */
   export const GELU_ERF: u32 = 4;
-  export const COUNT: u32 = 5;
+  /** max(x, 0) */
+  export const RELU: u32 = 5;
+  export const COUNT: u32 = 6;
 }
 
 /** What is beside the op. */
@@ -166,6 +169,8 @@ export namespace Flag {
   /** Of the output: the step works on a row for each text, or it makes logits and passes for vectors end before it. */
   export const POOLED: u32 = 2048;
   export const HEAD: u32 = 4096;
+  /** The step runs in passes of a source alone; in a decoder's layers those pass by all others. */
+  export const SOURCE: u32 = 8192;
 }
 
 /** How the rows of a text's tokens become one vector: the numbers of `pooling_type` in files. */
@@ -350,6 +355,10 @@ export class Program {
   /** How the file says that rows are pooled (Pooling), and how they are before a classifier. */
   pooling: u32;
   ranked: u32;
+  /** The first layer of a decoder behind an encoder, whose passes begin there; 0: there is no encoder. */
+  decoderLayer: u32;
+  /** The token that a decoder begins with. */
+  startToken: u32;
   /** 1: tokens attend to the others of their text in the same pass, which must hold it whole. */
   isWithin: u32;
   /** Behind this step of this layer only tokens whose logits are asked for go on; NOTHING: they all do. */

@@ -10,7 +10,7 @@ import { Context, Running } from "../pass/context";
 import { narrow } from "../pass/narrow";
 import { isMean, poolMeans } from "../pass/texts";
 import { isIdle, threadSlots, threadsOf } from "../pass/threads";
-import { Flag, NOTHING } from "../program/program";
+import { Flag, NOTHING, Step } from "../program/program";
 
 /** Does the next slice of the pass: DONE, MORE, NEED_DATA, or an error. After DONE the logits are there. */
 export function stepPass(c: Context): i32 {
@@ -20,8 +20,7 @@ export function stepPass(c: Context): i32 {
   const p = c.program;
   while (c.running != Running.IDLE) {
     const s = p.step(c.step);
-    // A pass that enters at a later layer has its stream from the host.
-    if (c.firstLayer == 0 || !s.has(Flag.INPUT)) {
+    if (isRun(c, s)) {
       const status = runStep(c, s);
       if (status != Status.DONE) return status;
     }
@@ -43,11 +42,22 @@ export function stepPass(c: Context): i32 {
   return Status.DONE;
 }
 
+/**
+ * Whether a step is one of this pass: one that enters at a later layer has its stream from the host, unless a decoder
+ * begins there; of the decoder's layers a source has what is its own, and nobody else has that.
+ */
+@inline
+function isRun(c: Context, s: Step): bool {
+  if (s.has(Flag.INPUT) && c.firstLayer != 0 && c.firstLayer != c.program.decoderLayer) return false;
+  if (s.has(Flag.SOURCE)) return c.isSource != 0;
+  return c.isSource == 0 || c.running != Running.LAYERS || c.layer < c.program.decoderLayer;
+}
+
 /** Behind the last state that is written nobody reads the tokens whose logits are not asked for. */
 @inline
 function isNarrowing(c: Context): bool {
   const p = c.program;
-  if (c.running != Running.LAYERS || c.layer != p.narrowLayer || c.endLayer != p.layerCount) return false;
+  if (c.running != Running.LAYERS || c.layer != p.narrowLayer || c.endLayer != p.layerCount || c.isSource) return false;
   return c.step - p.kind(p.layer(c.layer).kind).firstStep == p.narrowStep;
 }
 

@@ -4,6 +4,7 @@
  * same for all whose rows lie in a pool (rows.ts).
  *
  *     KEY_VALUE   ┌ key of head 0, 1, … │ value of head 0, 1, … ┐     keys after RoPE                  key_value.ts
+ *     CROSS       the same of an encoder's output, before all positions of the decoder                   key_value.ts
  *     LATENT      ┌ latent │ rope key ┐     the latent after its norm, the rope key after RoPE         latent.ts
  *
  * A row is `heads` vectors of `first` values and `heads` of `second`: of a latent row there is one head. The vectors
@@ -19,13 +20,14 @@ export function kindName(kind: u32): string {
   switch (kind) {
     case StateKind.KEY_VALUE: return "key_value";
     case StateKind.LATENT: return "latent";
+    case StateKind.CROSS: return "cross";
     default: return "none";
   }
 }
 
 /** Whether a sequence can forget its last tokens and go on as if they had never been. */
 export function canRewind(kind: u32): bool {
-  return kind <= StateKind.LATENT;
+  return kind <= StateKind.CROSS;
 }
 
 /** Bytes of a row whose values are of `kvType`. */

@@ -6,6 +6,8 @@ export namespace StateKind {
   export const NONE: u32 = 0;
   export const KEY_VALUE: u32 = 1;
   export const LATENT: u32 = 2;
+  /** Keys and values of an encoder's output, written once for a source. */
+  export const CROSS: u32 = 3;
 }
 
 /** What the rows of a group of layers are: layers that ask for the same share one pool. */

@@ -89,7 +89,9 @@ export class Session {
     const rows = contextLength(core, pointer, asked);
     // Who asks for a size gets all of it at once.
     const room = asked === undefined ? tokens : rows;
-    this.#state = createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", room);
+    // An encoder reads its source in one pass: its context does not grow.
+    const first = loaded.core.exports.model_has_encoder(loaded.pointer) ? rows : room;
+    this.#state = createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", first);
     this.#messages = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     droppedSessions.watch(this, this.#state);
   }
@@ -117,7 +119,7 @@ export class Session {
     return this.#turn?.answered ? answered(this.#turn) : [...this.#messages];
   }
 
-  /** Appends a text (or ids) without answering it. */
+  /** Appends a text (or ids) without answering it. A model with an encoder reads it in place of what was there. */
   append(prompt: Prompt, options: AppendOptions = {}): void {
     const read = promptOf("prompt", prompt);
     const { special } = readOptions(options, APPEND_OPTIONS);
@@ -250,16 +252,16 @@ export class Session {
   #append(prompt: string | Uint32Array<ArrayBuffer>, special: boolean | undefined): void {
     const state = this.#alive;
     const { loaded, pointer } = state;
-    const there = loaded.core.exports.session_count(pointer);
+    const isSource = loaded.core.exports.model_has_encoder(loaded.pointer) !== 0;
+    const there = isSource ? 0 : loaded.core.exports.session_count(pointer);
     const ids =
       typeof prompt === "string"
         ? Uint32Array.from(loaded.tokenizer.tokenize(prompt, { bos: there === 0, special }))
         : prompt;
     requireRoom(state, there, ids.length);
     const { core } = loaded;
-    core.scoped((arena) => {
-      core.check(core.exports.session_append_tokens(state.pointer, arena.put(ids), ids.length));
-    });
+    const take = isSource ? core.exports.session_set_source : core.exports.session_append_tokens;
+    core.scoped((arena) => void core.check(take(state.pointer, arena.put(ids), ids.length)));
   }
 
   #replace(tokens: readonly number[]): void {

@@ -5,7 +5,7 @@
  * is kept as bytes, which the host's collector counts, and their rows come back when they are used again.
  */
 import type { Pointer } from "../../bindings/exports.ts";
-import { Form as FormNumber, KvType, POSITION_LIMIT } from "../../bindings/numbers.ts";
+import { BATCH_LIMIT, Form as FormNumber, KvType, POSITION_LIMIT } from "../../bindings/numbers.ts";
 import { type Check, type OptionTable, printable, whole } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
@@ -181,7 +181,8 @@ export class SequencePool {
 
   #create(rows: number, kv: CacheType, holder: Holder): Context {
     const { exports } = this.#core;
-    const batch = Math.min(exports.model_batch(this.#model), rows);
+    const whole = exports.model_has_encoder(this.#model) !== 0;
+    const batch = Math.min(whole ? BATCH_LIMIT : exports.model_batch(this.#model), rows);
     const pointer = createContext(this.#core, this.#model, this, rows, batch, 1, kv, holder);
     return { pointer, rows, kv, bytes: Number(exports.context_bytes(this.#model, rows, batch, 1, 1, cacheType(kv))) };
   }

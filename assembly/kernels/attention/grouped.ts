@@ -43,19 +43,19 @@ export function attend(
   if (kvHeads == 0) memory.fill(target, 0, (<usize>heads * <usize>valueSize) << 2);
   attendHeads(
     query, rows, count, pool, rowBytes, kvType, heads, kvHeads, keySize, valueSize, factor, scratch, target, mass, 0,
-    kvHeads, 0, 0,
+    kvHeads, 0, 0, 0, 0, 0,
   );
 }
 
 /**
  * As `attend`, for the heads of the kv heads `kvBegin` … `kvEnd` − 1 alone: the rest of `target` is not touched. Scores
  * are capped by `cap` unless it is 0; `sinks`: 0, or f32[heads], a score of each head that joins its softmax and has no
- * value.
+ * value; `bias`: 0, or f32[heads][biasWidth], of which what `places` (u32[count]) names is added to each row's score.
  */
 export function attendHeads(
   query: usize, rows: usize, count: u32, pool: usize, rowBytes: u32, kvType: u32, heads: u32, kvHeads: u32,
   keySize: u32, valueSize: u32, factor: f32, scratch: usize, target: usize, mass: usize, kvBegin: u32, kvEnd: u32,
-  cap: f32, sinks: usize,
+  cap: f32, sinks: usize, bias: usize, biasWidth: u32, places: usize,
 ): void {
   if (kvHeads == 0) return;
   const group = heads / kvHeads;
@@ -87,8 +87,14 @@ export function attendHeads(
 
   const scores = scratch + firstHead * scoreBytes;
   const headCount = (kvEnd - kvBegin) * group;
-  if (cap == 0 && sinks == 0) weigh(scores, stride, headCount, count, factor, mass);
-  else weighWith(scores, stride, headCount, count, factor, mass, cap, sinks ? sinks + (firstHead << 2) : 0);
+  if (cap == 0 && sinks == 0 && bias == 0) weigh(scores, stride, headCount, count, factor, mass);
+  else {
+    const biases = bias + ((firstHead * <usize>biasWidth) << 2);
+    weighWith(
+      scores, stride, headCount, count, factor, mass, cap, sinks ? sinks + (firstHead << 2) : 0, biases, biasWidth,
+      places,
+    );
+  }
 
   const valueHeads = headsInTile(valueSize, kvHeads);
   for (let first: u32 = 0; first < count; first += TILE_ROWS) {
@@ -117,15 +123,24 @@ export function weigh(scores: usize, stride: u32, heads: u32, count: u32, factor
   }
 }
 
-/** As `weigh`, with a cap of the scores unless it is 0, and with a sink for each head unless `sinks` is 0. */
+/** As `weigh`, with what `attendHeads` has besides. */
 function weighWith(
-  scores: usize, stride: u32, heads: u32, count: u32, factor: f32, mass: usize, cap: f32, sinks: usize,
+  scores: usize, stride: u32, heads: u32, count: u32, factor: f32, mass: usize, cap: f32, sinks: usize, bias: usize,
+  biasWidth: u32, places: usize,
 ): void {
   for (let h: u32 = 0; h < heads; h++, scores += (<usize>stride) << 2) {
     scale(scores, factor, count);
     if (cap != 0) softcap(scores, cap, count);
+    if (biasWidth != 0) addPlaces(scores, bias + ((<usize>(h * biasWidth)) << 2), places, count);
     if (sinks != 0) softmaxWithSink(scores, count, load<f32>(sinks + ((<usize>h) << 2)));
     else softmax(scores, count);
     if (mass != 0) add(mass, scores, count);
+  }
+}
+
+/** scores[i] += bias[places[i]] */
+function addPlaces(scores: usize, bias: usize, places: usize, count: u32): void {
+  for (let i: usize = 0; i < (<usize>count) << 2; i += 4) {
+    store<f32>(scores + i, load<f32>(scores + i) + load<f32>(bias + ((<usize>load<u32>(places + i)) << 2)));
   }
 }

@@ -279,3 +279,8 @@ export function reluSquared(x: usize, n: u32): u32 {
   }
   return zeros;
 }
+
+/** target[i] = max(x[i], 0). */
+export function relu(x: usize, n: u32, target: usize): void {
+  for (let i: usize = 0; i < (<usize>n) << 2; i += 4) store<f32>(target + i, max<f32>(load<f32>(x + i), 0));
+}
