@@ -214,7 +214,7 @@ function restoreSource(s: Session, source: usize, length: u32): i32 {
     return 0;
   }
   const at = findSection(source, length, "source");
-  const count = <u32>((load<u64>(at, NAME - SECTION) - 4) >> 2);
+  const count = <u32>((load<u64>(at - 8) - 4) >> 2);
   if (count == 0) {
     forget(s);
     s.sourceCount = 0;
