@@ -106,10 +106,18 @@ export function realPath(path: string): string {
   return module<typeof Fs>("fs").realpathSync(path);
 }
 
+/** What a path leads to; undefined where it leads to nothing, as a loop of links does: who opens it says why. */
+export function statOf(path: string | URL): Fs.BigIntStats | undefined {
+  try {
+    return module<typeof Fs>("fs").statSync(path, { throwIfNoEntry: false, bigint: true });
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether two paths lead to one file. */
 export function isSameFile(a: string | URL, b: string | URL): boolean {
-  const fs = module<typeof Fs>("fs");
-  const [first, second] = [a, b].map((path) => fs.statSync(path, { throwIfNoEntry: false, bigint: true }));
+  const [first, second] = [statOf(a), statOf(b)];
   return !!first && !!second && first.ino === second.ino && first.dev === second.dev;
 }
 

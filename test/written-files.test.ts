@@ -74,6 +74,29 @@ test("a link, a device, a pipe and a folder stay what they are", async () => {
   );
 });
 
+test("a path through a file, and a loop of links, are refused in words", async () => {
+  emptyFolder();
+  writeFileSync(place("file"), "kept");
+  symlinkSync(place("loop"), place("loop"));
+  const cases: [path: string, words: RegExp][] = [
+    [join(FOLDER, "file", "x.gguf"), /there is no such folder/],
+    [`${place("file")}/../x.gguf`, /there is no such folder/],
+    [`${place("loop")}/x.gguf`, /leads to itself/],
+    [place("loop"), /this is a link/],
+  ];
+  for (const [path, words] of cases) {
+    const error = await errorOf(() => quantizeFile(MODEL, path, "Q8_0"));
+    assert.is(error.code, "HOST", `${path}: ${error}`);
+    assert.match(error.message, words);
+    const { status, stderr } = spawnSync("node", [CLI, "logits", MODEL, "--tokens", "1,2", "--out", path], {
+      encoding: "utf8",
+    });
+    assert.is(status, 1, stderr);
+    assert.not.match(stderr, /\n\s+at /, "a stack trace is no word");
+  }
+  assert.is(readFileSync(place("file"), "utf8"), "kept");
+});
+
 test("two that write one file make it whole, whoever ends last", async () => {
   emptyFolder();
   const out = place("both.gguf");

@@ -1,7 +1,7 @@
 /** What commands have of the host: answers to stdout, notes and progress to stderr, stdin, and Ctrl-C as a signal. */
-import { closeSync, openSync, statSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { decodeText } from "../../bindings/memory.ts";
-import { createFile, type NewFile, readFile } from "../../bindings/node.ts";
+import { createFile, type NewFile, readFile, statOf } from "../../bindings/node.ts";
 import { LimpetError } from "../host/errors.ts";
 import { escapeLine, escapeText } from "../host/escape.ts";
 import { ProgressBar } from "./progress.ts";
@@ -112,7 +112,7 @@ async function* abortable(signal: AbortSignal): AsyncGenerator<Buffer, void, und
 
 /** Devices and pipes, /dev/stdout among them, are written to and not replaced. */
 function isStream(path: string): boolean {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statOf(path);
   return !!stat && !stat.isFile() && !stat.isDirectory();
 }
 

@@ -125,6 +125,8 @@ export class GgufWriter {
       const { code } = error as NodeJS.ErrnoException;
       const known: Record<string, string> = {
         ENOENT: "there is no such folder",
+        ENOTDIR: "there is no such folder",
+        ELOOP: "this is a link that leads to itself",
         ENOSPC: "the disk is full",
         EDQUOT: "the disk's quota is used up",
       };

@@ -119,6 +119,51 @@ class Machine {
     this.contexts.push({ handle: address(made), model, rows, batch, logitRows, sequences, taps, buffers: [] });
   }
 
+  /** A context for vectors of texts, which has no logits to look at. */
+  makeTexts(): void {
+    const { random } = this;
+    const model = random.pick(this.models);
+    const [rows, batch, sequences] = [random.from(1, 40), random.from(1, 12), random.from(1, 4)];
+    const shape = random.oneIn(6) ? [this.small(), this.small() % 1000, this.small()] : [rows, batch, sequences];
+    const kv = random.oneIn(12) ? random.below(9) : random.pick([F16, F32, Q8_0]);
+    const used = this.engine.used;
+    const made = this.call("context_create_for_texts", this.core.core, model.handle, ...shape, kv, this.small() % 7);
+    if (made === 0) {
+      assert.is(this.engine.used, used, "a context that was not made takes nothing");
+      return;
+    }
+    const [ofRows, ofBatch, ofSequences] = shape;
+    this.contexts.push({
+      ...{ handle: address(made), model, rows: ofRows, batch: ofBatch, logitRows: 0, sequences: ofSequences },
+      ...{ taps: 0, buffers: [] },
+    });
+  }
+
+  /** What a context says of vectors, whether it has any. */
+  lookAtVectors({ handle, model }: LiveContext): void {
+    const { random } = this;
+    const width = this.call("model_vector_width", model.handle);
+    for (const name of ["pooling", "has_logits", "is_within"]) this.call(`model_${name}`, model.handle);
+    this.call("context_pooling", handle);
+    const count = this.call("context_vector_count", handle);
+    const index = random.oneIn(3) ? this.small() : random.below(Math.max(count, 1));
+    const dimensions = random.oneIn(3) ? this.small() : random.below(width + 2);
+    // More than there are is refused, and written nowhere.
+    const target = this.core.allocate(4 * Math.max(1, Math.min(dimensions, width)));
+    this.status("context_put_vector", handle, index, dimensions, random.below(3), target);
+    this.core.release(target);
+    const [query, document] = [random.bytes(random.below(20)), random.bytes(random.below(20))];
+    const capacity = random.below(40);
+    this.with(query, (from) =>
+      this.with(document, (to) =>
+        this.with(new Uint8Array(4 * capacity), (ids) => {
+          const lengths = [from, query.length, to, document.length];
+          this.call("model_tokenize_pair", this.core.core, model.handle, ...lengths, ids, capacity);
+        }),
+      ),
+    );
+  }
+
   dropContext(context: LiveContext): void {
     for (const session of this.sessions.filter((one) => one.context === context)) this.dropSession(session);
     this.call("context_release", context.handle);
@@ -184,7 +229,8 @@ class Machine {
     const { random } = this;
     const wantsMore = this.contexts.length < 3 && random.oneIn(15);
     const session = this.sessions.length && random.oneIn(2) ? random.pick(this.sessions) : null;
-    if (this.contexts.length === 0 || wantsMore) this.makeContext();
+    if ((this.contexts.length === 0 || wantsMore) && random.oneIn(4)) this.makeTexts();
+    else if (this.contexts.length === 0 || wantsMore) this.makeContext();
     else if (session) this.operateSession(session);
     else this.operateContext(random.pick(this.contexts));
   }
@@ -195,7 +241,7 @@ class Machine {
     const sequence = () => (random.oneIn(8) ? this.small() : random.below(context.sequences));
     const position = () => (random.oneIn(8) ? random.edge32() | 0 : random.from(-2, 40));
     const layers = model.layers;
-    switch (random.below(24)) {
+    switch (random.below(25)) {
       case 0:
       case 1:
       case 2:
@@ -271,6 +317,9 @@ class Machine {
         return;
       case 21:
         this.call("context_set_traced", handle, this.small());
+        return;
+      case 22:
+        this.lookAtVectors(context);
         return;
       default:
         this.look(context);
