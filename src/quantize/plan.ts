@@ -128,7 +128,7 @@ function tableForm(type: TypeName, columns: number): TableForm | null {
 }
 
 function requireScales(
-  { name, shape: [width, rows] }: TensorInfo,
+  { name, shape: [width, rows = 1] }: TensorInfo,
   scales: TensorInfo | undefined,
   wanted: number,
 ): void {
