@@ -120,6 +120,10 @@ export const HAS_DISTANCE_BIAS: bool = !isDefined(WITHOUT_DISTANCE_BIAS);
 /** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"); "gemma4" is in a build that has both. */
 export const HAS_BPE: bool = !isDefined(WITHOUT_BPE);
 export const HAS_SPM: bool = !isDefined(WITHOUT_SPM);
+/** WordPiece ("bert"), SentencePiece's unigram model ("t5"), RWKV's vocabulary ("rwkv"). */
+export const HAS_WORDPIECE: bool = !isDefined(WITHOUT_WORDPIECE);
+export const HAS_UNIGRAM: bool = !isDefined(WITHOUT_UNIGRAM);
+export const HAS_RWKV: bool = !isDefined(WITHOUT_RWKV);
 
 /** Kernels by themselves (`kernel_…`): what only they reach. */
 export const HAS_KERNELS: bool = !isDefined(WITHOUT_KERNELS);

@@ -5,6 +5,7 @@
  *     llama.cpp     node-llama-cpp: logits of small models, a greedy text         bench/: npm --prefix bench install
  *     scalings      the oracle and llama.cpp on models whose metadata says something special       Python and bench/
  *     transformers  Hugging Face: logits of checkpoints, in float32               Python: test/oracle/peers.txt
+ *     tokenizers    tokenizers, sentencepiece, rwkv: random texts in small vocabularies   Python: test/oracle/peers.txt
  *     programs      the pages of `limpet inspect --program`, of the small model of each architecture
  *     quantisers    llama.cpp's own quantisers: errors, mixes of types            bench/, Python
  *
@@ -31,6 +32,7 @@ const PARTS = {
     needs: NATIVE ? undefined : "npm --prefix bench install",
   },
   transformers: { command: ["test/oracle/make-golden.ts", "transformers"] },
+  tokenizers: { command: ["test/oracle/make-tokenizers.ts"] },
   programs: { command: ["test/golden/make-programs.ts"] },
   quantisers: { command: ["bench/quantize.mjs", "--golden"], needs: NATIVE ? undefined : "npm --prefix bench install" },
 };

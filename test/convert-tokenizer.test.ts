@@ -48,6 +48,131 @@ const BPE = {
   ],
 };
 
+const WORDS = {
+  model: {
+    type: "WordPiece",
+    unk_token: "[UNK]",
+    continuing_subword_prefix: "##",
+    max_input_chars_per_word: 100,
+    vocab: { "[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, tide: 5, "##s": 6, "[unused0]": 7 },
+  },
+  normalizer: {
+    type: "BertNormalizer",
+    clean_text: true,
+    handle_chinese_chars: true,
+    strip_accents: null as boolean | null,
+    lowercase: true,
+  },
+  pre_tokenizer: { type: "BertPreTokenizer" },
+  post_processor: {
+    type: "TemplateProcessing",
+    single: [{ SpecialToken: { id: "[CLS]" } }, { Sequence: { id: "A" } }, { SpecialToken: { id: "[SEP]" } }],
+  },
+  added_tokens: ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map((content, id) => ({ id, content, special: true })),
+};
+const WORD_SETTINGS = {
+  unk_token: "[UNK]",
+  sep_token: "[SEP]",
+  pad_token: "[PAD]",
+  cls_token: "[CLS]",
+  mask_token: "[MASK]",
+};
+
+test("WordPiece: words with U+2581 in front, ## away, special tokens as they are; CLS and SEP around a text", () => {
+  const files = { "tokenizer.json": WORDS, "tokenizer_config.json": WORD_SETTINGS };
+  const keys = keysOf(files, 9);
+  assert.is(keys.get("model"), "bert");
+  const tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "▁tide", "s", "▁[unused0]", "[PAD8]"];
+  assert.equal(keys.get("tokens"), tokens);
+  assert.equal(keys.get("token_type"), [3, 3, 3, 3, 3, 1, 1, 1, 5]);
+  const ids = ["bos", "eos", "unknown", "seperator", "padding", "cls", "mask"].map((name) =>
+    keys.get(`${name}_token_id`),
+  );
+  assert.equal(ids, [2, 3, 1, 3, 0, 2, 4]);
+  assert.equal([keys.get("add_bos_token"), keys.get("add_sep_token")], [true, true]);
+  assert.equal([keys.get("normalizer.lowercase"), keys.get("normalizer.strip_accents")], [true, true]);
+  const cased = { ...WORDS, normalizer: { ...WORDS.normalizer, lowercase: false, strip_accents: true } };
+  const kept = keysOf({ ...files, "tokenizer.json": cased }, 8);
+  assert.equal([kept.get("normalizer.lowercase"), kept.get("normalizer.strip_accents")], [false, true]);
+  // vocab.txt says the same.
+  const words = Object.keys(WORDS.model.vocab).join("\n");
+  const alone = keysOf({ "vocab.txt": `${words}\n`, "tokenizer_config.json": WORD_SETTINGS }, 9);
+  assert.equal([...alone].sort(), [...keys].sort());
+});
+
+const UNIGRAMS = {
+  model: {
+    type: "Unigram",
+    unk_id: 2,
+    vocab: [
+      ["<pad>", 0],
+      ["</s>", 0],
+      ["<unk>", 0],
+      ["▁", -2.5],
+      ["▁sea", -3],
+    ],
+  },
+  normalizer: { type: "Precompiled", precompiled_charsmap: Buffer.from([1, 2, 200]).toString("base64") } as Json,
+  pre_tokenizer: {
+    type: "Sequence",
+    pretokenizers: [{ type: "WhitespaceSplit" }, { type: "Metaspace", replacement: "▁", add_prefix_space: true }],
+  } as Json,
+  post_processor: { type: "TemplateProcessing", single: [{ Sequence: { id: "A" } }, { SpecialToken: { id: "</s>" } }] },
+  added_tokens: [
+    ...["<pad>", "</s>", "<unk>"].map((content, id) => ({ id, content, special: true })),
+    { id: 5, content: "<extra_id_0>", special: true, lstrip: true },
+  ],
+};
+
+test("unigrams: scores, the map of characters, spaces, EOS behind a text", () => {
+  const settings = { eos_token: "</s>", unk_token: "<unk>", pad_token: "<pad>" };
+  const keys = keysOf({ "tokenizer.json": UNIGRAMS, "tokenizer_config.json": settings }, 7);
+  assert.is(keys.get("model"), "t5");
+  assert.equal(keys.get("tokens"), ["<pad>", "</s>", "<unk>", "▁", "▁sea", "<extra_id_0>", "[PAD6]"]);
+  assert.equal(keys.get("token_type"), [3, 3, 2, 1, 1, 3, 5]);
+  assert.equal((keys.get("scores") as number[]).slice(0, 5), [0, 0, 0, -2.5, -3]);
+  assert.equal(keys.get("precompiled_charsmap"), [1, 2, 200]);
+  assert.equal([keys.get("add_space_prefix"), keys.get("remove_extra_whitespaces")], [true, true]);
+  assert.equal([keys.get("add_bos_token"), keys.get("add_eos_token")], [false, true]);
+  assert.equal(
+    ["eos", "unknown", "padding"].map((name) => keys.get(`${name}_token_id`)),
+    [1, 2, 0],
+  );
+  const apart = { ...UNIGRAMS, pre_tokenizer: { type: "Metaspace", replacement: "▁", prepend_scheme: "never" } };
+  const other = keysOf({ "tokenizer.json": apart, "tokenizer_config.json": settings }, 7);
+  assert.equal([other.get("add_space_prefix"), other.get("remove_extra_whitespaces")], [false, false]);
+});
+
+const REFUSED: [what: string, json: Json, message: RegExp][] = [
+  [
+    "another prefix",
+    { ...WORDS, model: { ...WORDS.model, continuing_subword_prefix: "@@" } },
+    /continuing_subword_prefix/,
+  ],
+  ["longer words", { ...WORDS, model: { ...WORDS.model, max_input_chars_per_word: 200 } }, /max_input_chars_per_word/],
+  ["no clean-up", { ...WORDS, normalizer: { ...WORDS.normalizer, clean_text: false } }, /clean_text/],
+  [
+    "ideographs together",
+    { ...WORDS, normalizer: { ...WORDS.normalizer, handle_chinese_chars: false } },
+    /handle_chinese/,
+  ],
+  ["another normalizer", { ...WORDS, normalizer: { type: "Lowercase" } }, /normalizer is .*Lowercase/],
+  ["another pre-tokenizer", { ...WORDS, pre_tokenizer: { type: "Whitespace" } }, /pre_tokenizer is .*Whitespace/],
+  ["no pre-tokenizer", { ...WORDS, pre_tokenizer: null }, /pre_tokenizer is null/],
+  ["a type before", { ...WORDS, post_processor: { type: "RobertaProcessing" } }, /post_processor is .*Roberta/],
+  ["bytes", { ...UNIGRAMS, model: { ...UNIGRAMS.model, byte_fallback: true } }, /byte_fallback/],
+  ["NFKC", { ...UNIGRAMS, normalizer: { type: "NFKC" } }, /normalizer is .*NFKC/],
+  ["ends of texts", { ...UNIGRAMS, normalizer: { type: "Strip", strip_left: true } }, /normalizer is .*Strip/],
+  ["digits", { ...UNIGRAMS, pre_tokenizer: { type: "Digits" } }, /pre_tokenizer is .*Digits/],
+];
+for (const [what, json, message] of REFUSED) {
+  test(`refused by name: ${what}`, async () => {
+    const error = await errorOf(async () => keysOf({ "tokenizer.json": json }, 9));
+    assert.is(error.code, "UNSUPPORTED");
+    assert.match(error.message, message);
+  });
+}
+
 test("byte-level BPE: tokens in their places, fillers between, types, merges in both of their forms", () => {
   const keys = keysOf({ "tokenizer.json": BPE }, 8);
   assert.is(keys.get("model"), "gpt2");
@@ -126,7 +251,7 @@ test("what is wrong with a tokenizer is said", async () => {
     assert.is(error.name, "LimpetError", error.stack);
   };
   const model = (change: Json) => ({ "tokenizer.json": { ...BPE, model: { ...BPE.model, ...change } } });
-  await fails(/has no tokenizer.json and no tokenizer.model/, {});
+  await fails(/has none of tokenizer.json, tokenizer.model, spiece.model and vocab.txt/, {});
   await fails(/"ab" has the id 2, and the model has 2 tokens/, { "tokenizer.json": BPE }, 2);
   await fails(/"<s>" has the id 3/, { "tokenizer.json": BPE }, 3);
   await fails(/"a" has the id -1/, model({ vocab: { a: -1 } }));

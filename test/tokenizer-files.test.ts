@@ -29,7 +29,7 @@ const VOCABULARIES = FOLDER
   ? readdirSync(FOLDER).flatMap((file) => /^ggml-vocab-(.*)\.gguf$/.exec(file)?.[1] ?? [])
   : ["gpt-2", "starcoder", "deepseek-llm", "llama-spm", "qwen2"];
 /** What llama.cpp has beside those: WordPiece and unigrams. */
-const UNKNOWN = ["bert-bge", "nomic-bert-moe"];
+const UNKNOWN: readonly string[] = [];
 
 /** A file of the vocabularies, where it is. */
 function fileOf(name: string): string | null {

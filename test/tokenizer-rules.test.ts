@@ -463,9 +463,9 @@ const types = (count: number) => Array(count).fill(NORMAL);
 const BROKEN: [what: string, spec: VocabularySpec, code: number, message: RegExp][] = [
   [
     "an unknown model",
-    { ...chat(), model: "bert" },
+    { ...chat(), model: "plamo2" },
     UNSUPPORTED,
-    /tokenizer 'bert' is not supported; supported are: gpt2.*llama/,
+    /tokenizer 'plamo2' is not supported; supported are: gpt2.*llama.*bert.*t5.*rwkv/,
   ],
   ["no tokens", { pre: "gpt-2", tokens: [] }, BAD_FILE, /vocabulary is empty/],
   [

@@ -43,6 +43,7 @@ function readSource(model: Model, s: VocabularySource): i32 {
   const types = arrayOr(core, g, "tokenizer.ggml.token_type", ValueType.I32);
   const suppressed = arrayOr(core, g, "tokenizer.ggml.suppress_tokens", ValueType.I32);
   const merges = arrayOr(core, g, "tokenizer.ggml.merges", ValueType.STRING);
+  const charsmap = arrayOr(core, g, "tokenizer.ggml.precompiled_charsmap", ValueType.U8);
   if (g.error) return g.error;
   s.modelName = stringBytes(kind);
   s.modelNameLength = stringLength(kind);
@@ -74,6 +75,10 @@ function readSource(model: Model, s: VocabularySource): i32 {
     s.suppressed = suppressed.value;
     s.suppressedCount = suppressed.count;
   }
+  if (charsmap) {
+    s.charsmap = charsmap.value;
+    s.charsmapLength = charsmap.count;
+  }
   model.vocabulary = tokens.count;
   readIds(model, s);
   return g.error;
@@ -83,6 +88,7 @@ function readIds(model: Model, s: VocabularySource): void {
   s.bos = id(model, "tokenizer.ggml.bos_token_id");
   s.eos = id(model, "tokenizer.ggml.eos_token_id");
   s.unk = id(model, "tokenizer.ggml.unknown_token_id");
+  s.cls = id(model, "tokenizer.ggml.cls_token_id");
   s.sep = id(model, "tokenizer.ggml.seperator_token_id");
   s.pad = id(model, "tokenizer.ggml.padding_token_id");
   s.mask = id(model, "tokenizer.ggml.mask_token_id");
@@ -99,8 +105,11 @@ function readIds(model: Model, s: VocabularySource): void {
   s.fimSep = id(model, "tokenizer.ggml.fim_sep_token_id");
   s.addBos = flag(model, "tokenizer.ggml.add_bos_token");
   s.addEos = flag(model, "tokenizer.ggml.add_eos_token");
+  s.addSep = flag(model, "tokenizer.ggml.add_sep_token");
   s.addSpacePrefix = flag(model, "tokenizer.ggml.add_space_prefix");
   s.removeExtraSpaces = flag(model, "tokenizer.ggml.remove_extra_whitespaces");
+  s.lowerCase = flag(model, "tokenizer.ggml.normalizer.lowercase");
+  s.stripAccents = flag(model, "tokenizer.ggml.normalizer.strip_accents");
 }
 
 /** A token id, or -1 when the key is absent. */

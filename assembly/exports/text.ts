@@ -8,7 +8,7 @@ import { Core } from "../memory/core";
 import {
   createStream, detokenize, flushStream, pushToken, streamCapacity, Stream, tokenBytes,
 } from "../text/detokenize";
-import { HAS_BPE } from "../parts";
+import { HAS_BPE, HAS_WORDPIECE } from "../parts";
 import { tokenizeInfill } from "../text/infill";
 import { attributesOf, endsGeneration, tokenLength, tokenText, Tokenizer, TokenType, typeOf } from "../text/tokenizer";
 import { findToken } from "../text/lookup";
@@ -77,7 +77,7 @@ export function tokenizer_count(tokenizer: Tokenizer): u32 {
   return tokenizer.count;
 }
 
-/** 1 byte-level BPE, 2 SentencePiece, by scores or (gemma4) by merges. */
+/** 1 byte-level BPE, 2 SentencePiece, by scores or (gemma4) by merges, 3 WordPiece, 4 unigrams, 5 RWKV. */
 export function tokenizer_model(tokenizer: Tokenizer): u32 {
   return tokenizer.model;
 }
@@ -101,14 +101,18 @@ export function tokenizer_cuts_always(tokenizer: Tokenizer, token: u32): u32 {
   return token < tokenizer.count && typeOf(tokenizer, token) == TokenType.USER_DEFINED ? 1 : 0;
 }
 
-/** Bits: 1 adds BOS, 2 adds EOS, 4 a space in front, 8 cleans spaces up, 16 a word that is a token ignores merges. */
+/**
+ * Bits: 1 adds BOS, 2 adds EOS, 4 a space in front, 8 cleans spaces up, 16 a word that is a token ignores merges, 32
+ * adds SEP.
+ */
 export function tokenizer_options(tokenizer: Tokenizer): u32 {
   return (
     u32(tokenizer.addBos) |
     (u32(tokenizer.addEos) << 1) |
     (u32(tokenizer.addSpacePrefix) << 2) |
     (u32(tokenizer.cleanSpaces) << 3) |
-    (u32(tokenizer.ignoreMerges) << 4)
+    (u32(tokenizer.ignoreMerges) << 4) |
+    (u32(tokenizer.addSep) << 5)
   );
 }
 
@@ -139,7 +143,7 @@ export function tokenizer_text_length(tokenizer: Tokenizer, token: u32): u32 {
 
 /**
  * How BPE's pre-tokenizer cuts a text: the ends of its words (u32[capacity], offsets in the text). Returns how many
- * there are; 0 for SPM, which has no pre-tokenizer. Special tokens are not looked for.
+ * there are; 0 for others, which have no pre-tokenizer. Special tokens are not looked for.
  */
 export function tokenizer_words(
   core: Core, tokenizer: Tokenizer, text: usize, length: u32, target: usize, capacity: u32,
@@ -147,7 +151,7 @@ export function tokenizer_words(
   return splitWords(core, tokenizer, text, length, target, capacity);
 }
 
-/** The class of a code point, as in `Class` of `unicode.ts`; 0 in a build without BPE, which alone asks. */
+/** The class of a code point, as in `Class` of `unicode.ts`; 0 in a build without BPE and WordPiece, which ask. */
 export function tokenizer_class(codePoint: u32): u32 {
-  return HAS_BPE && codePoint < 0x110000 ? classOf(codePoint) : 0;
+  return (HAS_BPE || HAS_WORDPIECE) && codePoint < 0x110000 ? classOf(codePoint) : 0;
 }

@@ -196,7 +196,8 @@ export function textOr(core: Core, g: Gguf, key: string): usize {
 }
 
 /**
- * An array of strings (kind STRING), of integers of any width (I32) or of floats (F32). The key must be there.
+ * An array of strings (kind STRING), of bytes (U8), of integers of any width (I32) or of floats (F32). The key must be
+ * there.
  * Elements: `integerAt`, `floatAt`; strings follow one another from `entry.value` by `nextString`.
  */
 export function array(core: Core, g: Gguf, key: string, kind: u32): Entry | null {
@@ -272,6 +273,9 @@ function entryArray(core: Core, g: Gguf, entry: Entry, kind: u32): Entry | null 
   } else if (kind == ValueType.F32) {
     if (isArray && type == ValueType.F32) return entry;
     wrongType(core, g, entry, isArray && type == ValueType.F64 ? "an array of f32" : "an array of floats");
+  } else if (kind == ValueType.U8) {
+    if (isArray && (type == ValueType.U8 || type == ValueType.I8)) return entry;
+    wrongType(core, g, entry, "an array of bytes");
   } else {
     if (isArray && (type == ValueType.I32 || type == ValueType.U32)) return entry;
     wrongType(core, g, entry, isArray && isInteger(type) ? "an array of i32" : "an array of integers");

@@ -62,7 +62,12 @@ export function startStream(s: Stream, t: Tokenizer, flags: u32): void {
   s.tokenizer = t;
   s.showSpecial = (flags & DetokenizeFlag.SHOW_SPECIAL) != 0;
   s.clean = (flags & DetokenizeFlag.CLEAN) != 0 || (t.cleanSpaces && !(flags & DetokenizeFlag.KEEP));
-  s.stripSpace = t.addSpacePrefix && !(flags & DetokenizeFlag.CONTINUE);
+  s.stripSpace = startsWithSpace(t) && !(flags & DetokenizeFlag.CONTINUE);
+}
+
+/** Whether a text begins with a space that it does not have. */
+function startsWithSpace(t: Tokenizer): bool {
+  return t.addSpacePrefix || t.joinsSpaces || t.model == TokenizerModel.WORDPIECE;
 }
 
 /** A stream in the arena; 0 with an error set. `release` gives it back. */
@@ -115,10 +120,11 @@ export function detokenize(
     if (count > 0 && t.addBos && load<i32>(tokens) == t.bos) {
       tokens += 4;
       count--;
-      // llama.cpp keeps the leading space here, and texts are the same as its.
-      s.stripSpace = false;
+      // Of SentencePiece's BPE llama.cpp keeps the leading space here, and texts are the same as its.
+      if (t.model == TokenizerModel.SPM) s.stripSpace = false;
     }
     if (count > 0 && t.addEos && i32At(tokens, count - 1) == t.eos) count--;
+    if (count > 0 && t.addSep && i32At(tokens, count - 1) == t.sep) count--;
   }
   for (let i: u32 = 0; i < count && s.count < 0x7f000000; i++) putToken(s, i32At(tokens, i));
   flushAll(s);
@@ -149,7 +155,7 @@ namespace Piece {
   export const RAW: u32 = 1;
   /** Byte-level BPE: a character a byte. */
   export const CHARACTERS: u32 = 2;
-  /** SentencePiece: U+2581 is a space. */
+  /** SentencePiece, WordPiece: U+2581 is a space. */
   export const MARKS: u32 = 3;
   /** `<0xHH>` */
   export const BYTE: u32 = 4;
@@ -158,13 +164,18 @@ namespace Piece {
 function kindOf(t: Tokenizer, token: u32, showSpecial: bool): u32 {
   const spm = t.model == TokenizerModel.SPM;
   switch (typeOf(t, token)) {
-    case TokenType.NORMAL: return spm ? Piece.MARKS : Piece.CHARACTERS;
+    case TokenType.NORMAL: return normalPiece(t.model);
     case TokenType.CONTROL:
     case TokenType.UNKNOWN: return showSpecial ? Piece.RAW : Piece.NOTHING;
     case TokenType.USER_DEFINED: return Piece.RAW;
     case TokenType.BYTE: return spm && tokenLength(t, token) == 6 ? Piece.BYTE : Piece.NOTHING;
     default: return Piece.NOTHING;
   }
+}
+
+function normalPiece(model: u32): u32 {
+  if (model == TokenizerModel.BPE) return Piece.CHARACTERS;
+  return model == TokenizerModel.RWKV ? Piece.RAW : Piece.MARKS;
 }
 
 /** The next byte of a text, and (× 256) how much of the text it takes. What is no character of BPE's stays as it is. */
@@ -197,8 +208,9 @@ function badToken(core: Core, t: Tokenizer, token: i32): i32 {
 function putToken(s: Stream, token: u32): void {
   const t = s.tokenizer;
   let strip = s.stripSpace;
-  s.stripSpace = false;
   const kind = kindOf(t, token, s.showSpecial);
+  // A CLS or BOS that does not show leaves the space that it stands in front of to be taken.
+  s.stripSpace = strip && kind == Piece.NOTHING && t.model >= TokenizerModel.WORDPIECE;
   if (kind == Piece.NOTHING) return;
   const end = tokenText(t, token) + tokenLength(t, token);
   for (let at = tokenText(t, token); at < end; strip = false) {

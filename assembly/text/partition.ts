@@ -3,18 +3,35 @@
  * what is still free. Control and unknown tokens only count when asked for; user-defined ones always.
  *
  *     text      "<|im_start|>user\nHi<|im_end|>"
- *     cuts      (0, <|im_start|>) (19, <|im_end|>)        a heap in the order of the text
+ *     finds     (12, <|im_start|>) (29, <|im_end|>)        where a token ends, and which, in the order of the text
  *
- * One scan finds which special tokens occur at all and between which places; only those are then cut. A bit a byte says
- * what is taken: by a token, or as white space that belongs to one. A text without special tokens costs the scan alone.
+ * One scan with the automaton of all tokens finds for each place the longest that ends there. A list a token says
+ * where; the lists are gone through from the longest token on. A find whose beginning has been taken by then becomes
+ * the next shorter token that ends there, and waits for its turn: for each of these a token cut since has as many
+ * bytes, so that a text costs no more than about its length, whatever tokens there are. A bit a byte says what is
+ * taken: by a token, or as white space that belongs to one. A text without special tokens costs the scan alone.
  */
 import { allocate, allocateRaw, release, resize } from "../memory/arena";
-import { u32At } from "../memory/bytes";
+import { u32At, u64At } from "../memory/bytes";
 import { Core } from "../memory/core";
-import { heapPush } from "./heap";
-import { bucketOf } from "./special";
-import { attributesOf, NONE, TokenAttribute, Tokenizer, tokenLength, tokenText, TokenType } from "./tokenizer";
-import { typeOf } from "./tokenizer";
+import { Automaton, goOn } from "./automaton";
+import { heapPop, heapPush } from "./heap";
+import { attributesOf, NONE, TokenAttribute, Tokenizer, tokenLength, tokenText, TokenType, typeOf } from "./tokenizer";
+
+const WHAT = "the special tokens of a text";
+/** In place of a find's next: it is cut. */
+const CUT: u32 = 0xffff_fffe;
+
+/** A special token in the text, or what may become one. */
+@unmanaged
+export class Find {
+  /** Where it ends. */
+  end: u32;
+  /** Which: an index into `specials`. */
+  index: u32;
+  /** The next find of the same token; NONE. */
+  next: u32;
+}
 
 @unmanaged
 export class Cuts {
@@ -26,13 +43,15 @@ export class Cuts {
   failed: bool;
   /** A bit a byte of the text; 0 when nothing is cut. */
   taken: usize;
-  /** A heap of (start, special token's index). */
-  heap: usize;
+  finds: usize;
   count: u32;
   capacity: u32;
-  /** (u32, u32) a special token: its first and last place in the text. */
-  seen: usize;
-  any: bool;
+  /** (u32, u32) a special token: its first and its last find; NONE. */
+  lists: usize;
+  /** A heap of finds that became a shorter token: (token, find). */
+  waiting: usize;
+  waitingCount: u32;
+  waitingCapacity: u32;
   plain: Plain;
 }
 
@@ -59,26 +78,24 @@ export function findCuts(core: Core, t: Tokenizer, text: usize, length: u32, par
   cuts.parseSpecial = parseSpecial;
   cuts.plain = plain;
   if ((parseSpecial ? t.specialCount : t.userDefinedCount) == 0) return cuts;
-  const what = "the special tokens of a text";
-  cuts.seen = allocateRaw(core, <u64>t.specialCount * 8, what);
-  if (cuts.seen == 0) return abandon(cuts);
-  memory.fill(cuts.seen, 0xff, (<usize>t.specialCount) << 3);
   scan(cuts);
-  if (!cuts.any) return cuts;
-  cuts.taken = allocate(core, (<u64>length + 7) >> 3, what);
-  cuts.capacity = 64;
-  cuts.heap = allocateRaw(core, <u64>cuts.capacity * 8, what);
-  if (cuts.taken == 0 || cuts.heap == 0) return abandon(cuts);
-  for (let i: u32 = 0; i < t.specialCount && !cuts.failed; i++) {
-    if (load<u32>(cuts.seen + ((<usize>i) << 3)) != NONE) cut(cuts, i);
-  }
+  if (cuts.failed) return abandon(cuts);
+  if (cuts.count == 0) return cuts;
+  const listBytes = (<u64>t.specialCount) << 3;
+  cuts.taken = allocate(core, (<u64>length + 7) >> 3, WHAT);
+  cuts.lists = allocateRaw(core, listBytes, WHAT);
+  if (cuts.taken == 0 || cuts.lists == 0) return abandon(cuts);
+  memory.fill(cuts.lists, 0xff, <usize>listBytes);
+  for (let i: u32 = 0; i < cuts.count; i++) enlist(cuts, i);
+  for (let index: u32 = 0; index < t.specialCount && !cuts.failed; index++) cutAll(cuts, index);
   return cuts.failed ? abandon(cuts) : cuts;
 }
 
 export function endCuts(cuts: Cuts): void {
-  release(cuts.core, cuts.seen);
+  release(cuts.core, cuts.finds);
+  release(cuts.core, cuts.lists);
+  release(cuts.core, cuts.waiting);
   release(cuts.core, cuts.taken);
-  release(cuts.core, cuts.heap);
   release(cuts.core, changetype<usize>(cuts));
 }
 
@@ -87,98 +104,148 @@ export function isTaken(cuts: Cuts, at: u32): bool {
   return ((<u32>load<u8>(cuts.taken + (at >> 3)) >> (at & 7)) & 1) != 0;
 }
 
+@inline
+export function findAt(cuts: Cuts, i: u32): Find {
+  return changetype<Find>(cuts.finds + <usize>i * offsetof<Find>());
+}
+
+@inline
+export function isCut(find: Find): bool {
+  return find.next == CUT;
+}
+
 function abandon(cuts: Cuts): Cuts {
   endCuts(cuts);
   return changetype<Cuts>(0);
 }
 
-/** Notes for each special token where it first and last stands. */
-function scan(cuts: Cuts): void {
-  const t = cuts.tokenizer;
-  for (let at: u32 = 0; at < cuts.length; at++) {
-    const first = <u32>load<u8>(cuts.text + at);
-    const single = u32At(t.singles, first);
-    if (single != 0) note(cuts, single - 1, at);
-    if (at + 1 == cuts.length) return;
-    const bucket = bucketOf(first, load<u8>(cuts.text + at, 1));
-    const low = u32At(t.buckets, bucket);
-    const high = u32At(t.buckets, bucket + 1);
-    if (low < high) noteAll(cuts, low, high, at);
-  }
-}
-
-/**
- * Notes those of the items [low, high) of a bucket that stand at a place. They lie in the order of their bytes: byte
- * after byte, those are left that have the text's; one that ends there is the first of them.
- */
-function noteAll(cuts: Cuts, low: u32, high: u32, at: u32): void {
-  const t = cuts.tokenizer;
-  for (let depth: u32 = 0; low < high; depth++) {
-    while (low < high && tokenLength(t, specialToken(cuts, u32At(t.bucketItems, low))) == depth) {
-      note(cuts, u32At(t.bucketItems, low), at);
-      low += 1;
-    }
-    if (at + depth == cuts.length) return;
-    const byte = <u32>load<u8>(cuts.text + at + depth);
-    low = firstFrom(cuts, low, high, depth, byte);
-    high = firstFrom(cuts, low, high, depth, byte + 1);
-  }
-}
-
-/** The first of the items [low, high), each longer than `depth`, whose byte there is `byte` or above. */
-function firstFrom(cuts: Cuts, low: u32, high: u32, depth: u32, byte: u32): u32 {
-  const t = cuts.tokenizer;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const text = tokenText(t, specialToken(cuts, u32At(t.bucketItems, middle)));
-    if (<u32>load<u8>(text + depth) < byte) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function note(cuts: Cuts, index: u32, at: u32): void {
-  const type = typeOf(cuts.tokenizer, specialToken(cuts, index));
-  if (!cuts.parseSpecial && type != TokenType.USER_DEFINED) return;
-  const seen = cuts.seen + ((<usize>index) << 3);
-  if (load<u32>(seen) == NONE) store<u32>(seen, at);
-  store<u32>(seen, at, 4);
-  cuts.any = true;
-}
-
+/** The longest token beneath a find's that counts; NONE. */
 @inline
-function specialToken(cuts: Cuts, index: u32): u32 {
-  return u32At(cuts.tokenizer.specials, index);
+function shorterThan(cuts: Cuts, index: u32): u32 {
+  return counting(cuts, u32At(cuts.tokenizer.shorter, index));
 }
 
-function standsAt(cuts: Cuts, index: u32, at: u32): bool {
-  const token = specialToken(cuts, index);
-  const length = tokenLength(cuts.tokenizer, token);
-  if (length > cuts.length - at) return false;
-  return memory.compare(cuts.text + at, tokenText(cuts.tokenizer, token), length) == 0;
+/** A special token itself where it counts, else the longest at its end that does; NONE. */
+@inline
+function counting(cuts: Cuts, index: u32): u32 {
+  return index == NONE || cuts.parseSpecial ? index : u32At(cuts.tokenizer.userDefined, index);
 }
 
-/** Cuts one special token out wherever it stands free. */
-function cut(cuts: Cuts, index: u32): void {
-  const token = specialToken(cuts, index);
-  const length = tokenLength(cuts.tokenizer, token);
-  const attributes = attributesOf(cuts.tokenizer, token);
-  const last = load<u32>(cuts.seen + ((<usize>index) << 3), 4);
-  const control = typeOf(cuts.tokenizer, token) != TokenType.USER_DEFINED || isNamed(cuts, token);
-  for (let at = load<u32>(cuts.seen + ((<usize>index) << 3)); at <= last; ) {
-    if (!standsAt(cuts, index, at) || !isFree(cuts, at, at + length) || (control && isPlain(cuts, at, at + length))) {
-      at++;
-      continue;
-    }
-    if (!add(cuts, at, index)) return;
-    if (attributes & TokenAttribute.STRIP_BEFORE) {
-      for (let i = at; i-- > 0 && isSpace(cuts, i) && !isTaken(cuts, i); ) take(cuts, i);
-    }
-    for (const end = at + length; at < end; at++) take(cuts, at);
-    if (attributes & TokenAttribute.STRIP_BEHIND) {
-      for (; at < cuts.length && isSpace(cuts, at) && !isTaken(cuts, at); at++) take(cuts, at);
+/** Notes for each place the longest special token that ends there. */
+function scan(cuts: Cuts): void {
+  const automaton = changetype<Automaton>(cuts.tokenizer.automaton);
+  let node: u32 = 0;
+  for (let at: u32 = 0; at < cuts.length && !cuts.failed; at++) {
+    node = goOn(automaton, node, load<u8>(cuts.text + at));
+    if (node == 0) continue;
+    const index = counting(cuts, u32At(automaton.longest, node));
+    if (index != NONE) add(cuts, at + 1, index);
+  }
+}
+
+function add(cuts: Cuts, end: u32, index: u32): void {
+  if (cuts.count == cuts.capacity) {
+    cuts.capacity = max(64, 2 * cuts.capacity);
+    cuts.finds = longer(cuts, cuts.finds, <u64>cuts.capacity * offsetof<Find>());
+    if (cuts.failed) return;
+  }
+  const find = findAt(cuts, cuts.count++);
+  find.end = end;
+  find.index = index;
+}
+
+/** A block with more room, what it held kept; the old one when there is no memory, which `failed` says. */
+function longer(cuts: Cuts, block: usize, bytes: u64): usize {
+  const grown = block ? resize(cuts.core, block, bytes, WHAT) : allocateRaw(cuts.core, bytes, WHAT);
+  if (grown != 0) return grown;
+  cuts.failed = true;
+  return block;
+}
+
+/** Puts a find at the end of its token's list. */
+function enlist(cuts: Cuts, i: u32): void {
+  const find = findAt(cuts, i);
+  const list = cuts.lists + ((<usize>find.index) << 3);
+  find.next = NONE;
+  if (load<u32>(list) == NONE) store<u32>(list, i);
+  else findAt(cuts, load<u32>(list, 4)).next = i;
+  store<u32>(list, i, 4);
+}
+
+/** Cuts a special token out wherever it stands free, from left to right: its list, and what became it. */
+function cutAll(cuts: Cuts, index: u32): void {
+  let listed = load<u32>(cuts.lists + ((<usize>index) << 3));
+  let begun = false;
+  let control = false;
+  while (!cuts.failed) {
+    const key = cuts.waitingCount > 0 ? u64At(cuts.waiting, 0) : <u64>-1;
+    const waiting = <u32>(key >> 32) == index ? <u32>key : NONE;
+    if (listed == NONE && waiting == NONE) return;
+    if (!begun) control = isControl(cuts, u32At(cuts.tokenizer.specials, index));
+    begun = true;
+    if (waiting < listed) {
+      heapPop(cuts.waiting, cuts.waitingCount--);
+      cut(cuts, waiting, control);
+    } else {
+      const i = listed;
+      listed = findAt(cuts, i).next;
+      cut(cuts, i, control);
     }
   }
+}
+
+/** Cuts a find out where it is free; else it becomes a shorter token, or nothing. */
+function cut(cuts: Cuts, i: u32, control: bool): void {
+  const find = findAt(cuts, i);
+  const token = u32At(cuts.tokenizer.specials, find.index);
+  const start = find.end - tokenLength(cuts.tokenizer, token);
+  find.next = NONE;
+  if (isTaken(cuts, find.end - 1)) return;
+  // What has been taken is no shorter than this: it cannot lie within.
+  if (isTaken(cuts, start) || (control && plainEnd(cuts, start, find.end) > start)) {
+    wait(cuts, i, start);
+    return;
+  }
+  find.next = CUT;
+  const attributes = attributesOf(cuts.tokenizer, token);
+  if (attributes & TokenAttribute.STRIP_BEFORE) {
+    for (let at = start; at-- > 0 && isSpace(cuts, at) && !isTaken(cuts, at); ) take(cuts, at);
+  }
+  for (let at = start; at < find.end; at++) take(cuts, at);
+  if (attributes & TokenAttribute.STRIP_BEHIND) {
+    for (let at = find.end; at < cuts.length && isSpace(cuts, at) && !isTaken(cuts, at); at++) take(cuts, at);
+  }
+}
+
+/** Makes a find the longest shorter token that is free, which waits for its turn. */
+function wait(cuts: Cuts, i: u32, start: u32): void {
+  const t = cuts.tokenizer;
+  const find = findAt(cuts, i);
+  let free = find.end - start;
+  if (isTaken(cuts, start)) for (free = 1; !isTaken(cuts, find.end - 1 - free); ) free++;
+  const open = find.end - plainEnd(cuts, start, find.end);
+  let index = shorterThan(cuts, find.index);
+  while (index != NONE) {
+    const token = u32At(t.specials, index);
+    const length = tokenLength(t, token);
+    const shut = typeOf(t, token) != TokenType.USER_DEFINED && length > open;
+    if (length <= free && !shut) break;
+    // Where the last byte is plain, user-defined tokens alone are left.
+    index = shut && open == 0 ? u32At(t.userDefined, index) : shorterThan(cuts, index);
+  }
+  if (index == NONE) return;
+  if (cuts.waitingCount == cuts.waitingCapacity) {
+    cuts.waitingCapacity = max(64, 2 * cuts.waitingCapacity);
+    cuts.waiting = longer(cuts, cuts.waiting, (<u64>cuts.waitingCapacity) << 3);
+    if (cuts.failed) return;
+  }
+  find.index = index;
+  heapPush(cuts.waiting, cuts.waitingCount++, ((<u64>index) << 32) | i);
+}
+
+/** Whether plain parts of a text do not have a special token: no user-defined one, or one that has a meaning. */
+function isControl(cuts: Cuts, token: u32): bool {
+  return typeOf(cuts.tokenizer, token) != TokenType.USER_DEFINED || isNamed(cuts, token);
 }
 
 /** Whether a user-defined token has a meaning: the template names it, or it is written as control tokens are. */
@@ -198,43 +265,24 @@ function isNamed(cuts: Cuts, token: u32): bool {
   return false;
 }
 
-/** Whether a plain span has one of the bytes from `at` to `end`. */
-function isPlain(cuts: Cuts, at: u32, end: u32): bool {
+/** Behind the last of the bytes from `at` to `end` that is plain; `at`: none is. */
+function plainEnd(cuts: Cuts, at: u32, end: u32): u32 {
   const plain = cuts.plain;
-  if (changetype<usize>(plain) == 0) return false;
-  // The first span that ends behind `at`.
+  if (changetype<usize>(plain) == 0) return at;
+  // The last span that begins before `end`.
   let low: u32 = 0;
   for (let high = plain.count; low < high; ) {
     const middle = (low + high) >> 1;
-    if (load<u32>(plain.spans + ((<usize>middle) << 3), 4) > at) high = middle;
-    else low = middle + 1;
+    if (load<u32>(plain.spans + ((<usize>middle) << 3)) < end) low = middle + 1;
+    else high = middle;
   }
-  return low < plain.count && load<u32>(plain.spans + ((<usize>low) << 3)) < end;
-}
-
-function add(cuts: Cuts, at: u32, index: u32): bool {
-  if (cuts.count == cuts.capacity) {
-    const grown = resize(cuts.core, cuts.heap, <u64>cuts.capacity * 16, "the special tokens of a text");
-    if (grown == 0) {
-      cuts.failed = true;
-      return false;
-    }
-    cuts.heap = grown;
-    cuts.capacity *= 2;
-  }
-  heapPush(cuts.heap, cuts.count++, ((<u64>at) << 32) | index);
-  return true;
+  return low == 0 ? at : min(end, max(at, load<u32>(plain.spans + ((<usize>(low - 1)) << 3), 4)));
 }
 
 @inline
 function take(cuts: Cuts, at: u32): void {
   const byte = cuts.taken + (at >> 3);
   store<u8>(byte, load<u8>(byte) | (1 << (<u8>(at & 7))));
-}
-
-function isFree(cuts: Cuts, at: u32, end: u32): bool {
-  for (; at < end; at++) if (isTaken(cuts, at)) return false;
-  return true;
 }
 
 /** White space of C's isspace: tab to carriage return, and space. */

@@ -1,17 +1,17 @@
 /**
  * Special tokens: which tokens end generation or stand for a place in a file (by key, or else by their text), and the
- * index by which `partition.ts` finds control, unknown and user-defined tokens in a text:
- *
- *     first two bytes ──hash──► buckets[b] … buckets[b + 1] ──► bucketItems (by their bytes) ──► specials (longest
- *     first) ──► token
+ * automaton by which `partition.ts` finds control, unknown and user-defined tokens in a text.
  */
 import { letterAt, letterCount, lettersFrom, setU32, u32At } from "../memory/bytes";
+import { Core } from "../memory/core";
+import { Automaton, buildAutomaton } from "./automaton";
 import { heapPop, heapPush } from "./heap";
 import { findToken } from "./lookup";
 import { HAS_BPE } from "../parts";
 import { stripsBeforeMask } from "./pretokenizer_names";
-import { NONE, SPECIAL_BUCKETS, TokenAttribute, Tokenizer, TokenizerModel, tokenLength, tokenText } from "./tokenizer";
+import { NONE, TokenAttribute, Tokenizer, TokenizerModel, tokenLength } from "./tokenizer";
 import { TokenType, typeOf, VocabularySource } from "./tokenizer";
+import { buildTrie, Trie, valueOf } from "./trie";
 
 /** No more tokens than these become special by their text. */
 export const SPECIAL_NAMES: u32 = 64;
@@ -159,13 +159,11 @@ export function isSpecial(t: Tokenizer, token: u32): bool {
   return type == TokenType.CONTROL || type == TokenType.UNKNOWN || type == TokenType.USER_DEFINED;
 }
 
-@inline
-export function bucketOf(first: u32, second: u32): u32 {
-  return (first * 37 + second) & (SPECIAL_BUCKETS - 1);
-}
-
-/** Fills `specials`, `buckets`, `bucketItems` and `singles`; `scratch` holds 8 bytes a special token. */
-export function buildSpecialIndex(t: Tokenizer, scratch: usize): void {
+/**
+ * Fills `specials`, `shorter` and `userDefined`, and makes the automaton; false with an error set. `scratch` holds 8
+ * bytes a special token.
+ */
+export function buildSpecialIndex(core: Core, t: Tokenizer, scratch: usize): bool {
   let count: u32 = 0;
   for (let i: u32 = 0; i < t.count; i++) {
     const length = tokenLength(t, i);
@@ -174,67 +172,26 @@ export function buildSpecialIndex(t: Tokenizer, scratch: usize): void {
     if (typeOf(t, i) == TokenType.USER_DEFINED) t.userDefinedCount++;
   }
   t.specialCount = count;
+  if (count == 0) return true;
   for (let i: u32 = 0; i < count; i++) {
     setU32(t.specials, i, <u32>heapPop(scratch, count - i));
   }
-  // Counting sort by bucket: sizes, then ends, then each item from behind, which leaves the begins.
-  memory.fill(t.buckets, 0, (<usize>SPECIAL_BUCKETS + 1) << 2);
-  memory.fill(t.singles, 0, 256 << 2);
-  for (let i: u32 = 0; i < count; i++) {
-    const token = u32At(t.specials, i);
-    const text = tokenText(t, token);
-    if (tokenLength(t, token) == 1) setU32(t.singles, load<u8>(text), i + 1);
-    else addTo(t.buckets, bucketOf(load<u8>(text), load<u8>(text, 1)), 1);
+  for (let i: u32 = 0; i < count; i++) setU32(scratch, i, i);
+  t.specialTrie = buildTrie(core, t, scratch, count, t.specials);
+  if (t.specialTrie == 0) return false;
+  const trie = changetype<Trie>(t.specialTrie);
+  t.automaton = buildAutomaton(core, trie);
+  if (t.automaton == 0) return false;
+  const automaton = changetype<Automaton>(t.automaton);
+  for (let node: u32 = 0; node < trie.count; node++) {
+    const index = valueOf(trie, node);
+    if (index != NONE) setU32(t.shorter, index, u32At(automaton.longest, u32At(automaton.falls, node)));
   }
-  for (let b: u32 = 1; b <= SPECIAL_BUCKETS; b++) addTo(t.buckets, b, u32At(t.buckets, b - 1));
-  // The order of bytes within a bucket lets a scan halve it, byte after byte.
-  sortByBytes(t, scratch, count);
-  for (let k = count; k-- > 0; ) {
-    const i = u32At(scratch, k);
-    const token = u32At(t.specials, i);
-    if (tokenLength(t, token) == 1) continue;
-    const text = tokenText(t, token);
-    const place = addTo(t.buckets, bucketOf(load<u8>(text), load<u8>(text, 1)), -1);
-    setU32(t.bucketItems, place, i);
+  // A shorter token stands behind in the list.
+  for (let i = count; i-- > 0; ) {
+    const shorter = u32At(t.shorter, i);
+    const other = shorter == NONE ? NONE : u32At(t.userDefined, shorter);
+    setU32(t.userDefined, i, typeOf(t, u32At(t.specials, i)) == TokenType.USER_DEFINED ? i : other);
   }
-}
-
-/** The numbers of all special tokens in the order of their bytes: a heap of them, of which the last is taken first. */
-function sortByBytes(t: Tokenizer, list: usize, count: u32): void {
-  for (let i: u32 = 0; i < count; i++) setU32(list, i, i);
-  for (let i = count >> 1; i-- > 0; ) sink(t, list, i, count);
-  for (let end = count; end-- > 1; ) {
-    const last = u32At(list, 0);
-    setU32(list, 0, u32At(list, end));
-    setU32(list, end, last);
-    sink(t, list, 0, end);
-  }
-}
-
-/** Puts the item at `at` of the heap where it belongs. */
-function sink(t: Tokenizer, list: usize, at: u32, count: u32): void {
-  const item = u32At(list, at);
-  for (let child: u32 = 2 * at + 1; child < count; child = 2 * at + 1) {
-    if (child + 1 < count && isBefore(t, u32At(list, child), u32At(list, child + 1))) child += 1;
-    if (!isBefore(t, item, u32At(list, child))) break;
-    setU32(list, at, u32At(list, child));
-    at = child;
-  }
-  setU32(list, at, item);
-}
-
-/** Whether the text of one special token stands before that of another: a beginning stands before what goes on. */
-function isBefore(t: Tokenizer, a: u32, b: u32): bool {
-  const left = u32At(t.specials, a);
-  const right = u32At(t.specials, b);
-  const leftLength = tokenLength(t, left);
-  const rightLength = tokenLength(t, right);
-  const order = memory.compare(tokenText(t, left), tokenText(t, right), min(leftLength, rightLength));
-  return order < 0 || (order == 0 && leftLength < rightLength);
-}
-
-function addTo(table: usize, index: u32, value: u32): u32 {
-  const sum = u32At(table, index) + value;
-  setU32(table, index, sum);
-  return sum;
+  return true;
 }

@@ -5,11 +5,13 @@
 import { u32At } from "../memory/bytes";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { splitBpe, tokenizeBpe } from "./bpe";
-import { heapPop } from "./heap";
-import { Cuts, Plain, endCuts, findCuts, isTaken } from "./partition";
+import { Cuts, Plain, endCuts, findAt, findCuts, isCut, isTaken } from "./partition";
+import { tokenizeRwkv } from "./rwkv";
 import { tokenizeSpm } from "./spm";
 import { Tokenizer, tokenLength, TokenizerModel } from "./tokenizer";
-import { HAS_BPE, HAS_SPM } from "../parts";
+import { HAS_BPE, HAS_RWKV, HAS_SPM, HAS_UNIGRAM, HAS_WORDPIECE } from "../parts";
+import { tokenizeUnigram } from "./unigram";
+import { tokenizeWordPiece } from "./wordpiece";
 import { beginWork, emit, endWork, Work } from "./work";
 
 export namespace TokenizeFlag {
@@ -45,6 +47,7 @@ export function tokenizePlain(
   if (special && t.addBos && t.bos >= 0) emit(work, <u32>t.bos);
   tokenizePieces(work, cuts);
   if (special && t.addEos && t.eos >= 0) emit(work, <u32>t.eos);
+  if (special && t.addSep && t.sep >= 0) emit(work, <u32>t.sep);
   const count = work.failed ? core.errorCode : <i32>work.count;
   endCuts(cuts);
   endWork(work);
@@ -66,13 +69,13 @@ export function splitWords(core: Core, t: Tokenizer, text: usize, length: u32, t
 function tokenizePieces(work: Work, cuts: Cuts): void {
   const t = work.tokenizer;
   let at: u32 = 0;
-  while (cuts.count > 0 && !work.failed) {
-    const key = heapPop(cuts.heap, cuts.count--);
-    const start = <u32>(key >> 32);
-    tokenizeStretch(work, cuts, at, start);
-    const token = u32At(t.specials, <u32>key);
+  for (let i: u32 = 0; i < cuts.count && !work.failed; i++) {
+    const find = findAt(cuts, i);
+    if (!isCut(find)) continue;
+    const token = u32At(t.specials, find.index);
+    tokenizeStretch(work, cuts, at, find.end - tokenLength(t, token));
     emit(work, token);
-    at = start + tokenLength(t, token);
+    at = find.end;
   }
   if (!work.failed) tokenizeStretch(work, cuts, at, cuts.length);
 }
@@ -85,7 +88,13 @@ function tokenizeStretch(work: Work, cuts: Cuts, at: u32, end: u32): void {
     while (end > at && isTaken(cuts, end - 1)) end--;
   }
   if (at >= end) return;
-  if (HAS_SPM && t.model == TokenizerModel.SPM) {
-    tokenizeSpm(work, cuts.text + at, cuts.text + end, t.addSpacePrefix);
-  } else if (HAS_BPE) tokenizeBpe(work, cuts.text + at, cuts.text + end);
+  const from = cuts.text + at;
+  const to = cuts.text + end;
+  switch (t.model) {
+    case TokenizerModel.BPE: if (HAS_BPE) tokenizeBpe(work, from, to); break;
+    case TokenizerModel.SPM: if (HAS_SPM) tokenizeSpm(work, from, to, t.addSpacePrefix); break;
+    case TokenizerModel.WORDPIECE: if (HAS_WORDPIECE) tokenizeWordPiece(work, from, to); break;
+    case TokenizerModel.UNIGRAM: if (HAS_UNIGRAM) tokenizeUnigram(work, from, to); break;
+    default: if (HAS_RWKV) tokenizeRwkv(work, from, to);
+  }
 }

@@ -16,6 +16,12 @@ export namespace TokenizerModel {
   export const BPE: u32 = 1;
   /** SentencePiece: by scores, "llama", or by the ranks of merges, "gemma4". */
   export const SPM: u32 = 2;
+  /** WordPiece, "bert". */
+  export const WORDPIECE: u32 = 3;
+  /** SentencePiece's unigram model, "t5". */
+  export const UNIGRAM: u32 = 4;
+  /** The longest bytes, "rwkv". */
+  export const RWKV: u32 = 5;
 }
 
 /** `tokenizer.ggml.token_type`, the low bits of a token's attributes. */
@@ -67,9 +73,13 @@ export class VocabularySource {
   /** i32[] at any address: tokens that are never generated. */
   suppressed: usize;
   suppressedCount: u32;
+  /** Bytes at any address: SentencePiece's map of characters. */
+  charsmap: usize;
+  charsmapLength: u32;
   bos: i32;
   eos: i32;
   unk: i32;
+  cls: i32;
   sep: i32;
   pad: i32;
   mask: i32;
@@ -84,8 +94,11 @@ export class VocabularySource {
   /** -1 absent, 0 false, 1 true */
   addBos: i32;
   addEos: i32;
+  addSep: i32;
   addSpacePrefix: i32;
   removeExtraSpaces: i32;
+  lowerCase: i32;
+  stripAccents: i32;
 }
 
 /** Makes every key of a source absent. */
@@ -95,10 +108,7 @@ export function clearSource(source: VocabularySource): void {
   memory.fill(changetype<usize>(source) + offsetof<VocabularySource>("bos"), 0xff, rest);
 }
 
-/** Buckets of special tokens by their first two bytes. */
-export const SPECIAL_BUCKETS: u32 = 1024;
-
-/** One arena block holds the record and its tables; a second one, `hidden`, is rare. */
+/** One arena block holds the record and its tables; a few more hold what not every tokenizer has. */
 @unmanaged
 export class Tokenizer {
   model: u32;
@@ -109,11 +119,15 @@ export class Tokenizer {
   ignoreMerges: bool;
   addBos: bool;
   addEos: bool;
+  /** WordPiece: SEP ends a text, as EOS does elsewhere. */
+  addSep: bool;
   addSpacePrefix: bool;
   cleanSpaces: bool;
+  /** Unigrams: spaces in a row are one, and those at the ends of a text none. */
+  joinsSpaces: bool;
   /** SPM: merges by rank, in lines by themselves, not by the scores of tokens. */
   byRank: bool;
-  /** SPM: a token has U+2581 behind another character, so that texts cannot be cut before it. */
+  /** SPM, unigrams: a token has U+2581 behind another character, so that texts cannot be cut before it. */
   spaceInside: bool;
   bos: i32;
   eos: i32;
@@ -153,11 +167,13 @@ export class Tokenizer {
   specials: usize;
   specialCount: u32;
   userDefinedCount: u32;
-  /** u32[SPECIAL_BUCKETS + 1]: where a bucket begins in `bucketItems`, which are indices into `specials`. */
-  buckets: usize;
-  bucketItems: usize;
-  /** u32[256]: index + 1 into `specials` of the special token that is this byte. */
-  singles: usize;
+  /** u32[specialCount]: the longest special token at the end of one, as an index into `specials`; NONE. */
+  shorter: usize;
+  /** u32[specialCount]: the same of user-defined tokens, the token itself among them. */
+  userDefined: usize;
+  /** The `Trie` of the special tokens, and its `Automaton`; 0 where there are none. */
+  specialTrie: usize;
+  automaton: usize;
   /** i32[suppressedCount] at any address: tokens that are never generated. */
   suppressed: usize;
   suppressedCount: u32;
@@ -169,6 +185,16 @@ export class Tokenizer {
   hiddenCount: u32;
   hiddenSlots: usize;
   hiddenMask: u32;
+  /** WordPiece, unigrams, RWKV: the `Trie` of the tokens that a text is written in. */
+  trie: usize;
+  /** WordPiece: the node of U+2581, with which tokens begin that begin a word; its `Folds`. */
+  wordStart: u32;
+  folds: usize;
+  /** Unigrams: the `Charsmap`, and what an unknown character scores. */
+  charsmap: usize;
+  unknownScore: f64;
+  /** RWKV: the bytes of all tokens, which the file has as escapes. */
+  unescaped: usize;
 }
 
 @inline

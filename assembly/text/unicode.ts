@@ -44,7 +44,7 @@ export function caseOf(codePoint: u32): u32 {
 }
 
 /** The kind of the run that a code point lies in. */
-function kindOf(codePoint: u32, runs: usize, count: u32): u32 {
+export function kindOf(codePoint: u32, runs: usize, count: u32): u32 {
   let low: u32 = 0;
   let high = count;
   while (high - low > 1) {
@@ -117,6 +117,15 @@ export function continues(first: u32, index: u32, byte: u32): bool {
     if (first == 0xf4) return byte >= 0x80 && byte < 0x90;
   }
   return (byte & 0xc0) == 0x80;
+}
+
+/** Writes a code point below 0x110000 as UTF-8; returns its bytes (1 to 4). */
+export function encode(codePoint: u32, target: usize): u32 {
+  if (codePoint < 0x800) return encodeShort(codePoint, target);
+  const bytes: u32 = codePoint < 0x10000 ? 3 : 4;
+  for (let i = bytes; i-- > 1; codePoint >>= 6) store<u8>(target + i, <u8>(0x80 | (codePoint & 0x3f)));
+  store<u8>(target, <u8>((bytes == 3 ? 0xe0 : 0xf0) | codePoint));
+  return bytes;
 }
 
 /** Writes a code point below 0x800 as UTF-8; returns its bytes (1 or 2). */

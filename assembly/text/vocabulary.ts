@@ -2,27 +2,32 @@
  * From the keys of a file to a tokenizer: checks them, and builds the tables. One arena block holds everything:
  *
  *     ┌ Tokenizer ┬ texts u32[n] ┬ slots u32[2^a] ┬ byteSymbols u32[256] ┬ merges u32[3 m] ┬ pairSlots u32[2^b] ┬
- *     ┴ specials u32[s] ┬ buckets u32[1025] ┬ bucketItems u32[s] ┬ singles u32[256] ┬ attributes u8[n] ┐
+ *     ┴ specials u32[s] ┬ shorter u32[s] ┬ userDefined u32[s] ┬ attributes u8[n] ┐
  *
  * about 4 + 1 + 8 bytes a token and 12 + 8 bytes a merge; the texts stay in the file's header. Time is linear.
  */
-import { allocate, release } from "../memory/arena";
-import { sameText, setU32, u32At } from "../memory/bytes";
+import { allocate, allocateRaw, release } from "../memory/arena";
+import { f32At, sameText, setU32, u32At } from "../memory/bytes";
 import { Core, ErrorCode, bytesOf, fail, say, sayBytes, wordsOf } from "../memory/core";
 import { beginHeld, beginLeftOut, endLeftOut } from "../memory/left_out";
-import { HAS_BPE, HAS_SPM } from "../parts";
+import { HAS_BPE, HAS_RWKV, HAS_SPM, HAS_UNIGRAM, HAS_WORDPIECE } from "../parts";
 import { characterOfByte } from "./byte_characters";
+import { createCharsmap } from "./charsmap";
+import { createFolds } from "./folds";
 import {
   Entered, SEEDS, enterMerge, enterToken, seedOf, findHidden, findText, findToken, HiddenSymbol, slotsFor,
 } from "./lookup";
 import { addsBos, cleansSpaces, hasNoBos, ignoresMerges, sayNames, Scheme, schemeOf } from "./pretokenizer_names";
+import { unescapeTokens } from "./rwkv";
 import { buildSpecialIndex, markSpecialTokens, SPECIAL_NAMES } from "./special";
+import { buildTrie, childOf, rootChild, Trie } from "./trie";
+import { unknownScore } from "./unigram";
 import {
-  NONE, SPECIAL_BUCKETS, TokenType, Tokenizer, TokenizerModel, VocabularySource, isSpaceMark, tokenLength, tokenText,
+  NONE, TokenType, Tokenizer, TokenizerModel, VocabularySource, isSpaceMark, tokenLength, tokenText, typeOf,
 } from "./tokenizer";
 import { encodeShort } from "./unicode";
 
-const MOST_TOKENS: u32 = 1 << 24;
+const MOST_TOKENS: u32 = (1 << 24) - 1;
 const MOST_MERGES: u32 = 1 << 25;
 
 /** Falcon's <|endoftext|>, which files of byte-level BPE without the keys once meant. */
@@ -42,16 +47,15 @@ export function createTokenizer(core: Core, source: VocabularySource): usize {
   t.mergeCount = merges ? source.mergeCount : 0;
   layOut(t, source);
   setOptions(t, source);
-  if (readTokens(core, t, source) && (!merges || readMerges(core, t, source))) {
+  if (readTokens(core, t, source) && (!merges || readMerges(core, t, source)) && setIds(core, t, source)) {
     if (HAS_SPM && model == TokenizerModel.SPM) findByteTokens(t);
-    else if (HAS_BPE) findByteSymbols(t);
-    setIds(t, source);
+    else if (HAS_BPE && model == TokenizerModel.BPE) findByteSymbols(t);
     markSpecialTokens(t, source);
     const scratch = allocate(core, (<u64>countSpecials(source) + 1) * 8, "the list of special tokens");
     if (scratch != 0) {
-      buildSpecialIndex(t, scratch);
+      const indexed = buildSpecialIndex(core, t, scratch);
       release(core, scratch);
-      return block;
+      if (indexed && createParts(core, t, source)) return block;
     }
   }
   releaseTokenizer(core, block);
@@ -61,29 +65,34 @@ export function createTokenizer(core: Core, source: VocabularySource): usize {
 /** Gives a tokenizer's memory back. 0 is allowed. */
 export function releaseTokenizer(core: Core, tokenizer: usize): void {
   if (tokenizer == 0) return;
-  release(core, changetype<Tokenizer>(tokenizer).hidden);
+  const t = changetype<Tokenizer>(tokenizer);
+  release(core, t.hidden);
+  release(core, t.specialTrie);
+  release(core, t.automaton);
+  release(core, t.trie);
+  release(core, t.folds);
+  release(core, t.charsmap);
+  release(core, t.unescaped);
   release(core, tokenizer);
 }
 
 /** The model's number, or 0 with an error set. */
 function checkSource(core: Core, source: VocabularySource): u32 {
-  let model: u32 = 0;
   const byRank = mergesByRank(source);
-  if (byRank) model = TokenizerModel.SPM;
-  else if (sameText(source.modelName, source.modelNameLength, "gpt2")) model = TokenizerModel.BPE;
-  else if (sameText(source.modelName, source.modelNameLength, "llama")) model = TokenizerModel.SPM;
-  else if (source.modelNameLength == 0) {
+  const model = modelOf(source, byRank);
+  if (model == 0 && source.modelNameLength == 0) {
     fail(core, ErrorCode.BAD_FILE, "the file names no tokenizer (tokenizer.ggml.model is missing)");
     return 0;
-  } else {
+  }
+  if (model == 0) {
     fail(
       core, ErrorCode.UNSUPPORTED,
-      "the tokenizer '{s}' is not supported; supported are: gpt2 (byte-level BPE), llama (SentencePiece), gemma4",
-      bytesOf(source.modelName, source.modelNameLength),
+      "the tokenizer '{s}' is not supported; supported are: gpt2 (byte-level BPE), llama (SentencePiece), gemma4, bert \
+(WordPiece), t5 (unigrams), rwkv", bytesOf(source.modelName, source.modelNameLength),
     );
     return 0;
   }
-  if ((!HAS_BPE && (byRank || model == TokenizerModel.BPE)) || (!HAS_SPM && model == TokenizerModel.SPM)) {
+  if (!isHeld(model) || (byRank && !HAS_BPE)) {
     failWithoutTokenizer(core, source);
     return 0;
   }
@@ -92,7 +101,7 @@ function checkSource(core: Core, source: VocabularySource): u32 {
     return 0;
   }
   if (source.tokenCount > MOST_TOKENS || source.mergeCount > MOST_MERGES) {
-    fail(core, ErrorCode.BAD_FILE, "the vocabulary is too large: at most 2^24 tokens and 2^25 merges");
+    fail(core, ErrorCode.BAD_FILE, "the vocabulary is too large: fewer than 2^24 tokens and at most 2^25 merges");
     return 0;
   }
   if (source.scores != 0 && source.scoreCount != source.tokenCount) {
@@ -103,7 +112,7 @@ function checkSource(core: Core, source: VocabularySource): u32 {
     badCount(core, "tokenizer.ggml.token_type", source.typeCount, source.tokenCount);
     return 0;
   }
-  if (source.removeExtraSpaces > 0) {
+  if (source.removeExtraSpaces > 0 && model != TokenizerModel.UNIGRAM) {
     fail(
       core, ErrorCode.UNSUPPORTED,
       "the metadata key tokenizer.ggml.remove_extra_whitespaces asks for what limpet does not do yet: texts would be \
@@ -111,7 +120,8 @@ other tokens",
     );
     return 0;
   }
-  if (!HAS_BPE || (model == TokenizerModel.SPM && !byRank)) return model;
+  if (HAS_UNIGRAM && model == TokenizerModel.UNIGRAM && !checkScores(core, source)) return 0;
+  if (!HAS_BPE || (model != TokenizerModel.BPE && !byRank)) return model;
   if (source.merges == 0) {
     fail(core, ErrorCode.BAD_FILE, "byte-level BPE needs its merges, and the file has none (tokenizer.ggml.merges)");
     return 0;
@@ -125,6 +135,43 @@ other tokens",
     return 0;
   }
   return model;
+}
+
+/** The tokenizer that a file names; 0: none that we know. */
+function modelOf(source: VocabularySource, byRank: bool): u32 {
+  const name = source.modelName;
+  const length = source.modelNameLength;
+  if (byRank || sameText(name, length, "llama")) return TokenizerModel.SPM;
+  if (sameText(name, length, "gpt2")) return TokenizerModel.BPE;
+  if (sameText(name, length, "bert")) return TokenizerModel.WORDPIECE;
+  if (sameText(name, length, "t5")) return TokenizerModel.UNIGRAM;
+  return sameText(name, length, "rwkv") ? TokenizerModel.RWKV : 0;
+}
+
+/** Whether this build has a tokenizer. */
+function isHeld(model: u32): bool {
+  switch (model) {
+    case TokenizerModel.BPE: return HAS_BPE;
+    case TokenizerModel.SPM: return HAS_SPM;
+    case TokenizerModel.WORDPIECE: return HAS_WORDPIECE;
+    case TokenizerModel.UNIGRAM: return HAS_UNIGRAM;
+    default: return HAS_RWKV;
+  }
+}
+
+/** Unigrams add scores up: each must be a number. */
+function checkScores(core: Core, source: VocabularySource): bool {
+  if (source.scores == 0) {
+    const words = "a vocabulary of unigrams needs its scores, and the file has none (tokenizer.ggml.scores)";
+    fail(core, ErrorCode.BAD_FILE, words);
+    return false;
+  }
+  for (let i: u32 = 0; i < source.scoreCount; i++) {
+    if (isFinite(f32At(source.scores, i))) continue;
+    fail(core, ErrorCode.BAD_FILE, "the score of token {} is no finite number (tokenizer.ggml.scores)", i);
+    return false;
+  }
+  return true;
 }
 
 /** Whether a vocabulary is gemma4's: SentencePiece that merges by rank. */
@@ -142,6 +189,9 @@ function failWithoutTokenizer(core: Core, source: VocabularySource): void {
   if (HAS_BPE) say(core, " gpt2");
   if (HAS_SPM) say(core, " llama");
   if (HAS_BPE && HAS_SPM) say(core, " gemma4");
+  if (HAS_WORDPIECE) say(core, " bert");
+  if (HAS_UNIGRAM) say(core, " t5");
+  if (HAS_RWKV) say(core, " rwkv");
   endLeftOut(core);
 }
 
@@ -162,8 +212,8 @@ function countSpecials(source: VocabularySource): u32 {
 
 function tableBytes(source: VocabularySource): u64 {
   const tokens = <u64>source.tokenCount;
-  let words = 512 + <u64>SPECIAL_BUCKETS + 1 + tokens + <u64>slotsFor(source.tokenCount);
-  words += 2 * <u64>countSpecials(source);
+  let words = 256 + tokens + <u64>slotsFor(source.tokenCount);
+  words += 3 * <u64>countSpecials(source);
   words += 3 * <u64>source.mergeCount + <u64>slotsFor(source.mergeCount);
   return <u64>((offsetof<Tokenizer>() + 7) & ~7) + 4 * words + tokens;
 }
@@ -185,29 +235,33 @@ function layOut(t: Tokenizer, source: VocabularySource): void {
   at += (<usize>t.pairMask + 1) << 2;
   t.specials = at;
   at += specials;
-  t.buckets = at;
-  at += (<usize>SPECIAL_BUCKETS + 1) << 2;
-  t.bucketItems = at;
+  t.shorter = at;
   at += specials;
-  t.singles = at;
-  at += 256 << 2;
+  t.userDefined = at;
+  at += specials;
   t.attributes = at;
 }
 
 function setOptions(t: Tokenizer, source: VocabularySource): void {
-  const spm = !HAS_BPE || t.model == TokenizerModel.SPM;
+  const bpe = HAS_BPE && t.model == TokenizerModel.BPE;
+  const spm = HAS_SPM && t.model == TokenizerModel.SPM;
+  const wordPiece = HAS_WORDPIECE && t.model == TokenizerModel.WORDPIECE;
+  const unigram = HAS_UNIGRAM && t.model == TokenizerModel.UNIGRAM;
   const pre = source.preName;
   const length = <usize>source.preNameLength;
-  t.scheme = spm || length == 0 || !HAS_BPE ? Scheme.DEFAULT : schemeOf(pre, length);
+  t.scheme = bpe && length != 0 ? schemeOf(pre, length) : Scheme.DEFAULT;
   t.scores = source.scores;
   t.suppressed = source.suppressed;
   t.suppressedCount = source.suppressedCount;
-  t.ignoreMerges = HAS_BPE && !spm && ignoresMerges(pre, length);
+  t.ignoreMerges = bpe && ignoresMerges(pre, length);
   // gemma4's files say that they want no BOS, and the model does.
-  t.addBos = t.byRank || option(source.addBos, spm || (HAS_BPE && addsBos(pre, length)));
-  t.addEos = option(source.addEos, false);
-  t.addSpacePrefix = !t.byRank && option(source.addSpacePrefix, spm);
-  t.cleanSpaces = HAS_BPE && !spm && cleansSpaces(pre, length);
+  t.addBos = t.byRank || option(source.addBos, spm || wordPiece || (bpe && addsBos(pre, length)));
+  // WordPiece's texts end with SEP, which some files call EOS too.
+  t.addEos = !wordPiece && option(source.addEos, unigram);
+  t.addSep = wordPiece && option(source.addSep, true);
+  t.addSpacePrefix = (spm || unigram) && !t.byRank && option(source.addSpacePrefix, spm);
+  t.cleanSpaces = wordPiece || (bpe && cleansSpaces(pre, length));
+  t.joinsSpaces = unigram && option(source.removeExtraSpaces, false);
 }
 
 function option(value: i32, absent: bool): bool {
@@ -230,9 +284,11 @@ function readTokens(core: Core, t: Tokenizer, source: VocabularySource): bool {
     let type = source.types == 0 ? TokenType.NORMAL : u32At(source.types, i);
     if (type > TokenType.BYTE) type = TokenType.UNDEFINED;
     store<u8>(t.attributes + i, <u8>type);
-    if (length == 0) continue;
-    if (HAS_SPM && t.model == TokenizerModel.SPM && !t.spaceInside) t.spaceInside = hasSpaceInside(at - length, length);
+    if (length == 0 || t.spaceInside) continue;
+    const marks = (HAS_SPM && t.model == TokenizerModel.SPM) || (HAS_UNIGRAM && t.model == TokenizerModel.UNIGRAM);
+    if (marks) t.spaceInside = hasSpaceInside(at - length, length);
   }
+  if (HAS_RWKV && t.model == TokenizerModel.RWKV && !unescapeTokens(core, t)) return false;
   return enterTokens(core, t);
 }
 
@@ -359,7 +415,8 @@ function findByteSymbols(t: Tokenizer): void {
 
 /** The token `<0xHH>` of each byte, or else the byte as a token of its own. */
 function findByteTokens(t: Tokenizer): void {
-  const scratch = t.singles;
+  // The list of special tokens is filled later.
+  const scratch = t.specials;
   for (let byte: u32 = 0; byte < 256; byte++) {
     store<u8>(scratch, 0x3c);
     store<u8>(scratch, 0x30, 1);
@@ -374,27 +431,32 @@ function findByteTokens(t: Tokenizer): void {
     }
     setU32(t.byteSymbols, byte, token);
   }
-  memory.fill(scratch, 0, 8);
 }
 
 function hexDigit(value: u32): u8 {
   return <u8>(value < 10 ? 48 + value : 55 + value);
 }
 
-function setIds(t: Tokenizer, source: VocabularySource): void {
-  const spm = !HAS_BPE || t.model == TokenizerModel.SPM;
-  const byScore = spm && !t.byRank;
+/** The ids of special tokens, as the file has them or as files of its tokenizer mean without them. */
+function setIds(core: Core, t: Tokenizer, source: VocabularySource): bool {
+  if (t.model >= TokenizerModel.WORDPIECE && !checkIds(core, source)) return false;
+  const bpe = HAS_BPE && t.model == TokenizerModel.BPE;
+  const spm = HAS_SPM && t.model == TokenizerModel.SPM && !t.byRank;
+  const wordPiece = HAS_WORDPIECE && t.model == TokenizerModel.WORDPIECE;
+  const unigram = HAS_UNIGRAM && t.model == TokenizerModel.UNIGRAM;
   let end: i32 = -1;
-  if (!spm && OLD_DEFAULT < t.count && load<u8>(t.attributes + OLD_DEFAULT) == <u8>TokenType.CONTROL) {
+  if ((bpe || t.byRank) && OLD_DEFAULT < t.count && load<u8>(t.attributes + OLD_DEFAULT) == <u8>TokenType.CONTROL) {
     end = <i32>OLD_DEFAULT;
   }
-  const noBos = HAS_BPE && !spm && hasNoBos(source.preName, source.preNameLength);
-  t.bos = id(t, source.bos, byScore ? 1 : noBos ? -1 : end);
-  t.eos = id(t, source.eos, byScore ? 2 : end);
-  t.unk = id(t, source.unk, byScore ? 0 : -1);
-  t.sep = id(t, source.sep, -1);
-  t.pad = id(t, source.pad, -1);
-  t.mask = id(t, source.mask, -1);
+  const noBos = bpe && hasNoBos(source.preName, source.preNameLength);
+  // WordPiece's CLS, by either name.
+  const bos = wordPiece && source.bos < 0 ? source.cls : source.bos;
+  t.bos = id(t, bos, spm ? 1 : wordPiece ? 101 : noBos ? -1 : end);
+  t.eos = id(t, source.eos, spm ? 2 : unigram ? 1 : end);
+  t.unk = id(t, source.unk, spm ? 0 : wordPiece ? 100 : unigram ? 2 : -1);
+  t.sep = id(t, source.sep, wordPiece ? 102 : -1);
+  t.pad = id(t, source.pad, wordPiece || unigram ? 0 : -1);
+  t.mask = id(t, source.mask, wordPiece ? 103 : -1);
   t.eot = id(t, source.eot, -1);
   t.eom = id(t, source.eom, -1);
   t.fimPre = id(t, source.fimPre, -1);
@@ -403,10 +465,61 @@ function setIds(t: Tokenizer, source: VocabularySource): void {
   t.fimPad = id(t, source.fimPad, -1);
   t.fimRep = id(t, source.fimRep, -1);
   t.fimSep = id(t, source.fimSep, -1);
+  return true;
+}
+
+/** Whether the vocabulary has every id that the file names. */
+function checkIds(core: Core, source: VocabularySource): bool {
+  for (let at = offsetof<VocabularySource>("bos"); at <= offsetof<VocabularySource>("fimSep"); at += 4) {
+    const value = load<i32>(changetype<usize>(source) + at);
+    if (value == -1 || <u32>value < source.tokenCount) continue;
+    const words = "a key tokenizer.ggml.*_token_id is {}, and the vocabulary has 0 to {}";
+    fail(core, ErrorCode.BAD_FILE, words, <u32>value, source.tokenCount - 1);
+    return false;
+  }
+  return true;
 }
 
 /** An id of the file when the vocabulary has it, else the default when the vocabulary has that. */
 function id(t: Tokenizer, value: i32, absent: i32): i32 {
   if (<u32>value < t.count) return value;
   return <u32>absent < t.count ? absent : -1;
+}
+
+/** What a text is looked up in by tokenizers without merges. */
+function createParts(core: Core, t: Tokenizer, source: VocabularySource): bool {
+  if (HAS_WORDPIECE && t.model == TokenizerModel.WORDPIECE) {
+    const lower = option(source.lowerCase, true);
+    t.folds = createFolds(core, option(source.stripAccents, lower), lower);
+    if (t.folds == 0 || !createTrie(core, t)) return false;
+    t.wordStart = nodeOfMark(changetype<Trie>(t.trie));
+  } else if (HAS_UNIGRAM && t.model == TokenizerModel.UNIGRAM) {
+    t.unknownScore = unknownScore(t);
+    t.charsmap = createCharsmap(core, source.charsmap, source.charsmapLength);
+    return t.charsmap != 0 && createTrie(core, t);
+  } else if (HAS_RWKV && t.model == TokenizerModel.RWKV) return createTrie(core, t);
+  return true;
+}
+
+/** The tokens that a text may be written in, by their texts. */
+function createTrie(core: Core, t: Tokenizer): bool {
+  const items = allocateRaw(core, 4 * <u64>t.count, "the vocabulary's beginnings");
+  if (items == 0) return false;
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < t.count; i++) {
+    const type = typeOf(t, i);
+    const unused = type == TokenType.UNUSED && t.model == TokenizerModel.UNIGRAM;
+    const used = type == TokenType.NORMAL || type == TokenType.USER_DEFINED || unused;
+    if (used && tokenLength(t, i) > 0) setU32(items, count++, i);
+  }
+  t.trie = buildTrie(core, t, items, count, 0);
+  release(core, items);
+  return t.trie != 0;
+}
+
+/** The node of U+2581; NONE. */
+function nodeOfMark(trie: Trie): u32 {
+  let node = rootChild(trie, 0xe2);
+  if (node != NONE) node = childOf(trie, node, 0x96);
+  return node == NONE ? NONE : childOf(trie, node, 0x81);
 }

@@ -2,7 +2,7 @@
  * The temporary state of one `tokenize` call, and its growing buffers. All of it lies in one arena block and up to four
  * more, which `endWork` gives back.
  */
-import { allocate, allocateRaw, release } from "../memory/arena";
+import { allocate, allocateRaw, release, resize } from "../memory/arena";
 import { setU32 } from "../memory/bytes";
 import { Core } from "../memory/core";
 import { Tokenizer } from "./tokenizer";
@@ -31,6 +31,10 @@ export class Work {
   text: usize;
   textCapacity: usize;
   textLength: usize;
+  /** Unigrams: within what is no space; behind some of it; the last token was the unknown one. */
+  inWord: bool;
+  begun: bool;
+  unknown: bool;
 }
 
 export function beginWork(core: Core, tokenizer: Tokenizer, target: usize, capacity: u32): Work {
@@ -87,4 +91,18 @@ export function reserveText(work: Work, bytes: usize): bool {
   if (work.text == 0) work.failed = true;
   else work.textCapacity = capacity;
   return !work.failed;
+}
+
+/** Makes room for more of the word at hand, which stays; false when there is no memory. */
+export function growText(work: Work): bool {
+  const capacity: usize = work.textCapacity < 512 ? 1024 : 2 * work.textCapacity;
+  const what = "tokenizing one long word";
+  const grown = work.text ? resize(work.core, work.text, capacity, what) : allocateRaw(work.core, capacity, what);
+  if (grown == 0) {
+    work.failed = true;
+    return false;
+  }
+  work.text = grown;
+  work.textCapacity = capacity;
+  return true;
 }

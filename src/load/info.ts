@@ -31,6 +31,9 @@ export interface ModelWarning {
   readonly message: string;
 }
 
+/** A way from texts to tokens. */
+export type TokenizerKind = "bpe" | "spm" | "wordpiece" | "unigram" | "rwkv";
+
 /** What a model file says of itself. */
 export interface ModelInfo {
   /** `general.name`, or the name of the file. */
@@ -49,8 +52,11 @@ export interface ModelInfo {
   readonly vocabulary: number;
   /** Tokens of context that the model was trained for. */
   readonly contextLength: number;
-  /** Its kind (byte-level BPE or SentencePiece) and the name of its pre-tokenizer, which SentencePiece has none of. */
-  readonly tokenizer: { readonly kind: "bpe" | "spm"; readonly pre: string | null };
+  /**
+   * Its kind (byte-level BPE, SentencePiece's BPE, WordPiece, SentencePiece's unigrams, RWKV's vocabulary) and the name of
+   * its pre-tokenizer, which only byte-level BPE needs.
+   */
+  readonly tokenizer: { readonly kind: TokenizerKind; readonly pre: string | null };
   /**
    * What it makes: `text`, one token after the other; `vectors` of texts; or `scores` of documents for a query. One that
    * makes text makes vectors, too.
@@ -67,6 +73,14 @@ export interface ModelInfo {
   /** What is doubtful about it. */
   readonly warnings: readonly ModelWarning[];
 }
+
+const KINDS: ReadonlyMap<number, TokenizerKind> = new Map([
+  [TokenizerModel.BPE, "bpe"],
+  [TokenizerModel.SPM, "spm"],
+  [TokenizerModel.WORDPIECE, "wordpiece"],
+  [TokenizerModel.UNIGRAM, "unigram"],
+  [TokenizerModel.RWKV, "rwkv"],
+]);
 
 export function readInfo(core: Core, model: Pointer, fileName: string | null): ModelInfo {
   const { exports } = core;
@@ -96,7 +110,7 @@ export function readInfo(core: Core, model: Pointer, fileName: string | null): M
     vocabulary: exports.model_vocabulary(model),
     contextLength: exports.model_context_length(model) || number("context_length"),
     tokenizer: {
-      kind: exports.tokenizer_model(exports.model_tokenizer(model)) === TokenizerModel.BPE ? "bpe" : "spm",
+      kind: KINDS.get(exports.tokenizer_model(exports.model_tokenizer(model)))!,
       pre: metadataText(core, gguf, "tokenizer.ggml.pre"),
     },
     ...whatItMakes(core, model),

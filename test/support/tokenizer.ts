@@ -154,6 +154,7 @@ export interface VocabularySpec {
   merges?: readonly string[];
   scores?: readonly number[];
   types?: readonly number[];
+  charsmap?: Uint8Array;
   /** Further keys behind `tokenizer.ggml.`, numbers as u32 and booleans as bool. */
   keys?: Record<string, number | boolean>;
 }
@@ -171,6 +172,7 @@ export function vocabularyFile(spec: VocabularySpec): Uint8Array {
   if (merges) entries.push(["tokenizer.ggml.merges", "string[]", merges]);
   if (spec.scores) entries.push(["tokenizer.ggml.scores", "f32[]", spec.scores]);
   if (spec.types) entries.push(["tokenizer.ggml.token_type", "i32[]", spec.types]);
+  if (spec.charsmap) entries.push(["tokenizer.ggml.precompiled_charsmap", "u8[]", [...spec.charsmap]]);
   for (const [key, value] of Object.entries(spec.keys ?? {})) {
     entries.push([`tokenizer.ggml.${key}`, typeof value === "boolean" ? "bool" : "u32", value]);
   }
