@@ -9,16 +9,23 @@ import { LimpetError } from "../host/errors.ts";
 import { isObject, type Json } from "./folder.ts";
 
 /** The mark that a space is in SentencePiece. */
-const SPACE = "▁";
+export const SPACE = "▁";
 /** Pre-tokenizers by whose name a word of the vocabulary is taken as it is, whatever the merges say. */
 const IGNORE_MERGES: readonly string[] = ["llama-bpe"];
 
-/** Refuses what tokenizer.json says and the file cannot. `pre` is the pre-tokenizer's name; null: SentencePiece's pieces. */
-export function requireRules(json: Json, pre: string | null, place: string): void {
-  const refuse = (what: string, given: unknown) => {
-    const words = `${place}: ${what} ${JSON.stringify(given).slice(0, 120)}`;
+export type Refuse = (what: string, given: unknown) => never;
+
+/** Refuses by name what a tokenizer.json says and a GGUF file cannot. */
+export function refusing(place: string): Refuse {
+  return (what, given) => {
+    const words = `${place}: ${what} ${JSON.stringify(given ?? null).slice(0, 120)}`;
     throw new LimpetError("UNSUPPORTED", `${words}: a GGUF file cannot say it, and texts would be other tokens`);
   };
+}
+
+/** Refuses what tokenizer.json says and the file cannot. `pre` is the pre-tokenizer's name; null: SentencePiece's pieces. */
+export function requireRules(json: Json, pre: string | null, place: string): void {
+  const refuse: Refuse = refusing(place);
   for (const part of partsOf(json["normalizer"], "normalizers")) {
     if (!(pre === null ? normalizesPieces(part) : part["type"] === "NFC")) refuse("its normalizer is", part);
   }
@@ -38,6 +45,13 @@ export function requireRules(json: Json, pre: string | null, place: string): voi
   if (pre !== null) requireMerges(model, pre, refuse);
 }
 
+/** Refuses what stands around a text otherwise than by a template. */
+export function requireTemplates(json: Json, refuse: Refuse): void {
+  for (const part of partsOf(json["post_processor"], "processors")) {
+    if (!["BertProcessing", "TemplateProcessing"].includes(String(part["type"]))) refuse("its post_processor is", part);
+  }
+}
+
 /** The parts of a list, or what stands there alone. */
 export function partsOf(given: unknown, list: string): Json[] {
   if (!isObject(given)) return [];
@@ -50,7 +64,7 @@ function normalizesPieces({ type, prepend, pattern, content }: Json): boolean {
   return type === "Replace" && isObject(pattern) && pattern["String"] === " " && content === SPACE;
 }
 
-function requireMerges(model: Json, pre: string, refuse: (what: string, given: unknown) => void): void {
+function requireMerges(model: Json, pre: string, refuse: Refuse): void {
   const ignores = IGNORE_MERGES.includes(pre);
   if (model["ignore_merges"] === true && !ignores) refuse("ignore_merges of its model is", true);
   if (model["ignore_merges"] === true || !ignores || !isObject(model["vocab"])) return;

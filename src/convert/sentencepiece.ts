@@ -3,13 +3,14 @@
  *
  *     ModelProto     1: SentencePiece, repeated · 2: TrainerSpec · 3: NormalizerSpec
  *     SentencePiece  1: text · 2: score (f32) · 3: type, with the numbers that GGUF has taken over
- *     TrainerSpec    3: kind of model (2: BPE) · 24: spaces belong to the word before · 40 to 43: ids of unk, bos, eos, pad
+ *     TrainerSpec    3: kind of model (1: unigrams, 2: BPE) · 24: spaces belong to the word before · 40 to 43: ids of unk, bos, eos, pad
  *     NormalizerSpec 2: map of characters · 3: a text begins with a space · 4: spaces are run together (if not said, too)
  */
 import { decodeText, encodeText } from "../../bindings/memory.ts";
 import { LimpetError } from "../host/errors.ts";
 import { putToken, TokenType, type Vocabulary } from "./vocabulary.ts";
 
+const UNIGRAMS = 1;
 const BPE = 2;
 
 /** What the file says beside its pieces. */
@@ -18,6 +19,11 @@ export interface PieceSettings {
   readonly prefix?: boolean;
   /** Ids of special tokens by their names. */
   readonly ids?: ReadonlyMap<string, number>;
+  /** Unigrams, not BPE: spaces in a row are one, the map of characters, and whether texts end with EOS. */
+  readonly unigrams?: boolean;
+  readonly joins?: boolean;
+  readonly map?: Uint8Array;
+  readonly ends?: boolean;
 }
 
 const IDS: Readonly<Record<number, string>> = { 40: "unk", 41: "bos", 42: "eos", 43: "pad" };
@@ -29,6 +35,8 @@ export function readSentencePiece(bytes: Uint8Array, to: Vocabulary, place: stri
   const unknown = (words: string) => new LimpetError("UNSUPPORTED", `${place}: ${words}: a GGUF file cannot say it`);
   const ids = new Map<string, number>();
   let prefix: boolean | undefined;
+  let map: Uint8Array | undefined;
+  let [kind, joins, normalizes] = [BPE, true, false];
   let id = 0;
   for (const field of fieldsOf(bytes, wrong)) {
     if (field.number === 1) {
@@ -41,24 +49,27 @@ export function readSentencePiece(bytes: Uint8Array, to: Vocabulary, place: stri
       putToken(to, id++, text, type, score, wrong);
     } else if (field.number === 2) {
       const fields = [...fieldsOf(field.bytes, wrong)];
-      const kind = fields.find(({ number }) => number === 3)?.value ?? 1;
-      if (kind !== BPE) {
-        throw new LimpetError("UNSUPPORTED", `${place}: limpet knows SentencePiece's BPE, and this is another kind`);
+      kind = fields.find(({ number }) => number === 3)?.value ?? UNIGRAMS;
+      if (kind !== BPE && kind !== UNIGRAMS) {
+        const words = `${place}: limpet knows SentencePiece's BPE and unigrams, and this is another kind`;
+        throw new LimpetError("UNSUPPORTED", words);
       }
       for (const { number, value } of fields) {
         if (number === 24 && value) throw unknown("it has spaces at the ends of words");
         if (number in IDS) ids.set(IDS[number], value);
       }
     } else if (field.number === 3) {
-      let joins = true;
       for (const { number, value, bytes: inner } of fieldsOf(field.bytes, wrong)) {
-        if (number === 2 && inner.length) throw unknown("its normalizer changes characters");
+        if (number === 2 && inner.length) map = inner;
         if (number === 3) prefix = value !== 0;
         if (number === 4) joins = value !== 0;
       }
-      if (joins) throw unknown("its normalizer runs spaces together");
+      normalizes = true;
     }
   }
+  if (kind === UNIGRAMS) return { prefix, ids, unigrams: true, joins, map };
+  if (map) throw unknown("its normalizer changes characters");
+  if (normalizes && joins) throw unknown("its normalizer runs spaces together");
   if (id === 0) throw wrong("it holds no pieces");
   return { prefix, ids };
 }

@@ -1,19 +1,23 @@
 /**
  * The tokenizer of a checkpoint → the keys of a GGUF file, as llama.cpp's converter writes them: byte-level BPE from
- * tokenizer.json ("gpt2"), and SentencePiece's BPE with byte fallback ("llama") from tokenizer.model or, where only that
- * is there, from tokenizer.json.
+ * tokenizer.json ("gpt2"), SentencePiece's BPE with byte fallback ("llama") from tokenizer.model or, where only that is
+ * there, from tokenizer.json, WordPiece ("bert") from tokenizer.json or vocab.txt, and SentencePiece's unigrams ("t5")
+ * from tokenizer.json or spiece.model.
  */
 import { LimpetError } from "../host/errors.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import { type Config, type Folder, isObject, type Json } from "./folder.ts";
 import { pretokenizerName } from "./pretokenizer.ts";
-import { partsOf, requireRules } from "./rules.ts";
+import { partsOf, refusing, requireRules } from "./rules.ts";
 import { GENERATION_FILE } from "./sampling.ts";
 import { type PieceSettings, readSentencePiece } from "./sentencepiece.ts";
-import { putToken, TokenType, type Vocabulary, type Wrong } from "./vocabulary.ts";
+import { readUnigrams, unigramEntries } from "./unigram.ts";
+import { putNew, putToken, TokenType, type Vocabulary, type Wrong } from "./vocabulary.ts";
+import { jsonOfWords, readWordPiece } from "./wordpiece.ts";
 
 const JSON_FILE = "tokenizer.json";
-const PIECE_FILE = "tokenizer.model";
+const PIECE_FILES = ["tokenizer.model", "spiece.model"];
+const WORD_FILE = "vocab.txt";
 const CONFIG_FILE = "tokenizer_config.json";
 
 /** llama.cpp's score of tokens that were added behind the vocabulary. */
@@ -26,46 +30,114 @@ interface AddedToken {
 }
 
 export function tokenizerEntries(folder: Folder, config: Config, architecture: string, size: number): GgufEntry[] {
-  const json = folder.has(JSON_FILE) ? folder.json(JSON_FILE) : null;
-  if (!json && !folder.has(PIECE_FILE)) {
-    throw new LimpetError("HOST", `${folder.path} has no ${JSON_FILE} and no ${PIECE_FILE}: the tokenizer is missing`);
-  }
   const settings = folder.jsonOrNone(CONFIG_FILE);
-  const added = [...addedTokens(json, folder), ...decoderTokens(settings, folder)];
-  const wrong = (words: string) =>
-    new LimpetError("BAD_FILE", `${folder.place(json ? JSON_FILE : PIECE_FILE)}: ${words}`);
-  const model = json && isObject(json["model"]) ? json["model"] : {};
-  const pieces = !json || model["byte_fallback"] === true;
-  requireTokens(folder, json ? JSON_FILE : PIECE_FILE, size, config);
-  const vocabulary = empty(size);
-  const entries: GgufEntry[] = [];
-  let own: PieceSettings = {};
-  if (!pieces) {
-    const pre = pretokenizerName(json, folder.place(JSON_FILE));
-    requireRules(json, pre, folder.place(JSON_FILE));
-    readVocabulary(model, vocabulary, wrong);
-    requirePairs(mergesOf(model, wrong), vocabulary, wrong);
-    addTokens(vocabulary, added, wrong);
-    entries.push(["tokenizer.ggml.model", "string", "gpt2"], ["tokenizer.ggml.pre", "string", pre]);
-  } else {
-    if (json) requireRules(json, null, folder.place(JSON_FILE));
-    if (folder.has(PIECE_FILE)) own = readSentencePiece(folder.bytes(PIECE_FILE), vocabulary, folder.place(PIECE_FILE));
-    else readPieces(model, vocabulary, wrong);
-    addTokens(vocabulary, added, wrong);
-    entries.push(["tokenizer.ggml.model", "string", "llama"], ["tokenizer.ggml.pre", "string", "default"]);
+  const file = [JSON_FILE, ...PIECE_FILES, WORD_FILE].find((name) => folder.has(name));
+  if (file === undefined) {
+    const names = `${JSON_FILE}, ${PIECE_FILES.join(", ")} and ${WORD_FILE}`;
+    throw new LimpetError("HOST", `${folder.path} has none of ${names}: the tokenizer is missing`);
   }
-  entries.push(["tokenizer.ggml.tokens", "string[]", vocabulary.tokens]);
-  if (pieces) entries.push(["tokenizer.ggml.scores", "f32[]", vocabulary.scores]);
-  entries.push(["tokenizer.ggml.token_type", "i32[]", vocabulary.types]);
-  if (!pieces) entries.push(["tokenizer.ggml.merges", "string[]", mergesOf(model, wrong)]);
-  entries.push(...specialEntries({ folder, json, settings, config, own }, vocabulary.tokens));
-  if (pieces) entries.push(["tokenizer.ggml.add_space_prefix", "bool", prefixesSpace(json, settings, own)]);
+  const json =
+    file === JSON_FILE
+      ? folder.json(file)
+      : file === WORD_FILE
+        ? jsonOfWords(folder.text(file), settings, folder.place(file))
+        : null;
+  requireTokens(folder, file, size, config);
+  const vocabulary = empty(size);
+  const strips = !json || !["WordPiece", "Unigram"].includes(String(kindOf(json)));
+  const added = [...addedTokens(json, folder, strips), ...decoderTokens(settings, folder, strips)];
+  const from: Sources = { folder, json, settings, config, own: {}, file };
+  const read = { WordPiece: readWords, Unigram: readPieceList }[String(json && kindOf(json))] ?? readMerges;
+  const { own = {}, model, entries } = read(from, added, vocabulary);
+  const pieces = model !== "gpt2" && model !== "bert";
+  const all: GgufEntry[] = [
+    ["tokenizer.ggml.model", "string", model],
+    ["tokenizer.ggml.tokens", "string[]", vocabulary.tokens],
+    ["tokenizer.ggml.token_type", "i32[]", vocabulary.types],
+    ...entries,
+    ...specialEntries({ ...from, own }, vocabulary.tokens, model),
+  ];
+  if (pieces) all.push(["tokenizer.ggml.scores", "f32[]", vocabulary.scores]);
   const template = chatTemplate(folder, settings);
-  if (template !== null) entries.push(["tokenizer.chat_template", "string", template]);
+  if (template !== null) all.push(["tokenizer.chat_template", "string", template]);
   // SmolLM's vocabulary, whose BOS begins a chat and no text: llama.cpp tells it by its size.
   const silent = architecture === "llama" && size === 49152;
-  const rest = silent ? entries.filter(([key]) => key !== "tokenizer.ggml.add_bos_token") : entries;
+  const rest = silent ? all.filter(([key]) => key !== "tokenizer.ggml.add_bos_token") : all;
   return silent ? [...rest, ["tokenizer.ggml.add_bos_token", "bool", false]] : rest;
+}
+
+function kindOf(json: Json): unknown {
+  const model = isObject(json["model"]) ? json["model"] : {};
+  // Older files of unigrams do not name them.
+  return model["type"] ?? (Array.isArray(model["vocab"]) ? "Unigram" : "BPE");
+}
+
+/** What is read of a vocabulary beside its tokens. */
+interface Read {
+  /** `tokenizer.ggml.model` */
+  readonly model: string;
+  readonly entries: GgufEntry[];
+  readonly own?: PieceSettings;
+}
+
+type Reader = (from: Sources, added: readonly AddedToken[], to: Vocabulary) => Read;
+
+/** Byte-level BPE, or SentencePiece from either of its files. */
+const readMerges: Reader = (from, added, to) => {
+  const { folder, json, settings, file } = from;
+  const wrong = wrongOf(folder.place(file));
+  const model = json && isObject(json["model"]) ? json["model"] : {};
+  if (json && model["byte_fallback"] !== true) {
+    const pre = pretokenizerName(json, folder.place(JSON_FILE));
+    requireRules(json, pre, folder.place(JSON_FILE));
+    readVocabulary(model, to, wrong);
+    const merges = mergesOf(model, wrong);
+    requirePairs(merges, to, wrong);
+    addTokens(to, added, wrong);
+    const entries: GgufEntry[] = [
+      ["tokenizer.ggml.pre", "string", pre],
+      ["tokenizer.ggml.merges", "string[]", merges],
+    ];
+    return { model: "gpt2", entries };
+  }
+  if (json) requireRules(json, null, folder.place(JSON_FILE));
+  const pieceFile = PIECE_FILES.find((name) => folder.has(name));
+  let own: PieceSettings = {};
+  if (pieceFile) own = readSentencePiece(folder.bytes(pieceFile), to, folder.place(pieceFile));
+  else readPieces(model, to, wrong);
+  addTokens(to, added, wrong);
+  const entries: GgufEntry[] = [["tokenizer.ggml.pre", "string", "default"]];
+  if (own.unigrams) {
+    // T5's texts end with EOS, which its file does not say.
+    entries.push(...unigramEntries(own.prefix ?? true, own.joins ?? true, own.map));
+    return { model: "t5", entries, own: { ...own, ends: true } };
+  }
+  entries.push(["tokenizer.ggml.add_space_prefix", "bool", prefixesSpace(json, settings, own)]);
+  return { model: "llama", entries, own };
+};
+
+const readWords: Reader = ({ folder, json, file }, added, to) => {
+  const place = folder.place(file);
+  const entries = readWordPiece(json!, controlsOf(added), to, wrongOf(place), refusing(place));
+  addTokens(to, added, wrongOf(place));
+  return { model: "bert", entries };
+};
+
+const readPieceList: Reader = ({ folder, json, file }, added, to) => {
+  const place = folder.place(file);
+  const entries = readUnigrams(json!, controlsOf(added), to, wrongOf(place), refusing(place));
+  addTokens(to, added, wrongOf(place));
+  const unknown = to.types.indexOf(TokenType.UNKNOWN);
+  const ids = new Map(unknown >= 0 ? [["unk", unknown]] : []);
+  return { model: "t5", entries: [["tokenizer.ggml.pre", "string", "default"], ...entries], own: { ids } };
+};
+
+function controlsOf(added: readonly AddedToken[]): ReadonlySet<string> {
+  return new Set(added.flatMap(({ content, special }) => (special ? [content] : [])));
+}
+
+function wrongOf(place: string): Wrong {
+  return (words) => new LimpetError("BAD_FILE", `${place}: ${words}`);
 }
 
 /** More fillers than these no vocabulary has to make its matrices even. */
@@ -100,13 +172,6 @@ function vocabularyOf(model: Json, wrong: Wrong): [text: string, id: unknown][] 
 
 function readVocabulary(model: Json, to: Vocabulary, wrong: Wrong): void {
   for (const [text, id] of vocabularyOf(model, wrong)) putNew(to, id, text, TokenType.NORMAL, 0, wrong);
-}
-
-/** A token in a place that no other has. */
-function putNew(to: Vocabulary, id: unknown, text: string, type: number, score: number, wrong: Wrong): void {
-  const taken = typeof id === "number" && to.types[id] !== undefined && to.types[id] !== TokenType.UNUSED;
-  if (taken) throw wrong(`${JSON.stringify(text)} and ${JSON.stringify(to.tokens[id])} have the same id ${id}`);
-  putToken(to, id, text, type, score, wrong);
 }
 
 /** A merge puts two tokens together to a third. */
@@ -159,21 +224,23 @@ function isPart(part: unknown): boolean {
   return typeof part === "string" && part !== "" && !part.includes(" ");
 }
 
-function addedTokens(json: Json | null, folder: Folder): AddedToken[] {
+function addedTokens(json: Json | null, folder: Folder, strips: boolean): AddedToken[] {
   const list = json?.["added_tokens"] ?? [];
   if (!Array.isArray(list)) throw new LimpetError("BAD_FILE", `${folder.place(JSON_FILE)}: added_tokens is no list`);
-  return list.map((token) => readAdded(token, (isObject(token) ? token : {})["id"], folder.place(JSON_FILE)));
+  return list.map((token) => readAdded(token, (isObject(token) ? token : {})["id"], folder.place(JSON_FILE), strips));
 }
 
-function decoderTokens(settings: Json, folder: Folder): AddedToken[] {
+function decoderTokens(settings: Json, folder: Folder, strips: boolean): AddedToken[] {
   const map = settings["added_tokens_decoder"];
   if (!isObject(map)) return [];
-  return Object.entries(map).map(([id, token]) => readAdded(token, Number(id), folder.place(CONFIG_FILE)));
+  return Object.entries(map).map(([id, token]) => readAdded(token, Number(id), folder.place(CONFIG_FILE), strips));
 }
 
-function readAdded(token: unknown, id: unknown, place: string): AddedToken {
+function readAdded(token: unknown, id: unknown, place: string, strips: boolean): AddedToken {
   const { content, special, ...rules } = isObject(token) ? token : {};
-  const rule = ["lstrip", "rstrip", "single_word"].find((key) => rules[key] === true);
+  // Around words and joined spaces there is nothing to strip.
+  const all = strips ? ["lstrip", "rstrip", "single_word"] : ["single_word"];
+  const rule = all.find((key) => rules[key] === true);
   if (rule) {
     const words = `${place}: ${JSON.stringify(content)} has ${rule}`;
     throw new LimpetError("UNSUPPORTED", `${words}, which a GGUF file cannot say: texts would be other tokens`);
@@ -216,10 +283,12 @@ interface Sources {
   readonly settings: Json;
   readonly config: Config;
   readonly own: PieceSettings;
+  /** The file that the vocabulary is read from. */
+  readonly file: string;
 }
 
 /** Ids of special tokens, which of them the tokenizer adds to a text, and which end an answer. */
-function specialEntries(from: Sources, tokens: readonly string[]): GgufEntry[] {
+function specialEntries(from: Sources, tokens: readonly string[], model: string): GgufEntry[] {
   const { json, settings, config, own } = from;
   const ids = new Map<string, number>();
   const isToken = (id: unknown): id is number =>
@@ -246,20 +315,26 @@ function specialEntries(from: Sources, tokens: readonly string[]): GgufEntry[] {
     const given = settings[`add_${name}_token`];
     if (typeof given === "boolean") adds.set(name, given);
     // Written out, lest another reader imply it by the names of the tokenizer.
-    else if (!adds.has(name)) adds.set(name, name === "bos" && beginsByDefault(json, settings));
+    else if (!adds.has(name)) adds.set(name, name === "bos" ? beginsByDefault(json, settings, own) : own.ends === true);
   }
+  // WordPiece's texts end with SEP.
+  const end = model === "bert" ? "sep" : "eos";
+  if (end === "sep" && !ids.has("sep") && ids.has("eos")) ids.set("sep", ids.get("eos")!);
   return [
     ...SPECIAL.filter(([name]) => ids.has(name)).map(
       ([name, word]): GgufEntry => [`tokenizer.ggml.${word}_token_id`, "u32", ids.get(name)!],
     ),
     ...endEntries(ends, ids.get("eos"), tokens, from),
-    ...[...adds].map(([name, add]): GgufEntry => [`tokenizer.ggml.add_${name}_token`, "bool", add]),
+    ["tokenizer.ggml.add_bos_token", "bool", adds.get("bos")!],
+    [`tokenizer.ggml.add_${end}_token`, "bool", adds.get("eos")!],
   ];
 }
 
 /** SentencePiece's tokenizers begin a text with BOS, unless they say otherwise; of others the template says it. */
-function beginsByDefault(json: Json | null, settings: Json): boolean {
-  return json === null || /^Llama(Tokenizer|TokenizerFast)$/.test(String(settings["tokenizer_class"]));
+function beginsByDefault(json: Json | null, settings: Json, own: PieceSettings): boolean {
+  return (
+    (json === null && !own.unigrams) || /^Llama(Tokenizer|TokenizerFast)$/.test(String(settings["tokenizer_class"]))
+  );
 }
 
 /** The tokens of which each ends an answer: lists in generation_config.json and config.json. */
@@ -294,12 +369,9 @@ function templateAdds(
   isOne: (name: string, text: unknown) => boolean,
 ): Map<string, boolean> {
   const adds = new Map<string, boolean>();
-  for (const { type, single } of partsOf(json?.["post_processor"], "processors")) {
-    if (type !== "TemplateProcessing") continue;
-    const words = (Array.isArray(single) ? single : []).map((item) => {
-      const token = isObject(item) ? item["SpecialToken"] : undefined;
-      return isObject(token) ? token["id"] : null;
-    });
+  for (const part of partsOf(json?.["post_processor"], "processors")) {
+    const words = wordsOf(part);
+    if (!words) continue;
     const text = words.indexOf(null);
     const [before, behind] = [words.slice(0, text), words.slice(text + 1)];
     const fits = (list: unknown[], name: string) => list.length === 0 || (list.length === 1 && isOne(name, list[0]));
@@ -313,6 +385,16 @@ function templateAdds(
     adds.set("bos", before.length > 0).set("eos", behind.length > 0);
   }
   return adds;
+}
+
+/** The template of a single text: special tokens, and null for the text; null where a processor has none. */
+function wordsOf({ type, single, cls, sep }: Json): unknown[] | null {
+  if (type === "BertProcessing") return [Array.isArray(cls) && cls[0], null, Array.isArray(sep) && sep[0]];
+  if (type !== "TemplateProcessing") return null;
+  return (Array.isArray(single) ? single : []).map((item) => {
+    const token = isObject(item) ? item["SpecialToken"] : undefined;
+    return isObject(token) ? token["id"] : null;
+  });
 }
 
 /** Whether a text begins with a space that it does not have. */

@@ -24,3 +24,10 @@ export function putToken(to: Vocabulary, id: unknown, text: string, type: number
   to.types[id as number] = type;
   to.scores[id as number] = score;
 }
+
+/** A token in a place that no other has. */
+export function putNew(to: Vocabulary, id: unknown, text: string, type: number, score: number, wrong: Wrong): void {
+  const taken = typeof id === "number" && to.types[id] !== undefined && to.types[id] !== TokenType.UNUSED;
+  if (taken) throw wrong(`${JSON.stringify(text)} and ${JSON.stringify(to.tokens[id])} have the same id ${id}`);
+  putToken(to, id, text, type, score, wrong);
+}
