@@ -255,7 +255,7 @@ test("what is wrong with a tokenizer is said", async () => {
   await fails(/"ab" has the id 2, and the model has 2 tokens/, { "tokenizer.json": BPE }, 2);
   await fails(/"<s>" has the id 3/, { "tokenizer.json": BPE }, 3);
   await fails(/"a" has the id -1/, model({ vocab: { a: -1 } }));
-  await fails(/its model is "Unigram"/, model({ type: "Unigram" }));
+  await fails(/its model is "WordLevel"/, model({ type: "WordLevel" }));
   await fails(/it has no vocabulary/, model({ vocab: [] }));
   await fails(/it has no merges/, model({ merges: null }));
   await fails(/"ab" is no merge/, model({ merges: ["ab"] }));

@@ -164,7 +164,10 @@ function empty(size: number): Vocabulary {
 function vocabularyOf(model: Json, wrong: Wrong): [text: string, id: unknown][] {
   const { type = "BPE", vocab } = model;
   if (type !== "BPE") {
-    throw new LimpetError("UNSUPPORTED", wrong(`its model is ${JSON.stringify(type)}, and limpet knows BPE`).message);
+    throw new LimpetError(
+      "UNSUPPORTED",
+      wrong(`its model is ${JSON.stringify(type)}, and limpet knows BPE, WordPiece and Unigram`).message,
+    );
   }
   if (!isObject(vocab)) throw wrong("it has no vocabulary");
   return Object.entries(vocab);

@@ -238,7 +238,7 @@ function splitCases(): Refusal[] {
 function vocabularyCases(): Refusal[] {
   const piece = { model: "llama", tokens: ["<unk>", "a", "b"], scores: [0, 0, 0], types: [2, 1, 1] };
   const specs: [string, VocabularySpec][] = [
-    ["another tokenizer", { model: "bert", tokens: ["a"] }],
+    ["another tokenizer", { model: "plamo2", tokens: ["a"] }],
     ["another pre-tokenizer", { pre: "somebody's", tokens: ["a"] }],
     ["no tokens", { pre: "gpt-2", tokens: [] }],
     ["two of one text", { pre: "gpt-2", tokens: ["a", "b", "a"] }],
