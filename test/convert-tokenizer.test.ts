@@ -266,7 +266,7 @@ test("what is wrong with a tokenizer is said", async () => {
     await fails(/no SentencePiece model, or cut short/, { "tokenizer.model": Uint8Array.from(bytes) });
   }
   await fails(/it holds no pieces/, { "tokenizer.model": new Uint8Array(0) });
-  await fails(/this is another kind/, { "tokenizer.model": Uint8Array.from([18, 2, 24, 1]) });
+  await fails(/this is another kind/, { "tokenizer.model": Uint8Array.from([18, 2, 24, 3]) });
 });
 
 /** The keys of a vocabulary file that llama.cpp's converter wrote, and the cases that come with it. */

@@ -67,10 +67,10 @@ export function readSentencePiece(bytes: Uint8Array, to: Vocabulary, place: stri
       normalizes = true;
     }
   }
+  if (id === 0) throw wrong("it holds no pieces");
   if (kind === UNIGRAMS) return { prefix, ids, unigrams: true, joins, map };
   if (map) throw unknown("its normalizer changes characters");
   if (normalizes && joins) throw unknown("its normalizer runs spaces together");
-  if (id === 0) throw wrong("it holds no pieces");
   return { prefix, ids };
 }
 
