@@ -3,13 +3,19 @@
  * rows: vectors of texts, or the scores of a classifier.
  */
 import { keys, queries, turned, values } from "./blocks";
-import { HyperParameters, readHeads, readLayerNormDecoder, readWidths } from "./hyper_parameters";
+import { HyperParameters, readDecoder, readHeads, readLayerNormDecoder, readWidths } from "./hyper_parameters";
 import { Bias, Builder, NOTHING, Pooling, StateKind, WIDTH_LIMIT } from "../program/builder";
 
 /** What encoders with LayerNorms have. They see all of a text, whatever `attention.causal` says. */
 export function readEncoder(b: Builder): HyperParameters {
   b.leaveOutKey(".attention.causal");
   return readLayerNormDecoder(b);
+}
+
+/** The same with RMSNorms. */
+export function readRmsEncoder(b: Builder): HyperParameters {
+  b.leaveOutKey(".attention.causal");
+  return readDecoder(b);
 }
 
 /** Layer `l` begins, which keeps nothing. */

@@ -3,11 +3,11 @@
  *
  *     x += Attention(RMSNorm(x))      x += Wdown · (silu(Wgate m) ⊙ Wup m), m = RMSNorm(x)
  */
-import { beginEncoder, encoderFeedForward, readEncoder, textAttention, textVectors } from "./encoders";
+import { beginEncoder, encoderFeedForward, readRmsEncoder, textAttention, textVectors } from "./encoders";
 import { Activation, Builder, Pooling } from "../program/builder";
 
 export function eurobert(b: Builder): void {
-  const h = readEncoder(b);
+  const h = readRmsEncoder(b);
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {
     beginEncoder(b, h, l);

@@ -6,13 +6,12 @@
  *     m = RMSNorm(x)      x += RMSNorm(Wdown · (gelu(Wgate m) ⊙ Wup m))
  */
 import { gatedFeedForward, keys, queries, values } from "./blocks";
-import { attendText, beginEncoder, textVectors } from "./encoders";
-import { readDecoder, readLocalRope, readWindows, windowOf } from "./hyper_parameters";
+import { attendText, beginEncoder, readRmsEncoder, textVectors } from "./encoders";
+import { readLocalRope, readWindows, windowOf } from "./hyper_parameters";
 import { Activation, Bias, Builder, NOTHING, Pooling } from "../program/builder";
 
 export function gemmaEmbedding(b: Builder): void {
-  b.leaveOutKey(".attention.causal");
-  const h = readDecoder(b);
+  const h = readRmsEncoder(b);
   b.need(".attention.sliding_window");
   readWindows(b, h, 6, 0);
   readLocalRope(b, h, 10000);

@@ -7,7 +7,7 @@
  */
 import { HEAD_NORMS, groupedAttention, swiglu } from "./blocks";
 import { beginLayer, readDecoder } from "./hyper_parameters";
-import { Builder, Pairs } from "../program/builder";
+import { Builder, Pairs, Pooling } from "../program/builder";
 
 export function qwen3(b: Builder): void {
   const h = readDecoder(b);
@@ -18,5 +18,8 @@ export function qwen3(b: Builder): void {
     x = b.add(x, swiglu(b, h, b.rmsNorm(x, "ffn_norm")));
   }
   b.output();
-  b.head(b.rmsNorm(x, "output_norm"), "output", "token_embd");
+  x = b.rmsNorm(x, "output_norm");
+  // Qwen3-Reranker: two rows are left of the head, those of "yes" and "no".
+  if (b.hasWeight("cls.output")) b.vectors = b.linear(b.pool(x, Pooling.RANK, Pooling.LAST), "cls.output", 2);
+  else b.head(x, "output", "token_embd");
 }
