@@ -5,14 +5,17 @@
  */
 import { planApertus } from "./architectures/apertus.ts";
 import { planArcee } from "./architectures/arcee.ts";
+import { planBert } from "./architectures/bert.ts";
 import { planCohere2 } from "./architectures/cohere2.ts";
 import { planCommandR } from "./architectures/command-r.ts";
 import { planDeci } from "./architectures/deci.ts";
 import { planDeepseek2 } from "./architectures/deepseek2.ts";
 import { planErnie45 } from "./architectures/ernie4_5.ts";
+import { planEurobert } from "./architectures/eurobert.ts";
 import { planExaone } from "./architectures/exaone.ts";
 import { planExaone4 } from "./architectures/exaone4.ts";
 import { planGemma } from "./architectures/gemma.ts";
+import { planGemmaEmbedding } from "./architectures/gemma-embedding.ts";
 import { planGemma2 } from "./architectures/gemma2.ts";
 import { planGemma3 } from "./architectures/gemma3.ts";
 import { planGemma3n } from "./architectures/gemma3n.ts";
@@ -25,11 +28,14 @@ import { planGranite } from "./architectures/granite.ts";
 import { planGranitemoe } from "./architectures/granitemoe.ts";
 import { planHunyuanDense } from "./architectures/hunyuan-dense.ts";
 import { planInternlm2 } from "./architectures/internlm2.ts";
+import { planJinaBertV3 } from "./architectures/jina-bert-v3.ts";
 import { planLlama } from "./architectures/llama.ts";
 import { planMemoryformer } from "./architectures/memoryformer.ts";
 import { planMinicpm } from "./architectures/minicpm.ts";
 import { planMinicpm3 } from "./architectures/minicpm3.ts";
 import { planMistral3 } from "./architectures/mistral3.ts";
+import { planModernBert } from "./architectures/modern-bert.ts";
+import { planNomicBert } from "./architectures/nomic-bert.ts";
 import { planOlmo2 } from "./architectures/olmo2.ts";
 import { planOlmoe } from "./architectures/olmoe.ts";
 import { planPhi2 } from "./architectures/phi2.ts";
@@ -87,6 +93,12 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   stablelm: planStablelm,
   gemma4: planGemma4,
   gemma3n: planGemma3n,
+  bert: planBert,
+  "nomic-bert": planNomicBert,
+  "jina-bert-v3": planJinaBertV3,
+  "modern-bert": planModernBert,
+  eurobert: planEurobert,
+  "gemma-embedding": planGemmaEmbedding,
 };
 
 /** What checkpoints call an architecture that has another name in GGUF. */
@@ -107,12 +119,21 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   gpt_neox: "gptneox",
   gemma4_text: "gemma4",
   gemma3n_text: "gemma3n",
+  distilbert: "bert",
+  roberta: "bert",
+  "xlm-roberta": "bert",
+  camembert: "bert",
+  nomic_bert: "nomic-bert",
+  jina_embeddings_v3: "jina-bert-v3",
+  modernbert: "modern-bert",
 };
 
 export function planOf(config: Config, checkpoint: Checkpoint): Plan {
   const type = config.get("model_type");
   if (type === undefined) throw config.wrong("model_type is missing");
-  const name = typeof type === "string" && Object.hasOwn(OTHER_NAMES, type) ? OTHER_NAMES[type] : type;
+  const other = typeof type === "string" && Object.hasOwn(OTHER_NAMES, type) ? OTHER_NAMES[type] : type;
+  // EmbeddingGemma's config is that of a decoder which sees both ways.
+  const name = other === "gemma3" && config.get("use_bidirectional_attention") ? "gemma-embedding" : other;
   const planner = typeof name === "string" && Object.hasOwn(PLANNERS, name) ? PLANNERS[name] : undefined;
   if (planner) return planner(config, checkpoint);
   const known = Object.keys(PLANNERS).join(", ");

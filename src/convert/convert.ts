@@ -26,6 +26,7 @@ import { blockBytes, blockSources, copyBlocks } from "./mxfp4.ts";
 import { type Plan, type PlannedTensor, sourceShapeOf, valuesOf } from "./plan.ts";
 import { Checkpoint, requireShape, type SourceTensor, valueBytes } from "./safetensors.ts";
 import { samplingEntries } from "./sampling.ts";
+import { withTexts } from "./sentence-transformers.ts";
 import { tokenizerEntries } from "./tokenizer.ts";
 import { type Conversion, copyTable, copyTensor } from "./values.ts";
 
@@ -95,7 +96,7 @@ export async function convert(folder: string, out: string, options: ConvertOptio
   const config = Config.of(place);
   const checkpoint = Checkpoint.open(place);
   try {
-    const plan = planOf(config, checkpoint);
+    const plan = withTexts(planOf(config, checkpoint), place, checkpoint);
     const { steps, leftOut } = stepsOf(plan, checkpoint, mix);
     const metadata = [
       ...generalEntries(plan, steps, name ?? place.name, licenseEntries(place), mix),

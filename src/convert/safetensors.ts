@@ -32,10 +32,11 @@ const HEADER_LIMIT = 100_000_000;
 
 export class Checkpoint {
   readonly tensors: ReadonlyMap<string, SourceTensor>;
+  readonly #tensors = new Map<string, SourceTensor>();
   readonly #files: OpenFile[] = [];
 
   private constructor(folder: Folder) {
-    const tensors = new Map<string, SourceTensor>();
+    const tensors = this.#tensors;
     this.tensors = tensors;
     try {
       const index = folder.has(SINGLE) ? null : readIndex(folder);
@@ -61,6 +62,16 @@ export class Checkpoint {
 
   static open(folder: Folder): Checkpoint {
     return new Checkpoint(folder);
+  }
+
+  /** Adds the tensors of another file of the folder, `prefix` before their names. */
+  add(folder: Folder, name: string, prefix: string): void {
+    const file = folder.open(name);
+    this.#files.push(file);
+    for (const tensor of readHeader(folder.place(name), file)) {
+      const renamed = { ...tensor, name: `${prefix}${tensor.name}` };
+      this.#tensors.set(renamed.name, renamed);
+    }
   }
 
   close(): void {

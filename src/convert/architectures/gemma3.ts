@@ -24,9 +24,14 @@ const LARGEST = 62;
 const LOCAL_THETA = 10000;
 
 export function planGemma3(whole: Config, checkpoint: Checkpoint): Plan {
+  return planGemma3As("gemma3", whole, checkpoint);
+}
+
+/** The same under another name. */
+export function planGemma3As(architecture: string, whole: Config, checkpoint: Checkpoint): Plan {
   const config = whole.part("text_config", USUAL);
   config.refuse("use_bidirectional_attention");
-  const plan = planGrouped("gemma3", config, checkpoint, {
+  const plan = planGrouped(architecture, config, checkpoint, {
     ...GEMMA,
     claims: ["final_logit_softcapping", "query_pre_attn_scalar", "sliding_window"],
     names: FOUR_NORMS,
