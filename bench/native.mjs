@@ -5,13 +5,14 @@
  *   node native.mjs tokenize MODEL TEXT
  *   node native.mjs generate MODEL -p TEXT [-n 64]
  *   node native.mjs logits MODEL --tokens 1,2,3 --out FILE     raw little-endian f32, [tokens, vocabulary]
+ *   node native.mjs embed MODEL --tokens 1,2,3 --out FILE      the text's vector as the file pools it, or its scores
  *   node native.mjs perplexity MODEL FILE [--ctx 512] [--windows 8]
  *   node native.mjs bench MODEL [-p 128] [-n 64] [--reps 5]
  *
  * All take --threads (default 1) and --kv f16|f32 (the cache, default f16), and print JSON. Greedy everywhere, flash
  * attention off.
  */
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { getLlama, LlamaLogLevel } from "node-llama-cpp";
@@ -74,6 +75,25 @@ export async function logits({ sequence, model }, tokens, take) {
       take(row, at + i);
     }
   }
+}
+
+/**
+ * The vector of a text, not normalised; of a model that ranks its scores. With the pooling none, that of the last token.
+ * @param {string} modelPath @param {number[]} tokens
+ */
+export async function embed(modelPath, tokens, threads = 1) {
+  const llama = await getLlama({ gpu: false, build: "never", maxThreads: threads, logLevel: LlamaLogLevel.error });
+  const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
+  const metadata = model.fileInfo.metadata;
+  const { pooling_type, classifier } = metadata[metadata.general.architecture];
+  const isRanking = pooling_type === 4;
+  const scores = classifier?.output_labels?.length ?? 1;
+  const options = { contextSize: tokens.length + 8, batchSize: tokens.length + 8, threads };
+  const context = isRanking ? await model.createRankingContext(options) : await model.createEmbeddingContext(options);
+  // Neither gives raw values of token ids as they are: these are its own steps without the rest.
+  const { _sequence: sequence, _llamaContext: inner } = /** @type {any} */ (context);
+  for await (const _ of sequence.evaluate(tokens, { _noSampling: true })) break;
+  return { llama, vector: Float32Array.from(inner._ctx.getEmbedding(tokens.length, ...(isRanking ? [scores] : []))) };
 }
 
 /**
@@ -163,6 +183,12 @@ async function main() {
     },
   });
   const [command, path, argument] = positionals;
+  if (command === "embed") {
+    const tokens = /** @type {string} */ (values.tokens).split(",").map(Number);
+    const { llama, vector } = await embed(path, tokens, Number(values.threads));
+    writeFileSync(values.out ?? "vector.f32", new Uint8Array(vector.buffer));
+    return llama.dispose();
+  }
   const numbers = { count: Number(values.count), ctx: Number(values.ctx), threads: Number(values.threads) };
   const wanted = values.tokens?.split(",").map(Number) ?? [];
   const asked = Number(values.context) || wanted.length + 8;
@@ -186,7 +212,7 @@ async function main() {
     const speed = await bench(native, Number(values.prompt ?? 128), numbers.count, Number(values.reps));
     console.log(JSON.stringify({ load_ms: native.loadMs, ...speed }));
   } else {
-    console.error("node native.mjs tokenize|generate|logits|perplexity|bench MODEL …");
+    console.error("node native.mjs tokenize|generate|logits|embed|perplexity|bench MODEL …");
     process.exitCode = 2;
   }
   await native.llama.dispose();

@@ -44,6 +44,7 @@ import { qwen3moe } from "./architectures/qwen3moe.mjs";
 import { smollm3 } from "./architectures/smollm3.mjs";
 import { stablelm } from "./architectures/stablelm.mjs";
 import { starcoder2 } from "./architectures/starcoder2.mjs";
+import { ENCODER_SHAPES, ENCODERS } from "./encoders.mjs";
 
 /** @typedef {import("./gguf-writer.mjs").TensorType} TensorType */
 /** @typedef {import("./vocabulary.mjs").Entry} Entry */
@@ -71,6 +72,15 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
  * @property {boolean} [tied] no output matrix of its own
  * @property {number} [alpha] what RoPE's base is enlarged by @property {readonly number[]} [sections] of RoPE
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
+ *
+ * Of encoders (encoders.mjs):
+ * @property {number} [pooling] as files number them @property {number} [parts] of a pair @property {number} [separator] of them, a token
+ * @property {boolean} [fused] queries, keys and values in one matrix @property {boolean} [silu] for GELU
+ * @property {boolean} [rowNorms] of q and k, and a second norm behind the attention @property {number} [every] how many layers experts are
+ * @property {"gated" | "fused" | "plain"} [feedForward] @property {number} [most] of ALiBi's bias
+ * @property {[number, number]} [maps] widths of linear maps behind pooling
+ * @property {number} [labels] of a classifier @property {"both" | "output" | "cls"} [classifier] the tensors that it has
+ * @property {"distilbert" | "roberta"} [checkpoint] whose names it has; bert's where nothing is said
  */
 
 /**
@@ -97,13 +107,14 @@ import { starcoder2 } from "./architectures/starcoder2.mjs";
 
 /**
  * @typedef {object} Checkpoint
- * @property {(key: (name: string) => any) => Record<string, unknown>} config keys of config.json, of the file's
- * @property {readonly (readonly [from: RegExp, to: string])[]} [names] of tensors, before those of all decoders
+ * @property {(key: (name: string) => any, shape: Shape) => Record<string, unknown>} config keys of config.json, of the file's
+ * @property {readonly (readonly [from: RegExp, to: string])[] | ((shape: Shape) => readonly (readonly [from: RegExp, to: string])[])} [names]
+ *   of tensors, before those of all decoders;
  *   where a name has #, the file's tensor is several, of each expert say, whose number stands there
  * @property {Record<string, number | number[]>} [scalars] tensors of one value, in a list or not, that the file has as keys
  * @property {boolean} [halves] q and k turn values i and i + n/2 where GGUF has 2i and 2i + 1
  * @property {RegExp} [plusOne] tensors of the file that are 1 more than the checkpoint's
- * @property {(name: string, key: (name: string) => any) => Layout | undefined} [layout] of a tensor of the file that is
+ * @property {(name: string, key: (name: string) => any, shape: Shape) => Layout | undefined} [layout] of a tensor of the file that is
  *   some rows of one of the checkpoint
  * @property {RegExp} [transposed] matrices of the file whose rows are columns in the checkpoint
  */
@@ -161,12 +172,21 @@ export const ARCHITECTURES = {
 /** The names that GGUF gives them, in the order of the list. */
 export const NAMES = Object.keys(ARCHITECTURES);
 
+/** Decoders, and encoders behind them. @type {Record<string, import("./encoders.mjs").Encoder>} */
+const ALL = { ...ARCHITECTURES, ...ENCODERS };
+
+/** What the list of decoders or that of encoders has of an architecture. @param {string} name */
+export const entryOf = (name) => ALL[name];
+
 /** The shapes of all made models. @type {Record<string, Shape>} */
-export const SHAPES = Object.fromEntries(
-  Object.entries(ARCHITECTURES).flatMap(([architecture, { shapes }]) =>
-    Object.entries(shapes).map(([kind, shape]) => [kind, { architecture, ...shape }]),
+export const SHAPES = {
+  ...Object.fromEntries(
+    Object.entries(ARCHITECTURES).flatMap(([architecture, { shapes }]) =>
+      Object.entries(shapes).map(([kind, shape]) => [kind, { architecture, ...shape }]),
+    ),
   ),
-);
+  ...ENCODER_SHAPES,
+};
 
 /** The kind of made model that tests run of an architecture. @param {string} architecture */
 export const tinyOf = (architecture) => Object.keys(ARCHITECTURES[architecture].shapes)[0];
@@ -178,7 +198,7 @@ export const TINY = NAMES.map(tinyOf);
 export const VARIANTS = NAMES.flatMap((name) => Object.keys(ARCHITECTURES[name].variants ?? {}));
 
 /** The architecture of a made model. @param {string} kind */
-export const architectureOf = (kind) => ARCHITECTURES[SHAPES[kind].architecture];
+export const architectureOf = (kind) => entryOf(SHAPES[kind].architecture);
 
 /** Whether what a cache rounds may change much: another row is looked up, another expert chosen. @param {string} kind */
 export const jumps = (kind) => Boolean(architectureOf(kind).hashes || SHAPES[kind].experts);

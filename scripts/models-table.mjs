@@ -5,7 +5,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ARCHITECTURES, NAMES, tinyOf } from "./architectures.mjs";
+import { entryOf, NAMES } from "./architectures.mjs";
+import { ENCODER_NAMES, ENCODERS } from "./encoders.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PAGE = "docs/models.md";
@@ -14,7 +15,7 @@ const [BEGIN, END] = [`<!-- ${COMMAND} writes from here -->`, "<!-- to here -->"
 
 const read = (/** @type {string} */ path) => readFileSync(join(ROOT, path), "utf8");
 
-/** Logits of a made model that a file of test/golden/ holds. @param {string} file @param {string} kind */
+/** Logits or vectors of a made model that a file of test/golden/ holds. @param {string} file @param {string} kind */
 function types(file, kind) {
   /** @type {{ models: { kind: string, type?: string }[] }} */
   const { models } = JSON.parse(read(`test/golden/${file}.json`));
@@ -23,11 +24,12 @@ function types(file, kind) {
 
 /** @param {string} name */
 function row(name) {
-  const { models, refuses = "", peers = [] } = ARCHITECTURES[name];
-  const kind = tinyOf(name);
+  const { models, refuses = "", peers = [], shapes } = entryOf(name);
+  const [kind] = Object.keys(shapes);
+  const of = name in ENCODERS ? "encoders-" : "";
   const held = [
-    `numpy (${types("logits", kind).join(", ")})`,
-    ...peers.filter((peer) => types(peer, kind).length > 0).map((peer) => peer),
+    `numpy (${types(of ? "encoders" : "logits", kind).join(", ")})`,
+    ...peers.filter((peer) => types(`${of}${peer}`, kind).length > 0).map((peer) => peer),
   ];
   const isConverted = existsSync(join(ROOT, `src/convert/architectures/${name}.ts`));
   return [`\`${name}\``, models, held.join("; "), isConverted ? "yes" : "no", refuses];
@@ -37,7 +39,7 @@ function table() {
   const rows = [["architecture", "models known by that name", "held against", "`limpet convert`", "refused"]];
   rows.push(
     rows[0].map(() => "---"),
-    ...NAMES.map(row),
+    ...[...NAMES, ...ENCODER_NAMES].map(row),
   );
   return rows.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }

@@ -2,7 +2,8 @@
  * Models of random weights in the exact shapes, names, metadata and block formats of real ones. What a layer of each
  * architecture holds is said by its file of architectures/.
  */
-import { ARCHITECTURES } from "./architectures.mjs";
+import { entryOf } from "./architectures.mjs";
+import { ENCODERS } from "./encoders.mjs";
 import { TENSOR_TYPES } from "./gguf-writer.mjs";
 import { randomBlocks } from "./random-blocks.mjs";
 import {
@@ -155,18 +156,20 @@ export class Weights {
 export function randomModel(shape, type, seed = 1, tokenizer = undefined, zeros = undefined) {
   const w = new Weights(shape, type, seed, zeros);
   w.embedding();
-  w.norm("output_norm.weight", shape.hidden);
-  if (!shape.tied) w.matrix("output.weight", shape.hidden, shape.vocabulary, w.unit, true);
+  const isEncoder = shape.architecture in ENCODERS;
+  if (!isEncoder) w.norm("output_norm.weight", shape.hidden);
+  if (!shape.tied && !isEncoder) w.matrix("output.weight", shape.hidden, shape.vocabulary, w.unit, true);
   if (shape.ropeFactors) {
     w.values(
       "rope_freqs.weight",
       Array.from({ length: w.headSize / 2 }, (_, i) => (i < w.headSize / 4 ? 1 : 8)),
     );
   }
-  ARCHITECTURES[shape.architecture].ends?.(w);
-  for (w.layer = 0; w.layer < shape.layers; w.layer++) ARCHITECTURES[shape.architecture].block(w);
+  const { ends, block, plainKeys } = entryOf(shape.architecture);
+  ends?.(w);
+  for (w.layer = 0; w.layer < shape.layers; w.layer++) block(w);
   tokenizer ??= tokenizerMetadata(buildVocabulary(shape.vocabulary, WORDS), shape.pre);
-  const plain = ARCHITECTURES[shape.architecture].plainKeys?.(shape) ?? [];
+  const plain = plainKeys?.(shape) ?? [];
   return { metadata: [...modelMetadata(shape, type), ...plain, ...tokenizer], tensors: w.tensors };
 }
 
@@ -206,11 +209,11 @@ function modelMetadata(shape, type) {
     ["block_count", "u32", shape.layers],
     ["context_length", "u32", shape.context],
     ["embedding_length", "u32", shape.hidden],
-    ...ARCHITECTURES[architecture].keys(shape),
+    ...entryOf(architecture).keys(shape),
   ]);
   return [
     ["general.architecture", "string", architecture],
-    ["general.name", "string", `random ${ARCHITECTURES[architecture].title ?? architecture}, ${type}`],
+    ["general.name", "string", `random ${entryOf(architecture).title ?? architecture}, ${type}`],
     ["general.file_type", "u32", TENSOR_TYPES[type].fileType],
     ...own.map(([name, kind, value]) => /** @type {Entry} */ ([`${architecture}.${name}`, kind, value])),
   ];

@@ -23,10 +23,10 @@ def relu_squared(file, block, m):
     return linear(file, f"{block}ffn_down", np.maximum(linear(file, f"{block}ffn_up", m), 0) ** 2)
 
 
-def fused_gated(file, block, m):
+def fused_gated(file, block, m, activation=silu):
     """As `gated`, with gate and up in one matrix."""
     gate, up = np.split(linear(file, f"{block}ffn_up", m), 2, axis=1)
-    return linear(file, f"{block}ffn_down", silu(gate) * up)
+    return linear(file, f"{block}ffn_down", activation(gate) * up)
 
 
 def experts(file, block, m, *, normalised=True, gating="softmax", activation=silu):

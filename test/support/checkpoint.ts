@@ -5,7 +5,8 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { ARCHITECTURES, SHAPES } from "../../scripts/architectures.mjs";
+import { entryOf, SHAPES } from "../../scripts/architectures.mjs";
+import { ENCODERS } from "../../scripts/encoders.mjs";
 import { tensorBytes } from "../../scripts/gguf-writer.mjs";
 import { randomModel } from "../../scripts/random-models.mjs";
 import { temporaryFile } from "./models.ts";
@@ -25,11 +26,15 @@ export interface CheckpointParts {
   tokenizer: Json;
   tokenizerConfig: Json;
   weights: Weights;
+  /** Other files of the folder: JSON, or the bytes of safetensors. */
+  others?: Record<string, unknown>;
 }
 
 type Model = ReturnType<typeof randomModel>;
-type Checkpoint = (typeof ARCHITECTURES)[string]["checkpoint"];
+type Checkpoint = NonNullable<ReturnType<typeof entryOf>["checkpoint"]>;
 type Shape = Parameters<typeof randomModel>[0];
+
+const isEncoder = (name: string) => name in ENCODERS;
 
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^token_embd/, "model.embed_tokens"],
@@ -60,7 +65,8 @@ const CONFIG_KEYS: readonly (readonly [string, string])[] = [
 
 /** A random model, and the checkpoint that it would be converted from. */
 export function checkpointOf(kind: string | Shape): { model: Model; parts: CheckpointParts } {
-  const model = randomModel(typeof kind === "string" ? SHAPES[kind] : kind, "F32");
+  const shape = typeof kind === "string" ? SHAPES[kind] : kind;
+  const model = randomModel(shape, "F32");
   const value = (key: string) => model.metadata.find(([name]) => name === key)?.[2];
   const architecture = value("general.architecture") as string;
   const number = (key: string) => Number(value(`${architecture}.${key}`));
@@ -68,17 +74,18 @@ export function checkpointOf(kind: string | Shape): { model: Model; parts: Check
   for (const [key, name] of CONFIG_KEYS) {
     if (value(`${architecture}.${key}`) !== undefined) config[name] = number(key);
   }
-  const own = ARCHITECTURES[architecture].checkpoint;
+  const own = entryOf(architecture).checkpoint as Checkpoint;
   Object.assign(
     config,
-    own.config((key) => value(`${architecture}.${key}`)),
+    own.config((key) => value(`${architecture}.${key}`), shape),
   );
-  const weights = weightsOf(model, own, (key) => value(`${architecture}.${key}`));
+  const weights = weightsOf(model, own, (key) => value(`${architecture}.${key}`), shape);
   for (const [name, given] of Object.entries(own.scalars ?? {})) {
     const bytes = new Uint8Array(Float32Array.of(...[given].flat()).buffer);
     weights[name] = { dtype: "F32", shape: Array.isArray(given) ? [given.length] : [], bytes };
   }
   const tokens = value("tokenizer.ggml.tokens") as string[];
+  config["vocab_size"] ??= tokens.length;
   const end = tokens.length - 1;
   const tokenizer: Json = {
     added_tokens: [{ id: end, content: tokens[end], special: true }],
@@ -89,14 +96,47 @@ export function checkpointOf(kind: string | Shape): { model: Model; parts: Check
       merges: value("tokenizer.ggml.merges"),
     },
   };
-  const tokenizerConfig = { bos_token: tokens[end], eos_token: { content: tokens[end] }, add_bos_token: false };
-  return { model, parts: { config, tokenizer, tokenizerConfig, weights } };
+  const separator = shape.separator === undefined ? {} : { sep_token: tokens[shape.separator] };
+  const ends = { bos_token: tokens[end], eos_token: { content: tokens[end] }, add_bos_token: false };
+  const tokenizerConfig = { ...ends, ...separator };
+  return { model, parts: { config, tokenizer, tokenizerConfig, weights, others: textFiles(shape, weights) } };
+}
+
+/** What the folder of a sentence-transformers model has beside: how rows are pooled, and linear maps behind it. */
+function textFiles({ pooling = 1, labels, architecture, maps, hidden }: Shape, weights: Weights): Json {
+  if (!isEncoder(architecture) || labels) return {};
+  const modes = ["", "mean_tokens", "cls_token", "lasttoken"].map((word) => `pooling_mode_${word}`);
+  const files: Json = {
+    "1_Pooling/config.json": {
+      word_embedding_dimension: hidden,
+      ...Object.fromEntries(modes.slice(1).map((mode) => [mode, mode === modes[pooling]])),
+    },
+  };
+  const module = (path: string, type: string) => ({ path, type: `sentence_transformers.models.${type}` });
+  const modules = [module("", "Transformer"), module("1_Pooling", "Pooling")];
+  for (const [i, width] of (maps ?? []).entries()) {
+    const path = `${i + 2}_Dense`;
+    const name = `dense_${i + 2}.weight`;
+    const columns = maps && i ? maps[i - 1] : hidden;
+    files[`${path}/config.json`] = {
+      in_features: columns,
+      out_features: width,
+      bias: false,
+      activation_function: "torch.nn.modules.linear.Identity",
+    };
+    files[`${path}/model.safetensors`] = safetensors({ "linear.weight": weights[name] });
+    delete weights[name];
+    modules.push(module(path, "Dense"));
+  }
+  files["modules.json"] = [...modules, module("4_Normalize", "Normalize")];
+  return files;
 }
 
 /** The tensors of a model by their names in a checkpoint, each as that has it. */
-function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => unknown): Weights {
+function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => unknown, modelShape: Shape): Weights {
   const weights: Weights = {};
-  const names = [...(own.names ?? []), ...NAMES];
+  const given = typeof own.names === "function" ? own.names(modelShape) : own.names;
+  const names = [...(given ?? []), ...NAMES];
   for (const { name, type, shape, fill } of tensors) {
     if (/^rope_(freqs|factors)/.test(name)) continue;
     const bytes = new Uint8Array(tensorBytes(type, shape));
@@ -105,7 +145,7 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
     const [from, to] = names.find(([pattern]) => pattern.test(name)) ?? ["", ""];
     const source = name.replace(from, to);
     const heads = own.halves ? headsOf(name, (what) => Number(key(what))) : 0;
-    const layout = own.layout?.(name, key);
+    const layout = own.layout?.(name, key, modelShape);
     if (source.includes("#")) {
       const count = shape[shape.length - 1];
       const size = bytes.length / count;
@@ -217,8 +257,12 @@ export function writeCheckpoint(name: string, parts: CheckpointParts, shards = 1
   const folder = join(dirname(temporaryFile("place")), name);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
-  const put = (file: string, what: Json | Uint8Array) =>
-    writeFileSync(join(folder, file), what instanceof Uint8Array ? what : JSON.stringify(what));
+  const put = (file: string, what: unknown) => {
+    const path = join(folder, file);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, what instanceof Uint8Array ? what : JSON.stringify(what));
+  };
+  for (const [file, what] of Object.entries(parts.others ?? {})) put(file, what);
   put("config.json", parts.config);
   put("tokenizer.json", parts.tokenizer);
   put("tokenizer_config.json", parts.tokenizerConfig);
