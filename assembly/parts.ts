@@ -131,6 +131,12 @@ export const HAS_KERNELS: bool = !isDefined(WITHOUT_KERNELS);
 /** Programs as text (program/print.ts). */
 export const HAS_PRINT: bool = !isDefined(WITHOUT_PRINT);
 
+/**
+ * The samplers beside temperature, top-k, top-p, min-p and the repetition penalty (engine/sampler_options.ts), budgets
+ * of reasoning, and sessions that share passes.
+ */
+export const HAS_SAMPLERS: bool = !isDefined(WITHOUT_SAMPLERS);
+
 /** Chat templates that are written in the core (text/chat.ts). */
 export const HAS_CHAT_TEMPLATES: bool = !isDefined(WITHOUT_CHAT_TEMPLATES);
 

@@ -41,6 +41,7 @@ const NAMESPACES = [
   "Visibility",
   "Tap",
   "Finish",
+  "SamplerOption",
   "TokenizeFlag",
   "DetokenizeFlag",
   "TokenizerModel",
@@ -54,8 +55,8 @@ const NAMESPACES = [
 ];
 /** Constants beside them. */
 const CONSTANTS = ["PRECISION_SHIFT", "MAX_CODE_BITS", "POSITION_LIMIT", "BATCH_LIMIT"];
-/** A status that stands apart, because only sessions answer it. */
-const TOKEN_STATUS = "STATUS_TOKEN";
+/** Statuses that stand apart, because only sessions answer them. */
+const SESSION_STATUSES = ["TOKEN", "LOGITS"];
 /** The block formats: a namespace of ids, and functions from an id to the size of a block, in the same file. */
 const FORMATS = "Type";
 /** From an id to its name in GGUF files, of types that limpet does not run too. */
@@ -130,7 +131,7 @@ export function readNumbers() {
   const namespaces = NAMESPACES.map((name) => namespaceIn(sources, name));
   const status = namespaces[NAMESPACES.indexOf("Status")];
   if (!status.constants.some(({ name }) => name === "TOKEN")) {
-    status.constants.push({ ...constantIn(sources, TOKEN_STATUS), name: "TOKEN" });
+    for (const name of SESSION_STATUSES) status.constants.push({ ...constantIn(sources, `STATUS_${name}`), name });
   }
   const constants = CONSTANTS.map((name) => constantIn(sources, name));
   return (numbers = { namespaces, constants, formats: blockFormatsIn(sources), names: typeNamesIn(sources) });

@@ -1,7 +1,9 @@
 /** limpet/worker: a model in a worker of its own. */
 
 export type { LoadOptions, ModelMemory } from "./api/options.ts";
-export { WorkerModel, WorkerSession } from "./api/worker-model.ts";
+export { WorkerBatch } from "./api/worker-batch.ts";
+export { WorkerModel } from "./api/worker-model.ts";
+export { WorkerSession } from "./api/worker-session.ts";
 export type { GenerateOptions, Generation, GenerationResult, Piece } from "./generate/generation.ts";
 export { type ErrorCode, LimpetError } from "./host/errors.ts";
 export type { Build } from "./host/wasm.ts";

@@ -255,7 +255,8 @@ async function survives(what: string, arity: number, call: (args: unknown[]) => 
 }
 
 const GENERATE_KEYS = ["temperature", "topK", "topP", "minP", "repeatPenalty", "seed", "stop", "logprobs", "special"];
-const MORE_KEYS = ["form", "signal", "context", "kv", "maxTokens"];
+const SAMPLER_KEYS = ["repeatWindow", "dryMultiplier", "dryBreakers", "mirostat", "logitBias", "banTokens", "onLogits"];
+const MORE_KEYS = [...SAMPLER_KEYS, "form", "signal", "context", "kv", "maxTokens"];
 
 test("no public function throws anything but a LimpetError, whatever it is given", async () => {
   let calls = 0;

@@ -8,7 +8,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { LimpetError, Model, type WorkerModel } from "../src/index.ts";
 import { kernels } from "../src/kernels.ts";
-import { WorkerModel as Worker, WorkerSession } from "../src/worker.ts";
+import { WorkerModel as Worker, WorkerBatch, WorkerSession } from "../src/worker.ts";
 import { sameBits, wasmBytes } from "./support/core.ts";
 import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
 
@@ -18,6 +18,17 @@ const CHATML =
 const TINY = modelBytes("llama-tiny", "Q8_0", [["tokenizer.chat_template", "string", CHATML]]);
 const TEXT = "hello world ".repeat(100);
 const FEW = { maxTokens: 5, temperature: 1, seed: 4 };
+
+/** Of each kind that goes to a worker: numbers, texts, ids, biases. */
+const SAMPLERS = {
+  presencePenalty: 0.5,
+  dryMultiplier: 0.8,
+  dryBreakers: ["."],
+  typicalP: 0.9,
+  mirostat: 3,
+  logitBias: { 5: 1, 6: -Infinity },
+  banTokens: Uint16Array.of(7, 8),
+};
 
 const model = await Model.load(TINY);
 const session = model.session({ system: "be kind" });
@@ -30,10 +41,13 @@ function members(type: { prototype: object }): string[] {
     .sort();
 }
 
-test("a worker's model and session have the members of a model and of a session", () => {
+test("a worker's model, session and batch have the members of a model, a session and a batch", () => {
   const Session = session.constructor as unknown as { prototype: object };
   assert.equal(members(Worker), members(Model));
   assert.equal(members(WorkerSession), members(Session));
+  const batch = model.batch({ sequences: 1 });
+  assert.equal(members(WorkerBatch), members(batch.constructor as unknown as { prototype: object }));
+  batch.dispose();
   // Of the instance: the tokenizer answers at once, which a worker cannot; its methods are the model's own.
   const own = Object.keys(model).filter((name) => name !== "tokenizer");
   assert.equal(own.sort(), ["build", "info"]);
@@ -53,6 +67,18 @@ async function all(of: Model | WorkerModel): Promise<Record<string, unknown>> {
   const goes = [await own.generate(undefined, FEW).text(), await own.generate(" and", FEW).text()];
   await own.rewind(3);
   goes.push(await own.chat("Hello", FEW).text());
+  const next = await own.logits();
+  const batch = await is.batch({ sequences: 2, context: 200 });
+  const talk = await batch.session({ system: "be kind" });
+  const together = [
+    await Promise.all(["One", "Two", "Three"].map((text) => batch.generate(text, { ...FEW, maxTokens: 9 }).text())),
+    await batch.chat([{ role: "user", content: "x" }], FEW).text(),
+    await talk.chat("Hello", FEW).text(),
+    await is.generate("One", { ...FEW, n: 3 }).text(),
+    (await is.score("Hello", [" world", " there"])).map(({ logprob }) => logprob),
+    await is.generate("<think>", { ...FEW, maxTokens: 20, reasoning: { budget: 3 } }).text(),
+  ];
+  batch.dispose();
   const saved = await own.save();
   const copy = await is.restore(saved);
   await own.restore(saved);
@@ -69,6 +95,9 @@ async function all(of: Model | WorkerModel): Promise<Record<string, unknown>> {
   return {
     tokens,
     texts: [await is.detokenize(tokens), await is.detokenizeBytes(tokens, { special: true })],
+    next,
+    together,
+    sampled: await is.generate("Hello", { ...FEW, maxTokens: 20, ...SAMPLERS }).text(),
     generated: [await is.generate("Hello", FEW).text(), await is.chat([{ role: "user", content: "x" }], FEW).text()],
     logits: await is.logits([1, 2, 3]),
     chunks,
@@ -115,6 +144,7 @@ test("what cannot be sent to a worker is refused, and the process ends", async (
     [/metadata cannot be sent/, () => worker.metadata((() => 1) as unknown as number)],
     [/rewind cannot be sent/, async () => (await worker.session()).rewind((() => 1) as unknown as number)],
     [/a model is loaded from/, () => Model.load((() => 1) as unknown as string, { worker: true })],
+    [/onLogits sees the logits where they are computed/, () => worker.generate("A", { onLogits: () => {} }).text()],
     [/no option seeds; did you mean seed\?/, () => worker.generate("A", { seeds: 1 } as object).text()],
   ];
   for (const [words, work] of cases) {

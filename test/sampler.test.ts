@@ -7,6 +7,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Engine, type EngineSession, type Options, SCRIPT_VOCABULARY, scriptedModel } from "./support/engine.ts";
 import { normals } from "./support/random.ts";
+import { assertFrequencies, xoshiro } from "./support/sampling.ts";
 
 const engines = { portable: new Engine("portable"), scalar: new Engine("scalar") };
 const engine = engines.portable;
@@ -91,51 +92,9 @@ for (const [name, options] of cases) {
       assert.ok(expected.has(id), `${id} should never come`);
       counts.set(id, (counts.get(id) ?? 0) + 1);
     }
-    // Chi-square over the tokens that should come ten times or more; what is rarer is one class.
-    let [square, classes, rare, rareCount] = [0, 0, 0, 0];
-    for (const [id, probability] of expected) {
-      const count = counts.get(id) ?? 0;
-      if (probability * draws >= 10) {
-        square += (count - probability * draws) ** 2 / (probability * draws);
-        classes++;
-      } else {
-        rare += probability * draws;
-        rareCount += count;
-      }
-    }
-    if (rare >= 5) {
-      square += (rareCount - rare) ** 2 / rare;
-      classes++;
-    }
-    // Four standard deviations above the mean of the distribution; the seed is fixed, so this holds or it does not.
-    const freedom = Math.max(classes - 1, 0);
-    assert.ok(square <= freedom + 4 * Math.sqrt(2 * freedom) + 1e-6, `chi-square ${square} with ${freedom} degrees`);
+    assertFrequencies(counts, expected, draws);
     session.release();
   });
-}
-
-/** xoshiro256** seeded by splitmix64. */
-function* xoshiro(seed: bigint): Generator<number> {
-  const mask = (1n << 64n) - 1n;
-  const rotate = (x: bigint, k: bigint) => ((x << k) | (x >> (64n - k))) & mask;
-  const state: bigint[] = [];
-  for (let z = seed; state.length < 4; ) {
-    z = (z + 0x9e3779b97f4a7c15n) & mask;
-    let mixed = ((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n) & mask;
-    mixed = ((mixed ^ (mixed >> 27n)) * 0x94d049bb133111ebn) & mask;
-    state.push(mixed ^ (mixed >> 31n));
-  }
-  for (;;) {
-    const result = (rotate((state[1] * 5n) & mask, 7n) * 9n) & mask;
-    const t = (state[1] << 17n) & mask;
-    state[2] ^= state[0];
-    state[3] ^= state[1];
-    state[1] ^= state[2];
-    state[0] ^= state[3];
-    state[2] ^= t;
-    state[3] = rotate(state[3], 45n);
-    yield Number(result >> 11n) / 2 ** 53;
-  }
 }
 
 test("draws follow the generator, seed by seed, in both builds", () => {

@@ -116,6 +116,16 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
     ],
   ],
   [["generate", "data/plm.gguf", "-p", "a", "-n", "24", "--temp", "1e0", "--min-p", "0.01", "--repeat-penalty", "1.2"]],
+  [
+    [
+      ..."generate data/plm.gguf -p a -n 40 --temp 1 --repeat-last-n 9 --presence-penalty 0.3 --frequency-penalty 0.2".split(
+        " ",
+      ),
+      ..."--dry-multiplier 0.8 --top-n-sigma 3 --typical-p 0.95 --xtc-probability 0.4 --xtc-threshold 0.05".split(" "),
+      ..."--dynatemp-range 0.4 --dynatemp-exp 1.2 --mirostat-ent 4 --logit-bias 65:2.5,66:-1e1 --ban 7,8".split(" "),
+    ],
+  ],
+  [["generate", "data/plm.gguf", "-p", "a", "-n", "5", "--force", "70, 71", "--ban=71"]],
   [["generate", "data/plm.gguf", "-p", "a b c", "-n", "8", "--form", "expanded", "--kv", "f32", "--ctx", "32"]],
   [["generate", "data/plm.gguf", "-p", "a b c", "-n", "8", "--kv", "q8_0"]],
   [["generate", "data/infill.gguf", "-p", "When the tide", "--suffix", " falls,", "-n", "12"]],
@@ -147,6 +157,11 @@ const USAGE: string[][] = [
   ["generate", "data/demo.gguf", "-p", "a", "--temp", "warm"],
   ["generate", "data/demo.gguf", "-p", "a", "--kv", "q9"],
   ["generate", "data/demo.gguf", "-p", "a", "--json=1"],
+  ["generate", "data/demo.gguf", "-p", "a", "--ban", "1,x"],
+  ["generate", "data/demo.gguf", "-p", "a", "--force", "1:2"],
+  ["generate", "data/demo.gguf", "-p", "a", "--logit-bias", "5"],
+  ["generate", "data/demo.gguf", "-p", "a", "--logit-bias", "5:1,6:"],
+  ["chat", "data/demo.gguf", "--logit-bias", "99999999999:1"],
   ["generate", "data/demo.gguf", "more", "-p", "a"],
   ["generate", "data/infill.gguf", "-p", "a", "--suffix", "b", "--chat"],
   ["inspect", "data/demo.gguf", "--time"],

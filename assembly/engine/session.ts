@@ -1,27 +1,24 @@
 /**
  * A session: one sequence of a context as a user knows it: its tokens, the text that comes out of it, and how tokens
- * are chosen. Tokens are appended (as text or ids), then a generation is stepped: the host gets one token a step with
- * the bytes of text that are safe to show, and never a piece of a UTF-8 character or the beginning of a stop string.
+ * are chosen. Tokens are appended (as text or ids), then a generation is stepped (session_step.ts): the host gets one
+ * token a step with the bytes of text that are safe to show (session_text.ts).
  *
  *     tokens   │ evaluated: rows in the cache │ appended, not evaluated yet │ … capacity
- *     text     │ shown │ ready to show │ held back: may be the beginning of a stop string │
  */
-import { Core, ErrorCode, Status, fail } from "../memory/core";
+import { Core, ErrorCode, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/arena";
 import { setU32, u32At } from "../memory/bytes";
-import { abortPass, beginPass, putToken } from "../pass/batch";
+import { abortPass } from "../pass/batch";
 import { Context, POSITION_LIMIT, isContext } from "../pass/context";
-import { canRewindTo, dropAll } from "./sequence";
+import { canRewindTo, checkSequence, dropAll, shareAll } from "./sequence";
 import { modelOf } from "./model";
-import { stepPass } from "../run/run";
-import { SAMPLER_BYTES, Sampler, initSampler, sample, sampleScratchBytes } from "./sampler";
-import { Tokenizer, endsGeneration, suppressTokens } from "../text/tokenizer";
+import { REASONING_BYTES, Reasoning, UNLIMITED, beginReasoning, setBudget } from "./reasoning";
+import { changedLogits, sampleScratchBytes, seed } from "./sampler";
+import { SAMPLER_BYTES, Sampler, initSampler, moveSampler, releaseSampler } from "./sampler_options";
+import { HAS_SAMPLERS } from "../parts";
+import { Tokenizer } from "../text/tokenizer";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
-import { DetokenizeFlag, Stream, flushStream, pushToken, startStream, streamCapacity } from "../text/detokenize";
-import { logSumExp } from "../kernels/float/softmax";
-
-/** A step of a session that made a token. */
-export const STATUS_TOKEN: i32 = 3;
+import { DetokenizeFlag, Stream, startStream } from "../text/detokenize";
 
 export namespace Finish {
   export const NONE: u32 = 0;
@@ -33,6 +30,16 @@ export namespace Finish {
   export const STOP_STRING: u32 = 3;
   /** The context is full. */
   export const CONTEXT: u32 = 4;
+}
+
+/** What a session whose tokens are all evaluated draws its next one from. */
+export namespace Draw {
+  /** They are not. */
+  export const NONE: u32 = 0;
+  /** The logits of the last pass. */
+  export const PASS: u32 = 1;
+  /** What the host has made of them, or is making. */
+  export const SHOWN: u32 = 2;
 }
 
 const SESSION_TAG: u32 = 0x53534553; // "SESS"
@@ -54,9 +61,17 @@ export class Session {
   capacity: u32;
   count: u32;
   evaluated: u32;
-  /** Tokens that the pass at work will have evaluated, and which pass of the context it is. */
+  /** Tokens that the pass at work will have evaluated, and which pass of the context the last one of the session is. */
   inFlight: u32;
   pass: u64;
+  /** The next session of that pass, in a ring; and which row of its logits is the session's. */
+  next: Session;
+  logitRow: u32;
+  draw: u32;
+  /** What the last step came to. */
+  status: i32;
+  /** The session as a list of one. */
+  itself: Session;
 
   /** What an encoder reads: u32[sourceCount] of a block of its own, and whether its rows are there. */
   source: usize;
@@ -86,6 +101,9 @@ export class Session {
   sampler: Sampler;
   stream: Stream;
   scratch: usize;
+  /** The host wants to see the logits before each draw. */
+  wantsLogits: u32;
+  reasoning: Reasoning;
 }
 
 /** Bytes of linear memory that a session over such a context takes, until a piece of text is longer than 4 KiB. */
@@ -95,7 +113,8 @@ export function sessionBytes(context: Context): u64 {
 
 /** The record and what lies behind it: sampler, stream, scratch, best tokens, stop strings, tokens. */
 function recordBytes(context: Context): u64 {
-  const records = align(offsetof<Session>()) + align(SAMPLER_BYTES) + align(offsetof<Stream>());
+  const records =
+    align(offsetof<Session>()) + align(SAMPLER_BYTES) + align(offsetof<Stream>()) + align(REASONING_BYTES);
   const lists = <u64>TOP_LIMIT * 8 + STOP_BYTES + <u64>context.rowCapacity * 4;
   return records + sampleScratchBytes(context.program.vocabulary) + lists;
 }
@@ -123,6 +142,9 @@ export function createSession(core: Core, context: Context, sequence: u32): Sess
   at += align(SAMPLER_BYTES);
   s.stream = changetype<Stream>(at);
   at += align(offsetof<Stream>());
+  s.reasoning = changetype<Reasoning>(at);
+  s.reasoning.budget = UNLIMITED;
+  at += align(REASONING_BYTES);
   s.scratch = at;
   at += <usize>scratchBytes;
   s.topIds = at;
@@ -134,8 +156,10 @@ export function createSession(core: Core, context: Context, sequence: u32): Sess
   s.tokenizer = modelOf(context).tokenizer;
   s.sequence = sequence;
   s.capacity = capacity;
+  s.itself = s;
   s.tag = SESSION_TAG;
   initSampler(s.sampler);
+  seed(s.sampler, 0);
   return s;
 }
 
@@ -150,6 +174,7 @@ export function releaseSession(s: Session): void {
   if (isContext(s.context)) forget(s);
   s.tag = 0;
   release(s.core, s.source);
+  releaseSampler(s.core, s.sampler);
   release(s.core, s.text);
   release(s.core, changetype<usize>(s));
 }
@@ -206,21 +231,6 @@ export function checkSourceTokens(s: Session, ids: usize, count: u32): i32 {
     }
   }
   return 0;
-}
-
-/** Begins the pass of the source. */
-function beginSource(s: Session): i32 {
-  const c = s.context;
-  if (c.running) {
-    return fail(s.core, ErrorCode.WRONG_STATE, "another session of this context is in the middle of a pass");
-  }
-  for (let i: u32 = 0; i < s.sourceCount; i++) putToken(c, i, u32At(s.source, i), s.sequence, <i32>i, false);
-  const status = beginPass(c, s.sourceCount, 0, c.program.layerCount, 1);
-  if (status == 0) {
-    s.inFlight = s.sourceCount;
-    s.pass = c.passes;
-  }
-  return status;
 }
 
 /** Forgets the tokens from index `count` on, and their rows; a generation at work ends. */
@@ -295,6 +305,7 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   s.topCount = logprobs;
   s.textLength = 0;
   s.ready = 0;
+  beginReasoning(s.reasoning, changetype<Tokenizer>(s.tokenizer), s.tokens, s.count, s.text, s.textCapacity);
   // As llama.cpp streams: the text goes on from the prompt, and spaces stay as the model makes them.
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
   startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE);
@@ -302,32 +313,11 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
 }
 
 /** The logits of the last token are not kept: its row is made once more, to the same bits. */
-function leaveLast(s: Session): void {
+export function leaveLast(s: Session): void {
   const count = s.count;
   if (count == 0 || s.evaluated < count) return;
   rewind(s, count - 1);
   s.count = count;
-}
-
-/** The next slice: MORE (nothing to show yet), STATUS_TOKEN (a token, and `ready` bytes of text), DONE, or an error. */
-export function stepGeneration(s: Session): i32 {
-  const c = s.context;
-  if (!s.generating) return fail(s.core, ErrorCode.WRONG_STATE, "no generation has begun");
-  forgetShown(s);
-  if (s.finish != Finish.NONE || s.remaining == 0) return finishGeneration(s);
-  const isReading = s.sourceCount != 0 && !s.isSourceRead;
-  if (!owns(s)) {
-    const status = isReading ? beginSource(s) : beginChunk(s);
-    if (status < 0) return giveUp(s, status);
-  }
-  const status = stepPass(c);
-  if (status < 0) return giveUp(s, status);
-  if (status != Status.DONE) return status;
-  if (isReading) s.isSourceRead = 1;
-  else s.evaluated += s.inFlight;
-  s.inFlight = 0;
-  if (s.evaluated < s.count) return Status.MORE;
-  return takeToken(s);
 }
 
 /**
@@ -340,27 +330,92 @@ export function continueGeneration(s: Session, from: Session): i32 {
   }
   stopWork(s);
   leaveLast(s);
-  if (from.textCapacity > s.textCapacity) {
-    const moved = resize(s.core, s.text, from.textCapacity, "a session's text");
-    if (moved == 0) return s.core.errorCode;
-    s.text = moved;
-    s.textCapacity = from.textCapacity;
+  const status = makeTextRoom(s, from.textCapacity);
+  if (status != 0) return status;
+  memory.copy(s.stops, from.stops, from.stopsLength);
+  s.stopsLength = from.stopsLength;
+  moveSampler(s.core, s.sampler, from.sampler);
+  takeGeneration(s, from);
+  return 0;
+}
+
+/**
+ * Begins a generation where another one of the context is, in front of a draw that it shows: the tokens, their rows,
+ * which are shared, and the logits are the same. The sampler and the stop strings are the session's own.
+ */
+export function forkGeneration(s: Session, from: Session): i32 {
+  if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build forks no generation; take limpet.wasm");
+  const c = s.context;
+  if (c != from.context || s.sequence == from.sequence || s.capacity < from.count) {
+    return fail(s.core, ErrorCode.BAD_ARGUMENT, "a generation is forked to another sequence of its context");
   }
+  if (from.sourceCount != 0) {
+    return fail(s.core, ErrorCode.UNSUPPORTED, "a generation from a source is not forked: set the source of each session");
+  }
+  if (!from.generating || from.draw != Draw.SHOWN) {
+    return fail(s.core, ErrorCode.WRONG_STATE, "a generation is forked while it shows the logits of a draw");
+  }
+  let status = checkSequence(c, s.sequence);
+  if (status == 0) status = makeTextRoom(s, from.textCapacity);
+  if (status != 0) return status;
+  forget(s);
+  status = shareAll(c, from.sequence, s.sequence, 0, POSITION_LIMIT);
+  if (status != 0) return status;
+  memory.copy(s.tokens, from.tokens, (<usize>from.count) << 2);
+  s.count = from.count;
+  s.evaluated = from.evaluated;
+  takeGeneration(s, from);
+  const vocabulary = c.program.vocabulary;
+  memory.copy(changedLogits(s.scratch, vocabulary), changedLogits(from.scratch, vocabulary), (<usize>vocabulary) << 2);
+  s.draw = from.draw;
+  s.pass = from.pass;
+  s.logitRow = from.logitRow;
+  return 0;
+}
+
+/** What is held back of the text, what was asked for, and how far it is. */
+function takeGeneration(s: Session, from: Session): void {
   memory.copy(s.text, from.text, from.textLength);
   s.textLength = from.textLength;
   s.ready = from.ready;
-  memory.copy(s.stops, from.stops, from.stopsLength);
-  s.stopsLength = from.stopsLength;
-  memory.copy(changetype<usize>(s.sampler), changetype<usize>(from.sampler), SAMPLER_BYTES);
   memory.copy(changetype<usize>(s.stream), changetype<usize>(from.stream), offsetof<Stream>());
+  memory.copy(changetype<usize>(s.reasoning), changetype<usize>(from.reasoning), REASONING_BYTES);
   s.remaining = from.remaining;
   s.finish = from.finish;
   s.token = from.token;
   s.logprob = from.logprob;
+  s.wantsLogits = from.wantsLogits;
   s.wantLogprobs = from.wantLogprobs;
   s.topCount = from.topCount;
   memory.copy(s.topIds, from.topIds, TOP_LIMIT * 8);
   s.generating = 1;
+}
+
+function makeTextRoom(s: Session, capacity: u32): i32 {
+  if (capacity <= s.textCapacity) return 0;
+  const moved = resize(s.core, s.text, capacity, "a session's text");
+  if (moved == 0) return s.core.errorCode;
+  s.text = moved;
+  s.textCapacity = capacity;
+  return 0;
+}
+
+/** Closes reasoning after so many tokens (reasoning.ts), from the next generation on; UNLIMITED: never. */
+export function limitReasoning(s: Session, budget: u32): i32 {
+  // The room for text is free between generations.
+  stopGeneration(s);
+  return setBudget(s.core, s.reasoning, changetype<Tokenizer>(s.tokenizer), budget, s.text);
+}
+
+/** Holds fewer tokens than the context does, from now on. */
+export function limitSession(s: Session, capacity: u32): i32 {
+  if (capacity < s.count || capacity > s.context.rowCapacity) {
+    return fail(
+      s.core, ErrorCode.BAD_ARGUMENT, "a session that has {} tokens in a context of {} cannot be held to {}", s.count,
+      s.context.rowCapacity, capacity,
+    );
+  }
+  s.capacity = capacity;
   return 0;
 }
 
@@ -383,7 +438,7 @@ export function addStop(s: Session, text: usize, length: u32): i32 {
 }
 
 @inline
-function tokenAt(s: Session, index: u32): u32 {
+export function tokenAt(s: Session, index: u32): u32 {
   return load<u32>(s.tokens + ((<usize>index) << 2));
 }
 
@@ -400,175 +455,15 @@ function tooLong(s: Session, more: u32): i32 {
   );
 }
 
-/** A pass of this session that is not through is undone. */
+/** A pass that this session is in and that is not through is undone, for all that are in it. */
 function stopWork(s: Session): void {
   if (owns(s)) abortPass(s.context);
   s.inFlight = 0;
+  s.draw = Draw.NONE;
 }
 
-/** Whether the pass that the context is in is this session's. */
+/** Whether the session is in the pass that the context is in. */
 export function owns(s: Session): bool {
   const c = s.context;
   return s.inFlight != 0 && c.running != 0 && c.passes == s.pass;
-}
-
-function giveUp(s: Session, status: i32): i32 {
-  stopWork(s);
-  s.generating = 0;
-  return status;
-}
-
-/** Fills the batch with the next tokens that are not evaluated; logits are asked of the very last. */
-function beginChunk(s: Session): i32 {
-  const c = s.context;
-  if (c.running) {
-    return fail(s.core, ErrorCode.WRONG_STATE, "another session of this context is in the middle of a pass");
-  }
-  const left = s.count - s.evaluated;
-  const count = left < c.batchCapacity ? left : c.batchCapacity;
-  for (let i: u32 = 0; i < count; i++) {
-    const index = s.evaluated + i;
-    putToken(c, i, tokenAt(s, index), s.sequence, <i32>index, index + 1 == s.count);
-  }
-  const status = beginPass(c, count, 0, c.program.layerCount);
-  if (status == 0) {
-    s.inFlight = count;
-    s.pass = c.passes;
-  }
-  return status;
-}
-
-function takeToken(s: Session): i32 {
-  const c = s.context;
-  const vocabulary = c.program.vocabulary;
-  const tokenizer = changetype<Tokenizer>(s.tokenizer);
-  suppressTokens(tokenizer, c.at(c.program.logits));
-  const token = sample(s.sampler, c.at(c.program.logits), vocabulary, s.scratch, s.tokens, s.count);
-  s.token = token;
-  if (s.wantLogprobs) rank(s, c.at(c.program.logits), vocabulary);
-  s.remaining -= 1;
-  if (s.count == s.capacity) s.finish = Finish.CONTEXT;
-  else {
-    store<u32>(s.tokens + ((<usize>s.count) << 2), token);
-    s.count += 1;
-  }
-  if (endsGeneration(tokenizer, token)) s.finish = Finish.STOP;
-  else {
-    const status = pushText(s, token);
-    if (status < 0) return giveUp(s, status);
-    if (s.finish == Finish.NONE && s.remaining == 0) s.finish = Finish.LENGTH;
-  }
-  return s.finish == Finish.NONE ? STATUS_TOKEN : lastText(s);
-}
-
-/** The log probability of the token, and the best tokens of the row with theirs, in falling order. */
-function rank(s: Session, logits: usize, vocabulary: u32): void {
-  const sum = logSumExp(logits, vocabulary);
-  s.logprob = <f32>(<f64>load<f32>(logits + ((<usize>s.token) << 2)) - sum);
-  let found: u32 = 0;
-  for (let i: u32 = 0; i < vocabulary; i++) {
-    const value = <f32>(<f64>load<f32>(logits + ((<usize>i) << 2)) - sum);
-    let at = found < s.topCount ? found++ : s.topCount;
-    if (at == s.topCount && (at == 0 || !(value > topLogprob(s, at - 1)))) continue;
-    if (at == s.topCount) at -= 1;
-    for (; at > 0 && value > topLogprob(s, at - 1); at--) setTop(s, at, topId(s, at - 1), topLogprob(s, at - 1));
-    setTop(s, at, i, value);
-  }
-}
-
-@inline
-function topLogprob(s: Session, index: u32): f32 {
-  return load<f32>(s.topLogprobs + ((<usize>index) << 2));
-}
-
-@inline
-function topId(s: Session, index: u32): u32 {
-  return load<u32>(s.topIds + ((<usize>index) << 2));
-}
-
-@inline
-function setTop(s: Session, index: u32, id: u32, logprob: f32): void {
-  store<u32>(s.topIds + ((<usize>index) << 2), id);
-  store<f32>(s.topLogprobs + ((<usize>index) << 2), logprob);
-}
-
-/** Appends a token's text, looks for stop strings, and sets how much may be shown. */
-function pushText(s: Session, token: u32): i32 {
-  const status = makeRoom(s);
-  if (status < 0) return status;
-  const before = s.textLength;
-  const bytes = pushToken(s.core, s.stream, token, s.text + before, s.textCapacity - before);
-  if (bytes < 0) return bytes;
-  s.textLength = before + <u32>bytes;
-  findStop(s, before);
-  return 0;
-}
-
-/** What the stream and the stop strings still hold back comes out when nothing more follows. */
-function lastText(s: Session): i32 {
-  if (s.finish == Finish.STOP_STRING) return STATUS_TOKEN;
-  const status = makeRoom(s);
-  if (status < 0) return giveUp(s, status);
-  const before = s.textLength;
-  s.textLength = before + <u32>flushStream(s.stream, s.text + before, s.textCapacity - before);
-  findStop(s, before);
-  if (s.finish != Finish.STOP_STRING) s.ready = s.textLength;
-  return STATUS_TOKEN;
-}
-
-/** Room for one more token's text. */
-function makeRoom(s: Session): i32 {
-  const more = streamCapacity(changetype<Tokenizer>(s.tokenizer));
-  if (s.textLength + more <= s.textCapacity) return 0;
-  const capacity = 2 * s.textCapacity + more;
-  const moved = resize(s.core, s.text, capacity, "a session's text");
-  if (moved == 0) return s.core.errorCode;
-  s.text = moved;
-  s.textCapacity = capacity;
-  return 0;
-}
-
-/**
- * Cuts the text at the first stop string, or holds back an end that may become one. Text before `from` was searched.
- */
-function findStop(s: Session, from: u32): void {
-  let held: u32 = 0;
-  let cut = s.textLength;
-  for (let at: u32 = 0; at < s.stopsLength; ) {
-    const length = load<u32>(s.stops + at);
-    const stop = s.stops + at + 4;
-    const first = from > length ? from - length : 0;
-    for (let i = first; i < cut; i++) {
-      const match = matchAt(s.text + i, s.textLength - i, stop, length);
-      if (match == length) cut = i;
-      else if (match == s.textLength - i && match > held) held = match;
-    }
-    at += 4 + length;
-  }
-  if (cut < s.textLength) {
-    s.textLength = cut;
-    s.ready = cut;
-    s.finish = Finish.STOP_STRING;
-  } else s.ready = s.textLength - held;
-}
-
-/** How many of the first bytes of `stop` the text begins with. */
-function matchAt(text: usize, available: u32, stop: usize, length: u32): u32 {
-  let i: u32 = 0;
-  while (i < length && i < available && load<u8>(text + i) == load<u8>(stop + i)) i++;
-  return i;
-}
-
-/** Drops the text that the host has been shown. */
-function forgetShown(s: Session): void {
-  if (s.ready == 0) return;
-  memory.copy(s.text, s.text + s.ready, s.textLength - s.ready);
-  s.textLength -= s.ready;
-  s.ready = 0;
-}
-
-function finishGeneration(s: Session): i32 {
-  if (s.finish == Finish.NONE) s.finish = Finish.LENGTH;
-  s.generating = 0;
-  return Status.DONE;
 }

@@ -9,11 +9,12 @@
  *     model    fingerprint u64: FNV-1a over the architecture, the shape and the last norm: another model is refused
  *     tokens   evaluated u32 │ count u32 │ u32[count]
  *     sampler  version u32 │ temperature f32 │ top-k u32 │ top-p f32 │ min-p f32 │ repeat penalty f32 │ state u64[4]
+ *              from version 2 on: f32[SamplerOption.COUNT]; biases and breakers are not saved
  *     source   of a model with an encoder: whether it is read u32 │ u32[tokens that it reads]
  *     state    layers u32 │ type of values u32 │ a layer: kind u8[12] │ row bytes u32 │ rows u32 │ positions │ rows
  */
 import { Model, modelOf } from "./model";
-import { Sampler, checkOptions } from "./sampler";
+import { Sampler, SamplerOption, checkOption, checkOptions, optionAt, turnOff } from "./sampler_options";
 import { Session, checkSourceTokens, forget, owns, setSource } from "./session";
 import { Core, ErrorCode, bytesOf, fail } from "../memory/core";
 import { FNV_START, copyText, fnv, sameText, u32At } from "../memory/bytes";
@@ -30,8 +31,10 @@ const HEADER: usize = 24;
 const SECTION: usize = 16;
 const NAME: usize = 8;
 const SECTIONS: u32 = 4;
-const SAMPLER_VERSION: u32 = 1;
-const SAMPLER_SECTION: usize = 56;
+const SAMPLER_VERSION: u32 = 2;
+/** A section of version 1 ends where the options of version 2 begin. */
+const SAMPLER_OPTIONS: usize = 56;
+const SAMPLER_SECTION: usize = SAMPLER_OPTIONS + ((<usize>SamplerOption.COUNT) << 2);
 /** A layer's kind, the bytes of a row, and how many follow. */
 const LAYER: usize = 20;
 const KIND_NAME: u32 = 12;
@@ -126,9 +129,11 @@ function saveSampler(s: Sampler, at: usize): void {
   store<u64>(at, s.state1, 32);
   store<u64>(at, s.state2, 40);
   store<u64>(at, s.state3, 48);
+  memory.copy(at + SAMPLER_OPTIONS, optionAt(s, 0), (<usize>SamplerOption.COUNT) << 2);
 }
 
 function readSampler(at: usize, s: Sampler): void {
+  turnOff(s);
   s.temperature = load<f32>(at, 4);
   s.topK = load<u32>(at, 8);
   s.topP = load<f32>(at, 12);
@@ -138,6 +143,8 @@ function readSampler(at: usize, s: Sampler): void {
   s.state1 = load<u64>(at, 32);
   s.state2 = load<u64>(at, 40);
   s.state3 = load<u64>(at, 48);
+  if (load<u32>(at) < SAMPLER_VERSION) return;
+  memory.copy(optionAt(s, 0), at + SAMPLER_OPTIONS, (<usize>SamplerOption.COUNT) << 2);
 }
 
 function saveState(s: Session, at: usize): void {
@@ -337,7 +344,14 @@ function checkTokens(s: Session, at: usize, bytes: usize): i32 {
 }
 
 function checkSampler(core: Core, at: usize, bytes: usize): i32 {
-  if (bytes != SAMPLER_SECTION || load<u32>(at) != SAMPLER_VERSION) return truncated(core);
+  if (bytes < 4) return truncated(core);
+  const isNew = load<u32>(at) == SAMPLER_VERSION;
+  if (!isNew && load<u32>(at) != 1) return truncated(core);
+  if (bytes != (isNew ? SAMPLER_SECTION : SAMPLER_OPTIONS)) return truncated(core);
+  for (let i: u32 = 0; isNew && i < SamplerOption.COUNT; i++) {
+    const status = checkOption(core, i, load<f32>(at + SAMPLER_OPTIONS + ((<usize>i) << 2)));
+    if (status != 0) return status;
+  }
   return checkOptions(core, load<f32>(at, 4), load<f32>(at, 12), load<f32>(at, 16), load<f32>(at, 20));
 }
 

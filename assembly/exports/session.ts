@@ -3,12 +3,16 @@
  */
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Context, isContext } from "../pass/context";
-import { configure, seed } from "../engine/sampler";
+import { changedLogits, seed } from "../engine/sampler";
+import { addBias, addBreaker, configure, setOption } from "../engine/sampler_options";
 import {
-  Session, addStop, appendText, appendTokens, beginGeneration, continueGeneration, createSession, isSession,
-  releaseSession, replaceTokens, rewind, sessionBytes, setSource, stepGeneration, stopGeneration,
+  Session, addStop, appendText, appendTokens, beginGeneration, continueGeneration, createSession, forkGeneration,
+  isSession, limitReasoning, limitSession, releaseSession, replaceTokens, rewind, sessionBytes, setSource,
+  stopGeneration,
 } from "../engine/session";
+import { stepGeneration, stepSessions } from "../engine/session_step";
 import { restoreSession, savedBytes, saveSession } from "../engine/session_file";
+import { Tokenizer } from "../text/tokenizer";
 
 /** The bytes that a session over this context will take; 0 when that is no context. */
 export function session_bytes(context: Context): u64 {
@@ -75,11 +79,26 @@ export function session_replace_tokens(s: Session, ids: usize, count: u32): i32 
   return replaceTokens(s, ids, count);
 }
 
-/** Temperature 0 is greedy; top-k 0, top-p 1, min-p 0 and penalty 1 are off. */
+/** Temperature 0 is greedy; top-k 0, top-p 1, min-p 0 and penalty 1 are off. Every other option is off behind it. */
 export function session_configure(
   s: Session, temperature: f32, topK: u32, topP: f32, minP: f32, repeatPenalty: f32,
 ): i32 {
   return configure(s.core, s.sampler, temperature, topK, topP, minP, repeatPenalty);
+}
+
+/** Sets one more option of the sampler, by its number (`SamplerOption`). */
+export function session_set_option(s: Session, option: u32, value: f32): i32 {
+  return setOption(s.core, s.sampler, option, value);
+}
+
+/** Adds to a token's logit: −Infinity bans the token; where some get +Infinity, no others can come. */
+export function session_add_bias(s: Session, token: u32, bias: f32): i32 {
+  return addBias(s.core, s.sampler, s.context.program.vocabulary, token, bias);
+}
+
+/** Ends repetitions, as DRY counts them, at tokens whose text holds this one. */
+export function session_add_breaker(s: Session, text: usize, length: u32): i32 {
+  return addBreaker(s.core, s.sampler, changetype<Tokenizer>(s.tokenizer), text, length);
 }
 
 /** Starts the sampler's generator from a seed. */
@@ -105,9 +124,60 @@ export function session_begin(s: Session, maxTokens: u32, logprobs: u32, top: u3
   return beginGeneration(s, maxTokens, logprobs, top);
 }
 
-/** 1 more (nothing to show yet), 3 a token (and maybe text), 0 done, 2 data needed, below 0 an error. */
+/**
+ * Closes what a model writes between `<think>` and `</think>` after so many tokens, from the next generation on;
+ * 0xffffffff: never.
+ */
+export function session_limit_reasoning(s: Session, budget: u32): i32 {
+  return limitReasoning(s, budget);
+}
+
+/** 1: from the next token on, a step stops in front of each draw and answers 4; 0: not. */
+export function session_want_logits(s: Session, wanted: u32): void {
+  s.wantsLogits = wanted ? 1 : 0;
+}
+
+/**
+ * f32[vocabulary] after a step that answers 4: a copy of the logits, of which the next step draws. A host may change
+ * them in place; log probabilities stay those of the model.
+ */
+export function session_logits(s: Session): usize {
+  return changedLogits(s.scratch, s.context.program.vocabulary);
+}
+
+/**
+ * 1 more (nothing to show yet), 3 a token (and maybe text), 4 logits to look at, 0 done, 2 data needed, below 0 an
+ * error.
+ */
 export function session_step(s: Session): i32 {
   return stepGeneration(s);
+}
+
+/**
+ * Steps the generations of u32[count] sessions over different sequences of one context together: 1 more, 2 data needed,
+ * 3 some have come to something, and `session_status` of each says to what. Below 0: an error that ends them all. A
+ * session that answered 4 is stepped before any other of its context begins a pass.
+ */
+export function session_step_all(core: Core, sessions: usize, count: u32): i32 {
+  return stepSessions(core, sessions, count);
+}
+
+/** What the last step of the session came to, as `session_step` answers it; 1: nothing yet. */
+export function session_status(s: Session): i32 {
+  return s.status;
+}
+
+/**
+ * Begins a generation where another one of the context is that has answered 4: with its tokens, its rows, which are
+ * shared, and the logits of the draw; sampler and stop strings are the session's own.
+ */
+export function session_fork(s: Session, from: Session): i32 {
+  return forkGeneration(s, from);
+}
+
+/** Holds at most so many tokens from now on, fewer than the context does. */
+export function session_limit(s: Session, capacity: u32): i32 {
+  return limitSession(s, capacity);
 }
 
 /**

@@ -23,7 +23,7 @@ const LINE: u8 = 0x0a;
 const BAR: u8 = 0x7c;
 const SPACE: u8 = 0x20;
 const EQUALS: u8 = 0x3d;
-const FLAG_LIMIT: u32 = 64;
+const FLAG_LIMIT: u32 = 128;
 
 /** Exit statuses. */
 export const SUCCESS: i32 = 0;
@@ -295,7 +295,15 @@ export function given(c: Command, id: string): bool {
 
 /** The value of a flag, or its default. */
 export function flag(c: Command, id: string): Bytes {
-  const line = lineNamed(c, id);
+  return valueAt(c, lineNamed(c, id));
+}
+
+/** … by an id that was read. */
+export function flagOf(c: Command, id: Bytes): Bytes {
+  return valueAt(c, lineOfId(c, id));
+}
+
+function valueAt(c: Command, line: i32): Bytes {
   if (line < 0) return 0;
   const value = bytesAt(c.values, line);
   return value != 0 ? value : piece(lineAt(c.flags, line), BAR, 4);

@@ -22,10 +22,16 @@ export const USAGE: string = "usage: limpet COMMAND [ARGUMENTS] [FLAGS]";
 
 export const COMMANDS: string = `
 generate MODEL?|continue a text, or answer it with --chat
-  prompt suffix max-tokens temp top-k top-p min-p repeat-penalty seed stop form chat json
+  prompt suffix max-tokens temp top-k top-p min-p repeat-penalty
+  repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
+  top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
+  logit-bias ban force reasoning-budget seed stop form chat json
   build ctx kv tables table-cache threads
 chat MODEL?|talk: a line in, an answer out, until the input ends
-  system answer temp top-k top-p min-p repeat-penalty seed stop build ctx kv tables table-cache threads
+  system answer temp top-k top-p min-p repeat-penalty
+  repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
+  top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
+  logit-bias ban force reasoning-budget seed stop build ctx kv tables table-cache threads
 tokenize MODEL TEXT|print a text's token ids as JSON
   bos special
 embed MODEL TEXT...|print the vector of each text, a line of JSON each; - reads texts from stdin, a line each
@@ -57,7 +63,26 @@ temp||--temp|X|0|temperature; 0 always takes the likeliest token
 top-k||--top-k|N|0|draw from the K likeliest tokens; 0: from all
 top-p||--top-p|X|1|draw from the likeliest tokens that make up this probability
 min-p||--min-p|X|0|drop tokens below this share of the likeliest one's probability
-repeat-penalty||--repeat-penalty|X|1|make the last 64 tokens less likely; 1: not
+repeat-penalty||--repeat-penalty|X|1|make the last tokens less likely; 1: not
+repeat-last-n||--repeat-last-n|N|64|how many of the last tokens the penalties look at; 0: all
+presence-penalty||--presence-penalty|X|0|take this from the logits of those tokens
+frequency-penalty||--frequency-penalty|X|0|take this from them for each time that they came
+dry-multiplier||--dry-multiplier|X|0|DRY: the penalty of going on with a repetition; 0: none
+dry-base||--dry-base|X|1.75|DRY: so many times as much for each token that the repetition is longer
+dry-allowed-length||--dry-allowed-length|N|2|DRY: repetitions up to this length cost nothing
+dry-penalty-last-n||--dry-penalty-last-n|N|0|DRY: how many of the last tokens it looks at; 0: all
+top-n-sigma||--top-n-sigma|X|0|drop tokens so many standard deviations below the likeliest logit; 0: none
+typical-p||--typical-p|X|1|draw from the most typical tokens that make up this probability
+xtc-probability||--xtc-probability|X|0|XTC: how often the likeliest tokens are excluded
+xtc-threshold||--xtc-threshold|X|0.1|XTC: the probability from which a token is one of them
+dynatemp-range||--dynatemp-range|X|0|how far the temperature may move with the entropy
+dynatemp-exp||--dynatemp-exp|X|1|exponent of the normalised entropy in that
+mirostat-ent||--mirostat-ent|X|0|Mirostat 2: the surprise to aim at, in bits; 0: off
+mirostat-lr||--mirostat-lr|X|0.1|Mirostat 2: how quickly it learns
+logit-bias||--logit-bias|LIST||what is added to logits: ID:BIAS with commas between
+ban||--ban|LIST||token ids, with commas between, that never come
+force||--force|LIST||draw from these token ids alone
+reasoning-budget||--reasoning-budget|N||close reasoning (<think>) after so many tokens; 0: none
 seed||--seed|N|0|start of the random numbers: the same seed gives the same text in every host
 stop||--stop|TEXT+||end before this text
 form||--form|auto,absorbed,expanded|auto|how latent attention (MLA) is computed
@@ -109,6 +134,31 @@ export const NO_FLAG: string = "the flag {} is missing";
 export const NO_JSON: string = "{} is not printed as JSON";
 export const NOT_TOGETHER: string = "{} does not go with --chat";
 export const BAD_TOKENS: string = "--tokens wants token ids with commas between, not {}";
+
+export const BAD_TOKEN_LIST: string = "{} wants token ids with commas between";
+export const BAD_BIASES: string = "{} wants ID:BIAS with commas between";
+
+/** The flags of the sampler's options, a line each, in the order of `SamplerOption`. */
+export const SAMPLER_FLAGS: string = `
+repeat-last-n
+presence-penalty
+frequency-penalty
+dry-multiplier
+dry-base
+dry-allowed-length
+dry-penalty-last-n
+top-n-sigma
+typical-p
+xtc-probability
+xtc-threshold
+dynatemp-range
+dynatemp-exp
+mirostat-ent
+mirostat-lr
+`;
+
+/** What ends a repetition, as DRY counts them: each of these characters. */
+export const DRY_BREAKERS: string = '\n:"*';
 
 /** A command that needs a host with files: what the WASI command says of it, with status 2. */
 export const NOT_HERE: string = "{} is for Node and Deno: npx limpet";

@@ -7,19 +7,19 @@ import { Buffer, appendBytes, createBuffer, reserveBytes } from "../memory/buffe
 import { chatTokens } from "../engine/chat";
 import { Status } from "../memory/core";
 import { Model } from "../engine/model";
-import { configure, seed } from "../engine/sampler";
 import {
-  Finish, STATUS_TOKEN, Session, addStop, appendText, appendTokens, beginGeneration, createSession, replaceTokens,
-  stepGeneration,
+  Finish, Session, addStop, appendText, appendTokens, beginGeneration, createSession, replaceTokens,
 } from "../engine/session";
+import { STATUS_TOKEN, stepGeneration } from "../engine/session_step";
 import { Role } from "../text/chat";
 import { tokenizeInfill } from "../text/infill";
 import { TokenizeFlag } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
 import { FINISH_REASONS, NO_FLAG, NOT_TOGETHER } from "./commands";
 import {
-  Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, real, repeated, usageError, whole, wholeUpTo,
+  Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, repeated, usageError, wholeUpTo,
 } from "./command";
+import { checkLists, configureSampler } from "./sampling";
 import { contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
 import { readSome, readText } from "./files";
 import { Output, endLine, flush, putAnswer, putByte, putFloat, putJson, putNumber, putText } from "./output";
@@ -53,6 +53,8 @@ export function generate(c: Command): i32 {
     return USAGE_ERROR;
   }
   if (given(c, "suffix") && given(c, "chat")) return usageError(c, NOT_TOGETHER, fromText(c.core, "--suffix"));
+  const wrong = checkLists(c);
+  if (wrong != SUCCESS) return wrong;
   const prompt = readText(c, flag(c, "prompt"));
   if (startOf(prompt) == 0) return FAILURE;
   const run = begin(c, given(c, "json"));
@@ -73,6 +75,8 @@ export function generate(c: Command): i32 {
 
 /** A line of stdin is a message, unless it is blank; the answer follows on stdout. */
 export function chat(c: Command): i32 {
+  const wrong = checkLists(c);
+  if (wrong != SUCCESS) return wrong;
   const run = begin(c, false);
   if (changetype<usize>(run) == 0) return FAILURE;
   const messages = createBuffer(c.core, READ_BYTES, "a text");
@@ -140,13 +144,7 @@ function begin(c: Command, json: bool): Run {
     failure(c);
     return none;
   }
-  const sampler = session.sampler;
-  const topK = wholeUpTo(c, "top-k", u32.MAX_VALUE);
-  const temperature = <f32>real(c, "temp");
-  const topP = <f32>real(c, "top-p");
-  const minP = <f32>real(c, "min-p");
-  let status = configure(c.core, sampler, temperature, topK, topP, minP, <f32>real(c, "repeat-penalty"));
-  seed(sampler, whole(c, "seed"));
+  let status = configureSampler(c, session);
   for (let i: u32 = 0; i < c.repeatCount && status >= 0; i++) {
     status = addStop(session, startOf(repeated(c, i)), lengthOf(repeated(c, i)));
   }

@@ -2,8 +2,10 @@
 import type { MessagePort } from "node:worker_threads";
 import { isNode } from "../../bindings/node.ts";
 import { holdLock } from "../../bindings/worker-link.ts";
+import { Generation, type GenerationResult, type Piece } from "../generate/generation.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { ModelSource } from "../load/source.ts";
+import { Batch } from "./batch.ts";
 import { Model } from "./model.ts";
 import { packError, type WorkerAnswer, type WorkerRequest } from "./worker-protocol.ts";
 
@@ -50,8 +52,29 @@ async function run({ id, kind, on, method, args, options, progress }: WorkerRequ
   if (typeof member !== "function") return member;
   const value = await (member as (...args: unknown[]) => unknown).apply(target, all);
   if (kind === "call") return value;
-  objects.set(id, value);
+  // Those of a batch are computed together only if all are asked for: answers on their way must not leave one out.
+  objects.set(id, target instanceof Batch && value instanceof Generation ? ahead(value) : value);
   return id;
+}
+
+/** A generation whose next piece is computed while the last one is on its way. */
+async function* ahead(generation: Generation): AsyncGenerator<Piece, GenerationResult | undefined, undefined> {
+  const ask = () => {
+    const step = generation.next();
+    // Whoever asks for it is told; until then nobody is.
+    step.catch(() => {});
+    return step;
+  };
+  try {
+    for (let step = ask(); ; ) {
+      const { done, value } = await step;
+      if (done) return value;
+      step = ask();
+      yield value;
+    }
+  } finally {
+    await generation.return();
+  }
 }
 
 function drop(on: number): void {

@@ -1,7 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A model: what most users hold. One instance of the core a model, so that dropping it gives all memory back. */
 import type { Pointer } from "../../bindings/exports.ts";
+import { generateAnswers } from "../generate/answers.ts";
 import { chatTokens, type Message, messagesOf } from "../generate/chat.ts";
+import { type Score, type ScoreOptions, scoreChoices } from "../generate/choices.ts";
 import {
   type EmbedOptions,
   embedTexts,
@@ -10,8 +12,8 @@ import {
   rankDocuments,
 } from "../generate/embedding.ts";
 import {
+  type AnswerOptions,
   DEFAULT_TOKENS,
-  GENERATE_OPTIONS,
   type GenerateOptions,
   Generation,
   type GenerationResult,
@@ -27,15 +29,14 @@ import {
 } from "../generate/scoring.ts";
 import {
   type CacheType,
-  CONTEXT_OPTIONS,
   type ContextOptions,
   cacheType,
   contextLength,
   type LoadedModel,
   SequencePool,
 } from "../generate/sequence-pool.ts";
-import { type DetokenizeOptions, promptOf, type TokenizeOptions, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
-import { flag, type OptionTable, optional, readOptions, text, whole } from "../host/arguments.ts";
+import { type DetokenizeOptions, type TokenizeOptions, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
+import { flag, type OptionTable, optional, readOptions, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Core } from "../host/instance.ts";
@@ -52,14 +53,13 @@ import { readProgram } from "../load/inspect.ts";
 import { type Loaded, loadModel } from "../load/load.ts";
 import { type ModelSource, sourceName } from "../load/source.ts";
 import { tableUse } from "../load/tables.ts";
+import { Batch, type BatchOptions } from "./batch.ts";
 import { LOAD_OPTIONS, type LoadOptions, type MemoryPlan, type ModelMemory } from "./options.ts";
+import { ONCE_OPTIONS, promptTokens, TEXT_OPTIONS } from "./prompt.ts";
 import { type Prompt, Session, type SessionOptions } from "./session.ts";
 import type { WorkerModel } from "./worker-model.ts";
 
 const MODEL_OPTIONS: OptionTable<LoadOptions & { worker?: boolean }> = { ...LOAD_OPTIONS, worker: flag };
-const ONCE_OPTIONS: OptionTable<GenerateOptions & ContextOptions> = { ...GENERATE_OPTIONS, ...CONTEXT_OPTIONS };
-const TEXT_OPTIONS: OptionTable<GenerateOptions & ContextOptions & InfillOptions> = { ...ONCE_OPTIONS, suffix: text };
-
 /** Of models that nobody holds any more, nor any session of them: what the host does not collect by itself. */
 const droppedModels = new Dropped<Pick<Loaded, "tables"> & Pick<Core, "threads">>(({ tables, threads }) => {
   tables?.close();
@@ -187,20 +187,12 @@ export class Model {
   }
 
   /** Continues a text (or ids). Each call begins anew; a session goes on. */
-  generate(prompt: Prompt, options: GenerateOptions & ContextOptions & InfillOptions = {}): Generation {
-    return this.#once(options, TEXT_OPTIONS, ({ special, suffix }) => {
-      const read = promptOf("prompt", prompt);
-      if (typeof read !== "string") {
-        if (suffix === undefined) return read;
-        throw new LimpetError("BAD_ARGUMENT", "where there is a suffix, the prompt is text, not token ids");
-      }
-      if (suffix !== undefined) return this.tokenizer.tokenizeInfill(read, suffix, special);
-      return this.tokenizer.tokenize(read, { bos: true, special });
-    });
+  generate(prompt: Prompt, options: GenerateOptions & ContextOptions & InfillOptions & AnswerOptions = {}): Generation {
+    return this.#once(options, TEXT_OPTIONS, (read) => promptTokens(this.#alive, prompt, read));
   }
 
   /** Answers a conversation through the model's chat template. */
-  chat(messages: readonly Message[], options: GenerateOptions & ContextOptions = {}): Generation {
+  chat(messages: readonly Message[], options: GenerateOptions & ContextOptions & AnswerOptions = {}): Generation {
     return this.#once(options, ONCE_OPTIONS, () => chatTokens(this.#alive, messagesOf(messages)));
   }
 
@@ -246,9 +238,22 @@ export class Model {
     return measurePerplexity(loaded, text, options);
   }
 
+  /**
+   * The log probability of each of some continuations of a prompt (texts, or ids), which is read once. Prompt and choice
+   * are one text: begin choices with the space that stands between.
+   */
+  async score(prompt: Prompt, choices: readonly Prompt[], options: ScoreOptions = {}): Promise<Score[]> {
+    return scoreChoices(this.#alive, prompt, choices, options);
+  }
+
   /** A session of its own. */
   session(options: SessionOptions = {}): Session {
     return new Session(this.#alive, options);
+  }
+
+  /** Several conversations at once, which are computed together. */
+  batch(options: BatchOptions = {}): Batch {
+    return new Batch(this.#alive, options);
   }
 
   /** A session that goes on from what `session.save()` gave. */
@@ -286,17 +291,18 @@ export class Model {
   }
 
   /** A generation in a session that lives as long as it does. */
-  #once<Options extends GenerateOptions & ContextOptions & InfillOptions>(
+  #once<Options extends GenerateOptions & ContextOptions & InfillOptions & AnswerOptions>(
     given: Options,
     table: OptionTable<Options>,
     tokensOf: (options: Options) => ArrayLike<number> | Promise<ArrayLike<number>>,
   ): Generation {
     const run = async function* (model: Model): AsyncGenerator<Piece, GenerationResult, undefined> {
       const read = readOptions(given, table);
-      const { context, kv, suffix: _, ...options } = read;
+      const { context, kv, suffix: _, n = 1, ...options } = read;
       options.signal?.throwIfAborted();
       model.#requireAlive();
       const tokens = await tokensOf(read);
+      if (n > 1) return yield* generateAnswers(model.#alive, tokens, n, { context, kv, ...options });
       const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, DEFAULT_TOKENS);
       const session = new Session(model.#alive, { context, kv }, room);
       try {

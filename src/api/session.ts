@@ -9,7 +9,9 @@ import {
   Generation,
   type GenerationResult,
   generatePieces,
+  nextLogits,
   type Piece,
+  tokensOf,
 } from "../generate/generation.ts";
 import { CONTEXT_OPTIONS, type ContextOptions, contextLength, type LoadedModel } from "../generate/sequence-pool.ts";
 import {
@@ -26,7 +28,15 @@ import {
   wake,
 } from "../generate/session-state.ts";
 import { promptOf } from "../generate/tokenizer.ts";
-import { bytes as bytesOf, flag, type OptionTable, printable, readOptions, text as textOf } from "../host/arguments.ts";
+import {
+  bytes as bytesOf,
+  flag,
+  type OptionTable,
+  printable,
+  readOptions,
+  signal,
+  text as textOf,
+} from "../host/arguments.ts";
 import { fnv } from "../host/checksum.ts";
 import { LimpetError } from "../host/errors.ts";
 
@@ -47,6 +57,15 @@ export interface AppendOptions {
 
 /** What each of `AppendOptions` has to be. */
 export const APPEND_OPTIONS: OptionTable<AppendOptions> = { special: flag };
+
+/** What a call that computes may be given. */
+export interface WaitOptions {
+  /** Ends the call: the signal's reason is thrown. */
+  signal?: AbortSignal;
+}
+
+/** What each of `WaitOptions` has to be. */
+export const WAIT_OPTIONS: OptionTable<WaitOptions> = { signal };
 
 /** Text, or token ids. */
 export type Prompt = string | ArrayLike<number>;
@@ -82,7 +101,7 @@ export class Session {
   #turn: Turn | null = null;
 
   /** @internal */
-  constructor(loaded: LoadedModel, given: SessionOptions = {}, tokens: number = 0) {
+  constructor(loaded: LoadedModel, given: SessionOptions = {}, tokens: number = 0, member?: SessionState) {
     const options = readOptions(given, SESSION_OPTIONS);
     const { core, pointer, defaults } = loaded;
     const asked = options.context ?? defaults.context;
@@ -91,16 +110,14 @@ export class Session {
     const room = asked === undefined ? tokens : rows;
     // An encoder reads its source in one pass: its context does not grow.
     const first = loaded.core.exports.model_has_encoder(loaded.pointer) ? rows : room;
-    this.#state = createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", first);
+    this.#state = member ?? createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", first);
     this.#messages = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     droppedSessions.watch(this, this.#state);
   }
 
   /** The tokens so far. */
   get tokens(): number[] {
-    const { loaded, pointer } = this.#alive;
-    const { exports, memory } = loaded.core;
-    return Array.from(memory.u32(exports.session_tokens(pointer), exports.session_count(pointer)));
+    return tokensOf(this.#alive);
   }
 
   /** Tokens that the session's context holds, or may grow to. */
@@ -182,6 +199,14 @@ export class Session {
       }
     };
     return new Generation(run(this));
+  }
+
+  /** The logits of the token that would follow those so far, [vocabulary]: the model's own, before any sampling. */
+  async logits(options: WaitOptions = {}): Promise<Float32Array<ArrayBuffer>> {
+    const { signal } = readOptions(options, WAIT_OPTIONS);
+    const state = this.#alive;
+    this.#interrupt();
+    return nextLogits(state, signal);
   }
 
   /** Forgets all tokens from number `count` on. A conversation ends with that: `chat` begins anew. */

@@ -8,9 +8,10 @@ const NO_CHAT_MODEL =
 
 export async function chat(args: Arguments, io: Io): Promise<void> {
   if (args.argument("MODEL") === undefined) throw new UsageError(NO_CHAT_MODEL);
+  const sampling = samplingOf(args);
   const model = await openModel(args, io);
   const session = model.session({ system: args.text("system") });
-  const options = { ...samplingOf(args), maxTokens: args.number("answer"), signal: io.signal };
+  const options = { ...sampling, maxTokens: args.number("answer"), signal: io.signal };
   const ask = () => io.interactive && io.ask("> ");
   ask();
   for await (const line of io.inputLines()) {

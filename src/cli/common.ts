@@ -1,14 +1,16 @@
 /** What several commands do alike: load the model (where none is given, the one that ships), take the sampling flags, print JSON. */
 
+import { BAD_BIASES, BAD_TOKEN_LIST } from "../../assembly/wasi/commands.ts";
 import { Model } from "../api/model.ts";
-import type { Generation, GenerationResult, SamplingOptions } from "../generate/generation.ts";
+import type { GenerateOptions, Generation, GenerationResult } from "../generate/generation.ts";
+import type { SamplingOptions } from "../generate/sampling.ts";
 import type { CacheType } from "../generate/sequence-pool.ts";
 import { escapeLine } from "../host/escape.ts";
 import type { Build } from "../host/wasm.ts";
 import type { ModelInfo } from "../load/info.ts";
 import type { Tables } from "../load/tables.ts";
 import { defaultModel } from "../store/default-model.ts";
-import type { Arguments } from "./arguments.ts";
+import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";
 
 export async function openModel(
@@ -38,16 +40,57 @@ export function noteWarnings({ warnings }: Pick<ModelInfo, "warnings">, io: Io):
   for (const { message } of warnings) io.note(`limpet: ${message}`);
 }
 
-export function samplingOf(args: Arguments): SamplingOptions & { stop: string[] } {
+export function samplingOf(args: Arguments): Pick<GenerateOptions, keyof SamplingOptions | "stop" | "reasoning"> {
+  const budget = args.text("reasoning-budget");
   return {
+    reasoning: budget === undefined ? undefined : { budget: Number(budget) },
     temperature: args.number("temp"),
     topK: args.number("top-k"),
     topP: args.number("top-p"),
     minP: args.number("min-p"),
     repeatPenalty: args.number("repeat-penalty"),
+    repeatWindow: args.number("repeat-last-n"),
+    presencePenalty: args.number("presence-penalty"),
+    frequencyPenalty: args.number("frequency-penalty"),
+    dryMultiplier: args.number("dry-multiplier"),
+    dryBase: args.number("dry-base"),
+    dryAllowedLength: args.number("dry-allowed-length"),
+    dryWindow: args.number("dry-penalty-last-n"),
+    topNSigma: args.number("top-n-sigma"),
+    typicalP: args.number("typical-p"),
+    xtcProbability: args.number("xtc-probability"),
+    xtcThreshold: args.number("xtc-threshold"),
+    dynamicRange: args.number("dynatemp-range"),
+    dynamicExponent: args.number("dynatemp-exp"),
+    mirostat: args.number("mirostat-ent"),
+    mirostatRate: args.number("mirostat-lr"),
+    logitBias: biasesOf(args),
+    banTokens: listOf(args, "ban"),
+    forceTokens: listOf(args, "force"),
     seed: BigInt(args.text("seed") ?? 0),
     stop: args.texts("stop"),
   };
+}
+
+/** Token ids with commas between; undefined where the flag was left out or is empty. */
+function listOf(args: Arguments, id: string): number[] | undefined {
+  return entriesOf(args, id)?.map((entry) => {
+    if (/^\s*\d+\s*$/.test(entry) && Number(entry) < 2 ** 32) return Number(entry);
+    throw new UsageError(BAD_TOKEN_LIST, `--${id}`);
+  });
+}
+
+function biasesOf(args: Arguments): Record<number, number> | undefined {
+  const entries = entriesOf(args, "logit-bias")?.map((entry): [string, number] => {
+    const found = entry.match(/^\s*(\d+):([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*$/i);
+    if (found && Number(found[1]) < 2 ** 32) return [found[1], Number(found[2])];
+    throw new UsageError(BAD_BIASES, "--logit-bias");
+  });
+  return entries && Object.fromEntries(entries);
+}
+
+function entriesOf(args: Arguments, id: string): string[] | undefined {
+  return args.text(id)?.split(",");
 }
 
 /** Writes text as it comes, and ends the line. */

@@ -10,9 +10,10 @@ export async function generate(args: Arguments, io: Io): Promise<void> {
   const suffix = args.text("suffix");
   if (suffix !== undefined && args.has("chat")) throw new UsageError(NOT_TOGETHER, "--suffix");
   const prompt = given === "-" ? await io.readInput() : given;
+  const sampling = samplingOf(args);
   const model = await openModel(args, io);
   const options = {
-    ...samplingOf(args),
+    ...sampling,
     maxTokens: args.number("max-tokens"),
     form: args.text("form") as Form,
     signal: io.signal,

@@ -7,28 +7,14 @@
 import { FINISH_REASONS } from "../../assembly/wasi/commands.ts";
 import { decodeText, encodeText } from "../../bindings/memory.ts";
 import { Finish, Status } from "../../bindings/numbers.ts";
-import { flag, type OptionTable, real, signal, texts, whole, wide } from "../host/arguments.ts";
+import { callback, flag, type OptionTable, readOptions, signal, texts, whole } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
+import { within } from "../host/wait.ts";
+import { configureSampler, SAMPLING_OPTIONS, type SamplingOptions } from "./sampling.ts";
 import { type Form, formKind, formNumber } from "./sequence-pool.ts";
 import { growWithin, reserve, rest, type SessionState, wake } from "./session-state.ts";
 import { unfinishedCharacter, unfinishedOf } from "./unfinished.ts";
-
-/** How the next token is chosen. Default: always the likeliest one. */
-export interface SamplingOptions {
-  /** 0 (the default) always takes the likeliest token. */
-  temperature?: number;
-  /** Draw from that many of the likeliest tokens; 0: from all. */
-  topK?: number;
-  /** Draw from the likeliest tokens that make up this probability; 1: from all. */
-  topP?: number;
-  /** Drop tokens below this share of the likeliest one's probability; 0: none. */
-  minP?: number;
-  /** Makes the last 64 tokens less likely; 1: not. */
-  repeatPenalty?: number;
-  /** The same seed gives the same text in every host. Default: 0, and a session goes on with its own numbers. */
-  seed?: number | bigint;
-}
 
 /** How a text goes on, and when it ends. */
 export interface GenerateOptions extends SamplingOptions {
@@ -36,8 +22,21 @@ export interface GenerateOptions extends SamplingOptions {
   maxTokens?: number;
   /** End before any of these texts. */
   stop?: string | readonly string[];
-  /** Give each token's log probability, and those of this many of the best tokens (0 to 20). */
+  /**
+   * Closes what the model writes between `<think>` and `</think>` after so many tokens, so that its answer follows.
+   * Default: it takes as many as it likes.
+   */
+  reasoning?: ReasoningOptions;
+  /**
+   * Give each token's log probability, and those of this many of the best tokens (0 to 20). They are the model's own,
+   * whatever the sampler and `onLogits` make of them.
+   */
   logprobs?: number;
+  /**
+   * Called before each token is drawn with the logits of the whole vocabulary, which it may change in place, and the
+   * tokens so far, the prompt's too. The sampler draws from what it leaves. In a worker it is refused.
+   */
+  onLogits?: LogitsHook;
   /** Take special tokens in a prompt's text as tokens. Default: no. */
   special?: boolean;
   /** How latent attention (MLA) is computed. Default: auto. */
@@ -45,6 +44,28 @@ export interface GenerateOptions extends SamplingOptions {
   /** Ends the generation: the next piece throws the signal's reason. */
   signal?: AbortSignal;
 }
+
+/** How long a model reasons. */
+export interface ReasoningOptions {
+  /** Tokens of it at most; 0: none. */
+  budget?: number;
+}
+
+const REASONING_OPTIONS: OptionTable<ReasoningOptions> = { budget: whole(0, 2 ** 31 - 1) };
+/** No budget, as the core has it. */
+const UNLIMITED = 2 ** 32 - 1;
+
+/** How many answers a prompt gets. */
+export interface AnswerOptions {
+  /**
+   * So many answers to one prompt, which is read once: answer i is that of the seed plus i, and its pieces say which
+   * they are of. They are computed together. Default: 1.
+   */
+  n?: number;
+}
+
+/** Sees logits before a token is drawn; the draw waits for its promise. */
+export type LogitsHook = (logits: Float32Array<ArrayBuffer>, tokens: readonly number[]) => void | Promise<void>;
 
 /** What follows the prompt. */
 export interface InfillOptions {
@@ -55,17 +76,14 @@ export interface InfillOptions {
   suffix?: string;
 }
 
-/** What each of `GenerateOptions` has to be; the ranges of real numbers are the core's. */
+/** What each of `GenerateOptions` has to be. */
 export const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
-  temperature: real,
-  topK: whole(0, 2 ** 32 - 1),
-  topP: real,
-  minP: real,
-  repeatPenalty: real,
-  seed: wide,
+  ...SAMPLING_OPTIONS,
   maxTokens: whole(0, 2 ** 31 - 1),
   stop: texts,
+  reasoning: (name, value) => readOptions(value, REASONING_OPTIONS, name),
   logprobs: whole(0, 20),
+  onLogits: callback,
   special: flag,
   form: formKind,
   signal,
@@ -73,6 +91,8 @@ export const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
 
 /** One token, with the text that it made ready: whole characters, maybe none. */
 export interface Piece {
+  /** Which of several answers (`n`) it is of, from 0; absent where there is one. */
+  readonly answer?: number;
   /** The text that became whole with this token. */
   readonly text: string;
   /** The token's id. */
@@ -86,14 +106,20 @@ export interface Piece {
 /** Why a generation ended: an end token, as many tokens as were asked for, a stop text, or a full context. */
 export type FinishReason = "stop" | "length" | "stop_string" | "context";
 
-/** What a generation came to. */
-export interface GenerationResult {
+/** What one answer came to. */
+export interface Answer {
   /** All its text. */
   readonly text: string;
   /** Without the end token. */
   readonly tokens: number[];
   /** Why it ended. */
   readonly finishReason: FinishReason;
+}
+
+/** What a generation came to: its answer, the first one where `n` asked for several. */
+export interface GenerationResult extends Answer {
+  /** All answers, where `n` asked for several. */
+  readonly answers?: readonly Answer[];
   /** Of the computing alone: the time that the caller takes between two pieces does not count. */
   readonly timings: {
     /** Tokens evaluated before the first new one, and how long that took. */
@@ -163,27 +189,19 @@ const REASONS = FINISH_REASONS.split(" ");
 export async function* generatePieces(
   session: SessionState,
   options: GenerateOptions,
+  forked: boolean = false,
 ): AsyncGenerator<Piece, GenerationResult, undefined> {
   const { loaded } = session;
   const { core } = loaded;
   const { exports, memory } = core;
-  const { logprobs, maxTokens = DEFAULT_TOKENS } = options;
+  const { logprobs } = options;
   const pace = new Pace(options.signal);
   const turn = ++session.turn;
-  const usable = () => {
-    if (session.disposed || loaded.disposed) throw new LimpetError("WRONG_STATE", "the session was disposed of");
-    if (session.turn !== turn) throw new LimpetError("WRONG_STATE", "another generation of this session has begun");
-  };
+  const usable = () => requireTurn(session, turn);
   const form = formNumber(options.form ?? "auto");
-  wake(session);
-  exports.session_stop(session.pointer);
-  // Most end before a high limit is reached: the context grows as it is needed.
-  reserve(session, exports.session_count(session.pointer) + Math.min(maxTokens, DEFAULT_TOKENS));
-  configure(session, options);
+  if (!forked) beginGeneration(session, options);
   let { pointer, context } = session;
-  exports.context_set_form(context.pointer, form);
   const top = logprobs ?? 0;
-  core.check(exports.session_begin(pointer, maxTokens, logprobs === undefined ? 0 : 1, top));
 
   const prefillTokens = exports.session_count(pointer) - exports.session_evaluated(pointer);
   const tokens: number[] = [];
@@ -193,78 +211,173 @@ export async function* generatePieces(
   let prefillMs = 0;
   let decodeMs = 0;
   let clock = performance.now();
-  let hasRun = false;
-  session.generates = true;
+  let isShown = forked;
   try {
     for (;;) {
-      const status = core.step(exports.session_step, pointer, context.pointer);
-      hasRun ||= status >= 0;
-      if (status === Status.TOKEN) {
-        const now = performance.now();
-        if (made++ === 0) prefillMs += now - clock;
-        else decodeMs += now - clock;
-        const token = exports.session_token(pointer);
-        const length = exports.session_text_length(pointer);
-        const finish = exports.session_finish(pointer);
-        let text = "";
-        if (begun.length > 0 || (finish === Finish.LENGTH && length > 0)) {
-          // What was begun stands in front of the bytes that follow, and waits for them.
-          let bytes = joined(begun, memory.read(exports.session_text(pointer), length));
-          const rest = finish === Finish.NONE || finish === Finish.LENGTH ? unfinishedCharacter(bytes) : 0;
-          begun = bytes.subarray(bytes.length - rest);
-          bytes = bytes.subarray(0, bytes.length - rest);
-          text = decodeText(bytes);
-        } else if (length > 0) text = memory.readText(exports.session_text(pointer), length);
-        written.push(text);
-        const ended = finish === Finish.STOP;
-        if (!ended) tokens.push(token);
-        // The end token shows nothing of its own, only what was held back for it.
-        if (!ended || text !== "") yield logprobs === undefined ? { text, token } : withLogprobs(session, text, top);
-        usable();
-        if (finish === Finish.NONE && exports.session_count(pointer) === context.rows && context.rows < session.rows) {
-          growWithin(session);
-          ({ pointer, context } = session);
-          exports.context_set_form(context.pointer, form);
-        }
-        clock = performance.now();
-      } else if (status === Status.DONE) {
+      const status = isShown ? Status.LOGITS : await advance(session, pace, usable, options.signal);
+      if (status === Status.DONE) {
         return {
           text: written.join(""),
           tokens,
           finishReason: REASONS[exports.session_finish(pointer)] as FinishReason,
           timings: { prefillTokens, prefillMs, decodeTokens: Math.max(made - 1, 0), decodeMs },
         };
-      } else if (core.check(status) === Status.NEED_DATA) {
-        const put = await loaded.tables!.read(context.pointer, options.signal);
-        if (put) {
-          usable();
-          put();
-        }
       }
-      const wait = pace.step();
-      if (wait) {
-        await wait;
-        usable();
+      if (status === Status.LOGITS) {
+        isShown = false;
+        if (options.onLogits) await showLogits(session, options);
+        continue;
       }
+      const now = performance.now();
+      if (made++ === 0) prefillMs += now - clock;
+      else decodeMs += now - clock;
+      const token = exports.session_token(pointer);
+      const length = exports.session_text_length(pointer);
+      const finish = exports.session_finish(pointer);
+      let text = "";
+      if (begun.length > 0 || (finish === Finish.LENGTH && length > 0)) {
+        // What was begun stands in front of the bytes that follow, and waits for them.
+        let bytes = joined(begun, memory.read(exports.session_text(pointer), length));
+        const rest = finish === Finish.NONE || finish === Finish.LENGTH ? unfinishedCharacter(bytes) : 0;
+        begun = bytes.subarray(bytes.length - rest);
+        bytes = bytes.subarray(0, bytes.length - rest);
+        text = decodeText(bytes);
+      } else if (length > 0) text = memory.readText(exports.session_text(pointer), length);
+      written.push(text);
+      const ended = finish === Finish.STOP;
+      if (!ended) tokens.push(token);
+      // The end token shows nothing of its own, only what was held back for it.
+      if (!ended || text !== "") yield logprobs === undefined ? { text, token } : withLogprobs(session, text, top);
+      usable();
+      if (finish === Finish.NONE && exports.session_count(pointer) === context.rows && context.rows < session.rows) {
+        growWithin(session);
+        ({ pointer, context } = session);
+        exports.context_set_form(context.pointer, form);
+      }
+      clock = performance.now();
     }
   } finally {
-    if (!session.disposed && !loaded.disposed && session.turn === turn) rest(session, hasRun);
+    endTurn(session, turn);
   }
+}
+
+/** Begins a generation over a session's tokens; what cannot be is refused before anything else changes. */
+function beginGeneration(session: SessionState, options: GenerateOptions): void {
+  const { core } = session.loaded;
+  const { exports } = core;
+  const { logprobs, maxTokens = DEFAULT_TOKENS, form = "auto" } = options;
+  if (session.group && options.form !== undefined) {
+    throw new LimpetError("BAD_ARGUMENT", "form is an option of the batch: its sessions share their passes");
+  }
+  wake(session);
+  exports.session_stop(session.pointer);
+  // Most end before a high limit is reached: the context grows as it is needed.
+  reserve(session, exports.session_count(session.pointer) + Math.min(maxTokens, DEFAULT_TOKENS));
+  configure(session, options);
+  if (!session.group) exports.context_set_form(session.context.pointer, formNumber(form));
+  core.check(exports.session_begin(session.pointer, maxTokens, logprobs === undefined ? 0 : 1, logprobs ?? 0));
+  session.group?.begin(session);
+  session.generates = true;
+  session.hasRun = false;
+}
+
+/** Throws what has ended a generation that began as number `turn` of its session. */
+function requireTurn(session: SessionState, turn: number): void {
+  if (session.disposed || session.loaded.disposed) throw new LimpetError("WRONG_STATE", "the session was disposed of");
+  if (session.turn !== turn) throw new LimpetError("WRONG_STATE", "another generation of this session has begun");
+}
+
+/** Steps a session until something has come of it: a token, logits to look at, or the end. */
+async function advance(
+  session: SessionState,
+  pace: Pace,
+  usable: () => void,
+  signal: AbortSignal | undefined,
+): Promise<Status> {
+  if (session.group) return session.group.advance(session, usable, signal);
+  const { loaded, pointer, context } = session;
+  const { core } = loaded;
+  for (;;) {
+    const wait = pace.step();
+    if (wait) {
+      await wait;
+      usable();
+    }
+    const status: Status = core.check(core.step(core.exports.session_step, pointer, context.pointer));
+    session.hasRun = true;
+    if (status === Status.NEED_DATA) {
+      const put = await loaded.tables!.read(context.pointer, signal);
+      if (put) {
+        usable();
+        put();
+      }
+    } else if (status !== Status.MORE) return status;
+  }
+}
+
+/** Lets the caller change the logits that the session waits with. */
+async function showLogits(session: SessionState, { onLogits, signal }: GenerateOptions): Promise<void> {
+  const { turn } = session;
+  const logits = shownLogits(session).slice();
+  await within(Promise.resolve(onLogits!(logits, tokensOf(session))), signal);
+  requireTurn(session, turn);
+  shownLogits(session).set(logits);
+}
+
+/** The logits that a session waits with, live in the core's memory. */
+function shownLogits({ loaded: { core, pointer: model }, pointer }: SessionState): Float32Array<ArrayBuffer> {
+  return core.memory.f32(core.exports.session_logits(pointer), core.exports.model_vocabulary(model));
+}
+
+/** A session's tokens. */
+export function tokensOf({ loaded: { core }, pointer }: SessionState): number[] {
+  const { exports, memory } = core;
+  return Array.from(memory.u32(exports.session_tokens(pointer), exports.session_count(pointer)));
+}
+
+/** The logits of the token that would follow those of a session, f32[vocabulary]. */
+export async function nextLogits(session: SessionState, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer>> {
+  await beginShown(session, { signal, maxTokens: 1 });
+  const logits = shownLogits(session).slice();
+  endTurn(session, session.turn);
+  return logits;
+}
+
+/** Begins a generation and computes up to its first draw, whose logits the session then waits with. */
+export async function beginShown(session: SessionState, options: GenerateOptions): Promise<void> {
+  const pace = new Pace(options.signal);
+  const turn = ++session.turn;
+  beginGeneration(session, options);
+  session.loaded.core.exports.session_want_logits(session.pointer, 1);
+  try {
+    await advance(session, pace, () => requireTurn(session, turn), options.signal);
+  } catch (error) {
+    endTurn(session, turn);
+    throw error;
+  }
+}
+
+/** Ends a generation, if no other has begun since. */
+function endTurn(session: SessionState, turn: number): void {
+  if (session.disposed || session.loaded.disposed || session.turn !== turn) return;
+  session.group?.end(session);
+  rest(session, session.hasRun);
 }
 
 /** Tells a session how tokens are chosen; what cannot be is refused before anything else changes. */
 export function configure({ loaded: { core }, pointer }: SessionState, options: GenerateOptions): void {
   const { exports } = core;
-  const { temperature = 0, topK = 0, topP = 1, minP = 0, repeatPenalty = 1, seed, stop = [] } = options;
-  core.check(exports.session_configure(pointer, temperature, topK, topP, minP, repeatPenalty));
+  configureSampler(core, pointer, options);
+  core.check(exports.session_limit_reasoning(pointer, options.reasoning?.budget ?? UNLIMITED));
+  exports.session_want_logits(pointer, options.onLogits ? 1 : 0);
   exports.session_clear_stops(pointer);
+  const { stop = [] } = options;
   for (const text of typeof stop === "string" ? [stop] : stop) {
     core.scoped((arena) => {
       const bytes = encodeText(text);
       core.check(exports.session_add_stop(pointer, arena.put(bytes), bytes.length));
     });
   }
-  if (seed !== undefined) exports.session_seed(pointer, BigInt.asUintN(64, BigInt(seed)));
 }
 
 function joined(first: Uint8Array, second: Uint8Array): Uint8Array {

@@ -94,51 +94,90 @@ function releaseHeld({ loaded, context }: HeldContext): void {
   loaded.core.exports.context_release(context);
 }
 
+/** A token of a pass: where it stands, and whether the logits behind it are wanted. */
+export interface PassToken {
+  readonly id: number;
+  readonly sequence: number;
+  readonly position: number;
+  readonly wanted: boolean;
+}
+
 /** A context for passes that give the logits of many tokens. */
-class Scorer {
+export class Scorer {
   readonly #loaded: LoadedModel;
   readonly #context: Pointer;
   readonly #chunk: number;
   readonly #signal: AbortSignal | undefined;
   readonly #pace: Pace;
 
-  constructor(loaded: LoadedModel, tokens: number, { form = "auto", chunk, kv, signal }: LogitsOptions) {
+  constructor(
+    loaded: LoadedModel,
+    tokens: number,
+    { form = "auto", chunk, kv, signal }: LogitsOptions,
+    sequences: number = 1,
+  ) {
     requireAlive(loaded);
-    const { core, pointer, sequences, defaults } = loaded;
+    const { core, pointer, sequences: pool, defaults } = loaded;
     this.#loaded = loaded;
     this.#signal = signal;
     this.#pace = new Pace(signal);
     this.#chunk = Math.min(chunk ?? core.exports.model_batch(pointer), tokens);
     const number = formNumber(form);
     const type = kv ?? defaults.kv ?? "f16";
-    this.#context = createContext(core, pointer, sequences, tokens, this.#chunk, this.#chunk, type);
+    this.#context = createContext(core, pointer, pool, tokens, this.#chunk, this.#chunk, type, undefined, sequences);
     core.exports.context_set_form(this.#context, number);
     dropped.watch(this, { loaded, context: this.#context });
+  }
+
+  /** Tokens that a pass may have. */
+  get chunk(): number {
+    return this.#chunk;
+  }
+
+  /** The context in the core. */
+  get context(): Pointer {
+    return this.#context;
   }
 
   /** Evaluates the tokens from an empty cache, and gives the logits from token `from` on, chunk after chunk. */
   async *rows(ids: Uint32Array, from: number): AsyncGenerator<Rows, void, undefined> {
     this.#requireAlive();
-    const { exports, memory } = this.#loaded.core;
-    const context = this.#context;
-    exports.context_reset(context);
+    this.#loaded.core.exports.context_reset(this.#context);
     for (let at = 0; at < ids.length; at += this.#chunk) {
       const count = Math.min(this.#chunk, ids.length - at);
-      memory.write(exports.context_ids(context), ids.subarray(at, at + count));
-      memory.u32(exports.context_sequences(context), count).fill(0);
-      const positions = memory.i32(exports.context_positions(context), count);
-      const wanted = memory.u8(exports.context_wanted(context), count);
-      for (let i = 0; i < count; i++) {
-        positions[i] = at + i;
-        wanted[i] = at + i >= from ? 1 : 0;
-      }
-      await runPass(this.#loaded, context, count, this.#pace, this.#signal);
+      const tokens = Array.from({ length: count }, (_, i) => ({
+        id: ids[at + i],
+        sequence: 0,
+        position: at + i,
+        wanted: at + i >= from,
+      }));
+      const pointer = await this.pass(tokens);
       const first = Math.max(at, from);
       if (first < at + count) {
-        yield { from: first, count: at + count - first, pointer: exports.context_logits(context) };
+        yield { from: first, count: at + count - first, pointer };
         this.#requireAlive();
       }
     }
+  }
+
+  /** Evaluates tokens, at most a chunk of them; gives the logits that are wanted, live until the next pass. */
+  async pass(tokens: readonly PassToken[]): Promise<Pointer> {
+    this.#requireAlive();
+    const { exports, memory } = this.#loaded.core;
+    const context = this.#context;
+    const count = tokens.length;
+    const ids = memory.u32(exports.context_ids(context), count);
+    const sequences = memory.u32(exports.context_sequences(context), count);
+    const positions = memory.i32(exports.context_positions(context), count);
+    const wanted = memory.u8(exports.context_wanted(context), count);
+    for (const [i, token] of tokens.entries()) {
+      ids[i] = token.id;
+      sequences[i] = token.sequence;
+      positions[i] = token.position;
+      wanted[i] = token.wanted ? 1 : 0;
+    }
+    await runPass(this.#loaded, context, count, this.#pace, this.#signal);
+    return exports.context_logits(context);
   }
 
   release(): void {
@@ -231,7 +270,7 @@ export async function measurePerplexity(
 const beside = new WeakMap<Core, Core>();
 
 /** ln Σ e^x of a row in the memory of a core. Builds with threads have no kernels of their own: there a second core has. */
-async function logSumExpOf(core: Core, signal?: AbortSignal): Promise<(row: Pointer, length: number) => number> {
+export async function logSumExpOf(core: Core, signal?: AbortSignal): Promise<(row: Pointer, length: number) => number> {
   if (core.has("kernel_log_sum_exp")) return core.exports.kernel_log_sum_exp;
   let apart = beside.get(core);
   try {

@@ -188,7 +188,7 @@ export class SequencePool {
   }
 }
 
-/** A context of one sequence. */
+/** A context for so many sequences. */
 export function createContext(
   core: Core,
   model: Pointer,
@@ -198,9 +198,10 @@ export function createContext(
   logitRows: number,
   kv: CacheType,
   asking?: Holder,
+  count: number = 1,
 ): Pointer {
   const type = cacheType(kv);
-  const make = () => core.exports.context_create(core.pointer, model, rows, batch, logitRows, 1, type);
+  const make = () => core.exports.context_create(core.pointer, model, rows, batch, logitRows, count, type);
   return makeContext(core, sequences, make, asking);
 }
 

@@ -4,6 +4,7 @@
  * that rests may have to lend its context, and is kept as bytes meanwhile.
  */
 import type { Pointer } from "../../bindings/exports.ts";
+import type { Status } from "../../bindings/numbers.ts";
 import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
 import { type CacheType, type Context, contextRows, type Holder, type LoadedModel } from "./sequence-pool.ts";
@@ -14,6 +15,17 @@ export interface Activity {
   readonly zeros: readonly number[];
   /** Activations in all. */
   readonly activations: readonly number[];
+}
+
+/** Sessions that share a context, and are stepped together (sequence-group.ts). */
+export interface SessionGroup {
+  /** A session begins to generate, or does so no more. */
+  begin(state: SessionState): void;
+  end(state: SessionState): void;
+  /** Steps the group until something has come of this session. */
+  advance(state: SessionState, usable: () => void, signal: AbortSignal | undefined): Promise<Status>;
+  /** A session is given back. */
+  leave(state: SessionState): void;
 }
 
 /** What a generation needs of its session. */
@@ -28,10 +40,13 @@ export interface SessionState {
   context: Context;
   /** What it holds, while others have its context. */
   parked: Uint8Array | null;
-  /** A generation goes on, between whose tokens the context must stay. */
+  /** A generation goes on, between whose tokens the context must stay; and whether it has run passes. */
   generates: boolean;
+  hasRun: boolean;
   /** Of the last generation that has ended. */
   activity: Activity;
+  /** With whom it shares its context; null: it is its own. */
+  readonly group: SessionGroup | null;
   /** Counts generations: only the latest may step. */
   turn: number;
   disposed: boolean;
@@ -49,8 +64,8 @@ export function createState(loaded: LoadedModel, rows: number, kv: CacheType, to
     park: () => park(state),
   };
   const state: SessionState = {
-    ...{ loaded, holder, rows, ...begin(loaded, contextRows(tokens, rows), kv, holder), parked: null },
-    ...{ generates: false, activity: { zeros: [], activations: [] }, turn: 0, disposed: false },
+    ...{ loaded, holder, rows, ...begin(loaded, contextRows(tokens, rows), kv, holder), parked: null, group: null },
+    ...{ generates: false, hasRun: false, activity: { zeros: [], activations: [] }, turn: 0, disposed: false },
   };
   return state;
 }
@@ -113,6 +128,10 @@ export function releaseState(state: SessionState): void {
   state.disposed = true;
   state.parked = null;
   if (loaded.disposed || parked) return;
+  if (state.group) {
+    state.group.leave(state);
+    return;
+  }
   // A range that never comes is waited for no longer.
   loaded.tables?.leave(context.pointer, "the session was disposed of");
   giveBack(state);

@@ -32,7 +32,7 @@ export class Pace {
 }
 
 /** One turn of the event loop, without the delay that timers have in browsers. */
-function macrotask(): Promise<void> {
+export function macrotask(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === "function") setImmediate(resolve);
     else if (typeof MessageChannel === "function") {

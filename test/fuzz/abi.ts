@@ -16,7 +16,7 @@ import { makeSeeds, type Seed } from "./seeds.ts";
 const OPERATIONS = 120;
 const IDS = [1, 70, 100, 5];
 /** Statuses that there are. */
-const [LEAST, MOST] = [-6, 3];
+const [LEAST, MOST] = [-6, 4];
 
 interface LiveContext {
   readonly handle: number;
@@ -359,7 +359,7 @@ class Machine {
   operateSession(session: LiveSession): void {
     const { random } = this;
     const { handle, context } = session;
-    switch (random.below(17)) {
+    switch (random.below(21)) {
       case 0:
         if (random.oneIn(3)) this.dropSession(session);
         return;
@@ -409,6 +409,26 @@ class Machine {
         return;
       case 14:
         this.call("session_stop", handle);
+        return;
+      case 16:
+        this.status(
+          "session_set_option",
+          handle,
+          random.below(17),
+          random.oneIn(2) ? random.from(0, 3) : random.float(),
+        );
+        return;
+      case 17:
+        this.status("session_add_bias", handle, this.small(), random.pick([-1, 2, -Infinity, Infinity, Number.NaN]));
+        return;
+      case 18: {
+        const text = random.bytes(random.pick([1, 2, 300]));
+        this.with(text, (at) => this.status("session_add_breaker", handle, at, random.oneIn(5) ? 0 : text.length));
+        return;
+      }
+      case 19:
+        this.call("session_want_logits", handle, random.below(2));
+        this.core.u32(this.call("session_logits", handle) >>> 0, 1);
         return;
       case 15:
         this.saveAndRestore(session);

@@ -1,0 +1,118 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** A session in a model's worker. */
+import type { Message } from "../generate/chat.ts";
+import { GENERATE_OPTIONS, type GenerateOptions, type Generation } from "../generate/generation.ts";
+import { promptOf } from "../generate/tokenizer.ts";
+import { bytes as bytesOf, optional, readOptions, text as textOf } from "../host/arguments.ts";
+import { LimpetError } from "../host/errors.ts";
+import {
+  type Activity,
+  APPEND_OPTIONS,
+  type AppendOptions,
+  type Prompt,
+  WAIT_OPTIONS,
+  type WaitOptions,
+} from "./session.ts";
+import { droppedObjects, generation, type WorkerHold } from "./worker-channel.ts";
+
+/** A session in the worker: the methods of `Session`, with answers as promises. */
+export class WorkerSession {
+  readonly #hold: WorkerHold;
+  readonly #number: number;
+  #disposed = false;
+
+  /** @internal */
+  constructor(hold: WorkerHold, number: number) {
+    this.#hold = hold;
+    this.#number = number;
+    droppedObjects.watch(this, { channel: hold.channel, number });
+  }
+
+  /** The tokens so far. */
+  async tokens(): Promise<number[]> {
+    return (await this.#call("tokens")) as number[];
+  }
+
+  /** Tokens that the session's context holds, or may grow to. */
+  async capacity(): Promise<number> {
+    return (await this.#call("capacity")) as number;
+  }
+
+  /** How much of the last pass was zero behind ReLU², layer by layer. */
+  async activity(): Promise<Activity> {
+    return (await this.#call("activity")) as Activity;
+  }
+
+  /** The conversation so far, of `chat`: what the model has read and written. */
+  async messages(): Promise<readonly Message[]> {
+    return (await this.#call("messages")) as readonly Message[];
+  }
+
+  /** Appends a text (or ids) without answering it. */
+  async append(prompt: Prompt, options: AppendOptions = {}): Promise<void> {
+    await this.#call("append", promptOf("prompt", prompt), readOptions(options, APPEND_OPTIONS));
+  }
+
+  /** Goes on from all tokens so far and those of `prompt`. */
+  generate(prompt?: Prompt, options: GenerateOptions = {}): Generation {
+    return this.#generation("generate", () => optional(promptOf)("prompt", prompt), options);
+  }
+
+  /** Answers a message in the conversation so far. */
+  chat(content: string, options: GenerateOptions = {}): Generation {
+    return this.#generation("chat", () => textOf("content", content), options);
+  }
+
+  /** The logits of the token that would follow those so far, [vocabulary]. */
+  async logits(options: WaitOptions = {}): Promise<Float32Array<ArrayBuffer>> {
+    const { signal, ...rest } = readOptions(options, WAIT_OPTIONS);
+    const logits = await this.#hold.ask("call", this.#number, "logits", [], { options: rest, signal });
+    return logits as Float32Array<ArrayBuffer>;
+  }
+
+  /** Forgets all tokens from number `count` on. A conversation ends with that: `chat` begins anew. */
+  async rewind(count: number): Promise<void> {
+    await this.#call("rewind", count);
+  }
+
+  /** The session as bytes, which `restore` takes. */
+  async save(): Promise<Uint8Array> {
+    return (await this.#call("save")) as Uint8Array;
+  }
+
+  /** Makes this session what was saved of one of the same model and cache type. On an error it is as it was. */
+  async restore(bytes: Uint8Array): Promise<void> {
+    await this.#call("restore", bytesOf("bytes", bytes));
+  }
+
+  /** Gives its context back to the model. */
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    droppedObjects.forget(this);
+    this.#hold.channel.tell("drop", this.#number);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  async #call(method: string, ...args: unknown[]): Promise<unknown> {
+    this.#requireAlive();
+    const value = await this.#hold.ask("call", this.#number, method, args);
+    // Held until the answer is there.
+    void this.#disposed;
+    return value;
+  }
+
+  #generation(method: string, input: () => unknown, options: GenerateOptions): Generation {
+    return generation(this.#hold, this.#number, method, () => {
+      this.#requireAlive();
+      return { input: input(), options: readOptions(options, GENERATE_OPTIONS) };
+    });
+  }
+
+  #requireAlive(): void {
+    if (this.#disposed) throw new LimpetError("WRONG_STATE", "this session was disposed of");
+  }
+}

@@ -1,0 +1,85 @@
+/** Several answers to one prompt: its rows are computed once and shared, and the answers go on in ragged passes. */
+import { LimpetError } from "../host/errors.ts";
+import {
+  beginShown,
+  configure,
+  DEFAULT_TOKENS,
+  type GenerateOptions,
+  type GenerationResult,
+  generatePieces,
+  type Piece,
+} from "./generation.ts";
+import { SequenceGroup } from "./sequence-group.ts";
+import { type ContextOptions, contextLength, type LoadedModel } from "./sequence-pool.ts";
+
+/** Most answers to one prompt. */
+export const MOST_ANSWERS = 64;
+
+/** The pieces of `n` answers, as they come: in each round one of each that is not at its end. */
+export async function* generateAnswers(
+  loaded: LoadedModel,
+  prompt: ArrayLike<number>,
+  n: number,
+  { context, kv, ...options }: GenerateOptions & ContextOptions,
+): AsyncGenerator<Piece, GenerationResult, undefined> {
+  const { core, pointer, defaults } = loaded;
+  const { exports } = core;
+  const { maxTokens = DEFAULT_TOKENS, seed = 0, form = "auto", ...rest } = options;
+  const rows = contextLength(core, pointer, context ?? defaults.context);
+  if (prompt.length > rows) {
+    const words = `the context holds ${rows} tokens, and the prompt has ${prompt.length}`;
+    throw new LimpetError("CONTEXT_FULL", `${words}; make it longer (--ctx N, { context: N })`);
+  }
+  const total = prompt.length + n * Math.max(Math.min(maxTokens, rows - prompt.length), 1);
+  const group = new SequenceGroup(loaded, { sequences: n, rows, total, kv: kv ?? defaults.kv ?? "f16", form });
+  const seeded = (i: number): GenerateOptions => ({ ...rest, maxTokens, seed: BigInt(seed) + BigInt(i) });
+  const begin = performance.now();
+  try {
+    const states = Array.from({ length: n }, () => group.join());
+    const [first, ...others] = states;
+    core.scoped((arena) => {
+      const ids = arena.put(Uint32Array.from(prompt));
+      core.check(exports.session_append_tokens(first.pointer, ids, prompt.length));
+    });
+    await beginShown(first, seeded(0));
+    for (const [i, state] of others.entries()) {
+      configure(state, seeded(i + 1));
+      core.check(exports.session_fork(state.pointer, first.pointer));
+      group.begin(state);
+    }
+    for (const state of states) exports.session_want_logits(state.pointer, options.onLogits ? 1 : 0);
+    const prefillMs = performance.now() - begin;
+    const answers = states.map((state, i) => generatePieces(state, seeded(i), true));
+    const results: GenerationResult[] = [];
+    let live = answers.map((pieces, answer) => ({ pieces, answer }));
+    let made = 0;
+    let decodeMs = 0;
+    try {
+      while (live.length > 0) {
+        const clock = performance.now();
+        const steps = await Promise.all(live.map(({ pieces }) => pieces.next()));
+        decodeMs += performance.now() - clock;
+        const goesOn: typeof live = [];
+        for (const [i, { done, value }] of steps.entries()) {
+          const { answer } = live[i];
+          if (done) results[answer] = value;
+          else {
+            made++;
+            goesOn.push(live[i]);
+            yield { ...value, answer };
+          }
+        }
+        live = goesOn;
+      }
+    } finally {
+      await Promise.all(answers.map((pieces) => pieces.return(undefined as unknown as GenerationResult)));
+    }
+    return {
+      ...results[0],
+      answers: results.map(({ text, tokens, finishReason }) => ({ text, tokens, finishReason })),
+      timings: { prefillTokens: prompt.length, prefillMs, decodeTokens: made, decodeMs },
+    };
+  } finally {
+    group.dispose();
+  }
+}
