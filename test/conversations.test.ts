@@ -96,11 +96,11 @@ for (const [i, model] of models.entries()) {
       { role: "user", content: "B" },
       { role: "assistant", content: b },
     ]);
-    // What the next turn reads is what a fresh session with these messages reads.
-    const c = await session.chat("C", FEW).text();
-    const all = session.messages.slice(0, -1);
-    const whole = await model.chat(all, FEW).text();
-    assert.is(c, whole);
+    // What the next turn reads is the text that a fresh session with these messages reads.
+    const read = promptOf(model, [...session.messages, { role: "user", content: "C" }]);
+    let seen: readonly number[] = [];
+    await session.chat("C", { maxTokens: 1, onLogits: (_, tokens) => void (seen = tokens) }).text();
+    assert.equal(bytesOf(model, seen), bytesOf(model, await read));
   });
 
   test(named("two calls that begin at once are not two halves"), async () => {
@@ -140,6 +140,69 @@ for (const [i, model] of models.entries()) {
     assert.is(roles(session.messages), "uaua");
   });
 }
+
+/** The tokens that a fresh conversation is begun with. */
+async function promptOf(model: Model, messages: readonly Message[]): Promise<readonly number[]> {
+  let seen: readonly number[] = [];
+  await model.chat(messages, { maxTokens: 1, context: 2000, onLogits: (_, tokens) => void (seen = tokens) }).text();
+  return seen;
+}
+
+const bytesOf = (model: Model, tokens: readonly number[]) => model.detokenizeBytes(tokens, { special: true });
+
+test("a model's own tokens stay, and their rows, where a tokenizer makes others of their text", async () => {
+  const [model] = models;
+  const said = "the sea and the sand";
+  const letter = (text: string) => {
+    const found = Array.from({ length: model.info.vocabulary }, (_, id) => id).find(
+      (id) => new TextDecoder().decode(bytesOf(model, [1, id]).subarray(bytesOf(model, [1]).length)) === text,
+    );
+    assert.ok(found !== undefined, text);
+    return found!;
+  };
+  const ids = [...said].map(letter);
+  assert.ok(model.tokenize(said).length < ids.length, "a tokenizer spells it with fewer tokens");
+  const session = model.session();
+  const answer = await session
+    .chat("What do you see?", {
+      maxTokens: ids.length,
+      onLogits: (logits, tokens) => {
+        const next = ids[tokens.length - (started ??= tokens.length)];
+        logits.fill(Number.NEGATIVE_INFINITY);
+        logits[next] = 0;
+      },
+    })
+    .text();
+  assert.is(answer.trim(), said);
+  const before = session.tokens;
+  const goes = session.chat("And then?", { maxTokens: 2 });
+  await goes.text();
+  assert.equal(session.tokens.slice(0, before.length), before);
+  // The last token of the answer had not been read yet.
+  assert.is(goes.result!.timings.prefillTokens, session.tokens.length - 2 - before.length + 1);
+});
+let started: number | undefined;
+
+test("whatever is said, the text that is read is that of a fresh conversation", async () => {
+  for (const [i, model] of models.entries()) {
+    const session = model.session({ context: 2000 });
+    for (let turn = 0; turn < 8; turn++) {
+      const content = `turn ${turn} of the talk <s> </s>`;
+      const read = promptOf(model, [...session.messages, { role: "user", content }]);
+      let seen: readonly number[] = [];
+      await session
+        .chat(content, {
+          temperature: 1.5,
+          seed: turn + 100 * i,
+          maxTokens: 1 + (turn % 9),
+          stop: turn % 3 ? [] : ["e", "a"],
+          onLogits: (_, tokens) => void (seen = seen.length ? seen : tokens),
+        })
+        .text();
+      assert.equal(bytesOf(model, seen), bytesOf(model, await read), `model ${i}, turn ${turn}`);
+    }
+  }
+});
 
 test("the messages of a saved session are looked at", async () => {
   const [model] = models;

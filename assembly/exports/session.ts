@@ -3,6 +3,7 @@
  */
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Context, isContext } from "../pass/context";
+import { replaceText } from "../engine/history";
 import { changedLogits, seed } from "../engine/sampler";
 import { addBias, addBreaker, configure, setOption } from "../engine/sampler_options";
 import {
@@ -77,6 +78,14 @@ export function session_set_source(s: Session, ids: usize, count: u32): i32 {
 /** Makes the tokens these; a common beginning is not evaluated again. */
 export function session_replace_tokens(s: Session, ids: usize, count: u32): i32 {
   return replaceTokens(s, ids, count);
+}
+
+/**
+ * Makes the text of the session that of u32[count] tokens: where its own tokens spell the same they stay, with their
+ * rows, as those that a model has written must in a conversation.
+ */
+export function session_replace_text(s: Session, ids: usize, count: u32): i32 {
+  return replaceText(s, ids, count);
 }
 
 /** Temperature 0 is greedy; top-k 0, top-p 1, min-p 0 and penalty 1 are off. Every other option is off behind it. */

@@ -6,10 +6,9 @@ import { letterAt } from "../memory/bytes";
 import { Buffer, appendBytes, createBuffer, reserveBytes } from "../memory/buffer";
 import { chatTokens } from "../engine/chat";
 import { Status } from "../memory/core";
+import { replaceText } from "../engine/history";
 import { Model } from "../engine/model";
-import {
-  Finish, Session, addStop, appendText, appendTokens, beginGeneration, createSession, replaceTokens,
-} from "../engine/session";
+import { Finish, Session, addStop, appendText, appendTokens, beginGeneration, createSession } from "../engine/session";
 import { STATUS_TOKEN, stepGeneration } from "../engine/session_step";
 import { Role } from "../text/chat";
 import { tokenizeInfill } from "../text/infill";
@@ -161,7 +160,7 @@ function takeChat(run: Run, messages: Buffer): i32 {
   const ids = allocateRaw(core, <u64>count * 4, "a chat");
   if (ids == 0) return core.errorCode;
   count = chatTokens(core, run.model, messages.at, messages.length, ids, count);
-  if (count >= 0) count = replaceTokens(run.session, ids, count);
+  if (count >= 0) count = replaceText(run.session, ids, count);
   release(core, ids);
   return count;
 }

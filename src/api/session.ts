@@ -182,7 +182,7 @@ export class Session {
         throw new LimpetError("WRONG_STATE", "another generation of this session has begun");
       }
       const turn: Turn = { before: session.tokens, messages, answer: "", answered: false };
-      session.#replace(tokens);
+      session.#replace(tokens, true);
       session.#turn = turn;
       const pieces = generatePieces(state, given);
       try {
@@ -289,17 +289,22 @@ export class Session {
     core.scoped((arena) => void core.check(take(state.pointer, arena.put(ids), ids.length)));
   }
 
-  #replace(tokens: readonly number[]): void {
+  /** Makes the tokens these, or (`said`) the text theirs: where the session's own tokens spell the same they stay. */
+  #replace(tokens: readonly number[], said: boolean = false): void {
     const state = this.#alive;
     const { core } = state.loaded;
-    core.exports.session_stop(state.pointer);
+    const { exports } = core;
+    exports.session_stop(state.pointer);
     const before = this.tokens;
     let common = 0;
     while (common < tokens.length && tokens[common] === before[common]) common++;
     requireRoom(state, common, tokens.length - common);
+    // Own tokens may be more than a tokenizer makes of their text.
+    if (said) reserve(state, Math.min(before.length + tokens.length - common, state.rows));
     core.scoped((arena) => {
       const ids = arena.put(Uint32Array.from(tokens));
-      core.check(core.exports.session_replace_tokens(state.pointer, ids, tokens.length));
+      const replace = said ? exports.session_replace_text : exports.session_replace_tokens;
+      core.check(replace(state.pointer, ids, tokens.length));
     });
   }
 

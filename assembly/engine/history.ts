@@ -1,0 +1,72 @@
+/**
+ * A conversation that goes on: its text is compared with the session's, part by part, and where both say the same the
+ * session's own tokens stay. A model may spell a word by other tokens than a tokenizer does: they are what it has read
+ * and written, and their rows are there.
+ *
+ *     session    │ a b c │ d ef    │ END │            a control token is a part by itself, and so is what lies between
+ *     text       │ a b c │ de f    │ END │ g h        two places at which tokens of both end
+ *     becomes    │ a b c   d ef      END   g h
+ */
+import { u32At } from "../memory/bytes";
+import { tokenBytes } from "../text/detokenize";
+import { TokenType, Tokenizer, typeOf } from "../text/tokenizer";
+import { Session, appendTokens, replaceTokens, rewind, tokenAt } from "./session";
+
+/** Makes the session's text that of u32[count] tokens; those of its own that spell the same stay. */
+export function replaceText(s: Session, ids: usize, count: u32): i32 {
+  const t = changetype<Tokenizer>(s.tokenizer);
+  const room = s.context.program.vocabulary << 2;
+  const mine = s.scratch;
+  const theirs = s.scratch + room;
+  // How far both say the same: at least as far as they are the same tokens.
+  let kept: u32 = 0;
+  let skipped: u32 = 0;
+  let own: u32 = 0;
+  let other: u32 = 0;
+  // What is left of a token of each side, where the other's has ended within it.
+  let ownFrom: u32 = 0;
+  let ownEnd: u32 = 0;
+  let otherFrom: u32 = 0;
+  let otherEnd: u32 = 0;
+  while (true) {
+    if (ownFrom == ownEnd && otherFrom == otherEnd) {
+      kept = own;
+      skipped = other;
+      if (own == s.count || other == count) break;
+      const token = tokenAt(s, own);
+      if (token == u32At(ids, other)) {
+        own += 1;
+        other += 1;
+        continue;
+      }
+    }
+    if (ownFrom == ownEnd) {
+      if (own == s.count || isControl(t, tokenAt(s, own))) break;
+      const length = tokenBytes(t, tokenAt(s, own), true, mine, room);
+      if (length < 0 || <u32>length > room) break;
+      own += 1;
+      ownFrom = 0;
+      ownEnd = length;
+    }
+    if (otherFrom == otherEnd) {
+      if (other == count || isControl(t, u32At(ids, other))) break;
+      const length = tokenBytes(t, u32At(ids, other), true, theirs, room);
+      if (length < 0 || <u32>length > room) break;
+      other += 1;
+      otherFrom = 0;
+      otherEnd = length;
+    }
+    const both = min(ownEnd - ownFrom, otherEnd - otherFrom);
+    if (memory.compare(mine + ownFrom, theirs + otherFrom, both) != 0) break;
+    ownFrom += both;
+    otherFrom += both;
+  }
+  if (kept + (count - skipped) > s.capacity) return replaceTokens(s, ids, count);
+  rewind(s, kept);
+  return appendTokens(s, ids + ((<usize>skipped) << 2), count - skipped);
+}
+
+@inline
+function isControl(t: Tokenizer, token: u32): bool {
+  return typeOf(t, token) == TokenType.CONTROL;
+}
