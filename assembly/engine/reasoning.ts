@@ -1,7 +1,7 @@
 /**
  * A budget for reasoning: what a model writes between `<think>` and `</think>` is closed once it has so many tokens,
- * and the answer follows. The tags are looked for in the text, whatever tokens spell them; a prompt may end within them,
- * as templates do, if no control token stands behind.
+ * and the answer follows. The tags are looked for in the text, whatever tokens spell them; a prompt may end within
+ * them, as templates do, if no control token stands behind.
  */
 import { Core, ErrorCode, fail } from "../memory/core";
 import { letterAt, u32At } from "../memory/bytes";
