@@ -350,7 +350,9 @@ export function forkGeneration(s: Session, from: Session): i32 {
     return fail(s.core, ErrorCode.BAD_ARGUMENT, "a generation is forked to another sequence of its context");
   }
   if (from.sourceCount != 0) {
-    return fail(s.core, ErrorCode.UNSUPPORTED, "a generation from a source is not forked: set the source of each session");
+    return fail(
+      s.core, ErrorCode.UNSUPPORTED, "a generation from a source is not forked: set the source of each session",
+    );
   }
   if (!from.generating || from.draw != Draw.SHOWN) {
     return fail(s.core, ErrorCode.WRONG_STATE, "a generation is forked while it shows the logits of a draw");
