@@ -111,7 +111,7 @@ function withTables(page) {
 const OP_NAMES = {
   ...{ swiglu: "silu", geglu: "gelu", clamped_swiglu: "clamped-silu", geglu_erf: "gelu-erf" },
   ...{ hash: "look-up", route: "experts", mix_experts: "experts" },
-  ...{ mix_streams: "streams", spread: "streams", level: "streams", join: "streams" },
+  ...{ mix_streams: "streams", spread: "streams", level: "streams" },
 };
 
 /** The ops of a printed program. @param {string} program */

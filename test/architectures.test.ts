@@ -76,7 +76,8 @@ test("what is converted is what the core runs", async () => {
   const { parts } = checkpointOf(TINY[0]);
   parts.config["model_type"] = "none of them";
   const error = await errorOf(() => convert(writeCheckpoint("unknown", parts), temporaryFile("unknown.gguf")));
-  assert.equal(error.message.replace(/^.* but /, "").split(", "), NAMES);
+  const converted = NAMES.filter((name) => ARCHITECTURES[name].checkpoint);
+  assert.equal(error.message.replace(/^.* but /, "").split(", "), converted);
 });
 
 test.run();
