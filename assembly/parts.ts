@@ -94,6 +94,18 @@ export const HAS_GEMMA_EMBEDDING: bool = !isDefined(WITHOUT_GEMMA_EMBEDDING);
 export const HAS_T5: bool = !isDefined(WITHOUT_T5);
 export const HAS_MU: bool = !isDefined(WITHOUT_MU);
 export const HAS_T5ENCODER: bool = !isDefined(WITHOUT_T5ENCODER);
+export const HAS_LFM2: bool = !isDefined(WITHOUT_LFM2);
+export const HAS_MAMBA2: bool = !isDefined(WITHOUT_MAMBA2);
+export const HAS_QWEN35: bool = !isDefined(WITHOUT_QWEN35);
+export const HAS_QWEN3NEXT: bool = !isDefined(WITHOUT_QWEN3NEXT);
+export const HAS_GRANITEHYBRID: bool = !isDefined(WITHOUT_GRANITEHYBRID);
+export const HAS_FALCON_H1: bool = !isDefined(WITHOUT_FALCON_H1);
+export const HAS_NEMOTRON_H: bool = !isDefined(WITHOUT_NEMOTRON_H);
+export const HAS_MAMBA: bool = !isDefined(WITHOUT_MAMBA);
+export const HAS_JAMBA: bool = !isDefined(WITHOUT_JAMBA);
+export const HAS_RWKV7: bool = !isDefined(WITHOUT_RWKV7);
+export const HAS_RWKV6: bool = !isDefined(WITHOUT_RWKV6);
+export const HAS_LFM2MOE: bool = !isDefined(WITHOUT_LFM2MOE);
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);
@@ -116,6 +128,20 @@ export const HAS_SPARSIFY: bool = !isDefined(WITHOUT_SPARSIFY);
 export const HAS_STREAMS: bool = !isDefined(WITHOUT_STREAMS);
 export const HAS_ATTENTION_WITHIN: bool = !isDefined(WITHOUT_ATTENTION_WITHIN);
 export const HAS_DISTANCE_BIAS: bool = !isDefined(WITHOUT_DISTANCE_BIAS);
+export const HAS_JOIN: bool = !isDefined(WITHOUT_JOIN);
+export const HAS_HALF: bool = !isDefined(WITHOUT_HALF);
+export const HAS_PRODUCT: bool = !isDefined(WITHOUT_PRODUCT);
+export const HAS_SIGMOID: bool = !isDefined(WITHOUT_SIGMOID);
+export const HAS_TANH: bool = !isDefined(WITHOUT_TANH);
+export const HAS_CONVOLUTION: bool = !isDefined(WITHOUT_CONVOLUTION);
+export const HAS_SELECTIVE_SCAN: bool = !isDefined(WITHOUT_SELECTIVE_SCAN);
+export const HAS_DUAL_SCAN: bool = !isDefined(WITHOUT_DUAL_SCAN);
+export const HAS_DELTA_RULE: bool = !isDefined(WITHOUT_DELTA_RULE);
+export const HAS_TOKEN_SHIFT: bool = !isDefined(WITHOUT_TOKEN_SHIFT);
+export const HAS_WKV6: bool = !isDefined(WITHOUT_WKV6);
+export const HAS_WKV7: bool = !isDefined(WITHOUT_WKV7);
+/** What all of them share: whoever scans convolves or shifts. */
+export const HAS_RECURRENT: bool = HAS_CONVOLUTION || HAS_TOKEN_SHIFT;
 
 /** Tokenizers: byte-level BPE ("gpt2"), SentencePiece by scores ("llama"); "gemma4" is in a build that has both. */
 export const HAS_BPE: bool = !isDefined(WITHOUT_BPE);

@@ -14,6 +14,7 @@ import { deepseek2 } from "./architectures/deepseek2.mjs";
 import { ernie4_5 } from "./architectures/ernie4_5.mjs";
 import { exaone } from "./architectures/exaone.mjs";
 import { exaone4 } from "./architectures/exaone4.mjs";
+import { falconH1 } from "./architectures/falcon-h1.mjs";
 import { gemma } from "./architectures/gemma.mjs";
 import { gemma2 } from "./architectures/gemma2.mjs";
 import { gemma3 } from "./architectures/gemma3.mjs";
@@ -24,14 +25,21 @@ import { gptOss } from "./architectures/gpt-oss.mjs";
 import { gpt2 } from "./architectures/gpt2.mjs";
 import { gptneox } from "./architectures/gptneox.mjs";
 import { granite } from "./architectures/granite.mjs";
+import { granitehybrid } from "./architectures/granitehybrid.mjs";
 import { granitemoe } from "./architectures/granitemoe.mjs";
 import { hunyuanDense } from "./architectures/hunyuan-dense.mjs";
 import { internlm2 } from "./architectures/internlm2.mjs";
+import { jamba } from "./architectures/jamba.mjs";
+import { lfm2 } from "./architectures/lfm2.mjs";
+import { lfm2moe } from "./architectures/lfm2moe.mjs";
 import { llama } from "./architectures/llama.mjs";
+import { mamba } from "./architectures/mamba.mjs";
+import { mamba2 } from "./architectures/mamba2.mjs";
 import { memoryformer } from "./architectures/memoryformer.mjs";
 import { minicpm } from "./architectures/minicpm.mjs";
 import { minicpm3 } from "./architectures/minicpm3.mjs";
 import { mistral3 } from "./architectures/mistral3.mjs";
+import { nemotronH } from "./architectures/nemotron_h.mjs";
 import { olmo2 } from "./architectures/olmo2.mjs";
 import { olmoe } from "./architectures/olmoe.mjs";
 import { phi2 } from "./architectures/phi2.mjs";
@@ -41,6 +49,10 @@ import { qwen2 } from "./architectures/qwen2.mjs";
 import { qwen2moe } from "./architectures/qwen2moe.mjs";
 import { qwen3 } from "./architectures/qwen3.mjs";
 import { qwen3moe } from "./architectures/qwen3moe.mjs";
+import { qwen3next } from "./architectures/qwen3next.mjs";
+import { qwen35 } from "./architectures/qwen35.mjs";
+import { rwkv6 } from "./architectures/rwkv6.mjs";
+import { rwkv7 } from "./architectures/rwkv7.mjs";
 import { smollm3 } from "./architectures/smollm3.mjs";
 import { stablelm } from "./architectures/stablelm.mjs";
 import { starcoder2 } from "./architectures/starcoder2.mjs";
@@ -71,6 +83,9 @@ import { ENCODER_SHAPES, ENCODERS } from "./encoders.mjs";
  * @property {boolean} [parallel] attention and the feed-forward network read one norm
  * @property {boolean} [tied] no output matrix of its own
  * @property {number} [alpha] what RoPE's base is enlarged by @property {readonly number[]} [sections] of RoPE
+ * @property {number} [taps] tokens that a convolution sees @property {number} [inner] width of a state space model
+ * @property {number} [stateSize] values of a channel's or a key's state @property {number} [timeRank] of Δ, or heads
+ * @property {number} [groups] of such heads, or key heads @property {boolean} [plainNorms] Δ, B and C are normed without weights
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
  *
  * Of encoders (encoders.mjs):
@@ -98,11 +113,12 @@ import { ENCODER_SHAPES, ENCODERS } from "./encoders.mjs";
  * @property {string} [title] what its files call themselves, where a peer makes more of the architecture's name
  * @property {readonly TensorType[]} types for which the oracle's logits are stored
  * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored
+ * @property {boolean} [recurrent] layers keep a state for all tokens: rows cannot be dropped, moved or seen one by one
  * @property {boolean} [latent] attention has an absorbed and an expanded form
  * @property {boolean} [absolute] what a token answers depends on where it stands, not on distances alone
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
  * @property {boolean} [fixed] rows of state cannot be moved: positions are learned, or keys are normed behind RoPE
- * @property {Checkpoint} checkpoint what a checkpoint in Hugging Face's layout has
+ * @property {Checkpoint} [checkpoint] what a checkpoint in Hugging Face's layout has; without: none is converted
  */
 
 /**
@@ -111,11 +127,13 @@ import { ENCODER_SHAPES, ENCODERS } from "./encoders.mjs";
  * @property {readonly (readonly [from: RegExp, to: string])[] | ((shape: Shape) => readonly (readonly [from: RegExp, to: string])[])} [names]
  *   of tensors, before those of all decoders;
  *   where a name has #, the file's tensor is several, of each expert say, whose number stands there
+ * @property {string} [letters] or whose letter
  * @property {Record<string, number | number[]>} [scalars] tensors of one value, in a list or not, that the file has as keys
  * @property {boolean} [halves] q and k turn values i and i + n/2 where GGUF has 2i and 2i + 1
  * @property {RegExp} [plusOne] tensors of the file that are 1 more than the checkpoint's
  * @property {(name: string, key: (name: string) => any, shape: Shape) => Layout | undefined} [layout] of a tensor of the file that is
  *   some rows of one of the checkpoint
+ * @property {RegExp} [negatedExp] tensors of the file that are −e^x of the checkpoint's x
  * @property {RegExp} [transposed] matrices of the file whose rows are columns in the checkpoint
  */
 
@@ -167,6 +185,18 @@ export const ARCHITECTURES = {
   stablelm,
   gemma4,
   gemma3n,
+  lfm2,
+  mamba2,
+  qwen35,
+  qwen3next,
+  granitehybrid,
+  "falcon-h1": falconH1,
+  nemotron_h: nemotronH,
+  mamba,
+  jamba,
+  rwkv7,
+  rwkv6,
+  lfm2moe,
 };
 
 /** The names that GGUF gives them, in the order of the list. */
@@ -193,6 +223,12 @@ export const tinyOf = (architecture) => Object.keys(ARCHITECTURES[architecture].
 
 /** The small model of each architecture, in the order of the list. */
 export const TINY = NAMES.map(tinyOf);
+
+/** Those whose layers keep nothing but a row a token. */
+export const TINY_OF_ROWS = TINY.filter((_, i) => !ARCHITECTURES[NAMES[i]].recurrent);
+
+/** Those with layers that keep one state for all tokens. */
+export const TINY_RECURRENT = TINY.filter((_, i) => ARCHITECTURES[NAMES[i]].recurrent);
 
 /** Made models that have what the small one of their architecture has not. */
 export const VARIANTS = NAMES.flatMap((name) => Object.keys(ARCHITECTURES[name].variants ?? {}));

@@ -1,5 +1,5 @@
 /**
- * What others say, written down for the tests:  npm run goldens [-- PART…] [--check]
+ * What others say, written down for the tests:  npm run goldens [-- PART…] [--check | --new]
  *
  *     logits        the numpy oracle in float64, of every architecture            Python: test/oracle/requirements.txt
  *     llama.cpp     node-llama-cpp: logits of small models, a greedy text         bench/: npm --prefix bench install
@@ -12,7 +12,7 @@
  *
  * CI holds the core against the files in test/golden/ and runs none of this. PYTHON names an interpreter. A part whose
  * tools are missing says what to install. --check writes nothing and fails where a file would be another one, beyond what
- * another machine rounds otherwise. test/golden/README.md has every file with the command that made it.
+ * another machine rounds otherwise; --new asks for the logits alone of models that have no row. test/golden/README.md has every file with the command that made it.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -47,17 +47,21 @@ const PARTS = {
 const words = process.argv.slice(2);
 const flags = words.filter((word) => word.startsWith("--"));
 const asked = words.filter((word) => !word.startsWith("--"));
-const unknown = [...asked.filter((part) => !PARTS[part]), ...flags.filter((flag) => flag !== "--check")];
+const unknown = [
+  ...asked.filter((part) => !PARTS[part]),
+  ...flags.filter((flag) => flag !== "--check" && flag !== "--new"),
+];
 if (unknown.length) {
-  console.error(`no ${unknown.join(", ")}: npm run goldens [-- ${Object.keys(PARTS).join(" | ")}] [--check]`);
+  console.error(`no ${unknown.join(", ")}: npm run goldens [-- ${Object.keys(PARTS).join(" | ")}] [--check | --new]`);
   process.exit(2);
 }
 const parts = asked.length ? asked : Object.keys(PARTS);
-if (flags.length && parts.includes("quantisers")) console.log("quantisers: cannot be checked, only written");
+if (flags.includes("--check") && parts.includes("quantisers"))
+  console.log("quantisers: cannot be checked, only written");
 let failed = false;
 for (const part of parts) {
   const { command, needs } = PARTS[part];
-  if (flags.length && part === "quantisers") continue;
+  if (flags.includes("--check") && part === "quantisers") continue;
   if (needs) console.error(`${part}: first ${needs}`);
   const { status } = needs
     ? { status: 1 }

@@ -221,8 +221,8 @@ test("a pass stops at any layer, goes on from there, and is entered with hidden 
       const states = portable.core.f32(context.hiddenAt, 20 * hidden);
       assertBits(context.run(batch, { first: middle }), want, `${kind}: on from layer ${middle}`);
       context.reset();
-      // Layers that read the rows of those before them are not entered without these.
-      if (sharing) continue;
+      // Layers that read rows of those before them, or the first one's values, are not entered without these.
+      if (sharing || SHAPES[kind].architecture === "rwkv7") continue;
       // Only some tokens go on: the states of the others are left out, and with them their rows.
       portable.core.memory.write(context.hiddenAt, states);
       assertBits(context.run(batch, { first: middle }), want, `${kind}: entered at layer ${middle}`);

@@ -4,7 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { architectureOf, jumps, SHAPES, TINY } from "../scripts/architectures.mjs";
+import { architectureOf, jumps, SHAPES, TINY_OF_ROWS } from "../scripts/architectures.mjs";
 import type { TensorType } from "../scripts/gguf-writer.mjs";
 import {
   assertBits,
@@ -29,7 +29,7 @@ function onModels(
   type: TensorType = "Q8_0",
 ): void {
   test(name, () => {
-    for (const kind of TINY) {
+    for (const kind of TINY_OF_ROWS) {
       const used = engine.used;
       const model = engine.load(modelBytes(kind, type));
       const contexts: EngineContext[] = [];

@@ -4,5 +4,6 @@
 export * from "../exports/core_list";
 export * from "../exports/kernels_float";
 export * from "../exports/kernels_lookup";
+export * from "../exports/kernels_scan";
 export * from "../exports/kernels_columns";
 export * from "../exports/kernels_quant";

@@ -4,8 +4,11 @@
  */
 import { ErrorCode, fail } from "../memory/core";
 import { Context, POSITION_LIMIT, ropeFactors } from "../pass/context";
+import { HAS_RECURRENT } from "../parts";
 import { NOTHING } from "../program/program";
-import { canRewind, mergeRow, turnRow } from "../state/kinds";
+import { mergeRow, turnRow } from "../state/kinds";
+import { markBefore } from "../state/recurrent";
+import { StateKind } from "../state/shape";
 import { List, Rows, canShare, canUnshare, checkOrder, dropRows, shareRows, unshare } from "../state/rows";
 import { turnOf } from "../state/rope";
 
@@ -21,14 +24,33 @@ export function checkSequence(c: Context, sequence: u32): i32 {
 }
 
 /**
- * Whether a sequence can forget its tokens from position `count` on and go on as if they had never been: where a layer
- * has a window, all rows of the last one must still be there.
+ * How many of its first `count` tokens a sequence can go back to, to go on as if the others had never been: all of
+ * them, or with recurrent states those up to a mark. Where a layer has a window, and not all rows of the last one are
+ * still there, none.
  */
-export function canRewindTo(c: Context, sequence: u32, count: u32): bool {
+export function rewindable(c: Context, sequence: u32, count: u32): u32 {
+  const p = c.program;
+  // Layers may have marks at different places: a pass can be of some of them alone.
+  for (let found = !HAS_RECURRENT; !found; ) {
+    found = true;
+    for (let i: u32 = 0; i < p.stateCount; i++) {
+      if (p.state(i).kind != StateKind.RECURRENT) continue;
+      for (let layer: u32 = 0; layer < p.state(i).layers; layer++) {
+        const taken = markBefore(c.rows(i), sequence, layer, count);
+        if (taken == count) continue;
+        count = taken;
+        found = false;
+      }
+    }
+  }
+  return hasWindows(c, sequence, count) ? count : 0;
+}
+
+/** Whether all rows are there that a token behind the first `count` sees. */
+function hasWindows(c: Context, sequence: u32, count: u32): bool {
   const p = c.program;
   for (let i: u32 = 0; i < p.stateCount; i++) {
     const shape = p.state(i);
-    if (!canRewind(shape.kind)) return false;
     if (shape.window == 0 || count == 0) continue;
     const first = max<i32>(0, <i32>count - <i32>shape.window + 1);
     for (let layer: u32 = 0; layer < shape.layers; layer++) {
@@ -41,16 +63,45 @@ export function canRewindTo(c: Context, sequence: u32, count: u32): bool {
 
 /** Drops the rows of a sequence at positions [from, to), in all layers. */
 export function dropAll(c: Context, sequence: u32, from: i32, to: i32): void {
-  dropInLayers(c, sequence, from, to, 0, c.program.layerCount);
+  for (let i: u32 = 0; i < c.program.stateCount; i++) {
+    const rows = c.rows(i);
+    for (let layer: u32 = 0; layer < rows.layers; layer++) dropRows(rows, sequence, layer, from, to);
+  }
 }
 
-/** … in layers [first, end). */
-export function dropInLayers(c: Context, sequence: u32, from: i32, to: i32, first: u32, end: u32): void {
+/**
+ * Drops them in layers [first, end). A recurrent state loses its last tokens where it has a mark before them, and keeps
+ * what it has taken in of others.
+ */
+export function dropInLayers(c: Context, sequence: u32, from: i32, to: i32, first: u32, end: u32): i32 {
   const p = c.program;
-  for (let layer = first, last = min(end, p.layerCount); layer < last; layer++) {
+  const status = checkSequence(c, sequence);
+  if (status != 0) return status;
+  const last = min(end, p.layerCount);
+  for (let layer = first; HAS_RECURRENT && layer < last; layer++) {
+    const l = p.layer(layer);
+    if (l.recurrent == 0 || canDrop(c.rows(l.recurrent - 1), sequence, l.recurrentLayer, from, to)) continue;
+    return fail(
+      c.core, ErrorCode.UNSUPPORTED,
+      "layer {} has a recurrent state, and no mark of it behind position {}: drop the sequence whole and give its \
+tokens again", layer, <i64>from - 1,
+    );
+  }
+  for (let layer = first; layer < last; layer++) {
     const l = p.layer(layer);
     if (l.keeps) dropRows(c.rows(l.state), sequence, l.stateLayer, from, to);
+    if (HAS_RECURRENT && l.recurrent) dropRows(c.rows(l.recurrent - 1), sequence, l.recurrentLayer, from, to);
   }
+  return 0;
+}
+
+/** Whether a recurrent state can do without tokens [from, to): they are all, or not the last, or behind a mark. */
+function canDrop(rows: Rows, sequence: u32, layer: u32, from: i32, to: i32): bool {
+  const list = rows.list(sequence, layer);
+  if (from <= 0 || list.count == 0) return true;
+  const last = list.position(list.count - 1);
+  if (last >= to || last < from) return true;
+  return markBefore(rows, sequence, layer, <u32>from) == <u32>from;
 }
 
 /** Lets sequence `to` see the rows of `from` at positions [begin, end): shared, not copied. */
@@ -59,30 +110,49 @@ export function shareAll(c: Context, from: u32, to: u32, begin: i32, end: i32): 
   if (status == 0) status = checkSequence(c, to);
   if (status != 0 || from == to) return status;
   const p = c.program;
-  for (let layer: u32 = 0; layer < p.layerCount; layer++) {
-    const l = p.layer(layer);
-    if (!l.keeps || canShare(c.rows(l.state), l.stateLayer, from, to, begin, end)) continue;
-    return fail(c.core, ErrorCode.CONTEXT_FULL, "the sequence that should see these rows has no room for them");
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const rows = c.rows(i);
+    for (let layer: u32 = 0; layer < rows.layers; layer++) {
+      if (HAS_RECURRENT && rows.shape.kind == StateKind.RECURRENT && !canFork(rows, layer, from, to, begin, end)) {
+        return fail(
+          c.core, ErrorCode.UNSUPPORTED,
+          "a recurrent state stands for all tokens from the first on: an empty sequence can share it, whole or up to a \
+mark",
+        );
+      }
+      if (canShare(rows, layer, from, to, begin, end)) continue;
+      return fail(c.core, ErrorCode.CONTEXT_FULL, "the sequence that should see these rows has no room for them");
+    }
   }
-  for (let layer: u32 = 0; layer < p.layerCount; layer++) {
-    const l = p.layer(layer);
-    if (l.keeps) shareRows(c.rows(l.state), l.stateLayer, from, to, begin, end);
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const rows = c.rows(i);
+    for (let layer: u32 = 0; layer < rows.layers; layer++) shareRows(rows, layer, from, to, begin, end);
   }
   return 0;
+}
+
+/** Whether an empty sequence can go on from what another has taken in up to position `end`. */
+function canFork(rows: Rows, layer: u32, from: u32, to: u32, begin: i32, end: i32): bool {
+  const list = rows.list(from, layer);
+  if (list.count == 0) return true;
+  if (begin > 0 || rows.list(to, layer).count != 0) return false;
+  return end > list.position(list.count - 1) || markBefore(rows, from, layer, <u32>max(end, 0)) == <u32>max(end, 0);
 }
 
 /** Moves a sequence's rows at positions [from, to) by `delta` positions: their keys are turned. */
 export function shiftAll(c: Context, sequence: u32, from: i32, to: i32, delta: i32): i32 {
   let status = checkSequence(c, sequence);
   const p = c.program;
-  for (let layer: u32 = 0; layer < p.layerCount && status == 0; layer++) {
-    const l = p.layer(layer);
-    if (l.keeps) status = checkShift(c, c.rows(l.state), l.stateLayer, sequence, from, to, delta);
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const rows = c.rows(i);
+    for (let layer: u32 = 0; layer < rows.layers && status == 0; layer++) {
+      status = checkShift(c, rows, layer, sequence, from, to, delta);
+    }
   }
   if (status != 0) return status;
-  for (let layer: u32 = 0; layer < p.layerCount; layer++) {
-    const l = p.layer(layer);
-    if (l.keeps) shiftRows(c, c.rows(l.state), l.stateLayer, sequence, from, to, delta);
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const rows = c.rows(i);
+    for (let layer: u32 = 0; layer < rows.layers; layer++) shiftRows(c, rows, layer, sequence, from, to, delta);
   }
   return 0;
 }
@@ -103,7 +173,8 @@ function checkShift(c: Context, rows: Rows, layer: u32, sequence: u32, from: i32
       return fail(c.core, ErrorCode.BAD_ARGUMENT, "rows cannot be moved to positions outside 0 to 999999");
     }
   }
-  if (canUnshare(rows, layer, list, from, to)) return 0;
+  // What is not turned need not be changed: rows without RoPE may stay shared.
+  if (rows.shape.ropePairs == 0 || canUnshare(rows, layer, list, from, to)) return 0;
   return fail(c.core, ErrorCode.CONTEXT_FULL, "a shared row must be copied to be moved, and no row is free");
 }
 
@@ -113,8 +184,10 @@ function shiftRows(c: Context, rows: Rows, layer: u32, sequence: u32, from: i32,
   for (let i: u32 = 0; i < list.count; i++) {
     const position = list.position(i);
     if (position < from || position >= to) continue;
-    unshare(rows, layer, list, i);
-    turnRow(rows.shape, c.kvType, rows.row(list.row(i)), c.row, work);
+    if (rows.shape.ropePairs != 0) {
+      unshare(rows, layer, list, i);
+      turnRow(rows.shape, c.kvType, rows.row(list.row(i)), c.row, work);
+    }
     list.set(i, list.row(i), position + delta);
   }
   checkOrder(list);

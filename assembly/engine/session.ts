@@ -10,7 +10,7 @@ import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/ar
 import { setU32, u32At } from "../memory/bytes";
 import { abortPass } from "../pass/batch";
 import { Context, POSITION_LIMIT, isContext } from "../pass/context";
-import { canRewindTo, checkSequence, dropAll, shareAll } from "./sequence";
+import { checkSequence, dropAll, rewindable, shareAll } from "./sequence";
 import { modelOf } from "./model";
 import { REASONING_BYTES, Reasoning, UNLIMITED, beginReasoning, setBudget } from "./reasoning";
 import { changedLogits, sampleScratchBytes, seed } from "./sampler";
@@ -238,8 +238,8 @@ export function rewind(s: Session, count: u32): void {
   stopGeneration(s);
   if (count < s.count) s.count = count;
   if (count >= s.evaluated) return;
-  // State that cannot go back is made anew, from the first token on.
-  s.evaluated = canRewindTo(s.context, s.sequence, count) ? count : 0;
+  // State that cannot go back so far goes back to a mark, or to the first token, and is made anew from there on.
+  s.evaluated = rewindable(s.context, s.sequence, count);
   dropAll(s.context, s.sequence, <i32>s.evaluated, POSITION_LIMIT);
 }
 

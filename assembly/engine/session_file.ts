@@ -12,6 +12,8 @@
  *              from version 2 on: f32[SamplerOption.COUNT]; biases and breakers are not saved
  *     source   of a model with an encoder: whether it is read u32 │ u32[tokens that it reads]
  *     state    layers u32 │ type of values u32 │ a layer: kind u8[12] │ row bytes u32 │ rows u32 │ positions │ rows
+ *     marks    the same of recurrent states, which are F32: a row is a mark, the last one the newest state. A model
+ *              without such layers has no such section
  */
 import { Model, modelOf } from "./model";
 import { Sampler, SamplerOption, checkOption, checkOptions, optionAt, turnOff } from "./sampler_options";
@@ -19,7 +21,10 @@ import { Session, checkSourceTokens, forget, owns, setSource } from "./session";
 import { Core, ErrorCode, bytesOf, fail } from "../memory/core";
 import { FNV_START, copyText, fnv, sameText, u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT } from "../pass/context";
-import { NOTHING, Op } from "../program/program";
+import { HAS_RECURRENT } from "../parts";
+import { NOTHING, Op, Program } from "../program/program";
+import { dropMark } from "../state/recurrent";
+import { KvType } from "../kernels/attention/kv_codec";
 import { kindName } from "../state/kinds";
 import { StateKind } from "../state/shape";
 import { isLong } from "../state/rope";
@@ -30,6 +35,7 @@ const VERSION: u32 = 2;
 const HEADER: usize = 24;
 const SECTION: usize = 16;
 const NAME: usize = 8;
+/** Sections that every session has. */
 const SECTIONS: u32 = 4;
 const SAMPLER_VERSION: u32 = 2;
 /** A section of version 1 ends where the options of version 2 begin. */
@@ -40,8 +46,16 @@ const LAYER: usize = 20;
 const KIND_NAME: u32 = 12;
 
 export function savedBytes(s: Session): u64 {
-  const bytes = HEADER + <usize>SECTIONS * SECTION + 8 + 8 + SAMPLER_SECTION;
-  return <u64>bytes + ((<u64>s.count) << 2) + stateSection(s) + (hasSource(s) ? SECTION + sourceSection(s) : 0);
+  const sections = <usize>sectionsOf(s) * SECTION + 8 + 8 + SAMPLER_SECTION;
+  const bytes = HEADER + sections + (hasSource(s) ? sourceSection(s) : 0);
+  let state = stateSection(s, false);
+  if (hasRecurrent(s.context.program)) state += stateSection(s, true);
+  return <u64>bytes + ((<u64>s.count) << 2) + state;
+}
+
+/** Sections that such a session has: a source where the model reads one, marks where layers have recurrent states. */
+function sectionsOf(s: Session): u32 {
+  return SECTIONS + (hasSource(s) ? 1 : 0) + (hasRecurrent(s.context.program) ? 1 : 0);
 }
 
 @inline
@@ -53,24 +67,42 @@ function sourceSection(s: Session): usize {
   return 4 + ((<usize>s.sourceCount) << 2);
 }
 
-/** Bytes of the section of rows. */
-function stateSection(s: Session): u64 {
+/** Whether a layer of the program keeps a recurrent state. */
+@inline
+function hasRecurrent(p: Program): bool {
+  return HAS_RECURRENT && isRecurrent(p);
+}
+
+function isRecurrent(p: Program): bool {
+  for (let i: u32 = 0; i < p.stateCount; i++) if (p.state(i).kind == StateKind.RECURRENT) return true;
+  return false;
+}
+
+/** Bytes of the section of rows, or of recurrent states. */
+function stateSection(s: Session, recurrent: bool): u64 {
   const p = s.context.program;
   let bytes: u64 = 8;
   for (let layer: u32 = 0; layer < p.layerCount; layer++) {
     bytes += LAYER;
-    const rows = rowsOf(s.context, layer);
+    const rows = rowsOf(s.context, layer, recurrent);
     if (changetype<usize>(rows) == 0) continue;
-    bytes += <u64>rows.list(s.sequence, p.layer(layer).stateLayer).count * (4 + <u64>rows.rowBytes);
+    bytes += <u64>rows.list(s.sequence, numberOf(p, layer, recurrent)).count * (4 + <u64>rows.rowBytes);
   }
   return bytes;
 }
 
-/** The rows of the kind that a layer keeps; null: it keeps none. */
+/** The rows of the kind that a layer keeps, or its recurrent states; null: it keeps none. */
 @inline
-function rowsOf(c: Context, layer: u32): Rows {
+function rowsOf(c: Context, layer: u32, recurrent: bool): Rows {
   const l = c.program.layer(layer);
+  if (HAS_RECURRENT && recurrent) return l.recurrent ? c.rows(<u32>l.recurrent - 1) : changetype<Rows>(0);
   return l.keeps ? c.rows(l.state) : changetype<Rows>(0);
+}
+
+/** Its number among the layers that have such rows. */
+@inline
+function numberOf(p: Program, layer: u32, recurrent: bool): u32 {
+  return HAS_RECURRENT && recurrent ? <u32>p.layer(layer).recurrentLayer : p.layer(layer).stateLayer;
 }
 
 /** Writes `savedBytes` bytes to `target`. */
@@ -79,7 +111,7 @@ export function saveSession(s: Session, target: usize): i32 {
   const length = <usize>savedBytes(s);
   store<u32>(target, MAGIC);
   store<u32>(target, VERSION, 4);
-  store<u32>(target, SECTIONS + (hasSource(s) ? 1 : 0), 8);
+  store<u32>(target, sectionsOf(s), 8);
   store<u32>(target, longRopes(s.context), 12);
   let at = beginSection(target + HEADER, "model", 8);
   store<u64>(at, fingerprint(modelOf(s.context)));
@@ -96,8 +128,12 @@ export function saveSession(s: Session, target: usize): i32 {
     memory.copy(at + 4, s.source, (<usize>s.sourceCount) << 2);
     at += sourceSection(s);
   }
-  at = beginSection(at, "state", <usize>stateSection(s));
-  saveState(s, at);
+  at = beginSection(at, "state", <usize>stateSection(s, false));
+  at = saveState(s, at, false);
+  if (hasRecurrent(s.context.program)) {
+    at = beginSection(at, "marks", <usize>stateSection(s, true));
+    saveState(s, at, true);
+  }
   store<u64>(target, fnv(FNV_START, target + HEADER, length - HEADER), 16);
   return 0;
 }
@@ -147,21 +183,22 @@ function readSampler(at: usize, s: Sampler): void {
   memory.copy(optionAt(s, 0), at + SAMPLER_OPTIONS, (<usize>SamplerOption.COUNT) << 2);
 }
 
-function saveState(s: Session, at: usize): void {
+/** Returns where the section ends. */
+function saveState(s: Session, at: usize, recurrent: bool): usize {
   const c = s.context;
   const p = c.program;
   store<u32>(at, p.layerCount);
-  store<u32>(at, c.kvType, 4);
+  store<u32>(at, recurrent ? KvType.F32 : c.kvType, 4);
   at += 8;
   for (let layer: u32 = 0; layer < p.layerCount; layer++) {
-    const rows = rowsOf(c, layer);
+    const rows = rowsOf(c, layer, recurrent);
     memory.fill(at, 0, LAYER);
     if (changetype<usize>(rows) == 0) {
       copyText(at, KIND_NAME, kindName(0));
       at += LAYER;
       continue;
     }
-    const list = rows.list(s.sequence, p.layer(layer).stateLayer);
+    const list = rows.list(s.sequence, numberOf(p, layer, recurrent));
     copyText(at, KIND_NAME, kindName(rows.shape.kind));
     store<u32>(at, rows.rowBytes, KIND_NAME);
     store<u32>(at, list.count, KIND_NAME + 4);
@@ -171,6 +208,7 @@ function saveState(s: Session, at: usize): void {
     for (let i: u32 = 0; i < list.count; i++, at += rows.rowBytes)
       memory.copy(at, rows.row(list.row(i)), rows.rowBytes);
   }
+  return at;
 }
 
 /** Everything is checked before anything changes. */
@@ -184,7 +222,6 @@ export function restoreSession(s: Session, source: usize, length: u32): i32 {
   if (status == 0) status = checkSections(s, source, length);
   if (status != 0) return status;
   const c = s.context;
-  const p = c.program;
   const tokens = findSection(source, length, "tokens");
   status = restoreSource(s, source, length);
   if (status != 0) return status;
@@ -197,21 +234,29 @@ export function restoreSession(s: Session, source: usize, length: u32): i32 {
     s.evaluated = 0;
     return 0;
   }
-  let at = findSection(source, length, "state") + 8;
+  restoreState(s, findSection(source, length, "state"), false);
+  if (hasRecurrent(c.program)) restoreState(s, findSection(source, length, "marks"), true);
+  return 0;
+}
+
+function restoreState(s: Session, at: usize, recurrent: bool): void {
+  const c = s.context;
+  const p = c.program;
+  at += 8;
   for (let layer: u32 = 0; layer < p.layerCount; layer++) {
-    const rows = rowsOf(c, layer);
+    const rows = rowsOf(c, layer, recurrent);
     const count = load<u32>(at, KIND_NAME + 4);
     const positions = at + LAYER;
     at = positions + ((<usize>count) << 2);
-    const number = p.layer(layer).stateLayer;
-    const kept = keptRows(rows, count);
+    const number = numberOf(p, layer, recurrent);
+    const kept = recurrent ? count : keptRows(rows, count);
     for (let i: u32 = 0; i < count; i++, at += rows.rowBytes) {
       if (i + kept < count) continue;
+      while (HAS_RECURRENT && recurrent && rows.room(number) == 0 && dropMark(rows, number));
       const index = appendRow(rows, number, s.sequence, <i32>u32At(positions, i));
       memory.copy(rows.row(rows.list(s.sequence, number).row(index)), at, rows.rowBytes);
     }
   }
-  return 0;
 }
 
 /** Everything is forgotten, and what an encoder has to read is there. */
@@ -271,7 +316,8 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     else if (isNamed(at, "tokens")) status = checkTokens(s, section, bytes);
     else if (isNamed(at, "sampler")) status = checkSampler(core, section, bytes);
     else if (isNamed(at, "source")) status = checkSource(s, section, bytes);
-    else if (isNamed(at, "state")) status = checkState(s, section, bytes);
+    else if (isNamed(at, "state")) status = checkState(s, section, bytes, false);
+    else if (hasRecurrent(s.context.program) && isNamed(at, "marks")) status = checkState(s, section, bytes, true);
     else {
       return fail(
         core, ErrorCode.UNSUPPORTED,
@@ -283,8 +329,32 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     known += 1;
     at = section + bytes;
   }
-  const wanted = SECTIONS + (hasSource(s) ? 1 : 0);
-  return at == end && known == wanted && isWhole(s, source, length) ? 0 : truncated(core);
+  if (at != end || known != sectionsOf(s) || !isWhole(s, source, length)) return truncated(core);
+  return hasRecurrent(s.context.program) ? checkMarks(s, source, length) : 0;
+}
+
+/** The newest of the recurrent states must have taken in what is evaluated, and marks come in their order. */
+function checkMarks(s: Session, source: usize, length: u32): i32 {
+  const p = s.context.program;
+  const evaluated = <i32>load<u32>(findSection(source, length, "tokens"));
+  let at = findSection(source, length, "marks") + 8;
+  for (let layer: u32 = 0; layer < p.layerCount; layer++, at += LAYER) {
+    const count = load<u32>(at, KIND_NAME + 4);
+    const rowBytes = load<u32>(at, KIND_NAME);
+    let last: i32 = -1;
+    for (let i: u32 = 0; i < count; i++) {
+      const position = <i32>u32At(at + LAYER, i);
+      if (position <= last) return otherTokens(s.core);
+      last = position;
+    }
+    if (p.layer(layer).recurrent && last + 1 != evaluated) return otherTokens(s.core);
+    at += <usize>count * (4 + <usize>rowBytes);
+  }
+  return 0;
+}
+
+function otherTokens(core: Core): i32 {
+  return fail(core, ErrorCode.BAD_FILE, "this session's recurrent state is not that of its tokens; save it again");
 }
 
 function isWhole(s: Session, source: usize, length: u32): bool {
@@ -293,7 +363,8 @@ function isWhole(s: Session, source: usize, length: u32): bool {
     findSection(source, length, "model") != 0 &&
     findSection(source, length, "tokens") != 0 &&
     findSection(source, length, "sampler") != 0 &&
-    findSection(source, length, "state") != 0
+    findSection(source, length, "state") != 0 &&
+    (!hasRecurrent(s.context.program) || findSection(source, length, "marks") != 0)
   );
 }
 
@@ -355,17 +426,18 @@ function checkSampler(core: Core, at: usize, bytes: usize): i32 {
   return checkOptions(core, load<f32>(at, 4), load<f32>(at, 12), load<f32>(at, 16), load<f32>(at, 20));
 }
 
-function checkState(s: Session, at: usize, bytes: usize): i32 {
+function checkState(s: Session, at: usize, bytes: usize, recurrent: bool): i32 {
   const core = s.core;
   const c = s.context;
   const p = c.program;
   const end = at + bytes;
   if (bytes < 8) return truncated(core);
-  if (load<u32>(at) != p.layerCount || load<u32>(at, 4) != c.kvType) return otherType(core);
+  const type: u32 = recurrent ? KvType.F32 : c.kvType;
+  if (load<u32>(at) != p.layerCount || load<u32>(at, 4) != type) return otherType(core);
   at += 8;
   for (let layer: u32 = 0; layer < p.layerCount; layer++) {
     if (end - at < LAYER) return truncated(core);
-    const rows = rowsOf(c, layer);
+    const rows = rowsOf(c, layer, recurrent);
     const keepsNone = changetype<usize>(rows) == 0;
     const rowBytes: u32 = keepsNone ? 0 : rows.rowBytes;
     let kind: u32 = 0;
@@ -375,7 +447,7 @@ function checkState(s: Session, at: usize, bytes: usize): i32 {
     const count = load<u32>(at, KIND_NAME + 4);
     at += LAYER;
     const kept = keptRows(rows, count);
-    if (count > kept && (keepsNone || rows.shape.window == 0)) return truncated(core);
+    if (count > kept && (keepsNone || (!recurrent && rows.shape.window == 0))) return truncated(core);
     if (<u64>(end - at) < <u64>count * (4 + <u64>rowBytes)) return truncated(core);
     for (let i: u32 = 0; i < count; i++) {
       // Rows of a source stand before all positions.
@@ -383,7 +455,7 @@ function checkState(s: Session, at: usize, bytes: usize): i32 {
       if (u32At(at, i) + (isSource ? POSITION_LIMIT : 0) < <u32>POSITION_LIMIT) continue;
       return fail(core, ErrorCode.BAD_FILE, "this session has a row at a position that there is not; save it again");
     }
-    if (!keepsNone && kept > freeRowsWithout(rows, p.layer(layer).stateLayer, s.sequence)) {
+    if (!keepsNone && !recurrent && kept > freeRowsWithout(rows, numberOf(p, layer, recurrent), s.sequence)) {
       return fail(core, ErrorCode.CONTEXT_FULL, "other sequences leave no room for this session's rows");
     }
     at += <usize>count * (4 + <usize>rowBytes);

@@ -4,7 +4,7 @@
  */
 import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamWeights } from "../engine/load";
 import { Model, ModelState, isModel } from "../engine/model";
-import { checkSequence, dropInLayers, mergeInLayer, shareAll, shiftAll } from "../engine/sequence";
+import { dropInLayers, mergeInLayer, shareAll, shiftAll } from "../engine/sequence";
 import { openContext, openTapped } from "../engine/open";
 import { writePage } from "../engine/page";
 import { Core, ErrorCode, fail } from "../memory/core";
@@ -18,6 +18,7 @@ import { Tap } from "../program/program";
 import { contextBytes } from "../run/open";
 import { stepPass } from "../run/run";
 import { rowBytes } from "../state/kinds";
+import { StateKind } from "../state/shape";
 import { vectorBytes } from "../kernels/attention/kv_codec";
 import { ActivationPrecision, precisionFor } from "../kernels/quant/activations/precision";
 
@@ -230,7 +231,9 @@ export function context_cache_bytes(c: Context): u64 {
 
 export function context_token_bytes(c: Context): u32 {
   let bytes: u32 = 0;
-  for (let i: u32 = 0; i < c.program.stateCount; i++) bytes += c.rows(i).rowBytes * c.rows(i).layers;
+  for (let i: u32 = 0; i < c.program.stateCount; i++) {
+    if (c.program.state(i).kind != StateKind.RECURRENT) bytes += c.rows(i).rowBytes * c.rows(i).layers;
+  }
   return bytes;
 }
 
@@ -405,9 +408,7 @@ export function sequence_rows(c: Context, sequence: u32, layer: u32): u32 {
 
 /** Drops a sequence's rows at positions [from, to), in layers [first, end). */
 export function sequence_drop(c: Context, sequence: u32, from: i32, to: i32, first: u32, end: u32): i32 {
-  const status = checkSequence(c, sequence);
-  if (status == 0) dropInLayers(c, sequence, from, to, first, end);
-  return status;
+  return dropInLayers(c, sequence, from, to, first, end);
 }
 
 /**

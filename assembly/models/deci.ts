@@ -7,6 +7,7 @@
  */
 import { groupedAttention, swiglu } from "./blocks";
 import { beginAttention, headsOf, keyHeadsOf, readDecoderAt, widthOf } from "./hyper_parameters";
+import { firstAttention } from "./recurrent";
 import { Builder, LAYER_LIMIT, Pairs, StateKind } from "../program/builder";
 
 export function deci(b: Builder): void {
@@ -26,11 +27,4 @@ export function deci(b: Builder): void {
   }
   b.output();
   b.head(b.rmsNorm(x, "output_norm"), "output", "token_embd");
-}
-
-/** The first layer that has heads of keys: its numbers say how large a head is, where the file does not. */
-function firstAttention(b: Builder): u32 {
-  for (let l: u32 = 0; l < b.layers; l++) if (keyHeadsOf(b, l) > 0) return l;
-  b.broken("attention.head_count_kv is 0 in every layer: such a model has no attention; convert the model anew");
-  return 0;
 }

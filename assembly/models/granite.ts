@@ -13,10 +13,15 @@ import { Builder, NOTHING, Pairs } from "../program/builder";
 /** What granite and granitemoe say of themselves. */
 export function readGranite(b: Builder): HyperParameters {
   const h = readDecoder(b);
+  readGraniteScales(b, h);
+  return h;
+}
+
+/** The four scales, and whether anything turns. */
+export function readGraniteScales(b: Builder, h: HyperParameters): void {
   b.need(".logit_scale");
   readScales(b, h, 1, 1, 0);
   if (!b.flag(".rope.scaling.finetuned", true)) h.rope = NOTHING;
-  return h;
 }
 
 export function granite(b: Builder): void {

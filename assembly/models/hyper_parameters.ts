@@ -58,6 +58,15 @@ export class HyperParameters {
   /** MLA: width of the latent, and of the one that queries are made of; 0: queries are made of the input. */
   rank: u32;
   queryRank: u32;
+  /**
+   * Convolutions: tokens that one sees. State space models: the inner width, values of a channel's state, the rank of
+   * Δ or the number of heads, and groups of heads.
+   */
+  taps: u32;
+  inner: u32;
+  stateSize: u32;
+  timeRank: u32;
+  stateGroups: u32;
   /** Memory layers: chunks that an input is split into, bits of a chunk's code, and of one between the two tables. */
   chunks: u32;
   codeBits: u32;
@@ -162,24 +171,29 @@ export function windowOf(b: Builder, h: HyperParameters, l: u32): u32 {
   return h.pattern == 0 || l % h.pattern < h.pattern - 1 ? h.window : 0;
 }
 
-/** What every decoder has: layers, widths, heads, RoPE, ε. */
-function readAttention(b: Builder, l: u32 = 0): HyperParameters {
-  const h = changetype<HyperParameters>(b.numbers);
+/** What every model has: layers, the context, the width of the residual stream, ε of RMSNorm. */
+export function readStream(b: Builder): HyperParameters {
   b.layers = b.count(".block_count", 1, LAYER_LIMIT);
   b.contextLength = b.count(".context_length", 1, 1 << 30);
   b.hidden = b.count(".embedding_length", 1, WIDTH_LIMIT);
+  b.epsilon = b.float(".attention.layer_norm_rms_epsilon", 0);
+  if (!(b.epsilon >= 0 && b.epsilon < 1)) {
+    b.broken("attention.layer_norm_rms_epsilon must lie between 0 and 1; convert the model anew");
+  }
+  return changetype<HyperParameters>(b.numbers);
+}
+
+/** What every decoder has beside it: heads, RoPE, the scale of scores. */
+function readAttention(b: Builder, l: u32 = 0): HyperParameters {
+  const h = readStream(b);
   b.need(".attention.head_count");
   const heads = b.countIn(".attention.head_count", l, 0, 1, HEAD_LIMIT);
   h.keySize = b.countOr(".attention.key_length", b.hidden / heads, 1, HEAD_SIZE_LIMIT);
   h.valueSize = b.countOr(".attention.value_length", h.keySize, 1, HEAD_SIZE_LIMIT);
   readHeads(b, h, l);
   h.ropeSize = b.countOr(".rope.dimension_count", h.keySize, 2, h.keySize);
-  b.epsilon = b.float(".attention.layer_norm_rms_epsilon", 0);
   if (h.ropeSize & 1) {
     b.broken("rope.dimension_count is odd: RoPE turns pairs; convert the model anew");
-  }
-  if (!(b.epsilon >= 0 && b.epsilon < 1)) {
-    b.broken("attention.layer_norm_rms_epsilon must lie between 0 and 1; convert the model anew");
   }
   h.rope = readRope(b, h.ropeSize);
   h.localRope = h.rope;
@@ -214,7 +228,7 @@ function oneForNone(scale: f32): f32 {
 }
 
 /** The ε of LayerNorm. */
-function readLayerEpsilon(b: Builder): void {
+export function readLayerEpsilon(b: Builder): void {
   b.layerEpsilon = b.float(".attention.layer_norm_epsilon", 1e-5);
   if (!(b.layerEpsilon >= 0 && b.layerEpsilon < 1)) {
     b.broken("attention.layer_norm_epsilon must lie between 0 and 1; convert the model anew");

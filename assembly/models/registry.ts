@@ -50,13 +50,27 @@ import { stablelm } from "./stablelm";
 import { starcoder2 } from "./starcoder2";
 import { mu } from "./mu";
 import { t5 } from "./t5";
+import { lfm2 } from "./lfm2";
+import { mamba2 } from "./mamba2";
+import { qwen35 } from "./qwen35";
+import { qwen3next } from "./qwen3next";
+import { granitehybrid } from "./granitehybrid";
+import { falconH1 } from "./falcon-h1";
+import { nemotronH } from "./nemotron_h";
+import { mamba } from "./mamba";
+import { jamba } from "./jamba";
+import { rwkv7 } from "./rwkv7";
+import { rwkv6 } from "./rwkv6";
+import { lfm2moe } from "./lfm2moe";
 import {
   HAS_APERTUS, HAS_ARCEE, HAS_BERT, HAS_COHERE2, HAS_COMMAND_R, HAS_DECI, HAS_DEEPSEEK2, HAS_ERNIE4_5, HAS_EUROBERT,
-  HAS_EXAONE, HAS_EXAONE4, HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_GEMMA3N, HAS_GEMMA4, HAS_GEMMA_EMBEDDING, HAS_GLM4,
-  HAS_GPT2, HAS_GPTNEOX, HAS_GPT_OSS, HAS_GRANITE, HAS_GRANITEMOE, HAS_HUNYUAN_DENSE, HAS_INTERNLM2, HAS_JINA_BERT_V2,
-  HAS_JINA_BERT_V3, HAS_LLAMA, HAS_MEMORYFORMER, HAS_MINICPM, HAS_MINICPM3, HAS_MISTRAL3, HAS_MODERN_BERT,
-  HAS_NOMIC_BERT, HAS_NOMIC_BERT_MOE, HAS_OLMO2, HAS_OLMOE, HAS_PHI2, HAS_PHI3, HAS_PLM, HAS_QWEN2, HAS_QWEN2MOE,
-  HAS_QWEN3, HAS_QWEN3MOE, HAS_SMOLLM3, HAS_STABLELM, HAS_STARCODER2, HAS_MU, HAS_T5, HAS_T5ENCODER,
+  HAS_EXAONE, HAS_EXAONE4, HAS_FALCON_H1, HAS_GEMMA, HAS_GEMMA2, HAS_GEMMA3, HAS_GEMMA3N, HAS_GEMMA4,
+  HAS_GEMMA_EMBEDDING, HAS_GLM4, HAS_GPT2, HAS_GPTNEOX, HAS_GPT_OSS, HAS_GRANITE, HAS_GRANITEHYBRID, HAS_GRANITEMOE,
+  HAS_HUNYUAN_DENSE, HAS_INTERNLM2, HAS_JAMBA, HAS_JINA_BERT_V2, HAS_JINA_BERT_V3, HAS_LFM2, HAS_LFM2MOE, HAS_LLAMA,
+  HAS_MAMBA, HAS_MAMBA2, HAS_MEMORYFORMER, HAS_MINICPM, HAS_MINICPM3, HAS_MISTRAL3, HAS_MODERN_BERT, HAS_MU,
+  HAS_NEMOTRON_H, HAS_NOMIC_BERT, HAS_NOMIC_BERT_MOE, HAS_OLMO2, HAS_OLMOE, HAS_PHI2, HAS_PHI3, HAS_PLM, HAS_QWEN2,
+  HAS_QWEN2MOE, HAS_QWEN3, HAS_QWEN35, HAS_QWEN3MOE, HAS_QWEN3NEXT, HAS_RWKV6, HAS_RWKV7, HAS_SMOLLM3, HAS_STABLELM,
+  HAS_STARCODER2, HAS_T5, HAS_T5ENCODER,
 } from "../parts";
 import { Search } from "../program/search";
 
@@ -112,4 +126,16 @@ export function showArchitectures(s: Search): void {
   s.show("t5", HAS_T5 ? t5.index : 0);
   s.show("t5encoder", HAS_T5ENCODER ? t5.index : 0);
   s.show("mu", HAS_MU ? mu.index : 0);
+  s.show("lfm2", HAS_LFM2 ? lfm2.index : 0);
+  s.show("mamba2", HAS_MAMBA2 ? mamba2.index : 0);
+  s.show("qwen35", HAS_QWEN35 ? qwen35.index : 0);
+  s.show("qwen3next", HAS_QWEN3NEXT ? qwen3next.index : 0);
+  s.show("granitehybrid", HAS_GRANITEHYBRID ? granitehybrid.index : 0);
+  s.show("falcon-h1", HAS_FALCON_H1 ? falconH1.index : 0);
+  s.show("nemotron_h", HAS_NEMOTRON_H ? nemotronH.index : 0);
+  s.show("mamba", HAS_MAMBA ? mamba.index : 0);
+  s.show("jamba", HAS_JAMBA ? jamba.index : 0);
+  s.show("rwkv7", HAS_RWKV7 ? rwkv7.index : 0);
+  s.show("rwkv6", HAS_RWKV6 ? rwkv6.index : 0);
+  s.show("lfm2moe", HAS_LFM2MOE ? lfm2moe.index : 0);
 }

@@ -5,15 +5,17 @@ import { shared } from "./share";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf } from "../pass/threads";
-import { HAS_CLAMPED_SILU, HAS_GELU, HAS_GELU_ERF, HAS_RELU, HAS_SILU, HAS_XIELU } from "../parts";
+import {
+  HAS_CLAMPED_SILU, HAS_GELU, HAS_GELU_ERF, HAS_PRODUCT, HAS_RELU, HAS_SIGMOID, HAS_SILU, HAS_TANH, HAS_XIELU,
+} from "../parts";
 import { operandBytes } from "../program/plan";
 import { Activation, Flag, NOTHING, Step } from "../program/program";
 import {
-  clampedSiluMultiply, gelu, geluErf, relu, reluSquared, sigmoid, sigmoidMultiply, silu, siluMultiply, softcap,
-  sparsify, xielu,
+  clampedSiluMultiply, gelu, geluErf, relu, reluSquared, sigmoid, sigmoidMultiply, sigmoidOf, silu, siluMultiply,
+  softcap, sparsify, xielu,
 } from "../kernels/float/ffn";
 import { log } from "../kernels/float/math";
-import { add, multiply, scale } from "../kernels/float/vector";
+import { add, copy, multiply, scale } from "../kernels/float/vector";
 import { quantizeAs } from "../kernels/quant/activations/precision";
 
 /** A value of an activation takes about as long as so many multiply-adds, and so does its rounding. */
@@ -93,6 +95,20 @@ function apply(s: Step, x: usize, up: usize, width: u32, target: usize): void {
       if (HAS_RELU) relu(x, width, target);
       break;
     }
+    case Activation.IDENTITY: {
+      if (HAS_PRODUCT) copy(target, x, width);
+      break;
+    }
+    case Activation.SIGMOID: {
+      if (HAS_SIGMOID) sigmoidOf(x, width, target);
+      break;
+    }
+    case Activation.TANH: {
+      if (!HAS_TANH) break;
+      copy(target, x, width);
+      softcap(target, 1, width);
+      break;
+    }
     default: {
       if (HAS_GELU) gelu(x, width, target);
     }
@@ -155,6 +171,19 @@ export function sliceRows(c: Context, s: Step): i32 {
   for (let i: u32 = 0; i < c.active; i++) {
     const source = rowAt(c.at(s.in0), i, c.stride(s.in0)) + <usize>c.layer * bytes;
     memory.copy(rowAt(c.at(s.out), i, c.stride(s.out)), source, bytes);
+  }
+  return Status.DONE;
+}
+
+/** out ← the first half, or the second, of each part of in0. */
+export function halveRows(c: Context, s: Step): i32 {
+  const bytes = (<usize>(c.program.value(s.out).width / s.n0)) << 2;
+  for (let i: u32 = 0; i < c.active; i++) {
+    let source = rowAt(c.at(s.in0), i, c.stride(s.in0)) + <usize>s.n1 * bytes;
+    let target = rowAt(c.at(s.out), i, c.stride(s.out));
+    for (let part: u32 = 0; part < s.n0; part++, source += 2 * bytes, target += bytes) {
+      memory.copy(target, source, bytes);
+    }
   }
   return Status.DONE;
 }

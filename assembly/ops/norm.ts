@@ -29,12 +29,15 @@ function rmsRows(c: Context, s: Step, _thread: u32, begin: u32, end: u32): void 
   const weight: usize = s.weight == NOTHING ? 0 : c.weight(s.weight).data;
   const width = c.program.value(s.out).width / s.n0;
   const bytes = (<usize>width) << 2;
+  // Vectors side by side share a weight (heads), or have their own (groups).
+  const step: usize = weight != 0 && c.weight(s.weight).rows > 1 ? bytes : 0;
   for (let i = begin; i < end; i++) {
     let x = rowAt(c.at(s.in0), i, c.stride(s.in0));
     let y = rowAt(c.at(s.out), i, c.stride(s.out));
-    for (let part: u32 = 0; part < s.n0; part++, x += bytes, y += bytes) {
-      if (s.has(Flag.EPSILON_OUTSIDE)) rmsNormOutside(x, weight, width, s.f, y);
-      else rmsNorm(x, weight, width, s.f, y);
+    let w = weight;
+    for (let part: u32 = 0; part < s.n0; part++, x += bytes, y += bytes, w += step) {
+      if (s.has(Flag.EPSILON_OUTSIDE)) rmsNormOutside(x, w, width, s.f, y);
+      else rmsNorm(x, w, width, s.f, y);
     }
   }
 }
@@ -46,10 +49,12 @@ function layerRows(c: Context, s: Step, _thread: u32, begin: u32, end: u32): voi
   for (let i = begin; i < end; i++) {
     // Vectors side by side (heads) have weights of their own.
     let weight = c.weight(s.weight).data;
+    let shift = bias;
     let x = rowAt(c.at(s.in0), i, c.stride(s.in0));
     let y = rowAt(c.at(s.out), i, c.stride(s.out));
     for (let part: u32 = 0; part < s.n0; part++, x += bytes, y += bytes, weight += bytes) {
-      layerNorm(x, weight, bias, width, s.f, y);
+      layerNorm(x, weight, shift, width, s.f, y);
+      if (bias != 0) shift += bytes;
     }
   }
 }

@@ -2,12 +2,14 @@
  * The batch of a pass: everything that can be wrong with it is found before anything changes; a pass that is given up
  * leaves the state as it was.
  */
-import { Context, POSITION_LIMIT, Running } from "./context";
+import { Context, POSITION_LIMIT, Running, Visibility } from "./context";
 import { ErrorCode, fail } from "../memory/core";
-import { i32At, setI32, setU32, u32At } from "../memory/bytes";
+import { setI32, setU32, u32At } from "../memory/bytes";
 import { checkTexts } from "./texts";
 import { List, Rows, clearRows, dropRows, freeRows, truncateList } from "../state/rows";
+import { dropMark } from "../state/recurrent";
 import { StateKind } from "../state/shape";
+import { HAS_RECURRENT } from "../parts";
 import { NOTHING } from "../program/program";
 
 /**
@@ -69,15 +71,18 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
       c.logitCapacity, rowsAsked,
     );
   }
-  for (let state: u32 = 0; state < p.stateCount; state++) {
-    const status = makeRoom(c, c.rows(state), tokens);
+  if (HAS_RECURRENT) {
+    const status = checkOrder(c, tokens, firstLayer, endLayer);
     if (status != 0) return status;
   }
-  for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
-    for (let layer: u32 = 0; layer < p.layerCount; layer++) {
-      setU32(c.lengthsBefore, sequence * p.layerCount + layer, listLength(c, sequence, layer));
-    }
+  for (let state: u32 = 0; state < p.stateCount; state++) {
+    const rows = c.rows(state);
+    const isRecurrent = HAS_RECURRENT && rows.shape.kind == StateKind.RECURRENT;
+    const status = isRecurrent ? 0 : makeRoom(c, rows, tokens);
+    if (status != 0) return status;
   }
+  if (HAS_RECURRENT) makeRoomForStates(c, tokens);
+  rememberLengths(c);
   for (let i: u32 = 0; i < tokens; i++) setU32(c.activeToken, i, i);
   memory.fill(c.zeros, 0, <usize>p.layerCount * 8);
   memory.fill(c.activations, 0, <usize>p.layerCount * 8);
@@ -112,6 +117,59 @@ function makeRoom(c: Context, rows: Rows, tokens: u32): i32 {
     }
   }
   return hasRoom(c, rows, tokens) ? 0 : contextFull(c, tokens);
+}
+
+/**
+ * A recurrent state has taken in all tokens before: a batch goes on behind them, in the order of positions, and each of
+ * its tokens sees all before it.
+ */
+function checkOrder(c: Context, tokens: u32, firstLayer: u32, endLayer: u32): i32 {
+  const p = c.program;
+  for (let layer = firstLayer; layer < endLayer; layer++) {
+    const l = p.layer(layer);
+    if (l.recurrent == 0) continue;
+    if (c.visibility != Visibility.CAUSAL) {
+      return fail(
+        c.core, ErrorCode.UNSUPPORTED,
+        "layers with a recurrent state take tokens in one after the other: a token sees those before it, and no other",
+      );
+    }
+    for (let i: u32 = 0; i < tokens; i++) {
+      const last = lastPosition(c.rows(<u32>l.recurrent - 1).list(c.sequence(i), l.recurrentLayer), c, i);
+      if (c.position(i) > last) continue;
+      return fail(
+        c.core, ErrorCode.BAD_ARGUMENT,
+        "a token stands at position {}, and the recurrent state of its sequence has taken in position {} already; drop \
+the sequence's rows from there on first", c.position(i), last,
+      );
+    }
+  }
+  return 0;
+}
+
+/** The position of the token before token `index` of the batch, there or in the list; −1: there is none. */
+function lastPosition(list: List, c: Context, index: u32): i32 {
+  for (let i = index; i-- > 0; ) if (c.sequence(i) == c.sequence(index)) return c.position(i);
+  return list.count ? list.position(list.count - 1) : -1;
+}
+
+/** A free row for each sequence of the batch in all layers of recurrent states: marks make place. */
+function makeRoomForStates(c: Context, tokens: u32): void {
+  let wanted: u32 = 0;
+  for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
+    for (let i: u32 = 0; i < tokens; i++) {
+      if (c.sequence(i) != sequence) continue;
+      wanted += 1;
+      break;
+    }
+  }
+  for (let state: u32 = 0; state < c.program.stateCount; state++) {
+    const rows = c.rows(state);
+    if (rows.shape.kind != StateKind.RECURRENT) continue;
+    for (let layer: u32 = 0; layer < rows.layers; layer++) {
+      while (rows.room(layer) < wanted && dropMark(rows, layer));
+    }
+  }
 }
 
 /** Whether each layer has rows for the batch, and each sequence's list a place for its tokens. */
@@ -162,16 +220,29 @@ export function listLength(c: Context, sequence: u32, layer: u32): u32 {
   return l.state == NOTHING ? 0 : c.rows(l.state).list(sequence, l.stateLayer).count;
 }
 
+/** Keeps the length of each list, by which a pass is undone. */
+function rememberLengths(c: Context): void {
+  let at: u32 = 0;
+  for (let state: u32 = 0; state < c.program.stateCount; state++) {
+    const rows = c.rows(state);
+    for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
+      for (let layer: u32 = 0; layer < rows.layers; layer++) {
+        setU32(c.lengthsBefore, at++, rows.list(sequence, layer).count);
+      }
+    }
+  }
+}
+
 /** Gives up a pass: the rows that it wrote are dropped, and the context is as it was before. */
 export function abortPass(c: Context): void {
   if (!c.running) return;
-  const p = c.program;
-  for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
-    for (let layer: u32 = 0; layer < p.layerCount; layer++) {
-      const l = p.layer(layer);
-      if (!l.keeps) continue;
-      const before = i32At(c.lengthsBefore, sequence * p.layerCount + layer);
-      truncateList(c.rows(l.state), sequence, l.stateLayer, before);
+  let at: u32 = 0;
+  for (let state: u32 = 0; state < c.program.stateCount; state++) {
+    const rows = c.rows(state);
+    for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
+      for (let layer: u32 = 0; layer < rows.layers; layer++) {
+        truncateList(rows, sequence, layer, u32At(c.lengthsBefore, at++));
+      }
     }
   }
   c.running = Running.IDLE;

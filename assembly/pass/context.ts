@@ -12,10 +12,12 @@ import { Threads, isIdle, threadSlots } from "./threads";
 import { Core } from "../memory/core";
 import { blockBytes, release } from "../memory/arena";
 import { GUARD_BYTES, fence } from "../memory/guards";
+import { HAS_RECURRENT } from "../parts";
 import { Program } from "../program/program";
 import { Rows, bookkeepingBytes, initRows, poolBytes } from "../state/rows";
 import { Rope, isLong } from "../state/rope";
-import { StateShape } from "../state/shape";
+import { statesHeld } from "../state/recurrent";
+import { StateKind, StateShape } from "../state/shape";
 import { rowBytes } from "../state/kinds";
 import { REQUEST_BYTES, Requests } from "../weights/requests";
 import { tokensAtOnce } from "../weights/tables";
@@ -153,7 +155,7 @@ export class Context {
   mask: usize;
   /** u32[batch]: indices in the batch of the tokens still in the pass */
   activeToken: usize;
-  /** u32[sequences, layers]: lengths of the lists before the pass, to undo it */
+  /** u32[lists]: their lengths before the pass, to undo it */
   lengthsBefore: usize;
   /** u64[layers]: exact zeros behind ReLU² in the last pass, and activations there */
   zeros: usize;
@@ -261,9 +263,10 @@ export function contextRecordBytes(p: Program): usize {
 
 /**
  * Rows that a layer of a state holds in a context of `rows` rows: of a window what all sequences see, and some behind
- * it, so that a batch has room and a sequence can go back as many tokens as a batch has.
+ * it, so that a batch has room and a sequence can go back as many tokens as a batch has; of recurrent states a few.
  */
 export function rowsHeld(s: StateShape, rows: u32, batch: u32, sequences: u32): u32 {
+  if (HAS_RECURRENT && s.kind == StateKind.RECURRENT) return statesHeld(sequences);
   if (s.window == 0) return rows;
   return <u32>min<u64>(rows, <u64>sequences * s.window + 2 * <u64>batch);
 }
@@ -276,6 +279,13 @@ export function stateBytes(p: Program, rows: u32, batch: u32, sequences: u32, kv
     bytes += poolBytes(s.layers, rowsHeld(s, rows, batch, sequences), rowBytes(s, kvType));
   }
   return bytes;
+}
+
+/** Lists of a sequence. */
+function listCount(p: Program): u32 {
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < p.stateCount; i++) count += p.state(i).layers;
+  return count;
 }
 
 /** Bytes of their lists. */
@@ -323,7 +333,7 @@ export function layOut(
   end = lay(c, offsetof<Context>("wanted"), base, end, batch);
   end = lay(c, offsetof<Context>("mask"), base, end, <u64>batch * ((batch + 7) >> 3));
   end = lay(c, offsetof<Context>("activeToken"), base, end, token);
-  end = lay(c, offsetof<Context>("lengthsBefore"), base, end, <u64>sequences * p.layerCount * 4);
+  end = lay(c, offsetof<Context>("lengthsBefore"), base, end, <u64>sequences * listCount(p) * 4);
   end = lay(c, offsetof<Context>("zeros"), base, end, <u64>p.layerCount * 8);
   end = lay(c, offsetof<Context>("activations"), base, end, <u64>p.layerCount * 8);
   end = lay(c, offsetof<Context>("massScratch"), base, end, <u64>rows * 4);
@@ -376,6 +386,7 @@ function rowWorkBytes(p: Program): u64 {
   let most: u64 = 0;
   for (let i: u32 = 0; i < p.stateCount; i++) {
     const s = p.state(i);
+    if (s.kind == StateKind.RECURRENT) continue;
     const values = max<u64>(
       <u64>s.heads * s.first + 2 * s.ropePairs, 2 * <u64>max(s.first, max(s.second, s.ropePairs)),
     );

@@ -170,6 +170,25 @@ export class Builder extends MixingWords {
     return out;
   }
 
+  /** RMSNorm of `parts` vectors side by side in a row, each with a weight of its own. */
+  groupedRmsNorm(x: u32, name: string, parts: u32): u32 {
+    const out = this.plainRmsNorm(x, parts);
+    const step = this.step(this.stepCount - 1);
+    step.weight = this.find(name, ".weight", this.width(x) / parts, parts, WeightKind.VECTOR, true);
+    return out;
+  }
+
+  /** LayerNorm of `parts` vectors side by side in a row, by one weight and one bias {width} (RWKV's norm of groups). */
+  groupNorm(x: u32, name: string, parts: u32, epsilon: f32): u32 {
+    const out = this.like(x, this.width(x));
+    const step = this.append(Op.LAYER_NORM, out, x);
+    step.n0 = parts;
+    step.f = epsilon;
+    step.weight = this.find(name, ".weight", this.width(x), 1, WeightKind.VECTOR, true);
+    step.bias = this.find(name, ".bias", this.width(x), 1, WeightKind.VECTOR, true);
+    return out;
+  }
+
   /** LayerNorm with a weight and a bias: required, or where the file has one. */
   layerNorm(x: u32, name: string, bias: u32 = 1): u32 {
     const width = this.width(x);
@@ -237,6 +256,12 @@ export class Builder extends MixingWords {
     this.marks = 0;
   }
 
+  /** The linear just written adds the vector `name`.weight, or of `whole` values those from `from` on. */
+  shiftedBy(name: string, from: u32 = 0, whole: u32 = 0): void {
+    const step = this.step(this.stepCount - 1);
+    step.bias = this.find(name, ".weight", this.width(step.out), 1, WeightKind.VECTOR, true, from, whole);
+  }
+
   add(x: u32, y: u32): u32 {
     const out = this.like(x, this.width(x));
     this.append(Op.ADD, out, x, y);
@@ -276,12 +301,12 @@ export class Builder extends MixingWords {
     return out;
   }
 
-  /** x ⊙ the vector `name` + `suffix`. */
-  multiply(x: u32, name: string, suffix: string): u32 {
+  /** x ⊙ the vector `name` + `suffix`, or of `whole` values those from `from` on. */
+  multiply(x: u32, name: string, suffix: string, from: u32 = 0, whole: u32 = 0): u32 {
     const out = this.like(x, this.width(x));
     const step = this.append(Op.SCALE, out, x);
     step.f = 1;
-    step.weight = this.find(name, suffix, this.width(x), 1, WeightKind.VECTOR, true);
+    step.weight = this.find(name, suffix, this.width(x), 1, WeightKind.VECTOR, true, from, whole);
     return out;
   }
 
@@ -311,9 +336,23 @@ export class Builder extends MixingWords {
     return out;
   }
 
+  /** The first half of each of `parts` parts of a row, or (`which` 1) the second. */
+  half(x: u32, parts: u32, which: u32): u32 {
+    const out = this.like(x, this.width(x) >> 1);
+    const step = this.append(Op.HALF, out, x);
+    step.n0 = parts;
+    step.n1 = which;
+    return out;
+  }
+
   /** silu(gate) ⊙ up: what stands between the matrices of SwiGLU. */
   swiglu(gate: u32, up: u32): u32 {
     return this.activation(Activation.SILU, gate, up);
+  }
+
+  /** x ⊙ y */
+  times(x: u32, y: u32): u32 {
+    return this.activation(Activation.IDENTITY, x, y);
   }
 
   /** gelu(x), by tanh. */

@@ -68,7 +68,9 @@ export function declare(
   }
   const isVector = kind == WeightKind.VECTOR && rows == 1;
   if (isVector) {
-    if (!hasShape(tensor, whole ? whole : columns, 1)) return wrongShape(core, tensor, whole ? whole : columns, 1, 1);
+    const isTable = whole != 0 && tensor.ne0 == columns && <u64>tensor.ne1 * tensor.ne2 * tensor.ne3 * columns == whole;
+    if (!isTable && !hasShape(tensor, whole ? whole : columns, 1))
+      return wrongShape(core, tensor, whole ? whole : columns, 1, 1);
     if (from % blockElements(tensor.type) != 0) return cutsBlocks(core, tensor);
     weight.offset += rowBytes(tensor.type, from);
   } else {

@@ -32,6 +32,10 @@ export class LayerDraft {
   first: u32;
   second: u32;
   window: u32;
+  /** Values of its recurrent state, and once they are all known its state and its number there. */
+  recurrentValues: u32;
+  recurrent: u32;
+  recurrentLayer: u32;
   firstWeight: u32;
   /** Set by finish.ts: its steps, its kind, and whether it is the layer whose steps the kind keeps. */
   firstStep: u32;
@@ -230,7 +234,7 @@ export class Drafts extends Metadata {
    */
   stateOf(key: u32): StateShape {
     const draft = this.draft(this.segment - 1);
-    if (draft.stateKind == StateKind.NONE) {
+    if (draft.stateKind == StateKind.NONE || draft.stateKind == StateKind.RECURRENT) {
       this.refuse(ErrorCode.UNSUPPORTED, "the architecture writes state in a layer that keeps none");
       return this.state(0);
     }
@@ -242,18 +246,37 @@ export class Drafts extends Metadata {
     shape.second = draft.second;
     shape.window = draft.window;
     this.rememberTurn(shape, key);
-    for (let i: u32 = 0; i <= this.stateCount; i++) {
-      if (memory.compare(this.state(i).form, shape.form, FORM_BYTES) != 0) continue;
-      if (i == STATE_LIMIT) {
-        this.refuse(ErrorCode.UNSUPPORTED, "the model's layers keep more than {} kinds of state", STATE_LIMIT);
-        break;
-      }
-      if (i == this.stateCount) this.stateCount += 1;
-      draft.state = i;
-      draft.stateLayer = this.state(i).layers++;
-      return this.state(i);
+    draft.state = this.placeOf(shape);
+    draft.stateLayer = this.state(draft.state).layers++;
+    return this.state(draft.state);
+  }
+
+  /** The number of the state of this shape, which is the one behind the last: that one, or one that is alike. */
+  private placeOf(shape: StateShape): u32 {
+    for (let i: u32 = 0; i < this.stateCount; i++) {
+      if (memory.compare(this.state(i).form, shape.form, FORM_BYTES) == 0) return i;
     }
-    return shape;
+    if (this.stateCount == STATE_LIMIT) {
+      this.refuse(ErrorCode.UNSUPPORTED, "the model's layers keep more than {} kinds of state", STATE_LIMIT);
+      return 0;
+    }
+    return this.stateCount++;
+  }
+
+  /** The recurrent states of the layers, once all of their steps are written. */
+  placeRecurrent(): void {
+    for (let layer: u32 = 0; layer < this.layers; layer++) {
+      const draft = this.draft(layer);
+      draft.recurrent = NOTHING;
+      if (draft.recurrentValues == 0) continue;
+      const shape = this.state(this.stateCount);
+      memory.fill(changetype<usize>(shape), 0, offsetof<StateShape>());
+      shape.kind = StateKind.RECURRENT;
+      shape.heads = 1;
+      shape.first = draft.recurrentValues;
+      draft.recurrent = this.placeOf(shape);
+      draft.recurrentLayer = this.state(draft.recurrent).layers++;
+    }
   }
 
   /** Whether a norm made `x` of `y`: what was turned before it cannot be turned further behind it. */

@@ -6,7 +6,8 @@
  * everything else by the memory where it lies. A layer that makes what other layers read is a kind of its own.
  */
 import { Builder } from "./builder";
-import { Flag, INPUT_SEGMENT, Kind, Layer, NOTHING, Op, Place, Program, Step, Value } from "./program";
+import { Flag, INPUT_SEGMENT, Kind, Layer, NOTHING, Op, Place, Program, Step, Value, isRecurrent } from "./program";
+import { HAS_RECURRENT } from "../parts";
 import { allocate, release } from "../memory/arena";
 import { ErrorCode } from "../memory/core";
 import { Rope } from "../state/rope";
@@ -18,6 +19,7 @@ export function finish(b: Builder): Program | null {
   if (b.error == 0 && (b.stream == NOTHING || b.vectors == NOTHING)) {
     b.refuse(ErrorCode.UNSUPPORTED, "the architecture has no embedding or no head");
   }
+  if (HAS_RECURRENT) b.placeRecurrent();
   if (b.error) return null;
   numberValues(b);
   const kinds = findKinds(b);
@@ -185,7 +187,8 @@ function findKinds(b: Builder): u32 {
 function areEqual(b: Builder, x: u32, y: u32): bool {
   const left = b.draft(x);
   const right = b.draft(y);
-  if (left.steps != right.steps || left.state != right.state) return false;
+  if (left.steps != right.steps || left.state != right.state || (HAS_RECURRENT && left.recurrent != right.recurrent))
+    return false;
   for (let i: u32 = 0; i < left.steps; i++) {
     const s = b.step(left.firstStep + i);
     const t = b.step(right.firstStep + i);
@@ -314,6 +317,10 @@ function copyLayers(b: Builder, p: Program): void {
     target.kind = draft.kind;
     target.state = draft.state;
     target.stateLayer = draft.stateLayer;
+    if (HAS_RECURRENT && draft.recurrent != NOTHING) {
+      target.recurrent = <u8>(draft.recurrent + 1);
+      target.recurrentLayer = <u16>draft.recurrentLayer;
+    }
     target.firstWeight = firstPlace(b, layer);
     p.kind(draft.kind).layers += 1;
   }
@@ -326,7 +333,7 @@ function copySteps(b: Builder, p: Program): void {
     const step = b.step(i);
     const segment = step.segment;
     if (step.op == Op.KEEP) p.layer(segment - 1).keeps = 1;
-    if (step.op == Op.KEEP && !step.has(Flag.SOURCE)) {
+    if ((step.op == Op.KEEP && !step.has(Flag.SOURCE)) || (HAS_RECURRENT && isRecurrent(step.op))) {
       p.narrowLayer = segment - 1;
       p.narrowStep = i - b.draft(segment - 1).firstStep;
     }

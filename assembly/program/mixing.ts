@@ -3,7 +3,7 @@
  * rows of state that layers keep. The other words of papers stand in builder.ts.
  */
 import { Extent, Flag, INPUT_SEGMENT, NOTHING, Op } from "./program";
-import { StreamWords } from "./streams";
+import { RecurrentWords } from "./recurrent";
 import { Rope } from "../state/rope";
 import { StateKind, StateShape } from "../state/shape";
 import { WeightKind } from "../weights/weight";
@@ -24,7 +24,7 @@ const DISTANCE_LIMIT: u32 = 8192;
 const BUCKETS_REACH: u32 = 2048;
 
 @unmanaged
-export class MixingWords extends StreamWords {
+export class MixingWords extends RecurrentWords {
   /** Tokens of a batch that suit the model. */
   batch: u32;
   /** Tokens of context that it was trained for. */

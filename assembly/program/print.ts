@@ -14,15 +14,17 @@ import { Writer, beginWriter, letterAt, putByte, putBytes, putText, setU32, u32A
 import { allocate, release } from "../memory/arena";
 import { findTensorAt, tensorTypeName } from "../files/gguf";
 import { kindName } from "../state/kinds";
+import { StateKind } from "../state/shape";
 import { Weight } from "../weights/weight";
 
 /** The names of ops, by their numbers. */
 const OPS: string = `none embedding angles rms_norm layer_norm linear rope add activation squared_relu keep attention
 latent_attention hash look_up tap scale softcap gate slice route experts
-mix_experts sparsify mix_streams spread level join attention_within distance_bias`;
+mix_experts sparsify mix_streams spread level join attention_within distance_bias advance
+convolution selective_scan dual_scan delta_rule token_shift wkv6 wkv7 half`;
 /** The names of activations by their numbers, with a gate and without. */
-const GATED: string = `swiglu geglu clamped_swiglu xielu geglu_erf reglu`;
-const ACTIVATIONS: string = `silu gelu clamped_silu xielu gelu_erf relu`;
+const GATED: string = `swiglu geglu clamped_swiglu xielu geglu_erf reglu product gated_sigmoid gated_tanh`;
+const ACTIVATIONS: string = `silu gelu clamped_silu xielu gelu_erf relu identity sigmoid tanh`;
 
 /** The columns of a step's line. */
 namespace Column {
@@ -155,6 +157,13 @@ function putLayers(page: Page, kind: u32): u32 {
     putNumber(page, shape.second);
     putByte(page, 41);
   }
+  const recurrent: u32 = p.layer(first).recurrent;
+  if (recurrent != 0) {
+    putText(page, ", state ");
+    putText(page, kindName(StateKind.RECURRENT));
+    putText(page, ", values ");
+    putNumber(page, p.state(recurrent - 1).first);
+  }
   endLine(page);
   return first;
 }
@@ -227,7 +236,10 @@ function putNumbers(page: Page, s: Step): void {
       putNumber(page, s.n1 + 2 * s.n2 - 1);
       return putText(page, s.has(Flag.NEIGHBOURS) ? " by neighbours" : " by halves");
     }
-    case Op.ATTENTION: return putRest(page, "heads ", s.n0);
+    case Op.ATTENTION:
+    case Op.DUAL_SCAN:
+    case Op.DELTA_RULE: return putRest(page, "heads ", s.n0);
+    case Op.CONVOLUTION: return putRest(page, "taps ", s.n0);
     case Op.LATENT_ATTENTION: {
       putRest(page, "heads ", s.n0);
       putRest(page, "keys ", s.n1);

@@ -114,7 +114,33 @@ export namespace Op {
    * distances: n1 buckets, of which with n0 half are for keys behind the query.
    */
   export const DISTANCE_BIAS: u32 = 29;
-  export const COUNT: u32 = 30;
+  /** Each sequence of the batch gets a row for what the layer's steps make of its recurrent state. */
+  export const ADVANCE: u32 = 30;
+  /**
+   * out ← causal convolution of in0 over n0 tokens by `weight`, + bias. It keeps n0 − 1 rows of in0, from value n1 of
+   * the layer's state on; so do those below say where theirs begins.
+   */
+  export const CONVOLUTION: u32 = 31;
+  /** out ← selective scan of in0 by in1 = [Δ | B | C], states of n0 values a channel; `weight` is A, weight2 D. */
+  export const SELECTIVE_SCAN: u32 = 32;
+  /** out ← scan of in0 = [x | B | C] of n0 heads and n2 groups by in1 = Δ; `weight` A, weight2 D, bias that of Δ. */
+  export const DUAL_SCAN: u32 = 33;
+  /** out ← delta rule over in0 = [q | k | v], n0 value, n2 key heads, by in1 = β and α; `weight` A, bias of α; f ε. */
+  export const DELTA_RULE: u32 = 34;
+  /** out ← in0 of the token before, less in0. */
+  export const TOKEN_SHIFT: u32 = 35;
+  /** out ← RWKV-6's state read by in0 = [r | k | v | w], heads of n0 values; `weight` is u. */
+  export const WKV6: u32 = 36;
+  /** out, and the bonus out2 ← RWKV-7's of in0 = [r | k | v | w | a]; `weight` k_k, bias k_a, weight2 r_k. */
+  export const WKV7: u32 = 37;
+  /** out ← the first half of each of the n0 parts of in0, or with n1 = 1 the second. */
+  export const HALF: u32 = 38;
+  export const COUNT: u32 = 39;
+}
+
+/** Whether an op takes the tokens of a pass into the layer's recurrent state. */
+export function isRecurrent(op: u32): bool {
+  return op >= Op.ADVANCE && op <= Op.WKV7;
 }
 
 /** How the scores of experts become their probabilities. */
@@ -139,7 +165,11 @@ export namespace Activation {
   export const GELU_ERF: u32 = 4;
   /** max(x, 0) */
   export const RELU: u32 = 5;
-  export const COUNT: u32 = 6;
+  /** x itself: a product, where there is a second input. */
+  export const IDENTITY: u32 = 6;
+  export const SIGMOID: u32 = 7;
+  export const TANH: u32 = 8;
+  export const COUNT: u32 = 9;
 }
 
 /** What is beside the op. */
@@ -171,6 +201,8 @@ export namespace Flag {
   export const HEAD: u32 = 4096;
   /** The step runs in passes of a source alone; in a decoder's layers those pass by all others. */
   export const SOURCE: u32 = 8192;
+  /** DELTA_RULE: value heads, and β and α, stand key head by key head. */
+  export const GROUPED: u32 = 16384;
 }
 
 /** How the rows of a text's tokens become one vector: the numbers of `pooling_type` in files. */
@@ -318,7 +350,10 @@ export class Layer {
   state: u32;
   stateLayer: u32;
   /** 1: it writes rows there; 0: it keeps none, or reads those of a layer before it. */
-  keeps: u32;
+  keeps: u8;
+  /** Which of the states is its recurrent one, plus 1, 0: none; and its number among the layers that have it. */
+  recurrent: u8;
+  recurrentLayer: u16;
 }
 
 @unmanaged

@@ -4,7 +4,7 @@
  * asked for. The sums are the same, and so are the bits; a program that nobody taps costs nothing.
  */
 import { cutOutput, findLifetimes, layOutProgram } from "./finish";
-import { Element, Flag, Kind, Layer, NOTHING, Op, Program, Step, Tap, Value } from "./program";
+import { Element, Flag, Kind, Layer, NOTHING, Op, Program, Step, Tap, Value, isRecurrent } from "./program";
 import { allocate } from "../memory/arena";
 import { Core } from "../memory/core";
 import { Rope } from "../state/rope";
@@ -40,13 +40,25 @@ export function tapProgram(core: Core, p: Program, taps: u32): Program | null {
 
 /**
  * Whether a step makes what enters the last linear of a feed-forward network. What enters experts is none, nor what
- * lets a layer's own input in.
+ * lets a layer's own input in, nor what a mixer makes: that stands right behind a scan, or another one comes later.
  */
 function isActivity(p: Program, index: u32): bool {
   const s = p.step(index);
-  if (!makesOperands(s)) return false;
+  if (!makesOperands(s) || (index > 0 && isRecurrent(p.step(index - 1).op))) return false;
   if (index > 0 && p.step(index - 1).op == Op.SLICE && p.step(index - 1).out == s.in1) return false;
-  for (let i = index + 1; i < p.stepCount; i++) if (p.step(i).in0 == s.out) return p.step(i).op == Op.LINEAR;
+  for (let i = index + 1; i < p.stepCount; i++) {
+    if (p.step(i).in0 == s.out) return p.step(i).op == Op.LINEAR && !isBeforeActivity(p, index);
+  }
+  return false;
+}
+
+/** Whether another step of the kind behind this one is an activity. */
+function isBeforeActivity(p: Program, index: u32): bool {
+  for (let k: u32 = 0; k < p.kindCount; k++) {
+    const end = p.kind(k).firstStep + p.kind(k).steps;
+    if (index < p.kind(k).firstStep || index >= end) continue;
+    for (let i = index + 1; i < end; i++) if (isActivity(p, i)) return true;
+  }
   return false;
 }
 

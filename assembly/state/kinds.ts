@@ -6,14 +6,16 @@
  *     KEY_VALUE   ┌ key of head 0, 1, … │ value of head 0, 1, … ┐     keys after RoPE                  key_value.ts
  *     CROSS       the same of an encoder's output, before all positions of the decoder                   key_value.ts
  *     LATENT      ┌ latent │ rope key ┐     the latent after its norm, the rope key after RoPE         latent.ts
+ *     RECURRENT   ┌ tails and matrices, all tokens taken in ┐   a row a pass, not a token         recurrent.ts
  *
  * A row is `heads` vectors of `first` values and `heads` of `second`: of a latent row there is one head. The vectors
  * are encoded one by one (kernels/attention/kv_codec.ts), so that heads can be read one by one.
  */
 import * as keyValue from "./key_value";
 import * as latent from "./latent";
+import * as recurrent from "./recurrent";
 import { StateKind, StateShape } from "./shape";
-import { HAS_LATENT_ATTENTION } from "../parts";
+import { HAS_LATENT_ATTENTION, HAS_RECURRENT } from "../parts";
 
 /** The name that a session file gives a kind. */
 export function kindName(kind: u32): string {
@@ -21,17 +23,14 @@ export function kindName(kind: u32): string {
     case StateKind.KEY_VALUE: return "key_value";
     case StateKind.LATENT: return "latent";
     case StateKind.CROSS: return "cross";
+    case StateKind.RECURRENT: return "recurrent";
     default: return "none";
   }
 }
 
-/** Whether a sequence can forget its last tokens and go on as if they had never been. */
-export function canRewind(kind: u32): bool {
-  return kind <= StateKind.CROSS;
-}
-
 /** Bytes of a row whose values are of `kvType`. */
 export function rowBytes(s: StateShape, kvType: u32): u32 {
+  if (HAS_RECURRENT && s.kind == StateKind.RECURRENT) return recurrent.rowBytes(s);
   return HAS_LATENT_ATTENTION && s.kind == StateKind.LATENT ? latent.rowBytes(s, kvType) : keyValue.rowBytes(s, kvType);
 }
 

@@ -8,6 +8,8 @@ export namespace StateKind {
   export const LATENT: u32 = 2;
   /** Keys and values of an encoder's output, written once for a source. */
   export const CROSS: u32 = 3;
+  /** One state for all tokens of a sequence (recurrent.ts). */
+  export const RECURRENT: u32 = 4;
 }
 
 /** What the rows of a group of layers are: layers that ask for the same share one pool. */
@@ -18,7 +20,7 @@ export class StateShape {
   // What makes two shapes one (`form`).
   kind: u32;
   heads: u32;
-  /** Values of a head's key, or of a latent. */
+  /** Values of a head's key, of a latent, or of a recurrent state. */
   first: u32;
   /** Values of a head's value, or of a rope key. */
   second: u32;

@@ -29,7 +29,10 @@ import { planGranitemoe } from "./architectures/granitemoe.ts";
 import { planHunyuanDense } from "./architectures/hunyuan-dense.ts";
 import { planInternlm2 } from "./architectures/internlm2.ts";
 import { planJinaBertV3 } from "./architectures/jina-bert-v3.ts";
+import { planLfm2 } from "./architectures/lfm2.ts";
+import { planLfm2moe } from "./architectures/lfm2moe.ts";
 import { planLlama } from "./architectures/llama.ts";
+import { planMamba2 } from "./architectures/mamba2.ts";
 import { planMemoryformer } from "./architectures/memoryformer.ts";
 import { planMinicpm } from "./architectures/minicpm.ts";
 import { planMinicpm3 } from "./architectures/minicpm3.ts";
@@ -45,6 +48,7 @@ import { planQwen2 } from "./architectures/qwen2.ts";
 import { planQwen2moe } from "./architectures/qwen2moe.ts";
 import { planQwen3 } from "./architectures/qwen3.ts";
 import { planQwen3moe } from "./architectures/qwen3moe.ts";
+import { planRwkv7 } from "./architectures/rwkv7.ts";
 import { planSmollm3 } from "./architectures/smollm3.ts";
 import { planStablelm } from "./architectures/stablelm.ts";
 import { planStarcoder2 } from "./architectures/starcoder2.ts";
@@ -99,6 +103,10 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   "modern-bert": planModernBert,
   eurobert: planEurobert,
   "gemma-embedding": planGemmaEmbedding,
+  lfm2: planLfm2,
+  mamba2: planMamba2,
+  rwkv7: planRwkv7,
+  lfm2moe: planLfm2moe,
 };
 
 /** What checkpoints call an architecture that has another name in GGUF. */
@@ -126,6 +134,7 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   nomic_bert: "nomic-bert",
   jina_embeddings_v3: "jina-bert-v3",
   modernbert: "modern-bert",
+  lfm2_moe: "lfm2moe",
 };
 
 export function planOf(config: Config, checkpoint: Checkpoint): Plan {

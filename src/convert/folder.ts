@@ -78,7 +78,7 @@ export class Folder {
     const text = this.text(name);
     let value: unknown;
     try {
-      value = JSON.parse(text);
+      value = parse(text);
     } catch (error) {
       throw new LimpetError("BAD_FILE", `${this.place(name)} is no JSON: ${messageOf(error)}`, { cause: error });
     }
@@ -110,6 +110,17 @@ export class Folder {
       const why = isMissing(error) ? "there is no such file" : messageOf(error);
       throw new LimpetError("HOST", `${this.place(name)}: ${why}`, { cause: error });
     }
+  }
+}
+
+/** JSON, and what Python writes of numbers that JSON has not: an infinity or a NaN is null. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const plain = text.replace(/([[,:]\s*)(?:-?Infinity|NaN)(?=\s*[\],}])/g, "$1null");
+    if (plain === text) throw error;
+    return JSON.parse(plain);
   }
 }
 

@@ -28,6 +28,8 @@ export interface PlannedTensor {
   readonly singly?: boolean;
   /** Is added to every value. */
   readonly plus?: number;
+  /** A value x of the source is −e^x in the file: what state space models decay by. */
+  readonly negatedExp?: boolean;
   /** May be missing in the checkpoint. */
   readonly optional?: boolean;
   /** Made here, not read. */

@@ -32,7 +32,7 @@ export async function copyTensor(
   type: TypeName,
 ): Promise<void> {
   for await (const bytes of rowsOf(to, tensor, sources)) {
-    if (sources[0].type === type && !tensor.plus) to.writer.write(bytes);
+    if (sources[0].type === type && !tensor.plus && !tensor.negatedExp) to.writer.write(bytes);
     else {
       const values = decode(to.kernels, tensor, sources[0], bytes);
       requireRange(tensor.name, type, values);
@@ -91,10 +91,10 @@ async function* rowsOf(
   }
 }
 
-/** The values of some rows, with what is added to each. */
+/** The values of some rows, with what is done to each. */
 function decode(
   kernels: Kernels,
-  { plus = 0 }: PlannedTensor,
+  { plus = 0, negatedExp = false }: PlannedTensor,
   { type }: SourceTensor,
   bytes: Uint8Array,
 ): Float32Array {
@@ -103,5 +103,6 @@ function decode(
       ? new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
       : kernels.dequantize(type, bytes);
   if (plus) for (let i = 0; i < values.length; i++) values[i] += plus;
+  if (negatedExp) for (let i = 0; i < values.length; i++) values[i] = -Math.exp(values[i]);
   return values;
 }

@@ -42,11 +42,18 @@ interface Golden {
 
 const PARTS: Record<string, () => Golden | Promise<Golden>> = { logits, "llama.cpp": llama, transformers, scalings };
 const [part, flag] = process.argv.slice(2);
-const golden = await PARTS[part]();
 const file = new URL(`../golden/${part}.json`, import.meta.url);
-if (flag === "--check") check(JSON.parse(readFileSync(file, "utf8")));
+const before: Golden = JSON.parse(readFileSync(file, "utf8"));
+const golden = await PARTS[part]();
+if (flag === "--check") check(before);
 else writeFileSync(file, encode(golden));
 if (part === "llama.cpp") story();
+
+/** With `--new` the row that is stored of the same model, which is not asked for again. */
+function kept(kind: string, more: Record<string, string>): Row | undefined {
+  if (flag !== "--new") return undefined;
+  return before.models.find((row) => row.kind === kind && Object.keys(more).every((name) => row[name] === more[name]));
+}
 
 /** The last row of a file of raw logits. */
 function lastRow(path: string): string {
@@ -69,6 +76,8 @@ function logits(): Golden {
   ];
   const models = wanted.map(({ kind, type }) => {
     const { path, sha256 } = written(kind, type);
+    const old = kept(kind, { type, sha256 });
+    if (old) return old;
     const out = workFile("golden.f32");
     oracle(path, [TOKENS], out, "f64");
     return { kind, type, sha256, logits: lastRow(out) };
@@ -83,6 +92,8 @@ function logits(): Golden {
 async function llama(): Promise<Golden> {
   const models: Row[] = kindsOf("llama.cpp").map((kind) => {
     const { path, sha256 } = written(kind, "F32");
+    const old = kept(kind, { type: "F32", sha256 });
+    if (old) return old;
     const out = workFile("golden.f32");
     // A cache of halves may choose another expert.
     native("logits", path, "--tokens", TOKENS.join(","), "--out", out, "--kv", "f32");
@@ -99,6 +110,9 @@ async function llama(): Promise<Golden> {
 /** What llama.cpp says of a quantised file's values as floats, and how far from that it is with the file itself. */
 async function blocks({ kind, type }: (typeof QUANTISED)[number]): Promise<Row> {
   const bytes = quantisedFile({ kind, type });
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  const old = kept(kind, { type, sha256 });
+  if (old) return old;
   const [path, floats] = [workFile("golden.gguf"), workFile("golden-floats.gguf")];
   writeFileSync(path, bytes);
   await quantizeFile(path, floats, "F32");
@@ -108,19 +122,23 @@ async function blocks({ kind, type }: (typeof QUANTISED)[number]): Promise<Row> 
     return lastRow(out);
   });
   const far = divergence(fromBase64(logits), fromBase64(own));
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
   return { kind, type, sha256, own: far.toExponential(1), logits };
 }
 
 function transformers(): Golden {
   const models = peerCheckpoints().map(({ kind, special, parts }) => {
+    const old = kept(kind, { special });
+    if (old) return old;
     const folder = writeCheckpoint("peer", parts);
     const out = workFile("golden.f32");
     run(PYTHON, ["test/oracle/transformers_logits.py", folder, "--tokens", TOKENS.join(","), "--out", out]);
     return { kind, special, logits: lastRow(out) };
   });
   const version = run(PYTHON, ["-c", "import transformers; print(transformers.__version__)"]).trim();
-  return { source: `transformers ${version} in float32, last of the tokens`, tokens: TOKENS, models };
+  const source = `transformers ${version} in float32, last of the tokens`;
+  // Rows that are kept are of the version that was there.
+  const both = before.source.includes(version) ? before.source : before.source.replace(" in float32", `, ${version}$&`);
+  return { source: flag === "--new" ? both : source, tokens: TOKENS, models };
 }
 
 function scalings(): Golden {

@@ -142,6 +142,7 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
     const bytes = new Uint8Array(tensorBytes(type, shape));
     fill(bytes);
     if (own.plusOne?.test(name)) minusOne(floats(bytes));
+    if (own.negatedExp?.test(name)) logarithms(floats(bytes));
     const [from, to] = names.find(([pattern]) => pattern.test(name)) ?? ["", ""];
     const source = name.replace(from, to);
     const heads = own.halves ? headsOf(name, (what) => Number(key(what))) : 0;
@@ -151,7 +152,11 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
       const size = bytes.length / count;
       for (let i = 0; i < count; i++) {
         const part = bytes.slice(i * size, (i + 1) * size);
-        weights[source.replace("#", String(i))] = { dtype: "F32", shape: shape.slice(0, -1).reverse(), bytes: part };
+        weights[source.replace("#", own.letters?.[i] ?? String(i))] = {
+          dtype: "F32",
+          shape: shape.slice(0, -1).reverse(),
+          bytes: part,
+        };
       }
     } else if (layout) {
       const size = layout.shape.reduce((product, n) => product * n, 4);
@@ -169,6 +174,18 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
 
 function minusOne(values: Float32Array): void {
   for (let i = 0; i < values.length; i++) values[i] -= 1;
+}
+
+/** Each x becomes a value whose −e^ is x again, in f32. */
+function logarithms(values: Float32Array): void {
+  for (let i = 0; i < values.length; i++) {
+    const wanted = values[i];
+    const near = Math.fround(Math.log(-wanted));
+    const steps = [0, 1, -1, 2, -2].map((step) => Math.fround(near + step * Math.abs(near) * 2 ** -24));
+    const found = steps.find((value) => Math.fround(-Math.exp(value)) === wanted);
+    if (found === undefined) throw new Error(`no f32 has ${wanted} as its −e^x`);
+    values[i] = found;
+  }
 }
 
 const floats = ({ buffer }: Uint8Array) => new Float32Array(buffer);

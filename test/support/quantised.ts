@@ -1,9 +1,9 @@
 /**
- * A small quantised model of each architecture that llama.cpp runs. Packing takes rows in groups of eight, so widths are
+ * A small quantised model of each architecture that llama.cpp runs and whose layers keep rows. Packing takes rows in groups of eight, so widths are
  * such that views begin within a group: queries, keys and values are one matrix of 160, 20 and 20 rows, a gate has 164
  * rows before those of `up`, experts have 100 or 68, heads of latents 68 or 28.
  */
-import { kindsOf, SHAPES, type Shape, TINY } from "../../scripts/architectures.mjs";
+import { kindsOf, SHAPES, type Shape, TINY_OF_ROWS } from "../../scripts/architectures.mjs";
 import { encodeGguf, type TensorType } from "../../scripts/gguf-writer.mjs";
 import { randomModel } from "../../scripts/random-models.mjs";
 import { type File, joined } from "./changes.ts";
@@ -46,7 +46,7 @@ export interface Quantised {
 
 /** The last ones have views that their architecture's first model has not, and scales behind products. */
 export const QUANTISED: readonly Quantised[] = [
-  ...[...kindsOf("llama.cpp").filter((kind) => TINY.includes(kind)), "gemma4-experts"].map((kind, i) => ({
+  ...[...kindsOf("llama.cpp").filter((kind) => TINY_OF_ROWS.includes(kind)), "gemma4-experts"].map((kind, i) => ({
     kind,
     type: SUPER[kind] ?? TYPES[i % TYPES.length],
   })),

@@ -75,6 +75,18 @@ export function sigmoid(x: f32): f32 {
   return <f32>1.0 / (<f32>1.0 + expf(-x));
 }
 
+/** target = sigmoid(x); the target may be x. */
+export function sigmoidOf(x: usize, n: u32, target: usize): void {
+  const end = x + ((<usize>n) << 2);
+  if (ASC_FEATURE_SIMD) {
+    const one = f32x4.splat(1);
+    for (const last = x + ((<usize>(n & ~3)) << 2); x < last; x += 16, target += 16) {
+      v128.store(target, f32x4.div(one, f32x4.add(one, expLanes(f32x4.neg(v128.load(x))))));
+    }
+  }
+  for (; x < end; x += 4, target += 4) store<f32>(target, sigmoid(load<f32>(x)));
+}
+
 /** x *= sigmoid(gate), value by value. */
 export function sigmoidMultiply(x: usize, gate: usize, n: u32): void {
   const end = x + ((<usize>n) << 2);

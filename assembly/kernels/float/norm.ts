@@ -3,6 +3,7 @@
  *
  *     RMSNorm         target = weight · x / √(mean(x²) + ε)
  *     … ε outside     target = weight · x / (√mean(x²) + ε)
+ *     L2              target = x / √(Σ x² + ε)
  *     LayerNorm       target = weight · (x − mean) / √(mean((x − mean)²) + ε) + bias
  *
  * The squares are summed in f64 (a product of two f32 is exact there), in eight chains: element i goes to chain i mod
@@ -21,6 +22,11 @@ export function rmsNorm(x: usize, weight: usize, n: u32, epsilon: f32, target: u
 export function rmsNormOutside(x: usize, weight: usize, n: u32, epsilon: f32, target: usize): void {
   if (n == 0) return;
   divide(x, weight, n, sqrt<f64>(sumOfSquares(x, n) / <f64>n) + <f64>epsilon, target);
+}
+
+/** target = x / √(Σ x² + ε): of length 1. `target` may be `x`. */
+export function l2Norm(x: usize, n: u32, epsilon: f32, target: usize): void {
+  divide(x, 0, n, sqrt<f64>(sumOfSquares(x, n) + <f64>epsilon), target);
 }
 
 /** target = weight · x / root; 0 for a root of 0. */
