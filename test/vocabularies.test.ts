@@ -7,7 +7,14 @@ import * as assert from "uvu/assert";
 import { ErrorCode } from "../bindings/numbers.ts";
 import { loadCore } from "./support/core.ts";
 import { wholeNumbers } from "./support/random.ts";
-import { ADD_SPECIAL, PARSE_SPECIAL, Tokenizer, type VocabularySpec, vocabularyFile } from "./support/tokenizer.ts";
+import {
+  ADD_SPECIAL,
+  BYTE_CHARACTERS,
+  PARSE_SPECIAL,
+  Tokenizer,
+  type VocabularySpec,
+  vocabularyFile,
+} from "./support/tokenizer.ts";
 import { hashOf, specOf, TEXTS_OF_HASH, tokenizerRows, tokenizerTexts } from "./support/tokenizers.ts";
 
 const [NORMAL, UNKNOWN, CONTROL, USER_DEFINED] = [1, 2, 3, 4];
@@ -246,5 +253,41 @@ for (const [what, spec, message] of BROKEN) {
     );
   });
 }
+
+/** Cutting by the book: each token, the longest first, from left to right over what is free. */
+function cutSlowly(text: string, specials: readonly string[]): number[] {
+  const taken: (number | null)[] = Array.from(text, () => null);
+  const order = specials.map((_, i) => i).sort((a, b) => specials[b].length - specials[a].length || a - b);
+  for (const i of order) {
+    const { length } = specials[i];
+    for (let at = 0; at + length <= text.length; at++) {
+      if (!text.startsWith(specials[i], at) || taken.slice(at, at + length).some((one) => one !== null)) continue;
+      taken.fill(-1, at, at + length);
+      taken[at] = 256 + i;
+    }
+  }
+  return taken.flatMap((one, at) => (one === null ? [text.charCodeAt(at)] : one < 0 ? [] : [one]));
+}
+
+test("2,000 random lists of special tokens, tokens within tokens: cut as by the book", () => {
+  const random = wholeNumbers(2463534242);
+  for (let round = 0; round < 2000; round++) {
+    const letters = "ab<".slice(0, 1 + random(3));
+    const word = (most: number) =>
+      Array.from({ length: 2 + random(most) }, () => letters[random(letters.length)]).join("");
+    const specials = [...new Set(Array.from({ length: 1 + random(12) }, () => word(random(3) ? 4 : 14)))];
+    const types = [...BYTE_CHARACTERS.map(() => NORMAL), ...specials.map(() => (random(2) ? CONTROL : USER_DEFINED))];
+    const tokenizer = make({ pre: "gpt-2", tokens: [...BYTE_CHARACTERS, ...specials], types });
+    const text = word(60);
+    assert.equal(
+      tokenizer.tokenize(text, PARSE_SPECIAL),
+      cutSlowly(text, specials),
+      JSON.stringify({ specials, text }),
+    );
+    const always = specials.map((special, i) => (types[256 + i] === USER_DEFINED ? special : "\0\0"));
+    assert.equal(tokenizer.tokenize(text), cutSlowly(text, always), JSON.stringify({ always, text }));
+    tokenizer.release();
+  }
+});
 
 test.run();

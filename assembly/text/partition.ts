@@ -6,10 +6,10 @@
  *     finds     (12, <|im_start|>) (29, <|im_end|>)        where a token ends, and which, in the order of the text
  *
  * One scan with the automaton of all tokens finds for each place the longest that ends there. A list a token says
- * where; the lists are gone through from the longest token on. A find whose beginning has been taken by then becomes
- * the next shorter token that ends there, and waits for its turn: for each of these a token cut since has as many
- * bytes, so that a text costs no more than about its length, whatever tokens there are. A bit a byte says what is
- * taken: by a token, or as white space that belongs to one. A text without special tokens costs the scan alone.
+ * where; the lists are gone through from the longest token on. Behind what is cut the automaton begins anew, over as
+ * many bytes: finds there become shorter tokens, which wait for their turn. So a text costs no more than about its
+ * length, whatever tokens there are. A bit a byte says what is taken: by a token, or as white space that belongs to
+ * one. A text without special tokens costs the scan alone.
  */
 import { allocate, allocateRaw, release, resize } from "../memory/arena";
 import { u32At, u64At } from "../memory/bytes";
@@ -183,14 +183,14 @@ function cutAll(cuts: Cuts, index: u32): void {
     if (listed == NONE && waiting == NONE) return;
     if (!begun) control = isControl(cuts, u32At(cuts.tokenizer.specials, index));
     begun = true;
+    let i = listed;
     if (waiting < listed) {
+      i = waiting;
       heapPop(cuts.waiting, cuts.waitingCount--);
-      cut(cuts, waiting, control);
-    } else {
-      const i = listed;
-      listed = findAt(cuts, i).next;
-      cut(cuts, i, control);
-    }
+    } else listed = findAt(cuts, i).next;
+    // A cut may have made it a shorter token.
+    if (findAt(cuts, i).index == index) cut(cuts, i, control);
+    else wait(cuts, i);
   }
 }
 
@@ -201,9 +201,9 @@ function cut(cuts: Cuts, i: u32, control: bool): void {
   const start = find.end - tokenLength(cuts.tokenizer, token);
   find.next = NONE;
   if (isTaken(cuts, find.end - 1)) return;
-  // What has been taken is no shorter than this: it cannot lie within.
-  if (isTaken(cuts, start) || (control && plainEnd(cuts, start, find.end) > start)) {
-    wait(cuts, i, start);
+  if (control && plainEnd(cuts, start, find.end) > start) {
+    shorten(cuts, i, start);
+    wait(cuts, i);
     return;
   }
   find.next = CUT;
@@ -212,35 +212,61 @@ function cut(cuts: Cuts, i: u32, control: bool): void {
     for (let at = start; at-- > 0 && isSpace(cuts, at) && !isTaken(cuts, at); ) take(cuts, at);
   }
   for (let at = start; at < find.end; at++) take(cuts, at);
+  let end = find.end;
   if (attributes & TokenAttribute.STRIP_BEHIND) {
-    for (let at = find.end; at < cuts.length && isSpace(cuts, at) && !isTaken(cuts, at); at++) take(cuts, at);
+    for (; end < cuts.length && isSpace(cuts, end) && !isTaken(cuts, end); end++) take(cuts, end);
+  }
+  restart(cuts, i, end, end + (find.end - start));
+}
+
+/**
+ * Goes through the text anew from `start` on, behind what was cut: a find from there to `end` that begins before becomes
+ * the longest token that does not. No find that is left is longer than what was cut.
+ */
+function restart(cuts: Cuts, i: u32, start: u32, end: u32): void {
+  const t = cuts.tokenizer;
+  const automaton = changetype<Automaton>(t.automaton);
+  let node: u32 = 0;
+  let at = start;
+  for (let k = i + 1; k < cuts.count; k++) {
+    const find = findAt(cuts, k);
+    if (find.end >= end) return;
+    while (at < find.end) {
+      if (isTaken(cuts, at)) return;
+      node = goOn(automaton, node, load<u8>(cuts.text + at));
+      at += 1;
+    }
+    if (find.index == NONE || find.end <= start) continue;
+    if (tokenLength(t, u32At(t.specials, find.index)) <= find.end - start) continue;
+    find.index = counting(cuts, u32At(automaton.longest, node));
   }
 }
 
-/** Makes a find the longest shorter token that is free, which waits for its turn. */
-function wait(cuts: Cuts, i: u32, start: u32): void {
+/** Makes a find in a plain part of the text the longest shorter token that may stand there. */
+function shorten(cuts: Cuts, i: u32, start: u32): void {
   const t = cuts.tokenizer;
   const find = findAt(cuts, i);
-  let free = find.end - start;
-  if (isTaken(cuts, start)) for (free = 1; !isTaken(cuts, find.end - 1 - free); ) free++;
   const open = find.end - plainEnd(cuts, start, find.end);
   let index = shorterThan(cuts, find.index);
   while (index != NONE) {
     const token = u32At(t.specials, index);
-    const length = tokenLength(t, token);
-    const shut = typeOf(t, token) != TokenType.USER_DEFINED && length > open;
-    if (length <= free && !shut) break;
+    if (typeOf(t, token) == TokenType.USER_DEFINED || tokenLength(t, token) <= open) break;
     // Where the last byte is plain, user-defined tokens alone are left.
-    index = shut && open == 0 ? u32At(t.userDefined, index) : shorterThan(cuts, index);
+    index = open == 0 ? u32At(t.userDefined, index) : shorterThan(cuts, index);
   }
-  if (index == NONE) return;
+  find.index = index;
+}
+
+/** Puts a find that became a shorter token where it waits for its turn. */
+function wait(cuts: Cuts, i: u32): void {
+  const find = findAt(cuts, i);
+  if (find.index == NONE) return;
   if (cuts.waitingCount == cuts.waitingCapacity) {
     cuts.waitingCapacity = max(64, 2 * cuts.waitingCapacity);
     cuts.waiting = longer(cuts, cuts.waiting, (<u64>cuts.waitingCapacity) << 3);
     if (cuts.failed) return;
   }
-  find.index = index;
-  heapPush(cuts.waiting, cuts.waitingCount++, ((<u64>index) << 32) | i);
+  heapPush(cuts.waiting, cuts.waitingCount++, ((<u64>find.index) << 32) | i);
 }
 
 /** Whether plain parts of a text do not have a special token: no user-defined one, or one that has a meaning. */
