@@ -220,8 +220,8 @@ function cut(cuts: Cuts, i: u32, control: bool): void {
 }
 
 /**
- * Goes through the text anew from `start` on, behind what was cut: a find from there to `end` that begins before becomes
- * the longest token that does not. No find that is left is longer than what was cut.
+ * Goes through the text anew from `start` on, behind what was cut: a find from there to `end` that begins before
+ * becomes the longest token that does not. No find that is left is longer than what was cut.
  */
 function restart(cuts: Cuts, i: u32, start: u32, end: u32): void {
   const t = cuts.tokenizer;
