@@ -115,17 +115,6 @@ export function showArchitectures(s: Search): void {
   s.show("stablelm", HAS_STABLELM ? stablelm.index : 0);
   s.show("gemma4", HAS_GEMMA4 ? gemma4.index : 0);
   s.show("gemma3n", HAS_GEMMA3N ? gemma3n.index : 0);
-  s.show("bert", HAS_BERT ? bert.index : 0);
-  s.show("nomic-bert", HAS_NOMIC_BERT ? nomicBert.index : 0);
-  s.show("nomic-bert-moe", HAS_NOMIC_BERT_MOE ? nomicBertMoe.index : 0);
-  s.show("jina-bert-v2", HAS_JINA_BERT_V2 ? jinaBertV2.index : 0);
-  s.show("jina-bert-v3", HAS_JINA_BERT_V3 ? jinaBertV3.index : 0);
-  s.show("modern-bert", HAS_MODERN_BERT ? modernBert.index : 0);
-  s.show("eurobert", HAS_EUROBERT ? eurobert.index : 0);
-  s.show("gemma-embedding", HAS_GEMMA_EMBEDDING ? gemmaEmbedding.index : 0);
-  s.show("t5", HAS_T5 ? t5.index : 0);
-  s.show("t5encoder", HAS_T5ENCODER ? t5.index : 0);
-  s.show("mu", HAS_MU ? mu.index : 0);
   s.show("lfm2", HAS_LFM2 ? lfm2.index : 0);
   s.show("mamba2", HAS_MAMBA2 ? mamba2.index : 0);
   s.show("qwen35", HAS_QWEN35 ? qwen35.index : 0);
@@ -138,4 +127,15 @@ export function showArchitectures(s: Search): void {
   s.show("rwkv7", HAS_RWKV7 ? rwkv7.index : 0);
   s.show("rwkv6", HAS_RWKV6 ? rwkv6.index : 0);
   s.show("lfm2moe", HAS_LFM2MOE ? lfm2moe.index : 0);
+  s.show("bert", HAS_BERT ? bert.index : 0);
+  s.show("nomic-bert", HAS_NOMIC_BERT ? nomicBert.index : 0);
+  s.show("nomic-bert-moe", HAS_NOMIC_BERT_MOE ? nomicBertMoe.index : 0);
+  s.show("jina-bert-v2", HAS_JINA_BERT_V2 ? jinaBertV2.index : 0);
+  s.show("jina-bert-v3", HAS_JINA_BERT_V3 ? jinaBertV3.index : 0);
+  s.show("modern-bert", HAS_MODERN_BERT ? modernBert.index : 0);
+  s.show("eurobert", HAS_EUROBERT ? eurobert.index : 0);
+  s.show("gemma-embedding", HAS_GEMMA_EMBEDDING ? gemmaEmbedding.index : 0);
+  s.show("t5", HAS_T5 ? t5.index : 0);
+  s.show("t5encoder", HAS_T5ENCODER ? t5.index : 0);
+  s.show("mu", HAS_MU ? mu.index : 0);
 }

@@ -97,16 +97,16 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   stablelm: planStablelm,
   gemma4: planGemma4,
   gemma3n: planGemma3n,
+  lfm2: planLfm2,
+  mamba2: planMamba2,
+  rwkv7: planRwkv7,
+  lfm2moe: planLfm2moe,
   bert: planBert,
   "nomic-bert": planNomicBert,
   "jina-bert-v3": planJinaBertV3,
   "modern-bert": planModernBert,
   eurobert: planEurobert,
   "gemma-embedding": planGemmaEmbedding,
-  lfm2: planLfm2,
-  mamba2: planMamba2,
-  rwkv7: planRwkv7,
-  lfm2moe: planLfm2moe,
 };
 
 /** What checkpoints call an architecture that has another name in GGUF. */

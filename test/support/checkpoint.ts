@@ -74,7 +74,8 @@ export function checkpointOf(kind: string | Shape): { model: Model; parts: Check
   for (const [key, name] of CONFIG_KEYS) {
     if (value(`${architecture}.${key}`) !== undefined) config[name] = number(key);
   }
-  const own = entryOf(architecture).checkpoint as Checkpoint;
+  const own = entryOf(architecture).checkpoint;
+  if (!own) throw new Error(`no checkpoint of ${architecture} is known`);
   Object.assign(
     config,
     own.config((key) => value(`${architecture}.${key}`), shape),
