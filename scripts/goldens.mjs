@@ -7,6 +7,7 @@
  *     encoders      the numpy oracle, encoders-llama.cpp: node-llama-cpp; vectors of texts by encoders
  *     transformers  Hugging Face: logits of checkpoints, in float32               Python: test/oracle/peers.txt
  *     tokenizers    tokenizers, sentencepiece, rwkv: random texts in small vocabularies   Python: test/oracle/peers.txt
+ *     encoder-decoders  Hugging Face and the oracle: answers to a source        Python: test/oracle/peers.txt
  *     programs      the pages of `limpet inspect --program`, of the small model of each architecture
  *     quantisers    llama.cpp's own quantisers: errors, mixes of types            bench/, Python
  *
@@ -40,6 +41,7 @@ const PARTS = {
   "encoders-transformers": { command: ["test/oracle/make-golden-encoders.ts", "encoders-transformers"] },
   transformers: { command: ["test/oracle/make-golden.ts", "transformers"] },
   tokenizers: { command: ["test/oracle/make-tokenizers.ts"] },
+  "encoder-decoders": { command: ["test/golden/make-translations.ts"] },
   programs: { command: ["test/golden/make-programs.ts"] },
   quantisers: { command: ["bench/quantize.mjs", "--golden"], needs: NATIVE ? undefined : "npm --prefix bench install" },
 };

@@ -11,6 +11,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { SHAPES } from "./architectures.mjs";
 import { demoModel } from "./demo-model.mjs";
+import { CHANCE_PAIRS, PAIRS, randomPair } from "./encoder-decoders.mjs";
 import { TENSOR_TYPES, writeGguf } from "./gguf-writer.mjs";
 import { plmTokenizer } from "./make-vocab.mjs";
 import { randomModel } from "./random-models.mjs";
@@ -29,8 +30,10 @@ export function makeModel(kind, type, seed = 1, tokenizer = undefined, zeros = u
     if (format !== "F16" && format !== "F32") throw new Error("the demo model is made in F16 or F32 only");
     return demoModel(format);
   }
+  const pair = PAIRS[kind] ?? CHANCE_PAIRS[kind];
+  if (pair) return randomPair(pair, format, seed);
   const shape = SHAPES[kind];
-  if (!shape) throw new Error(`unknown kind ${kind}; one of demo, ${Object.keys(SHAPES).join(", ")}`);
+  if (!shape) throw new Error(`unknown kind ${kind}; one of demo, ${Object.keys({ ...SHAPES, ...PAIRS }).join(", ")}`);
   return randomModel(shape, format, seed, tokenizer, zeros);
 }
 
@@ -55,7 +58,7 @@ function main() {
     positionals;
   if (values.help || kind === undefined) {
     console.error("node scripts/make-model.mjs KIND [TYPE] [OUT] [--seed N] [--zeros SHARE] [--true-vocabulary]");
-    console.error(`kinds: demo, ${Object.keys(SHAPES).join(", ")}`);
+    console.error(`kinds: demo, ${Object.keys({ ...SHAPES, ...PAIRS }).join(", ")}`);
     console.error(`types: ${TYPES.join(", ")}`);
     process.exitCode = values.help ? 0 : 2;
     return;

@@ -30,6 +30,8 @@ export interface PassOptions {
   visibility?: number;
   /** Visibility.MASK: which tokens of the batch each token may see. */
   mask?: readonly (readonly number[])[];
+  /** The batch is read by an encoder: there are no logits. */
+  isSource?: boolean;
   /** Called before each step; false gives the pass up. */
   onStep?: (step: number) => boolean | undefined;
 }
@@ -80,7 +82,9 @@ export class EngineContext {
       for (const [i, seen] of options.mask.entries()) for (const j of seen) bits[i * stride + (j >> 3)] |= 1 << (j & 7);
       memory.write(core.call("context_mask", handle), bits);
     }
-    this.model.engine.do("context_begin", handle, tokens.length, options.first ?? 0, options.end ?? this.model.layers);
+    const { first = 0, end = this.model.layers } = options;
+    if (options.isSource) this.model.engine.do("context_begin_source", handle, tokens.length);
+    else this.model.engine.do("context_begin", handle, tokens.length, first, end);
   }
 
   /** Runs a pass over a batch: the logits of each token that asks for them; none when it was given up. */
@@ -96,7 +100,7 @@ export class EngineContext {
       if (status === DONE) break;
       if (status === NEED_DATA) feed(this.core, "context", this.handle, this.model.files);
     }
-    const wanted = tokens.filter((token) => token.wanted !== false).length;
+    const wanted = options.isSource ? 0 : tokens.filter((token) => token.wanted !== false).length;
     return this.logits(wanted);
   }
 

@@ -122,6 +122,11 @@ export class EngineSession {
     return this.#with("session_append_tokens", new Uint8Array(Uint32Array.from(input).buffer), input.length);
   }
 
+  /** What an encoder reads. */
+  setSource(ids: readonly number[]): void {
+    this.#with("session_set_source", new Uint8Array(Uint32Array.from(ids).buffer), ids.length);
+  }
+
   replace(ids: readonly number[]): void {
     this.#with("session_replace_tokens", new Uint8Array(Uint32Array.from(ids).buffer), ids.length);
   }
