@@ -26,9 +26,29 @@ const MU = { context: 512, vocabulary: 300, tied: true };
 /** @type {Record<string, Pair>} */
 export const PAIRS = {
   // As FLAN-T5; h · d is not n, and the decoder is the longer.
-  "t5-tiny": { ...T5, architecture: "t5", layers: 2, decoder: 3, hidden: 96, heads: 5, headSize: 24, ffn: 160, gated: true },
+  "t5-tiny": {
+    ...T5,
+    architecture: "t5",
+    layers: 2,
+    decoder: 3,
+    hidden: 96,
+    heads: 5,
+    headSize: 24,
+    ffn: 160,
+    gated: true,
+  },
   // As the first T5: the head is the embedding, scaled.
-  "t5-relu": { ...T5, architecture: "t5", layers: 3, decoder: 2, hidden: 60, heads: 4, headSize: 12, ffn: 76, tied: true },
+  "t5-relu": {
+    ...T5,
+    architecture: "t5",
+    layers: 3,
+    decoder: 2,
+    hidden: 60,
+    heads: 4,
+    headSize: 12,
+    ffn: 76,
+    tied: true,
+  },
   // As UMT5.
   "t5-each": {
     ...{ ...T5, architecture: "t5", layers: 2, decoder: 2, hidden: 64, heads: 4, headSize: 16, ffn: 96 },
@@ -43,8 +63,28 @@ export const PAIRS = {
     ...{ ...T5, architecture: "t5encoder", layers: 2, decoder: 0, hidden: 96, heads: 5, headSize: 24, ffn: 160 },
     ...{ gated: true, tied: true },
   },
-  "mu-tiny": { ...MU, architecture: "mu", layers: 4, decoder: 2, hidden: 96, heads: 6, kvHeads: 3, headSize: 16, ffn: 160 },
-  "mu-one": { ...MU, architecture: "mu", layers: 1, decoder: 2, hidden: 60, heads: 6, kvHeads: 1, headSize: 12, ffn: 76 },
+  "mu-tiny": {
+    ...MU,
+    architecture: "mu",
+    layers: 4,
+    decoder: 2,
+    hidden: 96,
+    heads: 6,
+    kvHeads: 3,
+    headSize: 16,
+    ffn: 160,
+  },
+  "mu-one": {
+    ...MU,
+    architecture: "mu",
+    layers: 1,
+    decoder: 2,
+    hidden: 60,
+    heads: 6,
+    kvHeads: 1,
+    headSize: 12,
+    ffn: 76,
+  },
 };
 
 /** Configurations by chance, the same in every run: 20 of t5, and 20 of mu behind them. @type {Record<string, Pair>} */
@@ -88,7 +128,10 @@ export function randomPair(shape, type, seed = 1) {
   if (!tied) w.matrix("output.weight", hidden, vocabulary, w.unit, true);
   w.norm("enc.output_norm.weight", hidden);
   if (decoder) w.add("dec.output_norm.weight", [hidden], "F32", 0.1 * scaled, scaled);
-  for (const [side, count] of /** @type {const} */ ([["enc", layers], ["dec", decoder]])) {
+  for (const [side, count] of /** @type {const} */ ([
+    ["enc", layers],
+    ["dec", decoder],
+  ])) {
     for (let i = 0; i < count; i++) {
       const block = `${side}.blk.${i}.`;
       attention(w, shape, `${block}attn_`);

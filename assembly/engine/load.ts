@@ -173,8 +173,14 @@ function declareWeights(model: Model): i32 {
   const isBoth = hasTensor(model.gguf, "dec.blk.", 0, "attn_norm", ".weight");
   const decoder = isBoth ? numberOr(core, model.gguf, ".decoder_block_count", layers) : 0;
   if (model.gguf.error) return model.gguf.error;
-  if (layers > LAYER_LIMIT || decoder > LAYER_LIMIT / 2 || layers + 2 * decoder > LAYER_LIMIT) {
+  if (layers > LAYER_LIMIT) {
     return fail(core, ErrorCode.BAD_FILE, "the metadata's .block_count is above 1024; convert the model anew");
+  }
+  if (decoder > LAYER_LIMIT / 2 || layers + 2 * decoder > LAYER_LIMIT) {
+    return fail(
+      core, ErrorCode.BAD_FILE,
+      "the metadata's .decoder_block_count, twice and with .block_count, is above 1024; convert the model anew",
+    );
   }
   const all = layers + 2 * decoder;
   const scratch = allocate(core, builderBytes(all), "the program of a model");

@@ -61,6 +61,10 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
     }
     if (load<u8>(c.wanted + i)) rowsAsked += 1;
   }
+  if (p.decoderLayer) {
+    const status = checkSources(c, tokens, isSource != 0);
+    if (status) return status;
+  }
   if (c.isForTexts || (p.isWithin && (isSource || p.decoderLayer == 0))) {
     const status = checkTexts(c, tokens);
     if (status) return status;
@@ -100,6 +104,26 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
   c.logitRows = rowsAsked;
   c.passes += 1;
   c.running = Running.INPUT;
+  return 0;
+}
+
+/** A decoder answers a source that its encoder has read, and a sequence has one. */
+function checkSources(c: Context, tokens: u32, isSource: bool): i32 {
+  // The first layer of a decoder attends to its own tokens, the next to the source.
+  const cross = c.program.decoderLayer + 1;
+  for (let i: u32 = 0; i < tokens; i++) {
+    const count = listLength(c, c.sequence(i), cross);
+    if (isSource && count != 0) {
+      return fail(c.core, ErrorCode.WRONG_STATE, "the sequence has a source already: drop its rows before another");
+    }
+    if (!isSource && count == 0) {
+      return fail(
+        c.core, ErrorCode.WRONG_STATE,
+        "this model answers a text that its encoder reads, and has read none: generate begins with it, logits and \
+perplexity are of models without an encoder",
+      );
+    }
+  }
   return 0;
 }
 

@@ -6,13 +6,16 @@ import { letterAt } from "../memory/bytes";
 import { Buffer, appendBytes, createBuffer, reserveBytes } from "../memory/buffer";
 import { chatTokens } from "../engine/chat";
 import { Status } from "../memory/core";
+import { BATCH_LIMIT } from "../pass/context";
 import { replaceText } from "../engine/history";
 import { Model } from "../engine/model";
-import { Finish, Session, addStop, appendText, appendTokens, beginGeneration, createSession } from "../engine/session";
+import {
+  Finish, Session, addStop, appendText, appendTokens, beginGeneration, createSession, setSource,
+} from "../engine/session";
 import { STATUS_TOKEN, stepGeneration } from "../engine/session_step";
 import { Role } from "../text/chat";
 import { tokenizeInfill } from "../text/infill";
-import { TokenizeFlag } from "../text/tokenize";
+import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
 import { FINISH_REASONS, NO_FLAG, NOT_TOGETHER } from "./commands";
 import {
@@ -64,6 +67,7 @@ export function generate(c: Command): i32 {
     status = appendMessage(c, messages, Role.USER, prompt);
     if (status == SUCCESS) status = takeChat(run, messages);
   } else if (given(c, "suffix")) status = takeInfill(run, prompt, flag(c, "suffix"));
+  else if (run.model.program.decoderLayer) status = takeSource(run, prompt);
   else status = appendText(run.session, startOf(prompt), lengthOf(prompt), TokenizeFlag.ADD_SPECIAL);
   if (status < 0) return failure(c);
   if (stream(run, wholeUpTo(c, "max-tokens", i32.MAX_VALUE)) < 0) return failure(c);
@@ -130,7 +134,9 @@ function begin(c: Command, json: bool): Run {
   const run = changetype<Run>(allocateRaw(c.core, offsetof<Run>(), "a generation"));
   const model = loadModel(c, argument(c, 0), false);
   if (changetype<usize>(run) == 0 || changetype<usize>(model) == 0) return none;
-  const context = makeContext(c, model, contextRows(c, model), suitingBatch(model), 1);
+  // An encoder reads its source in one pass.
+  const batch = model.program.decoderLayer ? BATCH_LIMIT : suitingBatch(model);
+  const context = makeContext(c, model, contextRows(c, model), batch, 1);
   if (changetype<usize>(context) == 0) return none;
   const session = createSession(c.core, context, 0);
   run.command = c;
@@ -165,6 +171,20 @@ function takeChat(run: Run, messages: Buffer): i32 {
   return count;
 }
 
+/** A text that the model's encoder reads. */
+function takeSource(run: Run, text: Bytes): i32 {
+  const core = run.command.core;
+  const t = changetype<Tokenizer>(run.model.tokenizer);
+  let count = tokenize(core, t, startOf(text), lengthOf(text), TokenizeFlag.ADD_SPECIAL, 0, 0);
+  if (count < 0) return count;
+  const ids = allocateRaw(core, <u64>count * 4, "a text");
+  if (ids == 0) return core.errorCode;
+  count = tokenize(core, t, startOf(text), lengthOf(text), TokenizeFlag.ADD_SPECIAL, ids, count);
+  if (count >= 0) count = setSource(run.session, ids, count);
+  release(core, ids);
+  return count;
+}
+
 /** Appends a text with a gap, which the model is to fill. */
 function takeInfill(run: Run, prefix: Bytes, suffix: Bytes): i32 {
   const core = run.command.core;
@@ -188,7 +208,7 @@ function stream(run: Run, maxTokens: u32): i32 {
   const s = run.session;
   let status = beginGeneration(s, maxTokens, 0, 0);
   if (status < 0) return status;
-  run.prefillTokens = s.count - s.evaluated;
+  run.prefillTokens = s.count - s.evaluated + (s.isSourceRead ? 0 : s.sourceCount);
   run.prefillMs = 0;
   run.decodeMs = 0;
   run.tokens.length = 0;
