@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ARCHITECTURES, architectureOf, NAMES, SHAPES, TINY, tinyOf } from "../scripts/architectures.mjs";
+import { PAIR_NAMES } from "../scripts/encoder-decoders.mjs";
 import { ENCODER_NAMES, ENCODER_SHAPES, ENCODERS, tinyEncoder } from "../scripts/encoders.mjs";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
@@ -60,7 +61,7 @@ test("the oracle has a forward of each, and no other", () => {
   const files = readdirSync(new URL("oracle/architectures/", import.meta.url)).filter(
     (name) => name.endsWith(".py") && !WITH_SOURCES.includes(name.replace(/\.py$/, "")),
   );
-  assert.equal(files.map((name) => name.replace(/\.py$/, "")).sort(), [...NAMES, ...ENCODER_NAMES].sort());
+  assert.equal(files.map((name) => name.replace(/\.py$/, "")).sort(), [...NAMES, ...ENCODER_NAMES, ...PAIR_NAMES].sort());
 });
 
 for (const [name, kind] of SMALL) {
@@ -94,7 +95,7 @@ test("what is converted is what the core runs", async () => {
   const error = await errorOf(() => convert(writeCheckpoint("unknown", parts), temporaryFile("unknown.gguf")));
   const encoders = ENCODER_NAMES.filter((name) => ENCODERS[name].checkpoint);
   const converted = NAMES.filter((name) => ARCHITECTURES[name].checkpoint);
-  assert.equal(error.message.replace(/^.* but /, "").split(", "), [...converted, ...encoders]);
+  assert.equal(error.message.replace(/^.* but /, "").split(", "), [...converted, ...encoders, "t5", "mu"]);
 });
 
 test.run();

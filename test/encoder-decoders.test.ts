@@ -3,14 +3,19 @@
  * move a bit of it, and what is refused.
  */
 import { createHash } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CHANCE_PAIRS, PAIRS } from "../scripts/encoder-decoders.mjs";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
+import { Model } from "../src/index.ts";
 import golden from "./golden/encoder-decoders.json" with { type: "json" };
+import { nodeCommand, nodeWasi } from "./support/commands.ts";
 import { sameBits } from "./support/core.ts";
 import { Engine, type EngineContext, EngineError, F32, modelBytes, prompt } from "./support/engine.ts";
+import { errorOf, temporaryFile } from "./support/models.ts";
 import { divergence, fromBase64 } from "./support/peers.ts";
 
 const [engine, scalar] = [new Engine("portable"), new Engine("scalar")];
@@ -176,6 +181,41 @@ test("what wants an encoder, or a source, is refused in words", () => {
   empty.release();
   empty.context.release();
   model.release();
+});
+
+test("the command says the same in Node and in WASI, and the API what such a model does not do", async () => {
+  const bytes = modelBytes("t5-tiny", "F32");
+  const parent = join(dirname(temporaryFile("place")), "hosts");
+  mkdirSync(join(parent, "data"), { recursive: true });
+  writeFileSync(join(parent, "data", "t5.gguf"), bytes);
+  const hosts = [nodeCommand(parent), nodeWasi("limpet.wasi.wasm", parent)];
+  for (const [words, status, says] of [
+    [["generate", "data/t5.gguf", "-p", "hello", "-n", "12"], 0, /./],
+    [["generate", "data/t5.gguf", "-p", "hello", "--chat"], 1, /no chat/],
+    [["logits", "data/t5.gguf", "--tokens", "1,2", "--out", "data/l"], 1, /has read none/],
+    [["embed", "data/t5.gguf", "hello"], 1, /makes no vectors/],
+  ] as const) {
+    const answers = hosts.map((host) => host.run(words));
+    for (const { out, err, status: ended } of answers) {
+      assert.is(ended, status, `${words.join(" ")}: ${err}`);
+      assert.match(out + err, says);
+    }
+    assert.is(answers[0].out, answers[1].out);
+  }
+  const model = await Model.load(bytes);
+  assert.is(model.info.makes, "text");
+  assert.is((await errorOf(() => model.embed(["a"]))).code, "UNSUPPORTED");
+  const session = model.session({ context: 40 });
+  assert.throws(() => session.append(ids(41)), /the context holds 40 tokens/);
+  session.append(ids(40));
+  for await (const _ of session.generate(undefined, { maxTokens: 3 }));
+  assert.ok(session.tokens.length > 1);
+  // One that saves and one that goes on share a source.
+  const other = model.restore(session.save());
+  for await (const _ of other.generate(undefined, { maxTokens: 3 }));
+  for await (const _ of session.generate(undefined, { maxTokens: 3 }));
+  assert.equal(other.tokens, session.tokens);
+  model.dispose();
 });
 
 type File = ReturnType<typeof makeModel>;

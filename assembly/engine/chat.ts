@@ -42,12 +42,12 @@ function format(
 ): i32 {
   const wrong = checkModel(core, model);
   if (wrong != 0) return wrong;
-  if (model.hasProgram && model.program.decoderLayer) {
-    const words = "this model has no chat: its encoder reads a text, and its decoder writes another; call generate";
-    return fail(core, ErrorCode.UNSUPPORTED, words);
-  }
   if (!HAS_CHAT_TEMPLATES) {
     const words = "this build of limpet has no chat templates; take limpet.wasm, which has them";
+    return fail(core, ErrorCode.UNSUPPORTED, words);
+  }
+  if (model.hasProgram && model.program.decoderLayer) {
+    const words = "this model has no chat: its encoder reads a text, and its decoder writes another; call generate";
     return fail(core, ErrorCode.UNSUPPORTED, words);
   }
   const template = chatTemplateOf(core, model);

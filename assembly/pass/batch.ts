@@ -9,7 +9,7 @@ import { checkTexts } from "./texts";
 import { List, Rows, clearRows, dropRows, freeRows, truncateList } from "../state/rows";
 import { dropMark } from "../state/recurrent";
 import { StateKind } from "../state/shape";
-import { HAS_RECURRENT } from "../parts";
+import { HAS_ATTENTION_WITHIN, HAS_RECURRENT } from "../parts";
 import { NOTHING } from "../program/program";
 
 /**
@@ -61,7 +61,7 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
     }
     if (load<u8>(c.wanted + i)) rowsAsked += 1;
   }
-  if (p.decoderLayer) {
+  if (HAS_ATTENTION_WITHIN && p.decoderLayer) {
     const status = checkSources(c, tokens, isSource != 0);
     if (status) return status;
   }

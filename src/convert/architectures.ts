@@ -39,6 +39,7 @@ import { planMinicpm3 } from "./architectures/minicpm3.ts";
 import { planMistral3 } from "./architectures/mistral3.ts";
 import { planModernBert } from "./architectures/modern-bert.ts";
 import { planNomicBert } from "./architectures/nomic-bert.ts";
+import { planMu } from "./architectures/mu.ts";
 import { planOlmo2 } from "./architectures/olmo2.ts";
 import { planOlmoe } from "./architectures/olmoe.ts";
 import { planPhi2 } from "./architectures/phi2.ts";
@@ -52,6 +53,7 @@ import { planRwkv7 } from "./architectures/rwkv7.ts";
 import { planSmollm3 } from "./architectures/smollm3.ts";
 import { planStablelm } from "./architectures/stablelm.ts";
 import { planStarcoder2 } from "./architectures/starcoder2.ts";
+import { planT5 } from "./architectures/t5.ts";
 import type { Config } from "./folder.ts";
 import type { Plan } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
@@ -107,6 +109,8 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   "modern-bert": planModernBert,
   eurobert: planEurobert,
   "gemma-embedding": planGemmaEmbedding,
+  t5: planT5,
+  mu: planMu,
 };
 
 /** What checkpoints call an architecture that has another name in GGUF. */
@@ -135,6 +139,8 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   jina_embeddings_v3: "jina-bert-v3",
   modernbert: "modern-bert",
   lfm2_moe: "lfm2moe",
+  mt5: "t5",
+  umt5: "t5",
 };
 
 export function planOf(config: Config, checkpoint: Checkpoint): Plan {
