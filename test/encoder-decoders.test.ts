@@ -200,7 +200,7 @@ test("the command says the same in Node and in WASI, and the API what such a mod
       assert.is(ended, status, `${words.join(" ")}: ${err}`);
       assert.match(out + err, says);
     }
-    assert.is(answers[0].out, answers[1].out);
+    if (status === 0) assert.is(answers[0].out, answers[1].out);
   }
   const model = await Model.load(bytes);
   assert.is(model.info.makes, "text");
