@@ -151,6 +151,9 @@ export const HAS_WORDPIECE: bool = !isDefined(WITHOUT_WORDPIECE);
 export const HAS_UNIGRAM: bool = !isDefined(WITHOUT_UNIGRAM);
 export const HAS_RWKV: bool = !isDefined(WITHOUT_RWKV);
 
+/** Vectors of texts, scores of documents, and encoders before decoders (exports/texts.ts). */
+export const HAS_VECTORS: bool = !isDefined(WITHOUT_VECTORS);
+
 /** Kernels by themselves (`kernel_…`): what only they reach. */
 export const HAS_KERNELS: bool = !isDefined(WITHOUT_KERNELS);
 

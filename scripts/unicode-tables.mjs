@@ -186,6 +186,7 @@ writeFileSync(
  */
 
 /** Runs in which marks are accents (Mn; 1), and others controls (Cc, Cf, Co; 2); packed as \`CLASS_RUNS\`. */
+@lazy
 export const DROP_RUNS: usize = memory.data<u8>([
 ${rows(bytesOf(dropRuns))}
 ]);
@@ -193,6 +194,7 @@ ${rows(bytesOf(dropRuns))}
 export const DROP_RUN_COUNT: u32 = ${dropRuns.length};
 
 /** Letters without their accents: canonical decompositions without Mn, packed as \`folds.ts\` says; no Hangul. */
+@lazy
 export const BASES: usize = memory.data<u8>([
 ${rows(packedBases)}
 ]);
@@ -200,6 +202,7 @@ ${rows(packedBases)}
 export const BASE_COUNT: u32 = ${bases.length};
 
 /** Lower case, likewise. */
+@lazy
 export const LOWERS: usize = memory.data<u8>([
 ${rows(packedLowers)}
 ]);
@@ -207,6 +210,7 @@ ${rows(packedLowers)}
 export const LOWER_COUNT: u32 = ${lowers.length};
 
 /** Two or three code points that one becomes, 24 bits each; a 0 for none. Then a 0. */
+@lazy
 export const SEVERAL: usize = memory.data<u8>([
 ${rows(bytesOf(several.flatMap(([a, b, c = 0]) => [a, b, c])))}
 ]);

@@ -21,7 +21,7 @@ import { Session, checkSourceTokens, forget, owns, setSource } from "./session";
 import { Core, ErrorCode, bytesOf, fail } from "../memory/core";
 import { FNV_START, copyText, fnv, sameText, u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT } from "../pass/context";
-import { HAS_RECURRENT } from "../parts";
+import { HAS_RECURRENT, HAS_VECTORS } from "../parts";
 import { NOTHING, Op, Program } from "../program/program";
 import { dropMark } from "../state/recurrent";
 import { KvType } from "../kernels/attention/kv_codec";
@@ -60,7 +60,7 @@ function sectionsOf(s: Session): u32 {
 
 @inline
 function hasSource(s: Session): bool {
-  return s.context.program.decoderLayer != 0;
+  return HAS_VECTORS && s.context.program.decoderLayer != 0;
 }
 
 function sourceSection(s: Session): usize {

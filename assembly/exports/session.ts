@@ -1,6 +1,7 @@
 /**
  * The exports of sessions: thin functions on handles, with the conventions of exports/model.ts.
  */
+import { HAS_VECTORS } from "../parts";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Context, isContext } from "../pass/context";
 import { replaceText } from "../engine/history";
@@ -72,7 +73,8 @@ export function session_append_text(s: Session, text: usize, length: u32, flags:
  * decoder's first token is put. For models with an encoder and a decoder (`model_has_encoder`).
  */
 export function session_set_source(s: Session, ids: usize, count: u32): i32 {
-  return setSource(s, ids, count);
+  if (HAS_VECTORS) return setSource(s, ids, count);
+  return fail(s.core, ErrorCode.UNSUPPORTED, "this build reads no source; take limpet.wasm");
 }
 
 /** Makes the tokens these; a common beginning is not evaluated again. */

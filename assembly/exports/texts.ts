@@ -4,6 +4,7 @@
 import { openForTexts } from "../engine/open";
 import { Model, isModel } from "../engine/model";
 import { pairTokens } from "../engine/pairs";
+import { HAS_VECTORS } from "../parts";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Context, isContext } from "../pass/context";
 import { NOTHING } from "../program/program";
@@ -11,7 +12,7 @@ import { copy, normalize } from "../kernels/float/vector";
 
 /** Values of a text's vector, or scores of a model that ranks. */
 export function model_vector_width(model: Model): u32 {
-  return model.hasProgram ? model.program.value(model.program.vectors).width : 0;
+  return HAS_VECTORS && model.hasProgram ? model.program.value(model.program.vectors).width : 0;
 }
 
 /** How the file says that a text's rows become one: 0 a vector a token, 1 mean, 2 the first, 3 the last, 4 it ranks. */
@@ -45,7 +46,9 @@ export function context_create_for_texts(
     fail(core, ErrorCode.BAD_ARGUMENT, "that handle is not a model");
     return 0;
   }
-  return changetype<usize>(openForTexts(core, model, rows, batch, sequences, kvType, pooling));
+  if (HAS_VECTORS) return changetype<usize>(openForTexts(core, model, rows, batch, sequences, kvType, pooling));
+  fail(core, ErrorCode.UNSUPPORTED, "this build makes no vectors of texts; take limpet.wasm");
+  return 0;
 }
 
 /** How rows are pooled in this context: which tokens of a text are to be asked for. */
@@ -63,6 +66,7 @@ export function context_vector_count(c: Context): u32 {
  * 0.
  */
 export function context_put_vector(c: Context, index: u32, dimensions: u32, normalised: u32, target: usize): i32 {
+  if (!HAS_VECTORS) return 0;
   const p = c.program;
   if (!c.isForTexts || index >= c.active || dimensions < 1 || dimensions > p.value(p.vectors).width) {
     return fail(c.core, ErrorCode.BAD_ARGUMENT, "there is no vector {} of {} values", index, dimensions);
@@ -80,5 +84,6 @@ export function model_tokenize_pair(
   core: Core, model: Model, query: usize, queryLength: u32, document: usize, documentLength: u32, target: usize,
   capacity: u32,
 ): i32 {
+  if (!HAS_VECTORS) return 0;
   return pairTokens(core, model, query, queryLength, document, documentLength, target, capacity);
 }

@@ -15,7 +15,7 @@ export function falconH1(b: Builder): void {
   readDualHeads(b, h);
   // A file may have factors of angles, which the model does not use.
   b.withoutFactors(h.rope);
-  b.leaveOut("rope_freqs");
+  b.leaveOut("rope_freqs", ".weight");
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {
     beginLayer(b, h, l);

@@ -57,9 +57,9 @@ export function sharingAttention(b: Builder, h: HyperParameters, a: u32, l: u32,
   const all = projection(b, h, a, "attn_q", 0, h.heads * h.keySize, Bias.OPTIONAL);
   const q = turned(b, h, b.rmsNorm(all, "attn_q_norm", h.heads), h.heads, Pairs.HALVES);
   if (l >= kept) {
-    b.leaveOut("attn_k");
-    b.leaveOut("attn_k_norm");
-    b.leaveOut("attn_v");
+    b.leaveOut("attn_k", ".weight");
+    b.leaveOut("attn_k_norm", ".weight");
+    b.leaveOut("attn_v", ".weight");
     return b.linear(b.attentionOver(q, h.heads, h.scale), "attn_output", b.hidden);
   }
   const made = projection(b, h, a, "attn_k", h.heads * h.keySize, keys, Bias.OPTIONAL);

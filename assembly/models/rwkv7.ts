@@ -31,9 +31,9 @@ export function rwkv7(b: Builder): void {
     let v = b.linear(xv, "time_mix_value", n);
     if (first == NOTHING) {
       first = v;
-      b.leaveOut("time_mix_v0");
-      b.leaveOut("time_mix_v1");
-      b.leaveOut("time_mix_v2");
+      b.leaveOut("time_mix_v0", ".weight");
+      b.leaveOut("time_mix_v1", ".weight");
+      b.leaveOut("time_mix_v2", ".weight");
     } else {
       const gate = b.linear(b.linear(xv, "time_mix_v1", ranks), "time_mix_v2", n);
       b.shiftedBy("time_mix_v0");

@@ -55,7 +55,7 @@ export function t5(b: Builder): void {
 
     b.layer(blocks + 2 * l + 1, StateKind.CROSS, h.heads, h.keySize, h.keySize);
     b.stackOf("dec.blk.", l);
-    b.leaveOut("cross_attn_rel_b");
+    b.leaveOut("cross_attn_rel_b", ".weight");
     b.keepSource(source, "cross_attn_k", "cross_attn_v", width);
     const c = b.linear(b.rmsNorm(y, "cross_attn_norm"), "cross_attn_q", width);
     y = b.add(y, b.linear(b.attentionOver(c, h.heads, 1), "cross_attn_o", b.hidden));

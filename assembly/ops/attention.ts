@@ -7,7 +7,7 @@ import { Status } from "../memory/core";
 import { u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT, rowAt } from "../pass/context";
 import { grainOf, threadsOf } from "../pass/threads";
-import { HAS_LATENT_ATTENTION } from "../parts";
+import { HAS_DISTANCE_BIAS, HAS_LATENT_ATTENTION } from "../parts";
 import { isAsked } from "../pass/taps";
 import { listOf, seenCount, seenPlaces, seenRows } from "../pass/visible";
 import { NOTHING, Step, Tap } from "../program/program";
@@ -55,7 +55,7 @@ function attendTokens(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
   const parts = c.headParts;
   const scratch = c.ofThread(c.scratch, thread);
   const sinks: usize = s.weight == NOTHING ? 0 : c.weight(s.weight).data;
-  const biasWidth: u32 = s.in2 == NOTHING ? 0 : c.program.value(s.in2).width;
+  const biasWidth: u32 = !HAS_DISTANCE_BIAS || s.in2 == NOTHING ? 0 : c.program.value(s.in2).width;
   const bias: usize = biasWidth ? c.at(s.in2) : 0;
   // Behind what the kernel itself wants.
   const places = scratch + <usize>attendScratchBytes(s.n0, c.rowCapacity, shape.first, shape.second);
@@ -63,7 +63,7 @@ function attendTokens(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
     const i = c.cursor + unit / parts;
     const part = unit % parts;
     const count = seenCount(c, i, thread);
-    if (biasWidth) seenPlaces(c, i, (biasWidth + 1) >> 1, places);
+    if (HAS_DISTANCE_BIAS && biasWidth) seenPlaces(c, i, (biasWidth + 1) >> 1, places);
     attendHeads(
       rowAt(c.at(s.in0), i, c.stride(s.in0)), seenRows(c, i, thread), count, rows.pool, rows.rowBytes, c.kvType, s.n0,
       shape.heads, shape.first, shape.second, s.f, scratch, rowAt(c.at(s.out), i, c.stride(s.out)), beginMass(c, count),

@@ -3,6 +3,7 @@
  */
 import { Status } from "../memory/core";
 import { u32At } from "../memory/bytes";
+import { HAS_ATTENTION_WITHIN } from "../parts";
 import { Context, rowAt } from "../pass/context";
 import { textBegin } from "../pass/texts";
 import { Flag, Step } from "../program/program";
@@ -19,7 +20,7 @@ export function embed(c: Context, s: Step): i32 {
     const token = c.token(i);
     const id = s.has(Flag.BY_POSITION)
       ? <u32>c.position(token)
-      : s.has(Flag.BY_PART)
+      : HAS_ATTENTION_WITHIN && s.has(Flag.BY_PART)
         ? partOf(c, i, s.n0, s.n1)
         : u32At(c.ids, token);
     lookupRow(weight.type, weight.data, id, weight.columns, rowAt(c.at(s.out), i, c.stride(s.out)), c.scratch);

@@ -9,7 +9,7 @@ import { checkTexts } from "./texts";
 import { List, Rows, clearRows, dropRows, freeRows, truncateList } from "../state/rows";
 import { dropMark } from "../state/recurrent";
 import { StateKind } from "../state/shape";
-import { HAS_ATTENTION_WITHIN, HAS_RECURRENT } from "../parts";
+import { HAS_ATTENTION_WITHIN, HAS_RECURRENT, HAS_VECTORS } from "../parts";
 import { NOTHING } from "../program/program";
 
 /**
@@ -65,7 +65,7 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
     const status = checkSources(c, tokens, isSource != 0);
     if (status) return status;
   }
-  if (c.isForTexts || (p.isWithin && (isSource || p.decoderLayer == 0))) {
+  if (HAS_VECTORS && (c.isForTexts || (p.isWithin && (isSource || p.decoderLayer == 0)))) {
     const status = checkTexts(c, tokens);
     if (status) return status;
   }

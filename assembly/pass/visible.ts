@@ -24,7 +24,7 @@ export function seenCount(c: Context, activeIndex: u32, thread: u32): u32 {
   const list = listOf(c, activeIndex);
   if (c.visibility == Visibility.ALL) return list.count;
   const token = c.token(activeIndex);
-  if (!seesRange(c, list)) return gather(c, list, token, c.ofThread(c.visible, thread));
+  if (!seesRange(c, list)) return gather(c, list, token, c.ofThread(c.visible, thread), i32.MIN_VALUE);
   return prefixUpTo(list, c.position(token)) - hiddenRows(c, list, token);
 }
 
@@ -47,7 +47,7 @@ function hiddenRows(c: Context, list: List, token: u32): u32 {
  * a layer before: the rows of the sequence's tokens in the batch are the last of the list, in their order. With
  * `middle` it collects not rows but their positions, and adds that.
  */
-function gather(c: Context, list: List, token: u32, visible: usize, middle: i32 = i32.MIN_VALUE): u32 {
+function gather(c: Context, list: List, token: u32, visible: usize, middle: i32): u32 {
   const sequence = c.sequence(token);
   const position = c.position(token);
   const masked = c.visibility == Visibility.MASK;

@@ -180,7 +180,7 @@ export class Drafts extends Metadata {
   }
 
   /** The file may have the tensor `name` + `suffix` of this layer, which nothing reads. */
-  leaveOut(name: string, suffix: string = ".weight"): void {
+  leaveOut(name: string, suffix: string): void {
     ignoreTensor(this.gguf, this.stackName, this.numberAtWork, name, suffix);
   }
 

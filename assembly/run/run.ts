@@ -10,6 +10,7 @@ import { Context, Running } from "../pass/context";
 import { narrow } from "../pass/narrow";
 import { isMean, poolMeans } from "../pass/texts";
 import { isIdle, threadSlots, threadsOf } from "../pass/threads";
+import { HAS_VECTORS } from "../parts";
 import { Flag, NOTHING, Step } from "../program/program";
 
 /** Does the next slice of the pass: DONE, MORE, NEED_DATA, or an error. After DONE the logits are there. */
@@ -49,6 +50,7 @@ export function stepPass(c: Context): i32 {
 @inline
 function isRun(c: Context, s: Step): bool {
   if (s.has(Flag.INPUT) && c.firstLayer != 0 && c.firstLayer != c.program.decoderLayer) return false;
+  if (!HAS_VECTORS) return true;
   if (s.has(Flag.SOURCE)) return c.isSource != 0;
   return c.isSource == 0 || c.running != Running.LAYERS || c.layer < c.program.decoderLayer;
 }
@@ -88,6 +90,6 @@ function nextSegment(c: Context): void {
 /** In the output: rows of tokens become those of texts where that is asked for; behind the last step the pass ends. */
 function nextOfOutput(c: Context): void {
   const p = c.program;
-  if (c.isForTexts && c.step == p.pooledStep && isMean(c)) poolMeans(c, p.pooled);
+  if (HAS_VECTORS && c.isForTexts && c.step == p.pooledStep && isMean(c)) poolMeans(c, p.pooled);
   if (c.step == c.endStep) c.running = Running.IDLE;
 }

@@ -3,6 +3,7 @@
  */
 
 /** Runs in which marks are accents (Mn; 1), and others controls (Cc, Cf, Co; 2); packed as `CLASS_RUNS`. */
+@lazy
 export const DROP_RUNS: usize = memory.data<u8>([
   3, 0, 0, 193, 27, 0, 64, 36, 0, 137, 44, 0, 3, 48, 0, 112, 56, 0, 123, 56, 0, 89, 58, 0, 130, 68, 0, 145, 68, 0, 19,
   71, 0, 24, 72, 0, 209, 73, 0, 216, 73, 0, 225, 73, 0, 240, 73, 0, 9, 74, 0, 72, 74, 0, 105, 74, 0, 112, 74, 0, 137,
@@ -47,6 +48,7 @@ export const DROP_RUNS: usize = memory.data<u8>([
 export const DROP_RUN_COUNT: u32 = 357;
 
 /** Letters without their accents: canonical decompositions without Mn, packed as `folds.ts` says; no Hangul. */
+@lazy
 export const BASES: usize = memory.data<u8>([
   251, 3, 63, 2, 2, 2, 2, 2, 1, 0, 4, 2, 2, 2, 12, 2, 2, 2, 13, 0, 0, 2, 2, 2, 2, 13, 1, 2, 2, 2, 12, 21, 1, 2, 2, 2,
   2, 2, 1, 0, 4, 2, 2, 2, 12, 2, 2, 2, 13, 0, 0, 2, 2, 2, 2, 13, 1, 2, 2, 2, 12, 7, 0, 226, 1, 124, 130, 1, 124, 130,
@@ -190,6 +192,7 @@ export const BASES: usize = memory.data<u8>([
 export const BASE_COUNT: u32 = 2043;
 
 /** Lower case, likewise. */
+@lazy
 export const LOWERS: usize = memory.data<u8>([
   129, 1, 63, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 123, 32, 1, 0,
   1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1,
@@ -255,6 +258,7 @@ export const LOWERS: usize = memory.data<u8>([
 export const LOWER_COUNT: u32 = 1407;
 
 /** Two or three code points that one becomes, 24 bits each; a 0 for none. Then a 0. */
+@lazy
 export const SEVERAL: usize = memory.data<u8>([
   199, 9, 0, 190, 9, 0, 0, 0, 0, 199, 9, 0, 215, 9, 0, 0, 0, 0, 71, 11, 0, 62, 11, 0, 0, 0, 0, 71, 11, 0, 87, 11, 0,
   0, 0, 0, 146, 11, 0, 215, 11, 0, 0, 0, 0, 198, 11, 0, 190, 11, 0, 0, 0, 0, 199, 11, 0, 190, 11, 0, 0, 0, 0, 198, 11,
