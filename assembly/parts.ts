@@ -124,6 +124,9 @@ export const HAS_SPM: bool = !isDefined(WITHOUT_SPM);
 /** Kernels by themselves (`kernel_…`): what only they reach. */
 export const HAS_KERNELS: bool = !isDefined(WITHOUT_KERNELS);
 
+/** Answers that obey a grammar (assembly/grammar/). */
+export const HAS_GRAMMAR: bool = !isDefined(WITHOUT_GRAMMAR);
+
 /** Programs as text (program/print.ts). */
 export const HAS_PRINT: bool = !isDefined(WITHOUT_PRINT);
 

@@ -40,6 +40,7 @@ const ENTRY_FILES = [
   "convert",
   "default-model",
   "quantize",
+  "grammar",
   "inline",
   "workerd",
   "workerd-kernels",

@@ -8,6 +8,7 @@ export type { SelfTest } from "./api/self-test.ts";
 export type { Activity, AppendOptions, Prompt, Session, SessionOptions } from "./api/session.ts";
 export type { WorkerModel, WorkerSession } from "./api/worker-model.ts";
 export type { Message } from "./generate/chat.ts";
+export type { ConstraintOptions } from "./generate/constraint.ts";
 export type { EmbedOptions, Pooling, Ranked, RerankOptions } from "./generate/embedding.ts";
 export type {
   FinishReason,

@@ -14,10 +14,11 @@ import { Context, POSITION_LIMIT, isContext } from "../pass/context";
 import { canRewindTo, dropAll } from "./sequence";
 import { modelOf } from "./model";
 import { stepPass } from "../run/run";
-import { SAMPLER_BYTES, Sampler, initSampler, sample, sampleScratchBytes } from "./sampler";
+import { SAMPLER_BYTES, Sampler, initSampler, sampleScratchBytes } from "./sampler";
 import { Tokenizer, endsGeneration, suppressTokens } from "../text/tokenizer";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { DetokenizeFlag, Stream, flushStream, pushToken, startStream, streamCapacity } from "../text/detokenize";
+import { Constraint, createConstraint, draw, isThrough, releaseConstraint, restartConstraint } from "./constrained";
 import { logSumExp } from "../kernels/float/softmax";
 
 /** A step of a session that made a token. */
@@ -86,6 +87,8 @@ export class Session {
   sampler: Sampler;
   stream: Stream;
   scratch: usize;
+  /** The grammar that answers obey; 0: none. */
+  constraint: Constraint;
 }
 
 /** Bytes of linear memory that a session over such a context takes, until a piece of text is longer than 4 KiB. */
@@ -150,6 +153,7 @@ export function releaseSession(s: Session): void {
   if (isContext(s.context)) forget(s);
   s.tag = 0;
   release(s.core, s.source);
+  releaseConstraint(s.constraint);
   release(s.core, s.text);
   release(s.core, changetype<usize>(s));
 }
@@ -295,6 +299,7 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   s.topCount = logprobs;
   s.textLength = 0;
   s.ready = 0;
+  restartConstraint(s.constraint);
   // As llama.cpp streams: the text goes on from the prompt, and spaces stay as the model makes them.
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
   startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE);
@@ -314,6 +319,7 @@ export function stepGeneration(s: Session): i32 {
   const c = s.context;
   if (!s.generating) return fail(s.core, ErrorCode.WRONG_STATE, "no generation has begun");
   forgetShown(s);
+  if (s.finish == Finish.NONE && isThrough(s.constraint)) s.finish = Finish.STOP;
   if (s.finish != Finish.NONE || s.remaining == 0) return finishGeneration(s);
   const isReading = s.sourceCount != 0 && !s.isSourceRead;
   if (!owns(s)) {
@@ -360,6 +366,9 @@ export function continueGeneration(s: Session, from: Session): i32 {
   s.wantLogprobs = from.wantLogprobs;
   s.topCount = from.topCount;
   memory.copy(s.topIds, from.topIds, TOP_LIMIT * 8);
+  releaseConstraint(s.constraint);
+  s.constraint = from.constraint;
+  from.constraint = changetype<Constraint>(0);
   s.generating = 1;
   return 0;
 }
@@ -368,6 +377,16 @@ export function continueGeneration(s: Session, from: Session): i32 {
 export function stopGeneration(s: Session): void {
   stopWork(s);
   s.generating = 0;
+}
+
+/** Has answers obey a grammar, a table of src/grammar; without bytes: none any more. */
+export function setGrammar(s: Session, table: usize, length: u32): i32 {
+  if (s.generating) return fail(s.core, ErrorCode.WRONG_STATE, "a generation keeps the grammar that it began with");
+  releaseConstraint(s.constraint);
+  s.constraint = changetype<Constraint>(0);
+  if (length == 0) return 0;
+  s.constraint = createConstraint(s.core, table, length, s.context.program.vocabulary);
+  return changetype<usize>(s.constraint) != 0 ? 0 : s.core.errorCode;
 }
 
 /** Adds a stop string. */
@@ -442,10 +461,12 @@ function takeToken(s: Session): i32 {
   const c = s.context;
   const vocabulary = c.program.vocabulary;
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
-  suppressTokens(tokenizer, c.at(c.program.logits));
-  const token = sample(s.sampler, c.at(c.program.logits), vocabulary, s.scratch, s.tokens, s.count);
-  s.token = token;
-  if (s.wantLogprobs) rank(s, c.at(c.program.logits), vocabulary);
+  const logits = c.at(c.program.logits);
+  suppressTokens(tokenizer, logits);
+  const drawn = draw(s.core, s.constraint, tokenizer, s.sampler, logits, vocabulary, s.scratch, s.tokens, s.count);
+  if (drawn < 0) return giveUp(s, drawn);
+  const token = (s.token = <u32>drawn);
+  if (s.wantLogprobs) rank(s, logits, vocabulary);
   s.remaining -= 1;
   if (s.count == s.capacity) s.finish = Finish.CONTEXT;
   else {
@@ -456,6 +477,7 @@ function takeToken(s: Session): i32 {
   else {
     const status = pushText(s, token);
     if (status < 0) return giveUp(s, status);
+    if (s.finish == Finish.NONE && isThrough(s.constraint)) return lastText(s);
     if (s.finish == Finish.NONE && s.remaining == 0) s.finish = Finish.LENGTH;
   }
   return s.finish == Finish.NONE ? STATUS_TOKEN : lastText(s);

@@ -6,7 +6,7 @@ import { Context, isContext } from "../pass/context";
 import { configure, seed } from "../engine/sampler";
 import {
   Session, addStop, appendText, appendTokens, beginGeneration, continueGeneration, createSession, isSession,
-  releaseSession, replaceTokens, rewind, sessionBytes, setSource, stepGeneration, stopGeneration,
+  releaseSession, replaceTokens, rewind, sessionBytes, setGrammar, setSource, stepGeneration, stopGeneration,
 } from "../engine/session";
 import { restoreSession, savedBytes, saveSession } from "../engine/session_file";
 
@@ -85,6 +85,14 @@ export function session_configure(
 /** Starts the sampler's generator from a seed. */
 export function session_seed(s: Session, value: u64): void {
   seed(s.sampler, value);
+}
+
+/**
+ * Has answers obey a grammar: a table that `limpet grammar` or limpet/grammar writes, verified and copied here; length
+ * 0: none. The penalty for repetition had better be 1: it breaks JSON.
+ */
+export function session_set_grammar(s: Session, table: usize, length: u32): i32 {
+  return setGrammar(s, table, length);
 }
 
 /** Ends generation where the answer has this text, which is not shown. */

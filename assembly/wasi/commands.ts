@@ -22,10 +22,12 @@ export const USAGE: string = "usage: limpet COMMAND [ARGUMENTS] [FLAGS]";
 
 export const COMMANDS: string = `
 generate MODEL?|continue a text, or answer it with --chat
-  prompt suffix max-tokens temp top-k top-p min-p repeat-penalty seed stop form chat json
+  prompt suffix schema regex grammar grammar-table max-tokens temp top-k top-p min-p repeat-penalty seed stop
+  form chat json
   build ctx kv tables table-cache threads
 chat MODEL?|talk: a line in, an answer out, until the input ends
-  system answer temp top-k top-p min-p repeat-penalty seed stop build ctx kv tables table-cache threads
+  system schema regex grammar grammar-table answer temp top-k top-p min-p repeat-penalty seed stop
+  build ctx kv tables table-cache threads
 tokenize MODEL TEXT|print a text's token ids as JSON
   bos special
 embed MODEL TEXT...|print the vector of each text, a line of JSON each; - reads texts from stdin, a line each
@@ -45,12 +47,18 @@ convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, toke
   type
 slim MODEL...|build a wasm with only what these models need (in a checkout of limpet)
   out like
+grammar SCHEMA|write a JSON schema as a table for --grammar-table, which every host takes (in Node and Deno)
+  out
 doctor|show what this host can do and check that it computes right
 `;
 
 export const FLAGS: string = `
 prompt|-p|--prompt|TEXT||the text to begin with; - reads it from stdin
 suffix||--suffix|TEXT||what follows the text: generate what is missing between, if the model was trained to
+schema||--schema|FILE||answer with JSON that this JSON schema allows (in Node and Deno)
+regex||--regex|TEXT||answer with a text that this regular expression matches (in Node and Deno)
+grammar||--grammar|FILE||answer with a text of this grammar in GBNF (in Node and Deno)
+grammar-table||--grammar-table|FILE||answer with a text of this table, which limpet grammar has written
 max-tokens|-n|--max-tokens|N|64|most tokens to generate
 answer|-n|--max-tokens|N|512|most tokens of an answer
 temp||--temp|X|0|temperature; 0 always takes the likeliest token
@@ -109,6 +117,9 @@ export const NO_FLAG: string = "the flag {} is missing";
 export const NO_JSON: string = "{} is not printed as JSON";
 export const NOT_TOGETHER: string = "{} does not go with --chat";
 export const BAD_TOKENS: string = "--tokens wants token ids with commas between, not {}";
+
+/** Flags that compile a grammar, which the WASI command does not. */
+export const TAKE_TABLE: string = "{} is for Node and Deno: limpet grammar SCHEMA -o TABLE, then --grammar-table TABLE";
 
 /** A command that needs a host with files: what the WASI command says of it, with status 2. */
 export const NOT_HERE: string = "{} is for Node and Deno: npx limpet";

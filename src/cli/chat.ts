@@ -1,6 +1,7 @@
 /** `limpet chat`: a line in, an answer out, until the input ends. */
 import { type Arguments, UsageError } from "./arguments.ts";
 import { openModel, samplingOf, stream } from "./common.ts";
+import { constraintOf } from "./grammar.ts";
 import type { Io } from "./io.ts";
 
 const NO_CHAT_MODEL =
@@ -10,7 +11,7 @@ export async function chat(args: Arguments, io: Io): Promise<void> {
   if (args.argument("MODEL") === undefined) throw new UsageError(NO_CHAT_MODEL);
   const model = await openModel(args, io);
   const session = model.session({ system: args.text("system") });
-  const options = { ...samplingOf(args), maxTokens: args.number("answer"), signal: io.signal };
+  const options = { ...samplingOf(args), ...constraintOf(args), maxTokens: args.number("answer"), signal: io.signal };
   const ask = () => io.interactive && io.ask("> ");
   ask();
   for await (const line of io.inputLines()) {

@@ -7,9 +7,10 @@
 import { FINISH_REASONS } from "../../assembly/wasi/commands.ts";
 import { decodeText, encodeText } from "../../bindings/memory.ts";
 import { Finish, Status } from "../../bindings/numbers.ts";
-import { flag, type OptionTable, real, signal, texts, whole, wide } from "../host/arguments.ts";
+import { bytes as bytesOf, flag, type OptionTable, real, signal, text, texts, whole, wide } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
+import { type ConstraintOptions, expression, plainSchema, takeConstraint } from "./constraint.ts";
 import { type Form, formKind, formNumber } from "./sequence-pool.ts";
 import { growWithin, reserve, rest, type SessionState, wake } from "./session-state.ts";
 import { unfinishedCharacter, unfinishedOf } from "./unfinished.ts";
@@ -31,7 +32,7 @@ export interface SamplingOptions {
 }
 
 /** How a text goes on, and when it ends. */
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions extends SamplingOptions, ConstraintOptions {
   /** Most tokens to generate. Default: 256. */
   maxTokens?: number;
   /** End before any of these texts. */
@@ -63,6 +64,11 @@ export const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
   minP: real,
   repeatPenalty: real,
   seed: wide,
+  schema: (_, value) => plainSchema(value),
+  regex: expression,
+  grammar: text,
+  choice: texts,
+  table: bytesOf,
   maxTokens: whole(0, 2 ** 31 - 1),
   stop: texts,
   logprobs: whole(0, 20),
@@ -257,6 +263,7 @@ export function configure({ loaded: { core }, pointer }: SessionState, options: 
   const { exports } = core;
   const { temperature = 0, topK = 0, topP = 1, minP = 0, repeatPenalty = 1, seed, stop = [] } = options;
   core.check(exports.session_configure(pointer, temperature, topK, topP, minP, repeatPenalty));
+  takeConstraint(core, pointer, options);
   exports.session_clear_stops(pointer);
   for (const text of typeof stop === "string" ? [stop] : stop) {
     core.scoped((arena) => {

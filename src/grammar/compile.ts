@@ -1,0 +1,110 @@
+/** `compile`: a schema, an expression, a grammar or a choice of texts as a table, and what may be written by it. */
+import { LimpetError } from "../host/errors.ts";
+import { GrammarError } from "./errors.ts";
+import { gbnfRule } from "./gbnf.ts";
+import { utf8 } from "./letters.ts";
+import { Matcher } from "./matcher.ts";
+import { Net, type State } from "./net.ts";
+import { patternLanguage } from "./pattern.ts";
+import { Languages } from "./regex.ts";
+import { SchemaRules } from "./schema.ts";
+import { encodeTable } from "./table.ts";
+
+/** What an answer has to be: one of these. */
+export interface GrammarSource {
+  /** A JSON Schema (drafts 4 to 2020-12), or an object whose `toJSONSchema` or `~standard` gives one, as zod's do. */
+  readonly schema?: unknown;
+  /** A regular expression that the whole text matches. */
+  readonly regex?: RegExp | string;
+  /** A grammar in llama.cpp's GBNF; its rule `root` is the text. */
+  readonly grammar?: string;
+  /** One of these texts. */
+  readonly choice?: readonly string[];
+  /** Most blanks behind a line's end in JSON; 0: no white space at all. Default: 20. */
+  readonly whitespace?: number;
+}
+
+/** A grammar that was compiled. */
+export interface Grammar {
+  /** The table that the core, WASI and other hosts take. */
+  readonly table: Uint8Array<ArrayBuffer>;
+  /** Whether a text is one of the grammar's. */
+  accepts(text: string | Uint8Array): boolean;
+  /** The bytes that may follow a beginning; null where it begins no text of the grammar. */
+  next(prefix: string | Uint8Array): number[] | null;
+}
+
+const SPACES = 20;
+const EXPRESSION_STATES = 20_000;
+
+/** Compiles what an answer has to be. What cannot be held is a `GrammarError` that names it. */
+export function compile(source: GrammarSource): Grammar {
+  return grammarOf(encodeTable(statesOf(source)));
+}
+
+/** A grammar of a table that `compile` made. */
+export function grammarOf(table: Uint8Array<ArrayBuffer>): Grammar {
+  const walk = (text: string | Uint8Array): Matcher | null => {
+    const matcher = new Matcher(table);
+    const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
+    return bytes.every((byte) => matcher.step(byte)) ? matcher : null;
+  };
+  return {
+    table,
+    accepts: (text) => walk(text)?.ends ?? false,
+    next(prefix) {
+      const allowed = walk(prefix)?.allowed();
+      return allowed ? Array.from(allowed.keys()).filter((byte) => allowed[byte] === 1) : null;
+    },
+  };
+}
+
+function statesOf(source: GrammarSource): State[] {
+  const { schema, regex, grammar, choice, whitespace = SPACES } = source;
+  const given = [schema, regex, grammar, choice].filter((one) => one !== undefined);
+  if (given.length !== 1) {
+    throw new LimpetError("BAD_ARGUMENT", "a grammar is one of schema, regex, grammar and choice");
+  }
+  if (!(Number.isInteger(whitespace) && whitespace >= 0 && whitespace <= 1000)) {
+    throw new LimpetError("BAD_ARGUMENT", "whitespace is a whole number from 0 to 1000");
+  }
+  if (schema !== undefined) {
+    const rules = new SchemaRules(schemaFrom(schema), whitespace);
+    return required(rules.net.finish(rules.root()), "schema");
+  }
+  const net = new Net();
+  const { rule, begin, end } = net.rule();
+  if (regex !== undefined) {
+    const { source: text, flags } = typeof regex === "string" ? { source: regex, flags: "u" } : regex;
+    const languages = new Languages();
+    const language = patternLanguage(languages, `^(?:${text})$`, flags.replace(/[gy]/g, ""), "");
+    const automaton = languages.automaton(language, EXPRESSION_STATES);
+    if (automaton) net.automaton(begin, automaton, utf8, end);
+    return required(net.finish(rule), "regex");
+  }
+  if (choice !== undefined) {
+    if (!Array.isArray(choice) || choice.length === 0 || choice.some((text) => typeof text !== "string")) {
+      throw new LimpetError("BAD_ARGUMENT", "choice is a list of texts, one at least");
+    }
+    for (const text of choice) net.text(begin, new TextEncoder().encode(text), end);
+    return required(net.finish(rule), "choice");
+  }
+  if (typeof grammar !== "string") throw new LimpetError("BAD_ARGUMENT", "grammar is a text in GBNF");
+  return required(net.finish(gbnfRule(net, grammar)), "grammar");
+}
+
+function required(states: State[] | null, keyword: string): State[] {
+  if (!states) throw new GrammarError("no text satisfies it", keyword, "");
+  return states;
+}
+
+/** The schema of an object that can give one. */
+export function schemaFrom(given: unknown): unknown {
+  if ((typeof given !== "object" && typeof given !== "function") || given === null) return given;
+  const { toJSONSchema } = given as { toJSONSchema?: () => unknown };
+  if (typeof toJSONSchema === "function") return toJSONSchema.call(given);
+  const standard = (given as { "~standard"?: { jsonSchema?: { output?: (o: object) => unknown } } })["~standard"];
+  const { jsonSchema } = standard ?? {};
+  if (typeof jsonSchema?.output === "function") return jsonSchema.output({ target: "draft-2020-12" });
+  return given;
+}

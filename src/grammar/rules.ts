@@ -1,0 +1,22 @@
+/** What the rules of arrays and objects are written with. */
+import type { Net, Rule } from "./net.ts";
+import type { Languages, Regex } from "./regex.ts";
+import type { Claim, SchemaDocument } from "./schema-document.ts";
+import type { Shapes } from "./shapes.ts";
+
+export interface Rules {
+  readonly net: Net;
+  readonly l: Languages;
+  readonly document: SchemaDocument;
+  readonly shapes: Shapes;
+  /** The rule of the values for which all claims hold. */
+  rule(claims: readonly Claim[]): Rule;
+  /** The state behind bounded white space. */
+  spaced(from: number): number;
+  /** The state behind an ASCII text. */
+  sign(from: number, text: string): number;
+  /** A value as JSON writes it. */
+  literal(from: number, value: unknown, to: number): void;
+  /** Strings of JSON whose text is of a language; false where there are none. */
+  string(from: number, language: Regex, to: number, keyword: string, path: string): boolean;
+}
