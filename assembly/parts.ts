@@ -157,6 +157,9 @@ export const HAS_VECTORS: bool = !isDefined(WITHOUT_VECTORS);
 /** Kernels by themselves (`kernel_…`): what only they reach. */
 export const HAS_KERNELS: bool = !isDefined(WITHOUT_KERNELS);
 
+/** Answers that obey a grammar (assembly/grammar/). */
+export const HAS_GRAMMAR: bool = !isDefined(WITHOUT_GRAMMAR);
+
 /** Programs as text (program/print.ts). */
 export const HAS_PRINT: bool = !isDefined(WITHOUT_PRINT);
 

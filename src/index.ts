@@ -12,6 +12,7 @@ export type { WorkerModel } from "./api/worker-model.ts";
 export type { WorkerSession } from "./api/worker-session.ts";
 export type { Message } from "./generate/chat.ts";
 export type { Score, ScoreOptions } from "./generate/choices.ts";
+export type { ConstraintOptions } from "./generate/constraint.ts";
 export type { EmbedOptions, Pooling, Ranked, RerankOptions } from "./generate/embedding.ts";
 export type {
   Answer,

@@ -73,7 +73,8 @@ function hasBiases(s: Sampler): bool {
   return HAS_SAMPLERS && changetype<usize>(s.biases) != 0 && s.biases.length != 0;
 }
 
-function changesLogits(s: Sampler): bool {
+/** Whether logits are changed before anything else. */
+export function changesLogits(s: Sampler): bool {
   if (s.repeatPenalty != 1) return true;
   return HAS_SAMPLERS && (s.presencePenalty != 0 || s.frequencyPenalty != 0 || s.dryMultiplier != 0 || hasBiases(s));
 }

@@ -19,6 +19,7 @@ import { HAS_SAMPLERS } from "../parts";
 import { Tokenizer } from "../text/tokenizer";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { DetokenizeFlag, Stream, startStream } from "../text/detokenize";
+import { Constraint, createConstraint, releaseConstraint, restartConstraint } from "./constrained";
 
 export namespace Finish {
   export const NONE: u32 = 0;
@@ -104,6 +105,8 @@ export class Session {
   /** The host wants to see the logits before each draw. */
   wantsLogits: u32;
   reasoning: Reasoning;
+  /** The grammar that answers obey; 0: none. */
+  constraint: Constraint;
 }
 
 /** Bytes of linear memory that a session over such a context takes, until a piece of text is longer than 4 KiB. */
@@ -175,6 +178,7 @@ export function releaseSession(s: Session): void {
   s.tag = 0;
   release(s.core, s.source);
   releaseSampler(s.core, s.sampler);
+  releaseConstraint(s.constraint);
   release(s.core, s.text);
   release(s.core, changetype<usize>(s));
 }
@@ -306,6 +310,7 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   s.textLength = 0;
   s.ready = 0;
   beginReasoning(s.reasoning, changetype<Tokenizer>(s.tokenizer), s.tokens, s.count, s.text, s.textCapacity);
+  restartConstraint(s.constraint);
   // As llama.cpp streams: the text goes on from the prompt, and spaces stay as the model makes them.
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
   startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE);
@@ -390,6 +395,9 @@ function takeGeneration(s: Session, from: Session): void {
   s.wantLogprobs = from.wantLogprobs;
   s.topCount = from.topCount;
   memory.copy(s.topIds, from.topIds, TOP_LIMIT * 8);
+  releaseConstraint(s.constraint);
+  s.constraint = from.constraint;
+  from.constraint = changetype<Constraint>(0);
   s.generating = 1;
 }
 
@@ -425,6 +433,16 @@ export function limitSession(s: Session, capacity: u32): i32 {
 export function stopGeneration(s: Session): void {
   stopWork(s);
   s.generating = 0;
+}
+
+/** Has answers obey a grammar, a table of src/grammar; without bytes: none any more. */
+export function setGrammar(s: Session, table: usize, length: u32): i32 {
+  if (s.generating) return fail(s.core, ErrorCode.WRONG_STATE, "a generation keeps the grammar that it began with");
+  releaseConstraint(s.constraint);
+  s.constraint = changetype<Constraint>(0);
+  if (length == 0) return 0;
+  s.constraint = createConstraint(s.core, table, length, s.context.program.vocabulary);
+  return changetype<usize>(s.constraint) != 0 ? 0 : s.core.errorCode;
 }
 
 /** Adds a stop string. */

@@ -19,7 +19,8 @@ import { stepPass } from "../run/run";
 import { StateKind } from "../state/shape";
 import { Tokenizer, endsGeneration, suppressTokens } from "../text/tokenizer";
 import { forcedToken } from "./reasoning";
-import { changedLogits, sample } from "./sampler";
+import { draw, isThrough } from "./constrained";
+import { changedLogits } from "./sampler";
 import { Draw, Finish, Session, isSession, leaveLast, owns, stopGeneration, tokenAt } from "./session";
 import { forgetShown, lastText, pushText } from "./session_text";
 
@@ -111,6 +112,7 @@ function serve(list: usize, count: u32): bool {
       s.draw = Draw.NONE;
       leaveLast(s);
     }
+    if (s.draw == Draw.NONE && s.finish == Finish.NONE && isThrough(s.constraint)) s.finish = Finish.STOP;
     if (s.draw == Draw.NONE && s.finish == Finish.NONE && s.remaining > 0) continue;
     any = true;
     if (s.draw == Draw.NONE) s.status = finishGeneration(s);
@@ -229,7 +231,9 @@ function takeToken(s: Session, logits: usize): i32 {
   const vocabulary = s.context.program.vocabulary;
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
   let token = forcedToken(s.reasoning);
-  if (token < 0) token = sample(s.core, s.sampler, tokenizer, logits, vocabulary, s.scratch, s.tokens, s.count);
+  if (token < 0) {
+    token = draw(s.core, s.constraint, tokenizer, s.sampler, logits, vocabulary, s.scratch, s.tokens, s.count);
+  }
   if (token < 0) return giveUp(s, token);
   s.token = token;
   // Log probabilities are the model's own, whatever the sampler and the host have made of them.
@@ -244,9 +248,11 @@ function takeToken(s: Session, logits: usize): i32 {
   else {
     const status = pushText(s, token);
     if (status < 0) return giveUp(s, status);
-    if (s.finish == Finish.NONE && s.remaining == 0) s.finish = Finish.LENGTH;
+    if (s.finish == Finish.NONE && s.remaining == 0 && !isThrough(s.constraint)) s.finish = Finish.LENGTH;
   }
-  const status = s.finish == Finish.NONE ? 0 : lastText(s);
+  // Where the grammar lets nothing follow, the answer is whole: its end is told with the next step.
+  const ends = s.finish != Finish.NONE || isThrough(s.constraint);
+  const status = ends ? lastText(s) : 0;
   return status < 0 ? giveUp(s, status) : STATUS_TOKEN;
 }
 

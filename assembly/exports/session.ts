@@ -9,7 +9,7 @@ import { changedLogits, seed } from "../engine/sampler";
 import { addBias, addBreaker, configure, setOption } from "../engine/sampler_options";
 import {
   Session, addStop, appendText, appendTokens, beginGeneration, continueGeneration, createSession, forkGeneration,
-  isSession, limitReasoning, limitSession, releaseSession, replaceTokens, rewind, sessionBytes, setSource,
+  isSession, limitReasoning, limitSession, releaseSession, replaceTokens, rewind, sessionBytes, setGrammar, setSource,
   stopGeneration,
 } from "../engine/session";
 import { stepGeneration, stepSessions } from "../engine/session_step";
@@ -115,6 +115,14 @@ export function session_add_breaker(s: Session, text: usize, length: u32): i32 {
 /** Starts the sampler's generator from a seed. */
 export function session_seed(s: Session, value: u64): void {
   seed(s.sampler, value);
+}
+
+/**
+ * Has answers obey a grammar: a table that `limpet grammar` or limpet/grammar writes, verified and copied here; length
+ * 0: none. The penalty for repetition had better be 1: it breaks JSON.
+ */
+export function session_set_grammar(s: Session, table: usize, length: u32): i32 {
+  return setGrammar(s, table, length);
 }
 
 /** Ends generation where the answer has this text, which is not shown. */

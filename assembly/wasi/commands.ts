@@ -22,13 +22,13 @@ export const USAGE: string = "usage: limpet COMMAND [ARGUMENTS] [FLAGS]";
 
 export const COMMANDS: string = `
 generate MODEL?|continue a text, or answer it with --chat
-  prompt suffix max-tokens temp top-k top-p min-p repeat-penalty
+  prompt suffix schema regex grammar grammar-table max-tokens temp top-k top-p min-p repeat-penalty
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
   logit-bias ban force reasoning-budget seed stop form chat json
   build ctx kv tables table-cache threads
 chat MODEL?|talk: a line in, an answer out, until the input ends
-  system answer temp top-k top-p min-p repeat-penalty
+  system schema regex grammar grammar-table answer temp top-k top-p min-p repeat-penalty
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
   logit-bias ban force reasoning-budget seed stop build ctx kv tables table-cache threads
@@ -51,12 +51,18 @@ convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, toke
   type
 slim MODEL...|build a wasm with only what these models need (in a checkout of limpet)
   out like
+grammar SCHEMA|write a JSON schema as a table for --grammar-table, which every host takes (in Node and Deno)
+  out
 doctor|show what this host can do and check that it computes right
 `;
 
 export const FLAGS: string = `
 prompt|-p|--prompt|TEXT||the text to begin with; - reads it from stdin
 suffix||--suffix|TEXT||what follows the text: generate what is missing between, if the model was trained to
+schema||--schema|FILE||answer with JSON that this JSON schema allows (in Node and Deno)
+regex||--regex|TEXT||answer with a text that this regular expression matches (in Node and Deno)
+grammar||--grammar|FILE||answer with a text of this grammar in GBNF (in Node and Deno)
+grammar-table||--grammar-table|FILE||answer with a text of this table, which limpet grammar has written
 max-tokens|-n|--max-tokens|N|64|most tokens to generate
 answer|-n|--max-tokens|N|512|most tokens of an answer
 temp||--temp|X|0|temperature; 0 always takes the likeliest token
@@ -159,6 +165,9 @@ mirostat-lr
 
 /** What ends a repetition, as DRY counts them: each of these characters. */
 export const DRY_BREAKERS: string = '\n:"*';
+
+/** Flags that compile a grammar, which the WASI command does not. */
+export const TAKE_TABLE: string = "{} is for Node and Deno: limpet grammar SCHEMA -o TABLE, then --grammar-table TABLE";
 
 /** A command that needs a host with files: what the WASI command says of it, with status 2. */
 export const NOT_HERE: string = "{} is for Node and Deno: npx limpet";

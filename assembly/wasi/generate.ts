@@ -10,20 +10,20 @@ import { BATCH_LIMIT } from "../pass/context";
 import { replaceText } from "../engine/history";
 import { Model } from "../engine/model";
 import {
-  Finish, Session, addStop, appendText, appendTokens, beginGeneration, createSession, setSource,
+  Finish, Session, addStop, appendText, appendTokens, beginGeneration, createSession, setGrammar, setSource,
 } from "../engine/session";
 import { STATUS_TOKEN, stepGeneration } from "../engine/session_step";
 import { Role } from "../text/chat";
 import { tokenizeInfill } from "../text/infill";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
-import { FINISH_REASONS, NO_FLAG, NOT_TOGETHER } from "./commands";
+import { FINISH_REASONS, NO_FLAG, NOT_TOGETHER, TAKE_TABLE } from "./commands";
 import {
   Command, FAILURE, SUCCESS, USAGE_ERROR, argument, failure, flag, given, repeated, usageError, wholeUpTo,
 } from "./command";
 import { checkLists, configureSampler } from "./sampling";
 import { contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
-import { readSome, readText } from "./files";
+import { Use, openFile, readSome, readText, readToEnd } from "./files";
 import { Output, endLine, flush, putAnswer, putByte, putFloat, putJson, putNumber, putText } from "./output";
 import { continues, sequenceLength } from "../text/unicode";
 import { Bytes, endOf, fromText, lengthOf, bytesOf, startOf } from "./bytes";
@@ -132,6 +132,11 @@ function lineOf(input: Buffer, length: u32): Bytes {
 function begin(c: Command, json: bool): Run {
   const none = changetype<Run>(0);
   const run = changetype<Run>(allocateRaw(c.core, offsetof<Run>(), "a generation"));
+  const unheld = compiling(c);
+  if (unheld != 0) {
+    usageError(c, TAKE_TABLE, fromText(c.core, changetype<string>(unheld)));
+    return none;
+  }
   const model = loadModel(c, argument(c, 0), false);
   if (changetype<usize>(run) == 0 || changetype<usize>(model) == 0) return none;
   // An encoder reads its source in one pass.
@@ -153,9 +158,30 @@ function begin(c: Command, json: bool): Run {
   for (let i: u32 = 0; i < c.repeatCount && status >= 0; i++) {
     status = addStop(session, startOf(repeated(c, i)), lengthOf(repeated(c, i)));
   }
+  if (status >= 0 && given(c, "grammar-table")) {
+    status = takeGrammar(run, flag(c, "grammar-table"));
+    if (status == FAILURE) return none;
+  }
   if (status >= 0) return run;
   failure(c);
   return none;
+}
+
+/** Has answers obey the table of a file. FAILURE: why not is printed; below zero: an error. */
+function takeGrammar(run: Run, path: Bytes): i32 {
+  const c = run.command;
+  const fd = openFile(c, path, Use.READ);
+  if (fd < 0) return FAILURE;
+  const table = readToEnd(c, fd);
+  if (startOf(table) == 0) return FAILURE;
+  return setGrammar(run.session, startOf(table), lengthOf(table));
+}
+
+/** The flag of a grammar that would have to be compiled; 0: none is given. */
+function compiling(c: Command): usize {
+  if (given(c, "schema")) return changetype<usize>("--schema");
+  if (given(c, "regex")) return changetype<usize>("--regex");
+  return given(c, "grammar") ? changetype<usize>("--grammar") : 0;
 }
 
 /** Puts the chat's tokens in the place of those before; what they share is not computed again. */

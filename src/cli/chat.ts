@@ -1,6 +1,7 @@
 /** `limpet chat`: a line in, an answer out, until the input ends. */
 import { type Arguments, UsageError } from "./arguments.ts";
 import { openModel, samplingOf, stream } from "./common.ts";
+import { constraintOf } from "./grammar.ts";
 import type { Io } from "./io.ts";
 
 const NO_CHAT_MODEL =
@@ -11,7 +12,7 @@ export async function chat(args: Arguments, io: Io): Promise<void> {
   const sampling = samplingOf(args);
   const model = await openModel(args, io);
   const session = model.session({ system: args.text("system") });
-  const options = { ...sampling, maxTokens: args.number("answer"), signal: io.signal };
+  const options = { ...sampling, ...constraintOf(args), maxTokens: args.number("answer"), signal: io.signal };
   const ask = () => io.interactive && io.ask("> ");
   ask();
   for await (const line of io.inputLines()) {

@@ -3,6 +3,7 @@ import { NOT_TOGETHER } from "../../assembly/wasi/commands.ts";
 import type { Form } from "../generate/sequence-pool.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import { openModel, rate, samplingOf, stream, writeJson } from "./common.ts";
+import { constraintOf } from "./grammar.ts";
 import type { Io } from "./io.ts";
 
 export async function generate(args: Arguments, io: Io): Promise<void> {
@@ -14,6 +15,7 @@ export async function generate(args: Arguments, io: Io): Promise<void> {
   const model = await openModel(args, io);
   const options = {
     ...sampling,
+    ...constraintOf(args),
     maxTokens: args.number("max-tokens"),
     form: args.text("form") as Form,
     signal: io.signal,

@@ -8,6 +8,7 @@ import { convert } from "./convert.ts";
 import { doctor } from "./doctor.ts";
 import { embed, rerank } from "./embed.ts";
 import { generate } from "./generate.ts";
+import { grammar } from "./grammar.ts";
 import { commandHelp, help } from "./help.ts";
 import { inspect } from "./inspect.ts";
 import { type Io, nodeIo } from "./io.ts";
@@ -31,6 +32,7 @@ const COMMANDS: Record<string, (args: Arguments, io: Io) => Promise<void>> = {
   quantize,
   convert,
   slim,
+  grammar,
   doctor,
 };
 

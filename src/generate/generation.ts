@@ -7,17 +7,28 @@
 import { FINISH_REASONS } from "../../assembly/wasi/commands.ts";
 import { decodeText, encodeText } from "../../bindings/memory.ts";
 import { Finish, Status } from "../../bindings/numbers.ts";
-import { callback, flag, type OptionTable, readOptions, signal, texts, whole } from "../host/arguments.ts";
+import {
+  bytes as bytesOf,
+  callback,
+  flag,
+  type OptionTable,
+  readOptions,
+  signal,
+  text,
+  texts,
+  whole,
+} from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
 import { within } from "../host/wait.ts";
+import { type ConstraintOptions, expression, plainSchema, takeConstraint } from "./constraint.ts";
 import { configureSampler, SAMPLING_OPTIONS, type SamplingOptions } from "./sampling.ts";
 import { type Form, formKind, formNumber } from "./sequence-pool.ts";
 import { growWithin, reserve, rest, type SessionState, wake } from "./session-state.ts";
 import { unfinishedCharacter, unfinishedOf } from "./unfinished.ts";
 
 /** How a text goes on, and when it ends. */
-export interface GenerateOptions extends SamplingOptions {
+export interface GenerateOptions extends SamplingOptions, ConstraintOptions {
   /** Most tokens to generate. Default: 256. */
   maxTokens?: number;
   /** End before any of these texts. */
@@ -79,6 +90,11 @@ export interface InfillOptions {
 /** What each of `GenerateOptions` has to be. */
 export const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
   ...SAMPLING_OPTIONS,
+  schema: (_, value) => plainSchema(value),
+  regex: expression,
+  grammar: text,
+  choice: texts,
+  table: bytesOf,
   maxTokens: whole(0, 2 ** 31 - 1),
   stop: texts,
   reasoning: (name, value) => readOptions(value, REASONING_OPTIONS, name),
@@ -370,6 +386,7 @@ export function configure({ loaded: { core }, pointer }: SessionState, options: 
   configureSampler(core, pointer, options);
   core.check(exports.session_limit_reasoning(pointer, options.reasoning?.budget ?? UNLIMITED));
   exports.session_want_logits(pointer, options.onLogits ? 1 : 0);
+  takeConstraint(core, pointer, options);
   exports.session_clear_stops(pointer);
   const { stop = [] } = options;
   for (const text of typeof stop === "string" ? [stop] : stop) {

@@ -1,0 +1,69 @@
+/** What an answer has to be: the grammar of a generation, compiled and given to its session. */
+import type { Pointer } from "../../bindings/exports.ts";
+import { compile, type Grammar, schemaFrom } from "../grammar/compile.ts";
+import { printable } from "../host/arguments.ts";
+import { LimpetError } from "../host/errors.ts";
+import type { Core } from "../host/instance.ts";
+
+/** What an answer has to be: at most one of these. */
+export interface ConstraintOptions {
+  /** JSON that this JSON Schema allows; what zod and Standard Schema make is taken as it is. */
+  schema?: unknown;
+  /** A text that this regular expression matches as a whole. */
+  regex?: RegExp | string;
+  /** A text of this grammar, in llama.cpp's GBNF. */
+  grammar?: string;
+  /** One of these texts. */
+  choice?: readonly string[];
+  /** A text of the grammar whose table this is: what `compile` of `limpet/grammar` makes, or `limpet grammar` writes. */
+  table?: Uint8Array;
+}
+
+/** The grammars that were compiled last, by what they were compiled of. */
+const compiled = new Map<string, Grammar>();
+const KEPT = 16;
+
+/** A schema as JSON: objects of zod and the like are asked for theirs. */
+export function plainSchema(value: unknown): unknown {
+  const schema = schemaFrom(value);
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(schema);
+  } catch (error) {
+    throw new LimpetError("BAD_ARGUMENT", "schema is no JSON", { cause: error });
+  }
+  if (text === undefined) throw new LimpetError("BAD_ARGUMENT", `schema is a JSON Schema, not ${printable(value)}`);
+  return JSON.parse(text);
+}
+
+/** A regular expression, or the source of one. */
+export function expression(name: string, value: unknown): RegExp | string {
+  if (typeof value === "string" || value instanceof RegExp) return value;
+  throw new LimpetError("BAD_ARGUMENT", `${name} is a regular expression, not ${printable(value)}`);
+}
+
+/** Gives a session the grammar that its answer obeys; none where there is none. */
+export function takeConstraint(core: Core, session: Pointer, options: ConstraintOptions): void {
+  const { schema, regex, grammar, choice } = options;
+  const given = [schema, regex, grammar, choice, options.table].filter((one) => one !== undefined).length;
+  if (given > 1) {
+    throw new LimpetError("BAD_ARGUMENT", "an answer obeys one of schema, regex, grammar, choice and table");
+  }
+  const table = given === 0 ? new Uint8Array(0) : (options.table ?? tableOf(options));
+  core.scoped((arena) => {
+    const at = table.length > 0 ? arena.put(table) : 0;
+    core.check(core.exports.session_set_grammar(session, at, table.length));
+  });
+}
+
+function tableOf({ schema, regex, grammar, choice }: ConstraintOptions): Uint8Array {
+  const key = JSON.stringify([schema, regex instanceof RegExp ? [regex.source, regex.flags] : regex, grammar, choice]);
+  let made = compiled.get(key);
+  if (!made) {
+    made = compile({ schema, regex, grammar, choice });
+    const [oldest] = compiled.keys();
+    if (compiled.size >= KEPT) compiled.delete(oldest);
+    compiled.set(key, made);
+  }
+  return made.table;
+}

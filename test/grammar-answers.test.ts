@@ -1,0 +1,156 @@
+/**
+ * Answers that obey grammars: what a model with random weights writes at a high temperature is valid by AJV, the tokens
+ * are drawn from the masked distribution, tables of strangers are refused, and what a grammar allows already is not changed.
+ */
+import Ajv from "ajv";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { compile } from "../src/grammar.ts";
+import { type GenerateOptions, LimpetError, Model } from "../src/index.ts";
+import { errorOf, modelBytes } from "./support/models.ts";
+
+const model = await Model.load(modelBytes("llama-tiny", "Q8_0"));
+const ajv = new Ajv({ strict: false });
+
+const SCHEMAS = [
+  {
+    type: "object",
+    properties: {
+      name: { type: "string", maxLength: 8 },
+      age: { type: "integer", minimum: 0, maximum: 120 },
+      tags: { type: "array", items: { enum: ["a", "b"] }, maxItems: 3 },
+    },
+    required: ["name", "age"],
+    additionalProperties: false,
+  },
+  { anyOf: [{ type: "boolean" }, { type: "array", items: { type: "string", pattern: "^[a-z]{1,5}$" }, maxItems: 4 }] },
+  { $ref: "#/$defs/tree", $defs: { tree: { type: "array", items: { $ref: "#/$defs/tree" }, maxItems: 2 } } },
+];
+const SAMPLINGS: GenerateOptions[] = [
+  {},
+  { temperature: 2 },
+  { temperature: 2, topK: 7 },
+  { temperature: 1, minP: 0.05 },
+  { temperature: 1, topP: 0.9, repeatPenalty: 1.2 },
+];
+
+for (const [i, schema] of SCHEMAS.entries()) {
+  test(`schema ${i}: every finished document is valid, and a cut one is told`, async () => {
+    const valid = ajv.compile(schema);
+    let finished = 0;
+    for (const [k, sampling] of SAMPLINGS.entries()) {
+      for (let seed = 0; seed < (k === 0 ? 1 : 4); seed++) {
+        const generation = model.generate("Once", { schema, maxTokens: 120, seed, ...sampling });
+        const text = await generation.text();
+        const { finishReason, tokens } = generation.result!;
+        if (finishReason === "stop") {
+          finished++;
+          assert.ok(valid(JSON.parse(text)), `${text}: ${ajv.errorsText(valid.errors)}`);
+          assert.is(model.detokenize(tokens, { cleanSpaces: false }), text);
+        } else assert.is(finishReason, "length");
+      }
+    }
+    assert.ok(finished >= 4, `${finished}`);
+  });
+}
+
+test("a document that maxTokens cuts is told, and one that ends with its last token is whole", async () => {
+  const cut = model.generate("Once", { choice: ["abcdefgh"], maxTokens: 2 });
+  await cut.text();
+  assert.is(cut.result!.finishReason, "length");
+  const whole = model.generate("Once", { choice: ["abcdefgh"] });
+  assert.is(await whole.text(), "abcdefgh");
+  assert.is(whole.result!.finishReason, "stop");
+  const exactly = model.generate("Once", { choice: ["abcdefgh"], maxTokens: whole.result!.tokens.length });
+  await exactly.text();
+  assert.is(exactly.result!.finishReason, "stop");
+});
+
+test("expressions, grammars and tables in sessions and chats; the next answer is free again", async () => {
+  const session = model.session();
+  assert.match(await session.generate("Once", { regex: /\d{3}-\d{4}/ }).text(), /^\d{3}-\d{4}$/);
+  assert.match(await session.generate("", { grammar: 'root ::= "x" [0-9]{2,20} "."' }).text(), /^x\d{2,20}\.$/);
+  const { table } = compile({ choice: ["yes", "no"] });
+  assert.ok(["yes", "no"].includes(await session.generate("", { table }).text()));
+  const free = session.generate("", { maxTokens: 5 });
+  await free.text();
+  assert.is(free.result!.tokens.length, 5);
+  session.dispose();
+});
+
+test("greedy tokens are the same where the grammar allows what comes anyway", async () => {
+  const free = model.generate("Once upon", { maxTokens: 24 });
+  await free.text();
+  const held = model.generate("Once upon", { maxTokens: 24, regex: /[\s\S]*/ });
+  await held.text();
+  const bytes = model.detokenizeBytes(free.result!.tokens);
+  const decoded = new TextDecoder().decode(bytes);
+  if (!decoded.includes("\ufffd")) assert.equal(held.result!.tokens, free.result!.tokens);
+  const grammar = model.generate("Once upon", { maxTokens: 24, choice: [`${decoded}!`] });
+  if (!decoded.includes("\ufffd")) assert.is((await grammar.text()).slice(0, 5), decoded.slice(0, 5));
+});
+
+test("what is drawn is distributed as the allowed tokens are", async () => {
+  const prompt = model.tokenize("Once upon a");
+  const logits = await model.logits(prompt);
+  const last = logits.subarray(logits.length - model.tokenizer.count);
+  const words = ["a", "b", "c", "d"];
+  const ids = words.map((word) => model.tokenize(word)[0]);
+  const temperature = 1.5;
+  const weights = ids.map((id) => Math.exp(last[id] / temperature));
+  const sum = weights.reduce((a, b) => a + b);
+  const counts = new Map<string, number>();
+  const draws = 400;
+  for (let seed = 0; seed < draws; seed++) {
+    const text = await model.generate(prompt, { choice: words, temperature, seed }).text();
+    counts.set(text, (counts.get(text) ?? 0) + 1);
+  }
+  for (const [i, word] of words.entries()) {
+    const expected = (draws * weights[i]) / sum;
+    const deviation = Math.sqrt(expected * (1 - expected / draws)) + 1;
+    assert.ok(
+      Math.abs((counts.get(word) ?? 0) - expected) < 5 * deviation,
+      `${word}: ${counts.get(word)} for ${expected}`,
+    );
+  }
+});
+
+test("more than one grammar, and what is none, is refused", async () => {
+  for (const options of [
+    { schema: {}, choice: ["a"] },
+    { schema: { unevaluatedItems: false } },
+    { regex: "(" },
+    { table: new Uint8Array(8) },
+    { schema: () => 1 },
+    { choice: [] },
+  ]) {
+    const error = await errorOf(() => model.generate("a", options as GenerateOptions).text());
+    assert.instance(error, LimpetError);
+  }
+});
+
+test("a table that was changed is refused, or ends in a text or an error", async () => {
+  const { table } = compile({ schema: SCHEMAS[0] });
+  const words = table.length / 4;
+  let refused = 0;
+  let seed = 7;
+  const below = (most: number): number => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return Math.floor((seed / 2 ** 32) * most);
+  };
+  for (let i = 0; i < 120; i++) {
+    const changed = table.slice();
+    const view = new Uint32Array(changed.buffer);
+    for (let k = 0; k < 3; k++) view[below(words)] = [0, 1, 2, 0xffffffff, below(words), below(2 ** 32)][below(6)];
+    const given = i % 10 === 0 ? changed.subarray(0, below(changed.length)) : changed;
+    try {
+      await model.generate("a", { table: given, maxTokens: 12, temperature: 1, seed: i }).text();
+    } catch (error) {
+      assert.instance(error, LimpetError, String(error));
+      refused++;
+    }
+  }
+  assert.ok(refused > 30, `${refused}`);
+});
+
+test.run();
