@@ -67,7 +67,9 @@ test("gemma3 that sees: the text part by the config's part, the rest left out an
     assert.is(keys.get("gemma3.context_length"), 131072);
     assert.is(keys.get("gemma3.attention.layer_norm_rms_epsilon"), Math.fround(1e-6));
   }
-  await refused("gemma3-tiny", /use_bidirectional_attention is true/, { use_bidirectional_attention: true });
+  // Whose tokens see those behind them is an embedder, EmbeddingGemma.
+  const both = await converted("gemma3-tiny", config({ use_bidirectional_attention: true }));
+  assert.is(both.architecture, "gemma-embedding");
   await refused("gemma3-tiny", /attn_logit_softcapping is 50/, { attn_logit_softcapping: 50 });
   const error = await errorOf(() => converted("gemma3-tiny", config({ text_config: 5 })));
   assert.match(error.message, /text_config is no object/);

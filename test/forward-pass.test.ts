@@ -379,7 +379,7 @@ test("contexts of impossible shapes are refused", () => {
     { rows: 0 },
     { rows: 1e6 + 1 },
     { batch: 0 },
-    { batch: 4097 },
+    { batch: 8193 },
     { sequences: 0 },
     { sequences: 257 },
   ]) {

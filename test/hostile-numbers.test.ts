@@ -31,7 +31,9 @@ function exported(): Map<string, Parameter[]> {
 
 /** Bytes of every buffer that is given, and what numbers that tell its length say. */
 const BUFFER = 1 << 20;
-const LENGTHS: Record<string, number> = { length: 64, count: 16, capacity: 64, bytes: 64 };
+const LENGTHS: Record<string, number> = {
+  ...{ length: 64, count: 16, capacity: 64, bytes: 64, queryLength: 64, documentLength: 64, dimensions: 64 },
+};
 
 /** What ends a handle, or is of a handle that this test makes none of. */
 const LEFT_OUT =
@@ -91,6 +93,8 @@ for (const [kind, type] of [
       core.call("session_stop", session.handle);
       core.call("session_clear_stops", session.handle);
       session.rewind(0);
+      engine.do("session_limit", session.handle, shape.rows);
+      engine.do("session_limit_reasoning", session.handle, 0xffffffff);
       session.configure({});
       for (const one of [context, other]) one.reset();
     };

@@ -118,9 +118,9 @@ const LLAMA: [what: string, change: Change, code: number, words: RegExp][] = [
   ["no architecture", key("general.architecture"), BAD_FILE, /general\.architecture/],
   [
     "another architecture",
-    key("general.architecture", "mamba", "string"),
+    key("general.architecture", "dbrx", "string"),
     UNSUPPORTED,
-    /mamba is not supported; .*llama, qwen2, qwen3, plm, memoryformer/,
+    /dbrx is not supported; .*llama, qwen2, qwen3, plm, memoryformer/,
   ],
   ["the keys of another", key("general.architecture", "qwen3", "string"), BAD_FILE, /qwen3\.block_count/],
   ["no layer count", key("llama.block_count"), BAD_FILE, /llama\.block_count/],

@@ -11,7 +11,7 @@ import { Worker } from "node:worker_threads";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { ThreadTask } from "../bindings/thread.ts";
-import { BUILDS, PARTS } from "../scripts/builds.mjs";
+import { BUILDS } from "../scripts/builds.mjs";
 import { slimBuild } from "../scripts/slim.mjs";
 import { LimpetError, Model } from "../src/index.ts";
 import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
@@ -92,9 +92,9 @@ for (const [what, model, words] of [
 
 test("a slim build knows the architectures that nobody runs as such", async () => {
   const bytes = Buffer.from(LLAMA);
-  bytes.write("mamba", bytes.indexOf("llama"));
+  bytes.write("dbrxx", bytes.indexOf("llama"));
   const error = await errorOf(() => Model.load(new Uint8Array(bytes), { wasm: portable.wasm }));
-  assert.match(error.message, /mamba is not supported; limpet runs llama, qwen2/);
+  assert.match(error.message, /dbrxx is not supported; limpet runs llama, qwen2/);
 });
 
 test("a slim build with threads: its workers run its module, beside a full build's in the same process", async () => {
@@ -160,18 +160,18 @@ test("several models make one build with the parts of all, and it is as its base
   const { architectures, formats, tokenizers, extras, entry, features } = slimBuild([chat, tables], "relaxed");
   assert.equal(architectures, ["qwen3", "memoryformer"]);
   assert.equal(formats, ["Q4_K", "TQ1_0", "TQ2_0"]);
-  assert.equal(tokenizers, PARTS.tokenizers);
-  assert.equal(extras, ["chat-templates"]);
+  assert.equal(tokenizers, ["bpe", "spm"]);
+  assert.equal(extras, ["chat-templates", "grammar", "vectors", "samplers"]);
   assert.is(entry, "model");
   assert.equal(features, BUILDS.relaxed.features);
-  assert.equal(slimBuild([tables], "wasi").extras, ["command"]);
-  assert.equal(slimBuild([{ ...chat, tokenizer: "gemma4" }], "wasi").tokenizers, PARTS.tokenizers);
+  assert.equal(slimBuild([tables], "wasi").extras, ["grammar", "vectors", "samplers", "command"]);
+  assert.equal(slimBuild([{ ...chat, tokenizer: "gemma4" }], "wasi").tokenizers, ["bpe", "spm"]);
 });
 
 test("limpet slim refuses what it cannot build, and writes nothing", () => {
   const needs = { model: "m.gguf", architecture: "llama", types: ["F32"], tokenizer: "llama", chat: false };
   const refused = (change: object) => () => slimBuild([{ ...needs, ...change }], "portable");
-  assert.throws(refused({ architecture: "mamba" }), /m\.gguf: the architecture mamba is not supported; .*llama, qwen2/);
+  assert.throws(refused({ architecture: "dbrx" }), /m\.gguf: the architecture dbrx is not supported; .*llama, qwen2/);
   assert.throws(refused({ types: ["IQ2_XS"] }), /m\.gguf: the block format IQ2_XS is not supported; .*Q4_K/);
   assert.throws(
     refused({ tokenizer: "" }),

@@ -10,10 +10,12 @@
 import { u32At } from "../memory/bytes";
 import { tokenBytes } from "../text/detokenize";
 import { TokenType, Tokenizer, typeOf } from "../text/tokenizer";
-import { Session, appendTokens, replaceTokens, rewind, tokenAt } from "./session";
+import { Session, appendTokens, checkTokens, replaceTokens, rewind, tokenAt } from "./session";
 
 /** Makes the session's text that of u32[count] tokens; those of its own that spell the same stay. */
 export function replaceText(s: Session, ids: usize, count: u32): i32 {
+  const status = checkTokens(s, ids, count);
+  if (status != 0) return status;
   const t = changetype<Tokenizer>(s.tokenizer);
   const room = s.context.program.vocabulary << 2;
   const mine = s.scratch;

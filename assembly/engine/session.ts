@@ -225,16 +225,7 @@ export function checkSourceTokens(s: Session, ids: usize, count: u32): i32 {
 (--ctx N, { context: N }) or give less text", c.batchCapacity, count,
     );
   }
-  const vocabulary = c.program.vocabulary;
-  for (let i: u32 = 0; i < count; i++) {
-    const id = u32At(ids, i);
-    if (id >= vocabulary) {
-      return fail(
-        s.core, ErrorCode.BAD_ARGUMENT, "the token {i} is not in the vocabulary of {}", <i64>(<i32>id), vocabulary,
-      );
-    }
-  }
-  return 0;
+  return checkTokens(s, ids, count);
 }
 
 /** Forgets the tokens from index `count` on, and their rows; a generation at work ends. */
@@ -247,17 +238,25 @@ export function rewind(s: Session, count: u32): void {
   dropAll(s.context, s.sequence, <i32>s.evaluated, POSITION_LIMIT);
 }
 
-/** Appends token ids. */
-export function appendTokens(s: Session, ids: usize, count: u32): i32 {
-  if (count > s.capacity - s.count) return tooLong(s, count);
+/** Whether these are tokens of the vocabulary, no more than the session holds. */
+export function checkTokens(s: Session, ids: usize, count: u32): i32 {
+  if (count > s.capacity) return tooLong(s, count);
   const vocabulary = s.context.program.vocabulary;
   for (let i: u32 = 0; i < count; i++) {
-    const id = load<u32>(ids + ((<usize>i) << 2));
+    const id = u32At(ids, i);
     if (id < vocabulary) continue;
     return fail(
       s.core, ErrorCode.BAD_ARGUMENT, "the token {i} is not in the vocabulary of {}", <i64>(<i32>id), vocabulary,
     );
   }
+  return 0;
+}
+
+/** Appends token ids. */
+export function appendTokens(s: Session, ids: usize, count: u32): i32 {
+  if (count > s.capacity - s.count) return tooLong(s, count);
+  const status = checkTokens(s, ids, count);
+  if (status != 0) return status;
   memory.copy(s.tokens + ((<usize>s.count) << 2), ids, (<usize>count) << 2);
   s.count += count;
   return 0;

@@ -47,7 +47,9 @@ export function stepSessions(core: Core, list: usize, count: u32): i32 {
   if (count == 0) return fail(core, ErrorCode.BAD_ARGUMENT, "there is no session to step");
   for (let i: u32 = 0; i < count; i++) {
     const s = sessionAt(list, i);
-    if (!isSession(s)) return fail(core, ErrorCode.BAD_ARGUMENT, "that handle is not a session");
+    // A list of handles is read from memory: what is none may lie anywhere.
+    const isInMemory = <u64>changetype<usize>(s) + offsetof<Session>() <= (<u64>memory.size()) << 16;
+    if (!isInMemory || !isSession(s)) return fail(core, ErrorCode.BAD_ARGUMENT, "that handle is not a session");
     if (!s.generating) return fail(core, ErrorCode.WRONG_STATE, "no generation has begun");
     for (let j: u32 = 0; j < i; j++) {
       if (sessionAt(list, j).context == s.context && sessionAt(list, j).sequence != s.sequence) continue;

@@ -23,8 +23,8 @@ export interface State {
 }
 
 /** Most states of a grammar before and behind determinising. */
-const STATES = 400_000;
-const LEFT = 120_000;
+const STATES = 100_000;
+const LEFT = 30_000;
 
 export class Net {
   readonly #edges: Edge[][] = [];

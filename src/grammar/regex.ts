@@ -6,7 +6,9 @@
 import { GrammarError } from "./errors.ts";
 import { ALL, contains, pairsOf, type Ranges, rangesOf } from "./ranges.ts";
 
-/** Most languages of one compilation: a bound of time and of memory. */
+/** How often languages are asked for at most: some seconds of an ordinary machine. */
+const STEPS = 1_000_000;
+/** Most languages of one compilation: a bound of memory. */
 const LANGUAGES = 300_000;
 
 /** A regular language. */
@@ -28,6 +30,8 @@ export interface Regex {
 /** Languages that were made, by how they are written; a compilation has one. */
 export class Languages {
   readonly #made = new Map<string, Regex>();
+  /** How often a language was asked for: what compiling costs. */
+  #steps = 0;
   readonly #derived = new Map<number, Map<string, Regex>>();
   readonly none: Regex = this.#make("none", false);
   readonly empty: Regex = this.#make("empty", true);
@@ -40,6 +44,7 @@ export class Languages {
     nullable: boolean,
     { set = [], parts = [], low = 0, high = 0, scale = 0, seen = 0 }: Partial<Omit<Regex, "id" | "kind">> = {},
   ): Regex {
+    if (++this.#steps > STEPS) throw new GrammarError("it takes too long to compile", "size");
     const key = `${kind} ${set.join()} ${parts.map(({ id }) => id).join()} ${low} ${high} ${scale} ${seen}`;
     let made = this.#made.get(key);
     if (!made) {

@@ -11,7 +11,7 @@ import { ObjectRules } from "./schema-objects.ts";
 import { claimsOf, Kind, type Shape, Shapes } from "./shapes.ts";
 
 /** Most states of one text's automaton. */
-const TEXT_STATES = 20_000;
+const TEXT_STATES = 8_000;
 /** Most remainders that a multiple is told by. */
 const REMAINDERS = 20_000;
 

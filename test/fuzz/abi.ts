@@ -251,6 +251,8 @@ class Machine {
         if (random.oneIn(3)) this.dropContext(context);
         return;
       case 4:
+        if (random.oneIn(3)) this.status("context_begin_source", handle, this.small());
+        this.call("context_abort", handle);
         this.call("context_reset", handle);
         return;
       case 5:
@@ -359,7 +361,7 @@ class Machine {
   operateSession(session: LiveSession): void {
     const { random } = this;
     const { handle, context } = session;
-    switch (random.below(21)) {
+    switch (random.below(26)) {
       case 0:
         if (random.oneIn(3)) this.dropSession(session);
         return;
@@ -433,13 +435,37 @@ class Machine {
       case 15:
         this.saveAndRestore(session);
         return;
+      case 20: {
+        const count = random.below(12);
+        this.with(this.ids(Math.max(count, 1)), (ids) => {
+          this.status(random.pick(["session_replace_text", "session_set_source"]), handle, ids, count);
+        });
+        return;
+      }
+      case 21: {
+        const table = random.bytes(random.pick([0, 8, 64]));
+        this.with(table, (at) => this.status("session_set_grammar", handle, at, table.length));
+        return;
+      }
+      case 23: {
+        const other = random.pick(this.sessions).handle;
+        this.status("session_fork", handle, other);
+        const both = new Uint8Array(Uint32Array.of(handle, other).buffer);
+        this.with(both, (at) => this.status("session_step_all", this.core.core, at, random.below(3)));
+        return;
+      }
+      case 22:
+        this.status("session_limit", handle, this.small());
+        this.status("session_limit_reasoning", handle, this.small());
+        return;
       default: {
         const count = this.call("session_count", handle);
         this.core.u32(this.call("session_tokens", handle) >>> 0, count);
         assert.ok(this.call("session_evaluated", handle) <= count, "no more is evaluated than there is");
         this.call("session_token", handle);
         this.core.u8(this.call("session_text", handle) >>> 0, this.call("session_text_length", handle));
-        for (const name of ["finish", "logprob", "top_ids", "top_logprobs"]) this.call(`session_${name}`, handle);
+        for (const name of ["status", "finish", "logprob", "top_ids", "top_logprobs"])
+          this.call(`session_${name}`, handle);
       }
     }
   }
@@ -470,7 +496,7 @@ class Machine {
 
 /** Exports that other fuzzers call, or that hold a whole instance. */
 const OTHERS =
-  /^(kernel_|thread_|gguf_|entry_|tensor_|tokenizer_|chat_|core_|error_|model_(create|gguf|tokenizer)|abi_)/;
+  /^(kernel_|thread_|gguf_|entry_|tensor_|tokenizer_|chat_|core_|error_|model_(create|gguf|tokenizer|has_encoder)|abi_)/;
 const LOADING = /^model_(request_|streamed_|rows_|row_bytes_read|file_|loaded_|plan_)/;
 
 function prepare(): Run {
@@ -524,7 +550,7 @@ function prepare(): Run {
     if (cases < abi.cases) return;
     const exported = Object.keys(core.exports).filter((name) => typeof core.exports[name] === "function");
     const missed = exported.filter((name) => !called.has(name) && !OTHERS.test(name) && !LOADING.test(name));
-    assert.equal(missed, [], "exports that no case called");
+    assert.equal(missed, [], `exports that no case called: ${missed.join(", ")}`);
   };
   return { one, end };
 }

@@ -156,14 +156,14 @@ withTools(["npm:publint", "npm:@arethetypeswrong/cli"], (publint, attw) => {
   });
 });
 
-test("the wasm that a browser downloads stays below 370 KB, and below 120 KB with brotli", () => {
+test("the wasm that a browser downloads stays below 500 KB, and below 155 KB with brotli", () => {
   const wasm = readFileSync(join(ROOT, "build/limpet.wasm"));
-  assert.ok(wasm.length < 370_000, `${wasm.length} bytes`);
+  assert.ok(wasm.length < 500_000, `${wasm.length} bytes`);
   const packed = brotliCompressSync(wasm).length;
-  assert.ok(packed < 120_000, `${packed} bytes with brotli`);
+  assert.ok(packed < 155_000, `${packed} bytes with brotli`);
 });
 
-test("the script that a browser downloads stays below 30 KB with gzip, unminified", async () => {
+test("the script that a browser downloads stays below 60 KB with gzip, unminified", async () => {
   const { outputFiles } = await esbuild.build({
     entryPoints: [join(ROOT, "build/js/index.js")],
     bundle: true,
@@ -182,7 +182,7 @@ test("the script that a browser downloads stays below 30 KB with gzip, unminifie
     logLevel: "error",
   });
   const size = gzipSync(outputFiles[0].contents).length;
-  assert.ok(size < 30_000, `${size} bytes`);
+  assert.ok(size < 60_000, `${size} bytes`);
 });
 
 test("a compiled wasm is instantiated within 20 ms", () => {

@@ -132,7 +132,7 @@ function fileCases(architecture: string, make: () => File): Refusal[] {
       },
     ]);
   }
-  for (const name of ["mamba", "", "LLAMA", "jamba"])
+  for (const name of ["dbrx", "", "LLAMA", "arctic"])
     cases.push(["architecture", `architecture ${name}`, key("general.architecture", name, "string")]);
   return cases.map(([subject, what, change]) => ({
     name: `${architecture}, ${what}`,
@@ -344,7 +344,7 @@ function callCases(): Refusal[] {
     { rows: 0 },
     { rows: 1e6 + 1 },
     { batch: 0 },
-    { batch: 4097 },
+    { batch: 8193 },
     { sequences: 0 },
     { sequences: 257 },
   ])
