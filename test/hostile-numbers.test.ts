@@ -163,6 +163,7 @@ const RELEASES: Record<string, string> = {
   model_create: "model_release",
   context_create: "context_release",
   context_create_tapped: "context_release",
+  context_create_for_texts: "context_release",
   session_create: "session_release",
   tokenizer_stream_create: "tokenizer_stream_release",
 };
