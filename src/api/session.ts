@@ -2,6 +2,7 @@
 /** A session: tokens that a model has read and written, which the next call goes on from. */
 import { encodeText } from "../../bindings/memory.ts";
 import { chatTokens, type Message, messagesOf } from "../generate/chat.ts";
+import { constrains, withTable } from "../generate/constraint.ts";
 import {
   configure,
   GENERATE_OPTIONS,
@@ -151,8 +152,9 @@ export class Session {
   generate(prompt?: Prompt, options: GenerateOptions = {}): Generation {
     const run = async function* (session: Session): AsyncGenerator<Piece, GenerationResult, undefined> {
       const read = prompt === undefined ? undefined : promptOf("prompt", prompt);
-      const given = readOptions(options, GENERATE_OPTIONS);
-      given.signal?.throwIfAborted();
+      const asked = readOptions(options, GENERATE_OPTIONS);
+      asked.signal?.throwIfAborted();
+      const given = constrains(asked) ? await withTable(asked) : asked;
       const state = session.#alive;
       session.#interrupt();
       configure(state, given);
@@ -170,8 +172,9 @@ export class Session {
   chat(content: string, options: GenerateOptions = {}): Generation {
     const run = async function* (session: Session): AsyncGenerator<Piece, GenerationResult, undefined> {
       const said = textOf("content", content);
-      const given = readOptions(options, GENERATE_OPTIONS);
-      given.signal?.throwIfAborted();
+      const asked = readOptions(options, GENERATE_OPTIONS);
+      asked.signal?.throwIfAborted();
+      const given = constrains(asked) ? await withTable(asked) : asked;
       const state = session.#alive;
       const begun = session.#interrupt();
       configure(state, given);

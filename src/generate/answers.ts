@@ -1,5 +1,7 @@
 /** Several answers to one prompt: its rows are computed once and shared, and the answers go on in ragged passes. */
+
 import { LimpetError } from "../host/errors.ts";
+import { constrains, withTable } from "./constraint.ts";
 import {
   beginShown,
   configure,
@@ -20,8 +22,9 @@ export async function* generateAnswers(
   loaded: LoadedModel,
   prompt: ArrayLike<number>,
   n: number,
-  { context, kv, ...options }: GenerateOptions & ContextOptions,
+  { context, kv, ...asked }: GenerateOptions & ContextOptions,
 ): AsyncGenerator<Piece, GenerationResult, undefined> {
+  const options = constrains(asked) ? await withTable(asked) : asked;
   const { core, pointer, defaults } = loaded;
   const { exports } = core;
   const { maxTokens = DEFAULT_TOKENS, seed = 0, form = "auto", ...rest } = options;

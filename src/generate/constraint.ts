@@ -1,6 +1,7 @@
 /** What an answer has to be: the grammar of a generation, compiled and given to its session. */
 import type { Pointer } from "../../bindings/exports.ts";
-import { compile, type Grammar, schemaFrom } from "../grammar/compile.ts";
+import type { Grammar } from "../grammar/compile.ts";
+import { schemaFrom } from "../grammar/schema-from.ts";
 import { printable } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
@@ -42,24 +43,34 @@ export function expression(name: string, value: unknown): RegExp | string {
   throw new LimpetError("BAD_ARGUMENT", `${name} is a regular expression, not ${printable(value)}`);
 }
 
-/** Gives a session the grammar that its answer obeys; none where there is none. */
-export function takeConstraint(core: Core, session: Pointer, options: ConstraintOptions): void {
-  const { schema, regex, grammar, choice } = options;
-  const given = [schema, regex, grammar, choice, options.table].filter((one) => one !== undefined).length;
+/** Options whose schema, expression, grammar or choice is compiled; a page downloads the compiler when it asks for one. */
+export async function withTable<Options extends ConstraintOptions>(options: Options): Promise<Options> {
+  const { schema, regex, grammar, choice, table, ...rest } = options;
+  const given = [schema, regex, grammar, choice, table].filter((one) => one !== undefined).length;
   if (given > 1) {
     throw new LimpetError("BAD_ARGUMENT", "an answer obeys one of schema, regex, grammar, choice and table");
   }
-  const table = given === 0 ? new Uint8Array(0) : (options.table ?? tableOf(options));
+  return { ...rest, table: table ?? (await tableOf(options)) } as Options;
+}
+
+/** Whether an answer has to be compiled for. */
+export function constrains({ schema, regex, grammar, choice }: ConstraintOptions): boolean {
+  return [schema, regex, grammar, choice].some((one) => one !== undefined);
+}
+
+/** Gives a session the grammar that its answer obeys; none where there is none. */
+export function takeTable(core: Core, session: Pointer, table: Uint8Array = new Uint8Array(0)): void {
   core.scoped((arena) => {
     const at = table.length > 0 ? arena.put(table) : 0;
     core.check(core.exports.session_set_grammar(session, at, table.length));
   });
 }
 
-function tableOf({ schema, regex, grammar, choice }: ConstraintOptions): Uint8Array {
+async function tableOf({ schema, regex, grammar, choice }: ConstraintOptions): Promise<Uint8Array> {
   const key = JSON.stringify([schema, regex instanceof RegExp ? [regex.source, regex.flags] : regex, grammar, choice]);
   let made = compiled.get(key);
   if (!made) {
+    const { compile } = await import("../grammar/compile.ts");
     made = compile({ schema, regex, grammar, choice });
     const [oldest] = compiled.keys();
     if (compiled.size >= KEPT) compiled.delete(oldest);

@@ -21,7 +21,7 @@ import {
 import { LimpetError } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
 import { within } from "../host/wait.ts";
-import { type ConstraintOptions, expression, plainSchema, takeConstraint } from "./constraint.ts";
+import { type ConstraintOptions, expression, plainSchema, takeTable } from "./constraint.ts";
 import { configureSampler, SAMPLING_OPTIONS, type SamplingOptions } from "./sampling.ts";
 import { type Form, formKind, formNumber } from "./sequence-pool.ts";
 import { growWithin, reserve, rest, type SessionState, wake } from "./session-state.ts";
@@ -386,7 +386,7 @@ export function configure({ loaded: { core }, pointer }: SessionState, options: 
   configureSampler(core, pointer, options);
   core.check(exports.session_limit_reasoning(pointer, options.reasoning?.budget ?? UNLIMITED));
   exports.session_want_logits(pointer, options.onLogits ? 1 : 0);
-  takeConstraint(core, pointer, options);
+  takeTable(core, pointer, options.table);
   exports.session_clear_stops(pointer);
   const { stop = [] } = options;
   for (const text of typeof stop === "string" ? [stop] : stop) {

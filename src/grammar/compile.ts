@@ -8,6 +8,7 @@ import { Net, type State } from "./net.ts";
 import { patternLanguage } from "./pattern.ts";
 import { Languages } from "./regex.ts";
 import { SchemaRules } from "./schema.ts";
+import { schemaFrom } from "./schema-from.ts";
 import { encodeTable } from "./table.ts";
 
 /** What an answer has to be: one of these. */
@@ -96,15 +97,4 @@ function statesOf(source: GrammarSource): State[] {
 function required(states: State[] | null, keyword: string): State[] {
   if (!states) throw new GrammarError("no text satisfies it", keyword, "");
   return states;
-}
-
-/** The schema of an object that can give one. */
-export function schemaFrom(given: unknown): unknown {
-  if ((typeof given !== "object" && typeof given !== "function") || given === null) return given;
-  const { toJSONSchema } = given as { toJSONSchema?: () => unknown };
-  if (typeof toJSONSchema === "function") return toJSONSchema.call(given);
-  const standard = (given as { "~standard"?: { jsonSchema?: { output?: (o: object) => unknown } } })["~standard"];
-  const { jsonSchema } = standard ?? {};
-  if (typeof jsonSchema?.output === "function") return jsonSchema.output({ target: "draft-2020-12" });
-  return given;
 }

@@ -168,7 +168,7 @@ test("the script that a browser downloads stays below 60 KB with gzip, unminifie
     entryPoints: [join(ROOT, "build/js/index.js")],
     bundle: true,
     format: "esm",
-    // What doctor(), threads, workers and streamed tables need are files of their own: no page downloads them
+    // What doctor(), threads, workers, streamed tables and grammars need are files of their own: no page downloads them
     // before it asks.
     external: [
       "@huggingface/jinja",
@@ -177,6 +177,7 @@ test("the script that a browser downloads stays below 60 KB with gzip, unminifie
       "./table-source-*.js",
       "./ranges-*.js",
       "./worker-model-*.js",
+      "./compile-*.js",
     ],
     write: false,
     logLevel: "error",
