@@ -66,7 +66,7 @@ export const PLAIN_NORMS: u32 = 2;
 export function mambaMixer(b: Builder, h: HyperParameters, y: u32, flags: u32): u32 {
   const all = b.linear(y, "ssm_in", 2 * h.inner);
   const u = b.activation(Activation.SILU, b.convolution(b.part(all, 0, h.inner), "ssm_conv1d", h.taps));
-  const made = b.linear(u, "ssm_x", h.timeRank + 2 * h.stateSize);
+  const made = b.linearOfState(u, "ssm_x", h.timeRank + 2 * h.stateSize);
   const low = normed(b, b.part(made, 0, h.timeRank), "ssm_dt_norm", flags);
   let bc = b.part(made, h.timeRank, 2 * h.stateSize);
   if (flags) {
@@ -111,7 +111,7 @@ export function deltaNet(b: Builder, h: HyperParameters, y: u32, flags: u32): u3
   const heads = h.timeRank;
   const size = h.stateSize;
   const u = b.activation(
-    Activation.SILU, b.convolution(b.linear(y, "attn_qkv", (2 * keyHeads + heads) * size), "ssm_conv1d", h.taps),
+    Activation.SILU, b.convolution(b.linearOfState(y, "attn_qkv", (2 * keyHeads + heads) * size), "ssm_conv1d", h.taps),
   );
   const z = b.linear(y, "attn_gate", heads * size);
   const gates =

@@ -15,6 +15,7 @@ import { HAS_NVFP4 } from "../parts";
 import { Core, wordsOf } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { StateKind } from "../state/shape";
+import { precisionOfState } from "../weights/precision";
 import { WeightKind, Weights } from "../weights/weight";
 import { exp, log } from "../kernels/float/math";
 
@@ -219,6 +220,17 @@ export class Builder extends MixingWords {
    */
   linear(x: u32, name: string, width: u32, bias: u32 = 0): u32 {
     return this.linearRows(x, name, 0, width, width, bias);
+  }
+
+  /** `linear` that makes what a recurrent state keeps (weights/precision.ts). */
+  linearOfState(x: u32, name: string, width: u32): u32 {
+    const out = this.linear(x, name, width);
+    const place = this.step(this.stepCount - 1).weight;
+    if (place != NOTHING) {
+      const weight = this.weightAt(place);
+      weight.precision = precisionOfState(weight.type);
+    }
+    return out;
   }
 
   /** The product with rows `from` … `from + width − 1` of a matrix {width of x, whole}: papers' fused matrices. */
