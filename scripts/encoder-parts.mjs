@@ -60,6 +60,12 @@ export function headTensors(w) {
   w.add("cls.output.bias", [labels], "F32", 0.5);
 }
 
+/** What stands before the layers of BERT and its kin, and behind them. @param {Weights} w */
+export function endTensors(w) {
+  embeddingTensors(w);
+  headTensors(w);
+}
+
 /** Keys of an encoder with LayerNorms; of one that turns heads also the base. @param {Shape} shape @returns {Entry[]} */
 export function encoderKeys(shape) {
   return [["attention.layer_norm_epsilon", "f32", shape.epsilon], ...textKeys(shape)];

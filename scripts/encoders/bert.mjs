@@ -1,15 +1,6 @@
 /** bert: learned positions, rows of parts, norms behind the sums, GELU; poolings, linear maps and classifiers. */
 import { PEERS, TYPES } from "../architecture-keys.mjs";
-import {
-  bertLayer,
-  embeddingTensors,
-  encoderKeys,
-  headTensors,
-  ODD,
-  POOLING,
-  partKeys,
-  TINY,
-} from "../encoder-parts.mjs";
+import { bertLayer, encoderKeys, endTensors, ODD, POOLING, partKeys, TINY } from "../encoder-parts.mjs";
 
 const CONTEXT = { context: 600, theta: 0 };
 
@@ -121,8 +112,7 @@ export const bert = {
   block: bertLayer,
   ends(w) {
     w.matrix("position_embd.weight", w.shape.hidden, w.shape.context, w.unit);
-    embeddingTensors(w);
-    headTensors(w);
+    endTensors(w);
   },
   keys: encoderKeys,
   plainKeys: partKeys,

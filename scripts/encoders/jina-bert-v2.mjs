@@ -1,15 +1,6 @@
 /** jina-bert-v2: ALiBi to both sides; three forms of the feed-forward network; norms of q and k, and a second norm. */
 import { FEW_TYPES } from "../architecture-keys.mjs";
-import {
-  attentionBehind,
-  embeddingTensors,
-  encoderKeys,
-  headTensors,
-  ODD,
-  POOLING,
-  partKeys,
-  TINY,
-} from "../encoder-parts.mjs";
+import { attentionBehind, encoderKeys, endTensors, ODD, POOLING, partKeys, TINY } from "../encoder-parts.mjs";
 import { layerNorm } from "../random-parts.mjs";
 
 /** @type {import("../encoders.mjs").Encoder} */
@@ -53,10 +44,7 @@ export const jinaBertV2 = {
     w.add("ffn_down.bias", [hidden], "F32", w.added);
     layerNorm(w, "layer_output_norm");
   },
-  ends(w) {
-    embeddingTensors(w);
-    headTensors(w);
-  },
+  ends: endTensors,
   keys: (shape) => [
     ...encoderKeys(shape),
     .../** @type {import("../vocabulary.mjs").Entry[]} */ (

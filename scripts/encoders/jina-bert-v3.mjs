@@ -1,14 +1,6 @@
 /** jina-bert-v3: as bert, with RoPE for positions. */
 import { FEW_TYPES, PEERS } from "../architecture-keys.mjs";
-import {
-  bertLayer,
-  embeddingTensors,
-  encoderKeys,
-  flashNames,
-  headTensors,
-  partKeys,
-  TINY,
-} from "../encoder-parts.mjs";
+import { bertLayer, encoderKeys, endTensors, flashNames, partKeys, TINY } from "../encoder-parts.mjs";
 
 /** @type {import("../encoders.mjs").Encoder} */
 export const jinaBertV3 = {
@@ -16,10 +8,7 @@ export const jinaBertV3 = {
   refuses: "the adapters of its tasks",
   shapes: { "jina-bert-v3-tiny": { ...TINY, context: 600, theta: 20000, fused: true, parts: 1 } },
   block: bertLayer,
-  ends(w) {
-    embeddingTensors(w);
-    headTensors(w);
-  },
+  ends: endTensors,
   keys: encoderKeys,
   plainKeys: partKeys,
   types: FEW_TYPES,

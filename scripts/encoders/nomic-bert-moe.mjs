@@ -1,14 +1,6 @@
 /** nomic-bert-moe: every so many layers experts without a gate. */
 import { FEW_TYPES } from "../architecture-keys.mjs";
-import {
-  attentionBehind,
-  bertLayer,
-  embeddingTensors,
-  encoderKeys,
-  headTensors,
-  partKeys,
-  TINY,
-} from "../encoder-parts.mjs";
+import { attentionBehind, bertLayer, encoderKeys, endTensors, partKeys, TINY } from "../encoder-parts.mjs";
 import { layerNorm } from "../random-parts.mjs";
 
 /** @type {import("../encoders.mjs").Encoder} */
@@ -32,10 +24,7 @@ export const nomicBertMoe = {
     w.experts("ffn_down_exps.weight", ffn, hidden, (2 * w.added) / Math.sqrt(ffn), w.sensitive);
     layerNorm(w, "layer_output_norm");
   },
-  ends(w) {
-    embeddingTensors(w);
-    headTensors(w);
-  },
+  ends: endTensors,
   keys: (shape) => [
     ...encoderKeys(shape),
     ["moe_every_n_layers", "u32", shape.every ?? 1],

@@ -2,10 +2,9 @@
 import { FEW_TYPES, PEERS } from "../architecture-keys.mjs";
 import {
   attentionBehind,
-  embeddingTensors,
   encoderKeys,
+  endTensors,
   flashNames,
-  headTensors,
   ODD,
   POOLING,
   partKeys,
@@ -26,10 +25,7 @@ export const nomicBert = {
     gatedFeedForward(w, { norm: false });
     layerNorm(w, "layer_output_norm");
   },
-  ends(w) {
-    embeddingTensors(w);
-    headTensors(w);
-  },
+  ends: endTensors,
   keys: encoderKeys,
   plainKeys: partKeys,
   types: FEW_TYPES,

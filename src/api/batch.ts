@@ -22,7 +22,7 @@ import type { SessionState } from "../generate/session-state.ts";
 import { type OptionTable, readOptions, text as textOf, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { promptTokens } from "./prompt.ts";
-import { type Prompt, Session } from "./session.ts";
+import { answerOnce, type Prompt, Session } from "./session.ts";
 
 /** How many conversations are computed together, and how much each holds. */
 export interface BatchOptions extends ContextOptions {
@@ -122,17 +122,7 @@ export class Batch {
       options.signal?.throwIfAborted();
       const tokens = await tokensOf(read);
       const state = await batch.#group.joinLater(options.signal);
-      const session = batch.#session(state);
-      try {
-        const generation = session.generate(tokens, options);
-        for (;;) {
-          const { done, value } = await generation.next();
-          if (done) return value as GenerationResult;
-          yield value;
-        }
-      } finally {
-        session.dispose();
-      }
+      return yield* answerOnce(batch.#session(state), tokens, options);
     };
     return new Generation(run(this));
   }

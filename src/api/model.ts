@@ -56,7 +56,7 @@ import { tableUse } from "../load/tables.ts";
 import { Batch, type BatchOptions } from "./batch.ts";
 import { LOAD_OPTIONS, type LoadOptions, type MemoryPlan, type ModelMemory } from "./options.ts";
 import { ONCE_OPTIONS, promptTokens, TEXT_OPTIONS } from "./prompt.ts";
-import { type Prompt, Session, type SessionOptions } from "./session.ts";
+import { answerOnce, type Prompt, Session, type SessionOptions } from "./session.ts";
 import type { WorkerModel } from "./worker-model.ts";
 
 const MODEL_OPTIONS: OptionTable<LoadOptions & { worker?: boolean }> = { ...LOAD_OPTIONS, worker: flag };
@@ -304,17 +304,7 @@ export class Model {
       const tokens = await tokensOf(read);
       if (n > 1) return yield* generateAnswers(model.#alive, tokens, n, { context, kv, ...options });
       const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, DEFAULT_TOKENS);
-      const session = new Session(model.#alive, { context, kv }, room);
-      try {
-        const generation = session.generate(tokens, options);
-        for (;;) {
-          const { done, value } = await generation.next();
-          if (done) return value as GenerationResult;
-          yield value;
-        }
-      } finally {
-        session.dispose();
-      }
+      return yield* answerOnce(new Session(model.#alive, { context, kv }, room), tokens, options);
     };
     return new Generation(run(this));
   }

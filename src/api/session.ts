@@ -153,8 +153,8 @@ export class Session {
     const run = async function* (session: Session): AsyncGenerator<Piece, GenerationResult, undefined> {
       const read = prompt === undefined ? undefined : promptOf("prompt", prompt);
       const asked = readOptions(options, GENERATE_OPTIONS);
-      asked.signal?.throwIfAborted();
       const given = constrains(asked) ? await withTable(asked) : asked;
+      given.signal?.throwIfAborted();
       const state = session.#alive;
       session.#interrupt();
       configure(state, given);
@@ -173,8 +173,8 @@ export class Session {
     const run = async function* (session: Session): AsyncGenerator<Piece, GenerationResult, undefined> {
       const said = textOf("content", content);
       const asked = readOptions(options, GENERATE_OPTIONS);
-      asked.signal?.throwIfAborted();
       const given = constrains(asked) ? await withTable(asked) : asked;
+      given.signal?.throwIfAborted();
       const state = session.#alive;
       const begun = session.#interrupt();
       configure(state, given);
@@ -345,5 +345,23 @@ function splitMessages(bytes: Uint8Array): { saved: Uint8Array; messages: Messag
     return { saved: bytes.subarray(0, start), messages: messagesOf(JSON.parse(new TextDecoder().decode(text))) };
   } catch (error) {
     throw new LimpetError("BAD_FILE", "the messages of this saved session are broken; save it again", { cause: error });
+  }
+}
+
+/** One answer of a session that is there for it alone. */
+export async function* answerOnce(
+  session: Session,
+  tokens: ArrayLike<number>,
+  options: GenerateOptions,
+): AsyncGenerator<Piece, GenerationResult, undefined> {
+  try {
+    const generation = session.generate(tokens, options);
+    for (;;) {
+      const { done, value } = await generation.next();
+      if (done) return value as GenerationResult;
+      yield value;
+    }
+  } finally {
+    session.dispose();
   }
 }

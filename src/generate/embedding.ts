@@ -1,4 +1,5 @@
 /** Vectors of texts, and scores of documents for a query: what models make that write no text, and what others can, too. */
+
 import type { Pointer } from "../../bindings/exports.ts";
 import { encodeText } from "../../bindings/memory.ts";
 import { BATCH_LIMIT, Pooling as Poolings } from "../../bindings/numbers.ts";
@@ -13,10 +14,10 @@ import {
   text,
   whole,
 } from "../host/arguments.ts";
-import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
 import { metadataText } from "../load/info.ts";
+import { droppedCalls, releaseCall } from "./call-context.ts";
 import { requireAlive, runPass } from "./pass.ts";
 import { type CacheType, cacheKind, cacheType, type LoadedModel, makeContext } from "./sequence-pool.ts";
 import { promptOf } from "./tokenizer.ts";
@@ -168,20 +169,6 @@ function promptNamed({ core, pointer }: LoadedModel, name: string | undefined): 
   throw new LimpetError("BAD_ARGUMENT", `the file has no prompt ${printable(name)}: put its words before the texts`);
 }
 
-interface HeldContext {
-  readonly loaded: LoadedModel;
-  readonly context: Pointer;
-}
-
-/** Contexts of calls that were begun and left. */
-const dropped = new Dropped<HeldContext>(releaseHeld);
-
-function releaseHeld({ loaded, context }: HeldContext): void {
-  if (loaded.disposed) return;
-  loaded.core.exports.context_abort(context);
-  loaded.core.exports.context_release(context);
-}
-
 /** Passes that hold several texts each, the shortest first. */
 class TextPasses {
   readonly #loaded: LoadedModel;
@@ -219,13 +206,13 @@ class TextPasses {
     const last = order.at(-1);
     if (last === undefined) {
       // What is wrong with the pooling is said also where there is nothing to do.
-      if (given.length) releaseHeld({ loaded: this.#loaded, context: this.#open(1, 1) });
+      if (given.length) releaseCall({ loaded: this.#loaded, context: this.#open(1, 1) });
       return vectors;
     }
     const total = order.reduce((sum, i) => sum + texts[i].length, 0);
     const tokens = Math.max(texts[last].length, Math.min(PASS_TOKENS, total));
     const context = this.#open(tokens, Math.min(order.length, this.#texts));
-    dropped.watch(this, { loaded: this.#loaded, context });
+    droppedCalls.watch(this, { loaded: this.#loaded, context });
     try {
       for (let at = 0; at < order.length; ) {
         const end = this.#endOfPass(order, texts, at, tokens);
@@ -237,8 +224,8 @@ class TextPasses {
         at = end;
       }
     } finally {
-      dropped.forget(this);
-      releaseHeld({ loaded: this.#loaded, context });
+      droppedCalls.forget(this);
+      releaseCall({ loaded: this.#loaded, context });
     }
     return vectors;
   }

@@ -1,11 +1,12 @@
 /** Logits of given tokens, and how well a model foresees a text. */
+
 import type { Pointer } from "../../bindings/exports.ts";
 import { POSITION_LIMIT } from "../../bindings/numbers.ts";
 import { callback, type OptionTable, readOptions, signal, whole } from "../host/arguments.ts";
-import { Dropped } from "../host/dropped.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
+import { droppedCalls, releaseCall } from "./call-context.ts";
 import { requireAlive, runPass } from "./pass.ts";
 import {
   type CacheType,
@@ -80,20 +81,6 @@ interface Rows {
   readonly pointer: Pointer;
 }
 
-interface HeldContext {
-  readonly loaded: LoadedModel;
-  readonly context: Pointer;
-}
-
-/** Contexts of scorings that were begun and left. */
-const dropped = new Dropped<HeldContext>(releaseHeld);
-
-function releaseHeld({ loaded, context }: HeldContext): void {
-  if (loaded.disposed) return;
-  loaded.core.exports.context_abort(context);
-  loaded.core.exports.context_release(context);
-}
-
 /** A token of a pass: where it stands, and whether the logits behind it are wanted. */
 export interface PassToken {
   readonly id: number;
@@ -126,7 +113,7 @@ export class Scorer {
     const type = kv ?? defaults.kv ?? "f16";
     this.#context = createContext(core, pointer, pool, tokens, this.#chunk, this.#chunk, type, undefined, sequences);
     core.exports.context_set_form(this.#context, number);
-    dropped.watch(this, { loaded, context: this.#context });
+    droppedCalls.watch(this, { loaded, context: this.#context });
   }
 
   /** Tokens that a pass may have. */
@@ -181,8 +168,8 @@ export class Scorer {
   }
 
   release(): void {
-    dropped.forget(this);
-    releaseHeld({ loaded: this.#loaded, context: this.#context });
+    droppedCalls.forget(this);
+    releaseCall({ loaded: this.#loaded, context: this.#context });
   }
 
   #requireAlive(): void {

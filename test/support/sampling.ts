@@ -1,5 +1,6 @@
 /** Samplers as their papers have them, in f64 and over plain lists, and the generator that the core draws with. */
 import * as assert from "uvu/assert";
+import type { SamplingOptions } from "../../src/generate/sampling.ts";
 
 /** A token with its logit. */
 export type Candidate = readonly [id: number, logit: number];
@@ -50,33 +51,12 @@ export function assertFrequencies(counts: Map<number, number>, expected: Map<num
   assert.ok(square <= freedom + 4 * Math.sqrt(2 * freedom) + 1e-6, `chi-square ${square} with ${freedom} degrees`);
 }
 
-/** Options of the samplers, as the API calls them; f32 where the core keeps them so. */
-export interface Sampling {
+/** Options of the samplers; f32 where the core keeps them so. */
+export type Sampling = Omit<SamplingOptions, "temperature" | "banTokens" | "forceTokens" | "seed"> & {
   temperature: number;
-  topK?: number;
-  topP?: number;
-  minP?: number;
-  repeatPenalty?: number;
-  repeatWindow?: number;
-  presencePenalty?: number;
-  frequencyPenalty?: number;
-  dryMultiplier?: number;
-  dryBase?: number;
-  dryAllowedLength?: number;
-  dryWindow?: number;
-  dryBreakers?: readonly string[];
-  topNSigma?: number;
-  typicalP?: number;
-  xtcProbability?: number;
-  xtcThreshold?: number;
-  dynamicRange?: number;
-  dynamicExponent?: number;
-  mirostat?: number;
-  mirostatRate?: number;
-  logitBias?: Record<number, number>;
   banTokens?: readonly number[];
   forceTokens?: readonly number[];
-}
+};
 
 const f32 = Math.fround;
 
