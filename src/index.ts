@@ -10,7 +10,6 @@ export type { Activity, AppendOptions, Prompt, Session, SessionOptions, WaitOpti
 export type { WorkerBatch } from "./api/worker-batch.ts";
 export type { WorkerModel } from "./api/worker-model.ts";
 export type { WorkerSession } from "./api/worker-session.ts";
-export type { Message } from "./generate/chat.ts";
 export type { Score, ScoreOptions } from "./generate/choices.ts";
 export type { ConstraintOptions } from "./generate/constraint.ts";
 export type { EmbedOptions, Pooling, Ranked, RerankOptions } from "./generate/embedding.ts";
@@ -26,6 +25,14 @@ export type {
   Piece,
   ReasoningOptions,
 } from "./generate/generation.ts";
+export type {
+  AssistantMessage,
+  Message,
+  SaidMessage,
+  ToolCall,
+  ToolCallDelta,
+  ToolMessage,
+} from "./generate/messages.ts";
 export type { SamplingOptions } from "./generate/sampling.ts";
 export type { LogitsOptions, PerplexityOptions, PerplexityResult } from "./generate/scoring.ts";
 export type { CacheType, ContextOptions, ContextUse, Form } from "./generate/sequence-pool.ts";

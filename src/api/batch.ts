@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Several conversations at once: sessions that share a context, and are computed together. */
-import { chatTokens, type Message, messagesOf } from "../generate/chat.ts";
+import { chatTokens } from "../generate/chat.ts";
 import {
   GENERATE_OPTIONS,
   type GenerateOptions,
@@ -9,6 +9,7 @@ import {
   type InfillOptions,
   type Piece,
 } from "../generate/generation.ts";
+import { type Message, messagesOf } from "../generate/messages.ts";
 import { SequenceGroup } from "../generate/sequence-group.ts";
 import {
   CONTEXT_OPTIONS,

@@ -2,7 +2,7 @@
 /** A model: what most users hold. One instance of the core a model, so that dropping it gives all memory back. */
 import type { Pointer } from "../../bindings/exports.ts";
 import { generateAnswers } from "../generate/answers.ts";
-import { chatTokens, type Message, messagesOf } from "../generate/chat.ts";
+import { chatTokens } from "../generate/chat.ts";
 import { type Score, type ScoreOptions, scoreChoices } from "../generate/choices.ts";
 import {
   type EmbedOptions,
@@ -20,6 +20,7 @@ import {
   type InfillOptions,
   type Piece,
 } from "../generate/generation.ts";
+import { type Message, messagesOf } from "../generate/messages.ts";
 import {
   type LogitsOptions,
   logitChunks,

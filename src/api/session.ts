@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A session: tokens that a model has read and written, which the next call goes on from. */
 import { encodeText } from "../../bindings/memory.ts";
-import { chatTokens, type Message, messagesOf } from "../generate/chat.ts";
+import { chatTokens } from "../generate/chat.ts";
 import { constrains, withTable } from "../generate/constraint.ts";
 import {
   configure,
@@ -14,6 +14,7 @@ import {
   type Piece,
   tokensOf,
 } from "../generate/generation.ts";
+import { type Message, messagesOf, saidOf } from "../generate/messages.ts";
 import { CONTEXT_OPTIONS, type ContextOptions, contextLength, type LoadedModel } from "../generate/sequence-pool.ts";
 import {
   type Activity,
@@ -165,20 +166,20 @@ export class Session {
   }
 
   /**
-   * Answers a user's message through the model's chat template; the conversation so far is not read again. A loop that is
-   * left, an abort or another call ends the answer with what was said until then; a call that fails before the first
-   * token leaves the conversation as it was.
+   * Answers messages through the model's chat template: a user's, as text, or any others, such as what tools gave; the
+   * conversation so far is not read again. A loop that is left, an abort or another call ends the answer with what was
+   * said until then; a call that fails before the first token leaves the conversation as it was.
    */
-  chat(content: string, options: GenerateOptions = {}): Generation {
+  chat(content: string | Message | readonly Message[], options: GenerateOptions = {}): Generation {
     const run = async function* (session: Session): AsyncGenerator<Piece, GenerationResult, undefined> {
-      const said = textOf("content", content);
+      const said = saidOf(content);
       const asked = readOptions(options, GENERATE_OPTIONS);
       const given = constrains(asked) ? await withTable(asked) : asked;
       given.signal?.throwIfAborted();
       const state = session.#alive;
       const begun = session.#interrupt();
       configure(state, given);
-      const messages: Message[] = [...session.#messages, { role: "user", content: said }];
+      const messages: Message[] = [...session.#messages, ...said];
       const tokens = await chatTokens(state.loaded, messages);
       given.signal?.throwIfAborted();
       if (session.#alive.turn !== begun) {

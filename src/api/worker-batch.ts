@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Several conversations at once in a model's worker. */
-import { type Message, messagesOf } from "../generate/chat.ts";
 import type { GenerateOptions, Generation, InfillOptions } from "../generate/generation.ts";
+import { type Message, messagesOf } from "../generate/messages.ts";
 import { promptOf } from "../generate/tokenizer.ts";
 import { readOptions } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";

@@ -5,7 +5,6 @@
  *     const model = await WorkerModel.load(url, { signal });      // or Model.load(url, { worker: true })
  *     for await (const piece of model.generate("Once upon a time")) show(piece.text);
  */
-import { type Message, messagesOf } from "../generate/chat.ts";
 import { choicesOf, SCORE_OPTIONS, type Score, type ScoreOptions } from "../generate/choices.ts";
 import {
   EMBED_OPTIONS,
@@ -16,6 +15,7 @@ import {
   type RerankOptions,
 } from "../generate/embedding.ts";
 import type { AnswerOptions, GenerateOptions, Generation, InfillOptions } from "../generate/generation.ts";
+import { type Message, messagesOf } from "../generate/messages.ts";
 import {
   LOGITS_OPTIONS,
   type LogitsOptions,

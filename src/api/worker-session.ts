@@ -1,9 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A session in a model's worker. */
-import type { Message } from "../generate/chat.ts";
 import { GENERATE_OPTIONS, type GenerateOptions, type Generation } from "../generate/generation.ts";
+import { type Message, saidOf } from "../generate/messages.ts";
 import { promptOf } from "../generate/tokenizer.ts";
-import { bytes as bytesOf, optional, readOptions, text as textOf } from "../host/arguments.ts";
+import { bytes as bytesOf, optional, readOptions } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import {
   type Activity,
@@ -58,9 +58,9 @@ export class WorkerSession {
     return this.#generation("generate", () => optional(promptOf)("prompt", prompt), options);
   }
 
-  /** Answers a message in the conversation so far. */
-  chat(content: string, options: GenerateOptions = {}): Generation {
-    return this.#generation("chat", () => textOf("content", content), options);
+  /** Answers messages in the conversation so far: a user's, as text, or any others. */
+  chat(content: string | Message | readonly Message[], options: GenerateOptions = {}): Generation {
+    return this.#generation("chat", () => saidOf(content), options);
   }
 
   /** The logits of the token that would follow those so far, [vocabulary]. */

@@ -1,53 +1,59 @@
 /**
  * Conversations as a model's chat template writes them. The common templates live in the core, so that every host has
- * them; any other is run by `@huggingface/jinja`, which is loaded only then.
+ * them; any other is run by `@huggingface/jinja`, which is loaded only then. So is a template that knows tools, where a
+ * conversation has them; one that knows none is given them in words.
  */
 import type { Pointer } from "../../bindings/exports.ts";
 import { encodeText } from "../../bindings/memory.ts";
 import { ChatKind, Role } from "../../bindings/numbers.ts";
-import { printable } from "../host/arguments.ts";
+import type { CallFormat, ThoughtMarks } from "../grammar/call-format.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Arena } from "../host/instance.ts";
 import { Contents, type Told } from "./contents.ts";
+import type { Message, Tool } from "./messages.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
 import { renderTemplate } from "./template.ts";
+import { type TemplateMessage, templateMessages, templateTools } from "./template-messages.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { callFormatOf, GENERIC, thoughtMarksOf } from "./tool-formats.ts";
+import { inWords } from "./tool-words.ts";
 
-/** A message of a conversation. */
-export interface Message {
-  /** Who speaks: `system` tells the model how to behave. */
-  readonly role: "system" | "user" | "assistant";
-  /** What is said, as text. */
-  readonly content: string;
+/** What a template says of a model's answers. */
+export interface ChatForm {
+  /** How it calls tools. */
+  readonly calls: CallFormat;
+  /** What stands around its thoughts; null where it has none. */
+  readonly thoughts: ThoughtMarks | null;
 }
 
-const ROLES: Readonly<Record<Message["role"], number>> = {
-  system: Role.SYSTEM,
-  user: Role.USER,
-  assistant: Role.ASSISTANT,
-};
-
-/** A copy of a conversation, each message of which is one. */
-export function messagesOf(messages: unknown): Message[] {
-  if (!Array.isArray(messages)) {
-    throw new LimpetError("BAD_ARGUMENT", `messages is a list of messages, not ${printable(messages)}`);
-  }
-  return Array.from(messages, (message: unknown) => {
-    const { role, content } = (message ?? {}) as Partial<Message>;
-    if (typeof role === "string" && Object.hasOwn(ROLES, role) && typeof content === "string") return { role, content };
-    throw new LimpetError("BAD_ARGUMENT", "a message has a role (system, user or assistant) and a content of text");
-  });
+/** What the template of a model says of its answers. */
+export function chatFormOf(loaded: LoadedModel): ChatForm {
+  const template = templateOf(loaded);
+  return { calls: callFormatOf(template) ?? GENERIC, thoughts: thoughtMarksOf(template) };
 }
 
 /**
- * The tokens of a conversation up to where the assistant speaks. What messages say is text: only what the template writes
- * becomes control tokens.
+ * The tokens of a conversation up to where the assistant speaks. What messages and tools say is text: only what the
+ * template writes becomes control tokens.
  */
-export async function chatTokens(loaded: LoadedModel, messages: readonly Message[]): Promise<number[]> {
+export async function chatTokens(
+  loaded: LoadedModel,
+  messages: readonly Message[],
+  tools: readonly Tool[] = [],
+): Promise<number[]> {
   const { core, pointer } = loaded;
   const { exports } = core;
-  if (core.check(exports.chat_kind(core.pointer, pointer)) === ChatKind.NONE) {
-    const { text, contents } = await renderOwn(loaded, messages);
+  const kind: number = core.check(exports.chat_kind(core.pointer, pointer));
+  const hasTools = tools.length > 0 || messages.some(isOfTools);
+  const template = templateOf(loaded);
+  const isNative = hasTools && callFormatOf(template) !== null;
+  let said = messages;
+  if (hasTools && !isNative) {
+    const takesSystem = kind !== ChatKind.GEMMA2 && !/system role not supported/i.test(template);
+    said = inWords(messages, tools, takesSystem);
+  }
+  if (isNative || kind === ChatKind.NONE) {
+    const { text, contents } = await renderOwn(loaded, template, said, isNative ? tools : []);
     return core.scoped((arena) => {
       const [source, spans] = [arena.put(text), arena.put(contents)];
       return grown(loaded, arena, text.length + 8, (target, capacity) =>
@@ -56,12 +62,16 @@ export async function chatTokens(loaded: LoadedModel, messages: readonly Message
     });
   }
   return core.scoped((arena) => {
-    const packed = packMessages(messages);
+    const packed = packMessages(said, kind === ChatKind.QWEN3);
     const source = arena.put(packed);
     return grown(loaded, arena, packed.length + 1024, (target, capacity) =>
       exports.chat_tokens(core.pointer, pointer, source, packed.length, target, capacity),
     );
   });
+}
+
+function isOfTools(message: Message): boolean {
+  return message.role === "tool" || (message.role === "assistant" && message.toolCalls !== undefined);
 }
 
 /** The tokens that a call of the core writes, with as much room as it says they take. */
@@ -79,9 +89,19 @@ function grown(
   }
 }
 
-/** Each message as role u32, length u32, bytes. */
-function packMessages(messages: readonly Message[]): Uint8Array {
-  const contents = messages.map(({ content }) => encodeText(content));
+const ROLES: Readonly<Record<string, number>> = {
+  system: Role.SYSTEM,
+  user: Role.USER,
+  assistant: Role.ASSISTANT,
+};
+
+/** Each message as role u32, length u32, bytes; an answer's thoughts in front of it where the template looks for them. */
+function packMessages(messages: readonly Message[], thinks: boolean): Uint8Array {
+  const contents = messages.map((message) => {
+    const { content } = message;
+    const thought = thinks && message.role === "assistant" && message.reasoning;
+    return encodeText(thought ? `<think>\n${thought}\n</think>\n\n${content}` : content);
+  });
   const packed = new Uint8Array(contents.reduce((sum, { length }) => sum + 8 + length, 0));
   const view = new DataView(packed.buffer);
   let at = 0;
@@ -94,13 +114,18 @@ function packMessages(messages: readonly Message[]): Uint8Array {
   return packed;
 }
 
-async function renderOwn(loaded: LoadedModel, messages: readonly Message[]): Promise<Told> {
-  const { core, pointer, tokenizer } = loaded;
+function templateOf({ core, pointer }: LoadedModel): string {
   const { exports } = core;
-  const template = core.text(
-    exports.chat_template(core.pointer, pointer),
-    exports.chat_template_length(core.pointer, pointer),
-  );
+  return core.text(exports.chat_template(core.pointer, pointer), exports.chat_template_length(core.pointer, pointer));
+}
+
+async function renderOwn(
+  loaded: LoadedModel,
+  template: string,
+  messages: readonly Message[],
+  tools: readonly Tool[],
+): Promise<Told> {
+  const { tokenizer } = loaded;
   if (template === "") {
     const words = "the model file has no chat template: it goes on with a text (generate), it does not chat";
     throw new LimpetError("UNSUPPORTED", words);
@@ -109,25 +134,28 @@ async function renderOwn(loaded: LoadedModel, messages: readonly Message[]): Pro
   try {
     jinja = await import("@huggingface/jinja");
   } catch (error) {
-    const words = "this model's chat template is none that limpet knows; npm install @huggingface/jinja runs any";
+    const why = tools.length > 0 || messages.some(isOfTools) ? "is run for tools" : "is none that limpet knows";
+    const words = `this model's chat template ${why}; npm install @huggingface/jinja runs any`;
     throw new LimpetError("UNSUPPORTED", words, { cause: error });
   }
   const { bos, eos } = tokenizer.specials;
-  const contents = contentsOf(tokenizer, template, messages);
-  const hidden = messages.map(({ role, content }) => ({ role, content: contents.hide(content, role === "assistant") }));
-  const rendered = renderTemplate(jinja, template, hidden, {
+  const tokens = {
     bos_token: bos === undefined ? "" : tokenizer.tokenText(bos),
     eos_token: eos === undefined ? "" : tokenizer.tokenText(eos),
-  });
-  return contents.show(rendered);
+  };
+  const render = (said: readonly TemplateMessage[], known: readonly object[]): string =>
+    renderTemplate(jinja, template, said, { ...tokens, ...(known.length > 0 && { tools: known }) });
+  const contents = contentsOf(tokenizer, template, JSON.stringify([messages, tools]));
+  const hide = (text: string, isAssistant: boolean = false): string => contents.hide(text, isAssistant);
+  return contents.show(render(templateMessages(messages, template, hide, render), templateTools(tools, hide)));
 }
 
-function contentsOf(tokenizer: Tokenizer, template: string, messages: readonly Message[]): Contents {
+function contentsOf(tokenizer: Tokenizer, template: string, texts: string): Contents {
   const cut = tokenizer.cut();
   const controls = cut.filter(({ id, control }) => control || tokenizer.endsGeneration(id));
   return new Contents(
     template,
-    messages.map(({ content }) => content),
+    [texts],
     cut.map(({ text }) => text),
     new Set(controls.map(({ text }) => text)),
   );

@@ -22,6 +22,7 @@ import { LimpetError } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
 import { within } from "../host/wait.ts";
 import { type ConstraintOptions, expression, plainSchema, takeTable } from "./constraint.ts";
+import type { ToolCall, ToolCallDelta } from "./messages.ts";
 import { configureSampler, SAMPLING_OPTIONS, type SamplingOptions } from "./sampling.ts";
 import { type Form, formKind, formNumber } from "./sequence-pool.ts";
 import { growWithin, reserve, rest, type SessionState, wake } from "./session-state.ts";
@@ -111,6 +112,10 @@ export interface Piece {
   readonly answer?: number;
   /** The text that became whole with this token. */
   readonly text: string;
+  /** What became whole of the model's thoughts, in a chat; absent where it has none. */
+  readonly reasoning?: string;
+  /** What became whole of calls of tools, in a chat; absent where it has none. */
+  readonly toolCalls?: readonly ToolCallDelta[];
   /** The token's id. */
   readonly token: number;
   /** The token's log probability (natural), where `logprobs` was given. */
@@ -119,13 +124,20 @@ export interface Piece {
   readonly top?: readonly { readonly token: number; readonly logprob: number }[];
 }
 
-/** Why a generation ended: an end token, as many tokens as were asked for, a stop text, or a full context. */
-export type FinishReason = "stop" | "length" | "stop_string" | "context";
+/**
+ * Why a generation ended: an end token, as many tokens as were asked for, a stop text, a full context, or calls of tools
+ * that wait for their results.
+ */
+export type FinishReason = "stop" | "length" | "stop_string" | "context" | "tool_calls";
 
 /** What one answer came to. */
 export interface Answer {
   /** All its text. */
   readonly text: string;
+  /** What the model thought before, in a chat; absent where it did not. */
+  readonly reasoning?: string;
+  /** The tools that it calls, in a chat; absent where it calls none. A call that was cut is not among them. */
+  readonly toolCalls?: readonly ToolCall[];
   /** Without the end token. */
   readonly tokens: number[];
   /** Why it ended. */

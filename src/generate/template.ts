@@ -34,14 +34,16 @@ const WORDS = 1000;
 export function renderTemplate(
   jinja: Jinja,
   template: string,
-  messages: readonly { readonly role: string; readonly content: string }[],
-  tokens: { readonly bos_token: string; readonly eos_token: string },
+  messages: readonly object[],
+  variables: { readonly bos_token: string; readonly eos_token: string; readonly tools?: readonly object[] },
 ): string {
   if (template.length > TEMPLATE_LETTERS) {
     throw tooMuch(`it has ${template.length} letters, and ${TEMPLATE_LETTERS} are the most that are run`);
   }
-  const letters = messages.reduce((sum, { content }) => sum + content.length, 0);
-  const budget = new Budget(STEPS + STEPS_A_MESSAGE * messages.length, SIZE + SIZE_A_LETTER * letters);
+  const { tools = [] } = variables;
+  const letters = JSON.stringify([messages, tools]).length;
+  const parts = messages.length + tools.length;
+  const budget = new Budget(STEPS + STEPS_A_MESSAGE * parts, SIZE + SIZE_A_LETTER * letters);
   class Interpreter extends jinja.Interpreter {
     override evaluate(statement: Statement | undefined, scope: Scope): Value {
       budget.step(statement);
@@ -53,11 +55,8 @@ export function renderTemplate(
   const scope = new jinja.Environment();
   const globals = { true: true, True: true, false: false, False: false, none: null, None: null };
   for (const [name, value] of Object.entries({ ...globals, ...FUNCTIONS })) scope.set(name, value);
-  scope.set(
-    "messages",
-    messages.map(({ role, content }) => ({ role, content })),
-  );
-  for (const [name, value] of Object.entries({ add_generation_prompt: true, ...tokens })) scope.set(name, value);
+  scope.set("messages", messages);
+  for (const [name, value] of Object.entries({ add_generation_prompt: true, ...variables })) scope.set(name, value);
   try {
     const { parsed } = new jinja.Template(template);
     return String(new Interpreter(scope).run(parsed).value);
