@@ -62,6 +62,7 @@ async function all(of: Model | WorkerModel): Promise<Record<string, unknown>> {
   const onProgress = (...figures: unknown[]) => void progress.push(figures);
   const perplexity = await is.perplexity(TEXT, { context: 32, windows: 3, onProgress });
   const tokens = await is.tokenize("Hello", { bos: true });
+  const chat = await is.chatTokens([{ role: "user", content: "Hello" }]);
   const own = await is.session({ system: "be kind" });
   await own.append("Once upon");
   const goes = [await own.generate(undefined, FEW).text(), await own.generate(" and", FEW).text()];
@@ -94,6 +95,7 @@ async function all(of: Model | WorkerModel): Promise<Record<string, unknown>> {
   ];
   return {
     tokens,
+    chat,
     texts: [await is.detokenize(tokens), await is.detokenizeBytes(tokens, { special: true })],
     next,
     together,

@@ -187,6 +187,11 @@ export class Model {
     return this.tokenizer.detokenizeBytes(ids, options);
   }
 
+  /** The tokens of a conversation as the model's chat template writes it, up to where the assistant speaks. */
+  async chatTokens(messages: readonly Message[]): Promise<number[]> {
+    return chatTokens(this.#alive, messagesOf(messages));
+  }
+
   /** Continues a text (or ids). Each call begins anew; a session goes on. */
   generate(prompt: Prompt, options: GenerateOptions & ContextOptions & InfillOptions & AnswerOptions = {}): Generation {
     return this.#once(options, TEXT_OPTIONS, (read) => promptTokens(this.#alive, prompt, read));

@@ -122,6 +122,11 @@ export class WorkerModel {
     return (await this.#call("detokenizeBytes", ...given)) as Uint8Array;
   }
 
+  /** The tokens of a conversation as the model's chat template writes it, up to where the assistant speaks. */
+  async chatTokens(messages: readonly Message[]): Promise<number[]> {
+    return (await this.#call("chatTokens", messagesOf(messages))) as number[];
+  }
+
   /** Continues a text (or ids). Each call begins anew; a session goes on. */
   generate(prompt: Prompt, options: GenerateOptions & ContextOptions & InfillOptions & AnswerOptions = {}): Generation {
     return generation(this.#hold, MODEL, "generate", () => ({

@@ -1,0 +1,69 @@
+/** The code of docs/interfaces.md, taken from there and run as it is written, in projects with limpet and what it names. */
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { modelBytes } from "../support/models.ts";
+import { driver, launchChromium, type Playwright, watch } from "./browsers.ts";
+import { project, run } from "./project.ts";
+import { serve } from "./server.ts";
+import { ROOT, withTools } from "./tools.ts";
+
+const DOCS = readFileSync(join(ROOT, "docs/interfaces.md"), "utf8");
+const CHATML =
+  "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}" +
+  "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+/** A project with the code of an interface in a file, the packages that it imports, and a model. */
+async function written(name: string, file: string, packages: Record<string, string> = {}): Promise<string> {
+  const block = DOCS.match(new RegExp(`\`\`\`\\w+ ${name}\n([^]*?)\`\`\``));
+  assert.ok(block, `docs/interfaces.md has no code for ${name}`);
+  const folder = await project(`docs-${name}`, { [file]: block![1] });
+  for (const [one, from] of Object.entries(packages)) {
+    const there = join(folder, "node_modules", one);
+    mkdirSync(dirname(there), { recursive: true });
+    symlinkSync(join(ROOT, from, one), there);
+  }
+  const model = modelBytes("llama-tiny", "Q8_0", [["tokenizer.chat_template", "string", CHATML]]);
+  writeFileSync(join(folder, "model.gguf"), model);
+  return folder;
+}
+
+test("LangChain", async () => {
+  const own = { "@langchain/core": "node_modules", zod: "node_modules" };
+  const folder = await written("langchain", "main.js", own);
+  assert.match((await run(process.execPath, ["main.js"], folder)).stdout, /(yes|no)\n$/);
+});
+
+withTools(["node24", "npm:ai"], (node24) => {
+  test("the AI SDK", async () => {
+    const folder = await written("ai-sdk", "main.js", { ai: "build/hosts/npm/node_modules", zod: "node_modules" });
+    assert.match((await run(node24, ["main.js"], folder)).stdout, /(yes|no)\n$/);
+  });
+});
+
+withTools(["chromium", "npm:playwright-core"], (chromium) => {
+  test("the Prompt API in Chromium", async () => {
+    const folder = await written("prompt-api", "index.html");
+    const server = await serve(folder);
+    const browser = await launchChromium(driver<Playwright>("playwright-core")!, chromium);
+    try {
+      const page = await browser.newPage();
+      const said = watch(page);
+      await page.goto(`${server.base}/`);
+      let text = "";
+      for (let tries = 0; tries < 200 && text.length < 22; tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        text = await page.evaluate<string>("document.querySelector('output').textContent");
+      }
+      assert.match(text, /^(yes|no)[a-z ]{20,40}$/);
+      assert.is(await page.evaluate<string>("document.title"), "100 %");
+      assert.is(said.join("\n"), "");
+    } finally {
+      await browser.close();
+      server.close();
+    }
+  });
+});
+
+test.run();
