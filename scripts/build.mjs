@@ -44,6 +44,7 @@ const ENTRY_FILES = [
   "grammar",
   "langchain",
   "prompt-api",
+  "server",
   "inline",
   "workerd",
   "workerd-kernels",

@@ -37,7 +37,7 @@ export type { SamplingOptions } from "./generate/sampling.ts";
 export type { LogitsOptions, PerplexityOptions, PerplexityResult } from "./generate/scoring.ts";
 export type { CacheType, ContextOptions, ContextUse, Form } from "./generate/sequence-pool.ts";
 export { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "./generate/tokenizer.ts";
-export { type ErrorCode, LimpetError } from "./host/errors.ts";
+export { type ContextSizes, type ErrorCode, LimpetError } from "./host/errors.ts";
 export type { Features } from "./host/features.ts";
 export type { CoreOptions } from "./host/instance.ts";
 export type { Build, WasmOption } from "./host/wasm.ts";

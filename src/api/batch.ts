@@ -8,6 +8,7 @@ import {
   type GenerationResult,
   type InfillOptions,
   type Piece,
+  tokensOf,
 } from "../generate/generation.ts";
 import { type Message, messagesOf } from "../generate/messages.ts";
 import { SequenceGroup } from "../generate/sequence-group.ts";
@@ -20,10 +21,10 @@ import {
   type LoadedModel,
 } from "../generate/sequence-pool.ts";
 import type { SessionState } from "../generate/session-state.ts";
-import { type OptionTable, readOptions, text as textOf, whole } from "../host/arguments.ts";
+import { flag, type OptionTable, readOptions, text as textOf, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { promptTokens } from "./prompt.ts";
-import { answerOnce, type Prompt, Session } from "./session.ts";
+import { answerOnce, commonTokens, type Prompt, replaceTokens, Session } from "./session.ts";
 
 /** How many conversations are computed together, and how much each holds. */
 export interface BatchOptions extends ContextOptions {
@@ -36,6 +37,11 @@ export interface BatchOptions extends ContextOptions {
   context?: number;
   /** How latent attention (MLA) is computed, for all of them. Default: auto. */
   form?: Form;
+  /**
+   * Keep what `generate` and `chat` have read and written, until others need its place: one that begins alike, as the next
+   * turn of a conversation does, reads only what is new. Default: no.
+   */
+  reuse?: boolean;
 }
 
 /** What each of `BatchOptions` has to be. */
@@ -43,10 +49,19 @@ export const BATCH_OPTIONS: OptionTable<BatchOptions> = {
   ...CONTEXT_OPTIONS,
   sequences: whole(1, 64),
   form: formKind,
+  reuse: flag,
 };
 
 const DEFAULT_SEQUENCES = 8;
 const DEFAULT_CONTEXT = 1024;
+/** So many tokens that are there already are worth a kept session. */
+const LEAST_COMMON = 16;
+
+/** A session of the batch, and the core's side of it. */
+interface Member {
+  readonly session: Session;
+  readonly state: SessionState;
+}
 
 /** What each option of a batch's generations has to be. */
 export const BATCH_GENERATE_OPTIONS: OptionTable<GenerateOptions & InfillOptions> = {
@@ -70,16 +85,24 @@ const dropped = new Dropped<SequenceGroup>((group) => group.dispose());
 export class Batch {
   readonly #loaded: LoadedModel;
   readonly #group: SequenceGroup;
+  /** Sessions of answers that have ended, those used last at the end; null: none is kept. */
+  readonly #kept: Member[] | null;
 
   /** @internal */
   constructor(loaded: LoadedModel, given: BatchOptions = {}) {
-    const { sequences = DEFAULT_SEQUENCES, form = "auto", ...options } = readOptions(given, BATCH_OPTIONS);
+    const {
+      sequences = DEFAULT_SEQUENCES,
+      form = "auto",
+      reuse = false,
+      ...options
+    } = readOptions(given, BATCH_OPTIONS);
     const { core, pointer, defaults } = loaded;
     const asked = options.context ?? defaults.context;
     const rows = Math.min(contextLength(core, pointer, asked), asked ?? DEFAULT_CONTEXT);
     const kv = options.kv ?? defaults.kv ?? "f16";
     this.#loaded = loaded;
     this.#group = new SequenceGroup(loaded, { sequences, rows, total: sequences * rows, kv, form });
+    this.#kept = reuse ? [] : null;
     dropped.watch(this, this.#group);
   }
 
@@ -96,6 +119,7 @@ export class Batch {
   /** A session of its own, which is computed with the others and keeps a sequence until it is disposed of. */
   session(options: { system?: string } = {}): Session {
     const { system } = readOptions(options, BATCH_SESSION_OPTIONS);
+    this.#makeRoom();
     return this.#session(this.#group.join(), system);
   }
 
@@ -122,9 +146,62 @@ export class Batch {
       const { suffix: _, ...options } = read;
       options.signal?.throwIfAborted();
       const tokens = await tokensOf(read);
+      if (batch.#kept) return yield* batch.#goOn(Array.from(tokens), options);
       const state = await batch.#group.joinLater(options.signal);
       return yield* answerOnce(batch.#session(state), tokens, options);
     };
     return new Generation(run(this));
+  }
+
+  /** An answer behind as many tokens as a kept session has of its beginning; it is kept in turn. */
+  async *#goOn(
+    tokens: readonly number[],
+    options: GenerateOptions,
+  ): AsyncGenerator<Piece, GenerationResult, undefined> {
+    const member = this.#alike(tokens) ?? (await this.#fresh(options.signal));
+    const { session, state } = member;
+    let isSound = false;
+    try {
+      replaceTokens(state, tokens, true);
+      isSound = true;
+      const generation = session.generate(undefined, options);
+      try {
+        for (;;) {
+          const { done, value } = await generation.next();
+          if (done) return value as GenerationResult;
+          yield value;
+        }
+      } finally {
+        await generation.return();
+      }
+    } finally {
+      // Who waits for a sequence goes before who may come again.
+      if (isSound && !state.disposed && !this.#group.isWaitedFor) this.#kept!.push(member);
+      else session.dispose();
+    }
+  }
+
+  /** The kept session that has most of a text's beginning; undefined where it is not worth going on from. */
+  #alike(tokens: readonly number[]): Member | undefined {
+    const kept = this.#kept!;
+    let [best, most] = [-1, 0];
+    for (const [i, { state }] of kept.entries()) {
+      const common = commonTokens(tokensOf(state), tokens);
+      if (common >= most && common > 0) [best, most] = [i, common];
+    }
+    // What many begin with is no reason to drop another's conversation while there is room.
+    const { isFull } = this.#group;
+    return best < 0 || (most < LEAST_COMMON && !isFull) ? undefined : kept.splice(best, 1)[0];
+  }
+
+  async #fresh(signal: AbortSignal | undefined): Promise<Member> {
+    this.#makeRoom();
+    const state = await this.#group.joinLater(signal);
+    return { session: this.#session(state), state };
+  }
+
+  /** Where all sequences are in use, the session that was kept for longest goes. */
+  #makeRoom(): void {
+    if (this.#group.isFull) this.#kept?.shift()?.session.dispose();
   }
 }

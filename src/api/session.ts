@@ -186,7 +186,7 @@ export class Session {
         throw new LimpetError("WRONG_STATE", "another generation of this session has begun");
       }
       const turn: Turn = { before: session.tokens, messages, answer: "", answered: false };
-      session.#replace(tokens, true);
+      replaceTokens(session.#alive, tokens, true);
       session.#turn = turn;
       const pieces = generatePieces(state, given);
       try {
@@ -275,7 +275,7 @@ export class Session {
     if (!turn) return;
     this.#turn = null;
     if (turn.answered) this.#messages = answered(turn);
-    else if (!this.#state.disposed && !this.#state.loaded.disposed) this.#replace(turn.before);
+    else if (!this.#state.disposed && !this.#state.loaded.disposed) replaceTokens(this.#alive, turn.before);
   }
 
   #append(prompt: string | Uint32Array<ArrayBuffer>, special: boolean | undefined): void {
@@ -293,25 +293,6 @@ export class Session {
     core.scoped((arena) => void core.check(take(state.pointer, arena.put(ids), ids.length)));
   }
 
-  /** Makes the tokens these, or (`said`) the text theirs: where the session's own tokens spell the same they stay. */
-  #replace(tokens: readonly number[], said: boolean = false): void {
-    const state = this.#alive;
-    const { core } = state.loaded;
-    const { exports } = core;
-    exports.session_stop(state.pointer);
-    const before = this.tokens;
-    let common = 0;
-    while (common < tokens.length && tokens[common] === before[common]) common++;
-    requireRoom(state, common, tokens.length - common);
-    // Own tokens may be more than a tokenizer makes of their text.
-    if (said) reserve(state, Math.min(before.length + tokens.length - common, state.rows));
-    core.scoped((arena) => {
-      const ids = arena.put(Uint32Array.from(tokens));
-      const replace = said ? exports.session_replace_text : exports.session_replace_tokens;
-      core.check(replace(state.pointer, ids, tokens.length));
-    });
-  }
-
   get #alive(): SessionState {
     if (this.#state.loaded.disposed) throw new LimpetError("WRONG_STATE", "the model of this session was disposed of");
     if (this.#state.disposed) throw new LimpetError("WRONG_STATE", "this session was disposed of");
@@ -324,11 +305,39 @@ function answered({ messages, answer }: Turn): Message[] {
   return [...messages, { role: "assistant", content: answer }];
 }
 
+/** How many tokens two texts begin with alike. */
+export function commonTokens(a: readonly number[], b: readonly number[]): number {
+  let common = 0;
+  while (common < a.length && a[common] === b[common]) common++;
+  return common;
+}
+
+/**
+ * Makes a session's tokens these, or (`said`) the text theirs: where its own tokens spell the same they stay. What both
+ * begin with is not read again.
+ */
+export function replaceTokens(state: SessionState, tokens: readonly number[], said: boolean = false): void {
+  const { core } = state.loaded;
+  const { exports } = core;
+  exports.session_stop(state.pointer);
+  const before = tokensOf(state);
+  const common = commonTokens(before, tokens);
+  requireRoom(state, common, tokens.length - common);
+  // Own tokens may be more than a tokenizer makes of their text.
+  if (said) reserve(state, Math.min(before.length + tokens.length - common, state.rows));
+  core.scoped((arena) => {
+    const ids = arena.put(Uint32Array.from(tokens));
+    const replace = said ? exports.session_replace_text : exports.session_replace_tokens;
+    core.check(replace(state.pointer, ids, tokens.length));
+  });
+}
+
 /** Room for more tokens; where there can be none, nothing has changed. */
 function requireRoom(state: SessionState, there: number, more: number): void {
   if (there + more > state.rows) {
     const words = `the context holds ${state.rows} tokens: ${there} are there, and ${more} more do not fit`;
-    throw new LimpetError("CONTEXT_FULL", `${words}; make it longer (--ctx N, { context: N })`);
+    const sizes = { tokens: there + more, capacity: state.rows };
+    throw new LimpetError("CONTEXT_FULL", `${words}; make it longer (--ctx N, { context: N })`, { sizes });
   }
   reserve(state, there + more);
 }

@@ -2,7 +2,7 @@
  * What a page (or process) and its model's worker tell each other. A request names an object in the worker by its number
  * (0: the model; sessions and generations as they are made) and a method of it; each gets one answer.
  */
-import { type ErrorCode, LimpetError } from "../host/errors.ts";
+import { type ContextSizes, type ErrorCode, LimpetError } from "../host/errors.ts";
 
 export interface WorkerRequest {
   readonly id: number;
@@ -28,16 +28,20 @@ interface WorkerError {
   readonly name: string;
   readonly message: string;
   readonly code?: ErrorCode;
+  readonly sizes?: ContextSizes;
 }
 
 /** An error as a message can hold it. */
 export function packError(error: unknown): WorkerError {
-  if (error instanceof LimpetError) return { name: error.name, message: error.message, code: error.code };
+  if (error instanceof LimpetError) {
+    const { name, message, code, sizes } = error;
+    return { name, message, code, ...(sizes && { sizes }) };
+  }
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   return { name, message };
 }
 
-export function unpackError({ name, message, code }: WorkerError): Error {
-  if (code) return new LimpetError(code, message);
+export function unpackError({ name, message, code, sizes }: WorkerError): Error {
+  if (code) return new LimpetError(code, message, { sizes });
   return Object.assign(new Error(message), { name });
 }

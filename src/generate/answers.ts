@@ -31,7 +31,8 @@ export async function* generateAnswers(
   const rows = contextLength(core, pointer, context ?? defaults.context);
   if (prompt.length > rows) {
     const words = `the context holds ${rows} tokens, and the prompt has ${prompt.length}`;
-    throw new LimpetError("CONTEXT_FULL", `${words}; make it longer (--ctx N, { context: N })`);
+    const sizes = { tokens: prompt.length, capacity: rows };
+    throw new LimpetError("CONTEXT_FULL", `${words}; make it longer (--ctx N, { context: N })`, { sizes });
   }
   const total = prompt.length + n * Math.max(Math.min(maxTokens, rows - prompt.length), 1);
   const group = new SequenceGroup(loaded, { sequences: n, rows, total, kv: kv ?? defaults.kv ?? "f16", form });
@@ -79,6 +80,8 @@ export async function* generateAnswers(
     }
     return {
       ...results[0],
+      promptTokens: prompt.length,
+      cachedTokens: 0,
       answers: results.map(({ text, tokens, finishReason }) => ({ text, tokens, finishReason })),
       timings: { prefillTokens: prompt.length, prefillMs, decodeTokens: made, decodeMs },
     };

@@ -235,7 +235,8 @@ class TextPasses {
     if (ids.length <= this.#longest) return ids;
     if (!this.#truncate) {
       const words = `the text ${index} has ${ids.length} tokens, and the model takes ${this.#longest}`;
-      throw new LimpetError("CONTEXT_FULL", `${words}: give parts of it, or cut it with { truncate: true }`);
+      const sizes = { tokens: ids.length, capacity: this.#longest };
+      throw new LimpetError("CONTEXT_FULL", `${words}: give parts of it, or cut it with { truncate: true }`, { sizes });
     }
     const cut = ids.slice(0, this.#longest);
     // What ends a text ends what is left of it.

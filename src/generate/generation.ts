@@ -148,6 +148,10 @@ export interface Answer {
 export interface GenerationResult extends Answer {
   /** All answers, where `n` asked for several. */
   readonly answers?: readonly Answer[];
+  /** Tokens that it began behind: the prompt, and what was there before it. */
+  readonly promptTokens: number;
+  /** How many of them had been read before, and were not read again. */
+  readonly cachedTokens: number;
   /** Of the computing alone: the time that the caller takes between two pieces does not count. */
   readonly timings: {
     /** Tokens evaluated before the first new one, and how long that took. */
@@ -231,7 +235,8 @@ export async function* generatePieces(
   let { pointer, context } = session;
   const top = logprobs ?? 0;
 
-  const prefillTokens = exports.session_count(pointer) - exports.session_evaluated(pointer);
+  const promptTokens = exports.session_count(pointer);
+  const prefillTokens = promptTokens - exports.session_evaluated(pointer);
   const tokens: number[] = [];
   const written: string[] = [];
   let begun: Uint8Array = unfinishedOf(session);
@@ -248,6 +253,8 @@ export async function* generatePieces(
           text: written.join(""),
           tokens,
           finishReason: REASONS[exports.session_finish(pointer)] as FinishReason,
+          promptTokens,
+          cachedTokens: promptTokens - prefillTokens,
           timings: { prefillTokens, prefillMs, decodeTokens: Math.max(made - 1, 0), decodeMs },
         };
       }

@@ -71,6 +71,16 @@ export class SequenceGroup implements SessionGroup {
     }
   }
 
+  /** Whether all sequences are in use. */
+  get isFull(): boolean {
+    return this.#free.length === 0;
+  }
+
+  /** Whether somebody waits for a sequence. */
+  get isWaitedFor(): boolean {
+    return this.#queue.length > 0;
+  }
+
   /** A session over a free sequence. */
   join(): SessionState {
     this.#requireAlive();

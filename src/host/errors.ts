@@ -25,12 +25,24 @@ export class LimpetError extends Error {
   override readonly name: string = "LimpetError";
   /** What kind of thing went wrong. */
   readonly code: ErrorCode;
+  /** How far what does not fit is from fitting, where a text is longer than its context (CONTEXT_FULL). */
+  readonly sizes?: ContextSizes;
 
   /** An error with its code, and words that say what to do. What they quote of a file is shown, not obeyed. */
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(shortened(escapeLine(message)), options);
+  constructor(code: ErrorCode, message: string, options: ErrorOptions & { sizes?: ContextSizes } = {}) {
+    const { sizes, ...rest } = options;
+    super(shortened(escapeLine(message)), rest);
     this.code = code;
+    if (sizes) this.sizes = sizes;
   }
+}
+
+/** A text and a context that does not hold it. */
+export interface ContextSizes {
+  /** Tokens of the text. */
+  readonly tokens: number;
+  /** Tokens that the context holds. */
+  readonly capacity: number;
 }
 
 /** Letters of a message: what it quotes of a file may have any length. */

@@ -1,0 +1,125 @@
+/** Answers of a model, one or several at once, as their pieces come. */
+
+import type { Message } from "../generate/chat.ts";
+import type { GenerateOptions, Generation, GenerationResult, Piece } from "../generate/generation.ts";
+import type { Call } from "./call.ts";
+import { RequestError } from "./errors.ts";
+import type { Lease } from "./models.ts";
+import { recommended } from "./sampling.ts";
+
+/** What is asked of a model. */
+export interface Ask {
+  /** Undefined: the server's first. */
+  readonly model: string | undefined;
+  /** Conversations to answer, or texts (or ids) to go on with. */
+  readonly messages?: readonly Message[];
+  readonly prompts?: readonly (string | readonly number[])[];
+  readonly suffix?: string;
+  /** Answers to each. */
+  readonly n: number;
+  /** Without what is recommended. */
+  readonly options: GenerateOptions;
+  /** Answer i of a prompt has the seed plus i. */
+  readonly seed: number;
+  /** Where an answer ends that ends nowhere else; undefined: where the context does. */
+  readonly maxTokens: number | undefined;
+}
+
+/** The beginning of the answers, a piece of one, or the end of one. */
+export type Step =
+  | { readonly kind: "begin"; readonly lease: Lease }
+  | { readonly kind: "piece"; readonly index: number; readonly piece: Piece }
+  | { readonly kind: "end"; readonly index: number; readonly result: GenerationResult };
+
+/** What answers have cost. */
+export interface Usage {
+  readonly prompt: number;
+  readonly cached: number;
+  readonly completion: number;
+}
+
+/** Answers as they come, those of one prompt after those of the one before; the model is held until the last ends. */
+export async function* answers(call: Call, ask: Ask): AsyncGenerator<Step, Usage, undefined> {
+  const { signal, server } = call;
+  const lease = await server.models.lease(ask.model, signal);
+  const results: GenerationResult[] = [];
+  try {
+    requireWriter(lease);
+    const generations = begin(lease, ask, signal);
+    yield { kind: "begin", lease };
+    for await (const step of merged(generations)) {
+      if (step.kind === "end") results[step.index] = step.result;
+      yield step;
+    }
+    return usageOf(results, ask.n);
+  } finally {
+    lease.release();
+    server.metrics.answered(lease.id, usageOf(results, ask.n), results);
+  }
+}
+
+/** Whether the form of an answer was asked for. */
+export function isConstrained({ schema, regex, grammar, choice }: GenerateOptions): boolean {
+  return [schema, regex, grammar, choice].some((one) => one !== undefined);
+}
+
+function requireWriter({ id, model: { info } }: Lease): void {
+  if (info.makes === "text") return;
+  const words = `the model ${id} makes ${info.makes} of texts, and writes none`;
+  throw new RequestError("invalid_request_error", words, { param: "model", code: "unsupported" });
+}
+
+function begin(lease: Lease, ask: Ask, signal: AbortSignal): Generation[] {
+  const { messages, prompts = [], suffix, n, options, seed } = ask;
+  const batch = lease.batch!;
+  const all: GenerateOptions = {
+    ...recommended(lease.sampling, isConstrained(options)),
+    ...options,
+    maxTokens: Math.min(ask.maxTokens ?? lease.context, lease.context),
+    signal,
+  };
+  const seeded = (i: number): GenerateOptions => ({ ...all, seed: seed + i });
+  const times = Array.from({ length: n }, (_, i) => seeded(i));
+  if (messages) return times.map((one) => batch.chat(messages, one));
+  return prompts.flatMap((prompt) =>
+    times.map((one) => batch.generate(prompt, { ...one, ...(suffix !== undefined && { suffix }) })),
+  );
+}
+
+/** Pieces of several generations, as they come: all are computed together. */
+async function* merged(
+  generations: readonly Generation[],
+): AsyncGenerator<Exclude<Step, { kind: "begin" }>, void, undefined> {
+  const ask = async (index: number) => ({ index, step: await generations[index].next() });
+  const pending = new Map(generations.map((_, index) => [index, ask(index)]));
+  for (const one of pending.values()) one.catch(() => {});
+  try {
+    while (pending.size > 0) {
+      const { index, step } = await Promise.race(pending.values());
+      if (step.done) {
+        pending.delete(index);
+        yield { kind: "end", index, result: generations[index].result! };
+      } else {
+        const next = ask(index);
+        next.catch(() => {});
+        // Behind the others, so that each has its turn.
+        pending.delete(index);
+        pending.set(index, next);
+        yield { kind: "piece", index, piece: step.value };
+      }
+    }
+  } finally {
+    await Promise.allSettled(generations.map((generation) => generation.return()));
+  }
+}
+
+function usageOf(results: readonly GenerationResult[], n: number): Usage {
+  const ended = results.filter((result) => result !== undefined);
+  // The answers to one prompt have it in common.
+  const prompts = results.filter((result, i) => result !== undefined && i % n === 0);
+  return {
+    prompt: prompts.reduce((sum, { promptTokens }) => sum + promptTokens, 0),
+    cached: prompts.reduce((sum, { cachedTokens }) => sum + cachedTokens, 0),
+    completion: ended.reduce((sum, { tokens }) => sum + tokens.length, 0),
+  };
+}
