@@ -162,7 +162,8 @@ export class Batch {
     const { session, state } = member;
     let isSound = false;
     try {
-      replaceTokens(state, tokens, true);
+      // To the token: what an answer is must not depend on who was here before.
+      replaceTokens(state, tokens);
       isSound = true;
       const generation = session.generate(undefined, options);
       try {

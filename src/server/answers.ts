@@ -4,6 +4,7 @@ import type { Message } from "../generate/chat.ts";
 import type { GenerateOptions, Generation, GenerationResult, Piece } from "../generate/generation.ts";
 import type { Call } from "./call.ts";
 import { RequestError } from "./errors.ts";
+import type { Usage } from "./metrics.ts";
 import type { Lease } from "./models.ts";
 import { recommended } from "./sampling.ts";
 
@@ -30,13 +31,6 @@ export type Step =
   | { readonly kind: "begin"; readonly lease: Lease }
   | { readonly kind: "piece"; readonly index: number; readonly piece: Piece }
   | { readonly kind: "end"; readonly index: number; readonly result: GenerationResult };
-
-/** What answers have cost. */
-export interface Usage {
-  readonly prompt: number;
-  readonly cached: number;
-  readonly completion: number;
-}
 
 /** Answers as they come, those of one prompt after those of the one before; the model is held until the last ends. */
 export async function* answers(call: Call, ask: Ask): AsyncGenerator<Step, Usage, undefined> {

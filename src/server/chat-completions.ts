@@ -1,8 +1,9 @@
 /** `/v1/chat/completions`: OpenAI's chat. */
 import type { GenerateOptions, GenerationResult, Piece } from "../generate/generation.ts";
-import { type Ask, answers, type Usage } from "./answers.ts";
+import { type Ask, answers } from "./answers.ts";
 import { type Call, newId, now, streamForm } from "./call.ts";
 import { chatMessages, constraintOf, reasoningOf, requireNoTools } from "./content.ts";
+import type { Usage } from "./metrics.ts";
 import type { Lease } from "./models.ts";
 import { samplingOf, seedOf, stopsOf } from "./sampling.ts";
 import { data, PING, streamed } from "./stream.ts";

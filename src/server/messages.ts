@@ -2,11 +2,12 @@
 import type { Message } from "../generate/chat.ts";
 import type { GenerateOptions, GenerationResult } from "../generate/generation.ts";
 import { printable } from "../host/arguments.ts";
-import { type Ask, answers, type Usage } from "./answers.ts";
+import { type Ask, answers } from "./answers.ts";
 import { type Call, newId, streamForm } from "./call.ts";
 import { contentOf, notYet, partText, requireNoTools } from "./content.ts";
 import type { RequestError } from "./errors.ts";
 import type { Fields } from "./fields.ts";
+import type { Usage } from "./metrics.ts";
 import type { Lease } from "./models.ts";
 import { samplingOf, seedOf, stopsOf } from "./sampling.ts";
 import { named, streamed } from "./stream.ts";

@@ -1,7 +1,13 @@
 /** What a server has done and does, in the text form of Prometheus. */
 import type { GenerationResult } from "../generate/generation.ts";
-import type { Usage } from "./answers.ts";
 import type { Models } from "./models.ts";
+
+/** What answers have cost, in tokens. */
+export interface Usage {
+  readonly prompt: number;
+  readonly cached: number;
+  readonly completion: number;
+}
 
 interface Totals {
   prompt: number;
