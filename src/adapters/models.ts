@@ -2,7 +2,7 @@
 import { Model } from "../api/model.ts";
 import type { LoadOptions } from "../api/options.ts";
 import type { WorkerModel } from "../api/worker-model.ts";
-import type { Message } from "../generate/chat.ts";
+import type { Message } from "../generate/messages.ts";
 import type { ModelSource } from "../load/source.ts";
 
 /** A loaded model, in this thread or in a worker. */

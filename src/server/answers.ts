@@ -1,7 +1,7 @@
 /** Answers of a model, one or several at once, as their pieces come. */
 
-import type { Message } from "../generate/chat.ts";
 import type { GenerateOptions, Generation, GenerationResult, Piece } from "../generate/generation.ts";
+import type { Message } from "../generate/messages.ts";
 import type { Call } from "./call.ts";
 import { RequestError } from "./errors.ts";
 import type { Usage } from "./metrics.ts";

@@ -1,6 +1,7 @@
 /** What clients write in a request beside its numbers: messages, tools, the form of the answer. */
-import type { Message } from "../generate/chat.ts";
+
 import type { GenerateOptions } from "../generate/generation.ts";
+import type { Message } from "../generate/messages.ts";
 import { printable } from "../host/arguments.ts";
 import { RequestError } from "./errors.ts";
 import { Fields } from "./fields.ts";

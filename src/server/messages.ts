@@ -1,6 +1,7 @@
 /** `/v1/messages`: Anthropic's messages. */
-import type { Message } from "../generate/chat.ts";
+
 import type { GenerateOptions, GenerationResult } from "../generate/generation.ts";
+import type { Message } from "../generate/messages.ts";
 import { printable } from "../host/arguments.ts";
 import { type Ask, answers } from "./answers.ts";
 import { type Call, newId, streamForm } from "./call.ts";

@@ -1,6 +1,7 @@
 /** `/v1/responses`: OpenAI's responses. What was said before is told with each request: none is kept here. */
-import type { Message } from "../generate/chat.ts";
+
 import type { GenerateOptions, GenerationResult } from "../generate/generation.ts";
+import type { Message } from "../generate/messages.ts";
 import { printable } from "../host/arguments.ts";
 import { type Ask, answers } from "./answers.ts";
 import { type Call, newId, now, streamForm } from "./call.ts";

@@ -1,6 +1,7 @@
 /** What the AI SDK asks of a call, as limpet's messages and options, and what of it is not carried out. */
-import type { Message } from "../../generate/chat.ts";
+
 import type { GenerateOptions } from "../../generate/generation.ts";
+import type { Message } from "../../generate/messages.ts";
 import type { ContextOptions } from "../../generate/sequence-pool.ts";
 import { LimpetError } from "../../host/errors.ts";
 import { ANY_JSON, askFor, schemaWords, TO_THE_END } from "../models.ts";

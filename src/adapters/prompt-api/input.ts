@@ -1,6 +1,7 @@
 /** What pages give to the Prompt API, read: messages, constraints, how to sample. */
-import type { Message } from "../../generate/chat.ts";
+
 import type { ConstraintOptions } from "../../generate/constraint.ts";
+import type { Message } from "../../generate/messages.ts";
 import type { SamplingOptions } from "../../generate/sampling.ts";
 import { askFor, schemaWords } from "../models.ts";
 import { notSupported } from "./errors.ts";

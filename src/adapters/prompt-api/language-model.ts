@@ -8,8 +8,8 @@
  */
 import type { Session } from "../../api/session.ts";
 import type { WorkerSession } from "../../api/worker-session.ts";
-import type { Message } from "../../generate/chat.ts";
 import type { GenerateOptions } from "../../generate/generation.ts";
+import type { Message } from "../../generate/messages.ts";
 import type { SamplingOptions } from "../../generate/sampling.ts";
 import { within } from "../../host/wait.ts";
 import { type AnyModel, TO_THE_END } from "../models.ts";
