@@ -220,10 +220,15 @@ function unsupported(what: string): LimpetError {
 
 /** How an answer ended, and what it took. */
 function endOf(result: GenerationResult, model: string): { metadata: Record<string, unknown>; usage: UsageMetadata } {
-  const { timings, tokens, finishReason } = result;
-  const [read, made] = [timings.prefillTokens, tokens.length];
+  const { timings, tokens, finishReason, promptTokens: read, cachedTokens: cache_read } = result;
+  const made = tokens.length;
   return {
     metadata: { model_name: model, finish_reason: finishReason, ...timings },
-    usage: { input_tokens: read, output_tokens: made, total_tokens: read + made },
+    usage: {
+      input_tokens: read,
+      output_tokens: made,
+      total_tokens: read + made,
+      input_token_details: { cache_read },
+    },
   };
 }

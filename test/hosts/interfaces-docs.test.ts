@@ -1,4 +1,8 @@
-/** The code of docs/interfaces.md, taken from there and run as it is written, in projects with limpet and what it names. */
+/**
+ * The code of docs/interfaces.md and docs/scale.md, taken from there and run as it is written, in projects with limpet and
+ * what it names.
+ */
+import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "uvu";
@@ -9,7 +13,7 @@ import { project, run } from "./project.ts";
 import { serve } from "./server.ts";
 import { ROOT, withTools } from "./tools.ts";
 
-const DOCS = readFileSync(join(ROOT, "docs/interfaces.md"), "utf8");
+const DOCS = ["interfaces", "scale"].map((page) => readFileSync(join(ROOT, `docs/${page}.md`), "utf8")).join("");
 const CHATML =
   "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}" +
   "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
@@ -17,7 +21,7 @@ const CHATML =
 /** A project with the code of an interface in a file, the packages that it imports, and a model. */
 async function written(name: string, file: string, packages: Record<string, string> = {}): Promise<string> {
   const block = DOCS.match(new RegExp(`\`\`\`\\w+ ${name}\n([^]*?)\`\`\``));
-  assert.ok(block, `docs/interfaces.md has no code for ${name}`);
+  assert.ok(block, `the pages have no code for ${name}`);
   const folder = await project(`docs-${name}`, { [file]: block![1] });
   for (const [one, from] of Object.entries(packages)) {
     const there = join(folder, "node_modules", one);
@@ -39,6 +43,25 @@ withTools(["node24", "npm:ai"], (node24) => {
   test("the AI SDK", async () => {
     const folder = await written("ai-sdk", "main.js", { ai: "build/hosts/npm/node_modules", zod: "node_modules" });
     assert.match((await run(node24, ["main.js"], folder)).stdout, /(yes|no)\n$/);
+  });
+});
+
+withTools(["deno"], (deno) => {
+  test("a server in Deno", async () => {
+    const folder = await written("serve-deno", "main.js");
+    const server = spawn(deno, ["run", "--allow-read", "--allow-net=127.0.0.1:8080", "main.js"], { cwd: folder });
+    try {
+      const ask = (path: string, body?: object): Promise<Response> =>
+        fetch(`http://127.0.0.1:8080${path}`, body && { method: "POST", body: JSON.stringify(body) });
+      for (let tries = 0; tries < 200 && !(await ask("/health").catch(() => null)); tries++) {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      const question = { model: "small", max_tokens: 5, messages: [{ role: "user", content: "Hello" }] };
+      const answer = (await (await ask("/v1/chat/completions", question)).json()) as { usage: object };
+      assert.is((answer.usage as { completion_tokens: number }).completion_tokens, 5);
+    } finally {
+      server.kill("SIGKILL");
+    }
   });
 });
 

@@ -2,13 +2,13 @@
 
 import sys
 
-from logits import limpet_in
+from limpet import Model
+from logits import engine_of
 
 
 def main():
     kind, wasm, model, prompt, tokens = sys.argv[1:]
-    limpet = limpet_in(kind, wasm)
-    print("".join(limpet.generate(limpet.load(model), prompt, int(tokens))))
+    print(Model(model, wasm=wasm, engine=engine_of(kind)).generate(prompt, max_tokens=int(tokens), special=True).text())
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
  * wasmtime: the core under its Python library, the command under its command line, both compiled (Cranelift) and
  * interpreted (Pulley); and compiled for aarch64, run by an emulator.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -18,6 +18,7 @@ import {
   textArguments,
 } from "./conformance.ts";
 import { output, ROOT, withTools, workFolder } from "./tools.ts";
+import { unpackWheel } from "./wheel.ts";
 
 const WORK = workFolder("wasmtime");
 const CORE = join(ROOT, "build/limpet.wasm");
@@ -25,25 +26,11 @@ const COMMAND = join(ROOT, "build/limpet.wasi.wasm");
 const SCALAR = join(ROOT, "build/limpet.wasi.scalar.wasm");
 const TEXT = stories.text.slice(0, 60);
 
-withTools(["python3:wasmtime"], (python) => {
+withTools(["python3:wasmtime", "python3:hatchling"], (python) => {
   const words = "import importlib.metadata as m; print(m.version('wasmtime'))";
   const version = output(python, "-c", words).trim();
 
-  test("the Python example writes llama.cpp's text", () => {
-    const { path } = reference("stories260K");
-    if (path === null) return;
-    const text = output(python, "examples/embed-python/generate.py", path, stories.prompt, "120");
-    assert.is(text, `${stories.text}\n`);
-  });
-
-  test("the Python example says what is wrong with a file", () => {
-    const file = join(WORK, "broken.gguf");
-    writeFileSync(file, "not a model");
-    assert.throws(
-      () => output(python, "examples/embed-python/generate.py", file, "a"),
-      (error: Error & { stderr: string }) => error.stderr.includes("RuntimeError: not a GGUF file"),
-    );
-  });
+  process.env.PYTHONPATH = unpackWheel(python);
 
   for (const engine of ["cranelift", "pulley64"]) {
     const host = { host: `wasmtime ${version} (Python)`, build: `portable, ${engine}` };

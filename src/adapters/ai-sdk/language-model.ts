@@ -106,12 +106,17 @@ function endOf(result: GenerationResult | null): {
   usage: AnswerUsage;
   providerMetadata: AnswerMetadata;
 } {
-  const read = result?.timings.prefillTokens;
+  const { promptTokens: read, cachedTokens: kept } = result ?? {};
   const made = result?.tokens.length;
   return {
     finishReason: finishOf(result),
     usage: {
-      inputTokens: { total: read, noCache: read, cacheRead: result ? 0 : undefined, cacheWrite: undefined },
+      inputTokens: {
+        total: read,
+        noCache: read === undefined ? undefined : read - (kept ?? 0),
+        cacheRead: kept,
+        cacheWrite: undefined,
+      },
       outputTokens: { total: made, text: made, reasoning: undefined },
     },
     providerMetadata: {
