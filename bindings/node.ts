@@ -218,6 +218,7 @@ export function pathOf(source: string | URL): string {
   return typeof source === "string" ? source : fileURLToPath(source);
 }
 
-function module<T>(name: string): T {
+/** A module of Node's. */
+export function module<T>(name: string): T {
   return process.getBuiltinModule(`node:${name}`) as T;
 }

@@ -40,7 +40,7 @@ export { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "./gener
 export { type ContextSizes, type ErrorCode, LimpetError } from "./host/errors.ts";
 export type { Features } from "./host/features.ts";
 export type { CoreOptions } from "./host/instance.ts";
-export type { Build, WasmOption } from "./host/wasm.ts";
+export type { Build, BuildChoice, WasmOption } from "./host/wasm.ts";
 export type { MetadataValue, ModelInfo, ModelWarning, TensorInfo, TokenizerKind } from "./load/info.ts";
 export type { ModelSource } from "./load/source.ts";
 export type { TableOptions, Tables, TableUse } from "./load/tables.ts";

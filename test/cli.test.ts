@@ -3,6 +3,7 @@ import type { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { NO_PROMPT } from "../assembly/wasi/commands.ts";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
 import { Model } from "../src/index.ts";
@@ -17,6 +18,9 @@ const VOCABULARY = temporaryFile("vocabulary.gguf", encodeGguf({ ...makeModel("d
 const TIDE = demoFrom(" tide");
 const HINT = "limpet COMMAND --help shows the flags of a command.\n";
 
+/** The text that is the same in every host. */
+const SAME = ["--temp", "0", "--build", "portable"];
+
 /** What a command answers, when nothing else is said and it succeeds. */
 async function answer(...args: string[]): Promise<string> {
   const { out, err, status } = await limpet(args);
@@ -26,8 +30,11 @@ async function answer(...args: string[]): Promise<string> {
 }
 
 test("generate: the continuation and a line feed, nothing else", async () => {
-  assert.is(await answer("generate", DEMO, "-p", TIDE.prompt, "-n", "200"), `${TIDE.rest}\n`);
-  assert.is(await answer("generate", "-n", "200", "--prompt", TIDE.prompt, DEMO), `${TIDE.rest}\n`);
+  assert.is(await answer("generate", DEMO, "-p", TIDE.prompt, "-n", "200", ...SAME), `${TIDE.rest}\n`);
+  assert.is(await answer("generate", "-n", "200", "--prompt", TIDE.prompt, DEMO, ...SAME), `${TIDE.rest}\n`);
+  assert.is(await answer("generate", DEMO, TIDE.prompt, "-n", "200", ...SAME), `${TIDE.rest}\n`);
+  // The demo is sure of every word: neither temperature nor the fast build change them.
+  assert.is(await answer("generate", DEMO, TIDE.prompt, "--repeat-penalty", "1"), `${TIDE.rest}\n`);
   const stopped = await answer(
     "generate",
     DEMO,
@@ -37,14 +44,19 @@ test("generate: the continuation and a line feed, nothing else", async () => {
     "--stop",
     "xyz",
     "--stop=water",
+    ...SAME,
   );
   assert.is(stopped, `${TIDE.rest.slice(0, TIDE.rest.indexOf("water"))}\n`);
-  assert.is(await answer("generate", DEMO, "-p", TIDE.prompt, "-n", "200", "--build", "scalar"), `${TIDE.rest}\n`);
+  assert.is(
+    await answer("generate", DEMO, "-p", TIDE.prompt, "-n", "200", "--temp", "0", "--build", "scalar"),
+    `${TIDE.rest}\n`,
+  );
 });
 
 test("generate --json: one object", async () => {
-  const json = JSON.parse(await answer("generate", DEMO, "-p", TIDE.prompt, "-n", "200", "--json"));
-  assert.equal(Object.keys(json), ["text", "tokens", "finish_reason", "prefill_tps", "decode_tps"]);
+  const json = JSON.parse(await answer("generate", DEMO, "-p", TIDE.prompt, "-n", "200", "--json", ...SAME));
+  const keys = ["text", "tokens", "finish_reason", "prefill_tps", "decode_tps", "prompt_tokens", "seed"];
+  assert.equal(Object.keys(json), keys);
   assert.is(json.text, TIDE.rest);
   assert.is(json.finish_reason, "stop");
   assert.ok(json.prefill_tps > 0 && json.decode_tps > 0);
@@ -56,7 +68,7 @@ test("generate --json: one object", async () => {
 });
 
 test("stdin is UTF-8 with NUL, as a prompt and as a text", async () => {
-  const { out, status } = await limpet(["generate", DEMO, "-p", "-", "-n", "200"], { input: TIDE.prompt });
+  const { out, status } = await limpet(["generate", DEMO, "-p", "-", "-n", "200", ...SAME], { input: TIDE.prompt });
   assert.is(out, `${TIDE.rest}\n`);
   assert.is(status, 0);
   const text = "a\0b — 🐚\n";
@@ -159,11 +171,11 @@ test("chat: a line in, an answer out, and the conversation kept", async () => {
     modelBytes("demo", "F16", [["tokenizer.chat_template", "string", template]]),
   );
   const lines = `${TIDE.prompt}\n\n${TIDE.prompt}`;
-  const { out, err, status } = await limpet(["chat", model, "-n", "200"], { input: lines });
+  const { out, err, status } = await limpet(["chat", model, "-n", "200", ...SAME], { input: lines });
   assert.is(err, "");
   assert.is(status, 0);
   assert.is(out, `${TIDE.rest}\n${TIDE.rest}\n`);
-  assert.is(await answer("generate", model, "--chat", "-p", TIDE.prompt, "-n", "200"), `${TIDE.rest}\n`);
+  assert.is(await answer("generate", model, "--chat", "-p", TIDE.prompt, "-n", "200", ...SAME), `${TIDE.rest}\n`);
 });
 
 test("convert: a line on stderr, and a file that generates", async () => {
@@ -196,34 +208,47 @@ test("help is an answer", async () => {
     "doctor",
   ]) {
     assert.ok(all.includes(`  ${name} `), name);
-    assert.match(await answer(name, "--help"), new RegExp(`^usage: limpet ${name}`));
+    const about = await answer(name, "--help");
+    assert.match(about, new RegExp(`^usage: limpet ${name}`));
+    assert.is(await answer("help", name), about);
   }
+  assert.is(await answer("help"), all);
+});
+
+test("--version is that of the package", async () => {
+  const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  for (const word of ["--version", "-V", "version"]) assert.is(await answer(word), `limpet ${version}\n`);
 });
 
 const TYPES_WANTED = `--type wants one of: ${FILE_TYPES.join(", ")}`;
 const WRONG: [string[], string][] = [
   [[], "a command is missing"],
   [["sing"], "there is no command sing"],
-  [["generate"], "the flag --prompt is missing"],
+  [["generate"], NO_PROMPT],
   [["inspect"], "MODEL is missing"],
   [["convert", "folder"], "OUT is missing"],
   [["convert", "folder", "x.gguf", "--type", "Q9"], TYPES_WANTED],
   [["inspect", DEMO, "--time"], "the flag --program is missing"],
   [["inspect", DEMO, "--program", "--json"], "--program is not printed as JSON"],
-  [["generate", DEMO], "the flag --prompt is missing"],
+  [["generate", DEMO], NO_PROMPT],
+  [["generate", DEMO, "a", "-p", "b"], "a is one argument too many"],
+  [["help", "sing"], "there is no command sing"],
+  [["generate", DEMO, "-p", "x", "-t", "0"], "-t wants a whole number, 1 or more"],
   [["generate", DEMO, "-p"], "-p wants a value"],
   [["generate", DEMO, "-p", "x", "--loud"], "there is no flag --loud here"],
   [["generate", DEMO, "-p", "x", "-n", "many"], "-n wants a whole number, 0 or more"],
   [["generate", DEMO, "-p", "x", "--temp", "hot"], "--temp wants a number"],
   [["generate", DEMO, "-p", "x", "--json=yes"], "--json takes no value"],
-  [["generate", DEMO, "-p", "x", "--build", "slow"], "--build wants one of: portable, fast, scalar"],
+  [["generate", DEMO, "-p", "x", "--build", "slow"], "--build wants one of: auto, fast, portable, scalar"],
   [["tokenize", DEMO], "TEXT is missing"],
   [["tokenize", DEMO, "a", "b"], "b is one argument too many"],
   [["logits", DEMO, "--tokens", "1,x", "--out", "f"], "--tokens wants token ids with commas between, not x"],
 ];
 
 test("a wrong command line: what is wrong with it, and status 2", async () => {
-  const runs = await Promise.all(WRONG.map(async ([args, words]) => ({ args, words, ...(await limpet(args)) })));
+  const runs = await Promise.all(
+    WRONG.map(async ([args, words]) => ({ args, words, ...(await limpet(args, { input: "" })) })),
+  );
   for (const { args, words, out, err, status } of runs) {
     assert.is(err, `limpet: ${words}\n${HINT}`);
     assert.is(out, "");

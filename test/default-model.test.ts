@@ -14,6 +14,7 @@ const CLI = fileURLToPath(new URL("../build/js/cli.js", import.meta.url));
 const CARD = readFileSync(new URL("../models/README.md", import.meta.url), "utf8");
 const BYTES = readFileSync(defaultModel);
 const PROMPT = "Once upon a time";
+const SAME = ["-n", "20", "--temp", "0", "--build", "portable"];
 
 test("it takes at most 4 MB, and its card names it by name, size and hash", () => {
   assert.ok(BYTES.length <= 4_000_000, `${BYTES.length} bytes`);
@@ -53,10 +54,10 @@ test("generate and bench take it where no model is named, chat says what to do; 
     assert.is(status, 0);
     return stdout;
   };
-  const text = run(["generate", "-p", PROMPT, "-n", "20"]);
+  const text = run(["generate", "-p", PROMPT, ...SAME]);
   assert.match(text, /\w+ \w+ \w+/);
-  assert.is(run(["generate", "-p", PROMPT, "-n", "20", "--build", "scalar"]), text);
-  assert.is(run(["generate", fileURLToPath(defaultModel), "-p", PROMPT, "-n", "20"]), text);
+  assert.is(run(["generate", "-p", PROMPT, "-n", "20", "--temp", "0", "--build", "scalar"]), text);
+  assert.is(run(["generate", fileURLToPath(defaultModel), "-p", PROMPT, ...SAME]), text);
   assert.type(JSON.parse(run(["bench", "-p", "8", "-n", "4"])).decode_tps, "number");
   // It goes on with texts and answers nobody.
   const chat = spawnSync(process.execPath, [CLI, "chat"], { input: "Tell me a tale.\n", encoding: "utf8" });

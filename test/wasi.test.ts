@@ -53,6 +53,20 @@ function demoWith(ids: [key: string, id: number][], without = ""): Uint8Array {
   return new Uint8Array(encodeGguf({ ...file, metadata }));
 }
 
+/** A model whose file says how it is best sampled. */
+function tasteful(): Uint8Array {
+  const file = makeModel("plm-1m", "Q4_0");
+  const taste = [
+    ["general.sampling.temp", "f32", 0.6],
+    ["general.sampling.top_k", "i32", 20],
+    ["general.sampling.top_p", "f32", 0.95],
+    ["general.sampling.min_p", "f32", 0],
+    ["general.sampling.penalty_repeat", "f32", 1.3],
+    ["general.sampling.penalty_last_n", "i32", 8],
+  ] as never[];
+  return new Uint8Array(encodeGguf({ ...file, metadata: [...file.metadata, ...taste] }));
+}
+
 const files = new Map<string, Uint8Array>([
   ["wordy.gguf", wordy()],
   ["infill.gguf", demoWith(["prefix", "suffix", "middle"].map((key, i) => [`${key}_token_id`, 700 + i]))],
@@ -62,6 +76,7 @@ const files = new Map<string, Uint8Array>([
   ["chat.gguf", new Uint8Array(encodeGguf({ ...chatDemo, metadata: [...chatDemo.metadata, chatty as never] }))],
   ["plm.gguf", new Uint8Array(encodeGguf(makeModel("plm-1m", "Q4_0")))],
   ["former.gguf", new Uint8Array(encodeGguf(makeModel("memoryformer-tiny")))],
+  ["taste.gguf", tasteful()],
   ["vocabulary.gguf", new Uint8Array(encodeGguf({ ...makeModel("demo"), tensors: [] }))],
   ["text.txt", new TextEncoder().encode(DEMO_TEXT.repeat(3))],
   ["broken.gguf", new TextEncoder().encode("GGUF is what this is not, though it begins so.")],
@@ -96,7 +111,15 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
       "~",
     ],
   ],
+  [["generate", "data/demo.gguf", DEMO_TEXT.slice(0, 20), "-n", "10"]],
+  [["generate", "data/demo.gguf", "-n", "10"], `${DEMO_TEXT.slice(0, 20)}\r\n`],
   [["generate", "data/demo.gguf", "-p", "a", "-n", "0"]],
+  [["generate", "data/plm.gguf", "-p", "a", "-n", "40", "--temp", "0.7"]],
+  [["generate", "data/taste.gguf", "-p", "a", "-n", "40", "--temp", "1"]],
+  [["generate", "data/chat.gguf", "--system", "Be brief.", "-p", "Hello", "-n", "12"]],
+  [["chat", "data/chat.gguf", "-n", "12"], "Hello\r\nAnd again\r\n"],
+  [["chat", "data/chat.gguf", "--system", "Be brief.", "-n", "30", "--ctx", "160"], "Hello there\n".repeat(6)],
+  [["chat", "data/chat.gguf", "-n", "200", "--ctx", "96", "--temp", "1"], "Hello there\n".repeat(3)],
   [
     [
       "generate",
@@ -151,6 +174,8 @@ const USAGE: string[][] = [
   ["nosuch"],
   ["tokenize", "data/demo.gguf"],
   ["generate", "data/demo.gguf"],
+  ["help", "nosuch"],
+  ["generate", "data/demo.gguf", "-p", "a", "-t", "0"],
   ["generate", "data/demo.gguf", "-p"],
   ["generate", "data/demo.gguf", "-p", "a", "--nosuch"],
   ["generate", "data/demo.gguf", "-p", "a", "-n", "1.5"],
@@ -172,13 +197,23 @@ const USAGE: string[][] = [
   ["logits", "data/demo.gguf", "--tokens", "1"],
 ];
 
-for (const [words, input] of SAME) {
-  test(`as in Node: ${words.join(" ").slice(0, 90)}`, () => {
+/** What gives the same text in every host: the build, a seed, and no temperature where none is asked for. */
+function alike(words: readonly string[]): string[] {
+  if (!/^(generate|chat)$/.test(words[0])) return [...words];
+  const more = ["--build", "portable"];
+  if (!words.includes("--seed")) more.push("--seed", "5");
+  if (!words.includes("--temp")) more.push("--temp", "0");
+  return [words[0], ...more, ...words.slice(1)];
+}
+
+for (const [given, input] of SAME) {
+  const words = alike(given);
+  test(`as in Node: ${given.join(" ").slice(0, 90)}`, () => {
     const want = node.run(words, input);
     assert.is(want.status, 0, want.err);
     for (const host of hosts) {
       const got = host.run(words, input);
-      assert.is(got.err, "", host.name);
+      assert.is(got.err, want.err, host.name);
       assert.is(got.out, want.out, host.name);
       assert.is(got.status, 0, host.name);
     }
@@ -196,7 +231,7 @@ for (const words of USAGE) {
 test("what is doubtful about a file is a line on stderr, as in Node", () => {
   for (const words of [
     ["tokenize", "data/nameless.gguf", "a"],
-    ["generate", "data/nameless.gguf", "-p", "a", "-n", "2"],
+    ["generate", "data/nameless.gguf", "-p", "a", "-n", "2", "--temp", "0"],
   ]) {
     const want = node.run(words);
     assert.is(want.status, 0);
@@ -222,7 +257,7 @@ test("what needs a host's own files or the model that ships: a wrong command lin
 
 test("generate --json gives the text and the tokens that the API gives", async () => {
   const prompt = DEMO_TEXT.slice(0, 20);
-  const words = ["generate", "data/demo.gguf", "-p", prompt, "-n", "30", "--json"];
+  const words = ["generate", "data/demo.gguf", "-p", prompt, "-n", "30", "--json", "--temp", "0"];
   const model = await Model.load(files.get("demo.gguf")!);
   const generation = model.generate(prompt, { maxTokens: 30 });
   await generation.text();
@@ -230,10 +265,13 @@ test("generate --json gives the text and the tokens that the API gives", async (
   for (const host of hosts) {
     const { out, status } = host.run(words);
     assert.is(status, 0, host.name);
-    const { prefill_tps, decode_tps, ...rest } = JSON.parse(out);
+    const { prefill_tps, decode_tps, prompt_tokens, seed, ...rest } = JSON.parse(out);
     assert.equal(rest, { text, tokens, finish_reason: finishReason }, host.name);
     assert.ok(prefill_tps > 0 && decode_tps > 0, host.name);
-    assert.equal(Object.keys(JSON.parse(out)), ["text", "tokens", "finish_reason", "prefill_tps", "decode_tps"]);
+    assert.is(prompt_tokens, model.tokenizer.tokenize(prompt, { bos: true }).length);
+    assert.ok(Number.isInteger(seed) && seed !== JSON.parse(host.run(words).out).seed, "another one each time");
+    const keys = ["text", "tokens", "finish_reason", "prefill_tps", "decode_tps", "prompt_tokens", "seed"];
+    assert.equal(Object.keys(JSON.parse(out)), keys);
   }
   model.dispose();
 });
@@ -273,7 +311,20 @@ test("perplexity is the API's, of a text with more tokens than bytes too", async
 });
 
 test("tables that stay in the file give the same text, and bench says how many rows were read", () => {
-  const words = ["generate", "data/former.gguf", "-p", "Once upon", "-n", "12", "--temp", "1", "--seed", "3"];
+  const words = [
+    "generate",
+    "data/former.gguf",
+    "-p",
+    "Once upon",
+    "-n",
+    "12",
+    "--temp",
+    "1",
+    "--seed",
+    "3",
+    "--build",
+    "portable",
+  ];
   const want = node.run(words);
   assert.is(want.status, 0, want.err);
   for (const host of [node, ...hosts]) {
@@ -351,13 +402,18 @@ test("an answer goes to a terminal without what that obeys, and to a pipe as it 
   ]) {
     const bytes = [...new TextEncoder().encode(said)];
     const held = new Map([["chain.gguf", chainModel([65, ...bytes])]]);
-    const words = ["generate", "data/chain.gguf", "-p", "A", "-n", String(bytes.length)];
+    const words = ["generate", "data/chain.gguf", "-p", "A", "-n", String(bytes.length), "--temp", "0"];
     assert.is(escapeText(said), safe, "as in Node");
     for (const file of ["limpet.wasi.wasm", "limpet.wasi.scalar.wasm"]) {
       const piped = shimWasi(file, held).run(words);
       assert.is(piped.status, 0, piped.err);
       assert.is(piped.out, `${said}\n`);
-      assert.is(shimWasi(file, held, ConsoleStdout).run(words).out, `${safe}\n`);
+      const shown = shimWasi(file, held, ConsoleStdout).run(words);
+      assert.is(shown.out, `\x1b[2mA\x1b[22m${safe}\n`, "the prompt is dimmed before it");
+      assert.match(
+        shown.err,
+        /^limpet: cut after \d+ tokens: -n N allows more\n\x1b\[2m\d+ tokens.*seed \d+\x1b\[22m\n$/,
+      );
     }
   }
 });
@@ -388,6 +444,57 @@ test("doctor finds every kernel right, with the same bits in every build and hos
   );
 });
 
+test("odd numbers mean the same in every host", () => {
+  const odd = [
+    "1e3",
+    "0x10",
+    " 5",
+    "5 ",
+    "+5",
+    "-5",
+    "05",
+    "5.",
+    "",
+    "٣",
+    "1_000",
+    "9".repeat(30),
+    "18446744073709551616",
+  ];
+  const sized = ["18446744073709551615", "4294967296", "2147483648"];
+  for (const value of [...odd, ...sized]) {
+    for (const flag of ["-n", "--top-k", "--seed", "--repeat-last-n", "--temp", "--min-p", "--reasoning-budget"]) {
+      const words = ["generate", "data/demo.gguf", "-p", DEMO_TEXT.slice(0, 20), `--temp`, "0", "--build", "portable"];
+      const all = [...words, ...(flag === "-n" ? [] : ["-n", "3"]), flag, value];
+      const want = node.run(all);
+      const got = hosts[0].run(all);
+      assert.equal([got.status, got.out], [want.status, want.out], `${flag} "${value}": ${want.err} ${got.err}`);
+      if (want.status === 2) assert.is(got.err, want.err);
+    }
+  }
+});
+
+test("what a default cut off is told, and what was asked for is not", () => {
+  const words = ["generate", "data/plm.gguf", "-p", "a", "--temp", "0", "--build", "portable", "--ban", "0,1,2"];
+  for (const host of [node, ...hosts]) {
+    assert.match(host.run([...words]).err, /^limpet: cut after 256 tokens: -n N allows more\n$/, host.name);
+    assert.is(host.run([...words, "-n", "5"]).err, "", host.name);
+    const full = host.run([...words, "-n", "500", "--ctx", "20"]);
+    assert.equal([full.status, full.err], [0, "limpet: cut: the context is full; -c N makes it longer\n"], host.name);
+  }
+});
+
+test("--version and help COMMAND, as in Node", () => {
+  for (const host of hosts) {
+    for (const words of [["--version"], ["help", "tokenize"], ["help", "chat"]]) {
+      const { out, status } = host.run(words);
+      assert.equal(
+        [out.replaceAll("MODEL", "[MODEL]"), status],
+        [node.run(words).out.replace(/\bMODEL\b(?!\])/g, "[MODEL]"), 0],
+      );
+    }
+  }
+});
+
 test("--help names every command and flag", () => {
   for (const host of hosts) {
     const all = host.run(["--help"]);
@@ -397,7 +504,7 @@ test("--help names every command and flag", () => {
       assert.match(all.out, new RegExp(`^  ${word}\\b`, "m"));
       assert.match(host.run([word, "--help"]).out, new RegExp(`^usage: limpet ${word}`));
     }
-    assert.match(host.run(["generate", "data/none", "--help"]).out, /-n, --max-tokens N +most tokens .*\(default 64\)/);
+    assert.match(host.run(["generate", "data/none", "--help"]).out, /-n, --max-tokens N +most tokens .*\(default 256\)/);
   }
 });
 

@@ -8,9 +8,10 @@
  *     becomes    │ a b c   d ef      END   g h
  */
 import { u32At } from "../memory/bytes";
+import { HAS_SAMPLERS } from "../parts";
 import { tokenBytes } from "../text/detokenize";
 import { TokenType, Tokenizer, typeOf } from "../text/tokenizer";
-import { Session, appendTokens, checkTokens, replaceTokens, rewind, tokenAt } from "./session";
+import { Session, appendTokens, checkTokens, replaceTokens, rewind, shiftSession, tokenAt } from "./session";
 
 /** Makes the session's text that of u32[count] tokens; those of its own that spell the same stay. */
 export function replaceText(s: Session, ids: usize, count: u32): i32 {
@@ -71,4 +72,27 @@ export function replaceText(s: Session, ids: usize, count: u32): i32 {
 @inline
 function isControl(t: Tokenizer, token: u32): bool {
   return typeOf(t, token) == TokenType.CONTROL;
+}
+
+/** Tokens that say whether two places of a conversation are the same one. */
+const ALIKE: u32 = 16;
+
+/**
+ * Where the session's tokens go on behind a gap as u32[count] do, the gap is forgotten, and what stands behind it moves
+ * up with its rows: turns of a conversation that is told without them. Gives the length of the gap.
+ */
+export function closeGap(s: Session, ids: usize, count: u32): i32 {
+  if (!HAS_SAMPLERS) return 0;
+  let common: u32 = 0;
+  const most = min(count, s.count);
+  while (common < most && tokenAt(s, common) == u32At(ids, common)) common += 1;
+  const length = min(ALIKE, count - common);
+  if (length == 0) return 0;
+  for (let at = common + 1; at + length <= s.count; at++) {
+    const here = s.tokens + ((<usize>at) << 2);
+    if (memory.compare(here, ids + ((<usize>common) << 2), (<usize>length) << 2) != 0) continue;
+    const status = shiftSession(s, common, at - common);
+    return status < 0 ? status : <i32>(at - common);
+  }
+  return 0;
 }

@@ -4,8 +4,8 @@
  */
 import { ErrorCode, fail } from "../memory/core";
 import { Context, POSITION_LIMIT, ropeFactors } from "../pass/context";
-import { HAS_RECURRENT } from "../parts";
-import { NOTHING } from "../program/program";
+import { HAS_RECURRENT, HAS_SAMPLERS } from "../parts";
+import { NOTHING, Program } from "../program/program";
 import { mergeRow, turnRow } from "../state/kinds";
 import { markBefore } from "../state/recurrent";
 import { StateKind } from "../state/shape";
@@ -153,6 +153,46 @@ export function shiftAll(c: Context, sequence: u32, from: i32, to: i32, delta: i
   for (let i: u32 = 0; i < p.stateCount; i++) {
     const rows = c.rows(i);
     for (let layer: u32 = 0; layer < rows.layers; layer++) shiftRows(c, rows, layer, sequence, from, to, delta);
+  }
+  return 0;
+}
+
+/**
+ * Whether tokens can be taken out of the middle of a sequence: no state stands for all of them, no row has its position
+ * in it, and none is of a source.
+ */
+export function canCut(p: Program): bool {
+  if (!HAS_SAMPLERS || p.decoderLayer != 0) return false;
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    if (p.state(i).isFixed || p.state(i).kind == StateKind.RECURRENT) return false;
+  }
+  return true;
+}
+
+/** Takes positions [from, to) out of a sequence: what stands behind them moves up. An error changes nothing. */
+export function cutOut(c: Context, sequence: u32, from: i32, to: i32): i32 {
+  let status = checkSequence(c, sequence);
+  if (status != 0) return status;
+  const p = c.program;
+  if (!canCut(p)) {
+    return fail(
+      c.core, ErrorCode.UNSUPPORTED,
+      "this model's state cannot do without tokens from its middle; begin anew, or make the context longer",
+    );
+  }
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const rows = c.rows(i);
+    for (let layer: u32 = 0; layer < rows.layers && status == 0; layer++) {
+      status = checkShift(c, rows, layer, sequence, to, POSITION_LIMIT, from - to);
+    }
+  }
+  if (status != 0) return status;
+  dropAll(c, sequence, from, to);
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const rows = c.rows(i);
+    for (let layer: u32 = 0; layer < rows.layers; layer++) {
+      shiftRows(c, rows, layer, sequence, to, POSITION_LIMIT, from - to);
+    }
   }
   return 0;
 }

@@ -10,7 +10,7 @@ import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/ar
 import { setU32, u32At } from "../memory/bytes";
 import { abortPass } from "../pass/batch";
 import { Context, POSITION_LIMIT, isContext } from "../pass/context";
-import { checkSequence, dropAll, rewindable, shareAll } from "./sequence";
+import { checkSequence, cutOut, dropAll, rewindable, shareAll } from "./sequence";
 import { modelOf } from "./model";
 import { REASONING_BYTES, Reasoning, UNLIMITED, beginReasoning, setBudget } from "./reasoning";
 import { changedLogits, sampleScratchBytes, seed } from "./sampler";
@@ -236,6 +236,34 @@ export function rewind(s: Session, count: u32): void {
   // State that cannot go back so far goes back to a mark, or to the first token, and is made anew from there on.
   s.evaluated = rewindable(s.context, s.sequence, count);
   dropAll(s.context, s.sequence, <i32>s.evaluated, POSITION_LIMIT);
+}
+
+/**
+ * Forgets `count` tokens from index `keep` on: those behind them move up, and their rows with them. A generation
+ * between two tokens goes on. The last token stays.
+ */
+export function shiftSession(s: Session, keep: u32, count: u32): i32 {
+  if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build forgets no tokens; take limpet.wasm");
+  if (keep >= s.count || count >= s.count - keep) {
+    return fail(
+      s.core, ErrorCode.BAD_ARGUMENT, "of {} tokens {} cannot be forgotten from number {} on: the last one stays",
+      s.count, count, keep,
+    );
+  }
+  const behind = keep + count;
+  if (s.evaluated > behind) {
+    const status = cutOut(s.context, s.sequence, <i32>keep, <i32>behind);
+    if (status != 0) return status;
+    s.evaluated -= count;
+  } else if (s.evaluated > keep) {
+    const status = checkSequence(s.context, s.sequence);
+    if (status != 0) return status;
+    s.evaluated = rewindable(s.context, s.sequence, keep);
+    dropAll(s.context, s.sequence, <i32>s.evaluated, POSITION_LIMIT);
+  }
+  memory.copy(s.tokens + ((<usize>keep) << 2), s.tokens + ((<usize>behind) << 2), (<usize>(s.count - behind)) << 2);
+  s.count -= count;
+  return 0;
 }
 
 /** Whether these are tokens of the vocabulary, no more than the session holds. */

@@ -4,14 +4,16 @@
 import { HAS_VECTORS } from "../parts";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Context, isContext } from "../pass/context";
-import { replaceText } from "../engine/history";
+import { closeGap, replaceText } from "../engine/history";
+import { Model } from "../engine/model";
 import { changedLogits, seed } from "../engine/sampler";
 import { addBias, addBreaker, configure, setOption } from "../engine/sampler_options";
 import {
   Session, addStop, appendText, appendTokens, beginGeneration, continueGeneration, createSession, forkGeneration,
   isSession, limitReasoning, limitSession, releaseSession, replaceTokens, rewind, sessionBytes, setGrammar, setSource,
-  stopGeneration,
+  shiftSession, stopGeneration,
 } from "../engine/session";
+import { canCut } from "../engine/sequence";
 import { stepGeneration, stepSessions } from "../engine/session_step";
 import { restoreSession, savedBytes, saveSession } from "../engine/session_file";
 import { Tokenizer } from "../text/tokenizer";
@@ -53,6 +55,27 @@ export function session_evaluated(s: Session): u32 {
 /** Forgets the tokens from index `count` on. */
 export function session_rewind(s: Session, count: u32): void {
   rewind(s, count);
+}
+
+/** 1 when tokens can be taken out of the middle of a session: `session_shift`. */
+export function model_can_shift(model: Model): u32 {
+  return model.hasProgram && canCut(model.program) ? 1 : 0;
+}
+
+/**
+ * Forgets `count` tokens from index `keep` on; those behind them move up with their rows, and a generation between two
+ * tokens goes on. UNSUPPORTED where `model_can_shift` says no.
+ */
+export function session_shift(s: Session, keep: u32, count: u32): i32 {
+  return shiftSession(s, keep, count);
+}
+
+/**
+ * Where the session's tokens go on behind a gap as u32[count] do, the gap is forgotten as `session_shift` does it:
+ * turns of a conversation that is told without them from now on. Gives the length of the gap, 0 where there is none.
+ */
+export function session_close_gap(s: Session, ids: usize, count: u32): i32 {
+  return closeGap(s, ids, count);
 }
 
 /** Appends u32[count] of token ids. */

@@ -9,8 +9,8 @@ import { allocate, allocateRaw } from "../memory/arena";
 import { letterAt, setU64, u32At, u64At } from "../memory/bytes";
 import { Core } from "../memory/core";
 import {
-  BAD_CHOICE, BAD_NUMBER, BAD_WHOLE_NUMBER, COMMANDS, FLAGS, HINT, NO_ARGUMENT, NO_COMMAND, NO_VALUE, SURPLUS_ARGUMENT,
-  SURPLUS_VALUE, UNKNOWN_COMMAND, UNKNOWN_FLAG,
+  BAD_CHOICE, BAD_NUMBER, BAD_WHOLE_NUMBER, COMMANDS, FLAGS, HINT, NO_ARGUMENT, NO_COMMAND, NO_VALUE, NO_WHOLE_ABOVE,
+  SURPLUS_ARGUMENT, SURPLUS_VALUE, UNKNOWN_COMMAND, UNKNOWN_FLAG,
 } from "./commands";
 import { args_get, args_sizes_get } from "./imports";
 import { Output, createOutput, endLine, flush, putByte, put, putText } from "./output";
@@ -29,8 +29,9 @@ const FLAG_LIMIT: u32 = 128;
 export const SUCCESS: i32 = 0;
 export const FAILURE: i32 = 1;
 export const USAGE_ERROR: i32 = 2;
-/** What `parseArguments` answers to --help. */
+/** What `parseArguments` answers to --help, and to --version. */
 export const HELP: i32 = 3;
+export const SAY_VERSION: i32 = 4;
 
 @unmanaged
 export class Command {
@@ -108,7 +109,12 @@ export function createCommand(core: Core): Command {
 export function parseArguments(c: Command): i32 {
   if (c.argc < 2) return usageError(c, NO_COMMAND, 0);
   const first = bytesAt(c.argv, 1);
-  if (isHelp(first) || equals(first, "help")) return HELP;
+  if (equals(first, "--version") || equals(first, "-V") || equals(first, "version")) return SAY_VERSION;
+  if (isHelp(first) || equals(first, "help")) {
+    const about = c.argc > 2 ? bytesAt(c.argv, 2) : 0;
+    if (about == 0 || startsWith(about, "-") || findCommand(c, about)) return HELP;
+    return usageError(c, UNKNOWN_COMMAND, about);
+  }
   if (!findCommand(c, first)) return usageError(c, UNKNOWN_COMMAND, first);
   let i: u32 = 2;
   for (; i < c.argc && !equals(bytesAt(c.argv, i), "--"); i++) if (isHelp(bytesAt(c.argv, i))) return HELP;
@@ -149,9 +155,9 @@ export function parseArguments(c: Command): i32 {
 
 /** Checks that the arguments which the command needs are there. It comes once the flags are known. */
 export function checkArguments(c: Command): i32 {
-  const needed = argumentLimit(c);
-  for (let i = c.argumentCount; i < needed; i++) return usageError(c, NO_ARGUMENT, argumentName(c, i));
-  return SUCCESS;
+  const i = c.argumentCount;
+  if (i >= argumentLimit(c) || isOptional(c, i)) return SUCCESS;
+  return usageError(c, NO_ARGUMENT, argumentName(c, i));
 }
 
 function isHelp(word: Bytes): bool {
@@ -180,6 +186,10 @@ function usageReason(c: Command, text: string, word: Bytes): void {
 
 function checkValue(c: Command, name: Bytes, kind: Bytes, value: Bytes): i32 {
   if (equals(kind, "N")) return parseWhole(value, hostScratch(c)) ? SUCCESS : usageError(c, BAD_WHOLE_NUMBER, name);
+  if (equals(kind, "P")) {
+    const isWhole = parseWhole(value, hostScratch(c)) && load<u64>(hostScratch(c)) > 0;
+    return isWhole ? SUCCESS : usageError(c, NO_WHOLE_ABOVE, name);
+  }
   if (equals(kind, "X")) return parseNumber(value, hostScratch(c)) ? SUCCESS : usageError(c, BAD_NUMBER, name);
   if (indexOf(kind, 0x2c) == lengthOf(kind)) return SUCCESS;
   for (let i: u32 = 0; ; i++) {
@@ -218,7 +228,7 @@ function findCommand(c: Command, name: Bytes): bool {
   }
 }
 
-/** The number of arguments that the command takes. None may lack: no model ships with a WASI command. */
+/** The number of arguments that the command takes. */
 function argumentLimit(c: Command): u32 {
   let count: u32 = 0;
   while (lengthOf(argumentName(c, count)) > 0) count += 1;
@@ -235,7 +245,15 @@ function takesMore(c: Command): bool {
 export function argumentName(c: Command, index: u32): Bytes {
   const name = piece(piece(c.line, BAR, 0), SPACE, index + 1);
   const length = lengthOf(name);
-  return length > 0 && load<u8>(endOf(name) - 1) == 0x3f ? bytesOf(startOf(name), length - 1) : name;
+  if (length == 0) return name;
+  const last = load<u8>(endOf(name) - 1);
+  return last == 0x3f || last == 0x2a ? bytesOf(startOf(name), length - 1) : name;
+}
+
+/** Whether an argument may be left out. No model ships with a WASI command, so that of `MODEL*` may not. */
+export function isOptional(c: Command, index: u32): bool {
+  const name = piece(piece(c.line, BAR, 0), SPACE, index + 1);
+  return lengthOf(name) > 0 && load<u8>(endOf(name) - 1) == 0x3f;
 }
 
 /** The id of a flag of the command by its index; empty behind the last. */
@@ -318,12 +336,6 @@ export function whole(c: Command, id: string): u64 {
 /** As `whole`, and at most `most`. */
 export function wholeUpTo(c: Command, id: string, most: u32): u32 {
   return <u32>min<u64>(whole(c, id), most);
-}
-
-export function real(c: Command, id: string): f64 {
-  store<f64>(hostScratch(c), 0);
-  parseNumber(flag(c, id), hostScratch(c));
-  return load<f64>(hostScratch(c));
 }
 
 /** Argument `index`, which `checkArguments` has found. */

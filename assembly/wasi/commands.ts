@@ -3,35 +3,41 @@
  * command line. The command of the JS hosts (src/cli) and the WASI command (assembly/wasi) read the same strings at run
  * time, so this file keeps to what TypeScript and AssemblyScript have in common: constants of literal strings, ASCII.
  *
- *     COMMANDS  name ARGUMENTS|text            `MODEL?`: may be left out · `MODEL...`: one or more
+ *     COMMANDS  name ARGUMENTS|text            `TEXT?`: may be left out · `MODEL*`: is the model that ships where it is
+ *                                              left out; not in WASI · `MODEL...`: one or more
  *                 ids of its flags              indented, on as many lines as they take
  *     FLAGS     id|-s|--name|VALUE|default|text
  *
- *     VALUE     empty: a switch · N: a whole number, 0 or more · X: a number · a,b,c: one of these words ·
- *               TEXT, FILE, LIST: any text · TEXT+: any text, and the flag may be given several times
+ *     VALUE     empty: a switch · N: a whole number, 0 or more · P: one from 1 on · X: a number · a,b,c: one of these
+ *               words · TEXT, FILE, LIST: any text · TEXT+: any text, and the flag may be given several times
  *
  * A flag's id is what a command names it by: `-p` is a text to `generate` and a number to `bench`. A field without
  * content is empty, and no field holds a bar. A value follows its flag as the next word, whatever that looks like, or
  * behind `=` in a long one; `--` ends the flags; a lone `-` is an argument. `-h` and `--help` go with every command.
  * TEXT of `-` is what stdin holds.
+ *
+ * `generate` and `chat` choose tokens as RECOMMENDED says; every other command and the API take what is given alone.
  */
+
+/** As package.json has it. */
+export const VERSION: string = "0.1.0";
 
 export const TITLE: string = "limpet runs small language models in WebAssembly.";
 
-export const USAGE: string = "usage: limpet COMMAND [ARGUMENTS] [FLAGS]";
+export const USAGE: string = "usage: limpet COMMAND [ARGUMENTS] [FLAGS] | help [COMMAND] | --version";
 
 export const COMMANDS: string = `
-generate MODEL?|continue a text, or answer it with --chat
-  prompt suffix schema regex grammar grammar-table max-tokens temp top-k top-p min-p repeat-penalty
+generate MODEL* TEXT?|continue a text (of TEXT, -p or a pipe), or answer it with --chat
+  prompt suffix system schema regex grammar grammar-table max-tokens temp top-k top-p min-p repeat-penalty
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
   logit-bias ban force reasoning-budget seed stop form chat json
-  build ctx kv tables table-cache threads
-chat MODEL?|talk: a line in, an answer out, until the input ends
+  best ctx kv tables table-cache threads
+chat MODEL*|talk: a line in, an answer out, until the input ends
   system schema regex grammar grammar-table answer temp top-k top-p min-p repeat-penalty
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
-  logit-bias ban force reasoning-budget seed stop build ctx kv tables table-cache threads
+  logit-bias ban force reasoning-budget seed stop best ctx kv tables table-cache threads
 tokenize MODEL TEXT|print a text's token ids as JSON
   bos special
 embed MODEL TEXT...|print the vector of each text, a line of JSON each; - reads texts from stdin, a line each
@@ -42,7 +48,7 @@ logits MODEL|write the logits of tokens as raw little-endian f32, [tokens, vocab
   tokens out form chunk build ctx kv tables table-cache threads
 perplexity MODEL FILE|measure how well the model foresees a text, as JSON
   window windows build kv tables table-cache threads
-bench MODEL?|measure loading, prefill and decoding, as JSON
+bench MODEL*|measure loading, prefill and decoding, as JSON
   prefill decode build ctx kv tables table-cache threads
 inspect MODEL|show a file's metadata and tensors, or the steps of its forward pass
   json program time build
@@ -53,24 +59,25 @@ slim MODEL...|build a wasm with only what these models need (in a checkout of li
   out like
 grammar SCHEMA|write a JSON schema as a table for --grammar-table, which every host takes (in Node and Deno)
   out
-doctor|show what this host can do and check that it computes right
+doctor MODEL?|show what this host can do, check that it computes right, and whether it holds a model
+  ctx kv
 `;
 
 export const FLAGS: string = `
-prompt|-p|--prompt|TEXT||the text to begin with; - reads it from stdin
+prompt|-p|--prompt|TEXT||the text to begin with, and a pipe's behind it (in Node and Deno); - reads stdin
 suffix||--suffix|TEXT||what follows the text: generate what is missing between, if the model was trained to
 schema||--schema|FILE||answer with JSON that this JSON schema allows (in Node and Deno)
 regex||--regex|TEXT||answer with a text that this regular expression matches (in Node and Deno)
 grammar||--grammar|FILE||answer with a text of this grammar in GBNF (in Node and Deno)
 grammar-table||--grammar-table|FILE||answer with a text of this table, which limpet grammar has written
-max-tokens|-n|--max-tokens|N|64|most tokens to generate
-answer|-n|--max-tokens|N|512|most tokens of an answer
-temp||--temp|X|0|temperature; 0 always takes the likeliest token
-top-k||--top-k|N|0|draw from the K likeliest tokens; 0: from all
-top-p||--top-p|X|1|draw from the likeliest tokens that make up this probability
-min-p||--min-p|X|0|drop tokens below this share of the likeliest one's probability
-repeat-penalty||--repeat-penalty|X|1|make the last tokens less likely; 1: not
-repeat-last-n||--repeat-last-n|N|64|how many of the last tokens the penalties look at; 0: all
+max-tokens|-n|--max-tokens|N|256|most tokens to generate
+answer|-n|--max-tokens|N||most tokens of an answer (default: to the end of the context)
+temp||--temp|X||temperature; 0 always takes the likeliest token (default: the file's, else 0.7)
+top-k||--top-k|N||draw from the K likeliest tokens; 0: from all (default: the file's, else 0)
+top-p||--top-p|X||draw from the likeliest that make up this probability (default: the file's, else 1)
+min-p||--min-p|X||drop tokens below this share of the likeliest one (default: the file's, else 0.05)
+repeat-penalty||--repeat-penalty|X||make the last tokens less likely; 1: not (default: the file's, else 1.05)
+repeat-last-n||--repeat-last-n|N||how many tokens the penalties look at; 0: all (default: the file's, else 64)
 presence-penalty||--presence-penalty|X|0|take this from the logits of those tokens
 frequency-penalty||--frequency-penalty|X|0|take this from them for each time that they came
 dry-multiplier||--dry-multiplier|X|0|DRY: the penalty of going on with a repetition; 0: none
@@ -79,8 +86,8 @@ dry-allowed-length||--dry-allowed-length|N|2|DRY: repetitions up to this length 
 dry-penalty-last-n||--dry-penalty-last-n|N|0|DRY: how many of the last tokens it looks at; 0: all
 top-n-sigma||--top-n-sigma|X|0|drop tokens so many standard deviations below the likeliest logit; 0: none
 typical-p||--typical-p|X|1|draw from the most typical tokens that make up this probability
-xtc-probability||--xtc-probability|X|0|XTC: how often the likeliest tokens are excluded
-xtc-threshold||--xtc-threshold|X|0.1|XTC: the probability from which a token is one of them
+xtc-probability||--xtc-probability|X||XTC: how often the likeliest are excluded (default: the file's, else 0)
+xtc-threshold||--xtc-threshold|X||XTC: the probability that makes one of them (default: the file's, else 0.1)
 dynatemp-range||--dynatemp-range|X|0|how far the temperature may move with the entropy
 dynatemp-exp||--dynatemp-exp|X|1|exponent of the normalised entropy in that
 mirostat-ent||--mirostat-ent|X|0|Mirostat 2: the surprise to aim at, in bits; 0: off
@@ -89,11 +96,11 @@ logit-bias||--logit-bias|LIST||what is added to logits: ID:BIAS with commas betw
 ban||--ban|LIST||token ids, with commas between, that never come
 force||--force|LIST||draw from these token ids alone
 reasoning-budget||--reasoning-budget|N||close reasoning (<think>) after so many tokens; 0: none
-seed||--seed|N|0|start of the random numbers: the same seed gives the same text in every host
+seed||--seed|N||start of the random numbers: with --build portable the same text in every host (default: random)
 stop||--stop|TEXT+||end before this text
 form||--form|auto,absorbed,expanded|auto|how latent attention (MLA) is computed
 chat||--chat|||take the text as a user's message, through the model's chat template
-system||--system|TEXT||the system message
+system||--system|TEXT||the system message; with generate, the text is answered as with --chat
 json||--json|||print JSON
 program||--program|||print the program: a line for each step of a pass
 time||--time|||the milliseconds of each step, for a prompt of 32 tokens and for one token
@@ -114,12 +121,13 @@ prefill|-p|--prompt|N|128|tokens of the prompt
 decode|-n|--max-tokens|N|64|tokens to generate
 type||--type|TYPE|F16|block format of the matrices or a mix: F32, F16, BF16, Q8_0, Q4_K_M, ...
 like||--like|BUILD|portable|which build of docs/builds.md it is like
+best||--build|auto,fast,portable,scalar|auto|which build computes; portable and scalar give the same bits everywhere
 build||--build|portable,fast,scalar|portable|which build computes; portable and scalar give the same bits
-ctx|-c|--ctx|N|0|tokens of context; 0: the model's, at most 4096
+ctx|-c|--ctx|N|0|tokens of context; 0: as they are needed, up to the model's (WASI: 4096)
 kv||--kv|f16,f32,q8_0|f16|type of the cached keys and values
 tables||--tables|resident,stream|resident|where look-up tables are: in memory, or read from the file row by row
 table-cache||--table-cache|N|8|MiB of memory for rows of tables in the file; 0: none
-threads|-t|--threads|N|1|threads to compute with
+threads|-t|--threads|P|1|threads to compute with
 `;
 
 /** Below the list of commands. */
@@ -133,16 +141,39 @@ export const NO_VALUE: string = "{} wants a value";
 export const SURPLUS_VALUE: string = "{} takes no value";
 export const BAD_NUMBER: string = "{} wants a number";
 export const BAD_WHOLE_NUMBER: string = "{} wants a whole number, 0 or more";
+export const NO_WHOLE_ABOVE: string = "{} wants a whole number, 1 or more";
 export const BAD_CHOICE: string = "{} wants one of: ";
 export const NO_ARGUMENT: string = "{} is missing";
 export const SURPLUS_ARGUMENT: string = "{} is one argument too many";
 export const NO_FLAG: string = "the flag {} is missing";
+export const NO_PROMPT: string = "a text is missing: limpet generate MODEL TEXT, -p TEXT, or a pipe";
 export const NO_JSON: string = "{} is not printed as JSON";
 export const NOT_TOGETHER: string = "{} does not go with --chat";
 export const BAD_TOKENS: string = "--tokens wants token ids with commas between, not {}";
 
 export const BAD_TOKEN_LIST: string = "{} wants token ids with commas between";
 export const BAD_BIASES: string = "{} wants ID:BIAS with commas between";
+
+/**
+ * How `generate` and `chat` choose tokens where a flag is left out: by this key of the file, or as the third field
+ * says; as the last one where the file recommends something else and not this. Where the likeliest token is taken
+ * always, or a grammar allows what may come, no repetition is penalised.
+ */
+export const RECOMMENDED: string = `
+temp|general.sampling.temp|0.7|1
+top-k|general.sampling.top_k|0|0
+top-p|general.sampling.top_p|1|1
+min-p|general.sampling.min_p|0.05|0
+repeat-penalty|general.sampling.penalty_repeat|1.05|1
+repeat-last-n|general.sampling.penalty_last_n|64|64
+xtc-probability|general.sampling.xtc_probability|0|0
+xtc-threshold|general.sampling.xtc_threshold|0.1|0.1
+`;
+
+/** What is told behind an answer that ended before its end; {}: a number of tokens. */
+export const CUT_LENGTH: string = "cut after {} tokens: -n N allows more";
+export const CUT_CONTEXT: string = "cut: the context is full; -c N makes it longer";
+export const FORGOT: string = "the context was full: the oldest {} tokens are forgotten";
 
 /** The flags of the sampler's options, a line each, in the order of `SamplerOption`. */
 export const SAMPLER_FLAGS: string = `

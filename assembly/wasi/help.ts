@@ -2,7 +2,7 @@
  * The help texts, laid out from the table.
  */
 import { HINT, TITLE, USAGE } from "./commands";
-import { Command, argumentName, flagId, lineAt, lineOfId } from "./command";
+import { Command, argumentName, flagId, isOptional, lineAt, lineOfId } from "./command";
 import { Output, putByte, putSpaces, put, putText } from "./output";
 import { Bytes, endOf, lengthOf, piece, startOf } from "./bytes";
 
@@ -10,6 +10,8 @@ const BAR: u8 = 0x7c;
 const SPACE: u8 = 0x20;
 const COMMA: u8 = 0x2c;
 const PLUS: u8 = 0x2b;
+/** A whole number from 1 on is a number to who reads. */
+const WHOLE: u8 = 0x50;
 
 /** Prints the list of commands. */
 export function printHelp(c: Command, o: Output): void {
@@ -61,14 +63,18 @@ function putCall(c: Command, o: Output): void {
   put(o, piece(piece(c.line, BAR, 0), SPACE, 0));
   for (let i: u32 = 0; lengthOf(argumentName(c, i)) > 0; i++) {
     putByte(o, SPACE);
+    if (isOptional(c, i)) putByte(o, 0x5b);
     put(o, argumentName(c, i));
+    if (isOptional(c, i)) putByte(o, 0x5d);
   }
 }
 
 function callWidth(c: Command): i32 {
   if (isIndented(c.line)) return 0;
   let width = <i32>lengthOf(piece(piece(c.line, BAR, 0), SPACE, 0));
-  for (let i: u32 = 0; lengthOf(argumentName(c, i)) > 0; i++) width += 1 + <i32>lengthOf(argumentName(c, i));
+  for (let i: u32 = 0; lengthOf(argumentName(c, i)) > 0; i++) {
+    width += 1 + <i32>lengthOf(argumentName(c, i)) + (isOptional(c, i) ? 2 : 0);
+  }
   return width;
 }
 
@@ -100,7 +106,7 @@ function putFlag(o: Output, line: Bytes, widest: i32): void {
   if (length > 0) putByte(o, SPACE);
   for (let i: u32 = 0; i < length; i++) {
     const byte = load<u8>(startOf(kind) + i);
-    putByte(o, byte == COMMA ? BAR : byte);
+    putByte(o, byte == COMMA ? BAR : byte == WHOLE && length == 1 ? 0x4e : byte);
   }
   putSpaces(o, widest - flagWidth(line) + 2);
   put(o, piece(line, BAR, 5));

@@ -72,4 +72,5 @@ export const NONBLOCK: u32 = 4;
 
 export const SEEK_SET: u32 = 0;
 export const SEEK_END: u32 = 2;
+export const CLOCK_REALTIME: u32 = 0;
 export const CLOCK_MONOTONIC: u32 = 1;

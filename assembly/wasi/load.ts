@@ -12,9 +12,9 @@ import { Model, ModelState } from "../engine/model";
 import { Streamed } from "../weights/tiles";
 import { KvType } from "../kernels/attention/kv_codec";
 import { Gguf, createGguf, mergeSplits, parseGguf } from "../files/gguf";
-import { Command, FAILURE, SUCCESS, hostScratch, failure, flag, whole, wholeUpTo } from "./command";
+import { Command, FAILURE, SUCCESS, hostScratch, failure, flag, given, whole, wholeUpTo } from "./command";
 import { Use, fileSize, openFile, readAt } from "./files";
-import { CLOCK_MONOTONIC, clock_time_get } from "./imports";
+import { CLOCK_MONOTONIC, CLOCK_REALTIME, clock_time_get } from "./imports";
 import { put, putByte, putText } from "./output";
 import { Bytes, endOf, equals, fromText, indexOf, lengthOf, parseWhole, bytesOf, startOf, tail } from "./bytes";
 
@@ -33,6 +33,16 @@ export function now(c: Command): f64 {
   return <f64>load<u64>(hostScratch(c)) / 1e6;
 }
 
+/** A number below 2^32 that is another one each time: of the time of day, whose bits are mixed (splitmix64). */
+export function seedOfNow(c: Command): u64 {
+  store<u64>(hostScratch(c), 0);
+  clock_time_get(CLOCK_REALTIME, 1, hostScratch(c));
+  let x = load<u64>(hostScratch(c)) + 0x9e37_79b9_7f4a_7c15;
+  x = (x ^ (x >> 30)) * 0xbf58_476d_1ce4_e5b9;
+  x = (x ^ (x >> 27)) * 0x94d0_49bb_1331_11eb;
+  return (x ^ (x >> 31)) & 0xffff_ffff;
+}
+
 /** The name of this build. */
 export function buildName(): string {
   return ASC_FEATURE_SIMD ? "portable" : "scalar";
@@ -40,8 +50,10 @@ export function buildName(): string {
 
 /** Refuses a --build that is another file than this, and says that there is one thread. */
 export function checkBuild(c: Command): i32 {
-  const asked = flag(c, "build");
-  if (lengthOf(asked) > 0 && !equals(asked, buildName()) && !isDefaultBuild(c)) {
+  const asked = given(c, "best") ? flag(c, "best") : flag(c, "build");
+  // The scalar build has the portable bits, so it does where nothing else was asked for.
+  const isAny = lengthOf(asked) == 0 || equals(asked, "auto") || equals(asked, "portable");
+  if (!isAny && !equals(asked, buildName())) {
     putText(c.err, "limpet: this file is the ");
     putText(c.err, buildName());
     putText(c.err, " build; ");
@@ -55,11 +67,6 @@ export function checkBuild(c: Command): i32 {
   }
   if (whole(c, "threads") > 1) putText(c.err, "limpet: this version computes with one thread\n");
   return SUCCESS;
-}
-
-/** The scalar build has the portable bits, so it does where nothing else was asked for. */
-function isDefaultBuild(c: Command): bool {
-  return equals(flag(c, "build"), "portable");
 }
 
 /** The open parts of a model: for each its path and its descriptor. */

@@ -3,8 +3,10 @@
  * command line).
  */
 import { createCore } from "../memory/arena";
-import { Command, HELP, SUCCESS, checkArguments, createCommand, parseArguments, usageError } from "./command";
-import { NOT_HERE } from "./commands";
+import {
+  Command, HELP, SAY_VERSION, SUCCESS, checkArguments, createCommand, parseArguments, usageError,
+} from "./command";
+import { NOT_HERE, VERSION } from "./commands";
 import { doctor } from "./doctor";
 import { checkBuild } from "./load";
 import { chat, generate } from "./generate";
@@ -44,6 +46,12 @@ function run(c: Command): i32 {
   if (status == HELP) {
     if (lengthOf(c.name) > 0) printCommandHelp(c, c.out);
     else printHelp(c, c.out);
+    return SUCCESS;
+  }
+  if (status == SAY_VERSION) {
+    putText(c.out, "limpet ");
+    putText(c.out, VERSION);
+    putText(c.out, "\n");
     return SUCCESS;
   }
   if (status != SUCCESS) return status;

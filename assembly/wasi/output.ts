@@ -34,10 +34,20 @@ export function createOutput(core: Core, fd: u32): Output {
   const output = changetype<Output>(allocate(core, <u64>offsetof<Output>() + BUFFER, "a stream"));
   if (changetype<usize>(output) == 0) return output;
   output.fd = fd;
-  // Hosts want eight bytes' alignment.
-  const stat = (bufferOf(output) + 7) & ~(<usize>7);
-  output.isTerminal = fd_fdstat_get(fd, stat) == 0 && load<u8>(stat) == CHARACTER_DEVICE;
+  output.isTerminal = describes(fd, bufferOf(output));
   return output;
+}
+
+/** Whether a descriptor is that of a terminal; the room for what the host says of it is a stream's. */
+export function isTerminal(o: Output, fd: u32): bool {
+  flush(o);
+  return describes(fd, bufferOf(o));
+}
+
+function describes(fd: u32, room: usize): bool {
+  // Hosts want eight bytes' alignment.
+  const stat = (room + 7) & ~(<usize>7);
+  return fd_fdstat_get(fd, stat) == 0 && load<u8>(stat) == CHARACTER_DEVICE;
 }
 
 @inline

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A session: tokens that a model has read and written, which the next call goes on from. */
 import { encodeText } from "../../bindings/memory.ts";
-import { chatTokens } from "../generate/chat.ts";
+import { POSITION_LIMIT } from "../../bindings/numbers.ts";
 import { constrains, withTable } from "../generate/constraint.ts";
 import {
   configure,
@@ -15,11 +15,12 @@ import {
   tokensOf,
 } from "../generate/generation.ts";
 import { type Message, messagesOf, saidOf } from "../generate/messages.ts";
-import { CONTEXT_OPTIONS, type ContextOptions, contextLength, type LoadedModel } from "../generate/sequence-pool.ts";
+import { CONTEXT_OPTIONS, type ContextOptions, type LoadedModel, mostTokens } from "../generate/sequence-pool.ts";
 import {
   type Activity,
   createState,
   droppedSessions,
+  makeRoom,
   readActivity,
   releaseState,
   reserve,
@@ -34,22 +35,39 @@ import {
   bytes as bytesOf,
   flag,
   type OptionTable,
+  oneOf,
   printable,
   readOptions,
   signal,
   text as textOf,
+  whole,
 } from "../host/arguments.ts";
 import { fnv } from "../host/checksum.ts";
 import { LimpetError } from "../host/errors.ts";
+import { KEPT, leadingTokens, type Overflow, trim } from "./overflow.ts";
 
 /** What a session holds, and how a conversation in it begins. */
 export interface SessionOptions extends ContextOptions {
   /** What the model is told before the first `chat`. */
   system?: string;
+  /**
+   * What happens where the context is full. `stop` (the default): an answer ends, and what does not fit is refused with
+   * CONTEXT_FULL. `shift`: the oldest turns of a conversation, or tokens of another text, are forgotten, and what stood
+   * behind them moves up; the model has still read them where it wrote what follows. UNSUPPORTED where a model's state
+   * cannot do without them (a recurrent one, or positions that are learnt).
+   */
+  overflow?: Overflow;
+  /** Tokens at the beginning that `shift` never forgets. Default: 4, and the system's message. */
+  keep?: number;
 }
 
 /** What each of `SessionOptions` has to be. */
-export const SESSION_OPTIONS: OptionTable<SessionOptions> = { ...CONTEXT_OPTIONS, system: textOf };
+export const SESSION_OPTIONS: OptionTable<SessionOptions> = {
+  ...CONTEXT_OPTIONS,
+  system: textOf,
+  overflow: oneOf<Overflow>("stop", "shift"),
+  keep: whole(0, POSITION_LIMIT),
+};
 
 /** How a prompt's text is read. */
 export interface AppendOptions {
@@ -99,6 +117,8 @@ interface Turn {
 export class Session {
   readonly #state: SessionState;
   #messages: readonly Message[];
+  /** How many of them the context has forgotten, behind the system's. */
+  #forgotten = 0;
   /** The turn that `chat` is in. */
   #turn: Turn | null = null;
 
@@ -107,12 +127,13 @@ export class Session {
     const options = readOptions(given, SESSION_OPTIONS);
     const { core, pointer, defaults } = loaded;
     const asked = options.context ?? defaults.context;
-    const rows = contextLength(core, pointer, asked);
+    const rows = mostTokens(core, pointer, asked);
     // Who asks for a size gets all of it at once.
     const room = asked === undefined ? tokens : rows;
     // An encoder reads its source in one pass: its context does not grow.
     const first = loaded.core.exports.model_has_encoder(loaded.pointer) ? rows : room;
-    this.#state = member ?? createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", first);
+    const keep = options.overflow === "shift" ? keptTokens(loaded, rows, options.keep) : null;
+    this.#state = member ?? createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", first, keep);
     this.#messages = options.system === undefined ? [] : [{ role: "system", content: options.system }];
     droppedSessions.watch(this, this.#state);
   }
@@ -180,20 +201,22 @@ export class Session {
       const begun = session.#interrupt();
       configure(state, given);
       const messages: Message[] = [...session.#messages, ...said];
-      const tokens = await chatTokens(state.loaded, messages);
+      const { tokens, forgotten } = await session.#tell(messages);
       given.signal?.throwIfAborted();
       if (session.#alive.turn !== begun) {
         throw new LimpetError("WRONG_STATE", "another generation of this session has begun");
       }
       const turn: Turn = { before: session.tokens, messages, answer: "", answered: false };
+      const gone = forgotten > session.#forgotten ? session.#forget(tokens) : 0;
       replaceTokens(session.#alive, tokens, true);
+      session.#forgotten = forgotten;
       session.#turn = turn;
       const pieces = generatePieces(state, given);
       try {
         for (;;) {
           const { done, value } = await pieces.next();
           if (session.#turn === turn) turn.answered = true;
-          if (done) return value;
+          if (done) return gone > 0 ? { ...value, forgotten: gone + (value.forgotten ?? 0) } : value;
           turn.answer += value.text;
           yield value;
         }
@@ -222,6 +245,7 @@ export class Session {
     this.#interrupt();
     state.loaded.core.exports.session_rewind(state.pointer, Math.min(count, 2 ** 32 - 1));
     this.#messages = this.#messages.filter(({ role }, i) => i === 0 && role === "system");
+    this.#forgotten = 0;
   }
 
   /** The session as bytes: `model.restore` goes on from them with the same bits, in any host. */
@@ -246,6 +270,7 @@ export class Session {
     this.#interrupt();
     restoreState(state, saved);
     this.#messages = messages;
+    this.#forgotten = 0;
   }
 
   /** Gives its context back to the model. */
@@ -287,10 +312,31 @@ export class Session {
       typeof prompt === "string"
         ? Uint32Array.from(loaded.tokenizer.tokenize(prompt, { bos: there === 0, special }))
         : prompt;
-    requireRoom(state, there, ids.length);
+    if (!isSource && there + ids.length > state.rows) makeRoom(state, ids.length);
+    requireRoom(state, isSource ? 0 : loaded.core.exports.session_count(pointer), ids.length);
     const { core } = loaded;
     const take = isSource ? core.exports.session_set_source : core.exports.session_append_tokens;
     core.scoped((arena) => void core.check(take(state.pointer, arena.put(ids), ids.length)));
+  }
+
+  /** The tokens of a conversation, without the oldest turns where they have to make room. */
+  async #tell(messages: readonly Message[]): Promise<{ tokens: number[]; forgotten: number }> {
+    const state = this.#alive;
+    const { loaded, rows } = state;
+    const most = state.keep === null ? Number.POSITIVE_INFINITY : rows;
+    const { from, tokens } = await trim(loaded, messages, most, this.#forgotten);
+    if (state.keep !== null) state.keep = Math.max(state.keep, await leadingTokens(loaded, messages));
+    return { tokens, forgotten: from };
+  }
+
+  /** Takes turns that a conversation is told without out of the context: what follows need not be read again. */
+  #forget(tokens: readonly number[]): number {
+    const { loaded, pointer } = this.#alive;
+    const { core } = loaded;
+    return core.scoped((arena) => {
+      const ids = arena.put(Uint32Array.from(tokens));
+      return core.check(core.exports.session_close_gap(pointer, ids, tokens.length));
+    });
   }
 
   get #alive(): SessionState {
@@ -330,6 +376,18 @@ export function replaceTokens(state: SessionState, tokens: readonly number[], sa
     const replace = said ? exports.session_replace_text : exports.session_replace_tokens;
     core.check(replace(state.pointer, ids, tokens.length));
   });
+}
+
+/** Tokens that a session keeps which forgets others. */
+function keptTokens({ core, pointer }: LoadedModel, rows: number, asked: number | undefined): number {
+  if (!core.exports.model_can_shift(pointer)) {
+    const words = "this model's state cannot do without the oldest tokens (it is recurrent, or has learnt positions)";
+    throw new LimpetError("UNSUPPORTED", `${words}: leave overflow out, and begin anew where the context is full`);
+  }
+  if (asked !== undefined && asked > rows - 2) {
+    throw new LimpetError("BAD_ARGUMENT", `keep leaves no room: a context of ${rows} tokens keeps ${rows - 2} at most`);
+  }
+  return asked ?? Math.max(Math.min(KEPT, rows - 2), 0);
 }
 
 /** Room for more tokens; where there can be none, nothing has changed. */

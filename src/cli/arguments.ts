@@ -7,6 +7,7 @@ import {
   NO_ARGUMENT,
   NO_FLAG,
   NO_VALUE,
+  NO_WHOLE_ABOVE,
   SURPLUS_ARGUMENT,
   SURPLUS_VALUE,
   UNKNOWN_FLAG,
@@ -52,6 +53,11 @@ export class Arguments {
     return this.#values.has(id);
   }
 
+  /** Whether a flag stands on the command line, and is not its default. */
+  isGiven(id: string): boolean {
+    return this.#values.has(id);
+  }
+
   text(id: string): string | undefined {
     return this.#values.get(id)?.at(-1) ?? (this.#flag(id)?.default || undefined);
   }
@@ -68,6 +74,18 @@ export class Arguments {
 
   number(id: string): number {
     return Number(this.text(id));
+  }
+
+  /** A number that was given, or has a default. */
+  given(id: string): number | undefined {
+    const value = this.text(id);
+    return value === undefined ? undefined : Number(value);
+  }
+
+  /** A whole number, of which more than `most` is as good as `most`. */
+  upTo(id: string, most: number): number | undefined {
+    const value = this.given(id);
+    return value === undefined ? undefined : Math.min(value, most);
   }
 
   /** A number of which 0 means that the callee decides. */
@@ -131,11 +149,18 @@ export function wants(words: readonly string[], flags: readonly string[]): boole
 
 function check(flag: Flag, name: string, value: string): void {
   if (flag.value === "N") {
-    if (!/^\d+$/.test(value)) throw new UsageError(BAD_WHOLE_NUMBER, name);
+    if (!isWhole(value)) throw new UsageError(BAD_WHOLE_NUMBER, name);
+  } else if (flag.value === "P") {
+    if (!isWhole(value) || BigInt(value) === 0n) throw new UsageError(NO_WHOLE_ABOVE, name);
   } else if (flag.value === "X") {
     if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value)) throw new UsageError(BAD_NUMBER, name);
   } else if (flag.value.includes(",")) {
     const choices = flag.value.split(",");
     if (!choices.includes(value)) throw new UsageError(BAD_CHOICE + choices.join(", "), name);
   }
+}
+
+/** A whole number in decimal of at most 64 bits. */
+function isWhole(value: string): boolean {
+  return /^\d+$/.test(value) && BigInt(value) < 2n ** 64n;
 }

@@ -1,23 +1,118 @@
 /** `limpet chat`: a line in, an answer out, until the input ends. */
+import { writeFileSync } from "node:fs";
+import type { Model } from "../api/model.ts";
+import type { Session, SessionOptions } from "../api/session.ts";
+import type { GenerateOptions } from "../generate/generation.ts";
+import { recommendedOf, withRecommended } from "../generate/recommended.ts";
+import { LimpetError, messageOf } from "../host/errors.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
-import { openModel, samplingOf, stream } from "./common.ts";
+import { openModel, samplingOf, stream, tellEnd } from "./common.ts";
 import { constraintOf } from "./grammar.ts";
 import type { Io } from "./io.ts";
 
 const NO_CHAT_MODEL =
   "the model that ships goes on with texts and answers nobody: limpet generate -p TEXT, or name one: limpet chat MODEL.gguf";
 
+/** What a person can say to the command itself. */
+const COMMANDS = `/help          these lines
+/save FILE     write the conversation as JSON
+/reset         begin anew
+/exit          end the talk, as Ctrl-D does
+Ctrl-C ends an answer and not the talk. A text of several lines can be pasted.`;
+
+interface Talk {
+  readonly model: Model;
+  session: Session;
+  readonly settings: SessionOptions;
+  readonly options: GenerateOptions;
+  readonly args: Arguments;
+  readonly io: Io;
+}
+
 export async function chat(args: Arguments, io: Io): Promise<void> {
   if (args.argument("MODEL") === undefined) throw new UsageError(NO_CHAT_MODEL);
-  const sampling = samplingOf(args);
+  const given = { ...samplingOf(args), ...constraintOf(args) };
   const model = await openModel(args, io);
-  const session = model.session({ system: args.text("system") });
-  const options = { ...sampling, ...constraintOf(args), maxTokens: args.number("answer"), signal: io.signal };
-  const ask = () => io.interactive && io.ask("> ");
-  ask();
-  for await (const line of io.inputLines()) {
-    if (line.trim() !== "") await stream(session.chat(line, options), io);
-    ask();
+  const settings: SessionOptions = { system: args.text("system") };
+  const session = newSession(model, settings);
+  const options = withRecommended(recommendedOf(model.metadata(1)), given);
+  options.maxTokens ??= session.capacity;
+  const talk: Talk = { model, session, settings, options, args, io };
+  if (io.interactive) return converse(talk);
+  for await (const line of io.inputLines()) if (line.trim() !== "") await answer(talk, line, io.signal);
+}
+
+/** A session that forgets the oldest turns where its context is full, if the model's state allows that. */
+function newSession(model: Model, settings: SessionOptions): Session {
+  try {
+    return model.session({ ...settings, overflow: "shift" });
+  } catch (error) {
+    if (!(error instanceof LimpetError && error.code === "UNSUPPORTED")) throw error;
+    return model.session(settings);
   }
-  if (io.interactive) io.note("");
+}
+
+/** A talk with a person, whose answers Ctrl-C ends. */
+async function converse(talk: Talk): Promise<void> {
+  const { io } = talk;
+  const editor = io.editor();
+  io.aside("/help shows what can be said besides; Ctrl-D ends the talk");
+  try {
+    for (;;) {
+      const line = await editor.ask("> ");
+      if (line === null) return;
+      if (line.trim() === "") continue;
+      const command = /^\/([a-z]+)(?:\s+(.*))?$/.exec(line.trim());
+      if (command?.[1] === "exit" || command?.[1] === "bye") return;
+      if (command) obey(talk, command[1], command[2] ?? "");
+      else await answerPerson(talk, line);
+    }
+  } finally {
+    editor.close();
+  }
+}
+
+async function answerPerson(talk: Talk, line: string): Promise<void> {
+  const { io } = talk;
+  try {
+    const whole = await io.interruptible((signal) => answer(talk, line, signal));
+    if (whole) return;
+    io.endLine();
+    io.aside("(interrupted)");
+  } catch (error) {
+    if (!(error instanceof LimpetError) || error.code === "WRONG_STATE") throw error;
+    io.endLine();
+    io.note(`limpet: ${error.message}`);
+    if (error.code === "CONTEXT_FULL") io.aside("/reset begins anew");
+  }
+}
+
+async function answer({ session, options, args, io }: Talk, line: string, signal: AbortSignal): Promise<void> {
+  const result = await stream(session.chat(line, { ...options, signal }), io);
+  tellEnd(result, args.text("answer"), options.seed!, io);
+}
+
+function obey(talk: Talk, command: string, rest: string): void {
+  const { io, model, settings } = talk;
+  if (command === "help") {
+    for (const line of COMMANDS.split("\n")) io.note(line);
+  } else if (command === "reset") {
+    talk.session.dispose();
+    talk.session = newSession(model, settings);
+    io.aside("(a new talk)");
+  } else if (command === "save") save(talk, rest);
+  else io.note(`limpet: there is no /${command}: /help shows what there is`);
+}
+
+function save({ session, io }: Talk, path: string): void {
+  if (path === "") {
+    io.note("limpet: /save wants the name of a file");
+    return;
+  }
+  try {
+    writeFileSync(path, `${JSON.stringify({ messages: session.messages }, null, 2)}\n`);
+    io.aside(`(${session.messages.length} messages are in ${path})`);
+  } catch (error) {
+    io.note(`limpet: ${path}: ${messageOf(error)}`);
+  }
 }

@@ -1,12 +1,13 @@
 /** What several commands do alike: load the model (where none is given, the one that ships), take the sampling flags, print JSON. */
 
-import { BAD_BIASES, BAD_TOKEN_LIST } from "../../assembly/wasi/commands.ts";
+import { BAD_BIASES, BAD_TOKEN_LIST, CUT_CONTEXT, CUT_LENGTH, FORGOT } from "../../assembly/wasi/commands.ts";
 import { Model } from "../api/model.ts";
 import type { GenerateOptions, Generation, GenerationResult } from "../generate/generation.ts";
+import { randomSeed } from "../generate/recommended.ts";
 import type { SamplingOptions } from "../generate/sampling.ts";
 import type { CacheType } from "../generate/sequence-pool.ts";
 import { escapeLine } from "../host/escape.ts";
-import type { Build } from "../host/wasm.ts";
+import type { BuildChoice } from "../host/wasm.ts";
 import type { ModelInfo } from "../load/info.ts";
 import type { Tables } from "../load/tables.ts";
 import { defaultModel } from "../store/default-model.ts";
@@ -21,7 +22,7 @@ export async function openModel(
   const cache = args.text("table-cache");
   const model = await Model.load(args.argument("MODEL") ?? defaultModel, {
     threads: (!options.vocabularyOnly && args.number("threads")) || 1,
-    build: (args.text("build") ?? "portable") as Build,
+    build: (args.text("best") ?? args.text("build") ?? "portable") as BuildChoice,
     kv: (args.text("kv") ?? "f16") as CacheType,
     tables: (args.text("tables") ?? "resident") as Tables,
     tableCache: cache === undefined ? undefined : Number(cache) * 2 ** 20,
@@ -40,16 +41,24 @@ export function noteWarnings({ warnings }: Pick<ModelInfo, "warnings">, io: Io):
   for (const { message } of warnings) io.note(`limpet: ${message}`);
 }
 
-export function samplingOf(args: Arguments): Pick<GenerateOptions, keyof SamplingOptions | "stop" | "reasoning"> {
-  const budget = args.text("reasoning-budget");
+/** Most tokens of an answer that the core counts. */
+const MOST_TOKENS = 2 ** 31 - 1;
+const MOST_U32 = 2 ** 32 - 1;
+
+/** What the flags say of how tokens are chosen; undefined where the model is to say it (`withRecommended`). */
+export function samplingOf(
+  args: Arguments,
+): Pick<GenerateOptions, keyof SamplingOptions | "stop" | "reasoning" | "maxTokens"> {
+  const budget = args.upTo("reasoning-budget", MOST_TOKENS);
   return {
-    reasoning: budget === undefined ? undefined : { budget: Number(budget) },
-    temperature: args.number("temp"),
-    topK: args.number("top-k"),
-    topP: args.number("top-p"),
-    minP: args.number("min-p"),
-    repeatPenalty: args.number("repeat-penalty"),
-    repeatWindow: args.number("repeat-last-n"),
+    reasoning: budget === undefined ? undefined : { budget },
+    maxTokens: args.upTo("max-tokens", MOST_TOKENS) ?? args.upTo("answer", MOST_TOKENS),
+    temperature: args.given("temp"),
+    topK: args.upTo("top-k", MOST_U32),
+    topP: args.given("top-p"),
+    minP: args.given("min-p"),
+    repeatPenalty: args.given("repeat-penalty"),
+    repeatWindow: args.given("repeat-last-n"),
     presencePenalty: args.number("presence-penalty"),
     frequencyPenalty: args.number("frequency-penalty"),
     dryMultiplier: args.number("dry-multiplier"),
@@ -58,8 +67,8 @@ export function samplingOf(args: Arguments): Pick<GenerateOptions, keyof Samplin
     dryWindow: args.number("dry-penalty-last-n"),
     topNSigma: args.number("top-n-sigma"),
     typicalP: args.number("typical-p"),
-    xtcProbability: args.number("xtc-probability"),
-    xtcThreshold: args.number("xtc-threshold"),
+    xtcProbability: args.given("xtc-probability"),
+    xtcThreshold: args.given("xtc-threshold"),
     dynamicRange: args.number("dynatemp-range"),
     dynamicExponent: args.number("dynatemp-exp"),
     mirostat: args.number("mirostat-ent"),
@@ -67,7 +76,7 @@ export function samplingOf(args: Arguments): Pick<GenerateOptions, keyof Samplin
     logitBias: biasesOf(args),
     banTokens: listOf(args, "ban"),
     forceTokens: listOf(args, "force"),
-    seed: BigInt(args.text("seed") ?? 0),
+    seed: BigInt(args.text("seed") ?? randomSeed()),
     stop: args.texts("stop"),
   };
 }
@@ -98,6 +107,26 @@ export async function stream(generation: Generation, io: Io): Promise<Generation
   for await (const { text } of generation) io.write(text);
   io.endLine();
   return generation.result!;
+}
+
+/**
+ * What is said behind an answer: that it was cut (by a limit that was asked for: to a person alone), what was forgotten
+ * for it, and to a person how quick it was and how it can be had again.
+ */
+export function tellEnd(result: GenerationResult, limit: string | undefined, seed: bigint | number, io: Io): void {
+  const { finishReason, forgotten, tokens, timings } = result;
+  if (forgotten) io.note(`limpet: ${FORGOT.replace("{}", String(forgotten))}`);
+  if (finishReason === "context") io.note(`limpet: ${CUT_CONTEXT}`);
+  if (finishReason === "length" && (limit === undefined || io.tellsPerson)) {
+    io.note(`limpet: ${CUT_LENGTH.replace("{}", String(tokens.length))}`);
+  }
+  const { prefillTokens, prefillMs, decodeTokens, decodeMs } = timings;
+  const speed = rate(decodeTokens, decodeMs);
+  const seconds = (prefillMs / 1000).toFixed(2);
+  io.aside(
+    `${tokens.length} tokens${speed === null ? "" : `, ${speed} a second`}; ` +
+      `${prefillTokens} of the prompt in ${seconds} s; seed ${seed}`,
+  );
 }
 
 /** Tokens a second to three digits; null when there is nothing to count. */

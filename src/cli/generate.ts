@@ -1,30 +1,33 @@
 /** `limpet generate`: the continuation of a text, or the answer to it, as it comes. */
-import { NOT_TOGETHER } from "../../assembly/wasi/commands.ts";
+import { NO_PROMPT, NOT_TOGETHER, SURPLUS_ARGUMENT } from "../../assembly/wasi/commands.ts";
+import type { Message } from "../generate/messages.ts";
+import { recommendedOf, withRecommended } from "../generate/recommended.ts";
 import type { Form } from "../generate/sequence-pool.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
-import { openModel, rate, samplingOf, stream, writeJson } from "./common.ts";
+import { openModel, rate, samplingOf, stream, tellEnd, writeJson } from "./common.ts";
 import { constraintOf } from "./grammar.ts";
 import type { Io } from "./io.ts";
 
 export async function generate(args: Arguments, io: Io): Promise<void> {
-  const given = args.required("prompt");
   const suffix = args.text("suffix");
-  if (suffix !== undefined && args.has("chat")) throw new UsageError(NOT_TOGETHER, "--suffix");
-  const prompt = given === "-" ? await io.readInput() : given;
-  const sampling = samplingOf(args);
+  const system = args.text("system");
+  const chats = args.has("chat") || system !== undefined;
+  if (suffix !== undefined && chats) throw new UsageError(NOT_TOGETHER, "--suffix");
+  const given = { ...samplingOf(args), ...constraintOf(args) };
+  const prompt = await promptOf(args, io);
   const model = await openModel(args, io);
-  const options = {
-    ...sampling,
-    ...constraintOf(args),
-    maxTokens: args.number("max-tokens"),
+  const options = withRecommended(recommendedOf(model.metadata(1)), {
+    ...given,
     form: args.text("form") as Form,
     signal: io.signal,
-  };
-  const generation = args.has("chat")
-    ? model.chat([{ role: "user", content: prompt }], options)
-    : model.generate(prompt, { ...options, suffix });
+  });
+  const messages: Message[] = [{ role: "user", content: prompt }];
+  if (system !== undefined) messages.unshift({ role: "system", content: system });
+  const generation = chats ? model.chat(messages, options) : model.generate(prompt, { ...options, suffix });
   if (!args.has("json")) {
-    await stream(generation, io);
+    if (!chats) io.echo(prompt);
+    const result = await stream(generation, io);
+    tellEnd(result, args.isGiven("max-tokens") ? args.text("max-tokens") : undefined, options.seed!, io);
     return;
   }
   await generation.text();
@@ -35,5 +38,28 @@ export async function generate(args: Arguments, io: Io): Promise<void> {
     finish_reason: finishReason,
     prefill_tps: rate(timings.prefillTokens, timings.prefillMs),
     decode_tps: rate(timings.decodeTokens, timings.decodeMs),
+    prompt_tokens: timings.prefillTokens,
+    seed: Number(options.seed),
   });
+}
+
+/** The text of an argument or of --prompt, with that of a pipe behind it; that of stdin where there is neither. */
+async function promptOf(args: Arguments, io: Io): Promise<string> {
+  const text = args.argument("TEXT");
+  const flag = args.text("prompt");
+  if (flag !== undefined && text !== undefined) throw new UsageError(SURPLUS_ARGUMENT, text);
+  const given = flag ?? text;
+  if (given === "-") return io.readInput();
+  if (given !== undefined) {
+    const more = io.piped ? withoutEnd(await io.readInput()) : "";
+    return more === "" ? given : `${given}\n\n${more}`;
+  }
+  const input = io.interactive ? "" : withoutEnd(await io.readInput());
+  if (input === "") throw new UsageError(NO_PROMPT);
+  return input;
+}
+
+/** A text without the end of its last line, which the program that wrote it has put there. */
+function withoutEnd(text: string): string {
+  return text.replace(/\r?\n$/, "");
 }

@@ -19,7 +19,7 @@ function call({ name, arguments: named }: Command): string {
 
 function flagCall({ short, long, value }: Flag): string {
   const names = short ? `${short}, ${long}` : `    ${long}`;
-  return value ? `${names} ${value.replace("+", "").replaceAll(",", "|")}` : names;
+  return value ? `${names} ${value.replace("+", "").replace(/^P$/, "N").replaceAll(",", "|")}` : names;
 }
 
 function defaultOf({ default: value }: Flag): string {

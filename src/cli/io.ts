@@ -1,17 +1,27 @@
 /** What commands have of the host: answers to stdout, notes and progress to stderr, stdin, and Ctrl-C as a signal. */
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
 import { decodeText } from "../../bindings/memory.ts";
 import { createFile, type NewFile, readFile, statOf } from "../../bindings/node.ts";
 import { LimpetError } from "../host/errors.ts";
 import { escapeLine, escapeText } from "../host/escape.ts";
+import { LineEditor } from "./line-editor.ts";
 import { ProgressBar } from "./progress.ts";
 
 export interface Io {
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
+  /** Whether a person types what stdin gives. */
   readonly interactive: boolean;
+  /** Whether stdin is what another program of a pipeline writes. */
+  readonly piped: boolean;
+  /** Whether a person reads stderr. */
+  readonly tellsPerson: boolean;
   /** Text of the answer. On a terminal its control characters are shown, not obeyed. */
   write(text: string): void;
+  /** What was asked, dimmed before the answer on a terminal; nothing anywhere else. */
+  echo(text: string): void;
+  /** A dimmed line of stderr for a person; nothing for anybody else. */
+  aside(line: string): void;
   /** Ends a line of stdout that is not ended. */
   endLine(): void;
   /** A line of stderr, without control characters. */
@@ -24,8 +34,12 @@ export interface Io {
   /** Begins a file that is written in pieces and appears when it is finished; `read` are those that it is made from. */
   createFile(path: string, read: readonly string[]): Omit<NewFile, "part" | "seal">;
   readInput(): Promise<string>;
-  /** Lines of stdin as they come. */
+  /** Lines of stdin as they come, without their ends. */
   inputLines(): AsyncGenerator<string, void, undefined>;
+  /** Lines that a person types and edits at a terminal. */
+  editor(): LineEditor;
+  /** Does something that Ctrl-C ends, and not the command: whether it came to its end. */
+  interruptible(work: (signal: AbortSignal) => Promise<void>): Promise<boolean>;
   /** Most bytes that the process held at a time, or null where the host cannot tell. */
   peakMemory(): number | null;
   close(): void;
@@ -38,6 +52,7 @@ export function nodeIo(): Io {
   // A second Ctrl-C finds no listener and ends the process at once.
   const interrupt = () => controller.abort(new DOMException("interrupted", "AbortError"));
   process.once("SIGINT", interrupt);
+  const dimmed = (text: string) => (colours() ? `\x1b[2m${text}\x1b[22m` : text);
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     // Who reads has seen enough; every other failure is one of the command.
     if (error.code !== "EPIPE") process.stderr.write(`limpet: the output cannot be written: ${why(error)}\n`);
@@ -49,6 +64,8 @@ export function nodeIo(): Io {
   return {
     signal,
     interactive: process.stdin.isTTY === true,
+    piped: isPipe(),
+    tellsPerson: process.stderr.isTTY === true,
     write(text) {
       if (text === "") return;
       lineOpen = !text.endsWith("\n");
@@ -57,6 +74,12 @@ export function nodeIo(): Io {
     endLine() {
       if (lineOpen) process.stdout.write("\n");
       lineOpen = false;
+    },
+    echo(text) {
+      if (process.stdout.isTTY) process.stdout.write(dimmed(escapeText(text)));
+    },
+    aside(line) {
+      if (process.stderr.isTTY) process.stderr.write(`${dimmed(escapeLine(line))}\n`);
     },
     note: (line) => void process.stderr.write(`${escapeLine(line)}\n`),
     ask: (words) => void process.stderr.write(words),
@@ -82,9 +105,26 @@ export function nodeIo(): Io {
       for await (const chunk of abortable(signal)) {
         const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
         rest = lines.pop()!;
-        yield* lines;
+        for (const line of lines) yield line.replace(/\r$/, "");
       }
-      if (rest !== "") yield rest;
+      if (rest !== "") yield rest.replace(/\r$/, "");
+    },
+    editor: () => new LineEditor(process.stdin, process.stderr),
+    async interruptible(work) {
+      const own = new AbortController();
+      const stop = () => own.abort(new DOMException("interrupted", "AbortError"));
+      process.removeListener("SIGINT", interrupt);
+      process.once("SIGINT", stop);
+      try {
+        await work(own.signal);
+        return true;
+      } catch (error) {
+        if (!own.signal.aborted) throw error;
+        return false;
+      } finally {
+        process.removeListener("SIGINT", stop);
+        process.once("SIGINT", interrupt);
+      }
     },
     peakMemory: () => process.resourceUsage().maxRSS * 1024,
     close() {
@@ -93,6 +133,19 @@ export function nodeIo(): Io {
       process.stdin.destroy();
     },
   };
+}
+
+/** A pipe of a shell; other programs' streams may be open without anybody who ever writes to them. */
+function isPipe(): boolean {
+  try {
+    return fstatSync(0).isFIFO();
+  } catch {
+    return false;
+  }
+}
+
+function colours(): boolean {
+  return !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
 }
 
 /** Chunks of stdin, until its end or Ctrl-C. */

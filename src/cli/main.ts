@@ -1,5 +1,5 @@
 /** The command line in Node: `limpet COMMAND …`. Exit status 0, 1 for a failure, 2 for a wrong command line. */
-import { HINT, NO_COMMAND, UNKNOWN_COMMAND } from "../../assembly/wasi/commands.ts";
+import { HINT, NO_COMMAND, UNKNOWN_COMMAND, VERSION } from "../../assembly/wasi/commands.ts";
 import { messageOf } from "../host/errors.ts";
 import { Arguments, UsageError, wants } from "./arguments.ts";
 import { bench } from "./bench.ts";
@@ -16,7 +16,7 @@ import { logits } from "./logits.ts";
 import { perplexity } from "./perplexity.ts";
 import { quantize } from "./quantize.ts";
 import { slim } from "./slim.ts";
-import { findCommand } from "./table.ts";
+import { type Command, findCommand } from "./table.ts";
 import { tokenize } from "./tokenize.ts";
 
 const COMMANDS: Record<string, (args: Arguments, io: Io) => Promise<void>> = {
@@ -52,12 +52,16 @@ async function run(io: Io, words: string[]): Promise<number> {
   try {
     const [name, ...rest] = words;
     if (name === undefined) throw new UsageError(NO_COMMAND);
-    if (["-h", "--help", "help"].includes(name)) {
-      io.write(help());
+    if (["-V", "--version", "version"].includes(name)) {
+      io.write(`limpet ${VERSION}\n`);
       return 0;
     }
-    const command = findCommand(name);
-    if (!command || !(name in COMMANDS)) throw new UsageError(UNKNOWN_COMMAND, name);
+    if (["-h", "--help", "help"].includes(name)) {
+      const [about] = rest;
+      io.write(about === undefined || about.startsWith("-") ? help() : commandHelp(commandNamed(about)));
+      return 0;
+    }
+    const command = commandNamed(name);
     if (wants(rest, ["-h", "--help"])) {
       io.write(commandHelp(command));
       return 0;
@@ -76,4 +80,10 @@ async function run(io: Io, words: string[]): Promise<number> {
     io.note(HINT);
     return 2;
   }
+}
+
+function commandNamed(name: string): Command {
+  const command = findCommand(name);
+  if (!command || !Object.hasOwn(COMMANDS, name)) throw new UsageError(UNKNOWN_COMMAND, name);
+  return command;
 }

@@ -6,7 +6,7 @@ export interface Flag {
   /** `-p`, or empty. */
   readonly short: string;
   readonly long: string;
-  /** Empty: a switch. N: a whole number. X: a number. Words with commas: one of them. Else any text; `+`: several. */
+  /** Empty: a switch. N: a whole number. P: one from 1 on. X: a number. Words with commas: one of them. Else any text; `+`: several. */
   readonly value: string;
   readonly default: string;
   readonly text: string;
@@ -41,7 +41,7 @@ export function readCommands(): Command[] {
     const [name, ...names] = call.split(" ");
     commands.push({
       name,
-      arguments: names.map((word) => ({ name: word.replace("?", ""), optional: word.endsWith("?") })),
+      arguments: names.map((word) => ({ name: word.replace(/[?*]$/, ""), optional: /[?*]$/.test(word) })),
       text,
       flags: [],
     });

@@ -10,7 +10,7 @@ import { isNode } from "../../bindings/node.ts";
 import { kernelsOf } from "../api/kernels.ts";
 import { callback, type OptionTable, path, printable, readOptions, signal, text } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import { CORE_OPTIONS, Core } from "../host/instance.ts";
+import { CORE_OPTIONS, Core, namedBuild } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
 import { type TypeName, tensorLayout } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
@@ -49,7 +49,7 @@ export interface ConvertOptions {
 const OPTIONS: OptionTable<ConvertOptions> = {
   type: text,
   name: text,
-  build: CORE_OPTIONS.build,
+  build: namedBuild,
   wasm: CORE_OPTIONS.wasm,
   signal,
   onProgress: callback,

@@ -25,7 +25,7 @@ import { type ConstraintOptions, expression, plainSchema, takeTable } from "./co
 import type { ToolCall, ToolCallDelta } from "./messages.ts";
 import { configureSampler, SAMPLING_OPTIONS, type SamplingOptions } from "./sampling.ts";
 import { type Form, formKind, formNumber } from "./sequence-pool.ts";
-import { growWithin, reserve, rest, type SessionState, wake } from "./session-state.ts";
+import { growWithin, makeRoom, reserve, rest, type SessionState, wake } from "./session-state.ts";
 import { unfinishedCharacter, unfinishedOf } from "./unfinished.ts";
 
 /** How a text goes on, and when it ends. */
@@ -152,6 +152,8 @@ export interface GenerationResult extends Answer {
   readonly promptTokens: number;
   /** How many of them had been read before, and were not read again. */
   readonly cachedTokens: number;
+  /** Tokens of the session that made room for this answer (`overflow: "shift"`); absent where none had to. */
+  readonly forgotten?: number;
   /** Of the computing alone: the time that the caller takes between two pieces does not count. */
   readonly timings: {
     /** Tokens evaluated before the first new one, and how long that took. */
@@ -245,6 +247,7 @@ export async function* generatePieces(
   let decodeMs = 0;
   let clock = performance.now();
   let isShown = forked;
+  let forgotten = 0;
   try {
     for (;;) {
       const status = isShown ? Status.LOGITS : await advance(session, pace, usable, options.signal);
@@ -255,6 +258,7 @@ export async function* generatePieces(
           finishReason: REASONS[exports.session_finish(pointer)] as FinishReason,
           promptTokens,
           cachedTokens: promptTokens - prefillTokens,
+          ...(forgotten > 0 && { forgotten }),
           timings: { prefillTokens, prefillMs, decodeTokens: Math.max(made - 1, 0), decodeMs },
         };
       }
@@ -284,10 +288,12 @@ export async function* generatePieces(
       // The end token shows nothing of its own, only what was held back for it.
       if (!ended || text !== "") yield logprobs === undefined ? { text, token } : withLogprobs(session, text, top);
       usable();
-      if (finish === Finish.NONE && exports.session_count(pointer) === context.rows && context.rows < session.rows) {
-        growWithin(session);
-        ({ pointer, context } = session);
-        exports.context_set_form(context.pointer, form);
+      if (finish === Finish.NONE && exports.session_count(pointer) === context.rows) {
+        if (context.rows < session.rows) {
+          growWithin(session);
+          ({ pointer, context } = session);
+          exports.context_set_form(context.pointer, form);
+        } else if (session.keep !== null) forgotten += makeRoom(session);
       }
       clock = performance.now();
     }

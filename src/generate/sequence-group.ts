@@ -97,6 +97,7 @@ export class SequenceGroup implements SessionGroup {
       const state: SessionState = {
         loaded: this.#loaded,
         rows: Math.min(rows, this.#context.rows),
+        keep: null,
         pointer,
         context: this.#context,
         group: this,

@@ -21,8 +21,8 @@ export type Form = "auto" | "absorbed" | "expanded";
 export interface ContextOptions {
   /**
    * Tokens that the context holds, all of which it takes memory for at once. Default: as many as the model was trained
-   * for, at most 4096, of which it takes memory for 512, 1024, 2048 … as they are needed. A session that was not used
-   * for long lends its memory to others, and takes it anew when it goes on.
+   * for, of which it takes memory for 512, 1024, 2048 … as they are needed. A session that was not used for long lends
+   * its memory to others, and takes it anew when it goes on.
    */
   context?: number;
   /** Default: f16. */
@@ -244,6 +244,15 @@ export function formNumber(form: Form): number {
   if (form === "absorbed") return FormNumber.ABSORBED;
   if (form === "expanded") return FormNumber.EXPANDED;
   throw new LimpetError("BAD_ARGUMENT", `form is "auto", "absorbed" or "expanded", not "${printable(form)}"`);
+}
+
+/**
+ * How many tokens a context may grow to: those that were asked for, or as many as the model was trained for. An encoder's
+ * context does not grow: it reads its source in one pass.
+ */
+export function mostTokens(core: Core, model: Pointer, asked: number | undefined): number {
+  if (asked !== undefined || core.exports.model_has_encoder(model)) return contextLength(core, model, asked);
+  return Math.min(core.exports.model_context_length(model) || DEFAULT_CONTEXT, POSITION_LIMIT);
 }
 
 /** How many tokens a context of this model holds. */

@@ -35,6 +35,8 @@ export interface SessionState {
   readonly holder: Holder;
   /** The most rows that its context may come to. */
   readonly rows: number;
+  /** Where they are full, the oldest tokens make room, but for the first `keep`; null: nothing does. */
+  keep: number | null;
   /** Neither is of use while the session is parked. */
   pointer: Pointer;
   context: Context;
@@ -56,7 +58,13 @@ export interface SessionState {
 export const droppedSessions: Dropped<SessionState> = new Dropped<SessionState>(releaseState);
 
 /** A session over a context of its own, which has room for `tokens` and may grow to `rows`. */
-export function createState(loaded: LoadedModel, rows: number, kv: CacheType, tokens: number): SessionState {
+export function createState(
+  loaded: LoadedModel,
+  rows: number,
+  kv: CacheType,
+  tokens: number,
+  keep: number | null = null,
+): SessionState {
   const holder: Holder = {
     get rests() {
       return !state.generates && !state.parked;
@@ -64,7 +72,15 @@ export function createState(loaded: LoadedModel, rows: number, kv: CacheType, to
     park: () => park(state),
   };
   const state: SessionState = {
-    ...{ loaded, holder, rows, ...begin(loaded, contextRows(tokens, rows), kv, holder), parked: null, group: null },
+    ...{
+      loaded,
+      holder,
+      rows,
+      keep,
+      ...begin(loaded, contextRows(tokens, rows), kv, holder),
+      parked: null,
+      group: null,
+    },
     ...{ generates: false, hasRun: false, activity: { zeros: [], activations: [] }, turn: 0, disposed: false },
   };
   return state;
@@ -158,6 +174,21 @@ export function growWithin(state: SessionState): void {
   moveBeside(state, wanted, saveState(state), (moved) => {
     state.loaded.core.check(exports.session_continue(moved.pointer, state.pointer));
   });
+}
+
+/**
+ * Makes room where a session's rows are full: half of its tokens behind the first `keep` are forgotten, and more where
+ * `wanted` are to find room. How many were forgotten; 0: there is no room to be made.
+ */
+export function makeRoom(state: SessionState, wanted: number = 1): number {
+  const { loaded, pointer, rows, keep } = state;
+  const { core } = loaded;
+  const count = core.exports.session_count(pointer);
+  if (keep === null) return 0;
+  const forgotten = Math.max(Math.floor((count - keep) / 2), count + wanted - rows);
+  if (forgotten < 1 || keep + forgotten >= count) return 0;
+  core.check(core.exports.session_shift(pointer, keep, forgotten));
+  return forgotten;
 }
 
 /** Moves to a context that is there beside the old one. On an error nothing has changed. */

@@ -6,16 +6,19 @@ import type { CoreExports, Pointer, Status, ThreadExports } from "../../bindings
 import { address, bytesOf, encodeText, Memory } from "../../bindings/memory.ts";
 import { THREAD_LIMIT } from "../../bindings/shared-memory.ts";
 import type { Threads } from "../../bindings/thread-pool.ts";
-import { type OptionTable, oneOf, printable, unchecked, whole } from "./arguments.ts";
+import { type Check, type OptionTable, oneOf, printable, unchecked, whole } from "./arguments.ts";
 import { errorCode, LimpetError, messageOf } from "./errors.ts";
-import { type Build, instantiateBuild, type WasmOption } from "./wasm.ts";
+import { type Build, type BuildChoice, instantiateBuild, type WasmOption } from "./wasm.ts";
 
 /** Which core computes, and what it may take. */
 export interface CoreOptions {
   /** Where the wasm comes from; where it is left out, the file of the build beside this one. */
   wasm?: WasmOption;
-  /** Which build computes: `portable` (SIMD) and `scalar` give the same bits, `fast` (relaxed SIMD) does not. Default: portable. */
-  build?: Build;
+  /**
+   * Which build computes: `portable` (SIMD) and `scalar` give the same bits, `fast` (relaxed SIMD) does not; `auto` takes
+   * the fastest that this host has. Default: portable.
+   */
+  build?: BuildChoice;
   /**
    * Threads to compute with: the bits are the same. Where the host cannot, or where they do not pay, one computes.
    * Default: 1. With more, call `dispose` when done: it ends them.
@@ -25,10 +28,13 @@ export interface CoreOptions {
   memoryLimit?: number;
 }
 
+/** A build by its own name. */
+export const namedBuild: Check<Build> = oneOf<Build>("portable", "scalar", "fast");
+
 /** What each of `CoreOptions` has to be. */
 export const CORE_OPTIONS: OptionTable<CoreOptions> = {
   wasm: unchecked,
-  build: oneOf("portable", "scalar", "fast"),
+  build: oneOf<BuildChoice>("portable", "scalar", "fast", "auto"),
   threads: whole(1, THREAD_LIMIT),
   memoryLimit: (name, value) => {
     if (Number.isInteger(value) && (value as number) >= 1) return value as number;

@@ -14,6 +14,7 @@ import { readFile } from "../../bindings/node.ts";
 import { hasRelaxedSimd } from "../../bindings/relaxed.ts";
 import { hasThreads, sharedMemory, THREAD_LIMIT, threadsLack } from "../../bindings/shared-memory.ts";
 import { LimpetError, messageOf } from "./errors.ts";
+import { detectFeatures } from "./features.ts";
 import { fileName, isRemote, isUrl } from "./names.ts";
 import { within } from "./wait.ts";
 
@@ -22,6 +23,9 @@ import { within } from "./wait.ts";
  * host lacks it, the portable one runs.
  */
 export type Build = "portable" | "scalar" | "fast";
+
+/** A build, or `auto`: `fast` where the host has relaxed SIMD, else `portable`, without SIMD `scalar`. */
+export type BuildChoice = Build | "auto";
 
 type WasmForm = URL | string | BufferSource | Response | WebAssembly.Module;
 /** The wasm of the core: where it lies, its bytes, a response, or the compiled module; or a function that gives one. */
@@ -46,12 +50,14 @@ export interface BuildInstance {
 /** An instance of the core, and the build that it is. A build's file is read and compiled once. */
 export async function instantiateBuild(options: {
   wasm?: WasmOption;
-  build?: Build;
+  build?: BuildChoice;
   threads?: number;
   signal?: AbortSignal;
 }): Promise<BuildInstance> {
   const { signal } = options;
-  const build = usableBuild(options.build ?? "portable");
+  // What a wasm that is given was built for cannot be told, and an entry that brings its own brings the portable one.
+  const isGiven = options.wasm !== undefined || portableWasm !== null;
+  const build = usableBuild(options.build === "auto" ? bestBuild(isGiven) : (options.build ?? "portable"));
   const memory = memoryForThreads(options.threads ?? 1, build);
   const imports: WebAssembly.Imports = memory ? { env: { memory } } : {};
   try {
@@ -116,6 +122,12 @@ function sayAlone(why: string): null {
   if (!saidAlone) console.warn(`limpet: computing with one thread, not more: ${why}`);
   saidAlone = true;
   return null;
+}
+
+function bestBuild(isGiven: boolean): Build {
+  const { simd, relaxedSimd } = detectFeatures();
+  if (!simd) return "scalar";
+  return relaxedSimd && !isGiven ? "fast" : "portable";
 }
 
 let saidFast = false;

@@ -8,7 +8,7 @@ import { isNode, isSameFile } from "../../bindings/node.ts";
 import { kernelsOf } from "../api/kernels.ts";
 import { callback, type OptionTable, path, place, printable, readOptions, signal } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import { CORE_OPTIONS, Core } from "../host/instance.ts";
+import { CORE_OPTIONS, Core, namedBuild } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
 import { type TypeName, tensorLayout } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
@@ -33,7 +33,7 @@ export interface QuantizeOptions {
 }
 
 const OPTIONS: OptionTable<QuantizeOptions> = {
-  build: CORE_OPTIONS.build,
+  build: namedBuild,
   wasm: CORE_OPTIONS.wasm,
   signal,
   onProgress: callback,

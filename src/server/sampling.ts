@@ -2,37 +2,16 @@
 import type { Model } from "../api/model.ts";
 import type { WorkerModel } from "../api/worker-model.ts";
 import type { GenerateOptions } from "../generate/generation.ts";
+import { randomSeed, recommendedOf } from "../generate/recommended.ts";
 import type { Fields } from "./fields.ts";
 
-/** Keys of files, as llama.cpp has them, and our names of them. */
-const KEYS = {
-  "general.sampling.temp": "temperature",
-  "general.sampling.top_k": "topK",
-  "general.sampling.top_p": "topP",
-  "general.sampling.min_p": "minP",
-  "general.sampling.penalty_repeat": "repeatPenalty",
-  "general.sampling.penalty_last_n": "repeatWindow",
-  "general.sampling.xtc_probability": "xtcProbability",
-  "general.sampling.xtc_threshold": "xtcThreshold",
-} as const satisfies Record<string, keyof GenerateOptions>;
-
-/** Where a file recommends nothing. */
-const DEFAULTS: GenerateOptions = { temperature: 0.7, minP: 0.05, repeatPenalty: 1.05 };
 const LONGEST_WINDOW = 1_000_000;
 const MOST_STOPS = 16;
 const MOST_BIASES = 1024;
 
 /** How a model's file recommends to sample. */
 export async function fileSampling(model: Model | WorkerModel): Promise<GenerateOptions> {
-  const metadata = await model.metadata(0);
-  const found: Record<string, number> = {};
-  for (const [key, name] of Object.entries(KEYS)) {
-    const value = metadata.get(key)?.value;
-    if (typeof value === "number" && Number.isFinite(value) && value >= 0) found[name] = value;
-  }
-  if (Object.keys(found).length === 0) return DEFAULTS;
-  // Whoever recommends anything and no temperature means that of the model itself.
-  return { temperature: 1, ...found };
+  return recommendedOf(await model.metadata(1));
 }
 
 /** How a request wants its answer sampled. */
@@ -69,7 +48,7 @@ export function stopsOf(fields: Fields, name: string): readonly string[] | undef
 export function seedOf(fields: Fields): number {
   const seed = fields.whole("seed", -Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
   // As llama.cpp has it, −1 is as good as none.
-  return seed === undefined || seed === -1 ? crypto.getRandomValues(new Uint32Array(1))[0] : seed;
+  return seed === undefined || seed === -1 ? randomSeed() : seed;
 }
 
 function biasesOf(fields: Fields): Record<number, number> | undefined {

@@ -165,7 +165,7 @@ export function conform(
 
 /** The command line that writes a trained model's text, behind the program's name. */
 export function textArguments(model: string): string[] {
-  return ["generate", model, "-p", PROMPT, "-n", `${TEXT_TOKENS}`];
+  return ["generate", model, "-p", PROMPT, "-n", `${TEXT_TOKENS}`, "--temp", "0"];
 }
 
 /** A test of each trained model in one host: `run` gives the text behind PROMPT, white space at its end or none. */

@@ -15,7 +15,8 @@ withTools(["deno"], (deno) => {
   test("Deno: the command line writes llama.cpp's text, and nothing else", async () => {
     const { path } = reference("stories260K");
     if (path === null) return;
-    const args = ["build/js/cli.js", "generate", path, "-p", stories.prompt, "-n", "30"];
+    const command = ["build/js/cli.js", "generate", path, "-p", stories.prompt, "-n", "30"];
+    const args = [...command, "--temp", "0", "--build", "portable"];
     const { status, stdout, stderr } = await finish(deno, ["run", "-A", "--no-config", ...args]);
     assert.is(status, 0, stderr);
     assert.ok(stdout.length > 40 && stories.text.startsWith(stdout.trimEnd()), stdout);

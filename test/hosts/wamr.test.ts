@@ -43,6 +43,8 @@ withTools(["iwasm"], (classic) => {
       stories.prompt,
       "-n",
       "30",
+      "--temp",
+      "0",
     );
     assert.ok(stories.text.startsWith(said.trimEnd()) && said.length > 40, said);
   });
