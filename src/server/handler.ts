@@ -105,12 +105,17 @@ async function answered(
     for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
     return { route, response };
   } catch (error) {
-    const known = knownError(error);
-    if (!known && !request.signal.aborted) server.onError(error);
+    const known = knownError(error) ?? (request.signal.aborted ? gone() : null);
+    if (!known) server.onError(error);
     const said = known ?? unknownError();
     const body = isAnthropic ? said.anthropicBody() : said.body();
     return { route, response: Response.json(body, { status: said.status, headers: { ...headers, ...said.headers } }) };
   }
+}
+
+/** What nobody reads any more; it is counted by nginx's number. */
+function gone(): RequestError {
+  return new RequestError("invalid_request_error", "who asked is gone", { code: "client_closed_request", status: 499 });
 }
 
 /** The route of a path, by the name that it has in metrics; what there is none of is refused. */

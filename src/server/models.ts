@@ -26,7 +26,7 @@ export type ServedModel =
   | WorkerModel
   | ModelSource
   | (() => Promise<Model | WorkerModel>)
-  | ({ readonly source: ModelSource } & LoadOptions);
+  | ({ readonly source: ModelSource; readonly worker?: boolean } & LoadOptions);
 
 /** How much a server takes on. */
 export interface ModelOptions {
@@ -241,7 +241,7 @@ export class Models {
     // What can be read once alone is not read to learn its size.
     const isKept = typeof source === "string" || source instanceof URL || source instanceof Blob;
     if (!isKept) return 0;
-    const { onProgress: _, signal: __, ...load } = options as LoadOptions;
+    const { onProgress: _, signal: __, worker: ___, ...load } = options as LoadOptions & { worker?: boolean };
     return (await Model.plan(source, load)).total;
   }
 
@@ -311,14 +311,14 @@ async function open(given: ServedModel): Promise<Model | WorkerModel> {
   if (isModel(given)) return given;
   if (typeof given === "function") return given();
   if (!isSpecified(given)) return Model.load(given as ModelSource);
-  const { source, ...options } = given;
-  return Model.load(source, options);
+  const { source, worker, ...options } = given;
+  return worker ? Model.load(source, { ...options, worker }) : Model.load(source, options);
 }
 
 function isModel(given: ServedModel): given is Model | WorkerModel {
   return typeof given === "object" && "info" in given && "batch" in given;
 }
 
-function isSpecified(given: ServedModel): given is { source: ModelSource } & LoadOptions {
+function isSpecified(given: ServedModel): given is { source: ModelSource; worker?: boolean } & LoadOptions {
   return typeof given === "object" && "source" in given;
 }
