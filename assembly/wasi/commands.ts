@@ -4,7 +4,7 @@
  * time, so this file keeps to what TypeScript and AssemblyScript have in common: constants of literal strings, ASCII.
  *
  *     COMMANDS  name ARGUMENTS|text            `TEXT?`: may be left out · `MODEL*`: is the model that ships where it is
- *                                              left out; not in WASI · `MODEL...`: one or more
+ *                                              left out; not in WASI · `MODEL...`: one or more · `MODEL...?`: any number
  *                 ids of its flags              indented, on as many lines as they take
  *     FLAGS     id|-s|--name|VALUE|default|text
  *
@@ -38,6 +38,8 @@ chat MODEL*|talk: a line in, an answer out, until the input ends
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
   logit-bias ban force reasoning-budget seed stop best ctx kv tables table-cache threads
+serve MODEL...?|answer over HTTP as OpenAI's and Anthropic's servers do; NAME=MODEL names one (in Node and Deno)
+  host port key cors allow-host parallel queue models-memory best conversation kv tables table-cache threads
 tokenize MODEL TEXT|print a text's token ids as JSON
   bos special
 embed MODEL TEXT...|print the vector of each text, a line of JSON each; - reads texts from stdin, a line each
@@ -127,6 +129,15 @@ ctx|-c|--ctx|N|0|tokens of context; 0: as they are needed, up to the model's (WA
 kv||--kv|f16,f32,q8_0|f16|type of the cached keys and values
 tables||--tables|resident,stream|resident|where look-up tables are: in memory, or read from the file row by row
 table-cache||--table-cache|N|8|MiB of memory for rows of tables in the file; 0: none
+host||--host|ADDRESS|127.0.0.1|the address to listen at; 0.0.0.0: all of this machine's
+port||--port|N|8080|the port to listen at; 0: any that is free
+key||--key|TEXT+||a key that requests need (or LIMPET_API_KEY); several may be given
+cors||--cors|TEXT+||an origin whose pages may use the server; *: all
+allow-host||--allow-host|TEXT+||a name that the server is asked by, beside localhost and numbers; *: any
+parallel||--parallel|P|8|conversations of a model that are computed together
+queue||--queue|N|64|requests that wait at most
+models-memory||--models-memory|N|0|MiB that loaded models may take together; 0: no limit
+conversation|-c|--ctx|N|0|tokens of a conversation; 0: as many as the model was trained for, at most 4096
 threads|-t|--threads|P|1|threads to compute with
 `;
 

@@ -15,6 +15,7 @@ import { type Io, nodeIo } from "./io.ts";
 import { logits } from "./logits.ts";
 import { perplexity } from "./perplexity.ts";
 import { quantize } from "./quantize.ts";
+import { serve } from "./serve.ts";
 import { slim } from "./slim.ts";
 import { type Command, findCommand } from "./table.ts";
 import { tokenize } from "./tokenize.ts";
@@ -22,6 +23,7 @@ import { tokenize } from "./tokenize.ts";
 const COMMANDS: Record<string, (args: Arguments, io: Io) => Promise<void>> = {
   generate,
   chat,
+  serve,
   tokenize,
   embed,
   rerank,

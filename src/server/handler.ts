@@ -24,6 +24,8 @@ export interface ServerOptions extends GateOptions, ModelOptions {
 export interface Handler {
   /** The answer to a request; it never throws. */
   (request: Request): Promise<Response>;
+  /** Loads a model before anybody asks for it; without a name the first. */
+  load(model?: string): Promise<void>;
   /** Puts the models away that it has loaded, and refuses what comes after. */
   dispose(): void;
 }
@@ -81,7 +83,10 @@ export function handler(models: Readonly<Record<string, ServedModel>>, options: 
     server.metrics.requested(route, response.status);
     return response;
   };
-  return Object.assign(answer, { dispose: () => server.models.dispose() });
+  const load = async (model?: string): Promise<void> => {
+    (await server.models.lease(model, new AbortController().signal)).release();
+  };
+  return Object.assign(answer, { load, dispose: () => server.models.dispose() });
 }
 
 /** The answer, and the route that made it: whatever is thrown becomes one, too. */

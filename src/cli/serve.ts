@@ -1,0 +1,105 @@
+/** `limpet serve`: models over HTTP, until Ctrl-C. */
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { CacheType } from "../generate/sequence-pool.ts";
+import { LimpetError, messageOf } from "../host/errors.ts";
+import type { Build } from "../host/wasm.ts";
+import type { Tables } from "../load/tables.ts";
+import { handler } from "../server/handler.ts";
+import { listener } from "../server/listener.ts";
+import type { ServedModel } from "../server/models.ts";
+import { defaultModel } from "../store/default-model.ts";
+import { type Arguments, UsageError } from "./arguments.ts";
+import type { Io } from "./io.ts";
+
+const LARGEST_PORT = 65535;
+const BAD_PORT = "{} wants a port: 0 to 65535";
+const NO_TWO = "{} is the name of two models: give one another, NAME=FILE";
+const LOCAL = ["127.0.0.1", "::1", "localhost"];
+/** Where a key may stand that is in no list of processes. */
+const KEY_VARIABLE = "LIMPET_API_KEY";
+
+export async function serve(args: Arguments, io: Io): Promise<void> {
+  const models = modelsOf(args, io);
+  const port = args.number("port");
+  if (port > LARGEST_PORT) throw new UsageError(BAD_PORT, "--port");
+  const host = args.text("host")!;
+  const ownKey = process.env[KEY_VARIABLE];
+  const keys = [...args.texts("key"), ...(ownKey ? [ownKey] : [])];
+  const hosts = args.texts("allow-host");
+  const cors = args.texts("cors");
+  const megabytes = args.numberOrNone("models-memory");
+  const answer = handler(models, {
+    keys,
+    cors: cors.includes("*") ? "*" : cors,
+    ...(hosts.length > 0 && { hosts: hosts.includes("*") ? "*" : hosts }),
+    parallel: args.number("parallel"),
+    queue: args.number("queue"),
+    context: args.numberOrNone("ctx"),
+    memory: megabytes && megabytes * 2 ** 20,
+    onError: (error) => io.note(`limpet: ${messageOf(error)}`),
+  });
+  const server = createServer(listener(answer));
+  try {
+    await listening(server, port, host);
+    // Who gives a wrong file hears of it at once.
+    await answer.load();
+    const { port: own } = server.address() as AddressInfo;
+    const place = `http://${host.includes(":") ? `[${host}]` : host}:${own}`;
+    io.note(`limpet serves ${Object.keys(models).join(", ")} at ${place}/v1`);
+    if (keys.length === 0 && !LOCAL.includes(host)) {
+      io.note(`limpet: whoever reaches ${place} may use it: --key KEY, or ${KEY_VARIABLE}, keeps others out`);
+    }
+    await new Promise((resolve) => io.signal.addEventListener("abort", resolve, { once: true }));
+  } finally {
+    server.close();
+    server.closeAllConnections();
+    answer.dispose();
+  }
+}
+
+/** The models by their names: `NAME=FILE`, or the file's own name. */
+function modelsOf(args: Arguments, io: Io): Record<string, ServedModel> {
+  const cache = args.text("table-cache");
+  const options = {
+    threads: args.number("threads") || 1,
+    build: (args.text("build") ?? "portable") as Build,
+    kv: (args.text("kv") ?? "f16") as CacheType,
+    tables: (args.text("tables") ?? "resident") as Tables,
+    tableCache: cache === undefined ? undefined : Number(cache) * 2 ** 20,
+    onProgress: (loaded: number, total: number) => {
+      if (loaded < total) io.progress("loading", loaded, total);
+      else io.endProgress();
+    },
+  };
+  const models: Record<string, ServedModel> = {};
+  const given = args.all("MODEL...");
+  for (const word of given) {
+    const [, named, place] = /^(?:([\w.:/-]+)=)?(.+)$/s.exec(word) ?? [];
+    const name = named ?? nameOf(place);
+    if (Object.hasOwn(models, name)) throw new UsageError(NO_TWO, name);
+    models[name] = { source: place, ...options };
+  }
+  if (given.length === 0) models["tales"] = { source: defaultModel, ...options };
+  return models;
+}
+
+/** A file's name without its folder and its ending. */
+function nameOf(place: string): string {
+  const last = place
+    .replace(/[?#].*$/, "")
+    .replace(/[/\\]+$/, "")
+    .split(/[/\\]/)
+    .at(-1)!;
+  return last.replace(/\.gguf$/i, "").replace(/-00001-of-\d+$/, "") || place;
+}
+
+function listening(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const why = error.code === "EADDRINUSE" ? "somebody else listens there: --port N takes another" : error.message;
+      reject(new LimpetError("HOST", `${host}:${port} cannot be listened at: ${why}`, { cause: error }));
+    });
+    server.listen(port, host, resolve);
+  });
+}
