@@ -504,7 +504,10 @@ test("--help names every command and flag", () => {
       assert.match(all.out, new RegExp(`^  ${word}\\b`, "m"));
       assert.match(host.run([word, "--help"]).out, new RegExp(`^usage: limpet ${word}`));
     }
-    assert.match(host.run(["generate", "data/none", "--help"]).out, /-n, --max-tokens N +most tokens .*\(default 256\)/);
+    assert.match(
+      host.run(["generate", "data/none", "--help"]).out,
+      /-n, --max-tokens N +most tokens .*\(default 256\)/,
+    );
   }
 });
 

@@ -4,7 +4,7 @@
  * time, so this file keeps to what TypeScript and AssemblyScript have in common: constants of literal strings, ASCII.
  *
  *     COMMANDS  name ARGUMENTS|text            `TEXT?`: may be left out · `MODEL*`: is the model that ships where it is
- *                                              left out; not in WASI · `MODEL...`: one or more · `MODEL...?`: any number
+ *                                              left out; not in WASI · `MODEL...`: one or more · `MODEL...?`: any
  *                 ids of its flags              indented, on as many lines as they take
  *     FLAGS     id|-s|--name|VALUE|default|text
  *

@@ -57,8 +57,13 @@ function run(c: Command): i32 {
   if (status != SUCCESS) return status;
   const lacks = checkArguments(c);
   if (lacks != SUCCESS) return lacks;
-  if (equals(c.name, "convert") || equals(c.name, "quantize") || equals(c.name, "slim") || equals(c.name, "grammar")
-    || equals(c.name, "serve")) {
+  if (
+    equals(c.name, "convert") ||
+    equals(c.name, "quantize") ||
+    equals(c.name, "slim") ||
+    equals(c.name, "grammar") ||
+    equals(c.name, "serve")
+  ) {
     return usageError(c, NOT_HERE, c.name);
   }
   const unfit = checkBuild(c);

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { CacheType } from "../generate/sequence-pool.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
-import type { Build } from "../host/wasm.ts";
+import type { BuildChoice } from "../host/wasm.ts";
 import type { Tables } from "../load/tables.ts";
 import { handler } from "../server/handler.ts";
 import { listener } from "../server/listener.ts";
@@ -35,7 +35,7 @@ export async function serve(args: Arguments, io: Io): Promise<void> {
     ...(hosts.length > 0 && { hosts: hosts.includes("*") ? "*" : hosts }),
     parallel: args.number("parallel"),
     queue: args.number("queue"),
-    context: args.numberOrNone("ctx"),
+    context: args.numberOrNone("conversation"),
     memory: megabytes && megabytes * 2 ** 20,
     onError: (error) => io.note(`limpet: ${messageOf(error)}`),
   });
@@ -63,7 +63,7 @@ function modelsOf(args: Arguments, io: Io): Record<string, ServedModel> {
   const cache = args.text("table-cache");
   const options = {
     threads: args.number("threads") || 1,
-    build: (args.text("build") ?? "portable") as Build,
+    build: args.text("best") as BuildChoice,
     kv: (args.text("kv") ?? "f16") as CacheType,
     tables: (args.text("tables") ?? "resident") as Tables,
     tableCache: cache === undefined ? undefined : Number(cache) * 2 ** 20,

@@ -2,11 +2,11 @@
 
 import type { GenerateOptions, Generation, GenerationResult, Piece } from "../generate/generation.ts";
 import type { Message } from "../generate/messages.ts";
+import { withRecommended } from "../generate/recommended.ts";
 import type { Call } from "./call.ts";
 import { RequestError } from "./errors.ts";
 import type { Usage } from "./metrics.ts";
 import type { Lease } from "./models.ts";
-import { recommended } from "./sampling.ts";
 
 /** What is asked of a model. */
 export interface Ask {
@@ -52,11 +52,6 @@ export async function* answers(call: Call, ask: Ask): AsyncGenerator<Step, Usage
   }
 }
 
-/** Whether the form of an answer was asked for. */
-export function isConstrained({ schema, regex, grammar, choice }: GenerateOptions): boolean {
-  return [schema, regex, grammar, choice].some((one) => one !== undefined);
-}
-
 function requireWriter({ id, model: { info } }: Lease): void {
   if (info.makes === "text") return;
   const words = `the model ${id} makes ${info.makes} of texts, and writes none`;
@@ -67,8 +62,7 @@ function begin(lease: Lease, ask: Ask, signal: AbortSignal): Generation[] {
   const { messages, prompts = [], suffix, n, options, seed } = ask;
   const batch = lease.batch!;
   const all: GenerateOptions = {
-    ...recommended(lease.sampling, isConstrained(options)),
-    ...options,
+    ...withRecommended(lease.sampling, options),
     maxTokens: Math.min(ask.maxTokens ?? lease.context, lease.context),
     signal,
   };

@@ -8,13 +8,12 @@ import { Model } from "../api/model.ts";
 import type { LoadOptions, ModelMemory } from "../api/options.ts";
 import type { WorkerBatch } from "../api/worker-batch.ts";
 import type { WorkerModel } from "../api/worker-model.ts";
-import type { GenerateOptions } from "../generate/generation.ts";
+import { type Recommended, recommendedOf } from "../generate/recommended.ts";
 import { type OptionTable, whole } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { within } from "../host/wait.ts";
 import type { ModelSource } from "../load/source.ts";
 import { RequestError } from "./errors.ts";
-import { fileSampling } from "./sampling.ts";
 import { Tokens } from "./tokens.ts";
 
 /**
@@ -63,7 +62,7 @@ export interface Held {
   readonly context: number;
   readonly tokens: Tokens;
   /** How the file recommends to sample. */
-  readonly sampling: GenerateOptions;
+  readonly sampling: Recommended;
   readonly bytes: number;
 }
 
@@ -263,7 +262,7 @@ export class Models {
 
   async #hold(model: Model | WorkerModel): Promise<Held> {
     const { info } = model;
-    const sampling = await fileSampling(model);
+    const sampling = recommendedOf(await model.metadata(1));
     const tokens = new Tokens(model);
     const memory = async (): Promise<ModelMemory> => {
       const { memory: of } = model;

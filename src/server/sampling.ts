@@ -1,18 +1,11 @@
-/** How answers are sampled: what a request asks for, else what the model's file recommends, else the server's defaults. */
-import type { Model } from "../api/model.ts";
-import type { WorkerModel } from "../api/worker-model.ts";
+/** How a request wants its answer sampled; the rest is as the model's file recommends (generate/recommended.ts). */
 import type { GenerateOptions } from "../generate/generation.ts";
-import { randomSeed, recommendedOf } from "../generate/recommended.ts";
+import { randomSeed } from "../generate/recommended.ts";
 import type { Fields } from "./fields.ts";
 
 const LONGEST_WINDOW = 1_000_000;
 const MOST_STOPS = 16;
 const MOST_BIASES = 1024;
-
-/** How a model's file recommends to sample. */
-export async function fileSampling(model: Model | WorkerModel): Promise<GenerateOptions> {
-  return recommendedOf(await model.metadata(1));
-}
 
 /** How a request wants its answer sampled. */
 export function samplingOf(fields: Fields): GenerateOptions {
@@ -28,14 +21,6 @@ export function samplingOf(fields: Fields): GenerateOptions {
     repeatWindow: fields.whole("repeat_last_n", 0, LONGEST_WINDOW),
     logitBias: biasesOf(fields),
   });
-}
-
-/** What is recommended, where a request asks for nothing else. */
-export function recommended(options: GenerateOptions, isConstrained: boolean): GenerateOptions {
-  if (!isConstrained) return options;
-  // A penalty on what stands in the text already is one on a form that repeats it.
-  const { repeatPenalty: _, ...others } = options;
-  return others;
 }
 
 /** The texts that end an answer. */
