@@ -113,6 +113,9 @@ test("bodies that are no requests get a typed error", async () => {
     assert.is(error.type, "invalid_request_error");
     assert.match(error.message, words);
   }
+  const long = await errorOf(await answer(request("/v1/completions", { prompt: "a".repeat(5 << 20) })));
+  assert.is(long.status, 400);
+  assert.is(long.code, "context_length_exceeded");
   const large = await errorOf(await answer(request("/v1/completions", new Uint8Array((16 << 20) + 1))));
   assert.is(large.status, 413);
   const proto = await answer(request("/v1/chat/completions", `{"__proto__":{"stream":true},"constructor":1}`));

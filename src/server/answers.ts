@@ -5,6 +5,7 @@ import type { Message } from "../generate/messages.ts";
 import { withRecommended } from "../generate/recommended.ts";
 import type { Call } from "./call.ts";
 import { RequestError } from "./errors.ts";
+import { requireShort } from "./inputs.ts";
 import type { Usage } from "./metrics.ts";
 import type { Lease } from "./models.ts";
 
@@ -39,9 +40,12 @@ export async function* answers(call: Call, ask: Ask): AsyncGenerator<Step, Usage
   const results: GenerationResult[] = [];
   try {
     requireWriter(lease);
-    const generations = begin(lease, ask, signal);
-    yield { kind: "begin", lease };
-    for await (const step of merged(generations)) {
+    requireShort(lettersOf(ask), lease.context);
+    let isBegun = false;
+    for await (const step of merged(begin(lease, ask, signal))) {
+      // Not before there is something to tell: until then an error is an answer of its own.
+      if (!isBegun) yield { kind: "begin", lease };
+      isBegun = true;
       if (step.kind === "end") results[step.index] = step.result;
       yield step;
     }
@@ -56,6 +60,11 @@ function requireWriter({ id, model: { info } }: Lease): void {
   if (info.makes === "text") return;
   const words = `the model ${id} makes ${info.makes} of texts, and writes none`;
   throw new RequestError("invalid_request_error", words, { param: "model", code: "unsupported" });
+}
+
+function lettersOf({ messages = [], prompts = [], suffix = "" }: Ask): number {
+  const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
+  return messages.reduce((sum, { content }) => sum + content.length, longest + suffix.length);
 }
 
 function begin(lease: Lease, ask: Ask, signal: AbortSignal): Generation[] {

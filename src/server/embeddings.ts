@@ -3,7 +3,7 @@ import { printable } from "../host/arguments.ts";
 import type { Call } from "./call.ts";
 import { RequestError } from "./errors.ts";
 import { Fields } from "./fields.ts";
-import { textsOrIds } from "./inputs.ts";
+import { requireShort, textsOrIds } from "./inputs.ts";
 import type { Lease } from "./models.ts";
 
 const MOST_TEXTS = 2048;
@@ -20,6 +20,7 @@ export async function embeddings(call: Call): Promise<Response> {
   }
   return leased(call, async ({ id, model }) => {
     const ids: ArrayLike<number>[] = [];
+    for (const text of texts) requireShort(text.length, model.info.contextLength);
     for (const text of texts) ids.push(typeof text === "string" ? await model.tokenize(text, { bos: true }) : text);
     const vectors = await model.embed(ids, { ...(dimensions && { dimensions }), signal: call.signal });
     const tokens = ids.reduce((sum, { length }) => sum + length, 0);
@@ -48,6 +49,7 @@ export async function rerank(call: Call): Promise<Response> {
       const words = `the model ${id} makes ${model.info.makes} of texts, and ranks none`;
       throw new RequestError("invalid_request_error", words, { param: "model", code: "unsupported" });
     }
+    for (const text of [query, ...documents]) requireShort(text.length, model.info.contextLength);
     const ranked = await model.rerank(query, documents, { ...(top && { top }), signal: call.signal });
     let tokens = 0;
     for (const text of documents) tokens += (await model.tokenize(text)).length;
@@ -72,7 +74,8 @@ export async function tokenize(call: Call): Promise<Response> {
   const bos = fields.flag("add_special") ?? false;
   const special = fields.flag("parse_special") ?? false;
   const showsPieces = fields.flag("with_pieces") ?? false;
-  return leased(call, async ({ model }) => {
+  return leased(call, async ({ model, context }) => {
+    requireShort(content.length, context);
     const ids = await model.tokenize(content, { bos, special });
     if (!showsPieces) return { tokens: ids };
     const tokens: object[] = [];

@@ -1,9 +1,24 @@
 /** Texts as clients give them: one or several, or their token ids. */
 import { printable } from "../host/arguments.ts";
+import { RequestError } from "./errors.ts";
 import type { Fields } from "./fields.ts";
 
 const MOST_IDS = 1 << 20;
 const LARGEST_ID = 2 ** 32 - 1;
+/** Letters of a text that is told apart into tokens, whatever the context; and letters that a token may have. */
+const MOST_LETTERS = 2 << 20;
+const LETTERS_A_TOKEN = 128;
+
+/**
+ * Refuses a text that no context of so many tokens holds before it is told apart into tokens: that of 16 MB takes seconds,
+ * in which nobody else is answered, and memory that is never given back.
+ */
+export function requireShort(letters: number, context: number): void {
+  if (letters <= Math.max(MOST_LETTERS, context * LETTERS_A_TOKEN)) return;
+  const words = `the prompt has ${letters} letters, and the context holds ${context} tokens: shorten it`;
+  const figures = { n_prompt_letters: letters, n_ctx: context };
+  throw new RequestError("exceed_context_size_error", words, { code: "context_length_exceeded", figures });
+}
 
 /** A text, several, the ids of one, or those of several. */
 export function textsOrIds(fields: Fields, name: string, most: number): (string | number[])[] {

@@ -316,6 +316,9 @@ export function serverSuite(host: string, start: () => Promise<Served>): void {
     );
     assert.is(long.status, 400);
     assert.instance(long, Anthropic.BadRequestError);
+    const messages = [{ role: "user" as const, content: "sea ".repeat(2000) }];
+    const streamed = await refusal(claude.messages.stream({ ...asked, messages }).finalMessage());
+    assert.is(streamed.status, 400, "an error before the first piece is no stream");
     assert.match(long.message, /the prompt has \d+ tokens, and the context holds 512/);
     assert.instance(await refusal((await anthropic("wrong")).messages.create(asked)), Anthropic.AuthenticationError);
     const none = await refusal(claude.messages.create({ ...asked, model: "none" }));
