@@ -70,6 +70,9 @@ const isWhole = (kind: string, layer: number, total: number, whole: number, slac
   return Math.abs(total - whole) < slack;
 };
 
+/** The last matrix of what mixes tokens: attention, state space models and delta nets, a convolution, RWKV. */
+const MIXED = /(attn_output|ssm_out|shortconv\.out_proj|time_mix_output)\.(weight|bias)$/;
+
 const geluByErf = (u: number) => (u / 2) * (1 + erf(u / Math.SQRT2));
 const gelu = (x: number) => (x / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 
@@ -112,7 +115,8 @@ for (const kind of TINY) {
     }
   });
 
-  if (!architectureOf(kind).recurrent)
+  // A model of recurrent layers alone attends to nothing.
+  if (SHAPES[kind].kvHeadsOf?.some((count) => count > 0) ?? heads > 0)
     test(`${kind}: attention by head is one for each token, and adds up to the mass of the rows`, () => {
       const model = engine.load(modelBytes(kind, "Q8_0"));
       const { layers } = model;
@@ -196,9 +200,8 @@ for (const kind of TINY) {
     model.release();
   });
 
-  // Where layers have an input of their own, the stream is not what the layer before has left.
-  // A recurrent layer's mixer has products of its own before its last matrix, and none that attends.
-  if (!hashes && !SHAPES[kind].inputWidth && !architectureOf(kind).recurrent) {
+  // Where layers have an input of their own, the stream is not what the layer before has left. Mamba has no network.
+  if (!hashes && !SHAPES[kind].inputWidth && widthOf(kind) > 0) {
     test(`${kind}: FFN activity is what enters the last matrix of the network`, () => {
       const file = makeModel(kind, "F32");
       // Weights are drawn as they are written, so what is read here is another drawing.
@@ -212,9 +215,9 @@ for (const kind of TINY) {
       };
       const { layers, hidden, epsilon } = SHAPES[kind];
       const ffn = widthOf(kind);
-      // Attention that adds nothing: what enters the network is what the layer before has left.
+      // Attention and states that add nothing: what enters the network is what the layer before has left.
       for (const { name } of file.tensors) {
-        if (/attn_output\.(weight|bias)$/.test(name)) tensor(name, { fill: blank })(file);
+        if (MIXED.test(name)) tensor(name, { fill: blank })(file);
       }
       const model = engine.load(encodeGguf(file));
       const context = tapped(model);
@@ -230,25 +233,44 @@ for (const kind of TINY) {
           return drawn.some((other) => other.name === full) ? floats(full) : null;
         };
         // Parallel branches have one norm, the attention's, a LayerNorm; where norms stand behind, there is none before.
-        const norm = own("ffn_norm.weight") ?? own("attn_norm.weight");
-        const centred = ["phi2", "cohere2", "command-r", "gpt2", "gptneox", "starcoder2", "stablelm"].includes(
-          SHAPES[kind].architecture,
-        );
-        const shift = own("ffn_norm.bias") ?? own("attn_norm.bias");
+        const before = /^qwen3(5|next)/.test(kind) ? ["post_attention_norm.weight"] : [];
+        const norm = [...before, "ffn_norm.weight", "ffn_norm", "attn_norm_2.weight", "attn_norm.weight"]
+          .map(own)
+          .find((found) => found);
+        const centred = [
+          "phi2",
+          "cohere2",
+          "command-r",
+          "gpt2",
+          "gptneox",
+          "starcoder2",
+          "stablelm",
+          "rwkv6",
+          "rwkv7",
+        ].includes(SHAPES[kind].architecture);
+        const shift = own("ffn_norm.bias") ?? own("attn_norm_2.bias") ?? own("attn_norm.bias");
         const bias = own("ffn_up.bias");
         // Of experts the shared one, which every token goes to. Without it, or without a network, nothing is tapped.
-        const both = own("ffn_up.weight") ?? own("ffn_up_shexp.weight");
+        const both = own("ffn_up.weight") ?? own("ffn_up_shexp.weight") ?? own("channel_mix_key.weight");
         if (!both) continue;
         // Gate and up may lie in one matrix, gate first.
         const fused = own("ffn_down.weight")?.length === both.length / 2;
         const up = fused ? both.subarray(both.length / 2) : both;
         const gate = fused ? both : (own("ffn_gate.weight") ?? own("ffn_gate_shexp.weight"));
-        for (const token of [0, 4, 10]) {
+        const normedAt = (token: number): Float64Array => {
           const x = Float64Array.from(states.subarray(((layer - 1) * BATCH + token) * hidden).subarray(0, hidden));
           const mean = centred ? x.reduce((sum, value) => sum + value, 0) / hidden : 0;
           const square = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / hidden;
-          const normed = x.map((value, k) =>
+          return x.map((value, k) =>
             norm ? ((value - mean) / Math.sqrt(square + epsilon)) * norm[k] + (shift?.[k] ?? 0) : value,
+          );
+        };
+        // RWKV mixes a token with the one before it.
+        const mixed = own("channel_mix_lerp_k.weight");
+        for (const token of [0, 4, 10]) {
+          const last = token && mixed ? normedAt(token - 1) : null;
+          const normed = normedAt(token).map((value, k) =>
+            mixed ? value + mixed[k] * ((last?.[k] ?? 0) - value) : value,
           );
           const product = (matrix: Float32Array, row: number) =>
             normed.reduce((sum, value, k) => sum + value * matrix[row * hidden + k], 0);
@@ -259,7 +281,7 @@ for (const kind of TINY) {
             const gated = /^gemma/.test(kind) ? gelu(g) : g / (1 + Math.exp(-g));
             const alone = constants
               ? xielu(u, constants)
-              : shift
+              : shift && !mixed
                 ? /^gptneox/.test(kind)
                   ? geluByErf(u)
                   : gelu(u)

@@ -12,9 +12,12 @@ import { instantiateSync } from "../bindings/instantiate.ts";
 import { sharedMemory } from "../bindings/shared-memory.ts";
 import { ThreadTrial } from "../bindings/thread-trial.ts";
 import { architectureOf, TINY } from "../scripts/architectures.mjs";
+import { ENCODER_VARIANTS, TINY_ENCODERS } from "../scripts/encoders.mjs";
 import { Model } from "../src/index.ts";
 import { TestCore, type TestExports, wasmBytes } from "./support/core.ts";
 import { assertBits, Engine, type EngineContext, Form, modelBytes, prompt, spread } from "./support/engine.ts";
+
+import { joined, TextContext } from "./support/texts.ts";
 
 const module = new WebAssembly.Module(wasmBytes("limpet.threads.wasm"));
 const portable = new Engine("portable");
@@ -100,6 +103,48 @@ for (const threads of [1, 2, 3, 4]) {
       }
     }
     for (let index = 1; index < threads; index++) assert.ok(team.slices(index) > 0, `thread ${index} has helped`);
+    team.end();
+  });
+}
+
+/** A long text among short ones, so that some threads share one and others do not. */
+const TEXTS = [spread(3), spread(150, 7), [5], spread(31, 2), spread(8, 9)];
+/** A source, and what is read of the answer. */
+const [SOURCE, ANSWER] = [spread(70, 3).map((id) => id % 300), [0, 17, 99, 4]];
+
+for (const threads of [2, 3]) {
+  test(`${threads} threads give encoders the portable build's bits, packed and one by one`, async () => {
+    const team = await Team.of(threads);
+    for (const kind of [...TINY_ENCODERS, ...ENCODER_VARIANTS, "t5encoder-tiny"]) {
+      const texts = TEXTS.map((ids) => ids.map((id) => id % 300));
+      const [want, got, apart] = [portable, team.engine, team.engine].map((engine, i) => {
+        const model = engine.load(modelBytes(kind, "F32"));
+        const context = new TextContext(model, { batch: 256 });
+        const vectors = joined(i === 2 ? texts.flatMap((ids) => context.encode([ids])) : context.encode(texts));
+        context.release();
+        model.release();
+        return vectors;
+      });
+      assertBits([got, apart], [want, want], kind);
+    }
+    for (let index = 1; index < threads; index++) assert.ok(team.slices(index) > 0, `thread ${index} has helped`);
+    team.end();
+  });
+
+  test(`${threads} threads give encoder-decoders the portable build's bits`, async () => {
+    const team = await Team.of(threads);
+    for (const kind of ["t5-tiny", "t5-relu", "mu-tiny"]) {
+      const [want, got] = [portable, team.engine].map((engine) => {
+        const model = engine.load(modelBytes(kind, "Q8_0"));
+        const context = model.context({ rows: 96, batch: 96 });
+        context.run(prompt(SOURCE), { isSource: true });
+        const rows = context.run(prompt(ANSWER));
+        context.release();
+        model.release();
+        return rows;
+      });
+      assertBits(got, want, kind);
+    }
     team.end();
   });
 }

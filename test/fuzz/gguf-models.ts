@@ -4,11 +4,12 @@
  */
 import * as assert from "uvu/assert";
 import { sameBits } from "../support/core.ts";
-import { Engine, type EngineModel, F16, F32, Q8_0, Streamed } from "../support/engine.ts";
+import { Engine, EngineError, type EngineModel, F16, F32, Q8_0, Streamed } from "../support/engine.ts";
+import { Pooling, TextContext } from "../support/texts.ts";
 import { Finding, type Fuzzer, guardCore, lookAtGuards, type Run, refusal, withWords } from "./fuzzer.ts";
 import { woundFile } from "./mutate.ts";
 import type { Random } from "./random.ts";
-import { makeSeeds } from "./seeds.ts";
+import { makeOtherSeeds, makeSeeds } from "./seeds.ts";
 
 /** Memory that a broken file may ask for: what is not there is an error in words. */
 const LIMIT = 200 << 20;
@@ -90,24 +91,43 @@ class Side {
     this.#tokenize(model);
     if (core.call("model_vocabulary_only", model.handle)) return { word: "vocabulary", logits: [] };
     core.call("model_program", model.handle, 0, 0);
+    if (!core.call("model_has_logits", model.handle)) return this.#encode(model, batch, ids);
     const planned = model.contextBytes({ rows, batch, kv });
     const before = this.engine.used;
     const context = model.context({ rows, batch, kv });
     assert.is(this.engine.used - before, planned, "a context takes what it said");
     try {
-      const logits = context.run(ids.map((id, position) => ({ id: id % model.vocabulary, position })));
+      const tokens = ids.map((id, position) => ({ id: id % model.vocabulary, position }));
+      if (core.call("model_has_encoder", model.handle)) context.run(tokens, { isSource: true });
+      const logits = context.run(tokens);
       context.reset();
       const session = model.session({}, context);
       try {
         session.append("Once upon a time", 3);
         session.generate(2);
         const saved = session.save();
-        session.rewind(1);
+        rewind(session);
         session.restore(saved);
       } finally {
         session.release();
       }
       return { word: "answered", logits };
+    } finally {
+      context.release();
+    }
+  }
+
+  /** A text by itself, and once more beside another: the same bits. */
+  #encode(model: EngineModel, batch: number, ids: readonly number[]): { word: string; logits: Float32Array[] } {
+    const ranks = this.engine.core.call("model_pooling", model.handle) === Pooling.RANK;
+    const pooling = ranks ? undefined : Pooling.NONE;
+    const context = new TextContext(model, { batch: 2 * batch, sequences: 2, pooling });
+    try {
+      const text = ids.map((id) => id % model.vocabulary);
+      const vectors = context.encode([text]);
+      const both = context.encode([text, text]);
+      for (const [i, vector] of vectors.entries()) assert.ok(agree(both[i], vector), `row ${i} beside another text`);
+      return { word: "answered", logits: vectors };
     } finally {
       context.release();
     }
@@ -131,7 +151,7 @@ class Side {
 }
 
 function prepare(): Run {
-  const seeds = makeSeeds();
+  const seeds = [...makeSeeds(), ...makeOtherSeeds()];
   const sides = [new Side("portable"), new Side("scalar")] as const;
   const plain: Wish = {
     ...{ vocabularyOnly: false, streamed: Streamed.NOTHING, rowCache: 0 },
@@ -163,6 +183,15 @@ function prepare(): Run {
     return portable.word;
   };
   return { one };
+}
+
+/** States of layers are rewound to marks alone. */
+function rewind(session: { rewind(tokens: number): void }): void {
+  try {
+    session.rewind(1);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+  }
 }
 
 /** The same bits; the payload of a NaN is the machine's. */

@@ -2,7 +2,9 @@
 
 import { BLOCKS, BlockFormat } from "../../bindings/numbers.ts";
 import { NAMES } from "../../scripts/architectures.mjs";
-import { encodeGguf, tensorBytes } from "../../scripts/gguf-writer.mjs";
+import { PAIRS, randomPair } from "../../scripts/encoder-decoders.mjs";
+import { ODD } from "../../scripts/encoder-parts.mjs";
+import { encodeGguf, type GgufFile, tensorBytes } from "../../scripts/gguf-writer.mjs";
 import { randomModel } from "../../scripts/random-models.mjs";
 import type { EntrySpec, TensorSpec } from "../support/gguf-writer.ts";
 
@@ -56,7 +58,10 @@ type EntryValue = Exclude<EntrySpec, Uint8Array>[2];
 
 /** The sound file of a shape. */
 export function seedOfShape(shape: Shape, type: TensorType): Seed {
-  const file = randomModel(shape, type);
+  return seedOf(`${shape.architecture} ${type}`, randomModel(shape, type));
+}
+
+function seedOf(name: string, file: GgufFile): Seed {
   const metadata = [...file.metadata, ["tokenizer.chat_template", "string", CHATML] as const];
   const bytes = new Uint8Array(encodeGguf({ ...file, metadata }));
   let data = 0;
@@ -65,7 +70,7 @@ export function seedOfShape(shape: Shape, type: TensorType): Seed {
     data += Math.ceil(tensorBytes(of, ne) / 32) * 32;
     return { name, type: idOf(of), ne, offset };
   });
-  return { name: `${shape.architecture} ${type}`, bytes, entries: metadata, tensors, header: bytes.length - data };
+  return { name, bytes, entries: metadata, tensors, header: bytes.length - data };
 }
 
 const I8 = 24;
@@ -92,4 +97,40 @@ export function makeSeeds(): Seed[] {
     if (!isMemory) seeds.push(seedOfShape({ ...shape, hidden: 256, heads: 4, headSize: 64, ffn: 256 }, WIDE[i % 4]));
   }
   return seeds;
+}
+
+/** Layers that keep a state, each kind of them. */
+const STATE = { heads: 0, ffn: 0, kvHeadsOf: [0], taps: 4, inner: 64, stateSize: 16, tied: true };
+const RECURRENT: Record<string, Partial<Shape>> = {
+  mamba: { ...STATE, timeRank: 4 },
+  mamba2: { ...STATE, timeRank: 4, groups: 2 },
+  rwkv6: { heads: 0, headSize: 16, ffn: 64, kvHeadsOf: [0] },
+  rwkv7: { heads: 0, headSize: 16, ffn: 64, kvHeadsOf: [0] },
+  lfm2: { layers: 2, headSize: 16, taps: 3, kvHeadsOf: [0, 1], tied: true },
+  qwen35: {
+    ...{ layers: 4, headSize: 16, rope: 8, taps: 4, inner: 64, stateSize: 32, timeRank: 2, groups: 1 },
+    ...{ kvHeadsOf: [0, 0, 0, 1], tied: true },
+  },
+};
+
+/** Encoders by what they have alone: learned positions, a bias by distance, windows, experts. */
+const ENCODERS: Record<string, Partial<Shape>> = {
+  bert: { parts: 2 },
+  "jina-bert-v2": { parts: 2, feedForward: "gated", most: 8 },
+  "modern-bert": { layers: 3, window: 5, theta: 160000 },
+  "nomic-bert-moe": { layers: 2, parts: 1, fused: true, every: 2, experts: 4, used: 2, theta: 10000 },
+};
+
+/** Models that are no decoders of rows alone: with states, encoders, encoder-decoders. */
+export function makeOtherSeeds(): Seed[] {
+  const small = { ...SMALL, hidden: 32, vocabulary: 300 };
+  const types = ["F32", "Q8_0"] as const;
+  return types.flatMap((type) => [
+    ...Object.entries(RECURRENT).map(([architecture, own]) => seedOfShape({ ...small, ...own, architecture }, type)),
+    ...Object.entries(ENCODERS).map(([architecture, own]) => {
+      const shape = { ...ODD, ...small, kvHeads: undefined, epsilon: 1e-12, context: 64, ...own, architecture };
+      return seedOfShape(shape, type);
+    }),
+    ...["t5-few", "mu-one", "t5encoder-tiny"].map((kind) => seedOf(`${kind} ${type}`, randomPair(PAIRS[kind], type))),
+  ]);
 }

@@ -1,7 +1,7 @@
 /** Programs and their plans, read record by record: from a build with an entry of its own, compiled once a process. */
 import { BUILDS } from "../../scripts/builds.mjs";
 import { compile } from "../../scripts/slim.mjs";
-import { loadCore, type TestCore } from "./core.ts";
+import { type Build, loadCore, type TestCore } from "./core.ts";
 import { temporaryFile } from "./models.ts";
 
 /** Flags and ops of assembly/program/program.ts that the tests of plans ask for. */
@@ -23,10 +23,10 @@ export const FLAG = { RESIDUAL: 8, IN_PLACE: 16, INPUT: 32 };
 const NOTHING = 0xffffffff;
 
 /** A core of the build. */
-export async function probeCore(): Promise<TestCore> {
-  const out = temporaryFile("probe.wasm");
-  await compile({ ...BUILDS.scalar, entry: "probe" }, out);
-  return loadCore("scalar", { file: new URL(`file://${out}`).href });
+export async function probeCore(build: Build & keyof typeof BUILDS = "scalar"): Promise<TestCore> {
+  const out = temporaryFile(`probe-${build}.wasm`);
+  await compile({ ...BUILDS[build], entry: "probe" }, out);
+  return loadCore(build, { file: new URL(`file://${out}`).href });
 }
 
 export interface ProbedStep {
