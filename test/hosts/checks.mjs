@@ -1,10 +1,11 @@
 /**
  * What every JavaScript host runs through the package itself, in a page as in a process: the logits of the reference
- * models and the text of trained ones in both builds, a model from each kind of source, and what goes wrong outside. Imports nothing, so that any host
- * can load it; a job says which package, which models and where the test's server is.
+ * models, the text of some and the vectors of embedders in both builds, a model from each kind of source, and what goes
+ * wrong outside. Imports nothing, so that any host can load it; a job says which package, which models and where the test's
+ * server is.
  *
- *     { models: [{ name, tokens, path, url }], trained: [{ name, path, url }], text: { prompt, tokens }, builds, base,
- *       golden: { prompt, text }, paths, wasm, logitsOnly }
+ *     { models: [{ name, tokens, path, url }], texts: [{ name, path, url }], text: { prompt, tokens }, embedders: [{ name,
+ *       path, url }], sentences, builds, base, golden: { prompt, text }, paths, wasm, logitsOnly }
  */
 
 /** Everything that the host gave: hashes by build and model, and for each check "ok" or what went wrong. */
@@ -12,14 +13,17 @@ export async function runChecks({ Model, LimpetError, WorkerModel, cache, kernel
   const started = performance.now();
   const logits = {};
   const texts = {};
+  const vectors = {};
   for (const build of job.builds) {
     logits[build] = {};
     for (const model of job.models) logits[build][model.name] = await hashLogits(Model, model, build, job);
     texts[build] = {};
-    for (const model of job.trained) texts[build][model.name] = await write(Model, model, build, job);
+    for (const model of job.texts) texts[build][model.name] = await write(Model, model, build, job);
+    vectors[build] = {};
+    for (const model of job.embedders) vectors[build][model.name] = await hashVectors(Model, model, build, job);
   }
   const checks = {};
-  if (job.logitsOnly) return { logits, texts, checks, ms: performance.now() - started };
+  if (job.logitsOnly) return { logits, texts, vectors, checks, ms: performance.now() - started };
   for (const [name, check] of Object.entries({
     ...checksOf(Model, LimpetError, kernels, job),
     ...(cache && cacheChecks(cache, Model, job)),
@@ -32,7 +36,7 @@ export async function runChecks({ Model, LimpetError, WorkerModel, cache, kernel
       checks[name] = `${error?.stack ?? error}`;
     }
   }
-  return { logits, texts, checks, ms: performance.now() - started };
+  return { logits, texts, vectors, checks, ms: performance.now() - started };
 }
 
 function load(Model, { path, url }, build, job) {
@@ -51,6 +55,13 @@ async function hashLogits(Model, { tokens, ...source }, build, job) {
   const logits = await model.logits(tokens, { form: "absorbed" });
   model.dispose();
   return fnv(new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength));
+}
+
+async function hashVectors(Model, source, build, job) {
+  const model = await load(Model, source, build, job);
+  const vectors = Float32Array.from((await model.embed(job.sentences)).flatMap((vector) => [...vector]));
+  model.dispose();
+  return fnv(new Uint8Array(vectors.buffer));
 }
 
 function wasmOf(job, build) {

@@ -1,9 +1,10 @@
 /**
  * The conformance checks that every host runs: the logits of reference prompts, all bits of them, as one hash a model;
- * and the text of trained models, as another.
+ * the text of some models, as another; and the vectors of texts by embedders.
  *
  *     conform({ host: "wasmtime 50.0.1", build: "portable, Cranelift" }, (model) => logitsOf(model.path, model.tokens));
  *     recite({ host: "wasmtime 50.0.1", build: "portable, Cranelift" }, (path) => textOf(path, PROMPT, TEXT_TOKENS));
+ *     embedIn({ host: "wasmtime 50.0.1", build: "portable, Cranelift" }, (path) => vectorsOf(path, SENTENCES));
  *
  * make a test of each model. What a host gave is kept in build/conformance/, from which
  * scripts/hosts-table.mjs makes the table of hosts and checks. The stored hashes come from Node and are made anew by
@@ -53,16 +54,18 @@ const stories = (): Uint8Array | null => {
   const file = shared("data/stories260K.gguf");
   return file === null ? null : new Uint8Array(readFileSync(file));
 };
-const plm = (type: string): Made => ({
-  tokens: spread(24),
-  make: () => encodeGguf(makeModel("plm-1m", type)),
-});
+/** A model of random weights. */
+function made(kind: string, type: string): Made {
+  return { tokens: spread(24), make: () => encodeGguf(makeModel(kind, type)) };
+}
 
 const REFERENCES: Record<string, Made> = {
-  "plm-1m-q4_0": plm("Q4_0"),
-  "plm-1m-q8_0": plm("Q8_0"),
-  "plm-1m-q4_k": plm("Q4_K"),
-  "memoryformer-tiny-q8_0": { tokens: spread(24), make: () => encodeGguf(makeModel("memoryformer-tiny", "Q8_0")) },
+  "plm-1m-q4_0": made("plm-1m", "Q4_0"),
+  "plm-1m-q8_0": made("plm-1m", "Q8_0"),
+  "plm-1m-q4_k": made("plm-1m", "Q4_K"),
+  "memoryformer-tiny-q8_0": made("memoryformer-tiny", "Q8_0"),
+  // A state for all tokens, and attention in every fourth layer.
+  "qwen35-tiny-q8_0": made("qwen35-tiny", "Q8_0"),
   stories260K: { tokens: STORIES, make: stories },
   "stories260K-q8_0": {
     tokens: STORIES,
@@ -75,7 +78,7 @@ const REFERENCES: Record<string, Made> = {
 
 /** Too large for `npm test`, and for hosts that interpret: large.ts has them in hosts that compile. */
 const LARGE: Record<string, Made> = {
-  "plm-100m-q4_0": { tokens: spread(24), make: () => encodeGguf(makeModel("plm-100m", "Q4_0")) },
+  "plm-100m-q4_0": made("plm-100m", "Q4_0"),
   "smollm2-135m-q4_1": { tokens: spread(24), make: () => new Uint8Array(readFileSync(fetchSmolLM2())) },
 };
 
@@ -84,31 +87,45 @@ const trained = (path: string): Made => ({
   make: () => new Uint8Array(readFileSync(new URL(path, import.meta.url))),
 });
 
-/** Trained models: the PLM that ships, and a MemoryFormer (test/fixtures). Nobody else's text is there to compare with. */
-const TRAINED: Record<string, Made> = {
+/**
+ * Models whose text is checked: trained ones, the PLM that ships and a MemoryFormer (test/fixtures), and an
+ * encoder-decoder. Nobody else's text is there to compare with.
+ */
+const TEXTS: Record<string, Made> = {
   "tales-plm-q4_k_m": trained("../../models/tales-plm-q4_k_m.gguf"),
   "memoryformer-t4-tiny-q8_0": trained("../fixtures/memoryformer-t4-tiny-q8_0.gguf"),
+  "mu-tiny-q8_0": made("mu-tiny", "Q8_0"),
 };
 
-/** What trained models go on with, and how far: the most likely token, so many times. */
+/** Models that make vectors of texts. */
+const EMBEDDERS: Record<string, Made> = { "bert-tiny-q8_0": made("bert-tiny", "Q8_0") };
+
+/** What they make vectors of. */
+export const SENTENCES = ["Once upon a time", "there was a limpet on a rock by the sea, and the tide was out."];
+
+/** What models go on with, and how far: the most likely token, so many times. */
 export const PROMPT = "Once upon a time";
 export const TEXT_TOKENS = 48;
 
 /** The reference models' names, the order of the table's columns. */
 export const REFERENCE_NAMES = Object.keys(REFERENCES);
 export const LARGE_NAMES = Object.keys(LARGE);
-export const TRAINED_NAMES = Object.keys(TRAINED);
+export const TEXT_NAMES = Object.keys(TEXTS);
+/** Without those that read a source: for programs that know texts alone. */
+export const DECODER_TEXT_NAMES = TEXT_NAMES.filter((name) => !name.startsWith("mu-"));
+export const EMBEDDER_NAMES = Object.keys(EMBEDDERS);
 /** The one that a microcontroller has room for. */
 export const SMALL_TRAINED = "memoryformer-t4-tiny-q8_0";
 
-/** The name of the check of a trained model's text. */
+/** The names of the checks of a model's text, and of its vectors. */
 export const textOf = (model: string): string => `text of ${model}`;
+export const vectorsOf = (model: string): string => `vectors of ${model}`;
 
 const written = new Set<string>();
 
 /** A reference model with its file, which is made once a process: appears whole, whatever other processes do. */
 export function reference(name: string): Reference {
-  const { tokens, make } = REFERENCES[name] ?? LARGE[name] ?? TRAINED[name];
+  const { tokens, make } = REFERENCES[name] ?? LARGE[name] ?? TEXTS[name] ?? EMBEDDERS[name];
   const golden = JSON.parse(readFileSync(GOLDEN, "utf8")) as Record<string, string>;
   const path = fileURLToPath(new URL(`${name}.gguf`, MODELS));
   if (!written.has(name)) {
@@ -163,16 +180,16 @@ export function conform(
   }
 }
 
-/** The command line that writes a trained model's text, behind the program's name. */
+/** The command line that writes a model's text, behind the program's name. */
 export function textArguments(model: string): string[] {
   return ["generate", model, "-p", PROMPT, "-n", `${TEXT_TOKENS}`, "--temp", "0"];
 }
 
-/** A test of each trained model in one host: `run` gives the text behind PROMPT, white space at its end or none. */
+/** A test of each model's text in one host: `run` gives the text behind PROMPT, white space at its end or none. */
 export function recite(
   host: Host,
   run: (path: string) => string | Promise<string>,
-  names: readonly string[] = TRAINED_NAMES,
+  names: readonly string[] = TEXT_NAMES,
 ): void {
   for (const name of names) {
     test(`${host.host}, ${host.build}: the text of ${name}`, async () => {
@@ -181,12 +198,43 @@ export function recite(
   }
 }
 
-/** Asserts that a host gave a trained model's text. */
+/** Asserts that a host gave a model's text. */
 export function assertText(host: Host, name: string, text: string): void {
   const golden = JSON.parse(readFileSync(GOLDEN, "utf8")) as Record<string, string>;
   const hash = hashOf(new TextEncoder().encode(text.trimEnd()));
   record(host, textOf(name), hash);
   assert.is(hash, golden[textOf(name)], text);
+}
+
+/** The command line that writes vectors of SENTENCES, a line of JSON each, behind the program's name. */
+export function vectorArguments(model: string): string[] {
+  return ["embed", model, ...SENTENCES];
+}
+
+/** The vectors that such a command line wrote. */
+export function vectorsWritten(text: string): Float32Array {
+  return Float32Array.from(
+    text
+      .trim()
+      .split("\n")
+      .flatMap((line) => JSON.parse(line).embedding as number[]),
+  );
+}
+
+/** A test of each embedder in one host: `run` gives the vectors of SENTENCES, one behind the other. */
+export function embedIn(host: Host, run: (path: string) => Float32Array | Promise<Float32Array>): void {
+  for (const name of EMBEDDER_NAMES) {
+    test(`${host.host}, ${host.build}: the vectors of ${name}`, async () => {
+      const { buffer } = Float32Array.from(await run(reference(name).path as string));
+      assertVectors(host, name, hashOf(new Uint8Array(buffer)));
+    });
+  }
+}
+
+/** Asserts that a host gave an embedder's vectors. */
+export function assertVectors(host: Host, name: string, hash: string): void {
+  record(host, vectorsOf(name), hash);
+  assert.is(hash, (JSON.parse(readFileSync(GOLDEN, "utf8")) as Record<string, string>)[vectorsOf(name)]);
 }
 
 /** Keeps what a host gave for the table. */
@@ -204,12 +252,20 @@ export function logitsHere(build: "portable" | "scalar", { path, tokens }: Refer
   return new Uint8Array(Buffer.concat(rows.map((row) => new Uint8Array(row.buffer))));
 }
 
-/** The text of a trained model in this process. */
+/** The text of a model in this process. */
 export async function textHere(build: "portable" | "scalar", path: string): Promise<string> {
   const model = await Model.load(path, { build });
   const text = await model.generate(PROMPT, { maxTokens: TEXT_TOKENS }).text();
   model.dispose();
   return text;
+}
+
+/** The vectors of SENTENCES by an embedder in this process. */
+export async function vectorsHere(build: "portable" | "scalar", path: string): Promise<Float32Array> {
+  const model = await Model.load(path, { build });
+  const vectors = await model.embed(SENTENCES);
+  model.dispose();
+  return Float32Array.from(vectors.flatMap((vector) => [...vector]));
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
@@ -222,7 +278,11 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
     if (model.path === null) throw new Error(`${name} is not to be had`);
     return [name, hashOf(logitsHere("portable", { ...model, path: model.path }))];
   });
-  for (const name of TRAINED_NAMES) {
+  for (const name of EMBEDDER_NAMES) {
+    const vectors = await vectorsHere("portable", reference(name).path as string);
+    hashes.push([vectorsOf(name), hashOf(new Uint8Array(vectors.buffer as ArrayBuffer))]);
+  }
+  for (const name of TEXT_NAMES) {
     const text = await textHere("portable", reference(name).path as string);
     hashes.push([textOf(name), hashOf(new TextEncoder().encode(text.trimEnd()))]);
   }

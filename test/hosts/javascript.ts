@@ -10,15 +10,18 @@ import * as assert from "uvu/assert";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import {
   assertText,
+  assertVectors,
   conform,
+  EMBEDDER_NAMES,
   type Host,
   LARGE_NAMES,
   PROMPT,
   REFERENCE_NAMES,
   record,
   reference,
+  SENTENCES,
+  TEXT_NAMES,
   TEXT_TOKENS,
-  TRAINED_NAMES,
 } from "./conformance.ts";
 import { serve } from "./server.ts";
 import { ROOT, workFolder } from "./tools.ts";
@@ -37,8 +40,10 @@ export interface Job {
   kernels: string;
   worker: string;
   models: Source[];
-  trained: Source[];
+  texts: Source[];
   text: { prompt: string; tokens: number };
+  embedders: Source[];
+  sentences: readonly string[];
   builds: BuildName[];
   base: string;
   /** The folder of the models, with a slash at its end. */
@@ -50,6 +55,7 @@ export interface Job {
 export interface Outcome {
   logits: Record<string, Record<string, string>>;
   texts: Record<string, Record<string, string>>;
+  vectors: Record<string, Record<string, string>>;
   checks: Record<string, string>;
   /** What the host said besides: nothing is expected. */
   said?: string;
@@ -93,7 +99,7 @@ const PATH_CHECKS = ["from a path", "from a file: URL"];
 const BUILDS: readonly BuildName[] = ["portable", "scalar"];
 
 /** The job of a host that reaches the test's server at `base`. */
-export function jobAt(base: string, names: readonly string[] = REFERENCE_NAMES, trained = TRAINED_NAMES): Job {
+export function jobAt(base: string, names: readonly string[] = REFERENCE_NAMES): Job {
   const sources = (list: readonly string[]): Source[] =>
     list.map(reference).flatMap(({ name, tokens, path }) => {
       return path === null ? [] : [{ name, tokens, path, url: `${base}/models/${name}.gguf` }];
@@ -104,8 +110,10 @@ export function jobAt(base: string, names: readonly string[] = REFERENCE_NAMES, 
     kernels: pathToFileURL(join(ROOT, "build/js/kernels.js")).href,
     worker: pathToFileURL(join(ROOT, "build/js/worker.js")).href,
     models,
-    trained: sources(trained),
+    texts: sources(TEXT_NAMES),
     text: { prompt: PROMPT, tokens: TEXT_TOKENS },
+    embedders: sources(EMBEDDER_NAMES),
+    sentences: SENTENCES,
     builds: [...BUILDS],
     base,
     folder: `${dirname(models[0].path)}/`,
@@ -143,9 +151,14 @@ export function javascriptHost(
         assert.is(found, hash);
       });
     }
-    for (const name of TRAINED_NAMES) {
+    for (const name of TEXT_NAMES) {
       test(`${host}, ${row.build}: the text of ${name}`, async () => {
         assertText(row, name, (await given()).texts[build][name]);
+      });
+    }
+    for (const name of EMBEDDER_NAMES) {
+      test(`${host}, ${row.build}: the vectors of ${name}`, async () => {
+        assertVectors(row, name, (await given()).vectors[build][name]);
       });
     }
   }
@@ -172,7 +185,8 @@ export function largeModels(host: string, way: string, run: (job: Job) => Promis
   const logits = async (name: string): Promise<string> => {
     const server = await serve();
     try {
-      const job: Job = { ...jobAt(server.base, [name], []), builds: ["portable"], logitsOnly: true };
+      const only = { texts: [], embedders: [], builds: ["portable" as const], logitsOnly: true };
+      const job: Job = { ...jobAt(server.base, [name]), ...only };
       return (await run(job)).logits.portable[name];
     } finally {
       server.close();

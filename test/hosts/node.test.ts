@@ -1,7 +1,7 @@
 /** Node: the host that the tests themselves run in, by its core and by the package; and its other versions. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { conform, hashOf, logitsHere, recite, textHere } from "./conformance.ts";
+import { conform, embedIn, hashOf, logitsHere, recite, textHere, vectorsHere } from "./conformance.ts";
 import { javascriptHost, runProcess } from "./javascript.ts";
 import { output, withTools } from "./tools.ts";
 
@@ -14,6 +14,7 @@ test("the hash is FNV-1a of 64 bits", () => {
 for (const build of ["portable", "scalar"] as const) {
   conform({ host: `Node ${process.versions.node}`, build }, (model) => logitsHere(build, model));
   recite({ host: `Node ${process.versions.node}`, build }, (path) => textHere(build, path));
+  embedIn({ host: `Node ${process.versions.node}`, build }, (path) => vectorsHere(build, path));
 }
 
 const HAS = { paths: true, workers: true };

@@ -6,7 +6,7 @@ import { address } from "../../bindings/memory.ts";
 import { Form, KvType, Status, Streamed } from "../../bindings/numbers.ts";
 import { type Build, loadCore } from "../support/core.ts";
 import { feed } from "../support/engine.ts";
-import { conform, PROMPT, type Reference, recite, TEXT_TOKENS } from "./conformance.ts";
+import { conform, DECODER_TEXT_NAMES, PROMPT, type Reference, recite, TEXT_TOKENS } from "./conformance.ts";
 
 const { DONE, NEED_DATA, TOKEN } = Status;
 const { F16 } = KvType;
@@ -78,7 +78,7 @@ for (const [build, chunk] of [
 ] as const) {
   const row = { host, build: `${build}, weights left in the file` };
   conform(row, (model) => logitsStreamed(build, model, chunk));
-  recite(row, (path) => textStreamed(build, path));
+  recite(row, (path) => textStreamed(build, path), DECODER_TEXT_NAMES);
 }
 
 test("whether weights stay in the file is said before loading begins", () => {

@@ -8,7 +8,17 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { BUILDS } from "../../scripts/builds.mjs";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
-import { conform, logitsArguments, type Reference, recite, reference, textArguments } from "./conformance.ts";
+import {
+  conform,
+  embedIn,
+  logitsArguments,
+  type Reference,
+  recite,
+  reference,
+  textArguments,
+  vectorArguments,
+  vectorsWritten,
+} from "./conformance.ts";
 import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
 
 const WORK = workFolder("wamr");
@@ -24,11 +34,15 @@ function logits(program: string, wasm: string, model: Reference & { path: string
 const text = (program: string, wasm: string, path: string): string =>
   output(program, "--dir=build", wasm, ...textArguments(relative(ROOT, path)));
 
+const vectors = (program: string, wasm: string, path: string): Float32Array =>
+  vectorsWritten(output(program, "--dir=build", wasm, ...vectorArguments(relative(ROOT, path))));
+
 withTools(["iwasm"], (classic) => {
   const host = output(classic, "--version").trim().replace("iwasm", "WAMR");
 
   conform({ host, build: "scalar, classic interpreter" }, (model) => logits(classic, SCALAR, model));
   recite({ host, build: "scalar, classic interpreter" }, (path) => text(classic, SCALAR, path));
+  embedIn({ host, build: "scalar, classic interpreter" }, (path) => vectors(classic, SCALAR, path));
 
   test("the classic interpreter writes the microcontrollers' model's text", () => {
     const { path } = reference("stories260K-q8_0");
@@ -70,6 +84,8 @@ withTools(["iwasm-simd"], (fast) => {
   conform({ host, build: "scalar, fast interpreter" }, (model) => logits(fast, SCALAR, model));
   recite({ host, build: "portable, fast interpreter with SIMD" }, (path) => text(fast, COMMAND, path));
   recite({ host, build: "scalar, fast interpreter" }, (path) => text(fast, SCALAR, path));
+  embedIn({ host, build: "portable, fast interpreter with SIMD" }, (path) => vectors(fast, COMMAND, path));
+  embedIn({ host, build: "scalar, fast interpreter" }, (path) => vectors(fast, SCALAR, path));
 });
 
 test.run();

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
-import { conform, PROMPT, recite, reference, TEXT_TOKENS } from "./conformance.ts";
+import { conform, DECODER_TEXT_NAMES, PROMPT, recite, reference, TEXT_TOKENS } from "./conformance.ts";
 import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
 
 const WORK = workFolder("wasm2c");
@@ -51,7 +51,7 @@ withTools(["wasm2c", "gcc"], (wasm2c, gcc) => {
   const logits = program(gcc, "logits", [join(HOSTS, "logits_main.c"), join(HOSTS, "logits.c")], link);
   const host = { host: `C: wasm2c, ${version(gcc)}`, build: "scalar, x86-64" };
   conform(host, ({ path, tokens }) => output(logits, path, ...tokens.map(String)).trim());
-  recite(host, (path) => output(generate, ...textArguments(path)));
+  recite(host, (path) => output(generate, ...textArguments(path)), DECODER_TEXT_NAMES);
 });
 
 withTools(["wasm2c", "arm-linux-gnueabihf-gcc", "qemu-arm"], (wasm2c, gcc, emulator) => {
@@ -64,7 +64,7 @@ withTools(["wasm2c", "arm-linux-gnueabihf-gcc", "qemu-arm"], (wasm2c, gcc, emula
   const generate = program(gcc, "generate-arm", [join(EXAMPLE, "generate.c")], link);
   const host = { host: `C: wasm2c, ${version(gcc)}`, build: "scalar, 32-bit Arm (qemu)" };
   conform(host, ({ path, tokens }) => output(emulator, logits, path, ...tokens.map(String)).trim());
-  recite(host, (path) => output(emulator, generate, ...textArguments(path)));
+  recite(host, (path) => output(emulator, generate, ...textArguments(path)), DECODER_TEXT_NAMES);
 });
 
 test.run();

@@ -9,6 +9,8 @@ import * as assert from "uvu/assert";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import {
   conform,
+  DECODER_TEXT_NAMES,
+  embedIn,
   logitsArguments,
   PROMPT,
   type Reference,
@@ -16,6 +18,8 @@ import {
   reference,
   TEXT_TOKENS,
   textArguments,
+  vectorArguments,
+  vectorsWritten,
 } from "./conformance.ts";
 import { output, ROOT, withTools, workFolder } from "./tools.ts";
 import { unpackWheel } from "./wheel.ts";
@@ -39,7 +43,11 @@ withTools(["python3:wasmtime", "python3:hatchling"], (python) => {
       output(python, "test/hosts/logits.py", engine, CORE, path, tokens.join(","), out);
       return new Uint8Array(readFileSync(out));
     });
-    recite(host, (path) => output(python, "test/hosts/text.py", engine, CORE, path, PROMPT, `${TEXT_TOKENS}`));
+    recite(
+      host,
+      (path) => output(python, "test/hosts/text.py", engine, CORE, path, PROMPT, `${TEXT_TOKENS}`),
+      DECODER_TEXT_NAMES,
+    );
   }
 });
 
@@ -53,6 +61,9 @@ function logits(run: string[], model: Reference & { path: string }): Uint8Array 
 
 const text = ([program, ...first]: string[], path: string): string =>
   output(program, ...first, ...textArguments(relative(ROOT, path)));
+
+const vectors = ([program, ...first]: string[], path: string): Float32Array =>
+  vectorsWritten(output(program, ...first, ...vectorArguments(relative(ROOT, path))));
 
 withTools(["wasmtime"], (wasmtime) => {
   const host = output(wasmtime, "--version").split(" ").slice(0, 2).join(" ");
@@ -73,6 +84,7 @@ withTools(["wasmtime"], (wasmtime) => {
   })) {
     conform({ host, build }, (model) => logits(command, model));
     recite({ host, build }, (path) => text(command, path));
+    embedIn({ host, build }, (path) => vectors(command, path));
   }
 
   const compiled = join(WORK, "limpet.aarch64.cwasm");
@@ -84,6 +96,7 @@ withTools(["wasmtime"], (wasmtime) => {
     const row = { host: `${host} on aarch64 (qemu)`, build: "portable, compiled ahead" };
     conform(row, (model) => logits([...there, compiled], model));
     recite(row, (path) => text([...there, compiled], path));
+    embedIn(row, (path) => vectors([...there, compiled], path));
   });
 });
 
