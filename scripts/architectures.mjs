@@ -134,6 +134,8 @@ import { ENCODER_SHAPES, ENCODERS } from "./encoders.mjs";
  * @property {(name: string, key: (name: string) => any, shape: Shape) => Layout | undefined} [layout] of a tensor of the file that is
  *   some rows of one of the checkpoint
  * @property {RegExp} [negatedExp] tensors of the file that are −e^x of the checkpoint's x
+ * @property {(name: string, key: (name: string) => any) => ((row: number) => number) | undefined} [times] what rows of the file's tensor
+ *   are, of the checkpoint's: powers of 2
  * @property {RegExp} [transposed] matrices of the file whose rows are columns in the checkpoint
  */
 

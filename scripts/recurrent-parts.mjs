@@ -6,6 +6,7 @@
 /** @typedef {import("./random-models.mjs").Weights} Weights */
 /** @typedef {import("./architectures.mjs").Shape} Shape */
 /** @typedef {import("./vocabulary.mjs").Entry} Entry */
+/** @typedef {import("./architectures.mjs").Checkpoint} Checkpoint */
 
 /** A convolution over some tokens, and its bias. @param {Weights} w @param {number} width */
 function convolution(w, width, bias = true) {
@@ -123,3 +124,57 @@ export function renameLastNorm(w, name) {
   const norm = w.tensors.find((tensor) => tensor.name === "output_norm.weight");
   if (norm) norm.name = name;
 }
+
+/**
+ * How the tensors of state space models lie in checkpoints: a convolution's weights have a dimension of one in the middle,
+ * and what stands in files by heads and groups lies flat. @type {NonNullable<Checkpoint["layout"]>}
+ */
+export function mixerLayout(name, key) {
+  const placeOf = (/** @type {number} */ value) => value;
+  const [inner, heads] = ["ssm.inner_size", "ssm.time_step_rank"].map(key);
+  const groups = key("ssm.group_count");
+  const width = inner + 2 * (groups ?? 0) * key("ssm.state_size");
+  if (/ssm_conv1d\.weight/.test(name)) return { shape: [width, 1, key("ssm.conv_kernel")], placeOf };
+  if (groups === undefined) return undefined;
+  if (/ssm_[ad]$/.test(name)) return { shape: [heads], placeOf };
+  return /ssm_norm/.test(name) ? { shape: [inner], placeOf } : undefined;
+}
+
+/** What checkpoints call the tensors of state space models, whose mixer is `from`. @param {string} from @param {string} layers */
+export const mixerNames = (from, layers) =>
+  /** @type {[RegExp, string][]} */ ([
+    [/^blk\.(\d+)\.ssm_in/, `${layers}.$1.${from}.in_proj`],
+    [/^blk\.(\d+)\.ssm_conv1d/, `${layers}.$1.${from}.conv1d`],
+    [/^blk\.(\d+)\.ssm_x/, `${layers}.$1.${from}.x_proj`],
+    [/^blk\.(\d+)\.ssm_a$/, `${layers}.$1.${from}.A_log`],
+    [/^blk\.(\d+)\.ssm_d$/, `${layers}.$1.${from}.D`],
+    [/^blk\.(\d+)\.ssm_(dt|b|c)_norm/, `${layers}.$1.${from}.$2_layernorm`],
+    [/^blk\.(\d+)\.ssm_norm/, `${layers}.$1.${from}.norm`],
+    [/^blk\.(\d+)\.ssm_out/, `${layers}.$1.${from}.out_proj`],
+  ]);
+
+/** What Mamba-2's own Δ is called, and Mamba's. */
+export const dualStep = (/** @type {string} */ from, /** @type {string} */ layers) =>
+  /** @type {[RegExp, string]} */ ([/^blk\.(\d+)\.ssm_dt\.bias/, `${layers}.$1.${from}.dt_bias`]);
+export const plainStep = (/** @type {string} */ from, /** @type {string} */ layers) =>
+  /** @type {[RegExp, string]} */ ([/^blk\.(\d+)\.ssm_dt/, `${layers}.$1.${from}.dt_proj`]);
+
+/** Mamba-2's sizes in a hybrid's config. @type {Checkpoint["config"]} */
+export const dualConfig = (key) => ({
+  mamba_d_ssm: key("ssm.inner_size"),
+  mamba_expand: key("ssm.inner_size") / key("embedding_length"),
+  mamba_n_heads: key("ssm.time_step_rank"),
+  mamba_d_head: key("ssm.inner_size") / key("ssm.time_step_rank"),
+  mamba_d_state: key("ssm.state_size"),
+  mamba_d_conv: key("ssm.conv_kernel"),
+  mamba_n_groups: key("ssm.group_count"),
+  mamba_conv_bias: true,
+  mamba_proj_bias: false,
+});
+
+/** Of each layer whether it attends. @param {(name: string) => any} key @param {string} attends @param {string} other */
+export const layerWords = (key, attends, other) =>
+  key("attention.head_count_kv").map((/** @type {number} */ count) => (count > 0 ? attends : other));
+
+/** The heads of keys of the layers that attend. @param {(name: string) => any} key @returns {number} */
+export const keyHeads = (key) => Math.max(...key("attention.head_count_kv"));

@@ -46,6 +46,9 @@ async function converted(parts: CheckpointParts, type = "F32", shards = 1): Prom
   return read(OUT);
 }
 
+/** An ε that nobody reads, which the made model has wrong on purpose. A pre-tokenizer may have several names. */
+const NOT_SAID = /nemotron_h\.attention\.layer_norm_epsilon/;
+
 for (const kind of [...TINY, ...VARIANTS].filter((kind) => architectureOf(kind).checkpoint)) {
   if (architectureOf(kind).unconverted?.includes(kind)) continue;
   test(`${kind}: the keys and the weights of the model that the checkpoint was made from`, async () => {
@@ -57,6 +60,7 @@ for (const kind of [...TINY, ...VARIANTS].filter((kind) => architectureOf(kind).
     const { keys, tensors } = await converted(parts, "F32", kind === "plm-1m" ? 3 : 1);
     for (const [key, type, value] of model.metadata) {
       if (/general\.name|token_type$|rope\.dimension_count|vocab_size/.test(key)) continue;
+      if (NOT_SAID.test(key) || (kind === "falcon-h1-tiny" && key === "tokenizer.ggml.pre")) continue;
       const expected = type === "f32" ? Math.fround(Number(value)) : value;
       assert.equal(keys.get(key), expected, key);
     }
@@ -225,7 +229,7 @@ test("what is wrong with a checkpoint is said, and no file is left", async () =>
   await fails("BAD_FILE", /hidden_size is missing/, ({ config }) => delete config["hidden_size"]);
   await fails("BAD_FILE", /hidden_size is no size: -1/, ({ config }) => (config["hidden_size"] = -1));
   await fails("BAD_FILE", /model_type is missing/, ({ config }) => delete config["model_type"]);
-  await fails("UNSUPPORTED", /no "mamba", but llama/, ({ config }) => (config["model_type"] = "mamba"));
+  await fails("UNSUPPORTED", /no "xlstm", but llama/, ({ config }) => (config["model_type"] = "xlstm"));
   await fails("UNSUPPORTED", /no "constructor"/, ({ config }) => (config["model_type"] = "constructor"));
   await fails(
     "UNSUPPORTED",

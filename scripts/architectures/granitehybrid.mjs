@@ -1,8 +1,20 @@
 /** granitehybrid: granite, most of whose layers are Mamba-2. */
-import { expertKeys, FEW_TYPES, groupedKeys } from "../architecture-keys.mjs";
+import { expertKeys, FEW_TYPES, groupedKeys, PEERS } from "../architecture-keys.mjs";
 import { gatedExperts, gatedFeedForward, groupedAttention, sharedExpert } from "../random-parts.mjs";
-import { byLayer, dualMixer, layerOf, stateKeys } from "../recurrent-parts.mjs";
-import { SCALES } from "./granite.mjs";
+import {
+  byLayer,
+  dualConfig,
+  dualMixer,
+  dualStep,
+  keyHeads,
+  layerOf,
+  layerWords,
+  mixerLayout,
+  mixerNames,
+  stateKeys,
+} from "../recurrent-parts.mjs";
+import { SCALES, scaleConfig } from "./granite.mjs";
+import { GRANITE_NAMES, granitemoe } from "./granitemoe.mjs";
 
 const TINY = {
   ...{ layers: 4, hidden: 128, heads: 4, headSize: 32, ffn: 192, kvHeadsOf: [0, 0, 2, 0] },
@@ -17,7 +29,7 @@ export const granitehybrid = {
     "granitehybrid-tiny": TINY,
     "granitehybrid-moe-tiny": { ...TINY, experts: 6, used: 2, expertWidth: 192, sharedWidth: 96 },
   },
-  variants: { "granitehybrid-moe-tiny": ["llama.cpp"] },
+  variants: { "granitehybrid-moe-tiny": PEERS },
   block(w) {
     if (w.shape.kvHeadsOf?.[w.layer]) groupedAttention(layerOf(w));
     else dualMixer(w);
@@ -39,5 +51,34 @@ export const granitehybrid = {
   ],
   types: FEW_TYPES,
   recurrent: true,
-  peers: ["llama.cpp"],
+  peers: PEERS,
+  checkpoint: {
+    config: (key) => ({
+      ...{ ...scaleConfig(key), ...dualConfig(key), model_type: "granitemoehybrid" },
+      num_key_value_heads: keyHeads(key),
+      layer_types: layerWords(key, "attention", "mamba"),
+      position_embedding_type: "nope",
+      num_local_experts: key("expert_count") ?? 0,
+      num_experts_per_tok: key("expert_used_count") ?? 0,
+      shared_intermediate_size: key("expert_shared_feed_forward_length") ?? key("feed_forward_length"),
+    }),
+    negatedExp: /ssm_a$/,
+    halves: true,
+    layout(name, key, shape) {
+      const [, part] = /ffn_(gate|up)\.weight/.exec(name) ?? [];
+      if (!part) return mixerLayout(name, key, shape) ?? granitemoe.checkpoint?.layout?.(name, key, shape);
+      const width = key("feed_forward_length");
+      return {
+        shape: [2 * width, key("embedding_length")],
+        rowOf: (row) => (part === "up" ? width : 0) + row,
+      };
+    },
+    names: [
+      ...GRANITE_NAMES,
+      [/^blk\.(\d+)\.ffn_(gate|up)\./, "model.layers.$1.shared_mlp.input_linear."],
+      [/^blk\.(\d+)\.ffn_down\./, "model.layers.$1.shared_mlp.output_linear."],
+      ...mixerNames("mamba", "model.layers"),
+      dualStep("mamba", "model.layers"),
+    ],
+  },
 };

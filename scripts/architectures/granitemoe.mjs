@@ -3,6 +3,15 @@ import { expertKeys, FEW_TYPES, groupedKeys, headConfig, PEERS } from "../archit
 import { gatedExperts, groupedAttention, sharedExpert } from "../random-parts.mjs";
 import { SCALES, scaleConfig } from "./granite.mjs";
 
+/** What checkpoints call experts, and the shared one. @type {[RegExp, string][]} */
+export const GRANITE_NAMES = [
+  [/^blk\.(\d+)\.ffn_gate_inp/, "model.layers.$1.block_sparse_moe.router.layer"],
+  [/^blk\.(\d+)\.ffn_(gate|up)_exps/, "model.layers.$1.block_sparse_moe.input_linear"],
+  [/^blk\.(\d+)\.ffn_down_exps/, "model.layers.$1.block_sparse_moe.output_linear"],
+  [/^blk\.(\d+)\.ffn_(gate|up)_shexp/, "model.layers.$1.shared_mlp.input_linear"],
+  [/^blk\.(\d+)\.ffn_down_shexp/, "model.layers.$1.shared_mlp.output_linear"],
+];
+
 /** @type {import("../architectures.mjs").Architecture} */
 export const granitemoe = {
   models: "Granite 3.0 and 3.1, 1B-A400M and 3B-A800M",
@@ -36,13 +45,7 @@ export const granitemoe = {
       num_experts_per_tok: key("expert_used_count"),
       shared_intermediate_size: key("expert_shared_feed_forward_length"),
     }),
-    names: [
-      [/^blk\.(\d+)\.ffn_gate_inp/, "model.layers.$1.block_sparse_moe.router.layer"],
-      [/^blk\.(\d+)\.ffn_(gate|up)_exps/, "model.layers.$1.block_sparse_moe.input_linear"],
-      [/^blk\.(\d+)\.ffn_down_exps/, "model.layers.$1.block_sparse_moe.output_linear"],
-      [/^blk\.(\d+)\.ffn_(gate|up)_shexp/, "model.layers.$1.shared_mlp.input_linear"],
-      [/^blk\.(\d+)\.ffn_down_shexp/, "model.layers.$1.shared_mlp.output_linear"],
-    ],
+    names: GRANITE_NAMES,
     halves: true,
     // Of each expert first the rows of the gate, then those of `up`.
     layout(name, key) {

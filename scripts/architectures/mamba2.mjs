@@ -1,6 +1,6 @@
 /** mamba2: Mamba-2 in every layer, and nothing else. */
 import { FEW_TYPES, PEERS } from "../architecture-keys.mjs";
-import { dualMixer, stateKeys, streamKeys } from "../recurrent-parts.mjs";
+import { dualMixer, dualStep, mixerLayout, mixerNames, stateKeys, streamKeys } from "../recurrent-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const mamba2 = {
@@ -31,26 +31,13 @@ export const mamba2 = {
       rms_norm: true,
     }),
     negatedExp: /ssm_a$/,
-    // What lies flat there, and a convolution's weights, which have a dimension of one in the middle.
-    layout(name, key) {
-      const placeOf = (/** @type {number} */ value) => value;
-      const [inner, heads] = ["ssm.inner_size", "ssm.time_step_rank"].map(key);
-      const width = inner + 2 * key("ssm.group_count") * key("ssm.state_size");
-      if (/ssm_conv1d\.weight/.test(name)) return { shape: [width, 1, key("ssm.conv_kernel")], placeOf };
-      if (/ssm_[ad]$/.test(name)) return { shape: [heads], placeOf };
-      return /ssm_norm/.test(name) ? { shape: [inner], placeOf } : undefined;
-    },
+    layout: mixerLayout,
     names: [
       [/^token_embd/, "backbone.embeddings"],
       [/^output_norm/, "backbone.norm_f"],
       [/^blk\.(\d+)\.attn_norm/, "backbone.layers.$1.norm"],
-      [/^blk\.(\d+)\.ssm_in/, "backbone.layers.$1.mixer.in_proj"],
-      [/^blk\.(\d+)\.ssm_conv1d/, "backbone.layers.$1.mixer.conv1d"],
-      [/^blk\.(\d+)\.ssm_dt\.bias/, "backbone.layers.$1.mixer.dt_bias"],
-      [/^blk\.(\d+)\.ssm_a$/, "backbone.layers.$1.mixer.A_log"],
-      [/^blk\.(\d+)\.ssm_d$/, "backbone.layers.$1.mixer.D"],
-      [/^blk\.(\d+)\.ssm_norm/, "backbone.layers.$1.mixer.norm"],
-      [/^blk\.(\d+)\.ssm_out/, "backbone.layers.$1.mixer.out_proj"],
+      ...mixerNames("mixer", "backbone.layers"),
+      dualStep("mixer", "backbone.layers"),
     ],
   },
 };

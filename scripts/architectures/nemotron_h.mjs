@@ -1,7 +1,16 @@
 /** nemotron_h: each layer is one of Mamba-2, attention, and a feed-forward network of relu². */
-import { FEW_TYPES, groupedKeys } from "../architecture-keys.mjs";
+import { FEW_TYPES, groupedKeys, PEERS } from "../architecture-keys.mjs";
 import { groupedAttention, reluSquaredFeedForward } from "../random-parts.mjs";
-import { byLayer, dualMixer, layerOf, stateKeys } from "../recurrent-parts.mjs";
+import {
+  byLayer,
+  dualMixer,
+  dualStep,
+  keyHeads,
+  layerOf,
+  mixerLayout,
+  mixerNames,
+  stateKeys,
+} from "../recurrent-parts.mjs";
 
 /** @type {import("../architectures.mjs").Architecture} */
 export const nemotronH = {
@@ -36,5 +45,38 @@ export const nemotronH = {
   ],
   types: FEW_TYPES,
   recurrent: true,
-  peers: ["llama.cpp"],
+  peers: PEERS,
+  checkpoint: {
+    config: (key) => ({
+      hybrid_override_pattern: key("attention.head_count_kv")
+        .map((/** @type {number} */ count, /** @type {number} */ i) =>
+          count > 0 ? "*" : key("feed_forward_length")[i] > 0 ? "-" : "M",
+        )
+        .join(""),
+      num_key_value_heads: keyHeads(key),
+      intermediate_size: Math.max(...key("feed_forward_length")),
+      head_dim: key("attention.key_length"),
+      mlp_hidden_act: "relu2",
+      mamba_num_heads: key("ssm.time_step_rank"),
+      mamba_head_dim: key("ssm.inner_size") / key("ssm.time_step_rank"),
+      ssm_state_size: key("ssm.state_size"),
+      n_groups: key("ssm.group_count"),
+      conv_kernel: key("ssm.conv_kernel"),
+      expand: key("ssm.inner_size") / key("embedding_length"),
+      use_conv_bias: true,
+      layer_norm_epsilon: key("attention.layer_norm_rms_epsilon"),
+    }),
+    negatedExp: /ssm_a$/,
+    layout: mixerLayout,
+    names: [
+      [/^token_embd/, "backbone.embeddings"],
+      [/^output_norm/, "backbone.norm_f"],
+      [/^blk\.(\d+)\.attn_norm/, "backbone.layers.$1.norm"],
+      [/^blk\.(\d+)\.attn_(q|k|v)/, "backbone.layers.$1.mixer.$2_proj"],
+      [/^blk\.(\d+)\.attn_output/, "backbone.layers.$1.mixer.o_proj"],
+      [/^blk\.(\d+)\.ffn_(up|down)/, "backbone.layers.$1.mixer.$2_proj"],
+      ...mixerNames("mixer", "backbone.layers"),
+      dualStep("mixer", "backbone.layers"),
+    ],
+  },
 };

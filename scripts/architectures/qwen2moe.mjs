@@ -3,6 +3,13 @@ import { expertKeys, FEW_TYPES, groupedKeys, headConfig, PEERS, QWEN } from "../
 import { gatedExperts, groupedAttention, sharedExpert } from "../random-parts.mjs";
 import { EXPERT_NAMES } from "./qwen3moe.mjs";
 
+/** What checkpoints call experts, and the shared one. @type {[RegExp, string][]} */
+export const SHARED_NAMES = [
+  ...EXPERT_NAMES,
+  [/^blk\.(\d+)\.ffn_gate_inp_shexp/, "model.layers.$1.mlp.shared_expert_gate"],
+  [/^blk\.(\d+)\.ffn_(gate|up|down)_shexp/, "model.layers.$1.mlp.shared_expert.$2_proj"],
+];
+
 /** @type {import("../architectures.mjs").Architecture} */
 export const qwen2moe = {
   models: "Qwen1.5-MoE-A2.7B, Qwen2-57B-A14B",
@@ -52,10 +59,6 @@ export const qwen2moe = {
     // A matrix of one row.
     layout: (name, key) =>
       /ffn_gate_inp_shexp/.test(name) ? { shape: [1, key("embedding_length")], rowOf: (row) => row } : undefined,
-    names: [
-      ...EXPERT_NAMES,
-      [/^blk\.(\d+)\.ffn_gate_inp_shexp/, "model.layers.$1.mlp.shared_expert_gate"],
-      [/^blk\.(\d+)\.ffn_(gate|up|down)_shexp/, "model.layers.$1.mlp.shared_expert.$2_proj"],
-    ],
+    names: SHARED_NAMES,
   },
 };

@@ -14,6 +14,7 @@ import { planErnie45 } from "./architectures/ernie4_5.ts";
 import { planEurobert } from "./architectures/eurobert.ts";
 import { planExaone } from "./architectures/exaone.ts";
 import { planExaone4 } from "./architectures/exaone4.ts";
+import { planFalconH1 } from "./architectures/falcon-h1.ts";
 import { planGemma } from "./architectures/gemma.ts";
 import { planGemmaEmbedding } from "./architectures/gemma-embedding.ts";
 import { planGemma2 } from "./architectures/gemma2.ts";
@@ -25,13 +26,16 @@ import { planGptOss } from "./architectures/gpt-oss.ts";
 import { planGpt2 } from "./architectures/gpt2.ts";
 import { planGptneox } from "./architectures/gptneox.ts";
 import { planGranite } from "./architectures/granite.ts";
+import { planGranitehybrid } from "./architectures/granitehybrid.ts";
 import { planGranitemoe } from "./architectures/granitemoe.ts";
 import { planHunyuanDense } from "./architectures/hunyuan-dense.ts";
 import { planInternlm2 } from "./architectures/internlm2.ts";
+import { planJamba } from "./architectures/jamba.ts";
 import { planJinaBertV3 } from "./architectures/jina-bert-v3.ts";
 import { planLfm2 } from "./architectures/lfm2.ts";
 import { planLfm2moe } from "./architectures/lfm2moe.ts";
 import { planLlama } from "./architectures/llama.ts";
+import { planMamba } from "./architectures/mamba.ts";
 import { planMamba2 } from "./architectures/mamba2.ts";
 import { planMemoryformer } from "./architectures/memoryformer.ts";
 import { planMinicpm } from "./architectures/minicpm.ts";
@@ -39,6 +43,7 @@ import { planMinicpm3 } from "./architectures/minicpm3.ts";
 import { planMistral3 } from "./architectures/mistral3.ts";
 import { planModernBert } from "./architectures/modern-bert.ts";
 import { planMu } from "./architectures/mu.ts";
+import { planNemotronH } from "./architectures/nemotron_h.ts";
 import { planNomicBert } from "./architectures/nomic-bert.ts";
 import { planOlmo2 } from "./architectures/olmo2.ts";
 import { planOlmoe } from "./architectures/olmoe.ts";
@@ -49,6 +54,9 @@ import { planQwen2 } from "./architectures/qwen2.ts";
 import { planQwen2moe } from "./architectures/qwen2moe.ts";
 import { planQwen3 } from "./architectures/qwen3.ts";
 import { planQwen3moe } from "./architectures/qwen3moe.ts";
+import { planQwen3next } from "./architectures/qwen3next.ts";
+import { planQwen35 } from "./architectures/qwen35.ts";
+import { planRwkv6 } from "./architectures/rwkv6.ts";
 import { planRwkv7 } from "./architectures/rwkv7.ts";
 import { planSmollm3 } from "./architectures/smollm3.ts";
 import { planStablelm } from "./architectures/stablelm.ts";
@@ -101,7 +109,15 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   gemma3n: planGemma3n,
   lfm2: planLfm2,
   mamba2: planMamba2,
+  qwen35: planQwen35,
+  qwen3next: planQwen3next,
+  granitehybrid: planGranitehybrid,
+  "falcon-h1": planFalconH1,
+  nemotron_h: planNemotronH,
+  mamba: planMamba,
+  jamba: planJamba,
   rwkv7: planRwkv7,
+  rwkv6: planRwkv6,
   lfm2moe: planLfm2moe,
   bert: planBert,
   "nomic-bert": planNomicBert,
@@ -139,6 +155,12 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   jina_embeddings_v3: "jina-bert-v3",
   modernbert: "modern-bert",
   lfm2_moe: "lfm2moe",
+  falcon_mamba: "mamba",
+  falcon_h1: "falcon-h1",
+  granitemoehybrid: "granitehybrid",
+  qwen3_next: "qwen3next",
+  qwen3_5: "qwen35",
+  qwen3_5_text: "qwen35",
   mt5: "t5",
   umt5: "t5",
 };

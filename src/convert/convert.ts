@@ -24,6 +24,7 @@ import { planOf } from "./architectures.ts";
 import { Config, Folder } from "./folder.ts";
 import { blockBytes, blockSources, copyBlocks } from "./mxfp4.ts";
 import { type Plan, type PlannedTensor, sourceShapeOf, valuesOf } from "./plan.ts";
+import { withRanking } from "./reranker.ts";
 import { Checkpoint, requireShape, type SourceTensor, valueBytes } from "./safetensors.ts";
 import { samplingEntries } from "./sampling.ts";
 import { withTexts } from "./sentence-transformers.ts";
@@ -96,7 +97,7 @@ export async function convert(folder: string, out: string, options: ConvertOptio
   const config = Config.of(place);
   const checkpoint = Checkpoint.open(place);
   try {
-    const plan = withTexts(planOf(config, checkpoint), place, checkpoint);
+    const plan = withRanking(withTexts(planOf(config, checkpoint), place, checkpoint), place, checkpoint);
     const { steps, leftOut } = stepsOf(plan, checkpoint, mix);
     const metadata = [
       ...generalEntries(plan, steps, name ?? place.name, licenseEntries(place), mix),

@@ -92,15 +92,21 @@ export function requireTiedHead(config: Config): void {
   throw config.wrong("tie_word_embeddings is false: the head of such a model is its embedding", "UNSUPPORTED");
 }
 
-/** The keys that begin the metadata of most decoders. */
-export function commonKeys(architecture: string, decoder: Decoder, config: Config, kvHeads: number): GgufEntry[] {
+/** The keys that begin the metadata of most decoders; `kvHeads` may be a list, one number a layer. */
+export function commonKeys(
+  architecture: string,
+  decoder: Decoder,
+  config: Config,
+  kvHeads: number | readonly number[],
+): GgufEntry[] {
+  const keyHeads = `${architecture}.attention.head_count_kv`;
   return [
     [`${architecture}.block_count`, "u32", decoder.layers],
     [`${architecture}.context_length`, "u32", config.size("max_position_embeddings")],
     [`${architecture}.embedding_length`, "u32", decoder.hidden],
     [`${architecture}.feed_forward_length`, "u32", config.size("intermediate_size")],
     [`${architecture}.attention.head_count`, "u32", decoder.heads],
-    [`${architecture}.attention.head_count_kv`, "u32", kvHeads],
+    typeof kvHeads === "number" ? [keyHeads, "u32", kvHeads] : [keyHeads, "i32[]", [...kvHeads]],
   ];
 }
 

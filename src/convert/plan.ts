@@ -28,6 +28,8 @@ export interface PlannedTensor {
   readonly singly?: boolean;
   /** Is added to every value. */
   readonly plus?: number;
+  /** What the values of a row of the file are multiplied by. */
+  readonly times?: (row: number) => number;
   /** A value x of the source is −e^x in the file: what state space models decay by. */
   readonly negatedExp?: boolean;
   /** May be missing in the checkpoint. */

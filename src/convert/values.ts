@@ -31,10 +31,14 @@ export async function copyTensor(
   sources: readonly SourceTensor[],
   type: TypeName,
 ): Promise<void> {
+  const { plus, negatedExp, times, shape } = tensor;
+  let at = 0;
   for await (const bytes of rowsOf(to, tensor, sources)) {
-    if (sources[0].type === type && !tensor.plus && !tensor.negatedExp) to.writer.write(bytes);
+    if (sources[0].type === type && !plus && !negatedExp && !times) to.writer.write(bytes);
     else {
       const values = decode(to.kernels, tensor, sources[0], bytes);
+      if (times) for (let i = 0; i < values.length; i++) values[i] *= times(Math.floor((at + i) / shape[0]));
+      at += values.length;
       requireRange(tensor.name, type, values);
       to.writer.write(type === "F32" ? bytesOf(values) : to.kernels.quantize(type, values));
     }

@@ -95,6 +95,7 @@ export function checkpointOf(kind: string | Shape): { model: Model; parts: Check
       type: "BPE",
       vocab: Object.fromEntries(tokens.slice(0, end).map((text, id) => [text, id])),
       merges: value("tokenizer.ggml.merges"),
+      ...(value("tokenizer.ggml.pre") === "falcon-h1" ? { ignore_merges: true } : {}),
     },
   };
   const separator = shape.separator === undefined ? {} : { sep_token: tokens[shape.separator] };
@@ -144,9 +145,12 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
     fill(bytes);
     if (own.plusOne?.test(name)) minusOne(floats(bytes));
     if (own.negatedExp?.test(name)) logarithms(floats(bytes));
+    const times = own.times?.(name, key);
+    if (times) divide(floats(bytes), shape[0], times);
     const [from, to] = names.find(([pattern]) => pattern.test(name)) ?? ["", ""];
     const source = name.replace(from, to);
-    const heads = own.halves ? headsOf(name, (what) => Number(key(what))) : 0;
+    // Layers that attend have as many heads, others none.
+    const heads = own.halves ? headsOf(name, (what) => Math.max(...[key(what)].flat().map(Number))) : 0;
     const layout = own.layout?.(name, key, modelShape);
     if (source.includes("#")) {
       const count = shape[shape.length - 1];
@@ -171,6 +175,10 @@ function weightsOf({ tensors }: Model, own: Checkpoint, key: (name: string) => u
     if (own.transposed?.test(name)) weights[source] = transposed(weights[source]);
   }
   return weights;
+}
+
+function divide(values: Float32Array, columns: number, times: (row: number) => number): void {
+  for (let i = 0; i < values.length; i++) values[i] /= times(Math.floor(i / columns));
 }
 
 function minusOne(values: Float32Array): void {
@@ -234,11 +242,15 @@ function halved(bytes: Uint8Array, [columns, rows]: readonly number[], heads: nu
   return result;
 }
 
+const LLAMA3_SPLIT =
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
 export const SPLITS = {
   qwen2:
     "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
-  "llama-bpe":
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+  "llama-bpe": LLAMA3_SPLIT,
+  // Another name of the same.
+  "falcon-h1": LLAMA3_SPLIT,
 };
 
 export function preTokenizer(pre: string): Json {

@@ -20,6 +20,8 @@ export interface TextShape {
   pooling?: number;
   /** Work of a step; the core's own where it is left out. */
   work?: number;
+  /** Of the cache, of models that have one; F16 where it is left out. */
+  kv?: number;
 }
 
 export interface TextOptions {
@@ -36,19 +38,10 @@ export class TextContext {
   /** Steps of the last pass. */
   steps = 0;
 
-  constructor(model: EngineModel, { batch = 64, sequences = 32, pooling, work }: TextShape = {}) {
+  constructor(model: EngineModel, { batch = 64, sequences = 32, pooling, work, kv = KvType.F16 }: TextShape = {}) {
     const { core } = model.engine;
     const wanted = pooling ?? core.call("model_pooling", model.handle);
-    const handle = core.call(
-      "context_create_for_texts",
-      core.core,
-      model.handle,
-      batch,
-      batch,
-      sequences,
-      KvType.F16,
-      wanted,
-    );
+    const handle = core.call("context_create_for_texts", core.core, model.handle, batch, batch, sequences, kv, wanted);
     this.model = model;
     this.handle = model.engine.handle(handle);
     this.batch = batch;

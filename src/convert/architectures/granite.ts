@@ -7,7 +7,7 @@ import type { Checkpoint } from "../safetensors.ts";
 import { llamaKeys } from "./llama.ts";
 
 /** The keys of a config that are scales, and those of a file. */
-const SCALES = [
+export const SCALES = [
   ["attention_multiplier", "attention.scale"],
   ["embedding_multiplier", "embedding_scale"],
   ["residual_multiplier", "residual_scale"],

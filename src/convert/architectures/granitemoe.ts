@@ -19,19 +19,29 @@ export function planGranitemoe(config: Config, checkpoint: Checkpoint): Plan {
   return planGrouped("granitemoe", config, checkpoint, {
     ...base,
     claims: [...(base.claims ?? []), "num_experts"],
-    feedForward({ hidden, ffn }, to, from) {
-      const moe = `${from}block_sparse_moe`;
-      return [
-        router(`${to}ffn_gate_inp.weight`, `${moe}.router.layer.weight`, hidden, experts),
-        ...halves(`${to}ffn_#_exps.weight`, `${moe}.input_linear.weight`, hidden, ffn, [experts]),
-        {
-          ...matrix(`${to}ffn_down_exps.weight`, `${moe}.output_linear.weight`, ffn, hidden),
-          shape: [ffn, hidden, experts],
-        },
-        ...(shared ? sharedExpert(to, from, hidden, shared) : []),
-      ];
-    },
+    feedForward: ({ hidden, ffn }, to, from) => mixture(to, from, hidden, ffn, experts, shared),
   });
+}
+
+/** The experts of a layer, and the shared one, of width 0: there is none. */
+export function mixture(
+  to: string,
+  from: string,
+  hidden: number,
+  ffn: number,
+  experts: number,
+  shared: number,
+): PlannedTensor[] {
+  const moe = `${from}block_sparse_moe`;
+  return [
+    router(`${to}ffn_gate_inp.weight`, `${moe}.router.layer.weight`, hidden, experts),
+    ...halves(`${to}ffn_#_exps.weight`, `${moe}.input_linear.weight`, hidden, ffn, [experts]),
+    {
+      ...matrix(`${to}ffn_down_exps.weight`, `${moe}.output_linear.weight`, ffn, hidden),
+      shape: [ffn, hidden, experts],
+    },
+    ...(shared ? sharedExpert(to, from, hidden, shared) : []),
+  ];
 }
 
 function sharedExpert(to: string, from: string, hidden: number, width: number): PlannedTensor[] {
@@ -42,7 +52,13 @@ function sharedExpert(to: string, from: string, hidden: number, width: number): 
 }
 
 /** Gate and up, which lie one behind the other in a matrix, or in that of each expert: `name` has # for either word. */
-function halves(name: string, source: string, hidden: number, width: number, experts: number[]): PlannedTensor[] {
+export function halves(
+  name: string,
+  source: string,
+  hidden: number,
+  width: number,
+  experts: number[],
+): PlannedTensor[] {
   return ["gate", "up"].map((word, i) => ({
     ...matrix(name.replace("#", word), source, hidden, width),
     shape: [hidden, width, ...experts],

@@ -65,9 +65,11 @@ export function planHybrid(
   }
   const ends = endTensors(decoder, config, { norm: `${prefix}embedding_norm`, tied: true });
   const { keys } = readRope(config, head, { theta: 1e6 });
-  const common = commonKeys(architecture, decoder, config, kvHeads).map(
-    ([key, type, value]): GgufEntry =>
-      key.endsWith("head_count_kv") ? [key, "i32[]", attends.map((one) => (one ? kvHeads : 0))] : [key, type, value],
+  const common = commonKeys(
+    architecture,
+    decoder,
+    config,
+    attends.map((one) => (one ? kvHeads : 0)),
   );
   return {
     architecture,
