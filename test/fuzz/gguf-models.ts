@@ -98,12 +98,14 @@ class Side {
     assert.is(this.engine.used - before, planned, "a context takes what it said");
     try {
       const tokens = ids.map((id, position) => ({ id: id % model.vocabulary, position }));
-      if (core.call("model_has_encoder", model.handle)) context.run(tokens, { isSource: true });
+      const reads = core.call("model_has_encoder", model.handle) !== 0;
+      if (reads) context.run(tokens, { isSource: true });
       const logits = context.run(tokens);
       context.reset();
       const session = model.session({}, context);
       try {
-        session.append("Once upon a time", 3);
+        if (reads) session.setSource(tokens.map(({ id }) => id));
+        else session.append("Once upon a time", 3);
         session.generate(2);
         const saved = session.save();
         rewind(session);
