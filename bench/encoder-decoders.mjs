@@ -61,7 +61,7 @@ const MODELS = [
 
 const { Model } = /** @type {typeof import("../src/index.ts")} */ (await import(`${ROOT}build/js/index.js`));
 console.log(
-  `${describeMachine()}\nload ${loadAverage()}; ${source} in, ${answer} out, ${build} build, ${rounds} rounds\n`,
+  `${describeMachine().processor}, load ${loadAverage()}; ${source} in, ${answer} out, ${build} build, ${rounds} rounds\n`,
 );
 
 const rivals = [];

@@ -42,7 +42,9 @@ const SIZES = {
 };
 
 const { Model } = /** @type {typeof import("../src/index.ts")} */ (await import(`${ROOT}build/js/index.js`));
-console.log(`${describeMachine()}\nload ${loadAverage()}; ${build} build, ${rounds} rounds of ${TOKENS} tokens\n`);
+console.log(
+  `${describeMachine().processor}, load ${loadAverage()}; ${build} build, ${rounds} rounds of ${TOKENS} tokens\n`,
+);
 let failed = false;
 for (const name of positionals.length ? positionals : Object.keys(SIZES)) {
   const [tiny] = Object.values(entryOf(name).shapes);

@@ -143,7 +143,9 @@ function native() {
   return {};
 }
 
-console.log(`${describeMachine()}\nload ${loadAverage()}; ${count} sentences, ${tokens} tokens; ${rounds} rounds\n`);
+console.log(
+  `${describeMachine().processor}, load ${loadAverage()}; ${count} sentences, ${tokens} tokens; ${rounds} rounds\n`,
+);
 const checkpoint = fetchTrained("all-MiniLM-L6-v2");
 /** @type {{ rival: Rival, type: "Q4_0" | "Q8_0", build: string, linear: () => number, weights: number }[]} */
 const ours = [];
