@@ -4,6 +4,7 @@
  * place that puts them right.
  */
 import type { Pointer } from "./exports.ts";
+import type { WasmMemory } from "./platform.ts";
 
 /** A pointer of the core as an offset: from 2 GiB on they arrive as negative numbers. */
 export function address(pointer: Pointer): number {
@@ -14,12 +15,12 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const encoder = new TextEncoder();
 
 export class Memory {
-  readonly #memory: WebAssembly.Memory;
+  readonly #memory: WasmMemory;
   readonly #shared: boolean;
   #bytes: Uint8Array<ArrayBuffer>;
   #view: DataView<ArrayBuffer>;
 
-  constructor(memory: WebAssembly.Memory) {
+  constructor(memory: WasmMemory) {
     this.#memory = memory;
     this.#shared = typeof SharedArrayBuffer !== "undefined" && memory.buffer instanceof SharedArrayBuffer;
     this.#bytes = new Uint8Array(memory.buffer as ArrayBuffer);

@@ -222,3 +222,10 @@ export function pathOf(source: string | URL): string {
 export function module<T>(name: string): T {
   return process.getBuiltinModule(`node:${name}`) as T;
 }
+
+/** Refuses what webpack makes of `new URL("./file", import.meta.url)` for servers: an address on a page, not a place. */
+export function requirePlace<Place extends URL>(url: Place): Place {
+  if (url.protocol !== "") return url;
+  const words = `a bundler has made ${url.href} of a file's place, which only a page can ask for`;
+  throw new Error(`${words}: keep limpet out of the server's bundle (Next: serverExternalPackages: ["limpet"])`);
+}

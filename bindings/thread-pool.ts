@@ -4,7 +4,9 @@
  */
 import type { Worker as NodeWorker } from "node:worker_threads";
 import type { Pointer, Status, ThreadExports } from "./exports.ts";
-import { isNode } from "./node.ts";
+import { movedWorker } from "./moved.ts";
+import { isNode, requirePlace } from "./node.ts";
+import type { WasmModule } from "./platform.ts";
 import type { ThreadTask } from "./thread.ts";
 import { ThreadTrial } from "./thread-trial.ts";
 
@@ -55,7 +57,7 @@ export class Threads {
   /** Starts the workers of a core that has no contexts yet; null: the core gave no pool, and says why. */
   static async start(
     exports: ThreadExports,
-    module: WebAssembly.Module,
+    module: WasmModule,
     core: Pointer,
     threads: number,
   ): Promise<Threads | null> {
@@ -164,10 +166,11 @@ export class Threads {
 
 function nodeHelper(task: ThreadTask, lost: (reason: string) => void): Helper {
   const { Worker } = process.getBuiltinModule("node:worker_threads");
-  const worker: NodeWorker = new Worker(
-    new URL(typeof LIMPET_BUNDLE === "undefined" ? "../build/js/thread.js" : "./thread.js", import.meta.url),
-    { execArgv: [] },
+  const file = new URL(
+    typeof LIMPET_BUNDLE === "undefined" ? "../build/js/thread.mjs" : "./thread.mjs",
+    import.meta.url,
   );
+  const worker: NodeWorker = new Worker(requirePlace(file), { execArgv: [] });
   let reason = "it ended by itself";
   worker.on("error", (error) => {
     reason = error instanceof Error ? error.message : String(error);
@@ -184,7 +187,10 @@ function nodeHelper(task: ThreadTask, lost: (reason: string) => void): Helper {
 }
 
 function webHelper(task: ThreadTask, lost: (reason: string) => void): Helper {
-  const worker = new Worker(new URL("./thread.js", import.meta.url), { type: "module" });
+  const moved = movedWorker("./thread.mjs", import.meta.url);
+  const worker = moved
+    ? new Worker(moved, { type: "module" })
+    : new Worker(new URL("./thread.mjs", import.meta.url), { type: "module" });
   const ready = new Promise<void>((resolve) => {
     worker.onmessage = () => resolve();
     worker.onerror = (event) => {

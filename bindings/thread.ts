@@ -1,6 +1,6 @@
 /**
  * What a worker runs: an instance of the module of its own on the shared memory, and in it the loop of a thread. A file by
- * itself (build/js/thread.js), because workers are started from a URL. It imports nothing.
+ * itself (build/js/thread.mjs), because workers are started from a URL. It imports nothing.
  */
 import type { MessagePort } from "node:worker_threads";
 

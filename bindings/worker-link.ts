@@ -1,6 +1,7 @@
 /** The worker of a model, in browsers and in Node (and Deno, which has both): started from its file, ended at will. */
 import type { Transferable as NodeTransferable, Worker as NodeWorker } from "node:worker_threads";
-import { isNode } from "./node.ts";
+import { movedWorker } from "./moved.ts";
+import { isNode, requirePlace } from "./node.ts";
 
 /** Set by the build: whether this is the bundle in build/js/, and not the sources themselves. */
 declare const LIMPET_BUNDLE: boolean | undefined;
@@ -19,13 +20,11 @@ export function startWorker(take: (message: unknown) => void, lost: (reason: str
 
 function nodeWorker(take: (message: unknown) => void, lost: (reason: string) => void): WorkerLink {
   const { Worker } = process.getBuiltinModule("node:worker_threads");
-  const worker: NodeWorker = new Worker(
-    new URL(
-      typeof LIMPET_BUNDLE === "undefined" ? "../build/js/model-worker.js" : "./model-worker.js",
-      import.meta.url,
-    ),
-    { execArgv: [] },
+  const file = new URL(
+    typeof LIMPET_BUNDLE === "undefined" ? "../build/js/model-worker.mjs" : "./model-worker.mjs",
+    import.meta.url,
   );
+  const worker: NodeWorker = new Worker(requirePlace(file), { execArgv: [] });
   let reason = "it ended by itself";
   worker.on("error", (error) => {
     reason = error instanceof Error ? error.message : String(error);
@@ -40,7 +39,10 @@ function nodeWorker(take: (message: unknown) => void, lost: (reason: string) => 
 }
 
 function webWorker(take: (message: unknown) => void, lost: (reason: string) => void): WorkerLink {
-  const worker = new Worker(new URL("./model-worker.js", import.meta.url), { type: "module" });
+  const moved = movedWorker("./model-worker.mjs", import.meta.url);
+  const worker = moved
+    ? new Worker(moved, { type: "module" })
+    : new Worker(new URL("./model-worker.mjs", import.meta.url), { type: "module" });
   const ended = new AbortController();
   worker.onmessage = ({ data }) => {
     if (data.lock) watchLock(data.lock, ended.signal, () => lost("it was closed, or ran out of memory"));

@@ -289,6 +289,7 @@ function exportsSource() {
  * that right), every u64 a bigint. Names and signatures are the same in all builds.
  */
 import type { Status } from "./numbers.ts";
+import type { WasmMemory } from "./platform.ts";
 
 export type { Status };
 
@@ -296,8 +297,8 @@ export type { Status };
 export type Pointer = number;
 
 /** What the library builds export. */
-export interface CoreExports extends WebAssembly.Exports {
-  readonly memory: WebAssembly.Memory;
+export interface CoreExports {
+  readonly memory: WasmMemory;
 
 ${members(exportGroups())}}
 

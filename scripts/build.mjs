@@ -146,31 +146,34 @@ async function makeJs() {
   };
   await esbuild.build({
     ...common,
-    // A thread starts from a file of its own: thread.js.
-    entryPoints: Object.fromEntries(
-      [...ENTRY_FILES, "src/cli.ts", "bindings/thread.ts"].map((file) => [basename(file, ".ts"), file]),
-    ),
+    entryPoints: Object.fromEntries([...ENTRY_FILES, "src/cli.ts"].map((file) => [basename(file, ".ts"), file])),
     splitting: true,
     external: ["node:*", "@huggingface/jinja", "@langchain/core/*"],
     chunkNames: "[name]-[hash]",
     plugins: [{ name: "workerd", setup: keepForWorkerd }, withoutDocstrings],
   });
-  // So does a model's worker, from one file without dynamic imports, which not every bundler takes in a worker.
+  // A model's worker and a thread start from a file each, without dynamic imports, which not every bundler takes in a
+  // worker; and with a name that says what they are where a bundler puts them beside another package.json.
   await esbuild.build({
     ...common,
-    entryPoints: { "model-worker": "src/api/model-worker.ts" },
+    entryPoints: { "model-worker": "src/api/model-worker.ts", thread: "bindings/thread.ts" },
+    outExtension: { ".js": ".mjs" },
     external: ["node:*"],
-    plugins: [{ name: "no-jinja", setup: leaveOutJinja }, withoutDocstrings],
+    plugins: [{ name: "left-out", setup: leaveOut }, withoutDocstrings],
   });
   // `npx limpet` in the repository runs the file itself.
   if (existsSync(join(next, "cli.js"))) chmodSync(join(next, "cli.js"), 0o755);
   return replace(next, "build/js");
 }
 
-/** A model's worker knows the chat templates of the core only. */
-function leaveOutJinja(build) {
-  build.onResolve({ filter: /^@huggingface\/jinja$/ }, ({ path }) => ({ path, namespace: "left-out" }));
-  build.onLoad({ filter: /.*/, namespace: "left-out" }, () => ({ contents: `throw new Error("left out");` }));
+/**
+ * A model's worker knows the chat templates of the core only, and begins no worker like itself: a bundler that meets a
+ * file which names itself as a worker may follow it for ever (Turbopack does).
+ */
+function leaveOut(build) {
+  const namespace = "left-out";
+  build.onResolve({ filter: /^@huggingface\/jinja$|\/worker-model\.ts$/ }, ({ path }) => ({ path, namespace }));
+  build.onLoad({ filter: /.*/, namespace }, () => ({ contents: `throw new Error("left out");` }));
 }
 
 /** Workers compile no bytes, so the one import of the wasm that is for them stays an import. */

@@ -45,7 +45,7 @@ class Team {
   }
 
   async hire(index: number): Promise<void> {
-    const worker = new Worker(new URL("../build/js/thread.js", import.meta.url), { execArgv: [] });
+    const worker = new Worker(new URL("../build/js/thread.mjs", import.meta.url), { execArgv: [] });
     worker.postMessage({ module, memory: this.memory, pool: this.pool, index });
     await once(worker, "message");
     worker.unref();

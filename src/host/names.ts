@@ -1,6 +1,6 @@
 /** Names of what is read, of a model or of the wasm: URLs of any spelling, and paths. */
-import { isNode } from "../../bindings/node.ts";
-import { LimpetError } from "./errors.ts";
+import { isNode, requirePlace } from "../../bindings/node.ts";
+import { LimpetError, messageOf } from "./errors.ts";
 
 /** `https`, in small letters, of what begins with it; a letter alone is a drive of Windows. */
 export function schemeOf(name: string | URL): string | null {
@@ -27,5 +27,16 @@ export function isUrl(thing: unknown): thing is URL {
 
 /** A name that is a path or a `file:` URL, for the file system. */
 export function fileName(name: string | URL): string | URL {
+  if (isUrl(name)) ownPlace(name);
   return schemeOf(name) === "file" ? new URL(name) : name;
+}
+
+/** A URL as it is; what a bundler has made of one for a page is refused where there is no page. */
+export function ownPlace(url: URL): URL {
+  if (!isNode()) return url;
+  try {
+    return requirePlace(url);
+  } catch (error) {
+    throw new LimpetError("HOST", messageOf(error), { cause: error });
+  }
 }

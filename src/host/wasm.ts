@@ -10,7 +10,9 @@ import {
   responseBytes,
   type WasmSource,
 } from "../../bindings/instantiate.ts";
+import { inPackage } from "../../bindings/moved.ts";
 import { readFile } from "../../bindings/node.ts";
+import type { WasmBytes, WasmModule } from "../../bindings/platform.ts";
 import { hasRelaxedSimd } from "../../bindings/relaxed.ts";
 import { hasThreads, sharedMemory, THREAD_LIMIT, threadsLack } from "../../bindings/shared-memory.ts";
 import { LimpetError, messageOf } from "./errors.ts";
@@ -27,22 +29,22 @@ export type Build = "portable" | "scalar" | "fast";
 /** A build, or `auto`: `fast` where the host has relaxed SIMD, else `portable`, without SIMD `scalar`. */
 export type BuildChoice = Build | "auto";
 
-type WasmForm = URL | string | BufferSource | Response | WebAssembly.Module;
+type WasmForm = URL | string | WasmBytes | Response | WasmModule;
 /** The wasm of the core: where it lies, its bytes, a response, or the compiled module; or a function that gives one. */
 export type WasmOption = WasmForm | PromiseLike<WasmForm> | (() => WasmForm | PromiseLike<WasmForm>);
 
 const modules = new Map<string, WebAssembly.Module>();
 /** The portable build, where an entry brings it with it: `limpet/inline`, and what Workers import. */
-let portableWasm: WebAssembly.Module | BufferSource | null = null;
+let portableWasm: WasmModule | WasmBytes | null = null;
 
-export function usePortableWasm(portable: WebAssembly.Module | BufferSource): void {
+export function usePortableWasm(portable: WasmModule | WasmBytes): void {
   portableWasm = portable;
 }
 
 export interface BuildInstance {
   readonly exports: CoreExports;
   readonly build: Build;
-  readonly module: WebAssembly.Module;
+  readonly module: WasmModule;
   /** Threads that can be started. */
   readonly threads: number;
 }
@@ -155,11 +157,15 @@ function locate(build: Build, threads: boolean): URL {
     const kind = { portable: "", scalar: ".scalar", fast: ".relaxed" }[build];
     return new URL(`../../build/limpet${kind}${threads ? ".threads" : ""}.wasm`, import.meta.url);
   }
-  if (build === "fast" && threads) return new URL("../limpet.relaxed.threads.wasm", import.meta.url);
-  if (build === "fast") return new URL("../limpet.relaxed.wasm", import.meta.url);
-  if (threads) return new URL("../limpet.threads.wasm", import.meta.url);
-  if (build === "scalar") return new URL("../limpet.scalar.wasm", import.meta.url);
-  return new URL("../limpet.wasm", import.meta.url);
+  const at = (path: string, url: URL): URL => inPackage(url, path, import.meta.url);
+  // Each as a whole expression: that is what bundlers look for, to copy the file.
+  if (build === "fast" && threads) {
+    return at("../limpet.relaxed.threads.wasm", new URL("../limpet.relaxed.threads.wasm", import.meta.url));
+  }
+  if (build === "fast") return at("../limpet.relaxed.wasm", new URL("../limpet.relaxed.wasm", import.meta.url));
+  if (threads) return at("../limpet.threads.wasm", new URL("../limpet.threads.wasm", import.meta.url));
+  if (build === "scalar") return at("../limpet.scalar.wasm", new URL("../limpet.scalar.wasm", import.meta.url));
+  return at("../limpet.wasm", new URL("../limpet.wasm", import.meta.url));
 }
 
 async function bytesAt(source: WasmForm, signal: AbortSignal | undefined): Promise<WasmSource> {

@@ -5,7 +5,7 @@
 import { bytesOf } from "../../bindings/memory.ts";
 import { isNode } from "../../bindings/node.ts";
 import { LimpetError } from "../host/errors.ts";
-import { isUrl, schemeOf } from "../host/names.ts";
+import { isUrl, ownPlace, schemeOf } from "../host/names.ts";
 import { bodyOf } from "./request.ts";
 
 /** A path or URL as text, a `URL`, the bytes, a `Blob` or `File`, a `Response`, or a stream of bytes. */
@@ -36,7 +36,7 @@ export function known(source: ModelSource): KnownSource {
   if (bytes) return { kind: "bytes", bytes };
   const is = (source ?? {}) as unknown as Record<string, unknown>;
   const does = (name: string): boolean => typeof is[name] === "function";
-  if (isUrl(source)) return { kind: "name", name: source.href };
+  if (isUrl(source)) return { kind: "name", name: ownPlace(source).href };
   if (does("getReader")) {
     if (is.locked) throw new LimpetError("BAD_ARGUMENT", "the stream is read by somebody else (it is locked)");
     return { kind: "stream", stream: source as ReadableStream<unknown> };
@@ -61,7 +61,7 @@ export function bytesIn(value: unknown): Uint8Array | null {
 }
 
 /** What a message to a worker can hold of a source, and what moves with it. URLs are the page's, not the worker's. */
-export function forWorker(source: ModelSource): [unknown, Transferable[]] {
+export function forWorker(source: ModelSource): [unknown, ReadableStream<unknown>[]] {
   const it = known(source);
   if (it.kind === "stream") return [it.stream, [it.stream]];
   if (it.kind === "response") {

@@ -4,6 +4,11 @@
  *
  *     const model = await Model.load(defaultModel);
  */
+import { inPackage } from "../../bindings/moved.ts";
 
 /** The same place from src/store/ and from build/js/. Bundlers copy what a whole `new URL(…, import.meta.url)` names. */
-export const defaultModel: URL = new URL("../../models/tales-plm-q4_k_m.gguf", import.meta.url);
+export const defaultModel: URL = inPackage(
+  new URL("../../models/tales-plm-q4_k_m.gguf", import.meta.url),
+  "../../models/tales-plm-q4_k_m.gguf",
+  import.meta.url,
+);

@@ -2,16 +2,17 @@
  * The package as users get it: packed, installed into empty projects, and used there by the real tools, unconfigured. Each
  * has to say nothing on stderr. Then what it promises of itself: sizes, declarations, entries.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { type LimpetError, Model } from "../../src/index.ts";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import { driver, launchChromium, type Playwright, watch } from "./browsers.ts";
 import { record, reference } from "./conformance.ts";
-import { assertStory, install, pack, project, quietly, run, WORK } from "./project.ts";
+import { assertStory, install, pack, project, quietly, run, WORK, withServer } from "./project.ts";
 import { serve } from "./server.ts";
 import { output, ROOT, withTools } from "./tools.ts";
 
@@ -81,26 +82,58 @@ withTools(["deno"], (deno) => {
   });
 });
 
-withTools(["chromium", "npm:playwright-core", "npm:vite", "npm:webpack"], (chromium, _, vite, webpack) => {
+withTools(["chromium", "npm:playwright-core", "npm:vite", "npm:vite7", "npm:webpack"], (...paths) => {
+  const [chromium, , vite, vite7, webpack] = paths;
   const app = (entry: string): string => `import { Model } from "${entry}";${SPEAK}globalThis.speak = speak;`;
 
-  /** Opens a folder in Chromium, where globalThis.speak has to write the story and the console to stay empty. */
+  /** Opens a folder in Chromium. */
   async function open(folder: string): Promise<void> {
     const server = await serve(folder);
+    try {
+      await look(server.base, `${server.base}/models/stories260K.gguf`);
+    } finally {
+      server.close();
+    }
+  }
+
+  /** A page in Chromium, where globalThis.speak has to write the story and the console to stay empty. */
+  async function look(base: string, model: string): Promise<void> {
     const browser = await launchChromium(driver<Playwright>("playwright-core")!, chromium);
     try {
       const page = await browser.newPage();
       const said = watch(page);
-      await page.goto(`${server.base}/`);
+      await page.goto(`${base}/`);
       for (let tries = 0; tries < 100 && !(await page.evaluate<boolean>("!!globalThis.speak")); tries++) {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-      assertStory(await page.evaluate<string>(`speak("${server.base}/models/stories260K.gguf")`));
-      assert.is(said.join("\n"), "");
+      assertStory(await page.evaluate<string>(`speak("${model}")`));
+      assert.is(said.filter((words) => !words.includes("[vite]")).join("\n"), "");
     } finally {
       await browser.close();
-      server.close();
     }
+  }
+
+  for (const [name, folder] of Object.entries({ 7: vite7, 8: vite })) {
+    test(`Vite ${name} serves an app in dev, a worker too`, async () => {
+      const path = model();
+      if (path === null) return;
+      const both = `import { Model } from "limpet";${SPEAK}
+        globalThis.speak = async (source) => {
+          const there = await Model.load(source, { worker: true });
+          const text = await there.generate(${JSON.stringify(stories.prompt)}, { maxTokens: 24 }).text();
+          if (text !== (await speak(source))) throw new Error("the worker says something else");
+          return text;
+        };`;
+      const files = { "index.html": `${PAGE}<script type="module" src="/index.js"></script></html>`, "index.js": both };
+      const app = await project(`in-vite-${name}`, files);
+      mkdirSync(join(app, "public"));
+      cpSync(path, join(app, "public/model.gguf"));
+      const words = (port: number): string[] => {
+        return [join(folder, "bin/vite.js"), "--host", "127.0.0.1", "--port", `${port}`];
+      };
+      await withServer(process.execPath, words, app, (base) => look(base, "/model.gguf"));
+      checked(`Vite ${name}`, "package");
+    });
   }
 
   test("Vite builds an app", async () => {
@@ -184,6 +217,37 @@ test("the script that a browser downloads stays below 60 KB with gzip, unminifie
   });
   const size = gzipSync(outputFiles[0].contents).length;
   assert.ok(size < 60_000, `${size} bytes`);
+});
+
+test("no script of the package names itself as a worker: Turbopack would follow it for ever", () => {
+  const scripts = readdirSync(join(ROOT, "build/js"));
+  for (const name of scripts) {
+    const text = readFileSync(join(ROOT, "build/js", name), "utf8");
+    assert.not.ok(text.includes(`new URL("./${name}", import.meta.url)`), name);
+  }
+  assert.ok(scripts.includes("model-worker.mjs") && scripts.includes("thread.mjs"));
+});
+
+test("what webpack makes of a file's place for servers is told, with what helps", async () => {
+  const moved = {
+    href: "/_next/static/media/model.gguf",
+    protocol: "",
+    toString: () => "/_next/static/media/model.gguf",
+  };
+  const why = async (work: () => unknown): Promise<LimpetError> => {
+    try {
+      await work();
+    } catch (error) {
+      return error as LimpetError;
+    }
+    throw new Error("it was taken");
+  };
+  const one = await why(() => Model.load(moved as unknown as URL));
+  const other = await why(() => Model.load(new Uint8Array(8), { wasm: moved as unknown as URL }));
+  for (const error of [one, other]) {
+    assert.is(error.code, "HOST");
+    assert.match(error.message, /serverExternalPackages/);
+  }
 });
 
 test("a compiled wasm is instantiated within 20 ms", () => {

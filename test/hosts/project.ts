@@ -1,5 +1,7 @@
 /** Projects as users have them: limpet packed and installed, outside the repository, whose packages would be found inside. */
+import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import * as assert from "uvu/assert";
@@ -63,4 +65,40 @@ export async function quietly(program: string, args: string[], cwd: string): Pro
 /** A text has to be the beginning of what llama.cpp writes with stories260K. */
 export function assertStory(text: string): void {
   assert.ok(text.trim().length > 40 && stories.text.startsWith(text.trimEnd()), text);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Runs a server for as long as `work` takes, from when it answers. */
+export async function withServer(
+  node: string,
+  args: (port: number) => string[],
+  cwd: string,
+  work: (base: string) => Promise<void>,
+): Promise<void> {
+  const port = await freePort();
+  const env = { ...process.env, NEXT_TELEMETRY_DISABLED: "1", WRANGLER_SEND_METRICS: "false", CI: "true" };
+  const child: ChildProcess = spawn(node, args(port), { cwd, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  let said = "";
+  child.stdout!.on("data", (data) => (said += data));
+  child.stderr!.on("data", (data) => (said += data));
+  const base = `http://127.0.0.1:${port}`;
+  try {
+    for (let tries = 0; ; tries++) {
+      if (await fetch(base).catch(() => null)) break;
+      if (tries > 600 || child.exitCode !== null) throw new Error(`the server does not answer\n${said}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await work(base);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${said.slice(-3000)}`);
+  } finally {
+    process.kill(-child.pid!, "SIGKILL");
+  }
 }

@@ -6,15 +6,6 @@
 /** Versions of the interface: `v4` is that of `ai` 7, `v3` that of `ai` 6. */
 export type SpecificationVersion = "v3" | "v4";
 
-/** A value of JSON. */
-export type JsonValue =
-  | null
-  | string
-  | number
-  | boolean
-  | readonly JsonValue[]
-  | { [key: string]: JsonValue | undefined };
-
 /** What a part of a message may hold; which of it there is, `type` says. */
 export interface PromptPart {
   /** `text`, `reasoning`, `tool-call`, `tool-result`, or a kind that limpet does not know. */
@@ -123,7 +114,7 @@ export interface AnswerUsage {
 }
 
 /** Figures of limpet's own: `limpet.prefillMs` and `limpet.decodeMs`. */
-export type AnswerMetadata = Record<string, { [key: string]: JsonValue | undefined }>;
+export type AnswerMetadata = Record<string, { [key: string]: number | undefined }>;
 
 /** Of which model an answer is, and when it was begun. */
 export interface AnswerOrigin {
