@@ -4,6 +4,7 @@ import { isNode } from "../../bindings/node.ts";
 import { holdLock } from "../../bindings/worker-link.ts";
 import { Generation, type GenerationResult, type Piece } from "../generate/generation.ts";
 import { LimpetError } from "../host/errors.ts";
+import { useWasmPlaces, type WasmPlaces } from "../host/wasm.ts";
 import type { ModelSource } from "../load/source.ts";
 import { Batch } from "./batch.ts";
 import { Model } from "./model.ts";
@@ -42,7 +43,9 @@ async function run({ id, kind, on, method, args, options, progress }: WorkerRequ
   const given = options && [{ ...options, signal: controller.signal, ...(onProgress && { onProgress }) }];
   const all = [...args, ...(given ?? [])];
   if (kind === "load") {
-    const model = await Model.load(...(all as [ModelSource]));
+    const [places, ...source] = all as [WasmPlaces, ModelSource];
+    useWasmPlaces(places);
+    const model = await Model.load(...source);
     objects.set(MODEL, model);
     return { info: model.info, build: model.build };
   }

@@ -34,7 +34,7 @@ import {
 } from "../generate/tokenizer.ts";
 import { bytes as bytesOf, listOf, readOptions, text as textOf } from "../host/arguments.ts";
 import { isUrl } from "../host/names.ts";
-import { type Build, sendableWasm } from "../host/wasm.ts";
+import { type Build, sendableWasm, wasmPlaces } from "../host/wasm.ts";
 import type { MetadataValue, ModelInfo, TensorInfo } from "../load/info.ts";
 import { forWorker, type ModelSource, nameForWorker } from "../load/kinds.ts";
 import { BATCH_OPTIONS, type BatchOptions } from "./batch.ts";
@@ -71,7 +71,12 @@ export class WorkerModel {
     try {
       const name = typeof form === "string" || isUrl(form) ? nameForWorker(form) : form;
       const sent = form === undefined ? rest : { ...rest, wasm: name };
-      const loaded = await hold.ask("load", MODEL, "", [there], { options: sent, signal, progress, transfer });
+      const loaded = await hold.ask("load", MODEL, "", [wasmPlaces(), there], {
+        options: sent,
+        signal,
+        progress,
+        transfer,
+      });
       return new WorkerModel(hold, loaded as { info: ModelInfo; build: Build });
     } catch (error) {
       hold.end("HOST", "the model was not loaded");

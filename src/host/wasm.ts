@@ -148,8 +148,34 @@ function usableBuild(build: Build): Build {
 /** Set by the build: whether this is the bundle in build/js/, and not the sources themselves. */
 declare const LIMPET_BUNDLE: boolean | undefined;
 
+/** Where builds lie, by `build` and whether with threads. */
+export type WasmPlaces = Readonly<Record<string, string>>;
+
+/** What the page has told this worker, whose own script may lie anywhere: a bundler moves and renames each file by itself. */
+let toldPlaces: WasmPlaces = {};
+
+export function useWasmPlaces(places: WasmPlaces): void {
+  toldPlaces = places;
+}
+
+/** Where the builds lie, for a worker; nothing where the host does not say. */
+export function wasmPlaces(): WasmPlaces {
+  const places: Record<string, string> = {};
+  if (!import.meta.url) return places;
+  for (const build of ["portable", "scalar", "fast"] as const) {
+    for (const threads of [false, true]) {
+      if (build === "scalar" && threads) continue;
+      const { href, protocol } = locate(build, threads);
+      if (protocol) places[`${build} ${threads}`] = href;
+    }
+  }
+  return places;
+}
+
 /** The file of a build. Bundlers copy what a whole `new URL(…, import.meta.url)` names, so each is written out. */
 function locate(build: Build, threads: boolean): URL {
+  const told = toldPlaces[`${build} ${threads}`];
+  if (told !== undefined) return new URL(told);
   if (!import.meta.url) {
     throw new Error(`this host has no files beside its scripts: give the module of the ${build} build as \`wasm\``);
   }
