@@ -5,9 +5,12 @@
 import Ajv from "ajv";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { compile } from "../src/grammar.ts";
+import { buildVocabulary } from "../scripts/vocabulary.mjs";
+import { compile, GrammarError } from "../src/grammar.ts";
 import { type GenerateOptions, LimpetError, Model } from "../src/index.ts";
 import { errorOf, modelBytes } from "./support/models.ts";
+import { random, randomSchema } from "./support/random-schemas.ts";
+import { END, SCRIPT_VOCABULARY, scriptedModel } from "./support/scripted.ts";
 
 const model = await Model.load(modelBytes("llama-tiny", "Q8_0"));
 const ajv = new Ajv({ strict: false });
@@ -76,6 +79,121 @@ test("expressions, grammars and tables in sessions and chats; the next answer is
   await free.text();
   assert.is(free.result!.tokens.length, 5);
   session.dispose();
+});
+
+/** So many random schemas; 1,000 by hand: SCHEMAS=1000 node scripts/test.mjs grammar-answers. */
+const RANDOM = Number(process.env.SCHEMAS ?? 40);
+
+test("random schemas, drawn from at temperature 2: every finished document is valid by AJV", async () => {
+  const next = random(1_000);
+  const session = model.session({ context: 640 });
+  const list = Object.values(SAMPLINGS).map((sampling) => ({ ...sampling, temperature: 2 }));
+  let finished = 0;
+  for (let i = 0; i < RANDOM; i++) {
+    const schema = randomSchema(next, 3);
+    const valid = new Ajv({ strict: false, multipleOfPrecision: 9, validateFormats: false }).compile(schema);
+    let table: Uint8Array;
+    try {
+      table = compile({ schema, whitespace: i % 3 }).table;
+    } catch (error) {
+      assert.instance(error, GrammarError);
+      continue;
+    }
+    session.rewind(0);
+    const generation = session.generate("Once", { ...list[i % list.length], table, maxTokens: 500, seed: i });
+    const text = await generation.text();
+    const { finishReason, tokens } = generation.result!;
+    assert.is(model.detokenize(tokens, { cleanSpaces: false }).startsWith(text.slice(0, -1)), true);
+    if (finishReason !== "stop") continue;
+    finished++;
+    assert.ok(valid(JSON.parse(text)), `${text} by ${JSON.stringify(schema)}: ${ajv.errorsText(valid.errors)}`);
+  }
+  if (RANDOM >= 1000) console.log(`${finished} of ${RANDOM} finished`);
+  assert.ok(finished > RANDOM / 2, `${finished} of ${RANDOM}`);
+});
+
+test("each of several answers to one prompt obeys the grammar", async () => {
+  const generation = model.generate("Once", { n: 5, regex: /[a-c]{3,5}\d?/, temperature: 1.5 });
+  await generation.text();
+  for (const { text } of generation.result!.answers!) assert.match(text, /^[a-c]{3,5}\d?$/);
+  const pieces = new Map<number, string>();
+  for await (const { answer, text } of model.generate("Once", { n: 3, choice: ["left", "right"], temperature: 1 })) {
+    pieces.set(answer!, (pieces.get(answer!) ?? "") + text);
+  }
+  assert.is(pieces.size, 3);
+  for (const text of pieces.values()) assert.ok(["left", "right"].includes(text), text);
+});
+
+/** A model that wants to say a document, in a vocabulary with words of it. */
+const SCRIPT = ['{"', "name", '":', "positive"];
+const ids = buildVocabulary(SCRIPT_VOCABULARY, SCRIPT).ids as Map<string, number>;
+const START = 65;
+
+/** Behind each token the next of these lists, which it wants most, in falling order. */
+async function wanting(wishes: Readonly<Record<string, readonly string[]>>): Promise<Model> {
+  const bytes = scriptedModel((token) => {
+    const logits = new Float32Array(SCRIPT_VOCABULARY);
+    const [, wanted = []] = Object.entries(wishes).find(([behind]) => ids.get(behind) === token) ?? [];
+    for (const [i, text] of wanted.entries()) logits[text === "" ? END : ids.get(text)!] = 8 - i;
+    return logits;
+  }, SCRIPT);
+  return Model.load(bytes);
+}
+
+const NAMED = {
+  type: "object",
+  properties: { name: { type: "integer" } },
+  required: ["name"],
+  additionalProperties: false,
+};
+const named = (whitespace: number) => compile({ schema: NAMED, whitespace }).table;
+
+async function tokensOf(of: Model, options: GenerateOptions): Promise<number[]> {
+  const generation = of.generate([START], { maxTokens: 20, ...options });
+  await generation.text();
+  return generation.result!.tokens;
+}
+
+test("greedy: an answer that satisfies the schema anyway has the same tokens with it", async () => {
+  const of = await wanting({ A: ['{"'], '{"': ["name"], name: ['":'], '":': ["7"], "7": ["}"], "}": [""] });
+  const free = await tokensOf(of, {});
+  assert.is(of.detokenize(free), '{"name":7}');
+  assert.equal(await tokensOf(of, { schema: NAMED }), free);
+  for (const whitespace of [0, 3]) assert.equal(await tokensOf(of, { table: named(whitespace) }), free);
+  of.dispose();
+});
+
+test("forced text is not drawn: it has the tokenizer's tokens, unless they are uncertain or somebody looks", async () => {
+  // It would spell the name letter by letter.
+  const wishes = { A: ['{"'], '{"': ["n", "name"], n: ["a"], a: ["m"], m: ["e"], e: ['":'], name: ['":'], '":': ["7"] };
+  const of = await wanting({ ...wishes, "7": ["}"], "}": [""] });
+  const list = (...texts: string[]) => texts.map((text) => ids.get(text)!);
+  const forced = list('{"', "name", '":', "7", "}");
+  assert.equal(await tokensOf(of, { table: named(0) }), forced);
+  assert.equal(await tokensOf(of, { schema: NAMED }), forced);
+  const letters = list('{"', "n", "a", "m", "e", '":', "7", "}");
+  assert.equal(await tokensOf(of, { table: named(0), logprobs: 1 }), letters);
+  assert.equal(await tokensOf(of, { table: named(0), onLogits: () => {} }), letters);
+  // The limit cuts it, a stop text ends it, a session goes on behind it.
+  const cut = of.generate([START], { table: named(0), maxTokens: 2 });
+  assert.is(await cut.text(), '{"name');
+  assert.is(cut.result!.finishReason, "length");
+  const stopped = of.generate([START], { table: named(0), stop: "me" });
+  assert.is(await stopped.text(), '{"na');
+  assert.is(stopped.result!.finishReason, "stop_string");
+  const session = of.session();
+  assert.is(await session.generate([START], { table: named(0), maxTokens: 2 }).text(), '{"name');
+  assert.is(await session.generate(undefined, { maxTokens: 3 }).text(), '":7}');
+  const batch = of.batch({ sequences: 3, context: 64 });
+  const together = [1, 2, 3].map(() => batch.generate([START], { table: named(0) }));
+  for (const text of await Promise.all(together.map((one) => one.text()))) assert.is(text, '{"name":7}');
+  batch.dispose();
+  of.dispose();
+  // A word that was begun letter by letter is not gone on with as a whole.
+  const slow = await wanting({ A: ["p"], p: ["o"], o: ["s"], s: ["i"], i: ["t"], t: ["i"] });
+  const word = await tokensOf(slow, { choice: ["positive", "negative"] });
+  assert.equal(word, list(..."positive"));
+  slow.dispose();
 });
 
 test("greedy tokens are the same where the grammar allows what comes anyway", async () => {

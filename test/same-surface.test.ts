@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { compile } from "../src/grammar.ts";
 import { LimpetError, Model, type WorkerModel } from "../src/index.ts";
 import { kernels } from "../src/kernels.ts";
 import { WorkerModel as Worker, WorkerBatch, WorkerSession } from "../src/worker.ts";
@@ -29,6 +30,9 @@ const SAMPLERS = {
   logitBias: { 5: 1, 6: -Infinity },
   banTokens: Uint16Array.of(7, 8),
 };
+
+/** A grammar that was compiled before. */
+const { table: TABLE } = compile({ schema: { type: "array", items: { type: "boolean" }, minItems: 2, maxItems: 2 } });
 
 const model = await Model.load(TINY);
 const session = model.session({ system: "be kind" });
@@ -79,6 +83,27 @@ async function all(of: Model | WorkerModel): Promise<Record<string, unknown>> {
     (await is.score("Hello", [" world", " there"])).map(({ logprob }) => logprob),
     await is.generate("<think>", { ...FEW, maxTokens: 20, reasoning: { budget: 3 } }).text(),
   ];
+  const seen: number[][] = [];
+  const onLogits = async (logits: Float32Array, tokens: readonly number[]) => {
+    seen.push([...tokens]);
+    await Promise.resolve();
+    logits[65 + (tokens.length % 5)] += 12;
+  };
+  const hooked = [
+    await is.generate("One", { ...FEW, onLogits }).text(),
+    await is.generate("One", { ...FEW, n: 2, onLogits }).text(),
+    await talk.generate(" two", { ...FEW, onLogits }).text(),
+    seen.length,
+    // Answers of one prompt are shown their logits in whatever order.
+    seen.map(String).sort(),
+  ];
+  const fitting = [
+    await is.generate("One", { ...FEW, maxTokens: 60, schema: { enum: ["alpha beta", "alpha gamma"] } }).text(),
+    await is.generate("One", { ...FEW, maxTokens: 60, n: 3, regex: /[a-c]{2}-\d{3}/ }).text(),
+    await own.generate(" x", { ...FEW, maxTokens: 60, grammar: 'root ::= "left" | "right"' }).text(),
+    await batch.generate("One", { ...FEW, maxTokens: 60, choice: ["north", "northern"] }).text(),
+    await is.chat([{ role: "user", content: "x" }], { ...FEW, maxTokens: 60, table: TABLE }).text(),
+  ];
   batch.dispose();
   const saved = await own.save();
   const copy = await is.restore(saved);
@@ -99,6 +124,8 @@ async function all(of: Model | WorkerModel): Promise<Record<string, unknown>> {
     texts: [await is.detokenize(tokens), await is.detokenizeBytes(tokens, { special: true })],
     next,
     together,
+    hooked,
+    fitting,
     sampled: await is.generate("Hello", { ...FEW, maxTokens: 20, ...SAMPLERS }).text(),
     generated: [await is.generate("Hello", FEW).text(), await is.chat([{ role: "user", content: "x" }], FEW).text()],
     logits: await is.logits([1, 2, 3]),
@@ -154,9 +181,6 @@ test("what cannot be sent to a worker is refused, and the process ends", async (
     assert.is(error.code, "BAD_ARGUMENT");
     assert.match(error.message, words);
   }
-  const hook = await errorOf(() => worker.generate("A", { onLogits: () => {} }).text());
-  assert.is(hook.code, "UNSUPPORTED");
-  assert.match(hook.message, /onLogits sees the logits where they are computed/);
   worker.dispose();
   const path = temporaryFile("surface.gguf", TINY);
   const index = new URL("../build/js/index.js", import.meta.url).href;
@@ -189,6 +213,22 @@ test("an onProgress that throws ends what reports to it, in a worker or not", as
     assert.is((await errorOf(work)).message, "mine");
   }
   assert.is(await worker.generate("Hello", FEW).text(), await model.generate("Hello", FEW).text());
+  worker.dispose();
+});
+
+test("onLogits that throws ends the generation with what it has thrown, and a signal ends one that hangs", async () => {
+  const worker = await Model.load(TINY, { worker: true });
+  const mine = new Error("mine");
+  for (const of of [model, worker]) {
+    const throws = of.generate("A", { ...FEW, onLogits: () => Promise.reject(mine) });
+    assert.is(await errorOf(() => throws.text()), mine);
+    const controller = new AbortController();
+    const hangs = of.generate("A", { ...FEW, signal: controller.signal, onLogits: () => new Promise(() => {}) });
+    const ended = errorOf(() => hangs.text());
+    setTimeout(() => controller.abort(new Error("enough")), 50);
+    assert.is((await ended).message, "enough");
+    assert.is(await of.generate("Hello", FEW).text(), await model.generate("Hello", FEW).text());
+  }
   worker.dispose();
 });
 

@@ -12,6 +12,7 @@ import { SHAPES } from "../scripts/architectures.mjs";
 import { DEMO_TEXT } from "../scripts/demo-model.mjs";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
+import { compile } from "../src/grammar.ts";
 import { escapeText } from "../src/host/escape.ts";
 import { Model } from "../src/index.ts";
 import { TEMPLATES } from "./support/chat-templates.ts";
@@ -79,6 +80,8 @@ const files = new Map<string, Uint8Array>([
   ["taste.gguf", tasteful()],
   ["vocabulary.gguf", new Uint8Array(encodeGguf({ ...makeModel("demo"), tensors: [] }))],
   ["text.txt", new TextEncoder().encode(DEMO_TEXT.repeat(3))],
+  ["fits.table", compile({ schema: { type: "array", items: { enum: ["a b", 12, null] }, minItems: 2 } }).table],
+  ["forced.table", compile({ schema: { enum: ["Once upon a time there", "Once was"] } }).table],
   ["broken.gguf", new TextEncoder().encode("GGUF is what this is not, though it begins so.")],
 ]);
 
@@ -153,6 +156,10 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
   [["generate", "data/plm.gguf", "-p", "a b c", "-n", "8", "--kv", "q8_0"]],
   [["generate", "data/infill.gguf", "-p", "When the tide", "--suffix", " falls,", "-n", "12"]],
   [["generate", "data/infill.gguf", "-p", "", "--suffix", "", "-n", "4"]],
+  [["generate", "data/demo.gguf", "-p", "a", "-n", "40", "--grammar-table", "data/fits.table"]],
+  [["generate", "data/plm.gguf", "-p", "a", "-n", "60", "--temp", "2", "--grammar-table", "data/fits.table"]],
+  [["generate", "data/demo.gguf", "-p", "a", "-n", "60", "--temp", "1", "--grammar-table", "data/forced.table"]],
+  [["chat", "data/chat.gguf", "-n", "30", "--top-k", "9", "--grammar-table", "data/fits.table"], "Hello\nAgain"],
   [["generate", "data/chat.gguf", "--chat", "-p", "Hello", "-n", "12"]],
   [["chat", "data/chat.gguf", "--system", "Be brief.", "-n", "12"], "Hello\n\n  \nAnd again\nlast"],
   [["tokenize", "data/demo.gguf", "Once upon a time, 世界 🌍"]],
@@ -227,6 +234,36 @@ for (const words of USAGE) {
     for (const host of hosts) assert.equal(host.run(words), want, host.name);
   });
 }
+
+test("a grammar's table of a stranger is a failure in words, or answers as in Node", () => {
+  const table = files.get("fits.table")!;
+  const path = join(parent, "data", "strange.table");
+  const strange = (bytes: Uint8Array) => {
+    writeFileSync(path, bytes);
+    const words = ["generate", "data/demo.gguf", "-p", "a", "-n", "9", "--grammar-table", "data/strange.table"];
+    const want = node.run(words);
+    assert.equal(nodeWasi("limpet.wasi.wasm", parent).run(words), want);
+    assert.is(want.status === 0 || want.err.startsWith("limpet: "), true, want.err);
+    return want;
+  };
+  assert.match(strange(new Uint8Array(0)).err, /this is no table of a grammar/);
+  assert.match(strange(table.subarray(0, table.length - 4)).err, /this is no table of a grammar/);
+  assert.match(strange(files.get("text.txt")!).err, /this is no table of a grammar/);
+  const words = new Uint32Array(table.slice().buffer);
+  for (let i = 0, seed = 5; i < 8; i++) {
+    const changed = words.slice();
+    for (let k = 0; k < 3; k++) {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      changed[4 + (seed % (words.length - 4))] = seed % 3 ? seed % words.length : seed;
+    }
+    strange(new Uint8Array(changed.buffer));
+  }
+  for (const host of [node, ...hosts]) {
+    const { status, err } = host.run(["generate", "data/demo.gguf", "-p", "a", "--grammar-table", "data/none"]);
+    assert.is(status, 1, host.name);
+    assert.match(err, /data\/none/);
+  }
+});
 
 test("what is doubtful about a file is a line on stderr, as in Node", () => {
   for (const words of [

@@ -1,48 +1,67 @@
 /**
  * Draws a token that a grammar allows. What comes out is distributed as the sampler would draw from the allowed tokens
- * alone: the grammar stands in front of every other choice.
+ * alone: the grammar stands in front of every filter.
  *
- *     greedy, or no filters   draw from all, and draw again without a token that is refused: most are not
- *     min-p alone             the likeliest allowed token says how likely others must be: only those are tried
- *     other filters           all tokens are tried, since each may count
+ *     greedy       the likeliest of all is tried; where it is refused, one after the other in falling order
+ *     no filter    drawn from all, and again without the one that was refused: most are not
+ *     filters      tried in falling order, until what is left cannot come through the filters (allowed_tokens.ts)
+ *
+ * Who is refused too often looks at all tokens: most are told by their first byte.
  */
 import { allocateRaw, release } from "../memory/arena";
 import { Core, ErrorCode, fail } from "../memory/core";
 import {
-  Matcher, createMatcher, isComplete, mayBegin, releaseMatcher, restart, settle, tryBytes,
+  Matcher, createMatcher, isComplete, markBegins, releaseMatcher, restart, settle, tryBytes,
 } from "../grammar/matcher";
-import { HAS_GRAMMAR, HAS_SAMPLERS } from "../parts";
+import { HAS_GRAMMAR } from "../parts";
 import { endsGeneration, Tokenizer, typeOf, TokenType } from "../text/tokenizer";
 import { tokenBytes } from "../text/detokenize";
-import { log } from "../kernels/float/math";
-import { argmax, changesLogits, sample } from "./sampler";
+import { narrowToAllowed, narrows } from "./allowed_tokens";
+import { FORCED_RECORD, Forced, beginForced, forcedNext, lookAgain } from "./forced";
+import { argmax, changesLogits, choose, idAt, logitAt, makeCandidates, place, sample } from "./sampler";
+import { IMPOSSIBLE } from "./sampler_logits";
 import { Sampler } from "./sampler_options";
 
 /** Bytes of one token that are tried; a longer one is refused. */
 const TOKEN_BYTES: u32 = 512;
-const REFUSED: f32 = -f32.MAX_VALUE;
-const RECORD: usize = 16;
+/** Beginnings of tokens beside the 256 bytes: none, and the end of the answer. */
+const NOTHING: u16 = 256;
+const ENDS: u16 = 257;
+const BEGINNINGS: u32 = 258;
+/** How often a draw from all tokens is tried: where nearly every byte may follow, and where few may. */
+const TRIES: u32 = 8;
+const FEW_TRIES: u32 = 1;
+const MANY_BYTES: u32 = 64;
 
-/** A grammar that a session's answers obey, and what drawing works on: a copy of the logits, and a token's bytes. */
+/** A grammar that a session's answers obey, and what drawing works on. */
 @unmanaged
 export class Constraint {
   matcher: Matcher;
-  logits: usize;
+  /** A token's bytes. */
   bytes: usize;
+  /** u8[BEGINNINGS]: which may come now. */
+  begins: usize;
+  /** u16[vocabulary]: what each token begins with; 0 until it is needed. */
+  firsts: usize;
+  forced: Forced;
 }
 
+const RECORD: usize = (offsetof<Constraint>() + 15) & ~15;
+
 /** A constraint by a table of src/grammar; 0 with the error set. */
-export function createConstraint(core: Core, table: usize, length: u32, vocabulary: u32): Constraint {
+export function createConstraint(core: Core, table: usize, length: u32): Constraint {
   const none = changetype<Constraint>(0);
   if (!HAS_GRAMMAR) {
     fail(core, ErrorCode.UNSUPPORTED, "this build of limpet has no grammars; take limpet.wasm, which has them");
     return none;
   }
-  const logits = (<usize>vocabulary * 4 + 15) & ~15;
-  const c = changetype<Constraint>(allocateRaw(core, <u64>RECORD + logits + TOKEN_BYTES, "a grammar"));
+  const c = changetype<Constraint>(allocateRaw(core, <u64>RECORD + FORCED_RECORD + TOKEN_BYTES + BEGINNINGS, "a grammar"));
   if (changetype<usize>(c) == 0) return none;
-  c.logits = changetype<usize>(c) + RECORD;
-  c.bytes = c.logits + logits;
+  c.forced = changetype<Forced>(changetype<usize>(c) + RECORD);
+  beginForced(c.forced, 0);
+  c.bytes = changetype<usize>(c) + RECORD + FORCED_RECORD;
+  c.begins = c.bytes + TOKEN_BYTES;
+  c.firsts = 0;
   c.matcher = createMatcher(core, table, length);
   if (changetype<usize>(c.matcher) != 0) return c;
   release(core, changetype<usize>(c));
@@ -54,12 +73,15 @@ export function releaseConstraint(c: Constraint): void {
   if (!HAS_GRAMMAR || changetype<usize>(c) == 0) return;
   const core = c.matcher.core;
   releaseMatcher(c.matcher);
+  release(core, c.firsts);
   release(core, changetype<usize>(c));
 }
 
-/** Goes back to the grammar's beginning; 0 is none. */
-export function restartConstraint(c: Constraint): void {
-  if (HAS_GRAMMAR && changetype<usize>(c) != 0) restart(c.matcher);
+/** Goes back to the grammar's beginning, for an answer behind so many tokens; 0 is none. */
+export function restartConstraint(c: Constraint, count: u32): void {
+  if (!HAS_GRAMMAR || changetype<usize>(c) == 0) return;
+  restart(c.matcher);
+  beginForced(c.forced, count);
 }
 
 /** Whether the grammar lets nothing follow: then the model need not be asked for its end. */
@@ -76,36 +98,49 @@ export function draw(
   count: u32,
 ): i32 {
   if (!HAS_GRAMMAR || changetype<usize>(c) == 0) return sample(core, s, t, logits, vocabulary, scratch, tokens, count);
-  const m = c.matcher;
-  const work = c.logits;
-  const bytes = c.bytes;
-  memory.copy(work, logits, (<usize>vocabulary) << 2);
-  const filters = s.temperature != 0 && (s.minP > 0 || weighsAll(s));
-  if (filters && weighsAll(s)) refuseAll(m, t, work, vocabulary, bytes);
-  else if (filters && !refuseUnlikely(m, t, work, vocabulary, bytes, s.minP)) return noToken(core, m);
-  // What is drawn is allowed, or is never drawn again.
-  for (let tries: u32 = 0; tries <= vocabulary; tries++) {
-    if (load<f32>(work + ((<usize>argmax(work, vocabulary)) << 2)) == REFUSED) break;
-    const drawn = sample(core, s, t, work, vocabulary, scratch, tokens, count);
-    if (drawn < 0) return drawn;
-    const token = <u32>drawn;
-    if (isAllowed(m, t, token, bytes)) {
-      if (!endsGeneration(t, token)) settle(m);
-      return <i32>token;
-    }
-    if (m.crowded) break;
-    setLogit(work, token, REFUSED);
+  const isGreedy = s.temperature == 0;
+  if (isGreedy && !changesLogits(s)) {
+    const best = argmax(logits, vocabulary);
+    if (load<f32>(logits + ((<usize>best) << 2)) > IMPOSSIBLE && isAllowed(c, t, best)) return take(c, t, best);
   }
-  return noToken(core, m);
+  const made = makeCandidates(core, s, t, logits, vocabulary, scratch, tokens, count);
+  if (made < 0) return made;
+  let left = <u32>made;
+  const bytes = markBegins(c.matcher, c.begins);
+  if (!isGreedy && !narrows(s)) {
+    for (let tries = bytes < MANY_BYTES ? FEW_TRIES : TRIES; tries > 0 && left > 0; tries--) {
+      const chosen = choose(s, scratch, left);
+      if (logitAt(scratch, chosen) == IMPOSSIBLE) break;
+      if (isAllowed(c, t, idAt(scratch, chosen))) return take(c, t, idAt(scratch, chosen));
+      left -= 1;
+      store<u64>(place(scratch, chosen), load<u64>(place(scratch, left)));
+    }
+  }
+  left = dropBeginnings(core, c, t, vocabulary, scratch, left);
+  if (left == u32.MAX_VALUE) return core.errorCode;
+  const topP = s.topP;
+  left = narrowToAllowed(c, t, s, scratch, left);
+  if (left == 0 || c.matcher.crowded) return noToken(core, c.matcher);
+  const token = idAt(scratch, choose(s, scratch, left));
+  s.topP = topP;
+  // Others were tried behind it.
+  isAllowed(c, t, token);
+  return take(c, t, token);
 }
 
-/**
- * Whether a filter or a change of the logits looks at more than the likeliest: what is refused must not count there.
- */
-function weighsAll(s: Sampler): bool {
-  if (s.topK != 0 || s.topP < 1 || changesLogits(s)) return true;
-  if (!HAS_SAMPLERS) return false;
-  return s.topNSigma > 0 || s.typicalP < 1 || s.xtcProbability > 0 || s.mirostat > 0 || s.dynamicRange > 0;
+/** Takes the token that follows without a draw, behind u32[count] tokens; −1: the next one is drawn. */
+export function takeForced(core: Core, c: Constraint, t: Tokenizer, tokens: usize, count: u32): i32 {
+  if (!HAS_GRAMMAR || changetype<usize>(c) == 0) return -1;
+  const token = forcedNext(core, c.forced, c.matcher, t, tokens, count);
+  if (token < 0 || !isAllowed(c, t, token)) return -1;
+  settle(c.matcher);
+  return token;
+}
+
+function take(c: Constraint, t: Tokenizer, token: u32): i32 {
+  if (!endsGeneration(t, token)) settle(c.matcher);
+  lookAgain(c.forced);
+  return <i32>token;
 }
 
 function noToken(core: Core, m: Matcher): i32 {
@@ -113,50 +148,42 @@ function noToken(core: Core, m: Matcher): i32 {
   return fail(core, ErrorCode.UNSUPPORTED, "no token of the vocabulary goes on with the grammar");
 }
 
-/** Whether a token may come next; one with bytes can be taken by `settle` then. */
-function isAllowed(m: Matcher, t: Tokenizer, token: u32, bytes: usize): bool {
-  if (endsGeneration(t, token)) return m.settledEnds;
+/** Whether a token may come next; one with bytes can be taken then. */
+export function isAllowed(c: Constraint, t: Tokenizer, token: u32): bool {
+  if (endsGeneration(t, token)) return c.matcher.settledEnds;
+  const length = bytesOf(c, t, token);
+  return length > 0 && tryBytes(c.matcher, c.bytes, length);
+}
+
+/** The bytes of a token that may be part of an answer, in `bytes`: how many; 0: it is none, or too long. */
+function bytesOf(c: Constraint, t: Tokenizer, token: u32): u32 {
   const type = typeOf(t, token);
-  if (type == TokenType.CONTROL || type == TokenType.UNKNOWN || type == TokenType.UNUSED) return false;
-  const length = tokenBytes(t, <i32>token, false, bytes, TOKEN_BYTES);
-  return length > 0 && <u32>length <= TOKEN_BYTES && tryBytes(m, bytes, <u32>length);
-}
-
-/** Makes every token impossible that the grammar refuses. */
-function refuseAll(m: Matcher, t: Tokenizer, logits: usize, vocabulary: u32, bytes: usize): void {
-  for (let i: u32 = 0; i < vocabulary; i++) if (!isLikely(m, t, i, bytes)) setLogit(logits, i, REFUSED);
-}
-
-/** As isAllowed; most tokens are told by their first byte. */
-function isLikely(m: Matcher, t: Tokenizer, token: u32, bytes: usize): bool {
-  if (endsGeneration(t, token)) return m.settledEnds;
-  if (tokenBytes(t, <i32>token, false, bytes, TOKEN_BYTES) <= 0 || !mayBegin(m, load<u8>(bytes))) return false;
-  return isAllowed(m, t, token, bytes);
+  if (type == TokenType.CONTROL || type == TokenType.UNKNOWN || type == TokenType.UNUSED) return 0;
+  const length = tokenBytes(t, <i32>token, false, c.bytes, TOKEN_BYTES);
+  return length > 0 && <u32>length <= TOKEN_BYTES ? <u32>length : 0;
 }
 
 /**
- * Makes every token impossible that is refused, or less likely than min-p wants of the likeliest that is allowed.
- * False: none is allowed.
+ * Drops the candidates whose beginning may not come, and what is impossible anyway; gives how many are left, or
+ * u32.MAX_VALUE with the error set.
  */
-function refuseUnlikely(m: Matcher, t: Tokenizer, logits: usize, vocabulary: u32, bytes: usize, minP: f32): bool {
-  let best = argmax(logits, vocabulary);
-  for (let tries: u32 = 0; tries < vocabulary && !isAllowed(m, t, best, bytes); tries++) {
-    setLogit(logits, best, REFUSED);
-    best = argmax(logits, vocabulary);
+function dropBeginnings(core: Core, c: Constraint, t: Tokenizer, vocabulary: u32, candidates: usize, count: u32): u32 {
+  if (c.firsts == 0) {
+    c.firsts = allocateRaw(core, (<u64>vocabulary) << 1, "a grammar");
+    if (c.firsts == 0) return u32.MAX_VALUE;
+    for (let token: u32 = 0; token < vocabulary; token++) {
+      const first = endsGeneration(t, token) ? ENDS : bytesOf(c, t, token) > 0 ? <u16>load<u8>(c.bytes) : NOTHING;
+      store<u16>(c.firsts + ((<usize>token) << 1), first);
+    }
   }
-  const most = load<f32>(logits + ((<usize>best) << 2));
-  if (!(most > REFUSED)) return false;
-  // A little below, so that what the sampler lets through was tried.
-  const least = <f64>most + log(<f64>minP) - 1e-3;
-  for (let i: u32 = 0; i < vocabulary; i++) {
-    const value = load<f32>(logits + ((<usize>i) << 2));
-    if (i == best || value == REFUSED) continue;
-    if (!(<f64>value >= least) || !isAllowed(m, t, i, bytes)) setLogit(logits, i, REFUSED);
+  store<u8>(c.begins + NOTHING, 0);
+  store<u8>(c.begins + ENDS, c.matcher.settledEnds ? 1 : 0);
+  let kept: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const first = load<u16>(c.firsts + ((<usize>idAt(candidates, i)) << 1));
+    if (!load<u8>(c.begins + first) || logitAt(candidates, i) == IMPOSSIBLE) continue;
+    store<u64>(place(candidates, kept), load<u64>(place(candidates, i)));
+    kept += 1;
   }
-  return true;
-}
-
-@inline
-function setLogit(logits: usize, token: u32, value: f32): void {
-  store<f32>(logits + ((<usize>token) << 2), value);
+  return kept;
 }

@@ -53,6 +53,17 @@ export function sample(
   core: Core, s: Sampler, t: Tokenizer, logits: usize, vocabulary: u32, scratch: usize, tokens: usize, count: u32,
 ): i32 {
   if (s.temperature == 0 && !changesLogits(s)) return argmax(logits, vocabulary);
+  const made = makeCandidates(core, s, t, logits, vocabulary, scratch, tokens, count);
+  return made < 0 ? made : <i32>idAt(scratch, choose(s, scratch, <u32>made));
+}
+
+/**
+ * Makes the candidates of the logits: (logit behind biases and penalties, id) in the order of ids. Gives their number;
+ * below zero: an error.
+ */
+export function makeCandidates(
+  core: Core, s: Sampler, t: Tokenizer, logits: usize, vocabulary: u32, scratch: usize, tokens: usize, count: u32,
+): i32 {
   for (let i: u32 = 0; i < vocabulary; i++) {
     const value = finite(load<f32>(logits + ((<usize>i) << 2)));
     store<f32>(place(scratch, i), value);
@@ -63,9 +74,14 @@ export function sample(
   if (HAS_SAMPLERS && s.dryMultiplier != 0) dontRepeat(s, t, scratch, vocabulary, tokens, count);
   const left = hasBiases(s) ? dropImpossible(scratch, vocabulary) : vocabulary;
   if (left == 0) return fail(core, ErrorCode.BAD_ARGUMENT, "every token is banned: none is left to be drawn");
-  if (s.temperature == 0) return idAt(scratch, largest(scratch, left));
-  narrow(s, scratch, left);
-  return idAt(scratch, draw(s, scratch));
+  return <i32>left;
+}
+
+/** Chooses one of `count` candidates, one at least: gives its place. Filters sort them, else they stay where they are. */
+export function choose(s: Sampler, candidates: usize, count: u32): u32 {
+  if (s.temperature == 0) return largest(candidates, count);
+  narrow(s, candidates, count);
+  return draw(s, candidates);
 }
 
 @inline
@@ -93,10 +109,10 @@ export function argmax(logits: usize, vocabulary: u32): u32 {
   return best;
 }
 
-/** The place of the largest candidate, the first among equals. */
+/** The place of the largest candidate, the lowest id among equals. */
 function largest(candidates: usize, count: u32): u32 {
   let best: u32 = 0;
-  for (let i: u32 = 1; i < count; i++) if (logitAt(candidates, i) > logitAt(candidates, best)) best = i;
+  for (let i: u32 = 1; i < count; i++) if (above(candidates, i, best)) best = i;
   return best;
 }
 
@@ -126,7 +142,7 @@ function narrow(s: Sampler, heap: usize, count: u32): void {
     cuts = cuts || s.topNSigma > 0 || s.typicalP < 1 || s.xtcProbability > 0 || s.mirostat > 0;
   }
   if (cuts) {
-    for (let i = count >> 1; i > 0; i--) siftDown(heap, i - 1, count);
+    makeHeap(heap, count);
     let from: u32 = 0;
     if (HAS_SAMPLERS && s.topNSigma > 0) to = nearLargest(s, heap, count, to);
     if (HAS_SAMPLERS && s.typicalP < 1) {
@@ -149,8 +165,7 @@ function narrow(s: Sampler, heap: usize, count: u32): void {
 function sorted(s: Sampler, heap: usize, count: u32, index: u32): f32 {
   while (count - s.heap <= index) {
     s.heap -= 1;
-    swap(heap, 0, s.heap);
-    siftDown(heap, 0, s.heap);
+    takeLargest(heap, s.heap);
   }
   return logitAt(heap, count - 1 - index);
 }
@@ -319,17 +334,17 @@ function largestOf(s: Sampler, candidates: usize): f32 {
 }
 
 @inline
-function place(candidates: usize, index: u32): usize {
+export function place(candidates: usize, index: u32): usize {
   return candidates + ((<usize>index) << 3);
 }
 
 @inline
-function logitAt(candidates: usize, index: u32): f32 {
+export function logitAt(candidates: usize, index: u32): f32 {
   return load<f32>(place(candidates, index));
 }
 
 @inline
-function idAt(candidates: usize, index: u32): u32 {
+export function idAt(candidates: usize, index: u32): u32 {
   return load<u32>(place(candidates, index), 4);
 }
 
@@ -344,6 +359,17 @@ function above(heap: usize, a: u32, b: u32): bool {
   const left = logitAt(heap, a);
   const right = logitAt(heap, b);
   return left != right ? left > right : idAt(heap, a) < idAt(heap, b);
+}
+
+/** Puts candidates in the order of a heap: the likeliest first. */
+export function makeHeap(candidates: usize, count: u32): void {
+  for (let i = count >> 1; i > 0; i--) siftDown(candidates, i - 1, count);
+}
+
+/** Takes the likeliest off a heap of `last` + 1 candidates, to the place behind the others. */
+export function takeLargest(heap: usize, last: u32): void {
+  swap(heap, 0, last);
+  siftDown(heap, 0, last);
 }
 
 function siftDown(heap: usize, at: u32, count: u32): void {

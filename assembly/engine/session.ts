@@ -337,7 +337,7 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   s.textLength = 0;
   s.ready = 0;
   beginReasoning(s.reasoning, changetype<Tokenizer>(s.tokenizer), s.tokens, s.count, s.text, s.textCapacity);
-  restartConstraint(s.constraint);
+  restartConstraint(s.constraint, s.count);
   // As llama.cpp streams: the text goes on from the prompt, and spaces stay as the model makes them.
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
   startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE);
@@ -367,13 +367,17 @@ export function continueGeneration(s: Session, from: Session): i32 {
   memory.copy(s.stops, from.stops, from.stopsLength);
   s.stopsLength = from.stopsLength;
   moveSampler(s.core, s.sampler, from.sampler);
+  releaseConstraint(s.constraint);
+  s.constraint = from.constraint;
+  from.constraint = changetype<Constraint>(0);
   takeGeneration(s, from);
   return 0;
 }
 
 /**
  * Begins a generation where another one of the context is, in front of a draw that it shows: the tokens, their rows,
- * which are shared, and the logits are the same. The sampler and the stop strings are the session's own.
+ * which are shared, and the logits are the same. The sampler, the stop strings and the grammar, which begins here, are the
+ * session's own.
  */
 export function forkGeneration(s: Session, from: Session): i32 {
   if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build forks no generation; take limpet.wasm");
@@ -399,6 +403,7 @@ export function forkGeneration(s: Session, from: Session): i32 {
   s.count = from.count;
   s.evaluated = from.evaluated;
   takeGeneration(s, from);
+  restartConstraint(s.constraint, s.count);
   const vocabulary = c.program.vocabulary;
   memory.copy(changedLogits(s.scratch, vocabulary), changedLogits(from.scratch, vocabulary), (<usize>vocabulary) << 2);
   s.draw = from.draw;
@@ -422,9 +427,6 @@ function takeGeneration(s: Session, from: Session): void {
   s.wantLogprobs = from.wantLogprobs;
   s.topCount = from.topCount;
   memory.copy(s.topIds, from.topIds, TOP_LIMIT * 8);
-  releaseConstraint(s.constraint);
-  s.constraint = from.constraint;
-  from.constraint = changetype<Constraint>(0);
   s.generating = 1;
 }
 
@@ -468,7 +470,7 @@ export function setGrammar(s: Session, table: usize, length: u32): i32 {
   releaseConstraint(s.constraint);
   s.constraint = changetype<Constraint>(0);
   if (length == 0) return 0;
-  s.constraint = createConstraint(s.core, table, length, s.context.program.vocabulary);
+  s.constraint = createConstraint(s.core, table, length);
   return changetype<usize>(s.constraint) != 0 ? 0 : s.core.errorCode;
 }
 

@@ -19,7 +19,7 @@ import { stepPass } from "../run/run";
 import { StateKind } from "../state/shape";
 import { Tokenizer, endsGeneration, suppressTokens } from "../text/tokenizer";
 import { forcedToken } from "./reasoning";
-import { draw, isThrough } from "./constrained";
+import { draw, isThrough, takeForced } from "./constrained";
 import { changedLogits } from "./sampler";
 import { Draw, Finish, Session, isSession, leaveLast, owns, stopGeneration, tokenAt } from "./session";
 import { forgetShown, lastText, pushText } from "./session_text";
@@ -115,14 +115,24 @@ function serve(list: usize, count: u32): bool {
       leaveLast(s);
     }
     if (s.draw == Draw.NONE && s.finish == Finish.NONE && isThrough(s.constraint)) s.finish = Finish.STOP;
-    if (s.draw == Draw.NONE && s.finish == Finish.NONE && s.remaining > 0) continue;
+    const forced = mayForce(s)
+      ? takeForced(s.core, s.constraint, changetype<Tokenizer>(s.tokenizer), s.tokens, s.count)
+      : -1;
+    if (forced < 0 && s.draw == Draw.NONE && s.finish == Finish.NONE && s.remaining > 0) continue;
     any = true;
-    if (s.draw == Draw.NONE) s.status = finishGeneration(s);
+    if (forced >= 0) s.status = addToAnswer(s, <u32>forced);
+    else if (s.draw == Draw.NONE) s.status = finishGeneration(s);
     else if (s.draw == Draw.PASS) s.status = beginDraw(s);
     else s.status = takeToken(s, changedLogits(s.scratch, s.context.program.vocabulary));
     if (s.status < 0) break;
   }
   return any;
+}
+
+/** Whether the session waits for a pass that has not begun, and nobody wants to see what its tokens are drawn from. */
+function mayForce(s: Session): bool {
+  if (s.draw != Draw.NONE || s.finish != Finish.NONE || s.remaining == 0 || s.inFlight != 0) return false;
+  return !s.wantsLogits && !s.wantLogprobs && forcedToken(s.reasoning) < 0;
 }
 
 @inline
@@ -237,9 +247,16 @@ function takeToken(s: Session, logits: usize): i32 {
     token = draw(s.core, s.constraint, tokenizer, s.sampler, logits, vocabulary, s.scratch, s.tokens, s.count);
   }
   if (token < 0) return giveUp(s, token);
-  s.token = token;
+  s.token = <u32>token;
   // Log probabilities are the model's own, whatever the sampler and the host have made of them.
   if (s.wantLogprobs) rank(s, logitsOf(s), vocabulary);
+  return addToAnswer(s, <u32>token);
+}
+
+/** Appends a token and its text, and looks whether the answer ends with it. */
+function addToAnswer(s: Session, token: u32): i32 {
+  const tokenizer = changetype<Tokenizer>(s.tokenizer);
+  s.token = token;
   s.remaining -= 1;
   if (s.count == s.capacity) s.finish = Finish.CONTEXT;
   else {

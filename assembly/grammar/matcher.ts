@@ -9,7 +9,7 @@
 import { allocate, allocateRaw, release } from "../memory/arena";
 import { setU32, u32At } from "../memory/bytes";
 import { Core } from "../memory/core";
-import { Item, Table, firstItem, isEnd, itemTarget, itemWord, openTable } from "./table";
+import { Item, Table, firstItem, isEnd, isPlain, itemTarget, itemWord, openTable } from "./table";
 
 /** Most places at once, frames, and states that are looked at behind one byte. */
 const PLACES: u32 = 1024;
@@ -114,6 +114,40 @@ export function isComplete(m: Matcher): bool {
   return m.settledEnds && m.settledCount == 0;
 }
 
+/** Whether what was tried may not go on. */
+export function isOver(m: Matcher): bool {
+  return m.ends && m.count == 0;
+}
+
+/** Tries what has to follow the settled text, as far as each byte is the only one: writes it, gives its length. */
+export function forcedBytes(m: Matcher, target: usize, capacity: u32): u32 {
+  tryBytes(m, target, 0);
+  for (let length: u32 = 0; length < capacity; length++) {
+    const byte = m.ends ? -1 : onlyByte(m);
+    if (byte < 0) return length;
+    store<u8>(target + length, <u8>byte);
+    if (!step(m, <u32>byte)) return 0;
+  }
+  return capacity;
+}
+
+/** The byte that alone may follow what was tried; −1: there is none, or more. */
+function onlyByte(m: Matcher): i32 {
+  let only = -1;
+  for (let i: u32 = 0; i < m.count; i++) {
+    const state = u32At(m.places, 2 * i);
+    const end = firstItem(m.table, state + 1);
+    for (let item = firstItem(m.table, state); item < end; item++) {
+      const word = itemWord(m.table, item);
+      if ((word & 255) != Item.BYTES) break;
+      const byte = <i32>((word >> 8) & 255);
+      if (byte != <i32>((word >> 16) & 255) || (only >= 0 && byte != only)) return -1;
+      only = byte;
+    }
+  }
+  return only;
+}
+
 /** Whether bytes may follow the settled text; `settle` takes them then. */
 export function tryBytes(m: Matcher, at: usize, length: u32): bool {
   m.frameCount = m.settledFrames;
@@ -124,12 +158,22 @@ export function tryBytes(m: Matcher, at: usize, length: u32): bool {
   return true;
 }
 
-/** Whether a byte may be the first of what follows the settled text. */
-export function mayBegin(m: Matcher, byte: u32): bool {
+/** Marks in u8[256] which bytes may be the first of what follows the settled text; gives how many. */
+export function markBegins(m: Matcher, marks: usize): u32 {
+  memory.fill(marks, 0, 256);
   for (let i: u32 = 0; i < m.settledCount; i++) {
-    if (follow(m.table, u32At(m.settled, 2 * i), byte) >= 0) return true;
+    const state = u32At(m.settled, 2 * i);
+    const end = firstItem(m.table, state + 1);
+    for (let item = firstItem(m.table, state); item < end; item++) {
+      const word = itemWord(m.table, item);
+      if ((word & 255) != Item.BYTES) break;
+      const first = (word >> 8) & 255;
+      memory.fill(marks + first, 1, ((word >> 16) & 255) + 1 - first);
+    }
   }
-  return false;
+  let count: u32 = 0;
+  for (let byte: u32 = 0; byte < 256; byte++) count += load<u8>(marks + byte);
+  return count;
 }
 
 /** The state behind a byte; below zero: there is none. */
@@ -149,6 +193,15 @@ function step(m: Matcher, byte: u32): bool {
   m.ends = false;
   const before = m.places;
   const count = m.count;
+  // Most texts are in one place, and most bytes lead to a state with nothing but bytes.
+  if (count == 1) {
+    const to = follow(m.table, u32At(before, 0), byte);
+    if (to < 0) return false;
+    if (isPlain(m.table, <u32>to)) {
+      setU32(before, 0, <u32>to);
+      return true;
+    }
+  }
   m.count = 0;
   m.listCount = 0;
   for (let i: u32 = 0; i < count; i++) {

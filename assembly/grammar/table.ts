@@ -89,6 +89,13 @@ export function isEnd(t: Table, state: u32): bool {
   return u32At(t.starts, state) >> 31 != 0;
 }
 
+/** Whether a state does nothing but read bytes. */
+@inline
+export function isPlain(t: Table, state: u32): bool {
+  const end = firstItem(t, state + 1);
+  return !isEnd(t, state) && end > firstItem(t, state) && (itemWord(t, end - 1) & 255) == Item.BYTES;
+}
+
 @inline
 export function itemWord(t: Table, item: u32): u32 {
   return load<u32>(t.items + ((<usize>item) << 3));

@@ -2,7 +2,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { isNode } from "../../bindings/node.ts";
 import { holdLock } from "../../bindings/worker-link.ts";
-import { Generation, type GenerationResult, type Piece } from "../generate/generation.ts";
+import { Generation, type GenerationResult, type LogitsHook, type Piece } from "../generate/generation.ts";
 import { LimpetError } from "../host/errors.ts";
 import { useWasmPlaces, type WasmPlaces } from "../host/wasm.ts";
 import type { ModelSource } from "../load/source.ts";
@@ -14,6 +14,9 @@ const MODEL = 0;
 const objects = new Map<number, unknown>();
 /** Of what goes on: requests, and generations that can be asked for more. */
 const controllers = new Map<number, AbortController>();
+/** Who waits for what the page makes of logits, by the numbers of the calls. */
+const shown = new Map<number, (changed: Float32Array) => void>();
+let calls = 0;
 const port: MessagePort | null = isNode() ? process.getBuiltinModule("node:worker_threads").parentPort : null;
 
 if (port) port.on("message", answer);
@@ -27,6 +30,7 @@ async function answer(request: WorkerRequest): Promise<void> {
   try {
     if (kind === "abort") controllers.get(on)?.abort();
     else if (kind === "drop") drop(on);
+    else if (kind === "logits") shown.get(on)?.(request.args[0] as Float32Array);
     else say({ id, value: await run(request) });
   } catch (error) {
     say({ id, error: packError(error) });
@@ -36,11 +40,28 @@ async function answer(request: WorkerRequest): Promise<void> {
   }
 }
 
-async function run({ id, kind, on, method, args, options, progress }: WorkerRequest): Promise<unknown> {
+/** A hook of generation `id` that asks the page what it makes of logits. */
+function hookOf(id: number, signal: AbortSignal): LogitsHook {
+  return async (logits, tokens) => {
+    const call = ++calls;
+    const forget = (): boolean => shown.delete(call);
+    signal.addEventListener("abort", forget, { once: true });
+    const changed = await new Promise<Float32Array>((resolve) => {
+      shown.set(call, resolve);
+      say({ id, hook: { call, logits, tokens } });
+    });
+    signal.removeEventListener("abort", forget);
+    forget();
+    logits.set(changed);
+  };
+}
+
+async function run({ id, kind, on, method, args, options, progress, hook }: WorkerRequest): Promise<unknown> {
   const controller = new AbortController();
   if (kind !== "call" || method !== "next") controllers.set(id, controller);
   const onProgress = progress && ((...figures: number[]): void => say({ id, progress: figures }));
-  const given = options && [{ ...options, signal: controller.signal, ...(onProgress && { onProgress }) }];
+  const calling = { ...(onProgress && { onProgress }), ...(hook && { onLogits: hookOf(id, controller.signal) }) };
+  const given = options && [{ ...options, signal: controller.signal, ...calling }];
   const all = [...args, ...(given ?? [])];
   if (kind === "load") {
     const [places, ...source] = all as [WasmPlaces, ModelSource];

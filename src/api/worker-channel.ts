@@ -1,6 +1,12 @@
 /** Requests to a model's worker and their answers, and what goes on in it piece by piece. */
 import { startWorker, type WorkerLink } from "../../bindings/worker-link.ts";
-import { type GenerateOptions, Generation, type GenerationResult, type Piece } from "../generate/generation.ts";
+import {
+  type GenerateOptions,
+  Generation,
+  type GenerationResult,
+  type LogitsHook,
+  type Piece,
+} from "../generate/generation.ts";
 import { Dropped } from "../host/dropped.ts";
 import { type ErrorCode, LimpetError, messageOf } from "../host/errors.ts";
 import { unpackError, type WorkerAnswer, type WorkerRequest } from "./worker-protocol.ts";
@@ -22,7 +28,14 @@ interface More {
   options?: object;
   signal?: AbortSignal;
   progress?: Waiting["progress"];
+  hook?: boolean;
   transfer?: Transferable[];
+}
+
+/** Who sees a generation's logits, and what it has thrown. */
+interface Hooked {
+  readonly hook: LogitsHook;
+  failure?: { readonly thrown: unknown };
 }
 
 /** Requests to one worker, and their answers. */
@@ -31,6 +44,8 @@ export class Channel {
   readonly #waiting = new Map<number, Waiting>();
   /** What was begun for somebody who does not wait for it any more. */
   readonly #abandoned = new Set<number>();
+  /** By the numbers of their generations. */
+  readonly #hooks = new Map<number, Hooked>();
   #last = MODEL;
   #ended: LimpetError | null = null;
 
@@ -51,7 +66,7 @@ export class Channel {
     on: number,
     method: string,
     args: readonly unknown[],
-    { options, signal, progress, transfer = [] }: More,
+    { options, signal, progress, hook, transfer = [] }: More,
   ): Promise<unknown> {
     if (this.#ended) return Promise.reject(this.#ended);
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -68,7 +83,8 @@ export class Channel {
       signal?.addEventListener("abort", abort, { once: true });
       this.#worker.hold(true);
       try {
-        this.#worker.post({ id, kind, on, method, args, options, progress: progress !== undefined }, transfer);
+        const message = { id, kind, on, method, args, options, progress: progress !== undefined, hook };
+        this.#worker.post(message, transfer);
       } catch (error) {
         this.#settle(id);
         const words = `an argument of ${method || kind} cannot be sent to a worker: ${messageOf(error)}`;
@@ -77,8 +93,30 @@ export class Channel {
     }).finally(() => signal?.removeEventListener("abort", abort));
   }
 
-  tell(kind: "abort" | "drop", on: number): void {
-    if (!this.#ended) this.#worker.post({ id: ++this.#last, kind, on, method: "", args: [] }, []);
+  tell(kind: "abort" | "drop" | "logits", on: number, ...args: unknown[]): void {
+    if (!this.#ended) this.#worker.post({ id: ++this.#last, kind, on, method: "", args }, []);
+  }
+
+  /** Has a function see the logits of a generation; gives where it is noted that it has thrown. */
+  hook(number: number, hook: LogitsHook): Hooked {
+    const hooked: Hooked = { hook };
+    this.#hooks.set(number, hooked);
+    return hooked;
+  }
+
+  unhook(number: number): void {
+    this.#hooks.delete(number);
+  }
+
+  async #show(number: number, { call, logits, tokens }: NonNullable<WorkerAnswer["hook"]>): Promise<void> {
+    const hooked = this.#hooks.get(number);
+    try {
+      await hooked?.hook(logits, tokens);
+      this.tell("logits", call, logits);
+    } catch (thrown) {
+      hooked!.failure = { thrown };
+      this.tell("abort", number);
+    }
   }
 
   /** Ends the worker; what waits fails. */
@@ -90,7 +128,11 @@ export class Channel {
     this.#waiting.clear();
   }
 
-  #take({ id, value, error, progress }: WorkerAnswer): void {
+  #take({ id, value, error, progress, hook }: WorkerAnswer): void {
+    if (hook) {
+      void this.#show(id, hook);
+      return;
+    }
     const waiting = this.#waiting.get(id);
     if (progress) {
       try {
@@ -149,7 +191,7 @@ export class WorkerHold {
 }
 
 /** What something in the worker is begun with: read when it is. */
-export type Beginning<Options = unknown> = () => { input: unknown; options: Options & { signal?: AbortSignal } };
+export type Beginning = () => { input: unknown; options: { signal?: AbortSignal; onLogits?: LogitsHook } };
 
 /** Pieces that the worker makes when they are asked for. */
 export async function* pieces<Given, Result>(
@@ -160,10 +202,12 @@ export async function* pieces<Given, Result>(
 ): AsyncGenerator<Given, Result, undefined> {
   const {
     input,
-    options: { signal, ...options },
+    options: { signal, onLogits, ...options },
   } = read();
   const { channel } = hold;
-  const number = (await hold.ask("begin", on, method, [input], { options, signal })) as number;
+  const asked = { options, signal, hook: onLogits !== undefined };
+  const number = (await hold.ask("begin", on, method, [input], asked)) as number;
+  const hooked = onLogits && channel.hook(number, onLogits);
   const abort = (): void => channel.tell("abort", number);
   signal?.addEventListener("abort", abort, { once: true });
   // Held by this generator alone, and so gone with it.
@@ -176,7 +220,10 @@ export async function* pieces<Given, Result>(
       if (step.done) return step.value;
       yield step.value;
     }
+  } catch (error) {
+    throw hooked?.failure ? hooked.failure.thrown : error;
   } finally {
+    channel.unhook(number);
     signal?.removeEventListener("abort", abort);
     droppedObjects.forget(thing);
     channel.tell("drop", number);
@@ -185,12 +232,11 @@ export async function* pieces<Given, Result>(
   }
 }
 
-export function generation(hold: WorkerHold, on: number, method: string, read: Beginning<GenerateOptions>): Generation {
-  const refuseHook = () => {
-    const begun = read();
-    if (!begun.options.onLogits) return begun;
-    const words = "onLogits sees the logits where they are computed: load the model without the option worker";
-    throw new LimpetError("UNSUPPORTED", words);
-  };
-  return new Generation(pieces<Piece, GenerationResult>(hold, on, method, refuseHook));
+export function generation(
+  hold: WorkerHold,
+  on: number,
+  method: string,
+  read: () => { input: unknown; options: GenerateOptions },
+): Generation {
+  return new Generation(pieces<Piece, GenerationResult>(hold, on, method, read));
 }

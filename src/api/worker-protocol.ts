@@ -6,14 +6,19 @@ import { type ContextSizes, type ErrorCode, LimpetError } from "../host/errors.t
 
 export interface WorkerRequest {
   readonly id: number;
-  /** `abort`: of request `on`. `begin`: as `call`, but what comes out stays there and its number is the answer. */
-  readonly kind: "load" | "call" | "begin" | "abort" | "drop";
+  /**
+   * `abort`: of request `on`. `begin`: as `call`, but what comes out stays there and its number is the answer. `logits`:
+   * what `onLogits` has made of those that call `on` of it was given.
+   */
+  readonly kind: "load" | "call" | "begin" | "abort" | "drop" | "logits";
   readonly on: number;
   readonly method: string;
   readonly args: readonly unknown[];
   /** The last argument, of methods that take a signal; the worker adds its own. `progress`: and is told how far it is. */
   readonly options?: object;
   readonly progress?: boolean;
+  /** Whether `onLogits` is called. */
+  readonly hook?: boolean;
 }
 
 export interface WorkerAnswer {
@@ -22,6 +27,8 @@ export interface WorkerAnswer {
   readonly error?: WorkerError;
   /** Not an answer yet: what `onProgress` is called with. */
   readonly progress?: readonly number[];
+  /** Not an answer yet: what `onLogits` of the generation is called with, and the number of the call. */
+  readonly hook?: { readonly call: number; readonly logits: Float32Array<ArrayBuffer>; readonly tokens: readonly number[] };
 }
 
 interface WorkerError {

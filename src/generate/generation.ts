@@ -46,7 +46,7 @@ export interface GenerateOptions extends SamplingOptions, ConstraintOptions {
   logprobs?: number;
   /**
    * Called before each token is drawn with the logits of the whole vocabulary, which it may change in place, and the
-   * tokens so far, the prompt's too. The sampler draws from what it leaves. In a worker it is refused.
+   * tokens so far, the prompt's too. The sampler draws from what it leaves. A worker waits for it.
    */
   onLogits?: LogitsHook;
   /** Take special tokens in a prompt's text as tokens. Default: no. */

@@ -27,12 +27,26 @@ export interface Regex {
   readonly seen: number;
 }
 
+/** Where a language leads: behind the letters from starts[i] up to the next start it is to[i]. */
+interface Ways {
+  readonly starts: readonly number[];
+  readonly to: readonly Regex[];
+}
+
+/** Ids of two languages as one number. */
+const PAIR = 2 ** 25;
+
 /** Languages that were made, by how they are written; a compilation has one. */
 export class Languages {
-  readonly #made = new Map<string, Regex>();
+  readonly #sets = new Map<string, Regex>();
+  readonly #pairs = { cat: new Map<number, Regex>(), or: new Map<number, Regex>(), and: new Map<number, Regex>() };
+  readonly #lists = { or: new Map<string, Regex>(), and: new Map<string, Regex>() };
+  readonly #nots = new Map<number, Regex>();
+  readonly #counted = new Map<string, Regex>();
+  readonly #ways = new Map<Regex, Ways>();
   /** How often a language was asked for: what compiling costs. */
   #steps = 0;
-  readonly #derived = new Map<number, Map<string, Regex>>();
+  #count = 0;
   readonly none: Regex = this.#make("none", false);
   readonly empty: Regex = this.#make("empty", true);
   readonly any: Regex = this.set(ALL);
@@ -42,21 +56,28 @@ export class Languages {
   #make(
     kind: Regex["kind"],
     nullable: boolean,
-    { set = [], parts = [], low = 0, high = 0, scale = 0, seen = 0 }: Partial<Omit<Regex, "id" | "kind">> = {},
+    set: Ranges = [],
+    parts: readonly Regex[] = [],
+    low = 0,
+    high = 0,
+    scale = 0,
+    seen = 0,
   ): Regex {
+    if (this.#count > LANGUAGES) throw new GrammarError(`it takes more than ${LANGUAGES} languages`, "size");
+    return { id: this.#count++, kind, nullable, set, parts, low, high, scale, seen };
+  }
+
+  /** The language that `known` has, or that is made. */
+  #known<Key>(known: Map<Key, Regex>, key: Key, make: () => Regex): Regex {
     if (++this.#steps > STEPS) throw new GrammarError("it takes too long to compile", "size");
-    const key = `${kind} ${set.join()} ${parts.map(({ id }) => id).join()} ${low} ${high} ${scale} ${seen}`;
-    let made = this.#made.get(key);
-    if (!made) {
-      if (this.#made.size > LANGUAGES) throw new GrammarError(`it takes more than ${LANGUAGES} languages`, "size");
-      made = { id: this.#made.size, kind, nullable, set, parts, low, high, scale, seen };
-      this.#made.set(key, made);
-    }
+    let made = known.get(key);
+    if (!made) known.set(key, (made = make()));
     return made;
   }
 
   set(set: Ranges): Regex {
-    return set.length === 0 ? this.none : this.#make("set", false, { set });
+    if (set.length === 0) return this.none;
+    return this.#known(this.#sets, set.join(), () => this.#make("set", false, set));
   }
 
   /** One text alone. */
@@ -75,52 +96,63 @@ export class Languages {
     if (a === this.empty) return b;
     if (b === this.empty) return a;
     if (a.kind === "cat") return this.#pair(a.parts[0], this.#pair(a.parts[1], b));
-    return this.#make("cat", a.nullable && b.nullable, { parts: [a, b] });
+    return this.#known(this.#pairs.cat, a.id * PAIR + b.id, () =>
+      this.#make("cat", a.nullable && b.nullable, [], [a, b]),
+    );
   }
 
   or(...parts: Regex[]): Regex {
     const flat = new Set<Regex>();
-    let set: [number, number][] = [];
+    let sets: Regex[] | undefined;
     for (const part of parts) {
+      if (part === this.none) continue;
+      if (part === this.all) return part;
       for (const each of part.kind === "or" ? part.parts : [part]) {
-        if (each.kind === "set") set = [...set, ...pairsOf(each.set)];
-        else if (each !== this.none) flat.add(each);
+        if (each.kind === "set") (sets ??= []).push(each);
+        else flat.add(each);
       }
     }
-    if (set.length > 0) flat.add(this.set(rangesOf(set)));
-    if (flat.has(this.all)) return this.all;
-    const all = [...flat].sort((a, b) => a.id - b.id);
-    if (all.length === 0) return this.none;
-    if (all.length === 1) return all[0];
-    return this.#make(
-      "or",
-      all.some(({ nullable }) => nullable),
-      { parts: all },
-    );
+    if (sets) flat.add(sets.length === 1 ? sets[0] : this.set(rangesOf(sets.flatMap(({ set }) => pairsOf(set)))));
+    return this.#joined("or", flat, this.none);
   }
 
   and(...parts: Regex[]): Regex {
     const flat = new Set<Regex>();
     for (const part of parts) {
+      if (part === this.none) return part;
       for (const each of part.kind === "and" ? part.parts : [part]) if (each !== this.all) flat.add(each);
     }
-    if (flat.has(this.none)) return this.none;
-    if (flat.has(this.empty)) return [...flat].every(({ nullable }) => nullable) ? this.empty : this.none;
-    const all = [...flat].sort((a, b) => a.id - b.id);
-    if (all.length === 0) return this.all;
+    if (flat.has(this.empty)) {
+      for (const part of flat) if (!part.nullable) return this.none;
+      return this.empty;
+    }
+    return this.#joined("and", flat, this.all);
+  }
+
+  /** A choice or a conjunction of what is neither; `nothing` is that of no parts. */
+  #joined(kind: "or" | "and", flat: Set<Regex>, nothing: Regex): Regex {
+    if (flat.size === 0) return nothing;
+    const all = [...flat];
     if (all.length === 1) return all[0];
-    return this.#make(
-      "and",
-      all.every(({ nullable }) => nullable),
-      { parts: all },
-    );
+    if (all.length > 2 || all[0].id > all[1].id) all.sort((a, b) => a.id - b.id);
+    const make = () =>
+      this.#make(
+        kind,
+        kind === "or" ? all.some(({ nullable }) => nullable) : all.every(({ nullable }) => nullable),
+        [],
+        all,
+      );
+    if (all.length === 2) return this.#known(this.#pairs[kind], all[0].id * PAIR + all[1].id, make);
+    let key = "";
+    for (const { id } of all) key += `${id},`;
+    return this.#known(this.#lists[kind], key, make);
   }
 
   not(part: Regex): Regex {
     if (part.kind === "not") return part.parts[0];
     if (part === this.none) return this.all;
     if (part === this.all) return this.none;
-    return this.#make("not", !part.nullable, { parts: [part] });
+    return this.#known(this.#nots, part.id, () => this.#make("not", !part.nullable, [], [part]));
   }
 
   star(part: Regex): Regex {
@@ -137,35 +169,95 @@ export class Languages {
     if (low === 1 && high === 1) return part;
     if (part.nullable) low = 0;
     if (part.kind === "repeat" && part.low === 0 && part.high === Number.POSITIVE_INFINITY) return part;
-    return this.#make("repeat", low === 0, { parts: [part], low, high });
+    return this.#known(this.#counted, `${part.id} ${low} ${high}`, () =>
+      this.#make("repeat", low === 0, [], [part], low, high),
+    );
   }
 
   /** Decimals, with at most `scale` digits behind the point that are not zero, that are multiples of `modulus` / 10^scale. */
   remainder(modulus: number, rest: number, scale: number, seen: number = -1): Regex {
     let left = rest % modulus;
-    for (let i = Math.max(seen, 0); i < scale; i++) left = (left * 10) % modulus;
-    return this.#make("remainder", left === 0 && seen !== 0, { low: modulus, high: rest % modulus, scale, seen });
+    return this.#known(this.#counted, `${modulus} ${left} ${scale} ${seen}`, () => {
+      for (let i = Math.max(seen, 0); i < scale; i++) left = (left * 10) % modulus;
+      return this.#make("remainder", left === 0 && seen !== 0, [], [], modulus, rest % modulus, scale, seen);
+    });
   }
 
-  /** Which letters no derivative of the language tells apart: the first of each class. */
-  classes(of: Regex): number[] {
-    const points = new Set<number>([0]);
-    const walked = new Set<Regex>();
-    const walk = (r: Regex): void => {
-      if (walked.has(r)) return;
-      walked.add(r);
-      if (r.kind === "set") {
-        for (const [first, last] of pairsOf(r.set)) points.add(first).add(last + 1);
-      } else if (r.kind === "remainder") {
-        for (let digit = 0x30; digit <= 0x3a; digit++) points.add(digit);
-        points.add(0x2d).add(0x2e).add(0x2f);
-      } else if (r.kind === "cat") {
-        walk(r.parts[0]);
-        if (r.parts[0].nullable) walk(r.parts[1]);
-      } else for (const part of r.parts) walk(part);
-    };
-    walk(of);
-    return [...points].filter((point) => point <= ALL[1]).sort((a, b) => a - b);
+  /** What may follow each letter; letters with the same answer side by side are one range. */
+  #waysOf(r: Regex): Ways {
+    let ways = this.#ways.get(r);
+    if (!ways) this.#ways.set(r, (ways = this.#derived(r)));
+    return ways;
+  }
+
+  #derived(r: Regex): Ways {
+    switch (r.kind) {
+      case "none":
+      case "empty":
+        return { starts: [0], to: [this.none] };
+      case "set": {
+        const starts: number[] = r.set[0] > 0 ? [0] : [];
+        const to: Regex[] = r.set[0] > 0 ? [this.none] : [];
+        for (let i = 0; i < r.set.length && r.set[i] <= ALL[1]; i += 2) {
+          starts.push(r.set[i]);
+          to.push(this.empty);
+          if (r.set[i + 1] >= ALL[1]) break;
+          starts.push(r.set[i + 1] + 1);
+          to.push(this.none);
+        }
+        return { starts, to };
+      }
+      case "cat": {
+        const [a, b] = r.parts;
+        const first = this.#mapped(this.#waysOf(a), (to) => this.#pair(to, b));
+        return a.nullable ? this.#combined([first, this.#waysOf(b)], "or") : first;
+      }
+      case "or":
+      case "and":
+        return this.#combined(
+          r.parts.map((part) => this.#waysOf(part)),
+          r.kind,
+        );
+      case "not":
+        return this.#mapped(this.#waysOf(r.parts[0]), (to) => this.not(to));
+      case "repeat": {
+        const rest = this.repeat(r.parts[0], Math.max(r.low - 1, 0), r.high - 1);
+        return this.#mapped(this.#waysOf(r.parts[0]), (to) => this.#pair(to, rest));
+      }
+      case "remainder": {
+        const starts = [0, 0x2e, 0x2f, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3a];
+        return { starts, to: starts.map((letter) => this.derive(r, letter)) };
+      }
+    }
+  }
+
+  #mapped({ starts, to }: Ways, change: (to: Regex) => Regex): Ways {
+    const made: { starts: number[]; to: Regex[] } = { starts: [], to: [] };
+    let before: Regex | undefined;
+    for (let i = 0; i < starts.length; i++) {
+      const next = change(to[i]);
+      if (next === before) continue;
+      made.starts.push(starts[i]);
+      made.to.push((before = next));
+    }
+    return made;
+  }
+
+  #combined(all: readonly Ways[], kind: "or" | "and"): Ways {
+    const made: { starts: number[]; to: Regex[] } = { starts: [], to: [] };
+    const at = all.map(() => 0);
+    let before: Regex | undefined;
+    for (let start = 0; start <= ALL[1]; ) {
+      const next = this[kind](...all.map(({ to }, i) => to[at[i]]));
+      if (next !== before) {
+        made.starts.push(start);
+        made.to.push((before = next));
+      }
+      start = ALL[1] + 1;
+      for (let i = 0; i < all.length; i++) start = Math.min(start, all[i].starts[at[i] + 1] ?? start);
+      for (let i = 0; i < all.length; i++) if (all[i].starts[at[i] + 1] === start) at[i]++;
+    }
+    return made;
   }
 
   /** What may follow a letter. */
@@ -206,11 +298,15 @@ export class Languages {
   matches(r: Regex, text: string): boolean {
     for (const letter of text) {
       if (r === this.none) return false;
-      let known = this.#derived.get(r.id);
-      if (!known) this.#derived.set(r.id, (known = new Map()));
-      let next = known.get(letter);
-      if (!next) known.set(letter, (next = this.derive(r, letter.codePointAt(0)!)));
-      r = next;
+      const { starts, to } = this.#waysOf(r);
+      const code = letter.codePointAt(0)!;
+      let [low, high] = [0, starts.length - 1];
+      while (low < high) {
+        const middle = (low + high + 1) >> 1;
+        if (starts[middle] <= code) low = middle;
+        else high = middle - 1;
+      }
+      r = to[low];
     }
     return r.nullable;
   }
@@ -221,11 +317,10 @@ export class Languages {
     const order = [r];
     const edges: [number, number, number][][] = [];
     for (let i = 0; i < order.length; i++) {
-      const state = order[i];
-      const starts = this.classes(state);
+      const { starts, to: ways } = this.#waysOf(order[i]);
       const out: [number, number, number][] = [];
       for (let c = 0; c < starts.length; c++) {
-        const next = this.derive(state, starts[c]);
+        const next = ways[c];
         if (next === this.none) continue;
         let to = numbers.get(next);
         if (to === undefined) {
@@ -234,10 +329,7 @@ export class Languages {
           numbers.set(next, to);
           order.push(next);
         }
-        const last = c + 1 < starts.length ? starts[c + 1] - 1 : ALL[1];
-        const before = out.at(-1);
-        if (before && before[2] === to && before[1] + 1 === starts[c]) before[1] = last;
-        else out.push([starts[c], last, to]);
+        out.push([starts[c], c + 1 < starts.length ? starts[c + 1] - 1 : ALL[1], to]);
       }
       edges.push(out);
     }

@@ -1,6 +1,7 @@
 /** Models whose logits are written by hand, so that a test says what comes next. */
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { randomModel } from "../../scripts/random-models.mjs";
+import { buildVocabulary, tokenizerMetadata } from "../../scripts/vocabulary.mjs";
 
 /** Tokens, and the width, of a scripted model; bytes are the tokens 0 to 255, and the last token ends a text. */
 export const SCRIPT_VOCABULARY = 320;
@@ -12,8 +13,12 @@ export const END = SCRIPT_VOCABULARY - 1;
  *
  * A weight is a finite number, and a logit of token 0 need not be: where the table says infinity or NaN, the products of
  * two faint elements of its embedding, which the norm makes strong, run over: to +∞, to −∞, or to both, which is NaN.
+ * `words` are tokens of their own.
  */
-export function scriptedModel(table: (token: number) => ArrayLike<number>): Uint8Array {
+export function scriptedModel(
+  table: (token: number) => ArrayLike<number>,
+  words: readonly string[] = [],
+): Uint8Array {
   const size = SCRIPT_VOCABULARY;
   const file = randomModel(
     {
@@ -31,6 +36,8 @@ export function scriptedModel(table: (token: number) => ArrayLike<number>): Uint
       pre: "gpt-2",
     },
     "F32",
+    1,
+    words.length > 0 ? tokenizerMetadata(buildVocabulary(size, words), "gpt-2") : undefined,
   );
   const embedding = new Float32Array(size * size);
   const head = new Float32Array(size * size);
