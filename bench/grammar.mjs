@@ -61,7 +61,11 @@ async function draws(prompt, options) {
 async function firstDraw(options) {
   let begun = 0;
   let passed = 0;
-  const generation = model.generate("A", { ...options, maxTokens: 1, onLogits: () => void (passed = performance.now()) });
+  const generation = model.generate("A", {
+    ...options,
+    maxTokens: 1,
+    onLogits: () => void (passed = performance.now()),
+  });
   const began = performance.now();
   await generation.next();
   const ended = performance.now();

@@ -112,7 +112,13 @@ for (const [vocabulary, most] of [
       for (const sampling of SAMPLINGS) {
         const oracle = new Oracle(sampling, 0n);
         const found = oracle.distribution(masked, PROMPT);
-        const sums = found.map(((sum) => ([, p]) => (sum += p))(0));
+        const sums = found.map(
+          (
+            (sum) =>
+            ([, p]) =>
+              (sum += p)
+          )(0),
+        );
         const able = found.flatMap((_, j) =>
           j + 1 < found.length && found[j][1] > 1e-11 && found[j + 1][1] > 1e-11 ? [j] : [],
         );
@@ -144,7 +150,7 @@ test("without a filter: drawn from all and again without what was refused, as th
   const own = await session.logits();
   for (const { regex, prefix, tries } of [
     { ...LANGUAGES[0], tries: 1 },
-    { regex: /[^a-z]{1,40}/u, prefix: /^[^a-z\ufffd]{1,40}$/, tries: 8 },
+    { regex: /[^a-z]{1,40}/u, prefix: /^[^a-z\ufffd]{1,40}$/, tries: 2 },
   ]) {
     const { table } = compile({ regex });
     const bytes = Array.from({ length: 512 }, (_, id) => model.detokenizeBytes([id]));

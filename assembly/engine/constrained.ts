@@ -17,6 +17,7 @@ import { HAS_GRAMMAR } from "../parts";
 import { endsGeneration, Tokenizer, typeOf, TokenType } from "../text/tokenizer";
 import { tokenBytes } from "../text/detokenize";
 import { narrowToAllowed, narrows } from "./allowed_tokens";
+import { isPlainToken, makeAnswerTrie, markAnswerTokens } from "./answer_tokens";
 import { FORCED_RECORD, Forced, beginForced, forcedNext, lookAgain } from "./forced";
 import { argmax, changesLogits, choose, idAt, logitAt, makeCandidates, place, sample } from "./sampler";
 import { IMPOSSIBLE } from "./sampler_logits";
@@ -28,8 +29,10 @@ const TOKEN_BYTES: u32 = 512;
 const NOTHING: u16 = 256;
 const ENDS: u16 = 257;
 const BEGINNINGS: u32 = 258;
+/** Beside a beginning: the token is in the trie of answers. */
+const IN_TRIE: u16 = 0x8000;
 /** How often a draw from all tokens is tried: where nearly every byte may follow, and where few may. */
-const TRIES: u32 = 8;
+const TRIES: u32 = 2;
 const FEW_TRIES: u32 = 1;
 const MANY_BYTES: u32 = 64;
 
@@ -43,6 +46,11 @@ export class Constraint {
   begins: usize;
   /** u16[vocabulary]: what each token begins with; 0 until it is needed. */
   firsts: usize;
+  /** u8[vocabulary] behind them: the tokens of the trie that may follow. */
+  marks: usize;
+  vocabulary: u32;
+  /** Whether `firsts` say which tokens are in the trie. */
+  hasTrie: bool;
   forced: Forced;
 }
 
@@ -62,6 +70,7 @@ export function createConstraint(core: Core, table: usize, length: u32): Constra
   c.bytes = changetype<usize>(c) + RECORD + FORCED_RECORD;
   c.begins = c.bytes + TOKEN_BYTES;
   c.firsts = 0;
+  c.hasTrie = false;
   c.matcher = createMatcher(core, table, length);
   if (changetype<usize>(c.matcher) != 0) return c;
   release(core, changetype<usize>(c));
@@ -118,11 +127,9 @@ export function draw(
   }
   left = dropBeginnings(core, c, t, vocabulary, scratch, left);
   if (left == u32.MAX_VALUE) return core.errorCode;
-  const topP = s.topP;
-  left = narrowToAllowed(c, t, s, scratch, left);
-  if (left == 0 || c.matcher.crowded) return noToken(core, c.matcher);
+  left = narrowToAllowed(core, c, t, s, scratch, left);
+  if (left == 0) return noToken(core, c.matcher);
   const token = idAt(scratch, choose(s, scratch, left));
-  s.topP = topP;
   // Others were tried behind it.
   isAllowed(c, t, token);
   return take(c, t, token);
@@ -144,7 +151,7 @@ function take(c: Constraint, t: Tokenizer, token: u32): i32 {
 }
 
 function noToken(core: Core, m: Matcher): i32 {
-  if (m.crowded) return fail(core, ErrorCode.UNSUPPORTED, "the grammar has too many ways to go on at once");
+  if (m.wasCrowded) return fail(core, ErrorCode.UNSUPPORTED, "the grammar has too many ways to go on at once");
   return fail(core, ErrorCode.UNSUPPORTED, "no token of the vocabulary goes on with the grammar");
 }
 
@@ -157,6 +164,7 @@ export function isAllowed(c: Constraint, t: Tokenizer, token: u32): bool {
 
 /** The bytes of a token that may be part of an answer, in `bytes`: how many; 0: it is none, or too long. */
 function bytesOf(c: Constraint, t: Tokenizer, token: u32): u32 {
+  if (token >= t.count) return 0;
   const type = typeOf(t, token);
   if (type == TokenType.CONTROL || type == TokenType.UNKNOWN || type == TokenType.UNUSED) return 0;
   const length = tokenBytes(t, <i32>token, false, c.bytes, TOKEN_BYTES);
@@ -169,8 +177,10 @@ function bytesOf(c: Constraint, t: Tokenizer, token: u32): u32 {
  */
 function dropBeginnings(core: Core, c: Constraint, t: Tokenizer, vocabulary: u32, candidates: usize, count: u32): u32 {
   if (c.firsts == 0) {
-    c.firsts = allocateRaw(core, (<u64>vocabulary) << 1, "a grammar");
+    c.firsts = allocateRaw(core, 3 * <u64>vocabulary, "a grammar");
     if (c.firsts == 0) return u32.MAX_VALUE;
+    c.vocabulary = vocabulary;
+    c.marks = c.firsts + ((<usize>vocabulary) << 1);
     for (let token: u32 = 0; token < vocabulary; token++) {
       const first = endsGeneration(t, token) ? ENDS : bytesOf(c, t, token) > 0 ? <u16>load<u8>(c.bytes) : NOTHING;
       store<u16>(c.firsts + ((<usize>token) << 1), first);
@@ -180,10 +190,30 @@ function dropBeginnings(core: Core, c: Constraint, t: Tokenizer, vocabulary: u32
   store<u8>(c.begins + ENDS, c.matcher.settledEnds ? 1 : 0);
   let kept: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const first = load<u16>(c.firsts + ((<usize>idAt(candidates, i)) << 1));
+    const first = load<u16>(c.firsts + ((<usize>idAt(candidates, i)) << 1)) & ~IN_TRIE;
     if (!load<u8>(c.begins + first) || logitAt(candidates, i) == IMPOSSIBLE) continue;
     store<u64>(place(candidates, kept), load<u64>(place(candidates, i)));
     kept += 1;
   }
   return kept;
+}
+
+/** Marks the tokens of the trie of answers that may follow: u8[vocabulary]; 0: there is no room, or memory, for that. */
+export function marksOf(core: Core, c: Constraint, t: Tokenizer): usize {
+  if (t.count > c.vocabulary || makeAnswerTrie(core, t) != 0) return 0;
+  if (!c.hasTrie) {
+    for (let token: u32 = 0; token < t.count; token++) {
+      const at = c.firsts + ((<usize>token) << 1);
+      if (isPlainToken(t, token)) store<u16>(at, load<u16>(at) | IN_TRIE);
+    }
+    c.hasTrie = true;
+  }
+  memory.fill(c.marks, 0, c.vocabulary);
+  return markAnswerTokens(core, t, c.matcher, c.marks) ? c.marks : 0;
+}
+
+/** Whether a token is told by the marks. */
+@inline
+export function isInTrie(c: Constraint, token: u32): bool {
+  return (load<u16>(c.firsts + ((<usize>token) << 1)) & IN_TRIE) != 0;
 }

@@ -12,7 +12,7 @@ import { Core } from "../memory/core";
 import { Item, Table, firstItem, isEnd, isPlain, itemTarget, itemWord, openTable } from "./table";
 
 /** Most places at once, frames, and states that are looked at behind one byte. */
-const PLACES: u32 = 1024;
+export const PLACES: u32 = 1024;
 const FRAMES: u32 = 16384;
 const VISITED: u32 = 4096;
 const LOOP: u32 = 0x8000_0000;
@@ -43,8 +43,11 @@ export class Matcher {
   /** Whether the text may end: where it is settled, and as it is tried. */
   settledEnds: bool;
   ends: bool;
-  /** There were more ways to go on than there is room for. */
+  /** There were more ways to go on than there is room for: in what is tried, and in any try since it was forgotten. */
   crowded: bool;
+  wasCrowded: bool;
+  /** Where places lie between walks. */
+  ownPlaces: usize;
   table: Table;
 }
 
@@ -93,6 +96,7 @@ export function restart(m: Matcher): void {
   m.count = 0;
   m.ends = false;
   m.crowded = false;
+  m.wasCrowded = false;
   m.visitedCount = 0;
   m.listCount = 0;
   push(m, 0, 0);
@@ -153,6 +157,7 @@ export function tryBytes(m: Matcher, at: usize, length: u32): bool {
   m.frameCount = m.settledFrames;
   m.count = m.settledCount;
   m.ends = m.settledEnds;
+  m.crowded = false;
   memory.copy(m.places, m.settled, (<usize>m.count) << 3);
   for (let i: u32 = 0; i < length; i++) if (!step(m, load<u8>(at + i))) return false;
   return true;
@@ -198,7 +203,10 @@ function step(m: Matcher, byte: u32): bool {
     const to = follow(m.table, u32At(before, 0), byte);
     if (to < 0) return false;
     if (isPlain(m.table, <u32>to)) {
-      setU32(before, 0, <u32>to);
+      setU32(m.next, 0, <u32>to);
+      setU32(m.next, 1, u32At(before, 1));
+      m.places = m.next;
+      m.next = before;
       return true;
     }
   }
@@ -212,7 +220,31 @@ function step(m: Matcher, byte: u32): bool {
   }
   m.places = m.next;
   m.next = before;
+  if (m.crowded) m.wasCrowded = true;
   return !m.crowded && (m.count > 0 || m.ends);
+}
+
+/** Begins a walk over many continuations of the settled text, whose places are kept by the caller: gives their number. */
+export function beginWalk(m: Matcher, places: usize): u32 {
+  m.ownPlaces = min(m.places, m.next);
+  m.frameCount = m.settledFrames;
+  memory.copy(places, m.settled, (<usize>m.settledCount) << 3);
+  return m.settledCount;
+}
+
+/** A byte behind places with so many frames; what comes of it is written to `to`, which has room for `PLACES`. */
+export function walkOn(m: Matcher, places: usize, count: u32, frames: u32, to: usize, byte: u32): bool {
+  m.places = places;
+  m.count = count;
+  m.frameCount = frames;
+  m.next = to;
+  m.crowded = false;
+  return step(m, byte);
+}
+
+export function endWalk(m: Matcher): void {
+  m.places = m.ownPlaces;
+  m.next = m.ownPlaces + <usize>PLACES * 8;
 }
 
 /** Puts a state on the list of those to look at. */

@@ -195,6 +195,8 @@ export class Tokenizer {
   unknownScore: f64;
   /** RWKV: the bytes of all tokens, which the file has as escapes. */
   unescaped: usize;
+  /** The `Trie` of the tokens that answers are made of, once a grammar has asked for it (engine/answer_tokens.ts). */
+  answers: usize;
 }
 
 @inline

@@ -73,6 +73,7 @@ export function releaseTokenizer(core: Core, tokenizer: usize): void {
   release(core, t.folds);
   release(core, t.charsmap);
   release(core, t.unescaped);
+  release(core, t.answers);
   release(core, tokenizer);
 }
 

@@ -28,7 +28,11 @@ export interface WorkerAnswer {
   /** Not an answer yet: what `onProgress` is called with. */
   readonly progress?: readonly number[];
   /** Not an answer yet: what `onLogits` of the generation is called with, and the number of the call. */
-  readonly hook?: { readonly call: number; readonly logits: Float32Array<ArrayBuffer>; readonly tokens: readonly number[] };
+  readonly hook?: {
+    readonly call: number;
+    readonly logits: Float32Array<ArrayBuffer>;
+    readonly tokens: readonly number[];
+  };
 }
 
 interface WorkerError {

@@ -77,7 +77,7 @@ function statesOf(source: GrammarSource): State[] {
   const { rule, begin, end } = net.rule();
   if (regex !== undefined) {
     const { source: text, flags } = typeof regex === "string" ? { source: regex, flags: "u" } : regex;
-    const languages = new Languages();
+    const languages = Languages.forCompilation();
     const language = patternLanguage(languages, `^(?:${text})$`, flags.replace(/[gy]/g, ""), "");
     const automaton = languages.automaton(language, EXPRESSION_STATES);
     if (automaton) net.automaton(begin, automaton, utf8, end);

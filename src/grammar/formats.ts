@@ -1,5 +1,6 @@
 /** Formats of JSON Schema as languages. */
 import { patternLanguage } from "./pattern.ts";
+import type { Ranges } from "./ranges.ts";
 import type { Languages, Regex } from "./regex.ts";
 
 const IPV4 = "(?:(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)\\.){3}(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
@@ -18,6 +19,15 @@ const IPV6 = [
 ].join("|");
 const LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
 const HOSTNAME = `${LABEL}(?:\\.${LABEL})*`;
+/**
+ * A hostname has at most 253 letters. Letters of labels and of the whole are not counted together: so many labels of so
+ * many letters fit.
+ */
+const HOST_LENGTHS = [
+  [3, 63],
+  [10, 24],
+] as const;
+const HOST_LETTERS: Ranges = [0x2d, 0x2d, 0x30, 0x39, 0x41, 0x5a, 0x61, 0x7a];
 const ATOM = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+";
 const QUOTED = '"(?:[\\x20\\x21\\x23-\\x5b\\x5d-\\x7e]|\\\\[\\x20-\\x7e])*"';
 const CLOCK = "(?:[01]\\d|2[0-3]):[0-5]\\d";
@@ -66,7 +76,13 @@ export function formatLanguage(l: Languages, name: string, path: string): Regex 
   if (name === "date-time") return l.cat(date(l, path), l.set([0x54, 0x54, 0x74, 0x74]), whole(l, TIME, path));
   if (name === "hostname") {
     const puny = l.not(patternLanguage(l, "(^|\\.)(..--|[Xx][Nn]--)", "u", path));
-    return l.and(whole(l, HOSTNAME, path), l.repeat(l.any, 0, 253), puny);
+    const lengths = l.or(
+      ...HOST_LENGTHS.map(([most, longest]) => {
+        const label = l.repeat(l.set(HOST_LETTERS), 1, longest);
+        return l.cat(label, l.repeat(l.cat(l.text("."), label), 0, most - 1));
+      }),
+    );
+    return l.and(whole(l, HOSTNAME, path), lengths, puny);
   }
   return Object.hasOwn(PATTERNS, name) ? whole(l, PATTERNS[name], path) : null;
 }

@@ -8,17 +8,23 @@ import type { Automaton } from "./regex.ts";
 
 export type Rule = number;
 
-type Edge =
-  | { readonly kind: "bytes"; readonly first: number; readonly last: number; readonly to: number }
-  | { readonly kind: "call"; readonly rule: Rule; readonly to: number }
-  | { readonly kind: "loop"; readonly rule: Rule; readonly low: number; readonly high: number; readonly to: number }
-  | { readonly kind: "free"; readonly to: number };
+/** A rule that is used on the way to a state: once, or at least `low` and at most `high` times. */
+interface Use {
+  readonly rule: Rule;
+  readonly loop: boolean;
+  readonly low: number;
+  readonly high: number;
+  readonly to: number;
+}
 
-/** A state of the finished net. */
+/** A state of the finished net: what leads on from it, as lists without records. */
 export interface State {
-  readonly bytes: (readonly [first: number, last: number, to: number])[];
-  readonly calls: (readonly [state: number, to: number])[];
-  readonly loops: (readonly [state: number, low: number, high: number, to: number])[];
+  /** (first, last, to), in rising order. */
+  bytes: number[];
+  /** (begin of the rule, to) */
+  calls: number[];
+  /** (begin of the rule, low, high, to) */
+  loops: number[];
   end: boolean;
 }
 
@@ -27,12 +33,15 @@ const STATES = 100_000;
 const LEFT = 30_000;
 
 export class Net {
-  readonly #edges: Edge[][] = [];
+  /** Of each state: (first, last, to) of bytes, states that are reached for nothing, rules that are used. */
+  readonly #bytes: number[][] = [];
+  readonly #frees: (number[] | undefined)[] = [];
+  readonly #uses: (Use[] | undefined)[] = [];
   readonly #rules: { begin: number; end: number }[] = [];
 
   state(): number {
-    if (this.#edges.length >= STATES) throw new GrammarError(`it takes more than ${STATES} states`, "size");
-    return this.#edges.push([]) - 1;
+    if (this.#bytes.length >= STATES) throw new GrammarError(`it takes more than ${STATES} states`, "size");
+    return this.#bytes.push([]) - 1;
   }
 
   /** A rule without edges between its begin and its end. */
@@ -42,21 +51,21 @@ export class Net {
   }
 
   bytes(from: number, first: number, last: number, to: number): void {
-    this.#edges[from].push({ kind: "bytes", first, last, to });
+    this.#bytes[from].push(first, last, to);
   }
 
   call(from: number, rule: Rule, to: number): void {
-    this.#edges[from].push({ kind: "call", rule, to });
+    (this.#uses[from] ??= []).push({ rule, loop: false, low: 1, high: 1, to });
   }
 
   /** A rule, at least `low` and at most `high` times; it may not be empty. */
   loop(from: number, rule: Rule, low: number, high: number, to: number): void {
     if (high === 0) this.free(from, to);
-    else this.#edges[from].push({ kind: "loop", rule, low, high, to });
+    else (this.#uses[from] ??= []).push({ rule, loop: true, low, high, to });
   }
 
   free(from: number, to: number): void {
-    if (from !== to) this.#edges[from].push({ kind: "free", to });
+    if (from !== to) (this.#frees[from] ??= []).push(to);
   }
 
   /** The bytes of a text. */
@@ -80,12 +89,12 @@ export class Net {
     const states = edges.map(() => this.state());
     this.free(from, states[0]);
     // Letters of one range that lead to one state are written once.
-    const ways = new Map<string, (readonly [number, number, number])[]>();
+    const ways = edges.map(() => new Map<number, (readonly [number, number, number])[]>());
     edges.forEach((out, state) => {
       for (const [first, last, target] of out) {
-        const key = `${first} ${last} ${target}`;
-        let way = ways.get(key);
-        if (!way) ways.set(key, (way = this.#tree(write(first, last), states[target], 0)));
+        const key = first * 2 ** 21 + last;
+        let way = ways[target].get(key);
+        if (!way) ways[target].set(key, (way = this.#tree(write(first, last), states[target], 0)));
         for (const [low, high, next] of way) this.bytes(states[state], low, high, next);
       }
       if (ends[state]) this.free(states[state], to);
@@ -117,19 +126,20 @@ export class Net {
   finish(root: Rule): State[] | null {
     const productive = this.#productive();
     if (!productive.has(root)) return null;
-    const states: (State & { rule: Rule })[] = [];
+    const states: State[] = [];
     const begins = new Map<Rule, number>();
     const wanted: Rule[] = [root];
-    const links: { state: State; list: "calls" | "loops"; at: number; rule: Rule }[] = [];
-    for (let next = wanted.shift(); next !== undefined; next = wanted.shift()) {
-      if (begins.has(next)) continue;
-      begins.set(next, states.length);
-      for (const rule of this.#determine(next, productive, states, links)) if (!begins.has(rule)) wanted.push(rule);
+    for (let i = 0; i < wanted.length; i++) {
+      if (begins.has(wanted[i])) continue;
+      begins.set(wanted[i], states.length);
+      this.#determine(wanted[i], productive, states, (rule) => {
+        if (!begins.has(rule)) wanted.push(rule);
+      });
       if (states.length > LEFT) throw new GrammarError(`it takes more than ${LEFT} states`, "size");
     }
-    for (const { state, list, at, rule } of links) {
-      if (list === "calls") state.calls[at] = [begins.get(rule)!, state.calls[at][1]];
-      else state.loops[at] = [begins.get(rule)!, ...(state.loops[at].slice(1) as [number, number, number])];
+    for (const { calls, loops } of states) {
+      for (let i = 0; i < calls.length; i += 2) calls[i] = begins.get(calls[i])!;
+      for (let i = 0; i < loops.length; i += 4) loops[i] = begins.get(loops[i])!;
     }
     requireProgress(states);
     return states;
@@ -139,8 +149,8 @@ export class Net {
   #productive(): Set<Rule> {
     const found = new Set<Rule>();
     // Backwards from the ends, until nothing changes.
-    const live = new Uint8Array(this.#edges.length);
-    const back: number[][] = this.#edges.map(() => []);
+    const live = new Uint8Array(this.#bytes.length);
+    const back: (number[] | undefined)[] = [];
     const waiting = new Map<Rule, [number, number][]>();
     const list: number[] = [];
     const owners = new Map<number, Rule>();
@@ -152,23 +162,32 @@ export class Net {
       live[state] = 1;
       list.push(state);
     };
-    this.#edges.forEach((edges, from) => {
-      for (const edge of edges) {
-        if ((edge.kind === "call" || (edge.kind === "loop" && edge.low > 0)) && !found.has(edge.rule)) {
-          const pairs = waiting.get(edge.rule) ?? [];
-          pairs.push([from, edge.to]);
-          waiting.set(edge.rule, pairs);
-        } else back[edge.to].push(from);
+    const link = (from: number, to: number): void => {
+      const before = back[to];
+      if (!before) back[to] = [from];
+      else if (before[before.length - 1] !== from) before.push(from);
+    };
+    for (let from = 0; from < this.#bytes.length; from++) {
+      const bytes = this.#bytes[from];
+      for (let i = 2; i < bytes.length; i += 3) link(from, bytes[i]);
+      for (const to of this.#frees[from] ?? []) link(from, to);
+      for (const { rule, low, to } of this.#uses[from] ?? []) {
+        if (low === 0) link(from, to);
+        else {
+          const pairs = waiting.get(rule);
+          if (pairs) pairs.push([from, to]);
+          else waiting.set(rule, [[from, to]]);
+        }
       }
-    });
+    }
     for (const { end } of this.#rules) wake(end);
     for (let state = list.pop(); state !== undefined; state = list.pop()) {
-      for (const from of back[state]) wake(from);
+      for (const from of back[state] ?? []) wake(from);
       const rule = owners.get(state);
       if (rule === undefined) continue;
       found.add(rule);
       for (const [from, to] of waiting.get(rule) ?? []) {
-        back[to].push(from);
+        link(from, to);
         if (live[to]) wake(from);
       }
       waiting.delete(rule);
@@ -176,132 +195,161 @@ export class Net {
     return found;
   }
 
-  #determine(
-    rule: Rule,
-    productive: ReadonlySet<Rule>,
-    states: (State & { rule: Rule })[],
-    links: { state: State; list: "calls" | "loops"; at: number; rule: Rule }[],
-  ): Rule[] {
+  /** Adds the states of a rule, made deterministic; rules in them are called by number, and told to `used`. */
+  #determine(rule: Rule, productive: ReadonlySet<Rule>, states: State[], used: (rule: Rule) => void): void {
     const { begin, end } = this.#rules[rule];
-    const numbers = new Map<string, number>();
-    const sets: number[][] = [];
-    const first = states.length;
-    const rules = new Set<Rule>();
-    const numberOf = (members: Iterable<number>): number => {
+    const single = new Map<number, number>();
+    const several = new Map<string, number>();
+    const sets: (readonly number[])[] = [];
+    const add = (set: readonly number[]): number => {
+      if (states.length + sets.length > LEFT) throw new GrammarError(`it takes more than ${LEFT} states`, "size");
+      return sets.push(set) - 1;
+    };
+    const numberOf = (members: readonly number[]): number => {
       const set = this.#closed(members, productive);
-      const key = set.join();
-      let number = numbers.get(key);
-      if (number === undefined) {
-        number = first + sets.length;
-        numbers.set(key, number);
-        sets.push(set);
-        if (first + sets.length > LEFT) throw new GrammarError(`it takes more than ${LEFT} states`, "size");
-      }
+      const known = set.length === 1 ? single.get(set[0]) : several.get(set.join());
+      if (known !== undefined) return known;
+      const number = add(set);
+      if (set.length === 1) single.set(set[0], number);
+      else several.set(set.join(), number);
       return number;
     };
     numberOf([begin]);
-    const made: (State & { rule: Rule })[] = [];
-    const uses: { list: "calls" | "loops"; at: number; rule: Rule }[][] = [];
+    const made: State[] = [];
     for (let i = 0; i < sets.length; i++) {
-      const state: State & { rule: Rule } = { bytes: [], calls: [], loops: [], end: sets[i].includes(end), rule };
-      const calls = new Map<string, { edge: Extract<Edge, { rule: Rule }>; to: number[] }>();
-      const spans: [number, number, number][] = [];
+      const state: State = { bytes: [], calls: [], loops: [], end: sets[i].includes(end) };
+      const uses = new Map<string, { use: Use; to: number[] }>();
+      let spans: number[] = [];
       for (const member of sets[i]) {
-        for (const edge of this.#edges[member]) {
-          if (edge.kind === "bytes") spans.push([edge.first, edge.last, edge.to]);
-          else if (edge.kind !== "free") {
-            if (!productive.has(edge.rule)) continue;
-            const key = edge.kind === "call" ? `${edge.rule}` : `${edge.rule} ${edge.low} ${edge.high}`;
-            const known = calls.get(key);
-            if (known) known.to.push(edge.to);
-            else calls.set(key, { edge, to: [edge.to] });
-          }
+        const bytes = this.#bytes[member];
+        spans = spans.length === 0 ? bytes : spans.concat(bytes);
+        for (const use of this.#uses[member] ?? []) {
+          if (!productive.has(use.rule)) continue;
+          const key = `${use.rule} ${use.loop} ${use.low} ${use.high}`;
+          const known = uses.get(key);
+          if (known) known.to.push(use.to);
+          else uses.set(key, { use, to: [use.to] });
         }
       }
-      addSpans(state, spans, numberOf);
-      for (const { edge, to } of calls.values()) {
-        const target = numberOf(to);
-        const list = edge.kind === "call" ? "calls" : "loops";
-        uses[i] = [...(uses[i] ?? []), { list, at: state[list].length, rule: edge.rule }];
-        if (edge.kind === "call") state.calls.push([-1, target]);
-        else if (edge.kind === "loop") state.loops.push([-1, edge.low, edge.high, target]);
+      addSpans(state.bytes, spans, numberOf);
+      for (const { use, to } of uses.values()) {
+        if (use.loop) state.loops.push(use.rule, use.low, use.high, numberOf(to));
+        else state.calls.push(use.rule, numberOf(to));
       }
       made.push(state);
     }
-    const live = liveStates(made, first);
-    const renamed = new Map<number, number>();
-    live.forEach((alive, i) => {
-      if (alive) renamed.set(first + i, first + renamed.size);
-    });
-    made.forEach((state, i) => {
-      if (!live[i]) return;
-      const bytes = state.bytes.flatMap(([a, b, to]) => (renamed.has(to) ? [[a, b, renamed.get(to)!] as const] : []));
-      const callsKept = state.calls.flatMap(([, to], at) => (renamed.has(to) ? [at] : []));
-      const loopsKept = state.loops.flatMap(([, , , to], at) => (renamed.has(to) ? [at] : []));
-      const next: State & { rule: Rule } = {
-        bytes,
-        calls: callsKept.map((at) => [-1, renamed.get(state.calls[at][1])!] as const),
-        loops: loopsKept.map((at) => {
-          const [, low, high, to] = state.loops[at];
-          return [-1, low, high, renamed.get(to)!] as const;
-        }),
-        end: state.end,
-        rule,
-      };
-      for (const { list, at, rule: used } of uses[i] ?? []) {
-        const place = (list === "calls" ? callsKept : loopsKept).indexOf(at);
-        if (place < 0) continue;
-        links.push({ state: next, list, at: place, rule: used });
-        rules.add(used);
-      }
-      states.push(next);
-    });
-    return [...rules];
+    const live = liveStates(made);
+    const renamed = new Int32Array(made.length).fill(-1);
+    let count = states.length;
+    for (let i = 0; i < made.length; i++) if (live[i]) renamed[i] = count++;
+    for (let i = 0; i < made.length; i++) {
+      if (!live[i]) continue;
+      const state = made[i];
+      state.bytes = kept(state.bytes, 3, renamed);
+      state.calls = kept(state.calls, 2, renamed);
+      state.loops = kept(state.loops, 4, renamed);
+      for (let k = 0; k < state.calls.length; k += 2) used(state.calls[k]);
+      for (let k = 0; k < state.loops.length; k += 4) used(state.loops[k]);
+      states.push(state);
+    }
   }
 
-  #closed(members: Iterable<number>, productive: ReadonlySet<Rule>): number[] {
-    const all = new Set(members);
-    for (const state of all) {
-      for (const edge of this.#edges[state]) {
-        if (edge.kind === "free") all.add(edge.to);
-        else if (edge.kind === "loop" && edge.low === 0 && !productive.has(edge.rule)) all.add(edge.to);
-      }
+  /** The states that are reached from some for nothing, with these, in rising order. */
+  #closed(members: readonly number[], productive: ReadonlySet<Rule>): readonly number[] {
+    let all: Set<number> | undefined;
+    const list = [...members];
+    for (let i = 0; i < list.length; i++) {
+      const state = list[i];
+      const frees = this.#frees[state];
+      const uses = this.#uses[state];
+      if (!frees && !uses) continue;
+      all ??= new Set(list);
+      const reach = (to: number): void => {
+        if (all!.has(to)) return;
+        all!.add(to);
+        list.push(to);
+      };
+      for (const to of frees ?? []) reach(to);
+      for (const { rule, low, to } of uses ?? []) if (low === 0 && !productive.has(rule)) reach(to);
     }
-    return [...all].sort((a, b) => a - b);
+    if (list.length === 1) return list;
+    list.sort((a, b) => a - b);
+    return list.filter((state, i) => i === 0 || state !== list[i - 1]);
   }
 }
 
+/** Items of `size` numbers, the last of which is a state, without those whose state is gone. */
+function kept(items: number[], size: number, renamed: Int32Array): number[] {
+  let count = 0;
+  for (let i = 0; i < items.length; i += size) {
+    const to = renamed[items[i + size - 1]];
+    if (to < 0) continue;
+    for (let k = 0; k < size - 1; k++) items[count + k] = items[i + k];
+    items[count + size - 1] = to;
+    count += size;
+  }
+  items.length = count;
+  return items;
+}
+
 /** Edges of bytes that do not overlap: each leads to the set of all states that its bytes lead to. */
-function addSpans(state: State, spans: [number, number, number][], numberOf: (to: Iterable<number>) => number): void {
-  if (spans.length === 0) return;
-  const cuts = new Set<number>();
-  for (const [first, last] of spans) cuts.add(first).add(last + 1);
-  const sorted = [...cuts].sort((a, b) => a - b);
-  for (let i = 0; i + 1 < sorted.length; i++) {
-    const to = spans.filter(([first, last]) => first <= sorted[i] && sorted[i] <= last).map((span) => span[2]);
-    if (to.length === 0) continue;
-    const target = numberOf(to);
-    const before = state.bytes.at(-1);
-    if (before && before[2] === target && before[1] + 1 === sorted[i]) {
-      state.bytes[state.bytes.length - 1] = [before[0], sorted[i + 1] - 1, target];
-    } else state.bytes.push([sorted[i], sorted[i + 1] - 1, target]);
+function addSpans(bytes: number[], spans: readonly number[], numberOf: (to: readonly number[]) => number): void {
+  const put = (first: number, last: number, to: number): void => {
+    const length = bytes.length;
+    if (length > 0 && bytes[length - 1] === to && bytes[length - 2] + 1 === first) bytes[length - 2] = last;
+    else bytes.push(first, last, to);
+  };
+  const order: number[] = [];
+  for (let i = 0; i < spans.length; i += 3) order.push(i);
+  order.sort((a, b) => spans[a] - spans[b]);
+  for (let i = 0; i < order.length; ) {
+    // Spans that overlap, one with the next.
+    let end = i + 1;
+    let last = spans[order[i] + 1];
+    for (; end < order.length && spans[order[end]] <= last; end++) last = Math.max(last, spans[order[end] + 1]);
+    if (end === i + 1) put(spans[order[i]], last, numberOf([spans[order[i] + 2]]));
+    else {
+      const group = order.slice(i, end);
+      const cuts = new Set<number>();
+      for (const at of group) cuts.add(spans[at]).add(spans[at + 1] + 1);
+      const sorted = [...cuts].sort((a, b) => a - b);
+      for (let c = 0; c + 1 < sorted.length; c++) {
+        const to: number[] = [];
+        for (const at of group) {
+          if (spans[at] <= sorted[c] && sorted[c] <= spans[at + 1] && !to.includes(spans[at + 2]))
+            to.push(spans[at + 2]);
+        }
+        if (to.length > 0) put(sorted[c], sorted[c + 1] - 1, numberOf(to));
+      }
+    }
+    i = end;
   }
 }
 
 /** The states of a rule from which its end can be reached. */
-function liveStates(states: readonly State[], first: number): boolean[] {
-  const live = states.map(({ end }) => end);
-  const back: number[][] = states.map(() => []);
-  states.forEach(({ bytes, calls, loops }, i) => {
-    for (const to of [...bytes.map((e) => e[2]), ...calls.map((e) => e[1]), ...loops.map((e) => e[3])]) {
-      back[to - first].push(i);
+function liveStates(states: readonly State[]): Uint8Array {
+  const live = new Uint8Array(states.length);
+  const back: (number[] | undefined)[] = [];
+  const list: number[] = [];
+  const link = (items: readonly number[], size: number, from: number): void => {
+    for (let i = size - 1; i < items.length; i += size) {
+      const before = back[items[i]];
+      if (before) before.push(from);
+      else back[items[i]] = [from];
     }
+  };
+  states.forEach(({ bytes, calls, loops, end }, i) => {
+    link(bytes, 3, i);
+    link(calls, 2, i);
+    link(loops, 4, i);
+    if (!end) return;
+    live[i] = 1;
+    list.push(i);
   });
-  const list = live.flatMap((alive, i) => (alive ? [i] : []));
   for (let i = list.pop(); i !== undefined; i = list.pop()) {
-    for (const from of back[i]) {
+    for (const from of back[i] ?? []) {
       if (live[from]) continue;
-      live[from] = true;
+      live[from] = 1;
       list.push(from);
     }
   }
@@ -310,28 +358,41 @@ function liveStates(states: readonly State[], first: number): boolean[] {
 
 /** Refuses rules that call themselves before a byte, and loops of what may be empty: they would go on for ever. */
 function requireProgress(states: readonly State[]): void {
-  const nullable = new Uint8Array(states.length);
+  const using = states.flatMap(({ calls, loops }, i) => (calls.length > 0 || loops.length > 0 ? [i] : []));
+  const nullable = Uint8Array.from(states, ({ end }) => (end ? 1 : 0));
+  const passes = ({ calls, loops }: State): boolean => {
+    for (let k = 0; k < calls.length; k += 2) if (nullable[calls[k]] && nullable[calls[k + 1]]) return true;
+    for (let k = 0; k < loops.length; k += 4) {
+      if ((loops[k + 1] === 0 || nullable[loops[k]]) && nullable[loops[k + 3]]) return true;
+    }
+    return false;
+  };
   for (let changed = true; changed; ) {
     changed = false;
-    states.forEach((state, i) => {
-      if (nullable[i]) return;
-      const passes =
-        state.end ||
-        state.calls.some(([begin, to]) => nullable[begin] && nullable[to]) ||
-        state.loops.some(([begin, low, , to]) => (low === 0 || nullable[begin]) && nullable[to]);
-      if (!passes) return;
+    for (const i of using) {
+      if (nullable[i] || !passes(states[i])) continue;
       nullable[i] = 1;
       changed = true;
-    });
+    }
   }
   const mark = new Uint8Array(states.length);
-  const next = (i: number): number[] => [
-    ...states[i].calls.flatMap(([begin, to]) => (nullable[begin] ? [begin, to] : [begin])),
-    ...states[i].loops.flatMap(([begin, low, , to]) => (low === 0 || nullable[begin] ? [begin, to] : [begin])),
-  ];
-  for (let i = 0; i < states.length; i++) {
-    for (const [begin] of states[i].loops) {
-      if (nullable[begin]) throw new GrammarError("what is repeated may be empty", "repetition");
+  const next = (i: number): number[] => {
+    const { calls, loops } = states[i];
+    const found: number[] = [];
+    for (let k = 0; k < calls.length; k += 2) {
+      found.push(calls[k]);
+      if (nullable[calls[k]]) found.push(calls[k + 1]);
+    }
+    for (let k = 0; k < loops.length; k += 4) {
+      found.push(loops[k]);
+      if (loops[k + 1] === 0 || nullable[loops[k]]) found.push(loops[k + 3]);
+    }
+    return found;
+  };
+  for (const i of using) {
+    const { loops } = states[i];
+    for (let k = 0; k < loops.length; k += 4) {
+      if (nullable[loops[k]]) throw new GrammarError("what is repeated may be empty", "repetition");
     }
     if (mark[i]) continue;
     const path: [number, number[]][] = [[i, next(i)]];

@@ -10,6 +10,8 @@ import { ALL, contains, pairsOf, type Ranges, rangesOf } from "./ranges.ts";
 const STEPS = 1_000_000;
 /** Most languages of one compilation: a bound of memory. */
 const LANGUAGES = 300_000;
+/** Most languages that the next compilation finds made. */
+const KEPT = 20_000;
 
 /** A regular language. */
 export interface Regex {
@@ -36,17 +38,31 @@ interface Ways {
 /** Ids of two languages as one number. */
 const PAIR = 2 ** 25;
 
-/** Languages that were made, by how they are written; a compilation has one. */
+/** Languages that were made, by how they are written, with what was found of them. */
 export class Languages {
+  static #last: Languages | undefined;
+
+  /** Those of the last compilation for another one, as formats and numbers come again; new ones where they are many. */
+  static forCompilation(): Languages {
+    const last = Languages.#last;
+    const languages = last && last.#count <= KEPT ? last : new Languages();
+    Languages.#last = languages;
+    languages.#steps = 0;
+    languages.#begun = languages.#count;
+    return languages;
+  }
+
   readonly #sets = new Map<string, Regex>();
   readonly #pairs = { cat: new Map<number, Regex>(), or: new Map<number, Regex>(), and: new Map<number, Regex>() };
   readonly #lists = { or: new Map<string, Regex>(), and: new Map<string, Regex>() };
   readonly #nots = new Map<number, Regex>();
   readonly #counted = new Map<string, Regex>();
   readonly #ways = new Map<Regex, Ways>();
+  readonly #automata = new Map<Regex, Automaton | null>();
   /** How often a language was asked for: what compiling costs. */
   #steps = 0;
   #count = 0;
+  #begun = 0;
   readonly none: Regex = this.#make("none", false);
   readonly empty: Regex = this.#make("empty", true);
   readonly any: Regex = this.set(ALL);
@@ -63,7 +79,8 @@ export class Languages {
     scale = 0,
     seen = 0,
   ): Regex {
-    if (this.#count > LANGUAGES) throw new GrammarError(`it takes more than ${LANGUAGES} languages`, "size");
+    if (this.#count - this.#begun > LANGUAGES)
+      throw new GrammarError(`it takes more than ${LANGUAGES} languages`, "size");
     return { id: this.#count++, kind, nullable, set, parts, low, high, scale, seen };
   }
 
@@ -313,6 +330,12 @@ export class Languages {
 
   /** The automaton of a language, without states that lead nowhere; null where no text is in it. */
   automaton(r: Regex, limit: number): Automaton | null {
+    let automaton = this.#automata.get(r);
+    if (automaton === undefined) this.#automata.set(r, (automaton = this.#automaton(r, limit)));
+    return automaton;
+  }
+
+  #automaton(r: Regex, limit: number): Automaton | null {
     const numbers = new Map<Regex, number>([[r, 0]]);
     const order = [r];
     const edges: [number, number, number][][] = [];

@@ -17,7 +17,7 @@ const REMAINDERS = 20_000;
 
 export class SchemaRules implements Rules {
   readonly net: Net = new Net();
-  readonly l: Languages = new Languages();
+  readonly l: Languages = Languages.forCompilation();
   readonly document: SchemaDocument;
   readonly shapes: Shapes;
   /** At most so many blanks behind a line's end, or one by itself. */

@@ -15,29 +15,35 @@ export const MAGIC = 0x3154474c;
 export const WITHOUT_END = 0xffffffff;
 
 export function encodeTable(states: readonly State[]): Uint8Array<ArrayBuffer> {
-  const loops = states.flatMap((state) => state.loops);
-  const items = states.reduce((sum, { bytes, calls, loops: own }) => sum + bytes.length + calls.length + own.length, 0);
+  let items = 0;
+  let loopCount = 0;
+  for (const { bytes, calls, loops } of states) {
+    items += bytes.length / 3 + calls.length / 2 + loops.length / 4;
+    loopCount += loops.length / 4;
+  }
   if (states.length >= 1 << 24) throw new GrammarError("the grammar has too many states", "size");
-  const table = new Uint32Array(4 + states.length + 1 + 2 * items + 4 * loops.length);
-  table.set([MAGIC, states.length, items, loops.length]);
-  let item = 0;
+  const table = new Uint32Array(4 + states.length + 1 + 2 * items + 4 * loopCount);
+  table.set([MAGIC, states.length, items, loopCount]);
+  let item = 4 + states.length + 1;
+  const begin = item;
+  const endOfItems = begin + 2 * items;
   let loop = 0;
-  const base = 4 + states.length + 1;
   const put = (word: number, to: number): void => {
-    table[base + 2 * item] = word;
-    table[base + 2 * item + 1] = to;
-    item++;
+    table[item++] = word;
+    table[item++] = to;
   };
-  states.forEach((state, i) => {
-    table[4 + i] = (item | (state.end ? 2 ** 31 : 0)) >>> 0;
-    for (const [first, last, to] of state.bytes) put((first << 8) | (last << 16), to);
-    for (const [begin, to] of state.calls) put(((begin << 8) | 1) >>> 0, to);
-    for (const [begin, low, high, to] of state.loops) {
-      const at = base + 2 * items + 4 * loop;
-      table.set([begin, low, high === Number.POSITIVE_INFINITY ? WITHOUT_END : high, to], at);
+  for (let i = 0; i < states.length; i++) {
+    const { bytes, calls, loops, end } = states[i];
+    table[4 + i] = ((item - begin) / 2 + (end ? 2 ** 31 : 0)) >>> 0;
+    for (let k = 0; k < bytes.length; k += 3) put((bytes[k] << 8) | (bytes[k + 1] << 16), bytes[k + 2]);
+    for (let k = 0; k < calls.length; k += 2) put(((calls[k] << 8) | 1) >>> 0, calls[k + 1]);
+    for (let k = 0; k < loops.length; k += 4) {
+      const at = endOfItems + 4 * loop;
+      const high = loops[k + 2] === Number.POSITIVE_INFINITY ? WITHOUT_END : loops[k + 2];
+      table.set([loops[k], loops[k + 1], high, loops[k + 3]], at);
       put(2, loop++);
     }
-  });
-  table[4 + states.length] = item;
+  }
+  table[4 + states.length] = items;
   return new Uint8Array(table.buffer);
 }

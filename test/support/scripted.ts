@@ -15,10 +15,7 @@ export const END = SCRIPT_VOCABULARY - 1;
  * two faint elements of its embedding, which the norm makes strong, run over: to +∞, to −∞, or to both, which is NaN.
  * `words` are tokens of their own.
  */
-export function scriptedModel(
-  table: (token: number) => ArrayLike<number>,
-  words: readonly string[] = [],
-): Uint8Array {
+export function scriptedModel(table: (token: number) => ArrayLike<number>, words: readonly string[] = []): Uint8Array {
   const size = SCRIPT_VOCABULARY;
   const file = randomModel(
     {
