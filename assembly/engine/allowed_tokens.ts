@@ -9,7 +9,7 @@ import { exp } from "../kernels/float/math";
 import { HAS_SAMPLERS } from "../parts";
 import { Tokenizer } from "../text/tokenizer";
 import { Core } from "../memory/core";
-import { Constraint, isAllowed, isInTrie, marksOf } from "./constrained";
+import { Constraint, isAllowed, isInTrie, marksOf } from "./constraint";
 import { idAt, logitAt, makeHeap, place, takeLargest } from "./sampler";
 import { Sampler } from "./sampler_options";
 
@@ -47,9 +47,7 @@ function all(core: Core, c: Constraint, t: Tokenizer, candidates: usize, count: 
 }
 
 /** The likeliest `most` that are allowed, in rising order; `byMinP`: not those that min-p drops. */
-function likeliest(
-  c: Constraint, t: Tokenizer, s: Sampler, heap: usize, count: u32, most: u32, byMinP: bool,
-): u32 {
+function likeliest(c: Constraint, t: Tokenizer, s: Sampler, heap: usize, count: u32, most: u32, byMinP: bool): u32 {
   makeHeap(heap, count);
   let top: f64 = 0;
   let kept: u32 = 0;

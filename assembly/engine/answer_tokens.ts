@@ -11,7 +11,9 @@ import { setU32, u32At } from "../memory/bytes";
 import { Core } from "../memory/core";
 import { Matcher, PLACES, beginWalk, endWalk, walkOn } from "../grammar/matcher";
 import { byteOfCharacter } from "../text/byte_characters";
-import { NONE, TokenType, Tokenizer, TokenizerModel, endsGeneration, tokenLength, tokenText, typeOf } from "../text/tokenizer";
+import {
+  NONE, TokenType, Tokenizer, TokenizerModel, endsGeneration, tokenLength, tokenText, typeOf,
+} from "../text/tokenizer";
 import { Trie, buildTrie, firstChild, labelOf, valueOf } from "../text/trie";
 
 /** Bytes of a token's text in the trie at most, and places in the grammar along one way. */

@@ -77,7 +77,7 @@ export function makeCandidates(
   return <i32>left;
 }
 
-/** Chooses one of `count` candidates, one at least: gives its place. Filters sort them, else they stay where they are. */
+/** Chooses one of `count` candidates, one at least: its place. Filters sort them, else they stay where they are. */
 export function choose(s: Sampler, candidates: usize, count: u32): u32 {
   if (s.temperature == 0) return largest(candidates, count);
   narrow(s, candidates, count);

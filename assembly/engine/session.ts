@@ -19,7 +19,7 @@ import { HAS_SAMPLERS } from "../parts";
 import { Tokenizer } from "../text/tokenizer";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { DetokenizeFlag, Stream, startStream } from "../text/detokenize";
-import { Constraint, createConstraint, releaseConstraint, restartConstraint } from "./constrained";
+import { Constraint, createConstraint, releaseConstraint, restartConstraint } from "./constraint";
 
 export namespace Finish {
   export const NONE: u32 = 0;
@@ -376,8 +376,8 @@ export function continueGeneration(s: Session, from: Session): i32 {
 
 /**
  * Begins a generation where another one of the context is, in front of a draw that it shows: the tokens, their rows,
- * which are shared, and the logits are the same. The sampler, the stop strings and the grammar, which begins here, are the
- * session's own.
+ * which are shared, and the logits are the same. The sampler, the stop strings and the grammar, which begins here, are
+ * the session's own.
  */
 export function forkGeneration(s: Session, from: Session): i32 {
   if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build forks no generation; take limpet.wasm");

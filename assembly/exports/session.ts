@@ -211,7 +211,7 @@ export function session_status(s: Session): i32 {
 
 /**
  * Begins a generation where another one of the context is that has answered 4: with its tokens, its rows, which are
- * shared, and the logits of the draw; sampler and stop strings are the session's own.
+ * shared, and the logits of the draw; sampler, stop strings and grammar, from its beginning, are the session's own.
  */
 export function session_fork(s: Session, from: Session): i32 {
   return forkGeneration(s, from);

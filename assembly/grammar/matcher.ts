@@ -224,7 +224,7 @@ function step(m: Matcher, byte: u32): bool {
   return !m.crowded && (m.count > 0 || m.ends);
 }
 
-/** Begins a walk over many continuations of the settled text, whose places are kept by the caller: gives their number. */
+/** Begins a walk over what may follow the settled text; the caller keeps the places: gives how many are there. */
 export function beginWalk(m: Matcher, places: usize): u32 {
   m.ownPlaces = min(m.places, m.next);
   m.frameCount = m.settledFrames;

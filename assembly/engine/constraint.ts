@@ -1,0 +1,150 @@
+/**
+ * What a session's answers have to be: a place in a grammar, and which tokens may come there.
+ */
+import { allocateRaw, release } from "../memory/arena";
+import { Core, ErrorCode, fail } from "../memory/core";
+import { Matcher, createMatcher, isComplete, releaseMatcher, restart, tryBytes } from "../grammar/matcher";
+import { HAS_GRAMMAR } from "../parts";
+import { endsGeneration, Tokenizer, typeOf, TokenType } from "../text/tokenizer";
+import { tokenBytes } from "../text/detokenize";
+import { isPlainToken, makeAnswerTrie, markAnswerTokens } from "./answer_tokens";
+import { FORCED_RECORD, Forced, beginForced } from "./forced";
+import { idAt, logitAt, place } from "./sampler";
+import { IMPOSSIBLE } from "./sampler_logits";
+
+/** Bytes of one token that are tried; a longer one is refused. */
+const TOKEN_BYTES: u32 = 512;
+/** Beginnings of tokens beside the 256 bytes: none, and the end of the answer. */
+const NOTHING: u16 = 256;
+const ENDS: u16 = 257;
+const BEGINNINGS: u32 = 258;
+/** Beside a beginning: the token is in the trie of answers. */
+const IN_TRIE: u16 = 0x8000;
+/** A grammar that a session's answers obey, and what drawing works on. */
+@unmanaged
+export class Constraint {
+  matcher: Matcher;
+  /** A token's bytes. */
+  bytes: usize;
+  /** u8[BEGINNINGS]: which may come now. */
+  begins: usize;
+  /** u16[vocabulary]: what each token begins with; 0 until it is needed. */
+  firsts: usize;
+  /** u8[vocabulary] behind them: the tokens of the trie that may follow. */
+  marks: usize;
+  vocabulary: u32;
+  /** Whether `firsts` say which tokens are in the trie. */
+  hasTrie: bool;
+  forced: Forced;
+}
+
+const RECORD: usize = (offsetof<Constraint>() + 15) & ~15;
+
+/** A constraint by a table of src/grammar; 0 with the error set. */
+export function createConstraint(core: Core, table: usize, length: u32): Constraint {
+  const none = changetype<Constraint>(0);
+  if (!HAS_GRAMMAR) {
+    fail(core, ErrorCode.UNSUPPORTED, "this build of limpet has no grammars; take limpet.wasm, which has them");
+    return none;
+  }
+  const c = changetype<Constraint>(
+    allocateRaw(core, <u64>RECORD + FORCED_RECORD + TOKEN_BYTES + BEGINNINGS, "a grammar"),
+  );
+  if (changetype<usize>(c) == 0) return none;
+  c.forced = changetype<Forced>(changetype<usize>(c) + RECORD);
+  beginForced(c.forced, 0);
+  c.bytes = changetype<usize>(c) + RECORD + FORCED_RECORD;
+  c.begins = c.bytes + TOKEN_BYTES;
+  c.firsts = 0;
+  c.hasTrie = false;
+  c.matcher = createMatcher(core, table, length);
+  if (changetype<usize>(c.matcher) != 0) return c;
+  release(core, changetype<usize>(c));
+  return none;
+}
+
+/** Gives a constraint back; 0 is none. */
+export function releaseConstraint(c: Constraint): void {
+  if (!HAS_GRAMMAR || changetype<usize>(c) == 0) return;
+  const core = c.matcher.core;
+  releaseMatcher(c.matcher);
+  release(core, c.firsts);
+  release(core, changetype<usize>(c));
+}
+
+/** Goes back to the grammar's beginning, for an answer behind so many tokens; 0 is none. */
+export function restartConstraint(c: Constraint, count: u32): void {
+  if (!HAS_GRAMMAR || changetype<usize>(c) == 0) return;
+  restart(c.matcher);
+  beginForced(c.forced, count);
+}
+
+/** Whether the grammar lets nothing follow: then the model need not be asked for its end. */
+export function isThrough(c: Constraint): bool {
+  return HAS_GRAMMAR && changetype<usize>(c) != 0 && isComplete(c.matcher);
+}
+
+/** Whether a token may come next; one with bytes can be taken then. */
+export function isAllowed(c: Constraint, t: Tokenizer, token: u32): bool {
+  if (endsGeneration(t, token)) return c.matcher.settledEnds;
+  const length = bytesOf(c, t, token);
+  return length > 0 && tryBytes(c.matcher, c.bytes, length);
+}
+
+/** The bytes of a token that may be part of an answer, in `bytes`: how many; 0: it is none, or too long. */
+function bytesOf(c: Constraint, t: Tokenizer, token: u32): u32 {
+  if (token >= t.count) return 0;
+  const type = typeOf(t, token);
+  if (type == TokenType.CONTROL || type == TokenType.UNKNOWN || type == TokenType.UNUSED) return 0;
+  const length = tokenBytes(t, <i32>token, false, c.bytes, TOKEN_BYTES);
+  return length > 0 && <u32>length <= TOKEN_BYTES ? <u32>length : 0;
+}
+
+/**
+ * Drops the candidates whose beginning may not come, and what is impossible anyway; gives how many are left, or
+ * u32.MAX_VALUE with the error set.
+ */
+export function dropBeginnings(
+  core: Core, c: Constraint, t: Tokenizer, vocabulary: u32, candidates: usize, count: u32,
+): u32 {
+  if (c.firsts == 0) {
+    c.firsts = allocateRaw(core, 3 * <u64>vocabulary, "a grammar");
+    if (c.firsts == 0) return u32.MAX_VALUE;
+    c.vocabulary = vocabulary;
+    c.marks = c.firsts + ((<usize>vocabulary) << 1);
+    for (let token: u32 = 0; token < vocabulary; token++) {
+      const first = endsGeneration(t, token) ? ENDS : bytesOf(c, t, token) > 0 ? <u16>load<u8>(c.bytes) : NOTHING;
+      store<u16>(c.firsts + ((<usize>token) << 1), first);
+    }
+  }
+  store<u8>(c.begins + NOTHING, 0);
+  store<u8>(c.begins + ENDS, c.matcher.settledEnds ? 1 : 0);
+  let kept: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const first = load<u16>(c.firsts + ((<usize>idAt(candidates, i)) << 1)) & ~IN_TRIE;
+    if (!load<u8>(c.begins + first) || logitAt(candidates, i) == IMPOSSIBLE) continue;
+    store<u64>(place(candidates, kept), load<u64>(place(candidates, i)));
+    kept += 1;
+  }
+  return kept;
+}
+
+/** Marks which tokens of the trie of answers may follow: u8[vocabulary]; 0: there is no room, or no memory. */
+export function marksOf(core: Core, c: Constraint, t: Tokenizer): usize {
+  if (t.count > c.vocabulary || makeAnswerTrie(core, t) != 0) return 0;
+  if (!c.hasTrie) {
+    for (let token: u32 = 0; token < t.count; token++) {
+      const at = c.firsts + ((<usize>token) << 1);
+      if (isPlainToken(t, token)) store<u16>(at, load<u16>(at) | IN_TRIE);
+    }
+    c.hasTrie = true;
+  }
+  memory.fill(c.marks, 0, c.vocabulary);
+  return markAnswerTokens(core, t, c.matcher, c.marks) ? c.marks : 0;
+}
+
+/** Whether a token is told by the marks. */
+@inline
+export function isInTrie(c: Constraint, token: u32): bool {
+  return (load<u16>(c.firsts + ((<usize>token) << 1)) & IN_TRIE) != 0;
+}
