@@ -239,6 +239,7 @@ test("more than one grammar, and what is none, is refused", async () => {
     { schema: { unevaluatedItems: false } },
     { regex: "(" },
     { table: new Uint8Array(8) },
+    { table: new Uint8Array(0) },
     { schema: () => 1 },
     { choice: [] },
   ]) {

@@ -332,7 +332,8 @@ function takeGrammar(run: Run, path: Bytes): i32 {
   if (fd < 0) return FAILURE;
   const table = readToEnd(c, fd);
   if (startOf(table) == 0) return FAILURE;
-  return setGrammar(run.session, startOf(table), lengthOf(table));
+  // An empty file is no table, and not none.
+  return setGrammar(run.session, startOf(table), max(lengthOf(table), 1));
 }
 
 /** The flag of a grammar that would have to be compiled; 0: none is given. */

@@ -59,10 +59,11 @@ export function constrains({ schema, regex, grammar, choice }: ConstraintOptions
 }
 
 /** Gives a session the grammar that its answer obeys; none where there is none. */
-export function takeTable(core: Core, session: Pointer, table: Uint8Array = new Uint8Array(0)): void {
+export function takeTable(core: Core, session: Pointer, table?: Uint8Array): void {
   core.scoped((arena) => {
-    const at = table.length > 0 ? arena.put(table) : 0;
-    core.check(core.exports.session_set_grammar(session, at, table.length));
+    // Empty bytes are no table, and not none: the core says so of a byte.
+    const bytes = table?.length === 0 ? Uint8Array.of(0) : table;
+    core.check(core.exports.session_set_grammar(session, bytes ? arena.put(bytes) : 0, bytes?.length ?? 0));
   });
 }
 
