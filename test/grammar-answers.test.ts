@@ -189,6 +189,9 @@ test("forced text is not drawn: it has the tokenizer's tokens, unless they are u
   for (const text of await Promise.all(together.map((one) => one.text()))) assert.is(text, '{"name":7}');
   batch.dispose();
   of.dispose();
+  // More words than are forced at once.
+  const many = "a1".repeat(150);
+  assert.is(await model.generate("Once", { choice: [many], maxTokens: 400 }).text(), many);
   // A word that was begun letter by letter is not gone on with as a whole.
   const slow = await wanting({ A: ["p"], p: ["o"], o: ["s"], s: ["i"], i: ["t"], t: ["i"] });
   const word = await tokensOf(slow, { choice: ["positive", "negative"] });

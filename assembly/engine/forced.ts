@@ -77,12 +77,12 @@ function find(core: Core, f: Forced, m: Matcher, t: Tokenizer, tokens: usize, co
   const forced = forcedBytes(m, text + before, FORCED_BYTES);
   if (forced > 1) {
     const numbers = (text + room + 3) & ~(<usize>3);
-    take(core, f, t, tokens, count, text, before, before + forced, numbers, room - 1, isOver(m));
+    take(core, f, t, tokens, count, text, before, before + forced, numbers, room, isOver(m));
   }
   release(core, text);
 }
 
-/** `numbers`: room for two lists of as many u32 as there are bytes. */
+/** `numbers`: u32[room] to work on; there are no more words, and no more tokens, than bytes. */
 function take(
   core: Core, f: Forced, t: Tokenizer, tokens: usize, count: u32, text: usize, before: u32, end: u32, numbers: usize,
   room: u32, isWhole: bool,
