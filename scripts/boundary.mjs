@@ -49,12 +49,13 @@ const NAMESPACES = [
   "Role",
   "ValueType",
   "ActivationPrecision",
+  "ByteDots",
   "MlaForm",
   "WeightRule",
   "RowType",
 ];
 /** Constants beside them. */
-const CONSTANTS = ["PRECISION_SHIFT", "MAX_CODE_BITS", "POSITION_LIMIT", "BATCH_LIMIT"];
+const CONSTANTS = ["PRECISION_SHIFT", "IN_QUADS", "MAX_CODE_BITS", "POSITION_LIMIT", "BATCH_LIMIT"];
 /** Statuses that stand apart, because only sessions answer them. */
 const SESSION_STATUSES = ["TOKEN", "LOGITS"];
 /** The block formats: a namespace of ids, and functions from an id to the size of a block, in the same file. */

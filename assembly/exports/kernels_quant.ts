@@ -121,7 +121,7 @@ export function kernel_quantize_operand(form: u32, x: usize, columns: u32, targe
  */
 export function kernel_matmul_scratch_bytes(type: u32, tokens: u32): usize {
   const plain = type & ((1 << PRECISION_SHIFT) - 1);
-  const form = type >> PRECISION_SHIFT;
+  const form = (type >> PRECISION_SHIFT) & 0xff;
   if (blockElements(plain) == 0 || precisionFor(plain, form) != form || tokens > 0xffff_ffff >> 6) return 0;
   return matmulFormScratchBytes(type, tokens);
 }
@@ -135,7 +135,7 @@ export function kernel_matmul(
   target: usize, targetStride: usize, scratch: usize,
 ): i32 {
   const plain = type & ((1 << PRECISION_SHIFT) - 1);
-  const form = type >> PRECISION_SHIFT;
+  const form = (type >> PRECISION_SHIFT) & 0xff;
   const status = checkBlocks(plain, columns);
   if (status != 0) return status;
   if (precisionFor(plain, form) != form) return BAD_ARGUMENT;

@@ -51,6 +51,8 @@ export class Core {
   errorLength: u32;
   /** Its threads (pass/threads.ts), 0: none. */
   threads: usize;
+  /** How the fast build sums products with bytes (kernels/quant/byte_dots.ts). */
+  byteDots: u32;
 
   @inline
   get message(): usize {

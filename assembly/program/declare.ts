@@ -80,7 +80,10 @@ export function declare(
       return wrongShape(core, tensor, columns, slabRows, slabs);
     weight.offset += rowBytes(tensor.type, columns) * from;
   }
-  if (kind == WeightKind.MATRIX) weight.precision = precisionOfMatrix(tensor.type);
+  if (kind == WeightKind.MATRIX) {
+    weight.precision = precisionOfMatrix(tensor.type);
+    weight.byteDots = core.byteDots;
+  }
   return 0;
 }
 

@@ -7,7 +7,8 @@
  */
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Gguf, findTensorAt, nameOf } from "../files/gguf";
-import { PRECISION_SHIFT } from "../kernels/quant/activations/precision";
+import { IN_QUADS, PRECISION_SHIFT, meetsBytes } from "../kernels/quant/activations/precision";
+import { ByteDots } from "../kernels/quant/byte_dots";
 import { tableRowBytes } from "../kernels/lookup/table_rows";
 import { packedGroupBytes } from "../kernels/quant/index";
 import { Type, rowBytes } from "../kernels/quant/types";
@@ -52,6 +53,8 @@ export class Weight {
   type: u32;
   /** The precision in which its kernel wants the activations (kernels/quant/activations/precision.ts). */
   precision: u32;
+  /** How its products with bytes are summed, of the fast build (kernels/quant/byte_dots.ts). */
+  byteDots: u32;
   /** Outputs. */
   rows: u32;
   /** Inputs: the contiguous axis. */
@@ -118,10 +121,12 @@ export class Weight {
     return this.rowStep ? <usize>this.rowStep : <usize>this.fileRowBytes;
   }
 
-  /** What names its kernel: the type, and the precision of the activations. */
+  /** What names its kernel: the type, the precision of the activations, and how products with bytes are summed. */
   @inline
   get kernelKey(): u32 {
-    return this.type | (this.precision << PRECISION_SHIFT);
+    const key = this.type | (this.precision << PRECISION_SHIFT);
+    if (!ASC_FEATURE_RELAXED_SIMD) return key;
+    return this.byteDots != ByteDots.PAIRS && meetsBytes(this.precision) ? key | IN_QUADS : key;
   }
 
   /** Rows of a tile of a matrix that stays in its file: whole groups, as many as TILE_BYTES hold, at least one. */

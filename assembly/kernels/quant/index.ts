@@ -9,7 +9,7 @@ import {
   HAS_BF16, HAS_Q4_0, HAS_Q4_1, HAS_Q5_0, HAS_Q5_1, HAS_Q2_K, HAS_Q3_K, HAS_Q4_K, HAS_Q5_K, HAS_Q6_K, HAS_IQ4_NL,
   HAS_IQ4_XS, HAS_TQ1_0, HAS_TQ2_0, HAS_MXFP4, HAS_NVFP4, HAS_Q1_0, HAS_Q2_0,
 } from "../../parts";
-import { PRECISION_SHIFT, ActivationPrecision } from "./activations/precision";
+import { IN_QUADS, PRECISION_SHIFT, ActivationPrecision } from "./activations/precision";
 import { BF16Packing } from "./formats/bf16";
 import { F16Packing } from "./formats/f16";
 import { F32Packing } from "./formats/f32";
@@ -119,7 +119,9 @@ class MultiplyBytes {
   @inline
   on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     const format = changetype<F>(0);
-    if (isDefined(format.multiplyBytes)) format.multiplyBytes(a, <u32>b, <u32>c, d, e, <u32>f, g, h);
+    if (isDefined(format.multiplyBytes)) {
+      format.multiplyBytes(a, <u32>b, <u32>c, d, e, <u32>f, g, h, i != 0);
+    }
   }
 }
 
@@ -198,11 +200,12 @@ export function matmulGroups(
   type: u32, group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize,
   targetStride: usize, tables: usize,
 ): void {
-  const form = type >> PRECISION_SHIFT;
+  const form = (type >> PRECISION_SHIFT) & 0xff;
+  const inQuads = type & IN_QUADS;
   type &= 0xff;
   if (ASC_FEATURE_RELAXED_SIMD) {
     if (form != ActivationPrecision.SIXTEEN && !takesSums(type)) {
-      return matmulBytes(type, group, groups, columns, x, xStride, tokens, target, targetStride);
+      return matmulBytes(type, group, groups, columns, x, xStride, tokens, target, targetStride, inQuads);
     }
   }
   forFormat<Multiply>(type, group, groups, columns, x, xStride, tokens, target, targetStride, tables, form);
@@ -211,7 +214,7 @@ export function matmulGroups(
 /** The same with activations as rows of digits (activations/eight.ts). */
 function matmulBytes(
   type: u32, group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize,
-  targetStride: usize,
+  targetStride: usize, inQuads: u32,
 ): void {
-  forFormat<MultiplyBytes>(type, group, groups, columns, x, xStride, tokens, target, targetStride);
+  forFormat<MultiplyBytes>(type, group, groups, columns, x, xStride, tokens, target, targetStride, inQuads);
 }

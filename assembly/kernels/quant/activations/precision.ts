@@ -27,6 +27,9 @@ const OUTLIER: f32 = 1.75;
 /** The form stands above the type's byte. */
 export const PRECISION_SHIFT: u32 = 8;
 
+/** Above the form, of products with bytes: that they are summed in quads (byte_dots.ts). */
+export const IN_QUADS: u32 = 1 << 16;
+
 /**
  * The form in which activations meet weights of a type: `wanted` where the build has it for them. A number that is no
  * form stands for none.
@@ -62,6 +65,12 @@ export function operandRowBytes(form: u32, columns: u32): usize {
     if (form != ActivationPrecision.SIXTEEN) return 2 * secondDigit(columns);
   }
   return activationBytes(columns);
+}
+
+/** Whether activations in this form are bytes. */
+@inline
+export function meetsBytes(form: u32): bool {
+  return form >= ActivationPrecision.BYTE && form <= ActivationPrecision.TWO_BYTES;
 }
 
 /** One row of f32 → quantised activations. */

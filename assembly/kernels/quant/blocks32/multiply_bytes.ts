@@ -14,6 +14,7 @@
  * Cost of 8 rows × 32 columns, one token, a digit: 16 dots, 16 adds, 8 splats and the codes.
  */
 import { multiplyAdd } from "../../float/fused";
+import { Quads, Pairs, addDot } from "../byte_dots";
 import { DIGIT_BYTES, hasSecond, secondDigit } from "../activations/eight";
 
 const ONES = memory.data<u16>([1, 1, 1, 1, 1, 1, 1, 1], 16);
@@ -23,24 +24,23 @@ const STARTS = memory.data<i16>([
   -8, -8, -8, -8, -8, -8, -8, -8, -16, -16, -16, -16, -16, -16, -16, -16, -12, -12, -12, -12, -12, -12, -12, -12,
 ], 16);
 
-/** What a sum of i16 lanes begins with: −start · Σ a. */
+/** What a sum begins with: −offset · Σ a in i32 lanes, −start · Σ a in i16 lanes. */
 @inline
-function begin<F>(x: usize): v128 {
+function begin<F, D>(x: usize): v128 {
   const f = changetype<F>(0);
-  if (f.start == 0) return i32x4.splat(0);
-  return i16x8.mul(v128.load32_splat(x, 8), v128.load(STARTS + (f.start == 8 ? 0 : f.start == 16 ? 16 : 32)));
-}
-
-/** sum + the products of four bytes of each row: the second operand has no sign. */
-@inline
-export function addDot(sum: v128, a: v128, codes: v128): v128 {
-  return i16x8.add(sum, i16x8.relaxed_dot_i8x16_i7x16_s(a, codes));
+  const whole = changetype<D>(0).whole;
+  const start = whole ? f.offset : f.start;
+  if (start == 0) return i32x4.splat(0);
+  const sums = v128.load32_splat(x, 8);
+  const factor = v128.load(STARTS + (start == 8 ? 0 : start == 16 ? 16 : 32));
+  return whole ? i32x4.dot_i16x8_s(sums, factor) : i16x8.mul(sums, factor);
 }
 
 /** Lanes of a row added, as i32. */
 @inline
-function whole<F>(sum: v128, ones: v128, x: usize): v128 {
+function whole<F, D>(sum: v128, ones: v128, x: usize): v128 {
   const f = changetype<F>(0);
+  if (changetype<D>(0).whole) return sum;
   let dot = i32x4.dot_i16x8_s(sum, ones);
   if (f.start != f.offset) dot = i32x4.add(dot, i32x4.dot_i16x8_s(v128.load32_splat(x, 8), v128.load(SIXTEENS)));
   return dot;
@@ -55,9 +55,9 @@ function scaled<F>(acc: v128, dot: v128, dw: v128, dx: v128, m: v128, x: usize):
 
 /** sum + a step of four rows: `low` meets columns 0 4 1 5, `high` meets 2 6 3 7. */
 @inline
-function addStep<F>(sum: v128, word: v128, fifths: v128, low: v128, high: v128): v128 {
+function addStep<F, D>(sum: v128, word: v128, fifths: v128, low: v128, high: v128): v128 {
   const f = changetype<F>(0);
-  return addDot(addDot(sum, low, f.lowBytes(word, fifths)), high, f.highBytes(word, fifths));
+  return addDot<D>(addDot<D>(sum, low, f.lowBytes(word, fifths)), high, f.highBytes(word, fifths));
 }
 
 /** How many groups of eight rows a pass over the activations takes. */
@@ -74,7 +74,7 @@ class Two {
  * Eight rows × one token, or twice eight; `second`: from a block's first digit to its second. A block has none, one or
  * both. The steps are written out, because a loop over them costs a twentieth.
  */
-function multiplyOne<F, G>(
+function multiplyOne<F, D, G>(
   block: usize, other: usize, blocks: u32, x: usize, second: usize, target: usize, otherTarget: usize,
 ): void {
   const f = changetype<F>(0);
@@ -89,7 +89,7 @@ function multiplyOne<F, G>(
     while (head != 0) {
       let p = f.payload(block);
       let q = f.payload(other);
-      let sum0 = begin<F>(a);
+      let sum0 = begin<F, D>(a);
       let sum1 = sum0;
       let sum2 = sum0;
       let sum3 = sum0;
@@ -100,11 +100,11 @@ function multiplyOne<F, G>(
 
       let low = v128.load32_splat(a, 16);
       let high = v128.load32_splat(a, 20);
-      sum0 = addStep<F>(sum0, f.word(p), fifths0, low, high);
-      sum1 = addStep<F>(sum1, f.word(p + 16), fifths1, low, high);
+      sum0 = addStep<F, D>(sum0, f.word(p), fifths0, low, high);
+      sum1 = addStep<F, D>(sum1, f.word(p + 16), fifths1, low, high);
       if (two) {
-        sum2 = addStep<F>(sum2, f.word(q), fifths2, low, high);
-        sum3 = addStep<F>(sum3, f.word(q + 16), fifths3, low, high);
+        sum2 = addStep<F, D>(sum2, f.word(q), fifths2, low, high);
+        sum3 = addStep<F, D>(sum3, f.word(q + 16), fifths3, low, high);
         q += 32;
         fifths2 = f.nextHigh(fifths2);
         fifths3 = f.nextHigh(fifths3);
@@ -115,11 +115,11 @@ function multiplyOne<F, G>(
       fifths1 = f.nextHigh(fifths1);
       low = v128.load32_splat(a, 24);
       high = v128.load32_splat(a, 28);
-      sum0 = addStep<F>(sum0, f.word(p), fifths0, low, high);
-      sum1 = addStep<F>(sum1, f.word(p + 16), fifths1, low, high);
+      sum0 = addStep<F, D>(sum0, f.word(p), fifths0, low, high);
+      sum1 = addStep<F, D>(sum1, f.word(p + 16), fifths1, low, high);
       if (two) {
-        sum2 = addStep<F>(sum2, f.word(q), fifths2, low, high);
-        sum3 = addStep<F>(sum3, f.word(q + 16), fifths3, low, high);
+        sum2 = addStep<F, D>(sum2, f.word(q), fifths2, low, high);
+        sum3 = addStep<F, D>(sum3, f.word(q + 16), fifths3, low, high);
         q += 32;
         fifths2 = f.nextHigh(fifths2);
         fifths3 = f.nextHigh(fifths3);
@@ -130,11 +130,11 @@ function multiplyOne<F, G>(
       fifths1 = f.nextHigh(fifths1);
       low = v128.load32_splat(a, 32);
       high = v128.load32_splat(a, 36);
-      sum0 = addStep<F>(sum0, f.word(p), fifths0, low, high);
-      sum1 = addStep<F>(sum1, f.word(p + 16), fifths1, low, high);
+      sum0 = addStep<F, D>(sum0, f.word(p), fifths0, low, high);
+      sum1 = addStep<F, D>(sum1, f.word(p + 16), fifths1, low, high);
       if (two) {
-        sum2 = addStep<F>(sum2, f.word(q), fifths2, low, high);
-        sum3 = addStep<F>(sum3, f.word(q + 16), fifths3, low, high);
+        sum2 = addStep<F, D>(sum2, f.word(q), fifths2, low, high);
+        sum3 = addStep<F, D>(sum3, f.word(q + 16), fifths3, low, high);
         q += 32;
         fifths2 = f.nextHigh(fifths2);
         fifths3 = f.nextHigh(fifths3);
@@ -145,20 +145,20 @@ function multiplyOne<F, G>(
       fifths1 = f.nextHigh(fifths1);
       low = v128.load32_splat(a, 40);
       high = v128.load32_splat(a, 44);
-      sum0 = addStep<F>(sum0, f.word(p), fifths0, low, high);
-      sum1 = addStep<F>(sum1, f.word(p + 16), fifths1, low, high);
+      sum0 = addStep<F, D>(sum0, f.word(p), fifths0, low, high);
+      sum1 = addStep<F, D>(sum1, f.word(p + 16), fifths1, low, high);
       if (two) {
-        sum2 = addStep<F>(sum2, f.word(q), fifths2, low, high);
-        sum3 = addStep<F>(sum3, f.word(q + 16), fifths3, low, high);
+        sum2 = addStep<F, D>(sum2, f.word(q), fifths2, low, high);
+        sum3 = addStep<F, D>(sum3, f.word(q + 16), fifths3, low, high);
       }
 
       const ones = v128.load(ONES);
       const dx = v128.load32_splat(a);
-      acc0 = scaled<F>(acc0, whole<F>(sum0, ones, a), f.scale4(block, 0), dx, f.minimum4(block, 0), a);
-      acc1 = scaled<F>(acc1, whole<F>(sum1, ones, a), f.scale4(block, 1), dx, f.minimum4(block, 1), a);
+      acc0 = scaled<F>(acc0, whole<F, D>(sum0, ones, a), f.scale4(block, 0), dx, f.minimum4(block, 0), a);
+      acc1 = scaled<F>(acc1, whole<F, D>(sum1, ones, a), f.scale4(block, 1), dx, f.minimum4(block, 1), a);
       if (two) {
-        acc2 = scaled<F>(acc2, whole<F>(sum2, ones, a), f.scale4(other, 0), dx, f.minimum4(other, 0), a);
-        acc3 = scaled<F>(acc3, whole<F>(sum3, ones, a), f.scale4(other, 1), dx, f.minimum4(other, 1), a);
+        acc2 = scaled<F>(acc2, whole<F, D>(sum2, ones, a), f.scale4(other, 0), dx, f.minimum4(other, 0), a);
+        acc3 = scaled<F>(acc3, whole<F, D>(sum3, ones, a), f.scale4(other, 1), dx, f.minimum4(other, 1), a);
       }
       if (a != x || (head & 1) == 0) break;
       a += second;
@@ -176,7 +176,7 @@ function multiplyOne<F, G>(
  * most tokens have a second digit all four are given one, for zeros add nothing; else each of the few comes alone. The
  * steps are written out here, too.
  */
-function multiplyTile<F>(
+function multiplyTile<F, D>(
   block: usize, blocks: u32, x0: usize, stride: usize, second: usize, target: usize, step: usize,
 ): void {
   const f = changetype<F>(0);
@@ -197,10 +197,10 @@ function multiplyTile<F>(
       const at1 = x1 + digit;
       const at2 = x2 + digit;
       const at3 = x3 + digit;
-      let a0 = begin<F>(at0);
-      let a1 = begin<F>(at1);
-      let a2 = begin<F>(at2);
-      let a3 = begin<F>(at3);
+      let a0 = begin<F, D>(at0);
+      let a1 = begin<F, D>(at1);
+      let a2 = begin<F, D>(at2);
+      let a3 = begin<F, D>(at3);
       let b0 = a0;
       let b1 = a1;
       let b2 = a2;
@@ -213,31 +213,31 @@ function multiplyTile<F>(
       let c0 = f.lowBytes(w0, fifths0);
       let c1 = f.lowBytes(w1, fifths1);
       let v = v128.load32_splat(at0, 16);
-      a0 = addDot(a0, v, c0);
-      b0 = addDot(b0, v, c1);
+      a0 = addDot<D>(a0, v, c0);
+      b0 = addDot<D>(b0, v, c1);
       v = v128.load32_splat(at1, 16);
-      a1 = addDot(a1, v, c0);
-      b1 = addDot(b1, v, c1);
+      a1 = addDot<D>(a1, v, c0);
+      b1 = addDot<D>(b1, v, c1);
       v = v128.load32_splat(at2, 16);
-      a2 = addDot(a2, v, c0);
-      b2 = addDot(b2, v, c1);
+      a2 = addDot<D>(a2, v, c0);
+      b2 = addDot<D>(b2, v, c1);
       v = v128.load32_splat(at3, 16);
-      a3 = addDot(a3, v, c0);
-      b3 = addDot(b3, v, c1);
+      a3 = addDot<D>(a3, v, c0);
+      b3 = addDot<D>(b3, v, c1);
       c0 = f.highBytes(w0, fifths0);
       c1 = f.highBytes(w1, fifths1);
       v = v128.load32_splat(at0, 20);
-      a0 = addDot(a0, v, c0);
-      b0 = addDot(b0, v, c1);
+      a0 = addDot<D>(a0, v, c0);
+      b0 = addDot<D>(b0, v, c1);
       v = v128.load32_splat(at1, 20);
-      a1 = addDot(a1, v, c0);
-      b1 = addDot(b1, v, c1);
+      a1 = addDot<D>(a1, v, c0);
+      b1 = addDot<D>(b1, v, c1);
       v = v128.load32_splat(at2, 20);
-      a2 = addDot(a2, v, c0);
-      b2 = addDot(b2, v, c1);
+      a2 = addDot<D>(a2, v, c0);
+      b2 = addDot<D>(b2, v, c1);
       v = v128.load32_splat(at3, 20);
-      a3 = addDot(a3, v, c0);
-      b3 = addDot(b3, v, c1);
+      a3 = addDot<D>(a3, v, c0);
+      b3 = addDot<D>(b3, v, c1);
 
       fifths0 = f.nextHigh(fifths0);
       fifths1 = f.nextHigh(fifths1);
@@ -246,31 +246,31 @@ function multiplyTile<F>(
       c0 = f.lowBytes(w0, fifths0);
       c1 = f.lowBytes(w1, fifths1);
       v = v128.load32_splat(at0, 24);
-      a0 = addDot(a0, v, c0);
-      b0 = addDot(b0, v, c1);
+      a0 = addDot<D>(a0, v, c0);
+      b0 = addDot<D>(b0, v, c1);
       v = v128.load32_splat(at1, 24);
-      a1 = addDot(a1, v, c0);
-      b1 = addDot(b1, v, c1);
+      a1 = addDot<D>(a1, v, c0);
+      b1 = addDot<D>(b1, v, c1);
       v = v128.load32_splat(at2, 24);
-      a2 = addDot(a2, v, c0);
-      b2 = addDot(b2, v, c1);
+      a2 = addDot<D>(a2, v, c0);
+      b2 = addDot<D>(b2, v, c1);
       v = v128.load32_splat(at3, 24);
-      a3 = addDot(a3, v, c0);
-      b3 = addDot(b3, v, c1);
+      a3 = addDot<D>(a3, v, c0);
+      b3 = addDot<D>(b3, v, c1);
       c0 = f.highBytes(w0, fifths0);
       c1 = f.highBytes(w1, fifths1);
       v = v128.load32_splat(at0, 28);
-      a0 = addDot(a0, v, c0);
-      b0 = addDot(b0, v, c1);
+      a0 = addDot<D>(a0, v, c0);
+      b0 = addDot<D>(b0, v, c1);
       v = v128.load32_splat(at1, 28);
-      a1 = addDot(a1, v, c0);
-      b1 = addDot(b1, v, c1);
+      a1 = addDot<D>(a1, v, c0);
+      b1 = addDot<D>(b1, v, c1);
       v = v128.load32_splat(at2, 28);
-      a2 = addDot(a2, v, c0);
-      b2 = addDot(b2, v, c1);
+      a2 = addDot<D>(a2, v, c0);
+      b2 = addDot<D>(b2, v, c1);
       v = v128.load32_splat(at3, 28);
-      a3 = addDot(a3, v, c0);
-      b3 = addDot(b3, v, c1);
+      a3 = addDot<D>(a3, v, c0);
+      b3 = addDot<D>(b3, v, c1);
 
       fifths0 = f.nextHigh(fifths0);
       fifths1 = f.nextHigh(fifths1);
@@ -279,31 +279,31 @@ function multiplyTile<F>(
       c0 = f.lowBytes(w0, fifths0);
       c1 = f.lowBytes(w1, fifths1);
       v = v128.load32_splat(at0, 32);
-      a0 = addDot(a0, v, c0);
-      b0 = addDot(b0, v, c1);
+      a0 = addDot<D>(a0, v, c0);
+      b0 = addDot<D>(b0, v, c1);
       v = v128.load32_splat(at1, 32);
-      a1 = addDot(a1, v, c0);
-      b1 = addDot(b1, v, c1);
+      a1 = addDot<D>(a1, v, c0);
+      b1 = addDot<D>(b1, v, c1);
       v = v128.load32_splat(at2, 32);
-      a2 = addDot(a2, v, c0);
-      b2 = addDot(b2, v, c1);
+      a2 = addDot<D>(a2, v, c0);
+      b2 = addDot<D>(b2, v, c1);
       v = v128.load32_splat(at3, 32);
-      a3 = addDot(a3, v, c0);
-      b3 = addDot(b3, v, c1);
+      a3 = addDot<D>(a3, v, c0);
+      b3 = addDot<D>(b3, v, c1);
       c0 = f.highBytes(w0, fifths0);
       c1 = f.highBytes(w1, fifths1);
       v = v128.load32_splat(at0, 36);
-      a0 = addDot(a0, v, c0);
-      b0 = addDot(b0, v, c1);
+      a0 = addDot<D>(a0, v, c0);
+      b0 = addDot<D>(b0, v, c1);
       v = v128.load32_splat(at1, 36);
-      a1 = addDot(a1, v, c0);
-      b1 = addDot(b1, v, c1);
+      a1 = addDot<D>(a1, v, c0);
+      b1 = addDot<D>(b1, v, c1);
       v = v128.load32_splat(at2, 36);
-      a2 = addDot(a2, v, c0);
-      b2 = addDot(b2, v, c1);
+      a2 = addDot<D>(a2, v, c0);
+      b2 = addDot<D>(b2, v, c1);
       v = v128.load32_splat(at3, 36);
-      a3 = addDot(a3, v, c0);
-      b3 = addDot(b3, v, c1);
+      a3 = addDot<D>(a3, v, c0);
+      b3 = addDot<D>(b3, v, c1);
 
       fifths0 = f.nextHigh(fifths0);
       fifths1 = f.nextHigh(fifths1);
@@ -312,51 +312,51 @@ function multiplyTile<F>(
       c0 = f.lowBytes(w0, fifths0);
       c1 = f.lowBytes(w1, fifths1);
       v = v128.load32_splat(at0, 40);
-      a0 = addDot(a0, v, c0);
-      b0 = addDot(b0, v, c1);
+      a0 = addDot<D>(a0, v, c0);
+      b0 = addDot<D>(b0, v, c1);
       v = v128.load32_splat(at1, 40);
-      a1 = addDot(a1, v, c0);
-      b1 = addDot(b1, v, c1);
+      a1 = addDot<D>(a1, v, c0);
+      b1 = addDot<D>(b1, v, c1);
       v = v128.load32_splat(at2, 40);
-      a2 = addDot(a2, v, c0);
-      b2 = addDot(b2, v, c1);
+      a2 = addDot<D>(a2, v, c0);
+      b2 = addDot<D>(b2, v, c1);
       v = v128.load32_splat(at3, 40);
-      a3 = addDot(a3, v, c0);
-      b3 = addDot(b3, v, c1);
+      a3 = addDot<D>(a3, v, c0);
+      b3 = addDot<D>(b3, v, c1);
       c0 = f.highBytes(w0, fifths0);
       c1 = f.highBytes(w1, fifths1);
       v = v128.load32_splat(at0, 44);
-      a0 = addDot(a0, v, c0);
-      b0 = addDot(b0, v, c1);
+      a0 = addDot<D>(a0, v, c0);
+      b0 = addDot<D>(b0, v, c1);
       v = v128.load32_splat(at1, 44);
-      a1 = addDot(a1, v, c0);
-      b1 = addDot(b1, v, c1);
+      a1 = addDot<D>(a1, v, c0);
+      b1 = addDot<D>(b1, v, c1);
       v = v128.load32_splat(at2, 44);
-      a2 = addDot(a2, v, c0);
-      b2 = addDot(b2, v, c1);
+      a2 = addDot<D>(a2, v, c0);
+      b2 = addDot<D>(b2, v, c1);
       v = v128.load32_splat(at3, 44);
-      a3 = addDot(a3, v, c0);
-      b3 = addDot(b3, v, c1);
+      a3 = addDot<D>(a3, v, c0);
+      b3 = addDot<D>(b3, v, c1);
 
       const ones = v128.load(ONES);
       const dw0 = f.scale4(block, 0);
       const dw1 = f.scale4(block, 1);
       const m0 = f.minimum4(block, 0);
       const m1 = f.minimum4(block, 1);
-      addBoth<F>(target, a0, b0, ones, dw0, dw1, m0, m1, at0);
-      addBoth<F>(y1, a1, b1, ones, dw0, dw1, m0, m1, at1);
-      addBoth<F>(y2, a2, b2, ones, dw0, dw1, m0, m1, at2);
-      addBoth<F>(y3, a3, b3, ones, dw0, dw1, m0, m1, at3);
+      addBoth<F, D>(target, a0, b0, ones, dw0, dw1, m0, m1, at0);
+      addBoth<F, D>(y1, a1, b1, ones, dw0, dw1, m0, m1, at1);
+      addBoth<F, D>(y2, a2, b2, ones, dw0, dw1, m0, m1, at2);
+      addBoth<F, D>(y3, a3, b3, ones, dw0, dw1, m0, m1, at3);
       if (digit != 0) break;
       const one0 = hasSecond(x0);
       const one1 = hasSecond(x1);
       const one2 = hasSecond(x2);
       const one3 = hasSecond(x3);
       if (u32(one0) + u32(one1) + u32(one2) + u32(one3) > 2) continue;
-      if (one0) addDigit<F>(block, x0 + second, target);
-      if (one1) addDigit<F>(block, x1 + second, y1);
-      if (one2) addDigit<F>(block, x2 + second, y2);
-      if (one3) addDigit<F>(block, x3 + second, y3);
+      if (one0) addDigit<F, D>(block, x0 + second, target);
+      if (one1) addDigit<F, D>(block, x1 + second, y1);
+      if (one2) addDigit<F, D>(block, x2 + second, y2);
+      if (one3) addDigit<F, D>(block, x3 + second, y3);
       break;
     }
     x0 += DIGIT_BYTES;
@@ -368,9 +368,9 @@ function multiplyTile<F>(
 }
 
 /** What one digit of a block of one token adds to eight rows. */
-function addDigit<F>(block: usize, x: usize, target: usize): void {
+function addDigit<F, D>(block: usize, x: usize, target: usize): void {
   const f = changetype<F>(0);
-  let sum0 = begin<F>(x);
+  let sum0 = begin<F, D>(x);
   let sum1 = sum0;
   let fifths0 = f.high(block, 0);
   let fifths1 = f.high(block, 1);
@@ -380,16 +380,16 @@ function addDigit<F>(block: usize, x: usize, target: usize): void {
     const w0 = f.word(p);
     const w1 = f.word(p + 16);
     let v = v128.load32_splat(at, 16);
-    sum0 = addDot(sum0, v, f.lowBytes(w0, fifths0));
-    sum1 = addDot(sum1, v, f.lowBytes(w1, fifths1));
+    sum0 = addDot<D>(sum0, v, f.lowBytes(w0, fifths0));
+    sum1 = addDot<D>(sum1, v, f.lowBytes(w1, fifths1));
     v = v128.load32_splat(at, 20);
-    sum0 = addDot(sum0, v, f.highBytes(w0, fifths0));
-    sum1 = addDot(sum1, v, f.highBytes(w1, fifths1));
+    sum0 = addDot<D>(sum0, v, f.highBytes(w0, fifths0));
+    sum1 = addDot<D>(sum1, v, f.highBytes(w1, fifths1));
     at += 8;
     fifths0 = f.nextHigh(fifths0);
     fifths1 = f.nextHigh(fifths1);
   }
-  addBoth<F>(
+  addBoth<F, D>(
     target, sum0, sum1, v128.load(ONES), f.scale4(block, 0), f.scale4(block, 1), f.minimum4(block, 0),
     f.minimum4(block, 1), x,
   );
@@ -403,16 +403,16 @@ function store8(target: usize, acc0: v128, acc1: v128): void {
 
 /** Eight outputs += what a digit of one token adds. */
 @inline
-function addBoth<F>(
+function addBoth<F, D>(
   target: usize, a: v128, b: v128, ones: v128, dw0: v128, dw1: v128, m0: v128, m1: v128, x: usize,
 ): void {
   const dx = v128.load32_splat(x);
-  v128.store(target, scaled<F>(v128.load(target), whole<F>(a, ones, x), dw0, dx, m0, x));
-  v128.store(target, scaled<F>(v128.load(target, 16), whole<F>(b, ones, x), dw1, dx, m1, x), 16);
+  v128.store(target, scaled<F>(v128.load(target), whole<F, D>(a, ones, x), dw0, dx, m0, x));
+  v128.store(target, scaled<F>(v128.load(target, 16), whole<F, D>(b, ones, x), dw1, dx, m1, x), 16);
 }
 
 /** A stream of fewer bytes ends before the machine's prefetching has gained anything. */
-const STREAM: usize = 1 << 17;
+const STREAM: usize = 1 << 16;
 
 /**
  * Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in rows of digits.
@@ -424,6 +424,14 @@ const STREAM: usize = 1 << 17;
 @inline
 export function multiplyBytes<F>(
   group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
+  inQuads: bool,
+): void {
+  if (inQuads) multiplyWith<F, Quads>(group, groups, columns, x, xStride, tokens, target, targetStride);
+  else multiplyWith<F, Pairs>(group, groups, columns, x, xStride, tokens, target, targetStride);
+}
+
+function multiplyWith<F, D>(
+  group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
 ): void {
   const f = changetype<F>(0);
   const blocks = columns >> 5;
@@ -434,7 +442,7 @@ export function multiplyBytes<F>(
   if (tokens == 1 && far >= STREAM) {
     const lower = (<usize>half) << 5;
     for (; groups > 1; groups -= 2) {
-      multiplyOne<F, Two>(group, group + far, blocks, x, second, target, target + lower);
+      multiplyOne<F, D, Two>(group, group + far, blocks, x, second, target, target + lower);
       group += groupBytes;
       target += 32;
     }
@@ -446,12 +454,12 @@ export function multiplyBytes<F>(
     let a = x;
     let y = target;
     for (; t + 4 <= tokens; t += 4) {
-      multiplyTile<F>(group, blocks, a, xStride, second, y, targetStride);
+      multiplyTile<F, D>(group, blocks, a, xStride, second, y, targetStride);
       a += 4 * xStride;
       y += 4 * targetStride;
     }
     for (; t < tokens; t++) {
-      multiplyOne<F, One>(group, 0, blocks, a, second, y, 0);
+      multiplyOne<F, D, One>(group, 0, blocks, a, second, y, 0);
       a += xStride;
       y += targetStride;
     }
