@@ -115,9 +115,9 @@ export function kernel_quantize_operand(form: u32, x: usize, columns: u32, targe
 }
 
 /**
- * Bytes of scratch for `kernel_matmul`, the form above the byte of `type` as there: 32 a token, in form 4 64; Q1_0 and
- * Q2_0 take 32 in every form, and tables besides; 0 for a type or a form that this build does not have, and for more
- * than the memory could hold.
+ * Bytes of scratch for `kernel_matmul`, the form above the byte of `type` as there: 32 a token, in form 4 64; a panel
+ * besides where activations are bytes; Q1_0 and Q2_0 take 32 in every form, and tables besides; 0 for a type or a form
+ * that this build does not have, and for more than the memory could hold.
  */
 export function kernel_matmul_scratch_bytes(type: u32, tokens: u32): usize {
   const plain = type & ((1 << PRECISION_SHIFT) - 1);

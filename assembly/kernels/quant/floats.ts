@@ -58,7 +58,7 @@ export abstract class FloatFormat<F> {
   @inline
   multiplyBytes(
     group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
-    inQuads: bool,
+    panel: usize, inQuads: bool,
   ): void {}
 }
 

@@ -9,7 +9,7 @@ import {
   HAS_BF16, HAS_Q4_0, HAS_Q4_1, HAS_Q5_0, HAS_Q5_1, HAS_Q2_K, HAS_Q3_K, HAS_Q4_K, HAS_Q5_K, HAS_Q6_K, HAS_IQ4_NL,
   HAS_IQ4_XS, HAS_TQ1_0, HAS_TQ2_0, HAS_MXFP4, HAS_NVFP4, HAS_Q1_0, HAS_Q2_0,
 } from "../../parts";
-import { IN_QUADS, PRECISION_SHIFT, ActivationPrecision } from "./activations/precision";
+import { IN_QUADS, PRECISION_SHIFT, ActivationPrecision, meetsBytes } from "./activations/precision";
 import { BF16Packing } from "./formats/bf16";
 import { F16Packing } from "./formats/f16";
 import { F32Packing } from "./formats/f32";
@@ -31,6 +31,7 @@ import { Q6_KPacking } from "./formats/q6_k";
 import { Q8_0Packing } from "./formats/q8_0";
 import { TQ1_0Packing } from "./formats/tq1_0";
 import { TQ2_0Packing } from "./formats/tq2_0";
+import { PANEL_BYTES } from "./byte_panels";
 import { TABLES_BYTES } from "./sums/tables";
 import { Type, blockElements, rowBytes } from "./types";
 
@@ -120,7 +121,7 @@ class MultiplyBytes {
   on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     const format = changetype<F>(0);
     if (isDefined(format.multiplyBytes)) {
-      format.multiplyBytes(a, <u32>b, <u32>c, d, e, <u32>f, g, h, i != 0);
+      format.multiplyBytes(a, <u32>b, <u32>c, d, e, <u32>f, g, h, i, j != 0);
     }
   }
 }
@@ -186,35 +187,36 @@ export function takesSums(type: u32): bool {
   return (HAS_Q1_0 && type == Type.Q1_0) || (HAS_Q2_0 && type == Type.Q2_0);
 }
 
-/** Bytes that a product wants for tables of sums (sums/tables.ts). */
+/** Bytes that a product wants besides: for tables of sums (sums/tables.ts), or for a panel (byte_panels.ts). */
 @inline
-export function sumsBytes(type: u32): usize {
-  return ASC_FEATURE_SIMD && takesSums(type) ? TABLES_BYTES : 0;
+export function workBytes(type: u32, form: u32): usize {
+  if (takesSums(type)) return ASC_FEATURE_SIMD ? TABLES_BYTES : 0;
+  return ASC_FEATURE_RELAXED_SIMD && meetsBytes(form) ? PANEL_BYTES : 0;
 }
 
 /**
  * Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]; strides in bytes. The form of the activations
- * stands above the type (activations/precision.ts). `tables`: sumsBytes(type).
+ * stands above the type (activations/precision.ts). `work`: workBytes(type, form).
  */
 export function matmulGroups(
   type: u32, group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize,
-  targetStride: usize, tables: usize,
+  targetStride: usize, work: usize,
 ): void {
   const form = (type >> PRECISION_SHIFT) & 0xff;
   const inQuads = type & IN_QUADS;
   type &= 0xff;
   if (ASC_FEATURE_RELAXED_SIMD) {
     if (form != ActivationPrecision.SIXTEEN && !takesSums(type)) {
-      return matmulBytes(type, group, groups, columns, x, xStride, tokens, target, targetStride, inQuads);
+      return matmulBytes(type, group, groups, columns, x, xStride, tokens, target, targetStride, work, inQuads);
     }
   }
-  forFormat<Multiply>(type, group, groups, columns, x, xStride, tokens, target, targetStride, tables, form);
+  forFormat<Multiply>(type, group, groups, columns, x, xStride, tokens, target, targetStride, work, form);
 }
 
 /** The same with activations as rows of digits (activations/eight.ts). */
 function matmulBytes(
   type: u32, group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize,
-  targetStride: usize, inQuads: u32,
+  targetStride: usize, panel: usize, inQuads: u32,
 ): void {
-  forFormat<MultiplyBytes>(type, group, groups, columns, x, xStride, tokens, target, targetStride, inQuads);
+  forFormat<MultiplyBytes>(type, group, groups, columns, x, xStride, tokens, target, targetStride, panel, inQuads);
 }

@@ -15,9 +15,9 @@ import { activationBytes } from "./activations/sixteen";
 import { F16Packing } from "./formats/f16";
 import { F32Packing } from "./formats/f32";
 import { WIDENED_TOKENS, matmulWidened } from "./floats";
-import { PRECISION_SHIFT, ActivationPrecision } from "./activations/precision";
+import { PRECISION_SHIFT, ActivationPrecision, precisionFor } from "./activations/precision";
 import {
-  decodeGroup, dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, sumsBytes, takesSums, unpackRow,
+  decodeGroup, dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, takesSums, unpackRow, workBytes,
 } from "./index";
 import { accumulateQ4_0 } from "./transposed";
 import { Type, rowBytes } from "./types";
@@ -32,15 +32,17 @@ export function packedBytes(type: u32, rows: u32, columns: u32): u64 {
   return <u64>packedGroupBytes(type, columns) * ((<u64>rows + 7) >> 3);
 }
 
-/** Bytes of scratch that `matmulRows` wants in any form: the outputs of two groups, and tables of sums. */
+/** Bytes of scratch that `matmulRows` wants in any form: the outputs of two groups, and what it works in. */
 @inline
 export function matmulScratchBytes(type: u32, tokens: u32): usize {
-  return ((<usize>tokens) << 6) + sumsBytes(type);
+  return ((<usize>tokens) << 6) + workBytes(type, precisionFor(type, ActivationPrecision.BYTE));
 }
 
 /** The same for the form that stands above `type`: only the form of two halves keeps two groups' outputs. */
 export function matmulFormScratchBytes(type: u32, tokens: u32): usize {
-  return ((<usize>tokens) << (multipliesTwice(type) ? 6 : 5)) + sumsBytes(type & 0xff);
+  return (
+    ((<usize>tokens) << (multipliesTwice(type) ? 6 : 5)) + workBytes(type & 0xff, (type >> PRECISION_SHIFT) & 0xff)
+  );
 }
 
 /** Whether the form that stands above `type` takes two products. */
@@ -65,7 +67,7 @@ export function matmulRows(
     );
   }
   const groupBytes = packedGroupBytes(type & 0xff, columns);
-  const tables = scratch + ((<usize>tokens) << 5);
+  const work = scratch + ((<usize>tokens) << 5);
   let row = rowBegin;
   while (row < rowEnd) {
     const group = packed + <usize>(row >> 3) * groupBytes;
@@ -75,11 +77,11 @@ export function matmulRows(
       if (ASC_FEATURE_SIMD && type == Type.F16 && tokens >= WIDENED_TOKENS && columns != 0 && (columns & 3) == 0) {
         matmulWidened<F16Packing, F32Packing>(group, whole, columns, x, xStride, tokens, y, targetStride, scratch);
       } else {
-        matmulGroups(type, group, whole, columns, x, xStride, tokens, y, targetStride, tables);
+        matmulGroups(type, group, whole, columns, x, xStride, tokens, y, targetStride, work);
       }
       row += whole << 3;
     } else {
-      matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32, tables);
+      matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32, work);
       const first = row & 7;
       const count = min(8 - first, rowEnd - row);
       for (let t: u32 = 0; t < tokens; t++) {

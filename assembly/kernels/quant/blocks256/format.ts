@@ -69,11 +69,11 @@ export abstract class Blocks256<F, P = F> {
   @inline
   multiplyBytes(
     group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
-    inQuads: bool,
+    panel: usize, inQuads: bool,
   ): void {
     // The integers of a table have eight bits, one too many.
     if (changetype<F>(0).table == 0) {
-      multiplySuperBytes<P>(group, groups, columns, x, xStride, tokens, target, targetStride, inQuads);
+      multiplySuperBytes<P>(group, groups, columns, x, xStride, tokens, target, targetStride, panel, inQuads);
     }
   }
 }

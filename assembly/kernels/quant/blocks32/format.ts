@@ -93,11 +93,11 @@ export abstract class Blocks32<F> {
   @inline
   multiplyBytes(
     group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
-    inQuads: bool,
+    panel: usize, inQuads: bool,
   ): void {
     const f = changetype<F>(0);
     if (isDefined(f.lowBytes)) {
-      multiplyBytes<F>(group, groups, columns, x, xStride, tokens, target, targetStride, inQuads);
+      multiplyBytes<F>(group, groups, columns, x, xStride, tokens, target, targetStride, panel, inQuads);
     }
   }
 }

@@ -4,10 +4,10 @@
  *
  *     y[t][r] = Σ over blocks of 32 columns, over their digits:  float(Σ (q − offset)·a) · (dw · dx)   [ + m · s ]
  *
- * block after block and digit after digit, one f32 accumulator an output, the same for one token and for a tile: equal
- * bits on one host. The integer sums are exact: a pair of products fits in i16 (31 · 127 · 2), and so does the sum of a
- * lane, 16 columns less the offset, though it may wrap on its way. So hosts differ by whether a multiply-add rounds
- * once or twice, no more.
+ * block after block and digit after digit, one f32 accumulator an output, the same for one token and for a tile
+ * (byte_panels.ts): equal bits on one host. The integer sums are exact: a pair of products fits in i16 (31 · 127 · 2),
+ * and so does the sum of a lane, 16 columns less the offset, though it may wrap on its way; i32 holds all of them
+ * (byte_dots.ts). So hosts differ by whether a multiply-add rounds once or twice, no more.
  *
  * The packed weights are those of the portable build. blocks32/format.ts lists what a format's tag says.
  *
@@ -15,7 +15,10 @@
  */
 import { multiplyAdd } from "../../float/fused";
 import { Quads, Pairs, addDot } from "../byte_dots";
-import { DIGIT_BYTES, hasSecond, secondDigit } from "../activations/eight";
+import { DIGIT_BYTES, secondDigit } from "../activations/eight";
+import {
+  Minimum, PANEL_BLOCKS, Plain, TILE_TOKENS, clearOutputs, minimumPlace, multiplyTile, panelStep, scalePlace,
+} from "../byte_panels";
 
 const ONES = memory.data<u16>([1, 1, 1, 1, 1, 1, 1, 1], 16);
 const SIXTEENS = memory.data<u16>([16, 16, 16, 16, 16, 16, 16, 16], 16);
@@ -171,244 +174,66 @@ function multiplyOne<F, D, G>(
   if (two) store8(otherTarget, acc2, acc3);
 }
 
-/**
- * Eight rows × four tokens. The outputs are summed where they end up, which leaves the registers to the integers. Where
- * most tokens have a second digit all four are given one, for zeros add nothing; else each of the few comes alone. The
- * steps are written out here, too.
- */
-function multiplyTile<F, D>(
-  block: usize, blocks: u32, x0: usize, stride: usize, second: usize, target: usize, step: usize,
-): void {
-  const f = changetype<F>(0);
-  let x1 = x0 + stride;
-  let x2 = x1 + stride;
-  let x3 = x2 + stride;
-  const y1 = target + step;
-  const y2 = y1 + step;
-  const y3 = y2 + step;
-  const zero = f32x4.splat(0);
-  store8(target, zero, zero);
-  store8(y1, zero, zero);
-  store8(y2, zero, zero);
-  store8(y3, zero, zero);
-  for (; blocks > 0; blocks--) {
-    for (let digit: usize = 0; ; digit = second) {
-      const at0 = x0 + digit;
-      const at1 = x1 + digit;
-      const at2 = x2 + digit;
-      const at3 = x3 + digit;
-      let a0 = begin<F, D>(at0);
-      let a1 = begin<F, D>(at1);
-      let a2 = begin<F, D>(at2);
-      let a3 = begin<F, D>(at3);
-      let b0 = a0;
-      let b1 = a1;
-      let b2 = a2;
-      let b3 = a3;
-      let fifths0 = f.high(block, 0);
-      let fifths1 = f.high(block, 1);
-      const p = f.payload(block);
-      let w0 = f.word(p);
-      let w1 = f.word(p + 16);
-      let c0 = f.lowBytes(w0, fifths0);
-      let c1 = f.lowBytes(w1, fifths1);
-      let v = v128.load32_splat(at0, 16);
-      a0 = addDot<D>(a0, v, c0);
-      b0 = addDot<D>(b0, v, c1);
-      v = v128.load32_splat(at1, 16);
-      a1 = addDot<D>(a1, v, c0);
-      b1 = addDot<D>(b1, v, c1);
-      v = v128.load32_splat(at2, 16);
-      a2 = addDot<D>(a2, v, c0);
-      b2 = addDot<D>(b2, v, c1);
-      v = v128.load32_splat(at3, 16);
-      a3 = addDot<D>(a3, v, c0);
-      b3 = addDot<D>(b3, v, c1);
-      c0 = f.highBytes(w0, fifths0);
-      c1 = f.highBytes(w1, fifths1);
-      v = v128.load32_splat(at0, 20);
-      a0 = addDot<D>(a0, v, c0);
-      b0 = addDot<D>(b0, v, c1);
-      v = v128.load32_splat(at1, 20);
-      a1 = addDot<D>(a1, v, c0);
-      b1 = addDot<D>(b1, v, c1);
-      v = v128.load32_splat(at2, 20);
-      a2 = addDot<D>(a2, v, c0);
-      b2 = addDot<D>(b2, v, c1);
-      v = v128.load32_splat(at3, 20);
-      a3 = addDot<D>(a3, v, c0);
-      b3 = addDot<D>(b3, v, c1);
-
-      fifths0 = f.nextHigh(fifths0);
-      fifths1 = f.nextHigh(fifths1);
-      w0 = f.word(p + 32);
-      w1 = f.word(p + 48);
-      c0 = f.lowBytes(w0, fifths0);
-      c1 = f.lowBytes(w1, fifths1);
-      v = v128.load32_splat(at0, 24);
-      a0 = addDot<D>(a0, v, c0);
-      b0 = addDot<D>(b0, v, c1);
-      v = v128.load32_splat(at1, 24);
-      a1 = addDot<D>(a1, v, c0);
-      b1 = addDot<D>(b1, v, c1);
-      v = v128.load32_splat(at2, 24);
-      a2 = addDot<D>(a2, v, c0);
-      b2 = addDot<D>(b2, v, c1);
-      v = v128.load32_splat(at3, 24);
-      a3 = addDot<D>(a3, v, c0);
-      b3 = addDot<D>(b3, v, c1);
-      c0 = f.highBytes(w0, fifths0);
-      c1 = f.highBytes(w1, fifths1);
-      v = v128.load32_splat(at0, 28);
-      a0 = addDot<D>(a0, v, c0);
-      b0 = addDot<D>(b0, v, c1);
-      v = v128.load32_splat(at1, 28);
-      a1 = addDot<D>(a1, v, c0);
-      b1 = addDot<D>(b1, v, c1);
-      v = v128.load32_splat(at2, 28);
-      a2 = addDot<D>(a2, v, c0);
-      b2 = addDot<D>(b2, v, c1);
-      v = v128.load32_splat(at3, 28);
-      a3 = addDot<D>(a3, v, c0);
-      b3 = addDot<D>(b3, v, c1);
-
-      fifths0 = f.nextHigh(fifths0);
-      fifths1 = f.nextHigh(fifths1);
-      w0 = f.word(p + 64);
-      w1 = f.word(p + 80);
-      c0 = f.lowBytes(w0, fifths0);
-      c1 = f.lowBytes(w1, fifths1);
-      v = v128.load32_splat(at0, 32);
-      a0 = addDot<D>(a0, v, c0);
-      b0 = addDot<D>(b0, v, c1);
-      v = v128.load32_splat(at1, 32);
-      a1 = addDot<D>(a1, v, c0);
-      b1 = addDot<D>(b1, v, c1);
-      v = v128.load32_splat(at2, 32);
-      a2 = addDot<D>(a2, v, c0);
-      b2 = addDot<D>(b2, v, c1);
-      v = v128.load32_splat(at3, 32);
-      a3 = addDot<D>(a3, v, c0);
-      b3 = addDot<D>(b3, v, c1);
-      c0 = f.highBytes(w0, fifths0);
-      c1 = f.highBytes(w1, fifths1);
-      v = v128.load32_splat(at0, 36);
-      a0 = addDot<D>(a0, v, c0);
-      b0 = addDot<D>(b0, v, c1);
-      v = v128.load32_splat(at1, 36);
-      a1 = addDot<D>(a1, v, c0);
-      b1 = addDot<D>(b1, v, c1);
-      v = v128.load32_splat(at2, 36);
-      a2 = addDot<D>(a2, v, c0);
-      b2 = addDot<D>(b2, v, c1);
-      v = v128.load32_splat(at3, 36);
-      a3 = addDot<D>(a3, v, c0);
-      b3 = addDot<D>(b3, v, c1);
-
-      fifths0 = f.nextHigh(fifths0);
-      fifths1 = f.nextHigh(fifths1);
-      w0 = f.word(p + 96);
-      w1 = f.word(p + 112);
-      c0 = f.lowBytes(w0, fifths0);
-      c1 = f.lowBytes(w1, fifths1);
-      v = v128.load32_splat(at0, 40);
-      a0 = addDot<D>(a0, v, c0);
-      b0 = addDot<D>(b0, v, c1);
-      v = v128.load32_splat(at1, 40);
-      a1 = addDot<D>(a1, v, c0);
-      b1 = addDot<D>(b1, v, c1);
-      v = v128.load32_splat(at2, 40);
-      a2 = addDot<D>(a2, v, c0);
-      b2 = addDot<D>(b2, v, c1);
-      v = v128.load32_splat(at3, 40);
-      a3 = addDot<D>(a3, v, c0);
-      b3 = addDot<D>(b3, v, c1);
-      c0 = f.highBytes(w0, fifths0);
-      c1 = f.highBytes(w1, fifths1);
-      v = v128.load32_splat(at0, 44);
-      a0 = addDot<D>(a0, v, c0);
-      b0 = addDot<D>(b0, v, c1);
-      v = v128.load32_splat(at1, 44);
-      a1 = addDot<D>(a1, v, c0);
-      b1 = addDot<D>(b1, v, c1);
-      v = v128.load32_splat(at2, 44);
-      a2 = addDot<D>(a2, v, c0);
-      b2 = addDot<D>(b2, v, c1);
-      v = v128.load32_splat(at3, 44);
-      a3 = addDot<D>(a3, v, c0);
-      b3 = addDot<D>(b3, v, c1);
-
-      const ones = v128.load(ONES);
-      const dw0 = f.scale4(block, 0);
-      const dw1 = f.scale4(block, 1);
-      const m0 = f.minimum4(block, 0);
-      const m1 = f.minimum4(block, 1);
-      addBoth<F, D>(target, a0, b0, ones, dw0, dw1, m0, m1, at0);
-      addBoth<F, D>(y1, a1, b1, ones, dw0, dw1, m0, m1, at1);
-      addBoth<F, D>(y2, a2, b2, ones, dw0, dw1, m0, m1, at2);
-      addBoth<F, D>(y3, a3, b3, ones, dw0, dw1, m0, m1, at3);
-      if (digit != 0) break;
-      const one0 = hasSecond(x0);
-      const one1 = hasSecond(x1);
-      const one2 = hasSecond(x2);
-      const one3 = hasSecond(x3);
-      if (u32(one0) + u32(one1) + u32(one2) + u32(one3) > 2) continue;
-      if (one0) addDigit<F, D>(block, x0 + second, target);
-      if (one1) addDigit<F, D>(block, x1 + second, y1);
-      if (one2) addDigit<F, D>(block, x2 + second, y2);
-      if (one3) addDigit<F, D>(block, x3 + second, y3);
-      break;
-    }
-    x0 += DIGIT_BYTES;
-    x1 += DIGIT_BYTES;
-    x2 += DIGIT_BYTES;
-    x3 += DIGIT_BYTES;
-    block += f.blockBytes;
-  }
-}
-
-/** What one digit of a block of one token adds to eight rows. */
-function addDigit<F, D>(block: usize, x: usize, target: usize): void {
-  const f = changetype<F>(0);
-  let sum0 = begin<F, D>(x);
-  let sum1 = sum0;
-  let fifths0 = f.high(block, 0);
-  let fifths1 = f.high(block, 1);
-  let at = x;
-  let p = f.payload(block);
-  for (const end = p + 128; p != end; p += 32) {
-    const w0 = f.word(p);
-    const w1 = f.word(p + 16);
-    let v = v128.load32_splat(at, 16);
-    sum0 = addDot<D>(sum0, v, f.lowBytes(w0, fifths0));
-    sum1 = addDot<D>(sum1, v, f.lowBytes(w1, fifths1));
-    v = v128.load32_splat(at, 20);
-    sum0 = addDot<D>(sum0, v, f.highBytes(w0, fifths0));
-    sum1 = addDot<D>(sum1, v, f.highBytes(w1, fifths1));
-    at += 8;
-    fifths0 = f.nextHigh(fifths0);
-    fifths1 = f.nextHigh(fifths1);
-  }
-  addBoth<F, D>(
-    target, sum0, sum1, v128.load(ONES), f.scale4(block, 0), f.scale4(block, 1), f.minimum4(block, 0),
-    f.minimum4(block, 1), x,
-  );
-}
-
 @inline
 function store8(target: usize, acc0: v128, acc1: v128): void {
   v128.store(target, acc0);
   v128.store(target, acc1, 16);
 }
 
-/** Eight outputs += what a digit of one token adds. */
+/** `blocks` blocks of a group, unpacked into a panel. */
 @inline
-function addBoth<F, D>(
-  target: usize, a: v128, b: v128, ones: v128, dw0: v128, dw1: v128, m0: v128, m1: v128, x: usize,
+function unpackPanel<F, K>(block: usize, blocks: u32, panel: usize): void {
+  const f = changetype<F>(0);
+  for (; blocks > 0; blocks--) {
+    let to = panel;
+    let fifths0 = f.high(block, 0);
+    let fifths1 = f.high(block, 1);
+    let p = f.payload(block);
+    for (const end = p + 128; p != end; p += 32) {
+      const w0 = f.word(p);
+      const w1 = f.word(p + 16);
+      v128.store(to, f.lowBytes(w0, fifths0));
+      v128.store(to, f.lowBytes(w1, fifths1), 16);
+      v128.store(to, f.highBytes(w0, fifths0), 32);
+      v128.store(to, f.highBytes(w1, fifths1), 48);
+      to += 64;
+      fifths0 = f.nextHigh(fifths0);
+      fifths1 = f.nextHigh(fifths1);
+    }
+    v128.store(scalePlace<K>(panel, 0, 0), f.scale4(block, 0));
+    v128.store(scalePlace<K>(panel, 0, 1), f.scale4(block, 1));
+    if (f.minimum) {
+      v128.store(minimumPlace<K>(panel, 0, 0), f.minimum4(block, 0));
+      v128.store(minimumPlace<K>(panel, 0, 1), f.minimum4(block, 1));
+    }
+    block += f.blockBytes;
+    panel += panelStep<K>();
+  }
+}
+
+/** A group × whole tiles of tokens. */
+function multiplyPanels<F, K, D>(
+  group: usize, blocks: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize, second: usize,
+  panel: usize,
 ): void {
-  const dx = v128.load32_splat(x);
-  v128.store(target, scaled<F>(v128.load(target), whole<F, D>(a, ones, x), dw0, dx, m0, x));
-  v128.store(target, scaled<F>(v128.load(target, 16), whole<F, D>(b, ones, x), dw1, dx, m1, x), 16);
+  const f = changetype<F>(0);
+  const offset = changetype<D>(0).whole ? f.offset : f.start;
+  const back = changetype<D>(0).whole ? 0 : f.start - f.offset;
+  clearOutputs(target, targetStride, tokens);
+  for (; blocks > 0; ) {
+    const count = min(blocks, PANEL_BLOCKS);
+    unpackPanel<F, K>(group, count, panel);
+    let a = x;
+    let y = target;
+    for (let t: u32 = 0; t < tokens; t += TILE_TOKENS) {
+      multiplyTile<K, D>(panel, count, a, xStride, second, y, targetStride, offset, back);
+      a += <usize>TILE_TOKENS * xStride;
+      y += <usize>TILE_TOKENS * targetStride;
+    }
+    group += <usize>count * f.blockBytes;
+    x += <usize>count * DIGIT_BYTES;
+    blocks -= count;
+  }
 }
 
 /** A stream of fewer bytes ends before the machine's prefetching has gained anything. */
@@ -424,14 +249,15 @@ const STREAM: usize = 1 << 16;
 @inline
 export function multiplyBytes<F>(
   group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
-  inQuads: bool,
+  panel: usize, inQuads: bool,
 ): void {
-  if (inQuads) multiplyWith<F, Quads>(group, groups, columns, x, xStride, tokens, target, targetStride);
-  else multiplyWith<F, Pairs>(group, groups, columns, x, xStride, tokens, target, targetStride);
+  if (inQuads) multiplyWith<F, Quads>(group, groups, columns, x, xStride, tokens, target, targetStride, panel);
+  else multiplyWith<F, Pairs>(group, groups, columns, x, xStride, tokens, target, targetStride, panel);
 }
 
 function multiplyWith<F, D>(
   group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
+  panel: usize,
 ): void {
   const f = changetype<F>(0);
   const blocks = columns >> 5;
@@ -449,16 +275,16 @@ function multiplyWith<F, D>(
     group += far;
     target += lower;
   }
+  const tiled = tokens & ~(TILE_TOKENS - 1);
   for (; groups > 0; groups--) {
-    let t: u32 = 0;
-    let a = x;
-    let y = target;
-    for (; t + 4 <= tokens; t += 4) {
-      multiplyTile<F, D>(group, blocks, a, xStride, second, y, targetStride);
-      a += 4 * xStride;
-      y += 4 * targetStride;
+    if (tiled > 0 && f.minimum) {
+      multiplyPanels<F, Minimum, D>(group, blocks, x, xStride, tiled, target, targetStride, second, panel);
+    } else if (tiled > 0) {
+      multiplyPanels<F, Plain, D>(group, blocks, x, xStride, tiled, target, targetStride, second, panel);
     }
-    for (; t < tokens; t++) {
+    let a = x + <usize>tiled * xStride;
+    let y = target + <usize>tiled * targetStride;
+    for (let t = tiled; t < tokens; t++) {
       multiplyOne<F, D, One>(group, 0, blocks, a, second, y, 0);
       a += xStride;
       y += targetStride;
