@@ -3,4 +3,5 @@
  * kernels by themselves (`kernel_…` of index.ts) compute in one thread, in the builds without.
  */
 export * from "../exports/core_list";
+export * from "../exports/byte_dots";
 export * from "../exports/thread";

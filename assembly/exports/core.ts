@@ -3,7 +3,7 @@
  */
 import { allocate, createCore, release } from "../memory/arena";
 import { Core } from "../memory/core";
-import { ByteDots, hasQuads, suitableByteDots } from "../kernels/quant/byte_dots";
+import { suitableByteDots } from "../kernels/quant/byte_dots";
 
 /** Rises when an export that docs/embedding.md names goes, or means something else. The first one had no version. */
 export function abi_version(): u32 {
@@ -35,16 +35,6 @@ export function core_used(core: Core): usize {
 /** The address that no block may end above, for a host that shares its memory out; 0: none but the host's own limit. */
 export function core_set_limit(core: Core, limit: usize): void {
   core.arenaLimit = limit;
-}
-
-/** How the fast build sums products with bytes, of models that are loaded from now on: what suits this processor. */
-export function core_byte_dots(core: Core): u32 {
-  return core.byteDots;
-}
-
-/** Another way of it, where the host has it: the bits are the same. */
-export function core_set_byte_dots(core: Core, how: u32): void {
-  if (ASC_FEATURE_RELAXED_SIMD) core.byteDots = how == ByteDots.QUADS && hasQuads() ? how : ByteDots.PAIRS;
 }
 
 /** The code of the last error. */

@@ -3,8 +3,8 @@
  * that other programs compute with have the kernels by themselves, too (index.ts).
  */
 export {
-  abi_version, core_create, core_allocate, core_release, core_used, core_set_limit, core_byte_dots, core_set_byte_dots,
-  error_code, error_message, error_message_length,
+  abi_version, core_create, core_allocate, core_release, core_used, core_set_limit, error_code, error_message,
+  error_message_length,
 } from "./core";
 export * from "./gguf";
 export * from "./chat";

@@ -74,7 +74,7 @@ export class Core {
     const { exports, build, module, threads } = await instantiateBuild(options);
     const core = new Core(exports, build);
     if (limit < MEMORY) exports.core_set_limit(core.pointer, limit);
-    if (options.byteDots !== undefined) {
+    if (options.byteDots !== undefined && core.has("core_set_byte_dots")) {
       exports.core_set_byte_dots(core.pointer, options.byteDots === "quads" ? ByteDots.QUADS : ByteDots.PAIRS);
     }
     if (threads > 1) {

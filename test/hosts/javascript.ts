@@ -7,6 +7,7 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { RELAXED_SIMD } from "../../bindings/relaxed.ts";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import {
   assertText,
@@ -45,6 +46,8 @@ export interface Job {
   embedders: Source[];
   sentences: readonly string[];
   builds: BuildName[];
+  /** A module that only hosts with relaxed SIMD take. */
+  relaxedSimd: number[];
   base: string;
   /** The folder of the models, with a slash at its end. */
   folder: string;
@@ -115,6 +118,7 @@ export function jobAt(base: string, names: readonly string[] = REFERENCE_NAMES):
     embedders: sources(EMBEDDER_NAMES),
     sentences: SENTENCES,
     builds: [...BUILDS],
+    relaxedSimd: [...RELAXED_SIMD],
     base,
     folder: `${dirname(models[0].path)}/`,
     golden: { prompt: stories.prompt, text: stories.text },
