@@ -1,7 +1,7 @@
 /** Whether the host has relaxed SIMD, which the fast build is made of. */
 
 /** A module of one function that does an `i8x16.relaxed_swizzle`. */
-export const RELAXED_SIMD = new Uint8Array([
+export const RELAXED_SIMD: Uint8Array<ArrayBuffer> = new Uint8Array([
   ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00], // magic, version
   ...[0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b], // a type: () → v128
   ...[0x03, 0x02, 0x01, 0x00], // a function of it

@@ -82,7 +82,7 @@ export function declare(
   }
   if (kind == WeightKind.MATRIX) {
     weight.precision = precisionOfMatrix(tensor.type);
-    weight.byteDots = core.byteDots;
+    if (ASC_FEATURE_RELAXED_SIMD) weight.byteDots = core.byteDots;
   }
   return 0;
 }

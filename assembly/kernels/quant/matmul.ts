@@ -35,7 +35,10 @@ export function packedBytes(type: u32, rows: u32, columns: u32): u64 {
 /** Bytes of scratch that `matmulRows` wants in any form: the outputs of two groups, and what it works in. */
 @inline
 export function matmulScratchBytes(type: u32, tokens: u32): usize {
-  return ((<usize>tokens) << 6) + workBytes(type, precisionFor(type, ActivationPrecision.BYTE));
+  return (
+    ((<usize>tokens) << 6) +
+    workBytes(type, ASC_FEATURE_RELAXED_SIMD ? precisionFor(type, ActivationPrecision.BYTE) : 0)
+  );
 }
 
 /** The same for the form that stands above `type`: only the form of two halves keeps two groups' outputs. */
