@@ -90,6 +90,8 @@ class Info:
     vocabulary: int
     hidden: int
     layers: int
+    makes: Literal["text", "vectors", "scores"]
+    """Text, and then vectors too; vectors of texts alone; or scores of documents, which this package does not ask for."""
     dimensions: int
     """Values of a text's vector."""
     pooling: str
@@ -152,6 +154,7 @@ class Model:
             vocabulary=self._call("model_vocabulary", self._model),
             hidden=self._call("model_hidden", self._model),
             layers=self._call("model_layers", self._model),
+            makes=_makes(pooling == Pooling.RANK, self._call("model_has_logits", self._model) != 0),
             dimensions=self._call("model_vector_width", self._model),
             pooling=next((name for name, number in _POOLINGS.items() if number == pooling), "rank"),
         )
@@ -500,6 +503,12 @@ class _Group:
         budget = _whole("reasoning_budget", self._options.get("reasoning_budget", _UNLIMITED), 0, _UNLIMITED)
         core.check(call("session_limit_reasoning", session, _signed(budget, 32)))
         call("session_seed", session, _signed(_whole("seed", self._options.get("seed", 0), 0, 2**64 - 1), 64))
+
+
+def _makes(ranks: bool, writes: bool) -> Literal["text", "vectors", "scores"]:
+    if ranks:
+        return "scores"
+    return "text" if writes else "vectors"
 
 
 def _passes(order: list[int], ids: list[list[int]], room: int, most: int) -> Iterator[list[int]]:

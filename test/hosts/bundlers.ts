@@ -96,14 +96,14 @@ withTools(["chromium", "npm:playwright-core", "node24"], (chromium, _, node24) =
 
     test(`${vite}: build and preview`, async () => {
       const folder = app(`${vite}-build`, files);
-      await run(node24, [program(`${vite}/bin/vite.js`), "build"], folder);
+      await run(node24, [program(`${vite}/bin/vite.js`), "build"], folder, BUILD_MS);
       await withServer(node24, words("preview"), folder, open);
     });
   }
 
   test("webpack: a page", async () => {
     const folder = app("webpack-page", { "src/index.js": source("page.js") }, "dist/model.gguf");
-    await run(process.execPath, [program("webpack/bin/webpack.js"), "--mode", "production"], folder);
+    await run(process.execPath, [program("webpack/bin/webpack.js"), "--mode", "production"], folder, BUILD_MS);
     writeFileSync(join(folder, "dist/index.html"), `${PAGE}<script src="main.js"></script></html>`);
     const server = await serve(join(folder, "dist"));
     try {
@@ -165,7 +165,7 @@ test("webpack: a program for Node", async () => {
     experiments: { outputModule: true }, output: { module: true, chunkFormat: "module" },
   };`;
   const folder = app("webpack-node", { "main.js": SPEAK, "webpack.config.js": config }, "model.gguf");
-  await run(process.execPath, [program("webpack/bin/webpack.js")], folder);
+  await run(process.execPath, [program("webpack/bin/webpack.js")], folder, BUILD_MS);
   assertStory(await quietly(process.execPath, ["dist/main.mjs"], folder));
 });
 
@@ -224,7 +224,7 @@ for (const typescript of ["typescript57", join(ROOT, "node_modules/typescript")]
         "use.mts": source("types.mts"),
         "tsconfig.json": JSON.stringify({ compilerOptions, include: ["use.mts"] }),
       });
-      const { status, stdout } = await finish(process.execPath, [tsc, "-p", "."], { cwd: folder });
+      const { status, stdout } = await finish(process.execPath, [tsc, "-p", "."], { cwd: folder, ms: BUILD_MS });
       assert.is(status, 0, stdout);
     });
   }

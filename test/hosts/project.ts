@@ -48,9 +48,14 @@ export async function project(name: string, files: Record<string, string>): Prom
   return folder;
 }
 
-/** Runs a tool, which has to end well. */
-export async function run(program: string, args: string[], cwd: string): Promise<{ stdout: string; stderr: string }> {
-  const { status, stdout, stderr } = await finish(program, args, { cwd });
+/** Runs a tool, which has to end well, in so many milliseconds. */
+export async function run(
+  program: string,
+  args: string[],
+  cwd: string,
+  ms: number = 60_000,
+): Promise<{ stdout: string; stderr: string }> {
+  const { status, stdout, stderr } = await finish(program, args, { cwd, ms });
   if (status !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${status}\n${stderr}${stdout}`);
   return { stdout, stderr };
 }
