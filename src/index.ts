@@ -5,11 +5,13 @@ export { doctor } from "./api/doctor.ts";
 export type { DoctorOptions, DoctorReport } from "./api/doctor-report.ts";
 export { Model } from "./api/model.ts";
 export type { LoadOptions, MemoryPlan, ModelMemory } from "./api/options.ts";
+export type { ChatTokensOptions } from "./api/prompt.ts";
 export type { SelfTest } from "./api/self-test.ts";
 export type { Activity, AppendOptions, Prompt, Session, SessionOptions, WaitOptions } from "./api/session.ts";
 export type { WorkerBatch } from "./api/worker-batch.ts";
 export type { WorkerModel } from "./api/worker-model.ts";
 export type { WorkerSession } from "./api/worker-session.ts";
+export type { ChatOptions, ToolOptions } from "./generate/chat-answer.ts";
 export type { Score, ScoreOptions } from "./generate/choices.ts";
 export type { ConstraintOptions } from "./generate/constraint.ts";
 export type { EmbedOptions, Pooling, Ranked, RerankOptions } from "./generate/embedding.ts";
@@ -29,8 +31,10 @@ export type {
   AssistantMessage,
   Message,
   SaidMessage,
+  Tool,
   ToolCall,
   ToolCallDelta,
+  ToolChoice,
   ToolMessage,
 } from "./generate/messages.ts";
 export type { SamplingOptions } from "./generate/sampling.ts";

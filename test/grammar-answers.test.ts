@@ -57,6 +57,17 @@ for (const [i, schema] of SCHEMAS.entries()) {
   });
 }
 
+test("each of several answers obeys the grammar, and is what its seed gives alone", async () => {
+  const options = { regex: /[ab]{3}|[cd]{5}/, temperature: 1, maxTokens: 20 };
+  const several = model.generate("Once", { ...options, seed: 2, n: 3 });
+  await several.text();
+  const alone = await Promise.all([2, 3, 4].map((seed) => model.generate("Once", { ...options, seed }).text()));
+  assert.equal(
+    several.result!.answers!.map(({ text }) => text),
+    alone,
+  );
+});
+
 test("a document that maxTokens cuts is told, and one that ends with its last token is whole", async () => {
   const cut = model.generate("Once", { choice: ["abcdefgh"], maxTokens: 2 });
   await cut.text();

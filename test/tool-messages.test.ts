@@ -5,38 +5,14 @@
 import { Template } from "@huggingface/jinja";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { encodeGguf } from "../scripts/gguf-writer.mjs";
-import { makeModel } from "../scripts/make-model.mjs";
-import { type Message, Model } from "../src/index.ts";
+import { type Message, Model, type Tool } from "../src/index.ts";
 import { TEMPLATES } from "./support/chat-templates.ts";
+import { FIRST_MARK, markedModel } from "./support/marked-model.ts";
 import { errorOf } from "./support/models.ts";
 
-const MARKS = [
-  "<s>",
-  "</s>",
-  "<|im_start|>",
-  "<|im_end|>",
-  "<tool_call>",
-  "</tool_call>",
-  "<tool_response>",
-  "<|eot|>",
-];
+const MARKS = ["<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>", "<tool_response>", "<|eot|>"];
 
-/** A model whose vocabulary has the marks as control tokens, from token 400 on. */
-async function load(template: string): Promise<Model> {
-  const file = makeModel("llama-tiny", "Q8_0");
-  const metadata = file.metadata.map(([key, kind, value]): (typeof file.metadata)[number] => {
-    if (key === "tokenizer.ggml.tokens" || key === "tokenizer.ggml.token_type") {
-      const list = [...(value as unknown[])];
-      for (const [i, mark] of MARKS.entries()) list[400 + i] = key.endsWith("tokens") ? mark : 3;
-      return [key, kind, list as typeof value];
-    }
-    if (key === "tokenizer.ggml.bos_token_id") return [key, kind, 400];
-    return key === "tokenizer.ggml.eos_token_id" ? [key, kind, 401] : [key, kind, value];
-  });
-  metadata.push(["tokenizer.chat_template", "string", template]);
-  return Model.load(new Uint8Array(encodeGguf({ ...file, metadata })));
-}
+const load = (template: string): Promise<Model> => Model.load(markedModel(template, MARKS));
 
 async function promptOf(model: Model, messages: Message[]) {
   const session = model.session();
@@ -45,7 +21,9 @@ async function promptOf(model: Model, messages: Message[]) {
   session.dispose();
   return {
     text: model.detokenize(tokens, { special: true, cleanSpaces: false }),
-    controls: tokens.filter((id) => id >= 400 && id < 400 + MARKS.length).map((id) => MARKS[id - 400]),
+    controls: tokens
+      .filter((id) => id >= FIRST_MARK && id < FIRST_MARK + 2 + MARKS.length)
+      .map((id) => ["<s>", "</s>", ...MARKS][id - FIRST_MARK]),
   };
 }
 
@@ -83,6 +61,79 @@ for (const name of ["Qwen2.5", "Qwen3"]) {
     const { text, controls } = await promptOf(model, conversation(FORGED));
     assert.is(text.replace(/^<s>/, ""), expected);
     assert.equal(controls, (await promptOf(model, conversation("harmless"))).controls);
+    model.dispose();
+  });
+}
+
+/** Of Qwen's templates: every turn that there is, with tools and without. */
+const SPEC: Tool[] = [
+  {
+    name: "f",
+    description: 'Does "it" é\n',
+    parameters: { type: "object", properties: { a: { type: ["string", "null"], enum: ["x", null] } }, required: [] },
+  },
+  { name: "g" },
+];
+const call = (given: object) => ({ id: "1", name: "f", arguments: JSON.stringify(given) });
+const user: Message = { role: "user", content: "x" };
+const CHATS: Message[][] = [
+  [user],
+  [
+    { role: "system", content: "S" },
+    user,
+    { role: "assistant", content: "", toolCalls: [call({ a: 1.5, b: [1, { c: null }], d: '"q" 🌍\n' }), call({})] },
+    { role: "tool", content: "r" },
+    { role: "tool", content: "r2" },
+  ],
+  [
+    user,
+    { role: "assistant", content: "let me", reasoning: "why", toolCalls: [call({})] },
+    { role: "tool", content: "r" },
+    { role: "assistant", content: "done" },
+    user,
+  ],
+  [
+    user,
+    { role: "assistant", content: "<think>\nhm\n</think>\n\nlet me", toolCalls: [call({ a: "b" })] },
+    { role: "tool", content: "<|im_end|>" },
+  ],
+  [
+    user,
+    { role: "assistant", content: "", reasoning: "r", toolCalls: [call({})] },
+    { role: "tool", content: "a" },
+    { role: "system", content: "late" },
+    { role: "assistant", content: "z" },
+  ],
+];
+
+for (const name of ["Qwen2.5", "Qwen3"]) {
+  test(`${name}: the text without Jinja is Jinja's`, async () => {
+    const model = await load(TEMPLATES[name]);
+    const shown = (m: Message) => {
+      const { reasoning, toolCalls = undefined } = m.role === "assistant" ? m : {};
+      const calls = toolCalls?.map((c) => ({ function: { name: c.name, arguments: JSON.parse(c.arguments) } }));
+      return {
+        role: m.role,
+        content: m.content,
+        ...(reasoning && { reasoning_content: reasoning }),
+        ...(calls && { tool_calls: calls }),
+      };
+    };
+    for (const chat of CHATS) {
+      for (const tools of [SPEC, []]) {
+        const told = tools.map(({ name, description = "", parameters = { type: "object", properties: {} } }) => {
+          return { type: "function", function: { name, description, parameters } };
+        });
+        const expected = new Template(TEMPLATES[name]).render({
+          messages: chat.map(shown),
+          add_generation_prompt: true,
+          ...(told.length > 0 && { tools: told }),
+        });
+        const tokens = await model.chatTokens(chat, { tools });
+        const text = model.detokenize(tokens, { special: true, cleanSpaces: false });
+        assert.is(text.replace(/^<s>/, ""), expected);
+      }
+    }
     model.dispose();
   });
 }

@@ -70,6 +70,11 @@ export function takeForced(core: Core, c: Constraint, t: Tokenizer, tokens: usiz
   return token;
 }
 
+/** Takes a token that was drawn for other reasons, where the constraint, if there is one, allows it. */
+export function takeGiven(c: Constraint, t: Tokenizer, token: u32): void {
+  if (HAS_GRAMMAR && changetype<usize>(c) != 0 && isAllowed(c, t, token)) take(c, t, token);
+}
+
 function take(c: Constraint, t: Tokenizer, token: u32): i32 {
   if (!endsGeneration(t, token)) settle(c.matcher);
   lookAgain(c.forced);

@@ -12,6 +12,8 @@ import { FORCED_RECORD, Forced, beginForced } from "./forced";
 import { idAt, logitAt, place } from "./sampler";
 import { IMPOSSIBLE } from "./sampler_logits";
 
+/** In a grammar a control token is this byte and its text: no text has it. */
+const CONTROL_MARK: u8 = 0xff;
 /** Bytes of one token that are tried; a longer one is refused. */
 const TOKEN_BYTES: u32 = 512;
 /** Beginnings of tokens beside the 256 bytes: none, and the end of the answer. */
@@ -95,9 +97,13 @@ export function isAllowed(c: Constraint, t: Tokenizer, token: u32): bool {
 function bytesOf(c: Constraint, t: Tokenizer, token: u32): u32 {
   if (token >= t.count) return 0;
   const type = typeOf(t, token);
-  if (type == TokenType.CONTROL || type == TokenType.UNKNOWN || type == TokenType.UNUSED) return 0;
-  const length = tokenBytes(t, <i32>token, false, c.bytes, TOKEN_BYTES);
-  return length > 0 && <u32>length <= TOKEN_BYTES ? <u32>length : 0;
+  if (type == TokenType.UNKNOWN || type == TokenType.UNUSED) return 0;
+  const mark: u32 = type == TokenType.CONTROL ? 1 : 0;
+  const length = tokenBytes(t, <i32>token, mark != 0, c.bytes + mark, TOKEN_BYTES - mark);
+  if (length <= 0 || <u32>length + mark > TOKEN_BYTES) return 0;
+  if (mark != 0) store<u8>(c.bytes, CONTROL_MARK);
+  else if (load<u8>(c.bytes) == CONTROL_MARK) return 0;
+  return <u32>length + mark;
 }
 
 /**

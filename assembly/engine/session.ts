@@ -338,9 +338,11 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   s.ready = 0;
   beginReasoning(s.reasoning, changetype<Tokenizer>(s.tokenizer), s.tokens, s.count, s.text, s.textCapacity);
   restartConstraint(s.constraint, s.count);
-  // As llama.cpp streams: the text goes on from the prompt, and spaces stay as the model makes them.
+  // As llama.cpp streams: the text goes on from the prompt, and spaces stay as the model makes them. The control tokens
+  // that a grammar asks for are of the text.
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
-  startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE);
+  const special = changetype<usize>(s.constraint) != 0 ? DetokenizeFlag.SHOW_SPECIAL : 0;
+  startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE | special);
   return 0;
 }
 

@@ -19,7 +19,7 @@ import { stepPass } from "../run/run";
 import { StateKind } from "../state/shape";
 import { Tokenizer, endsGeneration, suppressTokens } from "../text/tokenizer";
 import { forcedToken } from "./reasoning";
-import { draw, takeForced } from "./constrained";
+import { draw, takeForced, takeGiven } from "./constrained";
 import { isThrough } from "./constraint";
 import { changedLogits } from "./sampler";
 import { Draw, Finish, Session, isSession, leaveLast, owns, stopGeneration, tokenAt } from "./session";
@@ -244,9 +244,8 @@ function takeToken(s: Session, logits: usize): i32 {
   const vocabulary = s.context.program.vocabulary;
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
   let token = forcedToken(s.reasoning);
-  if (token < 0) {
-    token = draw(s.core, s.constraint, tokenizer, s.sampler, logits, vocabulary, s.scratch, s.tokens, s.count);
-  }
+  if (token >= 0) takeGiven(s.constraint, tokenizer, <u32>token);
+  else token = draw(s.core, s.constraint, tokenizer, s.sampler, logits, vocabulary, s.scratch, s.tokens, s.count);
   if (token < 0) return giveUp(s, token);
   s.token = <u32>token;
   // Log probabilities are the model's own, whatever the sampler and the host have made of them.

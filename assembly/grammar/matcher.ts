@@ -145,7 +145,8 @@ function onlyByte(m: Matcher): i32 {
       const word = itemWord(m.table, item);
       if ((word & 255) != Item.BYTES) break;
       const byte = <i32>((word >> 8) & 255);
-      if (byte != <i32>((word >> 16) & 255) || (only >= 0 && byte != only)) return -1;
+      // A control token (0xFF) is no text.
+      if (byte == 255 || byte != <i32>((word >> 16) & 255) || (only >= 0 && byte != only)) return -1;
       only = byte;
     }
   }

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Several conversations at once: sessions that share a context, and are computed together. */
-import { chatTokens } from "../generate/chat.ts";
+import { CHAT_OPTIONS, type ChatOptions, type Prepared, prepareChat, toldApart } from "../generate/chat-answer.ts";
 import {
   GENERATE_OPTIONS,
   type GenerateOptions,
@@ -108,12 +108,15 @@ export class Batch {
 
   /** Continues a text (or ids), beside the others. Where all sequences are in use, it waits for one. */
   generate(prompt: Prompt, options: GenerateOptions & InfillOptions = {}): Generation {
-    return this.#once(options, (read) => promptTokens(this.#loaded, prompt, read));
+    return this.#once(options, BATCH_GENERATE_OPTIONS, ({ suffix, ...read }) => {
+      const tokens = promptTokens(this.#loaded, prompt, { ...read, suffix });
+      return { tokens, options: read };
+    });
   }
 
   /** Answers a conversation through the model's chat template, beside the others. */
-  chat(messages: readonly Message[], options: GenerateOptions = {}): Generation {
-    return this.#once(options, () => chatTokens(this.#loaded, messagesOf(messages)));
+  chat(messages: readonly Message[], options: ChatOptions = {}): Generation {
+    return this.#once(options, CHAT_OPTIONS, (read) => prepareChat(this.#loaded, messagesOf(messages), read));
   }
 
   /** A session of its own, which is computed with the others and keeps a sequence until it is disposed of. */
@@ -137,18 +140,18 @@ export class Batch {
     return new Session(this.#loaded, { system }, 0, state);
   }
 
-  #once(
-    given: GenerateOptions & InfillOptions,
-    tokensOf: (options: GenerateOptions & InfillOptions) => ArrayLike<number> | Promise<ArrayLike<number>>,
+  #once<Options extends GenerateOptions>(
+    given: Options,
+    table: OptionTable<Options>,
+    prepare: (options: Options) => Prepared<GenerateOptions> | Promise<Prepared<GenerateOptions>>,
   ): Generation {
     const run = async function* (batch: Batch): AsyncGenerator<Piece, GenerationResult, undefined> {
-      const read = readOptions(given, BATCH_GENERATE_OPTIONS);
-      const { suffix: _, ...options } = read;
-      options.signal?.throwIfAborted();
-      const tokens = await tokensOf(read);
-      if (batch.#kept) return yield* batch.#goOn(Array.from(tokens), options);
+      const read = readOptions(given, table);
+      read.signal?.throwIfAborted();
+      const { tokens, options, reader } = await prepare(read);
+      if (batch.#kept) return yield* toldApart(batch.#goOn(Array.from(tokens), options), reader?.());
       const state = await batch.#group.joinLater(options.signal);
-      return yield* answerOnce(batch.#session(state), tokens, options);
+      return yield* toldApart(answerOnce(batch.#session(state), tokens, options), reader?.());
     };
     return new Generation(run(this));
   }

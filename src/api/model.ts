@@ -3,6 +3,7 @@
 import type { Pointer } from "../../bindings/exports.ts";
 import { generateAnswers } from "../generate/answers.ts";
 import { chatTokens } from "../generate/chat.ts";
+import { type ChatOptions, type Prepared, prepareChat, toldApart } from "../generate/chat-answer.ts";
 import { type Score, type ScoreOptions, scoreChoices } from "../generate/choices.ts";
 import {
   type EmbedOptions,
@@ -56,9 +57,17 @@ import { type ModelSource, sourceName } from "../load/source.ts";
 import { tableUse } from "../load/tables.ts";
 import { Batch, type BatchOptions } from "./batch.ts";
 import { LOAD_OPTIONS, type LoadOptions, type MemoryPlan, type ModelMemory } from "./options.ts";
-import { ONCE_OPTIONS, promptTokens, TEXT_OPTIONS } from "./prompt.ts";
+import {
+  CHAT_ONCE_OPTIONS,
+  CHAT_TOKENS_OPTIONS,
+  type ChatTokensOptions,
+  promptTokens,
+  TEXT_OPTIONS,
+} from "./prompt.ts";
 import { answerOnce, type Prompt, Session, type SessionOptions } from "./session.ts";
 import type { WorkerModel } from "./worker-model.ts";
+
+type OnceOptions = GenerateOptions & ContextOptions & AnswerOptions;
 
 const MODEL_OPTIONS: OptionTable<LoadOptions & { worker?: boolean }> = { ...LOAD_OPTIONS, worker: flag };
 /** Of models that nobody holds any more, nor any session of them: what the host does not collect by itself. */
@@ -188,18 +197,25 @@ export class Model {
   }
 
   /** The tokens of a conversation as the model's chat template writes it, up to where the assistant speaks. */
-  async chatTokens(messages: readonly Message[]): Promise<number[]> {
-    return chatTokens(this.#alive, messagesOf(messages));
+  async chatTokens(messages: readonly Message[], options: ChatTokensOptions = {}): Promise<number[]> {
+    const { tools } = readOptions(options, CHAT_TOKENS_OPTIONS);
+    return chatTokens(this.#alive, messagesOf(messages), tools);
   }
 
   /** Continues a text (or ids). Each call begins anew; a session goes on. */
   generate(prompt: Prompt, options: GenerateOptions & ContextOptions & InfillOptions & AnswerOptions = {}): Generation {
-    return this.#once(options, TEXT_OPTIONS, (read) => promptTokens(this.#alive, prompt, read));
+    return this.#once(options, TEXT_OPTIONS, ({ suffix, ...read }) => {
+      const tokens = promptTokens(this.#alive, prompt, { ...read, suffix });
+      return { tokens, options: read };
+    });
   }
 
-  /** Answers a conversation through the model's chat template. */
-  chat(messages: readonly Message[], options: GenerateOptions & ContextOptions & AnswerOptions = {}): Generation {
-    return this.#once(options, ONCE_OPTIONS, () => chatTokens(this.#alive, messagesOf(messages)));
+  /**
+   * Answers a conversation through the model's chat template: with text, after thoughts where it has any, or with calls
+   * of the tools that it is given.
+   */
+  chat(messages: readonly Message[], options: ChatOptions & ContextOptions & AnswerOptions = {}): Generation {
+    return this.#once(options, CHAT_ONCE_OPTIONS, (read) => prepareChat(this.#alive, messagesOf(messages), read));
   }
 
   /** The logits after each of the tokens, [tokens, vocabulary]. */
@@ -297,20 +313,21 @@ export class Model {
   }
 
   /** A generation in a session that lives as long as it does. */
-  #once<Options extends GenerateOptions & ContextOptions & InfillOptions & AnswerOptions>(
+  #once<Options extends GenerateOptions & ContextOptions & AnswerOptions>(
     given: Options,
     table: OptionTable<Options>,
-    tokensOf: (options: Options) => ArrayLike<number> | Promise<ArrayLike<number>>,
+    prepare: (options: Options) => Prepared<OnceOptions> | Promise<Prepared<OnceOptions>>,
   ): Generation {
     const run = async function* (model: Model): AsyncGenerator<Piece, GenerationResult, undefined> {
       const read = readOptions(given, table);
-      const { context, kv, suffix: _, n = 1, ...options } = read;
-      options.signal?.throwIfAborted();
+      read.signal?.throwIfAborted();
       model.#requireAlive();
-      const tokens = await tokensOf(read);
-      if (n > 1) return yield* generateAnswers(model.#alive, tokens, n, { context, kv, ...options });
+      const { tokens, options: all, reader } = await prepare(read);
+      const { context, kv, n = 1, ...options } = all;
+      if (n > 1) return yield* generateAnswers(model.#alive, tokens, n, { context, kv, ...options }, reader);
       const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, DEFAULT_TOKENS);
-      return yield* answerOnce(new Session(model.#alive, { context, kv }, room), tokens, options);
+      const pieces = answerOnce(new Session(model.#alive, { context, kv }, room), tokens, options);
+      return yield* toldApart(pieces, reader?.());
     };
     return new Generation(run(this));
   }

@@ -1,6 +1,6 @@
 /** A conversation that outgrows its context: which turns are left out, and where their tokens stand. */
 import { chatTokens } from "../generate/chat.ts";
-import type { Message } from "../generate/messages.ts";
+import type { Message, Tool } from "../generate/messages.ts";
 import type { LoadedModel } from "../generate/sequence-pool.ts";
 import { LimpetError } from "../host/errors.ts";
 
@@ -30,28 +30,34 @@ export function told(messages: readonly Message[], from: number): Message[] {
 export async function trim(
   loaded: LoadedModel,
   messages: readonly Message[],
+  tools: readonly Tool[] | undefined,
   rows: number,
   from: number,
 ): Promise<Trimmed> {
   const lead = leading(messages);
-  let tokens = await chatTokens(loaded, told(messages, from));
+  let tokens = await chatTokens(loaded, told(messages, from), tools);
   if (tokens.length < rows) return { from, tokens };
   const last = messages.findLastIndex(({ role }) => role === "user") - lead;
   while (from < last && tokens.length > rows * (1 - FREE_SHARE)) {
     do from++;
     while (from < last && messages[lead + from].role !== "user");
-    tokens = await chatTokens(loaded, told(messages, from));
+    tokens = await chatTokens(loaded, told(messages, from), tools);
   }
   if (tokens.length < rows) return { from, tokens };
   const words = `the context holds ${rows} tokens, and the system's message and the last turn have ${tokens.length}`;
   throw new LimpetError("CONTEXT_FULL", `${words}; make it longer (--ctx N, { context: N })`);
 }
 
-/** Tokens at the beginning of a conversation that no turn of it changes: those of the system's message. */
-export async function leadingTokens(loaded: LoadedModel, messages: readonly Message[]): Promise<number> {
-  if (leading(messages) === 0) return 0;
-  const one = await chatTokens(loaded, [messages[0], { role: "user", content: "a" }]);
-  const other = await chatTokens(loaded, [messages[0], { role: "user", content: "b" }]);
+/** Tokens at the beginning of a conversation that no turn of it changes: those of the system's message and the tools. */
+export async function leadingTokens(
+  loaded: LoadedModel,
+  messages: readonly Message[],
+  tools: readonly Tool[] = [],
+): Promise<number> {
+  const lead = messages.slice(0, leading(messages));
+  if (lead.length === 0 && tools.length === 0) return 0;
+  const one = await chatTokens(loaded, [...lead, { role: "user", content: "a" }], tools);
+  const other = await chatTokens(loaded, [...lead, { role: "user", content: "b" }], tools);
   return commonTokens(one, other);
 }
 

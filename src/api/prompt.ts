@@ -1,5 +1,6 @@
 /** A prompt and its options, as a model takes them, a batch, and those in a worker. */
 import { MOST_ANSWERS } from "../generate/answers.ts";
+import { CHAT_OPTIONS, type ChatOptions, type ToolOptions } from "../generate/chat-answer.ts";
 import {
   type AnswerOptions,
   GENERATE_OPTIONS,
@@ -12,12 +13,20 @@ import { type OptionTable, text, whole } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Prompt } from "./session.ts";
 
-/** What each option of `chat` has to be. */
-export const ONCE_OPTIONS: OptionTable<GenerateOptions & ContextOptions & AnswerOptions> = {
+const ONCE_OPTIONS: OptionTable<GenerateOptions & ContextOptions & AnswerOptions> = {
   ...GENERATE_OPTIONS,
   ...CONTEXT_OPTIONS,
   n: whole(1, MOST_ANSWERS),
 };
+/** What each option of a model's `chat` has to be. */
+export const CHAT_ONCE_OPTIONS: OptionTable<ChatOptions & ContextOptions & AnswerOptions> = {
+  ...ONCE_OPTIONS,
+  ...CHAT_OPTIONS,
+};
+/** What a conversation is counted with. */
+export type ChatTokensOptions = Pick<ToolOptions, "tools">;
+/** What each of `ChatTokensOptions` has to be. */
+export const CHAT_TOKENS_OPTIONS: OptionTable<ChatTokensOptions> = { tools: CHAT_OPTIONS.tools };
 /** What each option of `generate` has to be. */
 export const TEXT_OPTIONS: OptionTable<GenerateOptions & ContextOptions & InfillOptions & AnswerOptions> = {
   ...ONCE_OPTIONS,

@@ -2,6 +2,8 @@
 /** A session: tokens that a model has read and written, which the next call goes on from. */
 import { encodeText } from "../../bindings/memory.ts";
 import { POSITION_LIMIT } from "../../bindings/numbers.ts";
+import type { AnswerReader } from "../generate/answer-reader.ts";
+import { CHAT_OPTIONS, type ChatOptions, prepareAnswer, toldApart } from "../generate/chat-answer.ts";
 import { constrains, withTable } from "../generate/constraint.ts";
 import {
   configure,
@@ -14,7 +16,7 @@ import {
   type Piece,
   tokensOf,
 } from "../generate/generation.ts";
-import { type Message, messagesOf, saidOf } from "../generate/messages.ts";
+import { type Message, messagesOf, saidOf, type Tool } from "../generate/messages.ts";
 import { CONTEXT_OPTIONS, type ContextOptions, type LoadedModel, mostTokens } from "../generate/sequence-pool.ts";
 import {
   type Activity,
@@ -106,6 +108,9 @@ interface Turn {
   /** With the user's message. */
   readonly messages: readonly Message[];
   answer: string;
+  reasoning: string;
+  /** Tells the answer apart, where that is done. */
+  readonly reader: AnswerReader | undefined;
   /** Whether the model has said something, or that it has nothing to say. */
   answered: boolean;
 }
@@ -191,33 +196,35 @@ export class Session {
    * conversation so far is not read again. A loop that is left, an abort or another call ends the answer with what was
    * said until then; a call that fails before the first token leaves the conversation as it was.
    */
-  chat(content: string | Message | readonly Message[], options: GenerateOptions = {}): Generation {
+  chat(content: string | Message | readonly Message[], options: ChatOptions = {}): Generation {
     const run = async function* (session: Session): AsyncGenerator<Piece, GenerationResult, undefined> {
       const said = saidOf(content);
-      const asked = readOptions(options, GENERATE_OPTIONS);
-      const given = constrains(asked) ? await withTable(asked) : asked;
-      given.signal?.throwIfAborted();
+      const asked = readOptions(options, CHAT_OPTIONS);
+      asked.signal?.throwIfAborted();
       const state = session.#alive;
       const begun = session.#interrupt();
-      configure(state, given);
       const messages: Message[] = [...session.#messages, ...said];
-      const { tokens, forgotten } = await session.#tell(messages);
+      const { tokens, forgotten } = await session.#tell(messages, asked.tools);
+      const { options: given, reader: begin } = await prepareAnswer(state.loaded, messages, asked, tokens);
       given.signal?.throwIfAborted();
       if (session.#alive.turn !== begun) {
         throw new LimpetError("WRONG_STATE", "another generation of this session has begun");
       }
-      const turn: Turn = { before: session.tokens, messages, answer: "", answered: false };
+      configure(state, given);
+      const reader = begin?.();
+      const turn: Turn = { before: session.tokens, messages, answer: "", reasoning: "", reader, answered: false };
       const gone = forgotten > session.#forgotten ? session.#forget(tokens) : 0;
       replaceTokens(session.#alive, tokens, true);
       session.#forgotten = forgotten;
       session.#turn = turn;
-      const pieces = generatePieces(state, given);
+      const pieces = toldApart(generatePieces(state, given), reader);
       try {
         for (;;) {
           const { done, value } = await pieces.next();
           if (session.#turn === turn) turn.answered = true;
           if (done) return gone > 0 ? { ...value, forgotten: gone + (value.forgotten ?? 0) } : value;
           turn.answer += value.text;
+          turn.reasoning += value.reasoning ?? "";
           yield value;
         }
       } finally {
@@ -320,12 +327,12 @@ export class Session {
   }
 
   /** The tokens of a conversation, without the oldest turns where they have to make room. */
-  async #tell(messages: readonly Message[]): Promise<{ tokens: number[]; forgotten: number }> {
+  async #tell(messages: readonly Message[], tools?: readonly Tool[]): Promise<{ tokens: number[]; forgotten: number }> {
     const state = this.#alive;
     const { loaded, rows } = state;
     const most = state.keep === null ? Number.POSITIVE_INFINITY : rows;
-    const { from, tokens } = await trim(loaded, messages, most, this.#forgotten);
-    if (state.keep !== null) state.keep = Math.max(state.keep, await leadingTokens(loaded, messages));
+    const { from, tokens } = await trim(loaded, messages, tools, most, this.#forgotten);
+    if (state.keep !== null) state.keep = Math.max(state.keep, await leadingTokens(loaded, messages, tools));
     return { tokens, forgotten: from };
   }
 
@@ -347,8 +354,15 @@ export class Session {
   }
 }
 
-function answered({ messages, answer }: Turn): Message[] {
-  return [...messages, { role: "assistant", content: answer }];
+function answered({ messages, answer, reasoning, reader }: Turn): Message[] {
+  const toolCalls = reader?.calls ?? [];
+  const said: Message = {
+    role: "assistant",
+    content: answer,
+    ...(reasoning !== "" && { reasoning }),
+    ...(toolCalls.length > 0 && { toolCalls: [...toolCalls] }),
+  };
+  return [...messages, said];
 }
 
 /** How many tokens two texts begin with alike. */

@@ -1,9 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Several conversations at once in a model's worker. */
+import { CHAT_OPTIONS, type ChatOptions } from "../generate/chat-answer.ts";
 import type { GenerateOptions, Generation, InfillOptions } from "../generate/generation.ts";
 import { type Message, messagesOf } from "../generate/messages.ts";
 import { promptOf } from "../generate/tokenizer.ts";
-import { readOptions } from "../host/arguments.ts";
+import { type OptionTable, readOptions } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { BATCH_GENERATE_OPTIONS, BATCH_SESSION_OPTIONS } from "./batch.ts";
 import type { Prompt } from "./session.ts";
@@ -25,12 +26,12 @@ export class WorkerBatch {
 
   /** Continues a text (or ids), beside the others. Where all sequences are in use, it waits for one. */
   generate(prompt: Prompt, options: GenerateOptions & InfillOptions = {}): Generation {
-    return this.#generation("generate", () => promptOf("prompt", prompt), options);
+    return this.#generation("generate", () => promptOf("prompt", prompt), options, BATCH_GENERATE_OPTIONS);
   }
 
   /** Answers a conversation through the model's chat template, beside the others. */
-  chat(messages: readonly Message[], options: GenerateOptions = {}): Generation {
-    return this.#generation("chat", () => messagesOf(messages), options);
+  chat(messages: readonly Message[], options: ChatOptions = {}): Generation {
+    return this.#generation("chat", () => messagesOf(messages), options, CHAT_OPTIONS);
   }
 
   /** Begins a session that is computed with the others and keeps a sequence until it is disposed of. */
@@ -52,10 +53,15 @@ export class WorkerBatch {
     this.dispose();
   }
 
-  #generation(method: string, input: () => unknown, options: GenerateOptions & InfillOptions): Generation {
+  #generation<Options extends GenerateOptions>(
+    method: string,
+    input: () => unknown,
+    options: Options,
+    table: OptionTable<Options>,
+  ): Generation {
     return generation(this.#hold, this.#number, method, () => {
       this.#requireAlive();
-      return { input: input(), options: readOptions(options, BATCH_GENERATE_OPTIONS) };
+      return { input: input(), options: readOptions(options, table) };
     });
   }
 

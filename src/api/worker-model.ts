@@ -5,6 +5,7 @@
  *     const model = await WorkerModel.load(url, { signal });      // or Model.load(url, { worker: true })
  *     for await (const piece of model.generate("Once upon a time")) show(piece.text);
  */
+import type { ChatOptions } from "../generate/chat-answer.ts";
 import { choicesOf, SCORE_OPTIONS, type Score, type ScoreOptions } from "../generate/choices.ts";
 import {
   EMBED_OPTIONS,
@@ -39,7 +40,7 @@ import type { MetadataValue, ModelInfo, TensorInfo } from "../load/info.ts";
 import { forWorker, type ModelSource, nameForWorker } from "../load/kinds.ts";
 import { BATCH_OPTIONS, type BatchOptions } from "./batch.ts";
 import { LOAD_OPTIONS, type LoadOptions, type ModelMemory } from "./options.ts";
-import { ONCE_OPTIONS, TEXT_OPTIONS } from "./prompt.ts";
+import { CHAT_ONCE_OPTIONS, CHAT_TOKENS_OPTIONS, type ChatTokensOptions, TEXT_OPTIONS } from "./prompt.ts";
 import { type Prompt, SESSION_OPTIONS, type SessionOptions } from "./session.ts";
 import { WorkerBatch } from "./worker-batch.ts";
 import { Channel, generation, MODEL, pieces, WorkerHold } from "./worker-channel.ts";
@@ -128,8 +129,9 @@ export class WorkerModel {
   }
 
   /** The tokens of a conversation as the model's chat template writes it, up to where the assistant speaks. */
-  async chatTokens(messages: readonly Message[]): Promise<number[]> {
-    return (await this.#call("chatTokens", messagesOf(messages))) as number[];
+  async chatTokens(messages: readonly Message[], options: ChatTokensOptions = {}): Promise<number[]> {
+    const given = [messagesOf(messages), readOptions(options, CHAT_TOKENS_OPTIONS)];
+    return (await this.#call("chatTokens", ...given)) as number[];
   }
 
   /** Continues a text (or ids). Each call begins anew; a session goes on. */
@@ -140,11 +142,11 @@ export class WorkerModel {
     }));
   }
 
-  /** Answers a conversation through the model's chat template. */
-  chat(messages: readonly Message[], options: GenerateOptions & ContextOptions & AnswerOptions = {}): Generation {
+  /** Answers a conversation through the model's chat template, with text or with calls of tools. */
+  chat(messages: readonly Message[], options: ChatOptions & ContextOptions & AnswerOptions = {}): Generation {
     return generation(this.#hold, MODEL, "chat", () => ({
       input: messagesOf(messages),
-      options: readOptions(options, ONCE_OPTIONS),
+      options: readOptions(options, CHAT_ONCE_OPTIONS),
     }));
   }
 

@@ -1,9 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A session in a model's worker. */
+import { CHAT_OPTIONS, type ChatOptions } from "../generate/chat-answer.ts";
 import { GENERATE_OPTIONS, type GenerateOptions, type Generation } from "../generate/generation.ts";
 import { type Message, saidOf } from "../generate/messages.ts";
 import { promptOf } from "../generate/tokenizer.ts";
-import { bytes as bytesOf, optional, readOptions } from "../host/arguments.ts";
+import { bytes as bytesOf, type OptionTable, optional, readOptions } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import {
   type Activity,
@@ -55,12 +56,12 @@ export class WorkerSession {
 
   /** Goes on from all tokens so far and those of `prompt`. */
   generate(prompt?: Prompt, options: GenerateOptions = {}): Generation {
-    return this.#generation("generate", () => optional(promptOf)("prompt", prompt), options);
+    return this.#generation("generate", () => optional(promptOf)("prompt", prompt), options, GENERATE_OPTIONS);
   }
 
   /** Answers messages in the conversation so far: a user's, as text, or any others. */
-  chat(content: string | Message | readonly Message[], options: GenerateOptions = {}): Generation {
-    return this.#generation("chat", () => saidOf(content), options);
+  chat(content: string | Message | readonly Message[], options: ChatOptions = {}): Generation {
+    return this.#generation("chat", () => saidOf(content), options, CHAT_OPTIONS);
   }
 
   /** The logits of the token that would follow those so far, [vocabulary]. */
@@ -105,10 +106,15 @@ export class WorkerSession {
     return value;
   }
 
-  #generation(method: string, input: () => unknown, options: GenerateOptions): Generation {
+  #generation<Options extends GenerateOptions>(
+    method: string,
+    input: () => unknown,
+    options: Options,
+    table: OptionTable<Options>,
+  ): Generation {
     return generation(this.#hold, this.#number, method, () => {
       this.#requireAlive();
-      return { input: input(), options: readOptions(options, GENERATE_OPTIONS) };
+      return { input: input(), options: readOptions(options, table) };
     });
   }
 

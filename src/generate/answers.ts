@@ -1,6 +1,8 @@
 /** Several answers to one prompt: its rows are computed once and shared, and the answers go on in ragged passes. */
 
 import { LimpetError } from "../host/errors.ts";
+import type { AnswerReader } from "./answer-reader.ts";
+import { toldApart } from "./chat-answer.ts";
 import { constrains, withTable } from "./constraint.ts";
 import {
   beginShown,
@@ -23,6 +25,7 @@ export async function* generateAnswers(
   prompt: ArrayLike<number>,
   n: number,
   { context, kv, ...asked }: GenerateOptions & ContextOptions,
+  reader?: () => AnswerReader,
 ): AsyncGenerator<Piece, GenerationResult, undefined> {
   const options = constrains(asked) ? await withTable(asked) : asked;
   const { core, pointer, defaults } = loaded;
@@ -53,7 +56,7 @@ export async function* generateAnswers(
     }
     for (const state of states) exports.session_want_logits(state.pointer, options.onLogits ? 1 : 0);
     const prefillMs = performance.now() - begin;
-    const answers = states.map((state, i) => generatePieces(state, seeded(i), true));
+    const answers = states.map((state, i) => toldApart(generatePieces(state, seeded(i), true), reader?.()));
     const results: GenerationResult[] = [];
     let live = answers.map((pieces, answer) => ({ pieces, answer }));
     let made = 0;
@@ -82,7 +85,13 @@ export async function* generateAnswers(
       ...results[0],
       promptTokens: prompt.length,
       cachedTokens: 0,
-      answers: results.map(({ text, tokens, finishReason }) => ({ text, tokens, finishReason })),
+      answers: results.map(({ text, reasoning, toolCalls, tokens, finishReason }) => ({
+        text,
+        ...(reasoning !== undefined && { reasoning }),
+        ...(toolCalls && { toolCalls }),
+        tokens,
+        finishReason,
+      })),
       timings: { prefillTokens: prompt.length, prefillMs, decodeTokens: made, decodeMs },
     };
   } finally {

@@ -11,12 +11,13 @@ import { LimpetError } from "../host/errors.ts";
 import type { Arena } from "../host/instance.ts";
 import { Contents, type Told } from "./contents.ts";
 import type { Message, Tool } from "./messages.ts";
+import { qwenText, qwenWords } from "./qwen-text.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
 import { renderTemplate } from "./template.ts";
 import { type TemplateMessage, templateMessages, templateTools } from "./template-messages.ts";
 import type { Tokenizer } from "./tokenizer.ts";
-import { callFormatOf, GENERIC, thoughtMarksOf } from "./tool-formats.ts";
-import { inWords } from "./tool-words.ts";
+import { callFormatOf, GENERIC, tellsTools, thoughtMarksOf } from "./tool-formats.ts";
+import { inWords, withTools } from "./tool-words.ts";
 
 /** What a template says of a model's answers. */
 export interface ChatForm {
@@ -46,14 +47,18 @@ export async function chatTokens(
   const kind: number = core.check(exports.chat_kind(core.pointer, pointer));
   const hasTools = tools.length > 0 || messages.some(isOfTools);
   const template = templateOf(loaded);
-  const isNative = hasTools && callFormatOf(template) !== null;
+  const format = hasTools ? callFormatOf(template) : null;
+  const isTold = format !== null && tellsTools(template);
   let said = messages;
-  if (hasTools && !isNative) {
+  if (hasTools && !isTold) {
     const takesSystem = kind !== ChatKind.GEMMA2 && !/system role not supported/i.test(template);
-    said = inWords(messages, tools, takesSystem);
+    said = format ? withTools(messages, tools, format, takesSystem) : inWords(messages, tools, takesSystem);
   }
-  if (isNative || kind === ChatKind.NONE) {
-    const { text, contents } = await renderOwn(loaded, template, said, isNative ? tools : []);
+  if (format || kind === ChatKind.NONE) {
+    const words = kind === ChatKind.CHATML || kind === ChatKind.QWEN3 ? qwenWords(template) : null;
+    const { text, contents } = words
+      ? qwenText(said, tools, words, kind === ChatKind.QWEN3)
+      : await renderOwn(loaded, template, said, isTold ? tools : []);
     return core.scoped((arena) => {
       const [source, spans] = [arena.put(text), arena.put(contents)];
       return grown(loaded, arena, text.length + 8, (target, capacity) =>
@@ -135,7 +140,7 @@ async function renderOwn(
     jinja = await import("@huggingface/jinja");
   } catch (error) {
     const why = tools.length > 0 || messages.some(isOfTools) ? "is run for tools" : "is none that limpet knows";
-    const words = `this model's chat template ${why}; npm install @huggingface/jinja runs any`;
+    const words = `this model's chat template ${why}; npm install @huggingface/jinja runs any, but not in a worker`;
     throw new LimpetError("UNSUPPORTED", words, { cause: error });
   }
   const { bos, eos } = tokenizer.specials;

@@ -2,7 +2,7 @@
  * How the families of models write the calls of tools and their thoughts, found from the chat template. A model whose
  * template knows no tools gets the first format, and is told of it in the system message.
  */
-import type { CallFormat, CallPart, Notation, ThoughtMarks } from "../grammar/call-format.ts";
+import type { BareCall, CallFormat, CallPart, Notation, ThoughtMarks } from "../grammar/call-format.ts";
 
 /** White space, or none. */
 const W: CallPart = null;
@@ -10,10 +10,16 @@ const NAME: readonly CallPart[] = ["{", W, '"name"', W, ":", W, '"'];
 const between = (key: string): readonly CallPart[] => ['"', W, ",", W, `"${key}"`, W, ":", W];
 const PYTHON: Notation = { equals: "=", words: ["True", "False", "None"] };
 
+/** Objects as models write them that forget what stands around: by themselves, or as code. */
+const LAID_OUT = ['{"name": "', '{\n  "name": "', '{\n    "name": "'];
+const ALONE: BareCall = { heads: [...LAID_OUT, '{"name":"'], behind: [W, "}"] };
+const FENCED: BareCall = { heads: LAID_OUT.map((head) => `\`\`\`json\n${head}`), behind: [W, "}", W, "```"] };
+
 /** Objects between tags: Hermes, Qwen 2.5 and 3, SmolLM3, Granite 4, Falcon; and models that know no format. */
 const TAGS: CallFormat = {
   name: "tags",
   openings: [{ mark: "<tool_call>", rest: [W, ...NAME] }],
+  bare: [ALONE, FENCED],
   between: between("arguments"),
   behind: [W, "}", W, "</tool_call>"],
   next: [W, "<tool_call>", W, ...NAME],
@@ -29,15 +35,11 @@ const list = (name: string, mark: string, ...behind: CallPart[]): CallFormat => 
   end: [W, "]", ...behind],
 });
 
-/** An object where an answer begins, or behind a mark. */
+/** An object by itself, or behind a mark. */
 const LLAMA: CallFormat = {
   name: "llama",
-  openings: [
-    ...['{"name"', '{ "name"', '{\n"name"', '{\n  "name"', '{\n    "name"'].map((mark) => {
-      return { mark, first: true, rest: [W, ":", W, '"'] };
-    }),
-    { mark: "<|python_tag|>", rest: [W, ...NAME] },
-  ],
+  openings: [{ mark: "<|python_tag|>", rest: [W, ...NAME] }],
+  bare: [ALONE, FENCED, { heads: ['{"type": "function", "name": "'], behind: [W, "}"] }],
   between: between("parameters"),
   behind: [W, "}"],
 };
@@ -76,7 +78,7 @@ const deepseek = (
   end: ["<｜tool▁calls▁end｜>"],
 });
 const CALL_BEGIN = "<｜tool▁call▁begin｜>";
-const DEEPSEEK = deepseek("deepseek", [CALL_BEGIN, "function<｜tool▁sep｜>"], "\n```json\n", ["\n```"], [W]);
+const DEEPSEEK = deepseek("deepseek", [CALL_BEGIN, "function", "<｜tool▁sep｜>"], "\n```json\n", ["\n```"], [W]);
 const DEEPSEEK_31 = deepseek("deepseek-3.1", [CALL_BEGIN], "<｜tool▁sep｜>", [], []);
 
 const gemma = (name: string, open: string, close: string, quote: string): CallFormat => ({
@@ -106,9 +108,20 @@ const FORMATS: readonly (readonly [mark: string, CallFormat])[] = [
 /** The format of a model whose template knows none: what `toolWords` says. */
 export const GENERIC: CallFormat = TAGS;
 
+/** A call as words show it. */
+export function exampleOf({ openings: [{ mark, rest }], between, behind, end = [] }: CallFormat): string {
+  const text = (parts: readonly CallPart[]): string => parts.map((part) => part ?? "").join("");
+  return `${mark}${text(rest)}the name${text(between)}{}${text(behind)}${text(end)}`;
+}
+
+/** Whether a template tells a model its tools. */
+export function tellsTools(template: string): boolean {
+  return /\btools\b/.test(template);
+}
+
 /** The format that a template writes calls in; null: none that is known here. */
 export function callFormatOf(template: string): CallFormat | null {
-  if (!/\btools\b/.test(template)) return null;
+  if (!/\btools\b|\btool_calls\b/.test(template)) return null;
   if (template.includes(CALL_BEGIN)) return template.includes("```json") ? DEEPSEEK : DEEPSEEK_31;
   // Arguments as tags of their own: GLM, Qwen's coders.
   if (/<arg_key>|<function=/.test(template)) return null;

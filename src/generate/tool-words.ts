@@ -1,11 +1,17 @@
 /** Tools for models whose chat template knows none: told in the system message, called and answered as text. */
+import type { CallFormat } from "../grammar/call-format.ts";
 import type { Message, Tool } from "./messages.ts";
+import { exampleOf, GENERIC } from "./tool-formats.ts";
 
 /**
  * The conversation in messages of system, user and assistant alone: tools in the system message (or the first question,
  * where the template takes no system message), calls within an answer, results as what the user says next.
  */
-export function inWords(messages: readonly Message[], tools: readonly Tool[], takesSystem: boolean): Message[] {
+export function inWords(
+  messages: readonly Message[],
+  tools: readonly Tool[],
+  takesSystem: boolean,
+): readonly Message[] {
   const said: Message[] = [];
   /** The last message is of results, and others may join it: some templates want turns. */
   let answers = false;
@@ -25,8 +31,18 @@ export function inWords(messages: readonly Message[], tools: readonly Tool[], ta
     else said.push(message);
     answers = false;
   }
+  return withTools(said, tools, GENERIC, takesSystem);
+}
+
+/** The conversation with the tools in its system message, and how to call them in a format. */
+export function withTools(
+  said: readonly Message[],
+  tools: readonly Tool[],
+  format: CallFormat,
+  takesSystem: boolean,
+): readonly Message[] {
   if (tools.length === 0) return said;
-  const words = toolWords(tools);
+  const words = toolWords(tools, format);
   const [first, ...rest] = said;
   if (first?.role === "system") return [{ ...first, content: `${first.content}\n\n${words}` }, ...rest];
   if (takesSystem) return [{ role: "system", content: words }, ...said];
@@ -41,7 +57,7 @@ function withCalls(message: Extract<Message, { role: "assistant" }>): Message {
   return { ...rest, content: [...(rest.content === "" ? [] : [rest.content]), ...calls].join("\n") };
 }
 
-function toolWords(tools: readonly Tool[]): string {
+function toolWords(tools: readonly Tool[], format: CallFormat): string {
   const lines = tools.map(({ name, description, parameters = { type: "object", properties: {} } }) =>
     JSON.stringify({ name, description, parameters }),
   );
@@ -49,8 +65,8 @@ function toolWords(tools: readonly Tool[]): string {
     "You can call these tools:",
     ...lines,
     "",
-    "To call one, answer with its name and its arguments, as JSON between tags:",
-    '<tool_call>\n{"name": "the name", "arguments": {}}\n</tool_call>',
-    "What it gives follows between <tool_response> and </tool_response>. Where no tool helps, answer in words.",
+    "To call one, answer with its name and its arguments, as JSON:",
+    exampleOf(format),
+    "What it gives follows. Where no tool helps, answer in words.",
   ].join("\n");
 }

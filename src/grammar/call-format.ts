@@ -10,6 +10,8 @@ export interface CallFormat {
   readonly name: string;
   /** What begins the calls, and what stands between it and the name. */
   readonly openings: readonly CallOpening[];
+  /** How one call may be written without them, where an answer begins and a tool is named. */
+  readonly bare?: readonly BareCall[];
   /** Between the name and the arguments. */
   readonly between: readonly CallPart[];
   /** Behind the arguments. */
@@ -24,9 +26,31 @@ export interface CallFormat {
 
 export interface CallOpening {
   readonly mark: string;
-  /** It begins calls where an answer begins alone. */
-  readonly first?: boolean;
   readonly rest: readonly CallPart[];
+}
+
+export interface BareCall {
+  /** What stands in front of the name. */
+  readonly heads: readonly string[];
+  /** Behind the arguments. */
+  readonly behind: readonly CallPart[];
+}
+
+/** What begins a bare call of a tool: its first words up to the end of the name. */
+export interface BareOpening {
+  readonly mark: string;
+  readonly tool: string;
+  /** What stands between it and the arguments. */
+  readonly rest: readonly CallPart[];
+  readonly behind: readonly CallPart[];
+}
+
+/** What begins bare calls of tools by their names. */
+export function bareOpenings({ bare = [], between }: CallFormat, tools: readonly string[]): BareOpening[] {
+  const [quote, ...rest] = between;
+  return bare.flatMap(({ heads, behind }) =>
+    heads.flatMap((head) => tools.map((tool) => ({ mark: `${head}${tool}${quote}`, tool, rest, behind }))),
+  );
 }
 
 /**

@@ -4,7 +4,7 @@ import { GrammarError } from "./errors.ts";
 import { gbnfRule } from "./gbnf.ts";
 import { utf8 } from "./letters.ts";
 import { Matcher } from "./matcher.ts";
-import { Net, type State } from "./net.ts";
+import { Net, type Rule, type State } from "./net.ts";
 import { patternLanguage } from "./pattern.ts";
 import { Languages } from "./regex.ts";
 import { SchemaRules } from "./schema.ts";
@@ -35,7 +35,9 @@ export interface Grammar {
   next(prefix: string | Uint8Array): number[] | null;
 }
 
-const SPACES = 20;
+const KINDS = ["schema", "regex", "grammar", "choice"] as const;
+/** Most blanks behind a line's end, where nothing else is asked for. */
+export const SPACES = 20;
 const EXPRESSION_STATES = 20_000;
 
 /** Compiles what an answer has to be. What cannot be held is a `GrammarError` that names it. */
@@ -61,6 +63,16 @@ export function grammarOf(table: Uint8Array<ArrayBuffer>): Grammar {
 }
 
 function statesOf(source: GrammarSource): State[] {
+  const net = new Net();
+  const rule = ruleOf(net, source);
+  const states = net.finish(rule);
+  if (states) return states;
+  const [keyword] = KINDS.filter((kind) => source[kind] !== undefined);
+  throw new GrammarError("no text satisfies it", keyword, "");
+}
+
+/** The rule, in a net, of what an answer has to be. */
+export function ruleOf(net: Net, source: GrammarSource): Rule {
   const { schema, regex, grammar, choice, whitespace = SPACES } = source;
   const given = [schema, regex, grammar, choice].filter((one) => one !== undefined);
   if (given.length !== 1) {
@@ -70,10 +82,8 @@ function statesOf(source: GrammarSource): State[] {
     throw new LimpetError("BAD_ARGUMENT", "whitespace is a whole number from 0 to 1000");
   }
   if (schema !== undefined) {
-    const rules = new SchemaRules(schemaFrom(schema), whitespace);
-    return required(rules.net.finish(rules.root()), "schema");
+    return new SchemaRules(schemaFrom(schema), whitespace, { net }).root();
   }
-  const net = new Net();
   const { rule, begin, end } = net.rule();
   if (regex !== undefined) {
     const { source: text, flags } = typeof regex === "string" ? { source: regex, flags: "u" } : regex;
@@ -81,20 +91,15 @@ function statesOf(source: GrammarSource): State[] {
     const language = patternLanguage(languages, `^(?:${text})$`, flags.replace(/[gy]/g, ""), "");
     const automaton = languages.automaton(language, EXPRESSION_STATES);
     if (automaton) net.automaton(begin, automaton, utf8, end);
-    return required(net.finish(rule), "regex");
+    return rule;
   }
   if (choice !== undefined) {
     if (!Array.isArray(choice) || choice.length === 0 || choice.some((text) => typeof text !== "string")) {
       throw new LimpetError("BAD_ARGUMENT", "choice is a list of texts, one at least");
     }
     for (const text of choice) net.text(begin, new TextEncoder().encode(text), end);
-    return required(net.finish(rule), "choice");
+    return rule;
   }
   if (typeof grammar !== "string") throw new LimpetError("BAD_ARGUMENT", "grammar is a text in GBNF");
-  return required(net.finish(gbnfRule(net, grammar)), "grammar");
-}
-
-function required(states: State[] | null, keyword: string): State[] {
-  if (!states) throw new GrammarError("no text satisfies it", keyword, "");
-  return states;
+  return gbnfRule(net, grammar);
 }

@@ -36,15 +36,18 @@ export class ObjectRules {
     this.#of = of;
   }
 
-  write(from: number, schemas: readonly SchemaObject[], to: number): void {
-    const { net } = this.#of;
+  /** `bare`: the arguments of a call that are not written as JSON, without braces. */
+  write(from: number, schemas: readonly SchemaObject[], to: number, bare: boolean = false): void {
+    const { net, notation } = this.#of;
+    const [open, equals, close] = bare && notation ? ["", notation.equals, ""] : ["{", ":", "}"];
     const path = schemas.length > 0 ? this.#of.document.pathOf(schemas[0]) : "";
     const least = Math.max(0, ...schemas.map(({ minProperties }) => numberOr(minProperties, 0)));
     const most = Math.min(...schemas.map(({ maxProperties }) => numberOr(maxProperties, Number.POSITIVE_INFINITY)));
     const needs = schemas.flatMap(dependenciesOf);
     const named = this.#named(schemas, needs);
     if (!named) return;
-    const others = most > 0 ? this.#others(schemas, named, path) : [];
+    // Names that the schema does not give are written in JSON alone.
+    const others = most > 0 && notation === null ? this.#others(schemas, named, path) : [];
     if (others.length > 0 && least > Math.max(1, named.filter(({ required }) => required).length)) {
       throw new GrammarError("names that the schema does not give may come twice", "minProperties", path);
     }
@@ -65,13 +68,13 @@ export class ObjectRules {
       }
       return at;
     };
-    net.free(this.#of.spaced(this.#of.sign(from, "{")), stateOf(0, 0, 0, false, 0));
+    net.free(this.#of.spaced(this.#of.sign(from, open)), stateOf(0, 0, 0, false, 0));
     for (let i = 0; i < list.length; i++) {
       const { at, through, count, set, other, met } = list[i];
       if (through === named.length) {
         const kept = needs.every(([bit, wanted]) => (set & bit) === 0 || (set & wanted) === wanted);
         if (kept && met === all && count >= least)
-          net.free(this.#of.sign(count > 0 || other ? this.#of.spaced(at) : at, "}"), to);
+          net.free(this.#of.sign(count > 0 || other ? this.#of.spaced(at) : at, close), to);
         if (count >= most) continue;
         const key = count === 0 && !other ? at : this.#comma(at);
         const bounded = most !== Number.POSITIVE_INFINITY;
@@ -79,7 +82,7 @@ export class ObjectRules {
         for (const { language, claims } of others) {
           const colon = net.state();
           if (!this.#of.string(key, language, colon, "patternProperties", path)) continue;
-          this.#alternatives(wanted, null, claims, met, colon, (now) => stateOf(through, next, set, true, now));
+          this.#alternatives(wanted, null, claims, met, colon, equals, (now) => stateOf(through, next, set, true, now));
         }
         continue;
       }
@@ -87,9 +90,11 @@ export class ObjectRules {
       if (!required) net.free(at, stateOf(through + 1, count, set, other, met));
       if (claims === null || count >= most) continue;
       const key = count === 0 ? at : this.#comma(at);
-      const colon = this.#of.sign(key, JSON.stringify(name));
+      const colon = this.#of.sign(key, this.#of.key(name, bare));
       const next = Math.min(count + 1, cap);
-      this.#alternatives(wanted, name, claims, met, colon, (now) => stateOf(through + 1, next, set | bit, other, now));
+      this.#alternatives(wanted, name, claims, met, colon, equals, (now) =>
+        stateOf(through + 1, next, set | bit, other, now),
+      );
     }
   }
 
@@ -100,17 +105,18 @@ export class ObjectRules {
     claims: readonly Claim[],
     met: number,
     from: number,
+    equals: string,
     to: (met: number) => number,
   ): void {
-    if (wanted.every(({ not }) => not !== false)) this.#value(from, claims, to(met));
+    if (wanted.every(({ not }) => not !== false)) this.#value(from, claims, equals, to(met));
     else {
       const sure = wanted.reduce((sum, w, i) => (w.not === false && isOther(w, name) ? sum | (1 << i) : sum), 0);
-      this.#value(from, claims, to(met | sure));
+      this.#value(from, claims, equals, to(met | sure));
     }
     wanted.forEach((other, i) => {
       if (other.not === false || (met >> i) & 1 || !isOther(other, name)) return;
       const schema = schemaOf(other.not, "/additionalProperties");
-      if (typeof schema === "object") this.#value(from, [...claims, { schema, not: true }], to(met | (1 << i)));
+      if (typeof schema === "object") this.#value(from, [...claims, { schema, not: true }], equals, to(met | (1 << i)));
     });
   }
 
@@ -118,8 +124,8 @@ export class ObjectRules {
     return this.#of.spaced(this.#of.sign(this.#of.spaced(at), ","));
   }
 
-  #value(from: number, claims: readonly Claim[], to: number): void {
-    const at = this.#of.spaced(this.#of.sign(this.#of.spaced(from), ":"));
+  #value(from: number, claims: readonly Claim[], equals: string, to: number): void {
+    const at = this.#of.spaced(this.#of.sign(this.#of.spaced(from), equals));
     this.#of.net.call(at, this.#of.rule(claims), to);
   }
 

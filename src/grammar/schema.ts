@@ -1,6 +1,7 @@
 /** JSON Schema as a net: a rule for each set of claims about a value. */
+import type { Notation } from "./call-format.ts";
 import { GrammarError } from "./errors.ts";
-import { jsonLetters } from "./letters.ts";
+import { jsonLetters, utf8 } from "./letters.ts";
 import { Net, type Rule } from "./net.ts";
 import { Numbers } from "./numbers.ts";
 import { Languages, type Regex } from "./regex.ts";
@@ -12,16 +13,30 @@ import { claimsOf, Kind, type Shape, Shapes } from "./shapes.ts";
 
 /** Most states of one text's automaton. */
 const TEXT_STATES = 8_000;
+/** Longest text that is held letter by letter in a notation with quotes of its own. */
+const QUOTED = 64;
 /** Most remainders that a multiple is told by. */
 const REMAINDERS = 20_000;
 
+/** Where rules are written. */
+interface Place {
+  readonly net?: Net;
+  readonly notation?: Notation | null;
+  /** The bytes of the notation's quote. */
+  readonly quoteMark?: Uint8Array;
+  readonly like?: SchemaRules;
+}
+
 export class SchemaRules implements Rules {
-  readonly net: Net = new Net();
-  readonly l: Languages = Languages.forCompilation();
+  readonly net: Net;
+  /** How values are written where it is not JSON. */
+  readonly notation: Notation | null;
+  readonly l: Languages;
   readonly document: SchemaDocument;
   readonly shapes: Shapes;
   /** At most so many blanks behind a line's end, or one by itself. */
   readonly space: Rule | null;
+  readonly #quoteMark: Uint8Array;
   readonly #numbers: Numbers;
   readonly #arrays: ArrayRules;
   readonly #objects: ObjectRules;
@@ -29,13 +44,24 @@ export class SchemaRules implements Rules {
   readonly #letter: Rule;
   readonly #string: Rule;
 
-  constructor(schema: unknown, whitespace: number) {
+  /** `like`: rules in whose net and notation these are, and with which they share what is of no schema. */
+  constructor(schema: unknown, whitespace: number, { net = new Net(), notation = null, quoteMark, like }: Place = {}) {
+    this.net = like?.net ?? net;
+    this.notation = like?.notation ?? notation;
+    this.#quoteMark = like ? like.#quoteMark : (quoteMark ?? Uint8Array.of(0x22));
+    this.l = like?.l ?? Languages.forCompilation();
     this.document = new SchemaDocument(schema);
     this.shapes = new Shapes(this.l, this.document);
     this.#numbers = new Numbers(this.l);
     this.#arrays = new ArrayRules(this);
     this.#objects = new ObjectRules(this);
-    this.space = whitespace > 0 ? this.#spaceRule(whitespace) : null;
+    if (like) {
+      this.space = like.space;
+      this.#letter = like.#letter;
+      this.#string = like.#string;
+      return;
+    }
+    this.space = whitespace > 0 ? spaceRule(net, whitespace) : null;
     this.#letter = this.#letterRule();
     this.#string = this.#stringRule();
   }
@@ -45,6 +71,21 @@ export class SchemaRules implements Rules {
     const { root } = this.document;
     if (root === false) throw new GrammarError("no value satisfies it", "schema", "");
     return this.rule(claimsOf(root));
+  }
+
+  /** The arguments of a call, whose schema this is: an object, or what it holds in another notation. */
+  callArguments(from: number, to: number): void {
+    if (this.notation === null) {
+      this.net.call(from, this.root(), to);
+      return;
+    }
+    const { root } = this.document;
+    for (const { kinds, values, objects } of this.shapes.of(root === false ? [] : claimsOf(root))) {
+      if (values || (kinds & Kind.OBJECT) === 0) {
+        throw new GrammarError("arguments are an object, not one of some", "enum", "");
+      }
+      this.#objects.write(from, objects, to, true);
+    }
   }
 
   /** The rule of the values for which all claims hold. */
@@ -77,15 +118,25 @@ export class SchemaRules implements Rules {
 
   /** A value as JSON writes it, with white space where it may be. */
   literal(from: number, value: unknown, to: number): void {
+    if (typeof value === "string" && this.notation?.quote !== undefined) {
+      if (value.includes(this.notation.quote)) {
+        const words = `a text that holds ${this.notation.quote} cannot be written in this model's calls`;
+        throw new GrammarError(words, "enum", "");
+      }
+      this.net.free(this.#quote(this.sign(this.#quote(from), value)), to);
+      return;
+    }
     if (typeof value !== "object" || value === null) {
-      this.net.text(from, new TextEncoder().encode(JSON.stringify(value)), to);
+      const word = [true, false, null].indexOf(value as boolean);
+      const text = word >= 0 && this.notation ? this.notation.words[word] : JSON.stringify(value);
+      this.net.text(from, new TextEncoder().encode(text), to);
       return;
     }
     const isList = Array.isArray(value);
     let at = this.spaced(this.sign(from, isList ? "[" : "{"));
     Object.entries(value).forEach(([name, part], i) => {
       if (i > 0) at = this.spaced(this.sign(this.spaced(at), ","));
-      if (!isList) at = this.spaced(this.sign(this.spaced(this.sign(at, JSON.stringify(name))), ":"));
+      if (!isList) at = this.spaced(this.sign(this.spaced(this.sign(at, this.key(name, false))), ":"));
       const next = this.net.state();
       this.literal(at, part, next);
       at = next;
@@ -93,11 +144,30 @@ export class SchemaRules implements Rules {
     this.net.free(this.sign(this.spaced(at), isList ? "]" : "}"), to);
   }
 
-  /** Strings of JSON whose text is of a language; false where there are none. */
+  /** The name of a property as it is written: of an argument, where `bare`. */
+  key(name: string, bare: boolean): string {
+    if (this.notation === null || (this.notation.quote === undefined && !bare)) return JSON.stringify(name);
+    if (/^[A-Za-z_][\w-]*$/.test(name) && !(this.notation.quote === undefined && name.includes("-"))) return name;
+    throw new GrammarError(`${name} cannot be written as a name in this model's calls`, "properties", "");
+  }
+
+  /** The state behind what stands around a text. */
+  #quote(from: number): number {
+    const to = this.net.state();
+    this.net.text(from, this.#quoteMark, to);
+    return to;
+  }
+
+  /** Strings whose text is of a language; false where there are none. */
   string(from: number, language: Regex, to: number, keyword: string, path: string): boolean {
     if (language === this.l.all) {
       this.net.call(from, this.#string, to);
       return true;
+    }
+    const quote = this.notation?.quote;
+    if (quote !== undefined) {
+      const { l } = this;
+      language = l.and(language, l.not(l.cat(l.all, l.text(quote), l.all)));
     }
     let automaton: ReturnType<Languages["automaton"]>;
     try {
@@ -108,8 +178,8 @@ export class SchemaRules implements Rules {
     }
     if (!automaton) return false;
     const close = this.net.state();
-    this.net.automaton(this.sign(from, '"'), automaton, jsonLetters, close);
-    this.net.text(close, Uint8Array.of(0x22), to);
+    this.net.automaton(this.#quote(from), automaton, quote === undefined ? jsonLetters : utf8, close);
+    this.net.free(this.#quote(close), to);
     return true;
   }
 
@@ -166,27 +236,32 @@ export class SchemaRules implements Rules {
     const others = shape.others.filter((value): value is string => typeof value === "string");
     const language = l.and(...shape.texts, ...others.map((text) => l.not(l.text(text))));
     const { shortest, longest } = shape;
-    if (language !== l.all) {
+    const isQuoted = this.notation?.quote !== undefined && longest <= QUOTED;
+    if (language !== l.all || isQuoted) {
       const bounded = shortest > 0 || longest < Number.POSITIVE_INFINITY;
       const whole = bounded ? l.and(language, l.repeat(l.any, shortest, longest)) : language;
       this.string(from, whole, to, bounded ? "maxLength" : "pattern", shape.path);
     } else if (shortest === 0 && longest === Number.POSITIVE_INFINITY) this.net.call(from, this.#string, to);
     else {
       const close = this.net.state();
-      this.net.loop(this.sign(from, '"'), this.#letter, shortest, longest, close);
-      this.net.text(close, Uint8Array.of(0x22), to);
+      this.net.loop(this.#quote(from), this.#letter, shortest, longest, close);
+      this.net.free(this.#quote(close), to);
     }
   }
 
   /** A letter of a string: as it is or as an escape; what is half of a pair is none. */
   #letterRule(): Rule {
-    const { net } = this;
+    const { net, l } = this;
     const { rule, begin, end } = net.rule();
-    const plain = this.l.automaton(this.l.any, 10);
-    if (plain) {
-      const rest = { ...plain };
-      net.automaton(begin, rest, (first, last) => jsonLetters(Math.max(first, 0x20), last), end);
+    const quote = this.notation?.quote;
+    if (quote !== undefined) {
+      // What is counted letter by letter has none with which the end may begin.
+      const letter = l.automaton(l.and(l.any, l.not(l.text(quote[0]))), 10);
+      if (letter) net.automaton(begin, letter, utf8, end);
+      return rule;
     }
+    const plain = l.automaton(l.any, 10);
+    if (plain) net.automaton(begin, plain, (first, last) => jsonLetters(Math.max(first, 0x20), last), end);
     this.#escapes(begin, end);
     return rule;
   }
@@ -223,6 +298,15 @@ export class SchemaRules implements Rules {
   #stringRule(): Rule {
     const { net } = this;
     const { rule, begin, end } = net.rule();
+    const quote = this.notation?.quote;
+    if (quote !== undefined) {
+      const { l } = this;
+      const text = l.automaton(l.not(l.cat(l.all, l.text(quote), l.all)), 100);
+      const close = net.state();
+      if (text) net.automaton(this.#quote(begin), text, utf8, close);
+      net.free(this.#quote(close), end);
+      return rule;
+    }
     const within = this.sign(begin, '"');
     const plain = this.l.automaton(this.l.any, 10);
     if (plain) net.automaton(within, plain, (first, last) => jsonLetters(Math.max(first, 0x20), last), within);
@@ -230,24 +314,25 @@ export class SchemaRules implements Rules {
     net.text(within, Uint8Array.of(0x22), end);
     return rule;
   }
+}
 
-  #spaceRule(most: number): Rule {
-    const { net } = this;
-    const { rule, begin, end } = net.rule();
-    net.free(begin, end);
-    net.bytes(begin, 0x20, 0x20, end);
-    let at = net.state();
-    net.bytes(begin, 0x0a, 0x0a, at);
-    const line = this.sign(begin, "\r");
-    net.bytes(line, 0x0a, 0x0a, at);
-    for (let i = 0; i <= most; i++) {
-      net.free(at, end);
-      if (i === most) break;
-      const next = net.state();
-      net.bytes(at, 0x20, 0x20, next);
-      net.bytes(at, 0x09, 0x09, next);
-      at = next;
-    }
-    return rule;
+/** Bounded white space, or none. */
+export function spaceRule(net: Net, most: number): Rule {
+  const { rule, begin, end } = net.rule();
+  net.free(begin, end);
+  net.bytes(begin, 0x20, 0x20, end);
+  let at = net.state();
+  net.bytes(begin, 0x0a, 0x0a, at);
+  const line = net.state();
+  net.bytes(begin, 0x0d, 0x0d, line);
+  net.bytes(line, 0x0a, 0x0a, at);
+  for (let i = 0; i <= most; i++) {
+    net.free(at, end);
+    if (i === most) break;
+    const next = net.state();
+    net.bytes(at, 0x20, 0x20, next);
+    net.bytes(at, 0x09, 0x09, next);
+    at = next;
   }
+  return rule;
 }
