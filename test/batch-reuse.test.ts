@@ -4,7 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { LimpetError, type Message, Model } from "../src/index.ts";
+import { LimpetError, type Message, Model, type Piece } from "../src/index.ts";
 import { errorOf, modelBytes } from "./support/models.ts";
 
 const CHATML =
@@ -87,6 +87,51 @@ test("an abort, a loop that is left and a prompt that does not fit leave what fo
   assert.is(await last.text(), expected);
   batch.dispose();
 });
+
+for (const [name, options] of [
+  ["here", {}],
+  ["in a worker", { worker: true as const }],
+] as const) {
+  test(`${name}: an answer that is aborted, left or fails says what had come, and what it has cost`, async () => {
+    const of = (await Model.load(TINY, options as { worker?: false })) as Model;
+    const prompt = Array.from({ length: 40 }, (_, i) => i);
+    const batch = await of.batch({ sequences: 1, context: 200, reuse: true });
+    const session = await of.session();
+    const cases = [
+      (more: object) => of.generate(prompt, { ...OPTIONS, ...more, maxTokens: 50 }),
+      (more: object) => batch.generate(prompt, { ...OPTIONS, ...more, maxTokens: 50 }),
+      (more: object) => session.chat("Hello", { ...OPTIONS, ...more, maxTokens: 50 }),
+      (more: object) => of.chat([{ role: "user", content: "Hello" }], { ...OPTIONS, ...more, maxTokens: 50 }),
+    ];
+    for (const [i, begin] of cases.entries()) {
+      const controller = new AbortController();
+      const aborted = begin({ signal: controller.signal });
+      const pieces: Piece[] = [];
+      for (let count = 0; count < 3; count++) pieces.push((await aborted.next()).value as Piece);
+      controller.abort(new Error("enough"));
+      assert.is((await errorOf(() => aborted.next())).message, "enough");
+      const { result } = aborted;
+      assert.is(result!.finishReason, "aborted", `case ${i}`);
+      assert.is(result!.text, pieces.map(({ text }) => text).join(""));
+      assert.equal(
+        result!.tokens,
+        pieces.map(({ token }) => token),
+      );
+      assert.ok(result!.promptTokens >= 40 && result!.timings.prefillTokens > 0, JSON.stringify(result));
+      assert.is((await errorOf(() => aborted.text())).code, "WRONG_STATE");
+      const left = begin({});
+      for await (const _ of left) break;
+      assert.is(left.result!.finishReason, "aborted");
+      assert.is(left.result!.tokens.length, 1);
+      // What was read for the one before was there; the last token is always read.
+      if (i === 1) assert.is(left.result!.cachedTokens, 39);
+      const refused = begin({ temperature: -1 });
+      await errorOf(() => refused.text());
+      assert.is(refused.result, null, "what has not begun has no result");
+    }
+    of.dispose();
+  });
+}
 
 test("sizes and counts come from a worker, too", async () => {
   const worker = await Model.load(TINY, { worker: true });

@@ -2,6 +2,7 @@
 /** Several conversations at once: sessions that share a context, and are computed together. */
 import { CHAT_OPTIONS, type ChatOptions, type Prepared, prepareChat, toldApart } from "../generate/chat-answer.ts";
 import {
+  type Course,
   GENERATE_OPTIONS,
   type GenerateOptions,
   Generation,
@@ -19,12 +20,13 @@ import {
   type Form,
   formKind,
   type LoadedModel,
+  promptTooLong,
 } from "../generate/sequence-pool.ts";
 import type { SessionState } from "../generate/session-state.ts";
 import { flag, type OptionTable, readOptions, text as textOf, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { promptTokens } from "./prompt.ts";
-import { answerOnce, commonTokens, type Prompt, replaceTokens, Session } from "./session.ts";
+import { answerOnce, commonTokens, type Prompt, passOn, replaceTokens, Session } from "./session.ts";
 
 /** How many conversations are computed together, and how much each holds. */
 export interface BatchOptions extends ContextOptions {
@@ -85,6 +87,8 @@ const dropped = new Dropped<SequenceGroup>((group) => group.dispose());
 export class Batch {
   readonly #loaded: LoadedModel;
   readonly #group: SequenceGroup;
+  /** Tokens that a conversation holds. */
+  readonly #rows: number;
   /** Sessions of answers that have ended, those used last at the end; null: none is kept. */
   readonly #kept: Member[] | null;
 
@@ -101,6 +105,7 @@ export class Batch {
     const rows = Math.min(contextLength(core, pointer, asked), asked ?? DEFAULT_CONTEXT);
     const kv = options.kv ?? defaults.kv ?? "f16";
     this.#loaded = loaded;
+    this.#rows = rows;
     this.#group = new SequenceGroup(loaded, { sequences, rows, total: sequences * rows, kv, form });
     this.#kept = reuse ? [] : null;
     dropped.watch(this, this.#group);
@@ -145,42 +150,35 @@ export class Batch {
     table: OptionTable<Options>,
     prepare: (options: Options) => Prepared<GenerateOptions> | Promise<Prepared<GenerateOptions>>,
   ): Generation {
+    const course: Course = { figures: null };
     const run = async function* (batch: Batch): AsyncGenerator<Piece, GenerationResult, undefined> {
       const read = readOptions(given, table);
       read.signal?.throwIfAborted();
       const { tokens, options, reader } = await prepare(read);
-      if (batch.#kept) return yield* toldApart(batch.#goOn(Array.from(tokens), options), reader?.());
+      if (batch.#kept) return yield* toldApart(batch.#goOn(Array.from(tokens), options, course), reader?.());
       const state = await batch.#group.joinLater(options.signal);
-      return yield* toldApart(answerOnce(batch.#session(state), tokens, options), reader?.());
+      return yield* toldApart(answerOnce(batch.#session(state), tokens, options, course), reader?.());
     };
-    return new Generation(run(this));
+    return new Generation(run(this), course);
   }
 
   /** An answer behind as many tokens as a kept session has of its beginning; it is kept in turn. */
   async *#goOn(
     tokens: readonly number[],
     options: GenerateOptions,
+    course: Course,
   ): AsyncGenerator<Piece, GenerationResult, undefined> {
+    // What is too long takes nobody's place.
+    if (tokens.length > this.#rows) throw promptTooLong(tokens.length, this.#rows);
     const member = this.#alike(tokens) ?? (await this.#fresh(options.signal));
     const { session, state } = member;
-    let isSound = false;
     try {
       // To the token: what an answer is must not depend on who was here before.
       replaceTokens(state, tokens);
-      isSound = true;
-      const generation = session.generate(undefined, options);
-      try {
-        for (;;) {
-          const { done, value } = await generation.next();
-          if (done) return value as GenerationResult;
-          yield value;
-        }
-      } finally {
-        await generation.return();
-      }
+      return yield* passOn(session.generate(undefined, options), course);
     } finally {
       // Who waits for a sequence goes before who may come again.
-      if (isSound && !state.disposed && !this.#group.isWaitedFor) this.#kept!.push(member);
+      if (!state.disposed && !this.#group.isWaitedFor) this.#kept!.push(member);
       else session.dispose();
     }
   }

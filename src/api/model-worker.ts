@@ -77,7 +77,8 @@ async function run({ id, kind, on, method, args, options, progress, hook }: Work
   const value = await (member as (...args: unknown[]) => unknown).apply(target, all);
   if (kind === "call") return value;
   // Those of a batch are computed together only if all are asked for: answers on their way must not leave one out.
-  objects.set(id, target instanceof Batch && value instanceof Generation ? ahead(value) : value);
+  const goesAhead = target instanceof Batch && value instanceof Generation;
+  objects.set(id, goesAhead ? Object.assign(ahead(value), { course: value.course }) : value);
   return id;
 }
 

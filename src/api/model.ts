@@ -14,6 +14,7 @@ import {
 } from "../generate/embedding.ts";
 import {
   type AnswerOptions,
+  type Course,
   DEFAULT_TOKENS,
   type GenerateOptions,
   Generation,
@@ -318,6 +319,7 @@ export class Model {
     table: OptionTable<Options>,
     prepare: (options: Options) => Prepared<OnceOptions> | Promise<Prepared<OnceOptions>>,
   ): Generation {
+    const course: Course = { figures: null };
     const run = async function* (model: Model): AsyncGenerator<Piece, GenerationResult, undefined> {
       const read = readOptions(given, table);
       read.signal?.throwIfAborted();
@@ -326,10 +328,10 @@ export class Model {
       const { context, kv, n = 1, ...options } = all;
       if (n > 1) return yield* generateAnswers(model.#alive, tokens, n, { context, kv, ...options }, reader);
       const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, DEFAULT_TOKENS);
-      const pieces = answerOnce(new Session(model.#alive, { context, kv }, room), tokens, options);
+      const pieces = answerOnce(new Session(model.#alive, { context, kv }, room), tokens, options, course);
       return yield* toldApart(pieces, reader?.());
     };
-    return new Generation(run(this));
+    return new Generation(run(this), course);
   }
 
   #requireAlive(): void {

@@ -6,6 +6,7 @@ import type { AnswerReader } from "../generate/answer-reader.ts";
 import { CHAT_OPTIONS, type ChatOptions, prepareAnswer, toldApart } from "../generate/chat-answer.ts";
 import { constrains, withTable } from "../generate/constraint.ts";
 import {
+  type Course,
   configure,
   GENERATE_OPTIONS,
   type GenerateOptions,
@@ -177,6 +178,7 @@ export class Session {
    * that is what was generated until then.
    */
   generate(prompt?: Prompt, options: GenerateOptions = {}): Generation {
+    const course: Course = { figures: null };
     const run = async function* (session: Session): AsyncGenerator<Piece, GenerationResult, undefined> {
       const read = prompt === undefined ? undefined : promptOf("prompt", prompt);
       const asked = readOptions(options, GENERATE_OPTIONS);
@@ -186,9 +188,9 @@ export class Session {
       session.#interrupt();
       configure(state, given);
       if (read !== undefined) session.#append(read, given.special);
-      return yield* generatePieces(state, given);
+      return yield* generatePieces(state, given, false, course);
     };
-    return new Generation(run(this));
+    return new Generation(run(this), course);
   }
 
   /**
@@ -197,6 +199,7 @@ export class Session {
    * said until then; a call that fails before the first token leaves the conversation as it was.
    */
   chat(content: string | Message | readonly Message[], options: ChatOptions = {}): Generation {
+    const course: Course = { figures: null };
     const run = async function* (session: Session): AsyncGenerator<Piece, GenerationResult, undefined> {
       const said = saidOf(content);
       const asked = readOptions(options, CHAT_OPTIONS);
@@ -217,7 +220,7 @@ export class Session {
       replaceTokens(session.#alive, tokens, true);
       session.#forgotten = forgotten;
       session.#turn = turn;
-      const pieces = toldApart(generatePieces(state, given), reader);
+      const pieces = toldApart(generatePieces(state, given, false, course), reader);
       try {
         for (;;) {
           const { done, value } = await pieces.next();
@@ -232,7 +235,7 @@ export class Session {
         if (session.#turn === turn) session.#closeTurn();
       }
     };
-    return new Generation(run(this));
+    return new Generation(run(this), course);
   }
 
   /** The logits of the token that would follow those so far, [vocabulary]: the model's own, before any sampling. */
@@ -435,15 +438,29 @@ export async function* answerOnce(
   session: Session,
   tokens: ArrayLike<number>,
   options: GenerateOptions,
+  course: Course,
 ): AsyncGenerator<Piece, GenerationResult, undefined> {
   try {
-    const generation = session.generate(tokens, options);
+    return yield* passOn(session.generate(tokens, options), course);
+  } finally {
+    session.dispose();
+  }
+}
+
+/** The pieces of a generation and what it comes to, and what it has cost: for another, of which it is a part. */
+export async function* passOn(
+  generation: Generation,
+  course: Course,
+): AsyncGenerator<Piece, GenerationResult, undefined> {
+  try {
     for (;;) {
       const { done, value } = await generation.next();
+      course.figures = generation.course.figures;
       if (done) return value as GenerationResult;
       yield value;
     }
   } finally {
-    session.dispose();
+    await generation.return();
+    course.figures = generation.course.figures;
   }
 }

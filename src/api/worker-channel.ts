@@ -1,6 +1,7 @@
 /** Requests to a model's worker and their answers, and what goes on in it piece by piece. */
 import { startWorker, type WorkerLink } from "../../bindings/worker-link.ts";
 import {
+  type Course,
   type GenerateOptions,
   Generation,
   type GenerationResult,
@@ -199,6 +200,7 @@ export async function* pieces<Given, Result>(
   on: number,
   method: string,
   read: Beginning,
+  course?: Course,
 ): AsyncGenerator<Given, Result, undefined> {
   const {
     input,
@@ -212,17 +214,25 @@ export async function* pieces<Given, Result>(
   signal?.addEventListener("abort", abort, { once: true });
   // Held by this generator alone, and so gone with it.
   const thing = {};
+  let isWhole = false;
   droppedObjects.watch(thing, { channel, number });
   try {
     for (;;) {
       signal?.throwIfAborted();
       const step = (await hold.ask("call", number, "next", [], { signal })) as IteratorResult<Given, Result>;
-      if (step.done) return step.value;
+      if (step.done) {
+        isWhole = true;
+        return step.value;
+      }
       yield step.value;
     }
   } catch (error) {
     throw hooked?.failure ? hooked.failure.thrown : error;
   } finally {
+    if (course && !isWhole) {
+      const begun = await hold.ask("call", number, "course", []).catch(() => null);
+      course.figures = (begun as Course | null)?.figures ?? null;
+    }
     channel.unhook(number);
     signal?.removeEventListener("abort", abort);
     droppedObjects.forget(thing);
@@ -238,5 +248,6 @@ export function generation(
   method: string,
   read: () => { input: unknown; options: GenerateOptions },
 ): Generation {
-  return new Generation(pieces<Piece, GenerationResult>(hold, on, method, read));
+  const course: Course = { figures: null };
+  return new Generation(pieces<Piece, GenerationResult>(hold, on, method, read, course), course);
 }

@@ -1,6 +1,5 @@
 /** Several answers to one prompt: its rows are computed once and shared, and the answers go on in ragged passes. */
 
-import { LimpetError } from "../host/errors.ts";
 import type { AnswerReader } from "./answer-reader.ts";
 import { toldApart } from "./chat-answer.ts";
 import { constrains, withTable } from "./constraint.ts";
@@ -14,7 +13,7 @@ import {
   type Piece,
 } from "./generation.ts";
 import { SequenceGroup } from "./sequence-group.ts";
-import { type ContextOptions, contextLength, type LoadedModel } from "./sequence-pool.ts";
+import { type ContextOptions, contextLength, type LoadedModel, promptTooLong } from "./sequence-pool.ts";
 
 /** Most answers to one prompt. */
 export const MOST_ANSWERS = 64;
@@ -32,11 +31,7 @@ export async function* generateAnswers(
   const { exports } = core;
   const { maxTokens = DEFAULT_TOKENS, seed = 0, form = "auto", ...rest } = options;
   const rows = contextLength(core, pointer, context ?? defaults.context);
-  if (prompt.length > rows) {
-    const words = `the context holds ${rows} tokens, and the prompt has ${prompt.length}`;
-    const sizes = { tokens: prompt.length, capacity: rows };
-    throw new LimpetError("CONTEXT_FULL", `${words}; make it longer (--ctx N, { context: N })`, { sizes });
-  }
+  if (prompt.length > rows) throw promptTooLong(prompt.length, rows);
   const total = prompt.length + n * Math.max(Math.min(maxTokens, rows - prompt.length), 1);
   const group = new SequenceGroup(loaded, { sequences: n, rows, total, kv: kv ?? defaults.kv ?? "f16", form });
   const seeded = (i: number): GenerateOptions => ({ ...rest, maxTokens, seed: BigInt(seed) + BigInt(i) });

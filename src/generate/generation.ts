@@ -126,9 +126,9 @@ export interface Piece {
 
 /**
  * Why a generation ended: an end token, as many tokens as were asked for, a stop text, a full context, or calls of tools
- * that wait for their results.
+ * that wait for their results; `aborted`: before its end, by a signal, an error, or because it was left.
  */
-export type FinishReason = "stop" | "length" | "stop_string" | "context" | "tool_calls";
+export type FinishReason = "stop" | "length" | "stop_string" | "context" | "tool_calls" | "aborted";
 
 /** What one answer came to. */
 export interface Answer {
@@ -144,16 +144,12 @@ export interface Answer {
   readonly finishReason: FinishReason;
 }
 
-/** What a generation came to: its answer, the first one where `n` asked for several. */
-export interface GenerationResult extends Answer {
-  /** All answers, where `n` asked for several. */
-  readonly answers?: readonly Answer[];
+/** What a generation has cost so far. */
+interface Figures {
   /** Tokens that it began behind: the prompt, and what was there before it. */
   readonly promptTokens: number;
   /** How many of them had been read before, and were not read again. */
   readonly cachedTokens: number;
-  /** Tokens of the session that made room for this answer (`overflow: "shift"`); absent where none had to. */
-  readonly forgotten?: number;
   /** Of the computing alone: the time that the caller takes between two pieces does not count. */
   readonly timings: {
     /** Tokens evaluated before the first new one, and how long that took. */
@@ -165,20 +161,43 @@ export interface GenerationResult extends Answer {
   };
 }
 
+/** What a generation came to: its answer, the first one where `n` asked for several. */
+export interface GenerationResult extends Answer, Figures {
+  /** All answers, where `n` asked for several. */
+  readonly answers?: readonly Answer[];
+  /** Tokens of the session that made room for this answer (`overflow: "shift"`); absent where none had to. */
+  readonly forgotten?: number;
+}
+
+/** A generation as it goes on: who makes its pieces says here what it has cost, whether it comes to its end or not. */
+export interface Course {
+  figures: Figures | null;
+}
+
 /**
  * Pieces as they come: `for await (const piece of generation)`. Leaving the loop ends the generation; `text()` runs it
  * to its end.
  */
 export class Generation implements AsyncIterableIterator<Piece, GenerationResult | undefined, undefined> {
   readonly #pieces: AsyncGenerator<Piece, GenerationResult, undefined>;
+  /** @internal */
+  readonly course: Course;
   #result: GenerationResult | null = null;
+  /** What has come so far. */
+  readonly #tokens: number[] = [];
+  #text = "";
+  #reasoning = "";
 
   /** @internal */
-  constructor(pieces: AsyncGenerator<Piece, GenerationResult, undefined>) {
+  constructor(pieces: AsyncGenerator<Piece, GenerationResult, undefined>, course: Course = { figures: null }) {
     this.#pieces = pieces;
+    this.course = course;
   }
 
-  /** What came out; null until the end is reached. */
+  /**
+   * What came out; null until the end is reached. Behind an abort, an error or a loop that was left, what had come until
+   * then (`finishReason` is `aborted`), where it had begun to read its prompt; of several answers (`n`) none.
+   */
   get result(): GenerationResult | null {
     return this.#result;
   }
@@ -186,20 +205,27 @@ export class Generation implements AsyncIterableIterator<Piece, GenerationResult
   /** Runs to the end and gives the whole text, with what was iterated before. */
   async text(): Promise<string> {
     while (!(await this.next()).done);
-    if (!this.#result) throw new LimpetError("WRONG_STATE", "this generation was ended before its end");
-    return this.#result.text;
+    if (this.#result && this.#result.finishReason !== "aborted") return this.#result.text;
+    throw new LimpetError("WRONG_STATE", "this generation was ended before its end");
   }
 
   /** Computes up to the next piece. */
   async next(): Promise<IteratorResult<Piece, GenerationResult | undefined>> {
-    const step = await this.#pieces.next();
-    if (step.done && step.value) this.#result = step.value;
-    return step;
+    try {
+      const step = await this.#pieces.next();
+      if (step.done && step.value) this.#result = step.value;
+      if (!step.done) this.#keep(step.value);
+      return step;
+    } catch (error) {
+      this.#cut();
+      throw error;
+    }
   }
 
   /** Ends the generation before its end. */
   async return(): Promise<IteratorResult<Piece, GenerationResult | undefined>> {
     await this.#pieces.return(undefined as unknown as GenerationResult);
+    this.#cut();
     return { done: true, value: undefined };
   }
 
@@ -209,6 +235,21 @@ export class Generation implements AsyncIterableIterator<Piece, GenerationResult
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  #keep({ token, text, reasoning = "" }: Piece): void {
+    this.#tokens.push(token);
+    this.#text += text;
+    this.#reasoning += reasoning;
+  }
+
+  /** It ends before its end. */
+  #cut(): void {
+    const { figures } = this.course;
+    if (this.#result || !figures) return;
+    const reasoning = this.#reasoning === "" ? {} : { reasoning: this.#reasoning };
+    const came = { text: this.#text, ...reasoning, tokens: this.#tokens };
+    this.#result = { ...came, finishReason: "aborted", ...figures };
   }
 }
 
@@ -224,6 +265,7 @@ export async function* generatePieces(
   session: SessionState,
   options: GenerateOptions,
   forked: boolean = false,
+  course: Course = { figures: null },
 ): AsyncGenerator<Piece, GenerationResult, undefined> {
   const { loaded } = session;
   const { core } = loaded;
@@ -239,12 +281,13 @@ export async function* generatePieces(
 
   const promptTokens = exports.session_count(pointer);
   const prefillTokens = promptTokens - exports.session_evaluated(pointer);
+  const timings = { prefillTokens, prefillMs: 0, decodeTokens: 0, decodeMs: 0 };
+  const figures: Figures = { promptTokens, cachedTokens: promptTokens - prefillTokens, timings };
+  course.figures = figures;
   const tokens: number[] = [];
   const written: string[] = [];
   let begun: Uint8Array = unfinishedOf(session);
   let made = 0;
-  let prefillMs = 0;
-  let decodeMs = 0;
   let clock = performance.now();
   let isShown = forked;
   let forgotten = 0;
@@ -256,10 +299,8 @@ export async function* generatePieces(
           text: written.join(""),
           tokens,
           finishReason: REASONS[exports.session_finish(pointer)] as FinishReason,
-          promptTokens,
-          cachedTokens: promptTokens - prefillTokens,
+          ...figures,
           ...(forgotten > 0 && { forgotten }),
-          timings: { prefillTokens, prefillMs, decodeTokens: Math.max(made - 1, 0), decodeMs },
         };
       }
       if (status === Status.LOGITS) {
@@ -268,8 +309,11 @@ export async function* generatePieces(
         continue;
       }
       const now = performance.now();
-      if (made++ === 0) prefillMs += now - clock;
-      else decodeMs += now - clock;
+      if (made++ === 0) timings.prefillMs += now - clock;
+      else {
+        timings.decodeTokens++;
+        timings.decodeMs += now - clock;
+      }
       const token = exports.session_token(pointer);
       const length = exports.session_text_length(pointer);
       const finish = exports.session_finish(pointer);

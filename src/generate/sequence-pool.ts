@@ -255,6 +255,12 @@ export function mostTokens(core: Core, model: Pointer, asked: number | undefined
   return Math.min(core.exports.model_context_length(model) || DEFAULT_CONTEXT, POSITION_LIMIT);
 }
 
+/** A prompt that no context of so many rows holds. */
+export function promptTooLong(tokens: number, rows: number): LimpetError {
+  const words = `the context holds ${rows} tokens, and the prompt has ${tokens}; make it longer (--ctx N, { context: N })`;
+  return new LimpetError("CONTEXT_FULL", words, { sizes: { tokens, capacity: rows } });
+}
+
 /** How many tokens a context of this model holds. */
 export function contextLength(core: Core, model: Pointer, asked: number | undefined): number {
   if (asked !== undefined) return whole(1, POSITION_LIMIT)("context", asked);
