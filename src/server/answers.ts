@@ -1,5 +1,6 @@
 /** Answers of a model, one or several at once, as their pieces come. */
 
+import type { ToolOptions } from "../generate/chat-answer.ts";
 import type { GenerateOptions, Generation, GenerationResult, Piece } from "../generate/generation.ts";
 import type { Message } from "../generate/messages.ts";
 import { withRecommended } from "../generate/recommended.ts";
@@ -16,6 +17,8 @@ export interface Ask {
   /** Conversations to answer, or texts (or ids) to go on with. */
   readonly messages?: readonly Message[];
   readonly prompts?: readonly (string | readonly number[])[];
+  /** Tools that a conversation has. */
+  readonly tools?: ToolOptions;
   readonly suffix?: string;
   /** Answers to each. */
   readonly n: number;
@@ -38,6 +41,7 @@ export async function* answers(call: Call, ask: Ask): AsyncGenerator<Step, Usage
   const { signal, server } = call;
   const lease = await server.models.lease(ask.model, signal);
   const results: GenerationResult[] = [];
+  let thoughts = 0;
   try {
     requireWriter(lease);
     requireShort(lettersOf(ask), lease.context);
@@ -47,13 +51,18 @@ export async function* answers(call: Call, ask: Ask): AsyncGenerator<Step, Usage
       if (!isBegun) yield { kind: "begin", lease };
       isBegun = true;
       if (step.kind === "end") results[step.index] = step.result;
+      else if (step.piece.reasoning) thoughts++;
       yield step;
     }
-    return usageOf(results, ask.n);
+    return usageOf(results, ask.n, thoughts);
   } finally {
     lease.release();
-    server.metrics.answered(lease.id, usageOf(results, ask.n), results);
+    server.metrics.answered(lease.id, usageOf(results, ask.n, thoughts), results);
   }
+}
+
+function callsTools({ tools = [], toolChoice }: ToolOptions = {}): boolean {
+  return tools.length > 0 && toolChoice !== "none";
 }
 
 function requireWriter({ id, model: { info } }: Lease): void {
@@ -62,22 +71,24 @@ function requireWriter({ id, model: { info } }: Lease): void {
   throw new RequestError("invalid_request_error", words, { param: "model", code: "unsupported" });
 }
 
-function lettersOf({ messages = [], prompts = [], suffix = "" }: Ask): number {
-  const longest = prompts.reduce((most, { length }) => Math.max(most, length), 0);
-  return messages.reduce((sum, { content }) => sum + content.length, longest + suffix.length);
+function lettersOf({ messages, tools, prompts = [], suffix = "" }: Ask): number {
+  if (messages) return JSON.stringify([messages, tools?.tools]).length;
+  return prompts.reduce((most, { length }) => Math.max(most, length), 0) + suffix.length;
 }
 
 function begin(lease: Lease, ask: Ask, signal: AbortSignal): Generation[] {
-  const { messages, prompts = [], suffix, n, options, seed } = ask;
+  const { messages, tools, prompts = [], suffix, n, options, seed } = ask;
   const batch = lease.batch!;
   const all: GenerateOptions = {
     ...withRecommended(lease.sampling, options),
+    // A penalty on what stands in the text already is one on the form of a call.
+    ...(callsTools(tools) && options.repeatPenalty === undefined && { repeatPenalty: 1 }),
     maxTokens: Math.min(ask.maxTokens ?? lease.context, lease.context),
     signal,
   };
   const seeded = (i: number): GenerateOptions => ({ ...all, seed: seed + i });
   const times = Array.from({ length: n }, (_, i) => seeded(i));
-  if (messages) return times.map((one) => batch.chat(messages, one));
+  if (messages) return times.map((one) => batch.chat(messages, { ...one, ...tools }));
   return prompts.flatMap((prompt) =>
     times.map((one) => batch.generate(prompt, { ...one, ...(suffix !== undefined && { suffix }) })),
   );
@@ -110,7 +121,7 @@ async function* merged(
   }
 }
 
-function usageOf(results: readonly GenerationResult[], n: number): Usage {
+function usageOf(results: readonly GenerationResult[], n: number, reasoning: number): Usage {
   const ended = results.filter((result) => result !== undefined);
   // The answers to one prompt have it in common.
   const prompts = results.filter((result, i) => result !== undefined && i % n === 0);
@@ -118,5 +129,6 @@ function usageOf(results: readonly GenerationResult[], n: number): Usage {
     prompt: prompts.reduce((sum, { promptTokens }) => sum + promptTokens, 0),
     cached: prompts.reduce((sum, { cachedTokens }) => sum + cachedTokens, 0),
     completion: ended.reduce((sum, { tokens }) => sum + tokens.length, 0),
+    reasoning,
   };
 }

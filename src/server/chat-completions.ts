@@ -2,19 +2,19 @@
 import type { GenerateOptions, GenerationResult, Piece } from "../generate/generation.ts";
 import { type Ask, answers } from "./answers.ts";
 import { type Call, newId, now, streamForm } from "./call.ts";
-import { chatMessages, constraintOf, reasoningOf, requireNoTools } from "./content.ts";
-import type { Usage } from "./metrics.ts";
+import { chatMessages, constraintOf, reasoningOf } from "./content.ts";
+import { NOTHING, type Usage } from "./metrics.ts";
 import type { Lease } from "./models.ts";
 import { samplingOf, seedOf, stopsOf } from "./sampling.ts";
 import { data, PING, streamed } from "./stream.ts";
 import type { DrawnToken } from "./tokens.ts";
+import { chatTools } from "./tools.ts";
 
 const MOST_TOKENS = 2 ** 31 - 1;
 const MOST_ANSWERS = 16;
 
 export async function chatCompletions(call: Call): Promise<Response> {
   const { fields } = call;
-  requireNoTools(fields);
   const ask = askOf(call);
   if (!fields.flag("stream")) return Response.json(await whole(call, ask));
   const options = fields.object("stream_options");
@@ -28,6 +28,7 @@ function askOf({ fields }: Call): Ask {
   return {
     model: fields.text("model"),
     messages: chatMessages(fields),
+    tools: chatTools(fields),
     n: fields.whole("n", 1, MOST_ANSWERS) ?? 1,
     maxTokens: limit === -1 ? undefined : limit,
     seed: seedOf(fields),
@@ -70,7 +71,7 @@ async function whole(call: Call, ask: Ask): Promise<object> {
         ...head("chat.completion", newId("chatcmpl-"), now(), lease!),
         choices: results.map((result, index) => ({
           index,
-          message: { role: "assistant", content: result.text, refusal: null },
+          message: messageOf(result),
           logprobs: ask.options.logprobs === undefined ? null : { content: tokens[index], refusal: null },
           finish_reason: finishReason(result),
         })),
@@ -96,6 +97,8 @@ async function* chunks(call: Call, ask: Ask, wantsUsage: boolean): AsyncGenerato
   const choice = (index: number, delta: object, finish: string | null = null, logprobs: object | null = null): string =>
     chunk([{ index, delta, logprobs, finish_reason: finish }]);
   const begun = new Set<number>();
+  /** The calls of each answer that were told of. */
+  const called = Array.from({ length: ask.n }, () => new Set<number>());
   /** The first delta of an answer tells who speaks. */
   const beginning = function* (index: number): Generator<string, void, undefined> {
     if (begun.has(index)) return;
@@ -124,11 +127,43 @@ async function* chunks(call: Call, ask: Ask, wantsUsage: boolean): AsyncGenerato
       }
       const { index, piece } = value;
       const logprobs = hasLogprob(piece) ? { content: [await lease!.tokens.drawn(piece)], refusal: null } : null;
-      if (piece.text !== "" || logprobs) yield choice(index, { content: piece.text }, null, logprobs);
+      const delta = deltaOf(piece, called[index]);
+      if (delta || logprobs) yield choice(index, delta ?? { content: "" }, null, logprobs);
     }
   } finally {
-    await steps.return({ prompt: 0, cached: 0, completion: 0 });
+    await steps.return(NOTHING);
   }
+}
+
+/** An answer as a message. */
+function messageOf({ text, reasoning, toolCalls }: GenerationResult): object {
+  return {
+    role: "assistant",
+    content: text === "" && toolCalls ? null : text,
+    refusal: null,
+    ...(reasoning && { reasoning_content: reasoning }),
+    ...(toolCalls && {
+      tool_calls: toolCalls.map(({ id, name, arguments: given }) => {
+        return { id, type: "function", function: { name, arguments: given } };
+      }),
+    }),
+  };
+}
+
+/** What a piece adds to its message; null: nothing. A call's id and name come once, with its first part. */
+function deltaOf({ text, reasoning, toolCalls = [] }: Piece, called: Set<number>): object | null {
+  const calls = toolCalls.map(({ index, id, name, arguments: given }) => {
+    const isNew = !called.has(index);
+    called.add(index);
+    const first = isNew ? { id, type: "function" } : {};
+    return { index, ...first, function: { ...(isNew && { name }), arguments: given } };
+  });
+  if (text === "" && !reasoning && calls.length === 0) return null;
+  return {
+    ...(text !== "" && { content: text }),
+    ...(reasoning && { reasoning_content: reasoning }),
+    ...(calls.length > 0 && { tool_calls: calls }),
+  };
 }
 
 function hasLogprob({ logprob }: Piece): boolean {
@@ -137,16 +172,18 @@ function hasLogprob({ logprob }: Piece): boolean {
 
 /** Why an answer ended, in OpenAI's words. */
 export function finishReason({ finishReason: reason }: GenerationResult): string {
+  if (reason === "tool_calls") return reason;
   return reason === "stop" || reason === "stop_string" ? "stop" : "length";
 }
 
 /** What answers cost, in OpenAI's words. */
-export function usageOf({ prompt, cached, completion }: Usage): object {
+export function usageOf({ prompt, cached, completion, reasoning }: Usage): object {
   return {
     prompt_tokens: prompt,
     completion_tokens: completion,
     total_tokens: prompt + completion,
     prompt_tokens_details: { cached_tokens: cached },
+    completion_tokens_details: { reasoning_tokens: reasoning },
   };
 }
 

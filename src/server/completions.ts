@@ -6,6 +6,7 @@ import { fingerprint, finishReason, timingsOf, usageOf } from "./chat-completion
 import { constraintOf, reasoningOf } from "./content.ts";
 import type { Fields } from "./fields.ts";
 import { textsOrIds } from "./inputs.ts";
+import { NOTHING } from "./metrics.ts";
 import type { Lease } from "./models.ts";
 import { samplingOf, seedOf, stopsOf } from "./sampling.ts";
 import { data, PING, streamed } from "./stream.ts";
@@ -145,6 +146,6 @@ async function* chunks(call: Call, ask: TextAsk, wantsUsage: boolean): AsyncGene
       }
     }
   } finally {
-    await steps.return({ prompt: 0, cached: 0, completion: 0 });
+    await steps.return(NOTHING);
   }
 }

@@ -3,16 +3,11 @@
 import type { GenerateOptions } from "../generate/generation.ts";
 import type { Message } from "../generate/messages.ts";
 import { printable } from "../host/arguments.ts";
-import { RequestError } from "./errors.ts";
 import { Fields } from "./fields.ts";
+import { chatCalls } from "./tools.ts";
 
 const MOST_MESSAGES = 4096;
 const MOST_PARTS = 4096;
-
-/** Refuses what is not there yet. */
-export function notYet(what: string, param: string): RequestError {
-  return new RequestError("not_implemented_error", `${what} is not there yet`, { param, code: "not_implemented" });
-}
 
 /** A conversation as OpenAI's chat has it. */
 export function chatMessages(fields: Fields): Message[] {
@@ -20,12 +15,34 @@ export function chatMessages(fields: Fields): Message[] {
   if (list.length === 0) throw fields.wrong("messages", "is empty: a conversation has one message at least");
   return list.map((message): Message => {
     const role = message.required("role", message.text("role"));
-    if (role === "tool" || role === "function" || message.has("tool_calls")) throw notYet("a tool's call", "messages");
+    if (role === "tool" || role === "function") return toolResult(message);
     if (role === "system" || role === "developer") return { role: "system", content: contentOf(message) };
     if (role === "user") return { role, content: contentOf(message) };
-    if (role === "assistant") return { role, content: message.has("content") ? contentOf(message) : "" };
+    if (role === "assistant") return assistantMessage(message);
     throw message.wrong("role", `is system, developer, user, assistant or tool, not ${printable(role)}`);
   });
+}
+
+function assistantMessage(message: Fields): Message {
+  const reasoning = message.text("reasoning_content");
+  const toolCalls = chatCalls(message);
+  return {
+    role: "assistant",
+    content: message.has("content") ? contentOf(message) : "",
+    ...(reasoning && { reasoning }),
+    ...(toolCalls.length > 0 && { toolCalls }),
+  };
+}
+
+function toolResult(message: Fields): Message {
+  const toolCallId = message.text("tool_call_id");
+  const name = message.text("name");
+  return {
+    role: "tool",
+    content: contentOf(message),
+    ...(toolCallId !== undefined && { toolCallId }),
+    ...(name !== undefined && { name }),
+  };
 }
 
 /** A message's text: as it is, or in parts. */
@@ -79,10 +96,4 @@ export function reasoningOf(fields: Fields): GenerateOptions {
   const effort = fields.text("reasoning_effort");
   if (budget !== undefined) return { reasoning: { budget } };
   return effort === "none" ? { reasoning: { budget: 0 } } : {};
-}
-
-/** Tools that the model may call: none of them is there yet. */
-export function requireNoTools(fields: Fields): void {
-  const tools = fields.list("tools", 128);
-  if (tools?.length && fields.raw("tool_choice") !== "none") throw notYet("the call of tools", "tools");
 }

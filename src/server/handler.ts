@@ -7,7 +7,7 @@ import { detokenize, embeddings, rerank, tokenize } from "./embeddings.ts";
 import { knownError, RequestError, unknownError } from "./errors.ts";
 import { readFields } from "./fields.ts";
 import { Gate, type GateOptions } from "./gate.ts";
-import { messages } from "./messages.ts";
+import { countTokens, messages } from "./messages.ts";
 import { Metrics } from "./metrics.ts";
 import { MODEL_LIMITS, type ModelOptions, Models, type ServedModel } from "./models.ts";
 import { responses } from "./responses.ts";
@@ -53,6 +53,7 @@ const POSTS: Readonly<Record<string, Route>> = {
   "/v1/responses": responses,
   "/v1/rerank": rerank,
   "/v1/messages": messages,
+  "/v1/messages/count_tokens": countTokens,
   "/tokenize": tokenize,
   "/detokenize": detokenize,
 };
@@ -100,7 +101,7 @@ async function answered(
   let isAnthropic = false;
   try {
     const path = new URL(request.url).pathname.replace(/(.)\/$/, "$1");
-    isAnthropic = path === "/v1/messages";
+    isAnthropic = path.startsWith("/v1/messages");
     gate.requirePlace(request);
     headers = gate.headers(request);
     if (request.method === "OPTIONS") return { route, response: gate.preflight(request) };

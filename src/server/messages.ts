@@ -1,17 +1,18 @@
 /** `/v1/messages`: Anthropic's messages. */
-
-import type { GenerateOptions, GenerationResult } from "../generate/generation.ts";
-import type { Message } from "../generate/messages.ts";
+import type { GenerateOptions, GenerationResult, Piece } from "../generate/generation.ts";
+import type { Message, ToolCall } from "../generate/messages.ts";
 import { printable } from "../host/arguments.ts";
 import { type Ask, answers } from "./answers.ts";
 import { type Call, newId, streamForm } from "./call.ts";
-import { contentOf, notYet, partText, requireNoTools } from "./content.ts";
+import { contentOf, partText } from "./content.ts";
 import type { RequestError } from "./errors.ts";
 import type { Fields } from "./fields.ts";
-import type { Usage } from "./metrics.ts";
+import { requireShort } from "./inputs.ts";
+import { NOTHING, type Usage } from "./metrics.ts";
 import type { Lease } from "./models.ts";
 import { samplingOf, seedOf, stopsOf } from "./sampling.ts";
 import { named, streamed } from "./stream.ts";
+import { messageTools } from "./tools.ts";
 
 const MOST_TOKENS = 2 ** 31 - 1;
 const MOST_MESSAGES = 4096;
@@ -19,18 +20,31 @@ const MOST_PARTS = 4096;
 
 export async function messages(call: Call): Promise<Response> {
   const { fields } = call;
-  requireNoTools(fields);
   const ask = askOf(fields);
   if (!fields.flag("stream")) return Response.json(await whole(call, ask));
   const failure = (error: RequestError): string => named(error.anthropicBody() as { type: string });
   return streamed(events(call, ask), call.abort, streamForm(call, { ping: named({ type: "ping" }), failure }));
 }
 
+/** `/v1/messages/count_tokens`: what a conversation would take. */
+export async function countTokens(call: Call): Promise<Response> {
+  const { fields, server, signal } = call;
+  const [said, { tools }] = [conversation(fields), messageTools(fields)];
+  const lease = await server.models.lease(fields.text("model"), signal);
+  try {
+    requireShort(JSON.stringify([said, tools]).length, lease.context);
+    const tokens = await lease.model.chatTokens(said, tools && { tools });
+    return Response.json({ input_tokens: tokens.length });
+  } finally {
+    lease.release();
+  }
+}
+
 function askOf(fields: Fields): Ask {
-  const system = fields.has("system") ? contentOf(fields, "system") : "";
   return {
     model: fields.text("model"),
-    messages: [...(system === "" ? [] : [{ role: "system" as const, content: system }]), ...conversation(fields)],
+    messages: conversation(fields),
+    tools: messageTools(fields),
     n: 1,
     maxTokens: fields.required("max_tokens", fields.whole("max_tokens", 1, MOST_TOKENS)),
     seed: seedOf(fields),
@@ -43,28 +57,65 @@ function askOf(fields: Fields): Ask {
 }
 
 function conversation(fields: Fields): Message[] {
+  const system = fields.has("system") ? contentOf(fields, "system") : "";
   const list = fields.required("messages", fields.objects("messages", MOST_MESSAGES));
   if (list.length === 0) throw fields.wrong("messages", "is empty: a conversation has one message at least");
-  return list.map((message) => {
+  const said = list.flatMap((message): Message[] => {
     const role = message.required("role", message.text("role"));
-    if (role !== "user" && role !== "assistant") {
-      throw message.wrong("role", `is user or assistant, not ${printable(role)}: a system's words stand in system`);
-    }
-    return { role, content: blocksText(message) };
+    if (role === "user") return userMessages(message);
+    if (role === "assistant") return [assistantMessage(message)];
+    throw message.wrong("role", `is user or assistant, not ${printable(role)}: a system's words stand in system`);
   });
+  return [...(system === "" ? [] : [{ role: "system" as const, content: system }]), ...said];
 }
 
-/** The text of a message's blocks; what a model thought before is not told to it again. */
-function blocksText(message: Fields): string {
-  if (typeof message.raw("content") === "string") return message.text("content")!;
-  const blocks = message.required("content", message.objects("content", MOST_PARTS));
-  return blocks
-    .map((block) => {
-      const type = block.text("type");
-      if (type === "tool_use" || type === "tool_result") throw notYet("a tool's call", "messages");
-      return type === "thinking" || type === "redacted_thinking" ? "" : partText(block);
-    })
-    .join("");
+/** The blocks of a message; a text is one. */
+function blocksOf(message: Fields): Fields[] | null {
+  if (typeof message.raw("content") === "string") return null;
+  return message.required("content", message.objects("content", MOST_PARTS));
+}
+
+/** What tools gave stands in front of what a user says to it. */
+function userMessages(message: Fields): Message[] {
+  const blocks = blocksOf(message);
+  if (!blocks) return [{ role: "user", content: message.text("content")! }];
+  const results = blocks.filter((block) => block.text("type") === "tool_result");
+  const texts = blocks.filter((block) => block.text("type") !== "tool_result").map(partText);
+  return [
+    ...results.map(
+      (block): Message => ({
+        role: "tool",
+        content: block.has("content") ? contentOf(block) : "",
+        toolCallId: block.required("tool_use_id", block.text("tool_use_id")),
+      }),
+    ),
+    ...(texts.length > 0 || results.length === 0 ? [{ role: "user" as const, content: texts.join("") }] : []),
+  ];
+}
+
+function assistantMessage(message: Fields): Message {
+  const blocks = blocksOf(message);
+  if (!blocks) return { role: "assistant", content: message.text("content")! };
+  const toolCalls: ToolCall[] = [];
+  let [content, reasoning] = ["", ""];
+  for (const block of blocks) {
+    const type = block.text("type");
+    if (type === "thinking") reasoning += block.text("thinking") ?? "";
+    else if (type === "tool_use") {
+      const given = block.object("input") ? block.raw("input") : {};
+      toolCalls.push({
+        id: block.required("id", block.text("id")),
+        name: block.required("name", block.text("name")),
+        arguments: JSON.stringify(given),
+      });
+    } else if (type !== "redacted_thinking") content += partText(block);
+  }
+  return {
+    role: "assistant",
+    content,
+    ...(reasoning !== "" && { reasoning }),
+    ...(toolCalls.length > 0 && { toolCalls }),
+  };
 }
 
 function thinkingOf(fields: Fields): GenerateOptions {
@@ -89,13 +140,26 @@ function usageOf({ prompt, cached, completion }: Usage): object {
   };
 }
 
+const ENDS: Partial<Record<GenerationResult["finishReason"], string>> = {
+  stop: "end_turn",
+  stop_string: "stop_sequence",
+  tool_calls: "tool_use",
+};
+
 /** Why an answer ended, and before which text. */
 function endOf({ finishReason }: GenerationResult, { options }: Ask): object {
-  const reason = { stop: "end_turn", stop_string: "stop_sequence" }[finishReason as string] ?? "max_tokens";
   const stops = (options.stop ?? []) as readonly string[];
   // Which of several it was, the answer does not hold.
   const text = finishReason === "stop_string" && stops.length === 1 ? stops[0] : null;
-  return { stop_reason: reason, stop_sequence: text };
+  return { stop_reason: ENDS[finishReason] ?? "max_tokens", stop_sequence: text };
+}
+
+function contentBlocks({ text, reasoning, toolCalls = [] }: GenerationResult): object[] {
+  return [
+    ...(reasoning ? [{ type: "thinking", thinking: reasoning, signature: "" }] : []),
+    ...(text !== "" || toolCalls.length === 0 ? [{ type: "text", text, citations: null }] : []),
+    ...toolCalls.map(({ id, name, arguments: given }) => ({ type: "tool_use", id, name, input: JSON.parse(given) })),
+  ];
 }
 
 async function whole(call: Call, ask: Ask): Promise<object> {
@@ -105,7 +169,7 @@ async function whole(call: Call, ask: Ask): Promise<object> {
   for (;;) {
     const { done, value } = await steps.next();
     if (done) {
-      const content = [{ type: "text", text: result!.text, citations: null }];
+      const content = contentBlocks(result!);
       return { ...head(newId("msg_"), lease!), content, ...endOf(result!, ask), usage: usageOf(value) };
     }
     if (value.kind === "begin") ({ lease } = value);
@@ -113,37 +177,77 @@ async function whole(call: Call, ask: Ask): Promise<object> {
   }
 }
 
+/** The blocks of a message that comes in pieces: each begins behind the end of the one before. */
+class Blocks {
+  #index = -1;
+  /** What the open block is: `text`, `thinking`, or the number of a call. */
+  #open: string | number | null = null;
+
+  /** Whether there was any. */
+  get isEmpty(): boolean {
+    return this.#index < 0;
+  }
+
+  *piece({ text, reasoning, toolCalls = [] }: Piece): Generator<string, void, undefined> {
+    if (reasoning) {
+      yield* this.begin("thinking", { type: "thinking", thinking: "", signature: "" });
+      yield this.#delta({ type: "thinking_delta", thinking: reasoning });
+    }
+    if (text !== "") {
+      yield* this.begin("text", { type: "text", text: "", citations: null });
+      yield this.#delta({ type: "text_delta", text });
+    }
+    for (const { index, id, name, arguments: part } of toolCalls) {
+      yield* this.begin(index, { type: "tool_use", id, name, input: {} });
+      if (part !== "") yield this.#delta({ type: "input_json_delta", partial_json: part });
+    }
+  }
+
+  *begin(kind: string | number, block: object): Generator<string, void, undefined> {
+    if (this.#open === kind) return;
+    yield* this.end();
+    this.#open = kind;
+    this.#index++;
+    yield this.#event("content_block_start", { content_block: block });
+  }
+
+  *end(): Generator<string, void, undefined> {
+    if (this.#open !== null) yield this.#event("content_block_stop", {});
+    this.#open = null;
+  }
+
+  #delta(delta: object): string {
+    return this.#event("content_block_delta", { delta });
+  }
+
+  #event(type: string, more: object): string {
+    return event({ type, index: this.#index, ...more });
+  }
+}
+
+const event = (value: { type: string; [name: string]: unknown }): string => named(value);
+
 async function* events(call: Call, ask: Ask): AsyncGenerator<string, void, undefined> {
   let result: GenerationResult | undefined;
+  const blocks = new Blocks();
   const steps = answers(call, ask);
   try {
     for (;;) {
       const { done, value } = await steps.next();
       if (done) {
-        yield named({ type: "content_block_stop", index: 0 } as { type: string });
-        yield named({ type: "message_delta", delta: endOf(result!, ask), usage: usageOf(value) } as { type: string });
-        yield named({ type: "message_stop" });
+        if (blocks.isEmpty) yield* blocks.begin("text", { type: "text", text: "", citations: null });
+        yield* blocks.end();
+        yield event({ type: "message_delta", delta: endOf(result!, ask), usage: usageOf(value) });
+        yield event({ type: "message_stop" });
         return;
       }
       if (value.kind === "begin") {
-        const usage = usageOf({ prompt: 0, cached: 0, completion: 0 });
-        const message = {
-          ...head(newId("msg_"), value.lease),
-          content: [],
-          stop_reason: null,
-          stop_sequence: null,
-          usage,
-        };
-        yield named({ type: "message_start", message } as { type: string });
-        const block = { type: "text", text: "", citations: null };
-        yield named({ type: "content_block_start", index: 0, content_block: block } as { type: string });
+        const empty = { content: [], stop_reason: null, stop_sequence: null, usage: usageOf(NOTHING) };
+        yield event({ type: "message_start", message: { ...head(newId("msg_"), value.lease), ...empty } });
       } else if (value.kind === "end") ({ result } = value);
-      else if (value.piece.text !== "") {
-        const delta = { type: "text_delta", text: value.piece.text };
-        yield named({ type: "content_block_delta", index: 0, delta } as { type: string });
-      }
+      else yield* blocks.piece(value.piece);
     }
   } finally {
-    await steps.return({ prompt: 0, cached: 0, completion: 0 });
+    await steps.return(NOTHING);
   }
 }

@@ -7,7 +7,12 @@ export interface Usage {
   readonly prompt: number;
   readonly cached: number;
   readonly completion: number;
+  /** Of these, what the model thought. */
+  readonly reasoning: number;
 }
+
+/** What nothing has cost. */
+export const NOTHING: Usage = { prompt: 0, cached: 0, completion: 0, reasoning: 0 };
 
 interface Totals {
   prompt: number;

@@ -20,7 +20,7 @@ export interface Served {
 
 export const KEY = "sesame";
 /** Tokens that a conversation of the server's holds. */
-export const CONTEXT = 512;
+export const CONTEXT = 1024;
 /** Those of the model's own text: greedy, and nothing against repetition. */
 const PLAIN: GenerateOptions = { temperature: 0, minP: 0, repeatPenalty: 1, seed: 7 };
 const GREEDY = { temperature: 0, min_p: 0, repeat_penalty: 1, seed: 7 };
@@ -35,6 +35,14 @@ const SCHEMA = {
   required: ["name", "age"],
   additionalProperties: false,
 };
+
+const WEATHER = {
+  type: "object" as const,
+  properties: { city: { enum: ["Paris", "Oslo"] }, days: { type: "integer", minimum: 1, maximum: 9 } },
+  required: ["city", "days"],
+  additionalProperties: false,
+};
+const CALL_ME: OpenAI.ChatCompletionMessageParam[] = [{ role: "user", content: "How will the weather be?" }];
 
 /** The error that a promise ends with, as a client of an API throws it. */
 async function refusal(
@@ -224,6 +232,91 @@ export function serverSuite(host: string, start: () => Promise<Served>): void {
     assert.match(object.choices[0].message.content!, /^\s*\{/);
   });
 
+  test(`${host}: tools are called, in pieces too, and their results are read`, async () => {
+    const openai = await client();
+    const valid = new Ajv().compile(WEATHER);
+    const tools = [
+      { type: "function" as const, function: { name: "weather", description: "The weather.", parameters: WEATHER } },
+      { type: "function" as const, function: { name: "odd", parameters: { type: "object", unheardOf: 1 } } },
+    ];
+    const choice = { type: "function" as const, function: { name: "weather" } };
+    const asked = { model: MODEL, messages: CALL_ME, tools, tool_choice: choice, max_tokens: 200, seed: 5 };
+    const answer = await openai.chat.completions.create(asked);
+    const [{ message, finish_reason: reason }] = answer.choices;
+    assert.is(reason, "tool_calls");
+    assert.is(message.content, null);
+    const [call] = message.tool_calls as OpenAI.ChatCompletionMessageFunctionToolCall[];
+    assert.is(call.function.name, "weather");
+    assert.ok(valid(JSON.parse(call.function.arguments)), call.function.arguments);
+    const stream = openai.chat.completions.stream(asked);
+    const deltas: OpenAI.ChatCompletionChunk.Choice.Delta.ToolCall[] = [];
+    stream.on("chunk", ({ choices }) => void deltas.push(...(choices[0]?.delta.tool_calls ?? [])));
+    const final = await stream.finalChatCompletion();
+    const [streamed] = final.choices[0].message.tool_calls as OpenAI.ChatCompletionMessageFunctionToolCall[];
+    assert.is(streamed.function.arguments, call.function.arguments);
+    assert.is(final.choices[0].finish_reason, "tool_calls");
+    assert.ok(deltas.length > 2 && deltas.every(({ index }) => index === 0));
+    assert.is(deltas.filter(({ id, function: of }) => id !== undefined && of?.name === "weather").length, 1);
+    const told: OpenAI.ChatCompletionMessageParam[] = [
+      ...CALL_ME,
+      { role: "assistant", content: null, tool_calls: [call] },
+      { role: "tool", tool_call_id: call.id, content: "Rain." },
+    ];
+    const second = await openai.chat.completions.create({ model: MODEL, messages: told, tools, tool_choice: "none" });
+    assert.is(second.choices[0].message.tool_calls, undefined);
+    const none = await refusal(
+      openai.chat.completions.create({ ...asked, tool_choice: { type: "function", function: { name: "none" } } }),
+    );
+    assert.is(none.status, 400);
+    const given = [{ type: "function" as const, name: "weather", parameters: WEATHER, strict: true }];
+    const response = { model: MODEL, input: "Weather?", tools: given, tool_choice: "required" as const, seed: 5 };
+    const { output } = await openai.responses.create(response);
+    const item = output.find(({ type }) => type === "function_call") as OpenAI.Responses.ResponseFunctionToolCall;
+    assert.ok(valid(JSON.parse(item.arguments)), item.arguments);
+    const events = openai.responses.stream(response);
+    let parts = "";
+    events.on("response.function_call_arguments.delta", ({ delta }) => (parts += delta));
+    const last = (await events.finalResponse()).output.at(-1) as OpenAI.Responses.ResponseFunctionToolCall;
+    assert.is(parts, last.arguments);
+    assert.is(parts, item.arguments);
+    const goesOn = await openai.responses.create({
+      ...{ model: MODEL, tools: given, tool_choice: "none", max_output_tokens: 5 },
+      input: [
+        { role: "user", content: "Weather?" },
+        { type: "function_call", call_id: item.call_id, name: "weather", arguments: item.arguments },
+        { type: "function_call_output", call_id: item.call_id, output: "Rain." },
+      ],
+    });
+    assert.is(goesOn.output[0].type, "message");
+    const claude = await anthropic();
+    const use = {
+      ...{ model: MODEL, max_tokens: 200, seed: 5, tool_choice: { type: "any" as const } },
+      tools: [{ name: "weather", input_schema: WEATHER }],
+      messages: [{ role: "user" as const, content: "Weather?" }],
+    };
+    const used = await claude.messages.create(use);
+    assert.is(used.stop_reason, "tool_use");
+    const block = used.content.find(({ type }) => type === "tool_use") as Anthropic.ToolUseBlock;
+    assert.ok(valid(block.input), JSON.stringify(block.input));
+    const whole = await claude.messages.stream(use).finalMessage();
+    assert.equal((whole.content.at(-1) as Anthropic.ToolUseBlock).input, block.input);
+    const messages: Anthropic.MessageParam[] = [
+      ...use.messages,
+      { role: "assistant", content: used.content as Anthropic.ContentBlockParam[] },
+      {
+        role: "user",
+        content: [
+          { type: "tool_result", tool_use_id: block.id, content: [{ type: "text", text: "Rain." }] },
+          { type: "text", text: "Thank you." },
+        ],
+      },
+    ];
+    const then = await claude.messages.create({ ...use, tool_choice: { type: "none" }, messages, max_tokens: 5 });
+    assert.is(then.content[0].type, "text");
+    const { input_tokens: count } = await claude.messages.countTokens({ model: MODEL, messages: use.messages });
+    assert.ok(count > 10);
+  });
+
   test(`${host}: completions, several prompts, echo, token ids`, async () => {
     const openai = await client();
     const model = await talker();
@@ -319,7 +412,7 @@ export function serverSuite(host: string, start: () => Promise<Served>): void {
     const messages = [{ role: "user" as const, content: "sea ".repeat(2000) }];
     const streamed = await refusal(claude.messages.stream({ ...asked, messages }).finalMessage());
     assert.is(streamed.status, 400, "an error before the first piece is no stream");
-    assert.match(long.message, /the prompt has \d+ tokens, and the context holds 512/);
+    assert.match(long.message, /the prompt has \d+ tokens, and the context holds 1024/);
     assert.instance(await refusal((await anthropic("wrong")).messages.create(asked)), Anthropic.AuthenticationError);
     const none = await refusal(claude.messages.create({ ...asked, model: "none" }));
     assert.instance(none, Anthropic.NotFoundError);
