@@ -60,6 +60,11 @@ const DEEP = `{"messages":${"[".repeat(20_000)}${"]".repeat(20_000)}}`;
 const LONG = "word ".repeat(200_000);
 const SCHEMA = { type: "object", properties: { a: { type: "integer" } }, required: ["a"] };
 
+const TOOLS = {
+  tools: [{ type: "function", function: { name: "f", parameters: SCHEMA } }],
+  tool_choice: "required",
+};
+
 /** What is asked: a path, a body, and whether an answer is to be had. */
 type Wish = readonly [path: string, body: unknown, isSound: boolean];
 
@@ -91,9 +96,16 @@ function wishes(draw: () => number): readonly (() => Wish)[] {
     () => ["/v1/completions", { prompt: `Number ${seed()}`, max_tokens: 20, stream: true }, true],
     () => ["/v1/messages", { ...CHAT, stream: true }, true],
     () => ["/v1/responses", { input: "Hello", max_output_tokens: 8, stream: true }, true],
+    () => ["/v1/chat/completions", { ...CHAT, ...TOOLS, stream: draw() < 0.5, max_tokens: 60 }, true],
     () => ["/v1/embeddings", { model: "embedder", input: ["one", "two", "three"] }, true],
     () => ["/v1/rerank", { model: "ranker", query: "one", documents: ["two", "three"] }, true],
     () => ["/v1/chat/completions", { ...CHAT, [field()]: odd(), stream: draw() < 0.5 }, false],
+    () => ["/v1/chat/completions", { ...CHAT, tools: odd(), tool_choice: odd() }, false],
+    () => [
+      "/v1/chat/completions",
+      { ...CHAT, tools: [{ type: "function", function: { name: odd(), parameters: odd() } }] },
+      false,
+    ],
     () => ["/v1/embeddings", { model: "embedder", input: odd(), dimensions: odd() }, false],
     () => ["/v1/responses", { input: odd(), [field()]: odd() }, false],
     () => ["/v1/messages", { ...CHAT, system: odd(), [field()]: odd() }, false],
