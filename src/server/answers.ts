@@ -41,12 +41,14 @@ export async function* answers(call: Call, ask: Ask): AsyncGenerator<Step, Usage
   const { signal, server } = call;
   const lease = await server.models.lease(ask.model, signal);
   const results: GenerationResult[] = [];
+  let generations: Generation[] = [];
   let thoughts = 0;
   try {
     requireWriter(lease);
     requireShort(lettersOf(ask), lease.context);
     let isBegun = false;
-    for await (const step of merged(begin(lease, ask, signal))) {
+    generations = begin(lease, ask, signal);
+    for await (const step of merged(generations)) {
       // Not before there is something to tell: until then an error is an answer of its own.
       if (!isBegun) yield { kind: "begin", lease };
       isBegun = true;
@@ -57,6 +59,8 @@ export async function* answers(call: Call, ask: Ask): AsyncGenerator<Step, Usage
     return usageOf(results, ask.n, thoughts);
   } finally {
     lease.release();
+    // Those that were left have cost something, too.
+    for (const [i, { result }] of generations.entries()) if (result) results[i] = result;
     server.metrics.answered(lease.id, usageOf(results, ask.n, thoughts), results);
   }
 }
