@@ -229,12 +229,12 @@ export async function* pieces<Given, Result>(
   } catch (error) {
     throw hooked?.failure ? hooked.failure.thrown : error;
   } finally {
+    channel.unhook(number);
+    signal?.removeEventListener("abort", abort);
     if (course && !isWhole) {
       const begun = await hold.ask("call", number, "course", []).catch(() => null);
       course.figures = (begun as Course | null)?.figures ?? null;
     }
-    channel.unhook(number);
-    signal?.removeEventListener("abort", abort);
     droppedObjects.forget(thing);
     channel.tell("drop", number);
     // The session that it is of lives as long as it.
