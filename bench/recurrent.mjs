@@ -79,7 +79,7 @@ for (const name of positionals.length ? positionals : Object.keys(SIZES)) {
   const ratio = figure(ratios)?.median ?? Number.NaN;
   failed ||= Math.abs(ratio - 1) > APART;
   console.log(
-    `${name}: a token ${spread(figure(near))} ms behind ${NEAR}, ${spread(figure(late))} ms behind ${far}: ${ratio.toFixed(3)} (within ${APART} of 1); cache ${plans.map(({ cache }) => short(cache / 1024)).join(" and ")} KB`,
+    `${name}: a token ${spread(figure(near))} ms behind ${NEAR}, ${spread(figure(late))} ms behind ${far}: ${ratio.toFixed(3)} (within ${APART} of 1); state ${plans.map(({ state }) => short(state / 1024)).join(" and ")} KB`,
   );
   await model.dispose();
 }

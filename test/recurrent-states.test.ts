@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import { ARCHITECTURES, SHAPES, TINY_RECURRENT, VARIANTS } from "../scripts/architectures.mjs";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
+import { Model } from "../src/index.ts";
 import { all, type Change, key, tensor } from "./support/changes.ts";
 import {
   assertBits,
@@ -200,6 +201,27 @@ test("state is constant where no layer attends, and grows by the attention layer
     const { layers, kvHeadsOf, kvHeads = 0, headSize = 0 } = SHAPES[kind];
     const heads = (kvHeadsOf ?? Array.from({ length: layers }, () => kvHeads)).reduce((sum, n) => sum + n, 0);
     assert.is(bytes[0][1], isPure(kind) ? 0 : heads * headSize * 2 * 4, kind);
+    model.release();
+  }
+});
+
+test("a plan states the state, which is the same for any context, and the cache of layers that attend alone", async () => {
+  for (const kind of TINY_RECURRENT) {
+    const file = makeModel(kind, "F32");
+    key(`${SHAPES[kind].architecture}.context_length`, 1 << 20)(file);
+    const bytes = new Uint8Array(encodeGguf(file));
+    const model = engine.load(bytes);
+    for (const length of [1024, 4096]) {
+      const plan = await Model.plan(bytes.slice(), { context: length, kv: "f32" });
+      const context = model.context({ rows: length, kv: F32 });
+      const token = Number(engine.core.call("context_token_bytes", context.handle));
+      assert.is(plan.cache, length * token, `${kind}: the cache`);
+      // A pass writes a state beside the one that it has read, and marks are kept.
+      const kept = Number(engine.core.call("context_cache_bytes", context.handle)) - plan.cache;
+      assert.ok(plan.state > 0 && kept % plan.state === 0, `${kind}: states of ${plan.state} in ${kept}`);
+      assert.ok(plan.context > plan.cache + plan.state);
+      context.release();
+    }
     model.release();
   }
 });

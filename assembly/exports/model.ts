@@ -13,8 +13,8 @@ import { sameText } from "../memory/bytes";
 import { findTensorAt } from "../files/gguf";
 import { abortPass, beginPass, listLength, resetContext } from "../pass/batch";
 import { BATCH_LIMIT, Context, Form, Visibility, isContext, releaseContext, stateBytes } from "../pass/context";
-import { HAS_PRINT } from "../parts";
-import { Tap } from "../program/program";
+import { HAS_PRINT, HAS_RECURRENT } from "../parts";
+import { Program, Tap } from "../program/program";
 import { contextBytes } from "../run/open";
 import { stepPass } from "../run/run";
 import { rowBytes } from "../state/kinds";
@@ -178,9 +178,29 @@ export function model_context_length(model: Model): u32 {
   return model.hasProgram ? model.program.contextLength : 0;
 }
 
-/** Bytes of a row of state of one layer, the first that keeps any; its values are of `kvType`. */
-export function model_row_bytes(model: Model, kvType: u32): u32 {
-  return model.hasProgram && model.program.stateCount ? rowBytes(model.program.state(0), kvType) : 0;
+/** Bytes that each token of a sequence takes in the layers that keep rows; their values are of `kvType`. */
+export function model_token_bytes(model: Model, kvType: u32): u32 {
+  return model.hasProgram ? tokenBytes(model.program, kvType) : 0;
+}
+
+/** Bytes that a sequence takes in the layers that keep one state for all of its tokens, however many. */
+export function model_state_bytes(model: Model): u32 {
+  if (!HAS_RECURRENT || !model.hasProgram) return 0;
+  let bytes: u32 = 0;
+  for (let i: u32 = 0; i < model.program.stateCount; i++) {
+    const s = model.program.state(i);
+    if (s.kind == StateKind.RECURRENT) bytes += s.layers * rowBytes(s, 0);
+  }
+  return bytes;
+}
+
+function tokenBytes(p: Program, kvType: u32): u32 {
+  let bytes: u32 = 0;
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const s = p.state(i);
+    if (!HAS_RECURRENT || s.kind != StateKind.RECURRENT) bytes += s.layers * rowBytes(s, kvType);
+  }
+  return bytes;
 }
 
 /** Bytes that full keys and values of all heads would take in a layer, of `kvType`. */
@@ -230,11 +250,7 @@ export function context_cache_bytes(c: Context): u64 {
 }
 
 export function context_token_bytes(c: Context): u32 {
-  let bytes: u32 = 0;
-  for (let i: u32 = 0; i < c.program.stateCount; i++) {
-    if (c.program.state(i).kind != StateKind.RECURRENT) bytes += c.rows(i).rowBytes * c.rows(i).layers;
-  }
-  return bytes;
+  return tokenBytes(c.program, c.kvType);
 }
 
 /**

@@ -131,13 +131,14 @@ export class Model {
     const { pointer: model } = await loadModel(core, source, options, true);
     const weights = Number(exports.model_plan_bytes(model));
     if (exports.model_vocabulary_only(model)) {
-      return { weights, cache: 0, context: 0, contextTokens: 0, total: core.memory.size };
+      return { weights, cache: 0, state: 0, context: 0, contextTokens: 0, total: core.memory.size };
     }
     const contextTokens = contextLength(core, model, options.context);
     const batch = Math.min(exports.model_batch(model), contextTokens);
     const context = Number(exports.context_bytes(model, contextTokens, batch, 1, 1, kv));
     const cache = contextTokens * tokenBytes(core, model, options.kv ?? "f16");
-    return { weights, cache, context, contextTokens, total: core.memory.size + weights + context };
+    const state = exports.model_state_bytes(model);
+    return { weights, cache, state, context, contextTokens, total: core.memory.size + weights + context };
   }
 
   /** Threads that compute now: fewer than asked for where they do not pay. */
@@ -156,6 +157,7 @@ export class Model {
       tables: tables && tableUse(core, pointer),
       contexts: sequences.uses,
       cacheBytesPerToken: bytes,
+      stateBytes: core.exports.model_state_bytes(pointer),
       fullCacheBytesPerToken: full * core.exports.model_layers(pointer),
     };
   }
@@ -346,6 +348,5 @@ export class Model {
 
 /** Bytes of cache that a token takes in all layers. */
 function tokenBytes(core: Core, model: Pointer, kv: CacheType): number {
-  const { exports } = core;
-  return exports.model_row_bytes(model, cacheType(kv)) * exports.model_layers(model);
+  return core.exports.model_token_bytes(model, cacheType(kv));
 }

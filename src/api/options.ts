@@ -29,8 +29,10 @@ export interface ModelMemory {
   readonly tables: TableUse | null;
   /** The contexts that there are: those of sessions that were used of late, and some that serve the next one. */
   readonly contexts: readonly ContextUse[];
-  /** Bytes of cache that a token takes in all layers, in the type of `kv`. */
+  /** Bytes of cache that a token takes in all layers that keep rows, in the type of `kv`. */
   readonly cacheBytesPerToken: number;
+  /** Bytes of state that a conversation takes in layers that keep one for all tokens, however long it is. */
+  readonly stateBytes: number;
   /** Bytes that full keys and values of all heads would take instead: what MLA and grouped heads save. */
   readonly fullCacheBytesPerToken: number;
 }
@@ -39,8 +41,10 @@ export interface ModelMemory {
 export interface MemoryPlan {
   /** Bytes of weights in memory. */
   readonly weights: number;
-  /** The cache within the context. */
+  /** The cache within the context: what grows with its tokens. */
   readonly cache: number;
+  /** Bytes of state of layers that keep one for all tokens (Mamba, RWKV …), however long the context is. */
+  readonly state: number;
   /** Bytes of one context: its cache and its buffers. */
   readonly context: number;
   /** The context holds so many tokens. */
