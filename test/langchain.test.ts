@@ -2,6 +2,7 @@
 import { AIMessage, AIMessageChunk, HumanMessage, SystemMessage } from "@langchain/core/messages";
 import { StringOutputParser } from "@langchain/core/output_parsers";
 import { ChatPromptTemplate } from "@langchain/core/prompts";
+import { tool } from "@langchain/core/tools";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { z } from "zod";
@@ -82,6 +83,41 @@ test("withStructuredOutput: values of a schema of zod's or in JSON, and the raw 
   assert.type(plain.ok, "boolean");
   const both = await structured.withStructuredOutput(schema, { includeRaw: true }).invoke("A colour and how many");
   assert.equal(both.parsed, schema.parse(JSON.parse(both.raw.text)));
+});
+
+test("bindTools: calls, in one answer and in pieces, and their results as messages", async () => {
+  const weather = tool(async ({ city }: { city: string }) => `clear over ${city}`, {
+    name: "weather",
+    description: "The weather now.",
+    schema: z.object({ city: z.enum(["Paris", "Rome"]) }),
+  });
+  const question = new HumanMessage("How is the weather?");
+  const calling = new ChatLimpet({ model, parallel: false, maxTokens: 200 }).bindTools([weather], {
+    tool_choice: "any",
+  });
+  const answer = await calling.invoke([question]);
+  assert.is(answer.tool_calls?.length, 1);
+  const [call] = answer.tool_calls!;
+  assert.is(call.name, "weather");
+  assert.ok(["Paris", "Rome"].includes(call.args.city));
+  assert.is(answer.response_metadata.finish_reason, "tool_calls");
+  let joined: AIMessageChunk | undefined;
+  for await (const chunk of await calling.stream([question])) joined = joined ? joined.concat(chunk) : chunk;
+  assert.equal(
+    joined!.tool_calls!.map(({ name, args }) => ({ name, args })),
+    [{ name: call.name, args: call.args }],
+  );
+  const result = await weather.invoke({ ...call, type: "tool_call" });
+  assert.is(result.text, `clear over ${call.args.city}`);
+  const next = await new ChatLimpet({ model, maxTokens: 5 }).invoke([
+    question,
+    answer,
+    result,
+    new HumanMessage("Thanks"),
+  ]);
+  assert.is(next.usage_metadata?.output_tokens, 5);
+  const named = new ChatLimpet({ model, maxTokens: 200 }).bindTools([weather], { tool_choice: "weather" });
+  assert.is((await named.invoke([question])).tool_calls![0].name, "weather");
 });
 
 test("a signal ends a call; what cannot be read is said", async () => {

@@ -6,28 +6,32 @@ import {
   BaseChatModel,
   type BaseChatModelCallOptions,
   type BaseChatModelParams,
+  type BindToolsInput,
+  type ToolChoice as ToolChoiceOfTheirs,
 } from "@langchain/core/language_models/chat_models";
 import {
   assembleStructuredOutputPipeline,
   createContentParser,
 } from "@langchain/core/language_models/structured_output";
-import { AIMessage, AIMessageChunk, type BaseMessage, type UsageMetadata } from "@langchain/core/messages";
+import { AIMessage, AIMessageChunk, type BaseMessage, ToolMessage, type UsageMetadata } from "@langchain/core/messages";
+import type { ToolCallChunk } from "@langchain/core/messages/tool";
 import { ChatGenerationChunk, type ChatResult } from "@langchain/core/outputs";
 import type { Runnable } from "@langchain/core/runnables";
+import { convertToOpenAITool } from "@langchain/core/utils/function_calling";
 import { toJsonSchema } from "@langchain/core/utils/json_schema";
 import type { SerializableSchema } from "@langchain/core/utils/standard_schema";
 import type { ZodV3Like, ZodV4Like } from "@langchain/core/utils/types";
+import { CHAT_OPTIONS, type ChatOptions } from "../generate/chat-answer.ts";
 import type { EmbedOptions } from "../generate/embedding.ts";
 import type { Generation, GenerationResult } from "../generate/generation.ts";
-import { GENERATE_OPTIONS, type GenerateOptions } from "../generate/generation.ts";
-import type { Message } from "../generate/messages.ts";
+import type { Message, ToolCall, ToolCallDelta, ToolChoice } from "../generate/messages.ts";
 import { CONTEXT_OPTIONS, type ContextOptions } from "../generate/sequence-pool.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { ModelSource } from "../load/source.ts";
 import { type AnyModel, askFor, isModel, loadLater, type ModelLoadOptions, schemaWords, TO_THE_END } from "./models.ts";
 
 /** Options of `model.chat`, but for those that LangChain has itself (`stop`, `signal`). */
-export interface ChatLimpetOptions extends Omit<GenerateOptions, "signal" | "stop">, ContextOptions {}
+export interface ChatLimpetOptions extends Omit<ChatOptions, "signal" | "stop">, ContextOptions {}
 
 /** Which model chats, and how. */
 export interface ChatLimpetFields extends BaseChatModelParams, ChatLimpetOptions {
@@ -42,7 +46,7 @@ export interface ChatLimpetFields extends BaseChatModelParams, ChatLimpetOptions
 /** What one call may be given. */
 export interface ChatLimpetCallOptions extends BaseChatModelCallOptions, ChatLimpetOptions {}
 
-const OPTION_NAMES = [...Object.keys(GENERATE_OPTIONS), ...Object.keys(CONTEXT_OPTIONS)];
+const OPTION_NAMES = [...Object.keys(CHAT_OPTIONS), ...Object.keys(CONTEXT_OPTIONS)];
 /** A schema as zod writes it, as Standard Schema does, or in JSON. */
 type Schema<Output extends Shape> = SerializableSchema<Output> | ZodV3Like<Output> | ZodV4Like<Output> | Shape;
 // What LangChain's own signatures say.
@@ -58,7 +62,7 @@ type Shape = Record<string, any>;
 export class ChatLimpet extends BaseChatModel<ChatLimpetCallOptions> {
   readonly #load: () => Promise<AnyModel>;
   readonly #name: string;
-  readonly #options: GenerateOptions & ContextOptions;
+  readonly #options: ChatOptions & ContextOptions;
 
   /** A chat model; it loads nothing before it is used. */
   constructor(fields: ChatLimpetFields) {
@@ -89,7 +93,19 @@ export class ChatLimpet extends BaseChatModel<ChatLimpetCallOptions> {
     const generation = await this.#begin(messages, options);
     const text = await generation.text();
     const { metadata, usage } = endOf(generation.result as GenerationResult, this.#name);
-    const message = new AIMessage({ content: text, response_metadata: metadata, usage_metadata: usage });
+    const { reasoning, toolCalls = [] } = generation.result as GenerationResult;
+    const message = new AIMessage({
+      content: text,
+      tool_calls: toolCalls.map(({ id, name, arguments: args }) => ({
+        type: "tool_call",
+        id,
+        name,
+        args: JSON.parse(args),
+      })),
+      ...(reasoning && { additional_kwargs: { reasoning_content: reasoning } }),
+      response_metadata: metadata,
+      usage_metadata: usage,
+    });
     return { generations: [{ text, message, generationInfo: metadata }], llmOutput: { tokenUsage: usage } };
   }
 
@@ -100,15 +116,35 @@ export class ChatLimpet extends BaseChatModel<ChatLimpetCallOptions> {
     runManager?: CallbackManagerForLLMRun,
   ): AsyncGenerator<ChatGenerationChunk> {
     const generation = await this.#begin(messages, options);
-    for await (const { text } of generation) {
-      if (text === "") continue;
-      const chunk = new ChatGenerationChunk({ text, message: new AIMessageChunk({ content: text }) });
+    const named = new Set<number>();
+    for await (const { text, reasoning, toolCalls = [] } of generation) {
+      if (text === "" && !reasoning && toolCalls.length === 0) continue;
+      const message = new AIMessageChunk({
+        content: text,
+        tool_call_chunks: toolCalls.map((delta) => chunkOf(delta, named)),
+        ...(reasoning && { additional_kwargs: { reasoning_content: reasoning } }),
+      });
+      const chunk = new ChatGenerationChunk({ text, message });
       yield chunk;
       await runManager?.handleLLMNewToken(text, undefined, undefined, undefined, undefined, { chunk });
     }
     const { metadata, usage } = endOf(generation.result as GenerationResult, this.#name);
     const message = new AIMessageChunk({ content: "", response_metadata: metadata, usage_metadata: usage });
     yield new ChatGenerationChunk({ text: "", message, generationInfo: metadata });
+  }
+
+  /** A runnable that may call these tools, or with `tool_choice` has to. */
+  override bindTools(
+    tools: BindToolsInput[],
+    kwargs: Partial<ChatLimpetCallOptions> = {},
+  ): Runnable<BaseLanguageModelInput, AIMessageChunk, ChatLimpetCallOptions> {
+    const known = tools.map((tool) => {
+      const { name, description, parameters } = convertToOpenAITool(
+        tool as Parameters<typeof convertToOpenAITool>[0],
+      ).function;
+      return { name, parameters, ...(description && { description }) };
+    });
+    return this.withConfig({ ...kwargs, tools: known });
   }
 
   /** A runnable whose answers are values of a schema: no other text can come, and the model is shown the schema. */
@@ -146,7 +182,8 @@ export class ChatLimpet extends BaseChatModel<ChatLimpetCallOptions> {
   }
 
   async #begin(messages: BaseMessage[], options: this["ParsedCallOptions"]): Promise<Generation> {
-    const asked: GenerateOptions & ContextOptions = { ...this.#options, ...optionsOf(options) };
+    const asked: ChatOptions & ContextOptions = { ...this.#options, ...optionsOf(options) };
+    if (options.tool_choice !== undefined && asked.tools?.length) asked.toolChoice = choiceOf(options.tool_choice);
     const read = messages.map(readMessage);
     const said = asked.schema === undefined ? read : askFor(read, schemaWords(asked.schema));
     return (await this.#load()).chat(said, asked);
@@ -196,7 +233,7 @@ export class LimpetEmbeddings extends Embeddings {
 }
 
 /** limpet's options among those of LangChain. */
-function optionsOf(given: object): GenerateOptions & ContextOptions {
+function optionsOf(given: object): ChatOptions & ContextOptions {
   const known = Object.entries(given).filter(([name, value]) => value !== undefined && OPTION_NAMES.includes(name));
   return Object.fromEntries(known);
 }
@@ -209,9 +246,36 @@ function readMessage(message: BaseMessage): Message {
   }
   const text = message.text;
   if (message.type === "human") return { role: "user", content: text };
-  if (message.type === "ai") return { role: "assistant", content: text };
+  if (AIMessage.isInstance(message) || AIMessageChunk.isInstance(message)) {
+    const toolCalls = (message.tool_calls ?? []).map(
+      ({ id = "", name, args }): ToolCall => ({ id, name, arguments: JSON.stringify(args) }),
+    );
+    return { role: "assistant", content: text, ...(toolCalls.length > 0 && { toolCalls }) };
+  }
+  if (ToolMessage.isInstance(message)) {
+    return {
+      role: "tool",
+      content: text,
+      toolCallId: message.tool_call_id,
+      ...(message.name && { name: message.name }),
+    };
+  }
   if (message.type === "system" || message.type === "developer") return { role: "system", content: text };
   throw unsupported(`a message of the kind ${message.type}`);
+}
+
+/** LangChain's words for which tools are called. */
+function choiceOf(choice: ToolChoiceOfTheirs): ToolChoice {
+  if (typeof choice !== "string") return { name: String(choice.function?.name ?? choice.name) };
+  if (choice === "any") return "required";
+  return choice === "auto" || choice === "none" || choice === "required" ? choice : { name: choice };
+}
+
+/** A part of a call: its name and id stand in the first alone, since parts are joined letter by letter. */
+function chunkOf({ index, id, name, arguments: args }: ToolCallDelta, named: Set<number>): ToolCallChunk {
+  const isFirst = !named.has(index);
+  named.add(index);
+  return { type: "tool_call_chunk", index, args, ...(isFirst && { id, name }) };
 }
 
 function unsupported(what: string): LimpetError {

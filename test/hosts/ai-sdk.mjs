@@ -8,7 +8,7 @@ import { createLimpet, limpet as plain } from "limpet/ai-sdk";
 import { z } from "zod";
 
 const [sdk, path] = process.argv.slice(2);
-const { generateText, generateObject, streamText, streamObject, embed, embedMany, rerank } = await import(sdk);
+const { generateText, generateObject, streamText, streamObject, embed, embedMany, rerank, tool } = await import(sdk);
 
 const OPTIONS = { temperature: 1, seed: 7, maxOutputTokens: 12 };
 const MESSAGES = [
@@ -84,6 +84,34 @@ for await (const part of stream.fullStream) {
   if (part.type === "text-delta") cut.abort();
 }
 said.cut = parts.at(-1);
+
+const tools = {
+  weather: tool({
+    description: "The weather now.",
+    inputSchema: z.object({ city: z.enum(["Paris", "Rome"]) }),
+    execute: async ({ city }) => ({ sky: `clear over ${city}` }),
+  }),
+};
+const asked = { model: chat, tools, toolChoice: "required", maxOutputTokens: 200 };
+const question = { role: "user", content: "How is the weather?" };
+const called = await generateText({ ...asked, messages: [question] });
+said.calls = called.toolCalls.map(({ toolName, input }) => [toolName, ["Paris", "Rome"].includes(input.city)]);
+said.results = called.toolResults.map(({ output, input }) => output.sky === `clear over ${input.city}`);
+said.callFinish = called.finishReason;
+said.callWarnings = called.warnings ?? [];
+const events = [];
+const calling = streamText({ ...asked, messages: [question] });
+for await (const part of calling.fullStream) if (part.type.startsWith("tool-")) events.push(part);
+said.callEvents = [...new Set(events.map(({ type }) => type))];
+said.callInput = JSON.stringify(events.find(({ type }) => type === "tool-call").input);
+said.callDeltas = events
+  .filter(({ type }) => type === "tool-input-delta")
+  .map(({ delta, text }) => delta ?? text)
+  .join("");
+said.callSame = JSON.stringify(called.toolCalls[0].input);
+// What a tool gave is part of the conversation that goes on.
+const after = [question, ...called.response.messages, { role: "user", content: "Thanks." }];
+said.after = (await generateText({ model: chat, messages: after, maxOutputTokens: 8 })).usage.outputTokens;
 
 const values = ["one", "two words", "three of them"];
 const vectors = await model.embed(values, { dimensions: 8 });

@@ -44,6 +44,16 @@ withTools(["node24", "npm:ai", "npm:ai6"], (node24) => {
       assert.match(said.own, /^(left|right)$/);
       assert.is(said.abort, "AbortError");
       assert.is(said.cut, "abort");
+      assert.ok(said.calls.length > 0);
+      for (const call of said.calls) assert.equal(call, ["weather", true]);
+      for (const result of said.results) assert.ok(result);
+      assert.is(said.callFinish, "tool-calls");
+      assert.equal(said.callWarnings, []);
+      const events = ["tool-call", "tool-input-delta", "tool-input-end", "tool-input-start", "tool-result"];
+      assert.equal(said.callEvents.sort(), events);
+      assert.is(said.callInput, said.callSame);
+      assert.ok(said.callDeltas.replace(/\s/g, "").startsWith(said.callInput));
+      assert.ok(said.after > 0);
       assert.ok(said.embedMany);
       assert.ok(said.embed);
       assert.ok(said.embedTokens > 3);

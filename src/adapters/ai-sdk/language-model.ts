@@ -1,10 +1,12 @@
 /** A model of limpet as the AI SDK's language model. */
-import type { Generation, GenerationResult } from "../../generate/generation.ts";
+import type { Generation, GenerationResult, Piece } from "../../generate/generation.ts";
+import type { ToolCall } from "../../generate/messages.ts";
 import type { AnyModel } from "../models.ts";
 import type {
   AnswerFinish,
   AnswerMetadata,
   AnswerOrigin,
+  AnswerPart,
   AnswerUsage,
   LanguageCallOptions,
   LanguageResult,
@@ -14,8 +16,6 @@ import type {
 } from "./interface.ts";
 import { type ChatSettings, readCall } from "./options.ts";
 
-/** The one part of text that an answer has. */
-const TEXT = "0";
 let answers = 0;
 
 /** A language model that loads what it speaks for when it is first asked. */
@@ -36,7 +36,7 @@ export function languageModel<Version extends SpecificationVersion>(
       const { messages, options, warnings } = readCall(call, settings);
       const response = origin();
       const result = await wholeOf((await load()).chat(messages, options));
-      return { content: [{ type: "text", text: result.text }], ...endOf(result), response, warnings };
+      return { content: partsOf(result), ...endOf(result), response, warnings };
     },
 
     async doStream(call: LanguageCallOptions): Promise<{ stream: ReadableStream<StreamPart> }> {
@@ -65,17 +65,14 @@ function streamOf(
 ): ReadableStream<StreamPart> {
   const parts = async function* (): AsyncGenerator<StreamPart, void, undefined> {
     yield* start;
-    let isOpen = false;
+    const writer = new PartWriter();
     try {
       const generation = await begin();
       for await (const piece of generation) {
         if (includeRawChunks) yield { type: "raw", rawValue: piece };
-        if (piece.text === "") continue;
-        if (!isOpen) yield { type: "text-start", id: TEXT };
-        isOpen = true;
-        yield { type: "text-delta", id: TEXT, delta: piece.text };
+        yield* writer.parts(piece);
       }
-      if (isOpen) yield { type: "text-end", id: TEXT };
+      yield* writer.end(generation.result as GenerationResult);
       yield { type: "finish", ...endOf(generation.result as GenerationResult) };
     } catch (error) {
       // An abort ends the stream with the signal's reason, as a broken connection would.
@@ -98,6 +95,57 @@ function streamOf(
     },
     { highWaterMark: 0 },
   );
+}
+
+/** The parts of a whole answer. */
+function partsOf({ text, reasoning, toolCalls = [] }: GenerationResult): AnswerPart[] {
+  const parts: AnswerPart[] = reasoning ? [{ type: "reasoning", text: reasoning }] : [];
+  if (text !== "" || toolCalls.length === 0) parts.push({ type: "text", text });
+  for (const call of toolCalls) parts.push(callPart(call));
+  return parts;
+}
+
+function callPart({ id, name, arguments: input }: ToolCall): AnswerPart & { type: "tool-call" } {
+  return { type: "tool-call", toolCallId: id, toolName: name, input };
+}
+
+/** Pieces as the parts of a stream: each text, thought and call has a beginning, what follows, and an end. */
+class PartWriter {
+  #open: { readonly kind: "text" | "reasoning" | "tool-input"; readonly id: string } | null = null;
+  #count = 0;
+
+  *parts({ text, reasoning, toolCalls = [] }: Piece): Generator<StreamPart, void, undefined> {
+    if (reasoning) yield* this.#said("reasoning", reasoning);
+    if (text) yield* this.#said("text", text);
+    for (const { id, name, arguments: delta } of toolCalls) {
+      if (this.#open?.kind !== "tool-input" || this.#open.id !== id) {
+        yield* this.#close();
+        this.#open = { kind: "tool-input", id };
+        yield { type: "tool-input-start", id, toolName: name };
+      }
+      if (delta) yield { type: "tool-input-delta", id, delta };
+    }
+  }
+
+  /** What is open ends; and the calls that came to their end. */
+  *end({ toolCalls = [] }: GenerationResult): Generator<StreamPart, void, undefined> {
+    yield* this.#close();
+    for (const call of toolCalls) yield callPart(call);
+  }
+
+  *#said(kind: "text" | "reasoning", delta: string): Generator<StreamPart, void, undefined> {
+    if (this.#open?.kind !== kind) {
+      yield* this.#close();
+      this.#open = { kind, id: `${this.#count++}` };
+      yield { type: `${kind}-start`, id: this.#open.id };
+    }
+    yield { type: `${kind}-delta`, id: this.#open.id, delta };
+  }
+
+  *#close(): Generator<StreamPart, void, undefined> {
+    if (this.#open) yield { type: `${this.#open.kind}-end`, id: this.#open.id };
+    this.#open = null;
+  }
 }
 
 /** How an answer ended, and what it took; null: it did not come to its end. */
@@ -128,5 +176,6 @@ function endOf(result: GenerationResult | null): {
 function finishOf(result: GenerationResult | null): AnswerFinish {
   const raw = result?.finishReason;
   if (raw === undefined) return { unified: "error", raw };
+  if (raw === "tool_calls") return { unified: "tool-calls", raw };
   return { unified: raw === "length" || raw === "context" ? "length" : "stop", raw };
 }
