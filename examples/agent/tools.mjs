@@ -10,6 +10,7 @@ export const calculate = {
     type: "object",
     properties: { expression: { type: "string", pattern: "^[0-9+*/(). -]{1,60}$" } },
     required: ["expression"],
+    additionalProperties: false,
   },
   run: ({ expression }) => ({ value: evaluate(expression) }),
 };
@@ -22,6 +23,7 @@ export const clock = {
     type: "object",
     properties: { zone: { enum: ["UTC", "Europe/Paris", "America/New_York", "Asia/Tokyo"] } },
     required: ["zone"],
+    additionalProperties: false,
   },
   run: ({ zone }) => ({ time: new Date().toLocaleString("en-GB", { timeZone: zone }), zone }),
 };
