@@ -203,7 +203,7 @@ test("the script that a browser downloads stays below 60 KB with gzip, unminifie
     entryPoints: [join(ROOT, "build/js/index.js")],
     bundle: true,
     format: "esm",
-    // What doctor(), threads, workers, streamed tables and grammars need are files of their own: no page downloads them
+    // What doctor(), threads, workers, streamed tables, grammars and tools need are files of their own: no page downloads them
     // before it asks.
     external: [
       "@huggingface/jinja",
@@ -213,6 +213,7 @@ test("the script that a browser downloads stays below 60 KB with gzip, unminifie
       "./ranges-*.js",
       "./worker-model-*.js",
       "./compile-*.js",
+      "./calls-*.js",
     ],
     write: false,
     logLevel: "error",
