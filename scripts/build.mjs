@@ -167,12 +167,13 @@ async function makeJs() {
 }
 
 /**
- * A model's worker knows the chat templates of the core only, and begins no worker like itself: a bundler that meets a
- * file which names itself as a worker may follow it for ever (Turbopack does).
+ * A model's worker knows the chat templates of the core only, and no names of hubs, which the page has looked up. It begins
+ * no worker like itself: a bundler that meets a file which names itself as a worker may follow it for ever (Turbopack does).
  */
 function leaveOut(build) {
   const namespace = "left-out";
-  build.onResolve({ filter: /^@huggingface\/jinja$|\/worker-model\.ts$/ }, ({ path }) => ({ path, namespace }));
+  const filter = /^@huggingface\/jinja$|\/worker-model\.ts$|\/store\/by-name\.ts$/;
+  build.onResolve({ filter }, ({ path }) => ({ path, namespace }));
   build.onLoad({ filter: /.*/, namespace }, () => ({ contents: `throw new Error("left out");` }));
 }
 

@@ -59,6 +59,9 @@ convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, toke
   type
 slim MODEL...|build a wasm with only what these models need (in a checkout of limpet)
   out like
+pull NAME|fetch a model of a hub: hf:owner/repository, with :Q4_K_M or /file.gguf, and @revision (in Node and Deno)
+list|show the models that were fetched (in Node and Deno)
+rm NAME|delete a model that was fetched, or all of a repository (in Node and Deno)
 grammar SCHEMA|write a JSON schema as a table for --grammar-table, which every host takes (in Node and Deno)
   out
 doctor MODEL?|show what this host can do, check that it computes right, and whether it holds a model

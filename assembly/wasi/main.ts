@@ -15,7 +15,7 @@ import { Errno, proc_exit } from "./imports";
 import { inspect } from "./inspect";
 import { bench, logits, perplexity } from "./measure";
 import { flush, putNumber, putText } from "./output";
-import { equals, lengthOf } from "./bytes";
+import { Bytes, equals, lengthOf } from "./bytes";
 import { embed, rerank } from "./embed";
 import { tokenizeText } from "./tokenize";
 
@@ -57,13 +57,7 @@ function run(c: Command): i32 {
   if (status != SUCCESS) return status;
   const lacks = checkArguments(c);
   if (lacks != SUCCESS) return lacks;
-  if (
-    equals(c.name, "convert") ||
-    equals(c.name, "quantize") ||
-    equals(c.name, "slim") ||
-    equals(c.name, "grammar") ||
-    equals(c.name, "serve")
-  ) {
+  if (isElsewhere(c.name)) {
     return usageError(c, NOT_HERE, c.name);
   }
   const unfit = checkBuild(c);
@@ -78,4 +72,18 @@ function run(c: Command): i32 {
   if (equals(c.name, "bench")) return bench(c);
   if (equals(c.name, "inspect")) return inspect(c);
   return doctor(c);
+}
+
+/** Whether a command needs a host's own files or network. */
+function isElsewhere(name: Bytes): bool {
+  return (
+    equals(name, "convert") ||
+    equals(name, "quantize") ||
+    equals(name, "slim") ||
+    equals(name, "grammar") ||
+    equals(name, "serve") ||
+    equals(name, "pull") ||
+    equals(name, "list") ||
+    equals(name, "rm")
+  );
 }

@@ -1,6 +1,6 @@
 /** What a model is loaded with, and what it says of its memory: of `Model` and of `WorkerModel` alike. */
 import { CONTEXT_OPTIONS, type ContextOptions, type ContextUse } from "../generate/sequence-pool.ts";
-import { callback, flag, type OptionTable, signal } from "../host/arguments.ts";
+import { callback, flag, type OptionTable, signal, text } from "../host/arguments.ts";
 import { CORE_OPTIONS, type CoreOptions } from "../host/instance.ts";
 import type { LoadProgress } from "../load/load.ts";
 import { type TableUse, tableCacheOf, tablesOf } from "../load/tables.ts";
@@ -15,6 +15,8 @@ export const LOAD_OPTIONS: OptionTable<LoadOptions> = {
   tables: tablesOf,
   tableCache: tableCacheOf,
   vocabularyOnly: flag,
+  hub: text,
+  token: text,
   onProgress: callback,
   signal,
 };

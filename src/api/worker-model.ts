@@ -38,6 +38,7 @@ import { isUrl } from "../host/names.ts";
 import { type Build, sendableWasm, wasmPlaces } from "../host/wasm.ts";
 import type { MetadataValue, ModelInfo, TensorInfo } from "../load/info.ts";
 import { forWorker, type ModelSource, nameForWorker } from "../load/kinds.ts";
+import { atHand } from "../load/source.ts";
 import { BATCH_OPTIONS, type BatchOptions } from "./batch.ts";
 import { LOAD_OPTIONS, type LoadOptions, type ModelMemory } from "./options.ts";
 import { CHAT_ONCE_OPTIONS, CHAT_TOKENS_OPTIONS, type ChatTokensOptions, TEXT_OPTIONS } from "./prompt.ts";
@@ -67,13 +68,15 @@ export class WorkerModel {
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<WorkerModel> {
     const { signal, onProgress: progress, wasm, ...rest } = readOptions(options, LOAD_OPTIONS);
     const form = wasm === undefined ? undefined : await sendableWasm(wasm, signal);
-    const [there, transfer] = forWorker(source);
+    // What the hub's names need is not in the worker's script.
+    const { hub: _, token: __, ...sent } = rest;
+    const [there, transfer] = forWorker(await atHand(source, { ...rest, signal, onProgress: progress }));
     const hold = new WorkerHold(new Channel());
     try {
       const name = typeof form === "string" || isUrl(form) ? nameForWorker(form) : form;
-      const sent = form === undefined ? rest : { ...rest, wasm: name };
+      const all = form === undefined ? sent : { ...sent, wasm: name };
       const loaded = await hold.ask("load", MODEL, "", [wasmPlaces(), there], {
-        options: sent,
+        options: all,
         signal,
         progress,
         transfer,

@@ -10,9 +10,11 @@ import { escapeLine } from "../host/escape.ts";
 import type { BuildChoice } from "../host/wasm.ts";
 import type { ModelInfo } from "../load/info.ts";
 import type { Tables } from "../load/tables.ts";
+import { isHubName, located } from "../store/by-name.ts";
 import { defaultModel } from "../store/default-model.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";
+import { fetching } from "./pull.ts";
 
 export async function openModel(
   args: Arguments,
@@ -20,7 +22,13 @@ export async function openModel(
   options: { vocabularyOnly?: boolean; context?: number } = {},
 ): Promise<Model> {
   const cache = args.text("table-cache");
-  const model = await Model.load(args.argument("MODEL") ?? defaultModel, {
+  const name = args.argument("MODEL");
+  if (name !== undefined && isHubName(name)) {
+    // Fetched before it is loaded, so that a person sees which of the two goes on.
+    await located(name, { signal: io.signal, onProgress: fetching(io) });
+    io.endProgress();
+  }
+  const model = await Model.load(name ?? defaultModel, {
     threads: (!options.vocabularyOnly && args.number("threads")) || 1,
     build: (args.text("best") ?? args.text("build") ?? "portable") as BuildChoice,
     kv: (args.text("kv") ?? "f16") as CacheType,

@@ -14,6 +14,7 @@ import { inspect } from "./inspect.ts";
 import { type Io, nodeIo } from "./io.ts";
 import { logits } from "./logits.ts";
 import { perplexity } from "./perplexity.ts";
+import { list, pull, remove } from "./pull.ts";
 import { quantize } from "./quantize.ts";
 import { serve } from "./serve.ts";
 import { slim } from "./slim.ts";
@@ -34,6 +35,9 @@ const COMMANDS: Record<string, (args: Arguments, io: Io) => Promise<void>> = {
   quantize,
   convert,
   slim,
+  pull,
+  list,
+  rm: remove,
   grammar,
   doctor,
 };

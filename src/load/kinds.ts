@@ -8,13 +8,17 @@ import { LimpetError } from "../host/errors.ts";
 import { isUrl, ownPlace, schemeOf } from "../host/names.ts";
 import { bodyOf } from "./request.ts";
 
-/** A path or URL as text, a `URL`, the bytes, a `Blob` or `File`, a `Response`, or a stream of bytes. */
+/**
+ * A path, URL or hub's name (`hf:owner/repository`) as text, a `URL`, the bytes, a `Blob` or `File`, those of all parts of a
+ * split model, a `Response`, or a stream of bytes.
+ */
 export type ModelSource =
   | string
   | URL
   | ArrayBufferLike
   | ArrayBufferView
   | Blob
+  | readonly Blob[]
   | Response
   | ReadableStream<Uint8Array>;
 
@@ -23,6 +27,7 @@ export type KnownSource =
   | { readonly kind: "name"; readonly name: string }
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   | { readonly kind: "blob"; readonly blob: Blob }
+  | { readonly kind: "blobs"; readonly blobs: readonly Blob[] }
   | { readonly kind: "response"; readonly response: Response }
   | { readonly kind: "stream"; readonly stream: ReadableStream<unknown> };
 
@@ -32,6 +37,7 @@ export function known(source: ModelSource): KnownSource {
     if (source === "") throw noSource("an empty text");
     return { kind: "name", name: source };
   }
+  if (Array.isArray(source) && source.length > 0 && source.every(isBlob)) return { kind: "blobs", blobs: source };
   const bytes = bytesIn(source);
   if (bytes) return { kind: "bytes", bytes };
   const is = (source ?? {}) as unknown as Record<string, unknown>;
@@ -44,9 +50,14 @@ export function known(source: ModelSource): KnownSource {
   if (does("arrayBuffer") && typeof is.status === "number" && "body" in is) {
     return { kind: "response", response: source as Response };
   }
-  if (does("arrayBuffer") && does("slice") && Number.isSafeInteger(is.size) && (is.size as number) >= 0)
-    return { kind: "blob", blob: source as Blob };
+  if (isBlob(source)) return { kind: "blob", blob: source };
   throw noSource(source === null || typeof source !== "object" ? String(source) : tagOf(source));
+}
+
+function isBlob(source: unknown): source is Blob {
+  const is = (source ?? {}) as Record<string, unknown>;
+  const does = (name: string): boolean => typeof is[name] === "function";
+  return does("arrayBuffer") && does("slice") && Number.isSafeInteger(is["size"]) && (is["size"] as number) >= 0;
 }
 
 /** The bytes under a typed array or a buffer of any realm; null where it is neither. */
@@ -70,6 +81,7 @@ export function forWorker(source: ModelSource): [unknown, ReadableStream<unknown
   }
   if (it.kind === "bytes") return [it.bytes, []];
   if (it.kind === "blob") return [it.blob, []];
+  if (it.kind === "blobs") return [it.blobs, []];
   return [nameForWorker(it.name), []];
 }
 
@@ -101,7 +113,11 @@ export function requireOnePiece(out: string): void {
 
 /** The last part of a source's name, for `info`. */
 export function sourceName(source: ModelSource): string | null {
-  const { name, url, href } = source as { name?: unknown; url?: unknown; href?: unknown };
+  const { name, url, href } = (Array.isArray(source) ? source[0] : source) as {
+    name?: unknown;
+    url?: unknown;
+    href?: unknown;
+  };
   const text = [source, href, name, url].find((value) => typeof value === "string" && value !== "") as
     | string
     | undefined;

@@ -7,6 +7,7 @@ import { ModelState, Status } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
+import type { HubOptions } from "../store/by-name.ts";
 import { changed, fillFrom, type Part } from "./part.ts";
 import { type ModelSource, openForRanges, openSource, settle } from "./source.ts";
 import { BrokenOff } from "./stream.ts";
@@ -14,10 +15,13 @@ import type { TableSource } from "./table-source.ts";
 import { leaveTables, type TableOptions } from "./tables.ts";
 
 /** How a model is loaded, and who is told. */
-export interface LoadProgress extends TableOptions {
+export interface LoadProgress extends TableOptions, HubOptions {
   /** Leave the weights in the file: enough for the tokenizer and the metadata. */
   vocabularyOnly?: boolean;
-  /** Bytes of weights in memory, and of all; called as they come. A download that has to begin anew counts from 0 again. */
+  /**
+   * Bytes of weights in memory, and of all; called as they come. A download that has to begin anew counts from 0 again,
+   * and so does what follows the one of a hub's model.
+   */
   onProgress?: (loaded: number, total: number) => void;
   /** Ends the loading: the signal's reason is thrown. */
   signal?: AbortSignal;
@@ -54,7 +58,7 @@ export async function loadModel(
 async function loadOnce(core: Core, source: ModelSource, options: LoadProgress, planOnly: boolean): Promise<Loaded> {
   options.signal?.throwIfAborted();
   const open = options.tables === "stream" ? openForRanges : openSource;
-  const parts = await open(source, options.signal);
+  const parts = await open(source, options.signal, options);
   let tables: TableSource | null = null;
   try {
     for (;;) {

@@ -6,6 +6,7 @@
 import { openFile, pathOf } from "../../bindings/node.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { fileName, isRemote, schemeOf } from "../host/names.ts";
+import type { NameOptions } from "../store/by-name.ts";
 import { known, type ModelSource, splitNames } from "./kinds.ts";
 import type { Part } from "./part.ts";
 import { bodyOf, drop, isPassing, refused, request } from "./request.ts";
@@ -18,13 +19,14 @@ export { type ModelSource, requireOnePiece, sourceName, splitNames } from "./kin
 const NEAR_BYTES = 1 << 12;
 
 /** Opens all parts of a model: more than one for a split file, whose name ends in -00001-of-0000N.gguf. */
-export async function openSource(source: ModelSource, signal?: AbortSignal): Promise<Part[]> {
-  const it = known(source);
+export async function openSource(source: ModelSource, signal?: AbortSignal, naming?: NameOptions): Promise<Part[]> {
+  const it = known(await atHand(source, { ...naming, signal }));
   if (it.kind === "name") {
     return isRemote(it.name) ? openAll(it.name, openUrl, signal) : openAll(it.name, openPath, signal);
   }
   if (it.kind === "bytes") return [bytesPart(it.bytes)];
   if (it.kind === "blob") return [blobPart(it.blob)];
+  if (it.kind === "blobs") return it.blobs.map(blobPart);
   if (it.kind === "stream") return [new StreamPart(it.stream, { signal })];
   const { response } = it;
   const body = bodyOf(response);
@@ -35,8 +37,8 @@ export async function openSource(source: ModelSource, signal?: AbortSignal): Pro
  * As `openSource`, for who reads again and again, here and there, until all parts are closed. What can be read but once is
  * refused.
  */
-export async function openForRanges(source: ModelSource, signal?: AbortSignal): Promise<Part[]> {
-  const it = known(source);
+export async function openForRanges(source: ModelSource, signal?: AbortSignal, naming?: NameOptions): Promise<Part[]> {
+  const it = known(await atHand(source, { ...naming, signal }));
   if (it.kind === "name" && isRemote(it.name)) {
     if (/^(data|blob)$/.test(schemeOf(it.name) ?? "")) return [blobPart(await answerAsBlob(it.name, signal))];
     const { openRanges } = await import("./ranges.ts");
@@ -49,7 +51,17 @@ export async function openForRanges(source: ModelSource, signal?: AbortSignal): 
         "give the model's path or URL, a File or Blob, or its bytes",
     );
   }
-  return openSource(source, signal);
+  return openSource(source, signal, naming);
+}
+
+/** A source that is at hand: a hub's model is looked up, or fetched. */
+export async function atHand(source: ModelSource, naming: NameOptions): Promise<ModelSource> {
+  const it = known(source);
+  if (it.kind !== "name" || !it.name.startsWith("hf:")) return source;
+  const { located } = await import("../store/by-name.ts");
+  const parts = await located(it.name, naming);
+  // The others of paths are found beside the first.
+  return parts.length === 1 || typeof parts[0] === "string" ? parts[0] : (parts as File[]);
 }
 
 /** All parts of a split model: the first one, and the others at once. Where one fails, all are closed again. */
@@ -74,7 +86,9 @@ function openPath(name: string): Part {
     return { ...file, place: name, near: NEAR_BYTES };
   } catch (error) {
     const { code } = error as { code?: string };
-    const why = code === "ENOENT" ? "there is no such file" : messageOf(error);
+    // A name as hubs have them is easily taken for a path.
+    const hint = /^[\w.-]+\/[\w.-]+$/.test(name) && !/\.gguf$/i.test(name) ? `; of a hub it is hf:${name}` : "";
+    const why = code === "ENOENT" ? `there is no such file${hint}` : messageOf(error);
     throw new LimpetError("HOST", `${name}: ${why}`, { cause: error });
   }
 }

@@ -207,6 +207,8 @@ async function lost<T>(wait: Promise<T>, signal: AbortSignal | undefined): Promi
     return await wait;
   } catch (error) {
     signal?.throwIfAborted();
+    // Whoever asked knows that it will not be well.
+    if (error instanceof LimpetError) throw error;
     throw new Lost(reasonOf(error), { cause: error });
   }
 }

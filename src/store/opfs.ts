@@ -17,6 +17,7 @@ import {
   type Store,
 } from "./download.ts";
 import { Sha256 } from "./sha256.ts";
+import type { Shelf } from "./shelf.ts";
 
 /** How a model is fetched into the cache. */
 export type CacheOptions = Omit<FetchOptions, "ask">;
@@ -68,14 +69,27 @@ export async function fetched(href: string, wanted: FetchOptions): Promise<File>
 
 /** What the cache holds, whole or begun. What others put there is passed over. */
 export async function listCached(): Promise<CachedModel[]> {
+  return (await keptIn()).map(({ url, bytes, complete }) => ({ url, bytes, complete }));
+}
+
+/** The cache as a shelf of models by name. */
+export function opfsShelf(): Shelf {
+  return {
+    list: async () => (await keptIn()).map((kept) => ({ ...kept, open: () => fetched(kept.url, {}) })),
+    fetch: (url, _, options) => fetched(url, options),
+    remove: async (url) => void (await deleteCached(url)),
+  };
+}
+
+async function keptIn(): Promise<(CachedModel & { readonly size: number })[]> {
   const folder = await models();
-  const found: CachedModel[] = [];
+  const found: (CachedModel & { readonly size: number })[] = [];
   for (const key of await namesIn(folder)) {
     try {
       const kept = await new OpfsStore(await folder.getDirectoryHandle(key)).look();
       if (!kept || keyOf(kept.entry.url) !== key) continue;
       const { entry, bytes } = kept;
-      found.push({ url: entry.url, bytes, complete: entry.complete && bytes === entry.size });
+      found.push({ url: entry.url, bytes, size: entry.size, complete: entry.complete && bytes === entry.size });
     } catch (error) {
       // No folder, or one that was deleted meanwhile.
       if (!isMissing(error)) throw error;
