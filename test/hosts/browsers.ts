@@ -2,11 +2,12 @@
  * Tests in a browser, whichever drives it: the checks in a module page, a module worker and a service worker, and nothing
  * in the console but what the browser itself says of the downloads that are meant to fail.
  */
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Hub } from "../support/hub.ts";
 import { record, reference } from "./conformance.ts";
 import { type Job, javascriptHost, type Outcome } from "./javascript.ts";
 import { serve } from "./server.ts";
@@ -75,6 +76,7 @@ export function launchFirefox(puppeteer: PuppeteerModule, executablePath: string
 export function browserHost(host: string, launch: () => Promise<Browser>): void {
   twoTabs(host, launch);
   packedElsewhere(host, launch);
+  namedModel(host, launch);
   for (const way of WAYS) {
     const has = { workers: way !== "service worker", cache: true };
     javascriptHost(host, way, has, (job) => runInBrowser(launch, way, job));
@@ -163,6 +165,53 @@ function packedElsewhere(host: string, launch: () => Promise<Browser>): void {
       await browser.close();
       server.close();
       elsewhere.close();
+    }
+  });
+}
+
+/**
+ * A model by its hub's name: a page keeps it in its own file system, a worker and a second visit take it from there, and the
+ * token stays with the hub.
+ */
+function namedModel(host: string, launch: () => Promise<Browser>): void {
+  const check = "a model by its hub's name";
+  test(`${host}: ${check}`, async () => {
+    const { path: file } = reference("stories260K");
+    if (file === null) return;
+    const bytes = new Uint8Array(readFileSync(file));
+    const files = { "stories-Q8_0.gguf": bytes, "split-00001-of-00002.gguf": bytes };
+    const hub = await new Hub({ "cut/stories": files }).open();
+    const [server, browser] = await Promise.all([serve(), launch()]);
+    try {
+      hub.gated.set("cut/stories", "hf_right");
+      hub.cuts.push(100_000);
+      const page = await browser.newPage();
+      const said = watch(page);
+      await page.goto(`${server.base}/blank/`);
+      const load = (options: object) =>
+        page.evaluate<string>(`import("/build/js/index.js").then(async ({ Model }) => {
+          const options = { hub: "${hub.address}", ...${JSON.stringify(options)} };
+          const model = await Model.load("hf:cut/stories:Q8_0", options).catch((error) => error);
+          if (model instanceof Error) return model.code + ": " + model.message;
+          return model.generate("Once", { maxTokens: 8 }).text();
+        })`);
+      const text = await load({ token: "hf_right" });
+      assert.ok(text.length > 5 && !text.includes("HOST"), text);
+      for (const { where, authorization } of hub.asked) {
+        assert.is(authorization, where === "hub" ? "Bearer hf_right" : undefined, where);
+      }
+      assert.is(hub.count("store"), 2, "it broke off once");
+      const asked = hub.asked.length;
+      hub.close();
+      assert.is(await load({}), text, "without the hub");
+      assert.is(await load({ worker: true }), text, "in a worker");
+      assert.is(hub.asked.length, asked);
+      assert.equal(said, []);
+      record({ host, build: "portable, module page" }, check, "ok");
+    } finally {
+      await browser.close();
+      server.close();
+      hub.close();
     }
   });
 }

@@ -72,6 +72,7 @@ export class Hub {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
+    if (allowPages(request, response)) return;
     this.#note("hub", request);
     if (this.broken) return void this.broken(request, response);
     const { pathname, searchParams } = new URL(request.url ?? "", this.address);
@@ -114,6 +115,7 @@ export class Hub {
   }
 
   async #give(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (allowPages(request, response)) return;
     this.#note("store", request);
     const { pathname } = new URL(request.url ?? "", this.store);
     const [, owner, name, ...rest] = pathname.split("/").map(decodeURIComponent);
@@ -138,6 +140,16 @@ export class Hub {
     if (cut === undefined) response.end();
     else setTimeout(() => response.destroy(), 30);
   }
+}
+
+/** Pages of any origin may ask, as on the hub; whether they have asked whether they may. */
+function allowPages({ method }: IncomingMessage, response: ServerResponse): boolean {
+  response.setHeader("access-control-allow-origin", "*");
+  response.setHeader("access-control-expose-headers", "ETag, Link, Content-Range, Content-Length, X-Linked-ETag");
+  if (method !== "OPTIONS") return false;
+  response.setHeader("access-control-allow-headers", "authorization, range, if-range");
+  response.writeHead(204).end();
+  return true;
 }
 
 export function sha256(bytes: Uint8Array): string {
