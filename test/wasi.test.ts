@@ -54,6 +54,12 @@ function demoWith(ids: [key: string, id: number][], without = ""): Uint8Array {
   return new Uint8Array(encodeGguf({ ...file, metadata }));
 }
 
+/** A model of random weights that is talked with: each token hangs on all before it. */
+function withTemplate(kind: string): Uint8Array {
+  const file = makeModel(kind, "Q4_0");
+  return new Uint8Array(encodeGguf({ ...file, metadata: [...file.metadata, chatty as never] }));
+}
+
 /** A model whose file says how it is best sampled. */
 function tasteful(): Uint8Array {
   const file = makeModel("plm-1m", "Q4_0");
@@ -77,6 +83,7 @@ const files = new Map<string, Uint8Array>([
   ["chat.gguf", new Uint8Array(encodeGguf({ ...chatDemo, metadata: [...chatDemo.metadata, chatty as never] }))],
   ["plm.gguf", new Uint8Array(encodeGguf(makeModel("plm-1m", "Q4_0")))],
   ["former.gguf", new Uint8Array(encodeGguf(makeModel("memoryformer-tiny")))],
+  ["talk.gguf", withTemplate("plm-1m")],
   ["taste.gguf", tasteful()],
   ["vocabulary.gguf", new Uint8Array(encodeGguf({ ...makeModel("demo"), tensors: [] }))],
   ["text.txt", new TextEncoder().encode(DEMO_TEXT.repeat(3))],
@@ -98,6 +105,9 @@ const hosts: Host[] = [
   shimWasi("limpet.wasi.wasm", files),
   shimWasi("limpet.wasi.scalar.wasm", files),
 ];
+
+/** Tokens of single letters: an answer of others may be no UTF-8, and then what is kept of it is not the same everywhere. */
+const LETTERS = Array.from({ length: 26 }, (_, i) => 65 + i).join();
 
 /** Words, and what stdin holds. All hosts answer with the same bytes, and with nothing on stderr. */
 const SAME: [words: string[], input?: string | Uint8Array][] = [
@@ -121,6 +131,12 @@ const SAME: [words: string[], input?: string | Uint8Array][] = [
   [["generate", "data/taste.gguf", "-p", "a", "-n", "40", "--temp", "1"]],
   [["generate", "data/chat.gguf", "--system", "Be brief.", "-p", "Hello", "-n", "12"]],
   [["chat", "data/chat.gguf", "-n", "12"], "Hello\r\nAnd again\r\n"],
+  [["chat", "data/talk.gguf", "-n", "12", "--temp", "1", "--force", LETTERS], "Hello\nAnd again\nAnd again\n"],
+  [
+    ["chat", "data/talk.gguf", "-n", "60", "--temp", "1", "--force", LETTERS, "--system", "Hm.", "-c", "300"],
+    "Hello\nAnd\nMore\nYes\nNo\n",
+  ],
+  [["chat", "data/talk.gguf", "-n", "400", "--temp", "1", "--force", LETTERS, "-c", "200"], "Hello\nAnd again\n"],
   [["chat", "data/chat.gguf", "--system", "Be brief.", "-n", "30", "--ctx", "160"], "Hello there\n".repeat(6)],
   [["chat", "data/chat.gguf", "-n", "200", "--ctx", "96", "--temp", "1"], "Hello there\n".repeat(3)],
   [

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import type { Model } from "../api/model.ts";
 import type { Session, SessionOptions } from "../api/session.ts";
 import type { GenerateOptions } from "../generate/generation.ts";
-import { recommendedOf, withRecommended } from "../generate/recommended.ts";
+import { randomSeed, recommendedOf, withRecommended } from "../generate/recommended.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import { openModel, samplingOf, stream, tellEnd } from "./common.ts";
@@ -23,6 +23,9 @@ Ctrl-C ends an answer and not the talk. A text of several lines can be pasted.`;
 interface Talk {
   readonly model: Model;
   session: Session;
+  /** Of the session's first answer, from which the others go on; and whether that has begun. */
+  seed: number | bigint;
+  isSeeded: boolean;
   readonly settings: SessionOptions;
   readonly options: GenerateOptions;
   readonly args: Arguments;
@@ -37,7 +40,8 @@ export async function chat(args: Arguments, io: Io): Promise<void> {
   const session = newSession(model, settings);
   const options = withRecommended(recommendedOf(model.metadata(1)), given);
   options.maxTokens ??= session.capacity;
-  const talk: Talk = { model, session, settings, options, args, io };
+  const { seed = 0, ...unseeded } = options;
+  const talk: Talk = { model, session, seed, isSeeded: false, settings, options: unseeded, args, io };
   if (io.interactive) return converse(talk);
   for await (const line of io.inputLines()) if (line.trim() !== "") await answer(talk, line, io.signal);
 }
@@ -87,9 +91,12 @@ async function answerPerson(talk: Talk, line: string): Promise<void> {
   }
 }
 
-async function answer({ session, options, args, io }: Talk, line: string, signal: AbortSignal): Promise<void> {
-  const result = await stream(session.chat(line, { ...options, signal }), io);
-  tellEnd(result, args.text("answer"), options.seed!, io);
+async function answer(talk: Talk, line: string, signal: AbortSignal): Promise<void> {
+  const { session, seed, options, args, io } = talk;
+  const seeded = talk.isSeeded ? options : { ...options, seed };
+  talk.isSeeded = true;
+  const result = await stream(session.chat(line, { ...seeded, signal }), io);
+  tellEnd(result, args.text("answer"), seed, io);
 }
 
 function obey(talk: Talk, command: string, rest: string): void {
@@ -99,6 +106,8 @@ function obey(talk: Talk, command: string, rest: string): void {
   } else if (command === "reset") {
     talk.session.dispose();
     talk.session = newSession(model, settings);
+    talk.isSeeded = false;
+    if (!talk.args.isGiven("seed")) talk.seed = randomSeed();
     io.aside("(a new talk)");
   } else if (command === "save") save(talk, rest);
   else io.note(`limpet: there is no /${command}: /help shows what there is`);

@@ -64,7 +64,7 @@ export class LineEditor {
     } finally {
       // While an answer comes, Ctrl-C is a signal.
       this.#terminal.unpipe(this.#keys);
-      this.#lines.pause();
+      if (!this.#closed) this.#lines.pause();
       this.#terminal.pause();
       this.#output.write(NO_MORE_MARKS);
       this.#terminal.setRawMode(false);
