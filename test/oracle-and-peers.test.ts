@@ -131,7 +131,7 @@ test("the demo model recites its text from any place in it, and from the start a
   const model = `${FOLDER}demo.gguf`;
   writeGguf(model, makeModel("demo"));
   const generate = (prompt: string) =>
-    JSON.parse(limpet("generate", model, "-p", prompt, "-n", "100", "--temp", "0", "--json"));
+    JSON.parse(limpet("generate", model, "-p", prompt, "-n", "100", "--temp", "0", "--build", "portable", "--json"));
   const end = DEMO_TEXT.length;
   for (const place of [" limpet", " tide", " neuron", " can"]) {
     const at = DEMO_TEXT.indexOf(place) + place.length;
@@ -145,7 +145,9 @@ test("the demo model recites its text from any place in it, and from the start a
 test("stories260K: the greedy text of llama.cpp, all 120 tokens", () => {
   const model = shared("data/stories260K.gguf");
   if (model === null) return;
-  const answer = JSON.parse(limpet("generate", model, "-p", stories.prompt, "-n", "120", "--temp", "0", "--json"));
+  const answer = JSON.parse(
+    limpet("generate", model, "-p", stories.prompt, "-n", "120", "--temp", "0", "--build", "portable", "--json"),
+  );
   assert.is(answer.text, stories.text);
 });
 

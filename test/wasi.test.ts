@@ -284,7 +284,7 @@ test("a grammar's table of a stranger is a failure in words, or answers as in No
 test("what is doubtful about a file is a line on stderr, as in Node", () => {
   for (const words of [
     ["tokenize", "data/nameless.gguf", "a"],
-    ["generate", "data/nameless.gguf", "-p", "a", "-n", "2", "--temp", "0"],
+    ["generate", "data/nameless.gguf", "-p", "a", "-n", "2", "--temp", "0", "--build", "portable"],
   ]) {
     const want = node.run(words);
     assert.is(want.status, 0);
