@@ -5,7 +5,7 @@
  */
 import { openFile, pathOf } from "../../bindings/node.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
-import { fileName, isRemote, schemeOf } from "../host/names.ts";
+import { fileName, isHubName, isRemote, schemeOf } from "../host/names.ts";
 import type { NameOptions } from "../store/by-name.ts";
 import { known, type ModelSource, splitNames } from "./kinds.ts";
 import type { Part } from "./part.ts";
@@ -57,7 +57,7 @@ export async function openForRanges(source: ModelSource, signal?: AbortSignal, n
 /** A source that is at hand: a hub's model is looked up, or fetched. */
 export async function atHand(source: ModelSource, naming: NameOptions): Promise<ModelSource> {
   const it = known(source);
-  if (it.kind !== "name" || !it.name.startsWith("hf:")) return source;
+  if (it.kind !== "name" || !isHubName(it.name)) return source;
   const { located } = await import("../store/by-name.ts");
   const parts = await located(it.name, naming);
   // The others of paths are found beside the first.

@@ -26,11 +26,6 @@ export type { HubOptions } from "./hub.ts";
 /** How a model is fetched by its name. */
 export type NameOptions = HubOptions & Pick<FetchOptions, "onProgress" | "signal">;
 
-/** Whether a name is one of a hub. */
-export function isHubName(name: string): boolean {
-  return name.startsWith("hf:");
-}
-
 /** A model that was fetched: the paths of its parts, or files of the browser's. */
 export type Located = readonly (string | File)[];
 

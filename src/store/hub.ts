@@ -10,6 +10,7 @@
 import { isNode } from "../../bindings/node.ts";
 import { printable } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
+import { isHubName } from "../host/names.ts";
 import { within } from "../host/wait.ts";
 import { splitNames } from "../load/kinds.ts";
 import { drop, isPassing, reasonOf } from "../load/request.ts";
@@ -60,7 +61,7 @@ const MOST_PAGES = 100;
 
 /** What a name says; null where it is none of a hub's. */
 export function hubName(name: string): HubName | null {
-  if (!name.startsWith(SCHEME)) return null;
+  if (!isHubName(name)) return null;
   const wrong = (why: string) => {
     const words = `${printable(name)} ${why}: a name is hf:owner/repository, with /file.gguf or :Q4_K_M, and @revision`;
     return new LimpetError("BAD_ARGUMENT", words);
