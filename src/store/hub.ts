@@ -11,7 +11,7 @@ import { isNode } from "../../bindings/node.ts";
 import { printable } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { isHubName } from "../host/names.ts";
-import { within } from "../host/wait.ts";
+import { pause, within } from "../host/wait.ts";
 import { splitNames } from "../load/kinds.ts";
 import { drop, isPassing, reasonOf } from "../load/request.ts";
 import type { Ask } from "./download.ts";
@@ -55,6 +55,9 @@ const MAIN = "main";
 /** What is taken where nothing is asked for: of these the first that there is. */
 const PREFERRED = ["Q4_K_M", "Q4_K_S", "Q4_0", "Q4_1", "Q5_K_M", "Q5_0", "Q8_0", "Q6_K", "F16", "BF16", "F32"];
 const REDIRECTS = 10;
+/** How often a request that the network lost is sent again, and the first pause before that; each is twice the last. */
+const RETRIES = 3;
+const RETRY_MS = 100;
 /** Bytes of a page of a listing, and pages of one, at most. */
 const LONGEST_PAGE = 16 << 20;
 const MOST_PAGES = 100;
@@ -117,12 +120,16 @@ function asking(origin: string, token: string | undefined): Ask {
       if (![301, 302, 303, 307, 308].includes(response.status)) return response;
       const next = response.headers.get("location");
       drop(response);
-      if (next === null || !URL.canParse(next, url)) throw new Error(`${url} leads nowhere`);
+      if (next === null || !URL.canParse(next, url)) throw astray(`${url} leads nowhere`);
       url = new URL(next, url).href;
-      if (!/^https?:/.test(url)) throw new Error(`${first} leads to ${url}, which is not fetched`);
+      if (!/^https?:/.test(url)) throw astray(`${first} leads to ${url}, which is not fetched`);
     }
-    throw new Error(`${first} leads from one address to another for ever`);
+    throw astray(`${first} leads from one address to another for ever`);
   };
+}
+
+function astray(words: string): LimpetError {
+  return new LimpetError("HOST", words);
 }
 
 /** A page cannot see where a redirect leads: there the browser leaves the token behind, as the Fetch Standard says. */
@@ -181,16 +188,23 @@ export function refusal(hub: Hub, place: string, status: number): LimpetError {
 }
 
 async function answered(hub: Hub, url: string, place: string, signal?: AbortSignal): Promise<Response> {
-  let response: Response;
-  try {
-    response = await within(hub.ask(url, { signal }), signal, url);
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw new LimpetError("HOST", `${hub.address} cannot be asked for ${place}: ${reasonOf(error)}`, { cause: error });
+  for (let retries = 0; ; retries++) {
+    try {
+      const response = await within(hub.ask(url, { signal }), signal, url);
+      if (response.ok) return response;
+      drop(response);
+      throw refusal(hub, place, response.status);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof LimpetError) throw error;
+      if (retries === RETRIES) {
+        const words = `${hub.address} cannot be asked for ${place}: ${reasonOf(error)}`;
+        throw new LimpetError("HOST", words, { cause: error });
+      }
+    }
+    // What the network has lost once it may give the next time.
+    await pause(RETRY_MS * 2 ** retries, signal);
   }
-  if (response.ok) return response;
-  drop(response);
-  throw refusal(hub, place, response.status);
 }
 
 async function jsonOf(response: Response, place: string, signal?: AbortSignal): Promise<unknown> {
