@@ -291,6 +291,13 @@ hubTest("a hub that answers what is none: pages, packed pages, lists of other th
   for (const address of ["ftp://x", "nonsense", ""]) {
     assert.is((await errorOf(() => hubOf({ hub: address || "x" }, {}))).code, "BAD_ARGUMENT");
   }
+  // What the network has lost is asked for again.
+  let lost = 2;
+  hub.broken = (_, response) => {
+    if (--lost === 0) hub.broken = null;
+    response.destroy();
+  };
+  assert.is((await located("hf:some/one", {}, diskShelf())).length, 1);
   assert.is(hubOf({}, {}).address, "https://huggingface.co");
   assert.is(hubOf({ hub: "https://mirror.example/hf/" }, {}).address, "https://mirror.example/hf");
 });
