@@ -39,6 +39,7 @@ export function ownPlace(url: URL): URL {
   } catch (error) {
     throw new LimpetError("HOST", messageOf(error), { cause: error });
   }
+}
 
 /** Whether a name is one of a hub: `hf:owner/repository`. */
 export function isHubName(name: string): boolean {
