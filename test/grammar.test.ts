@@ -66,6 +66,7 @@ const OTHERWISE: Readonly<Record<string, string>> = {
   "schema that uses custom metaschema with with no validation vocabulary": "vocabularies of meta-schemas are not read",
   "validation of date-time strings": "leap seconds away from UTC are refused",
   "validation of time strings": "leap seconds away from UTC are refused",
+  "validation of A-label (punycode) host names": "punycode is not decoded: such labels are refused",
 };
 
 for (const [draft, least] of [
@@ -119,6 +120,7 @@ test("a refusal names the keyword and where it stands", () => {
   assert.is(refusal({ schema: { pattern: "(a)\\1" } }).keyword, "pattern");
   assert.is(refusal({ schema: { format: "idn-email" } }).keyword, "format");
   assert.is(refusal({ schema: { $ref: "https://example.com/other" } }).keyword, "$ref");
+  assert.is(refusal({ schema: { multipleOf: 9973 } }).keyword, "multipleOf");
   assert.is(refusal({ schema: false }).keyword, "schema");
   assert.is(refusal({ regex: /\bx/ }).keyword, "regex");
   assert.is(refusal({ grammar: 'root ::= root "a" | "b"' }).keyword, "left recursion");

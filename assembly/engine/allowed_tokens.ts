@@ -39,7 +39,7 @@ function all(core: Core, c: Constraint, t: Tokenizer, candidates: usize, count: 
   let kept: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const token = idAt(candidates, i);
-    if (!(marks != 0 && isInTrie(c, token) ? load<u8>(marks + token) != 0 : isAllowed(c, t, token))) continue;
+    if (!(marks != 0 && isInTrie(t, token) ? load<u8>(marks + token) != 0 : isAllowed(c, t, token))) continue;
     store<u64>(place(candidates, kept), load<u64>(place(candidates, i)));
     kept += 1;
   }

@@ -51,7 +51,7 @@ export function draw(
       store<u64>(place(scratch, chosen), load<u64>(place(scratch, left)));
     }
   }
-  left = dropBeginnings(core, c, t, vocabulary, scratch, left);
+  left = dropBeginnings(core, c, t, scratch, left);
   if (left == u32.MAX_VALUE) return core.errorCode;
   left = narrowToAllowed(core, c, t, s, scratch, left);
   if (left == 0) return noToken(core, c.matcher);

@@ -30,13 +30,8 @@ export class Constraint {
   bytes: usize;
   /** u8[BEGINNINGS]: which may come now. */
   begins: usize;
-  /** u16[vocabulary]: what each token begins with; 0 until it is needed. */
-  firsts: usize;
-  /** u8[vocabulary] behind them: the tokens of the trie that may follow. */
+  /** u8[vocabulary]: the tokens of the trie that may follow; 0 until they are needed. */
   marks: usize;
-  vocabulary: u32;
-  /** Whether `firsts` say which tokens are in the trie. */
-  hasTrie: bool;
   forced: Forced;
 }
 
@@ -57,8 +52,7 @@ export function createConstraint(core: Core, table: usize, length: u32): Constra
   beginForced(c.forced, 0);
   c.bytes = changetype<usize>(c) + RECORD + FORCED_RECORD;
   c.begins = c.bytes + TOKEN_BYTES;
-  c.firsts = 0;
-  c.hasTrie = false;
+  c.marks = 0;
   c.matcher = createMatcher(core, table, length);
   if (changetype<usize>(c.matcher) != 0) return c;
   release(core, changetype<usize>(c));
@@ -70,7 +64,7 @@ export function releaseConstraint(c: Constraint): void {
   if (!HAS_GRAMMAR || changetype<usize>(c) == 0) return;
   const core = c.matcher.core;
   releaseMatcher(c.matcher);
-  release(core, c.firsts);
+  release(core, c.marks);
   release(core, changetype<usize>(c));
 }
 
@@ -110,24 +104,13 @@ function bytesOf(c: Constraint, t: Tokenizer, token: u32): u32 {
  * Drops the candidates whose beginning may not come, and what is impossible anyway; gives how many are left, or
  * u32.MAX_VALUE with the error set.
  */
-export function dropBeginnings(
-  core: Core, c: Constraint, t: Tokenizer, vocabulary: u32, candidates: usize, count: u32,
-): u32 {
-  if (c.firsts == 0) {
-    c.firsts = allocateRaw(core, 3 * <u64>vocabulary, "a grammar");
-    if (c.firsts == 0) return u32.MAX_VALUE;
-    c.vocabulary = vocabulary;
-    c.marks = c.firsts + ((<usize>vocabulary) << 1);
-    for (let token: u32 = 0; token < vocabulary; token++) {
-      const first = endsGeneration(t, token) ? ENDS : bytesOf(c, t, token) > 0 ? <u16>load<u8>(c.bytes) : NOTHING;
-      store<u16>(c.firsts + ((<usize>token) << 1), first);
-    }
-  }
+export function dropBeginnings(core: Core, c: Constraint, t: Tokenizer, candidates: usize, count: u32): u32 {
+  if (t.beginnings == 0 && !findBeginnings(core, c, t)) return u32.MAX_VALUE;
   store<u8>(c.begins + NOTHING, 0);
   store<u8>(c.begins + ENDS, c.matcher.settledEnds ? 1 : 0);
   let kept: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
-    const first = load<u16>(c.firsts + ((<usize>idAt(candidates, i)) << 1)) & ~IN_TRIE;
+    const first = beginningOf(t, idAt(candidates, i)) & ~IN_TRIE;
     if (!load<u8>(c.begins + first) || logitAt(candidates, i) == IMPOSSIBLE) continue;
     store<u64>(place(candidates, kept), load<u64>(place(candidates, i)));
     kept += 1;
@@ -135,22 +118,35 @@ export function dropBeginnings(
   return kept;
 }
 
-/** Marks which tokens of the trie of answers may follow: u8[vocabulary]; 0: there is no room, or no memory. */
-export function marksOf(core: Core, c: Constraint, t: Tokenizer): usize {
-  if (t.count > c.vocabulary || makeAnswerTrie(core, t) != 0) return 0;
-  if (!c.hasTrie) {
-    for (let token: u32 = 0; token < t.count; token++) {
-      const at = c.firsts + ((<usize>token) << 1);
-      if (isPlainToken(t, token)) store<u16>(at, load<u16>(at) | IN_TRIE);
-    }
-    c.hasTrie = true;
+@inline
+function beginningOf(t: Tokenizer, token: u32): u16 {
+  return token < t.count ? load<u16>(t.beginnings + ((<usize>token) << 1)) : NOTHING;
+}
+
+/** Finds what each token begins with, which stays with the tokenizer; false with the error set. */
+function findBeginnings(core: Core, c: Constraint, t: Tokenizer): bool {
+  const list = allocateRaw(core, (<u64>t.count) << 1, "a grammar");
+  if (list == 0) return false;
+  for (let token: u32 = 0; token < t.count; token++) {
+    let first = endsGeneration(t, token) ? ENDS : bytesOf(c, t, token) > 0 ? <u16>load<u8>(c.bytes) : NOTHING;
+    if (isPlainToken(t, token)) first |= IN_TRIE;
+    store<u16>(list + ((<usize>token) << 1), first);
   }
-  memory.fill(c.marks, 0, c.vocabulary);
+  t.beginnings = list;
+  return true;
+}
+
+/** Marks which tokens of the trie of answers may follow: u8[count]; 0: there is no room, or no memory. */
+export function marksOf(core: Core, c: Constraint, t: Tokenizer): usize {
+  if (makeAnswerTrie(core, t) != 0) return 0;
+  if (c.marks == 0) c.marks = allocateRaw(core, t.count, "a grammar");
+  if (c.marks == 0) return 0;
+  memory.fill(c.marks, 0, t.count);
   return markAnswerTokens(core, t, c.matcher, c.marks) ? c.marks : 0;
 }
 
 /** Whether a token is told by the marks. */
 @inline
-export function isInTrie(c: Constraint, token: u32): bool {
-  return (load<u16>(c.firsts + ((<usize>token) << 1)) & IN_TRIE) != 0;
+export function isInTrie(t: Tokenizer, token: u32): bool {
+  return (beginningOf(t, token) & IN_TRIE) != 0;
 }

@@ -197,6 +197,8 @@ export class Tokenizer {
   unescaped: usize;
   /** The `Trie` of the tokens that answers are made of, once a grammar has asked for it (engine/answer_tokens.ts). */
   answers: usize;
+  /** u16[count]: what each token begins with (engine/constraint.ts), likewise. */
+  beginnings: usize;
 }
 
 @inline

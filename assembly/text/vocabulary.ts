@@ -74,6 +74,7 @@ export function releaseTokenizer(core: Core, tokenizer: usize): void {
   release(core, t.charsmap);
   release(core, t.unescaped);
   release(core, t.answers);
+  release(core, t.beginnings);
   release(core, tokenizer);
 }
 

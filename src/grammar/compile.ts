@@ -89,7 +89,7 @@ export function ruleOf(net: Net, source: GrammarSource): Rule {
     const { source: text, flags } = typeof regex === "string" ? { source: regex, flags: "u" } : regex;
     const languages = Languages.forCompilation();
     const language = patternLanguage(languages, `^(?:${text})$`, flags.replace(/[gy]/g, ""), "");
-    const automaton = languages.automaton(language, EXPRESSION_STATES);
+    const automaton = languages.automaton(language, EXPRESSION_STATES, "regex");
     if (automaton) net.automaton(begin, automaton, utf8, end);
     return rule;
   }

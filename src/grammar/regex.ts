@@ -329,13 +329,13 @@ export class Languages {
   }
 
   /** The automaton of a language, without states that lead nowhere; null where no text is in it. */
-  automaton(r: Regex, limit: number): Automaton | null {
+  automaton(r: Regex, limit: number, keyword: string = "", path: string = ""): Automaton | null {
     let automaton = this.#automata.get(r);
-    if (automaton === undefined) this.#automata.set(r, (automaton = this.#automaton(r, limit)));
+    if (automaton === undefined) this.#automata.set(r, (automaton = this.#automaton(r, limit, keyword, path)));
     return automaton;
   }
 
-  #automaton(r: Regex, limit: number): Automaton | null {
+  #automaton(r: Regex, limit: number, keyword: string, path: string): Automaton | null {
     const numbers = new Map<Regex, number>([[r, 0]]);
     const order = [r];
     const edges: [number, number, number][][] = [];
@@ -348,7 +348,7 @@ export class Languages {
         let to = numbers.get(next);
         if (to === undefined) {
           to = order.length;
-          if (to >= limit) throw new GrammarError(`it takes more than ${limit} states`);
+          if (to >= limit) throw new GrammarError(`it takes more than ${limit} states`, keyword, path);
           numbers.set(next, to);
           order.push(next);
         }

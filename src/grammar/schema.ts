@@ -169,13 +169,7 @@ export class SchemaRules implements Rules {
       const { l } = this;
       language = l.and(language, l.not(l.cat(l.all, l.text(quote), l.all)));
     }
-    let automaton: ReturnType<Languages["automaton"]>;
-    try {
-      automaton = this.l.automaton(language, TEXT_STATES);
-    } catch (error) {
-      if (error instanceof GrammarError) throw new GrammarError(error.message, keyword, path);
-      throw error;
-    }
+    const automaton = this.l.automaton(language, TEXT_STATES, keyword, path);
     if (!automaton) return false;
     const close = this.net.state();
     this.net.automaton(this.#quote(from), automaton, quote === undefined ? jsonLetters : utf8, close);
@@ -221,7 +215,8 @@ export class SchemaRules implements Rules {
       if (!multiples) throw new GrammarError(`${of} has too many remainders`, "multipleOf", path);
       parts.push(not ? l.not(multiples) : multiples);
     }
-    const automaton = l.automaton(l.and(...parts), TEXT_STATES);
+    const keyword = shape.multiples.length > 0 ? "multipleOf" : "maximum";
+    const automaton = l.automaton(l.and(...parts), TEXT_STATES, keyword, shape.path);
     if (automaton) this.net.automaton(from, automaton, (first, last) => [[[first, last]]], to);
   }
 
