@@ -160,6 +160,9 @@ export const HAS_KERNELS: bool = !isDefined(WITHOUT_KERNELS);
 /** Answers that obey a grammar (assembly/grammar/). */
 export const HAS_GRAMMAR: bool = !isDefined(WITHOUT_GRAMMAR);
 
+/** Runs beside the heap of merges (text/queue.ts). */
+export const HAS_LONG_WORDS: bool = !isDefined(WITHOUT_LONG_WORDS);
+
 /** Programs as text (program/print.ts). */
 export const HAS_PRINT: bool = !isDefined(WITHOUT_PRINT);
 

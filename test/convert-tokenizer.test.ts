@@ -262,6 +262,11 @@ test("what is wrong with a tokenizer is said", async () => {
   await fails(/\[1,2\] is no merge/, model({ merges: [[1, 2]] }));
   await fails(/5 is no added token/, { "tokenizer.json": { ...BPE, added_tokens: [5] } });
   await fails(/added_tokens is no list/, { "tokenizer.json": { ...BPE, added_tokens: {} } });
+  let nested: Json = { type: "Lowercase" };
+  for (let i = 0; i < 2000; i++) nested = { type: "Sequence", normalizers: [nested] };
+  await fails(/tokenizer\.json is no JSON: it nests deeper than 100/, {
+    "tokenizer.json": { ...BPE, normalizer: nested },
+  });
   for (const bytes of [[0xff], [10, 200], [10, 2, 8], [0x0b]]) {
     await fails(/no SentencePiece model, or cut short/, { "tokenizer.model": Uint8Array.from(bytes) });
   }

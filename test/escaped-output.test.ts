@@ -68,6 +68,17 @@ test("errors that name what a file holds are one line", () => {
   assert.not.match(words.slice(0, -1), UNFIT);
 });
 
+test("words of a command line come back escaped, in Node and WASI", () => {
+  for (const words of [["inspect", EVIL], ["tokenize", EVIL], ["perplexity", "a", "b", EVIL], [EVIL]]) {
+    for (const [out, said] of [run([CLI, ...words]), run(["--no-warnings", RUNNER, WASI, "{}", ...words])]) {
+      assert.is(out, "");
+      assert.match(said, /^limpet: /);
+      if (words.length > 2) assert.match(said, /\\u001b\]0;owned/);
+      for (const line of said.split("\n")) assert.not.match(line, UNFIT);
+    }
+  }
+});
+
 test("a text keeps its lines, a line keeps its letters", () => {
   assert.is(escapeText("one\n\ttwo\x1b[2J"), "one\n\ttwo\\u001b[2J");
   assert.is(escapeLine("one\ntwo"), "one\\u000atwo");

@@ -7,7 +7,8 @@ import Ajv from "ajv";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Matcher } from "../src/grammar/matcher.ts";
-import { compile, GrammarError } from "../src/grammar.ts";
+import { compile, GrammarError, grammarOf } from "../src/grammar.ts";
+import { LimpetError } from "../src/host/errors.ts";
 import { random, randomSchema } from "./support/random-schemas.ts";
 import { inOrder } from "./support/schema-order.ts";
 import { shared } from "./support/shared.ts";
@@ -128,6 +129,65 @@ test("a refusal names the keyword and where it stands", () => {
   for (const source of [{}, { schema: {}, choice: ["a"] }, { choice: [] }, { schema: {}, whitespace: -1 }]) {
     assert.throws(() => compile(source), /one of|list of texts|whitespace/);
   }
+});
+
+test("what is no grammar is refused in words, and what lies too deep too", () => {
+  const nested = (depth: number, round: (inner: unknown) => unknown): unknown => {
+    let schema: unknown = { type: "string" };
+    for (let i = 0; i < depth; i++) schema = round(schema);
+    return schema;
+  };
+  const loop: Record<string, unknown> = {};
+  loop["items"] = loop;
+  const odd: [unknown, RegExp][] = [
+    [undefined, /one of schema, regex, grammar and choice/],
+    [null, /an object of options/],
+    [{ regexp: "a" }, /there is no option regexp; did you mean regex/],
+    [{ regex: 5 }, /regex is a regular expression, not 5/],
+    [{ regex: null }, /regex is a regular expression, not null/],
+    [{ grammar: 5 }, /grammar is text/],
+    [{ choice: "yes" }, /choice is a list/],
+    [{ choice: new Array(2) }, /choice\[0\] is text, not undefined/],
+    [{ choice: ["\ud800"] }, /half of a character/],
+    [{ schema: Symbol("x") }, /schema is a JSON Schema/],
+    [{ schema: { const: 5n } }, /schema is no JSON/],
+    [{ schema: loop }, /schema is no JSON/],
+    [{ schema: nested(40_000, (items) => ({ items })) }, /schema is no JSON|too deep/],
+    [{ schema: nested(2500, (items) => ({ items })) }, /too deep|^$/],
+    [{ schema: {}, whitespace: 0.5 }, /whitespace/],
+  ];
+  for (const [source, words] of odd) {
+    try {
+      compile(source as Parameters<typeof compile>[0]);
+      assert.match("", words);
+    } catch (error) {
+      assert.instance(error, LimpetError);
+      assert.match((error as Error).message, words);
+    }
+  }
+});
+
+test("a table is verified, wherever its bytes lie", () => {
+  const { table } = compile({ schema: { type: "array", items: { type: "string", maxLength: 9 }, maxItems: 3 } });
+  const shifted = new Uint8Array(table.length + 1).subarray(1);
+  shifted.set(table);
+  assert.ok(grammarOf(shifted).accepts('["a","b"]'));
+  const broken: unknown[] = [null, "LGT1", new Uint8Array(0), table.subarray(4), table.subarray(0, -4)];
+  for (const one of broken) assert.throws(() => grammarOf(one as Uint8Array), /table/);
+  // One bit of any word: refused, or walked without an end or a way out.
+  let refused = 0;
+  for (let bit = 0; bit < 8 * table.length; bit += 3) {
+    const bytes = table.slice();
+    bytes[bit >> 3] ^= 1 << (bit & 7);
+    try {
+      const grammar = grammarOf(bytes);
+      for (const text of ["", "[", '["a', '["a","b"]']) grammar.next(text);
+    } catch (error) {
+      assert.instance(error, LimpetError);
+      refused++;
+    }
+  }
+  assert.ok(refused > 100, `${refused}`);
 });
 
 test("expressions are JavaScript's", () => {

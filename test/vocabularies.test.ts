@@ -202,6 +202,7 @@ test("a map of characters replaces the longest beginning that it has", () => {
   const tokenizer = make({ ...UNIGRAMS, charsmap: charsmap(MAP(), "ab\0") });
   assert.equal(tokenizer.tokenize("a"), [3, 6]);
   tokenizer.release();
+  make({ ...UNIGRAMS, charsmap: charsmap(MAP(), `${"ab".repeat(125)}\0`) }).release();
 });
 
 const bad = (units: number[], at: number, value: number) => units.with(at, value);
@@ -236,6 +237,12 @@ const BROKEN: [what: string, spec: VocabularySpec, message: RegExp][] = [
     /does not lie/,
   ],
   ["a replacement without an end", { ...UNIGRAMS, charsmap: charsmap(MAP(), "ab") }, /does not lie/],
+  // Else a text of a million letters became as many replacements of a million.
+  [
+    "a replacement of 251 bytes",
+    { ...UNIGRAMS, charsmap: charsmap(MAP(), `${"ab ".repeat(84).slice(0, 251)}\0`) },
+    /longer than 250 bytes/,
+  ],
   ["a special token that is none", { ...UNIGRAMS, keys: { unknown_token_id: 9 } }, /token_id is 9, .*has 0 to 8/],
   ["a CLS that is none", { ...PIECES, keys: { ...PIECES.keys, cls_token_id: 4e9 } }, /token_id is 4000000000/],
   ...["\\x", "\\x1", "\\xgg", "\\", "\\q", "a\\u0041"].map((token): (typeof BROKEN)[number] => [

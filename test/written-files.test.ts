@@ -153,6 +153,39 @@ test("logits do not replace their model, appear whole, and go into a device", ()
   assert.is(limpet("/dev/null").status, 0);
 });
 
+test("a grammar's table replaces no schema, no link and no folder; what is read is a file", () => {
+  emptyFolder();
+  const schema = place("schema.json");
+  writeFileSync(schema, '{"type":"string"}');
+  symlinkSync(schema, place("link"));
+  mkdirSync(place("folder"));
+  const run = (...words: string[]) =>
+    spawnSync(process.execPath, [CLI, ...words], { encoding: "utf8", timeout: 60_000 });
+  const refused = (words: RegExp, ...given: string[]) => {
+    const { status, stderr } = run(...given);
+    assert.is(status, 1, given.join(" "));
+    assert.match(stderr, words);
+    assert.match(stderr, /^limpet: [^\n]+\n$/);
+  };
+  refused(/is the file that is read/, "grammar", schema, "-o", schema);
+  refused(/is the file that is read|this is a link/, "grammar", schema, "-o", place("link"));
+  refused(/this is a folder/, "grammar", schema, "-o", place("folder"));
+  refused(/there is no such/, "grammar", place("none"), "-o", place("table"));
+  refused(/this is a folder, not a file/, "generate", MODEL, "-p", "a", "--grammar", FOLDER);
+  if (linux) {
+    execFileSync("mkfifo", [place("pipe")]);
+    refused(/device or pipe, not a file/, "grammar", place("pipe"), "-o", place("table"));
+    for (const flag of ["--grammar", "--schema", "--grammar-table"]) {
+      refused(/device or pipe, not a file/, "generate", MODEL, "-p", "a", flag, place("pipe"));
+    }
+    refused(/the disk is full/, "grammar", schema, "-o", "/dev/full");
+  }
+  assert.is(readFileSync(schema, "utf8"), '{"type":"string"}');
+  assert.not(existsSync(place("table")));
+  assert.is(run("grammar", schema, "-o", place("table")).status, 0);
+  assert.is(readFileSync(place("table"), "latin1").slice(0, 4), "LGT1");
+});
+
 test("a full disk is words and exit status 1, in Node and WASI", () => {
   if (!existsSync("/dev/full")) return;
   const run = (args: string[]) => {

@@ -5,7 +5,8 @@
  *     │ magic u32 │ version u32 │ sections u32 │ ropes u32 │ checksum u64: FNV-1a of all that follows │
  *     │ name u8[8] │ length u64 │ its bytes │ …                                                     a section
  *
- *     ropes    a bit for each rope of the program that takes its long factors
+ *     ropes    a bit for each rope of the program that takes its long factors; where there is one, the checksum
+ *              begins with these bits
  *     model    fingerprint u64: FNV-1a over the architecture, the shape and the last norm: another model is refused
  *     tokens   evaluated u32 │ count u32 │ u32[count]
  *     sampler  version u32 │ temperature f32 │ top-k u32 │ top-p f32 │ min-p f32 │ repeat penalty f32 │ state u64[4]
@@ -134,8 +135,13 @@ export function saveSession(s: Session, target: usize): i32 {
     at = beginSection(at, "marks", <usize>stateSection(s, true));
     saveState(s, at, true);
   }
-  store<u64>(target, fnv(FNV_START, target + HEADER, length - HEADER), 16);
+  store<u64>(target, checksum(target, length), 16);
   return 0;
+}
+
+function checksum(file: usize, length: usize): u64 {
+  const start = load<u32>(file, 12) == 0 ? FNV_START : fnv(FNV_START, file + 12, 4);
+  return fnv(start, file + HEADER, length - HEADER);
 }
 
 /** A bit for each rope of the program that takes its long factors in this context. */
@@ -297,7 +303,7 @@ save it anew", version, VERSION,
     );
   }
   if (<usize>length < HEADER) return truncated(core);
-  if (load<u64>(source, 16) == fnv(FNV_START, source + HEADER, <usize>length - HEADER)) return 0;
+  if (load<u64>(source, 16) == checksum(source, length)) return 0;
   return truncated(core);
 }
 

@@ -8,14 +8,14 @@
  *
  * The child of the place p by the byte c is the unit p ^ c, if that has the byte c; its own place is p ^ c ^ base. The
  * map is walked whole when it is loaded: every unit that a text could lead to lies in it, no way is longer than 250
- * bytes or goes round, and every value has a replacement that ends. So no text can leave it, or cost more than so many
- * steps a byte.
+ * bytes or goes round, and every value has a replacement that ends, within so many bytes. So no text can leave it, or
+ * cost more than so many steps a byte.
  */
 import { allocate, release } from "../memory/arena";
 import { u32At } from "../memory/bytes";
 import { Core, ErrorCode, fail, wordsOf } from "../memory/core";
 
-/** The most bytes that one replacement stands for. */
+/** The most bytes that one replacement has, or stands for. */
 const LONGEST: u32 = 250;
 
 @unmanaged
@@ -117,7 +117,7 @@ function walk(core: Core, map: Charsmap, steps: usize, heights: usize): bool {
     depth += 1;
     if (!enter(map, stepAt(steps, depth), next, child)) return damaged(core, "it leads out of its array");
     if (hasValue(unit) && !hasText(map, u32At(map.units, next) & 0x7fff_ffff)) {
-      return damaged(core, "a replacement does not lie in it");
+      return damaged(core, "a replacement does not lie in it, or is longer than 250 bytes");
     }
   }
 }
@@ -131,9 +131,13 @@ function enter(map: Charsmap, step: Step, place: u32, unit: u32): bool {
   return (place | 255) < map.count;
 }
 
-/** Whether a replacement begins here; the last byte of the map is a zero, so that it ends. */
+/** Whether a replacement begins here that ends soon enough. */
 function hasText(map: Charsmap, offset: u32): bool {
-  return <usize>offset < map.textsEnd - map.texts && load<u8>(map.textsEnd - 1) == 0;
+  if (<usize>offset >= map.textsEnd - map.texts) return false;
+  const text = map.texts + offset;
+  const end = min(map.textsEnd, text + LONGEST + 1);
+  for (let at = text; at < end; at++) if (load<u8>(at) == 0) return true;
+  return false;
 }
 
 function damaged(core: Core, what: string): bool {

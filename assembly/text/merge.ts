@@ -1,7 +1,7 @@
 /**
  * Merging: of all adjacent pairs of symbols in a word, join the one of the lowest rank, the leftmost of equals; repeat
  * until no pair has a rank. The symbols are a linked list, the pairs a priority queue of (rank, left symbol); an entry
- * is stale when its symbol's rank has changed since. n log n in time, 32 bytes a symbol.
+ * is stale when its symbol's rank has changed since. n log n in time, 32 bytes a symbol, and 24 more in long words.
  *
  *     nodes   l ⇄ o ⇄ w ⇄ e ⇄ r         queue  (rank of "er", 3) (rank of "lo", 0) …
  *     nodes   l ⇄ o ⇄ w ⇄ er            …
@@ -11,9 +11,9 @@
  * texts (gemma4).
  */
 import { u32At } from "../memory/bytes";
-import { heapPop, heapPush } from "./heap";
 import { HAS_BPE } from "../parts";
 import { findHidden, findMerge, findToken, mergedSymbol } from "./lookup";
+import { clearQueue, queueIsEmpty, queuePop, queuePush } from "./queue";
 import { NONE, Tokenizer, TokenizerModel, TokenType, typeOf } from "./tokenizer";
 import { Work } from "./work";
 
@@ -43,10 +43,11 @@ export function setNode(work: Work, index: u32, symbol: u32, last: bool): void {
 
 /** Merges the `count` nodes of the word; the first node stays the first. */
 export function mergeNodes(work: Work, count: u32): void {
-  work.queueCount = 0;
+  clearQueue(work, count);
+  if (work.failed) return;
   for (let i: u32 = 0; i + 1 < count; i++) rankPair(work, i);
-  while (work.queueCount > 0) {
-    const key = heapPop(work.queue, work.queueCount--);
+  while (!queueIsEmpty(work)) {
+    const key = queuePop(work);
     const index = <u32>key;
     const left = node(work, index);
     if (left.rank != <u32>(key >> 32)) continue;
@@ -83,7 +84,7 @@ function rankPair(work: Work, index: u32): void {
     const token = findToken(t, work.text + left.symbol, textEnd(work, right) - left.symbol);
     if (token != NONE && typeOf(t, token) != TokenType.CONTROL) left.rank = rankOfScore(t, token);
   }
-  if (left.rank != NONE) heapPush(work.queue, work.queueCount++, ((<u64>left.rank) << 32) | index);
+  if (left.rank != NONE) queuePush(work, ((<u64>left.rank) << 32) | index);
 }
 
 /** What merges call the text of an SPM node; NONE. */

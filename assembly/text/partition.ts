@@ -7,15 +7,14 @@
  *
  * One scan with the automaton of all tokens finds for each place the longest that ends there. A list a token says
  * where; the lists are gone through from the longest token on. Behind what is cut the automaton begins anew, over as
- * many bytes: finds there become shorter tokens, which wait for their turn. So a text costs no more than about its
+ * many bytes: finds there become shorter tokens, and go over to their lists. So a text costs no more than about its
  * length, whatever tokens there are. A bit a byte says what is taken: by a token, or as white space that belongs to
  * one. A text without special tokens costs the scan alone.
  */
 import { allocate, allocateRaw, release, resize } from "../memory/arena";
-import { u32At, u64At } from "../memory/bytes";
+import { u32At } from "../memory/bytes";
 import { Core } from "../memory/core";
-import { Automaton, goOn } from "./automaton";
-import { heapPop, heapPush } from "./heap";
+import { Automaton, goOn, longestItem } from "./automaton";
 import { attributesOf, NONE, TokenAttribute, Tokenizer, tokenLength, tokenText, TokenType, typeOf } from "./tokenizer";
 
 const WHAT = "the special tokens of a text";
@@ -48,10 +47,6 @@ export class Cuts {
   capacity: u32;
   /** (u32, u32) a special token: its first and its last find; NONE. */
   lists: usize;
-  /** A heap of finds that became a shorter token: (token, find). */
-  waiting: usize;
-  waitingCount: u32;
-  waitingCapacity: u32;
   plain: Plain;
 }
 
@@ -87,19 +82,17 @@ export function findCuts(core: Core, t: Tokenizer, text: usize, length: u32, par
   if (cuts.taken == 0 || cuts.lists == 0) return abandon(cuts);
   memory.fill(cuts.lists, 0xff, <usize>listBytes);
   for (let i: u32 = 0; i < cuts.count; i++) enlist(cuts, i);
-  for (let index: u32 = 0; index < t.specialCount && !cuts.failed; index++) cutAll(cuts, index);
-  return cuts.failed ? abandon(cuts) : cuts;
+  for (let index: u32 = 0; index < t.specialCount; index++) cutAll(cuts, index);
+  return cuts;
 }
 
 export function endCuts(cuts: Cuts): void {
   release(cuts.core, cuts.finds);
   release(cuts.core, cuts.lists);
-  release(cuts.core, cuts.waiting);
   release(cuts.core, cuts.taken);
   release(cuts.core, changetype<usize>(cuts));
 }
 
-@inline
 export function isTaken(cuts: Cuts, at: u32): bool {
   return ((<u32>load<u8>(cuts.taken + (at >> 3)) >> (at & 7)) & 1) != 0;
 }
@@ -133,12 +126,12 @@ function counting(cuts: Cuts, index: u32): u32 {
 
 /** Notes for each place the longest special token that ends there. */
 function scan(cuts: Cuts): void {
-  const automaton = changetype<Automaton>(cuts.tokenizer.automaton);
+  const automaton = changetype<Automaton>(cuts.tokenizer.specialAutomaton);
   let node: u32 = 0;
   for (let at: u32 = 0; at < cuts.length && !cuts.failed; at++) {
     node = goOn(automaton, node, load<u8>(cuts.text + at));
     if (node == 0) continue;
-    const index = counting(cuts, u32At(automaton.longest, node));
+    const index = counting(cuts, longestItem(automaton, node));
     if (index != NONE) add(cuts, at + 1, index);
   }
 }
@@ -146,20 +139,17 @@ function scan(cuts: Cuts): void {
 function add(cuts: Cuts, end: u32, index: u32): void {
   if (cuts.count == cuts.capacity) {
     cuts.capacity = max(64, 2 * cuts.capacity);
-    cuts.finds = longer(cuts, cuts.finds, <u64>cuts.capacity * offsetof<Find>());
-    if (cuts.failed) return;
+    const bytes = <u64>cuts.capacity * offsetof<Find>();
+    const grown = cuts.finds ? resize(cuts.core, cuts.finds, bytes, WHAT) : allocateRaw(cuts.core, bytes, WHAT);
+    if (grown == 0) {
+      cuts.failed = true;
+      return;
+    }
+    cuts.finds = grown;
   }
   const find = findAt(cuts, cuts.count++);
   find.end = end;
   find.index = index;
-}
-
-/** A block with more room, what it held kept; the old one when there is no memory, which `failed` says. */
-function longer(cuts: Cuts, block: usize, bytes: u64): usize {
-  const grown = block ? resize(cuts.core, block, bytes, WHAT) : allocateRaw(cuts.core, bytes, WHAT);
-  if (grown != 0) return grown;
-  cuts.failed = true;
-  return block;
 }
 
 /** Puts a find at the end of its token's list. */
@@ -172,25 +162,61 @@ function enlist(cuts: Cuts, i: u32): void {
   store<u32>(list, i, 4);
 }
 
-/** Cuts a special token out wherever it stands free, from left to right: its list, and what became it. */
+/** Cuts a special token out wherever it stands free, from left to right. */
 function cutAll(cuts: Cuts, index: u32): void {
-  let listed = load<u32>(cuts.lists + ((<usize>index) << 3));
-  let begun = false;
-  let control = false;
-  while (!cuts.failed) {
-    const key = cuts.waitingCount > 0 ? u64At(cuts.waiting, 0) : <u64>-1;
-    const waiting = <u32>(key >> 32) == index ? <u32>key : NONE;
-    if (listed == NONE && waiting == NONE) return;
-    if (!begun) control = isControl(cuts, u32At(cuts.tokenizer.specials, index));
-    begun = true;
-    let i = listed;
-    if (waiting < listed) {
-      i = waiting;
-      heapPop(cuts.waiting, cuts.waitingCount--);
-    } else listed = findAt(cuts, i).next;
-    // A cut may have made it a shorter token.
-    if (findAt(cuts, i).index == index) cut(cuts, i, control);
-    else wait(cuts, i);
+  const first = load<u32>(cuts.lists + ((<usize>index) << 3));
+  if (first == NONE) return;
+  const control = isControl(cuts, u32At(cuts.tokenizer.specials, index));
+  for (let i = inOrder(cuts, first); i != NONE; ) {
+    const find = findAt(cuts, i);
+    const next = find.next;
+    // A cut may have made it a shorter token, whose turn comes.
+    if (find.index == index) cut(cuts, i, control);
+    else if (find.index != NONE && !isTaken(cuts, find.end - 1)) enlist(cuts, i);
+    i = next;
+  }
+}
+
+/**
+ * A list in the order of the text; gives its first find. Others come to it in rising runs, mostly one: two neighbours
+ * become one, until one is left.
+ */
+function inOrder(cuts: Cuts, first: u32): u32 {
+  while (true) {
+    let rest = behindRun(cuts, first);
+    if (rest == NONE) return first;
+    let left = first;
+    first = NONE;
+    let last = NONE;
+    while (left != NONE) {
+      let right = rest;
+      rest = right == NONE ? NONE : behindRun(cuts, right);
+      while (left != NONE || right != NONE) {
+        const i = min(left, right);
+        if (i == left) left = findAt(cuts, i).next;
+        else right = findAt(cuts, i).next;
+        if (last == NONE) first = i;
+        else findAt(cuts, last).next = i;
+        last = i;
+      }
+      left = rest;
+      rest = left == NONE ? NONE : behindRun(cuts, left);
+    }
+    findAt(cuts, last).next = NONE;
+  }
+}
+
+/** Ends the rising run that begins with a find, and gives what follows it; NONE. */
+function behindRun(cuts: Cuts, i: u32): u32 {
+  while (true) {
+    const find = findAt(cuts, i);
+    const next = find.next;
+    if (next != NONE && next > i) {
+      i = next;
+      continue;
+    }
+    find.next = NONE;
+    return next;
   }
 }
 
@@ -203,7 +229,7 @@ function cut(cuts: Cuts, i: u32, control: bool): void {
   if (isTaken(cuts, find.end - 1)) return;
   if (control && plainEnd(cuts, start, find.end) > start) {
     shorten(cuts, i, start);
-    wait(cuts, i);
+    if (find.index != NONE) enlist(cuts, i);
     return;
   }
   find.next = CUT;
@@ -225,7 +251,7 @@ function cut(cuts: Cuts, i: u32, control: bool): void {
  */
 function restart(cuts: Cuts, i: u32, start: u32, end: u32): void {
   const t = cuts.tokenizer;
-  const automaton = changetype<Automaton>(t.automaton);
+  const automaton = changetype<Automaton>(t.specialAutomaton);
   let node: u32 = 0;
   let at = start;
   for (let k = i + 1; k < cuts.count; k++) {
@@ -238,7 +264,7 @@ function restart(cuts: Cuts, i: u32, start: u32, end: u32): void {
     }
     if (find.index == NONE || find.end <= start) continue;
     if (tokenLength(t, u32At(t.specials, find.index)) <= find.end - start) continue;
-    find.index = counting(cuts, u32At(automaton.longest, node));
+    find.index = counting(cuts, longestItem(automaton, node));
   }
 }
 
@@ -255,18 +281,6 @@ function shorten(cuts: Cuts, i: u32, start: u32): void {
     index = open == 0 ? u32At(t.userDefined, index) : shorterThan(cuts, index);
   }
   find.index = index;
-}
-
-/** Puts a find that became a shorter token where it waits for its turn. */
-function wait(cuts: Cuts, i: u32): void {
-  const find = findAt(cuts, i);
-  if (find.index == NONE) return;
-  if (cuts.waitingCount == cuts.waitingCapacity) {
-    cuts.waitingCapacity = max(64, 2 * cuts.waitingCapacity);
-    cuts.waiting = longer(cuts, cuts.waiting, (<u64>cuts.waitingCapacity) << 3);
-    if (cuts.failed) return;
-  }
-  heapPush(cuts.waiting, cuts.waitingCount++, ((<u64>find.index) << 32) | i);
 }
 
 /** Whether plain parts of a text do not have a special token: no user-defined one, or one that has a meaning. */

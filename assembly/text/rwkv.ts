@@ -3,32 +3,41 @@
  * which the file writes as Python does: `\n`, `\r`, `\t`, `\\`, quotes, and `\xHH` for what is no printable ASCII.
  */
 import { allocateRaw } from "../memory/arena";
-import { setU32 } from "../memory/bytes";
+import { setU32, u32At } from "../memory/bytes";
 import { Core, ErrorCode, bytesOf, fail } from "../memory/core";
+import { Automaton, goOn, longestItem } from "./automaton";
 import { NONE, Tokenizer, tokenLength, tokenText } from "./tokenizer";
-import { childOf, rootChild, Trie, valueOf } from "./trie";
-import { emit, Work } from "./work";
+import { emit, reserveText, Work } from "./work";
 
-/** Adds the tokens of a stretch that holds no special token. What no token has is the unknown token, a byte each. */
+/** Places that are looked through at once, and those behind them into which a token may reach. */
+const PLACES: u32 = 4096;
+const MOST_PLACES: u32 = 0x1000_0000;
+
+/**
+ * Adds the tokens of a stretch that holds no special token. What no token has is the unknown token, a byte each.
+ *
+ * From the end to the beginning the automaton of the tokens' bytes, turned round, finds the longest token that begins
+ * at each place: a text costs its length, also where long tokens nearly stand everywhere.
+ */
 export function tokenizeRwkv(work: Work, text: usize, end: usize): void {
   const t = work.tokenizer;
-  const trie = changetype<Trie>(t.trie);
+  const automaton = changetype<Automaton>(t.automaton);
+  const places = min(max(PLACES, t.longest), MOST_PLACES);
+  if (!reserveText(work, (<usize>min(places, <u32>(end - text))) << 2)) return;
   while (text < end) {
-    let longest = NONE;
-    let next = text + 1;
-    let node = rootChild(trie, load<u8>(text));
-    for (let to = next; node != NONE; to++) {
-      const token = valueOf(trie, node);
-      if (token != NONE) {
-        longest = token;
-        next = to;
-      }
-      if (to == end) break;
-      node = childOf(trie, node, load<u8>(to));
+    const start = text;
+    const last = end - start > places ? start + places : end;
+    let node: u32 = 0;
+    for (let at = end - last > t.longest ? last + t.longest : end; at-- > start; ) {
+      node = goOn(automaton, node, load<u8>(at));
+      if (at < last) setU32(work.text, <u32>(at - start), longestItem(automaton, node));
     }
-    if (longest != NONE) emit(work, longest);
-    else if (t.unk >= 0) emit(work, <u32>t.unk);
-    text = next;
+    while (text < last) {
+      const token = u32At(work.text, <u32>(text - start));
+      if (token != NONE) emit(work, token);
+      else if (t.unk >= 0) emit(work, <u32>t.unk);
+      text += token == NONE ? 1 : tokenLength(t, token);
+    }
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { letterAt, letterCount, lettersFrom, setU32, u32At } from "../memory/bytes";
 import { Core } from "../memory/core";
-import { Automaton, buildAutomaton } from "./automaton";
+import { Automaton, buildAutomaton, longestItem } from "./automaton";
 import { heapPop, heapPush } from "./heap";
 import { findToken } from "./lookup";
 import { HAS_BPE } from "../parts";
@@ -180,12 +180,12 @@ export function buildSpecialIndex(core: Core, t: Tokenizer, scratch: usize): boo
   t.specialTrie = buildTrie(core, t, scratch, count, t.specials);
   if (t.specialTrie == 0) return false;
   const trie = changetype<Trie>(t.specialTrie);
-  t.automaton = buildAutomaton(core, trie);
-  if (t.automaton == 0) return false;
-  const automaton = changetype<Automaton>(t.automaton);
+  t.specialAutomaton = buildAutomaton(core, trie);
+  if (t.specialAutomaton == 0) return false;
+  const automaton = changetype<Automaton>(t.specialAutomaton);
   for (let node: u32 = 0; node < trie.count; node++) {
     const index = valueOf(trie, node);
-    if (index != NONE) setU32(t.shorter, index, u32At(automaton.longest, u32At(automaton.falls, node)));
+    if (index != NONE) setU32(t.shorter, index, longestItem(automaton, u32At(automaton.falls, node)));
   }
   // A shorter token stands behind in the list.
   for (let i = count; i-- > 0; ) {

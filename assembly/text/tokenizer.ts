@@ -173,7 +173,7 @@ export class Tokenizer {
   userDefined: usize;
   /** The `Trie` of the special tokens, and its `Automaton`; 0 where there are none. */
   specialTrie: usize;
-  automaton: usize;
+  specialAutomaton: usize;
   /** i32[suppressedCount] at any address: tokens that are never generated. */
   suppressed: usize;
   suppressedCount: u32;
@@ -185,8 +185,10 @@ export class Tokenizer {
   hiddenCount: u32;
   hiddenSlots: usize;
   hiddenMask: u32;
-  /** WordPiece, unigrams, RWKV: the `Trie` of the tokens that a text is written in. */
+  /** WordPiece, unigrams, RWKV (from their ends on): the `Trie` of the tokens that a text is written in. */
   trie: usize;
+  /** Unigrams, RWKV: its `Automaton`. */
+  automaton: usize;
   /** WordPiece: the node of U+2581, with which tokens begin that begin a word; its `Folds`. */
   wordStart: u32;
   folds: usize;

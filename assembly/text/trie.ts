@@ -10,6 +10,7 @@
 import { allocate, allocateRaw, release, resize } from "../memory/arena";
 import { setU32, u32At } from "../memory/bytes";
 import { Core } from "../memory/core";
+import { HAS_RWKV } from "../parts";
 import { NONE, Tokenizer, tokenLength, tokenText } from "./tokenizer";
 
 /** No token ends at a node. */
@@ -77,6 +78,7 @@ class Builder {
   tokenizer: Tokenizer;
   /** u32[…]: an item's token; 0: the item is the token. */
   tokens: usize;
+  backwards: bool;
   /** u32[count]: the items, and room for as many. */
   items: usize;
   spare: usize;
@@ -89,14 +91,18 @@ class Builder {
 
 /**
  * The trie of `count` items (u32[], below 2^24, which come into another order): tokens, or numbers of tokens in the
- * list `tokens`. Their texts differ. 0 with an error set; `release` gives it back.
+ * list `tokens`. Their texts differ. `backwards`: of the texts from their last byte to the first. 0 with an error set;
+ * `release` gives it back.
  */
-export function buildTrie(core: Core, t: Tokenizer, items: usize, count: u32, tokens: usize): usize {
+export function buildTrie(
+  core: Core, t: Tokenizer, items: usize, count: u32, tokens: usize, backwards: bool = false,
+): usize {
   const scratch = allocateRaw(core, offsetof<Builder>() + 1024 + 4 * <u64>count, WHAT);
   if (scratch == 0) return 0;
   const b = changetype<Builder>(scratch);
   b.tokenizer = t;
   b.tokens = tokens;
+  b.backwards = backwards;
   b.items = items;
   b.starts = scratch + offsetof<Builder>();
   b.spare = b.starts + 1024;
@@ -144,7 +150,9 @@ function tokenOf(b: Builder, item: u32): u32 {
 
 @inline
 function byteAt(b: Builder, item: u32, depth: u32): u32 {
-  return <u32>load<u8>(tokenText(b.tokenizer, tokenOf(b, item)) + depth);
+  const token = tokenOf(b, item);
+  const at = HAS_RWKV && b.backwards ? tokenLength(b.tokenizer, token) - 1 - depth : depth;
+  return <u32>load<u8>(tokenText(b.tokenizer, token) + at);
 }
 
 /** Parts the items of a node by their next byte, and adds its children. */

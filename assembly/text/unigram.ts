@@ -13,10 +13,11 @@
  * behind a character that the map has. Spaces stand in front as there, where llama.cpp has others in texts of spaces
  * alone.
  */
+import { Automaton, goOn } from "./automaton";
 import { f32At, setU32, u32At } from "../memory/bytes";
 import { Charsmap, longestMapped } from "./charsmap";
-import { NONE, Tokenizer, TokenType, typeOf } from "./tokenizer";
-import { childOf, rootChild, Trie, valueOf } from "./trie";
+import { NONE, tokenLength, Tokenizer, TokenType, typeOf } from "./tokenizer";
+import { valueOf } from "./trie";
 import { decode, sequenceLength } from "./unicode";
 import { emit, growText, reserveNodes, Work } from "./work";
 
@@ -127,29 +128,36 @@ function addWord(work: Work): void {
   }
 }
 
+/**
+ * Goes through the word with the automaton of the tokens, which finds those that end at each place: the longest first,
+ * as it begins first. So a long token that nearly stands everywhere costs no more than others.
+ */
 function findBest(work: Work, length: u32): void {
   const t = work.tokenizer;
-  const trie = changetype<Trie>(t.trie);
+  const automaton = changetype<Automaton>(t.automaton);
   for (let i: u32 = 0; i <= length; i++) best(work, i).score = -Infinity;
   best(work, 0).score = 0;
-  for (let from: u32 = 0; from < length; ) {
-    const score = best(work, from).score;
+  let node: u32 = 0;
+  for (let from: u32 = 0, at: u32 = 0; from < length; from = at) {
+    // A token begins and ends with characters: elsewhere no way goes on.
     let bytes = sequenceLength(load<u8>(work.text + from));
     if (bytes == 0 || bytes > length - from) bytes = bytes == 0 ? 1 : length - from;
+    for (const to = from + bytes; at < to; at++) node = goOn(automaton, node, load<u8>(work.text + at));
     let whole = false;
-    let node = rootChild(trie, load<u8>(work.text + from));
-    for (let to = from + 1; node != NONE; to++) {
-      const token = valueOf(trie, node);
-      if (token != NONE) {
-        if (to - from == bytes) whole = true;
-        offer(work, to, from, token, score + scoreOf(t, token));
-      }
-      if (to == length) break;
-      node = childOf(trie, node, load<u8>(work.text + to));
+    for (let end = u32At(automaton.longest, node); end != 0; end = shorterEnd(automaton, end)) {
+      const token = valueOf(automaton.trie, end);
+      const start = at - tokenLength(t, token);
+      if (start == from) whole = true;
+      offer(work, at, start, token, best(work, start).score + scoreOf(t, token));
     }
-    if (!whole) offer(work, from + bytes, from, NONE, score + t.unknownScore);
-    from += bytes;
+    if (!whole) offer(work, at, from, NONE, best(work, from).score + t.unknownScore);
   }
+}
+
+/** The node of the longest token at the end of that of a node; 0. */
+@inline
+function shorterEnd(automaton: Automaton, end: u32): u32 {
+  return u32At(automaton.longest, u32At(automaton.falls, end));
 }
 
 @inline

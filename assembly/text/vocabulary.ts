@@ -20,6 +20,7 @@ import {
 import { addsBos, cleansSpaces, hasNoBos, ignoresMerges, sayNames, Scheme, schemeOf } from "./pretokenizer_names";
 import { unescapeTokens } from "./rwkv";
 import { buildSpecialIndex, markSpecialTokens, SPECIAL_NAMES } from "./special";
+import { buildAutomaton } from "./automaton";
 import { buildTrie, childOf, rootChild, Trie } from "./trie";
 import { unknownScore } from "./unigram";
 import {
@@ -68,7 +69,8 @@ export function releaseTokenizer(core: Core, tokenizer: usize): void {
   const t = changetype<Tokenizer>(tokenizer);
   release(core, t.hidden);
   release(core, t.specialTrie);
-  release(core, t.automaton);
+  release(core, t.specialAutomaton);
+  if (HAS_UNIGRAM || HAS_RWKV) release(core, t.automaton);
   release(core, t.trie);
   release(core, t.folds);
   release(core, t.charsmap);
@@ -493,18 +495,20 @@ function createParts(core: Core, t: Tokenizer, source: VocabularySource): bool {
   if (HAS_WORDPIECE && t.model == TokenizerModel.WORDPIECE) {
     const lower = option(source.lowerCase, true);
     t.folds = createFolds(core, option(source.stripAccents, lower), lower);
-    if (t.folds == 0 || !createTrie(core, t)) return false;
+    if (t.folds == 0 || !createTrie(core, t, false)) return false;
     t.wordStart = nodeOfMark(changetype<Trie>(t.trie));
   } else if (HAS_UNIGRAM && t.model == TokenizerModel.UNIGRAM) {
     t.unknownScore = unknownScore(t);
     t.charsmap = createCharsmap(core, source.charsmap, source.charsmapLength);
-    return t.charsmap != 0 && createTrie(core, t);
-  } else if (HAS_RWKV && t.model == TokenizerModel.RWKV) return createTrie(core, t);
+    return t.charsmap != 0 && createTrie(core, t, false) && createAutomaton(core, t);
+  } else if (HAS_RWKV && t.model == TokenizerModel.RWKV) {
+    return createTrie(core, t, true) && createAutomaton(core, t);
+  }
   return true;
 }
 
-/** The tokens that a text may be written in, by their texts. */
-function createTrie(core: Core, t: Tokenizer): bool {
+/** The tokens that a text may be written in, by their texts; `backwards`: from the ends on. */
+function createTrie(core: Core, t: Tokenizer, backwards: bool): bool {
   const items = allocateRaw(core, 4 * <u64>t.count, "the vocabulary's beginnings");
   if (items == 0) return false;
   let count: u32 = 0;
@@ -514,9 +518,14 @@ function createTrie(core: Core, t: Tokenizer): bool {
     const used = type == TokenType.NORMAL || type == TokenType.USER_DEFINED || unused;
     if (used && tokenLength(t, i) > 0) setU32(items, count++, i);
   }
-  t.trie = buildTrie(core, t, items, count, 0);
+  t.trie = buildTrie(core, t, items, count, 0, backwards);
   release(core, items);
   return t.trie != 0;
+}
+
+function createAutomaton(core: Core, t: Tokenizer): bool {
+  t.automaton = buildAutomaton(core, changetype<Trie>(t.trie));
+  return t.automaton != 0;
 }
 
 /** The node of U+2581; NONE. */

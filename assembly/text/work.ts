@@ -5,6 +5,7 @@
 import { allocate, allocateRaw, release, resize } from "../memory/arena";
 import { setU32 } from "../memory/bytes";
 import { Core } from "../memory/core";
+import { HAS_LONG_WORDS } from "../parts";
 import { Tokenizer } from "./tokenizer";
 import { WALK_BYTES } from "./pretokenizers";
 
@@ -27,6 +28,8 @@ export class Work {
   nodeCapacity: u32;
   queue: usize;
   queueCount: u32;
+  /** The queue's `Runs`, of a long word; 0. */
+  runs: usize;
   /** The word at hand as the vocabulary writes it. */
   text: usize;
   textCapacity: usize;
@@ -50,6 +53,7 @@ export function beginWork(core: Core, tokenizer: Tokenizer, target: usize, capac
 export function endWork(work: Work): void {
   release(work.core, work.nodes);
   release(work.core, work.queue);
+  if (HAS_LONG_WORDS) release(work.core, work.runs);
   release(work.core, work.text);
   release(work.core, changetype<usize>(work));
 }
@@ -60,7 +64,6 @@ export function walkOf(work: Work): usize {
 }
 
 /** Adds a token to the answer. */
-@inline
 export function emit(work: Work, token: u32): void {
   if (work.count < work.capacity) setU32(work.target, work.count, token);
   work.count++;

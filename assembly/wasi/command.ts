@@ -13,7 +13,7 @@ import {
   SURPLUS_ARGUMENT, SURPLUS_VALUE, UNKNOWN_COMMAND, UNKNOWN_FLAG,
 } from "./commands";
 import { args_get, args_sizes_get } from "./imports";
-import { Output, createOutput, endLine, flush, putByte, put, putText } from "./output";
+import { createOutput, endLine, flush, Output, put, putByte, putText, putWords } from "./output";
 import {
   Bytes, endOf, equals, fromNul, fromText, indexOf, lengthOf, parseNumber, parseWhole, piece, same, bytesOf, startOf,
   startsWith, tail,
@@ -178,7 +178,7 @@ function usageReason(c: Command, text: string, word: Bytes): void {
   for (let i: u32 = 0; letterAt(text, i) != 0; i++) {
     const letter = letterAt(text, i);
     if (letter == 0x7b) {
-      put(c.err, word);
+      putWords(c.err, word);
       i += 1;
     } else putByte(c.err, <u8>letter);
   }

@@ -11,7 +11,7 @@ import {
   Create, Errno, NONBLOCK, Rights, SEEK_END, SEEK_SET, fd_close, fd_prestat_dir_name, fd_prestat_get, fd_read, fd_seek,
   path_open,
 } from "./imports";
-import { putNumber, put, putText } from "./output";
+import { putNumber, putText, putWords } from "./output";
 import { Bytes, equals, lengthOf, bytesOf, startOf, startsWith, tail } from "./bytes";
 
 const FIRST_PREOPEN: u32 = 3;
@@ -62,7 +62,7 @@ export function openFile(c: Command, path: Bytes, use: u32): i32 {
   if (errno == 0) return <i32>load<u32>(hostScratch(c));
   if (use == Use.LOOK) return NO_FILE;
   putText(c.err, use == Use.WRITE ? "limpet: cannot write " : "limpet: cannot open ");
-  put(c.err, path);
+  putWords(c.err, path);
   sayErrno(c, errno, folders);
   return NO_FILE;
 }
@@ -140,7 +140,7 @@ export function fileSize(c: Command, fd: u32, path: Bytes): i64 {
   const size = load<i64>(hostScratch(c));
   if (errno == 0 && size >= 0 && size < i64.MAX_VALUE) return size;
   putText(c.err, "limpet: cannot read ");
-  put(c.err, path);
+  putWords(c.err, path);
   sayErrno(c, errno == 0 ? Errno.ISDIR : errno, 1);
   return -1;
 }
@@ -159,7 +159,7 @@ export function readAt(c: Command, fd: u32, path: Bytes, offset: u64, target: us
   }
   if (length == 0) return SUCCESS;
   putText(c.err, "limpet: cannot read ");
-  put(c.err, path);
+  putWords(c.err, path);
   if (errno != 0) sayErrno(c, errno, 1);
   else putText(c.err, ": it ended before its end; was it changed meanwhile?\n");
   return FAILURE;

@@ -15,7 +15,7 @@ import { Gguf, createGguf, mergeSplits, parseGguf } from "../files/gguf";
 import { Command, FAILURE, SUCCESS, hostScratch, failure, flag, given, whole, wholeUpTo } from "./command";
 import { Use, fileSize, openFile, readAt } from "./files";
 import { CLOCK_MONOTONIC, CLOCK_REALTIME, clock_time_get } from "./imports";
-import { put, putByte, putText } from "./output";
+import { putByte, putText, putWords } from "./output";
 import { Bytes, endOf, equals, fromText, indexOf, lengthOf, parseWhole, bytesOf, startOf, tail } from "./bytes";
 
 const SPACE: u8 = 0x20;
@@ -60,7 +60,7 @@ export function checkBuild(c: Command): i32 {
     if (equals(asked, "fast")) putText(c.err, "WASI has no faster one\n");
     else {
       putText(c.err, "the ");
-      put(c.err, asked);
+      putWords(c.err, asked);
       putText(c.err, ASC_FEATURE_SIMD ? " one is limpet.wasi.scalar.wasm\n" : " one is limpet.wasi.wasm\n");
     }
     return FAILURE;
@@ -159,7 +159,7 @@ export function printWarnings(c: Command, g: Gguf): void {
     const warning = fromText(c.core, warningOf(g, i));
     if (lengthOf(warning) == 0) return;
     putText(c.err, "limpet: ");
-    put(c.err, tail(warning, indexOf(warning, SPACE) + 1));
+    putWords(c.err, tail(warning, indexOf(warning, SPACE) + 1));
     putByte(c.err, 0x0a);
   }
 }

@@ -23,7 +23,7 @@ import { Use, isModel, openFile, readToEnd } from "./files";
 import { putRate } from "./generate";
 import { fd_close } from "./imports";
 import { tokensOf } from "./tokenize";
-import { createOutput, flush, putByte, putBytes, putFloat, putNumber, put, putText } from "./output";
+import { createOutput, flush, putByte, putBytes, putFloat, putNumber, putText, putWords } from "./output";
 import { Bytes, equals, fromText, lengthOf, parseWhole, piece, startOf, tail, trimmed } from "./bytes";
 
 const COMMA: u8 = 0x2c;
@@ -57,7 +57,7 @@ export function logits(c: Command): i32 {
   if (changetype<usize>(context) == 0) return FAILURE;
   if (isModel(c, flag(c, "out"))) {
     putText(c.err, "limpet: ");
-    put(c.err, flag(c, "out"));
+    putWords(c.err, flag(c, "out"));
     putText(c.err, " is a model: choose another name for the logits\n");
     return FAILURE;
   }
@@ -75,7 +75,7 @@ export function logits(c: Command): i32 {
   const closed = fd_close(<u32>fd);
   if (file.failed == 0 && closed == 0) return SUCCESS;
   putText(c.err, "limpet: cannot write ");
-  put(c.err, flag(c, "out"));
+  putWords(c.err, flag(c, "out"));
   putText(c.err, ": is the disk full?\n");
   return FAILURE;
 }

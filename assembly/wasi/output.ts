@@ -103,6 +103,11 @@ export function put(o: Output, s: Bytes): void {
   putBytes(o, startOf(s), lengthOf(s));
 }
 
+/** Prints a word of the command line or of a file in a message: what a terminal obeys is escaped. */
+export function putWords(o: Output, s: Bytes): void {
+  putPlain(o, startOf(s), lengthOf(s));
+}
+
 /** Prints a literal. */
 export function putText(o: Output, text: string): void {
   for (let i: u32 = 0; letterAt(text, i) != 0; i++) putByte(o, <u8>letterAt(text, i));

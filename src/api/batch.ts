@@ -12,6 +12,7 @@ import {
   tokensOf,
 } from "../generate/generation.ts";
 import { type Message, messagesOf } from "../generate/messages.ts";
+import { requireAlive } from "../generate/pass.ts";
 import { SequenceGroup } from "../generate/sequence-group.ts";
 import {
   CONTEXT_OPTIONS,
@@ -142,6 +143,8 @@ export class Batch {
   }
 
   #session(state: SessionState, system?: string): Session {
+    // Who waited for a sequence may find that the model is gone.
+    requireAlive(this.#loaded);
     return new Session(this.#loaded, { system }, 0, state);
   }
 
@@ -154,6 +157,7 @@ export class Batch {
     const run = async function* (batch: Batch): AsyncGenerator<Piece, GenerationResult, undefined> {
       const read = readOptions(given, table);
       read.signal?.throwIfAborted();
+      requireAlive(batch.#loaded);
       const { tokens, options, reader } = await prepare(read);
       if (batch.#kept) return yield* toldApart(batch.#goOn(Array.from(tokens), options, course), reader?.());
       const state = await batch.#group.joinLater(options.signal);

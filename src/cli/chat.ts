@@ -1,10 +1,11 @@
 /** `limpet chat`: a line in, an answer out, until the input ends. */
-import { writeFileSync } from "node:fs";
+import { encodeText } from "../../bindings/memory.ts";
 import type { Model } from "../api/model.ts";
 import type { Session, SessionOptions } from "../api/session.ts";
 import type { GenerateOptions } from "../generate/generation.ts";
 import { randomSeed, recommendedOf, withRecommended } from "../generate/recommended.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
+import { splitNames } from "../load/source.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import { openModel, samplingOf, stream, tellEnd } from "./common.ts";
 import { constraintOf } from "./grammar.ts";
@@ -34,7 +35,7 @@ interface Talk {
 
 export async function chat(args: Arguments, io: Io): Promise<void> {
   if (args.argument("MODEL") === undefined) throw new UsageError(NO_CHAT_MODEL);
-  const given = { ...samplingOf(args), ...constraintOf(args) };
+  const given = { ...samplingOf(args), ...constraintOf(args, io) };
   const model = await openModel(args, io);
   const settings: SessionOptions = { system: args.text("system") };
   const session = newSession(model, settings);
@@ -113,13 +114,14 @@ function obey(talk: Talk, command: string, rest: string): void {
   else io.note(`limpet: there is no /${command}: /help shows what there is`);
 }
 
-function save({ session, io }: Talk, path: string): void {
+function save({ session, args, io }: Talk, path: string): void {
   if (path === "") {
     io.note("limpet: /save wants the name of a file");
     return;
   }
   try {
-    writeFileSync(path, `${JSON.stringify({ messages: session.messages }, null, 2)}\n`);
+    const text = `${JSON.stringify({ messages: session.messages }, null, 2)}\n`;
+    io.saveFile(path, encodeText(text), splitNames(args.argument("MODEL") ?? "").map(String));
     io.aside(`(${session.messages.length} messages are in ${path})`);
   } catch (error) {
     io.note(`limpet: ${path}: ${messageOf(error)}`);

@@ -13,7 +13,7 @@ export async function generate(args: Arguments, io: Io): Promise<void> {
   const system = args.text("system");
   const chats = args.has("chat") || system !== undefined;
   if (suffix !== undefined && chats) throw new UsageError(NOT_TOGETHER, "--suffix");
-  const given = { ...samplingOf(args), ...constraintOf(args) };
+  const given = { ...samplingOf(args), ...constraintOf(args, io) };
   const prompt = await promptOf(args, io);
   const model = await openModel(args, io);
   const options = withRecommended(recommendedOf(model.metadata(1)), {

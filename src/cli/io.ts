@@ -33,6 +33,8 @@ export interface Io {
   readFile(path: string): Uint8Array;
   /** Begins a file that is written in pieces and appears when it is finished; `read` are those that it is made from. */
   createFile(path: string, read: readonly string[]): Omit<NewFile, "part" | "seal">;
+  /** Writes a file that appears whole; `read` as for `createFile`. */
+  saveFile(path: string, bytes: Uint8Array, read: readonly string[]): void;
   readInput(): Promise<string>;
   /** Lines of stdin as they come, without their ends. */
   inputLines(): AsyncGenerator<string, void, undefined>;
@@ -93,6 +95,15 @@ export function nodeIo(): Io {
         finish: () => inWords(path, () => file.finish()),
         discard: () => inWords(path, () => file.discard()),
       };
+    },
+    saveFile(path, bytes, read) {
+      const file = this.createFile(path, read);
+      try {
+        file.write(bytes);
+        file.finish();
+      } finally {
+        file.discard();
+      }
     },
     async readInput() {
       const chunks: Buffer[] = [];

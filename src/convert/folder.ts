@@ -1,6 +1,7 @@
 /** The folder of a checkpoint: its small files as JSON, and typed values of them. */
 import { type OpenFile, openFile, readFile, realPath } from "../../bindings/node.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
+import { parseJson } from "../host/json.ts";
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -116,11 +117,11 @@ export class Folder {
 /** JSON, and what Python writes of numbers that JSON has not: an infinity or a NaN is null. */
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
     const plain = text.replace(/([[,:]\s*)(?:-?Infinity|NaN)(?=\s*[\],}])/g, "$1null");
     if (plain === text) throw error;
-    return JSON.parse(plain);
+    return parseJson(plain);
   }
 }
 

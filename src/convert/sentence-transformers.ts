@@ -4,6 +4,7 @@
  */
 import { Pooling } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
+import { parseJson } from "../host/json.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import { linear } from "./decoder.ts";
 import { Config, type Folder, isObject, type Json } from "./folder.ts";
@@ -62,7 +63,7 @@ function modulesOf(folder: Folder): Module[] {
   if (!folder.has("modules.json")) return [];
   let list: unknown;
   try {
-    list = JSON.parse(folder.text("modules.json"));
+    list = parseJson(folder.text("modules.json"));
   } catch (error) {
     throw new LimpetError("BAD_FILE", `${folder.place("modules.json")} is no JSON`, { cause: error });
   }

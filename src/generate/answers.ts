@@ -12,6 +12,7 @@ import {
   generatePieces,
   type Piece,
 } from "./generation.ts";
+import { requireAlive } from "./pass.ts";
 import { SequenceGroup } from "./sequence-group.ts";
 import { type ContextOptions, contextLength, type LoadedModel, promptTooLong } from "./sequence-pool.ts";
 
@@ -44,6 +45,7 @@ export async function* generateAnswers(
       core.check(exports.session_append_tokens(first.pointer, ids, prompt.length));
     });
     await beginShown(first, seeded(0));
+    requireAlive(loaded);
     for (const [i, state] of others.entries()) {
       configure(state, seeded(i + 1));
       core.check(exports.session_fork(state.pointer, first.pointer));

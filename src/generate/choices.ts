@@ -1,6 +1,7 @@
 /** Log probabilities of given continuations: the prompt is read once, and the choices share its rows. */
 import { flag, type OptionTable, printable, readOptions, signal } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
+import { requireAlive } from "./pass.ts";
 import { logSumExpOf, type PassToken, Scorer } from "./scoring.ts";
 import { type CacheType, cacheKind, type Form, formKind, type LoadedModel } from "./sequence-pool.ts";
 import { promptOf } from "./tokenizer.ts";
@@ -61,9 +62,10 @@ export async function scoreChoices(
   const before = promptOf("prompt", prompt);
   const read = choicesOf("choices", choices);
   const { special, ...options } = readOptions(given, SCORE_OPTIONS);
-  if (loaded.disposed) throw new LimpetError("WRONG_STATE", "the model was disposed of");
+  requireAlive(loaded);
   const { shared, tails } = split(loaded, before, read, special);
   const logSumExp = await logSumExpOf(loaded.core, options.signal);
+  requireAlive(loaded);
   const { core } = loaded;
   const { exports, memory } = core;
   const vocabulary = exports.model_vocabulary(loaded.pointer);
@@ -76,6 +78,7 @@ export async function scoreChoices(
       const ids = shared.slice(at, at + scorer.chunk);
       const last = shared.length - 1;
       row = await scorer.pass(ids.map((id, i) => ({ id, sequence: 0, position: at + i, wanted: at + i === last })));
+      requireAlive(loaded);
     }
     const sums = tails.map((tail) => logprob(row, tail[0]));
     for (const [index, group] of groups(tails).entries()) {
@@ -91,6 +94,7 @@ export async function scoreChoices(
       for (let at = 0; at < queue.length; at += scorer.chunk) {
         const tokens = queue.slice(at, at + scorer.chunk);
         const rows = await scorer.pass(tokens);
+        requireAlive(loaded);
         for (const [i, { choice, next }] of tokens.entries()) sums[choice] += logprob(rows + i * vocabulary * 4, next);
       }
       const layers = exports.model_layers(loaded.pointer);

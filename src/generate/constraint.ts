@@ -1,8 +1,6 @@
 /** What an answer has to be: the grammar of a generation, compiled and given to its session. */
 import type { Pointer } from "../../bindings/exports.ts";
 import type { Grammar } from "../grammar/compile.ts";
-import { schemaFrom } from "../grammar/schema-from.ts";
-import { printable } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 
@@ -23,25 +21,6 @@ export interface ConstraintOptions {
 /** The grammars that were compiled last, by what they were compiled of. */
 const compiled = new Map<string, Grammar>();
 const KEPT = 16;
-
-/** A schema as JSON: objects of zod and the like are asked for theirs. */
-export function plainSchema(value: unknown): unknown {
-  const schema = schemaFrom(value);
-  let text: string | undefined;
-  try {
-    text = JSON.stringify(schema);
-  } catch (error) {
-    throw new LimpetError("BAD_ARGUMENT", "schema is no JSON", { cause: error });
-  }
-  if (text === undefined) throw new LimpetError("BAD_ARGUMENT", `schema is a JSON Schema, not ${printable(value)}`);
-  return JSON.parse(text);
-}
-
-/** A regular expression, or the source of one. */
-export function expression(name: string, value: unknown): RegExp | string {
-  if (typeof value === "string" || value instanceof RegExp) return value;
-  throw new LimpetError("BAD_ARGUMENT", `${name} is a regular expression, not ${printable(value)}`);
-}
 
 /** Options whose schema, expression, grammar or choice is compiled; a page downloads the compiler when it asks for one. */
 export async function withTable<Options extends ConstraintOptions>(options: Options): Promise<Options> {

@@ -220,6 +220,8 @@ class TextPasses {
           context,
           order.slice(at, end).map((i) => texts[i]),
         );
+        // Between the end of a pass and here others have had their turn.
+        requireAlive(this.#loaded);
         this.#take(context, order.slice(at, end), texts, vectors, dimensions, normalize);
         at = end;
       }

@@ -7,6 +7,7 @@
 import { FINISH_REASONS } from "../../assembly/wasi/commands.ts";
 import { decodeText, encodeText } from "../../bindings/memory.ts";
 import { Finish, Status } from "../../bindings/numbers.ts";
+import { expression, plainSchema } from "../grammar/given.ts";
 import {
   bytes as bytesOf,
   callback,
@@ -21,7 +22,7 @@ import {
 import { LimpetError } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
 import { within } from "../host/wait.ts";
-import { type ConstraintOptions, expression, plainSchema, takeTable } from "./constraint.ts";
+import { type ConstraintOptions, takeTable } from "./constraint.ts";
 import type { ToolCall, ToolCallDelta } from "./messages.ts";
 import { configureSampler, SAMPLING_OPTIONS, type SamplingOptions } from "./sampling.ts";
 import { type Form, formKind, formNumber } from "./sequence-pool.ts";
@@ -294,6 +295,8 @@ export async function* generatePieces(
   try {
     for (;;) {
       const status = isShown ? Status.LOGITS : await advance(session, pace, usable, options.signal);
+      // Between the end of a step and here others have had their turn.
+      usable();
       if (status === Status.DONE) {
         return {
           text: written.join(""),
@@ -422,7 +425,10 @@ export function tokensOf({ loaded: { core }, pointer }: SessionState): number[] 
 
 /** The logits of the token that would follow those of a session, f32[vocabulary]. */
 export async function nextLogits(session: SessionState, signal?: AbortSignal): Promise<Float32Array<ArrayBuffer>> {
-  await beginShown(session, { signal, maxTokens: 1 });
+  const shown = beginShown(session, { signal, maxTokens: 1 });
+  const { turn } = session;
+  await shown;
+  requireTurn(session, turn);
   const logits = shownLogits(session).slice();
   endTurn(session, session.turn);
   return logits;

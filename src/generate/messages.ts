@@ -1,7 +1,7 @@
 /** The messages of a conversation, tool calls and their results among them, and the tools that a model may call. */
+import { plainSchema } from "../grammar/given.ts";
 import { flag, listOf, type OptionTable, optional, printable, readOptions, text } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import { plainSchema } from "./constraint.ts";
 
 /** A message of a conversation. */
 export type Message = SaidMessage | AssistantMessage | ToolMessage;

@@ -147,7 +147,10 @@ export class Scorer {
     }
   }
 
-  /** Evaluates tokens, at most a chunk of them; gives the logits that are wanted, live until the next pass. */
+  /**
+   * Evaluates tokens, at most a chunk of them; gives the logits that are wanted, live until the next pass. Who awaits it
+   * asks again whether the model is there: others have their turn in between.
+   */
   async pass(tokens: readonly PassToken[]): Promise<Pointer> {
     this.#requireAlive();
     const { exports, memory } = this.#loaded.core;
@@ -192,6 +195,7 @@ export async function* logitChunks(
   try {
     const vocabulary = core.exports.model_vocabulary(pointer);
     for await (const rows of scorer.rows(ids, 0)) {
+      requireAlive(loaded);
       yield core.memory.f32(rows.pointer, rows.count * vocabulary).slice();
     }
   } finally {
@@ -236,6 +240,7 @@ export async function measurePerplexity(
       if (bos !== undefined) part[0] = bos;
       // The logits after token i score token i + 1; the last token's are of no use.
       for await (const rows of scorer.rows(part.subarray(0, -1), half - 1)) {
+        requireAlive(loaded);
         for (let i = 0; i < rows.count; i++) {
           const row = rows.pointer + i * vocabulary * 4;
           const next = part[rows.from + i + 1];

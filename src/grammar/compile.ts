@@ -1,15 +1,16 @@
 /** `compile`: a schema, an expression, a grammar or a choice of texts as a table, and what may be written by it. */
+import { listOf, type OptionTable, printable, readOptions, text, unchecked, whole } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { GrammarError } from "./errors.ts";
 import { gbnfRule } from "./gbnf.ts";
+import { expression, plainSchema } from "./given.ts";
 import { utf8 } from "./letters.ts";
 import { Matcher } from "./matcher.ts";
 import { Net, type Rule, type State } from "./net.ts";
 import { patternLanguage } from "./pattern.ts";
 import { Languages } from "./regex.ts";
 import { SchemaRules } from "./schema.ts";
-import { schemaFrom } from "./schema-from.ts";
-import { encodeTable } from "./table.ts";
+import { encodeTable, verifiedTable } from "./table.ts";
 
 /** What an answer has to be: one of these. */
 export interface GrammarSource {
@@ -36,17 +37,34 @@ export interface Grammar {
 }
 
 const KINDS = ["schema", "regex", "grammar", "choice"] as const;
+/** What each field has to be. */
+const SOURCE: OptionTable<GrammarSource> = {
+  schema: unchecked,
+  regex: expression,
+  grammar: text,
+  choice: listOf(text),
+  whitespace: whole(0, 1000),
+};
 /** Most blanks behind a line's end, where nothing else is asked for. */
 export const SPACES = 20;
 const EXPRESSION_STATES = 20_000;
 
-/** Compiles what an answer has to be. What cannot be held is a `GrammarError` that names it. */
+/**
+ * Compiles what an answer has to be. What cannot be held is a `GrammarError` that names it; what is no grammar, a
+ * `LimpetError`.
+ */
 export function compile(source: GrammarSource): Grammar {
-  return grammarOf(encodeTable(statesOf(source)));
+  try {
+    return grammarOf(encodeTable(statesOf(source)));
+  } catch (error) {
+    if (error instanceof RangeError) throw new GrammarError("its parts lie too deep in one another", "depth");
+    throw error;
+  }
 }
 
-/** A grammar of a table that `compile` made. */
-export function grammarOf(table: Uint8Array<ArrayBuffer>): Grammar {
+/** A grammar of a table that `compile` made; `LimpetError` BAD_FILE when it is none. */
+export function grammarOf(given: Uint8Array): Grammar {
+  const table = verifiedTable(given);
   const walk = (text: string | Uint8Array): Matcher | null => {
     const matcher = new Matcher(table);
     const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
@@ -73,33 +91,31 @@ function statesOf(source: GrammarSource): State[] {
 
 /** The rule, in a net, of what an answer has to be. */
 export function ruleOf(net: Net, source: GrammarSource): Rule {
-  const { schema, regex, grammar, choice, whitespace = SPACES } = source;
+  const { schema, regex, grammar, choice, whitespace = SPACES } = readOptions(source, SOURCE, "a grammar");
   const given = [schema, regex, grammar, choice].filter((one) => one !== undefined);
   if (given.length !== 1) {
     throw new LimpetError("BAD_ARGUMENT", "a grammar is one of schema, regex, grammar and choice");
   }
-  if (!(Number.isInteger(whitespace) && whitespace >= 0 && whitespace <= 1000)) {
-    throw new LimpetError("BAD_ARGUMENT", "whitespace is a whole number from 0 to 1000");
-  }
   if (schema !== undefined) {
-    return new SchemaRules(schemaFrom(schema), whitespace, { net }).root();
+    return new SchemaRules(plainSchema(schema), whitespace, { net }).root();
   }
   const { rule, begin, end } = net.rule();
   if (regex !== undefined) {
-    const { source: text, flags } = typeof regex === "string" ? { source: regex, flags: "u" } : regex;
+    const { source: pattern, flags } = typeof regex === "string" ? { source: regex, flags: "u" } : regex;
     const languages = Languages.forCompilation();
-    const language = patternLanguage(languages, `^(?:${text})$`, flags.replace(/[gy]/g, ""), "");
+    const language = patternLanguage(languages, `^(?:${pattern})$`, flags.replace(/[gy]/g, ""), "");
     const automaton = languages.automaton(language, EXPRESSION_STATES, "regex");
     if (automaton) net.automaton(begin, automaton, utf8, end);
     return rule;
   }
   if (choice !== undefined) {
-    if (!Array.isArray(choice) || choice.length === 0 || choice.some((text) => typeof text !== "string")) {
-      throw new LimpetError("BAD_ARGUMENT", "choice is a list of texts, one at least");
+    if (choice.length === 0) throw new LimpetError("BAD_ARGUMENT", "choice is a list of texts, one at least");
+    const broken = choice.find((one) => /\p{Surrogate}/u.test(one));
+    if (broken !== undefined) {
+      throw new LimpetError("BAD_ARGUMENT", `choice has ${printable(broken)}, half of a character, which no answer is`);
     }
-    for (const text of choice) net.text(begin, new TextEncoder().encode(text), end);
+    for (const one of choice) net.text(begin, new TextEncoder().encode(one), end);
     return rule;
   }
-  if (typeof grammar !== "string") throw new LimpetError("BAD_ARGUMENT", "grammar is a text in GBNF");
-  return gbnfRule(net, grammar);
+  return gbnfRule(net, grammar as string);
 }

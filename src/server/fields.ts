@@ -3,14 +3,11 @@
  * has a name that nobody asks for is ignored; null is as good as left out.
  */
 import { printable } from "../host/arguments.ts";
+import { parseJson } from "../host/json.ts";
 import { RequestError, wrongField } from "./errors.ts";
 
 /** Bytes of a request. */
 const MOST_BYTES = 16 << 20;
-/** Objects and lists within one another. */
-const MOST_DEPTH = 100;
-const QUOTE = 34;
-const BACKSLASH = 92;
 
 /** The fields of a JSON object, by what each has to be. */
 export class Fields {
@@ -120,10 +117,9 @@ export async function readFields(request: Request): Promise<Fields> {
   } catch {
     throw notJson("it is not UTF-8");
   }
-  if (depthOf(text) > MOST_DEPTH) throw notJson(`it nests deeper than ${MOST_DEPTH}`);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseJson(text);
   } catch (error) {
     throw notJson(printable((error as Error).message));
   }
@@ -158,24 +154,6 @@ async function readBytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
     at += piece.length;
   }
   return all;
-}
-
-/** How deep a text's brackets nest: what reads JSON after that may call itself. */
-function depthOf(text: string): number {
-  let depth = 0;
-  let most = 0;
-  let isQuoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const letter = text.charCodeAt(i);
-    if (isQuoted) {
-      if (letter === BACKSLASH) i++;
-      else if (letter === QUOTE) isQuoted = false;
-    } else if (letter === QUOTE) isQuoted = true;
-    // [ { and ] }
-    else if (letter === 91 || letter === 123) most = Math.max(most, ++depth);
-    else if (letter === 93 || letter === 125) depth--;
-  }
-  return most;
 }
 
 function notJson(why: string): RequestError {

@@ -7,6 +7,7 @@ import type { Fuzzer } from "./fuzzer.ts";
 import { ggufApi } from "./gguf-api.ts";
 import { ggufHeaders } from "./gguf-headers.ts";
 import { ggufModels } from "./gguf-models.ts";
+import { grammars } from "./grammars.ts";
 import { sessions } from "./sessions.ts";
 import { vocabularies } from "./vocabularies.ts";
 
@@ -17,6 +18,7 @@ export const FUZZERS: readonly Fuzzer[] = [
   downloads,
   checkpoints,
   sessions,
+  grammars,
   vocabularies,
   apiArguments,
   abi,

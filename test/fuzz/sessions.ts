@@ -1,16 +1,19 @@
 /**
  * Saved sessions, sound and not: what is restored goes on as it would have, what is refused leaves the session as it was,
- * with its messages. Of a model with keys and values, one with latents and one with look-up tables.
+ * with its messages. Of models with keys and values, with latents, with look-up tables, and with recurrent states.
  */
 import * as assert from "uvu/assert";
 import { fnv } from "../../src/host/checksum.ts";
 import { Model, type Session } from "../../src/index.ts";
+import { modelBytes } from "../support/models.ts";
 import { sealed } from "../support/session.ts";
 import { Finding, type Fuzzer, guardModule, type Run, refused } from "./fuzzer.ts";
 import { joined, woundBytes } from "./mutate.ts";
 import type { Random } from "./random.ts";
 import { makeSeeds } from "./seeds.ts";
 
+/** Two kinds of recurrent states, and one beside keys and values. */
+const RECURRENT = ["rwkv7-tiny", "mamba2-tiny", "lfm2-tiny"];
 const MARK = "LMPN";
 const TRAILER = 12;
 
@@ -41,10 +44,12 @@ const say = async (session: Session): Promise<readonly number[]> => {
 async function prepare(): Promise<Run> {
   const seeds = makeSeeds().filter(({ name }) => /^(llama|plm|memoryformer) (F32|Q8_0)/.test(name));
   const saved: Saved[] = [];
-  for (const seed of seeds) {
-    const model = await Model.load(seed.bytes, { wasm: guardModule() });
+  const files = [...seeds.map(({ bytes }) => bytes), ...RECURRENT.map((kind) => modelBytes(kind, "F32"))];
+  for (const [i, file] of files.entries()) {
+    const model = await Model.load(file, { wasm: guardModule() });
+    const hasTemplate = i < seeds.length;
     for (const kv of ["f16", "f32", "q8_0"] as const) {
-      for (const talks of [false, true]) {
+      for (const talks of hasTemplate ? [false, true] : [false]) {
         const session = model.session({ kv, system: talks ? "Be short. é" : undefined });
         if (talks) await session.chat("A", { maxTokens: 2 }).text();
         else session.append("Once upon a time");
