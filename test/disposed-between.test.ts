@@ -65,7 +65,7 @@ for (const [name, call] of Object.entries(CALLS)) {
       await ended;
     }
     assert.is(answered + refused, TURNS);
-    assert.ok(refused > 2, `${refused}`);
+    assert.ok(refused > 0, `${refused}`);
   });
 }
 
