@@ -343,10 +343,20 @@ class Machine {
     this.core.f32(this.call("context_hidden", handle) >>> 0, batch * model.hidden);
     this.call("sequence_rows", handle, this.small(), this.small());
     const { handle: at } = model;
-    for (const name of ["layers", "hidden", "vocabulary", "context_length", "batch", "state", "vocabulary_only"]) {
+    const told = [
+      "layers",
+      "hidden",
+      "vocabulary",
+      "context_length",
+      "batch",
+      "state",
+      "state_bytes",
+      "vocabulary_only",
+    ];
+    for (const name of told) {
       this.call(`model_${name}`, at);
     }
-    for (const name of ["row_bytes", "full_row_bytes"]) this.call(`model_${name}`, at, this.small());
+    for (const name of ["token_bytes", "full_row_bytes"]) this.call(`model_${name}`, at, this.small());
     this.status("model_release", at);
     this.status("model_step", at);
     this.status("model_stream", at, this.small(), this.random.edge32());

@@ -203,8 +203,8 @@ test("the script that a browser downloads stays below 60 KB with gzip, unminifie
     entryPoints: [join(ROOT, "build/js/index.js")],
     bundle: true,
     format: "esm",
-    // What doctor(), threads, workers, streamed tables, grammars and tools need are files of their own: no page downloads them
-    // before it asks.
+    // What doctor(), threads, workers, streamed tables, grammars, tools and names of a hub need are files of their own: no page
+    // downloads them before it asks.
     external: [
       "@huggingface/jinja",
       "./doctor-report-*.js",
@@ -214,6 +214,7 @@ test("the script that a browser downloads stays below 60 KB with gzip, unminifie
       "./worker-model-*.js",
       "./compile-*.js",
       "./calls-*.js",
+      "./by-name-*.js",
     ],
     write: false,
     logLevel: "error",
