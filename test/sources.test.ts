@@ -118,6 +118,14 @@ test("what is no source is refused by what it is", async () => {
   }
 });
 
+test("a list with holes is no source", async () => {
+  for (const source of [new Array(3), Object.assign(new Array(2), { 1: new Blob(["GGUF"]) })]) {
+    const error = await errorOf(() => Model.load(source as Blob[]));
+    assert.is(error.name, "LimpetError");
+    assert.match(error.message, /a model is loaded from a path/);
+  }
+});
+
 test("bytes that were given away, and streams that others read, are refused in words", async () => {
   const given = BYTES.slice();
   structuredClone(given.buffer, { transfer: [given.buffer] });

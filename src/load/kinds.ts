@@ -37,7 +37,9 @@ export function known(source: ModelSource): KnownSource {
     if (source === "") throw noSource("an empty text");
     return { kind: "name", name: source };
   }
-  if (Array.isArray(source) && source.length > 0 && source.every(isBlob)) return { kind: "blobs", blobs: source };
+  // Of a list with holes `every` sees what is there alone.
+  const list: unknown[] = Array.isArray(source) ? Array.from(source) : [];
+  if (list.length > 0 && list.every(isBlob)) return { kind: "blobs", blobs: list };
   const bytes = bytesIn(source);
   if (bytes) return { kind: "bytes", bytes };
   const is = (source ?? {}) as unknown as Record<string, unknown>;

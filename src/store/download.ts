@@ -159,6 +159,7 @@ async function fetchRest(store: Store, url: string, options: FetchOptions, way: 
   let piece = nextPiece();
   let filled = 0;
   let isMore = false;
+  let hasEnded = false;
   let start = MAGIC;
   const keep = async (): Promise<void> => {
     if (filled > 0) await store.put(at - filled, piece.subarray(0, filled));
@@ -168,6 +169,7 @@ async function fetchRest(store: Store, url: string, options: FetchOptions, way: 
   try {
     while (!isMore && start === MAGIC) {
       const { done, value } = await lost(within(reader.read(), signal, url), signal);
+      hasEnded = done;
       if (done) break;
       for (let taken = 0; taken < value.length && !isMore; ) {
         const count = Math.min(piece.length - filled, value.length - taken);
@@ -183,7 +185,9 @@ async function fetchRest(store: Store, url: string, options: FetchOptions, way: 
     }
   } finally {
     reader.cancel().catch(() => {});
-    await keep();
+    // What broke off behind the length that was promised would be taken for whole, or for none.
+    if (!isSure && !hasEnded && !isMore && start === MAGIC && at >= size) await store.clear();
+    else await keep();
   }
   if (start !== MAGIC) {
     // It would be found here for ever.

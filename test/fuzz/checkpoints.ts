@@ -127,7 +127,8 @@ function woundValue(random: Random, whole: unknown): void {
     const keys = Object.keys(at);
     const container = at as Record<string, unknown>;
     if (!keys.length) {
-      if (!Array.isArray(at)) container[random.pick(["type", "__proto__", "content"])] = random.pick(ODD);
+      if (!Array.isArray(at))
+        container[random.pick(["type", "__proto__", "content"])] = structuredClone(random.pick(ODD));
       return;
     }
     const key = random.pick(keys);
@@ -159,7 +160,7 @@ function changeLeaf(random: Random, container: Record<string, unknown>, key: str
       else if (typeof value === "number") container[key] = value + random.pick([-2, -1, 1, 2]);
       return;
     default:
-      container[key] = random.pick(ODD);
+      container[key] = structuredClone(random.pick(ODD));
   }
 }
 
