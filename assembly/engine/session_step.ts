@@ -162,7 +162,7 @@ function beginShared(list: usize, count: u32): i32 {
     const decodes = turn == 0;
     for (let i: u32 = 0; i < count; i++) {
       const s = sessionAt(list, i);
-      if ((left(s) == 1) != decodes) continue;
+      if (left(s) == 0 || (left(s) == 1) != decodes) continue;
       if (apart && (left(longest) > 1 ? s != longest : !decodes)) continue;
       const room = c.batchCapacity - tokens;
       const share = decodes || apart ? room : room < prompts ? min<u32>(room, 1) : room / prompts;
