@@ -353,6 +353,7 @@ class Machine {
       "state_bytes",
       "vocabulary_only",
     ];
+    this.call("model_can_shift", at);
     for (const name of told) {
       this.call(`model_${name}`, at);
     }
@@ -376,7 +377,11 @@ class Machine {
         if (random.oneIn(3)) this.dropSession(session);
         return;
       case 1:
-        this.call("session_rewind", handle, this.small());
+        if (random.oneIn(3)) this.status("session_shift", handle, this.small(), this.small());
+        else if (random.oneIn(3)) {
+          const length = random.below(9);
+          this.with(this.ids(Math.max(length, 1)), (ids) => this.status("session_close_gap", handle, ids, length));
+        } else this.call("session_rewind", handle, this.small());
         return;
       case 2:
       case 3: {
