@@ -369,6 +369,17 @@ class Machine {
     this.with(new Uint8Array(Math.max(capacity, 1)), (target) => this.call("model_program", at, target, capacity));
   }
 
+  /** Takes tokens out of a session. */
+  operateTokens(handle: number): void {
+    const way = this.random.below(3);
+    if (way === 0) this.call("session_rewind", handle, this.small());
+    else if (way === 1) this.status("session_shift", handle, this.small(), this.small());
+    else {
+      const length = this.random.below(9);
+      this.with(this.ids(Math.max(length, 1)), (ids) => this.status("session_close_gap", handle, ids, length));
+    }
+  }
+
   operateSession(session: LiveSession): void {
     const { random } = this;
     const { handle, context } = session;
@@ -377,11 +388,7 @@ class Machine {
         if (random.oneIn(3)) this.dropSession(session);
         return;
       case 1:
-        if (random.oneIn(3)) this.status("session_shift", handle, this.small(), this.small());
-        else if (random.oneIn(3)) {
-          const length = random.below(9);
-          this.with(this.ids(Math.max(length, 1)), (ids) => this.status("session_close_gap", handle, ids, length));
-        } else this.call("session_rewind", handle, this.small());
+        this.operateTokens(handle);
         return;
       case 2:
       case 3: {
