@@ -227,3 +227,28 @@ export function watch(page: Page): string[] {
   });
   return said;
 }
+
+/** What a folder's page has written once its output has so many letters, and its title; its console has to stay empty. */
+export async function shownInChromium(
+  chromium: string,
+  folder: string,
+  letters: number,
+): Promise<{ text: string; title: string }> {
+  const server = await serve(folder);
+  const browser = await launchChromium(driver<Playwright>("playwright-core")!, chromium);
+  try {
+    const page = await browser.newPage();
+    const said = watch(page);
+    await page.goto(`${server.base}/`);
+    let text = "";
+    for (let tries = 0; tries < 200 && text.length < letters; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      text = await page.evaluate<string>("document.querySelector('output').textContent");
+    }
+    assert.is(said.join("\n"), "");
+    return { text, title: await page.evaluate<string>("document.title") };
+  } finally {
+    await browser.close();
+    server.close();
+  }
+}

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { driver, launchChromium, type Playwright, watch } from "./browsers.ts";
+import { shownInChromium } from "./browsers.ts";
 import { reference } from "./conformance.ts";
 import { assertStory, project, quietly } from "./project.ts";
 import { serve } from "./server.ts";
@@ -52,24 +52,7 @@ withTools(["chromium", "npm:playwright-core"], (chromium) => {
 
   async function inPage(host: string): Promise<void> {
     const folder = await written(host, "index.html");
-    if (!folder) return;
-    const server = await serve(folder);
-    const browser = await launchChromium(driver<Playwright>("playwright-core")!, chromium);
-    try {
-      const page = await browser.newPage();
-      const said = watch(page);
-      await page.goto(`${server.base}/`);
-      let text = "";
-      for (let tries = 0; tries < 200 && text.length < 60; tries++) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        text = await page.evaluate<string>("document.querySelector('output').textContent");
-      }
-      assertStory(text);
-      assert.is(said.join("\n"), "");
-    } finally {
-      await browser.close();
-      server.close();
-    }
+    if (folder) assertStory((await shownInChromium(chromium, folder, 60)).text);
   }
 });
 

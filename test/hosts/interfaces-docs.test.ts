@@ -8,9 +8,8 @@ import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { modelBytes } from "../support/models.ts";
-import { driver, launchChromium, type Playwright, watch } from "./browsers.ts";
+import { shownInChromium } from "./browsers.ts";
 import { project, run } from "./project.ts";
-import { serve } from "./server.ts";
 import { ROOT, withTools } from "./tools.ts";
 
 const DOCS = ["interfaces", "scale"].map((page) => readFileSync(join(ROOT, `docs/${page}.md`), "utf8")).join("");
@@ -68,24 +67,9 @@ withTools(["deno"], (deno) => {
 withTools(["chromium", "npm:playwright-core"], (chromium) => {
   test("the Prompt API in Chromium", async () => {
     const folder = await written("prompt-api", "index.html");
-    const server = await serve(folder);
-    const browser = await launchChromium(driver<Playwright>("playwright-core")!, chromium);
-    try {
-      const page = await browser.newPage();
-      const said = watch(page);
-      await page.goto(`${server.base}/`);
-      let text = "";
-      for (let tries = 0; tries < 200 && text.length < 22; tries++) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        text = await page.evaluate<string>("document.querySelector('output').textContent");
-      }
-      assert.match(text, /^(yes|no)[a-z ]{20,40}$/);
-      assert.is(await page.evaluate<string>("document.title"), "100 %");
-      assert.is(said.join("\n"), "");
-    } finally {
-      await browser.close();
-      server.close();
-    }
+    const { text, title } = await shownInChromium(chromium, folder, 22);
+    assert.match(text, /^(yes|no)[a-z ]{20,40}$/);
+    assert.is(title, "100 %");
   });
 });
 

@@ -20,8 +20,8 @@ import { DIGIT_BYTES, hasSecond } from "./activations/eight";
 import { addDot } from "./byte_dots";
 import { multiplyAdd } from "../float/fused";
 
-/** Blocks of a panel at most. */
-export const PANEL_BLOCKS: u32 = 32;
+/** Blocks of a panel at most: whole super-blocks. */
+const PANEL_BLOCKS: u32 = 32;
 /** Tokens that a panel serves at once: fewer are better off without it. */
 export const TILE_TOKENS: u32 = 4;
 /** Bytes of the codes of a block. */
@@ -125,7 +125,7 @@ function addParts<K, D>(block: usize, y: usize, a: v128, b: v128, x: usize, part
  * them costs a tenth. Where most tokens have a second digit all four are given one, for zeros add nothing; else each of
  * the few comes alone.
  */
-export function multiplyTile<K, D>(
+function multiplyTile<K, D>(
   panel: usize, blocks: u32, x0: usize, stride: usize, second: usize, y0: usize, step: usize, offset: i32, back: i32,
 ): void {
   const start = i16x8.splat(<i16>-offset);
@@ -304,7 +304,7 @@ export function multiplyTile<K, D>(
 
 /** The eight outputs of each token, cleared: sums go on in them. */
 @inline
-export function clearOutputs(y: usize, step: usize, tokens: u32): void {
+function clearOutputs(y: usize, step: usize, tokens: u32): void {
   const zero = f32x4.splat(0);
   for (; tokens > 0; tokens--) {
     v128.store(y, zero);
@@ -332,5 +332,29 @@ function addDigit<K, D>(panel: usize, x: usize, y: usize, offset: i32, back: i32
       codes += 32;
     }
     addParts<K, D>(panel, y, a, b, x, part, given);
+  }
+}
+
+/**
+ * A group of `blocks` × whole tiles of tokens; `U` unpacks some of its blocks and says where the next ones begin.
+ * Strides in bytes, x in rows of digits; `offset` and `back` as in a tile.
+ */
+export function multiplyPanels<U, K, D>(
+  group: usize, blocks: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize, second: usize,
+  panel: usize, offset: i32, back: i32,
+): void {
+  clearOutputs(target, targetStride, tokens);
+  while (blocks > 0) {
+    const count = min(blocks, PANEL_BLOCKS);
+    group = changetype<U>(0).unpack(group, count, panel);
+    let a = x;
+    let y = target;
+    for (let t: u32 = 0; t < tokens; t += TILE_TOKENS) {
+      multiplyTile<K, D>(panel, count, a, xStride, second, y, targetStride, offset, back);
+      a += <usize>TILE_TOKENS * xStride;
+      y += <usize>TILE_TOKENS * targetStride;
+    }
+    x += <usize>count * DIGIT_BYTES;
+    blocks -= count;
   }
 }

@@ -15,8 +15,8 @@ import { multiplyAdd } from "../../float/fused";
 import { DIGIT_BYTES, secondDigit } from "../activations/eight";
 import { Quads, Pairs, addDot } from "../byte_dots";
 import {
-  Halves, HalvesMinimum, Minimum, PANEL_BLOCKS, Plain, TILE_TOKENS, clearOutputs, minimumFactor, minimumPlace,
-  multiplyTile, pairSums, panelStep, scalePlace,
+  Halves, HalvesMinimum, Minimum, Plain, TILE_TOKENS, minimumFactor, minimumPlace, multiplyPanels, pairSums, panelStep,
+  scalePlace,
 } from "../byte_panels";
 import { headerBytes, minimaOf, packedBytes, scalesOf, unitBytes } from "./multiply";
 import { bytePlane, highFieldMask, highVector, lowFieldMask, lowVector, nextHighVector } from "./bytes";
@@ -171,40 +171,44 @@ function multiplyOne<F, D>(block: usize, units: u32, x: usize, second: usize, ta
   v128.store(target, acc1, 16);
 }
 
-/** `units` units from a whole super-block on, unpacked into a panel. */
-@inline
-function unpackPanel<F, K>(block: usize, units: u32, panel: usize): void {
-  const f = changetype<F>(0);
-  const lows = lowFieldMask(f.bits);
-  const highs = highFieldMask(f.bits);
-  let d0 = f32x4.splat(0);
-  let d1 = d0;
-  let dmin0 = d0;
-  let dmin1 = d0;
-  for (let u: u32 = 0; u < units; u++) {
-    if ((u & 7) == 0) {
-      d0 = loadSmallHalves4(block);
-      d1 = loadSmallHalves4(block + 8);
-      if (f.minimum) {
-        dmin0 = f32x4.neg(loadSmallHalves4(block + 16));
-        dmin1 = f32x4.neg(loadSmallHalves4(block + 24));
+/** How units are unpacked into a panel, from a whole super-block on. */
+@unmanaged
+class Unpacked<F, K> {
+  @inline
+  unpack(block: usize, units: u32, panel: usize): usize {
+    const f = changetype<F>(0);
+    const lows = lowFieldMask(f.bits);
+    const highs = highFieldMask(f.bits);
+    let d0 = f32x4.splat(0);
+    let d1 = d0;
+    let dmin0 = d0;
+    let dmin1 = d0;
+    for (let u: u32 = 0; u < units; u++) {
+      if ((u & 7) == 0) {
+        d0 = loadSmallHalves4(block);
+        d1 = loadSmallHalves4(block + 8);
+        if (f.minimum) {
+          dmin0 = f32x4.neg(loadSmallHalves4(block + 16));
+          dmin1 = f32x4.neg(loadSmallHalves4(block + 24));
+        }
+        block += headerBytes<F>();
       }
-      block += headerBytes<F>();
-    }
-    unpackCodes<F>(block + f.unitScales, 0, panel, lows, highs);
-    unpackCodes<F>(block + f.unitScales + 16, 16, panel, lows, highs);
-    for (let part: usize = 0; part < <usize>f.parts; part++) {
-      const pairs = f.scales8(block, 0, part);
-      v128.store(scalePlace<K>(panel, part, 0), lowScale<F>(d0, pairs));
-      v128.store(scalePlace<K>(panel, part, 1), highScale<F>(d1, pairs));
-      if (f.minimum) {
-        const minima = minimaOf<F>(pairs);
-        v128.store(minimumPlace<K>(panel, part, 0), minimumOf<F>(dmin0, i32x4.extend_low_i16x8_u(minima)));
-        v128.store(minimumPlace<K>(panel, part, 1), minimumOf<F>(dmin1, i32x4.extend_high_i16x8_u(minima)));
+      unpackCodes<F>(block + f.unitScales, 0, panel, lows, highs);
+      unpackCodes<F>(block + f.unitScales + 16, 16, panel, lows, highs);
+      for (let part: usize = 0; part < <usize>f.parts; part++) {
+        const pairs = f.scales8(block, 0, part);
+        v128.store(scalePlace<K>(panel, part, 0), lowScale<F>(d0, pairs));
+        v128.store(scalePlace<K>(panel, part, 1), highScale<F>(d1, pairs));
+        if (f.minimum) {
+          const minima = minimaOf<F>(pairs);
+          v128.store(minimumPlace<K>(panel, part, 0), minimumOf<F>(dmin0, i32x4.extend_low_i16x8_u(minima)));
+          v128.store(minimumPlace<K>(panel, part, 1), minimumOf<F>(dmin1, i32x4.extend_high_i16x8_u(minima)));
+        }
       }
+      block += unitBytes<F>();
+      panel += panelStep<K>();
     }
-    block += unitBytes<F>();
-    panel += panelStep<K>();
+    return block;
   }
 }
 
@@ -226,29 +230,17 @@ function unpackCodes<F>(p: usize, quad: usize, panel: usize, lows: v128, highs: 
   }
 }
 
-/** A group × whole tiles of tokens. */
-function multiplyPanels<F, K, D>(
+/** Whole tiles of tokens, by way of panels. */
+@inline
+function multiplyTiled<F, K, D>(
   group: usize, units: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize, second: usize,
   panel: usize,
 ): void {
-  const f = changetype<F>(0);
-  const offset = changetype<D>(0).whole ? f.offset : start<F>();
-  const back = changetype<D>(0).whole ? 0 : start<F>() - f.offset;
-  clearOutputs(target, targetStride, tokens);
-  for (; units > 0; ) {
-    const count = min(units, PANEL_BLOCKS);
-    unpackPanel<F, K>(group, count, panel);
-    let a = x;
-    let y = target;
-    for (let t: u32 = 0; t < tokens; t += TILE_TOKENS) {
-      multiplyTile<K, D>(panel, count, a, xStride, second, y, targetStride, offset, back);
-      a += <usize>TILE_TOKENS * xStride;
-      y += <usize>TILE_TOKENS * targetStride;
-    }
-    group += <usize>(count >> 3) * packedBytes<F>();
-    x += <usize>count * DIGIT_BYTES;
-    units -= count;
-  }
+  const offset = changetype<F>(0).offset;
+  const first = changetype<D>(0).whole ? offset : start<F>();
+  multiplyPanels<Unpacked<F, K>, K, D>(
+    group, units, x, xStride, tokens, target, targetStride, second, panel, first, first - offset,
+  );
 }
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in rows of digits. */
@@ -274,13 +266,13 @@ function multiplyWith<F, D>(
   for (; groups > 0; groups--) {
     if (tiled > 0) {
       if (f.parts == 2 && f.minimum) {
-        multiplyPanels<F, HalvesMinimum, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
+        multiplyTiled<F, HalvesMinimum, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
       } else if (f.parts == 2) {
-        multiplyPanels<F, Halves, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
+        multiplyTiled<F, Halves, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
       } else if (f.minimum) {
-        multiplyPanels<F, Minimum, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
+        multiplyTiled<F, Minimum, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
       } else {
-        multiplyPanels<F, Plain, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
+        multiplyTiled<F, Plain, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
       }
     }
     let a = x + <usize>tiled * xStride;

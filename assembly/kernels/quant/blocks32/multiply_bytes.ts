@@ -16,9 +16,7 @@
 import { multiplyAdd } from "../../float/fused";
 import { Quads, Pairs, addDot } from "../byte_dots";
 import { DIGIT_BYTES, secondDigit } from "../activations/eight";
-import {
-  Minimum, PANEL_BLOCKS, Plain, TILE_TOKENS, clearOutputs, minimumPlace, multiplyTile, panelStep, scalePlace,
-} from "../byte_panels";
+import { Minimum, Plain, TILE_TOKENS, minimumPlace, multiplyPanels, panelStep, scalePlace } from "../byte_panels";
 
 const ONES = memory.data<u16>([1, 1, 1, 1, 1, 1, 1, 1], 16);
 const SIXTEENS = memory.data<u16>([16, 16, 16, 16, 16, 16, 16, 16], 16);
@@ -180,60 +178,52 @@ function store8(target: usize, acc0: v128, acc1: v128): void {
   v128.store(target, acc1, 16);
 }
 
-/** `blocks` blocks of a group, unpacked into a panel. */
-@inline
-function unpackPanel<F, K>(block: usize, blocks: u32, panel: usize): void {
-  const f = changetype<F>(0);
-  for (; blocks > 0; blocks--) {
-    let to = panel;
-    let fifths0 = f.high(block, 0);
-    let fifths1 = f.high(block, 1);
-    let p = f.payload(block);
-    for (const end = p + 128; p != end; p += 32) {
-      const w0 = f.word(p);
-      const w1 = f.word(p + 16);
-      v128.store(to, f.lowBytes(w0, fifths0));
-      v128.store(to, f.lowBytes(w1, fifths1), 16);
-      v128.store(to, f.highBytes(w0, fifths0), 32);
-      v128.store(to, f.highBytes(w1, fifths1), 48);
-      to += 64;
-      fifths0 = f.nextHigh(fifths0);
-      fifths1 = f.nextHigh(fifths1);
+/** How blocks are unpacked into a panel. */
+@unmanaged
+class Unpacked<F, K> {
+  @inline
+  unpack(block: usize, blocks: u32, panel: usize): usize {
+    const f = changetype<F>(0);
+    for (; blocks > 0; blocks--) {
+      let to = panel;
+      let fifths0 = f.high(block, 0);
+      let fifths1 = f.high(block, 1);
+      let p = f.payload(block);
+      for (const end = p + 128; p != end; p += 32) {
+        const w0 = f.word(p);
+        const w1 = f.word(p + 16);
+        v128.store(to, f.lowBytes(w0, fifths0));
+        v128.store(to, f.lowBytes(w1, fifths1), 16);
+        v128.store(to, f.highBytes(w0, fifths0), 32);
+        v128.store(to, f.highBytes(w1, fifths1), 48);
+        to += 64;
+        fifths0 = f.nextHigh(fifths0);
+        fifths1 = f.nextHigh(fifths1);
+      }
+      v128.store(scalePlace<K>(panel, 0, 0), f.scale4(block, 0));
+      v128.store(scalePlace<K>(panel, 0, 1), f.scale4(block, 1));
+      if (f.minimum) {
+        v128.store(minimumPlace<K>(panel, 0, 0), f.minimum4(block, 0));
+        v128.store(minimumPlace<K>(panel, 0, 1), f.minimum4(block, 1));
+      }
+      block += f.blockBytes;
+      panel += panelStep<K>();
     }
-    v128.store(scalePlace<K>(panel, 0, 0), f.scale4(block, 0));
-    v128.store(scalePlace<K>(panel, 0, 1), f.scale4(block, 1));
-    if (f.minimum) {
-      v128.store(minimumPlace<K>(panel, 0, 0), f.minimum4(block, 0));
-      v128.store(minimumPlace<K>(panel, 0, 1), f.minimum4(block, 1));
-    }
-    block += f.blockBytes;
-    panel += panelStep<K>();
+    return block;
   }
 }
 
-/** A group × whole tiles of tokens. */
-function multiplyPanels<F, K, D>(
+/** Whole tiles of tokens, by way of panels. */
+@inline
+function multiplyTiled<F, K, D>(
   group: usize, blocks: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize, second: usize,
   panel: usize,
 ): void {
   const f = changetype<F>(0);
-  const offset = changetype<D>(0).whole ? f.offset : f.start;
-  const back = changetype<D>(0).whole ? 0 : f.start - f.offset;
-  clearOutputs(target, targetStride, tokens);
-  for (; blocks > 0; ) {
-    const count = min(blocks, PANEL_BLOCKS);
-    unpackPanel<F, K>(group, count, panel);
-    let a = x;
-    let y = target;
-    for (let t: u32 = 0; t < tokens; t += TILE_TOKENS) {
-      multiplyTile<K, D>(panel, count, a, xStride, second, y, targetStride, offset, back);
-      a += <usize>TILE_TOKENS * xStride;
-      y += <usize>TILE_TOKENS * targetStride;
-    }
-    group += <usize>count * f.blockBytes;
-    x += <usize>count * DIGIT_BYTES;
-    blocks -= count;
-  }
+  const first = changetype<D>(0).whole ? f.offset : f.start;
+  multiplyPanels<Unpacked<F, K>, K, D>(
+    group, blocks, x, xStride, tokens, target, targetStride, second, panel, first, first - f.offset,
+  );
 }
 
 /** A stream of fewer bytes ends before the machine's prefetching has gained anything. */
@@ -278,9 +268,9 @@ function multiplyWith<F, D>(
   const tiled = tokens & ~(TILE_TOKENS - 1);
   for (; groups > 0; groups--) {
     if (tiled > 0 && f.minimum) {
-      multiplyPanels<F, Minimum, D>(group, blocks, x, xStride, tiled, target, targetStride, second, panel);
+      multiplyTiled<F, Minimum, D>(group, blocks, x, xStride, tiled, target, targetStride, second, panel);
     } else if (tiled > 0) {
-      multiplyPanels<F, Plain, D>(group, blocks, x, xStride, tiled, target, targetStride, second, panel);
+      multiplyTiled<F, Plain, D>(group, blocks, x, xStride, tiled, target, targetStride, second, panel);
     }
     let a = x + <usize>tiled * xStride;
     let y = target + <usize>tiled * targetStride;
