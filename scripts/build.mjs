@@ -9,6 +9,7 @@
  *     js       src/, bindings/          build/js/                esbuild: ES modules that need nothing installed; the
  *                                                                portable wasm is in inline.js, so js comes after it
  *     types    src/, bindings/          build/types/             tsc: declarations
+ *     page     page/, src/, bindings/   build/page/              esbuild: the page that `limpet serve` opens, static files
  *
  * The boundary between assembly/ and the rest (boundary.mjs) is made first, always. Without parts all of them are built;
  * with --if-needed only those that are older than their sources. With --guard the parts are wasm with guard bytes around
@@ -16,7 +17,18 @@
  * reader never sees half a file.
  */
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -67,6 +79,7 @@ const allParts = {
   ...wasmParts,
   js: { sources: [...HOST_SOURCES, "build/limpet.wasm"], output: "build/js/index.js", make: makeJs, after: "portable" },
   types: { sources: HOST_SOURCES, output: "build/types/src/index.d.ts", make: makeTypes },
+  page: { sources: ["page", ...HOST_SOURCES], output: "build/page/index.html", make: makePage },
 };
 const parts = guards ? wasmParts : allParts;
 
@@ -159,7 +172,7 @@ async function makeJs() {
     entryPoints: { "model-worker": "src/api/model-worker.ts", thread: "bindings/thread.ts" },
     outExtension: { ".js": ".mjs" },
     external: ["node:*"],
-    plugins: [{ name: "left-out", setup: leaveOut }, withoutDocstrings],
+    plugins: [leftOut(/^@huggingface\/jinja$|\/worker-model\.ts$|\/store\/by-name\.ts$/), withoutDocstrings],
   });
   // `npx limpet` in the repository runs the file itself.
   if (existsSync(join(next, "cli.js"))) chmodSync(join(next, "cli.js"), 0o755);
@@ -167,14 +180,17 @@ async function makeJs() {
 }
 
 /**
- * A model's worker knows the chat templates of the core only, and no names of hubs, which the page has looked up. It begins
- * no worker like itself: a bundler that meets a file which names itself as a worker may follow it for ever (Turbopack does).
+ * Modules that a script does without. A model's worker knows the chat templates of the core only, and no names of hubs, which
+ * the page has looked up. It begins no worker like itself: a bundler that meets a file which names itself as a worker may
+ * follow it for ever (Turbopack does).
  */
-function leaveOut(build) {
+function leftOut(filter) {
   const namespace = "left-out";
-  const filter = /^@huggingface\/jinja$|\/worker-model\.ts$|\/store\/by-name\.ts$/;
-  build.onResolve({ filter }, ({ path }) => ({ path, namespace }));
-  build.onLoad({ filter: /.*/, namespace }, () => ({ contents: `throw new Error("left out");` }));
+  const setup = (build) => {
+    build.onResolve({ filter }, ({ path }) => ({ path, namespace }));
+    build.onLoad({ filter: /.*/, namespace }, () => ({ contents: `throw new Error("left out");` }));
+  };
+  return { name: namespace, setup };
 }
 
 /** Workers compile no bytes, so the one import of the wasm that is for them stays an import. */
@@ -182,6 +198,58 @@ function keepForWorkerd(build) {
   build.onResolve({ filter: /\/limpet\.wasm$/ }, ({ importer }) => {
     return importer.includes("workerd") ? { path: "../limpet.wasm", external: true } : undefined;
   });
+}
+
+/**
+ * The page: its scripts with what they are made of, and its other files as they are. Scripts lie in a folder of their own, so
+ * that `../limpet.wasm` is beside index.html. Its worker brings the interpreter of chat templates with it.
+ */
+async function makePage() {
+  const next = join(NEXT, "page");
+  const common = {
+    absWorkingDir: ROOT,
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    platform: "browser",
+    minify: true,
+    define: { LIMPET_BUNDLE: "true" },
+    external: ["node:*"],
+    logLevel: "warning",
+  };
+  const workers = { "model-worker": "src/api/model-worker.ts", thread: "bindings/thread.ts" };
+  const app = join(next, "app");
+  await esbuild.build({
+    ...common,
+    outdir: app,
+    entryPoints: { app: "page/app.ts" },
+    plugins: [leftOut(/^@huggingface\/jinja$/)],
+  });
+  await esbuild.build({
+    ...common,
+    outdir: app,
+    entryPoints: workers,
+    outExtension: { ".js": ".mjs" },
+    plugins: [leftOut(/\/worker-model\.ts$|\/store\/by-name\.ts$/)],
+  });
+  for (const file of readdirSync("page").filter((name) => !name.endsWith(".ts")))
+    copyFileSync(`page/${file}`, join(next, file));
+  // What the page is made of is one version: another byte, another one.
+  const files = readdirSync(next, { recursive: true })
+    .map(String)
+    .filter((file) => statSync(join(next, file)).isFile())
+    .sort();
+  const hash = createHash("sha256");
+  for (const file of files) hash.update(readFileSync(join(next, file)));
+  const names = ["./", ...files.map((file) => file.replaceAll("\\", "/")).filter((file) => file !== "index.html")];
+  await esbuild.build({
+    ...common,
+    outdir: next,
+    format: "iife",
+    entryPoints: { "service-worker": "page/service-worker.ts" },
+    define: { PAGE_VERSION: JSON.stringify(hash.digest("hex").slice(0, 16)), PAGE_FILES: JSON.stringify(names) },
+  });
+  return replace(next, "build/page");
 }
 
 async function makeTypes() {

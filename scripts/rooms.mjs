@@ -1,7 +1,7 @@
 /**
  * The arrows of the house:  node scripts/rooms.mjs
  *
- * Holds each import of assembly/, bindings/ and src/ against rooms.json, and refuses files that import each other in a
+ * Holds each import of assembly/, bindings/, page/ and src/ against rooms.json, and refuses files that import each other in a
  * circle. A type's import counts as any other: who needs a name must stand above the file that has it. `npm run check`
  * runs this; by itself it prints what is wrong.
  */
@@ -10,7 +10,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const TREES = ["assembly", "bindings", "src"];
+const TREES = ["assembly", "bindings", "page", "src"];
 const IMPORT = /^(?:import|export)\b[^;]*?\bfrom\s+"([^"]+)"|^import\s+"([^"]+)"|\bimport\("([^"]+)"\)/gm;
 
 /** @typedef {{ above?: string[], also?: string[] }} Room */
@@ -50,7 +50,7 @@ function namesIn(file) {
 /** The room of a file: a folder under assembly/ or src/, all of bindings/, the files of src/ itself. @param {string} file */
 function roomOf(file) {
   const [tree, next, ...rest] = file.split("/");
-  if (tree === "bindings" || (tree === "src" && rest.length === 0)) return tree;
+  if (tree === "bindings" || tree === "page" || (tree === "src" && rest.length === 0)) return tree;
   return `${tree}/${next.replace(/\.ts$/, "")}`;
 }
 

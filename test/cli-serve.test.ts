@@ -1,5 +1,6 @@
 /** `limpet serve`, as a user runs it: where it listens, what it says, whom it keeps out, and how it ends. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { get } from "node:http";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CLI, limpet } from "./support/cli.ts";
@@ -65,6 +66,56 @@ test("a key of the environment or of a flag keeps others out, and who listens to
   assert.match(open.said(), /whoever reaches .* may use it: --key KEY/);
   open.child.kill("SIGINT");
   await open.ended;
+});
+
+test("the page: its own files with their types and a policy, and nothing else of the disk", async () => {
+  const { child, place, said, ended } = await serving([TALKER, "--key", "one"]);
+  const types = {
+    "/": "text/html; charset=utf-8",
+    "/app/app.js": "text/javascript; charset=utf-8",
+    "/app/model-worker.mjs": "text/javascript; charset=utf-8",
+    "/style.css": "text/css; charset=utf-8",
+    "/service-worker.js": "text/javascript; charset=utf-8",
+    "/limpet.wasm": "application/wasm",
+    "/models/tales-plm-q4_k_m.gguf": "application/octet-stream",
+  };
+  for (const [path, type] of Object.entries(types)) {
+    const response = await fetch(`${place}${path}`);
+    assert.is(response.status, 200, path);
+    assert.is(response.headers.get("content-type"), type);
+    assert.match(
+      response.headers.get("content-security-policy") ?? "",
+      /^default-src 'none'; script-src 'self' 'wasm-/,
+    );
+    assert.is(response.headers.get("cross-origin-embedder-policy"), "require-corp");
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    assert.is(bytes.length, Number(response.headers.get("content-length")));
+    const etag = response.headers.get("etag") ?? "";
+    assert.is((await fetch(`${place}${path}`, { headers: { "if-none-match": etag } })).status, 304);
+    assert.is((await fetch(`${place}${path}`, { method: "HEAD" })).status, 200);
+    assert.is.not((await fetch(`${place}${path}`, { method: "POST" })).status, 200);
+  }
+  const { hostname, port } = new URL(place);
+  for (const path of [
+    "/../package.json",
+    "/app/../../package.json",
+    "/%2e%2e/package.json",
+    "/js/cli.js",
+    "/app",
+    "/x",
+  ]) {
+    // As it stands: fetch would take the dots away.
+    const status = await new Promise<number>((resolve) => {
+      get({ hostname, port, path }, (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      });
+    });
+    assert.is(status, 401, path);
+  }
+  assert.match(said(), /a page to talk in: http:\S+\/\n/);
+  child.kill("SIGINT");
+  await ended;
 });
 
 test("what cannot be served is told before anybody asks", async () => {

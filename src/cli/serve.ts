@@ -11,6 +11,7 @@ import type { ServedModel } from "../server/models.ts";
 import { defaultModel } from "../store/default-model.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";
+import { page } from "./page.ts";
 
 const LARGEST_PORT = 65535;
 const BAD_PORT = "{} wants a port: 0 to 65535";
@@ -39,7 +40,9 @@ export async function serve(args: Arguments, io: Io): Promise<void> {
     memory: megabytes && megabytes * 2 ** 20,
     onError: (error) => io.note(`limpet: ${messageOf(error)}`),
   });
-  const server = createServer(listener(answer));
+  const asked = page();
+  const both = async (request: Request): Promise<Response> => (await asked(request)) ?? answer(request);
+  const server = createServer(listener(Object.assign(both, { load: answer.load, dispose: answer.dispose })));
   try {
     await listening(server, port, host);
     // Who gives a wrong file hears of it at once.
@@ -47,6 +50,7 @@ export async function serve(args: Arguments, io: Io): Promise<void> {
     const { port: own } = server.address() as AddressInfo;
     const place = `http://${host.includes(":") ? `[${host}]` : host}:${own}`;
     io.note(`limpet serves ${Object.keys(models).join(", ")} at ${place}/v1`);
+    io.note(`a page to talk in: ${place}/`);
     if (keys.length === 0 && !LOCAL.includes(host)) {
       io.note(`limpet: whoever reaches ${place} may use it: --key KEY, or ${KEY_VARIABLE}, keeps others out`);
     }

@@ -168,9 +168,9 @@ function oneModel(name: string, { models }: ServerState): Response {
 }
 
 function modelBody({ id, created, held }: Models["states"][number]): object {
-  const { model, context } = held ?? {};
+  const { model, context, chat } = held ?? {};
   return {
     ...{ id, object: "model", created, owned_by: "limpet", loaded: held !== null },
-    ...(model && { context_length: context, architecture: model.info.architecture, makes: model.info.makes }),
+    ...(model && { context_length: context, architecture: model.info.architecture, makes: model.info.makes, chat }),
   };
 }

@@ -63,6 +63,8 @@ export interface Held {
   readonly tokens: Tokens;
   /** How the file recommends to sample. */
   readonly sampling: Recommended;
+  /** Whether it answers conversations: the file has a chat template. */
+  readonly chat: boolean;
   readonly bytes: number;
 }
 
@@ -262,7 +264,9 @@ export class Models {
 
   async #hold(model: Model | WorkerModel): Promise<Held> {
     const { info } = model;
-    const sampling = recommendedOf(await model.metadata(1));
+    const metadata = await model.metadata(1);
+    const sampling = recommendedOf(metadata);
+    const chat = metadata.has("tokenizer.chat_template");
     const tokens = new Tokens(model);
     const memory = async (): Promise<ModelMemory> => {
       const { memory: of } = model;
@@ -270,7 +274,7 @@ export class Models {
     };
     const trained = info.contextLength || CONTEXT;
     if (info.makes !== "text") {
-      return { model, batch: null, context: trained, tokens, sampling, bytes: (await memory()).linear };
+      return { model, batch: null, context: trained, tokens, sampling, chat, bytes: (await memory()).linear };
     }
     let context = this.#context ?? Math.min(trained, CONTEXT);
     const { cacheBytesPerToken } = await memory();
@@ -281,7 +285,7 @@ export class Models {
     for (;;) {
       try {
         const batch = await model.batch({ sequences: this.#parallel, context, reuse: true });
-        return { model, batch, context, tokens, sampling, bytes: (await memory()).linear };
+        return { model, batch, context, tokens, sampling, chat, bytes: (await memory()).linear };
       } catch (error) {
         const isShort = error instanceof LimpetError && error.code === "OUT_OF_MEMORY";
         if (!isShort || !isFree || context <= LEAST_CONTEXT) throw error;
