@@ -11,9 +11,9 @@ import { loadCore } from "./support/core.ts";
 import { type EntrySpec, gguf } from "./support/gguf-writer.ts";
 import { Tokenizer } from "./support/tokenizer.ts";
 
-type Message = { role: "system" | "user" | "assistant"; content: string };
+type Message = { role: "system" | "user" | "assistant" | "prefix"; content: string };
 
-const ROLES = ["system", "user", "assistant"];
+const ROLES = ["system", "user", "assistant", "prefix"];
 const KINDS: Record<string, number> = {
   ChatML: 1,
   "ChatML, laid out": 1,
@@ -107,6 +107,30 @@ const ODD: Message[][] = [
 ];
 
 for (const [name, template] of Object.entries(TEMPLATES)) {
+  test(`${name}: an answer's beginning stands where the template writes answers`, () => {
+    const t = load(template);
+    for (const chat of CHATS.filter((chat) => chat.at(-1)!.role === "user")) {
+      const begun = "It begins: <|im_end|> 'so'";
+      if (/System role not/i.test(template) && chat[0].role === "system") continue;
+      // As Hugging Face's continue_final_message: what Jinja writes, up to the last message's end.
+      const whole = new Template(template).render({
+        messages: [...chat, assistant(begun)],
+        add_generation_prompt: false,
+        bos_token: "<s>",
+        eos_token: "</s>",
+      });
+      const expected = whole.slice(0, whole.lastIndexOf(begun) + begun.length);
+      assert.is(format(t, [...chat, { role: "prefix", content: begun }]), expected);
+    }
+    if (name === "Qwen3") {
+      const said = format(t, [user("a"), { role: "prefix", content: "<think>\nLet me" }]);
+      assert.match(said, /assistant\n<think>\nLet me$/);
+    }
+    assert.throws(() => format(t, [{ role: "prefix", content: "x" }, user("a")]));
+    assert.throws(() => format(t, [{ role: "prefix", content: "x" }]));
+    t.release();
+  });
+
   test(`${name}: the text is Jinja's`, () => {
     const t = load(template);
     assert.is(core.call("chat_kind", core.core, t.model), KINDS[name]);
@@ -229,8 +253,10 @@ test("broken lists of messages are refused", () => {
   const at = core.put(good);
   const status = (length: number) => core.call("chat_format", core.core, t.model, at, length, 0, 0);
   for (let length = 0; length < good.length; length++) assert.is(status(length) >= 0, length === 13, `${length} bytes`);
-  core.memory.write(at, Uint8Array.of(3));
-  assert.is(status(good.length), -4);
+  for (const role of [3, 4]) {
+    core.memory.write(at, Uint8Array.of(role));
+    assert.is(status(good.length), -4);
+  }
   assert.match(core.message, /system, user or assistant/);
   assert.is(core.call("chat_kind", core.core, 0), -6);
   core.release(at);

@@ -45,6 +45,22 @@ test("invoke: the text, its end and its tokens", async () => {
   assert.ok((answer.usage_metadata?.input_tokens ?? 0) > 20);
 });
 
+test("the next turn reads what is new alone, and an answer goes on from its beginning", async () => {
+  const first = await chat.invoke(MESSAGES);
+  const next = await chat.invoke([...MESSAGES, first, new HumanMessage("Why?")]);
+  const { input_tokens: before } = first.usage_metadata!;
+  const { input_tokens: all, input_token_details: details } = next.usage_metadata!;
+  assert.ok(details!.cache_read! >= before && details!.cache_read! < all, JSON.stringify(next.usage_metadata));
+  const begins = new AIMessage({ content: "It is", additional_kwargs: { prefix: true } });
+  const said = [...MESSAGES, begins].map((message) => ({
+    role: { human: "user", ai: "assistant" }[message.type as "ai"] ?? message.type,
+    content: message.text,
+    ...(message === begins && { prefix: true }),
+  }));
+  const goesOn = model.chat(said as Parameters<typeof model.chat>[0], OPTIONS);
+  assert.is((await chat.invoke([...MESSAGES, begins])).text, await goesOn.text());
+});
+
 test("stream: the same text in pieces, and callbacks see it", async () => {
   const pieces: string[] = [];
   const seen: string[] = [];

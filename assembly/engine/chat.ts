@@ -13,13 +13,31 @@ import { Plain } from "../text/partition";
 import { TokenizeFlag, tokenizePlain } from "../text/tokenize";
 import { Tokenizer, tokenLength, tokenText } from "../text/tokenizer";
 
-/** The string `tokenizer.chat_template` of the file, for stringBytes and stringLength; 0 when there is none. */
+/** The host's template, or the string `tokenizer.chat_template` of the file: for stringBytes and stringLength; or 0. */
 export function chatTemplateOf(core: Core, model: Model): usize {
   if (!isModel(model) || model.state == ModelState.HEADER || model.state == ModelState.FAILED) return 0;
+  if (model.template) return model.template;
   const before = model.gguf.error;
   const template = textOr(core, model.gguf, "tokenizer.chat_template");
   model.gguf.error = before;
   return template;
+}
+
+/** Has a model chat by another template than its file's, which is copied; length 0: by its file's again. */
+export function useTemplate(core: Core, model: Model, template: usize, length: u32): i32 {
+  const wrong = checkModel(core, model);
+  if (wrong != 0) return wrong;
+  if (!HAS_CHAT_TEMPLATES) return refuseTemplates(core);
+  let copy: usize = 0;
+  if (length > 0) {
+    copy = allocateRaw(core, <u64>length + 8, "a chat template");
+    if (copy == 0) return core.errorCode;
+    store<u64>(copy, length);
+    memory.copy(stringBytes(copy), template, length);
+  }
+  release(core, model.template);
+  model.template = copy;
+  return 0;
 }
 
 /** The ChatKind of a model; 0: the core does not know its template; below zero: an error. */
@@ -42,10 +60,7 @@ function format(
 ): i32 {
   const wrong = checkModel(core, model);
   if (wrong != 0) return wrong;
-  if (!HAS_CHAT_TEMPLATES) {
-    const words = "this build of limpet has no chat templates; take limpet.wasm, which has them";
-    return fail(core, ErrorCode.UNSUPPORTED, words);
-  }
+  if (!HAS_CHAT_TEMPLATES) return refuseTemplates(core);
   if (model.hasProgram && model.program.decoderLayer) {
     const words = "this model has no chat: its encoder reads a text, and its decoder writes another; call generate";
     return fail(core, ErrorCode.UNSUPPORTED, words);
@@ -55,6 +70,11 @@ function format(
   const text = template ? stringBytes(template) : 0;
   const length = template ? stringLength(template) : 0;
   return formatChat(core, tokenizer, text, length, messages, bytes, target, capacity, contents);
+}
+
+function refuseTemplates(core: Core): i32 {
+  const words = "this build of limpet has no chat templates; take limpet.wasm, which has them";
+  return fail(core, ErrorCode.UNSUPPORTED, words);
 }
 
 /** The tokens of a chat: what its messages say is text, and only what the template writes becomes control tokens. */

@@ -113,6 +113,7 @@ export function releaseModel(model: Model): i32 {
     release(core, changetype<usize>(model.program));
   }
   releaseVocabulary(model);
+  release(core, model.template);
   release(core, model.staging);
   release(core, model.order);
   if (changetype<usize>(model.gguf) != 0) releaseGguf(core, model.gguf);

@@ -31,6 +31,8 @@ export class Model {
   shards: usize;
   gguf: Gguf;
   tokenizer: usize;
+  /** A chat template of the host's, as a string lies in a file; 0: that of the file counts. */
+  template: usize;
   /** Tokens of the vocabulary. */
   vocabulary: u32;
   /** What a pass of it is: from PLANNED on, where the file has weights. */

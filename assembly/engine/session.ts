@@ -98,6 +98,8 @@ export class Session {
   /** Stop strings: u32 length and bytes, one behind the other. */
   stops: usize;
   stopsLength: u32;
+  /** Which of them has ended the answer, where one has. */
+  stopIndex: u32;
 
   sampler: Sampler;
   stream: Stream;
@@ -423,6 +425,7 @@ function takeGeneration(s: Session, from: Session): void {
   memory.copy(changetype<usize>(s.reasoning), changetype<usize>(from.reasoning), REASONING_BYTES);
   s.remaining = from.remaining;
   s.finish = from.finish;
+  s.stopIndex = from.stopIndex;
   s.token = from.token;
   s.logprob = from.logprob;
   s.wantsLogits = from.wantsLogits;

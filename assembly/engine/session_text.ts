@@ -52,14 +52,16 @@ function makeRoom(s: Session): i32 {
 function findStop(s: Session, from: u32): void {
   let held: u32 = 0;
   let cut = s.textLength;
-  for (let at: u32 = 0; at < s.stopsLength; ) {
+  for (let at: u32 = 0, index: u32 = 0; at < s.stopsLength; index++) {
     const length = load<u32>(s.stops + at);
     const stop = s.stops + at + 4;
     const first = from > length ? from - length : 0;
     for (let i = first; i < cut; i++) {
       const match = matchAt(s.text + i, s.textLength - i, stop, length);
-      if (match == length) cut = i;
-      else if (match == s.textLength - i && match > held) held = match;
+      if (match == length) {
+        cut = i;
+        s.stopIndex = index;
+      } else if (match == s.textLength - i && match > held) held = match;
     }
     at += 4 + length;
   }

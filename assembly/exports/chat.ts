@@ -1,7 +1,7 @@
 /**
  * The exports of chats: thin functions on handles, with the conventions of exports/model.ts.
  */
-import { chatKindOf, chatTemplateOf, chatTokens, formatChatOf, tokenizeChat } from "../engine/chat";
+import { chatKindOf, chatTemplateOf, chatTokens, formatChatOf, tokenizeChat, useTemplate } from "../engine/chat";
 import { Core } from "../memory/core";
 import { Model } from "../engine/model";
 import { stringBytes, stringLength } from "../files/gguf";
@@ -11,13 +11,21 @@ export function chat_kind(core: Core, model: Model): i32 {
   return chatKindOf(core, model);
 }
 
-/** The raw template of the file, UTF-8; 0 when there is none. */
+/**
+ * Has a model chat by this template (UTF-8, which is copied) in place of its file's; length 0: by its file's again.
+ * Whether the core knows it, chat_kind says.
+ */
+export function chat_use_template(core: Core, model: Model, template: usize, length: u32): i32 {
+  return useTemplate(core, model, template, length);
+}
+
+/** The raw template, UTF-8: the host's or else the file's; 0 when there is none. */
 export function chat_template(core: Core, model: Model): usize {
   const template = chatTemplateOf(core, model);
   return template ? stringBytes(template) : 0;
 }
 
-/** The length of the raw template [bytes]; 0 when there is none. */
+/** The length of that template [bytes]; 0 when there is none. */
 export function chat_template_length(core: Core, model: Model): u32 {
   const template = chatTemplateOf(core, model);
   return template ? stringLength(template) : 0;
@@ -25,8 +33,8 @@ export function chat_template_length(core: Core, model: Model): u32 {
 
 /**
  * Writes the text of a chat and the beginning of its next answer; returns its length, of which at most `capacity`
- * bytes are written. `messages`: role u32 (0 system, 1 user, 2 assistant), length u32, bytes; one behind the other,
- * unaligned.
+ * bytes are written. `messages`: role u32 (0 system, 1 user, 2 assistant; of the last one 3, what the answer begins
+ * with), length u32, bytes; one behind the other, unaligned.
  */
 export function chat_format(core: Core, model: Model, messages: usize, bytes: u32, target: usize, capacity: u32): i32 {
   return formatChatOf(core, model, messages, bytes, target, capacity);

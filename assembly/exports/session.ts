@@ -255,6 +255,11 @@ export function session_finish(s: Session): u32 {
   return s.finish;
 }
 
+/** Which stop string, in the order in which they were added, has ended the answer; of use where session_finish is 3. */
+export function session_stop_index(s: Session): u32 {
+  return s.stopIndex;
+}
+
 /** The log probability of the last step's token, when session_begin asked for it. */
 export function session_logprob(s: Session): f32 {
   return s.logprob;

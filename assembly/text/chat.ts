@@ -39,6 +39,8 @@ export namespace Role {
   export const SYSTEM: u32 = 0;
   export const USER: u32 = 1;
   export const ASSISTANT: u32 = 2;
+  /** The beginning of the answer that follows: the last message, behind others. */
+  export const PREFIX: u32 = 3;
 }
 
 // Templates with branches that only tools or errors take, by the FNV-1a hash of their canonical form.
@@ -91,8 +93,9 @@ export function chatKind(core: Core, t: Tokenizer, template: usize, length: u32)
 
 /**
  * Writes the text of a chat, with the beginning of the next answer, to `target` and returns its length, which may be
- * more than `capacity`; below zero: an error. Messages lie one behind the other: role u32, length u32, bytes. Where
- * their words stand in the text is appended to `contents`, which may be 0: (begin, end) u32 each, in rising order.
+ * more than `capacity`; below zero: an error. Messages lie one behind the other: role u32, length u32, bytes; a last
+ * one of the role PREFIX is what the answer begins with. Where their words stand in the text is appended to `contents`,
+ * which may be 0: (begin, end) u32 each, in rising order.
  */
 export function formatChat(
   core: Core, t: Tokenizer, template: usize, templateLength: u32, messages: usize, bytes: u32, target: usize,
@@ -107,7 +110,16 @@ export function formatChat(
   work.contents = contents;
   work.core = core;
   work.status = 0;
-  let status = write(core, work, messages, messages + bytes);
+  const prefix = prefixOf(messages, messages + bytes);
+  let status = write(core, work, messages, prefix);
+  if (status >= 0 && prefix < messages + bytes) {
+    // What these templates write in front of answers: one that has begun thinks no more, unless it says so.
+    if (work.template.kind == ChatKind.LLAMA2) putByte(w, 0x20);
+    if (work.template.kind == ChatKind.QWEN3 && !findWords(textOf(prefix), messages + bytes, "<think>")) {
+      putText(w, "<think>\n\n</think>\n\n");
+    }
+    putContent(work, textOf(prefix), lengthAt(prefix));
+  }
   if (status >= 0) status = work.status;
   const count = w.count;
   release(core, changetype<usize>(work));
@@ -234,12 +246,20 @@ function checkMessages(core: Core, messages: usize, bytes: u32): i32 {
     if (bytes - at < 8 || bytes - at - 8 < lengthAt(messages + at)) {
       return fail(core, ErrorCode.BAD_ARGUMENT, "a message ends behind the list of messages");
     }
-    if (roleOf(messages + at) > Role.ASSISTANT) {
+    const role = roleOf(messages + at);
+    const next = at + 8 + lengthAt(messages + at);
+    if (role > Role.ASSISTANT && (role > Role.PREFIX || at == 0 || next < bytes)) {
       return fail(core, ErrorCode.BAD_ARGUMENT, "a message's role is system, user or assistant (0, 1, 2)");
     }
-    at += 8 + lengthAt(messages + at);
+    at = next;
   }
   return 0;
+}
+
+/** Where the prefix stands among checked messages; their end where there is none. */
+function prefixOf(message: usize, end: usize): usize {
+  while (message < end && roleOf(message) != Role.PREFIX) message = nextMessage(message);
+  return message;
 }
 
 function write(core: Core, work: Work, messages: usize, end: usize): i32 {

@@ -250,7 +250,13 @@ function readMessage(message: BaseMessage): Message {
     const toolCalls = (message.tool_calls ?? []).map(
       ({ id = "", name, args }): ToolCall => ({ id, name, arguments: JSON.stringify(args) }),
     );
-    return { role: "assistant", content: text, ...(toolCalls.length > 0 && { toolCalls }) };
+    return {
+      role: "assistant",
+      content: text,
+      ...(toolCalls.length > 0 && { toolCalls }),
+      // As LangChain's other models have it.
+      ...(message.additional_kwargs.prefix === true && { prefix: true }),
+    };
   }
   if (ToolMessage.isInstance(message)) {
     return {

@@ -9,7 +9,6 @@ import {
   type GenerationResult,
   type InfillOptions,
   type Piece,
-  tokensOf,
 } from "../generate/generation.ts";
 import { type Message, messagesOf } from "../generate/messages.ts";
 import { requireAlive } from "../generate/pass.ts";
@@ -26,8 +25,17 @@ import {
 import type { SessionState } from "../generate/session-state.ts";
 import { flag, type OptionTable, readOptions, text as textOf, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
+import { KeptSessions } from "./kept-sessions.ts";
 import { promptTokens } from "./prompt.ts";
-import { answerOnce, commonTokens, type Prompt, passOn, replaceTokens, Session } from "./session.ts";
+import {
+  answerIn,
+  answerOnce,
+  type Member,
+  type Prompt,
+  SESSION_OPTIONS,
+  Session,
+  type SessionOptions,
+} from "./session.ts";
 
 /** How many conversations are computed together, and how much each holds. */
 export interface BatchOptions extends ContextOptions {
@@ -57,14 +65,9 @@ export const BATCH_OPTIONS: OptionTable<BatchOptions> = {
 
 const DEFAULT_SEQUENCES = 8;
 const DEFAULT_CONTEXT = 1024;
-/** So many tokens that are there already are worth a kept session. */
-const LEAST_COMMON = 16;
 
-/** A session of the batch, and the core's side of it. */
-interface Member {
-  readonly session: Session;
-  readonly state: SessionState;
-}
+/** What a session of a batch begins with. */
+export interface BatchSessionOptions extends Pick<SessionOptions, "system" | "messages"> {}
 
 /** What each option of a batch's generations has to be. */
 export const BATCH_GENERATE_OPTIONS: OptionTable<GenerateOptions & InfillOptions> = {
@@ -73,7 +76,10 @@ export const BATCH_GENERATE_OPTIONS: OptionTable<GenerateOptions & InfillOptions
 };
 
 /** What each option of a batch's sessions has to be. */
-export const BATCH_SESSION_OPTIONS: OptionTable<{ system?: string }> = { system: textOf };
+export const BATCH_SESSION_OPTIONS: OptionTable<BatchSessionOptions> = {
+  system: SESSION_OPTIONS.system,
+  messages: SESSION_OPTIONS.messages,
+};
 
 /** Batches that nobody holds any more, nor any session or generation of them. */
 const dropped = new Dropped<SequenceGroup>((group) => group.dispose());
@@ -90,8 +96,8 @@ export class Batch {
   readonly #group: SequenceGroup;
   /** Tokens that a conversation holds. */
   readonly #rows: number;
-  /** Sessions of answers that have ended, those used last at the end; null: none is kept. */
-  readonly #kept: Member[] | null;
+  /** Sessions of answers that have ended; null: none is kept. */
+  readonly #kept: KeptSessions | null;
 
   /** @internal */
   constructor(loaded: LoadedModel, given: BatchOptions = {}) {
@@ -108,7 +114,7 @@ export class Batch {
     this.#loaded = loaded;
     this.#rows = rows;
     this.#group = new SequenceGroup(loaded, { sequences, rows, total: sequences * rows, kv, form });
-    this.#kept = reuse ? [] : null;
+    this.#kept = reuse ? new KeptSessions() : null;
     dropped.watch(this, this.#group);
   }
 
@@ -126,10 +132,10 @@ export class Batch {
   }
 
   /** A session of its own, which is computed with the others and keeps a sequence until it is disposed of. */
-  session(options: { system?: string } = {}): Session {
-    const { system } = readOptions(options, BATCH_SESSION_OPTIONS);
+  session(options: BatchSessionOptions = {}): Session {
+    const given = readOptions(options, BATCH_SESSION_OPTIONS);
     this.#makeRoom();
-    return this.#session(this.#group.join(), system);
+    return this.#session(this.#group.join(), given);
   }
 
   /** Gives its context back. Sessions of the batch are of no use after it. */
@@ -142,10 +148,10 @@ export class Batch {
     this.dispose();
   }
 
-  #session(state: SessionState, system?: string): Session {
+  #session(state: SessionState, options?: BatchSessionOptions): Session {
     // Who waited for a sequence may find that the model is gone.
     requireAlive(this.#loaded);
-    return new Session(this.#loaded, { system }, 0, state);
+    return new Session(this.#loaded, options, state);
   }
 
   #once<Options extends GenerateOptions>(
@@ -174,30 +180,16 @@ export class Batch {
   ): AsyncGenerator<Piece, GenerationResult, undefined> {
     // What is too long takes nobody's place.
     if (tokens.length > this.#rows) throw promptTooLong(tokens.length, this.#rows);
-    const member = this.#alike(tokens) ?? (await this.#fresh(options.signal));
+    const kept = this.#kept!;
+    const member = kept.take(tokens, this.#group.isFull, () => true) ?? (await this.#fresh(options.signal));
     const { session, state } = member;
     try {
-      // To the token: what an answer is must not depend on who was here before.
-      replaceTokens(state, tokens);
-      return yield* passOn(session.generate(undefined, options), course);
+      return yield* answerIn(member, tokens, options, course);
     } finally {
       // Who waits for a sequence goes before who may come again.
-      if (!state.disposed && !this.#group.isWaitedFor) this.#kept!.push(member);
+      if (!state.disposed && !this.#group.isWaitedFor) kept.put(member);
       else session.dispose();
     }
-  }
-
-  /** The kept session that has most of a text's beginning; undefined where it is not worth going on from. */
-  #alike(tokens: readonly number[]): Member | undefined {
-    const kept = this.#kept!;
-    let [best, most] = [-1, 0];
-    for (const [i, { state }] of kept.entries()) {
-      const common = commonTokens(tokensOf(state), tokens);
-      if (common >= most && common > 0) [best, most] = [i, common];
-    }
-    // What many begin with is no reason to drop another's conversation while there is room.
-    const { isFull } = this.#group;
-    return best < 0 || (most < LEAST_COMMON && !isFull) ? undefined : kept.splice(best, 1)[0];
   }
 
   async #fresh(signal: AbortSignal | undefined): Promise<Member> {
@@ -208,6 +200,6 @@ export class Batch {
 
   /** Where all sequences are in use, the session that was kept for longest goes. */
   #makeRoom(): void {
-    if (this.#group.isFull) this.#kept?.shift()?.session.dispose();
+    if (this.#group.isFull) this.#kept?.dropOldest();
   }
 }

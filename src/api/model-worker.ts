@@ -56,11 +56,11 @@ function hookOf(id: number, signal: AbortSignal): LogitsHook {
   };
 }
 
-async function run({ id, kind, on, method, args, options, progress, hook }: WorkerRequest): Promise<unknown> {
+async function run({ id, kind, on, method, args, options, told = [], hook }: WorkerRequest): Promise<unknown> {
   const controller = new AbortController();
   if (kind !== "call" || method !== "next") controllers.set(id, controller);
-  const onProgress = progress && ((...figures: number[]): void => say({ id, progress: figures }));
-  const calling = { ...(onProgress && { onProgress }), ...(hook && { onLogits: hookOf(id, controller.signal) }) };
+  const tell = (name: string) => [name, (...args: unknown[]): void => say({ id, told: { name, args } })];
+  const calling = { ...Object.fromEntries(told.map(tell)), ...(hook && { onLogits: hookOf(id, controller.signal) }) };
   const given = options && [{ ...options, signal: controller.signal, ...calling }];
   const all = [...args, ...(given ?? [])];
   if (kind === "load") {

@@ -2,7 +2,7 @@
 /** A model: what most users hold. One instance of the core a model, so that dropping it gives all memory back. */
 import type { Pointer } from "../../bindings/exports.ts";
 import { generateAnswers } from "../generate/answers.ts";
-import { chatTokens } from "../generate/chat.ts";
+import { chatText, chatTokens, useTemplate } from "../generate/chat.ts";
 import { type ChatOptions, type Prepared, prepareChat, toldApart } from "../generate/chat-answer.ts";
 import { type Score, type ScoreOptions, scoreChoices } from "../generate/choices.ts";
 import {
@@ -36,6 +36,8 @@ import {
   cacheType,
   contextLength,
   type LoadedModel,
+  mostTokens,
+  promptTooLong,
   SequencePool,
 } from "../generate/sequence-pool.ts";
 import { type DetokenizeOptions, type TokenizeOptions, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
@@ -57,6 +59,7 @@ import { type Loaded, loadModel } from "../load/load.ts";
 import { type ModelSource, sourceName } from "../load/source.ts";
 import { tableUse } from "../load/tables.ts";
 import { Batch, type BatchOptions } from "./batch.ts";
+import { KeptSessions } from "./kept-sessions.ts";
 import { LOAD_OPTIONS, type LoadOptions, type MemoryPlan, type ModelMemory } from "./options.ts";
 import {
   CHAT_ONCE_OPTIONS,
@@ -65,12 +68,24 @@ import {
   promptTokens,
   TEXT_OPTIONS,
 } from "./prompt.ts";
-import { answerOnce, type Prompt, Session, type SessionOptions } from "./session.ts";
+import {
+  answerIn,
+  answerOnce,
+  type Member,
+  type Prompt,
+  Session,
+  type SessionOptions,
+  sessionState,
+} from "./session.ts";
 import type { WorkerModel } from "./worker-model.ts";
 
 type OnceOptions = GenerateOptions & ContextOptions & AnswerOptions;
 
 const MODEL_OPTIONS: OptionTable<LoadOptions & { worker?: boolean }> = { ...LOAD_OPTIONS, worker: flag };
+/** Chats that have ended are kept for those that go on from them: so many, and so many bytes, but one at least. */
+const KEPT_CHATS = 4;
+const KEPT_BYTES = 32 << 20;
+
 /** Of models that nobody holds any more, nor any session of them: what the host does not collect by itself. */
 const droppedModels = new Dropped<Pick<Loaded, "tables"> & Pick<Core, "threads">>(({ tables, threads }) => {
   tables?.close();
@@ -89,6 +104,8 @@ export class Model {
   /** The build that computes: `portable` too where the host lacks what `fast` needs. */
   readonly build: Build;
   readonly #loaded: LoadedModel & { disposed: boolean };
+  /** Of chats that have ended. */
+  readonly #kept: KeptSessions = new KeptSessions();
 
   private constructor(core: Core, { pointer, tables }: Loaded, options: LoadOptions, fileName: string | null) {
     this.info = readInfo(core, pointer, fileName);
@@ -113,9 +130,17 @@ export class Model {
   static async load(source: ModelSource, given: LoadOptions & { worker?: boolean } = {}): Promise<Model | WorkerModel> {
     const { worker, ...options } = readOptions(given, MODEL_OPTIONS);
     if (worker) return (await import("./worker-model.ts")).WorkerModel.load(source, options);
+    options.onPhase?.("wasm");
     const core = await Core.create(options);
     try {
-      return new Model(core, await loadModel(core, source, options), options, sourceName(source));
+      const loaded = await loadModel(core, source, options);
+      try {
+        if (options.template !== undefined) await useTemplate(core, loaded.pointer, options.template);
+      } catch (error) {
+        loaded.tables?.close();
+        throw error;
+      }
+      return new Model(core, loaded, options, sourceName(source));
     } catch (error) {
       core.dispose();
       throw error;
@@ -205,6 +230,12 @@ export class Model {
     return chatTokens(this.#alive, messagesOf(messages), tools);
   }
 
+  /** The text of those tokens; of a vocabulary that wants a BOS in front, that may lack. */
+  async formatChat(messages: readonly Message[], options: ChatTokensOptions = {}): Promise<string> {
+    const { tools } = readOptions(options, CHAT_TOKENS_OPTIONS);
+    return chatText(this.#alive, messagesOf(messages), tools);
+  }
+
   /** Continues a text (or ids). Each call begins anew; a session goes on. */
   generate(prompt: Prompt, options: GenerateOptions & ContextOptions & InfillOptions & AnswerOptions = {}): Generation {
     return this.#once(options, TEXT_OPTIONS, ({ suffix, ...read }) => {
@@ -215,10 +246,12 @@ export class Model {
 
   /**
    * Answers a conversation through the model's chat template: with text, after thoughts where it has any, or with calls
-   * of the tools that it is given.
+   * of the tools that it is given. What the chats of before have in common with it is not read again: of a conversation
+   * that goes on, the new messages alone.
    */
   chat(messages: readonly Message[], options: ChatOptions & ContextOptions & AnswerOptions = {}): Generation {
-    return this.#once(options, CHAT_ONCE_OPTIONS, (read) => prepareChat(this.#alive, messagesOf(messages), read));
+    const prepare = (read: ChatOptions & OnceOptions) => prepareChat(this.#alive, messagesOf(messages), read);
+    return this.#once(options, CHAT_ONCE_OPTIONS, prepare, true);
   }
 
   /** The logits after each of the tokens, [tokens, vocabulary]. */
@@ -320,6 +353,7 @@ export class Model {
     given: Options,
     table: OptionTable<Options>,
     prepare: (options: Options) => Prepared<OnceOptions> | Promise<Prepared<OnceOptions>>,
+    goesOn: boolean = false,
   ): Generation {
     const course: Course = { figures: null };
     const run = async function* (model: Model): AsyncGenerator<Piece, GenerationResult, undefined> {
@@ -330,10 +364,44 @@ export class Model {
       const { context, kv, n = 1, ...options } = all;
       if (n > 1) return yield* generateAnswers(model.#alive, tokens, n, { context, kv, ...options }, reader);
       const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, DEFAULT_TOKENS);
-      const pieces = answerOnce(new Session(model.#alive, { context, kv }, room), tokens, options, course);
+      const begin = (): Member => {
+        const state = sessionState(model.#alive, { context, kv }, room);
+        return { state, session: new Session(model.#alive, {}, state) };
+      };
+      const pieces = goesOn
+        ? model.#goOn(Array.from(tokens), { context, kv }, begin, options, course)
+        : answerOnce(begin().session, tokens, options, course);
       return yield* toldApart(pieces, reader?.());
     };
     return new Generation(run(this), course);
+  }
+
+  /** An answer behind as many tokens as a kept session has of its beginning; it is kept in turn. */
+  async *#goOn(
+    tokens: readonly number[],
+    { context, kv }: ContextOptions,
+    begin: () => Member,
+    options: GenerateOptions,
+    course: Course,
+  ): AsyncGenerator<Piece, GenerationResult, undefined> {
+    const loaded = this.#alive;
+    const { core, pointer, defaults } = loaded;
+    const rows = mostTokens(core, pointer, context ?? defaults.context);
+    if (tokens.length > rows) throw promptTooLong(tokens.length, rows);
+    const type = kv ?? defaults.kv ?? "f16";
+    const fits = (state: Member["state"]): boolean => state.rows === rows && state.context.kv === type;
+    const kept = this.#kept;
+    const member = kept.take(tokens, kept.count >= KEPT_CHATS, fits) ?? begin();
+    const { session, state } = member;
+    try {
+      return yield* answerIn(member, tokens, options, course);
+    } finally {
+      if (state.disposed || loaded.disposed) session.dispose();
+      else {
+        kept.put(member);
+        kept.limit(KEPT_CHATS, KEPT_BYTES);
+      }
+    }
   }
 
   #requireAlive(): void {

@@ -6,7 +6,10 @@ import type { LoadProgress } from "../load/load.ts";
 import { type TableUse, tableCacheOf, tablesOf } from "../load/tables.ts";
 
 /** `context` and `kv` are what sessions get that ask for nothing else. */
-export interface LoadOptions extends CoreOptions, ContextOptions, LoadProgress {}
+export interface LoadOptions extends CoreOptions, ContextOptions, LoadProgress {
+  /** The chat template (Jinja) in place of the file's. Default: the file's own. */
+  template?: string;
+}
 
 /** What each of `LoadOptions` has to be. */
 export const LOAD_OPTIONS: OptionTable<LoadOptions> = {
@@ -15,9 +18,11 @@ export const LOAD_OPTIONS: OptionTable<LoadOptions> = {
   tables: tablesOf,
   tableCache: tableCacheOf,
   vocabularyOnly: flag,
+  template: text,
   hub: text,
   token: text,
   onProgress: callback,
+  onPhase: callback,
   signal,
 };
 

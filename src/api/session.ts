@@ -17,7 +17,7 @@ import {
   type Piece,
   tokensOf,
 } from "../generate/generation.ts";
-import { type Message, messagesOf, saidOf, type Tool } from "../generate/messages.ts";
+import { type Message, messagesOf, prefixOf, saidOf, type Tool } from "../generate/messages.ts";
 import { CONTEXT_OPTIONS, type ContextOptions, type LoadedModel, mostTokens } from "../generate/sequence-pool.ts";
 import {
   type Activity,
@@ -53,6 +53,8 @@ import { KEPT, leadingTokens, type Overflow, trim } from "./overflow.ts";
 export interface SessionOptions extends ContextOptions {
   /** What the model is told before the first `chat`. */
   system?: string;
+  /** What was said before, a system's message too; the first `chat` has the model read it. */
+  messages?: readonly Message[];
   /**
    * What happens where the context is full. `stop` (the default): an answer ends, and what does not fit is refused with
    * CONTEXT_FULL. `shift`: the oldest turns of a conversation, or tokens of another text, are forgotten, and what stood
@@ -68,6 +70,7 @@ export interface SessionOptions extends ContextOptions {
 export const SESSION_OPTIONS: OptionTable<SessionOptions> = {
   ...CONTEXT_OPTIONS,
   system: textOf,
+  messages: (_, value) => messagesOf(value),
   overflow: oneOf<Overflow>("stop", "shift"),
   keep: whole(0, POSITION_LIMIT),
 };
@@ -129,18 +132,10 @@ export class Session {
   #turn: Turn | null = null;
 
   /** @internal */
-  constructor(loaded: LoadedModel, given: SessionOptions = {}, tokens: number = 0, member?: SessionState) {
+  constructor(loaded: LoadedModel, given: SessionOptions = {}, state?: SessionState) {
     const options = readOptions(given, SESSION_OPTIONS);
-    const { core, pointer, defaults } = loaded;
-    const asked = options.context ?? defaults.context;
-    const rows = mostTokens(core, pointer, asked);
-    // Who asks for a size gets all of it at once.
-    const room = asked === undefined ? tokens : rows;
-    // An encoder reads its source in one pass: its context does not grow.
-    const first = loaded.core.exports.model_has_encoder(loaded.pointer) ? rows : room;
-    const keep = options.overflow === "shift" ? keptTokens(loaded, rows, options.keep) : null;
-    this.#state = member ?? createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", first, keep);
-    this.#messages = options.system === undefined ? [] : [{ role: "system", content: options.system }];
+    this.#messages = saidBefore(options);
+    this.#state = state ?? sessionState(loaded, options);
     droppedSessions.watch(this, this.#state);
   }
 
@@ -199,14 +194,30 @@ export class Session {
    * said until then; a call that fails before the first token leaves the conversation as it was.
    */
   chat(content: string | Message | readonly Message[], options: ChatOptions = {}): Generation {
+    return this.#answer(() => {
+      const said = saidOf(content);
+      return (before) => [...before, ...said];
+    }, options);
+  }
+
+  /**
+   * Answers anew what was said last: the answer that stands there is forgotten, and nothing before it is read again. The
+   * likeliest tokens are the same ones again: give a temperature, and another seed.
+   */
+  regenerate(options: ChatOptions = {}): Generation {
+    return this.#answer(() => unanswered, options);
+  }
+
+  /** Answers what `read` makes of the messages so far; both are looked at when the answer is asked for. */
+  #answer(read: () => (before: readonly Message[]) => Message[], options: ChatOptions): Generation {
     const course: Course = { figures: null };
     const run = async function* (session: Session): AsyncGenerator<Piece, GenerationResult, undefined> {
-      const said = saidOf(content);
+      const follow = read();
       const asked = readOptions(options, CHAT_OPTIONS);
       asked.signal?.throwIfAborted();
       const state = session.#alive;
       const begun = session.#interrupt();
-      const messages: Message[] = [...session.#messages, ...said];
+      const messages = follow(session.#messages);
       const { tokens, forgotten } = await session.#tell(messages, asked.tools);
       const { options: given, reader: begin } = await prepareAnswer(state.loaded, messages, asked, tokens);
       given.signal?.throwIfAborted();
@@ -357,15 +368,36 @@ export class Session {
   }
 }
 
+/** What a session begins with. */
+function saidBefore({ system, messages = [] }: SessionOptions): Message[] {
+  if (prefixOf(messages) !== null) {
+    throw new LimpetError("BAD_ARGUMENT", "a prefix is no message of before: it stands in what chat answers");
+  }
+  if (system === undefined) return [...messages];
+  if (messages[0]?.role === "system") {
+    throw new LimpetError("BAD_ARGUMENT", "the messages begin with a system's message: leave system out");
+  }
+  return [{ role: "system", content: system }, ...messages];
+}
+
+/** A conversation without its last answer. */
+function unanswered(messages: readonly Message[]): Message[] {
+  const kept = messages.at(-1)?.role === "assistant" ? messages.slice(0, -1) : [...messages];
+  if (kept.some(({ role }) => role !== "system")) return kept;
+  throw new LimpetError("WRONG_STATE", "there is nothing to answer anew: chat begins a conversation");
+}
+
 function answered({ messages, answer, reasoning, reader }: Turn): Message[] {
   const toolCalls = reader?.calls ?? [];
+  const prefix = prefixOf(messages);
+  const before = prefix === null ? messages : messages.slice(0, -1);
   const said: Message = {
     role: "assistant",
-    content: answer,
+    content: (prefix ?? "") + answer,
     ...(reasoning !== "" && { reasoning }),
     ...(toolCalls.length > 0 && { toolCalls: [...toolCalls] }),
   };
-  return [...messages, said];
+  return [...before, said];
 }
 
 /** How many tokens two texts begin with alike. */
@@ -393,6 +425,19 @@ export function replaceTokens(state: SessionState, tokens: readonly number[], sa
     const replace = said ? exports.session_replace_text : exports.session_replace_tokens;
     core.check(replace(state.pointer, ids, tokens.length));
   });
+}
+
+/** The core's side of a session whose context has room for so many tokens at first. */
+export function sessionState(loaded: LoadedModel, options: SessionOptions, tokens: number = 0): SessionState {
+  const { core, pointer, defaults } = loaded;
+  const asked = options.context ?? defaults.context;
+  const rows = mostTokens(core, pointer, asked);
+  // Who asks for a size gets all of it at once.
+  const room = asked === undefined ? tokens : rows;
+  // An encoder reads its source in one pass: its context does not grow.
+  const first = core.exports.model_has_encoder(pointer) ? rows : room;
+  const keep = options.overflow === "shift" ? keptTokens(loaded, rows, options.keep) : null;
+  return createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", first, keep);
 }
 
 /** Tokens that a session keeps which forgets others. */
@@ -445,6 +490,26 @@ export async function* answerOnce(
   } finally {
     session.dispose();
   }
+}
+
+/** A session, and the core's side of it. */
+export interface Member {
+  readonly session: Session;
+  readonly state: SessionState;
+}
+
+/**
+ * An answer in a session that may hold its beginning, of which no more is read than has to be. To the token: what an
+ * answer is does not depend on who was there before.
+ */
+export async function* answerIn(
+  { session, state }: Member,
+  tokens: readonly number[],
+  options: GenerateOptions,
+  course: Course,
+): AsyncGenerator<Piece, GenerationResult, undefined> {
+  replaceTokens(state, tokens);
+  return yield* passOn(session.generate(undefined, options), course);
 }
 
 /** The pieces of a generation and what it comes to, and what it has cost: for another, of which it is a part. */

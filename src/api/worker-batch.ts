@@ -6,7 +6,7 @@ import { type Message, messagesOf } from "../generate/messages.ts";
 import { promptOf } from "../generate/tokenizer.ts";
 import { type OptionTable, readOptions } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import { BATCH_GENERATE_OPTIONS, BATCH_SESSION_OPTIONS } from "./batch.ts";
+import { BATCH_GENERATE_OPTIONS, BATCH_SESSION_OPTIONS, type BatchSessionOptions } from "./batch.ts";
 import type { Prompt } from "./session.ts";
 import { droppedObjects, generation, type WorkerHold } from "./worker-channel.ts";
 import { WorkerSession } from "./worker-session.ts";
@@ -26,16 +26,16 @@ export class WorkerBatch {
 
   /** Continues a text (or ids), beside the others. Where all sequences are in use, it waits for one. */
   generate(prompt: Prompt, options: GenerateOptions & InfillOptions = {}): Generation {
-    return this.#generation("generate", () => promptOf("prompt", prompt), options, BATCH_GENERATE_OPTIONS);
+    return this.#generation("generate", () => [promptOf("prompt", prompt)], options, BATCH_GENERATE_OPTIONS);
   }
 
   /** Answers a conversation through the model's chat template, beside the others. */
   chat(messages: readonly Message[], options: ChatOptions = {}): Generation {
-    return this.#generation("chat", () => messagesOf(messages), options, CHAT_OPTIONS);
+    return this.#generation("chat", () => [messagesOf(messages)], options, CHAT_OPTIONS);
   }
 
   /** Begins a session that is computed with the others and keeps a sequence until it is disposed of. */
-  async session(options: { system?: string } = {}): Promise<WorkerSession> {
+  async session(options: BatchSessionOptions = {}): Promise<WorkerSession> {
     this.#requireAlive();
     const given = readOptions(options, BATCH_SESSION_OPTIONS);
     return new WorkerSession(this.#hold, (await this.#hold.ask("begin", this.#number, "session", [given])) as number);
@@ -55,13 +55,13 @@ export class WorkerBatch {
 
   #generation<Options extends GenerateOptions>(
     method: string,
-    input: () => unknown,
+    args: () => readonly unknown[],
     options: Options,
     table: OptionTable<Options>,
   ): Generation {
     return generation(this.#hold, this.#number, method, () => {
       this.#requireAlive();
-      return { input: input(), options: readOptions(options, table) };
+      return { args: args(), options: readOptions(options, table) };
     });
   }
 

@@ -7,6 +7,7 @@ import {
   type GenerationResult,
   type LogitsHook,
   type Piece,
+  type PrefillHook,
 } from "../generate/generation.ts";
 import { Dropped } from "../host/dropped.ts";
 import { type ErrorCode, LimpetError, messageOf } from "../host/errors.ts";
@@ -20,22 +21,26 @@ interface Waiting {
   readonly by: WorkerHold;
   resolve(value: unknown): void;
   reject(error: unknown): void;
-  progress?(...figures: number[]): void;
+  readonly tells: Tells;
 }
+
+/** Functions of the options that are told how far it is, by their names. */
+type Tells = Readonly<Record<string, ((...args: never[]) => void) | undefined>>;
 
 /** What a question has beside its arguments. */
 interface More {
   /** The last argument of methods that take a signal, without it. */
   options?: object;
   signal?: AbortSignal;
-  progress?: Waiting["progress"];
+  tells?: Tells;
   hook?: boolean;
   transfer?: Transferable[];
 }
 
-/** Who sees a generation's logits, and what it has thrown. */
+/** Who sees a generation's logits, who is told how far it is, and what they have thrown. */
 interface Hooked {
-  readonly hook: LogitsHook;
+  readonly hook: LogitsHook | undefined;
+  readonly tells: Tells;
   failure?: { readonly thrown: unknown };
 }
 
@@ -67,7 +72,7 @@ export class Channel {
     on: number,
     method: string,
     args: readonly unknown[],
-    { options, signal, progress, hook, transfer = [] }: More,
+    { options, signal, tells = {}, hook, transfer = [] }: More,
   ): Promise<unknown> {
     if (this.#ended) return Promise.reject(this.#ended);
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -80,11 +85,11 @@ export class Channel {
         this.#settle(id);
         reject(signal!.reason);
       };
-      this.#waiting.set(id, { by, resolve, reject, progress });
+      this.#waiting.set(id, { by, resolve, reject, tells });
       signal?.addEventListener("abort", abort, { once: true });
       this.#worker.hold(true);
       try {
-        const message = { id, kind, on, method, args, options, progress: progress !== undefined, hook };
+        const message = { id, kind, on, method, args, options, told: Object.keys(tells), hook };
         this.#worker.post(message, transfer);
       } catch (error) {
         this.#settle(id);
@@ -98,9 +103,9 @@ export class Channel {
     if (!this.#ended) this.#worker.post({ id: ++this.#last, kind, on, method: "", args }, []);
   }
 
-  /** Has a function see the logits of a generation; gives where it is noted that it has thrown. */
-  hook(number: number, hook: LogitsHook): Hooked {
-    const hooked: Hooked = { hook };
+  /** Has functions see the logits of a generation and how far it is; gives where it is noted that they have thrown. */
+  hook(number: number, hook: LogitsHook | undefined, tells: Tells): Hooked {
+    const hooked: Hooked = { hook, tells };
     this.#hooks.set(number, hooked);
     return hooked;
   }
@@ -112,7 +117,7 @@ export class Channel {
   async #show(number: number, { call, logits, tokens }: NonNullable<WorkerAnswer["hook"]>): Promise<void> {
     const hooked = this.#hooks.get(number);
     try {
-      await hooked?.hook(logits, tokens);
+      await hooked?.hook?.(logits, tokens);
       this.tell("logits", call, logits);
     } catch (thrown) {
       hooked!.failure = { thrown };
@@ -129,22 +134,31 @@ export class Channel {
     this.#waiting.clear();
   }
 
-  #take({ id, value, error, progress, hook }: WorkerAnswer): void {
+  /** Tells how far a request is, or a generation. */
+  #tell(id: number, { name, args }: NonNullable<WorkerAnswer["told"]>): void {
+    const [waiting, hooked] = [this.#waiting.get(id), this.#hooks.get(id)];
+    const told = (waiting ?? hooked)?.tells[name] as ((...args: unknown[]) => void) | undefined;
+    try {
+      told?.(...args);
+    } catch (thrown) {
+      this.tell("abort", id);
+      if (waiting) {
+        this.#settle(id);
+        waiting.reject(thrown);
+      } else hooked!.failure = { thrown };
+    }
+  }
+
+  #take({ id, value, error, told, hook }: WorkerAnswer): void {
     if (hook) {
       void this.#show(id, hook);
       return;
     }
-    const waiting = this.#waiting.get(id);
-    if (progress) {
-      try {
-        waiting?.progress?.(...progress);
-      } catch (thrown) {
-        this.tell("abort", id);
-        this.#settle(id);
-        waiting?.reject(thrown);
-      }
+    if (told) {
+      this.#tell(id, told);
       return;
     }
+    const waiting = this.#waiting.get(id);
     if (this.#abandoned.delete(id) && !error) this.tell("drop", id);
     this.#settle(id);
     if (error) waiting?.reject(unpackError(error));
@@ -192,7 +206,10 @@ export class WorkerHold {
 }
 
 /** What something in the worker is begun with: read when it is. */
-export type Beginning = () => { input: unknown; options: { signal?: AbortSignal; onLogits?: LogitsHook } };
+export type Beginning = () => {
+  args: readonly unknown[];
+  options: { signal?: AbortSignal; onLogits?: LogitsHook; onPrefill?: PrefillHook };
+};
 
 /** Pieces that the worker makes when they are asked for. */
 export async function* pieces<Given, Result>(
@@ -203,13 +220,14 @@ export async function* pieces<Given, Result>(
   course?: Course,
 ): AsyncGenerator<Given, Result, undefined> {
   const {
-    input,
-    options: { signal, onLogits, ...options },
+    args,
+    options: { signal, onLogits, onPrefill, ...options },
   } = read();
   const { channel } = hold;
-  const asked = { options, signal, hook: onLogits !== undefined };
-  const number = (await hold.ask("begin", on, method, [input], asked)) as number;
-  const hooked = onLogits && channel.hook(number, onLogits);
+  const tells = { ...(onPrefill && { onPrefill }) };
+  const asked = { options, signal, hook: onLogits !== undefined, tells };
+  const number = (await hold.ask("begin", on, method, args, asked)) as number;
+  const hooked = onLogits || onPrefill ? channel.hook(number, onLogits, tells) : undefined;
   const abort = (): void => channel.tell("abort", number);
   signal?.addEventListener("abort", abort, { once: true });
   // Held by this generator alone, and so gone with it.
@@ -246,7 +264,7 @@ export function generation(
   hold: WorkerHold,
   on: number,
   method: string,
-  read: () => { input: unknown; options: GenerateOptions },
+  read: () => { args: readonly unknown[]; options: GenerateOptions },
 ): Generation {
   const course: Course = { figures: null };
   return new Generation(pieces<Piece, GenerationResult>(hold, on, method, read, course), course);

@@ -66,11 +66,11 @@ export class WorkerModel {
 
   /** Starts a worker and loads the model in it: from what `Model.load` takes. */
   static async load(source: ModelSource, options: LoadOptions = {}): Promise<WorkerModel> {
-    const { signal, onProgress: progress, wasm, ...rest } = readOptions(options, LOAD_OPTIONS);
+    const { signal, onProgress, onPhase, wasm, ...rest } = readOptions(options, LOAD_OPTIONS);
     const form = wasm === undefined ? undefined : await sendableWasm(wasm, signal);
     // What the hub's names need is not in the worker's script.
     const { hub: _, token: __, ...sent } = rest;
-    const [there, transfer] = forWorker(await atHand(source, { ...rest, signal, onProgress: progress }));
+    const [there, transfer] = forWorker(await atHand(source, { ...rest, signal, onProgress }));
     const hold = new WorkerHold(new Channel());
     try {
       const name = typeof form === "string" || isUrl(form) ? nameForWorker(form) : form;
@@ -78,7 +78,7 @@ export class WorkerModel {
       const loaded = await hold.ask("load", MODEL, "", [wasmPlaces(), there], {
         options: all,
         signal,
-        progress,
+        tells: { ...(onProgress && { onProgress }), ...(onPhase && { onPhase }) },
         transfer,
       });
       return new WorkerModel(hold, loaded as { info: ModelInfo; build: Build });
@@ -137,18 +137,24 @@ export class WorkerModel {
     return (await this.#call("chatTokens", ...given)) as number[];
   }
 
+  /** The text of those tokens; of a vocabulary that wants a BOS in front, that may lack. */
+  async formatChat(messages: readonly Message[], options: ChatTokensOptions = {}): Promise<string> {
+    const given = [messagesOf(messages), readOptions(options, CHAT_TOKENS_OPTIONS)];
+    return (await this.#call("formatChat", ...given)) as string;
+  }
+
   /** Continues a text (or ids). Each call begins anew; a session goes on. */
   generate(prompt: Prompt, options: GenerateOptions & ContextOptions & InfillOptions & AnswerOptions = {}): Generation {
     return generation(this.#hold, MODEL, "generate", () => ({
-      input: promptOf("prompt", prompt),
+      args: [promptOf("prompt", prompt)],
       options: readOptions(options, TEXT_OPTIONS),
     }));
   }
 
-  /** Answers a conversation through the model's chat template, with text or with calls of tools. */
+  /** Answers a conversation through the model's chat template, with text or with calls of tools; reads what is new. */
   chat(messages: readonly Message[], options: ChatOptions & ContextOptions & AnswerOptions = {}): Generation {
     return generation(this.#hold, MODEL, "chat", () => ({
-      input: messagesOf(messages),
+      args: [messagesOf(messages)],
       options: readOptions(options, CHAT_ONCE_OPTIONS),
     }));
   }
@@ -167,7 +173,7 @@ export class WorkerModel {
     options: LogitsOptions = {},
   ): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
     return pieces(this.#hold, MODEL, "logitChunks", () => ({
-      input: tokenIds(tokens, "tokens"),
+      args: [tokenIds(tokens, "tokens")],
       options: readOptions(options, LOGITS_OPTIONS),
     }));
   }
@@ -192,12 +198,11 @@ export class WorkerModel {
   /** How well the model foresees a text (or ids). */
   async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<PerplexityResult> {
     const { signal, onProgress, ...rest } = readOptions(options, PERPLEXITY_OPTIONS);
-    const progress = onProgress as ((...figures: number[]) => void) | undefined;
     const input = [promptOf("text", text)];
     return (await this.#hold.ask("call", MODEL, "perplexity", input, {
       options: rest,
       signal,
-      progress,
+      tells: { ...(onProgress && { onProgress }) },
     })) as PerplexityResult;
   }
 

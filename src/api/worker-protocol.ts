@@ -14,9 +14,10 @@ export interface WorkerRequest {
   readonly on: number;
   readonly method: string;
   readonly args: readonly unknown[];
-  /** The last argument, of methods that take a signal; the worker adds its own. `progress`: and is told how far it is. */
+  /** The last argument, of methods that take a signal; the worker adds its own. */
   readonly options?: object;
-  readonly progress?: boolean;
+  /** Functions of the options that are told how far it is, by their names. */
+  readonly told?: readonly string[];
   /** Whether `onLogits` is called. */
   readonly hook?: boolean;
 }
@@ -25,8 +26,8 @@ export interface WorkerAnswer {
   readonly id: number;
   readonly value?: unknown;
   readonly error?: WorkerError;
-  /** Not an answer yet: what `onProgress` is called with. */
-  readonly progress?: readonly number[];
+  /** Not an answer yet: which function of the options is called, and with what. */
+  readonly told?: { readonly name: string; readonly args: readonly unknown[] };
   /** Not an answer yet: what `onLogits` of the generation is called with, and the number of the call. */
   readonly hook?: {
     readonly call: number;

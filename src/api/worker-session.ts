@@ -56,12 +56,17 @@ export class WorkerSession {
 
   /** Goes on from all tokens so far and those of `prompt`. */
   generate(prompt?: Prompt, options: GenerateOptions = {}): Generation {
-    return this.#generation("generate", () => optional(promptOf)("prompt", prompt), options, GENERATE_OPTIONS);
+    return this.#generation("generate", () => [optional(promptOf)("prompt", prompt)], options, GENERATE_OPTIONS);
   }
 
   /** Answers messages in the conversation so far: a user's, as text, or any others. */
   chat(content: string | Message | readonly Message[], options: ChatOptions = {}): Generation {
-    return this.#generation("chat", () => saidOf(content), options, CHAT_OPTIONS);
+    return this.#generation("chat", () => [saidOf(content)], options, CHAT_OPTIONS);
+  }
+
+  /** Answers anew what was said last: the answer that stands there is forgotten. */
+  regenerate(options: ChatOptions = {}): Generation {
+    return this.#generation("regenerate", () => [], options, CHAT_OPTIONS);
   }
 
   /** The logits of the token that would follow those so far, [vocabulary]. */
@@ -108,13 +113,13 @@ export class WorkerSession {
 
   #generation<Options extends GenerateOptions>(
     method: string,
-    input: () => unknown,
+    args: () => readonly unknown[],
     options: Options,
     table: OptionTable<Options>,
   ): Generation {
     return generation(this.#hold, this.#number, method, () => {
       this.#requireAlive();
-      return { input: input(), options: readOptions(options, table) };
+      return { args: args(), options: readOptions(options, table) };
     });
   }
 

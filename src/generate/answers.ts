@@ -82,12 +82,13 @@ export async function* generateAnswers(
       ...results[0],
       promptTokens: prompt.length,
       cachedTokens: 0,
-      answers: results.map(({ text, reasoning, toolCalls, tokens, finishReason }) => ({
+      answers: results.map(({ text, reasoning, toolCalls, tokens, finishReason, stopString }) => ({
         text,
         ...(reasoning !== undefined && { reasoning }),
         ...(toolCalls && { toolCalls }),
         tokens,
         finishReason,
+        ...(stopString !== undefined && { stopString }),
       })),
       timings: { prefillTokens: prompt.length, prefillMs, decodeTokens: made, decodeMs },
     };

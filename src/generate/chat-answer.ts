@@ -1,4 +1,6 @@
 /** A chat made ready: its prompt, the grammar of an answer that may call tools, and how the answer is told apart. */
+import { encodeText } from "../../bindings/memory.ts";
+import type { ThoughtMarks } from "../grammar/call-format.ts";
 import type { CallsSource } from "../grammar/calls.ts";
 import { flag, type OptionTable } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
@@ -6,7 +8,7 @@ import { type AnswerParts, AnswerReader } from "./answer-reader.ts";
 import { type ChatForm, chatFormOf, chatTokens } from "./chat.ts";
 import { constrains, withTable } from "./constraint.ts";
 import { GENERATE_OPTIONS, type GenerateOptions, type GenerationResult, type Piece } from "./generation.ts";
-import { type Message, type Tool, type ToolChoice, toolChoiceOf, toolsOf } from "./messages.ts";
+import { type Message, prefixOf, type Tool, type ToolChoice, toolChoiceOf, toolsOf } from "./messages.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
 
 /** Which tools a chat has. */
@@ -64,8 +66,10 @@ export async function prepareAnswer<Options extends GenerateOptions>(
   const choice = checkChoice(tools, toolChoice, given);
   const { tokenizer } = loaded;
   const { calls, thoughts } = chatFormOf(loaded);
-  const end = tokenizer.detokenize(tokens.slice(-LAST_TOKENS), { special: true }).trimEnd();
-  const isThinking = thoughts !== null && !given.table && end.endsWith(thoughts.open);
+  const prefix = prefixOf(messages) ?? "";
+  // A token of the prefix has a letter at least.
+  const end = tokenizer.detokenize(tokens.slice(-LAST_TOKENS - encodeText(prefix).length), { special: true });
+  const isThinking = thoughts !== null && !given.table && thinksBehind(end, prefix, thoughts);
   const controls = controlsOf(loaded, { calls, thoughts });
   const hidden = thoughts !== null && (controls.includes(thoughts.open) || controls.includes(thoughts.close));
   const options = rest as unknown as Options;
@@ -101,6 +105,13 @@ export async function prepareAnswer<Options extends GenerateOptions>(
     answer: own ? { schema, regex, grammar, choice: texts } : null,
   });
   return { tokens, options: { ...others, table } as unknown as Options, reader };
+}
+
+/** Whether an answer is still within its thoughts behind what the template and the prefix have begun it with. */
+function thinksBehind(end: string, prefix: string, { open, close }: ThoughtMarks): boolean {
+  const before = end.endsWith(prefix) ? end.slice(0, end.length - prefix.length) : end;
+  const begun = (before.trimEnd().endsWith(open) ? open : "") + prefix;
+  return begun.lastIndexOf(open) > begun.lastIndexOf(close);
 }
 
 /** What was made sure of the choice. */

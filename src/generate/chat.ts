@@ -4,16 +4,16 @@
  * conversation has them; one that knows none is given them in words.
  */
 import type { Pointer } from "../../bindings/exports.ts";
-import { encodeText } from "../../bindings/memory.ts";
+import { decodeText, encodeText } from "../../bindings/memory.ts";
 import { ChatKind, Role } from "../../bindings/numbers.ts";
 import type { CallFormat, ThoughtMarks } from "../grammar/call-format.ts";
 import { LimpetError } from "../host/errors.ts";
-import type { Arena } from "../host/instance.ts";
+import type { Arena, Core } from "../host/instance.ts";
 import { Contents, type Told } from "./contents.ts";
-import type { Message, Tool } from "./messages.ts";
+import { type Message, prefixOf, type Tool } from "./messages.ts";
 import { qwenText, qwenWords } from "./qwen-text.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
-import { renderTemplate } from "./template.ts";
+import { type Jinja, parseTemplate, renderTemplate } from "./template.ts";
 import { type TemplateMessage, templateMessages, templateTools } from "./template-messages.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { callFormatOf, GENERIC, tellsTools, thoughtMarksOf } from "./tool-formats.ts";
@@ -33,9 +33,22 @@ export function chatFormOf(loaded: LoadedModel): ChatForm {
   return { calls: callFormatOf(template) ?? GENERIC, thoughts: thoughtMarksOf(template) };
 }
 
+/** Has a model chat by this template in place of its file's. One that cannot be run is refused. */
+export async function useTemplate(core: Core, pointer: Pointer, template: string): Promise<void> {
+  if (template.trim() === "") {
+    throw new LimpetError("BAD_ARGUMENT", "template is empty: leave it out, and the file's own counts");
+  }
+  core.scoped((arena) => {
+    const bytes = encodeText(template);
+    core.check(core.exports.chat_use_template(core.pointer, pointer, arena.put(bytes), bytes.length));
+  });
+  const kind: number = core.check(core.exports.chat_kind(core.pointer, pointer));
+  if (kind === ChatKind.NONE) parseTemplate(await jinjaFor("is none that limpet knows"), template);
+}
+
 /**
- * The tokens of a conversation up to where the assistant speaks. What messages and tools say is text: only what the
- * template writes becomes control tokens.
+ * The tokens of a conversation up to where the assistant speaks, and what its answer begins with. What messages and tools
+ * say is text: only what the template writes becomes control tokens.
  */
 export async function chatTokens(
   loaded: LoadedModel,
@@ -44,6 +57,55 @@ export async function chatTokens(
 ): Promise<number[]> {
   const { core, pointer } = loaded;
   const { exports } = core;
+  const written = await write(loaded, messages, tools);
+  return core.scoped((arena) => {
+    if (written instanceof Uint8Array) {
+      const source = arena.put(written);
+      return grown(loaded, arena, written.length + 1024, (target, capacity) =>
+        exports.chat_tokens(core.pointer, pointer, source, written.length, target, capacity),
+      );
+    }
+    const { text, contents } = written;
+    const [source, spans] = [arena.put(text), arena.put(contents)];
+    return grown(loaded, arena, text.length + 8, (target, capacity) =>
+      exports.chat_tokenize(core.pointer, pointer, source, text.length, spans, contents.length / 2, target, capacity),
+    );
+  });
+}
+
+/** The text of those tokens, but for a BOS that the tokenizer puts in front. */
+export async function chatText(
+  loaded: LoadedModel,
+  messages: readonly Message[],
+  tools: readonly Tool[] = [],
+): Promise<string> {
+  const { core, pointer } = loaded;
+  const written = await write(loaded, messages, tools);
+  if (!(written instanceof Uint8Array)) return decodeText(written.text);
+  return core.scoped((arena) => {
+    const source = arena.put(written);
+    const format = (target: Pointer, capacity: number): number =>
+      core.check(core.exports.chat_format(core.pointer, pointer, source, written.length, target, capacity));
+    const length = format(0, 0);
+    const target = arena.allocate(length);
+    format(target, length);
+    return core.text(target, length);
+  });
+}
+
+/** A conversation as its template writes it; or, where the core does, its packed messages. */
+async function write(
+  loaded: LoadedModel,
+  all: readonly Message[],
+  tools: readonly Tool[],
+): Promise<Told | Uint8Array<ArrayBuffer>> {
+  const { core, pointer } = loaded;
+  const { exports } = core;
+  const prefix = prefixOf(all);
+  const messages = prefix === null ? all : all.slice(0, -1);
+  if (prefix !== null && messages.length === 0) {
+    throw new LimpetError("BAD_ARGUMENT", "a prefix stands behind messages that it begins to answer");
+  }
   const kind: number = core.check(exports.chat_kind(core.pointer, pointer));
   const hasTools = tools.length > 0 || messages.some(isOfTools);
   const template = templateOf(loaded);
@@ -56,23 +118,10 @@ export async function chatTokens(
   }
   if (format || kind === ChatKind.NONE) {
     const words = kind === ChatKind.CHATML || kind === ChatKind.QWEN3 ? qwenWords(template) : null;
-    const { text, contents } = words
-      ? qwenText(said, tools, words, kind === ChatKind.QWEN3)
-      : await renderOwn(loaded, template, said, isTold ? tools : []);
-    return core.scoped((arena) => {
-      const [source, spans] = [arena.put(text), arena.put(contents)];
-      return grown(loaded, arena, text.length + 8, (target, capacity) =>
-        exports.chat_tokenize(core.pointer, pointer, source, text.length, spans, contents.length / 2, target, capacity),
-      );
-    });
+    if (!words) return renderOwn(loaded, template, said, isTold ? tools : [], prefix);
+    return qwenText(said, tools, words, kind === ChatKind.QWEN3, prefix);
   }
-  return core.scoped((arena) => {
-    const packed = packMessages(said, kind === ChatKind.QWEN3);
-    const source = arena.put(packed);
-    return grown(loaded, arena, packed.length + 1024, (target, capacity) =>
-      exports.chat_tokens(core.pointer, pointer, source, packed.length, target, capacity),
-    );
-  });
+  return packMessages(said, kind === ChatKind.QWEN3, prefix);
 }
 
 function isOfTools(message: Message): boolean {
@@ -101,17 +150,22 @@ const ROLES: Readonly<Record<string, number>> = {
 };
 
 /** Each message as role u32, length u32, bytes; an answer's thoughts in front of it where the template looks for them. */
-function packMessages(messages: readonly Message[], thinks: boolean): Uint8Array {
+function packMessages(messages: readonly Message[], thinks: boolean, prefix: string | null): Uint8Array<ArrayBuffer> {
+  const roles = messages.map(({ role }) => ROLES[role]);
   const contents = messages.map((message) => {
     const { content } = message;
     const thought = thinks && message.role === "assistant" && message.reasoning;
     return encodeText(thought ? `<think>\n${thought}\n</think>\n\n${content}` : content);
   });
+  if (prefix) {
+    roles.push(Role.PREFIX);
+    contents.push(encodeText(prefix));
+  }
   const packed = new Uint8Array(contents.reduce((sum, { length }) => sum + 8 + length, 0));
   const view = new DataView(packed.buffer);
   let at = 0;
   contents.forEach((content, i) => {
-    view.setUint32(at, ROLES[messages[i].role], true);
+    view.setUint32(at, roles[i], true);
     view.setUint32(at + 4, content.length, true);
     packed.set(content, at + 8);
     at += 8 + content.length;
@@ -129,30 +183,47 @@ async function renderOwn(
   template: string,
   messages: readonly Message[],
   tools: readonly Tool[],
+  prefix: string | null,
 ): Promise<Told> {
   const { tokenizer } = loaded;
   if (template === "") {
     const words = "the model file has no chat template: it goes on with a text (generate), it does not chat";
     throw new LimpetError("UNSUPPORTED", words);
   }
-  let jinja: typeof import("@huggingface/jinja");
-  try {
-    jinja = await import("@huggingface/jinja");
-  } catch (error) {
-    const why = tools.length > 0 || messages.some(isOfTools) ? "is run for tools" : "is none that limpet knows";
-    const words = `this model's chat template ${why}; npm install @huggingface/jinja runs any, but not in a worker`;
-    throw new LimpetError("UNSUPPORTED", words, { cause: error });
-  }
+  const why = tools.length > 0 || messages.some(isOfTools) ? "is run for tools" : "is none that limpet knows";
+  const jinja = await jinjaFor(why);
   const { bos, eos } = tokenizer.specials;
   const tokens = {
     bos_token: bos === undefined ? "" : tokenizer.tokenText(bos),
     eos_token: eos === undefined ? "" : tokenizer.tokenText(eos),
   };
-  const render = (said: readonly TemplateMessage[], known: readonly object[]): string =>
-    renderTemplate(jinja, template, said, { ...tokens, ...(known.length > 0 && { tools: known }) });
-  const contents = contentsOf(tokenizer, template, JSON.stringify([messages, tools]));
+  const render = (said: readonly TemplateMessage[], known: readonly object[], answers: boolean = true): string =>
+    renderTemplate(jinja, template, said, {
+      ...tokens,
+      ...(known.length > 0 && { tools: known }),
+      add_generation_prompt: answers,
+    });
+  const contents = contentsOf(tokenizer, template, JSON.stringify([messages, tools, prefix]));
   const hide = (text: string, isAssistant: boolean = false): string => contents.hide(text, isAssistant);
-  return contents.show(render(templateMessages(messages, template, hide, render), templateTools(tools, hide)));
+  const [said, known] = [templateMessages(messages, template, hide, render), templateTools(tools, hide)];
+  if (!prefix) return contents.show(render(said, known));
+  // As Hugging Face has it: the text up to where the template has written the beginning.
+  const begins = hide(prefix, true);
+  const written = render([...said, { role: "assistant", content: begins }], known, false);
+  const at = written.lastIndexOf(begins.trim());
+  if (at < 0) throw new LimpetError("UNSUPPORTED", "this model's chat template does not write a prefix as it is");
+  const rest = written.slice(at, at + begins.trimStart().length);
+  return contents.show(written.slice(0, at) + (rest === begins.trimStart() ? rest : begins.trim()));
+}
+
+/** The interpreter of templates, which an application installs that needs it. `why`: what this template is. */
+async function jinjaFor(why: string): Promise<Jinja> {
+  try {
+    return await import("@huggingface/jinja");
+  } catch (error) {
+    const words = `this model's chat template ${why}; npm install @huggingface/jinja runs any, but not in a worker`;
+    throw new LimpetError("UNSUPPORTED", words, { cause: error });
+  }
 }
 
 function contentsOf(tokenizer: Tokenizer, template: string, texts: string): Contents {

@@ -50,6 +50,8 @@ export interface GenerateOptions extends SamplingOptions, ConstraintOptions {
    * tokens so far, the prompt's too. The sampler draws from what it leaves. A worker waits for it.
    */
   onLogits?: LogitsHook;
+  /** Called while the prompt is read: tokens of it that have been, those of before among them, and of all. */
+  onPrefill?: PrefillHook;
   /** Take special tokens in a prompt's text as tokens. Default: no. */
   special?: boolean;
   /** How latent attention (MLA) is computed. Default: auto. */
@@ -80,6 +82,9 @@ export interface AnswerOptions {
 /** Sees logits before a token is drawn; the draw waits for its promise. */
 export type LogitsHook = (logits: Float32Array<ArrayBuffer>, tokens: readonly number[]) => void | Promise<void>;
 
+/** Is told how far a prompt has been read, in tokens. */
+export type PrefillHook = (read: number, all: number) => void;
+
 /** What follows the prompt. */
 export interface InfillOptions {
   /**
@@ -102,6 +107,7 @@ export const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
   reasoning: (name, value) => readOptions(value, REASONING_OPTIONS, name),
   logprobs: whole(0, 20),
   onLogits: callback,
+  onPrefill: callback,
   special: flag,
   form: formKind,
   signal,
@@ -143,6 +149,8 @@ export interface Answer {
   readonly tokens: number[];
   /** Why it ended. */
   readonly finishReason: FinishReason;
+  /** The text of `stop` before which it ended, where one did. */
+  readonly stopString?: string;
 }
 
 /** What a generation has cost so far. */
@@ -274,7 +282,6 @@ export async function* generatePieces(
   const { logprobs } = options;
   const pace = new Pace(options.signal);
   const turn = ++session.turn;
-  const usable = () => requireTurn(session, turn);
   const form = formNumber(options.form ?? "auto");
   if (!forked) beginGeneration(session, options);
   let { pointer, context } = session;
@@ -285,6 +292,18 @@ export async function* generatePieces(
   const timings = { prefillTokens, prefillMs: 0, decodeTokens: 0, decodeMs: 0 };
   const figures: Figures = { promptTokens, cachedTokens: promptTokens - prefillTokens, timings };
   course.figures = figures;
+  let read = promptTokens - prefillTokens;
+  const usable = (): void => {
+    requireTurn(session, turn);
+    if (made === 0 && options.onPrefill) tell(exports.session_evaluated(session.pointer));
+  };
+  const tell = (now: number): void => {
+    if (now <= read) return;
+    read = now;
+    options.onPrefill?.(read, promptTokens);
+    // Who was told may have begun another one.
+    requireTurn(session, turn);
+  };
   const tokens: number[] = [];
   const written: string[] = [];
   let begun: Uint8Array = unfinishedOf(session);
@@ -294,14 +313,14 @@ export async function* generatePieces(
   let forgotten = 0;
   try {
     for (;;) {
-      const status = isShown ? Status.LOGITS : await advance(session, pace, usable, options.signal);
+      const status = isShown ? Status.LOGITS : await advance(session, pace, usable, options);
       // Between the end of a step and here others have had their turn.
       usable();
       if (status === Status.DONE) {
         return {
           text: written.join(""),
           tokens,
-          finishReason: REASONS[exports.session_finish(pointer)] as FinishReason,
+          ...endOf(session, options),
           ...figures,
           ...(forgotten > 0 && { forgotten }),
         };
@@ -312,8 +331,10 @@ export async function* generatePieces(
         continue;
       }
       const now = performance.now();
-      if (made++ === 0) timings.prefillMs += now - clock;
-      else {
+      if (made++ === 0) {
+        timings.prefillMs += now - clock;
+        tell(promptTokens);
+      } else {
         timings.decodeTokens++;
         timings.decodeMs += now - clock;
       }
@@ -349,6 +370,15 @@ export async function* generatePieces(
   }
 }
 
+/** Why a generation has ended, and before which text. */
+function endOf({ loaded: { core }, pointer }: SessionState, { stop = [] }: GenerateOptions) {
+  const { exports } = core;
+  const finish = exports.session_finish(pointer);
+  const finishReason = REASONS[finish] as FinishReason;
+  if (finish !== Finish.STOP_STRING) return { finishReason };
+  return { finishReason, stopString: typeof stop === "string" ? stop : stop[exports.session_stop_index(pointer)] };
+}
+
 /** Begins a generation over a session's tokens; what cannot be is refused before anything else changes. */
 function beginGeneration(session: SessionState, options: GenerateOptions): void {
   const { core } = session.loaded;
@@ -380,17 +410,15 @@ async function advance(
   session: SessionState,
   pace: Pace,
   usable: () => void,
-  signal: AbortSignal | undefined,
+  { signal, onPrefill }: GenerateOptions,
 ): Promise<Status> {
-  if (session.group) return session.group.advance(session, usable, signal);
+  if (session.group) return session.group.advance(session, usable, signal, onPrefill !== undefined);
   const { loaded, pointer, context } = session;
   const { core } = loaded;
   for (;;) {
     const wait = pace.step();
-    if (wait) {
-      await wait;
-      usable();
-    }
+    if (wait) await wait;
+    usable();
     const status: Status = core.check(core.step(core.exports.session_step, pointer, context.pointer));
     session.hasRun = true;
     if (status === Status.NEED_DATA) {
@@ -441,7 +469,7 @@ export async function beginShown(session: SessionState, options: GenerateOptions
   beginGeneration(session, options);
   session.loaded.core.exports.session_want_logits(session.pointer, 1);
   try {
-    await advance(session, pace, () => requireTurn(session, turn), options.signal);
+    await advance(session, pace, () => requireTurn(session, turn), { signal: options.signal });
   } catch (error) {
     endTurn(session, turn);
     throw error;

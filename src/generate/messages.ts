@@ -24,6 +24,11 @@ export interface AssistantMessage {
   readonly reasoning?: string;
   /** The tools that it called, whose results follow as messages. */
   readonly toolCalls?: readonly ToolCall[];
+  /**
+   * Of the last message alone: its content is what the answer begins with. The model goes on from there, and what it
+   * says does not repeat it.
+   */
+  readonly prefix?: boolean;
 }
 
 /** What a tool gave. */
@@ -87,7 +92,17 @@ export function messagesOf(messages: unknown): Message[] {
   if (!Array.isArray(messages)) {
     throw new LimpetError("BAD_ARGUMENT", `messages is a list of messages, not ${printable(messages)}`);
   }
-  return Array.from(messages, messageOf);
+  const read = Array.from(messages, messageOf);
+  if (read.slice(0, -1).some((message) => prefixOf([message]) !== null)) {
+    throw new LimpetError("BAD_ARGUMENT", "prefix is of the last message: what the answer begins with");
+  }
+  return read;
+}
+
+/** What the answer begins with; null: no message says. */
+export function prefixOf(messages: readonly Message[]): string | null {
+  const last = messages.at(-1);
+  return last?.role === "assistant" && last.prefix ? last.content : null;
 }
 
 /** A message, or the text of a user's. */
@@ -115,7 +130,19 @@ function messageOf(message: unknown): Message {
   const calls = optional(
     listOf((name, call) => requiredOf(readOptions(call, CALL, name), ["id", "name", "arguments"])),
   )("toolCalls", given.toolCalls);
-  return { role, content, ...(reasoning && { reasoning }), ...(calls?.length && { toolCalls: calls }) };
+  const prefix = optional(flag)("prefix", given.prefix);
+  if (prefix && (reasoning || calls?.length)) {
+    throw new LimpetError(
+      "BAD_ARGUMENT",
+      "a prefix is text that an answer begins with: it has no reasoning and no toolCalls",
+    );
+  }
+  return {
+    ...{ role, content },
+    ...(reasoning && { reasoning }),
+    ...(calls?.length && { toolCalls: calls }),
+    ...(prefix && { prefix }),
+  };
 }
 
 /** Tools, each of another name. */

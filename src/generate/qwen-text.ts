@@ -61,12 +61,13 @@ class Writer {
   }
 }
 
-/** The text of a conversation up to where the assistant speaks. `thinks`: as Qwen 3 writes it. */
+/** The text of a conversation up to where the assistant speaks, or goes on. `thinks`: as Qwen 3 writes it. */
 export function qwenText(
   messages: readonly Message[],
   tools: readonly Tool[],
   { head, tail, system }: QwenWords,
   thinks: boolean,
+  prefix: string | null = null,
 ): Told {
   const out = new Writer();
   const first = messages[0]?.role === "system" ? messages[0].content : null;
@@ -120,7 +121,10 @@ export function qwenText(
     }
     out.put("<|im_end|>\n");
   });
-  return out.put("<|im_start|>assistant\n").told();
+  out.put("<|im_start|>assistant\n");
+  // An answer that has begun thinks no more, unless it says so.
+  if (prefix) out.put(thinks && !prefix.includes("<think>") ? "<think>\n\n</think>\n\n" : "").say(prefix);
+  return out.told();
 }
 
 function putCall(out: Writer, call: { readonly name: string; readonly arguments: string }): void {

@@ -44,6 +44,8 @@ export class SequenceGroup implements SessionGroup {
   /** Who generates, who of them waits for something to come of it, and what has come. */
   readonly #active = new Set<SessionState>();
   readonly #asking = new Set<SessionState>();
+  /** Whose reader wants to know how much of a prompt has been read; and how much that was. */
+  readonly #watched = new Map<SessionState, number>();
   readonly #outcomes = new Map<SessionState, Status | LimpetError>();
   /** Whose logits somebody looks at: the pass that made them is the last one until then. */
   readonly #shown = new Set<SessionState>();
@@ -98,6 +100,7 @@ export class SequenceGroup implements SessionGroup {
         loaded: this.#loaded,
         rows: Math.min(rows, this.#context.rows),
         keep: null,
+        isSpare: false,
         pointer,
         context: this.#context,
         group: this,
@@ -160,13 +163,19 @@ export class SequenceGroup implements SessionGroup {
   }
 
   /** Steps the group until something has come of a session: a token, logits to look at, or the end. */
-  async advance(state: SessionState, usable: () => void, signal: AbortSignal | undefined): Promise<Status> {
+  async advance(
+    state: SessionState,
+    usable: () => void,
+    signal: AbortSignal | undefined,
+    isWatched: boolean,
+  ): Promise<Status> {
     this.#look(state);
     this.#asking.add(state);
     try {
       for (;;) {
         signal?.throwIfAborted();
         usable();
+        if (isWatched) this.#watched.set(state, this.#evaluated(state));
         const outcome = this.#outcomes.get(state);
         if (outcome !== undefined) {
           this.#outcomes.delete(state);
@@ -180,7 +189,12 @@ export class SequenceGroup implements SessionGroup {
       }
     } finally {
       this.#asking.delete(state);
+      this.#watched.delete(state);
     }
+  }
+
+  #evaluated({ pointer }: SessionState): number {
+    return this.#loaded.core.exports.session_evaluated(pointer);
   }
 
   /** Gives the context back; sessions of the group are of no use after it. */
@@ -240,7 +254,9 @@ export class SequenceGroup implements SessionGroup {
       }
       const wait = this.#pace.step();
       if (wait) await wait;
-      if (wait && !this.#loaded.disposed && !this.#disposed && exports.context_at(pointer) < 0) return;
+      if (this.#disposed || this.#loaded.disposed) return;
+      if (wait && exports.context_at(pointer) < 0) return;
+      if ([...this.#watched].some(([state, before]) => !state.disposed && this.#evaluated(state) !== before)) return;
     }
   }
 

@@ -22,8 +22,13 @@ export interface SessionGroup {
   /** A session begins to generate, or does so no more. */
   begin(state: SessionState): void;
   end(state: SessionState): void;
-  /** Steps the group until something has come of this session. */
-  advance(state: SessionState, usable: () => void, signal: AbortSignal | undefined): Promise<Status>;
+  /** Steps the group until something has come of this session; `usable` is called as more of a watched one is read. */
+  advance(
+    state: SessionState,
+    usable: () => void,
+    signal: AbortSignal | undefined,
+    isWatched: boolean,
+  ): Promise<Status>;
   /** A session is given back. */
   leave(state: SessionState): void;
 }
@@ -37,6 +42,8 @@ export interface SessionState {
   readonly rows: number;
   /** Where they are full, the oldest tokens make room, but for the first `keep`; null: nothing does. */
   keep: number | null;
+  /** Nobody has it now: where others need its context it is given back, not parked. */
+  isSpare: boolean;
   /** Neither is of use while the session is parked. */
   pointer: Pointer;
   context: Context;
@@ -77,6 +84,7 @@ export function createState(
       holder,
       rows,
       keep,
+      isSpare: false,
       ...begin(loaded, contextRows(tokens, rows), kv, holder),
       parked: null,
       group: null,
@@ -101,8 +109,12 @@ export function wake(state: SessionState): void {
   }
 }
 
-/** Keeps what a resting session holds as bytes, and gives its context back. */
+/** Keeps what a resting session holds as bytes, if somebody has it, and gives its context back. */
 function park(state: SessionState): boolean {
+  if (state.isSpare) {
+    releaseState(state);
+    return true;
+  }
   try {
     state.parked = saveState(state);
   } catch {

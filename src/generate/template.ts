@@ -5,7 +5,7 @@
  */
 import { LimpetError, messageOf } from "../host/errors.ts";
 
-type Jinja = typeof import("@huggingface/jinja");
+export type Jinja = typeof import("@huggingface/jinja");
 type Evaluate = InstanceType<Jinja["Interpreter"]>["evaluate"];
 type Statement = NonNullable<Parameters<Evaluate>[0]> & {
   /** Of a loop: what it goes over, and of one with a condition what that is asked of. */
@@ -30,16 +30,36 @@ const RANGE = 100_000;
 /** Letters of what a template says when it refuses. */
 const WORDS = 1000;
 
+/** A template that is no Jinja, or too long to be run, is refused. */
+export function parseTemplate(jinja: Jinja, template: string): void {
+  requireShort(template);
+  try {
+    new jinja.Template(template);
+  } catch (error) {
+    const words = messageOf(error).slice(0, WORDS);
+    throw new LimpetError("BAD_ARGUMENT", `template is no chat template: ${words}`, { cause: error });
+  }
+}
+
+function requireShort({ length }: string): void {
+  if (length > TEMPLATE_LETTERS)
+    throw tooMuch(`it has ${length} letters, and ${TEMPLATE_LETTERS} are the most that are run`);
+}
+
 /** The text of a conversation by a template. What the template itself refuses is a BAD_ARGUMENT with its words. */
 export function renderTemplate(
   jinja: Jinja,
   template: string,
   messages: readonly object[],
-  variables: { readonly bos_token: string; readonly eos_token: string; readonly tools?: readonly object[] },
+  variables: {
+    readonly bos_token: string;
+    readonly eos_token: string;
+    readonly tools?: readonly object[];
+    /** Whether it ends where the assistant speaks. Default: yes. */
+    readonly add_generation_prompt?: boolean;
+  },
 ): string {
-  if (template.length > TEMPLATE_LETTERS) {
-    throw tooMuch(`it has ${template.length} letters, and ${TEMPLATE_LETTERS} are the most that are run`);
-  }
+  requireShort(template);
   const { tools = [] } = variables;
   const letters = JSON.stringify([messages, tools]).length;
   const parts = messages.length + tools.length;

@@ -14,6 +14,9 @@ import { BrokenOff } from "./stream.ts";
 import type { TableSource } from "./table-source.ts";
 import { leaveTables, type TableOptions } from "./tables.ts";
 
+/** What loading is at: the core, which is fetched and compiled; the header of the file; its weights. */
+export type LoadPhase = "wasm" | "header" | "weights";
+
 /** How a model is loaded, and who is told. */
 export interface LoadProgress extends TableOptions, HubOptions {
   /** Leave the weights in the file: enough for the tokenizer and the metadata. */
@@ -23,6 +26,8 @@ export interface LoadProgress extends TableOptions, HubOptions {
    * and so does what follows the one of a hub's model.
    */
   onProgress?: (loaded: number, total: number) => void;
+  /** Called as each part of the loading begins; what begins anew does so with its header. */
+  onPhase?: (phase: LoadPhase) => void;
   /** Ends the loading: the signal's reason is thrown. */
   signal?: AbortSignal;
 }
@@ -84,6 +89,7 @@ async function run(core: Core, parts: Part[], options: LoadProgress, planOnly: b
     });
     leaveTables(core, model, options);
     const pace = new Pace(options.signal);
+    options.onPhase?.("header");
     let header = true;
     let reported = -1;
     for (;;) {
@@ -92,6 +98,7 @@ async function run(core: Core, parts: Part[], options: LoadProgress, planOnly: b
         header = false;
         for (const part of parts) part.headerDone?.();
         if (planOnly) return model;
+        options.onPhase?.("weights");
       }
       const loaded = Number(exports.model_loaded_bytes(model));
       if (!header && loaded !== reported) {

@@ -31,6 +31,7 @@ function assistantMessage(message: Fields): Message {
     content: message.has("content") ? contentOf(message) : "",
     ...(reasoning && { reasoning }),
     ...(toolCalls.length > 0 && { toolCalls }),
+    ...(message.flag("prefix") && { prefix: true }),
   };
 }
 

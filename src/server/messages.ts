@@ -63,7 +63,7 @@ function conversation(fields: Fields): Message[] {
   const said = list.flatMap((message): Message[] => {
     const role = message.required("role", message.text("role"));
     if (role === "user") return userMessages(message);
-    if (role === "assistant") return [assistantMessage(message)];
+    if (role === "assistant") return [assistantMessage(message, message === list.at(-1))];
     throw message.wrong("role", `is user or assistant, not ${printable(role)}: a system's words stand in system`);
   });
   return [...(system === "" ? [] : [{ role: "system" as const, content: system }]), ...said];
@@ -93,9 +93,11 @@ function userMessages(message: Fields): Message[] {
   ];
 }
 
-function assistantMessage(message: Fields): Message {
+/** The last message, where it is an assistant's text, is what the answer begins with. */
+function assistantMessage(message: Fields, isLast: boolean): Message {
   const blocks = blocksOf(message);
-  if (!blocks) return { role: "assistant", content: message.text("content")! };
+  const begins = isLast && { prefix: true };
+  if (!blocks) return { role: "assistant", content: message.text("content")!, ...begins };
   const toolCalls: ToolCall[] = [];
   let [content, reasoning] = ["", ""];
   for (const block of blocks) {
@@ -115,6 +117,7 @@ function assistantMessage(message: Fields): Message {
     content,
     ...(reasoning !== "" && { reasoning }),
     ...(toolCalls.length > 0 && { toolCalls }),
+    ...(reasoning === "" && toolCalls.length === 0 && begins),
   };
 }
 
@@ -147,11 +150,8 @@ const ENDS: Partial<Record<GenerationResult["finishReason"], string>> = {
 };
 
 /** Why an answer ended, and before which text. */
-function endOf({ finishReason }: GenerationResult, { options }: Ask): object {
-  const stops = (options.stop ?? []) as readonly string[];
-  // Which of several it was, the answer does not hold.
-  const text = finishReason === "stop_string" && stops.length === 1 ? stops[0] : null;
-  return { stop_reason: ENDS[finishReason] ?? "max_tokens", stop_sequence: text };
+function endOf({ finishReason, stopString }: GenerationResult): object {
+  return { stop_reason: ENDS[finishReason] ?? "max_tokens", stop_sequence: stopString ?? null };
 }
 
 function contentBlocks({ text, reasoning, toolCalls = [] }: GenerationResult): object[] {
@@ -170,7 +170,7 @@ async function whole(call: Call, ask: Ask): Promise<object> {
     const { done, value } = await steps.next();
     if (done) {
       const content = contentBlocks(result!);
-      return { ...head(newId("msg_"), lease!), content, ...endOf(result!, ask), usage: usageOf(value) };
+      return { ...head(newId("msg_"), lease!), content, ...endOf(result!), usage: usageOf(value) };
     }
     if (value.kind === "begin") ({ lease } = value);
     else if (value.kind === "end") ({ result } = value);
@@ -237,7 +237,7 @@ async function* events(call: Call, ask: Ask): AsyncGenerator<string, void, undef
       if (done) {
         if (blocks.isEmpty) yield* blocks.begin("text", { type: "text", text: "", citations: null });
         yield* blocks.end();
-        yield event({ type: "message_delta", delta: endOf(result!, ask), usage: usageOf(value) });
+        yield event({ type: "message_delta", delta: endOf(result!), usage: usageOf(value) });
         yield event({ type: "message_stop" });
         return;
       }

@@ -51,6 +51,15 @@ said.pieces = pieces.length;
 said.streamFinish = await streamed.finishReason;
 said.streamUsage = (await streamed.usage).outputTokens;
 
+// The next turn reads what is new alone; and one that ends with the assistant goes on from there.
+const turn = [...MESSAGES, { role: "assistant", content: whole.text }, { role: "user", content: "Why?" }];
+const second = (await generateText({ model: chat, system: SYSTEM, messages: turn, ...OPTIONS })).usage;
+said.cached = (second.inputTokenDetails ?? second).cacheReadTokens ?? second.cachedInputTokens;
+const begins = [...MESSAGES, { role: "assistant", content: "It is" }];
+said.begun = (await generateText({ model: chat, system: SYSTEM, messages: begins, ...OPTIONS })).text;
+const prefixed = [...conversation, { role: "assistant", content: "It is", prefix: true }];
+said.begunExpected = await model.chat(prefixed, { temperature: 1, seed: 7, maxTokens: 12 }).text();
+
 const schema = z.object({ colour: z.enum(["red", "green"]), count: z.number().int().min(0).max(9) });
 const bold = { temperature: 1, seed: 3 };
 said.object = (await generateObject({ model: chat, schema, prompt: "A colour and how many", ...bold })).object;

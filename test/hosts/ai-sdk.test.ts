@@ -36,6 +36,8 @@ withTools(["node24", "npm:ai", "npm:ai6"], (node24) => {
       assert.ok(said.pieces > 1);
       assert.is(said.streamFinish, "length");
       assert.is(said.streamUsage, 12);
+      assert.ok(said.cached >= said.inputTokens, `${said.cached} of ${said.inputTokens} tokens and more were there`);
+      assert.is(said.begun, said.begunExpected);
       for (const object of [said.object, said.streamedObject]) {
         assert.ok(["red", "green"].includes(object.colour));
         assert.ok(Number.isInteger(object.count) && object.count >= 0 && object.count <= 9);

@@ -1,13 +1,14 @@
 /**
- * The package under bundlers and frameworks, by hand:  npm run hosts:bundlers [-- FOLDER]
+ * The package under bundlers and frameworks, by hand:  npm run hosts:bundlers [-- FOLDER [PATTERN]]
  *
  * Packs limpet, installs it with what test/hosts/bundlers/package.json names (some 760 MB) into the folder, or a temporary
- * one, and builds and runs an application with each: as its users begin, with no configuration but where it says so.
+ * one, and builds and runs an application with each: as its users begin, with no configuration but where it says so. With
+ * a pattern, those applications alone whose name it is in.
  */
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "uvu";
+import { test as everyTest } from "uvu";
 import * as assert from "uvu/assert";
 import { driver, launchChromium, type Playwright } from "./browsers.ts";
 import { reference } from "./conformance.ts";
@@ -18,9 +19,14 @@ import { ROOT, withTools } from "./tools.ts";
 
 const SOURCES = join(ROOT, "test/hosts/bundlers");
 const PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><link rel="icon" href="data:,"><title>app</title><output></output>`;
-const own = process.argv[2];
+const [own, pattern] = process.argv.slice(2);
 const FOLDER = own ?? mkdtempSync(join(tmpdir(), "limpet-bundlers-"));
 if (own === undefined) process.on("exit", () => rmSync(FOLDER, { recursive: true, force: true }));
+/** A test, if its name is asked for. */
+function test(name: string, work: () => Promise<void>): void {
+  if (pattern === undefined || new RegExp(pattern, "i").test(name)) everyTest(name, work);
+}
+
 /** So long a build may take [ms]. */
 const BUILD_MS = 240_000;
 
@@ -55,7 +61,8 @@ async function install(): Promise<void> {
   const all = { private: true, type: "module", dependencies: { ...dependencies, ...types, limpet } };
   writeFileSync(join(FOLDER, "package.json"), JSON.stringify(all));
   rmSync(join(FOLDER, "node_modules/limpet"), { recursive: true, force: true });
-  const words = ["--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel", "error"];
+  // With its lock file, by which Turbopack finds the root of a workspace.
+  const words = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"];
   const { status, stderr } = await finish("npm", ["install", ...words], { cwd: FOLDER, ms: 300_000 });
   if (status !== 0) throw new Error(stderr);
 }
@@ -230,4 +237,4 @@ for (const typescript of ["typescript57", join(ROOT, "node_modules/typescript")]
   }
 }
 
-test.run();
+everyTest.run();

@@ -404,6 +404,17 @@ export function serverSuite(host: string, start: () => Promise<Served>): void {
     assert.is(final.usage.output_tokens, 9);
     const stopped = await claude.messages.create({ ...asked, stop_sequences: [expected.slice(2, 4)] });
     assert.is(stopped.stop_reason, "stop_sequence");
+    assert.is(stopped.stop_sequence, expected.slice(2, 4));
+    const two = await claude.messages.create({ ...asked, stop_sequences: ["never there", expected.slice(3, 5)] });
+    assert.is(two.stop_sequence, expected.slice(3, 5), "which of several it was");
+    // A last message of the assistant's is what the answer begins with.
+    const last = { role: "assistant" as const, content: "It is" };
+    const goesOn = await claude.messages.create({ ...asked, messages: [...asked.messages, last] });
+    const begun = [...HELLO, { ...last, prefix: true }];
+    assert.is(
+      goesOn.content.map((block) => block.type === "text" && block.text).join(),
+      await (await talker()).chat(begun, { ...PLAIN, maxTokens: 9, context: CONTEXT }).text(),
+    );
     const long = await refusal(
       claude.messages.create({ ...asked, messages: [{ role: "user", content: "sea ".repeat(2000) }] }),
     );

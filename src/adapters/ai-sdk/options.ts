@@ -36,7 +36,7 @@ const BUDGETS: Readonly<Record<string, number | undefined>> = {
 /** Reads a call. What cannot be read is an UNSUPPORTED that says so; what is not carried out is a warning. */
 export function readCall(call: LanguageCallOptions, settings: ChatSettings): ReadCall {
   const warnings: CallWarning[] = [];
-  let messages = call.prompt.flatMap(readMessage);
+  let messages = begun(call.prompt.flatMap(readMessage));
   const options: ChatOptions & ContextOptions = { maxTokens: TO_THE_END, ...settings };
   const take = <Name extends keyof ChatOptions>(name: Name, value: ChatOptions[Name] | undefined): void => {
     if (value !== undefined && value !== null) options[name] = value;
@@ -67,6 +67,13 @@ export function readCall(call: LanguageCallOptions, settings: ChatSettings): Rea
   if (tools.length > 0) Object.assign(options, { tools, toolChoice: readChoice(call.toolChoice) });
   Object.assign(options, call.providerOptions?.limpet);
   return { messages, options, warnings };
+}
+
+/** A conversation that ends with an assistant's text has the answer begin with it, as the SDK's other providers do. */
+function begun(messages: Message[]): Message[] {
+  const last = messages.at(-1);
+  if (messages.length < 2 || last?.role !== "assistant" || last.reasoning || last.toolCalls) return messages;
+  return [...messages.slice(0, -1), { ...last, prefix: true }];
 }
 
 function readTool({ name, description, inputSchema, strict }: CallTool & { type: "function" }): Tool {

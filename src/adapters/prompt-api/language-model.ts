@@ -303,8 +303,8 @@ export class LanguageModel extends EventTarget {
   async #tokens(messages: readonly Message[], prefix: string = ""): Promise<number[]> {
     const { model } = this.#state;
     if (messages.length === 0) return [];
-    const tokens = await model.chatTokens(merged(messages));
-    return prefix ? [...tokens, ...(await model.tokenize(prefix))] : tokens;
+    const begins: Message[] = prefix ? [{ role: "assistant", content: prefix, prefix: true }] : [];
+    return model.chatTokens([...merged(messages), ...begins]);
   }
 
   #input(input: LanguageModelPrompt): ReadInput {
