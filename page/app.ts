@@ -69,7 +69,7 @@ class App {
   readonly #models = new ModelsDialog({
     use: (id) => this.#choose(id),
     useFiles: (files) => this.#choose(`page:file:${files[0].name}`, files),
-    pause: () => this.#loader.pause(),
+    pause: () => void this.#loader.pause(),
   });
   readonly #dialog = new SettingsDialog((settings, isOver) => this.#set(settings, isOver));
   /** What the model in the page was loaded with. */

@@ -24,6 +24,8 @@ export class Drawer {
   #times: number[] = [];
   #rates: number[] = [];
   #drawn = 0;
+  /** The last answer. */
+  #last: { readonly figures: Figures; readonly text: string } | null = null;
   #report: DoctorReport | null = null;
 
   constructor() {
@@ -46,7 +48,7 @@ export class Drawer {
     this.#toggle.setAttribute("aria-expanded", String(isOpen));
     if (isOpen) {
       void this.#examine([]);
-      void this.#draw(null);
+      void this.#draw();
       byId("drawer-close").focus();
     } else this.#toggle.focus();
   }
@@ -55,7 +57,7 @@ export class Drawer {
   use(engine: Engine | null): void {
     this.#engine = engine;
     this.#idle();
-    if (this.isOpen) void this.#draw(null);
+    if (this.isOpen) void this.#draw();
   }
 
   begin(): void {
@@ -81,19 +83,21 @@ export class Drawer {
 
   /** An answer is there: `text` is what the zeros are looked at in. */
   async end(figures: Figures, text: string): Promise<void> {
-    await this.#draw(figures, text);
+    this.#last = { figures, text };
+    await this.#draw();
   }
 
-  async #draw(figures: Figures | null, text = ""): Promise<void> {
-    this.#rate.draw(this.#rates, figures?.rate ?? null);
+  async #draw(): Promise<void> {
+    const last = this.#last;
+    this.#rate.draw(this.#rates, last?.figures.rate ?? null);
     const engine = this.#engine;
     if (!this.isOpen || !(engine instanceof LocalEngine)) return;
     try {
       const memory = await engine.memory();
-      this.#memory.draw(memory);
-      if (!figures) return;
-      this.#cache.draw(figures.promptTokens + figures.tokens, memory);
-      this.#zeros.draw(await engine.activity(text));
+      this.#memory.draw(memory, engine.context);
+      if (!last) return;
+      this.#cache.draw(last.figures.promptTokens + last.figures.tokens, memory);
+      this.#zeros.draw(await engine.activity(last.text));
     } catch {
       // The model was put away meanwhile.
     }
@@ -101,6 +105,7 @@ export class Drawer {
 
   #idle(): void {
     this.begin();
+    this.#last = null;
     this.#rate.draw([]);
     this.#cache.draw(0, null);
     this.#zeros.draw(null);

@@ -30,6 +30,7 @@ export class Loader {
   #loading: Loading | null = null;
   #served: readonly ServedModel[] = [];
   #controller: AbortController | null = null;
+  #work: Promise<void> = Promise.resolve();
   #waiting: ((failed: Trouble | null) => void)[] = [];
   #trouble: Trouble | null = null;
   /** What was asked for last. */
@@ -85,12 +86,16 @@ export class Loader {
     const controller = new AbortController();
     this.#controller = controller;
     this.#mark(id, files);
-    void this.#load(id, files, controller.signal);
+    this.#work = this.#load(id, files, controller.signal);
   }
 
   /** Ends a download; what is there stays, and the model before goes on. */
-  pause(): void {
+  async pause(): Promise<void> {
+    const work = this.#work;
     this.#controller?.abort();
+    // What has come by now is put away first.
+    await work;
+    if (work !== this.#work) return;
     this.#loading = null;
     if (this.#engine) this.#asked = { id: this.#engine.id, files: null };
     else

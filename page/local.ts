@@ -49,7 +49,7 @@ export class LocalEngine implements Engine {
   private constructor(id: string, model: WorkerModel, batch: WorkerBatch, given: GivenByFile & { context: number }) {
     this.id = id;
     this.model = model;
-    this.name = shownName(id, model.info.name);
+    this.name = shownName(id);
     this.#batch = batch;
     this.chats = given.chats;
     this.context = given.context;

@@ -1,7 +1,7 @@
 /** The dialog of the models: those of the server, those of the page with their sizes, and the reader's own. */
 import { byId, bytesInWords, el, secondsInWords } from "./dom.ts";
 import { icon } from "./icons.ts";
-import { CATALOGUE, fitOf, forget, idOf, type KeptFile, keptFiles, type ListedModel } from "./models.ts";
+import { CATALOGUE, fitOf, forget, idOf, type KeptFile, keptFiles, type ListedModel, shownName } from "./models.ts";
 import type { ServedModel } from "./served.ts";
 import { closeByItself } from "./settings-dialog.ts";
 
@@ -114,6 +114,11 @@ export class ModelsDialog {
     const others = this.#kept
       .filter(({ id }) => !listed.has(id))
       .map(({ id, name, size }): ListedModel => ({ id, name, words: "Kept in this browser.", bytes: size }));
+    // What the reader has named, or has picked.
+    for (const id of new Set([this.#loading?.id ?? "", this.#current])) {
+      if (!id.startsWith("page:") || listed.has(id) || others.some((other) => other.id === id)) continue;
+      others.push({ id, name: shownName(id), words: id.replace(/^page:(file:)?/, ""), bytes: 0 });
+    }
     const served = this.#served.map(({ id, architecture, loaded }): ListedModel => {
       return {
         id: `server:${id}`,

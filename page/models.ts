@@ -90,13 +90,13 @@ export const isServed = (id: string): boolean => id.startsWith("server:");
 export const isFile = (id: string): boolean => id.startsWith("page:file:");
 export const isHubModel = (id: string): boolean => id.startsWith("page:hf:");
 
-/** The name of a model for people: that of the list, that of its file, or its own without the way to it. */
-export function shownName(id: string, own: string | null = null): string {
+/** The name of a model for people: that of the list, or of its file. */
+export function shownName(id: string): string {
   const listed = CATALOGUE.find((model) => model.id === id);
   if (listed) return listed.name;
   if (isServed(id)) return id.slice("server:".length);
   const name = id.replace(/^page:(file:)?/, "");
-  return own || (name.split("/").at(-1) ?? name).replace(/\.gguf$/i, "");
+  return (name.split("/").at(-1) ?? name).replace(/(-00001-of-\d+)?\.gguf$/i, "");
 }
 
 /** The id of what a reader has written: a hub's name or an address; null: neither. */
@@ -123,12 +123,12 @@ export async function keptFiles(): Promise<KeptFile[]> {
     const named = new Set(hub.map(({ url }) => url));
     return [
       ...hub.map(({ name, bytes, size, complete }) => {
-        return { id: listedId(name), name: name.split("/").at(-1) ?? name, bytes, size, complete };
+        return { id: listedId(name), name: shownName(`page:${name}`), bytes, size, complete };
       }),
       ...all
         .filter(({ url }) => !named.has(url))
         .map(({ url, bytes, complete }) => {
-          return { id: `page:${url}`, name: url.split("/").at(-1) ?? url, bytes, size: bytes, complete };
+          return { id: `page:${url}`, name: shownName(`page:${url}`), bytes, size: bytes, complete };
         }),
     ];
   } catch {

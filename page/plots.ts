@@ -124,12 +124,14 @@ export class MemoryPlot extends Plot {
     super("Memory", true);
   }
 
-  draw(memory: ModelMemory | null): void {
+  /** `context`: tokens that a talk may hold, for which there is room. */
+  draw(memory: ModelMemory | null, context: number = 0): void {
     if (!memory) {
       this.show([], [["", "no model is loaded in this page"]]);
       return;
     }
-    const cache = memory.contexts.reduce((total, { cacheBytes }) => total + cacheBytes, 0);
+    const others = memory.contexts.reduce((total, { cacheBytes }) => total + cacheBytes, 0);
+    const cache = others + context * memory.cacheBytesPerToken;
     const parts: readonly (readonly [string, number, string])[] = [
       ["ours", memory.weights, "weights"],
       ["other", cache, "room for the cache"],

@@ -133,7 +133,8 @@ export class TurnView {
     const { trouble, left } = turn;
     if (left) {
       const many = left === 1 ? "The oldest turn" : `The oldest ${left} turns`;
-      yield el("p", { class: "note" }, `${many} no longer fitted into the context, and were left out.`);
+      const what = turn.mode === "text" ? "The beginning of the text" : many;
+      yield el("p", { class: "note" }, `Left out, since it no longer fitted into the context: ${what.toLowerCase()}.`);
     }
     if (!trouble) return;
     const box = el("div", { class: "trouble", role: "alert" });

@@ -2,6 +2,7 @@
  * The package as users get it: packed, installed into empty projects, and used there by the real tools, unconfigured. Each
  * has to say nothing on stderr. Then what it promises of itself: sizes, declarations, entries.
  */
+import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, gzipSync } from "node:zlib";
@@ -44,6 +45,27 @@ test("Node: an empty project", async () => {
   assert.is(await quietly(process.execPath, ["kernels.js"], folder), "6\n");
   assert.match(await quietly(join(folder, "node_modules/.bin/limpet"), ["--help"], folder), /generate/);
   checked("Node", "package");
+});
+
+test("Node: limpet serve gives out the page, its wasm and its model", async () => {
+  const folder = await install();
+  const child = spawn(join(folder, "node_modules/.bin/limpet"), ["serve", "--port", "0"], { cwd: folder });
+  try {
+    const base = await new Promise<string>((resolve, reject) => {
+      let said = "";
+      child.stderr.setEncoding("utf8").on("data", (text) => {
+        said += text;
+        const place = /a page to talk in: (http:\S+)\/\n/.exec(said)?.[1];
+        if (place) resolve(place);
+      });
+      child.on("close", () => reject(new Error(said)));
+    });
+    for (const path of ["/", "/app/app.js", "/limpet.relaxed.threads.wasm", "/models/tales-plm-q4_k_m.gguf"]) {
+      assert.is((await fetch(`${base}${path}`)).status, 200, path);
+    }
+  } finally {
+    child.kill();
+  }
 });
 
 withTools(["deno"], (deno) => {

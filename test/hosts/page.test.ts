@@ -2,8 +2,11 @@
  * The page that `limpet serve` opens, in Chromium: its flows, with nothing in the console that is not meant to be there. The
  * server is the command line as users start it; the model in the page is the one that ships, or one that recites.
  */
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { DEMO_TEXT, modelBytes, temporaryFile } from "../support/models.ts";
@@ -191,7 +194,7 @@ withTools(["chromium", "npm:playwright-core"], (chromium) => {
       await enter(page, server.base);
       await page.click("#model");
       await page.setInputFiles("#model-file", RECITER);
-      await reads(page, "#model", /limpet demo.*in this page/);
+      await reads(page, "#model", /reciter.*in this page/);
       await page.click("#measure");
       await page.click("#open-settings");
       await page.fill("#set-temperature", "0");
@@ -219,6 +222,122 @@ withTools(["chromium", "npm:playwright-core"], (chromium) => {
       await holds(page, "document.querySelector('#notice').hidden");
       assert.ok((await say(page, "Once upon a time")).length > 20);
     }));
+
+  test("a download: its bytes, paused and gone on with by range; kept, and deleted", async () => {
+    const bytes = readFileSync(RECITER);
+    const ranges: (string | undefined)[] = [];
+    // Half of the file, and then nothing more; the rest when that is asked for.
+    const files = createServer(({ method, headers }, response) => {
+      for (const name of ["origin", "headers"]) response.setHeader(`access-control-allow-${name}`, "*");
+      response.setHeader("access-control-expose-headers", "*");
+      if (method === "OPTIONS") return void response.end();
+      ranges.push(headers.range);
+      const from = Number(/^bytes=(\d+)-/.exec(headers.range ?? "")?.[1] ?? 0);
+      response.setHeader("etag", '"one"');
+      if (from > 0) response.setHeader("content-range", `bytes ${from}-${bytes.length - 1}/${bytes.length}`);
+      response.writeHead(from > 0 ? 206 : 200, { "content-length": bytes.length - from });
+      if (from > 0) response.end(bytes.subarray(from));
+      else response.write(bytes.subarray(0, bytes.length >> 1));
+    });
+    await new Promise<void>((resolve) => files.listen(0, "127.0.0.1", resolve));
+    const address = `http://127.0.0.1:${(files.address() as AddressInfo).port}/held.gguf`;
+    try {
+      await visitor.visit({}, async (page) => {
+        await enter(page, server.base);
+        await reads(page, "#model", /talker/);
+        await page.click("#model");
+        await page.fill("#model-name", "no name of a model");
+        await page.keyboard.press("Enter");
+        await reads(page, "#model-name-error", /hf:owner\/repository/);
+        await page.fill("#model-name", address);
+        await page.keyboard.press("Enter");
+        await reads(page, "#model-lists .now", /^[\d.]+ KB of [\d.]+ [KM]B/);
+        // The one before answers on, meanwhile.
+        await page.keyboard.press("Escape");
+        await say(page, "Hello");
+        assert.match((await page.textContent(".turn.assistant .who")) ?? "", /talker/);
+        await page.click("#model");
+        await page.click('button[aria-label="Pause held"]');
+        await reads(page, "#model", /talker.*on the server/);
+        await page.click('button[aria-label^="Resume at"]');
+        await reads(page, "#model", /held.*in this page/);
+        assert.is(ranges.length, 2);
+        assert.match(ranges[1] ?? "", /^bytes=[1-9]\d*-$/);
+        await page.click("#new-talk");
+        await page.fill("#message", "A limpet");
+        await page.keyboard.press("Enter");
+        await answered(page);
+        // It is there again without being asked for, also by another visit of the page.
+        await page.reload();
+        await reads(page, "#model", /held.*in this page/);
+        assert.is(ranges.length, 2);
+        await page.click("#model");
+        await page.click('button[aria-label="Use: talker"]');
+        await reads(page, "#model", /talker.*on the server/);
+        await page.click("#model");
+        await page.click('button[aria-label="Delete held from this browser"]');
+        await holds(page, "!/held/.test(document.querySelector('#model-lists').textContent)");
+      });
+    } finally {
+      files.closeAllConnections();
+      files.close();
+    }
+  });
+
+  test("a model of the list: fetched from the hub by its format; one that is not for everybody is told so", () =>
+    visitor.visit({ noise: /401 \(Unauthorized\)|status of 401/ }, async (page) => {
+      await enter(page, server.base);
+      const bytes = readFileSync(RECITER);
+      const headers = { "access-control-allow-origin": "*" };
+      const sha256 = createHash("sha256").update(bytes).digest("hex");
+      const listed = ["SmolLM2-135M-Instruct-Q8_0.gguf", "SmolLM2-135M-Instruct-Q4_K_M.gguf"].map((path) => {
+        return { type: "file", path, size: bytes.length, lfs: { oid: sha256 } };
+      });
+      await page.route(
+        "https://huggingface.co/api/models/bartowski/**",
+        (route) => void route.fulfill({ headers, json: listed }),
+      );
+      await page.route("https://huggingface.co/bartowski/**", (route) => {
+        const isMeant = /-Q4_K_M\.gguf$/.test(route.request().url());
+        void route.fulfill(isMeant ? { headers, body: bytes } : { headers, status: 404 });
+      });
+      await page.route(
+        "https://huggingface.co/api/models/LiquidAI/**",
+        (route) => void route.fulfill({ headers, status: 401 }),
+      );
+      await page.click("#model");
+      await page.click('button[aria-label="Download: LFM2 350M"]');
+      await reads(page, "#notice", /could not be fetched.*not for everybody/);
+      await page.keyboard.press("Escape");
+      await page.click("#model");
+      await page.click('button[aria-label="Download: SmolLM2 135M"]');
+      await reads(page, "#model", /SmolLM2 135M.*in this page/);
+      await page.click("#model");
+      await reads(page, "#model-lists li.current", /SmolLM2 135M/);
+    }));
+
+  test("a model of the server that does not chat goes on with a text; a tale longer than its context goes on", async () => {
+    const own = await serving("--ctx", "300");
+    try {
+      await visitor.visit(
+        { settings: { maxTokens: "150" }, noise: /400 \(Bad Request\)|status of 400/ },
+        async (page) => {
+          await enter(page, own.base);
+          await reads(page, "#empty-title", /Begin a tale/);
+          assert.match(await say(page, "The king had a daughter"), /^The king had a daughter.{20}/s);
+          for (let times = 2; times < 5; times++) {
+            await press(page, "Go on");
+            await holds(page, `document.querySelectorAll(".turn.assistant").length === ${times}`);
+            await answered(page);
+          }
+          await reads(page, "#turns", /no longer fitted into the context: the beginning/);
+          assert.is(await page.evaluate("document.querySelectorAll('.trouble').length"), 0);
+        },
+      );
+    } finally {
+      await own.stop();
+    }
+  });
 
   test("the settings go to the model: samplers, schema, tools; thoughts and calls are shown, and a call's result goes back", () =>
     visitor.visit({ settings: { maxTokens: "" } }, async (page) => {

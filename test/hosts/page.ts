@@ -7,7 +7,7 @@ import { type Browser, driver, launchChromium, type Page, type Playwright, watch
 /** A request that a test answers itself. */
 interface Route {
   fulfill(answer: object): Promise<void>;
-  request(): { postDataJSON(): unknown };
+  request(): { url(): string; postDataJSON(): unknown };
 }
 
 /** What playwright's page has besides. */
