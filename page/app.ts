@@ -63,6 +63,7 @@ class App {
   readonly #loader = new Loader({
     settings: () => this.#settings,
     show: () => this.#showModel(),
+    leave: () => this.#running?.controller.abort(),
     use: (engine) => this.#use(engine),
     fail: (trouble) => this.#notice.show(trouble),
   });
@@ -72,6 +73,9 @@ class App {
     pause: () => void this.#loader.pause(),
   });
   readonly #dialog = new SettingsDialog((settings, isOver) => this.#set(settings, isOver));
+  /** The model that the reader has chosen in this page. */
+  #chosen: string | null = null;
+  #lastKey = this.#settings.key;
   /** What the model in the page was loaded with. */
   #loadedWith = machineOf(this.#settings);
 
@@ -152,18 +156,17 @@ class App {
 
   #choose(id: string, files: readonly File[] | null = null): void {
     this.#notice.hide();
-    this.#running?.controller.abort();
+    this.#chosen = files ? null : id;
     this.#loader.load(id, files);
   }
 
   #use(engine: Engine): void {
-    this.#notice.hide();
+    // What is to be said of the server stays while the page's own model comes by itself.
+    if (engine.id === this.#chosen || engine.place === "server") this.#notice.hide();
     this.#drawer.use(engine);
     this.#loadedWith = machineOf(this.#settings);
-    this.#keepSettings({
-      ...this.#settings,
-      model: engine.id.startsWith("page:file:") ? this.#settings.model : engine.id,
-    });
+    // What came by itself may be another one the next time.
+    if (engine.id === this.#chosen) this.#keepSettings({ ...this.#settings, model: engine.id });
     this.#models.close();
     this.#draw();
     keepOffline(engine);
@@ -191,13 +194,14 @@ class App {
   }
 
   #set(settings: Settings, isOver: boolean): void {
-    const hadKey = this.#settings.key;
     this.#keepSettings(settings);
     applyTheme(settings);
     if (this.#talk && this.#talk.system !== settings.system) void this.#put({ ...this.#talk, system: settings.system });
     if (!isOver) return;
     const isOther = machineOf(settings) !== this.#loadedWith && this.#loader.engine?.place === "page";
-    if (isOther || hadKey !== settings.key || (!this.#loader.engine && !this.#loader.loading)) this.#loader.again();
+    if (this.#lastKey !== settings.key) this.#loader.begin(settings.model);
+    else if (isOther || (!this.#loader.engine && !this.#loader.loading)) this.#loader.again();
+    this.#lastKey = settings.key;
   }
 
   #keepSettings(settings: Settings): void {

@@ -37,8 +37,21 @@ export async function copyText(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return false;
+    return copyOldWay(text);
   }
+}
+
+/** Plain http of another machine has no clipboard; there the page's own selection is copied. */
+function copyOldWay(text: string): boolean {
+  const focused = document.activeElement;
+  const field = el("textarea", { class: "hidden", "aria-hidden": "true" });
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const went = document.execCommand("copy");
+  field.remove();
+  if (focused instanceof HTMLElement) focused.focus();
+  return went;
 }
 
 /** Gives the reader a file. */

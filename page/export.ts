@@ -42,7 +42,9 @@ export function readTalks(text: string): { talk: Talk; turns: Turn[] }[] {
   return file.talks.map((given: { talk?: Record<string, unknown>; turns?: unknown }) => {
     const { id, title, system, leaf, created, updated } = given?.talk ?? {};
     if (typeof id !== "string" || typeof title !== "string" || !Array.isArray(given.turns)) throw wrong;
-    const turns = given.turns.filter(isTurn).map((turn) => ({ ...turn, talk: id, end: turn.end ?? "closed" }));
+    const turns = given.turns
+      .filter(isTurn)
+      .map((turn) => ({ ...turn, talk: id, ...(turn.role === "assistant" && { end: turn.end ?? "closed" }) }));
     const known = new Map(turns.map((turn) => [turn.id, turn]));
     const [first] = turns;
     const last = typeof leaf === "string" && known.has(leaf) ? leaf : first ? newestLeaf(known, first.id) : null;

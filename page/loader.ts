@@ -18,6 +18,8 @@ export interface LoaderEvents {
   settings(): Settings;
   /** Something has changed. */
   show(): void;
+  /** The model that answers goes, since another one comes. */
+  leave(): void;
   /** A model is there. */
   use(engine: Engine): void;
   fail(trouble: Trouble): void;
@@ -138,7 +140,7 @@ export class Loader {
     try {
       const engine = isServed(id) ? await this.#openServed(id) : await this.#openLocal(id, files, signal);
       if (signal.aborted) return engine.dispose();
-      if (this.#engine !== engine) this.#engine?.dispose();
+      this.#putAway();
       this.#engine = engine;
       this.#loading = null;
       this.#trouble = null;
@@ -172,10 +174,7 @@ export class Loader {
 
   #progress(id: string, { phase, bytes, total }: Progress): void {
     // Two models at once may be too much for the memory: the one before goes when the next one's weights come.
-    if (phase === "load" && this.#engine) {
-      this.#engine.dispose();
-      this.#engine = null;
-    }
+    if (phase === "load") this.#putAway();
     const now = performance.now();
     if (this.#loading?.phase !== phase) this.#marks = [];
     this.#marks.push({ at: now, bytes });
@@ -184,6 +183,13 @@ export class Loader {
     const rate = now - first.at > 300 ? ((bytes - first.bytes) * 1000) / (now - first.at) : null;
     this.#loading = { id, phase, bytes, total, rate };
     this.#show();
+  }
+
+  #putAway(): void {
+    if (!this.#engine) return;
+    this.#events.leave();
+    this.#engine.dispose();
+    this.#engine = null;
   }
 
   #mark(id: string, files: readonly File[] | null = null): void {

@@ -14,8 +14,8 @@ const ALLOWED_TAGS = [
   ...["table", "thead", "tbody", "tr", "th", "td", "details", "summary"],
 ];
 const ALLOWED_ATTR = ["href", "title", "start", "align", "class", "type", "checked", "disabled"];
-/** Each of these has a direction of its own: that of its first letters. */
-const BLOCKS = "p, h1, h2, h3, h4, h5, h6, blockquote, li, td, th, ul, ol, table";
+/** Each of these has a direction of its own: that of its first letters. What lies in one of them has the same. */
+const CELLS = "td, th";
 const COPIED_MS = 1500;
 
 /** Shows Markdown in an element, and keeps what of it is as it was. */
@@ -52,7 +52,7 @@ function elementsOf(token: Token): Node[] {
     RETURN_DOM_FRAGMENT: true,
   });
   for (const element of clean.querySelectorAll("[class]:not(pre > code)")) element.removeAttribute("class");
-  for (const block of clean.querySelectorAll(BLOCKS)) block.setAttribute("dir", "auto");
+  for (const block of [...clean.children, ...clean.querySelectorAll(CELLS)]) block.setAttribute("dir", "auto");
   for (const input of clean.querySelectorAll("input")) tick(input);
   for (const link of clean.querySelectorAll("a")) {
     link.target = "_blank";

@@ -112,7 +112,7 @@ export class ZerosPlot extends Plot {
     const all = (100 * sum(zeros)) / sum(activations);
     const layers = `${shares.length} layer${shares.length === 1 ? "" : "s"}, one bar each`;
     this.show(bars, [
-      ["ours", `${all.toFixed(1)} % are zero, and their rows are not read`],
+      ["ours", `${all.toFixed(1)} % are zero in the last pass`],
       ["", layers],
     ]);
   }

@@ -20,6 +20,7 @@ export class TalkList {
   readonly #main: HTMLElement = byId("main");
   readonly #menu: HTMLButtonElement = byId<HTMLButtonElement>("menu");
   readonly #actions: TalkListActions;
+  #shown = "";
 
   constructor(actions: TalkListActions) {
     this.#actions = actions;
@@ -36,6 +37,11 @@ export class TalkList {
   }
 
   show(talks: readonly Talk[], open: string | null, running: string | null): void {
+    // While an answer is written the list is asked to show itself often: what is hovered or renamed in it stays.
+    const titles = talks.map(({ id, title, updated }) => [id, title, dayOf(updated)]);
+    const shown = JSON.stringify([titles, open, running]);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
     const groups = new Map<string, HTMLElement[]>();
     for (const talk of talks) {
       const day = dayOf(talk.updated);
@@ -108,6 +114,7 @@ export class TalkList {
     const close = (title: string) => {
       if (isOver) return;
       isOver = true;
+      this.#shown = "";
       this.#actions.rename(talk, title.trim() || talk.title);
     };
     field.addEventListener("blur", () => close(field.value));

@@ -181,9 +181,9 @@ export class TurnView {
     return buttons;
   }
 
-  #figures({ figures, end }: Turn, isRunning: boolean): HTMLElement {
+  #figures({ role, figures, end }: Turn, isRunning: boolean): HTMLElement {
     const words: string[] = [];
-    if (end && ENDS[end]) words.push(ENDS[end]);
+    if (role === "assistant" && end && ENDS[end]) words.push(ENDS[end]);
     if (figures && figures.tokens > 0) {
       words.push(`${figures.tokens} token${figures.tokens === 1 ? "" : "s"}`);
       if (figures.rate !== null) words.push(`${rateInWords(figures.rate)} a second`);

@@ -129,6 +129,8 @@ withTools(["chromium", "npm:playwright-core"], (chromium) => {
         "```js\nlet a = 1;\n\nlet b = '<b>';\n```",
         "שלום עולם, זה טקסט בעברית.",
         "- [x] done\n- one",
+        "| x |\n|---|\n| ישן |",
+        "1. one\n\n- אחת\n- שתיים",
       ].join("\n\n");
       await bring(page, { text, reasoning: "<img src=x onerror='globalThis.harm = 6'>" });
       const inAnswer = (code: string) =>
@@ -160,6 +162,7 @@ withTools(["chromium", "npm:playwright-core"], (chromium) => {
         );
       assert.is(await direction("שלום"), "rtl");
       assert.is(await direction("bold"), "ltr");
+      assert.is(await inAnswer(`getComputedStyle([...body.querySelectorAll("ul")].at(-1)).direction`), "rtl");
       await page.fill("#message", "مرحبا");
       assert.is(await page.evaluate("getComputedStyle(document.querySelector('#message')).direction"), "rtl");
     }));
@@ -418,6 +421,26 @@ withTools(["chromium", "npm:playwright-core"], (chromium) => {
       await page.click("#notice .small");
       await reads(page, "#talks .open", /A greeting/);
     }));
+
+  test("a server that wants a key: the page says so, takes it, and talks", async () => {
+    const own = await serving(`talker=${talker}`, "--key", "secret");
+    try {
+      await visitor.visit({ noise: /status of 401/ }, async (page) => {
+        await enter(page, own.base);
+        await reads(page, "#notice", /The server wants a key/);
+        // Meanwhile the page has a model of its own.
+        await reads(page, "#model", /Tales.*in this page/);
+        await page.click("#notice .helps button");
+        await page.fill("#set-key", "secret");
+        await page.keyboard.press("Escape");
+        await reads(page, "#model", /talker.*on the server/);
+        await say(page, "Hello");
+        assert.match((await page.textContent(".turn.assistant .who")) ?? "", /talker/);
+      });
+    } finally {
+      await own.stop();
+    }
+  });
 
   test("the server goes: words, and the model of the page goes on with the same talk", async () => {
     const own = await serving(`talker=${talker}`);
