@@ -143,6 +143,37 @@ for (const build of ["portable", "scalar"] as const) {
     });
   }
 
+  // What an architecture has of its own, whatever others of its kind may say.
+  const OWN: [kind: string, name: string, value: number | boolean, type?: "f32" | "bool"][] = [
+    ["bert-tiny", "attention.causal", true, "bool"],
+    ["eurobert-tiny", "attention.causal", true, "bool"],
+    ["t5-tiny", "attention.value_length", 8],
+    ["t5-tiny", "attention.head_count_kv", 1],
+    ["t5-tiny", "attention.relative_buckets_count", 33],
+    ["t5-tiny", "attention.scale", 0.3, "f32"],
+    ["mu-tiny", "attention.value_length", 8],
+    ...["gemma4", "gemma3n", "deepseek2", "minicpm3"].map((one): (typeof OWN)[number] => {
+      return [`${one}-tiny`, "attention.scale", 0.3, "f32"];
+    }),
+  ];
+  for (const [kind, name, value, type] of OWN) {
+    test(`${build}, ${kind}: another ${name} than the architecture's is refused`, () => {
+      const file = makeModel(kind, "Q8_0");
+      const architecture = file.metadata.find(([own]) => own === "general.architecture")?.[2];
+      key(`${architecture}.${name}`, value, type)(file);
+      refuses(() => load(file), UNSUPPORTED, new RegExp(name.replaceAll(".", "\\.")));
+    });
+  }
+
+  test(`${build}: a file that is refused for its heads is read to its end, its experts' number unread`, () => {
+    const file = makeModel("jamba-tiny", "Q8_0");
+    key("jamba.attention.key_length", 33)(file);
+    refuses(() => load(file), BAD_FILE, /rope\.dimension_count is odd/);
+    const none = makeModel("jamba-tiny", "Q8_0");
+    key("jamba.expert_count", 0)(none);
+    refuses(() => load(none), BAD_FILE, /./);
+  });
+
   for (const [architecture, name] of [
     ["llama", "attention.layer_norm_rms_epsilon"],
     ["qwen3", "attention.layer_norm_rms_epsilon"],

@@ -188,8 +188,8 @@ test("what cannot be quantised is refused in words, and leaves no file", async (
       temporaryFile("nan.gguf", encodeGguf({ metadata: [], tensors: [nan] })),
       OUT,
       "Q4_0",
-      "UNSUPPORTED",
-      /a\.weight holds NaN/,
+      "BAD_FILE",
+      /a\.weight holds a weight that is no number/,
     ],
     [
       temporaryFile("iq2.gguf", iq2),
@@ -231,6 +231,33 @@ test("values beyond what a type's scales reach are refused, or are what they wer
         assert.match(error.message, /for which \w+ has no code: convert to F32/);
       }
     }
+  }
+});
+
+test("blocks and tables whose scales make a value that is no number are refused in every type", async () => {
+  const scales = floatTensor("blk.0.attn_q.scale", [8], new Float32Array(8).fill(3e38));
+  const codes = {
+    name: "blk.0.attn_q.table",
+    type: "I8" as const,
+    shape: [6, 8],
+    fill: (to: Uint8Array) => to.fill(127),
+  };
+  const metadata: [string, "string", string][] = [["general.architecture", "string", "memoryformer"]];
+  const table = temporaryFile("huge-table.gguf", encodeGguf({ metadata, tensors: [codes, scales] }));
+  const fill = (to: Uint8Array) => to.forEach((_, i) => void (to[i] = i % 34 < 2 ? [0xff, 0x7b][i % 34] : 127));
+  const large = { name: "a.weight", type: "Q8_0" as const, shape: [256, 2], fill };
+  const blocks = temporaryFile("large-blocks.gguf", encodeGguf({ metadata: [], tensors: [large] }));
+  for (const type of FILE_TYPES) {
+    // Types that make rows of bytes copy those that are there.
+    const isFloat = ["F32", "F16", "BF16"].includes(type);
+    const error = await quantizeFile(table, OUT, type).catch((thrown) => thrown);
+    if (isFloat || error instanceof Error) {
+      assert.is(error.code, "BAD_FILE", type);
+      assert.match(error.message, /attn_q\.table holds a weight that is no number/, type);
+    }
+    const reached = await quantizeFile(blocks, OUT, type).catch((thrown) => thrown);
+    if (reached instanceof Error) assert.match(reached.message, /a\.weight holds 8319008/, type);
+    else if (isFloat) assert.ok(type !== "F16");
   }
 });
 

@@ -6,16 +6,21 @@ import { keys, queries, turned, values } from "./blocks";
 import { HyperParameters, readDecoder, readHeads, readLayerNormDecoder, readWidths } from "./hyper_parameters";
 import { Bias, Builder, NOTHING, Pooling, StateKind, WIDTH_LIMIT } from "../program/builder";
 
-/** What encoders with LayerNorms have. They see all of a text, whatever `attention.causal` says. */
+/** What encoders with LayerNorms have. */
 export function readEncoder(b: Builder): HyperParameters {
-  b.leaveOutKey(".attention.causal");
+  seesAll(b);
   return readLayerNormDecoder(b);
 }
 
 /** The same with RMSNorms. */
 export function readRmsEncoder(b: Builder): HyperParameters {
-  b.leaveOutKey(".attention.causal");
+  seesAll(b);
   return readDecoder(b);
+}
+
+/** A token of an encoder sees all of its text. */
+function seesAll(b: Builder): void {
+  if (b.flag(".attention.causal", false)) b.unsupported("attention.causal is true: an encoder's tokens see all");
 }
 
 /** Layer `l` begins, which keeps nothing. */

@@ -9,7 +9,7 @@
  *     f = RMSNorm(Wdown · (gelu(sparse(Wgate m)) ⊙ Wup m)) + z,  m = RMSNorm(z)
  *     x_j = y_j + (1 + Wcorrect · c(f))_j · (f − y₀)      x₁, x₂, x₃ += input(x₀ ⊙ s)
  */
-import { HyperParameters, readDecoder, readLocalRope, readWindows } from "./hyper_parameters";
+import { HyperParameters, readDecoder, readLocalRope, readWindows, setScale } from "./hyper_parameters";
 import { addedInput, beginSharing, layerInputs, readInputWidth, sharingAttention } from "./layer_inputs";
 import { Activation, Builder } from "../program/builder";
 
@@ -25,7 +25,7 @@ export function gemma3n(b: Builder): void {
   const h = readDecoder(b);
   readWindows(b, h, 5, 0);
   readLocalRope(b, h, 10000);
-  h.scale = 1;
+  setScale(b, h, 1);
   b.countOr(".altup.num_inputs", STREAMS, STREAMS, STREAMS);
   b.countOr(".altup.active_idx", 0, 0, 0);
   const kept = b.layers - b.countOr(".attention.shared_kv_layers", max<u32>(b.layers, 20) - 20, 0, b.layers - 1);

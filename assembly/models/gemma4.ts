@@ -11,7 +11,7 @@
  */
 import { gatedFeedForward } from "./blocks";
 import { expertsOf, readExperts, NORMALISED } from "./experts";
-import { HEAD_SIZE_LIMIT, HyperParameters, readDecoder, readWindows, windowOf } from "./hyper_parameters";
+import { HEAD_SIZE_LIMIT, HyperParameters, readDecoder, readWindows, setScale, windowOf } from "./hyper_parameters";
 import { addedInput, beginSharing, layerInputs, readInputWidth, sharingAttention } from "./layer_inputs";
 import { localRope } from "./rope";
 import { Activation, Builder, Gating } from "../program/builder";
@@ -25,7 +25,7 @@ export function gemma4(b: Builder): void {
     b.broken("attention.value_length must be attention.key_length, and so with _swa; convert the model anew");
   }
   h.localRope = localRope(b, b.countOr(".rope.dimension_count_swa", localSize, 2, localSize), 10000);
-  h.scale = 1;
+  setScale(b, h, 1);
   if (b.countOr(".expert_count", 0, 0, 4096) > 0) readExperts(b, h, Gating.SOFTMAX, NORMALISED);
   const kept = b.layers - b.countOr(".attention.shared_kv_layers", 0, 0, b.layers - 1);
   const width = readInputWidth(b, 0);

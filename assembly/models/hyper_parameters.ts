@@ -180,7 +180,10 @@ export function readStream(b: Builder): HyperParameters {
   if (!(b.epsilon >= 0 && b.epsilon < 1)) {
     b.broken("attention.layer_norm_rms_epsilon must lie between 0 and 1; convert the model anew");
   }
-  return changetype<HyperParameters>(b.numbers);
+  const h = changetype<HyperParameters>(b.numbers);
+  // A file that is refused is read to its end, and may have experts of which it says nothing: this divides widths.
+  h.used = 1;
+  return h;
 }
 
 /** What every decoder has beside it: heads, RoPE, the scale of scores. */
@@ -204,6 +207,22 @@ function readAttention(b: Builder, l: u32 = 0): HyperParameters {
   b.fullKeys = h.keySize;
   b.fullValues = h.valueSize;
   return h;
+}
+
+/** What scores are multiplied with where the architecture says it: a file that says otherwise is of another one. */
+export function setScale(b: Builder, h: HyperParameters, scale: f32): void {
+  const given = b.float(".attention.scale", 0);
+  if (given != 0 && abs(given - scale) > f32.EPSILON * scale) {
+    b.unsupported("attention.scale is another than the architecture's own, and limpet knows no other for it");
+  }
+  h.scale = scale;
+}
+
+/** Keys and values have so many heads, and values are as wide as keys. */
+export function requireHeads(b: Builder, h: HyperParameters, kvHeads: u32): void {
+  if (h.kvHeads != kvHeads || h.valueSize != h.keySize) {
+    b.unsupported("attention.head_count_kv or attention.value_length: limpet knows no such heads of this architecture");
+  }
 }
 
 /** What multi-head latent attention adds: the rank. */

@@ -4,7 +4,7 @@
  *     q = Wq a, or Wqb RMSNorm(Wqa a): heads of [nope | rope]    [c | k] = Wkv a    c = RMSNorm(c)    RoPE on q.rope, k
  *     state: [c | k], nothing else                               Wo · MLA(q, rows)
  */
-import { HyperParameters, readLatent } from "./hyper_parameters";
+import { HyperParameters, readLatent, setScale } from "./hyper_parameters";
 import { Builder, StateKind, WIDTH_LIMIT } from "../program/builder";
 
 /**
@@ -18,7 +18,7 @@ export function readLatentHeads(b: Builder, h: HyperParameters): void {
   }
   readLatent(b, h);
   h.queryRank = b.countOr(".attention.q_lora_rank", 0, 0, WIDTH_LIMIT);
-  h.scale = <f32>(1.0 / sqrt<f64>(h.keySize));
+  setScale(b, h, <f32>(1.0 / sqrt<f64>(h.keySize)));
   b.fullHeads = h.heads;
   b.fullKeys = h.keySize;
   b.fullValues = h.valueSize;

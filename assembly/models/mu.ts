@@ -6,12 +6,13 @@
  *     decoder   y += Wo Attention(RMSNorm(y))      y += Wo Attention(RMSNorm(y), RMSNorm(x))
  *     both      x += Wdown gelu(Wup m + bup) + bdown, m = RMSNorm(x)
  */
-import { HyperParameters, readDecoder } from "./hyper_parameters";
+import { HyperParameters, readDecoder, requireHeads } from "./hyper_parameters";
 import { Bias, Builder, NOTHING, Pairs, StateKind } from "../program/builder";
 
 export function mu(b: Builder): void {
   const h = readDecoder(b);
   const blocks = b.layers;
+  requireHeads(b, h, h.kvHeads);
   const keys = h.kvHeads * h.keySize;
   b.layers = blocks + 2 * b.decoderBlocks;
   const tokens = b.embedding("token_embd");

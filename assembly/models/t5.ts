@@ -8,13 +8,16 @@
  *     both      x += Wdown relu(Wup m), or Wdown (gelu(Wgate m) ⊙ Wup m), m = RMSNorm(x)
  */
 import { textVectors } from "./encoders";
-import { HyperParameters, readDecoder } from "./hyper_parameters";
+import { HyperParameters, readDecoder, requireHeads, setScale } from "./hyper_parameters";
 import { Activation, Builder, NOTHING, Pooling, StateKind } from "../program/builder";
 
 export function t5(b: Builder): void {
   const h = readDecoder(b);
   const blocks = b.layers;
-  const buckets = b.countOr(".attention.relative_buckets_count", 32, 4, 4096) & ~3;
+  setScale(b, h, 1);
+  requireHeads(b, h, h.heads);
+  const buckets = b.countOr(".attention.relative_buckets_count", 32, 4, 4096);
+  if (buckets & 3) b.unsupported("attention.relative_buckets_count is no multiple of 4, and limpet knows no such buckets");
   const width = h.heads * h.keySize;
   b.layers = blocks + 2 * b.decoderBlocks;
   const tokens = b.embedding("token_embd");

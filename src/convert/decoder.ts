@@ -1,6 +1,6 @@
 /** What decoders have, whatever their architecture: sizes, keys, ends. */
 import type { GgufEntry } from "../load/gguf-entries.ts";
-import type { Config } from "./folder.ts";
+import { type Config, said } from "./folder.ts";
 import type { PlannedTensor } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
 import { refuseWindows } from "./windows.ts";
@@ -78,7 +78,7 @@ export function countOf(config: Config, key: string, { tensors }: Checkpoint): n
 export function requireActivation(config: Config, name: string): void {
   const key = config.get("hidden_activation") === undefined ? "hidden_act" : "hidden_activation";
   const given = config.get(key) ?? name;
-  if (given !== name) throw config.wrong(`${key} is ${JSON.stringify(given)}, not "${name}"`, "UNSUPPORTED");
+  if (given !== name) throw config.wrong(`${key} is ${said(given)}, not "${name}"`, "UNSUPPORTED");
 }
 
 /** Refuses heads that RoPE cannot turn: it turns pairs. */

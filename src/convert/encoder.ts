@@ -2,7 +2,7 @@
 import { Pooling } from "../../bindings/numbers.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import { countOf, layerNorm, linear, matrix, named, vector } from "./decoder.ts";
-import { type Config, isObject } from "./folder.ts";
+import { type Config, isObject, said } from "./folder.ts";
 import type { Plan, PlannedTensor } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
 
@@ -89,10 +89,7 @@ export function oldLayerNorm({ tensors }: Checkpoint, name: string, source: stri
 export function requireOneOf(config: Config, key: string, known: readonly string[]): string {
   const given = config.get(key) ?? known[0];
   if (typeof given === "string" && known.includes(given)) return given;
-  throw config.wrong(
-    `${key} is ${JSON.stringify(given)}, not ${known.map((word) => `"${word}"`).join(" or ")}`,
-    "UNSUPPORTED",
-  );
+  throw config.wrong(`${key} is ${said(given)}, not ${known.map((word) => `"${word}"`).join(" or ")}`, "UNSUPPORTED");
 }
 
 /** What a checkpoint calls the parts of the classifier of a model that ranks. */

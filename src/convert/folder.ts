@@ -130,6 +130,11 @@ function isMissing(error: unknown): boolean {
   return code === "ENOENT" || code === "ENOTDIR";
 }
 
+/** A value of a configuration in a sentence, behind "is". */
+export function said(value: unknown): string {
+  return value === undefined ? "missing" : JSON.stringify(value);
+}
+
 /** A key that is there with a value that does something is one that a file cannot say. */
 export function refuseUnless(given: Json, key: string, neutral: readonly unknown[], place: string): void {
   const value = given[key];

@@ -1,6 +1,6 @@
 /** What a configuration says of RoPE: its base, its scaling, and how much of a head turns. */
 import type { GgufEntry } from "../load/gguf-entries.ts";
-import { type Config, isObject, type Json, refuseUnless } from "./folder.ts";
+import { type Config, isObject, type Json, refuseUnless, said } from "./folder.ts";
 import type { PlannedTensor } from "./plan.ts";
 
 /** How positions turn, as a file says it. */
@@ -45,7 +45,7 @@ export function ropeObject(config: Config, type?: LayerType): Json {
 export function ropeTheta(config: Config, given: Json = ropeObject(config), otherwise = 10000): number {
   const theta = given["rope_theta"] ?? config.get("rope_theta") ?? otherwise;
   if (typeof theta === "number" && theta > 0) return theta;
-  throw config.wrong(`rope_theta is ${JSON.stringify(theta)}`);
+  throw config.wrong(`rope_theta is ${said(theta)}`);
 }
 
 /** The base of layers with a window, where they have a rope of their own, which nothing scales; undefined: they have not. */
@@ -57,7 +57,7 @@ export function localTheta(config: Config): number | undefined {
   const theta = own["rope_theta"] ?? config.get("rope_local_base_freq");
   if (theta === undefined) return undefined;
   if (typeof theta === "number" && theta > 0) return theta;
-  throw config.wrong(`rope_local_base_freq is ${JSON.stringify(theta)}`);
+  throw config.wrong(`rope_local_base_freq is ${said(theta)}`);
 }
 
 /** The share of a head that RoPE turns, `otherwise` where the configuration does not say. */
@@ -65,7 +65,7 @@ export function rotaryShare(config: Config, given: Json = ropeObject(config), ot
   const key = config.get("rotary_pct") === undefined ? "partial_rotary_factor" : "rotary_pct";
   const share = config.get(key) ?? given["partial_rotary_factor"] ?? otherwise;
   if (typeof share === "number" && share > 0 && share <= 1) return share;
-  throw config.wrong(`${key} is ${JSON.stringify(share)}`);
+  throw config.wrong(`${key} is ${said(share)}`);
 }
 
 /** Refuses a config whose RoPE turns a part of a head. */
@@ -89,7 +89,7 @@ export function readRope(config: Config, turned: number, options: RopeOptions = 
   const number = (key: string, otherwise?: unknown): number => {
     const value = given[key] ?? otherwise;
     if (typeof value === "number" && value > 0) return value;
-    throw config.wrong(`${key} of rope_scaling is ${JSON.stringify(value)}`);
+    throw config.wrong(`${key} of rope_scaling is ${said(value)}`);
   };
   for (const [key, ...neutral] of ROPE_REFUSED) {
     if (!claims.includes(key)) refuseUnless(given, key, neutral, "config.json, rope_scaling");
@@ -139,7 +139,7 @@ export function readRope(config: Config, turned: number, options: RopeOptions = 
       return rope([], [made("rope_freqs.weight", factors)]);
     }
     default:
-      throw config.wrong(`rope_scaling is ${JSON.stringify(type)}`, "UNSUPPORTED");
+      throw config.wrong(`rope_scaling is ${said(type)}`, "UNSUPPORTED");
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { LimpetError } from "../host/errors.ts";
 import type { GgufEntry, GgufType } from "../load/gguf-entries.ts";
-import { type Folder, refuseUnless } from "./folder.ts";
+import { type Folder, refuseUnless, said } from "./folder.ts";
 
 export const GENERATION_FILE = "generation_config.json";
 
@@ -53,6 +53,6 @@ export function samplingEntries(folder: Folder): GgufEntry[] {
     if (value === undefined) return [];
     const whole = type !== "i32" || Number.isInteger(value);
     if (typeof value === "number" && Number.isFinite(value) && value >= 0 && whole) return [[to, type, value]];
-    throw new LimpetError("BAD_FILE", `${place}: ${from} is ${JSON.stringify(value)}`);
+    throw new LimpetError("BAD_FILE", `${place}: ${from} is ${said(value)}`);
   });
 }

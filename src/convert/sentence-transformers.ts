@@ -7,7 +7,7 @@ import { LimpetError } from "../host/errors.ts";
 import { parseJson } from "../host/json.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import { linear } from "./decoder.ts";
-import { Config, type Folder, isObject, type Json } from "./folder.ts";
+import { Config, type Folder, isObject, type Json, said } from "./folder.ts";
 import type { Plan, PlannedTensor } from "./plan.ts";
 import type { Checkpoint } from "./safetensors.ts";
 
@@ -100,11 +100,7 @@ function addDense(folder: Folder, path: string, checkpoint: Checkpoint): [column
   const given: Json = folder.json(place);
   const activation = given["activation_function"];
   if (activation !== undefined && !/(^|\.)Identity$/.test(String(activation))) {
-    throw refusal(
-      folder,
-      place,
-      `activation_function is ${JSON.stringify(activation)}, and a file has linear maps alone`,
-    );
+    throw refusal(folder, place, `activation_function is ${said(activation)}, and a file has linear maps alone`);
   }
   const config = new Config(folder.place(place), given);
   checkpoint.add(folder, `${path}/model.safetensors`, `${path}/`);

@@ -1,7 +1,7 @@
 /** Mixers with a state, Mamba and Mamba-2, wherever they stand: their sizes, keys and tensors. */
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import { linear, matrix, vector } from "./decoder.ts";
-import type { Config } from "./folder.ts";
+import { type Config, said } from "./folder.ts";
 import type { PlannedTensor } from "./plan.ts";
 
 /** Sizes of such a mixer. */
@@ -138,5 +138,5 @@ export function refuseTimeLimit(config: Config): void {
   if (limit === undefined) return;
   const [low, high] = Array.isArray(limit) ? limit : [];
   if (low === 0 && (high === null || high === Infinity || high === "inf")) return;
-  throw config.wrong(`time_step_limit is ${JSON.stringify(limit)}`, "UNSUPPORTED");
+  throw config.wrong(`time_step_limit is ${said(limit)}`, "UNSUPPORTED");
 }

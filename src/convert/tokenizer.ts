@@ -6,7 +6,7 @@
  */
 import { LimpetError } from "../host/errors.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
-import { type Config, type Folder, isObject, type Json } from "./folder.ts";
+import { type Config, type Folder, isObject, type Json, said } from "./folder.ts";
 import { pretokenizerName } from "./pretokenizer.ts";
 import { partsOf, refusing, requireRules } from "./rules.ts";
 import { GENERATION_FILE } from "./sampling.ts";
@@ -166,7 +166,7 @@ function vocabularyOf(model: Json, wrong: Wrong): [text: string, id: unknown][] 
   if (type !== "BPE") {
     throw new LimpetError(
       "UNSUPPORTED",
-      wrong(`its model is ${JSON.stringify(type)}, and limpet knows BPE, WordPiece and Unigram`).message,
+      wrong(`its model is ${said(type)}, and limpet knows BPE, WordPiece and Unigram`).message,
     );
   }
   if (!isObject(vocab)) throw wrong("it has no vocabulary");

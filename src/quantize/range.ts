@@ -9,19 +9,17 @@ const LARGEST_BFLOAT = 2 ** 127 * (2 - 2 ** -7);
 /** Types whose scales reach as far as floats do: the others' are halves. */
 const WIDE: readonly string[] = ["MXFP4", "Q8", "Q4"] satisfies (TypeName | TableForm)[];
 
-/** NaN and infinities stay what they are in floats; a block has no code for them, and halves none for large numbers. */
+/** A value that is no number makes every answer none, and a large one has no code in some types: neither is written. */
 export function requireRange(name: string, type: TypeName | TableForm, values: Float32Array): void {
-  if (type === "F32") return;
-  const isFloat = type === "F16" || type === "BF16";
-  const most = WIDE.includes(type) ? Number.MAX_VALUE : type === "BF16" ? LARGEST_BFLOAT : LARGEST_HALF;
+  const isWide = type === "F32" || WIDE.includes(type);
+  const most = isWide ? Number.MAX_VALUE : type === "BF16" ? LARGEST_BFLOAT : LARGEST_HALF;
   for (const value of values) {
     if (Math.abs(value) <= most) continue;
-    if (!isFloat || Number.isFinite(value)) {
-      throw new LimpetError(
-        "UNSUPPORTED",
-        `${name} holds ${value}, for which ${type} has no code: convert to F32${type === "BF16" ? "" : " or BF16"}`,
-      );
-    }
+    if (!Number.isFinite(value)) throw noNumber(name);
+    throw new LimpetError(
+      "UNSUPPORTED",
+      `${name} holds ${value}, for which ${type} has no code: convert to F32${type === "BF16" ? "" : " or BF16"}`,
+    );
   }
 }
 
@@ -38,6 +36,10 @@ export function requireFinite(name: string, type: keyof typeof EXPONENTS, bytes:
       : new Uint16Array(bytes.buffer, start, length / 2);
   for (let i = 0; i < words.length; i++) {
     if ((words[i] & exponent) !== exponent) continue;
-    throw new LimpetError("BAD_FILE", `${name} holds a weight that is no number`);
+    throw noNumber(name);
   }
+}
+
+function noNumber(name: string): LimpetError {
+  return new LimpetError("BAD_FILE", `${name} holds a weight that is no number`);
 }

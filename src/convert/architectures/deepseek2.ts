@@ -12,7 +12,7 @@ import {
   router,
   vector,
 } from "../decoder.ts";
-import type { Config } from "../folder.ts";
+import { type Config, said } from "../folder.ts";
 import { latentTensors, readLatent } from "../latent.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
 import { readRope, refusePartial, ropeObject } from "../rope.ts";
@@ -87,7 +87,7 @@ function readExperts(config: Config): Experts {
   const groups = config.size("n_group", 1);
   const factor = config.number("routed_scaling_factor", 1);
   const normalised = Boolean(config.get("norm_topk_prob"));
-  if (!Object.hasOwn(GATES, gate)) throw config.wrong(`scoring_func is ${JSON.stringify(gate)}`, "UNSUPPORTED");
+  if (!Object.hasOwn(GATES, gate)) throw config.wrong(`scoring_func is ${said(gate)}`, "UNSUPPORTED");
   if (groups > 1 && gate === "softmax") {
     throw config.wrong("n_group is above 1 with softmax, whose groups count by their best expert alone", "UNSUPPORTED");
   }

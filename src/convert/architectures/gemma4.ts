@@ -13,7 +13,7 @@ import {
   vector,
 } from "../decoder.ts";
 import { expertKeys } from "../experts.ts";
-import { type Config, isObject, type Json } from "../folder.ts";
+import { type Config, isObject, type Json, said } from "../folder.ts";
 import { inputOfLayer, inputTensors, sharingKeys } from "../layer-inputs.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
 import { localTheta, ropeObject, ropeTheta } from "../rope.ts";
@@ -117,10 +117,10 @@ function expertsOf(config: Config, experts: number): GgufEntry[] {
 /** Of layers without a window only the first pairs of a head turn. */
 function factors(config: Config, rope: Json, head: number): PlannedTensor {
   const type = isObject(rope) ? (rope["rope_type"] ?? "default") : "default";
-  if (type !== "proportional") throw config.wrong(`rope_type is ${JSON.stringify(type)}`, "UNSUPPORTED");
+  if (type !== "proportional") throw config.wrong(`rope_type is ${said(type)}`, "UNSUPPORTED");
   const share = rope["partial_rotary_factor"];
   if (typeof share !== "number" || !(share > 0 && share <= 1)) {
-    throw config.wrong(`partial_rotary_factor is ${JSON.stringify(share)}`);
+    throw config.wrong(`partial_rotary_factor is ${said(share)}`);
   }
   const turned = Math.floor((head * share) / 2);
   const values = Float32Array.from({ length: head / 2 }, (_, pair) => (pair < turned ? 1 : STILL));

@@ -1,7 +1,7 @@
 /** gpt2: learned positions; a checkpoint's matrices have rows where others have columns, and words of their own. */
 import type { GgufEntry } from "../../load/gguf-entries.ts";
 import { layerNorm, linear, matrix, named, readDecoder } from "../decoder.ts";
-import type { Config } from "../folder.ts";
+import { type Config, said } from "../folder.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
 import type { Checkpoint } from "../safetensors.ts";
 
@@ -13,8 +13,7 @@ export function planGpt2(given: Config, checkpoint: Checkpoint): Plan {
     hidden_size: hidden,
   });
   const activation = config.get("activation_function") ?? "gelu_new";
-  if (activation !== "gelu_new")
-    throw config.wrong(`activation_function is ${JSON.stringify(activation)}`, "UNSUPPORTED");
+  if (activation !== "gelu_new") throw config.wrong(`activation_function is ${said(activation)}`, "UNSUPPORTED");
   config.refuse("scale_attn_by_inverse_layer_idx");
   if (config.get("scale_attn_weights") === false) throw config.wrong("scale_attn_weights is false", "UNSUPPORTED");
   const { layers, heads, vocabulary } = readDecoder(config, checkpoint);

@@ -1,7 +1,7 @@
 /** memoryformer: tables that are looked up where others multiply (keys and names: docs/formats.md). */
 import type { GgufEntry } from "../../load/gguf-entries.ts";
 import { type Decoder, embedding, endTensors, named, readDecoder, vector } from "../decoder.ts";
-import type { Config } from "../folder.ts";
+import { type Config, said } from "../folder.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
 import { refuseScaling, ropeTheta } from "../rope.ts";
 import type { Checkpoint } from "../safetensors.ts";
@@ -18,9 +18,9 @@ export function planMemoryformer(config: Config, checkpoint: Checkpoint): Plan {
   const ffnCode = codeLength(config, "ffn_code_extra", code + config.size("ffn_code_extra", 2));
   if (config.get("output_projection")) throw config.wrong("output_projection: limpet knows none", "UNSUPPORTED");
   const position = config.get("rms_norm_eps_position") ?? "outside";
-  if (position !== "outside") throw config.wrong(`rms_norm_eps_position is ${JSON.stringify(position)}`, "UNSUPPORTED");
+  if (position !== "outside") throw config.wrong(`rms_norm_eps_position is ${said(position)}`, "UNSUPPORTED");
   const rule = config.get("weight_rule");
-  if (rule !== "score" && rule !== "prob") throw config.wrong(`weight_rule is ${JSON.stringify(rule)}`);
+  if (rule !== "score" && rule !== "prob") throw config.wrong(`weight_rule is ${said(rule)}`);
   const turned = (config.size("head_dim", decoder.hidden / heads) * config.number("rotary_pct", 1)) / 2;
   const metadata: GgufEntry[] = [
     ["block_count", "u32", layers],

@@ -2,7 +2,7 @@
 import type { GgufEntry } from "../../load/gguf-entries.ts";
 import { matrix, named, requireHead, vector } from "../decoder.ts";
 import { classifier, encoderKeys, planEncoder, readEncoder, requireOneOf } from "../encoder.ts";
-import type { Config } from "../folder.ts";
+import { type Config, said } from "../folder.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
 import { refuseScaling, ropeObject, ropeTheta } from "../rope.ts";
 import type { Checkpoint } from "../safetensors.ts";
@@ -26,7 +26,7 @@ export function planModernBert(config: Config, checkpoint: Checkpoint): Plan {
   if (head.keys.length > 0) {
     const pooling = config.get("classifier_pooling") ?? "cls";
     if (pooling !== "mean") {
-      const words = `classifier_pooling is ${JSON.stringify(pooling)}, and a file of modern-bert means "mean"`;
+      const words = `classifier_pooling is ${said(pooling)}, and a file of modern-bert means "mean"`;
       throw config.wrong(words, "UNSUPPORTED");
     }
     requireOneOf(config, "classifier_activation", ["gelu"]);

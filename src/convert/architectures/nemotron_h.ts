@@ -1,6 +1,6 @@
 /** nemotron_h: each layer is one of Mamba-2, attention without positions, and a feed-forward network of relu². */
 import { commonKeys, countOf, matrix, named, vector } from "../decoder.ts";
-import type { Config } from "../folder.ts";
+import { type Config, said } from "../folder.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
 import type { Checkpoint } from "../safetensors.ts";
 import { dualMixer, refuseTimeLimit, type StateSpace, stateKeys } from "../state-space.ts";
@@ -27,7 +27,7 @@ const REFUSED: readonly (readonly [key: string, ...neutral: unknown[]])[] = [
 export function planNemotronH(config: Config, checkpoint: Checkpoint): Plan {
   for (const [key, ...neutral] of REFUSED) config.refuse(key, ...neutral);
   const activation = config.get("mlp_hidden_act") ?? "relu2";
-  if (activation !== "relu2") throw config.wrong(`mlp_hidden_act is ${JSON.stringify(activation)}`, "UNSUPPORTED");
+  if (activation !== "relu2") throw config.wrong(`mlp_hidden_act is ${said(activation)}`, "UNSUPPORTED");
   refuseTimeLimit(config);
   const { tensors: given } = checkpoint;
   const prefix = given.has("backbone.embeddings.weight") ? "backbone." : "model.";
@@ -110,6 +110,6 @@ function kindsOf(config: Config, checkpoint: Checkpoint): (typeof KINDS)[string]
   }
   return list.map((word) => {
     if (typeof word === "string" && Object.hasOwn(KINDS, word)) return KINDS[word];
-    throw config.wrong(`a layer is ${JSON.stringify(word)}: limpet knows no experts in such a model`, "UNSUPPORTED");
+    throw config.wrong(`a layer is ${said(word)}: limpet knows no experts in such a model`, "UNSUPPORTED");
   });
 }

@@ -1,6 +1,6 @@
 /** rwkv7: checkpoints of RWKV-7 as fla-hub has them. */
 import { countOf, layerNorm, matrix, named, vector } from "../decoder.ts";
-import type { Config } from "../folder.ts";
+import { type Config, said } from "../folder.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
 import type { Checkpoint } from "../safetensors.ts";
 import { ENDLESS } from "./mamba2.ts";
@@ -10,7 +10,7 @@ const MIXED = ["r", "w", "k", "v", "a", "g"];
 
 export function planRwkv7(config: Config, checkpoint: Checkpoint): Plan {
   const activation = config.get("hidden_act") ?? "sqrelu";
-  if (activation !== "sqrelu") throw config.wrong(`hidden_act is ${JSON.stringify(activation)}`, "UNSUPPORTED");
+  if (activation !== "sqrelu") throw config.wrong(`hidden_act is ${said(activation)}`, "UNSUPPORTED");
   config.refuse("quantization_config");
   config.refuse("attn");
   const hidden = config.size("hidden_size");

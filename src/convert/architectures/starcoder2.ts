@@ -11,7 +11,7 @@ import {
   requireActivation,
   requireHead,
 } from "../decoder.ts";
-import type { Config } from "../folder.ts";
+import { type Config, said } from "../folder.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
 import { readRope } from "../rope.ts";
 import type { Checkpoint } from "../safetensors.ts";
@@ -19,7 +19,7 @@ import type { Checkpoint } from "../safetensors.ts";
 export function planStarcoder2(config: Config, checkpoint: Checkpoint): Plan {
   requireActivation(config, "gelu_pytorch_tanh");
   const norm = config.get("norm_type") ?? "layer_norm";
-  if (norm !== "layer_norm") throw config.wrong(`norm_type is ${JSON.stringify(norm)}`, "UNSUPPORTED");
+  if (norm !== "layer_norm") throw config.wrong(`norm_type is ${said(norm)}`, "UNSUPPORTED");
   config.refuse("layer_types");
   const decoder = readDecoder(config, checkpoint, ["sliding_window"]);
   const { layers, hidden, heads, vocabulary, prefix } = decoder;

@@ -1,6 +1,6 @@
 /** t5 and t5encoder: T5, Flan-T5, mT5, UMT5, and encoders of them that were saved alone. */
 import { countOf, matrix, named, vector } from "../decoder.ts";
-import type { Config } from "../folder.ts";
+import { type Config, said } from "../folder.ts";
 import type { Plan, PlannedTensor } from "../plan.ts";
 import type { Checkpoint } from "../safetensors.ts";
 
@@ -28,7 +28,7 @@ export function planT5(config: Config, checkpoint: Checkpoint): Plan {
   config.refuse("relative_attention_max_distance", FARTHEST);
   const forward = config.get("feed_forward_proj") ?? (config.get("model_type") === "t5" ? "relu" : "gated-gelu");
   if (forward !== "relu" && forward !== "gated-gelu") {
-    throw config.wrong(`feed_forward_proj is ${JSON.stringify(forward)}, not "relu" or "gated-gelu"`, "UNSUPPORTED");
+    throw config.wrong(`feed_forward_proj is ${said(forward)}, not "relu" or "gated-gelu"`, "UNSUPPORTED");
   }
   const { tensors } = checkpoint;
   const hasDecoder = tensors.has("decoder.final_layer_norm.weight");
