@@ -40,13 +40,15 @@ const THIEF = `
   setInterval(() => {}, 1000);
 `;
 
-/** Offers that the thief lets go by. */
+/** Offers that the thief lets go by: some of them in each architecture, in turn, as test/plan.test.ts proves them all. */
 const SKIPS = [0, 1, 2, 3, 4, 6, 8, 11, 14, 19, 30];
+const EACH = 5;
 /** How long a thief may take [ms]. */
 const PATIENCE = 2000;
 
-for (const kind of TINY) {
+for (const [i, kind] of TINY.entries()) {
   const { latent, hashes } = architectureOf(kind);
+  const skips = Array.from({ length: EACH }, (_, k) => SKIPS[(EACH * i + k) % SKIPS.length]);
 
   test(`${kind}: a slice stolen from any step is done again, with the same bits`, async () => {
     const bytes = modelBytes(kind, hashes ? "Q8_0" : "Q4_0");
@@ -57,7 +59,7 @@ for (const kind of TINY) {
       alone.release();
       model.release();
       let stolen = 0;
-      for (const skip of SKIPS) {
+      for (const skip of skips) {
         const memory = sharedMemory();
         const core = new TestCore("threads", instantiateSync<TestExports>(module, { env: { memory } }));
         const engine = new Engine(core);
@@ -83,7 +85,7 @@ for (const kind of TINY) {
         core.call("thread_stop", pool);
         await thief.terminate();
       }
-      assert.ok(stolen > 2, `${stolen} slices were stolen`);
+      assert.ok(stolen > 1, `${stolen} slices were stolen`);
     }
   });
 }

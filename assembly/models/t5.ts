@@ -17,7 +17,7 @@ export function t5(b: Builder): void {
   setScale(b, h, 1);
   requireHeads(b, h, h.heads);
   const buckets = b.countOr(".attention.relative_buckets_count", 32, 4, 4096);
-  if (buckets & 3) b.unsupported("attention.relative_buckets_count is no multiple of 4, and limpet knows no such buckets");
+  if (buckets & 3) b.unsupported("attention.relative_buckets_count is no multiple of 4: limpet knows no such");
   const width = h.heads * h.keySize;
   b.layers = blocks + 2 * b.decoderBlocks;
   const tokens = b.embedding("token_embd");
