@@ -18,7 +18,7 @@ import { loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { assertBits, Code, Engine, F16, F32, modelBytes, prompt, refuses, spread } from "./support/engine.ts";
 import { FORMATS, type Format, formatOf, rowBytes } from "./support/formats.ts";
 
-const { SIXTEEN, BYTE, OUTLIERS, TWO_BYTES } = ActivationPrecision;
+const { SIXTEEN, BYTE, OUTLIERS, TWO_BYTES, FOURTEEN } = ActivationPrecision;
 
 test("this host has relaxed SIMD", () => assert.ok(hasRelaxedSimd()));
 
@@ -28,6 +28,9 @@ const portable = loadCore("portable");
 fast.call("core_set_byte_dots", fast.core, ByteDots.QUADS);
 const hasQuads = fast.call("core_byte_dots", fast.core) === ByteDots.QUADS;
 const hasBytes = (format: Format) => fast.call("kernel_operand_form", format.type, BYTE) === BYTE;
+const isSigned = (format: Format) => fast.call("kernel_operand_form", format.type, BYTE) === FOURTEEN;
+/** The forms that a format has of bytes, from the coarsest to the finest. */
+const formsOf = (format: Format): number[] => (isSigned(format) ? [FOURTEEN] : [BYTE, OUTLIERS, TWO_BYTES]);
 
 /** A packed matrix of a format's own values, and those values; `codes` writes over what the quantiser wrote. */
 function matrix(
@@ -58,7 +61,7 @@ function multiply(
   { begin = 0, end = m.rows, alone = false } = {},
 ): Float32Array {
   const pairs = multiplyAs(0, m, form, x, { begin, end, alone });
-  if (hasQuads && form >= BYTE && form <= TWO_BYTES && hasBytes(m.format)) {
+  if (hasQuads && form !== SIXTEEN && formsOf(m.format).includes(form)) {
     const quads = multiplyAs(IN_QUADS, m, form, x, { begin, end, alone });
     assert.ok(sameBits(pairs, quads), `${m.format.name}, form ${form}: quads give other bits than pairs`);
   }
@@ -132,15 +135,20 @@ function activations(tokens: number, columns: number): Float32Array {
 }
 
 /** Error of an activation, of the largest of its block; rounding of the f32 sums comes on top. */
-const BUDGET: Record<number, number> = { [BYTE]: 0.51 / 127, [OUTLIERS]: 0.51 / 127, [TWO_BYTES]: 0.6 / 127 / 254 };
+const BUDGET: Record<number, number> = {
+  [BYTE]: 0.51 / 127,
+  [OUTLIERS]: 0.51 / 127,
+  [TWO_BYTES]: 0.6 / 127 / 254,
+  [FOURTEEN]: 0.51 / 8128,
+};
 
-for (const format of FORMATS.filter(hasBytes)) {
+for (const format of FORMATS.filter((candidate) => hasBytes(candidate) || isSigned(candidate))) {
   test(`${format.name}: bytes are as exact as they promise, alone and in tiles, in any rows`, () => {
     const [rows, columns, tokens] = [19, 512, 13];
     const m = matrix(fast, format, rows, columns, normals(rows * columns, format.type));
     const x = activations(tokens, columns);
     const expected = exact(m, x);
-    for (const form of [BYTE, OUTLIERS, TWO_BYTES]) {
+    for (const form of formsOf(format)) {
       const got = multiply(m, form, x);
       expected.forEach(({ y, size }, i) => {
         // The sum of all |w| times a block's error is at most what its largest activation makes of it.
@@ -172,7 +180,7 @@ for (const format of FORMATS.filter(hasBytes)) {
     for (const columns of [2048, 2304]) {
       const m = matrix(fast, format, rows, columns, normals(rows * columns, format.type));
       const x = activations(tokens, columns);
-      for (const form of [OUTLIERS, TWO_BYTES]) {
+      for (const form of formsOf(format).slice(-2)) {
         assert.ok(sameBits(multiply(m, form, x, { alone: true }), multiply(m, form, x)), `form ${form}, ${columns}`);
       }
     }
@@ -184,7 +192,7 @@ for (const format of FORMATS.filter(hasBytes)) {
     const values = (sign: (i: number) => number) => Array.from({ length: columns }, (_, i) => sign(i));
     const m = matrix(fast, format, 4, columns, Float32Array.from(signs.flatMap(values)));
     const x = Float32Array.from(signs.flatMap(values).map((value) => 100 * value));
-    for (const form of [BYTE, TWO_BYTES]) {
+    for (const form of formsOf(format).filter((candidate) => candidate !== OUTLIERS)) {
       const got = multiply(m, form, x);
       exact(m, x).forEach(({ y, size }, i) => {
         assert.ok(Math.abs(got[i] - y) <= 1e-4 * size, `form ${form}, output ${i}: ${got[i]} for ${y}`);
@@ -193,15 +201,31 @@ for (const format of FORMATS.filter(hasBytes)) {
   });
 }
 
+test("Q8_0: the code that no encoder writes, −128, with activations of every sign", () => {
+  const [rows, columns] = [19, 256];
+  const format = formatOf("Q8_0");
+  const m = matrix(fast, format, rows, columns, normals(rows * columns, 2), (bytes) => {
+    for (let i = 0; i < bytes.length; i++) if (i % format.bytes > 1 && i % 7 !== 3) bytes[i] = i % 5 ? 0x80 : 0x7f;
+  });
+  const signs = [() => 1, () => -1, (i: number) => (i & 1 ? 1 : -1), (i: number) => (i & 2 ? 1 : 0)];
+  const x = Float32Array.from(signs.flatMap((sign) => Array.from({ length: columns }, (_, i) => 100 * sign(i))));
+  const got = multiply(m, FOURTEEN, x);
+  exact(m, x).forEach(({ y, size }, i) => {
+    assert.ok(Math.abs(got[i] - y) <= 1e-6 * size, `output ${i}: ${got[i]} for ${y}`);
+  });
+});
+
 test("a model whose bytes are summed in pairs has the bits of one whose bytes are summed in quads", () => {
-  const logits = (how: number) => {
+  const logits = (how: number, type: "Q4_K" | "Q8_0") => {
     const engine = new Engine("fast");
     engine.core.call("core_set_byte_dots", engine.core.core, how);
     assert.is(engine.core.call("core_byte_dots", engine.core.core), hasQuads ? how : ByteDots.PAIRS);
-    const context = engine.load(modelBytes("qwen3-tiny", "Q4_K")).context({ rows: 32, batch: 7 });
+    const context = engine.load(modelBytes("qwen3-tiny", type)).context({ rows: 32, batch: 7 });
     return [...context.run(prompt(spread(7))), ...context.run(prompt([3], 7))];
   };
-  assertBits(logits(ByteDots.PAIRS), logits(ByteDots.QUADS), "pairs");
+  for (const type of ["Q4_K", "Q8_0"] as const) {
+    assertBits(logits(ByteDots.PAIRS, type), logits(ByteDots.QUADS, type), `pairs, ${type}`);
+  }
 });
 
 test("Q2_0: the code that no encoder writes, twice the scale, with activations of every sign", () => {
@@ -227,7 +251,9 @@ test("weights without a product in bytes keep sixteen bits, all others have it t
     const [ours, theirs] = [fast, portable].map((core) => matrix(core, format, 17, 512, normals(17 * 512, 3)));
     assert.ok(sameBits(multiply(ours, SIXTEEN, x), multiply(theirs, SIXTEEN, x)), format.name);
   }
-  for (const name of ["Q8_0", "IQ4_NL", "IQ4_XS", "NVFP4"]) assert.not(hasBytes(formatOf(name)), name);
+  for (const name of ["IQ4_NL", "IQ4_XS", "NVFP4"]) {
+    assert.is(fast.call("kernel_operand_form", formatOf(name).type, BYTE), SIXTEEN, name);
+  }
   for (const format of FORMATS) assert.is(portable.call("kernel_operand_form", format.type, BYTE), SIXTEEN);
 });
 
@@ -255,15 +281,17 @@ test("only blocks that stand out of their row get a second byte", () => {
 
 test("activations that are not numbers, infinite or tiny harm nobody but themselves", () => {
   const columns = 256;
-  const m = matrix(fast, formatOf("Q4_0"), 8, columns, normals(8 * columns, 1));
+  const matrices = ["Q4_0", "Q8_0"].map((name) => matrix(fast, formatOf(name), 8, columns, normals(8 * columns, 1)));
   const plain = normals(columns, 2);
   for (const odd of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e-42, 3.4e38]) {
     const x = Float32Array.from([...plain, ...plain, ...plain, ...plain, ...plain]);
     x[columns + 5] = odd;
-    for (const form of [BYTE, OUTLIERS, TWO_BYTES]) {
-      const got = multiply(m, form, x);
-      assert.ok(sameBits(got, multiply(m, form, x, { alone: true })), `${odd}`);
-      assert.ok(sameBits(got.subarray(16), multiply(m, form, x.subarray(2 * columns))), `${odd}: its neighbours`);
+    for (const m of matrices) {
+      for (const form of formsOf(m.format)) {
+        const got = multiply(m, form, x);
+        assert.ok(sameBits(got, multiply(m, form, x, { alone: true })), `${odd}`);
+        assert.ok(sameBits(got.subarray(16), multiply(m, form, x.subarray(2 * columns))), `${odd}: its neighbours`);
+      }
     }
   }
 });

@@ -79,8 +79,10 @@ function packColumns(b: Builder): void {
     if (reader == NOTHING || b.step(reader).op != Op.LINEAR || b.step(reader).weight == NOTHING) continue;
     const weight = b.weightAt(b.step(reader).weight);
     // Bytes meet tiles and rows: half of the columns by sixteen bits take longer than all of them by eight.
-    const sixteen = weight.precision == ActivationPrecision.SIXTEEN;
-    weight.byColumns = sixteen && suitsColumnPacking(weight.type, weight.rows) ? 1 : 0;
+    const fourteen = ASC_FEATURE_RELAXED_SIMD && weight.precision == ActivationPrecision.FOURTEEN;
+    const wide = fourteen || weight.precision == ActivationPrecision.SIXTEEN;
+    weight.byColumns = wide && suitsColumnPacking(weight.type, weight.rows) ? 1 : 0;
+    if (fourteen && weight.byColumns) weight.precision = ActivationPrecision.SIXTEEN;
   }
 }
 

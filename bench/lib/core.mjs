@@ -23,6 +23,9 @@ const FLOATS = Object.values(blockFormats()).flatMap(({ id, elements }) => (elem
 /** The form of activations in bytes, and where a form stands beside a type. */
 const BYTES = numbersOf("ActivationPrecision").BYTE;
 const PRECISION_SHIFT = constantOf("PRECISION_SHIFT");
+/** Products with bytes are summed as the core has found it quick here. */
+const IN_QUADS = constantOf("IN_QUADS");
+const { QUADS } = numbersOf("ByteDots");
 
 export class RawCore extends TestCore {
   /** @param {BuildName} build */
@@ -47,7 +50,8 @@ export class RawCore extends TestCore {
         exports.kernel_quantize_operand(form, values + i * columns * 4, columns, x + i * stride);
     };
     write();
-    return { type: type | (form << PRECISION_SHIFT), x, stride, write };
+    const quads = this.build === "fast" && exports.core_byte_dots(this.core) === QUADS;
+    return { type: type | (form << PRECISION_SHIFT) | (quads ? IN_QUADS : 0), x, stride, write };
   }
 
   /** Bytes of memory; stale once memory grows. @param {number} pointer @param {number} length */

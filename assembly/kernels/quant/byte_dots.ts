@@ -15,7 +15,10 @@ export namespace ByteDots {
   export const QUADS: u32 = 1;
 }
 
-const SEVENS = memory.data<u8>([127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127], 16);
+/** The largest code of seven bits, sixteen times. */
+export const SEVENS = memory.data<u8>([
+  127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127, 127,
+], 16);
 const MINUS = memory.data<i8>([
   -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127, -127,
 ], 16);

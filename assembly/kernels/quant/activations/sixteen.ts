@@ -30,24 +30,30 @@ export function activationBytes(columns: u32): usize {
 
 /** One row of f32 → Q16. */
 export function quantizeActivations(x: usize, columns: u32, target: usize): void {
+  quantizeSteps(x, columns, target, 32767);
+}
+
+/** The same with so many steps up to the largest magnitude of a block: at most 32767. */
+@inline
+export function quantizeSteps(x: usize, columns: u32, target: usize, steps: f32): void {
   for (let blocks = columns >> 5; blocks > 0; blocks--) {
     const largest = largestFinite32(x);
     if (largest < SMALLEST) {
       memory.fill(target, 0, ACTIVATION_BLOCK_BYTES);
     } else {
-      const d = largest / 32767;
+      const d = largest / steps;
       let s0 = 0;
       let s1 = 0;
       if (ASC_FEATURE_SIMD) {
         const inverse = f32x4.splat(1 / d);
         const ones = i16x8.splat(1);
         const sum0 = i32x4.add(
-          i32x4.dot_i16x8_s(quantize8(x, inverse, target + 16), ones),
-          i32x4.dot_i16x8_s(quantize8(x + 32, inverse, target + 32), ones),
+          i32x4.dot_i16x8_s(quantize8(x, inverse, target + 16, steps), ones),
+          i32x4.dot_i16x8_s(quantize8(x + 32, inverse, target + 32, steps), ones),
         );
         const sum1 = i32x4.add(
-          i32x4.dot_i16x8_s(quantize8(x + 64, inverse, target + 48), ones),
-          i32x4.dot_i16x8_s(quantize8(x + 96, inverse, target + 64), ones),
+          i32x4.dot_i16x8_s(quantize8(x + 64, inverse, target + 48, steps), ones),
+          i32x4.dot_i16x8_s(quantize8(x + 96, inverse, target + 64, steps), ones),
         );
         s0 = horizontalSum(sum0);
         s1 = horizontalSum(sum1);
@@ -134,12 +140,13 @@ function rest16(x: usize, inverse: f32, first: usize, target: usize): i32 {
   return sum;
 }
 
-/** Eight values to i16; returns them too. Out of ±32767 saturates (narrow gives −32768, which max lifts). */
+/** Eight values to i16; returns them too. Out of ±steps saturates (narrow gives −32768, which max lifts). */
 @inline
-function quantize8(x: usize, inverse: v128, target: usize): v128 {
+function quantize8(x: usize, inverse: v128, target: usize, steps: f32): v128 {
   const low = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x), inverse)));
   const high = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x, 16), inverse)));
-  const q = i16x8.max_s(i16x8.narrow_i32x4_s(low, high), i16x8.splat(-32767));
+  let q = i16x8.max_s(i16x8.narrow_i32x4_s(low, high), i16x8.splat(-(<i16>steps)));
+  if (steps < 32767) q = i16x8.min_s(q, i16x8.splat(<i16>steps));
   v128.store(target, q);
   return q;
 }

@@ -30,12 +30,17 @@
  *     lowBytes(word, high)      the i8x16 of columns 0 4 1 5 of four rows of a step
  *     highBytes(word, high)     that of columns 2 6 3 7
  *
+ * or, where codes are signed bytes:
+ *
+ *     quadBytes4(first, second, quad)   the i8x16 of four columns of four rows, of two pairs of columns of eight rows
+ *
  * No tag replaces a member that stands here: the compiler inlines none that is replaced somewhere.
  */
 import { loadFiniteHalf, loadHalves4, loadScale } from "../layout";
 import { dequantizeBlocks, packBlocks, quantizeBlocks, unpackBlocks } from "./convert";
 import { decodeBlocks, matmulBlocks } from "./multiply";
 import { multiplyBytes } from "./multiply_bytes";
+import { multiplySigned } from "./multiply_signed";
 
 @unmanaged
 export abstract class Blocks32<F> {
@@ -98,6 +103,8 @@ export abstract class Blocks32<F> {
     const f = changetype<F>(0);
     if (isDefined(f.lowBytes)) {
       multiplyBytes<F>(group, groups, columns, x, xStride, tokens, target, targetStride, panel, inQuads);
+    } else if (isDefined(f.quadBytes4)) {
+      multiplySigned<F>(group, groups, columns, x, xStride, tokens, target, targetStride, panel, inQuads);
     }
   }
 }

@@ -57,5 +57,13 @@ export class Q8_0Packing extends HalfScales32<Q8_0Packing> {
   @inline plane1(p: usize, word: v128, high: v128): v128 { return v128.load_ext<i8>(p, 16); }
   @inline plane2(p: usize, word: v128, high: v128): v128 { return v128.load_ext<i8>(p, 32); }
   @inline plane3(p: usize, word: v128, high: v128): v128 { return v128.load_ext<i8>(p, 48); }
+
+  @inline
+  quadBytes4(first: v128, second: v128, quad: u32): v128 {
+    return quad
+      ? v128.shuffle<i16>(first, second, 4, 12, 5, 13, 6, 14, 7, 15)
+      : v128.shuffle<i16>(first, second, 0, 8, 1, 9, 2, 10, 3, 11);
+  }
+
   @inline rowDot(block: usize, row: u32, a: usize): i32 { return byteDot(block + 16 + (row << 1), a); }
 }
