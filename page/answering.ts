@@ -3,7 +3,7 @@ import type { ToolCall, ToolCallDelta } from "../src/index.ts";
 import type { Engine, Outcome } from "./engine.ts";
 import type { Sampling } from "./settings.ts";
 import { messagesOf, type Turn, textOf } from "./talk.ts";
-import { isTooLong, troubleOf } from "./words.ts";
+import { doesNotFit, troubleOf } from "./words.ts";
 
 /** What an answer needs. */
 export interface Wanted {
@@ -17,25 +17,30 @@ export interface Wanted {
   readonly see: (turn: Turn) => void;
 }
 
-/** Writes an answer into a turn, to its end: what goes wrong stands in it. */
+/** Writes an answer into a turn, behind what stands there already, to its end: what goes wrong stands in it. */
 export async function answer(turn: Turn, { engine, path, system, sampling, signal, see }: Wanted): Promise<Turn> {
-  let now: Turn = { ...turn, mode: engine.chats ? "chat" : "text", model: engine.name };
+  const { end: _, trouble: __, ...begun } = turn;
+  let now: Turn = { ...begun, mode: engine.chats ? "chat" : "text", model: engine.name };
   see(now);
   let shortened = path;
   let text = textOf(path);
   let left = 0;
+  const onRead = (read: number, all: number): void => {
+    now = { ...now, read: read / all };
+    see(now);
+  };
   for (;;) {
     try {
-      const question = engine.chats ? { messages: messagesOf(shortened, system) } : { text };
+      const question = engine.chats ? { messages: messagesOf(shortened, system, turn.text) } : { text };
       const calls = new Calls();
-      const parts = engine.answer({ ...question, sampling, signal });
+      const parts = engine.answer({ ...question, sampling, signal, onRead });
       for (;;) {
         const { done, value } = await parts.next();
-        if (done) return { ...now, ...ended(value) };
+        if (done) return { ...unread(now), ...ended(value, turn) };
         const { text = "", reasoning = "", toolCalls = [] } = value;
         calls.add(toolCalls);
         now = {
-          ...now,
+          ...unread(now),
           text: now.text + text,
           ...((now.reasoning || reasoning) && { reasoning: (now.reasoning ?? "") + reasoning }),
           ...(calls.all.length > 0 && { toolCalls: calls.all }),
@@ -43,8 +48,8 @@ export async function answer(turn: Turn, { engine, path, system, sampling, signa
         see(now);
       }
     } catch (error) {
-      if (signal.aborted) return { ...now, end: "aborted" };
-      if (isTooLong(error) && now.text === "") {
+      if (signal.aborted) return { ...unread(now), end: "aborted" };
+      if (doesNotFit(error) && now.text === turn.text) {
         const fewer = withoutOldest(shortened);
         if (engine.chats ? fewer !== null : text.length > 1) {
           left += engine.chats ? shortened.length - fewer!.length : 1;
@@ -54,13 +59,20 @@ export async function answer(turn: Turn, { engine, path, system, sampling, signa
           continue;
         }
       }
-      return { ...now, end: "error", trouble: troubleOf(error, engine.place) };
+      return { ...unread(now), end: "error", trouble: troubleOf(error, engine.place) };
     }
   }
 }
 
-function ended({ end, figures }: Outcome): Partial<Turn> {
-  return { end, figures };
+/** A turn that is no longer waited for. */
+function unread({ read: _, ...turn }: Turn): Turn {
+  return turn;
+}
+
+/** What the end of an answer says; of one that has gone on, all its tokens count. */
+function ended({ end, figures }: Outcome, { text, figures: before }: Turn): Partial<Turn> {
+  const tokens = figures.tokens + (text === "" ? 0 : (before?.tokens ?? 0));
+  return { end, figures: { ...figures, tokens } };
 }
 
 /** A path without its first question and what answered it; null where one question is left. */

@@ -42,7 +42,8 @@ class App {
   readonly #view = new TalkView({
     edit: (turn, text) => void this.#edit(turn, text),
     again: (turn) => void this.#answerTo(turn.parent),
-    goOn: (turn) => void this.#answerTo(turn.id),
+    // A text goes on with another turn; an answer that was cut, in its own place.
+    goOn: (turn) => void (turn.mode === "text" ? this.#answerTo(turn.id) : this.#answerTo(turn.parent, turn)),
     step: (turn, by) => void this.#step(turn, by),
     result: (turn, callId, text) => void this.#giveResult(turn, callId, text),
     help: (turn, help) => this.#help(help, turn),
@@ -83,7 +84,8 @@ class App {
     applyTheme(this.#settings);
     this.#listen();
     // The model comes while talks are looked up.
-    this.#loader.begin(new URLSearchParams(location.hash.slice(1)).get("model") ?? this.#settings.model);
+    this.#chosen = new URLSearchParams(location.hash.slice(1)).get("model");
+    this.#loader.begin(this.#chosen ?? this.#settings.model);
     this.#store = await Store.open();
     if (!this.#store.keeps) {
       this.#notice.show({
@@ -352,14 +354,15 @@ class App {
     if (next) await this.#put({ ...talk, leaf: newestLeaf(this.#turns, next.id) });
   }
 
-  /** Has the model answer what stands behind this turn. */
-  async #answerTo(parent: string | null): Promise<void> {
+  /** Has the model answer what stands behind this turn; `begun`: the answer that is to go on. */
+  async #answerTo(parent: string | null, begun?: Turn): Promise<void> {
     const talk = this.#talk;
     if (this.#running || !talk) return;
     const sampling = this.#requireSound();
     if (!sampling) return;
     const controller = new AbortController();
-    let turn: Turn = { id: newId(), talk: talk.id, parent, role: "assistant", text: "", created: Date.now() };
+    const { end: _, trouble: __, ...rest } = begun ?? this.#newAnswer(talk.id, parent);
+    let turn: Turn = rest;
     const path = pathTo(this.#turns, parent);
     const keep = async (now: Turn): Promise<void> => {
       const latest = this.#talks.find(({ id }) => id === talk.id) ?? talk;
@@ -403,6 +406,10 @@ class App {
     await keep(turn);
     announce(turn.trouble ? turn.trouble.title : `The answer is there: ${turn.text}`);
     if (turn.figures) await this.#drawer.end(turn.figures, turn.text);
+  }
+
+  #newAnswer(talk: string, parent: string | null): Turn {
+    return { id: newId(), talk, parent, role: "assistant", text: "", created: Date.now() };
   }
 
   /** How answers are sampled; null where a setting makes no sense, which is told. */

@@ -94,7 +94,7 @@ export class Drawer {
     if (!this.isOpen || !(engine instanceof LocalEngine)) return;
     try {
       const memory = await engine.memory();
-      this.#memory.draw(memory, engine.context);
+      this.#memory.draw(memory);
       if (!last) return;
       this.#cache.draw(last.figures.promptTokens + last.figures.tokens, memory);
       this.#zeros.draw(await engine.activity(last.text));

@@ -9,6 +9,8 @@ export interface Question {
   readonly text?: string;
   readonly sampling: Sampling;
   readonly signal: AbortSignal;
+  /** Is told how many tokens of the question have been read, and of how many, where that can be known. */
+  readonly onRead?: (read: number, all: number) => void;
 }
 
 /** What became whole of an answer. */

@@ -112,7 +112,7 @@ export class Loader {
   /** The model, as soon as it is there. */
   async ready(signal: AbortSignal): Promise<Engine> {
     for (;;) {
-      if (this.#engine && this.#loading?.phase !== "load") return this.#engine;
+      if (this.#engine && (!this.#loading || this.#loading.phase === "download")) return this.#engine;
       if (!this.#loading) throw new Error(this.#trouble?.words ?? "no model is loaded: choose one");
       await new Promise<void>((resolve, reject) => {
         const abort = (): void => reject(signal.reason);
@@ -174,7 +174,7 @@ export class Loader {
 
   #progress(id: string, { phase, bytes, total }: Progress): void {
     // Two models at once may be too much for the memory: the one before goes when the next one's weights come.
-    if (phase === "load") this.#putAway();
+    if (phase !== "download") this.#putAway();
     const now = performance.now();
     if (this.#loading?.phase !== phase) this.#marks = [];
     this.#marks.push({ at: now, bytes });
@@ -195,7 +195,7 @@ export class Loader {
   #mark(id: string, files: readonly File[] | null = null): void {
     this.#asked = { id, files };
     this.#trouble = null;
-    this.#loading = { id, phase: "load", bytes: 0, total: 0, rate: null };
+    this.#loading = { id, phase: "wasm", bytes: 0, total: 0, rate: null };
     if (!isServed(id) && !files && id !== SHIPPED) this.#loading = { ...this.#loading, phase: "download" };
     this.#show();
   }

@@ -3,34 +3,34 @@ import { cached } from "../src/cache.ts";
 import { type Recommended, randomSeed, recommendedOf, withRecommended } from "../src/generate/recommended.ts";
 import {
   type Activity,
+  type ContextOptions,
   type GenerateOptions,
   LimpetError,
   Model,
   type ModelInfo,
   type ModelMemory,
   type ModelSource,
-  type WorkerBatch,
   type WorkerModel,
 } from "../src/index.ts";
+import type { LoadPhase } from "../src/load/load.ts";
 import { located } from "../src/store/by-name.ts";
 import { Clock, type Engine, type Outcome, type Part, type Question } from "./engine.ts";
 import { isHubModel, isShipped, SHIPPED_URL, shownName } from "./models.ts";
 import { numberOf, type Sampling, type Settings } from "./settings.ts";
 
-/** Tokens that a conversation holds where nobody says, and bytes that its cache takes at most. */
-const CONTEXT = 4096;
-const LEAST_CONTEXT = 512;
-const CACHE_BYTES = 512 << 20;
 /** Tokens that a text goes on for where nobody says. */
 const TEXT_TOKENS = 256;
 /** More threads than this do not pay for small models. */
 const MOST_THREADS = 4;
-/** Tokens of a text whose zeros are looked at. */
+/** Letters of a text whose zeros are looked at, and tokens of the context that is for that. */
 const PROBE_LETTERS = 200;
+const PROBE_CONTEXT = 512;
+/** No answer is longer: it ends by itself, or where the context does. */
+const MOST_TOKENS = 2 ** 31 - 1;
 
 /** How far loading is. */
 export interface Progress {
-  readonly phase: "download" | "load";
+  readonly phase: "download" | LoadPhase;
   readonly bytes: number;
   /** 0 where nobody knows. */
   readonly total: number;
@@ -41,18 +41,19 @@ export class LocalEngine implements Engine {
   readonly name: string;
   readonly place = "page";
   readonly chats: boolean;
-  readonly context: number;
+  readonly context: number | null;
   readonly model: WorkerModel;
-  readonly #batch: WorkerBatch;
+  /** Where the reader has said how much a talk may hold, all of it is taken at once; else it grows. */
+  readonly #asked: ContextOptions;
   readonly #sampling: Recommended;
 
-  private constructor(id: string, model: WorkerModel, batch: WorkerBatch, given: GivenByFile & { context: number }) {
+  private constructor(id: string, model: WorkerModel, context: number | undefined, given: GivenByFile) {
     this.id = id;
     this.model = model;
     this.name = shownName(id);
-    this.#batch = batch;
     this.chats = given.chats;
-    this.context = given.context;
+    this.context = context ?? (model.info.contextLength || null);
+    this.#asked = context === undefined ? {} : { context };
     this.#sampling = given.sampling;
   }
 
@@ -69,7 +70,8 @@ export class LocalEngine implements Engine {
       build: settings.build,
       threads: threadsOf(settings),
       signal,
-      onProgress: (bytes, total) => onProgress({ phase: "load", bytes, total: total ?? 0 }),
+      onPhase: (phase) => onProgress({ phase, bytes: 0, total: 0 }),
+      onProgress: (bytes, total) => onProgress({ phase: "weights", bytes, total: total ?? 0 }),
     });
     try {
       if (model.info.makes !== "text") {
@@ -77,22 +79,21 @@ export class LocalEngine implements Engine {
       }
       const metadata = await model.metadata(1);
       const given = { sampling: recommendedOf(metadata), chats: metadata.has("tokenizer.chat_template") };
-      const [batch, context] = await conversation(model, numberOf(settings, "context"));
-      return new LocalEngine(id, model, batch, { ...given, context });
+      return new LocalEngine(id, model, numberOf(settings, "context"), given);
     } catch (error) {
       model.dispose();
       throw error;
     }
   }
 
-  async *answer({ messages, text, sampling, signal }: Question): AsyncGenerator<Part, Outcome, undefined> {
+  async *answer({ messages, text, sampling, signal, onRead }: Question): AsyncGenerator<Part, Outcome, undefined> {
     const seed = sampling.seed ?? randomSeed();
-    const options = { ...this.#options(sampling, messages === undefined), seed, signal };
+    const options = { ...this.#options(sampling, messages === undefined), seed, signal, onPrefill: onRead };
     const { tools } = sampling;
     const clock = new Clock();
     const generation = messages
-      ? this.#batch.chat(messages, tools.length > 0 ? { ...options, tools } : options)
-      : this.#batch.generate(text ?? "", options);
+      ? this.model.chat(messages, tools.length > 0 ? { ...options, tools } : options)
+      : this.model.generate(text ?? "", options);
     try {
       for await (const piece of generation) {
         clock.tick();
@@ -129,7 +130,7 @@ export class LocalEngine implements Engine {
 
   /** The zeros behind ReLU² in a pass over the end of a text, layer by layer. */
   async activity(text: string): Promise<Activity> {
-    const session = await this.model.session({ context: LEAST_CONTEXT });
+    const session = await this.model.session({ context: PROBE_CONTEXT });
     try {
       await session.generate(text.slice(-PROBE_LETTERS) || "Once", { maxTokens: 2 }).text();
       return await session.activity();
@@ -142,16 +143,16 @@ export class LocalEngine implements Engine {
     this.model.dispose();
   }
 
-  #options(sampling: Sampling, isText: boolean): GenerateOptions {
+  #options(sampling: Sampling, isText: boolean): GenerateOptions & ContextOptions {
     const { tools, thinks, maxTokens, stop, seed: _, ...rest } = sampling;
-    const most = maxTokens ?? (isText ? TEXT_TOKENS : this.context);
     return {
       ...withRecommended(this.#sampling, rest),
       // A penalty on what stands in the text already is one on the form of a call.
       ...(tools.length > 0 && rest.repeatPenalty === undefined && { repeatPenalty: 1 }),
       ...(stop && { stop }),
       ...(!thinks && { reasoning: { budget: 0 } }),
-      maxTokens: Math.min(most, this.context),
+      ...this.#asked,
+      maxTokens: maxTokens ?? (isText ? TEXT_TOKENS : MOST_TOKENS),
     };
   }
 }
@@ -182,21 +183,4 @@ async function sourceOf(
   await navigator.storage?.persist?.().catch(() => false);
   if (isHubModel(id)) return [...(await located(name, options))];
   return [await cached(name, options)];
-}
-
-/** Where conversations are computed: as many tokens as the memory has room for. */
-async function conversation(model: WorkerModel, asked: number | undefined): Promise<[WorkerBatch, number]> {
-  const trained = model.info.contextLength || CONTEXT;
-  let context = asked ?? Math.min(trained, CONTEXT);
-  const { cacheBytesPerToken } = await model.memory();
-  while (asked === undefined && context > LEAST_CONTEXT && context * cacheBytesPerToken > CACHE_BYTES) context >>= 1;
-  for (;;) {
-    try {
-      return [await model.batch({ sequences: 1, context, reuse: true }), context];
-    } catch (error) {
-      const isShort = error instanceof LimpetError && error.code === "OUT_OF_MEMORY";
-      if (!isShort || asked !== undefined || context <= LEAST_CONTEXT) throw error;
-      context >>= 1;
-    }
-  }
 }

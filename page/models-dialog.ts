@@ -1,6 +1,7 @@
 /** The dialog of the models: those of the server, those of the page with their sizes, and the reader's own. */
 import { byId, bytesInWords, el, secondsInWords } from "./dom.ts";
 import { icon } from "./icons.ts";
+import type { Progress } from "./local.ts";
 import { CATALOGUE, fitOf, forget, idOf, type KeptFile, keptFiles, type ListedModel, shownName } from "./models.ts";
 import type { ServedModel } from "./served.ts";
 import { closeByItself } from "./settings-dialog.ts";
@@ -16,7 +17,7 @@ export interface ModelActions {
 /** What is being fetched or loaded. */
 export interface Loading {
   readonly id: string;
-  readonly phase: "download" | "load";
+  readonly phase: Progress["phase"];
   readonly bytes: number;
   readonly total: number;
   /** Bytes a second; null where nothing is known yet. */
@@ -25,7 +26,9 @@ export interface Loading {
 
 /** How far it is, in words. */
 export function loadingInWords({ phase, bytes, total, rate }: Loading): string {
-  if (phase === "load") return total > 0 ? `Loading ${Math.floor((100 * bytes) / total)} %` : "Loading …";
+  if (phase === "wasm") return "Fetching limpet …";
+  if (phase === "header") return "Reading the file …";
+  if (phase === "weights") return total > 0 ? `Loading ${Math.floor((100 * bytes) / total)} %` : "Loading …";
   const words = [total > 0 ? `${bytesInWords(bytes)} of ${bytesInWords(total)}` : bytesInWords(bytes)];
   if (rate) {
     words.push(`${bytesInWords(rate)}/s`);

@@ -124,14 +124,12 @@ export class MemoryPlot extends Plot {
     super("Memory", true);
   }
 
-  /** `context`: tokens that a talk may hold, for which there is room. */
-  draw(memory: ModelMemory | null, context: number = 0): void {
+  draw(memory: ModelMemory | null): void {
     if (!memory) {
       this.show([], [["", "no model is loaded in this page"]]);
       return;
     }
-    const others = memory.contexts.reduce((total, { cacheBytes }) => total + cacheBytes, 0);
-    const cache = others + context * memory.cacheBytesPerToken;
+    const cache = memory.contexts.reduce((total, { cacheBytes }) => total + cacheBytes, 0);
     const parts: readonly (readonly [string, number, string])[] = [
       ["ours", memory.weights, "weights"],
       ["other", cache, "room for the cache"],

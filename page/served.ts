@@ -194,11 +194,11 @@ function messageOf(message: Message): object {
     return { role: "tool", content: message.content, tool_call_id: message.toolCallId };
   }
   if (message.role !== "assistant") return message;
-  const { content, reasoning, toolCalls } = message;
+  const { content, reasoning, toolCalls, prefix } = message;
   const calls = toolCalls?.map(({ id, name, arguments: given }) => {
     return { id, type: "function", function: { name, arguments: given } };
   });
-  return { role: "assistant", content, reasoning_content: reasoning, tool_calls: calls };
+  return { role: "assistant", content, reasoning_content: reasoning, tool_calls: calls, prefix };
 }
 
 function toolFields(tools: readonly Tool[]): object {

@@ -63,6 +63,8 @@ export interface Turn {
   readonly end?: End;
   readonly figures?: Figures;
   readonly trouble?: Trouble;
+  /** While it is waited for: the share of what was said before that the model has read. */
+  readonly read?: number;
   /** Turns that no longer fitted when this was written. */
   readonly left?: number;
 }
@@ -101,8 +103,11 @@ export function newestLeaf(turns: Turns, id: string): string {
   }
 }
 
-/** What the model is told of a path: calls without a result get an empty one, answers that came to nothing are left out. */
-export function messagesOf(path: readonly Turn[], system: string): Message[] {
+/**
+ * What the model is told of a path: calls without a result get an empty one, answers that came to nothing are left out.
+ * `begun`: what the answer begins with, which is to go on.
+ */
+export function messagesOf(path: readonly Turn[], system: string, begun: string): Message[] {
   const messages: Message[] = system.trim() === "" ? [] : [{ role: "system", content: system }];
   path.forEach((turn, at) => {
     const { role, text, reasoning, toolCalls, toolCallId } = turn;
@@ -118,6 +123,7 @@ export function messagesOf(path: readonly Turn[], system: string): Message[] {
       }
     }
   });
+  if (begun !== "") messages.push({ role: "assistant", content: begun, prefix: true });
   return messages;
 }
 

@@ -176,18 +176,22 @@ export class TurnView {
     if (role === "assistant") {
       if (lead) add("edit", "Edit the beginning", () => this.#edit(lead), busy);
       add("retry", "Answer again", () => this.#actions.again(turn), busy);
-      if (mode === "text" && isLast && end !== "error") add("goOn", "Go on", () => this.#actions.goOn(turn), busy);
+      const isCut = end !== "stop" && end !== "tool_calls" && text !== "";
+      if (isLast && (mode === "text" ? end !== "error" : isCut)) {
+        add("goOn", "Go on", () => this.#actions.goOn(turn), busy);
+      }
     }
     return buttons;
   }
 
-  #figures({ role, figures, end }: Turn, isRunning: boolean): HTMLElement {
+  #figures({ role, figures, end, read }: Turn, isRunning: boolean): HTMLElement {
     const words: string[] = [];
+    if (isRunning && read !== undefined && read < 1) words.push(`reading ${Math.round(100 * read)} %`);
     if (role === "assistant" && end && ENDS[end]) words.push(ENDS[end]);
-    if (figures && figures.tokens > 0) {
+    if (figures && figures.tokens > 0 && !isRunning) {
       words.push(`${figures.tokens} token${figures.tokens === 1 ? "" : "s"}`);
       if (figures.rate !== null) words.push(`${rateInWords(figures.rate)} a second`);
-      if (!isRunning && figures.firstMs !== null) words.push(`first after ${secondsInWords(figures.firstMs / 1000)}`);
+      if (figures.firstMs !== null) words.push(`first after ${secondsInWords(figures.firstMs / 1000)}`);
     }
     const more = figures && !isRunning ? detail(figures) : null;
     return el("span", { class: "figures", title: more }, words.join(" · "));

@@ -17,8 +17,13 @@ export function troubleOf(error: unknown, place: "page" | "server"): Trouble {
   return { title: "Something went wrong", words: plain(error), helps: ["again", "models"] };
 }
 
+/** Whether less of the conversation may fit: it is longer than the model's context, or than the memory has room for. */
+export function doesNotFit(error: unknown): boolean {
+  return isTooLong(error) || (error instanceof LimpetError && error.code === "OUT_OF_MEMORY");
+}
+
 /** Whether the conversation is longer than the model's context. */
-export function isTooLong(error: unknown): boolean {
+function isTooLong(error: unknown): boolean {
   if (error instanceof ServerError) return error.code === "context_length_exceeded";
   return error instanceof LimpetError && error.code === "CONTEXT_FULL";
 }

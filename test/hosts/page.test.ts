@@ -58,7 +58,14 @@ withTools(["chromium", "npm:playwright-core"], (chromium) => {
       const [question] = ["[...document.querySelectorAll('.turn.user .body')].at(-1).textContent"];
       assert.is(await page.evaluate(question), "Hello");
       assert.match((await page.textContent(".turn.assistant .figures")) ?? "", /\d+ tokens? · .* a second/);
+      // What was cut goes on where it stands.
+      const cut = await lastText(page);
+      await press(page, "Go on");
+      await holds(page, `document.querySelector(".turn.assistant .body").textContent.length > ${cut.length}`);
+      await answered(page);
       const first = await lastText(page);
+      assert.ok(first.trim().startsWith(cut.trim()), `${cut} … ${first}`);
+      assert.is(await page.evaluate("document.querySelectorAll('.turn').length"), 2);
       await press(page, "Answer again");
       await holds(page, "/2 of 2/.test(document.querySelector('.turn.assistant .versions')?.textContent)");
       await answered(page);
@@ -94,11 +101,9 @@ withTools(["chromium", "npm:playwright-core"], (chromium) => {
       const stopped = await lastText(page);
       await press(page, "Go on");
       await holds(page, "document.querySelectorAll('.turn.assistant').length === 2");
-      // In the middle of an answer the page is opened anew.
-      await page.evaluate(`new Promise((resolve) => {
-        const look = () => (document.querySelector(".turn.running .body")?.textContent.length > 250 ? resolve() : setTimeout(look, 5));
-        look();
-      })`);
+      // In the middle of an answer the page is opened anew; of one that the model has ended by then, the end is there.
+      const middle = "document.querySelector('.turn.running .body')?.textContent.length > 250";
+      await holds(page, `${middle} || document.querySelectorAll(".turn .figures:not(:empty)").length === 2`);
       await page.reload();
       await reads(page, ".turn.assistant:last-child .figures", /the page was closed|tokens/);
       assert.is(await page.evaluate("document.querySelector('.turn .body').textContent"), stopped);
