@@ -23,6 +23,15 @@ export const HAS_MXFP4: bool = !isDefined(WITHOUT_MXFP4);
 export const HAS_NVFP4: bool = !isDefined(WITHOUT_NVFP4);
 export const HAS_Q1_0: bool = !isDefined(WITHOUT_Q1_0);
 export const HAS_Q2_0: bool = !isDefined(WITHOUT_Q2_0);
+export const HAS_IQ1_S: bool = !isDefined(WITHOUT_IQ1_S);
+export const HAS_IQ1_M: bool = !isDefined(WITHOUT_IQ1_M);
+export const HAS_IQ2_XXS: bool = !isDefined(WITHOUT_IQ2_XXS);
+export const HAS_IQ2_XS: bool = !isDefined(WITHOUT_IQ2_XS);
+export const HAS_IQ2_S: bool = !isDefined(WITHOUT_IQ2_S);
+export const HAS_IQ3_XXS: bool = !isDefined(WITHOUT_IQ3_XXS);
+export const HAS_IQ3_S: bool = !isDefined(WITHOUT_IQ3_S);
+/** Formats whose weights are words of a codebook: for reading. */
+export const HAS_CODEBOOKS: bool = HAS_IQ1_S || HAS_IQ1_M || HAS_IQ2_XXS || HAS_IQ2_XS || HAS_IQ2_S || HAS_IQ3_XXS || HAS_IQ3_S;
 export const HAS_ALL_FORMATS: bool =
   HAS_Q4_0 &&
   HAS_Q4_1 &&
@@ -41,7 +50,14 @@ export const HAS_ALL_FORMATS: bool =
   HAS_MXFP4 &&
   HAS_NVFP4 &&
   HAS_Q1_0 &&
-  HAS_Q2_0;
+  HAS_Q2_0 &&
+  HAS_IQ1_S &&
+  HAS_IQ1_M &&
+  HAS_IQ2_XXS &&
+  HAS_IQ2_XS &&
+  HAS_IQ2_S &&
+  HAS_IQ3_XXS &&
+  HAS_IQ3_S;
 
 /** Architectures (models/registry.ts). */
 export const HAS_LLAMA: bool = !isDefined(WITHOUT_LLAMA);

@@ -1,6 +1,7 @@
 /**
  * Joins the data segments of the module that asc makes. asc writes one for each piece of static data, and each takes
- * some seven bytes besides: flags, address, length. The core has half a thousand literals that lie side by side.
+ * some seven bytes besides: flags, address, length. The core has half a thousand literals that lie side by side. Memory that
+ * is all zeros is in no piece: a host's memory is zeros before, and a thread that comes late must not make it so again.
  */
 import { MemorySegment, Module } from "assemblyscript";
 
@@ -23,6 +24,7 @@ function joined(segments) {
     const start = globalThis.i64_low(offset);
     const last = pieces.at(-1);
     const gap = last ? start - last.end : -1;
+    if (buffer.length > LARGEST_GAP && buffer.every((byte) => byte === 0)) continue;
     if (gap < 0 || gap > LARGEST_GAP) pieces.push({ offset, buffers: [buffer], end: start + buffer.length });
     else {
       last.buffers.push(new Uint8Array(gap), buffer);

@@ -35,6 +35,13 @@ const FILE_TYPES = {
   NVFP4: 39,
   Q1_0: 40,
   Q2_0: 41,
+  IQ1_S: 24,
+  IQ1_M: 31,
+  IQ2_XXS: 19,
+  IQ2_XS: 20,
+  IQ2_S: 28,
+  IQ3_XXS: 23,
+  IQ3_S: 26,
 };
 
 const FORMATS = blockFormats();

@@ -183,6 +183,21 @@ const FINISH = {
       put16(b, o + 64, table[draw(b, o + 64)]);
     };
   },
+  // Root mean squares of the codebooks' columns as d has them, times that of 2 s + 1.
+  IQ2_XXS: signedScale(2.89 * 18.48, 0),
+  IQ2_XS: signedScale(3.027 * 18.48, 0),
+  IQ2_S: signedScale(3.054 * 18.48, 0),
+  IQ3_XXS: signedScale(7.712 * 18.48, 0),
+  IQ3_S: signedScale(7.594 * 18.48, 0),
+  IQ1_S: signedScale(0.781 * 9.22, 0),
+  IQ1_M: (/** @type {number} */ deviation) => {
+    const table = scaleTable(deviation / (0.781 * 9.22));
+    return (/** @type {Uint8Array} */ b, /** @type {number} */ o) => {
+      const half = table[draw(b, o + 48)];
+      // Its four digits of four bits, the lowest first, lie above the sub-scales.
+      for (let j = 0; j < 4; j++) b[o + 49 + 2 * j] = (b[o + 49 + 2 * j] & 15) | (((half >> (4 * j)) & 15) << 4);
+    };
+  },
   Q1_0: signedScale(1, 0),
   Q2_0: signedScale(1.225, 0),
   NVFP4: (/** @type {number} */ deviation) => {

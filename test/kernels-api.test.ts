@@ -3,7 +3,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TYPES, type TypeName } from "../src/host/types.ts";
 import { type Kernels, kernels, LimpetError } from "../src/kernels.ts";
-import { sameBits } from "./support/core.ts";
+import { loadCore, sameBits } from "./support/core.ts";
+import { blocksOf, CODEBOOKS, WRITTEN } from "./support/formats.ts";
 import { errorOf } from "./support/models.ts";
 
 const portable = await kernels();
@@ -75,12 +76,25 @@ test("every block format: quantize, dequantize, matmul, by name and by number", 
   const [m, k, n] = [3, 512, 11];
   const a = noise(m * k, 3);
   const values = noise(k * n, 4);
-  for (const type of Object.keys(TYPES) as TypeName[]) {
+  for (const { name } of WRITTEN) {
+    const type = name as TypeName;
     const bytes = both((kernel) => kernel.quantize(type, values));
     const weights = both((kernel) => kernel.dequantize(type, bytes));
     assert.ok(sameBits(weights, portable.dequantize(TYPES[type], bytes)));
     const error = Math.sqrt(weights.reduce((sum, w, i) => sum + (w - values[i]) ** 2, 0) / values.length);
     assert.ok(error < (ROUND_TRIP[type] ?? 0.12), `${type}: error ${error}`);
+    const result = both((kernel) => kernel.matmul(a, { type, bytes, rows: n, cols: k }, { m, k, n }));
+    close(result, product(a, weights, m, k, n), 3e-3);
+  }
+});
+
+test("formats that are for reading: dequantize, matmul", () => {
+  const [m, k, n] = [3, 512, 11];
+  const a = noise(m * k, 3);
+  for (const format of CODEBOOKS) {
+    const type = format.name as TypeName;
+    const bytes = blocksOf(loadCore("portable"), format, noise(k * n, 4));
+    const weights = both((kernel) => kernel.dequantize(type, bytes));
     const result = both((kernel) => kernel.matmul(a, { type, bytes, rows: n, cols: k }, { m, k, n }));
     close(result, product(a, weights, m, k, n), 3e-3);
   }
@@ -215,7 +229,9 @@ test("wrong shapes and types are named", async () => {
     ["BAD_ARGUMENT", /want 3 rows of 32/, () => matrixCase({ rows: 2, cols: 32 })],
     ["BAD_ARGUMENT", /has 10 bytes; 3 × 32 in Q4_0 take 54/, () => matrixCase({ rows: 3, cols: 32 })],
     ["UNSUPPORTED", /no block format Q9_Z: there are F32/, () => k.dequantize("Q9_Z" as TypeName, new Uint8Array(18))],
-    ["UNSUPPORTED", /no block format IQ2_XXS/, () => k.quantize(16, x)],
+    ["UNSUPPORTED", /IQ2_XXS is for reading: .*; take Q2_K/, () => k.quantize(16, x)],
+    ["UNSUPPORTED", /IQ3_S is for reading: .*; take Q3_K/, () => k.quantize("IQ3_S", x)],
+    ["UNSUPPORTED", /no block format Q8_K: there are F32/, () => k.quantize(15, x)],
     ["BAD_ARGUMENT", /17 bytes are no whole blocks of Q4_0/, () => k.dequantize("Q4_0", new Uint8Array(17))],
     ["BAD_ARGUMENT", /64 values are no whole blocks of Q6_K, which hold 256/, () => k.quantize("Q6_K", x)],
     ["BAD_ARGUMENT", /no whole rows of 60/, () => k.rmsNorm(x, x.slice(0, 60))],

@@ -11,7 +11,7 @@ import { Model, Tokenizer } from "../src/index.ts";
 import { inspectFile, inspectProgram } from "../src/load/inspect.ts";
 import { blank, type Change, type File, key } from "./support/changes.ts";
 import { assertBits, Code, Engine, prompt, refuses, spread } from "./support/engine.ts";
-import { FORMATS } from "./support/formats.ts";
+import { FORMATS, formatOf, setHalf } from "./support/formats.ts";
 import { errorOf } from "./support/models.ts";
 
 const { BAD_FILE, UNSUPPORTED, WRONG_STATE } = Code;
@@ -259,8 +259,8 @@ for (const build of ["portable", "scalar"] as const) {
 
 test("who reads no weights refuses none: tokenizer, inspect, plan of a vocabulary; who reads them says the type", async () => {
   for (const [type, name] of [
-    [16, "IQ2_XXS"],
-    [29, "IQ1_M"],
+    [15, "Q8_K"],
+    [31, "Q4_0_4_4"],
     [99, "type 99"],
   ] as const) {
     const bytes = new Uint8Array(encodeGguf(small("llama")));
@@ -303,7 +303,8 @@ function spoiled(fill: (bytes: Uint8Array) => void, at: number, bits: number, na
     fill(bytes);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const place = 2 * (format?.bytes ?? 0) + at;
-    if (name === "MXFP4") view.setUint8(place, bits);
+    if (name === "IQ1_M") setHalf(bytes, formatOf(name), place, at, bits);
+    else if (name === "MXFP4") view.setUint8(place, bits);
     else view.setUint16(place, name === "BF16" ? (bits & 0x8000) | 0x7f80 | (bits & 1) : bits, true);
   };
 }

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { bothCores, sameBits, type TestCore } from "./support/core.ts";
-import { FORMATS, type Format, formatOf, rowBytes } from "./support/formats.ts";
+import { type Format, formatOf, rowBytes, WRITTEN } from "./support/formats.ts";
 import { madeMatrices, SEARCHED, weightedError } from "./support/quantisers.ts";
 
 /** How much more than llama.cpp a search may err. */
@@ -60,7 +60,7 @@ test("the searches err at most 2 % more than llama.cpp's, in rows of 256 to 8192
 test("both builds write the same bytes, outliers and scales of all sizes included", () => {
   const [, heavy, outliers] = [...madeMatrices()].map(({ data }) => data.subarray(0, 4096));
   for (const values of [heavy, outliers, outliers.map((x, i) => x * 10 ** (((i >> 5) % 60) - 30))]) {
-    for (const format of FORMATS) {
+    for (const format of WRITTEN) {
       assert.ok(sameBits(quantize(portable, format, values), quantize(scalar, format, values)), format.name);
     }
   }
@@ -78,7 +78,7 @@ test("a round trip stays within the budgets of llama.cpp's own tests", () => {
   };
   for (const offset of [0, 1]) {
     const values = Float32Array.from({ length: 4096 }, (_, i) => 0.1 + 2 * Math.cos(i + offset));
-    for (const format of FORMATS) {
+    for (const format of WRITTEN) {
       const back = dequantize(portable, format, quantize(portable, format, values));
       const squares = values.reduce((sum, x, i) => sum + (x - back[i]) ** 2, 0);
       const error = Math.sqrt(squares) / values.length;

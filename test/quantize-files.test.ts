@@ -166,10 +166,10 @@ test("what cannot be quantised is refused in words, and leaves no file", async (
   const link = join(dirname(OUT), "link.gguf");
   linkSync(PLM, link);
   const nan = floatTensor("a.weight", [32, 2], new Float32Array(64).fill(Number.NaN));
-  const iq2 = Buffer.from(
+  const unknown = Buffer.from(
     encodeGguf({ metadata: [], tensors: [floatTensor("a.weight", [256, 2], new Float32Array(512))] }),
   );
-  iq2.writeUInt32LE(16, iq2.indexOf("a.weight") + 8 + 4 + 16);
+  unknown.writeUInt32LE(15, unknown.indexOf("a.weight") + 8 + 4 + 16);
   const scaleless = encodeGguf({
     metadata: [],
     tensors: [{ name: "blk.0.attn_q.table", type: "I8", shape: [6, 8], fill: () => {} }],
@@ -179,6 +179,9 @@ test("what cannot be quantised is refused in words, and leaves no file", async (
     [PLM, link, "Q4_0", "BAD_ARGUMENT", /is the file that is read/],
     [PLM, OUT.replace(".gguf", "-00001-of-00002.gguf"), "Q4_0", "BAD_ARGUMENT", /is the name of a file's first part/],
     [PLM, OUT, "Q9", "BAD_ARGUMENT", /no type Q9: there are BF16, /],
+    [PLM, OUT, "iq2_xs", "BAD_ARGUMENT", /IQ2_XS is for reading: its codes need weights of importance; take Q2_K/],
+    [PLM, OUT, "IQ1_S", "BAD_ARGUMENT", /IQ1_S is for reading: .*; take TQ1_0 for a ternary model, else Q2_K/],
+    [PLM, OUT, "IQ3_XXS", "BAD_ARGUMENT", /IQ3_XXS is for reading: .*; take Q3_K/],
     [`${PLM}.none`, OUT, "Q4_0", "HOST", /there is no such file/],
     [PLM, join(folder, "none", "out.gguf"), "Q4_0", "HOST", /there is no such folder/],
     [PLM, folder, "Q4_0", "HOST", /this is a folder/],
@@ -192,11 +195,11 @@ test("what cannot be quantised is refused in words, and leaves no file", async (
       /a\.weight holds a weight that is no number/,
     ],
     [
-      temporaryFile("iq2.gguf", iq2),
+      temporaryFile("unknown.gguf", unknown),
       OUT,
       "Q4_0",
       "UNSUPPORTED",
-      /a\.weight is of type IQ2_XXS, which limpet does not run/,
+      /a\.weight is of type Q8_K, which limpet does not run/,
     ],
     [temporaryFile("scaleless.gguf", scaleless), OUT, "Q4_0", "BAD_FILE", /attn_q\.table: 8 rows of 6 bytes want/],
   ];

@@ -172,7 +172,7 @@ test("limpet slim refuses what it cannot build, and writes nothing", () => {
   const needs = { model: "m.gguf", architecture: "llama", types: ["F32"], tokenizer: "llama", chat: false };
   const refused = (change: object) => () => slimBuild([{ ...needs, ...change }], "portable");
   assert.throws(refused({ architecture: "dbrx" }), /m\.gguf: the architecture dbrx is not supported; .*llama, qwen2/);
-  assert.throws(refused({ types: ["IQ2_XS"] }), /m\.gguf: the block format IQ2_XS is not supported; .*Q4_K/);
+  assert.throws(refused({ types: ["Q8_K"] }), /m\.gguf: the block format Q8_K is not supported; .*Q4_K/);
   assert.throws(
     refused({ tokenizer: "" }),
     /m\.gguf: the tokenizer \(none\) is not supported; supported are: gpt2, llama/,

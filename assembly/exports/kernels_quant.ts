@@ -12,7 +12,7 @@ import {
 import { ACTIVATION_BLOCK_BYTES, activationBytes, quantizeActivations } from "../kernels/quant/activations/sixteen";
 import { PRECISION_SHIFT, operandRowBytes, precisionFor, quantizeAs } from "../kernels/quant/activations/precision";
 import { dequantizeRow, packedGroupBytes, packGroup, quantizeRow, unpackRow } from "../kernels/quant/index";
-import { blockElements, rowBytes } from "../kernels/quant/types";
+import { blockElements, hasCodebook, rowBytes } from "../kernels/quant/types";
 
 const UNSUPPORTED: i32 = -3;
 const BAD_ARGUMENT: i32 = -4;
@@ -31,9 +31,10 @@ export function kernel_dequantize(type: u32, source: usize, target: usize, count
   return status;
 }
 
-/** f32 → `count` values in a file's blocks. */
+/** f32 → `count` values in a file's blocks; a type with a codebook is for reading, and so none that can be written. */
 export function kernel_quantize(type: u32, source: usize, target: usize, count: u32): i32 {
   const status = checkBlocks(type, count);
+  if (status == 0 && hasCodebook(type)) return UNSUPPORTED;
   if (status == 0) quantizeRow(type, source, target, count);
   return status;
 }

@@ -9,7 +9,7 @@ import { MlaForm, RowType, WeightRule } from "../../bindings/numbers.ts";
 import { bytes as bytesArgument, floats, printable, readOptions } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { type Arena, CORE_OPTIONS, Core, type CoreOptions } from "../host/instance.ts";
-import { TYPES, typeName } from "../host/types.ts";
+import { isCodebookType, refusalOfCodebook, TYPES, typeName } from "../host/types.ts";
 import {
   ATTENTION,
   type AttentionInput,
@@ -139,11 +139,13 @@ export class Kernels {
     });
   }
 
-  /** Values → blocks of a GGUF file. */
+  /** Values → blocks of a GGUF file; UNSUPPORTED for a type that is for reading, IQ1_S to IQ3_S. */
   quantize(type: TypeId, weights: Float32Array): Uint8Array {
     const core = this.#core;
     const { exports, memory } = core;
     const id = this.#type(type);
+    const name = typeName(id);
+    if (isCodebookType(name)) throw new LimpetError("UNSUPPORTED", refusalOfCodebook(name));
     const values = floats("values", weights);
     const { elements, blockBytes } = this.#block(id);
     if (values.length % elements !== 0) {

@@ -3,9 +3,10 @@
  * of what comes out against the one stored here. The hashes are the scalar build's; all builds of the same bits have them.
  */
 import { bytesOf } from "../../bindings/memory.ts";
+import { BLOCKS } from "../../bindings/numbers.ts";
 import { fnv } from "../host/checksum.ts";
 import { messageOf } from "../host/errors.ts";
-import { TYPES, type TypeName } from "../host/types.ts";
+import { isCodebookType, TYPES, type TypeName } from "../host/types.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
 import { type Kernels, kernels } from "./kernels.ts";
 
@@ -73,7 +74,7 @@ function trials(k: Kernels): Record<string, () => Float32Array[]> {
   const a = wave(m * columns, 700);
   const weights = wave(n * columns, 1300);
   const format = (type: TypeName) => () => {
-    const bytes = k.quantize(type, weights);
+    const bytes = isCodebookType(type) ? someBlocks(type, n * columns) : k.quantize(type, weights);
     const matrix = { type, bytes, rows: n, cols: columns };
     return [k.dequantize(type, bytes), k.matmul(a, matrix, { m, k: columns, n })];
   };
@@ -98,6 +99,17 @@ function trials(k: Kernels): Record<string, () => Float32Array[]> {
     "mla, absorbed": mla("absorbed"),
     "mla, expanded": mla("expanded"),
   };
+}
+
+/** Blocks of a type that nothing is quantised to, with half scales that are finite and small. */
+function someBlocks(type: TypeName, values: number): Uint8Array {
+  const { elements, bytes } = BLOCKS[type];
+  const blocks = bytesOf(wave(((values / elements) * bytes) / 4, 1700));
+  for (let at = 0; at < blocks.length; at += bytes) {
+    // IQ1_M has its half scale in four pieces, the last one here.
+    blocks[at + (type === "IQ1_M" ? 55 : 1)] &= 0xa3;
+  }
+  return blocks;
 }
 
 /** Numbers that no library function makes, so that they are the same everywhere. */

@@ -1,13 +1,15 @@
 /** `limpet convert`: a checkpoint's folder → a GGUF file. */
 import { BAD_CHOICE } from "../../assembly/wasi/commands.ts";
 import { convert as convertCheckpoint } from "../convert/convert.ts";
-import { FILE_TYPES, fileTypeOf } from "../quantize/mixes.ts";
+import { isCodebookType } from "../host/types.ts";
+import { FILE_TYPES, fileTypeOf, refusalOf } from "../quantize/mixes.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";
 
 export async function convert(args: Arguments, io: Io): Promise<void> {
   const [folder, out] = [args.needed("DIR"), args.needed("OUT")];
   const type = args.required("type");
+  if (isCodebookType(type.toUpperCase())) throw new UsageError(refusalOf(type));
   if (!fileTypeOf(type)) throw new UsageError(BAD_CHOICE + FILE_TYPES.join(", "), "--type");
   const result = await convertCheckpoint(folder, out, {
     type,

@@ -1,12 +1,14 @@
 /** `limpet quantize`: a model file in another type. */
 import { BAD_CHOICE } from "../../assembly/wasi/commands.ts";
-import { FILE_TYPES, fileTypeOf } from "../quantize/mixes.ts";
+import { isCodebookType } from "../host/types.ts";
+import { FILE_TYPES, fileTypeOf, refusalOf } from "../quantize/mixes.ts";
 import { quantizeFile } from "../quantize/quantize.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";
 
 export async function quantize(args: Arguments, io: Io): Promise<void> {
   const [input, out, type] = ["IN", "OUT", "TYPE"].map((name) => args.needed(name));
+  if (isCodebookType(type.toUpperCase())) throw new UsageError(refusalOf(type));
   if (!fileTypeOf(type)) throw new UsageError(BAD_CHOICE + FILE_TYPES.join(", "), "TYPE");
   const result = await quantizeFile(input, out, type, {
     signal: io.signal,

@@ -8,7 +8,7 @@
 import { bytesOf, decodeText } from "../../bindings/memory.ts";
 import { isNode } from "../../bindings/node.ts";
 import { kernelsOf } from "../api/kernels.ts";
-import { callback, type OptionTable, path, printable, readOptions, signal, text } from "../host/arguments.ts";
+import { callback, type OptionTable, path, readOptions, signal, text } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { CORE_OPTIONS, Core, namedBuild } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
@@ -17,7 +17,7 @@ import type { Build, WasmOption } from "../host/wasm.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import { loadModel } from "../load/load.ts";
 import { requireOnePiece } from "../load/source.ts";
-import { FILE_TYPES, type FileType, fileTypeOf, type MixedModel, mixOf, typeInMix } from "../quantize/mixes.ts";
+import { type FileType, fileTypeOf, type MixedModel, mixOf, refusalOf, typeInMix } from "../quantize/mixes.ts";
 import { type TableForm, tableRowBytes } from "../quantize/table-rows.ts";
 import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
 import { planOf } from "./architectures.ts";
@@ -90,7 +90,7 @@ export async function convert(folder: string, out: string, options: ConvertOptio
   const place = new Folder(path("folder", folder));
   const to = path("out", out);
   const mix = fileTypeOf(type);
-  if (!mix) throw new LimpetError("BAD_ARGUMENT", `no type ${printable(type)}: there are ${FILE_TYPES.join(", ")}`);
+  if (!mix) throw new LimpetError("BAD_ARGUMENT", refusalOf(type));
   if (!isNode()) throw new LimpetError("HOST", "a checkpoint is converted in Node or Deno, where files can be written");
   requireOnePiece(to);
   const pace = new Pace(signal);

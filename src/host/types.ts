@@ -7,6 +7,29 @@ export const TYPES: typeof BlockFormat = BlockFormat;
 /** The name of a block format, as GGUF files and llama.cpp write it. */
 export type TypeName = BlockFormatName;
 
+/** A type whose weights are words of a codebook. */
+export type CodebookType = "IQ1_S" | "IQ1_M" | "IQ2_XXS" | "IQ2_XS" | "IQ2_S" | "IQ3_XXS" | "IQ3_S";
+
+/** Those are for reading: what to take instead. */
+const INSTEAD_OF_CODEBOOK: Readonly<Record<CodebookType, string>> = {
+  IQ1_S: "TQ1_0 for a ternary model, else Q2_K",
+  IQ1_M: "TQ1_0 for a ternary model, else Q2_K",
+  IQ2_XXS: "Q2_K",
+  IQ2_XS: "Q2_K",
+  IQ2_S: "Q2_K",
+  IQ3_XXS: "Q3_K",
+  IQ3_S: "Q3_K",
+};
+
+export function isCodebookType(type: string): type is CodebookType {
+  return Object.hasOwn(INSTEAD_OF_CODEBOOK, type);
+}
+
+/** Why no values become blocks of such a type, and what to take instead. */
+export function refusalOfCodebook(type: CodebookType): string {
+  return `${type} is for reading: its codes need weights of importance; take ${INSTEAD_OF_CODEBOOK[type]}`;
+}
+
 /** Types that a written file may hold: those, and bytes without scales (a MemoryFormer's tables). */
 export type TensorType = TypeName | "I8";
 

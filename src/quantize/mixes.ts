@@ -19,18 +19,20 @@
  *     others          itself   Q6_K; floats: itself
  *
  * NVFP4 is for reading: its scales have four bits of exponent, and its files keep a scale a matrix beside them, which
- * training or a converter finds.
+ * training or a converter finds. IQ1_S to IQ3_S are for reading too: which word of a codebook stands for eight weights is a
+ * search with weights of importance, which come from running the model on texts.
  *
  * Half of the layers: the first and the last eighth, and every third between. What is said of attn_v is of attn_qkv too, of
  * ffn_down that of experts too. With eight experts attn_v and attn_k are small beside the rest: Q8_0, and attn_output is
  * Q5_K in mixes of less. Rows that are no whole blocks of a type get one of smaller blocks (`fittingType`). Vectors, norms
  * and routers stay as they are.
  */
-import { type TypeName, tensorLayout } from "../host/types.ts";
+import { printable } from "../host/arguments.ts";
+import { type CodebookType, isCodebookType, refusalOfCodebook, type TypeName, tensorLayout } from "../host/types.ts";
 
 /** A type of a file: a block format, or a mix of them. */
 export type FileType =
-  | Exclude<TypeName, "Q3_K" | "Q4_K" | "Q5_K" | "NVFP4">
+  | Exclude<TypeName, "Q3_K" | "Q4_K" | "Q5_K" | "NVFP4" | CodebookType>
   | "Q3_K_S"
   | "Q3_K_M"
   | "Q3_K_L"
@@ -57,7 +59,7 @@ const MIXED = {
 } as const;
 
 /** llama.cpp's number for a file whose matrices are all of one type. */
-const UNIFORM: Readonly<Record<Exclude<TypeName, "NVFP4">, number>> = {
+const UNIFORM: Readonly<Record<Exclude<TypeName, "NVFP4" | CodebookType>, number>> = {
   F32: 0,
   F16: 1,
   Q4_0: 2,
@@ -90,6 +92,13 @@ export const FILE_TYPES: readonly string[] = [...Object.keys(UNIFORM), ...Object
 export function fileTypeOf(name: unknown): FileType | undefined {
   const upper = typeof name === "string" ? name.toUpperCase() : "";
   return FILE_TYPES.includes(upper) ? (ALIASES[upper] ?? (upper as FileType)) : undefined;
+}
+
+/** Why there is no such type of a file. */
+export function refusalOf(name: unknown): string {
+  const upper = typeof name === "string" ? name.toUpperCase() : "";
+  if (isCodebookType(upper)) return refusalOfCodebook(upper);
+  return `no type ${printable(name)}: there are ${FILE_TYPES.join(", ")}`;
 }
 
 export function mixOf(name: FileType): Mix {

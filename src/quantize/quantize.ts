@@ -6,7 +6,7 @@
  */
 import { isNode, isSameFile } from "../../bindings/node.ts";
 import { kernelsOf } from "../api/kernels.ts";
-import { callback, type OptionTable, path, place, printable, readOptions, signal } from "../host/arguments.ts";
+import { callback, type OptionTable, path, place, readOptions, signal } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { CORE_OPTIONS, Core, namedBuild } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
@@ -16,7 +16,7 @@ import type { GgufEntry } from "../load/gguf-entries.ts";
 import { type NamedTensor, parseHead, readHead } from "../load/gguf-head.ts";
 import { openSource, requireOnePiece, splitNames } from "../load/source.ts";
 import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
-import { FILE_TYPES, type FileType, fileTypeOf, mixOf } from "./mixes.ts";
+import { type FileType, fileTypeOf, mixOf, refusalOf } from "./mixes.ts";
 import { planOf, type Step } from "./plan.ts";
 import { copyStep, type Rewriting } from "./values.ts";
 
@@ -66,9 +66,7 @@ export async function quantizeFile(
   const from = place("input", input);
   const to = path("out", out);
   const fileType = fileTypeOf(type);
-  if (!fileType) {
-    throw new LimpetError("BAD_ARGUMENT", `no type ${printable(type)}: there are ${FILE_TYPES.join(", ")}`);
-  }
+  if (!fileType) throw new LimpetError("BAD_ARGUMENT", refusalOf(type));
   if (!isNode()) throw new LimpetError("HOST", "a file is quantised in Node or Deno, where files can be written");
   requireOthers(from, to);
   const { build, wasm, signal, onProgress } = given;

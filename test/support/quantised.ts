@@ -44,6 +44,9 @@ export interface Quantised {
   type: TensorType;
 }
 
+/** Formats that are for reading, with super-blocks too. */
+const CODEBOOKS = ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"] as const;
+
 /** The last ones have views that their architecture's first model has not, and scales behind products. */
 export const QUANTISED: readonly Quantised[] = [
   ...[...kindsOf("llama.cpp").filter((kind) => TINY_OF_ROWS.includes(kind)), "gemma4-experts"].map((kind, i) => ({
@@ -54,6 +57,7 @@ export const QUANTISED: readonly Quantised[] = [
     kind,
     type: "NVFP4" as const,
   })),
+  ...CODEBOOKS.map((type) => ({ kind: "llama-tiny", type })),
 ];
 
 /** The bytes of the file of one of them. */
@@ -64,7 +68,10 @@ export function quantisedFile({ kind, type }: Quantised): Uint8Array {
     ...{ ...base, ...widths, ...(base.headSize && { headSize }), ...(base.kvHeads && { kvHeads }) },
     ...OWN[kind],
   };
-  if (type === SUPER[kind]) shape.hidden = 256;
+  const isWide = CODEBOOKS.some((own) => own === type);
+  if (type === SUPER[kind] || isWide) shape.hidden = 256;
+  // Blocks of 256 in every matrix.
+  if (isWide) shape.ffn = 256;
   const file = randomModel(shape, type);
   for (let layer = 0; layer < shape.layers; layer++) {
     for (const what of ["weight", "bias"]) {

@@ -3,13 +3,17 @@
  * (and has no bytes): callers ask `packedGroupBytes` or `blockElements` first.
  *
  * There is one list of the formats, `forFormat`. An action is a class with a method `on` for the tag of a format;
- * `forFormat` is compiled once an action, and calls it with the tag that the type stands for.
+ * `forFormat` is compiled once an action, and calls it with the tag that the type stands for. Formats with codebooks are
+ * one family behind it, which takes the type itself (codebooks/formats.ts).
  */
 import {
   HAS_BF16, HAS_Q4_0, HAS_Q4_1, HAS_Q5_0, HAS_Q5_1, HAS_Q2_K, HAS_Q3_K, HAS_Q4_K, HAS_Q5_K, HAS_Q6_K, HAS_IQ4_NL,
   HAS_IQ4_XS, HAS_TQ1_0, HAS_TQ2_0, HAS_MXFP4, HAS_NVFP4, HAS_Q1_0, HAS_Q2_0,
 } from "../../parts";
 import { IN_QUADS, PRECISION_SHIFT, ActivationPrecision, meetsBytes } from "./activations/precision";
+import { dequantizeWords, packWords, unpackWords } from "./codebooks/convert";
+import { EXPANDED_BYTES } from "./codebooks/format";
+import { multiplyWords } from "./codebooks/multiply";
 import { BF16Packing } from "./formats/bf16";
 import { F16Packing } from "./formats/f16";
 import { F32Packing } from "./formats/f32";
@@ -33,7 +37,7 @@ import { TQ1_0Packing } from "./formats/tq1_0";
 import { TQ2_0Packing } from "./formats/tq2_0";
 import { PANEL_BYTES } from "./byte_panels";
 import { TABLES_BYTES } from "./sums/tables";
-import { Type, blockElements, rowBytes } from "./types";
+import { Type, blockElements, hasCodebook, rowBytes } from "./types";
 
 /** Does what action `A` says with the format of a type: its arguments are those of the format's own function. */
 @inline
@@ -140,33 +144,36 @@ export function packedGroupBytes(type: u32, columns: u32): usize {
 
 /** `count` values (whole blocks) of a file → f32: exactly, or with all scales finite as in products (layout.ts). */
 export function dequantizeRow(type: u32, source: usize, target: usize, count: usize, isFinite: bool = false): void {
+  if (hasCodebook(type)) return dequantizeWords(type, source, target, count, isFinite);
   forFormat<Dequantize>(type, source, target, count, usize(isFinite));
 }
 
-/** f32 → `count` values (whole blocks) as in a file. */
+/** f32 → `count` values (whole blocks) as in a file; of a type with a codebook nothing. */
 export function quantizeRow(type: u32, source: usize, target: usize, count: usize): void {
   forFormat<Quantize>(type, source, target, count);
 }
 
 /** Up to eight rows of a file, `sourceStride` bytes apart → one packed group; missing rows are zero bytes. */
 export function packGroup(type: u32, source: usize, sourceStride: usize, rows: u32, columns: u32, target: usize): void {
+  if (hasCodebook(type)) return packWords(type, source, sourceStride, rows, columns, target);
   forFormat<Pack>(type, source, sourceStride, rows, columns, target);
 }
 
 /** Row `lane` (0…7) of a packed group → its bytes as in the file (TQ1_0: the same values). */
 export function unpackRow(type: u32, group: usize, lane: u32, columns: u32, target: usize): void {
+  if (hasCodebook(type)) return unpackWords(type, group, lane, columns, target);
   forFormat<Unpack>(type, group, lane, columns, target);
 }
 
 /**
  * A packed group as f32 with the numbers of `dequantizeRow`, four columns after four: per 4 columns 8 × 16 bytes, row
  * after row, so 32 bytes a column, columns rounded up to fours. What is not finite counts as finite, as in every
- * product (layout.ts). The portable build has a way of its own for each format; the scalar one, their twin, unpacks and
- * dequantises row by row. `scratch`: a row as f32 and as in the file, each rounded up to 16 bytes.
+ * product (layout.ts). The portable build has a way of its own for each format without a codebook; else, and in the
+ * scalar one, their twin, rows are unpacked and dequantised. `scratch`: a row as f32 and as in the file, each rounded up to 16 bytes.
  */
 export function decodeGroup(type: u32, group: usize, columns: u32, target: usize, scratch: usize): void {
   if (ASC_FEATURE_SIMD) {
-    if ((columns & 3) == 0 && blockElements(type) != 0) return forFormat<Decode>(type, group, columns, target);
+    if ((columns & 3) == 0 && blockElements(type) != 0 && !hasCodebook(type)) return forFormat<Decode>(type, group, columns, target);
   }
   const bytes = scratch + ((<usize>columns * 4 + 15) & ~15);
   for (let lane: u32 = 0; lane < 8; lane++) {
@@ -187,10 +194,14 @@ export function takesSums(type: u32): bool {
   return (HAS_Q1_0 && type == Type.Q1_0) || (HAS_Q2_0 && type == Type.Q2_0);
 }
 
-/** Bytes that a product wants besides: for tables of sums (sums/tables.ts), or for a panel (byte_panels.ts). */
+/**
+ * Bytes that a product wants besides: for tables of sums (sums/tables.ts), a block whose words are looked up
+ * (codebooks/format.ts), or a panel (byte_panels.ts).
+ */
 @inline
 export function workBytes(type: u32, form: u32): usize {
   if (takesSums(type)) return ASC_FEATURE_SIMD ? TABLES_BYTES : 0;
+  if (hasCodebook(type)) return EXPANDED_BYTES;
   return ASC_FEATURE_RELAXED_SIMD && meetsBytes(form) ? PANEL_BYTES : 0;
 }
 
@@ -209,6 +220,9 @@ export function matmulGroups(
     if (form != ActivationPrecision.SIXTEEN && !takesSums(type)) {
       return matmulBytes(type, group, groups, columns, x, xStride, tokens, target, targetStride, work, inQuads);
     }
+  }
+  if (hasCodebook(type)) {
+    return multiplyWords(type, group, groups, columns, x, xStride, tokens, target, targetStride, work);
   }
   forFormat<Multiply>(type, group, groups, columns, x, xStride, tokens, target, targetStride, work, form);
 }

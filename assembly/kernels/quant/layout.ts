@@ -149,6 +149,12 @@ export function loadScale(p: usize, isFinite: bool): f32 {
 /** The scalar twin of `loadHalves4`. */
 @inline
 export function loadFiniteHalf(p: usize): f32 {
-  const bits = ((<u32>(<i32>load<i16>(p))) << 13) & 0x8fff_e000;
+  return finiteHalf(<i32>load<i16>(p));
+}
+
+/** The same of a half's bits, with its sign in all that are above them. */
+@inline
+export function finiteHalf(half: i32): f32 {
+  const bits = ((<u32>half) << 13) & 0x8fff_e000;
   return reinterpret<f32>(bits) * reinterpret<f32>(0x7780_0000);
 }

@@ -104,10 +104,11 @@ function matmulTwice(
   const groupBytes = packedGroupBytes(type, columns);
   const rest = x + activationBytes(columns);
   const second = scratch + ((<usize>tokens) << 5);
+  const work = second + ((<usize>tokens) << 5);
   for (let row = rowBegin; row < rowEnd; ) {
     const group = packed + <usize>(row >> 3) * groupBytes;
-    matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32, 0);
-    matmulGroups(type, group, 1, columns, rest, xStride, tokens, second, 32, 0);
+    matmulGroups(type, group, 1, columns, x, xStride, tokens, scratch, 32, work);
+    matmulGroups(type, group, 1, columns, rest, xStride, tokens, second, 32, work);
     const first = row & 7;
     const count = min(8 - first, rowEnd - row);
     for (let t: u32 = 0; t < tokens; t++) {

@@ -4,6 +4,7 @@
 import {
   HAS_BF16, HAS_Q4_0, HAS_Q4_1, HAS_Q5_0, HAS_Q5_1, HAS_Q2_K, HAS_Q3_K, HAS_Q4_K, HAS_Q5_K, HAS_Q6_K, HAS_IQ4_NL,
   HAS_IQ4_XS, HAS_TQ1_0, HAS_TQ2_0, HAS_MXFP4, HAS_NVFP4, HAS_Q1_0, HAS_Q2_0,
+  HAS_IQ1_S, HAS_IQ1_M, HAS_IQ2_XXS, HAS_IQ2_XS, HAS_IQ2_S, HAS_IQ3_XXS, HAS_IQ3_S, HAS_CODEBOOKS,
 } from "../../parts";
 
 export namespace Type {
@@ -19,10 +20,17 @@ export namespace Type {
   export const Q4_K: u32 = 12;
   export const Q5_K: u32 = 13;
   export const Q6_K: u32 = 14;
+  export const IQ2_XXS: u32 = 16;
+  export const IQ2_XS: u32 = 17;
+  export const IQ3_XXS: u32 = 18;
+  export const IQ1_S: u32 = 19;
   export const IQ4_NL: u32 = 20;
+  export const IQ3_S: u32 = 21;
+  export const IQ2_S: u32 = 22;
   export const IQ4_XS: u32 = 23;
   /** Rows of look-up tables (kernels/lookup/table_rows.ts) and nothing else: not a block format. */
   export const I8: u32 = 24;
+  export const IQ1_M: u32 = 29;
   export const BF16: u32 = 30;
   export const TQ1_0: u32 = 34;
   export const TQ2_0: u32 = 35;
@@ -32,8 +40,38 @@ export namespace Type {
   export const Q2_0: u32 = 42;
 }
 
-/** Whether this build leaves out a block format. */
+/** A bit for each type whose weights are words of a codebook. */
+const CODEBOOK_BITS: u32 =
+  (1 << Type.IQ2_XXS) |
+  (1 << Type.IQ2_XS) |
+  (1 << Type.IQ3_XXS) |
+  (1 << Type.IQ1_S) |
+  (1 << Type.IQ3_S) |
+  (1 << Type.IQ2_S) |
+  (1 << Type.IQ1_M);
+
+/** Whether the weights of a type are words of a codebook, in this build or in others. */
 @inline
+function isCodebook(type: u32): bool {
+  return type < 32 && ((CODEBOOK_BITS >> type) & 1) != 0;
+}
+
+/** Whether this build leaves out one of them. */
+@inline
+function codebookLeftOut(type: u32): bool {
+  return (
+    !HAS_CODEBOOKS ||
+    (!HAS_IQ1_S && type == Type.IQ1_S) ||
+    (!HAS_IQ1_M && type == Type.IQ1_M) ||
+    (!HAS_IQ2_XXS && type == Type.IQ2_XXS) ||
+    (!HAS_IQ2_XS && type == Type.IQ2_XS) ||
+    (!HAS_IQ2_S && type == Type.IQ2_S) ||
+    (!HAS_IQ3_XXS && type == Type.IQ3_XXS) ||
+    (!HAS_IQ3_S && type == Type.IQ3_S)
+  );
+}
+
+/** Whether this build leaves out a block format. */
 export function isLeftOut(type: u32): bool {
   return (
     (!HAS_BF16 && type == Type.BF16) ||
@@ -53,13 +91,35 @@ export function isLeftOut(type: u32): bool {
     (!HAS_MXFP4 && type == Type.MXFP4) ||
     (!HAS_NVFP4 && type == Type.NVFP4) ||
     (!HAS_Q1_0 && type == Type.Q1_0) ||
-    (!HAS_Q2_0 && type == Type.Q2_0)
+    (!HAS_Q2_0 && type == Type.Q2_0) ||
+    (isCodebook(type) && codebookLeftOut(type))
   );
+}
+
+/** Whether a type's weights are words of a codebook (codebooks/format.ts): such a type is for reading. */
+@inline
+export function hasCodebook(type: u32): bool {
+  return HAS_CODEBOOKS && isCodebook(type);
+}
+
+/** Bytes of a block of words. */
+function codebookBlockBytes(type: u32): u32 {
+  switch (type) {
+    case Type.IQ1_S: return 50;
+    case Type.IQ1_M: return 56;
+    case Type.IQ2_XXS: return 66;
+    case Type.IQ2_XS: return 74;
+    case Type.IQ2_S: return 82;
+    case Type.IQ3_XXS: return 98;
+    case Type.IQ3_S: return 110;
+    default: return 0;
+  }
 }
 
 /** Elements of a block along a row; 0 for a type that this build does not run. */
 export function blockElements(type: u32): u32 {
   if (isLeftOut(type)) return 0;
+  if (hasCodebook(type)) return 256;
   switch (type) {
     case Type.F32:
     case Type.F16:
@@ -89,6 +149,7 @@ export function blockElements(type: u32): u32 {
 /** Bytes of a block as it lies in a GGUF file; 0 for a type that this build does not run. */
 export function blockBytes(type: u32): u32 {
   if (isLeftOut(type)) return 0;
+  if (hasCodebook(type)) return codebookBlockBytes(type);
   switch (type) {
     case Type.F32: return 4;
     case Type.F16: return 2;
@@ -123,4 +184,4 @@ export function rowBytes(type: u32, columns: u32): u64 {
 
 /** The list for messages: what limpet runs. */
 export const SUPPORTED_TYPES: string =
-  "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0, MXFP4, NVFP4, Q1_0, Q2_0";
+  "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K, IQ1_S to IQ4_XS, TQ1_0, TQ2_0, MXFP4, NVFP4, Q1_0, Q2_0";
