@@ -1,12 +1,13 @@
 /**
  * The codebooks of IQ1_S to IQ3_S as products read them: a word of eight columns, or of four, is so many bytes, and so
- * are eight signs. They are static memory that the wasm does not hold, filled when the first row of a format is packed
- * or dequantised. Filled anew they would be the same, so that threads need not agree.
+ * are eight signs. They are static memory that the wasm does not hold, filled when a format's first row is packed or
+ * dequantised.
  *
  *     grids.ts   per word, from the lowest bit on: a number of ones, a zero, `lowerBits` bits: together, and one more,
  *                how far the word is from the last; a word is a number whose digits, the first lowest, are the columns
  *     here       per word its columns as i8
  */
+
 /** What the digits of a word stand for. */
 @lazy
 export const THREE_SIGNED = memory.data<i8>([-8, 0, 8]);
@@ -29,7 +30,7 @@ export const IQ2_S_GRID: usize = memory.data(1024 * 8, 16);
 export const IQ3_XXS_GRID: usize = memory.data(256 * 4, 16);
 @lazy
 export const IQ3_S_GRID: usize = memory.data(512 * 4, 16);
-/** Eight signs by the bits of a byte: where a bit is 1, all bits of a byte are. */
+/** Eight factors by the bits of a byte: −1 where a bit is 1, else 1. */
 @lazy
 export const SIGNS: usize = memory.data(256 * 8, 16);
 /** The same by seven bits; the eighth makes their number even. */
@@ -60,13 +61,13 @@ export function expandWords(
   }
 }
 
-/** Fills `SIGNS` (256) or `EVEN_SIGNS` (128), once: of all ones the last sign is minus too, of seven it is. */
+/** Fills `SIGNS` (256) or `EVEN_SIGNS` (128), once: no factor is zero. */
 export function expandSigns(target: usize, count: u32): void {
   if (load<u8>(target + ((<usize>count) << 3) - 1) != 0) return;
   for (let bits: u32 = 0; bits < count; bits++) {
     const all = count == 128 ? bits | ((popcnt(bits) & 1) << 7) : bits;
     for (let i: u32 = 0; i < 8; i++) {
-      store<u8>(target, <u8>(-<i32>((all >> i) & 1)));
+      store<i8>(target, <i8>(1 - (((all >> i) & 1) << 1)));
       target++;
     }
   }

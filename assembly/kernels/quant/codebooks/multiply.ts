@@ -1,6 +1,6 @@
 /**
  * The matmul of the formats with codebooks, written once. A block of a row is looked up once for all tokens, as integers
- * and scales, and is then any format's:
+ * and scales, and is then any format's; one token by itself has codebooks/multiply_row.ts.
  *
  *     y[t][r] = Σ over blocks:  d · factor · ((s₀ + s₂) + (s₁ + s₃))
  *       s_l = Σ over 32 columns:  float((2 s + 1) · dot_l of the first 16 + (2 s' + 1) · dot_l of the others) · dx
@@ -13,15 +13,15 @@
  * 4 operations for the scales of the parts, a conversion, a multiplication and a sum.
  */
 import { ACTIVATION_BLOCK_BYTES } from "../activations/sixteen";
-import { EXPANDED_BYTES, SCALES } from "./format";
-import { expandBlock } from "./formats";
+import { EXPANDED_BYTES, INTEGERS, SCALES } from "./format";
+import { expandBlock, multiplyRow } from "./formats";
 import { rowBytes } from "../types";
 
 /** A block as `expandBlock` leaves it × one token's 256 activations, without d. */
 function multiplyBlock(expanded: usize, x: usize): f32 {
   const end = expanded + EXPANDED_BYTES;
-  let scales = expanded;
-  let p = expanded + SCALES;
+  let scales = expanded + SCALES;
+  let p = expanded + INTEGERS;
   if (ASC_FEATURE_SIMD) {
     let sum = f32x4.splat(0);
     for (; p != end; p += 32) {
@@ -84,6 +84,16 @@ export function multiplyWords(
   targetStride: usize, work: usize,
 ): void {
   const bytes = <usize>rowBytes(type, 256);
+  if (ASC_FEATURE_SIMD) {
+    if (tokens == 1) {
+      const blocks = columns >> 8;
+      for (const end = target + ((<usize>groups) << 5); target != end; target += 4) {
+        store<f32>(target, multiplyRow(type, group, blocks, x, work));
+        group += <usize>blocks * bytes;
+      }
+      return;
+    }
+  }
   for (let rows = groups << 3; rows > 0; rows--) {
     for (let t: u32 = 0, y = target; t < tokens; t++, y += targetStride) store<f32>(y, 0);
     const end = x + <usize>(columns >> 8) * (8 * ACTIVATION_BLOCK_BYTES);

@@ -5,41 +5,64 @@
  *              56 bytes; w = d / 8 · (2 s + 1) · (8 · word ± 1)
  *     packed   as in the file, row after row
  *
- * Cost: codebooks/multiply.ts.
+ * Cost: codebooks/multiply_row.ts.
  */
-import { IQ1_S_GRID, THREE_SIGNED, expandWords } from "../codebooks/expand";
-import { putShifted } from "../codebooks/format";
+import { IQ1_S_GRID, MORE_OR_LESS, THREE_SIGNED, expandWords } from "../codebooks/expand";
+import { SIGNS_OF_UNIT, UNIT_BYTES, Unit, putTwo } from "../codebooks/format";
 import { IQ1_S_WORDS } from "../codebooks/grids";
+
+/** What moves four of a byte's bits to bits 8 to 11. */
+const PLACES = memory.data<u16>([256, 16, 256, 16, 256, 16, 256, 16], 16);
 
 @unmanaged
 export class IQ1_MWords {
+  @inline get fileBytes(): usize { return 56; }
   @inline get factor(): f32 { return 0.125; }
+  @inline get parts(): u32 { return 2; }
+  @inline get isShort(): bool { return false; }
+  @inline get adds(): bool { return true; }
+  @inline get grid(): usize { return IQ1_S_GRID; }
+  @inline get signs(): usize { return MORE_OR_LESS; }
   @inline half(file: usize): u32 { return halfOfIQ1_M(file); }
 
   @inline
-  scales(file: usize, unit: usize): u32 {
-    const both = <u32>load<u16>(file + ((unit >> 1) << 1), 48) >> <u32>((unit & 1) * 6);
-    return (both & 7) | ((both & 0x38) << 5);
+  eight(word: usize, second: usize, sign: usize): v128 {
+    return i16x8.add(v128.load_ext<i8>(word, IQ1_S_GRID), v128.load_ext<i8>(sign, MORE_OR_LESS));
   }
 
   @inline
-  prepare(): void {
+  find(file: usize, units: usize): void {
+    for (let i: usize = 0; i < 8; i += 2) {
+      const unit = units + i * UNIT_BYTES;
+      const first = changetype<Unit>(unit);
+      const second = changetype<Unit>(unit + UNIT_BYTES);
+      const p = file + (i << 2);
+      const scales = <u32>load<u16>(file + i, 48);
+      first.scale0 = ((scales << 1) & 14) + 1;
+      first.scale1 = ((scales >> 2) & 14) + 1;
+      second.scale0 = ((scales >> 5) & 14) + 1;
+      second.scale1 = ((scales >> 8) & 14) + 1;
+      if (ASC_FEATURE_SIMD) {
+        const four = v128.load_zero<u32>(file + (i << 1), 32);
+        const bytes = i8x16.shuffle(four, four, 0, 15, 0, 15, 1, 15, 1, 15, 2, 15, 2, 15, 3, 15, 3, 15);
+        const moved = i16x8.mul(bytes, v128.load(PLACES));
+        const words = i16x8.shl(v128.or(v128.load_ext<u8>(p), v128.and(moved, i16x8.splat(0x700))), 3);
+        putTwo(words, i16x8.shr_u(v128.and(moved, i16x8.splat(0x800)), 8), unit);
+      } else {
+        for (let j: usize = 0; j < 8; j++) {
+          const moved = <u32>load<u8>(file + (i << 1) + (j >> 1), 32) << (8 - 4 * (<u32>j & 1));
+          const to = unit + (j >> 2) * UNIT_BYTES + ((j & 3) << 1);
+          store<u16>(to, <u16>((<u32>load<u8>(p + j) | (moved & 0x700)) << 3));
+          store<u16>(to, <u16>((moved & 0x800) >> 8), SIGNS_OF_UNIT);
+        }
+      }
+    }
+  }
+
+  @inline
+  fillTables(): void {
     expandWords(IQ1_S_WORDS, 1, 2048, THREE_SIGNED, 3, 8, IQ1_S_GRID);
   }
-
-  @inline
-  expand(file: usize, unit: usize, target: usize): void {
-    const p = file + (unit << 2);
-    const bits = <u32>load<u16>(file + (unit << 1), 32);
-    putShifted(wordAt(p, bits << 8), wordAt(p + 1, bits << 4), <usize>(bits >> 3) & 1, <usize>(bits >> 7) & 1, target);
-    putShifted(wordAt(p + 2, bits), wordAt(p + 3, bits >> 4), <usize>(bits >> 11) & 1, <usize>(bits >> 15), target + 16);
-  }
-}
-
-/** A word: its lower bits, and the upper ones where they belong, among others. */
-@inline
-function wordAt(p: usize, upper: u32): usize {
-  return <usize>(<u32>load<u8>(p) | (upper & 0x700));
 }
 
 /** The half scale, whose four parts lie above the sub-scales. */

@@ -5,44 +5,57 @@
  *              w = d / 8 · (2 s + 1) · integer
  *     packed   as in the file, row after row
  *
- * Cost: codebooks/multiply.ts.
+ * Cost: codebooks/multiply_row.ts.
  */
 import { EVEN_SIGNS, IQ2_XXS_GRID, THREE, expandSigns, expandWords } from "../codebooks/expand";
-import { putWords } from "../codebooks/format";
+import { UNIT_BYTES, Unit, evenSigns, putEvenSigns, putTwo } from "../codebooks/format";
 import { IQ2_XXS_WORDS } from "../codebooks/grids";
 
 @unmanaged
 export class IQ2_XXSWords {
+  @inline get fileBytes(): usize { return 66; }
   @inline get factor(): f32 { return 0.125; }
+  @inline get parts(): u32 { return 1; }
+  @inline get isShort(): bool { return false; }
+  @inline get adds(): bool { return false; }
+  @inline get grid(): usize { return IQ2_XXS_GRID; }
+  @inline get signs(): usize { return EVEN_SIGNS; }
   @inline half(file: usize): u32 { return load<u16>(file); }
 
   @inline
-  scales(file: usize, unit: usize): u32 {
-    return 0x101 * (load<u32>(file + (unit << 3), 6) >> 28);
+  eight(word: usize, second: usize, sign: usize): v128 {
+    return i16x8.mul(v128.load_ext<i8>(word, IQ2_XXS_GRID), v128.load_ext<i8>(sign, EVEN_SIGNS));
   }
 
   @inline
-  prepare(): void {
+  find(file: usize, units: usize): void {
+    for (let i: usize = 0; i < 8; i += 2) {
+      const unit = units + i * UNIT_BYTES;
+      const first = changetype<Unit>(unit);
+      const second = changetype<Unit>(unit + UNIT_BYTES);
+      const p = file + (i << 3);
+      const signs = load<u32>(p, 6);
+      const others = load<u32>(p, 14);
+      first.scale0 = 2 * (signs >> 28) + 1;
+      second.scale0 = 2 * (others >> 28) + 1;
+      if (ASC_FEATURE_SIMD) {
+        const both = v128.load(p, 2);
+        const bytes = i16x8.extend_low_i8x16_u(v128.shuffle<i32>(both, both, 0, 2, 0, 2));
+        putTwo(i16x8.shl(bytes, 3), evenSigns(signs, others), unit);
+      } else {
+        for (let j: usize = 0; j < 4; j++) {
+          store<u16>(unit + (j << 1), <u16>((<u32>load<u8>(p + j, 2)) << 3));
+          store<u16>(unit + (j << 1), <u16>((<u32>load<u8>(p + j, 10)) << 3), UNIT_BYTES);
+        }
+        putEvenSigns(signs, unit);
+        putEvenSigns(others, unit + UNIT_BYTES);
+      }
+    }
+  }
+
+  @inline
+  fillTables(): void {
     expandWords(IQ2_XXS_WORDS, 4, 256, THREE, 3, 8, IQ2_XXS_GRID);
     expandSigns(EVEN_SIGNS, 128);
   }
-
-  @inline
-  expand(file: usize, unit: usize, target: usize): void {
-    const p = file + (unit << 3);
-    const signs = load<u32>(p, 6);
-    putWords(wordAt(p), wordAt(p + 1), signsOf(signs << 3), signsOf(signs >> 4), target);
-    putWords(wordAt(p + 2), wordAt(p + 3), signsOf(signs >> 11), signsOf(signs >> 18), target + 16);
-  }
-}
-
-@inline
-function wordAt(p: usize): usize {
-  return IQ2_XXS_GRID + ((<usize>load<u8>(p, 2)) << 3);
-}
-
-/** Those of seven bits, three up. */
-@inline
-function signsOf(bits: u32): usize {
-  return EVEN_SIGNS + <usize>(bits & 0x3f8);
 }

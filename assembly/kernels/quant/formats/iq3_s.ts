@@ -5,53 +5,63 @@
  *              110 bytes; w = d · (2 s + 1) · integer
  *     packed   as in the file, row after row
  *
- * Cost: codebooks/multiply.ts.
+ * Cost: codebooks/multiply_row.ts.
  */
 import { EIGHT_ODD, IQ3_S_GRID, SIGNS, expandSigns, expandWords } from "../codebooks/expand";
-import { putShortWords } from "../codebooks/format";
+import { SIGNS_OF_UNIT, UNIT_BYTES, Unit, bytesUp, putTwoSigns } from "../codebooks/format";
 import { IQ3_S_WORDS } from "../codebooks/grids";
+
+/** What moves one of a byte's bits to bit 8. */
+const PLACES = memory.data<u16>([256, 128, 64, 32, 16, 8, 4, 2], 16);
 
 @unmanaged
 export class IQ3_SWords {
+  @inline get fileBytes(): usize { return 110; }
   @inline get factor(): f32 { return 1; }
+  @inline get parts(): u32 { return 1; }
+  @inline get isShort(): bool { return true; }
+  @inline get adds(): bool { return false; }
+  @inline get grid(): usize { return IQ3_S_GRID; }
+  @inline get signs(): usize { return SIGNS; }
   @inline half(file: usize): u32 { return load<u16>(file); }
 
   @inline
-  scales(file: usize, unit: usize): u32 {
-    return 0x101 * ((load<u8>(file + (unit >> 1), 106) >> <u32>((unit & 1) << 2)) & 15);
+  eight(word: usize, second: usize, sign: usize): v128 {
+    const both = v128.load_lane<u32>(second, v128.load_zero<u32>(word, IQ3_S_GRID), 1, IQ3_S_GRID);
+    return i16x8.mul(i16x8.extend_low_i8x16_s(both), v128.load_ext<i8>(sign, SIGNS));
   }
 
   @inline
-  prepare(): void {
+  find(file: usize, units: usize): void {
+    for (let i: usize = 0; i < 8; i += 2) {
+      const unit = units + i * UNIT_BYTES;
+      const first = changetype<Unit>(unit);
+      const second = changetype<Unit>(unit + UNIT_BYTES);
+      const p = file + (i << 3);
+      const scales = <u32>load<u8>(file + (i >> 1), 106);
+      first.scale0 = 2 * (scales & 15) + 1;
+      second.scale0 = 2 * (scales >> 4) + 1;
+      if (ASC_FEATURE_SIMD) {
+        const bit = i16x8.splat(0x100);
+        const upper = v128.and(i16x8.mul(i16x8.splat(load<u8>(file + i, 66)), v128.load(PLACES)), bit);
+        const others = v128.and(i16x8.mul(i16x8.splat(load<u8>(file + i, 67)), v128.load(PLACES)), bit);
+        v128.store(unit, i16x8.shl(v128.or(v128.load_ext<u8>(p, 2), upper), 2));
+        v128.store(unit, i16x8.shl(v128.or(v128.load_ext<u8>(p, 10), others), 2), UNIT_BYTES);
+        putTwoSigns(bytesUp(file + (i << 2) + 74, 3), unit);
+      } else {
+        for (let j: usize = 0; j < 16; j++) {
+          const to = unit + (j >> 3) * UNIT_BYTES;
+          const upper = (<u32>load<u8>(file + i + (j >> 3), 66) << (8 - (<u32>j & 7))) & 0x100;
+          store<u16>(to + ((j & 7) << 1), <u16>((<u32>load<u8>(p + j, 2) | upper) << 2));
+          if (j & 1) store<u16>(to + (j & 6), <u16>((<u32>load<u8>(file + (i << 2) + (j >> 1), 74)) << 3), SIGNS_OF_UNIT);
+        }
+      }
+    }
+  }
+
+  @inline
+  fillTables(): void {
     expandWords(IQ3_S_WORDS, 2, 512, EIGHT_ODD, 8, 4, IQ3_S_GRID);
     expandSigns(SIGNS, 256);
   }
-
-  @inline
-  expand(file: usize, unit: usize, target: usize): void {
-    const p = file + (unit << 3);
-    const signs = file + (unit << 2);
-    const upper = <u32>load<u8>(file + unit, 66);
-    put(p, upper << 8, signs, target);
-    put(p + 4, upper << 4, signs + 2, target + 16);
-  }
-}
-
-/** `upper`: from bit 8 on the upper bits of the four words. */
-@inline
-function put(p: usize, upper: u32, signs: usize, target: usize): void {
-  putShortWords(
-    wordAt(p, upper), wordAt(p + 1, upper >> 1), wordAt(p + 2, upper >> 2), wordAt(p + 3, upper >> 3), signsAt(signs),
-    signsAt(signs + 1), target,
-  );
-}
-
-@inline
-function wordAt(p: usize, upper: u32): usize {
-  return IQ3_S_GRID + <usize>((<u32>load<u8>(p, 2) | (upper & 0x100)) << 2);
-}
-
-@inline
-function signsAt(p: usize): usize {
-  return SIGNS + ((<usize>load<u8>(p, 74)) << 3);
 }
