@@ -31,7 +31,8 @@ export const HAS_IQ2_S: bool = !isDefined(WITHOUT_IQ2_S);
 export const HAS_IQ3_XXS: bool = !isDefined(WITHOUT_IQ3_XXS);
 export const HAS_IQ3_S: bool = !isDefined(WITHOUT_IQ3_S);
 /** Formats whose weights are words of a codebook: for reading. */
-export const HAS_CODEBOOKS: bool = HAS_IQ1_S || HAS_IQ1_M || HAS_IQ2_XXS || HAS_IQ2_XS || HAS_IQ2_S || HAS_IQ3_XXS || HAS_IQ3_S;
+export const HAS_CODEBOOKS: bool =
+  HAS_IQ1_S || HAS_IQ1_M || HAS_IQ2_XXS || HAS_IQ2_XS || HAS_IQ2_S || HAS_IQ3_XXS || HAS_IQ3_S;
 export const HAS_ALL_FORMATS: bool =
   HAS_Q4_0 &&
   HAS_Q4_1 &&

@@ -44,8 +44,8 @@ def rice(numbers):
 def write_grids():
     page = [
         "/**",
-        " * The codebooks of IQ1_S to IQ3_S as GGUF has them (MIT licence, Copyright (c) The ggml authors; see NOTICE). Written by",
-        " * test/oracle/codebooks.py: do not edit. `expand.ts` says how they are read.",
+        " * The codebooks of IQ1_S to IQ3_S as GGUF has them (MIT licence, Copyright (c) The ggml authors; see NOTICE). Written",
+        " * by test/oracle/codebooks.py: do not edit. `expand.ts` says how they are read.",
         " */",
     ]
     for name in ["IQ1_S", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"]:

@@ -3,8 +3,8 @@
  * (and has no bytes): callers ask `packedGroupBytes` or `blockElements` first.
  *
  * There is one list of the formats, `forFormat`. An action is a class with a method `on` for the tag of a format;
- * `forFormat` is compiled once an action, and calls it with the tag that the type stands for. Formats with codebooks are
- * one family behind it, which takes the type itself (codebooks/formats.ts).
+ * `forFormat` is compiled once an action, and calls it with the tag that the type stands for. Formats with codebooks
+ * are one family beside it, which takes the type itself (codebooks/formats.ts).
  */
 import {
   HAS_BF16, HAS_Q4_0, HAS_Q4_1, HAS_Q5_0, HAS_Q5_1, HAS_Q2_K, HAS_Q3_K, HAS_Q4_K, HAS_Q5_K, HAS_Q6_K, HAS_IQ4_NL,
@@ -169,11 +169,13 @@ export function unpackRow(type: u32, group: usize, lane: u32, columns: u32, targ
  * A packed group as f32 with the numbers of `dequantizeRow`, four columns after four: per 4 columns 8 × 16 bytes, row
  * after row, so 32 bytes a column, columns rounded up to fours. What is not finite counts as finite, as in every
  * product (layout.ts). The portable build has a way of its own for each format without a codebook; else, and in the
- * scalar one, their twin, rows are unpacked and dequantised. `scratch`: a row as f32 and as in the file, each rounded up to 16 bytes.
+ * scalar one, their twin, rows are unpacked and dequantised. `scratch`: a row as f32 and as in the file, each rounded up
+ * to 16 bytes.
  */
 export function decodeGroup(type: u32, group: usize, columns: u32, target: usize, scratch: usize): void {
   if (ASC_FEATURE_SIMD) {
-    if ((columns & 3) == 0 && blockElements(type) != 0 && !hasCodebook(type)) return forFormat<Decode>(type, group, columns, target);
+    const known = blockElements(type) != 0 && !hasCodebook(type);
+    if ((columns & 3) == 0 && known) return forFormat<Decode>(type, group, columns, target);
   }
   const bytes = scratch + ((<usize>columns * 4 + 15) & ~15);
   for (let lane: u32 = 0; lane < 8; lane++) {

@@ -1,6 +1,6 @@
 /**
- * The codebooks of IQ1_S to IQ3_S as GGUF has them (MIT licence, Copyright (c) The ggml authors; see NOTICE). Written by
- * test/oracle/codebooks.py: do not edit. `expand.ts` says how they are read.
+ * The codebooks of IQ1_S to IQ3_S as GGUF has them (MIT licence, Copyright (c) The ggml authors; see NOTICE). Written
+ * by test/oracle/codebooks.py: do not edit. `expand.ts` says how they are read.
  */
 
 /** 2048 codewords, 1 lower bits. */

@@ -1,6 +1,6 @@
 /**
- * The matmul of the formats with codebooks, written once. A block of a row is looked up once for all tokens, as integers
- * and scales, and is then any format's; one token by itself has codebooks/multiply_row.ts.
+ * The matmul of the formats with codebooks, written once. A block of a row is looked up once for all tokens, as
+ * integers and scales, and is then any format's; one token by itself has codebooks/multiply_row.ts.
  *
  *     y[t][r] = Σ over blocks:  d · factor · ((s₀ + s₂) + (s₁ + s₃))
  *       s_l = Σ over 32 columns:  float((2 s + 1) · dot_l of the first 16 + (2 s' + 1) · dot_l of the others) · dx
@@ -9,8 +9,8 @@
  * in this order, the same for any number of tokens and for the scalar twin: all give the same bits. 32 columns whose
  * activations are all zero add nothing and are skipped.
  *
- * Cost of a row × 32 columns: looking up 4 words some 40 operations, once; a token 8 loads, 4 widenings, 4 dots, 3 sums,
- * 4 operations for the scales of the parts, a conversion, a multiplication and a sum.
+ * Cost of a row × 32 columns: looking up 4 words some 40 operations, once; a token 8 loads, 4 widenings, 4 dots, 3
+ * sums, 4 operations for the scales of the parts, a conversion, a multiplication and a sum.
  */
 import { ACTIVATION_BLOCK_BYTES } from "../activations/sixteen";
 import { EXPANDED_BYTES, INTEGERS, SCALES } from "./format";

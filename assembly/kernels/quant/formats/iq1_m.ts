@@ -8,11 +8,12 @@
  * Cost: codebooks/multiply_row.ts.
  */
 import { IQ1_S_GRID, MORE_OR_LESS, THREE_SIGNED, expandWords } from "../codebooks/expand";
-import { SIGNS_OF_UNIT, UNIT_BYTES, Unit, putTwo } from "../codebooks/format";
+import { SCALE_AT, SIGN_AT } from "../codebooks/format";
 import { IQ1_S_WORDS } from "../codebooks/grids";
 
-/** What moves four of a byte's bits to bits 8 to 11. */
-const PLACES = memory.data<u16>([256, 16, 256, 16, 256, 16, 256, 16], 16);
+/** What moves four of a byte's bits to bits 8 to 11, and three of a scale's to bits 10 to 12. */
+const MOVES = memory.data<u16>([256, 16, 256, 16, 256, 16, 256, 16], 16);
+const THREES = memory.data<u32>([1 << 10, 1 << 7, 1 << 4, 1 << 1], 16);
 
 @unmanaged
 export class IQ1_MWords {
@@ -24,36 +25,35 @@ export class IQ1_MWords {
   @inline get grid(): usize { return IQ1_S_GRID; }
   @inline get signs(): usize { return MORE_OR_LESS; }
   @inline half(file: usize): u32 { return halfOfIQ1_M(file); }
+  @inline signs8(sign: usize): v128 { return v128.load_ext<i8>(sign, MORE_OR_LESS); }
 
   @inline
-  eight(word: usize, second: usize, sign: usize): v128 {
-    return i16x8.add(v128.load_ext<i8>(word, IQ1_S_GRID), v128.load_ext<i8>(sign, MORE_OR_LESS));
+  eight(word: usize, second: usize, signs: v128): v128 {
+    return i16x8.add(v128.load_ext<i8>(word, IQ1_S_GRID), signs);
   }
 
   @inline
-  find(file: usize, units: usize): void {
+  find(file: usize, places: usize): void {
     for (let i: usize = 0; i < 8; i += 2) {
-      const unit = units + i * UNIT_BYTES;
-      const first = changetype<Unit>(unit);
-      const second = changetype<Unit>(unit + UNIT_BYTES);
+      const to = places + (i << 3);
       const p = file + (i << 2);
       const scales = <u32>load<u16>(file + i, 48);
-      first.scale0 = ((scales << 1) & 14) + 1;
-      first.scale1 = ((scales >> 2) & 14) + 1;
-      second.scale0 = ((scales >> 5) & 14) + 1;
-      second.scale1 = ((scales >> 8) & 14) + 1;
       if (ASC_FEATURE_SIMD) {
+        const fields = i32x4.shr_u(i32x4.mul(i32x4.splat(scales), v128.load(THREES)), 9);
+        v128.store(to, v128.or(v128.and(fields, i32x4.splat(14)), i32x4.splat(1)), SCALE_AT);
         const four = v128.load_zero<u32>(file + (i << 1), 32);
         const bytes = i8x16.shuffle(four, four, 0, 15, 0, 15, 1, 15, 1, 15, 2, 15, 2, 15, 3, 15, 3, 15);
-        const moved = i16x8.mul(bytes, v128.load(PLACES));
-        const words = i16x8.shl(v128.or(v128.load_ext<u8>(p), v128.and(moved, i16x8.splat(0x700))), 3);
-        putTwo(words, i16x8.shr_u(v128.and(moved, i16x8.splat(0x800)), 8), unit);
+        const moved = i16x8.mul(bytes, v128.load(MOVES));
+        v128.store(to, i16x8.shl(v128.or(v128.load_ext<u8>(p), v128.and(moved, i16x8.splat(0x700))), 3));
+        v128.store(to, i16x8.shr_u(v128.and(moved, i16x8.splat(0x800)), 8), SIGN_AT);
       } else {
+        for (let j: usize = 0; j < 4; j++) {
+          store<u32>(to + (j << 2), (((scales >> (3 * <u32>j)) & 7) << 1) + 1, SCALE_AT);
+        }
         for (let j: usize = 0; j < 8; j++) {
-          const moved = <u32>load<u8>(file + (i << 1) + (j >> 1), 32) << (8 - 4 * (<u32>j & 1));
-          const to = unit + (j >> 2) * UNIT_BYTES + ((j & 3) << 1);
-          store<u16>(to, <u16>((<u32>load<u8>(p + j) | (moved & 0x700)) << 3));
-          store<u16>(to, <u16>((moved & 0x800) >> 8), SIGNS_OF_UNIT);
+          const moved = (<u32>load<u8>(file + (i << 1) + (j >> 1), 32)) << (8 - 4 * (<u32>j & 1));
+          store<u16>(to + (j << 1), <u16>((<u32>load<u8>(p + j) | (moved & 0x700)) << 3));
+          store<u16>(to + (j << 1), <u16>((moved & 0x800) >> 8), SIGN_AT);
         }
       }
     }

@@ -9,11 +9,11 @@
  * Cost: codebooks/multiply_row.ts.
  */
 import { IQ1_S_GRID, MORE_OR_LESS, THREE_SIGNED, expandWords } from "../codebooks/expand";
-import { SIGNS_OF_UNIT, UNIT_BYTES, Unit } from "../codebooks/format";
+import { SCALE_AT, SIGN_AT } from "../codebooks/format";
 import { IQ1_S_WORDS } from "../codebooks/grids";
 
-/** What moves three of a unit's bits to bits 11 to 13. */
-const PLACES = memory.data<u32>([1 << 11, 1 << 8, 1 << 5, 1 << 2], 16);
+/** What moves three of a unit's bits to bits 8 to 10, but for the last word, whose bits lie one too high. */
+const MOVES = memory.data<u16>([256, 32, 4, 0, 256, 32, 4, 0, 0, 0, 0, 0x700, 0, 0, 0, 0x700], 16);
 
 @unmanaged
 export class IQ1_SWords {
@@ -25,37 +25,34 @@ export class IQ1_SWords {
   @inline get grid(): usize { return IQ1_S_GRID; }
   @inline get signs(): usize { return MORE_OR_LESS; }
   @inline half(file: usize): u32 { return load<u16>(file); }
+  @inline signs8(sign: usize): v128 { return v128.load_ext<i8>(sign, MORE_OR_LESS); }
 
   @inline
-  eight(word: usize, second: usize, sign: usize): v128 {
-    return i16x8.add(v128.load_ext<i8>(word, IQ1_S_GRID), v128.load_ext<i8>(sign, MORE_OR_LESS));
+  eight(word: usize, second: usize, signs: v128): v128 {
+    return i16x8.add(v128.load_ext<i8>(word, IQ1_S_GRID), signs);
   }
 
   @inline
-  find(file: usize, units: usize): void {
+  find(file: usize, places: usize): void {
     for (let i: usize = 0; i < 8; i += 2) {
-      const unit = units + i * UNIT_BYTES;
-      const first = changetype<Unit>(unit);
-      const second = changetype<Unit>(unit + UNIT_BYTES);
+      const to = places + (i << 3);
       const p = file + (i << 2);
       const bits = <u32>load<u16>(file + (i << 1), 34);
       const others = <u32>load<u16>(file + (i << 1), 36);
-      first.scale0 = ((bits >> 11) & 14) + 1;
-      second.scale0 = ((others >> 11) & 14) + 1;
-      store<u64>(unit, <u64>((bits >> 12) & 8) * 0x0001_0001_0001_0001, SIGNS_OF_UNIT);
-      store<u64>(unit, <u64>((others >> 12) & 8) * 0x0001_0001_0001_0001, UNIT_BYTES + SIGNS_OF_UNIT);
+      store<u32>(to, ((bits >> 11) & 14) + 1, SCALE_AT);
+      store<u32>(to, ((others >> 11) & 14) + 1, SCALE_AT + 8);
+      store<u16>(to, <u16>((bits >> 12) & 8), SIGN_AT);
+      store<u16>(to, <u16>((others >> 12) & 8), SIGN_AT + 8);
       if (ASC_FEATURE_SIMD) {
-        const low = i32x4.shr_u(i32x4.mul(i32x4.splat(bits), v128.load(PLACES)), 3);
-        const high = i32x4.shr_u(i32x4.mul(i32x4.splat(others), v128.load(PLACES)), 3);
-        const mask = i32x4.splat(0x700);
-        const upper = i16x8.narrow_i32x4_u(v128.and(low, mask), v128.and(high, mask));
-        const words = i16x8.shl(v128.or(v128.load_ext<u8>(p, 2), upper), 3);
-        v128.store64_lane(unit, words, 0);
-        v128.store64_lane(unit, words, 1, UNIT_BYTES);
+        const pair = v128.load_splat<u32>(file + (i << 1), 34);
+        const fields = i8x16.shuffle(pair, pair, 0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3);
+        const upper = v128.and(i16x8.mul(fields, v128.load(MOVES)), i16x8.splat(0x700));
+        const last = v128.and(i16x8.shr_u(fields, 1), v128.load(MOVES, 16));
+        v128.store(to, i16x8.shl(v128.or(v128.or(v128.load_ext<u8>(p, 2), upper), last), 3));
       } else {
         for (let j: usize = 0; j < 8; j++) {
           const upper = (((j < 4 ? bits : others) << 8) >> (3 * (<u32>j & 3))) & 0x700;
-          store<u16>(unit + (j >> 2) * UNIT_BYTES + ((j & 3) << 1), <u16>((<u32>load<u8>(p + j, 2) | upper) << 3));
+          store<u16>(to + (j << 1), <u16>((<u32>load<u8>(p + j, 2) | upper) << 3));
         }
       }
     }

@@ -8,7 +8,7 @@
  * Cost: codebooks/multiply_row.ts.
  */
 import { EVEN_SIGNS, IQ2_XS_GRID, THREE, expandSigns, expandWords } from "../codebooks/expand";
-import { SIGNS_OF_UNIT, UNIT_BYTES, Unit, putTwo } from "../codebooks/format";
+import { SIGN_AT, putScales } from "../codebooks/format";
 import { IQ2_XS_WORDS } from "../codebooks/grids";
 
 @unmanaged
@@ -21,38 +21,31 @@ export class IQ2_XSWords {
   @inline get grid(): usize { return IQ2_XS_GRID; }
   @inline get signs(): usize { return EVEN_SIGNS; }
   @inline half(file: usize): u32 { return load<u16>(file); }
+  @inline signs8(sign: usize): v128 { return v128.load_ext<i8>(sign, EVEN_SIGNS); }
 
   @inline
-  eight(word: usize, second: usize, sign: usize): v128 {
-    return i16x8.mul(v128.load_ext<i8>(word, IQ2_XS_GRID), v128.load_ext<i8>(sign, EVEN_SIGNS));
+  eight(word: usize, second: usize, signs: v128): v128 {
+    return i16x8.mul(v128.load_ext<i8>(word, IQ2_XS_GRID), signs);
   }
 
   @inline
-  find(file: usize, units: usize): void {
+  find(file: usize, places: usize): void {
     for (let i: usize = 0; i < 8; i += 2) {
-      const unit = units + i * UNIT_BYTES;
-      const first = changetype<Unit>(unit);
-      const second = changetype<Unit>(unit + UNIT_BYTES);
-      const scale = <u32>load<u8>(file + i, 66);
-      const other = <u32>load<u8>(file + i, 67);
-      first.scale0 = 2 * (scale & 15) + 1;
-      first.scale1 = 2 * (scale >> 4) + 1;
-      second.scale0 = 2 * (other & 15) + 1;
-      second.scale1 = 2 * (other >> 4) + 1;
+      const to = places + (i << 3);
       const p = file + (i << 3);
       if (ASC_FEATURE_SIMD) {
         const both = v128.load(p, 2);
-        const words = v128.and(i16x8.shl(both, 3), i16x8.splat(0xff8));
-        putTwo(words, i16x8.shl(i16x8.shr_u(both, 9), 3), unit);
+        v128.store(to, v128.and(i16x8.shl(both, 3), i16x8.splat(0xff8)));
+        v128.store(to, i16x8.shl(i16x8.shr_u(both, 9), 3), SIGN_AT);
       } else {
-        for (let j: usize = 0; j < 8; j++) {
-          const both = <u32>load<u16>(p + (j << 1), 2);
-          const to = unit + (j >> 2) * UNIT_BYTES + ((j & 3) << 1);
-          store<u16>(to, <u16>((both & 511) << 3));
-          store<u16>(to, <u16>((both >> 9) << 3), SIGNS_OF_UNIT);
+        for (let j: usize = 0; j < 16; j += 2) {
+          const both = <u32>load<u16>(p + j, 2);
+          store<u16>(to + j, <u16>((both & 511) << 3));
+          store<u16>(to + j, <u16>((both >> 9) << 3), SIGN_AT);
         }
       }
     }
+    putScales(file + 66, places);
   }
 
   @inline

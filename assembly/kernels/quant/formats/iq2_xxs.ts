@@ -8,7 +8,7 @@
  * Cost: codebooks/multiply_row.ts.
  */
 import { EVEN_SIGNS, IQ2_XXS_GRID, THREE, expandSigns, expandWords } from "../codebooks/expand";
-import { UNIT_BYTES, Unit, evenSigns, putEvenSigns, putTwo } from "../codebooks/format";
+import { SCALE_AT, SIGN_AT, evenSigns, putEvenSigns } from "../codebooks/format";
 import { IQ2_XXS_WORDS } from "../codebooks/grids";
 
 @unmanaged
@@ -21,34 +21,34 @@ export class IQ2_XXSWords {
   @inline get grid(): usize { return IQ2_XXS_GRID; }
   @inline get signs(): usize { return EVEN_SIGNS; }
   @inline half(file: usize): u32 { return load<u16>(file); }
+  @inline signs8(sign: usize): v128 { return v128.load_ext<i8>(sign, EVEN_SIGNS); }
 
   @inline
-  eight(word: usize, second: usize, sign: usize): v128 {
-    return i16x8.mul(v128.load_ext<i8>(word, IQ2_XXS_GRID), v128.load_ext<i8>(sign, EVEN_SIGNS));
+  eight(word: usize, second: usize, signs: v128): v128 {
+    return i16x8.mul(v128.load_ext<i8>(word, IQ2_XXS_GRID), signs);
   }
 
   @inline
-  find(file: usize, units: usize): void {
+  find(file: usize, places: usize): void {
     for (let i: usize = 0; i < 8; i += 2) {
-      const unit = units + i * UNIT_BYTES;
-      const first = changetype<Unit>(unit);
-      const second = changetype<Unit>(unit + UNIT_BYTES);
+      const to = places + (i << 3);
       const p = file + (i << 3);
-      const signs = load<u32>(p, 6);
-      const others = load<u32>(p, 14);
-      first.scale0 = 2 * (signs >> 28) + 1;
-      second.scale0 = 2 * (others >> 28) + 1;
       if (ASC_FEATURE_SIMD) {
         const both = v128.load(p, 2);
         const bytes = i16x8.extend_low_i8x16_u(v128.shuffle<i32>(both, both, 0, 2, 0, 2));
-        putTwo(i16x8.shl(bytes, 3), evenSigns(signs, others), unit);
+        const signs = v128.shuffle<i32>(both, both, 1, 1, 1, 1);
+        v128.store(to, i16x8.shl(bytes, 3));
+        v128.store(to, evenSigns(signs, v128.shuffle<i32>(both, both, 3, 3, 3, 3)), SIGN_AT);
+        v128.store(to, v128.or(v128.and(i64x2.shr_u(both, 59), i64x2.splat(30)), i64x2.splat(1)), SCALE_AT);
       } else {
         for (let j: usize = 0; j < 4; j++) {
-          store<u16>(unit + (j << 1), <u16>((<u32>load<u8>(p + j, 2)) << 3));
-          store<u16>(unit + (j << 1), <u16>((<u32>load<u8>(p + j, 10)) << 3), UNIT_BYTES);
+          store<u16>(to + (j << 1), <u16>((<u32>load<u8>(p + j, 2)) << 3));
+          store<u16>(to + (j << 1), <u16>((<u32>load<u8>(p + j, 10)) << 3), 8);
         }
-        putEvenSigns(signs, unit);
-        putEvenSigns(others, unit + UNIT_BYTES);
+        putEvenSigns(load<u32>(p, 6), to);
+        putEvenSigns(load<u32>(p, 14), to + 8);
+        store<u32>(to, 2 * (load<u32>(p, 6) >> 28) + 1, SCALE_AT);
+        store<u32>(to, 2 * (load<u32>(p, 14) >> 28) + 1, SCALE_AT + 8);
       }
     }
   }

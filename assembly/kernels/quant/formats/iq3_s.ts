@@ -8,11 +8,11 @@
  * Cost: codebooks/multiply_row.ts.
  */
 import { EIGHT_ODD, IQ3_S_GRID, SIGNS, expandSigns, expandWords } from "../codebooks/expand";
-import { SIGNS_OF_UNIT, UNIT_BYTES, Unit, bytesUp, putTwoSigns } from "../codebooks/format";
+import { SCALE_AT, SIGN_AT, bytesUp } from "../codebooks/format";
 import { IQ3_S_WORDS } from "../codebooks/grids";
 
 /** What moves one of a byte's bits to bit 8. */
-const PLACES = memory.data<u16>([256, 128, 64, 32, 16, 8, 4, 2], 16);
+const MOVES = memory.data<u16>([256, 128, 64, 32, 16, 8, 4, 2], 16);
 
 @unmanaged
 export class IQ3_SWords {
@@ -24,36 +24,39 @@ export class IQ3_SWords {
   @inline get grid(): usize { return IQ3_S_GRID; }
   @inline get signs(): usize { return SIGNS; }
   @inline half(file: usize): u32 { return load<u16>(file); }
+  @inline signs8(sign: usize): v128 { return v128.load_ext<i8>(sign, SIGNS); }
 
   @inline
-  eight(word: usize, second: usize, sign: usize): v128 {
+  eight(word: usize, second: usize, signs: v128): v128 {
     const both = v128.load_lane<u32>(second, v128.load_zero<u32>(word, IQ3_S_GRID), 1, IQ3_S_GRID);
-    return i16x8.mul(i16x8.extend_low_i8x16_s(both), v128.load_ext<i8>(sign, SIGNS));
+    return i16x8.mul(i16x8.extend_low_i8x16_s(both), signs);
   }
 
   @inline
-  find(file: usize, units: usize): void {
+  find(file: usize, places: usize): void {
     for (let i: usize = 0; i < 8; i += 2) {
-      const unit = units + i * UNIT_BYTES;
-      const first = changetype<Unit>(unit);
-      const second = changetype<Unit>(unit + UNIT_BYTES);
+      const to = places + (i << 4);
       const p = file + (i << 3);
       const scales = <u32>load<u8>(file + (i >> 1), 106);
-      first.scale0 = 2 * (scales & 15) + 1;
-      second.scale0 = 2 * (scales >> 4) + 1;
+      store<u32>(to, 2 * (scales & 15) + 1, SCALE_AT);
+      store<u32>(to, 2 * (scales >> 4) + 1, SCALE_AT + 16);
       if (ASC_FEATURE_SIMD) {
         const bit = i16x8.splat(0x100);
-        const upper = v128.and(i16x8.mul(i16x8.splat(load<u8>(file + i, 66)), v128.load(PLACES)), bit);
-        const others = v128.and(i16x8.mul(i16x8.splat(load<u8>(file + i, 67)), v128.load(PLACES)), bit);
-        v128.store(unit, i16x8.shl(v128.or(v128.load_ext<u8>(p, 2), upper), 2));
-        v128.store(unit, i16x8.shl(v128.or(v128.load_ext<u8>(p, 10), others), 2), UNIT_BYTES);
-        putTwoSigns(bytesUp(file + (i << 2) + 74, 3), unit);
+        const upper = v128.and(i16x8.mul(i16x8.splat(load<u8>(file + i, 66)), v128.load(MOVES)), bit);
+        const others = v128.and(i16x8.mul(i16x8.splat(load<u8>(file + i, 67)), v128.load(MOVES)), bit);
+        v128.store(to, i16x8.shl(v128.or(v128.load_ext<u8>(p, 2), upper), 2));
+        v128.store(to, i16x8.shl(v128.or(v128.load_ext<u8>(p, 10), others), 2), 16);
+        const offsets = bytesUp(file + (i << 2) + 74, 3);
+        v128.store64_lane(to, offsets, 0, SIGN_AT);
+        v128.store64_lane(to, offsets, 1, SIGN_AT + 16);
       } else {
         for (let j: usize = 0; j < 16; j++) {
-          const to = unit + (j >> 3) * UNIT_BYTES;
-          const upper = (<u32>load<u8>(file + i + (j >> 3), 66) << (8 - (<u32>j & 7))) & 0x100;
-          store<u16>(to + ((j & 7) << 1), <u16>((<u32>load<u8>(p + j, 2) | upper) << 2));
-          if (j & 1) store<u16>(to + (j & 6), <u16>((<u32>load<u8>(file + (i << 2) + (j >> 1), 74)) << 3), SIGNS_OF_UNIT);
+          const upper = ((<u32>load<u8>(file + i + (j >> 3), 66)) << (8 - (<u32>j & 7))) & 0x100;
+          store<u16>(to + (j << 1), <u16>((<u32>load<u8>(p + j, 2) | upper) << 2));
+        }
+        for (let j: usize = 0; j < 8; j++) {
+          const sign = <u32>load<u8>(file + (i << 2) + j, 74);
+          store<u16>(to + ((j >> 2) << 4) + ((j & 3) << 1), <u16>(sign << 3), SIGN_AT);
         }
       }
     }

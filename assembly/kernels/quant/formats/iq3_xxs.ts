@@ -8,7 +8,7 @@
  * Cost: codebooks/multiply_row.ts.
  */
 import { EIGHT, EVEN_SIGNS, IQ3_XXS_GRID, expandSigns, expandWords } from "../codebooks/expand";
-import { UNIT_BYTES, Unit, bytesUp, evenSigns, putEvenSigns, putTwoSigns } from "../codebooks/format";
+import { SCALE_AT, SIGN_AT, bytesUp, evenSigns, putEvenSigns } from "../codebooks/format";
 import { IQ3_XXS_WORDS } from "../codebooks/grids";
 
 @unmanaged
@@ -21,35 +21,32 @@ export class IQ3_XXSWords {
   @inline get grid(): usize { return IQ3_XXS_GRID; }
   @inline get signs(): usize { return EVEN_SIGNS; }
   @inline half(file: usize): u32 { return load<u16>(file); }
+  @inline signs8(sign: usize): v128 { return v128.load_ext<i8>(sign, EVEN_SIGNS); }
 
   @inline
-  eight(word: usize, second: usize, sign: usize): v128 {
+  eight(word: usize, second: usize, signs: v128): v128 {
     const both = v128.load_lane<u32>(second, v128.load_zero<u32>(word, IQ3_XXS_GRID), 1, IQ3_XXS_GRID);
-    return i16x8.mul(i16x8.extend_low_i8x16_s(both), v128.load_ext<i8>(sign, EVEN_SIGNS));
+    return i16x8.mul(i16x8.extend_low_i8x16_s(both), signs);
   }
 
   @inline
-  find(file: usize, units: usize): void {
+  find(file: usize, places: usize): void {
     for (let i: usize = 0; i < 8; i += 2) {
-      const unit = units + i * UNIT_BYTES;
-      const first = changetype<Unit>(unit);
-      const second = changetype<Unit>(unit + UNIT_BYTES);
+      const to = places + (i << 4);
       const p = file + (i << 3);
-      const signs = load<u32>(file + (i << 2), 66);
-      const others = load<u32>(file + (i << 2), 70);
-      first.scale0 = 2 * (signs >> 28) + 1;
-      second.scale0 = 2 * (others >> 28) + 1;
+      const signs = file + (i << 2);
+      store<u32>(to, 2 * (load<u32>(signs, 66) >> 28) + 1, SCALE_AT);
+      store<u32>(to, 2 * (load<u32>(signs, 70) >> 28) + 1, SCALE_AT + 16);
       if (ASC_FEATURE_SIMD) {
-        v128.store(unit, bytesUp(p + 2, 2));
-        v128.store(unit, bytesUp(p + 10, 2), UNIT_BYTES);
-        putTwoSigns(evenSigns(signs, others), unit);
+        v128.store(to, bytesUp(p + 2, 2));
+        v128.store(to, bytesUp(p + 10, 2), 16);
+        const offsets = evenSigns(v128.load32_splat(signs, 66), v128.load32_splat(signs, 70));
+        v128.store64_lane(to, offsets, 0, SIGN_AT);
+        v128.store64_lane(to, offsets, 1, SIGN_AT + 16);
       } else {
-        for (let j: usize = 0; j < 8; j++) {
-          store<u16>(unit + (j << 1), <u16>((<u32>load<u8>(p + j, 2)) << 2));
-          store<u16>(unit + (j << 1), <u16>((<u32>load<u8>(p + j, 10)) << 2), UNIT_BYTES);
-        }
-        putEvenSigns(signs, unit);
-        putEvenSigns(others, unit + UNIT_BYTES);
+        for (let j: usize = 0; j < 16; j++) store<u16>(to + (j << 1), <u16>((<u32>load<u8>(p + j, 2)) << 2));
+        putEvenSigns(load<u32>(signs, 66), to);
+        putEvenSigns(load<u32>(signs, 70), to + 16);
       }
     }
   }
