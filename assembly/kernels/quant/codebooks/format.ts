@@ -149,12 +149,14 @@ export function bytesUp(p: usize, shift: u32): v128 {
   return i16x8.shl(v128.load_ext<u8>(p), shift);
 }
 
+const NIBBLES = memory.data<u64>([0x0f0f_0f0f_0f0f_0f0f, 0x0f0f_0f0f_0f0f_0f0f], 16);
+
 /** 2 · s + 1 of eight units whose two s are the nibbles of a byte at `nibbles`. */
 export function putScales(nibbles: usize, places: usize): void {
   if (ASC_FEATURE_SIMD) {
     const bytes = v128.load_zero<u64>(nibbles);
-    const first = v128.and(bytes, i8x16.splat(15));
-    const second = v128.and(i16x8.shr_u(bytes, 4), i8x16.splat(15));
+    const first = v128.and(bytes, v128.load(NIBBLES));
+    const second = v128.and(i16x8.shr_u(bytes, 4), v128.load(NIBBLES));
     const both = i8x16.shuffle(first, second, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
     const scales = v128.or(i8x16.add(both, both), i8x16.splat(1));
     const low = i16x8.extend_low_i8x16_u(scales);

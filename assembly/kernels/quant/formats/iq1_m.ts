@@ -12,8 +12,11 @@ import { SCALE_AT, SIGN_AT } from "../codebooks/format";
 import { IQ1_S_WORDS } from "../codebooks/grids";
 
 /** What moves four of a byte's bits to bits 8 to 11, and three of a scale's to bits 10 to 12. */
-const MOVES = memory.data<u16>([256, 16, 256, 16, 256, 16, 256, 16], 16);
-const THREES = memory.data<u32>([1 << 10, 1 << 7, 1 << 4, 1 << 1], 16);
+const MOVES = memory.data<u16>([
+  256, 16, 256, 16, 256, 16, 256, 16, 0x700, 0x700, 0x700, 0x700, 0x700, 0x700, 0x700, 0x700, 0x800, 0x800, 0x800, 0x800,
+  0x800, 0x800, 0x800, 0x800,
+], 16);
+const THREES = memory.data<u32>([1 << 10, 1 << 7, 1 << 4, 1 << 1, 14, 14, 14, 14, 1, 1, 1, 1], 16);
 
 @unmanaged
 export class IQ1_MWords {
@@ -40,12 +43,12 @@ export class IQ1_MWords {
       const scales = <u32>load<u16>(file + i, 48);
       if (ASC_FEATURE_SIMD) {
         const fields = i32x4.shr_u(i32x4.mul(i32x4.splat(scales), v128.load(THREES)), 9);
-        v128.store(to, v128.or(v128.and(fields, i32x4.splat(14)), i32x4.splat(1)), SCALE_AT);
+        v128.store(to, v128.or(v128.and(fields, v128.load(THREES, 16)), v128.load(THREES, 32)), SCALE_AT);
         const four = v128.load_zero<u32>(file + (i << 1), 32);
         const bytes = i8x16.shuffle(four, four, 0, 15, 0, 15, 1, 15, 1, 15, 2, 15, 2, 15, 3, 15, 3, 15);
         const moved = i16x8.mul(bytes, v128.load(MOVES));
-        v128.store(to, i16x8.shl(v128.or(v128.load_ext<u8>(p), v128.and(moved, i16x8.splat(0x700))), 3));
-        v128.store(to, i16x8.shr_u(v128.and(moved, i16x8.splat(0x800)), 8), SIGN_AT);
+        v128.store(to, i16x8.shl(v128.or(v128.load_ext<u8>(p), v128.and(moved, v128.load(MOVES, 16))), 3));
+        v128.store(to, i16x8.shr_u(v128.and(moved, v128.load(MOVES, 32)), 8), SIGN_AT);
       } else {
         for (let j: usize = 0; j < 4; j++) {
           store<u32>(to + (j << 2), (((scales >> (3 * <u32>j)) & 7) << 1) + 1, SCALE_AT);

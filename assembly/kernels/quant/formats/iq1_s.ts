@@ -13,7 +13,9 @@ import { SCALE_AT, SIGN_AT } from "../codebooks/format";
 import { IQ1_S_WORDS } from "../codebooks/grids";
 
 /** What moves three of a unit's bits to bits 8 to 10, but for the last word, whose bits lie one too high. */
-const MOVES = memory.data<u16>([256, 32, 4, 0, 256, 32, 4, 0, 0, 0, 0, 0x700, 0, 0, 0, 0x700], 16);
+const MOVES = memory.data<u16>([
+  256, 32, 4, 0, 256, 32, 4, 0, 0, 0, 0, 0x700, 0, 0, 0, 0x700, 0x700, 0x700, 0x700, 0x700, 0x700, 0x700, 0x700, 0x700,
+], 16);
 
 @unmanaged
 export class IQ1_SWords {
@@ -46,7 +48,7 @@ export class IQ1_SWords {
       if (ASC_FEATURE_SIMD) {
         const pair = v128.load_splat<u32>(file + (i << 1), 34);
         const fields = i8x16.shuffle(pair, pair, 0, 1, 0, 1, 0, 1, 0, 1, 2, 3, 2, 3, 2, 3, 2, 3);
-        const upper = v128.and(i16x8.mul(fields, v128.load(MOVES)), i16x8.splat(0x700));
+        const upper = v128.and(i16x8.mul(fields, v128.load(MOVES)), v128.load(MOVES, 32));
         const last = v128.and(i16x8.shr_u(fields, 1), v128.load(MOVES, 16));
         v128.store(to, i16x8.shl(v128.or(v128.or(v128.load_ext<u8>(p, 2), upper), last), 3));
       } else {

@@ -11,8 +11,10 @@ import { IQ2_S_GRID, SIGNS, THREE, expandSigns, expandWords } from "../codebooks
 import { SIGN_AT, bytesUp, putScales } from "../codebooks/format";
 import { IQ2_S_WORDS } from "../codebooks/grids";
 
-/** What moves two of a byte's bits to bits 8 and 9. */
-const MOVES = memory.data<u16>([256, 64, 16, 4, 256, 64, 16, 4], 16);
+/** What moves two of a byte's bits to bits 8 and 9, and these. */
+const MOVES = memory.data<u16>([
+  256, 64, 16, 4, 256, 64, 16, 4, 0x300, 0x300, 0x300, 0x300, 0x300, 0x300, 0x300, 0x300,
+], 16);
 
 @unmanaged
 export class IQ2_SWords {
@@ -39,7 +41,7 @@ export class IQ2_SWords {
       if (ASC_FEATURE_SIMD) {
         const pair = v128.load_splat<u16>(file + i, 66);
         const bytes = i8x16.shuffle(pair, i8x16.splat(0), 0, 16, 0, 16, 0, 16, 0, 16, 1, 16, 1, 16, 1, 16, 1, 16);
-        const upper = v128.and(i16x8.mul(bytes, v128.load(MOVES)), i16x8.splat(0x300));
+        const upper = v128.and(i16x8.mul(bytes, v128.load(MOVES)), v128.load(MOVES, 16));
         v128.store(to, i16x8.shl(v128.or(v128.load_ext<u8>(p, 2), upper), 3));
         v128.store(to, bytesUp(p + 34, 3), SIGN_AT);
       } else {

@@ -11,6 +11,9 @@ import { EVEN_SIGNS, IQ2_XS_GRID, THREE, expandSigns, expandWords } from "../cod
 import { SIGN_AT, putScales } from "../codebooks/format";
 import { IQ2_XS_WORDS } from "../codebooks/grids";
 
+/** The bits of an offset. */
+const OFFSETS = memory.data<u16>([0xff8, 0xff8, 0xff8, 0xff8, 0xff8, 0xff8, 0xff8, 0xff8], 16);
+
 @unmanaged
 export class IQ2_XSWords {
   @inline get fileBytes(): usize { return 74; }
@@ -35,7 +38,7 @@ export class IQ2_XSWords {
       const p = file + (i << 3);
       if (ASC_FEATURE_SIMD) {
         const both = v128.load(p, 2);
-        v128.store(to, v128.and(i16x8.shl(both, 3), i16x8.splat(0xff8)));
+        v128.store(to, v128.and(i16x8.shl(both, 3), v128.load(OFFSETS)));
         v128.store(to, i16x8.shl(i16x8.shr_u(both, 9), 3), SIGN_AT);
       } else {
         for (let j: usize = 0; j < 16; j += 2) {

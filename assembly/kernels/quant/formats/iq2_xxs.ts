@@ -11,6 +11,9 @@ import { EVEN_SIGNS, IQ2_XXS_GRID, THREE, expandSigns, expandWords } from "../co
 import { SCALE_AT, SIGN_AT, evenSigns, putEvenSigns } from "../codebooks/format";
 import { IQ2_XXS_WORDS } from "../codebooks/grids";
 
+/** Twice a scale, and one. */
+const MASKS = memory.data<u64>([30, 30, 1, 1], 16);
+
 @unmanaged
 export class IQ2_XXSWords {
   @inline get fileBytes(): usize { return 66; }
@@ -39,7 +42,7 @@ export class IQ2_XXSWords {
         const signs = v128.shuffle<i32>(both, both, 1, 1, 1, 1);
         v128.store(to, i16x8.shl(bytes, 3));
         v128.store(to, evenSigns(signs, v128.shuffle<i32>(both, both, 3, 3, 3, 3)), SIGN_AT);
-        v128.store(to, v128.or(v128.and(i64x2.shr_u(both, 59), i64x2.splat(30)), i64x2.splat(1)), SCALE_AT);
+        v128.store(to, v128.or(v128.and(i64x2.shr_u(both, 59), v128.load(MASKS)), v128.load(MASKS, 16)), SCALE_AT);
       } else {
         for (let j: usize = 0; j < 4; j++) {
           store<u16>(to + (j << 1), <u16>((<u32>load<u8>(p + j, 2)) << 3));

@@ -11,8 +11,8 @@ import { EIGHT_ODD, IQ3_S_GRID, SIGNS, expandSigns, expandWords } from "../codeb
 import { SCALE_AT, SIGN_AT, bytesUp } from "../codebooks/format";
 import { IQ3_S_WORDS } from "../codebooks/grids";
 
-/** What moves one of a byte's bits to bit 8. */
-const MOVES = memory.data<u16>([256, 128, 64, 32, 16, 8, 4, 2], 16);
+/** What moves one of a byte's bits to bit 8, and this. */
+const MOVES = memory.data<u16>([256, 128, 64, 32, 16, 8, 4, 2, 256, 256, 256, 256, 256, 256, 256, 256], 16);
 
 @unmanaged
 export class IQ3_SWords {
@@ -41,7 +41,7 @@ export class IQ3_SWords {
       store<u32>(to, 2 * (scales & 15) + 1, SCALE_AT);
       store<u32>(to, 2 * (scales >> 4) + 1, SCALE_AT + 16);
       if (ASC_FEATURE_SIMD) {
-        const bit = i16x8.splat(0x100);
+        const bit = v128.load(MOVES, 16);
         const upper = v128.and(i16x8.mul(i16x8.splat(load<u8>(file + i, 66)), v128.load(MOVES)), bit);
         const others = v128.and(i16x8.mul(i16x8.splat(load<u8>(file + i, 67)), v128.load(MOVES)), bit);
         v128.store(to, i16x8.shl(v128.or(v128.load_ext<u8>(p, 2), upper), 2));
