@@ -169,8 +169,8 @@ export function unpackRow(type: u32, group: usize, lane: u32, columns: u32, targ
  * A packed group as f32 with the numbers of `dequantizeRow`, four columns after four: per 4 columns 8 × 16 bytes, row
  * after row, so 32 bytes a column, columns rounded up to fours. What is not finite counts as finite, as in every
  * product (layout.ts). The portable build has a way of its own for each format without a codebook; else, and in the
- * scalar one, their twin, rows are unpacked and dequantised. `scratch`: a row as f32 and as in the file, each rounded up
- * to 16 bytes.
+ * scalar one, their twin, rows are unpacked and dequantised. `scratch`: a row as f32 and as in the file, each rounded
+ * up to 16 bytes.
  */
 export function decodeGroup(type: u32, group: usize, columns: u32, target: usize, scratch: usize): void {
   if (ASC_FEATURE_SIMD) {
