@@ -2,7 +2,17 @@
 import { byId, bytesInWords, el, secondsInWords } from "./dom.ts";
 import { icon } from "./icons.ts";
 import type { Progress } from "./local.ts";
-import { CATALOGUE, fitOf, forget, idOf, type KeptFile, keptFiles, type ListedModel, shownName } from "./models.ts";
+import {
+  CATALOGUE,
+  fitOf,
+  forget,
+  idOf,
+  isShipped,
+  type KeptFile,
+  keptFiles,
+  type ListedModel,
+  shownName,
+} from "./models.ts";
 import type { ServedModel } from "./served.ts";
 import { closeByItself } from "./settings-dialog.ts";
 
@@ -149,7 +159,8 @@ export class ModelsDialog {
     const fit = size > 0 && !id.startsWith("server:") ? fitOf(size) : "well";
     const item = el("li", { class: `${isCurrent ? "current" : ""} fit-${fit}` });
     const about = el("div", { class: "about" }, el("strong", {}, name));
-    if (size > 0) about.append(el("span", { class: "size" }, `${kept ? "" : "about "}${bytesInWords(size)}`));
+    if (size > 0)
+      about.append(el("span", { class: "size" }, `${kept || isShipped(id) ? "" : "about "}${bytesInWords(size)}`));
     about.append(el("p", { class: "note" }, words));
     if (fit === "tight")
       about.append(el("p", { class: "note tight" }, "Needs more than half of this machine's memory."));
@@ -185,6 +196,6 @@ export class ModelsDialog {
 }
 
 function labelOf(id: string, kept: KeptFile | undefined): string {
-  if (id.startsWith("server:") || id === CATALOGUE[0].id || kept?.complete) return "Use";
+  if (id.startsWith("server:") || isShipped(id) || kept?.complete) return "Use";
   return kept ? `Resume at ${bytesInWords(kept.bytes)}` : "Download";
 }

@@ -95,7 +95,7 @@ const GROUPS: readonly { readonly title: string; readonly fields: readonly Field
       {
         name: "context",
         label: "Context",
-        help: "Tokens that a talk may hold, in this page; empty: as fits, up to 4,096.",
+        help: "Tokens that a talk may hold in this page, for which memory is taken at once; empty: it grows as it is needed.",
         kind: "number",
       },
       { name: "threads", label: "Threads", help: "Empty: as many as pay.", kind: "number" },
@@ -225,7 +225,7 @@ export class SettingsDialog {
 const OWN_DEFAULTS: ReadonlyMap<keyof Settings, string> = new Map<keyof Settings, string>([
   ["seed", "another one each time"],
   ["maxTokens", "to the end of the context"],
-  ["context", "as fits"],
+  ["context", "as it is needed"],
   ["threads", "as many as pay"],
 ]);
 

@@ -4,7 +4,8 @@
  * Builds what is out of date, then runs every *.test.ts under test/ whose path holds one of the patterns, each file in a
  * process of its own with a time limit. The last line is `N passed, N failed`; a file that crashes, hangs, or ends before
  * its tests have run counts as one failure. LIMPET_TEST_TIMEOUT is the limit of a file, in seconds. Browsers have the
- * machine to themselves, at the end: on a busy one, Firefox stops now and then in a worker that a worker began.
+ * machine to themselves, at the end: on a busy one, Firefox stops now and then in a worker that a worker began, and the page
+ * has three seconds to its first word.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -15,7 +16,7 @@ import { fileURLToPath } from "node:url";
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 const TIMEOUT_SECONDS = Number(process.env.LIMPET_TEST_TIMEOUT ?? 180);
-const ALONE = ["chromium", "firefox"].map((browser) => join("test", "hosts", `${browser}.test.ts`));
+const ALONE = ["chromium", "firefox", "page"].map((name) => join("test", "hosts", `${name}.test.ts`));
 const patterns = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 
 const queue = readdirSync("test", { recursive: true })
