@@ -7,9 +7,9 @@ import { createHash } from "node:crypto";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import golden from "./golden/llama.cpp.json" with { type: "json" };
-import { assertBits, Engine, F32, prompt } from "./support/engine.ts";
+import { assertBits, Engine, F32, prompt, Streamed } from "./support/engine.ts";
 import { divergence, fromBase64 } from "./support/peers.ts";
-import { QUANTISED, quantisedFile } from "./support/quantised.ts";
+import { QUANTISED, quantisedFile, WITH_CODEBOOKS } from "./support/quantised.ts";
 
 /** Largest KL(llama.cpp on floats || limpet on blocks): activations of 16 bits. */
 const LIMIT = 1e-6;
@@ -39,5 +39,20 @@ for (const quantised of QUANTISED) {
     assert.ok(far < (GELU.test(kind) ? GELU_LIMIT : LIMIT), `KL ${far}; llama.cpp's own ${stored.own}`);
   });
 }
+
+test("words of codebooks: what stays in the file gives the bits of what is in memory", () => {
+  for (const quantised of WITH_CODEBOOKS) {
+    const bytes = quantisedFile(quantised);
+    const [resident, streamed] = [undefined, { streamed: Streamed.ALL, rowCache: 0 }].map((streaming) => {
+      const model = engines[0].load(bytes, false, streaming);
+      const context = model.context({ kv: F32 });
+      const rows = context.run(prompt(golden.tokens));
+      context.release();
+      model.release();
+      return rows;
+    });
+    assertBits(streamed, resident, quantised.type);
+  }
+});
 
 test.run();

@@ -17,6 +17,7 @@ import { Model } from "../src/index.ts";
 import { TestCore, type TestExports, wasmBytes } from "./support/core.ts";
 import { assertBits, Engine, type EngineContext, Form, modelBytes, prompt, spread } from "./support/engine.ts";
 
+import { quantisedFile, WITH_CODEBOOKS } from "./support/quantised.ts";
 import { joined, TextContext } from "./support/texts.ts";
 
 const module = new WebAssembly.Module(wasmBytes("limpet.threads.wasm"));
@@ -106,6 +107,25 @@ for (const threads of [1, 2, 3, 4]) {
     team.end();
   });
 }
+
+test("words of codebooks: a worker that comes when their tables are filled leaves them as they are", async () => {
+  const team = new Team(2);
+  const files = WITH_CODEBOOKS.map(quantisedFile);
+  const models = files.map((bytes) => team.engine.load(bytes));
+  await team.hire(1);
+  for (const [i, bytes] of files.entries()) {
+    const alone = portable.load(bytes);
+    const [context, wantedContext] = [models[i], alone].map((model) => model.context({ rows: 64 }));
+    const want = wantedContext.run(prompt(ids));
+    for (const chunk of [64, 7, 1]) {
+      context.reset();
+      assertBits(context.runChunks(prompt(ids), chunk), want, `${WITH_CODEBOOKS[i].type}, chunks of ${chunk}`);
+    }
+    for (const own of [context, wantedContext, models[i], alone]) own.release();
+  }
+  assert.ok(team.slices(1) > 0, "the worker has helped");
+  team.end();
+});
 
 /** A long text among short ones, so that some threads share one and others do not. */
 const TEXTS = [spread(3), spread(150, 7), [5], spread(31, 2), spread(8, 9)];

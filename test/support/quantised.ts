@@ -47,6 +47,9 @@ export interface Quantised {
 /** Formats that are for reading, with super-blocks too. */
 const CODEBOOKS = ["IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S"] as const;
 
+/** A model in each of them. */
+export const WITH_CODEBOOKS: readonly Quantised[] = CODEBOOKS.map((type) => ({ kind: "llama-tiny", type }));
+
 /** The last ones have views that their architecture's first model has not, and scales behind products. */
 export const QUANTISED: readonly Quantised[] = [
   ...[...kindsOf("llama.cpp").filter((kind) => TINY_OF_ROWS.includes(kind)), "gemma4-experts"].map((kind, i) => ({
@@ -57,7 +60,7 @@ export const QUANTISED: readonly Quantised[] = [
     kind,
     type: "NVFP4" as const,
   })),
-  ...CODEBOOKS.map((type) => ({ kind: "llama-tiny", type })),
+  ...WITH_CODEBOOKS,
 ];
 
 /** The bytes of the file of one of them. */
