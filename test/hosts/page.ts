@@ -40,7 +40,7 @@ export interface Visit {
   readonly touch?: boolean;
   /** Whether the service worker may run: requests then pass by what a test answers. */
   readonly worker?: boolean;
-  /** Settings that the reader has set before. */
+  /** Settings that the reader has set before; where nothing is said, short answers that are the same each time. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Lines of the console that are meant. */
   readonly noise?: RegExp;
@@ -114,7 +114,7 @@ export class Visitor {
     const open = async (): Promise<TalkPage> => {
       const page = await context.newPage();
       consoles.push(watch(page));
-      const kept = JSON.stringify(JSON.stringify({ maxTokens: "24", ...settings }));
+      const kept = JSON.stringify(JSON.stringify({ maxTokens: "24", seed: "1", build: "portable", ...settings }));
       await page.addInitScript(
         `localStorage.getItem("limpet settings") ?? localStorage.setItem("limpet settings", ${kept})`,
       );
