@@ -17,7 +17,7 @@ import { inspectFile } from "../src/load/inspect.ts";
 import { openSource } from "../src/load/source.ts";
 import { FILE_TYPES, type FileType } from "../src/quantize/mixes.ts";
 import { type Head, planOf } from "../src/quantize/plan.ts";
-import { quantizeFile } from "../src/quantize.ts";
+import { quantizeFile, quantizeStream } from "../src/quantize.ts";
 import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
 import { MIXED_MODELS, typesByRole } from "./support/quantisers.ts";
 
@@ -284,6 +284,47 @@ test("the command: what it wrote goes to stderr; 2 for a type that is none, 1 fo
   assert.is(wrong.status, 2);
   assert.match(wrong.stderr, /^limpet: TYPE wants one of: BF16, F16, /);
   assert.is(limpet(PLM, PLM, "Q4_0").status, 1);
+});
+
+test("a stream has the file's bytes, whatever it is made of, and no more is made than is read", async () => {
+  const bytes = new Uint8Array(readFileSync(PLM));
+  await quantizeFile(PLM, OUT, "Q4_K_M");
+  const expected = new Uint8Array(readFileSync(OUT));
+  for (const source of [new Blob([bytes]), new File([bytes], "plm.gguf"), bytes, PLM]) {
+    const progress: [number, number][] = [];
+    const onProgress = (done: number, total: number) => void progress.push([done, total]);
+    const stream = quantizeStream(source, "Q4_K_M", { onProgress });
+    assert.equal(new Uint8Array(await new Response(stream).arrayBuffer()), expected);
+    assert.is(progress.at(-1)![0], progress.at(-1)![1]);
+  }
+  let read = 0;
+  const large = modelBytes("plm-1m", "F32");
+  const slow = quantizeStream(large, "F32", { onProgress: (done) => void (read = done) }).getReader();
+  await slow.read();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.ok(
+    read < large.length || large.length < 6e6,
+    `${read} of ${large.length} bytes were read for the first piece`,
+  );
+  await slow.cancel();
+  const before = read;
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assert.is(read, before, "what is cancelled is at its end");
+});
+
+test("a stream ends with what goes wrong", async () => {
+  const bytes = new Uint8Array(readFileSync(PLM));
+  const controller = new AbortController();
+  const mine = new Error("enough");
+  const all = (stream: ReadableStream) => new Response(stream).arrayBuffer();
+  assert.is((await errorOf(() => quantizeStream(bytes, "Q9"))).code, "BAD_ARGUMENT");
+  assert.is((await errorOf(() => all(quantizeStream(bytes.slice(0, 5000), "Q4_0")))).code, "BAD_FILE");
+  assert.is((await errorOf(() => all(quantizeStream(new Uint8Array(50), "Q4_0")))).code, "BAD_FILE");
+  assert.is((await errorOf(() => all(quantizeStream(new Response(bytes), "Q4_0")))).code, "BAD_ARGUMENT");
+  assert.is((await errorOf(() => all(quantizeStream("none.gguf", "Q4_0")))).code, "HOST");
+  const aborted = all(quantizeStream(bytes, "Q4_0", { signal: controller.signal }));
+  controller.abort(mine);
+  assert.is(await errorOf(() => aborted), mine);
 });
 
 test.run();

@@ -1,11 +1,13 @@
 /** What several commands do alike: load the model (where none is given, the one that ships), take the sampling flags, print JSON. */
 
 import { BAD_BIASES, BAD_TOKEN_LIST, CUT_CONTEXT, CUT_LENGTH, FORGOT } from "../../assembly/wasi/commands.ts";
+import { statOf } from "../../bindings/node.ts";
 import { Model } from "../api/model.ts";
 import type { GenerateOptions, Generation, GenerationResult } from "../generate/generation.ts";
 import { randomSeed } from "../generate/recommended.ts";
 import type { SamplingOptions } from "../generate/sampling.ts";
 import type { CacheType } from "../generate/sequence-pool.ts";
+import { LimpetError } from "../host/errors.ts";
 import { escapeLine } from "../host/escape.ts";
 import { isHubName } from "../host/names.ts";
 import type { BuildChoice } from "../host/wasm.ts";
@@ -16,6 +18,14 @@ import { defaultModel } from "../store/default-model.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";
 import { fetching } from "./pull.ts";
+
+/** The model that ships may have been left out of an application. */
+export function requireShipped(): void {
+  if (statOf(defaultModel)) return;
+  const words = `the model that ships was left out here (${String(defaultModel.pathname.split("/").pop())} of models/)`;
+  const help = "name one (model.gguf, hf:owner/repository), or put that file there: the package limpet has it";
+  throw new LimpetError("HOST", `${words}: ${help}`);
+}
 
 export async function openModel(
   args: Arguments,
@@ -29,6 +39,7 @@ export async function openModel(
     await located(name, { signal: io.signal, onProgress: fetching(io) });
     io.endProgress();
   }
+  if (name === undefined) requireShipped();
   const model = await Model.load(name ?? defaultModel, {
     threads: (!options.vocabularyOnly && args.number("threads")) || 1,
     build: (args.text("best") ?? args.text("build") ?? "portable") as BuildChoice,

@@ -10,6 +10,7 @@ import { listener } from "../server/listener.ts";
 import type { ServedModel } from "../server/models.ts";
 import { defaultModel } from "../store/default-model.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
+import { requireShipped } from "./common.ts";
 import type { Io } from "./io.ts";
 import { page } from "./page.ts";
 
@@ -84,6 +85,7 @@ function modelsOf(args: Arguments, io: Io): Record<string, ServedModel> {
     if (Object.hasOwn(models, name)) throw new UsageError(NO_TWO, name);
     models[name] = { source: place, ...options };
   }
+  if (given.length === 0) requireShipped();
   if (given.length === 0) models["tales"] = { source: defaultModel, ...options };
   return models;
 }

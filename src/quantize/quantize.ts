@@ -1,8 +1,10 @@
 /**
- * A GGUF file → the same model with its matrices in other block formats. For Node and Deno. Rows are read, converted and
- * written a piece at a time, so a model need not fit into memory; the file appears when it is whole.
+ * A GGUF file → the same model with its matrices in other block formats. Rows are read, converted and written a piece at a
+ * time, so a model need not fit into memory. In Node and Deno a file appears when it is whole; in a page, and anywhere, a
+ * stream gives its bytes as they are asked for.
  *
  *     await quantizeFile("model-f16.gguf", "model-q4.gguf", "Q4_K_M", { onProgress, signal });
+ *     await quantizeStream(file, "Q4_K_M").pipeTo(await handle.createWritable());
  */
 import { isNode, isSameFile } from "../../bindings/node.ts";
 import { kernelsOf } from "../api/kernels.ts";
@@ -11,11 +13,13 @@ import { LimpetError } from "../host/errors.ts";
 import { CORE_OPTIONS, Core, namedBuild } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
 import { type TypeName, tensorLayout } from "../host/types.ts";
+import { within } from "../host/wait.ts";
 import type { Build, WasmOption } from "../host/wasm.ts";
 import type { GgufEntry } from "../load/gguf-entries.ts";
 import { type NamedTensor, parseHead, readHead } from "../load/gguf-head.ts";
-import { openSource, requireOnePiece, splitNames } from "../load/source.ts";
-import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
+import type { Part } from "../load/part.ts";
+import { type ModelSource, openForRanges, openSource, requireOnePiece, splitNames } from "../load/source.ts";
+import { type GgufHead, type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
 import { type FileType, fileTypeOf, mixOf, refusalOf } from "./mixes.ts";
 import { planOf, type Step } from "./plan.ts";
 import { copyStep, type Rewriting } from "./values.ts";
@@ -65,26 +69,21 @@ export async function quantizeFile(
   const given = readOptions(options, OPTIONS);
   const from = place("input", input);
   const to = path("out", out);
-  const fileType = fileTypeOf(type);
-  if (!fileType) throw new LimpetError("BAD_ARGUMENT", refusalOf(type));
-  if (!isNode()) throw new LimpetError("HOST", "a file is quantised in Node or Deno, where files can be written");
+  const fileType = typeOf(type);
+  if (!isNode()) {
+    const words =
+      "a file is quantised in Node or Deno, where files can be written; elsewhere quantizeStream gives its bytes";
+    throw new LimpetError("HOST", words);
+  }
   requireOthers(from, to);
-  const { build, wasm, signal, onProgress } = given;
+  const { build, wasm, signal } = given;
   const pace = new Pace(signal);
   const core = await Core.create({ build, wasm, signal });
   const parts = await openSource(from, signal);
   try {
-    const head = await readHead(core, parts);
-    const steps = planOf(head, fileType);
-    const total = head.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
-    let done = 0;
-    const progress = (bytes: number) => onProgress?.((done += bytes), total);
-    const metadata = metadataOf(head.metadata, fileType);
-    const writer = GgufWriter.create(to, { metadata, tensors: steps.map(namedTensor) }, splitNames(from));
+    const create = (head: GgufHead): GgufWriter => GgufWriter.create(to, head, splitNames(from));
+    const [writer, steps] = await rewrite(core, parts, fileType, create, pace, given);
     try {
-      const rewriting: Rewriting = { kernels: kernelsOf(core), parts, writer, pace, progress };
-      let scales: Float32Array = new Float32Array(0);
-      for (const step of steps) scales = await copyStep(rewriting, step, scales);
       await requireReadable(writer.seal(), steps.length, given);
       writer.finish();
     } finally {
@@ -94,6 +93,93 @@ export async function quantizeFile(
   } finally {
     for (const part of parts) part.close();
   }
+}
+
+/** Bytes of a stream that are made ahead of its reader. */
+const AHEAD = 1 << 22;
+
+/**
+ * The bytes of `source` written anew, as they are read, in any host: `source` is a File or Blob, its bytes, a path, or a URL
+ * whose server gives ranges; `type` as of `quantizeFile`. What goes wrong ends the stream with it.
+ */
+export function quantizeStream(
+  source: ModelSource,
+  type: string,
+  options: QuantizeOptions = {},
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const given = readOptions(options, OPTIONS);
+  const fileType = typeOf(type);
+  const end = new AbortController();
+  const signal = given.signal ? AbortSignal.any([given.signal, end.signal]) : end.signal;
+  let wanted = (): void => {};
+  const work = async (controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): Promise<void> => {
+    const own = new Pace(signal);
+    // Nothing is made that nobody reads.
+    const pace = {
+      step: () => {
+        if ((controller.desiredSize ?? 0) > 0) return own.step();
+        const turn = new Promise<void>((resolve) => {
+          wanted = resolve;
+        });
+        return within(turn, signal);
+      },
+    };
+    const core = await Core.create({ build: given.build, wasm: given.wasm, signal });
+    const parts = await openForRanges(source, signal);
+    try {
+      const take = (bytes: Uint8Array): void => controller.enqueue(bytes.slice());
+      const into = (head: GgufHead): GgufWriter => GgufWriter.into(take, head);
+      const [writer] = await rewrite(core, parts, fileType, into, pace, given);
+      writer.finish();
+      controller.close();
+    } finally {
+      for (const part of parts) part.close();
+    }
+  };
+  return new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      start(controller) {
+        work(controller).catch((error) => {
+          if (!end.signal.aborted) controller.error(error);
+        });
+      },
+      pull: () => wanted(),
+      cancel: () => end.abort(),
+    },
+    new ByteLengthQueuingStrategy({ highWaterMark: AHEAD }),
+  );
+}
+
+/** Writes all tensors anew; gives the writer, whose file is not finished yet, and what was written. */
+async function rewrite(
+  core: Core,
+  parts: Part[],
+  type: FileType,
+  begin: (head: GgufHead) => GgufWriter,
+  pace: Rewriting["pace"],
+  { onProgress }: QuantizeOptions,
+): Promise<[writer: GgufWriter, steps: Step[]]> {
+  const head = await readHead(core, parts);
+  const steps = planOf(head, type);
+  const total = head.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+  let done = 0;
+  const progress = (bytes: number) => onProgress?.((done += bytes), total);
+  const writer = begin({ metadata: metadataOf(head.metadata, type), tensors: steps.map(namedTensor) });
+  try {
+    const rewriting: Rewriting = { kernels: kernelsOf(core), parts, writer, pace, progress };
+    let scales: Float32Array = new Float32Array(0);
+    for (const step of steps) scales = await copyStep(rewriting, step, scales);
+    return [writer, steps];
+  } catch (error) {
+    writer.discard();
+    throw error;
+  }
+}
+
+function typeOf(type: string): FileType {
+  const known = fileTypeOf(type);
+  if (known) return known;
+  throw new LimpetError("BAD_ARGUMENT", refusalOf(type));
 }
 
 /** The file that is read is not written, nor is one by whose name limpet would look for others. */

@@ -21,7 +21,7 @@ export interface Rewriting {
   readonly kernels: Kernels;
   readonly parts: readonly Part[];
   readonly writer: GgufWriter;
-  readonly pace: Pace;
+  readonly pace: Pick<Pace, "step">;
   /** Bytes of the input that have been read. */
   readonly progress: (bytes: number) => void;
 }

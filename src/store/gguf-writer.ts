@@ -47,14 +47,14 @@ export class GgufWriter {
   #rest = 0;
   #open = true;
 
-  private constructor(path: string, head: GgufHead, read: readonly (string | URL)[]) {
+  private constructor(path: string, head: GgufHead, open: () => NewFile) {
     this.#path = path;
     this.#alignment = alignmentOf(head);
     const bytes = encodeHead(head, this.#alignment);
     const data = head.tensors.map(({ type, shape }) => padded(tensorBytes(type, shape), this.#alignment));
     this.size = data.reduce((sum, size) => sum + size, bytes.length);
     this.#tensors = [...head.tensors];
-    this.#file = this.#host(() => createFile(path, read));
+    this.#file = this.#host(open);
     try {
       this.#send(bytes);
     } catch (error) {
@@ -66,7 +66,14 @@ export class GgufWriter {
 
   /** Begins a file; one that is there is replaced in the end, unless it is one of `read`, from which this is made. */
   static create(path: string, head: GgufHead, read: readonly (string | URL)[] = []): GgufWriter {
-    return new GgufWriter(path, head, read);
+    return new GgufWriter(path, head, () => createFile(path, read));
+  }
+
+  /** Begins a file that is given out as it is written. */
+  static into(take: (bytes: Uint8Array) => void, head: GgufHead): GgufWriter {
+    const nothing = (): void => {};
+    const file: NewFile = { part: "", write: take, seal: nothing, finish: nothing, discard: nothing };
+    return new GgufWriter("the stream", head, () => file);
   }
 
   /** All is written: the path at which it may be read before it gets its name. */

@@ -13,6 +13,7 @@ import { type LimpetError, Model } from "../../src/index.ts";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import { driver, launchChromium, type Playwright, watch } from "./browsers.ts";
 import { record, reference } from "./conformance.ts";
+import { finish } from "./javascript.ts";
 import { assertStory, install, pack, project, quietly, run, WORK, withServer } from "./project.ts";
 import { serve } from "./server.ts";
 import { output, ROOT, withTools } from "./tools.ts";
@@ -66,6 +67,23 @@ test("Node: limpet serve gives out the page, its wasm and its model", async () =
   } finally {
     child.kill();
   }
+});
+
+test("without the model that ships, a command that names none says how to get one", async () => {
+  const folder = await project("without-model", {});
+  rmSync(join(folder, "node_modules/limpet/models"), { recursive: true });
+  const cli = join(folder, "node_modules/limpet/build/js/cli.js");
+  for (const words of [
+    ["generate", "-p", "Once"],
+    ["serve", "--port", "0"],
+  ]) {
+    const { status, stdout, stderr } = await finish(process.execPath, [cli, ...words], { cwd: folder, ms: 20_000 });
+    assert.is(status, 1);
+    assert.is(stdout, "");
+    assert.match(stderr, /^limpet: the model that ships was left out here .*hf:owner\/repository/);
+  }
+  const path = model();
+  if (path !== null) await run(process.execPath, [cli, "generate", path, "-p", "Once", "-n", "3"], folder);
 });
 
 withTools(["deno"], (deno) => {
