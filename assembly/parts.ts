@@ -123,6 +123,40 @@ export const HAS_JAMBA: bool = !isDefined(WITHOUT_JAMBA);
 export const HAS_RWKV7: bool = !isDefined(WITHOUT_RWKV7);
 export const HAS_RWKV6: bool = !isDefined(WITHOUT_RWKV6);
 export const HAS_LFM2MOE: bool = !isDefined(WITHOUT_LFM2MOE);
+export const HAS_STARCODER: bool = !isDefined(WITHOUT_STARCODER);
+export const HAS_FALCON: bool = !isDefined(WITHOUT_FALCON);
+export const HAS_OLMO: bool = !isDefined(WITHOUT_OLMO);
+export const HAS_BLOOM: bool = !isDefined(WITHOUT_BLOOM);
+export const HAS_MPT: bool = !isDefined(WITHOUT_MPT);
+export const HAS_NEMOTRON: bool = !isDefined(WITHOUT_NEMOTRON);
+export const HAS_JAIS2: bool = !isDefined(WITHOUT_JAIS2);
+export const HAS_SEED_OSS: bool = !isDefined(WITHOUT_SEED_OSS);
+export const HAS_BAICHUAN: bool = !isDefined(WITHOUT_BAICHUAN);
+export const HAS_QWEN: bool = !isDefined(WITHOUT_QWEN);
+export const HAS_CHATGLM: bool = !isDefined(WITHOUT_CHATGLM);
+export const HAS_OPENELM: bool = !isDefined(WITHOUT_OPENELM);
+export const HAS_ORION: bool = !isDefined(WITHOUT_ORION);
+export const HAS_XVERSE: bool = !isDefined(WITHOUT_XVERSE);
+export const HAS_REFACT: bool = !isDefined(WITHOUT_REFACT);
+export const HAS_CODESHELL: bool = !isDefined(WITHOUT_CODESHELL);
+export const HAS_JAIS: bool = !isDefined(WITHOUT_JAIS);
+export const HAS_MAINCODER: bool = !isDefined(WITHOUT_MAINCODER);
+export const HAS_BITNET: bool = !isDefined(WITHOUT_BITNET);
+export const HAS_BITNET_B1_58: bool = !isDefined(WITHOUT_BITNET_B1_58);
+export const HAS_PHIMOE: bool = !isDefined(WITHOUT_PHIMOE);
+export const HAS_ERNIE4_5_MOE: bool = !isDefined(WITHOUT_ERNIE4_5_MOE);
+export const HAS_HUNYUAN_MOE: bool = !isDefined(WITHOUT_HUNYUAN_MOE);
+export const HAS_BAILINGMOE: bool = !isDefined(WITHOUT_BAILINGMOE);
+export const HAS_DEEPSEEK: bool = !isDefined(WITHOUT_DEEPSEEK);
+export const HAS_BAILINGMOE2: bool = !isDefined(WITHOUT_BAILINGMOE2);
+export const HAS_AFMOE: bool = !isDefined(WITHOUT_AFMOE);
+export const HAS_MELLUM: bool = !isDefined(WITHOUT_MELLUM);
+export const HAS_LLAMA4: bool = !isDefined(WITHOUT_LLAMA4);
+export const HAS_COHERE2MOE: bool = !isDefined(WITHOUT_COHERE2MOE);
+export const HAS_SMALLTHINKER: bool = !isDefined(WITHOUT_SMALLTHINKER);
+
+/** Chunks of tokens that see each other alone (pass/visible.ts). */
+export const HAS_CHUNKS: bool = HAS_LLAMA4;
 
 /** Ops (ops/ops.ts): builds.json says which architectures write each. */
 export const HAS_ATTENTION: bool = !isDefined(WITHOUT_ATTENTION);
@@ -132,6 +166,7 @@ export const HAS_GELU: bool = !isDefined(WITHOUT_GELU);
 export const HAS_GELU_ERF: bool = !isDefined(WITHOUT_GELU_ERF);
 export const HAS_RELU: bool = !isDefined(WITHOUT_RELU);
 export const HAS_CLAMPED_SILU: bool = !isDefined(WITHOUT_CLAMPED_SILU);
+export const HAS_CLAMP: bool = !isDefined(WITHOUT_CLAMP);
 export const HAS_XIELU: bool = !isDefined(WITHOUT_XIELU);
 export const HAS_SQUARED_RELU: bool = !isDefined(WITHOUT_SQUARED_RELU);
 export const HAS_LATENT_ATTENTION: bool = !isDefined(WITHOUT_LATENT_ATTENTION);
@@ -188,6 +223,9 @@ export const HAS_PRINT: bool = !isDefined(WITHOUT_PRINT);
  * of reasoning, and sessions that share passes.
  */
 export const HAS_SAMPLERS: bool = !isDefined(WITHOUT_SAMPLERS);
+
+/** The names of architectures that the build leaves out (engine/architecture.ts). */
+export const HAS_NAMES: bool = !isDefined(WITHOUT_NAMES);
 
 /** Chat templates that are written in the core (text/chat.ts). */
 export const HAS_CHAT_TEMPLATES: bool = !isDefined(WITHOUT_CHAT_TEMPLATES);

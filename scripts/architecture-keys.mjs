@@ -91,3 +91,18 @@ export const LLAMA3 = {
   high_freq_factor: 4,
   original_max_position_embeddings: 32,
 };
+
+/** Queries, keys and values in one matrix: a checkpoint has of each key first its queries, then it, then its value. @type {NonNullable<Checkpoint["layout"]>} */
+export function rowsByKey(name, key) {
+  if (!/attn_qkv/.test(name)) return undefined;
+  const [hidden, heads, kvHeads] = ["embedding_length", "attention.head_count", "attention.head_count_kv"].map(key);
+  const [head, perKey] = [hidden / heads, heads / kvHeads];
+  const rowOf = (/** @type {number} */ row) => {
+    const [number, place] = [Math.floor(row / head), row % head];
+    if (number < heads) return (number + 2 * Math.floor(number / perKey)) * head + place;
+    const [part, of] = [Math.floor((number - heads) / kvHeads), (number - heads) % kvHeads];
+    return (of * (perKey + 2) + perKey + part) * head + place;
+  };
+  const rows = (heads + 2 * kvHeads) * head;
+  return { shape: name.endsWith("weight") ? [rows, hidden] : [rows], rowOf };
+}

@@ -5,15 +5,28 @@
  * A new architecture is a file of architectures/, its line here, and its forward in test/oracle/architectures/;
  * test/architectures.test.ts says what is missing for one that the core runs.
  */
+import { afmoe } from "./architectures/afmoe.mjs";
 import { apertus } from "./architectures/apertus.mjs";
 import { arcee } from "./architectures/arcee.mjs";
+import { baichuan } from "./architectures/baichuan.mjs";
+import { bailingmoe } from "./architectures/bailingmoe.mjs";
+import { bailingmoe2 } from "./architectures/bailingmoe2.mjs";
+import { bitnet } from "./architectures/bitnet.mjs";
+import { bitnetB158 } from "./architectures/bitnet-b1.58.mjs";
+import { bloom } from "./architectures/bloom.mjs";
+import { chatglm } from "./architectures/chatglm.mjs";
+import { codeshell } from "./architectures/codeshell.mjs";
 import { cohere2 } from "./architectures/cohere2.mjs";
+import { cohere2moe } from "./architectures/cohere2moe.mjs";
 import { commandR } from "./architectures/command-r.mjs";
 import { deci } from "./architectures/deci.mjs";
+import { deepseek } from "./architectures/deepseek.mjs";
 import { deepseek2 } from "./architectures/deepseek2.mjs";
 import { ernie4_5 } from "./architectures/ernie4_5.mjs";
+import { ernie45Moe } from "./architectures/ernie4_5-moe.mjs";
 import { exaone } from "./architectures/exaone.mjs";
 import { exaone4 } from "./architectures/exaone4.mjs";
+import { falcon } from "./architectures/falcon.mjs";
 import { falconH1 } from "./architectures/falcon-h1.mjs";
 import { gemma } from "./architectures/gemma.mjs";
 import { gemma2 } from "./architectures/gemma2.mjs";
@@ -28,34 +41,52 @@ import { granite } from "./architectures/granite.mjs";
 import { granitehybrid } from "./architectures/granitehybrid.mjs";
 import { granitemoe } from "./architectures/granitemoe.mjs";
 import { hunyuanDense } from "./architectures/hunyuan-dense.mjs";
+import { hunyuanMoe } from "./architectures/hunyuan-moe.mjs";
 import { internlm2 } from "./architectures/internlm2.mjs";
+import { jais } from "./architectures/jais.mjs";
+import { jais2 } from "./architectures/jais2.mjs";
 import { jamba } from "./architectures/jamba.mjs";
 import { lfm2 } from "./architectures/lfm2.mjs";
 import { lfm2moe } from "./architectures/lfm2moe.mjs";
 import { llama } from "./architectures/llama.mjs";
+import { llama4 } from "./architectures/llama4.mjs";
+import { maincoder } from "./architectures/maincoder.mjs";
 import { mamba } from "./architectures/mamba.mjs";
 import { mamba2 } from "./architectures/mamba2.mjs";
+import { mellum } from "./architectures/mellum.mjs";
 import { memoryformer } from "./architectures/memoryformer.mjs";
 import { minicpm } from "./architectures/minicpm.mjs";
 import { minicpm3 } from "./architectures/minicpm3.mjs";
 import { mistral3 } from "./architectures/mistral3.mjs";
+import { mpt } from "./architectures/mpt.mjs";
+import { nemotron } from "./architectures/nemotron.mjs";
 import { nemotronH } from "./architectures/nemotron_h.mjs";
+import { olmo } from "./architectures/olmo.mjs";
 import { olmo2 } from "./architectures/olmo2.mjs";
 import { olmoe } from "./architectures/olmoe.mjs";
+import { openelm } from "./architectures/openelm.mjs";
+import { orion } from "./architectures/orion.mjs";
 import { phi2 } from "./architectures/phi2.mjs";
 import { phi3 } from "./architectures/phi3.mjs";
+import { phimoe } from "./architectures/phimoe.mjs";
 import { plm } from "./architectures/plm.mjs";
+import { qwen } from "./architectures/qwen.mjs";
 import { qwen2 } from "./architectures/qwen2.mjs";
 import { qwen2moe } from "./architectures/qwen2moe.mjs";
 import { qwen3 } from "./architectures/qwen3.mjs";
 import { qwen3moe } from "./architectures/qwen3moe.mjs";
 import { qwen3next } from "./architectures/qwen3next.mjs";
 import { qwen35 } from "./architectures/qwen35.mjs";
+import { refact } from "./architectures/refact.mjs";
 import { rwkv6 } from "./architectures/rwkv6.mjs";
 import { rwkv7 } from "./architectures/rwkv7.mjs";
+import { seedOss } from "./architectures/seed_oss.mjs";
+import { smallthinker } from "./architectures/smallthinker.mjs";
 import { smollm3 } from "./architectures/smollm3.mjs";
 import { stablelm } from "./architectures/stablelm.mjs";
+import { starcoder } from "./architectures/starcoder.mjs";
 import { starcoder2 } from "./architectures/starcoder2.mjs";
+import { xverse } from "./architectures/xverse.mjs";
 import { ENCODER_SHAPES, ENCODERS } from "./encoders.mjs";
 
 /** @typedef {import("./gguf-writer.mjs").TensorType} TensorType */
@@ -86,12 +117,14 @@ import { ENCODER_SHAPES, ENCODERS } from "./encoders.mjs";
  * @property {number} [taps] tokens that a convolution sees @property {number} [inner] width of a state space model
  * @property {number} [stateSize] values of a channel's or a key's state @property {number} [timeRank] of Δ, or heads
  * @property {number} [groups] of such heads, or key heads @property {boolean} [plainNorms] Δ, B and C are normed without weights
+ * @property {boolean} [normed] whole rows of q and k are normed, and positions learned (mpt)
+ * @property {boolean} [roots] RMSNorms where others have LayerNorms (cohere2moe)
  * @property {boolean} [ropeFactors] Llama 3.1's rope_freqs tensor
  *
  * Of encoders (encoders.mjs):
  * @property {number} [pooling] as files number them @property {number} [parts] of a pair @property {number} [separator] of them, a token
  * @property {boolean} [fused] queries, keys and values in one matrix @property {boolean} [silu] for GELU
- * @property {boolean} [rowNorms] of q and k, and a second norm behind the attention @property {number} [every] how many layers experts are
+ * @property {boolean} [rowNorms] of q and k, and a second norm behind the attention @property {number} [every] how many layers experts are (also ernie4_5-moe)
  * @property {"gated" | "fused" | "plain"} [feedForward] @property {number} [most] of ALiBi's bias
  * @property {[number, number]} [maps] widths of linear maps behind pooling
  * @property {number} [labels] of a classifier @property {"both" | "output" | "cls"} [classifier] the tensors that it has
@@ -110,6 +143,7 @@ import { ENCODER_SHAPES, ENCODERS } from "./encoders.mjs";
  * @property {(w: Weights) => void} [ends] adds tensors of no layer, beside embedding, last norm and head
  * @property {(shape: Shape) => Entry[]} keys of the metadata behind those that all decoders have, without the prefix
  * @property {(shape: Shape) => Entry[]} [plainKeys] keys that have no prefix
+ * @property {boolean} [plainOutput] the norm behind the layers has no weight
  * @property {string} [title] what its files call themselves, where a peer makes more of the architecture's name
  * @property {readonly TensorType[]} types for which the oracle's logits are stored
  * @property {readonly ("llama.cpp" | "transformers")[]} [peers] engines that run it too, and whose logits are stored
@@ -117,7 +151,8 @@ import { ENCODER_SHAPES, ENCODERS } from "./encoders.mjs";
  * @property {boolean} [latent] attention has an absorbed and an expanded form
  * @property {boolean} [absolute] what a token answers depends on where it stands, not on distances alone
  * @property {boolean} [hashes] rounding a cache may turn a sign, and so look up another row: the oracle is met in F32
- * @property {boolean} [fixed] rows of state cannot be moved: positions are learned, or keys are normed behind RoPE
+ * @property {boolean} [fixed] rows of state cannot be moved: positions are learned or distances, or keys are normed behind RoPE
+ * @property {boolean} [distances] equal rows are not attended to alike: their distance counts (ALiBi)
  * @property {Checkpoint} [checkpoint] what a checkpoint in Hugging Face's layout has; without: none is converted
  */
 
@@ -199,6 +234,37 @@ export const ARCHITECTURES = {
   rwkv7,
   rwkv6,
   lfm2moe,
+  starcoder,
+  falcon,
+  olmo,
+  bloom,
+  mpt,
+  nemotron,
+  jais2,
+  seed_oss: seedOss,
+  baichuan,
+  qwen,
+  chatglm,
+  openelm,
+  orion,
+  xverse,
+  refact,
+  codeshell,
+  jais,
+  maincoder,
+  bitnet,
+  "bitnet-b1.58": bitnetB158,
+  phimoe,
+  "ernie4_5-moe": ernie45Moe,
+  "hunyuan-moe": hunyuanMoe,
+  bailingmoe,
+  deepseek,
+  bailingmoe2,
+  afmoe,
+  mellum,
+  llama4,
+  cohere2moe,
+  smallthinker,
 };
 
 /** The names that GGUF gives them, in the order of the list. */

@@ -78,7 +78,7 @@ export function heldOps(build) {
 
 /** The constant that leaves a part out: WITHOUT_CHAT_TEMPLATES. @param {string} part */
 export function constantOf(part) {
-  return part.toUpperCase().replaceAll("-", "_");
+  return part.toUpperCase().replace(/[-.]/g, "_");
 }
 
 /** The command line of asc for a build, or for one with guard bytes. @param {Build} build @param {string} outFile */

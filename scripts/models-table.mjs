@@ -1,5 +1,6 @@
 /**
- * The table of docs/models.md, out of the list of architectures (scripts/architectures.mjs) and what the tests hold:
+ * The tables of docs/models.md, out of the lists of architectures (scripts/architectures.mjs, scripts/refused-architectures.mjs)
+ * and what the tests hold:
  * node scripts/models-table.mjs
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -7,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { entryOf, NAMES } from "./architectures.mjs";
 import { ENCODER_NAMES, ENCODERS } from "./encoders.mjs";
+import { REFUSED } from "./refused-architectures.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PAGE = "docs/models.md";
@@ -44,17 +46,27 @@ function table() {
   return rows.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }
 
-/** The page with its table as it should be. @param {string} page */
-function withTable(page) {
-  const [before, after] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (before < 0 || after < before) throw new Error(`${PAGE} lacks the marks ${BEGIN} and ${END}`);
-  return `${page.slice(0, before)}${BEGIN}\n\n${table()}\n\n${page.slice(after)}`;
+function refusals() {
+  const rows = Object.entries(REFUSED).map(([why, names]) => [names.map((name) => `\`${name}\``).join(", "), why]);
+  return [["architecture", "refused, for"], ["---", "---"], ...rows]
+    .map((cells) => `| ${cells.join(" | ")} |`)
+    .join("\n");
+}
+
+/** The page with its tables as they should be. @param {string} page */
+function withTables(page) {
+  return [table(), refusals()].reduce((made, rows, i) => {
+    const before = i === 0 ? made.indexOf(BEGIN) : made.lastIndexOf(BEGIN);
+    const after = made.indexOf(END, before);
+    if (before < 0 || after < before) throw new Error(`${PAGE} lacks the marks ${BEGIN} and ${END}`);
+    return `${made.slice(0, before)}${BEGIN}\n\n${rows}\n\n${made.slice(after)}`;
+  }, page);
 }
 
 /** Whether the page is out of date. */
 export function modelProblems() {
   const page = read(PAGE);
-  return page === withTable(page) ? [] : [`${PAGE} is out of date: ${COMMAND}`];
+  return page === withTables(page) ? [] : [`${PAGE} is out of date: ${COMMAND}`];
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(join(ROOT, PAGE), withTable(read(PAGE)));
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(join(ROOT, PAGE), withTables(read(PAGE)));

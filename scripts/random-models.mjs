@@ -157,7 +157,7 @@ export function randomModel(shape, type, seed = 1, tokenizer = undefined, zeros 
   const w = new Weights(shape, type, seed, zeros);
   w.embedding();
   const isEncoder = shape.architecture in ENCODERS;
-  if (!isEncoder) w.norm("output_norm.weight", shape.hidden);
+  if (!isEncoder && !entryOf(shape.architecture).plainOutput) w.norm("output_norm.weight", shape.hidden);
   if (!shape.tied && !isEncoder) w.matrix("output.weight", shape.hidden, shape.vocabulary, w.unit, true);
   if (shape.ropeFactors) {
     w.values(

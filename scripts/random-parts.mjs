@@ -34,12 +34,17 @@ export function groupedAttention(w, more = {}) {
   w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
 }
 
-/** As `groupedAttention`, with queries, keys and values in one matrix (phi3). @param {Weights} w */
-export function fusedAttention(w) {
+/**
+ * As `groupedAttention`, with queries, keys and values in one matrix (phi3). @param {Weights} w
+ * @param {{ biases?: boolean, norm?: boolean }} [more]
+ */
+export function fusedAttention(w, { biases = false, norm = true } = {}) {
   const { hidden, heads } = w.shape;
   const { headSize, kvHeads } = w;
-  w.norm("attn_norm.weight", hidden);
-  w.matrix("attn_qkv.weight", hidden, (heads + 2 * kvHeads) * headSize, 1.4 * w.unit);
+  const rows = (heads + 2 * kvHeads) * headSize;
+  if (norm) w.norm("attn_norm.weight", hidden);
+  w.matrix("attn_qkv.weight", hidden, rows, 1.4 * w.unit);
+  if (biases) w.add("attn_qkv.bias", [rows], "F32", 0.5);
   w.matrix("attn_output.weight", heads * headSize, hidden, (2 * w.added) / Math.sqrt(heads * headSize));
 }
 
@@ -121,11 +126,11 @@ export function sharedExpert(w) {
   w.matrix("ffn_down_shexp.weight", sharedWidth, hidden, w.added / (0.6 * Math.sqrt(sharedWidth)), w.sensitive);
 }
 
-/** Experts of silu(gate) · up (qwen3moe). @param {Weights} w */
-export function gatedExperts(w) {
+/** Experts of silu(gate) · up (qwen3moe). @param {Weights} w @param {{ norm?: boolean, router?: boolean }} [more] */
+export function gatedExperts(w, { norm = true, router = true } = {}) {
   const { hidden, expertWidth = 0, experts = 0 } = w.shape;
-  w.norm("ffn_norm.weight", hidden);
-  w.add("ffn_gate_inp.weight", [hidden, experts], "F32", 2 * w.unit);
+  if (norm) w.norm("ffn_norm.weight", hidden);
+  if (router) w.add("ffn_gate_inp.weight", [hidden, experts], "F32", 2 * w.unit);
   w.experts("ffn_gate_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_up_exps.weight", hidden, expertWidth, w.unit);
   w.experts("ffn_down_exps.weight", expertWidth, hidden, w.added / (0.6 * Math.sqrt(expertWidth)), w.sensitive);
@@ -141,11 +146,16 @@ export function reluSquaredFeedForward(w) {
   w.keepConstant();
 }
 
-/** gelu(up), with biases and without a norm of its own (phi2). @param {Weights} w */
-export function geluFeedForward(w) {
+/** gelu(up), with biases and without a norm of its own (phi2). @param {Weights} w @param {{ biases?: boolean }} [more] */
+export function geluFeedForward(w, { biases = true } = {}) {
   const { hidden, ffn } = w.shape;
   w.matrix("ffn_up.weight", hidden, ffn, w.unit);
-  w.add("ffn_up.bias", [ffn], "F32", 0.5);
+  if (biases) w.add("ffn_up.bias", [ffn], "F32", 0.5);
   w.matrix("ffn_down.weight", ffn, hidden, w.added / (0.7 * Math.sqrt(ffn)), w.sensitive); // RMS of gelu(x)
-  w.add("ffn_down.bias", [hidden], "F32", w.added);
+  if (biases) w.add("ffn_down.bias", [hidden], "F32", w.added);
+}
+
+/** What models of LayerNorms have behind their layers beside the norm's weight. @param {Weights} w */
+export function outputNormBias(w) {
+  w.add("output_norm.bias", [w.shape.hidden], "F32", 0.5);
 }

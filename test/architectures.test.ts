@@ -11,12 +11,14 @@ import { PAIR_NAMES } from "../scripts/encoder-decoders.mjs";
 import { ENCODER_NAMES, ENCODER_SHAPES, ENCODERS, tinyEncoder } from "../scripts/encoders.mjs";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
+import { REFUSED } from "../scripts/refused-architectures.mjs";
 import { convert } from "../src/convert.ts";
 import encoders from "./golden/encoders.json" with { type: "json" };
+import llama from "./golden/llama.cpp-names.json" with { type: "json" };
 import golden from "./golden/logits.json" with { type: "json" };
 import { key } from "./support/changes.ts";
 import { checkpointOf, writeCheckpoint } from "./support/checkpoint.ts";
-import { Engine, EngineError, modelBytes, prompt, spread } from "./support/engine.ts";
+import { Code, Engine, EngineError, modelBytes, prompt, refuses, spread } from "./support/engine.ts";
 import { errorOf, temporaryFile } from "./support/models.ts";
 import { programFile, programOf } from "./support/programs.ts";
 
@@ -42,6 +44,18 @@ function registered(): string[] {
 
 test("the lists have the architectures of the core, in the order of its registry", () => {
   assert.equal([...NAMES, ...ENCODER_NAMES, ...PAIR_NAMES], registered());
+});
+
+test("each architecture that llama.cpp knows is run, or refused by a name that docs/models.md explains", () => {
+  const ours = new Set<string>([...NAMES, ...ENCODER_NAMES, ...PAIR_NAMES]);
+  const refused = Object.values(REFUSED).flat();
+  const missing = llama.names.filter((name) => !ours.has(name));
+  assert.equal([...refused].sort(), missing.sort());
+  for (const name of refused) {
+    const file = makeModel(TINY[0], "F32");
+    key("general.architecture", name, "string")(file);
+    refuses(() => engine.load(encodeGguf(file)), Code.UNSUPPORTED, new RegExp(`architecture ${name} is not supported`));
+  }
 });
 
 test("made models have one name each, and the first of each architecture is small", () => {

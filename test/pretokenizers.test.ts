@@ -93,6 +93,7 @@ const ALPHABETS = [
   ["0", "1", "9", "12", "1234567"],
   ["²", "½", "٣", "Ⅷ", "五", "①", "𝟘"],
   ["一", "龥", "龦", "ࠀ", "가", "힣", "퟿", "ぁ", "ゟ", "゠", "ヿ", "ー", "㐀", "𠀀"],
+  ["।", "۔", "،", "，"],
   ["!", ",", ".", "?", "(", ")", "[", "]", "_", "-", "/", "\\", "@", "#", "{", "}", ":", ";", '"', "*", "&", "%"],
   ["$", "+", "<", "=", ">", "^", "~", "|", "`"],
   ["！", "／", "：", "～", "‘", "‟", "、", "。", "«", "—", "…", "¿"],
@@ -126,6 +127,7 @@ const file = shared("data/vocabs/pretokenizers.json");
 const CONTRACTIONS = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])";
 const SPACES = "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 const DEEPSEEK3 = `[!"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_\`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|${SPACES}`;
+const UNPUNCTUATED = " ?[^(\\s|.,!?…。，、।۔،)]+";
 const MARK_OR_OTHER = "\\p{Lm}\\p{Lo}\\p{M}";
 
 /** \`X*Y+\` or else \`X+Y*\`, up to three digits, and the rest. */
@@ -156,6 +158,8 @@ const MORE: Record<string, string[]> = {
     "\\p{N}{1,3}(?=(?:\\p{N}{3})*(?![\\p{L}\\p{M}\\p{N}_]))",
     casedWords(`[\\p{Lu}\\p{Lt}${MARK_OR_OTHER}]`, `[\\p{Ll}${MARK_OR_OTHER}]`),
   ],
+  bloom: [UNPUNCTUATED],
+  viking: [UNPUNCTUATED, "\\p{N}"],
   "granite-embed-multi-97m": [casedWords("((?=[\\p{L}\\p{M}])([^a-z]))", "((?=[\\p{L}\\p{M}])([^A-Z]))")],
   afmoe: [
     "\\p{N}{1,3}(?=(?:\\p{N}{3})*(?!\\p{N}))",

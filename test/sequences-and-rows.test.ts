@@ -164,14 +164,16 @@ onModels("rows in Q8_0 share, move and merge as others do, within what a byte ho
 
 onModels("a shared row is copied before it moves or merges", (kind, make) => {
   const context = make();
+  // A layer that turns: what moves is copied there.
+  const layer = SHAPES[kind].architecture === "smallthinker" ? 1 : 0;
   context.run(prompt(ids.slice(0, 20)));
   const next = [{ id: 77, position: 20 }];
   const want = context.run(next);
   context.drop(0, 20, 21);
   context.share(0, 1, 0, 20);
   if (moves(kind)) context.shift(1, 0, 20, 7);
-  else for (let i = 0; i < 20; i++) context.merge(1, 0, i, 0, 0);
-  context.merge(1, 0, 3, 4, 0.5);
+  else for (let i = 0; i < 20; i++) context.merge(1, layer, i, 0, 0);
+  context.merge(1, layer, 3, 4, 0.5);
   assertBits(context.run(next), want, `${kind}: the other sequence has not moved`);
   context.drop(0, 20, 21);
   // 20 + 20 of 64 rows are in use; 24 are left, and sequence 2 shares 20 rows of sequence 0.
@@ -180,7 +182,7 @@ onModels("a shared row is copied before it moves or merges", (kind, make) => {
   if (moves(kind)) refuses(() => context.shift(2, 0, 20, 1), Code.CONTEXT_FULL, /no row is free/);
   refuses(
     () => {
-      for (let i = 0; i < 20; i++) context.merge(2, 0, i, 0, 0.5);
+      for (let i = 0; i < 20; i++) context.merge(2, layer, i, 0, 0.5);
     },
     Code.CONTEXT_FULL,
     /no row is free/,
@@ -205,7 +207,8 @@ onModels("merging with weight 0 changes nothing, with weight 1 makes two rows th
   context.run(NEXT);
   for (const layer of kept) {
     const rows = engine.core.f32(mass + layer * 64 * 4, 64);
-    assert.is(rows[29], rows[31], `${kind}, layer ${layer}: equal rows are attended to alike`);
+    if (!architectureOf(kind).distances)
+      assert.is(rows[29], rows[31], `${kind}, layer ${layer}: equal rows are attended to alike`);
     assert.ok(rows[29] > 0 && rows[29] !== rows[30]);
   }
   engine.core.call("context_set_mass", context.handle, 0);
@@ -239,7 +242,7 @@ onModels("the branches of a tree, evaluated in one batch, have the bits that eac
 onModels("an encoder's tokens see all of their own sequence, and nothing of another", (kind, make) => {
   const context = make();
   // No longer than a window.
-  const last = (SHAPES[kind].window ?? 10) - 1;
+  const last = Math.min(SHAPES[kind].window ?? 10, 10) - 1;
   const batch = prompt(ids.slice(0, last + 1));
   const hidden = (tokens: typeof batch, visibility: number) => {
     context.reset();

@@ -161,10 +161,17 @@ test("several models make one build with the parts of all, and it is as its base
   assert.equal(architectures, ["qwen3", "memoryformer"]);
   assert.equal(formats, ["Q4_K", "TQ1_0", "TQ2_0"]);
   assert.equal(tokenizers, ["bpe", "spm"]);
-  assert.equal(extras, ["chat-templates", "grammar", "long-words", "vectors", "samplers"]);
+  assert.equal(extras, ["names", "chat-templates", "grammar", "long-words", "vectors", "samplers"]);
   assert.is(entry, "model");
   assert.equal(features, BUILDS.relaxed.features);
-  assert.equal(slimBuild([tables], "wasi").extras, ["grammar", "long-words", "vectors", "samplers", "command"]);
+  assert.equal(slimBuild([tables], "wasi").extras, [
+    "names",
+    "grammar",
+    "long-words",
+    "vectors",
+    "samplers",
+    "command",
+  ]);
   assert.equal(slimBuild([{ ...chat, tokenizer: "gemma4" }], "wasi").tokenizers, ["bpe", "spm"]);
 });
 

@@ -40,6 +40,16 @@ for (const build of ["portable", "scalar"] as const) {
     });
   }
 
+  test(`${build}, codeshell: a file that has the head alone has it for both`, () => {
+    const file = makeModel("codeshell-tiny", "F32");
+    // Weights are drawn as they are written: those of another drawing are the same.
+    const head = makeModel("codeshell-tiny", "F32").tensors.find(({ name }) => name === "output.weight");
+    const without = ({ tensors }: File) => tensors.filter(({ name }) => name !== "token_embd.weight");
+    const want = run({ ...file, tensors: [...without(file), { ...head!, name: "token_embd.weight" }] });
+    const alone = makeModel("codeshell-tiny", "F32");
+    assertBits(run({ ...alone, tensors: without(alone) }), want, "the head alone");
+  });
+
   test(`${build}: numbers by layer`, () => {
     const want = run(makeModel("llama-tiny", "Q4_0"));
     const file = makeModel("llama-tiny", "Q4_0");

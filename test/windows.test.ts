@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import { SHAPES } from "../scripts/architectures.mjs";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
+import { randomModel } from "../scripts/random-models.mjs";
 import { key } from "./support/changes.ts";
 import { assertBits, type BatchToken, Engine, F16, modelBytes, prompt, spread } from "./support/engine.ts";
 
@@ -107,5 +108,30 @@ test("a saved session goes on in a context of another batch, with fewer rows beh
   }
   first.release();
 });
+
+for (const [build, engine] of Object.entries(engines)) {
+  test(`llama4, ${build}: behind the end of a chunk tokens see their own chunk, and all in layers that have none`, () => {
+    const CHUNK = 8192;
+    const shape = { ...SHAPES["llama4-tiny"], context: 2 * CHUNK };
+    for (const layers of [3, 4]) {
+      const model = engine.load(encodeGguf(randomModel({ ...shape, layers }, "F32")));
+      const run = (count: number, from: number, batch = 12) => {
+        const context = model.context({ rows: 64, batch });
+        const rows = context.runChunks(prompt(ids.slice(count, 12), from + count), batch);
+        context.release();
+        return rows;
+      };
+      const whole = run(0, CHUNK - 6);
+      assertBits(run(0, CHUNK - 6, 1), whole, "one by one");
+      const behind = run(6, CHUNK - 6);
+      const last = run(5, CHUNK - 6)[0];
+      assert.not.equal([...last], [...whole[5]], "the last token of a chunk sees those before it");
+      // The fourth layer sees all.
+      if (layers === 3) assertBits(whole.slice(6), behind, "the chunk behind");
+      else assert.not.equal([...whole[6]], [...behind[0]], "a layer that sees all");
+      model.release();
+    }
+  });
+}
 
 test.run();

@@ -5,6 +5,7 @@ import { Core, ErrorCode, bytesOf, fail, say, sayBytes } from "../memory/core";
 import { allocate, release } from "../memory/arena";
 import { beginHeld, beginLeftOut, endLeftOut } from "../memory/left_out";
 import { Gguf } from "../files/gguf";
+import { HAS_NAMES } from "../parts";
 import { showArchitectures } from "../models/registry";
 import { Search, Want } from "../program/search";
 
@@ -34,7 +35,7 @@ export function findArchitecture(core: Core, gguf: Gguf): u32 {
 
 function refuse(s: Search): void {
   const core = s.core;
-  if (s.isKnown) {
+  if (HAS_NAMES && s.isKnown) {
     beginLeftOut(core);
     sayBytes(core, s.name, s.length);
     beginHeld(core);
@@ -42,7 +43,9 @@ function refuse(s: Search): void {
     showArchitectures(s);
     endLeftOut(core);
   } else {
-    fail(core, ErrorCode.UNSUPPORTED, "the architecture {s} is not supported; limpet runs ", bytesOf(s.name, s.length));
+    const name = bytesOf(s.name, s.length);
+    if (HAS_NAMES) fail(core, ErrorCode.UNSUPPORTED, "the architecture {s} is not supported; limpet runs ", name);
+    else fail(core, ErrorCode.UNSUPPORTED, "this build has no architecture {s}; it runs ", name);
     s.want = Want.NAMES;
     showArchitectures(s);
     if (s.shared < LIKE) return;

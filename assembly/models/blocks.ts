@@ -1,7 +1,8 @@
 /**
  * Blocks that papers share. A block takes at most three flags: a fourth wish means that the paper spells itself out.
  */
-import { HyperParameters } from "./hyper_parameters";
+import { HyperParameters, beginLayer } from "./hyper_parameters";
+import { HAS_CLAMP, HAS_DISTANCE_BIAS } from "../parts";
 import { Activation, Bias, Builder, NOTHING } from "../program/builder";
 
 /** q, k and v must have biases (qwen2). */
@@ -62,9 +63,14 @@ export function values(b: Builder, h: HyperParameters, a: u32, bias: u32): u32 {
 export function projection(
   b: Builder, h: HyperParameters, a: u32, name: string, from: u32, width: u32, bias: u32,
 ): u32 {
-  if (!b.hasWeight("attn_qkv")) return b.linear(a, name, width, bias);
+  if (!b.hasWeight("attn_qkv")) return clamped(b, h, b.linear(a, name, width, bias));
   const whole = (h.heads + h.kvHeads) * h.keySize + h.kvHeads * h.valueSize;
-  return b.linearRows(a, "attn_qkv", from, width, whole, bias);
+  return clamped(b, h, b.linearRows(a, "attn_qkv", from, width, whole, bias));
+}
+
+/** q, k or v, held between ± `h.clamp`, where the model says so. */
+function clamped(b: Builder, h: HyperParameters, x: u32): u32 {
+  return HAS_CLAMP ? b.clamp(x, h.clamp) : x;
 }
 
 /** RoPE as the layer at work turns positions; x itself where it does not. */
@@ -72,10 +78,14 @@ export function turned(b: Builder, h: HyperParameters, x: u32, heads: u32, pairs
   return h.turn == NOTHING ? x : b.rope(x, heads, 0, h.turn, pairs);
 }
 
-/** Wo · softmax(q kᵀ · scale) v; scores are capped, and queries grow with their position, where the model says so. */
+/**
+ * Wo · softmax(q kᵀ · scale) v; scores are capped or biased by distance, and queries grow with their position, where
+ * the model says so.
+ */
 export function attentionOf(b: Builder, h: HyperParameters, q: u32, k: u32, v: u32): u32 {
   const mixed = b.attention(b.scaleByPosition(q, h.growth, h.growthLength), k, v, h.heads, h.scale);
   b.capScores(h.cap);
+  if (HAS_DISTANCE_BIAS) b.biasScores(h.bias);
   return b.linear(mixed, "attn_output", b.hidden);
 }
 
@@ -101,4 +111,27 @@ export function fusedSwiglu(b: Builder, h: HyperParameters, m: u32): u32 {
   const gate = b.linearRows(m, "ffn_up", 0, h.ffn, 2 * h.ffn);
   const up = b.linearRows(m, "ffn_up", h.ffn, h.ffn, 2 * h.ffn);
   return b.linear(b.swiglu(gate, up), "ffn_down", b.hidden);
+}
+
+/** Wdown · f(Wup m + bup) + bdown: biases that the file has, or must have. */
+export function plainFeedForward(b: Builder, h: HyperParameters, m: u32, activation: u32, bias: u32): u32 {
+  const up = b.linear(m, "ffn_up", h.ffn, bias);
+  return b.linear(b.activation(activation, up), "ffn_down", b.hidden, bias);
+}
+
+/**
+ * The layers and the head of the decoder that most are, llama's:
+ *
+ *     a = RMSNorm(x)      x += Attention(a)
+ *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)
+ */
+export function commonDecoder(b: Builder, h: HyperParameters, pairs: u32, flags: u32): void {
+  let x = b.embedding("token_embd");
+  for (let l: u32 = 0; l < b.layers; l++) {
+    beginLayer(b, h, l);
+    x = b.add(x, groupedAttention(b, h, b.rmsNorm(x, "attn_norm"), pairs, flags));
+    x = b.add(x, swiglu(b, h, b.rmsNorm(x, "ffn_norm")));
+  }
+  b.output();
+  b.head(b.rmsNorm(x, "output_norm"), "output", "token_embd");
 }

@@ -8,12 +8,11 @@
  *
  * YaRN's gain stands in the scale μ², not in cosines and sines.
  */
-import { swiglu } from "./blocks";
-import { experts, readExperts, sharedExpert } from "./experts";
+import { denseOrExperts, readExperts } from "./experts";
 import { HyperParameters, readDecoder } from "./hyper_parameters";
 import { beginLatentLayer, latentAttention, readLatentHeads } from "./latent";
 import { readFactor } from "./rope";
-import { Activation, Builder, Gating, LAYER_LIMIT, Pairs, WIDTH_LIMIT } from "../program/builder";
+import { Builder, Gating, LAYER_LIMIT, Pairs, WIDTH_LIMIT } from "../program/builder";
 
 /** GLM-4.7-Flash, whose first files do not say that its gates are sigmoids: it is told by its vocabulary. */
 const GLM_VOCABULARY: u32 = 154880;
@@ -31,13 +30,7 @@ export function deepseek2(b: Builder): void {
   for (let l: u32 = 0; l < b.layers; l++) {
     beginLatentLayer(b, h, l);
     x = b.add(x, latentAttention(b, h, b.rmsNorm(x, "attn_norm"), Pairs.NEIGHBOURS));
-    const m = b.rmsNorm(x, "ffn_norm");
-    if (l < dense) {
-      x = b.add(x, swiglu(b, h, m));
-      continue;
-    }
-    const routed = experts(b, h, m, Activation.SILU);
-    x = b.add(x, shared ? b.add(routed, sharedExpert(b, m, shared * h.expertWidth)) : routed);
+    x = b.add(x, denseOrExperts(b, h, b.rmsNorm(x, "ffn_norm"), l < dense, shared * h.expertWidth));
   }
   b.output();
   b.head(b.rmsNorm(x, "output_norm"), "output", "token_embd");

@@ -5,18 +5,10 @@
  *     a = RMSNorm(x)      x += Attention(a)
  *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)
  */
-import { groupedAttention, swiglu } from "./blocks";
-import { beginLayer, readDecoder } from "./hyper_parameters";
+import { commonDecoder } from "./blocks";
+import { readDecoder } from "./hyper_parameters";
 import { Builder, Pairs } from "../program/builder";
 
 export function exaone(b: Builder): void {
-  const h = readDecoder(b);
-  let x = b.embedding("token_embd");
-  for (let l: u32 = 0; l < b.layers; l++) {
-    beginLayer(b, h, l);
-    x = b.add(x, groupedAttention(b, h, b.rmsNorm(x, "attn_norm"), Pairs.HALVES, 0));
-    x = b.add(x, swiglu(b, h, b.rmsNorm(x, "ffn_norm")));
-  }
-  b.output();
-  b.head(b.rmsNorm(x, "output_norm"), "output", "token_embd");
+  commonDecoder(b, readDecoder(b), Pairs.HALVES, 0);
 }

@@ -3,6 +3,7 @@
  *
  *     S, w = route(Wr m)      Σ over e in S of w_e · (Wdown_e · (f(Wgate_e m) ⊙ Wup_e m))      + a shared expert
  */
+import { swiglu } from "./blocks";
 import { HyperParameters } from "./hyper_parameters";
 import { Activation, Builder, Gating, WIDTH_LIMIT } from "../program/builder";
 
@@ -62,6 +63,23 @@ export function expertsOf(b: Builder, h: HyperParameters, m: u32, chosen: u32, a
     made = b.activation(activation, gate, up);
   }
   return b.mixExperts(b.expertLinear(made, chosen, "ffn_down_exps", b.hidden, h.experts, true, bias), chosen);
+}
+
+/**
+ * SwiGLU where a layer is dense, else the experts, and beside them one of width `shared` that every token goes to; 0:
+ * there is none.
+ */
+export function denseOrExperts(b: Builder, h: HyperParameters, m: u32, isDense: bool, shared: u32): u32 {
+  if (isDense) return swiglu(b, h, m);
+  const routed = experts(b, h, m, Activation.SILU);
+  return shared ? b.add(routed, sharedExpert(b, m, shared)) : routed;
+}
+
+/** The width of the experts that every token goes to, which stand side by side: as many as the file says, or none. */
+export function readSharedWidth(b: Builder, h: HyperParameters): u32 {
+  const count = b.countOr(".expert_shared_count", 0, 0, WIDTH_LIMIT / h.expertWidth);
+  if (count == 0) return 0;
+  return count * b.countOr(".expert_shared_feed_forward_length", h.expertWidth, 1, WIDTH_LIMIT / count);
 }
 
 /** Experts without a gate: Σ w_e · (Wdown_e · f(Wup_e m)). */

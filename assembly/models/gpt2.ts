@@ -1,14 +1,15 @@
 /**
- * gpt2: GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"). Learned positions are
- * added to the embeddings, nothing turns; every linear but the head has a bias; q, k and v lie in one matrix.
+ * gpt2: GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"), and starcoder: SantaCoder
+ * and StarCoder (Li et al. 2023, arXiv:2305.06161), whose heads share one head of keys. Learned positions are added to
+ * the embeddings, nothing turns; every linear but the head has a bias; q, k and v lie in one matrix.
  *
  *     x = E[token] + P[position]
  *     a = LayerNorm(x)      x += Attention(a)
  *     m = LayerNorm(x)      x += Wdown · gelu(Wup m + bup) + bdown
  */
-import { BIASES, groupedAttention } from "./blocks";
+import { BIASES, groupedAttention, plainFeedForward } from "./blocks";
 import { beginLayer, readLayerNormDecoder } from "./hyper_parameters";
-import { Bias, Builder, NOTHING, Pairs } from "../program/builder";
+import { Activation, Bias, Builder, NOTHING, Pairs } from "../program/builder";
 
 export function gpt2(b: Builder): void {
   const h = readLayerNormDecoder(b);
@@ -18,8 +19,7 @@ export function gpt2(b: Builder): void {
   for (let l: u32 = 0; l < b.layers; l++) {
     beginLayer(b, h, l);
     x = b.add(x, groupedAttention(b, h, b.layerNorm(x, "attn_norm"), Pairs.HALVES, BIASES));
-    const u = b.linear(b.layerNorm(x, "ffn_norm"), "ffn_up", h.ffn, Bias.REQUIRED);
-    x = b.add(x, b.linear(b.gelu(u), "ffn_down", b.hidden, Bias.REQUIRED));
+    x = b.add(x, plainFeedForward(b, h, b.layerNorm(x, "ffn_norm"), Activation.GELU, Bias.REQUIRED));
   }
   b.output();
   b.head(b.layerNorm(x, "output_norm"), "output", "token_embd");

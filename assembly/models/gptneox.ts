@@ -6,7 +6,7 @@
  *
  *     x += Attention(LayerNorm(x)) + (Wdown · gelu(Wup · LayerNorm(x) + bup) + bdown)
  */
-import { BIASES, groupedAttention } from "./blocks";
+import { BIASES, groupedAttention, plainFeedForward } from "./blocks";
 import { beginLayer, HyperParameters, readLayerNormDecoder } from "./hyper_parameters";
 import { Activation, Bias, Builder, Pairs } from "../program/builder";
 
@@ -29,6 +29,5 @@ export function gptneox(b: Builder): void {
 }
 
 function feedForward(b: Builder, h: HyperParameters, x: u32): u32 {
-  const u = b.linear(b.layerNorm(x, "ffn_norm"), "ffn_up", h.ffn, Bias.REQUIRED);
-  return b.linear(b.activation(Activation.GELU_ERF, u), "ffn_down", b.hidden, Bias.REQUIRED);
+  return plainFeedForward(b, h, b.layerNorm(x, "ffn_norm"), Activation.GELU_ERF, Bias.REQUIRED);
 }

@@ -3,7 +3,8 @@
  * The bounds keep every product of sizes within 64 bits, and hostile files from asking for the moon.
  */
 import { localRope, readRope } from "./rope";
-import { Builder, LAYER_LIMIT, StateKind, WIDTH_LIMIT } from "../program/builder";
+import { HAS_DISTANCE_BIAS } from "../parts";
+import { Builder, LAYER_LIMIT, NOTHING, StateKind, WIDTH_LIMIT } from "../program/builder";
 
 const HEAD_LIMIT: u32 = 4096;
 export const HEAD_SIZE_LIMIT: u32 = 65536;
@@ -34,6 +35,10 @@ export class HyperParameters {
   pattern: u32;
   /** Scores are capped by it, unless it is 0. */
   cap: f32;
+  /** A value that is added to scores (`b.alibi`), or NOTHING. */
+  bias: u32;
+  /** q, k and v are held between ± this, unless it is 0. */
+  clamp: f32;
   /** Width of the feed-forward network. */
   ffn: u32;
   /** What scores are multiplied with. */
@@ -97,6 +102,11 @@ export function readLayerNormDecoder(b: Builder): HyperParameters {
   return h;
 }
 
+/** A decoder of RMSNorms (`isRoot`), or of LayerNorms. */
+export function readDecoderOf(b: Builder, isRoot: bool): HyperParameters {
+  return isRoot ? readDecoder(b) : readLayerNormDecoder(b);
+}
+
 /** As `readDecoder` where layers may have neither heads nor a feed-forward network: heads are those of layer `l`. */
 export function readDecoderAt(b: Builder, l: u32): HyperParameters {
   b.need(".feed_forward_length");
@@ -143,6 +153,7 @@ export function readHeads(b: Builder, h: HyperParameters, l: u32): void {
   if (h.heads % h.kvHeads != 0) {
     b.broken("attention.head_count is no multiple of attention.head_count_kv; convert the model anew");
   }
+  b.fullHeads = max(b.fullHeads, h.heads);
   // Each is at most 2²⁸ so far: their products with the heads are matrices' sides too.
   b.within(".attention.key_length times the heads", h.heads * h.keySize, 1, WIDTH_LIMIT);
   b.within(".attention.value_length times the heads", h.heads * h.valueSize, 1, WIDTH_LIMIT);
@@ -169,6 +180,11 @@ export function windowOf(b: Builder, h: HyperParameters, l: u32): u32 {
     return b.flagIn(".attention.sliding_window_pattern", l, false) ? h.window : 0;
   }
   return h.pattern == 0 || l % h.pattern < h.pattern - 1 ? h.window : 0;
+}
+
+/** As `windowOf`, where the first of every `pattern` layers sees all, and not the last. */
+export function windowBehindFirst(b: Builder, h: HyperParameters, l: u32): u32 {
+  return h.pattern == 0 ? windowOf(b, h, l) : l % h.pattern == 0 ? 0 : h.window;
 }
 
 /** What every model has: layers, the context, the width of the residual stream, ε of RMSNorm. */
@@ -201,9 +217,9 @@ function readAttention(b: Builder, l: u32 = 0): HyperParameters {
   h.rope = readRope(b, h.ropeSize);
   h.localRope = h.rope;
   h.turn = h.rope;
+  if (HAS_DISTANCE_BIAS) h.bias = NOTHING;
   h.scale = b.float(".attention.scale", 0);
   if (h.scale == 0) h.scale = <f32>(1.0 / sqrt<f64>(<f64>h.keySize));
-  b.fullHeads = h.heads;
   b.fullKeys = h.keySize;
   b.fullValues = h.valueSize;
   return h;
@@ -292,4 +308,16 @@ export function readMemory(b: Builder): HyperParameters {
   }
   h.ffn = h.chunks * h.ffnCodeBits;
   return h;
+}
+
+/** Positions are distances (`b.alibi`): slopes fall to 2^−most, and nothing turns. 0: scores have no bias either. */
+export function replaceRopeByAlibi(b: Builder, h: HyperParameters, most: f32): void {
+  h.rope = NOTHING;
+  if (most > 0) h.bias = b.alibi(h.heads, most);
+}
+
+/** What q, k and v are clamped to. */
+export function readClamp(b: Builder, h: HyperParameters): void {
+  h.clamp = b.float(".attention.clamp_kqv", 0);
+  if (!(h.clamp >= 0)) b.broken("attention.clamp_kqv must be 0 or above; convert the model anew");
 }

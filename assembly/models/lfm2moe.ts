@@ -5,12 +5,11 @@
  *     y = RMSNorm(x)      x += Convolution(y), or Attention(y)
  *     m = RMSNorm(x)      x += SwiGLU(m), or Experts(m)
  */
-import { swiglu } from "./blocks";
-import { NORMALISED, experts, readExperts } from "./experts";
+import { NORMALISED, denseOrExperts, readExperts } from "./experts";
 import { readWidths } from "./hyper_parameters";
 import { mixer, readLfm2 } from "./lfm2";
 import { readTaps } from "./recurrent";
-import { Activation, Builder, Gating, LAYER_LIMIT } from "../program/builder";
+import { Builder, Gating, LAYER_LIMIT } from "../program/builder";
 
 export function lfm2moe(b: Builder): void {
   const h = readLfm2(b);
@@ -22,7 +21,7 @@ export function lfm2moe(b: Builder): void {
     x = b.add(x, mixer(b, h, l, x, taps));
     readWidths(b, h, l);
     const m = b.rmsNorm(x, "ffn_norm");
-    x = b.add(x, l < dense ? swiglu(b, h, m) : experts(b, h, m, Activation.SILU));
+    x = b.add(x, denseOrExperts(b, h, m, l < dense, 0));
   }
   b.output();
   b.head(b.rmsNorm(x, "token_embd_norm"), "output", "token_embd");

@@ -5,8 +5,8 @@
  *     a = RMSNorm(x)      x += Attention(a)
  *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)
  */
-import { groupedAttention, swiglu } from "./blocks";
-import { beginLayer, readDecoder } from "./hyper_parameters";
+import { commonDecoder } from "./blocks";
+import { readDecoder } from "./hyper_parameters";
 import { readOriginal, refineYarn } from "./rope";
 import { Builder, Pairs } from "../program/builder";
 
@@ -15,12 +15,5 @@ export function mistral3(b: Builder): void {
   refineYarn(b, h.rope);
   h.growth = b.float(".attention.temperature_scale", 0);
   h.growthLength = readOriginal(b);
-  let x = b.embedding("token_embd");
-  for (let l: u32 = 0; l < b.layers; l++) {
-    beginLayer(b, h, l);
-    x = b.add(x, groupedAttention(b, h, b.rmsNorm(x, "attn_norm"), Pairs.NEIGHBOURS, 0));
-    x = b.add(x, swiglu(b, h, b.rmsNorm(x, "ffn_norm")));
-  }
-  b.output();
-  b.head(b.rmsNorm(x, "output_norm"), "output", "token_embd");
+  commonDecoder(b, h, Pairs.NEIGHBOURS, 0);
 }

@@ -5,9 +5,9 @@
  *
  *     a = LayerNorm(x)      x += Attention(a) + (Wdown · gelu(Wup a + bup) + bdown)
  */
-import { BIASES, groupedAttention } from "./blocks";
+import { BIASES, groupedAttention, plainFeedForward } from "./blocks";
 import { beginLayer, readLayerNormDecoder } from "./hyper_parameters";
-import { Bias, Builder, Pairs } from "../program/builder";
+import { Activation, Bias, Builder, Pairs } from "../program/builder";
 
 export function phi2(b: Builder): void {
   const h = readLayerNormDecoder(b);
@@ -16,8 +16,7 @@ export function phi2(b: Builder): void {
     beginLayer(b, h, l);
     const a = b.layerNorm(x, "attn_norm");
     const mixed = groupedAttention(b, h, a, Pairs.HALVES, BIASES);
-    const u = b.gelu(b.linear(a, "ffn_up", h.ffn, Bias.REQUIRED));
-    x = b.add(x, b.add(mixed, b.linear(u, "ffn_down", b.hidden, Bias.REQUIRED)));
+    x = b.add(x, b.add(mixed, plainFeedForward(b, h, a, Activation.GELU, Bias.REQUIRED)));
   }
   b.output();
   b.head(b.layerNorm(x, "output_norm"), "output", "token_embd");

@@ -1,6 +1,7 @@
 /**
  * qwen3: Qwen3 dense models (Yang et al. 2025, arXiv:2505.09388). As qwen2 without biases; each head of q and k is
- * normalised before RoPE, and the size of a head is its own number.
+ * normalised before RoPE, and the size of a head is its own number. openelm, OpenELM 270M to 3B (Mehta et al. 2024,
+ * arXiv:2404.14619), is the same pass; its heads and widths are lists by layer.
  *
  *     a = RMSNorm(x)      x += Attention(a), with RMSNorm(q), RMSNorm(k) head by head
  *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)

@@ -1,7 +1,8 @@
 /**
  * stablelm: StableLM 3B and 2 (Bellagente et al. 2024, arXiv:2402.17834), Stable Code. As llama, with LayerNorms; the
  * first quarter of a head turns. In StableLM 2 12B each head of q and k has a LayerNorm of its own, and attention and
- * the feed-forward network read one norm and are added to the stream together: there is no `ffn_norm`.
+ * the feed-forward network read one norm and are added to the stream together: there is no `ffn_norm`. orion, Orion-14B
+ * (Chen et al. 2024, arXiv:2401.12246), is the same pass, with whole heads that turn.
  *
  *     a = LayerNorm(x)      x += Attention(a)
  *     m = LayerNorm(x)      x += SwiGLU(m)            12B: x += Attention(a) + SwiGLU(a)

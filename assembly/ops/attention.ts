@@ -124,7 +124,7 @@ export function endMass(c: Context, activeIndex: u32, count: u32, heads: u32, sc
     if (!byHead) continue;
     for (let head: u32 = 0; head < heads; head++) {
       const weight = load<f32>(scratch + ((<usize>head * tiled(count) + i) << 2));
-      addF32(byHead, (c.layer * heads + head) * capacity + place, weight);
+      addF32(byHead, (c.layer * c.program.fullHeads + head) * capacity + place, weight);
     }
   }
 }

@@ -6,12 +6,13 @@ import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf } from "../pass/threads";
 import {
-  HAS_CLAMPED_SILU, HAS_GELU, HAS_GELU_ERF, HAS_PRODUCT, HAS_RELU, HAS_SIGMOID, HAS_SILU, HAS_TANH, HAS_XIELU,
+  HAS_CLAMP, HAS_CLAMPED_SILU, HAS_GELU, HAS_GELU_ERF, HAS_PRODUCT, HAS_RELU, HAS_SIGMOID, HAS_SILU, HAS_TANH,
+  HAS_XIELU,
 } from "../parts";
 import { operandBytes } from "../program/plan";
 import { Activation, Flag, NOTHING, Step } from "../program/program";
 import {
-  clampedSiluMultiply, gelu, geluErf, relu, reluSquared, sigmoid, sigmoidMultiply, sigmoidOf, silu, siluMultiply,
+  clamp, clampedSiluMultiply, gelu, geluErf, relu, reluSquared, sigmoid, sigmoidMultiply, sigmoidOf, silu, siluMultiply,
   softcap, sparsify, xielu,
 } from "../kernels/float/ffn";
 import { log } from "../kernels/float/math";
@@ -103,6 +104,10 @@ function apply(s: Step, x: usize, up: usize, width: u32, target: usize): void {
       if (HAS_SIGMOID) sigmoidOf(x, width, target);
       break;
     }
+    case Activation.CLAMP: {
+      if (HAS_CLAMP) clamp(x, s.f, width, target);
+      break;
+    }
     case Activation.TANH: {
       if (!HAS_TANH) break;
       copy(target, x, width);
@@ -124,7 +129,7 @@ export function scaleRows(c: Context, s: Step): i32 {
   let factor: f32 = factors == 0 || isVector ? s.f : s.f * load<f32>(factors);
   for (let i: u32 = 0; i < c.active; i++) {
     if (s.has(Flag.BY_POSITION)) {
-      const span = <u32>c.position(c.token(i)) / s.n0;
+      const span = (<u32>c.position(c.token(i)) + s.n1) / s.n0;
       factor = <f32>(1.0 + <f64>s.f * log(<f64>span + 1.0));
     }
     const row = rowToChange(c, s, i, width);

@@ -48,12 +48,13 @@ function layerRows(c: Context, s: Step, _thread: u32, begin: u32, end: u32): voi
   const bytes = (<usize>width) << 2;
   for (let i = begin; i < end; i++) {
     // Vectors side by side (heads) have weights of their own.
-    let weight = c.weight(s.weight).data;
+    let weight: usize = s.weight == NOTHING ? 0 : c.weight(s.weight).data;
     let shift = bias;
     let x = rowAt(c.at(s.in0), i, c.stride(s.in0));
     let y = rowAt(c.at(s.out), i, c.stride(s.out));
-    for (let part: u32 = 0; part < s.n0; part++, x += bytes, y += bytes, weight += bytes) {
+    for (let part: u32 = 0; part < s.n0; part++, x += bytes, y += bytes) {
       layerNorm(x, weight, shift, width, s.f, y);
+      if (weight != 0) weight += bytes;
       if (bias != 0) shift += bytes;
     }
   }

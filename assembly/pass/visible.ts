@@ -3,6 +3,7 @@
  * them does not depend on the batch.
  */
 import { Context, Visibility } from "./context";
+import { HAS_CHUNKS } from "../parts";
 import { setU32 } from "../memory/bytes";
 import { List, prefixUpTo } from "../state/rows";
 
@@ -39,7 +40,14 @@ export function seenRows(c: Context, activeIndex: u32, thread: u32): usize {
 function hiddenRows(c: Context, list: List, token: u32): u32 {
   const window = c.state.shape.window;
   if (window == 0 || c.visibility == Visibility.ALL) return 0;
-  return prefixUpTo(list, c.position(token) - <i32>window);
+  return prefixUpTo(list, firstSeen(c, c.position(token), window) - 1);
+}
+
+/** The first position that a token sees in a layer with a window. */
+@inline
+function firstSeen(c: Context, position: i32, window: u32): i32 {
+  if (HAS_CHUNKS && c.state.shape.isChunked) return position - (position % <i32>window);
+  return position - <i32>window + 1;
 }
 
 /**
@@ -52,7 +60,7 @@ function gather(c: Context, list: List, token: u32, visible: usize, middle: i32)
   const position = c.position(token);
   const masked = c.visibility == Visibility.MASK;
   const window = c.state.shape.window;
-  const first: i32 = window == 0 ? i32.MIN_VALUE : position - <i32>window + 1;
+  const first: i32 = window == 0 ? i32.MIN_VALUE : firstSeen(c, position, window);
   let before = list.count;
   for (let j: u32 = 0; j < c.tokens && masked; j++) if (c.sequence(j) == sequence) before -= 1;
   let count: u32 = 0;

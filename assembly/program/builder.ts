@@ -11,7 +11,7 @@
 import { LAYER_LIMIT, WIDTH_LIMIT, draftBytes, initDrafts } from "./drafts";
 import { MixingWords, Pairs } from "./mixing";
 import { Activation, Element, Extent, Flag, Gating, NOTHING, Op, Pooling, Step } from "./program";
-import { HAS_NVFP4 } from "../parts";
+import { HAS_CHUNKS, HAS_NVFP4 } from "../parts";
 import { Core, wordsOf } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { StateKind } from "../state/shape";
@@ -78,6 +78,12 @@ export class Builder extends MixingWords {
     draft.second = second;
     // A window as long as the context hides nothing.
     draft.window = window < this.contextLength ? window : 0;
+    if (HAS_CHUNKS) draft.isChunked = 0;
+  }
+
+  /** What the layer has is no window: a token sees its chunk of so many tokens, up to itself. */
+  chunked(): void {
+    this.draft(this.segment - 1).isChunked = 1;
   }
 
   /** Layer `index` begins, which reads the rows that layer `source` before it has written, and writes none. */
@@ -190,13 +196,20 @@ export class Builder extends MixingWords {
     return out;
   }
 
-  /** LayerNorm with a weight and a bias: required, or where the file has one. */
-  layerNorm(x: u32, name: string, bias: u32 = 1): u32 {
-    const width = this.width(x);
-    const out = this.like(x, width);
+  /** LayerNorm without a weight and a bias. */
+  plainLayerNorm(x: u32): u32 {
+    const out = this.like(x, this.width(x));
     const step = this.append(Op.LAYER_NORM, out, x);
     step.n0 = 1;
     step.f = this.layerEpsilon;
+    return out;
+  }
+
+  /** LayerNorm with a weight and a bias: required, or where the file has one. */
+  layerNorm(x: u32, name: string, bias: u32 = 1): u32 {
+    const width = this.width(x);
+    const out = this.plainLayerNorm(x);
+    const step = this.step(this.stepCount - 1);
     step.weight = this.find(name, ".weight", width, 1, WeightKind.VECTOR, true);
     step.bias = this.find(name, ".bias", width, 1, WeightKind.VECTOR, bias == Bias.REQUIRED);
     return out;
@@ -290,15 +303,16 @@ export class Builder extends MixingWords {
   }
 
   /**
-   * x · (1 + factor · ln(⌊p / length⌋ + 1)) at position p: queries grow where there are more keys to choose from; x
-   * itself for a factor of 0.
+   * x · (1 + factor · ln(⌊(p + more) / length⌋ + 1)) at position p: queries grow where there are more keys to choose
+   * from; x itself for a factor of 0.
    */
-  scaleByPosition(x: u32, factor: f32, length: u32): u32 {
+  scaleByPosition(x: u32, factor: f32, length: u32, more: u32 = 0): u32 {
     if (factor == 0) return x;
     const out = this.like(x, this.width(x));
     const step = this.append(Op.SCALE, out, x);
     step.flags |= Flag.BY_POSITION;
     step.n0 = length;
+    step.n1 = more;
     step.f = factor;
     return out;
   }
@@ -328,6 +342,14 @@ export class Builder extends MixingWords {
     const out = this.like(x, this.width(x));
     const step = this.append(Op.SOFTCAP, out, x);
     step.f = cap;
+    return out;
+  }
+
+  /** x held between −limit and limit; x itself for a limit of 0. */
+  clamp(x: u32, limit: f32): u32 {
+    if (limit == 0) return x;
+    const out = this.activation(Activation.CLAMP, x);
+    this.step(this.stepCount - 1).f = limit;
     return out;
   }
 

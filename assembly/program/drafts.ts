@@ -5,6 +5,7 @@
 import { declare, hasTensor, ignoreTensor, tensorRows } from "./declare";
 import { Metadata } from "./metadata";
 import { Flag, INPUT_SEGMENT, NOTHING, Op, Place, Step, Value } from "./program";
+import { HAS_CHUNKS } from "../parts";
 import { Core, ErrorCode } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { Rope } from "../state/rope";
@@ -32,6 +33,7 @@ export class LayerDraft {
   first: u32;
   second: u32;
   window: u32;
+  isChunked: u32;
   /** Values of its recurrent state, and once they are all known its state and its number there. */
   recurrentValues: u32;
   recurrent: u32;
@@ -245,6 +247,7 @@ export class Drafts extends Metadata {
     shape.first = draft.first;
     shape.second = draft.second;
     shape.window = draft.window;
+    if (HAS_CHUNKS) shape.isChunked = draft.isChunked;
     this.rememberTurn(shape, key);
     draft.state = this.placeOf(shape);
     draft.stateLayer = this.state(draft.state).layers++;

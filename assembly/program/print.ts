@@ -24,7 +24,7 @@ mix_experts sparsify mix_streams spread level join attention_within distance_bia
 convolution selective_scan dual_scan delta_rule token_shift wkv6 wkv7 half`;
 /** The names of activations by their numbers, with a gate and without. */
 const GATED: string = `swiglu geglu clamped_swiglu xielu geglu_erf reglu product gated_sigmoid gated_tanh`;
-const ACTIVATIONS: string = `silu gelu clamped_silu xielu gelu_erf relu identity sigmoid tanh`;
+const ACTIVATIONS: string = `silu gelu clamped_silu xielu gelu_erf relu identity sigmoid tanh clamp`;
 
 /** The columns of a step's line. */
 namespace Column {

@@ -149,6 +149,8 @@ export namespace Gating {
   export const SIGMOID: u32 = 2;
   /** Softmax of the chosen ones' scores alone. */
   export const CHOSEN: u32 = 3;
+  /** Each chosen one's share among those left whose scores are near its own (SparseMixer): no number of a file. */
+  export const MIXER: u32 = 16;
 }
 
 /** The functions between the matrices of a feed-forward network. */
@@ -169,7 +171,9 @@ export namespace Activation {
   export const IDENTITY: u32 = 6;
   export const SIGMOID: u32 = 7;
   export const TANH: u32 = 8;
-  export const COUNT: u32 = 9;
+  /** min(max(x, −f), f) */
+  export const CLAMP: u32 = 9;
+  export const COUNT: u32 = 10;
 }
 
 /** What is beside the op. */

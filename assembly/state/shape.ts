@@ -26,6 +26,8 @@ export class StateShape {
   second: u32;
   /** Tokens that a token sees, with itself; 0: all before it. */
   window: u32;
+  /** 1: not those of a window, but those of its chunk of so many, up to itself. */
+  isChunked: u32;
   /**
    * How keys were turned, so that rows can move: the program's rope, plus 1, 0: not at all; pairs of dimensions, from
    * which one on.

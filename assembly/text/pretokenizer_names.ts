@@ -25,8 +25,10 @@ export namespace Scheme {
   export const TINY_AYA: u32 = 16;
   export const GRANITE_MULTI: u32 = 17;
   export const AFMOE: u32 = 18;
+  export const BLOOM: u32 = 19;
+  export const VIKING: u32 = 20;
   /** No words but lines: spaces are U+2581, as SentencePiece has them (spm.ts). */
-  export const LINES: u32 = 19;
+  export const LINES: u32 = 21;
 }
 
 const DEFAULT_NAMES = "default";
@@ -51,6 +53,8 @@ const MINICPM5_NAMES = "minicpm5";
 const TINY_AYA_NAMES = "tiny_aya cohere2moe";
 const GRANITE_MULTI_NAMES = "granite-embed-multi-97m";
 const AFMOE_NAMES = "afmoe";
+const BLOOM_NAMES = "bloom poro-chat gpt3-finnish";
+const VIKING_NAMES = "viking";
 const LINES_NAMES = "gemma4 granite-embed-multi-311m";
 
 /** A text begins with BOS. */
@@ -59,7 +63,7 @@ const ADD_BOS = "llama-bpe llama3 llama-v3 falcon3 falcon-h1 pixtral midm-2.0 lf
 const IGNORE_MERGES = "minicpm5 granite-embed-multi-97m";
 /** The clean-up of spaces is on for these alone of the schemes that have none, and off for those of the others. */
 const CLEAN_SPACES = "stablelm2 megrez";
-const KEEP_SPACES = "smollm command-r trillion granite-docling";
+const KEEP_SPACES = "smollm command-r trillion granite-docling poro-chat";
 /** The family has no BOS, whatever the default. */
 const NO_BOS = "glm4 chatglm-bpe";
 /** White space before `<mask>` belongs to it. */
@@ -86,6 +90,8 @@ function namesOf(scheme: u32): string {
     case Scheme.TINY_AYA: return TINY_AYA_NAMES;
     case Scheme.GRANITE_MULTI: return GRANITE_MULTI_NAMES;
     case Scheme.AFMOE: return AFMOE_NAMES;
+    case Scheme.BLOOM: return BLOOM_NAMES;
+    case Scheme.VIKING: return VIKING_NAMES;
     default: return LINES_NAMES;
   }
 }
@@ -114,6 +120,7 @@ export function cleansSpaces(name: usize, length: usize): bool {
     case Scheme.DIGIT_GPT2:
     case Scheme.LLAMA3:
     case Scheme.FALCON:
+    case Scheme.BLOOM:
     case Scheme.MINICPM5: return !isOneOf(name, length, KEEP_SPACES);
     default: return isOneOf(name, length, CLEAN_SPACES);
   }

@@ -42,6 +42,7 @@ namespace Pass {
   export const CJK: u32 = 17;
   export const CJK_AND_KANA: u32 = 18;
   export const ASIAN: u32 = 19;
+  export const SPACE_UNPUNCTUATED: u32 = 20;
   /** `words`, with the flags of `Words` added. */
   export const WORDS: u32 = 256;
 }
@@ -115,6 +116,8 @@ function passOf(scheme: u32, index: u32): u32 {
       const words = Words.THREE_DIGITS | Words.MARKS | Words.CASED | Words.CASES | Words.CONTRACTED;
       return index == 0 ? Pass.DIGIT_GROUPS : index == 1 ? Pass.WORDS | words : Pass.NONE;
     }
+    case Scheme.BLOOM: return index == 0 ? Pass.SPACE_UNPUNCTUATED : Pass.NONE;
+    case Scheme.VIKING: return index == 0 ? Pass.SPACE_UNPUNCTUATED : index == 1 ? Pass.DIGIT : Pass.NONE;
     case Scheme.DEFAULT:
       switch (index) {
         case 0: return Pass.PUNCTUATION;
@@ -249,8 +252,20 @@ function match(pass: u32, at: usize, end: usize): usize {
     case Pass.CJK_AND_KANA: return runIn(at, end, CJK_AND_KANA, CJK_AND_KANA_RANGES);
     // [一-鿿㐀-䶿豈-﫿぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-๿຀-໿ក-៿က-႟ꩠ-ꩿꧠ-꧿가-힯ᄀ-ᇿ]+
     case Pass.ASIAN: return runIn(at, end, ASIAN, ASIAN_RANGES);
+    //  ?[^(\s|.,!?…。，、।۔،)]+
+    case Pass.SPACE_UNPUNCTUATED: {
+      const from = load<u8>(at) == 0x20 ? at + 1 : at;
+      let to = from;
+      while (to < end && !endsWord(to, end)) to += lengthOf(look(to, end));
+      return to > from ? to : at;
+    }
     default: return end;
   }
+}
+
+/** Whether bloom's expression ends a word before the character at `at`. */
+function endsWord(at: usize, end: usize): bool {
+  return classIn(look(at, end)) == Class.SPACE || runIn(at, end, WORD_ENDS, WORD_END_RANGES) > at;
 }
 
 /** 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S) */
@@ -535,6 +550,13 @@ function isLineBreak(codePoint: u32): bool {
 /** Ranges of code points, first and last. U+0800 to U+9FA5 is two ranges of the expression that meet at U+4E00. */
 const CJK_RANGES: u32 = 2;
 const CJK: usize = memory.data<u32>([0x800, 0x9fa5, 0xac00, 0xd7ff]);
+
+/** ! ( ) , . ? | and their like in other scripts. */
+const WORD_END_RANGES: u32 = 12;
+const WORD_ENDS: usize = memory.data<u32>([
+  0x21, 0x21, 0x28, 0x29, 0x2c, 0x2c, 0x2e, 0x2e, 0x3f, 0x3f, 0x7c, 0x7c, 0x60c, 0x60c, 0x6d4, 0x6d4, 0x964, 0x964,
+  0x2026, 0x2026, 0x3001, 0x3002, 0xff0c, 0xff0c,
+]);
 
 const CJK_AND_KANA_RANGES: u32 = 2;
 const CJK_AND_KANA: usize = memory.data<u32>([0x3040, 0x30ff, 0x4e00, 0x9fa5]);

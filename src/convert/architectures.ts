@@ -6,14 +6,18 @@
 import { planApertus } from "./architectures/apertus.ts";
 import { planArcee } from "./architectures/arcee.ts";
 import { planBert } from "./architectures/bert.ts";
+import { planBloom } from "./architectures/bloom.ts";
+import { planChatglm } from "./architectures/chatglm.ts";
 import { planCohere2 } from "./architectures/cohere2.ts";
 import { planCommandR } from "./architectures/command-r.ts";
 import { planDeci } from "./architectures/deci.ts";
 import { planDeepseek2 } from "./architectures/deepseek2.ts";
 import { planErnie45 } from "./architectures/ernie4_5.ts";
+import { planErnie45Moe } from "./architectures/ernie4_5-moe.ts";
 import { planEurobert } from "./architectures/eurobert.ts";
 import { planExaone } from "./architectures/exaone.ts";
 import { planExaone4 } from "./architectures/exaone4.ts";
+import { planFalcon } from "./architectures/falcon.ts";
 import { planFalconH1 } from "./architectures/falcon-h1.ts";
 import { planGemma } from "./architectures/gemma.ts";
 import { planGemmaEmbedding } from "./architectures/gemma-embedding.ts";
@@ -29,6 +33,7 @@ import { planGranite } from "./architectures/granite.ts";
 import { planGranitehybrid } from "./architectures/granitehybrid.ts";
 import { planGranitemoe } from "./architectures/granitemoe.ts";
 import { planHunyuanDense } from "./architectures/hunyuan-dense.ts";
+import { planHunyuanMoe } from "./architectures/hunyuan-moe.ts";
 import { planInternlm2 } from "./architectures/internlm2.ts";
 import { planJamba } from "./architectures/jamba.ts";
 import { planJinaBertV3 } from "./architectures/jina-bert-v3.ts";
@@ -42,13 +47,17 @@ import { planMinicpm } from "./architectures/minicpm.ts";
 import { planMinicpm3 } from "./architectures/minicpm3.ts";
 import { planMistral3 } from "./architectures/mistral3.ts";
 import { planModernBert } from "./architectures/modern-bert.ts";
+import { planMpt } from "./architectures/mpt.ts";
 import { planMu } from "./architectures/mu.ts";
+import { planNemotron } from "./architectures/nemotron.ts";
 import { planNemotronH } from "./architectures/nemotron_h.ts";
 import { planNomicBert } from "./architectures/nomic-bert.ts";
+import { planOlmo } from "./architectures/olmo.ts";
 import { planOlmo2 } from "./architectures/olmo2.ts";
 import { planOlmoe } from "./architectures/olmoe.ts";
 import { planPhi2 } from "./architectures/phi2.ts";
 import { planPhi3 } from "./architectures/phi3.ts";
+import { planPhimoe } from "./architectures/phimoe.ts";
 import { planPlm } from "./architectures/plm.ts";
 import { planQwen2 } from "./architectures/qwen2.ts";
 import { planQwen2moe } from "./architectures/qwen2moe.ts";
@@ -58,8 +67,10 @@ import { planQwen3next } from "./architectures/qwen3next.ts";
 import { planQwen35 } from "./architectures/qwen35.ts";
 import { planRwkv6 } from "./architectures/rwkv6.ts";
 import { planRwkv7 } from "./architectures/rwkv7.ts";
+import { planSeedOss } from "./architectures/seed_oss.ts";
 import { planSmollm3 } from "./architectures/smollm3.ts";
 import { planStablelm } from "./architectures/stablelm.ts";
+import { planStarcoder } from "./architectures/starcoder.ts";
 import { planStarcoder2 } from "./architectures/starcoder2.ts";
 import { planT5 } from "./architectures/t5.ts";
 import type { Config } from "./folder.ts";
@@ -119,6 +130,17 @@ const PLANNERS: Readonly<Record<string, (config: Config, checkpoint: Checkpoint)
   rwkv7: planRwkv7,
   rwkv6: planRwkv6,
   lfm2moe: planLfm2moe,
+  starcoder: planStarcoder,
+  falcon: planFalcon,
+  olmo: planOlmo,
+  bloom: planBloom,
+  mpt: planMpt,
+  nemotron: planNemotron,
+  seed_oss: planSeedOss,
+  chatglm: planChatglm,
+  phimoe: planPhimoe,
+  "ernie4_5-moe": planErnie45Moe,
+  "hunyuan-moe": planHunyuanMoe,
   bert: planBert,
   "nomic-bert": planNomicBert,
   "jina-bert-v3": planJinaBertV3,
@@ -145,6 +167,10 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   cohere: "command-r",
   hunyuan_v1_dense: "hunyuan-dense",
   gpt_neox: "gptneox",
+  gpt_bigcode: "starcoder",
+  glm: "chatglm",
+  ernie4_5_moe: "ernie4_5-moe",
+  hunyuan_v1_moe: "hunyuan-moe",
   gemma4_text: "gemma4",
   gemma3n_text: "gemma3n",
   distilbert: "bert",

@@ -4,14 +4,17 @@ import numpy as np
 from norms import rms_norm
 
 
-def attend(q, k, v, scale=None, window=0, cap=0.0, sinks=None):
+def attend(q, k, v, scale=None, window=0, cap=0.0, sinks=None, bias=None):
     """Causal attention of q [tokens, heads, key size] over k [tokens, kv heads, key size] and v […, value size].
 
-    `window`: tokens that a token sees, with itself; `cap`: of scores; `sinks`: a score of each head without a value.
+    `window`: tokens that a token sees, with itself; `cap`: of scores; `sinks`: a score of each head without a value;
+    `bias` [heads, tokens, tokens] is added to scores.
     """
     tokens = q.shape[0]
     k, v = (np.repeat(y, q.shape[1] // y.shape[1], axis=1) for y in (k, v))
     scores = np.einsum("qhd,khd->hqk", q, k, optimize=True) * q.dtype.type(scale or 1 / np.sqrt(q.shape[2]))
+    if bias is not None:
+        scores = scores + bias
     if cap:
         scores = cap * np.tanh(scores / cap)
     hidden = np.triu(np.ones((tokens, tokens), dtype=bool), 1)
@@ -24,6 +27,19 @@ def attend(q, k, v, scale=None, window=0, cap=0.0, sinks=None):
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=-1, keepdims=True)
     return np.einsum("hqk,khd->qhd", scores[..., :tokens], v, optimize=True).reshape(tokens, -1)
+
+
+def slopes(heads, most):
+    """As Press et al. have them: of a power of 2 heads a geometric row, and between its terms those of other heads."""
+    power = 2 ** int(np.log2(heads))
+    first = [2 ** (-most * (h + 1) / power) for h in range(power)]
+    return np.array(first + [2 ** (-most * (2 * h + 1) / (2 * power)) for h in range(heads - power)])
+
+
+def distances(heads, most, tokens):
+    """ALiBi's bias of scores [heads, tokens, tokens]."""
+    at = np.arange(tokens)
+    return -slopes(heads, most)[:, None, None] * np.abs(np.subtract.outer(at, at))
 
 
 def linear(file, name, x):
@@ -45,6 +61,9 @@ def projections(file, block, a):
         parts = np.split(linear(file, f"{block}attn_qkv", a), np.cumsum([heads * size, kv_heads * size]), axis=1)
     else:
         parts = [linear(file, f"{block}attn_{name}", a) for name in "qkv"]
+    limit = file.number("attention.clamp_kqv", 0.0)
+    if limit:
+        parts = [np.clip(part, -limit, limit) for part in parts]
     return tuple(part.reshape(tokens, count, -1) for part, count in zip(parts, (heads, kv_heads, kv_heads)))
 
 

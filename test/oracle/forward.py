@@ -14,7 +14,7 @@ own. The output is raw little-endian float32, [all tokens, vocabulary], in the o
 import argparse
 import json
 import sys
-from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,12 @@ def forward_of(name):
     known = sorted(path.stem for path in Path(__file__).with_name("architectures").glob("*.py"))
     if name not in known:
         sys.exit(f"architecture {name} is not one of {', '.join(known)}")
-    return import_module(f"architectures.{name}").forward
+    # A name may have a dot, which no module's name has.
+    path = Path(__file__).with_name("architectures") / f"{name}.py"
+    spec = spec_from_file_location("architecture", path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.forward
 
 
 def main():

@@ -21,6 +21,7 @@ def decoder(
     local=None,
     final_cap=None,
     logit_divisor=None,
+    second="ffn_norm",
     **options,
 ):
     """The forward of a pre-norm decoder with RMSNorms and attention in groups.
@@ -29,7 +30,7 @@ def decoder(
     first up to its last product; an option may be a function of the file. `local(file, layer)` gives the layer's
     window, or 0, and its base, or None for that of all layers; `still(file, layer)` whether the layer turns nothing.
     With `sandwich` each half is normed behind, too, without `normed` none before; `branch_scale(file)` multiplies each
-    half, `logit_divisor(file)` divides logits, `final_cap(file)` caps them.
+    half, `logit_divisor(file)` divides logits, `final_cap(file)` caps them; `second` is the second norm's name.
     """
 
     def forward(file, ids):
@@ -55,7 +56,7 @@ def decoder(
             if sandwich:
                 mixed = rms_norm(mixed, file.rows(f"{block}post_attention_norm.weight"), epsilon)
             x = x + branch * mixed
-            m = rms_norm(x, file.rows(f"{block}ffn_norm.weight"), epsilon) if normed else x
+            m = rms_norm(x, file.rows(f"{block}{second}.weight"), epsilon) if normed else x
             m = feed_forward(file, block, m)
             if sandwich:
                 m = rms_norm(m, file.rows(f"{block}post_ffw_norm.weight"), epsilon)

@@ -34,6 +34,19 @@ const OWN: Record<string, Partial<Shape>> = {
   "deepseek2-tiny": { ...LATENT, kvHeads: 4, expertWidth: 68, sharedWidth: 136 },
   "minicpm3-tiny": LATENT,
   "deci-tiny": { headsOf: [8, 0, 0, 8, 8], kvHeadsOf: [1, 0, 0, 0, 1] },
+  "chatglm-tiny": { rope: 12, ffn: 164 },
+  "nemotron-tiny": { rope: 12 },
+  "openelm-tiny": { headsOf: [8, 8, 4], kvHeadsOf: [1, 1, 1] },
+  "ernie4_5-moe-tiny": { expertWidth: 68 },
+  "hunyuan-moe-tiny": { ffn: 100, expertWidth: 100, sharedWidth: 68 },
+  "bailingmoe-tiny": { expertWidth: 68, sharedWidth: 136 },
+  "deepseek-tiny": { expertWidth: 68, sharedWidth: 136 },
+  "bailingmoe2-tiny": { rope: 12, expertWidth: 68, sharedWidth: 68 },
+  "afmoe-tiny": { expertWidth: 68, sharedWidth: 68 },
+  "mellum-tiny": { expertWidth: 68 },
+  "llama4-tiny": { expertWidth: 68, sharedWidth: 68 },
+  "cohere2moe-tiny": { expertWidth: 68, sharedWidth: 68 },
+  "smallthinker-tiny": { expertWidth: 68 },
   "gemma4-tiny": { localSize: 12 },
   "gemma4-experts": { localSize: 12, expertWidth: 100 },
 };
@@ -77,7 +90,8 @@ export function quantisedFile({ kind, type }: Quantised): Uint8Array {
   if (isWide) shape.ffn = 256;
   const file = randomModel(shape, type);
   for (let layer = 0; layer < shape.layers; layer++) {
-    for (const what of ["weight", "bias"]) {
+    // llama.cpp's bitnet knows matrices of their own alone.
+    for (const what of kind === "bitnet-tiny" ? [] : ["weight", "bias"]) {
       const parts = ["q", "k", "v"].map((part) => `attn_${part}.${what}`);
       const has = (name: string) => file.tensors.some((tensor) => tensor.name === `blk.${layer}.${name}`);
       if (parts.every(has)) joined(file, parts, `attn_qkv.${what}`, layer);

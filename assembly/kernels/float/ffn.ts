@@ -296,3 +296,10 @@ export function reluSquared(x: usize, n: u32): u32 {
 export function relu(x: usize, n: u32, target: usize): void {
   for (let i: usize = 0; i < (<usize>n) << 2; i += 4) store<f32>(target + i, max<f32>(load<f32>(x + i), 0));
 }
+
+/** target[i] = min(max(x[i], −limit), limit). */
+export function clamp(x: usize, limit: f32, n: u32, target: usize): void {
+  for (let i: usize = 0; i < (<usize>n) << 2; i += 4) {
+    store<f32>(target + i, min<f32>(max<f32>(load<f32>(x + i), -limit), limit));
+  }
+}

@@ -5,6 +5,9 @@
  *     groups: those whose two largest q add up to most       S = the largest q among them, best first
  *     weights = p of S (scores: their softmax), divided by their sum if `normalised`, times `factor`
  *
+ * SparseMixer (Liu et al. 2024, arXiv:2409.12136) as it is run: the weight of each chosen one is its share in the
+ * softmax over those that were not chosen before it and whose scores are within 2 % of its own.
+ *
  * Of equal ones the first is taken. Cost: `used` passes over `experts` values.
  */
 import { expf } from "./math";
@@ -13,6 +16,9 @@ import { softmax } from "./softmax";
 /** Numbers of `gating`: program/program.ts, Gating. */
 const SOFTMAX: u32 = 1;
 const SIGMOID: u32 = 2;
+const MIXER: u32 = 16;
+/** Scores that lie farther below the best, by the larger of their sizes, are no choice. */
+const MIXER_REACH: f32 = 0.02;
 /** Weights are divided by no less than this. */
 const LEAST_SUM: f32 = 6.103515625e-5;
 
@@ -39,14 +45,26 @@ export function routeRow(
   let sum: f32 = 0;
   for (let j: u32 = 0; j < used; j++) {
     const best = largestOf(wanted, experts);
+    setF32(weights, j, gating == MIXER ? shareOf(wanted, experts, f32At(wanted, best)) : f32At(chances, best));
     setF32(wanted, best, -Infinity);
     store<u32>(ids + ((<usize>j) << 2), best);
-    setF32(weights, j, f32At(chances, best));
   }
-  if (gating != SOFTMAX && gating != SIGMOID) softmax(weights, used);
+  if (gating != SOFTMAX && gating != SIGMOID && gating != MIXER) softmax(weights, used);
   for (let j: u32 = 0; j < used; j++) sum += f32At(weights, j);
   const divisor: f32 = normalised ? max<f32>(sum, LEAST_SUM) : 1;
   for (let j: u32 = 0; j < used; j++) setF32(weights, j, (f32At(weights, j) / divisor) * factor);
+}
+
+/** SparseMixer: the share of the best among the scores that are left. */
+function shareOf(scores: usize, experts: u32, best: f32): f32 {
+  let sum: f32 = 0;
+  for (let e: u32 = 0; e < experts; e++) {
+    const score = f32At(scores, e);
+    // Of nothing by nothing it is not farther.
+    if (score == -Infinity || (best - score) / max<f32>(abs<f32>(score), best) > MIXER_REACH) continue;
+    sum += expf(score - best);
+  }
+  return <f32>1.0 / sum;
 }
 
 /** What is in none of the best groups cannot be chosen. */

@@ -1,5 +1,6 @@
 /**
- * ernie4_5: ERNIE 4.5's dense model of 0.3B (Baidu 2025, ERNIE 4.5 Technical Report). llama's pass under another name.
+ * seed_oss: Seed-OSS 36B (ByteDance Seed 2025). As qwen2, whose biases may be missing; the norm before the feed-forward
+ * network is called `post_attention_norm`.
  *
  *     a = RMSNorm(x)      x += Attention(a)
  *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)
@@ -8,13 +9,13 @@ import { groupedAttention, swiglu } from "./blocks";
 import { beginLayer, readDecoder } from "./hyper_parameters";
 import { Builder, Pairs } from "../program/builder";
 
-export function ernie4_5(b: Builder): void {
+export function seedOss(b: Builder): void {
   const h = readDecoder(b);
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {
     beginLayer(b, h, l);
-    x = b.add(x, groupedAttention(b, h, b.rmsNorm(x, "attn_norm"), Pairs.NEIGHBOURS, 0));
-    x = b.add(x, swiglu(b, h, b.rmsNorm(x, "ffn_norm")));
+    x = b.add(x, groupedAttention(b, h, b.rmsNorm(x, "attn_norm"), Pairs.HALVES, 0));
+    x = b.add(x, swiglu(b, h, b.rmsNorm(x, "post_attention_norm")));
   }
   b.output();
   b.head(b.rmsNorm(x, "output_norm"), "output", "token_embd");

@@ -1,19 +1,21 @@
 /**
- * internlm2: InternLM 2 and 2.5 (Cai et al. 2024, arXiv:2403.17297). llama's pass under another name.
+ * qwen: Qwen 1.8B to 72B (Bai et al. 2023, arXiv:2309.16609). As qwen2, with q, k and v in one matrix; the feed-forward
+ * width that a file gives is twice the real one.
  *
  *     a = RMSNorm(x)      x += Attention(a)
  *     m = RMSNorm(x)      x += Wdown · (silu(Wgate m) ⊙ Wup m)
  */
-import { groupedAttention, swiglu } from "./blocks";
+import { BIASES, groupedAttention, swiglu } from "./blocks";
 import { beginLayer, readDecoder } from "./hyper_parameters";
 import { Builder, Pairs } from "../program/builder";
 
-export function internlm2(b: Builder): void {
+export function qwen(b: Builder): void {
   const h = readDecoder(b);
   let x = b.embedding("token_embd");
   for (let l: u32 = 0; l < b.layers; l++) {
     beginLayer(b, h, l);
-    x = b.add(x, groupedAttention(b, h, b.rmsNorm(x, "attn_norm"), Pairs.NEIGHBOURS, 0));
+    h.ffn = max<u32>(h.ffn / 2, 1);
+    x = b.add(x, groupedAttention(b, h, b.rmsNorm(x, "attn_norm"), Pairs.HALVES, BIASES));
     x = b.add(x, swiglu(b, h, b.rmsNorm(x, "ffn_norm")));
   }
   b.output();

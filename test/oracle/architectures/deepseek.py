@@ -1,0 +1,5 @@
+"""deepseek: llama with experts behind its first layers, and shared ones beside them."""
+
+from architectures.bailingmoe import forward
+
+__all__ = ["forward"]

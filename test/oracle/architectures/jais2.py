@@ -1,0 +1,5 @@
+"""jais2: nemotron with biases."""
+
+from architectures.nemotron import forward
+
+__all__ = ["forward"]
