@@ -265,7 +265,8 @@ function match(pass: u32, at: usize, end: usize): usize {
 
 /** Whether bloom's expression ends a word before the character at `at`. */
 function endsWord(at: usize, end: usize): bool {
-  return classIn(look(at, end)) == Class.SPACE || runIn(at, at + lengthOf(look(at, end)), WORD_ENDS, WORD_END_RANGES) > at;
+  const first = look(at, end);
+  return classIn(first) == Class.SPACE || runIn(at, at + lengthOf(first), WORD_ENDS, WORD_END_RANGES) > at;
 }
 
 /** 's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S) */
