@@ -248,13 +248,13 @@ const BROKEN: [what: string, file: FileSpec | Uint8Array, code: number, words: R
   ["a broken block", one({ type: 2, ne: [33] }), BAD_FILE, /rows of 33 elements.*32 in a block of Q4_0/],
   [
     "a type that does not run, outside the file",
-    { ...one({ type: 16, offset: 4096 }), dataBytes: 128 },
+    { ...one({ type: 9, offset: 4096 }), dataBytes: 128 },
     BAD_FILE,
     /outside/,
   ],
   [
     "a type that does not run, in the place of another tensor",
-    { tensors: [{ name: "a" }, { name: "b", type: 16, offset: 0 }], dataBytes: 999 },
+    { tensors: [{ name: "a" }, { name: "b", type: 9, offset: 0 }], dataBytes: 999 },
     BAD_FILE,
     /overlaps/,
   ],
@@ -357,10 +357,10 @@ for (const [what, files, code, words] of SPLITS) {
 test("tensors of types that limpet does not run are listed: they reach to the next one, or to the end", () => {
   const bytes = gguf({
     tensors: [
-      { name: "a", type: 16, ne: [256], offset: 0 },
+      { name: "a", type: 9, ne: [256], offset: 0 },
       { name: "b", type: 77, ne: [5, 3], offset: 96 },
       { name: "c", ne: [8], offset: 128 },
-      { name: "d", type: 19, ne: [64], offset: 160 },
+      { name: "d", type: 15, ne: [64], offset: 160 },
     ],
     dataBytes: 200,
   });
@@ -369,10 +369,10 @@ test("tensors of types that limpet does not run are listed: they reach to the ne
   assert.equal(
     tensorsOf(core, g).map(({ name, type, bytes: size }) => [name, type, size]),
     [
-      ["a", 16, 96],
+      ["a", 9, 96],
       ["b", 77, 32],
       ["c", 0, 32],
-      ["d", 19, 40],
+      ["d", 15, 40],
     ],
   );
   exports.gguf_release(core.core, g);

@@ -433,6 +433,7 @@ class Machine {
         return;
       case 14:
         this.call("session_stop", handle);
+        this.call("session_stop_index", handle);
         return;
       case 16:
         this.status(
