@@ -223,7 +223,7 @@ test("norms may be of any type", () => {
 
 test("a tensor of a type that limpet does not run is named, with those that it does", () => {
   const used = engine.used;
-  for (const type of [16, 24, 28, 36, 99]) {
+  for (const type of [9, 24, 28, 36, 99]) {
     const bytes = good.slice();
     const at = Buffer.from(bytes).indexOf("output_norm.weight") + "output_norm.weight".length + 4 + 8;
     new DataView(bytes.buffer).setUint32(at, type, true);

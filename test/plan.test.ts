@@ -61,10 +61,12 @@ function assertApart(planned: Probed, what: string): void {
   for (const [i, a] of all.entries()) {
     assert.ok(a.offset >= 0 && a.offset + a.bytes <= planned.bytes, `${what}: ${a.what} lies outside`);
     assert.is(a.offset % 64, 0);
-    for (const b of all.slice(i + 1)) {
+    for (let j = i + 1; j < all.length; j++) {
+      const b = all[j];
       if (a.from > b.to || b.from > a.to || a.base === b.base) continue;
-      const apart = a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset;
-      assert.ok(apart, `${what}: ${a.what} and ${b.what} lie on each other`);
+      // There are millions of pairs: words are made for those alone that are wrong.
+      if (a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset) continue;
+      assert.unreachable(`${what}: ${a.what} and ${b.what} lie on each other`);
     }
   }
 }

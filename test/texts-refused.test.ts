@@ -7,12 +7,15 @@ import { PAIRS } from "../scripts/encoder-decoders.mjs";
 import { TINY_ENCODERS } from "../scripts/encoders.mjs";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
-import { blank, type Change, key, tensor } from "./support/changes.ts";
+import { all, blank, type Change, key, tensor } from "./support/changes.ts";
 import { Code, Engine, EngineError, modelBytes, prompt, refuses } from "./support/engine.ts";
 import { TextContext } from "./support/texts.ts";
 
 const engine = new Engine("portable");
 const { BAD_FILE, UNSUPPORTED } = Code;
+
+const heads = (architecture: string, size: number): Change =>
+  all(key(`${architecture}.attention.key_length`, size), key(`${architecture}.attention.value_length`, size));
 
 const CASES: readonly (readonly [kind: string, change: Change, code: number, words: RegExp])[] = [
   ["bert-tiny", key("bert.attention.head_count", 0), BAD_FILE, /attention\.head_count is 0/],
@@ -46,12 +49,12 @@ const CASES: readonly (readonly [kind: string, change: Change, code: number, wor
   ["t5-tiny", key("t5.attention.head_count", 0), BAD_FILE, /head_count is 0/],
   ["t5-tiny", key("t5.attention.head_count", 7), BAD_FILE, /attn_q|attn_rel_b/],
   ["t5-tiny", key("t5.attention.key_length", 0), BAD_FILE, /key_length is 0/],
-  ["t5-tiny", key("t5.attention.key_length", 26), BAD_FILE, /attn_q|attn_k/],
+  ["t5-tiny", heads("t5", 26), BAD_FILE, /attn_q|attn_k/],
   ["t5-tiny", key("t5.attention.layer_norm_rms_epsilon"), BAD_FILE, /epsilon/],
   ["t5-tiny", key("t5.attention.relative_buckets_count", 3), BAD_FILE, /attn_rel_b|buckets/],
   ["t5-tiny", tensor("enc.blk.0.attn_rel_b.weight", { shape: [4, 32] }), BAD_FILE, /attn_rel_b/],
   ["t5-tiny", tensor("dec.blk.1.cross_attn_v.weight", { shape: [96, 96] }), BAD_FILE, /cross_attn_v/],
-  ["t5encoder-tiny", key("t5encoder.attention.key_length", 22), BAD_FILE, /attn_q|attn_k/],
+  ["t5encoder-tiny", heads("t5encoder", 22), BAD_FILE, /attn_q|attn_k/],
   ["mu-tiny", key("mu.attention.head_count_kv", 4), BAD_FILE, /head_count_kv/],
   ["mu-tiny", key("mu.attention.head_count_kv", 0), BAD_FILE, /head_count_kv/],
   ["mu-tiny", key("mu.attention.key_length", 15), BAD_FILE, /key_length|rope|attn_q/],
