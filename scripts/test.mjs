@@ -17,6 +17,8 @@ process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 const TIMEOUT_SECONDS = Number(process.env.LIMPET_TEST_TIMEOUT ?? 180);
 const ALONE = ["chromium", "firefox", "page"].map((name) => join("test", "hosts", `${name}.test.ts`));
+/** Files that take a minute or so, which begin first: none of them shall run when nothing else is left. */
+const LONG = ["wasi", "late-threads", "oracle-and-peers"].map((name) => join("test", `${name}.test.ts`));
 const patterns = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 
 const queue = readdirSync("test", { recursive: true })
@@ -37,7 +39,9 @@ let failed = 0;
 let skipped = 0;
 const hosts = queue.some((file) => file.startsWith(join("test", "hosts")));
 const broken = [];
-const together = queue.filter((file) => !ALONE.includes(file));
+const isLong = (file) => LONG.includes(file);
+const others = queue.filter((file) => !ALONE.includes(file));
+const together = [...others.filter(isLong), ...others.filter((file) => !isLong(file))];
 const alone = queue.filter((file) => ALONE.includes(file));
 await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, () => runAll(together)));
 await runAll(alone);
