@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { CHANCE_PAIRS, PAIRS } from "../scripts/encoder-decoders.mjs";
+import { CHANCE_PAIRS, PAIRS, randomPair } from "../scripts/encoder-decoders.mjs";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
 import { Model } from "../src/index.ts";
@@ -146,6 +146,28 @@ for (const kind of KINDS) {
     model.release();
   });
 }
+
+test("a source makes no logits, and so needs room for none", () => {
+  for (const kind of ["t5-tiny", "mu-tiny"]) {
+    // Logits of all its tokens would be 38 MB, which is more than this memory has behind their place.
+    const own = new Engine("portable");
+    const model = own.load(encodeGguf(randomPair({ ...PAIRS[kind], vocabulary: 32_000 }, "F32")));
+    const [source, tokens] = [prompt(ids(300)), prompt([startOf(kind)])];
+    const narrow = model.context({ ...SHAPE, logitRows: 1 });
+    narrow.run(
+      source.map((token) => ({ ...token, wanted: false })),
+      { isSource: true },
+    );
+    const [row] = narrow.run(tokens);
+    const kept = row.slice();
+    narrow.release();
+    const wide = model.context(SHAPE);
+    wide.run(source, { isSource: true });
+    assert.ok(sameBits(kept, wide.run(tokens)[0]), kind);
+    wide.release();
+    model.release();
+  }
+});
 
 test("one token in and forty out, and a source as long as the context", () => {
   const model = engine.load(modelBytes("t5-tiny", "F32"));

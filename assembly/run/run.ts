@@ -81,7 +81,9 @@ function nextSegment(c: Context): void {
     c.step = p.outputStep - 1;
     narrow(c, c.wanted);
   }
-  c.running = c.layer == p.layerCount && c.active > 0 ? Running.OUTPUT : Running.IDLE;
+  // Of a source the rows of the layers stay, and nothing is made of its tokens: there is room for one row of logits.
+  const isRead = c.isSource != 0 && !c.isForTexts;
+  c.running = c.layer == p.layerCount && c.active > 0 && !isRead ? Running.OUTPUT : Running.IDLE;
   c.step = p.outputStep;
   c.endStep = c.isForTexts ? p.vectorStep : p.stepCount;
   if (c.running == Running.OUTPUT) nextOfOutput(c);
