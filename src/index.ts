@@ -1,10 +1,12 @@
 /** limpet: small language models in WebAssembly. */
 
-export type { Batch, BatchOptions } from "./api/batch.ts";
+export type { WasmBytes, WasmModule } from "../bindings/platform.ts";
+export type { Batch, BatchOptions, BatchSessionOptions } from "./api/batch.ts";
 export { doctor } from "./api/doctor.ts";
 export type { DoctorOptions, DoctorReport } from "./api/doctor-report.ts";
 export { Model } from "./api/model.ts";
 export type { LoadOptions, MemoryPlan, ModelMemory } from "./api/options.ts";
+export type { Overflow } from "./api/overflow.ts";
 export type { ChatTokensOptions } from "./api/prompt.ts";
 export type { SelfTest } from "./api/self-test.ts";
 export type { Activity, AppendOptions, Prompt, Session, SessionOptions, WaitOptions } from "./api/session.ts";
@@ -25,6 +27,7 @@ export type {
   InfillOptions,
   LogitsHook,
   Piece,
+  PrefillHook,
   ReasoningOptions,
 } from "./generate/generation.ts";
 export type {
@@ -40,11 +43,12 @@ export type {
 export type { SamplingOptions } from "./generate/sampling.ts";
 export type { LogitsOptions, PerplexityOptions, PerplexityResult } from "./generate/scoring.ts";
 export type { CacheType, ContextOptions, ContextUse, Form } from "./generate/sequence-pool.ts";
-export { type DetokenizeOptions, type TokenizeOptions, Tokenizer } from "./generate/tokenizer.ts";
+export { type DetokenizeOptions, type SpecialToken, type TokenizeOptions, Tokenizer } from "./generate/tokenizer.ts";
 export { type ContextSizes, type ErrorCode, LimpetError } from "./host/errors.ts";
 export type { Features } from "./host/features.ts";
 export type { CoreOptions } from "./host/instance.ts";
-export type { Build, BuildChoice, WasmOption } from "./host/wasm.ts";
+export type { Build, BuildChoice, WasmForm, WasmOption } from "./host/wasm.ts";
 export type { MetadataValue, ModelInfo, ModelWarning, TensorInfo, TokenizerKind } from "./load/info.ts";
+export type { LoadPhase } from "./load/load.ts";
 export type { ModelSource } from "./load/source.ts";
 export type { TableOptions, Tables, TableUse } from "./load/tables.ts";

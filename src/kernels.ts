@@ -1,4 +1,6 @@
 /** limpet/kernels: the kernels under the models by themselves. */
+
+export type { BlockFormatName } from "../bindings/numbers.ts";
 export type {
   AttentionInput,
   Hash,

@@ -94,7 +94,7 @@ export interface MlaInput {
   latent: Float32Array;
   /** [count, rope], rotated. */
   ropeKeys: Float32Array;
-  /** [heads · (nope + value), rank]: of each head first the rows that make keys, then those that make values. */
+  /** Shape [heads · (nope + value), rank]: of each head first the rows that make keys, then those that make values. */
   wkvB: Float32Array | QuantizedMatrix;
   /** There are so many heads. */
   heads: number;
@@ -148,7 +148,7 @@ export interface HashInput {
 
 /** Codes of the chunks, with their weights where they were asked for. */
 export interface Hash {
-  /** [rows, chunks]: the first element of a chunk is the most significant bit. */
+  /** Shape [rows, chunks]: the first element of a chunk is the most significant bit. */
   codes: Uint32Array;
   /** [rows, chunks], where `weight` is given. A Σ|z| that overflows gives the largest float. */
   weights?: Float32Array;

@@ -56,6 +56,9 @@ const SPECIALS = [
   "fimMiddle",
 ] as const;
 
+/** A special token's name. */
+export type SpecialToken = (typeof SPECIALS)[number];
+
 /** The vocabulary of a model: text to token ids and back. Its model must be alive, else calls throw WRONG_STATE. */
 export class Tokenizer {
   /** null once the model was disposed of. */
@@ -82,7 +85,7 @@ export class Tokenizer {
   }
 
   /** Ids of the special tokens that the vocabulary has. */
-  get specials(): Partial<Record<(typeof SPECIALS)[number], number>> {
+  get specials(): Partial<Record<SpecialToken, number>> {
     const { exports } = this.#alive;
     const ids = SPECIALS.map((name, which) => [name, exports.tokenizer_special(this.#pointer, which)] as const);
     return Object.fromEntries(ids.filter(([, id]) => id >= 0));

@@ -29,7 +29,8 @@ export type Build = "portable" | "scalar" | "fast";
 /** A build, or `auto`: `fast` where the host has relaxed SIMD, else `portable`, without SIMD `scalar`. */
 export type BuildChoice = Build | "auto";
 
-type WasmForm = URL | string | WasmBytes | Response | WasmModule;
+/** One form of the wasm of the core. */
+export type WasmForm = URL | string | WasmBytes | Response | WasmModule;
 /** The wasm of the core: where it lies, its bytes, a response, or the compiled module; or a function that gives one. */
 export type WasmOption = WasmForm | PromiseLike<WasmForm> | (() => WasmForm | PromiseLike<WasmForm>);
 
