@@ -4,7 +4,8 @@
  *     PART     from                     into
  *     portable, scalar, relaxed,
  *     threads, relaxed-threads,
- *     wasi, wasi-scalar, mcu
+ *     wasi, wasi-relaxed,
+ *     wasi-scalar, mcu
  *              assembly/                build/limpet*.wasm       asc, by builds.json
  *     js       src/, bindings/          build/js/                esbuild: ES modules that need nothing installed; the
  *                                                                portable wasm is in inline.js, so js comes after it

@@ -108,6 +108,10 @@ for (const file of ["limpet.wasm", "limpet.wasi.wasm"]) {
   });
 }
 
+test("limpet.wasi.relaxed.wasm needs relaxed SIMD, and no feature beyond", () => {
+  assert.equal(beyond("limpet.wasi.relaxed.wasm", [...SMALL, "simd"]), ["relaxed simd"]);
+});
+
 test("limpet.threads.wasm needs SIMD128 and atomics, no relaxed instruction", () => {
   assert.equal(beyond("limpet.threads.wasm", [...SMALL, "simd"]), ["threads"]);
 });

@@ -45,24 +45,27 @@ export function seedOfNow(c: Command): u64 {
 
 /** The name of this build. */
 export function buildName(): string {
-  return ASC_FEATURE_SIMD ? "portable" : "scalar";
+  return ASC_FEATURE_RELAXED_SIMD ? "fast" : ASC_FEATURE_SIMD ? "portable" : "scalar";
 }
 
 /** Refuses a --build that is another file than this, and says that there is one thread. */
 export function checkBuild(c: Command): i32 {
-  const asked = given(c, "best") ? flag(c, "best") : flag(c, "build");
-  // The scalar build has the portable bits, so it does where nothing else was asked for.
-  const isAny = lengthOf(asked) == 0 || equals(asked, "auto") || equals(asked, "portable");
+  const isBest = given(c, "best");
+  const asked = isBest ? flag(c, "best") : flag(c, "build");
+  // What nobody asked for is this build. The scalar one has the portable bits, so it does for them.
+  const isAny =
+    (!isBest && !given(c, "build")) ||
+    equals(asked, "auto") ||
+    (!ASC_FEATURE_RELAXED_SIMD && equals(asked, "portable"));
   if (!isAny && !equals(asked, buildName())) {
     putText(c.err, "limpet: this file is the ");
     putText(c.err, buildName());
-    putText(c.err, " build; ");
-    if (equals(asked, "fast")) putText(c.err, "WASI has no faster one\n");
-    else {
-      putText(c.err, "the ");
-      putWords(c.err, asked);
-      putText(c.err, ASC_FEATURE_SIMD ? " one is limpet.wasi.scalar.wasm\n" : " one is limpet.wasi.wasm\n");
-    }
+    putText(c.err, " build; the ");
+    putWords(c.err, asked);
+    putText(c.err, " one is limpet.wasi.");
+    if (equals(asked, "fast")) putText(c.err, "relaxed.");
+    if (equals(asked, "scalar")) putText(c.err, "scalar.");
+    putText(c.err, "wasm\n");
     return FAILURE;
   }
   if (whole(c, "threads") > 1) putText(c.err, "limpet: this version computes with one thread\n");

@@ -2,6 +2,7 @@
  * The command: it reads its arguments, does what the first says, and ends with a status (0 done, 1 failed, 2 wrong
  * command line).
  */
+import { suitableByteDots } from "../kernels/quant/byte_dots";
 import { createCore } from "../memory/arena";
 import {
   Command, HELP, SAY_VERSION, SUCCESS, checkArguments, createCommand, parseArguments, usageError,
@@ -23,6 +24,7 @@ const FAILURE: i32 = 1;
 
 export function main(): void {
   const core = createCore();
+  if (ASC_FEATURE_RELAXED_SIMD && core != null) core.byteDots = suitableByteDots();
   const c = changetype<usize>(core) != 0 ? createCommand(core) : changetype<Command>(0);
   if (changetype<usize>(c) == 0) proc_exit(FAILURE);
   let status = run(c);

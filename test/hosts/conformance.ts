@@ -6,10 +6,10 @@
  *     recite({ host: "wasmtime 50.0.1", build: "portable, Cranelift" }, (path) => textOf(path, PROMPT, TEXT_TOKENS));
  *     embedIn({ host: "wasmtime 50.0.1", build: "portable, Cranelift" }, (path) => vectorsOf(path, SENTENCES));
  *
- * make a test of each model. What a host gave is kept in build/conformance/, from which
+ * make a test of each model, `conformFast` of some in the fast build. What a host gave is kept in build/conformance/, from which
  * scripts/hosts-table.mjs makes the table of hosts and checks. The stored hashes come from Node and are made anew by
  * `npx tsx test/hosts/conformance.ts --update` (and `--large`, those of large.ts besides), which is for a change that is
- * meant to change bits.
+ * meant to change bits. It wants a Node that has relaxed SIMD (20: node --experimental-wasm-relaxed-simd --import tsx).
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -24,6 +24,7 @@ import { Engine, Form, prompt, spread } from "../support/engine.ts";
 import { shared } from "../support/shared.ts";
 
 const GOLDEN = new URL("../golden/conformance.json", import.meta.url);
+const GOLDEN_FAST = new URL("../golden/conformance-fast.json", import.meta.url);
 const MODELS = new URL("../../build/conformance/models/", import.meta.url);
 const RESULTS = new URL("../../build/conformance/", import.meta.url);
 const STORIES = [1, 403, 407, 261, 378, 432, 383, 286, 261, 376, 298, 315, 421, 395, 317, 426];
@@ -109,6 +110,11 @@ export const TEXT_TOKENS = 48;
 
 /** The reference models' names, the order of the table's columns. */
 export const REFERENCE_NAMES = Object.keys(REFERENCES);
+/**
+ * Those that the fast build is checked with. Its bits are the same on every processor with fused multiply-adds and an
+ * exact dot product of seven bits, and not those of the portable build.
+ */
+export const FAST_NAMES = ["plm-1m-q4_0", "plm-1m-q8_0", "plm-1m-q4_k"];
 export const LARGE_NAMES = Object.keys(LARGE);
 export const TEXT_NAMES = Object.keys(TEXTS);
 /** Without those that read a source: for programs that know texts alone. */
@@ -180,6 +186,23 @@ export function conform(
   }
 }
 
+/** The hash of a reference model's logits in the fast build. */
+export function fastHash(name: string): string {
+  return (JSON.parse(readFileSync(GOLDEN_FAST, "utf8")) as Record<string, string>)[name];
+}
+
+/** `conform` for the fast build, with the hashes of its own. */
+export function conformFast(host: Host, run: (model: Reference & { path: string }) => Uint8Array): void {
+  for (const name of FAST_NAMES) {
+    test(`${host.host}, ${host.build}: the reference logits of ${name}`, () => {
+      const model = reference(name);
+      const hash = hashOf(run({ ...model, path: model.path as string }));
+      record(host, name, hash);
+      assert.is(hash, fastHash(name));
+    });
+  }
+}
+
 /** The command line that writes a model's text, behind the program's name. */
 export function textArguments(model: string): string[] {
   return ["generate", model, "-p", PROMPT, "-n", `${TEXT_TOKENS}`, "--temp", "0"];
@@ -245,7 +268,10 @@ export function record({ host, build }: Host, check: string, result: string): vo
 }
 
 /** The logits of a reference model in this process. */
-export function logitsHere(build: "portable" | "scalar", { path, tokens }: Reference & { path: string }): Uint8Array {
+export function logitsHere(
+  build: "portable" | "scalar" | "fast",
+  { path, tokens }: Reference & { path: string },
+): Uint8Array {
   const count = tokens.length;
   const model = new Engine(build).load(new Uint8Array(readFileSync(path)));
   const rows = model.context({ rows: count, batch: count, form: Form.ABSORBED }).run(prompt(tokens));
@@ -286,5 +312,10 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
     const text = await textHere("portable", reference(name).path as string);
     hashes.push([textOf(name), hashOf(new TextEncoder().encode(text.trimEnd()))]);
   }
+  const fast = FAST_NAMES.map((name) => {
+    const model = reference(name);
+    return [name, hashOf(logitsHere("fast", { ...model, path: model.path as string }))];
+  });
+  writeFileSync(GOLDEN_FAST, `${JSON.stringify(Object.fromEntries(fast), null, 2)}\n`);
   writeFileSync(GOLDEN, `${JSON.stringify({ ...before, ...Object.fromEntries(hashes) }, null, 2)}\n`);
 }

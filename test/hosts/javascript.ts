@@ -14,6 +14,7 @@ import {
   assertVectors,
   conform,
   EMBEDDER_NAMES,
+  fastHash,
   type Host,
   LARGE_NAMES,
   PROMPT,
@@ -52,6 +53,8 @@ export interface Job {
   /** The folder of the models, with a slash at its end. */
   folder: string;
   golden: { prompt: string; text: string };
+  /** The hash of plm-1m-q4_0's logits in the fast build. */
+  fast: string;
   logitsOnly?: boolean;
 }
 
@@ -73,6 +76,7 @@ const CHECKS = [
   "from a Response",
   "from a stream",
   "kernels",
+  "the fast build's two sums of bytes give the bits of every host",
   "abort while it loads",
   "abort while it generates",
   "HTML in place of the wasm",
@@ -122,6 +126,7 @@ export function jobAt(base: string, names: readonly string[] = REFERENCE_NAMES):
     base,
     folder: `${dirname(models[0].path)}/`,
     golden: { prompt: stories.prompt, text: stories.text },
+    fast: fastHash("plm-1m-q4_0"),
   };
 }
 

@@ -9,6 +9,7 @@ import * as assert from "uvu/assert";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import {
   conform,
+  conformFast,
   DECODER_TEXT_NAMES,
   embedIn,
   logitsArguments,
@@ -21,12 +22,13 @@ import {
   vectorArguments,
   vectorsWritten,
 } from "./conformance.ts";
-import { output, ROOT, withTools, workFolder } from "./tools.ts";
+import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
 import { unpackWheel } from "./wheel.ts";
 
 const WORK = workFolder("wasmtime");
 const CORE = join(ROOT, "build/limpet.wasm");
 const COMMAND = join(ROOT, "build/limpet.wasi.wasm");
+const FAST = join(ROOT, "build/limpet.wasi.relaxed.wasm");
 const SCALAR = join(ROOT, "build/limpet.wasi.scalar.wasm");
 const TEXT = stories.text.slice(0, 60);
 
@@ -87,6 +89,45 @@ withTools(["wasmtime"], (wasmtime) => {
     embedIn({ host, build }, (path) => vectors(command, path));
   }
 
+  // Where relaxed instructions have the agreed results, a dot that promises nothing gives another number than x86's own,
+  // which is what the core chooses by.
+  const agreed = ["-W", "relaxed-simd-deterministic=y"];
+  conformFast({ host, build: "fast, Cranelift" }, (model) => logits([...run, FAST], model));
+  conformFast({ host, build: "fast, Cranelift, the agreed results" }, (model) =>
+    logits([...run, ...agreed, FAST], model),
+  );
+
+  test("the fast build sums bytes in pairs and in quads: the doctor finds the same bits", () => {
+    const said = output(wasmtime, "run", FAST, "doctor");
+    assert.match(said, /fast build \(relaxed SIMD128\)/);
+    assert.match(said, /(\d+) of \1 block formats multiply right/);
+    const quads = output(wasmtime, "run", ...agreed, FAST, "doctor");
+    assert.match(quads, /summed in quads/);
+    assert.is(quads.match(/^kernels.*$/m)?.[0], said.match(/^kernels.*$/m)?.[0]);
+  });
+
+  test("each command of WASI says which file another build is", () => {
+    const { path } = reference("plm-1m-q4_0");
+    const words = (build: string) => ["logits", relative(ROOT, path as string), "--tokens", "1", "--build", build];
+    for (const [file, build, said] of [
+      [FAST, "portable", "the fast build; the portable one is limpet.wasi.wasm"],
+      [FAST, "scalar", "the fast build; the scalar one is limpet.wasi.scalar.wasm"],
+      [COMMAND, "fast", "the portable build; the fast one is limpet.wasi.relaxed.wasm"],
+    ]) {
+      const { status, stderr } = outcome(
+        wasmtime,
+        "run",
+        "--dir",
+        "build",
+        file,
+        ...words(build),
+        "--out",
+        "build/none",
+      );
+      assert.equal([status, stderr], [1, `limpet: this file is ${said}\n`]);
+    }
+  });
+
   const compiled = join(WORK, "limpet.aarch64.cwasm");
   test("wasmtime compiles for aarch64", () => {
     output(wasmtime, "compile", "--target", "aarch64-unknown-linux-gnu", "-o", compiled, COMMAND);
@@ -97,6 +138,17 @@ withTools(["wasmtime"], (wasmtime) => {
     conform(row, (model) => logits([...there, compiled], model));
     recite(row, (path) => text([...there, compiled], path));
     embedIn(row, (path) => vectors([...there, compiled], path));
+
+    const fast = join(WORK, "limpet.relaxed.aarch64.cwasm");
+    test("the fast build on aarch64: both ways to sum bytes give x86's bits", () => {
+      output(wasmtime, "compile", "--target", "aarch64-unknown-linux-gnu", "-o", fast, FAST);
+      const [here, away] = [
+        [wasmtime, "run", FAST],
+        [...there, fast],
+      ].map(([program, ...first]) => output(program, ...first, "doctor").match(/^kernels.*$/m)?.[0]);
+      assert.is(away, here);
+    });
+    conformFast({ host: row.host, build: "fast, compiled ahead" }, (model) => logits([...there, fast], model));
   });
 });
 

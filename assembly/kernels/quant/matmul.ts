@@ -16,16 +16,9 @@ import { F16Packing } from "./formats/f16";
 import { F32Packing } from "./formats/f32";
 import { WIDENED_TOKENS, matmulWidened } from "./floats";
 import { PRECISION_SHIFT, ActivationPrecision, precisionFor } from "./activations/precision";
-import {
-  decodeGroup, dequantizeRow, matmulGroups, multipliesFloats, packedGroupBytes, takesSums, unpackRow, workBytes,
-} from "./index";
+import { decodeGroup, dequantizeRow, matmulGroups, packedGroupBytes, takesSums, unpackRow, workBytes } from "./index";
 import { accumulateQ4_0 } from "./transposed";
 import { Type, rowBytes } from "./types";
-
-/** Bytes of one row of activations as weights of this type want them: f32, or Q16. */
-export function activationRowBytes(type: u32, columns: u32): usize {
-  return multipliesFloats(type) ? (<usize>columns) << 2 : activationBytes(columns);
-}
 
 /** Bytes of a whole packed matrix. */
 export function packedBytes(type: u32, rows: u32, columns: u32): u64 {
