@@ -9,7 +9,7 @@ import { Engine, modelBytes } from "./support/engine.ts";
 import { type Extent, FLAG, OP, type Probed, probe, probeCore } from "./support/probe.ts";
 import { contextOfSmolLM2 } from "./support/sizes.ts";
 
-const engine = new Engine(await probeCore());
+const engine = new Engine(await probeCore("probe", "scalar"));
 const { core } = engine;
 
 interface Life extends Extent {

@@ -9,7 +9,7 @@ import { near, put, values } from "./support/floats.ts";
 import { probeCore } from "./support/probe.ts";
 import { generator } from "./support/random.ts";
 
-const [portable, scalar] = [await probeCore("portable"), await probeCore("scalar")];
+const [portable, scalar] = [await probeCore("probe_within", "portable"), await probeCore("probe_within", "scalar")];
 
 /** Most queries that the kernel takes at once. */
 const QUERIES = 8;

@@ -1,13 +1,12 @@
 /**
- * The exports of a build that only a test compiles: the records of a program and its plan, field by field, and
- * attention within a text by itself. No build of builds.json has them: they would cost bytes that no host needs.
+ * The exports of a build that only a test compiles: the records of a program and its plan, field by field. No
+ * build of builds.json has them: they would cost bytes that no host needs.
  */
 import { Model } from "../engine/model";
 import { Program } from "../program/program";
 import { planFor } from "../run/open";
 
 export * from "../exports/core_list";
-export { attendWithinText, withinScratchBytes } from "../kernels/attention/within";
 
 /** The program of a model, or its tapped one: 0 until somebody has tapped it. */
 export function probe_program(model: Model, tapped: u32): usize {

@@ -1,4 +1,4 @@
-/** Programs and their plans, read record by record: from a build with an entry of its own, compiled once a process. */
+/** What no build exports, read all the same: programs and their plans, record by record; a kernel by itself. */
 import { BUILDS } from "../../scripts/builds.mjs";
 import { compile } from "../../scripts/slim.mjs";
 import { type Build, loadCore, type TestCore } from "./core.ts";
@@ -22,10 +22,13 @@ export const FLAG = { RESIDUAL: 8, IN_PLACE: 16, INPUT: 32 };
 
 const NOTHING = 0xffffffff;
 
-/** A core of the build. */
-export async function probeCore(build: Build & keyof typeof BUILDS = "scalar"): Promise<TestCore> {
-  const out = temporaryFile(`probe-${build}.wasm`);
-  await compile({ ...BUILDS[build], entry: "probe" }, out);
+/** A core like the build's, with what a file of assembly/builds/ exports: compiled anew. */
+export async function probeCore(
+  entry: "probe" | "probe_within",
+  build: Build & keyof typeof BUILDS,
+): Promise<TestCore> {
+  const out = temporaryFile(`${entry}-${build}.wasm`);
+  await compile({ ...BUILDS[build], entry }, out);
   return loadCore(build, { file: new URL(`file://${out}`).href });
 }
 
