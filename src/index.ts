@@ -51,4 +51,5 @@ export type { Build, BuildChoice, WasmForm, WasmOption } from "./host/wasm.ts";
 export type { MetadataValue, ModelInfo, ModelWarning, TensorInfo, TokenizerKind } from "./load/info.ts";
 export type { LoadPhase } from "./load/load.ts";
 export type { ModelSource } from "./load/source.ts";
+export type { ExpertOptions, Experts, ExpertUse } from "./load/experts.ts";
 export type { TableOptions, Tables, TableUse } from "./load/tables.ts";

@@ -3,8 +3,6 @@
  * what goes wrong on the way is a typed error that leaves the model usable.
  */
 import { appendFileSync, truncateSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
@@ -12,6 +10,7 @@ import { randomModel } from "../scripts/random-models.mjs";
 import { Model, type ModelSource } from "../src/index.ts";
 import { sameBits } from "./support/core.ts";
 import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
+import { type Served, serve } from "./support/ranged-server.ts";
 
 /** Its head is its own, so the embedding is a table. */
 const LLAMA = {
@@ -40,41 +39,6 @@ const TEXT = await resident.generate(IDS.slice(0, 9), { maxTokens: 12 }).text();
 async function assertSame(model: Model): Promise<void> {
   assert.ok(sameBits(await model.logits(IDS, { chunk: 16 }), LOGITS));
   assert.is(await model.generate(IDS.slice(0, 9), { maxTokens: 12 }).text(), TEXT);
-}
-
-interface Served {
-  url: string;
-  ranges: string[];
-  /** How it answers from now on. */
-  mode: "ranges" | "whole" | "changed" | "short" | "gone" | "slow";
-  close(): void;
-}
-
-async function serve(bytes: Uint8Array): Promise<Served> {
-  const served: Served = { url: "", ranges: [], mode: "ranges", close: () => {} };
-  const server: Server = createServer((request, response) => {
-    const { mode } = served;
-    const range = request.headers.range ?? "";
-    served.ranges.push(range);
-    if (mode === "gone") return void response.writeHead(503).end();
-    if (mode === "whole" || !range) {
-      return void response.writeHead(200, { "content-length": bytes.length }).end(bytes);
-    }
-    const [from, to] = range.slice(6).split("-").map(Number);
-    const end = Math.min(to + 1, bytes.length);
-    const headers = { "content-range": `bytes ${from}-${end - 1}/${bytes.length}`, etag: `"${mode === "changed"}"` };
-    const piece = bytes.subarray(from, mode === "short" ? end - 1 : end);
-    const answer = () => response.writeHead(206, headers).end(piece);
-    if (mode === "slow") setTimeout(answer, 200);
-    else answer();
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  served.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/model.gguf`;
-  served.close = () => {
-    server.closeAllConnections();
-    server.close();
-  };
-  return served;
 }
 
 const SOURCES: Record<string, () => ModelSource> = {

@@ -17,10 +17,12 @@ import { requireTypes } from "../files/tensors";
 import { findArchitecture } from "./architecture";
 import { LAYER_LIMIT, builderBytes, initBuilder } from "../program/builder";
 import { hasTensor } from "../program/declare";
+import { HAS_EXPERTS } from "../parts";
 import { finish, settle } from "../program/finish";
 import { fuse } from "../program/fuse";
 import { Op, Program } from "../program/program";
 import { cacheBytes, clearRows } from "../weights/row_cache";
+import { clearPool, poolBytes } from "../weights/slab_cache";
 import { Streamed, leaveInFile } from "../weights/tiles";
 import { GROUP_ROWS, Weight, WeightState, Weights, notFinite } from "../weights/weight";
 import { rowsAreFinite } from "../kernels/lookup/table_rows";
@@ -78,6 +80,16 @@ export function streamWeights(model: Model, streamed: u32, rowCacheBytes: u32): 
   }
   model.weights.streamed = streamed;
   model.weights.rowCacheBytes = rowCacheBytes;
+  return 0;
+}
+
+/** Leaves experts in the file, whatever else stays there: said before the first step. */
+export function streamExperts(model: Model, slabCacheBytes: u32): i32 {
+  if (model.state != ModelState.HEADER || model.filesParsed > 0) {
+    return fail(model.core, ErrorCode.WRONG_STATE, "whether weights stay in the file is said before loading begins");
+  }
+  model.weights.streamsExperts = 1;
+  model.weights.slabCacheBytes = slabCacheBytes;
   return 0;
 }
 
@@ -203,7 +215,7 @@ function declareWeights(model: Model): i32 {
   if (unused) return unused;
   if (weights.streamed == Streamed.NOTHING) interleaveTables(program);
   countBytes(weights);
-  if (weights.streamed) leaveInFile(weights);
+  if (weights.streamed || weights.streamsExperts) leaveInFile(weights);
   return sortByOffset(model);
 }
 
@@ -296,6 +308,12 @@ function reserveWeights(model: Model): i32 {
     const weight = weights.at(i);
     if (weight.memoryOf) weight.data = changetype<Weight>(weight.memoryOf).data + weight.rowPlace;
     if (weight.state != WeightState.STREAMED || weight.ways == 0) continue;
+    if (HAS_EXPERTS && weight.chosen != 0) {
+      weight.data = allocateRaw(core, poolBytes(weight), "the cache of experts");
+      if (weight.data == 0) return core.errorCode;
+      clearPool(weight);
+      continue;
+    }
     weight.data = allocateRaw(core, cacheBytes(weight), "the row cache");
     if (weight.data == 0) return core.errorCode;
     clearRows(weight);

@@ -2,7 +2,7 @@
  * The exports of models, contexts and passes: thin functions on handles. A handle is the offset of a record; a call
  * that can fail returns a status below zero, and one that makes a handle returns 0, with the error set in the core.
  */
-import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamWeights } from "../engine/load";
+import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamExperts, streamWeights } from "../engine/load";
 import { Model, ModelState, isModel } from "../engine/model";
 import { dropInLayers, mergeInLayer, shareAll, shiftAll } from "../engine/sequence";
 import { openContext, openTapped } from "../engine/open";
@@ -28,12 +28,20 @@ export function model_create(core: Core, files: u32, vocabularyOnly: u32): usize
 }
 
 /**
- * What stays in the file, so that each pass asks for it (context_request_*): 0 nothing, 1 all weights, 2 tables, which
- * are those of memory layers and an embedding that is not the head too. `rowCacheBytes`: memory for rows of tables that
+ * What stays in the file, so that each pass asks for it (context_request_*): 0 nothing, 1 all weights but experts, 2
+ * tables, which are those of memory layers and an embedding that is not the head too. `rowCacheBytes`: memory for rows of tables that
  * were hit; 0: none. Before the first step.
  */
 export function model_stream(model: Model, streamed: u32, rowCacheBytes: u32): i32 {
   return streamWeights(model, streamed, rowCacheBytes);
+}
+
+/**
+ * Leaves experts in the file too, whose matrices a pass asks for when tokens go to them. `cacheBytes`: memory for those
+ * that were hit; at least what one token takes in one layer. Before the first step.
+ */
+export function model_stream_experts(model: Model, cacheBytes: u32): i32 {
+  return streamExperts(model, cacheBytes);
 }
 
 /** How many bytes part `index` has: told of every part before the first step. */
@@ -78,6 +86,24 @@ export function model_rows_read(model: Model): u64 {
 
 export function model_row_bytes_read(model: Model): u64 {
   return model.weights.rowBytesRead;
+}
+
+/** Bytes of experts that stay in the file. */
+export function model_expert_bytes(model: Model): u64 {
+  return model.weights.expertBytes;
+}
+
+/** Matrices of experts in the file: how many passes wanted so far, how many of them were read, and the bytes of those. */
+export function model_slabs_wanted(model: Model): u64 {
+  return model.weights.slabsWanted;
+}
+
+export function model_slabs_read(model: Model): u64 {
+  return model.weights.slabsRead;
+}
+
+export function model_slab_bytes_read(model: Model): u64 {
+  return model.weights.slabBytesRead;
 }
 
 /** 0 header, 1 planned, 2 weights, 3 ready, 4 failed. */

@@ -7,6 +7,7 @@
  *     scratch of the step   ┌ operand: the input's rows (or parts of rows), quantised [tokens · parts] │ gathered
  *                             [tokens · used] │ product [tokens · used, rows] │ places u32[tokens · used] ┐
  */
+import { askSlabs, countWanted, hitExperts, matrixOf } from "./expert_slabs";
 import { UNIT_ROWS, rowGrain, shared, unitsWithinWork } from "./share";
 import { HAS_NVFP4 } from "../parts";
 import { Status } from "../memory/core";
@@ -15,11 +16,11 @@ import { Context, rowAt, rowOf } from "../pass/context";
 import { grainOf } from "../pass/threads";
 import { lines, operandBytes } from "../program/plan";
 import { Flag, NOTHING, Program, Step } from "../program/program";
-import { GROUP_ROWS, Weight } from "../weights/weight";
+import { hitSlab, keepSlabs } from "../weights/slab_cache";
+import { GROUP_ROWS, Weight, WeightState } from "../weights/weight";
 import { add, axpy, copy, scale } from "../kernels/float/vector";
 import { routeRow } from "../kernels/float/route";
 import { quantizeAs } from "../kernels/quant/activations/precision";
-import { packedGroupBytes } from "../kernels/quant/index";
 import { matmulRows } from "../kernels/quant/matmul";
 
 /** out, out2 ← the experts that each token goes to, and their weights. */
@@ -65,13 +66,23 @@ export function multiplyExperts(c: Context, s: Step): i32 {
   const weight = c.weight(s.weight);
   if (!c.operandReady) makeOperands(c, s, weight);
   c.operandReady = 1;
-  if (c.active == 1) return multiplyAlone(c, s, weight);
+  const isStreamed = weight.state == WeightState.STREAMED;
+  const isAnswered = isStreamed && c.requests.tileRows != 0;
+  if (isAnswered) {
+    const status = keepSlabs(c.program.weights, c.requests);
+    if (status != Status.DONE) return status;
+  }
+  if (c.active == 1) return multiplyAlone(c, s, weight, isAnswered);
   // `cursor` counts rows of all experts: those of expert e from e · slabRows on.
   while (c.cursor < weight.rows) {
     const expert = c.cursor / weight.slabRows;
     const end = (expert + 1) * weight.slabRows;
     const tokens = gather(c, s, weight, expert);
     const cost = <u64>weight.columns * tokens;
+    if (isStreamed && tokens != 0) {
+      countWanted(c, expert + 1, 1);
+      if (!hitSlab(c.program.weights, weight, expert)) return askSlabs(c, s, weight, expert, expert + 1);
+    }
     while (tokens != 0 && c.cursor < end) {
       const rows = unitsWithinWork(c, end, cost, GROUP_ROWS);
       if (!shared(c, s, multiplyRows.index, rows, rowGrain(c, rows, cost))) return Status.MORE;
@@ -85,12 +96,24 @@ export function multiplyExperts(c: Context, s: Step): i32 {
   return Status.DONE;
 }
 
-/** The experts of one token: units of rows, those of an expert behind those of the one chosen before it. */
-function multiplyAlone(c: Context, s: Step, weight: Weight): i32 {
-  const total = s.n0 * unitsOfSlab(weight);
+/**
+ * The experts of one token: units of rows, those of an expert behind those of the one chosen before it. Once what was
+ * asked for `isAnswered`, those that are there are multiplied, whatever others have thrown out meanwhile.
+ */
+function multiplyAlone(c: Context, s: Step, weight: Weight, isAnswered: bool): i32 {
+  const perSlab = unitsOfSlab(weight);
+  const total = s.n0 * perSlab;
+  const isStreamed = weight.state == WeightState.STREAMED;
+  if (isStreamed) countWanted(c, 1, s.n0);
   const cost = <u64>weight.columns * UNIT_ROWS;
   while (c.cursor < total) {
-    const units = unitsWithinWork(c, total, cost, 1);
+    let ready = total;
+    if (isStreamed) {
+      const first = c.cursor / perSlab;
+      ready = hitExperts(c, s, weight, first) * perSlab;
+      if (ready < total && !(isAnswered && c.cursor < ready)) return askSlabs(c, s, weight, u32At(c.at(s.in1), first), 0);
+    }
+    const units = unitsWithinWork(c, ready, cost, 1);
     if (!shared(c, s, multiplyUnits.index, units, grainOf(c.threads, units, cost))) return Status.MORE;
     c.cursor += units;
     if (c.cursor < total && c.work <= 0) return Status.MORE;
@@ -121,13 +144,12 @@ function multiplyUnits(c: Context, s: Step, thread: u32, begin: u32, end: u32): 
   const rows = weight.slabRows;
   const units = unitsOfSlab(weight);
   const bytes = <usize>operandBytes(weight);
-  const slab = <usize>packedGroupBytes(weight.type, weight.columns) * weight.slabGroups;
   for (let unit = c.cursor + begin, last = c.cursor + end; unit < last; ) {
     const j = unit / units;
     const stop = min(last, (j + 1) * units);
     const first = (unit - j * units) * UNIT_ROWS;
     matmulRows(
-      weight.kernelKey, weight.data + <usize>u32At(c.at(s.in1), j) * slab, rows, weight.columns, first,
+      weight.kernelKey, matrixOf(weight, u32At(c.at(s.in1), j)), rows, weight.columns, first,
       min((stop - j * units) * UNIT_ROWS, rows), c.stepScratch + (s.has(Flag.PARTS) ? <usize>j * bytes : 0), bytes, 1,
       rowOf(c.at(s.out), j, rows) + ((<usize>first) << 2), (<usize>rows) << 2, c.ofThread(c.scratch, thread),
     );
@@ -196,9 +218,8 @@ function multiplyRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
   const rows = weight.slabRows;
   const expert = c.cursor / rows;
   const first = c.cursor - expert * rows + begin;
-  const slab = <usize>packedGroupBytes(weight.type, weight.columns) * weight.slabGroups;
   matmulRows(
-    weight.kernelKey, weight.data + <usize>expert * slab, rows, weight.columns, first, first + (end - begin),
+    weight.kernelKey, matrixOf(weight, expert), rows, weight.columns, first, first + (end - begin),
     gatheredOf(c, s, weight), <usize>operandBytes(weight), u32At(placesOf(c, s, weight), 0),
     productOf(c, s, weight) + ((<usize>first) << 2), (<usize>rows) << 2, c.ofThread(c.scratch, thread),
   );

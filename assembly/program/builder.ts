@@ -473,7 +473,7 @@ export class Builder extends MixingWords {
     step.weight = this.find(name, ".weight", columns, width * experts, WeightKind.MATRIX, true, 0, 0, experts);
     step.bias = this.find(name, ".bias", width, experts, WeightKind.VECTOR, bias == Bias.REQUIRED);
     if (!parts || !this.hasScaledExperts) step.weight2 = this.scaleOf(name, experts);
-    if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
+    if (step.weight != NOTHING) this.weightAt(step.weight).chosen = used;
     return out;
   }
 

@@ -32,26 +32,27 @@ generate MODEL* TEXT?|continue a text (of TEXT, -p or a pipe), or answer it with
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
   logit-bias ban force reasoning-budget seed stop form chat json
-  best ctx kv tables table-cache threads
+  best ctx kv tables table-cache experts expert-cache threads
 chat MODEL*|talk: a line in, an answer out, until the input ends
   system schema regex grammar grammar-table answer temp top-k top-p min-p repeat-penalty
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
-  logit-bias ban force reasoning-budget seed stop best ctx kv tables table-cache threads
+  logit-bias ban force reasoning-budget seed stop best ctx kv tables table-cache experts expert-cache threads
 serve MODEL...?|answer over HTTP as OpenAI's and Anthropic's servers do; NAME=MODEL names one (in Node and Deno)
-  host port key cors allow-host parallel queue models-memory best conversation kv tables table-cache threads
+  host port key cors allow-host parallel queue models-memory best conversation kv
+  tables table-cache experts expert-cache threads
 tokenize MODEL TEXT|print a text's token ids as JSON
   bos special
 embed MODEL TEXT...|print the vector of each text, a line of JSON each; - reads texts from stdin, a line each
-  pooling dimensions raw prompt-name truncate build kv tables table-cache threads
+  pooling dimensions raw prompt-name truncate build kv tables table-cache experts expert-cache threads
 rerank MODEL QUERY TEXT...|rank texts by how well they answer the query, a line of JSON each; - reads texts from stdin
-  top truncate build kv tables table-cache threads
+  top truncate build kv tables table-cache experts expert-cache threads
 logits MODEL|write the logits of tokens as raw little-endian f32, [tokens, vocabulary]
-  tokens out form chunk build ctx kv tables table-cache threads
+  tokens out form chunk build ctx kv tables table-cache experts expert-cache threads
 perplexity MODEL FILE|measure how well the model foresees a text, as JSON
-  window windows build kv tables table-cache threads
+  window windows build kv tables table-cache experts expert-cache threads
 bench MODEL*|measure loading, prefill and decoding, as JSON
-  prefill decode build ctx kv tables table-cache threads
+  prefill decode build ctx kv tables table-cache experts expert-cache threads
 inspect MODEL|show a file's metadata and tensors, or the steps of its forward pass
   json program time build
 quantize IN OUT TYPE|write a model in a smaller type: Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q2_K, ... (in Node and Deno)
@@ -132,6 +133,8 @@ ctx|-c|--ctx|N|0|tokens of context; 0: as they are needed, up to the model's (WA
 kv||--kv|f16,f32,q8_0|f16|type of the cached keys and values
 tables||--tables|resident,stream|resident|where look-up tables are: in memory, or read from the file row by row
 table-cache||--table-cache|N|8|MiB of memory for rows of tables in the file; 0: none
+experts||--experts|resident,stream|resident|where experts are: in memory, or read from the file as tokens go to them
+expert-cache||--expert-cache|N|512|MiB of memory for experts in the file; at least what a token takes in a layer
 host||--host|ADDRESS|127.0.0.1|the address to listen at; 0.0.0.0: all of this machine's
 port||--port|N|8080|the port to listen at; 0: any that is free
 key||--key|TEXT+||a key that requests need (or LIMPET_API_KEY); several may be given

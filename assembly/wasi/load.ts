@@ -6,9 +6,10 @@ import { setU32 } from "../memory/bytes";
 import { Status } from "../memory/core";
 import { Context, Form } from "../pass/context";
 import { openContext } from "../engine/open";
-import { createModel, setFileSize, stepLoad, streamWeights } from "../engine/load";
+import { createModel, setFileSize, stepLoad, streamExperts, streamWeights } from "../engine/load";
 import { warningOf } from "../engine/warnings";
 import { Model, ModelState } from "../engine/model";
+import { HAS_EXPERTS } from "../parts";
 import { Streamed } from "../weights/tiles";
 import { KvType } from "../kernels/attention/kv_codec";
 import { Gguf, createGguf, mergeSplits, parseGguf } from "../files/gguf";
@@ -117,7 +118,7 @@ function readPart(c: Command, parts: Parts, index: u32, offset: u64, target: usi
   return readAt(c, load<u32>(part, 8), load<u64>(part), offset, target, length);
 }
 
-/** Loads the model of a path, all parts of it when it is split, tables as --tables says; 0: the failure is printed. */
+/** Loads the model of a path, all parts of it when it is split, as --tables and --experts say; 0: the failure is printed. */
 export function loadModel(c: Command, path: Bytes, vocabularyOnly: bool): Model {
   return loadUpTo(c, path, vocabularyOnly, ModelState.READY);
 }
@@ -133,9 +134,12 @@ function loadUpTo(c: Command, path: Bytes, vocabularyOnly: bool, state: u32): Mo
   if (changetype<usize>(parts) == 0) return none;
   const model = createModel(c.core, parts.count, vocabularyOnly);
   let status: i32 = changetype<usize>(model) != 0 ? Status.MORE : -1;
-  const isStreamed = equals(flag(c, "tables"), "stream");
-  const cache = (<u32>min<u64>(whole(c, "table-cache"), CACHE_LIMIT)) << 20;
-  if (status > 0 && isStreamed) status = streamWeights(model, Streamed.TABLES, cache) < 0 ? -1 : Status.MORE;
+  if (status > 0 && equals(flag(c, "tables"), "stream")) {
+    status = streamWeights(model, Streamed.TABLES, cacheOf(c, "table-cache")) < 0 ? -1 : Status.MORE;
+  }
+  if (HAS_EXPERTS && status > 0 && equals(flag(c, "experts"), "stream")) {
+    status = streamExperts(model, cacheOf(c, "expert-cache")) < 0 ? -1 : Status.MORE;
+  }
   for (let i: u32 = 0; i < parts.count && status >= 0; i++) {
     if (setFileSize(model, i, load<u64>(partAt(parts, i), 16)) < 0) status = -1;
   }
@@ -154,6 +158,11 @@ function loadUpTo(c: Command, path: Bytes, vocabularyOnly: bool, state: u32): Mo
   }
   failure(c);
   return none;
+}
+
+/** Bytes of a cache, whose flag says MiB. */
+function cacheOf(c: Command, name: string): u32 {
+  return (<u32>min<u64>(whole(c, name), CACHE_LIMIT)) << 20;
 }
 
 /** Prints what is doubtful about a file, a line each. */

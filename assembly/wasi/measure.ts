@@ -8,6 +8,7 @@ import { f32At, setU32, u32At } from "../memory/bytes";
 import { ErrorCode, Status, fail } from "../memory/core";
 import { beginPass, putToken, resetContext } from "../pass/batch";
 import { Context } from "../pass/context";
+import { HAS_EXPERTS } from "../parts";
 import { stepPass } from "../run/run";
 import { Model } from "../engine/model";
 import { argmax } from "../engine/sampler";
@@ -23,7 +24,7 @@ import { Use, isModel, openFile, readToEnd } from "./files";
 import { putRate } from "./generate";
 import { fd_close } from "./imports";
 import { tokensOf } from "./tokenize";
-import { createOutput, flush, putByte, putBytes, putFloat, putNumber, putText, putWords } from "./output";
+import { Output, createOutput, flush, putByte, putBytes, putFloat, putNumber, putText, putWords } from "./output";
 import { Bytes, equals, fromText, lengthOf, parseWhole, piece, startOf, tail, trimmed } from "./bytes";
 
 const COMMA: u8 = 0x2c;
@@ -183,6 +184,9 @@ export function bench(c: Command): i32 {
   const wanted = model.weights.rowsWanted;
   const rowsRead = model.weights.rowsRead;
   const bytesRead = model.weights.rowBytesRead;
+  const slabsWanted = model.weights.slabsWanted;
+  const slabsRead = model.weights.slabsRead;
+  const slabBytesRead = model.weights.slabBytesRead;
   clock = now(c);
   for (let i: u32 = prompt; i < prompt + decode; i++) {
     setU32(ids, i, argmax(context.at(model.program.logits), model.vocabulary));
@@ -204,19 +208,35 @@ export function bench(c: Command): i32 {
   putText(o, ',"build":"');
   putText(o, buildName());
   putByte(o, 0x22);
-  if (model.weights.streamedBytes > 0 && decode > 0) {
+  const w = model.weights;
+  if (w.streamedBytes > w.expertBytes && decode > 0) {
     putText(o, ',"tables":{"bytes":');
-    putNumber(o, model.weights.streamedBytes);
+    putNumber(o, w.streamedBytes - w.expertBytes);
     putText(o, ',"rows_wanted":');
-    putFloat(o, <f64>(model.weights.rowsWanted - wanted) / <f64>decode, 6);
+    putPerToken(o, w.rowsWanted - wanted, decode);
     putText(o, ',"rows_read":');
-    putFloat(o, <f64>(model.weights.rowsRead - rowsRead) / <f64>decode, 6);
+    putPerToken(o, w.rowsRead - rowsRead, decode);
     putText(o, ',"bytes_read":');
-    putFloat(o, <f64>(model.weights.rowBytesRead - bytesRead) / <f64>decode, 6);
+    putPerToken(o, w.rowBytesRead - bytesRead, decode);
+    putByte(o, 0x7d);
+  }
+  if (HAS_EXPERTS && w.expertBytes > 0 && decode > 0) {
+    putText(o, ',"experts":{"bytes":');
+    putNumber(o, w.expertBytes);
+    putText(o, ',"slabs_wanted":');
+    putPerToken(o, w.slabsWanted - slabsWanted, decode);
+    putText(o, ',"slabs_read":');
+    putPerToken(o, w.slabsRead - slabsRead, decode);
+    putText(o, ',"bytes_read":');
+    putPerToken(o, w.slabBytesRead - slabBytesRead, decode);
     putByte(o, 0x7d);
   }
   putText(o, "}\n");
   return SUCCESS;
+}
+
+function putPerToken(o: Output, count: u64, tokens: u32): void {
+  putFloat(o, <f64>count / <f64>tokens, 6);
 }
 
 /** Made-up tokens, spread over the vocabulary, as the bench of native llama.cpp does it. */

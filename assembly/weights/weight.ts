@@ -63,6 +63,8 @@ export class Weight {
   byColumns: u32;
   /** 1: it has to be in memory, whatever stays in the file. */
   mustReside: u32;
+  /** Of experts: slabs that a token takes; 0: it is none. */
+  chosen: u32;
   /** 1: single rows of it are looked up, of a matrix too: the embedding's. */
   isEmbedding: u32;
   /** 1: the logits are its product. */
@@ -78,7 +80,10 @@ export class Weight {
   rowStep: u32;
   rowPlace: u32;
   memoryOf: usize;
-  /** A table in the file: how its share of the row cache is cut (row_cache.ts). */
+  /**
+   * A table in the file: how its share of the row cache is cut (row_cache.ts). Experts in the file: quota and places of
+   * their pool, `memoryOf` being whose it is, `rowPlace` where their list lies there (slab_cache.ts).
+   */
   setsPerChunk: u32;
   ways: u32;
   /** Where the bytes are in memory, or of a table in the file its share of the row cache; 0 until they are. */
@@ -183,16 +188,31 @@ export class Weights {
   /** What stays in the file (tiles.ts), and how many bytes the row cache may take. */
   streamed: u32;
   rowCacheBytes: u32;
-  /** Bytes of all weights in memory, with the row cache; bytes to be read from the files; bytes that stay there. */
+  /** 1: experts stay there too; and how many bytes their cache may take. */
+  streamsExperts: u32;
+  slabCacheBytes: u32;
+  /**
+   * Bytes of all weights in memory, with the caches; bytes to be read from the files; bytes that stay there, and how many
+   * of these are experts'.
+   */
   bytes: u64;
   fileBytes: u64;
   streamedBytes: u64;
+  expertBytes: u64;
   /** Rows of tables in the file: how many passes wanted, how many of them the cache lacked, and their bytes. */
   rowsWanted: u64;
   rowsRead: u64;
   rowBytesRead: u64;
   /** Tells later hits of the row cache from earlier ones. */
   rowClock: u32;
+  /** The same of experts' slabs. */
+  slabClock: u32;
+  slabsWanted: u64;
+  slabsRead: u64;
+  slabBytesRead: u64;
+  /** A list of requests for slabs: bytes of its tile, and how many there are at most. */
+  slabTileBytes: u64;
+  slabRequests: u32;
 
   @inline
   at(index: u32): Weight {

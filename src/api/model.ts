@@ -57,6 +57,7 @@ import {
 import { readProgram } from "../load/inspect.ts";
 import { type Loaded, loadModel } from "../load/load.ts";
 import { type ModelSource, sourceName } from "../load/source.ts";
+import { expertUse } from "../load/experts.ts";
 import { tableUse } from "../load/tables.ts";
 import { Batch, type BatchOptions } from "./batch.ts";
 import { KeptSessions } from "./kept-sessions.ts";
@@ -87,8 +88,8 @@ const KEPT_CHATS = 4;
 const KEPT_BYTES = 32 << 20;
 
 /** Of models that nobody holds any more, nor any session of them: what the host does not collect by itself. */
-const droppedModels = new Dropped<Pick<Loaded, "tables"> & Pick<Core, "threads">>(({ tables, threads }) => {
-  tables?.close();
+const droppedModels = new Dropped<Pick<Loaded, "source"> & Pick<Core, "threads">>(({ source, threads }) => {
+  source?.close();
   threads?.dispose();
 });
 
@@ -107,7 +108,7 @@ export class Model {
   /** Of chats that have ended. */
   readonly #kept: KeptSessions = new KeptSessions();
 
-  private constructor(core: Core, { pointer, tables }: Loaded, options: LoadOptions, fileName: string | null) {
+  private constructor(core: Core, { pointer, source }: Loaded, options: LoadOptions, fileName: string | null) {
     this.info = readInfo(core, pointer, fileName);
     this.build = core.build;
     this.tokenizer = new Tokenizer(core, core.exports.model_tokenizer(pointer));
@@ -116,11 +117,11 @@ export class Model {
       pointer,
       tokenizer: this.tokenizer,
       sequences: new SequencePool(core, pointer),
-      tables,
+      source,
       defaults: { context: options.context, kv: options.kv },
       disposed: false,
     };
-    if (tables || core.threads) droppedModels.watch(this.#loaded, { tables, threads: core.threads });
+    if (source || core.threads) droppedModels.watch(this.#loaded, { source, threads: core.threads });
   }
 
   /** Loads a GGUF file from a path (all parts of a split one), a URL, bytes, a Blob or File, a Response or a stream. */
@@ -137,7 +138,7 @@ export class Model {
       try {
         if (options.template !== undefined) await useTemplate(core, loaded.pointer, options.template);
       } catch (error) {
-        loaded.tables?.close();
+        loaded.source?.close();
         throw error;
       }
       return new Model(core, loaded, options, sourceName(source));
@@ -173,13 +174,14 @@ export class Model {
 
   /** What the model and its contexts take now, in bytes. */
   get memory(): ModelMemory {
-    const { core, pointer, sequences, tables, defaults } = this.#alive;
+    const { core, pointer, sequences, defaults } = this.#alive;
     const bytes = tokenBytes(core, pointer, defaults.kv ?? "f16");
     const full = core.exports.model_full_row_bytes(pointer, cacheType(defaults.kv ?? "f16"));
     return {
       linear: core.memory.size,
       weights: Number(core.exports.model_loaded_bytes(pointer)),
-      tables: tables && tableUse(core, pointer),
+      tables: tableUse(core, pointer),
+      experts: expertUse(core, pointer),
       contexts: sequences.uses,
       cacheBytesPerToken: bytes,
       stateBytes: core.exports.model_state_bytes(pointer),
@@ -332,7 +334,7 @@ export class Model {
     this.#loaded.disposed = true;
     droppedModels.forget(this.#loaded);
     this.tokenizer.dispose();
-    this.#loaded.tables?.close();
+    this.#loaded.source?.close();
     this.#loaded.core.dispose();
     // The instance is what holds the memory: without these references it can be collected.
     const dropped = this.#loaded as { core: Core | null; sequences: SequencePool | null };

@@ -3,6 +3,7 @@ import { CONTEXT_OPTIONS, type ContextOptions, type ContextUse } from "../genera
 import { callback, flag, type OptionTable, signal, text } from "../host/arguments.ts";
 import { CORE_OPTIONS, type CoreOptions } from "../host/instance.ts";
 import type { LoadProgress } from "../load/load.ts";
+import { type ExpertUse, expertCacheOf, expertsOf } from "../load/experts.ts";
 import { type TableUse, tableCacheOf, tablesOf } from "../load/tables.ts";
 
 /** `context` and `kv` are what sessions get that ask for nothing else. */
@@ -17,6 +18,8 @@ export const LOAD_OPTIONS: OptionTable<LoadOptions> = {
   ...CONTEXT_OPTIONS,
   tables: tablesOf,
   tableCache: tableCacheOf,
+  experts: expertsOf,
+  expertCache: expertCacheOf,
   vocabularyOnly: flag,
   template: text,
   hub: text,
@@ -34,6 +37,8 @@ export interface ModelMemory {
   readonly weights: number;
   /** Tables that stay where the model came from; null where none do. */
   readonly tables: TableUse | null;
+  /** Experts that stay where the model came from; null where none do. */
+  readonly experts: ExpertUse | null;
   /** The contexts that there are: those of sessions that were used of late, and some that serve the next one. */
   readonly contexts: readonly ContextUse[];
   /** Bytes of cache that a token takes in all layers that keep rows, in the type of `kv`. */

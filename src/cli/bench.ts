@@ -2,7 +2,7 @@
 import type { Model } from "../api/model.ts";
 import type { Session } from "../api/session.ts";
 import { spreadTokens } from "../generate/step-times.ts";
-import type { TableUse } from "../load/tables.ts";
+import type { ModelMemory } from "../api/options.ts";
 import type { Arguments } from "./arguments.ts";
 import { openModel, rate, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";
@@ -21,7 +21,7 @@ export async function bench(args: Arguments, io: Io): Promise<void> {
   await run(model, session, prompt.slice(0, WARM_UP.prefill), Math.min(decode, WARM_UP.decode), io.signal);
   session.rewind(0);
   const times = await run(model, session, prompt, decode, io.signal);
-  const { tables } = times;
+  const { tables, experts } = decode > 0 ? times : { tables: null, experts: null };
   const { linear, cacheBytesPerToken } = model.memory;
   writeJson(io, {
     load_ms: Number(loadMs.toFixed(1)),
@@ -40,6 +40,14 @@ export async function bench(args: Arguments, io: Io): Promise<void> {
         bytes_read: perToken(tables.bytesRead, decode),
       },
     }),
+    ...(experts && {
+      experts: {
+        bytes: experts.bytes,
+        slabs_wanted: perToken(experts.slabsWanted, decode),
+        slabs_read: perToken(experts.slabsRead, decode),
+        bytes_read: perToken(experts.bytesRead, decode),
+      },
+    }),
   });
 }
 
@@ -48,8 +56,8 @@ function perToken(count: number, tokens: number): number {
 }
 
 /**
- * Times of a prompt up to its first token, and of `decode` more, with what these read of streamed tables; an end token
- * does not end it.
+ * Times of a prompt up to its first token, and of `decode` more, with what these read of streamed tables and experts; an
+ * end token does not end it.
  */
 async function run(
   model: Model,
@@ -57,10 +65,10 @@ async function run(
   prompt: number[],
   decode: number,
   signal: AbortSignal,
-): Promise<{ prefillMs: number; decodeMs: number; tables: TableUse | null }> {
+): Promise<{ prefillMs: number; decodeMs: number } & Pick<ModelMemory, "tables" | "experts">> {
   const first = session.generate(prompt, { maxTokens: decode + 1, signal });
   await first.next();
-  const before = model.memory.tables;
+  const before = model.memory;
   await first.text();
   const { prefillMs, decodeMs, decodeTokens } = first.result!.timings;
   const times = { prefillMs, decodeMs };
@@ -71,13 +79,13 @@ async function run(
     times.decodeMs += timings.prefillMs + timings.decodeMs;
     done += timings.decodeTokens + 1;
   }
-  const after = model.memory.tables;
-  if (!before || !after || decode === 0) return { ...times, tables: null };
-  const tables = {
-    bytes: after.bytes,
-    rowsWanted: after.rowsWanted - before.rowsWanted,
-    rowsRead: after.rowsRead - before.rowsRead,
-    bytesRead: after.bytesRead - before.bytesRead,
-  };
-  return { ...times, tables };
+  const after = model.memory;
+  return { ...times, tables: since(before.tables, after.tables), experts: since(before.experts, after.experts) };
+}
+
+/** What was counted between two times; `bytes` is what there is. */
+function since<T extends { readonly bytes: number }>(before: T | null, after: T | null): T | null {
+  if (!before || !after) return null;
+  const from = { ...before, bytes: 0 } as Record<string, number>;
+  return Object.fromEntries(Object.entries(after).map(([key, count]) => [key, count - from[key]])) as unknown as T;
 }

@@ -11,8 +11,9 @@ import { LimpetError } from "../host/errors.ts";
 import { escapeLine } from "../host/escape.ts";
 import { isHubName } from "../host/names.ts";
 import type { BuildChoice } from "../host/wasm.ts";
+import type { ExpertOptions, Experts } from "../load/experts.ts";
 import type { ModelInfo } from "../load/info.ts";
-import type { Tables } from "../load/tables.ts";
+import type { TableOptions, Tables } from "../load/tables.ts";
 import { located } from "../store/by-name.ts";
 import { defaultModel } from "../store/default-model.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
@@ -32,7 +33,6 @@ export async function openModel(
   io: Io,
   options: { vocabularyOnly?: boolean; context?: number } = {},
 ): Promise<Model> {
-  const cache = args.text("table-cache");
   const name = args.argument("MODEL");
   if (name !== undefined && isHubName(name)) {
     // Fetched before it is loaded, so that a person sees which of the two goes on.
@@ -44,8 +44,7 @@ export async function openModel(
     threads: (!options.vocabularyOnly && args.number("threads")) || 1,
     build: (args.text("best") ?? args.text("build") ?? "portable") as BuildChoice,
     kv: (args.text("kv") ?? "f16") as CacheType,
-    tables: (args.text("tables") ?? "resident") as Tables,
-    tableCache: cache === undefined ? undefined : Number(cache) * 2 ** 20,
+    ...streamingOf(args),
     context: options.context ?? args.numberOrNone("ctx"),
     vocabularyOnly: options.vocabularyOnly,
     signal: io.signal,
@@ -54,6 +53,20 @@ export async function openModel(
   io.endProgress();
   noteWarnings(model.info, io);
   return model;
+}
+
+/** Which weights stay in the file, and the memory for what is read of them. */
+export function streamingOf(args: Arguments): TableOptions & ExpertOptions {
+  const bytes = (flag: string) => {
+    const given = args.text(flag);
+    return given === undefined ? undefined : Number(given) * 2 ** 20;
+  };
+  return {
+    tables: (args.text("tables") ?? "resident") as Tables,
+    tableCache: bytes("table-cache"),
+    experts: (args.text("experts") ?? "resident") as Experts,
+    expertCache: bytes("expert-cache"),
+  };
 }
 
 /** What is doubtful about a file, a line each. */

@@ -4,13 +4,12 @@ import type { AddressInfo } from "node:net";
 import type { CacheType } from "../generate/sequence-pool.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import type { BuildChoice } from "../host/wasm.ts";
-import type { Tables } from "../load/tables.ts";
 import { handler } from "../server/handler.ts";
 import { listener } from "../server/listener.ts";
 import type { ServedModel } from "../server/models.ts";
 import { defaultModel } from "../store/default-model.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
-import { requireShipped } from "./common.ts";
+import { requireShipped, streamingOf } from "./common.ts";
 import type { Io } from "./io.ts";
 import { page } from "./page.ts";
 
@@ -65,13 +64,11 @@ export async function serve(args: Arguments, io: Io): Promise<void> {
 
 /** The models by their names: `NAME=FILE`, or the file's own name. */
 function modelsOf(args: Arguments, io: Io): Record<string, ServedModel> {
-  const cache = args.text("table-cache");
   const options = {
     threads: args.number("threads") || 1,
     build: args.text("best") as BuildChoice,
     kv: (args.text("kv") ?? "f16") as CacheType,
-    tables: (args.text("tables") ?? "resident") as Tables,
-    tableCache: cache === undefined ? undefined : Number(cache) * 2 ** 20,
+    ...streamingOf(args),
     onProgress: (loaded: number, total: number) => {
       if (loaded < total) io.progress("loading", loaded, total);
       else io.endProgress();

@@ -422,7 +422,7 @@ async function advance(
     const status: Status = core.check(core.step(core.exports.session_step, pointer, context.pointer));
     session.hasRun = true;
     if (status === Status.NEED_DATA) {
-      const put = await loaded.tables!.read(context.pointer, signal);
+      const put = await loaded.source!.read(context.pointer, signal);
       if (put) {
         usable();
         put();

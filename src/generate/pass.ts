@@ -5,7 +5,7 @@ import { LimpetError } from "../host/errors.ts";
 import type { Pace } from "../host/pace.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
 
-/** Runs a pass of the batch's first `tokens` tokens through all layers; tables that stay in the file are read for it. */
+/** Runs a pass of the batch's first `tokens` tokens through all layers; what stays in the file is read for it. */
 export async function runPass(
   loaded: LoadedModel,
   context: Pointer,
@@ -19,7 +19,7 @@ export async function runPass(
   for (let status: Status = Status.MORE; status !== Status.DONE; ) {
     status = core.check(core.step(exports.context_step, context, context));
     if (status === Status.NEED_DATA) {
-      const put = await loaded.tables!.read(context, signal);
+      const put = await loaded.source!.read(context, signal);
       if (put) {
         requireAlive(loaded);
         put();

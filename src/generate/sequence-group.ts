@@ -203,9 +203,9 @@ export class SequenceGroup implements SessionGroup {
     this.#disposed = true;
     for (const state of [...this.#members.keys()]) releaseState(state);
     for (const enter of this.#queue.splice(0)) enter();
-    const { core, disposed, tables } = this.#loaded;
+    const { core, disposed, source } = this.#loaded;
     if (disposed) return;
-    tables?.leave(this.#context.pointer, "the batch was disposed of");
+    source?.leave(this.#context.pointer, "the batch was disposed of");
     core.exports.core_release(core.pointer, this.#list);
     core.exports.context_release(this.#context.pointer);
   }
@@ -219,7 +219,7 @@ export class SequenceGroup implements SessionGroup {
         this.#looked = resolve;
       });
     }
-    const { core, tables } = this.#loaded;
+    const { core, source } = this.#loaded;
     for (;;) {
       if (this.#disposed || this.#loaded.disposed) return;
       const asking = [...this.#asking].filter((state) => this.#active.has(state) && !this.#outcomes.has(state));
@@ -247,7 +247,7 @@ export class SequenceGroup implements SessionGroup {
         return;
       }
       if (status === Status.NEED_DATA) {
-        const put = await tables!.read(pointer, undefined);
+        const put = await source!.read(pointer, undefined);
         if (this.#disposed || this.#loaded.disposed) return;
         // Who has ended meanwhile may have taken the pass along.
         if (exports.context_at(pointer) >= 0) put?.();

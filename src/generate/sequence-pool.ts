@@ -9,7 +9,7 @@ import { BATCH_LIMIT, Form as FormNumber, KvType, POSITION_LIMIT } from "../../b
 import { type Check, type OptionTable, printable, whole } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
-import type { TableSource } from "../load/table-source.ts";
+import type { WeightSource } from "../load/weight-source.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Type of the cached keys and values. */
@@ -53,8 +53,8 @@ export interface LoadedModel {
   readonly pointer: Pointer;
   readonly tokenizer: Tokenizer;
   readonly sequences: SequencePool;
-  /** Where its tables are read from while it computes; null where all of it is in memory. */
-  readonly tables: TableSource | null;
+  /** Where its tables or experts are read from while it computes; null where all of it is in memory. */
+  readonly source: WeightSource | null;
   /** What sessions get that ask for nothing else. */
   readonly defaults: ContextOptions;
   readonly disposed: boolean;

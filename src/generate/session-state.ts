@@ -161,7 +161,7 @@ export function releaseState(state: SessionState): void {
     return;
   }
   // A range that never comes is waited for no longer.
-  loaded.tables?.leave(context.pointer, "the session was disposed of");
+  loaded.source?.leave(context.pointer, "the session was disposed of");
   giveBack(state);
 }
 

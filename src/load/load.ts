@@ -11,14 +11,15 @@ import type { HubOptions } from "../store/by-name.ts";
 import { changed, fillFrom, type Part } from "./part.ts";
 import { type ModelSource, openForRanges, openSource, settle } from "./source.ts";
 import { BrokenOff } from "./stream.ts";
-import type { TableSource } from "./table-source.ts";
+import type { WeightSource } from "./weight-source.ts";
+import { type ExpertOptions, leaveExperts } from "./experts.ts";
 import { leaveTables, type TableOptions } from "./tables.ts";
 
 /** What loading is at: the core, which is fetched and compiled; the header of the file; its weights. */
 export type LoadPhase = "wasm" | "header" | "weights";
 
 /** How a model is loaded, and who is told. */
-export interface LoadProgress extends TableOptions, HubOptions {
+export interface LoadProgress extends TableOptions, ExpertOptions, HubOptions {
   /** Leave the weights in the file: enough for the tokenizer and the metadata. */
   vocabularyOnly?: boolean;
   /**
@@ -38,10 +39,10 @@ const UNKNOWN_SIZE = 2 ** 52;
 /** How often a download is begun anew that broke off, and that a server does not let go on. */
 const BEGINNINGS = 3;
 
-/** The handle of a model, and the files that its tables stay in; null where nothing does. */
+/** The handle of a model, and the files that its tables or experts stay in; null where nothing does. */
 export interface Loaded {
   readonly pointer: number;
-  readonly tables: TableSource | null;
+  readonly source: WeightSource | null;
 }
 
 /** Loads a model (or with `planOnly` so much of it that its sizes are known). */
@@ -60,22 +61,22 @@ export async function loadModel(
   }
 }
 
-async function loadOnce(core: Core, source: ModelSource, options: LoadProgress, planOnly: boolean): Promise<Loaded> {
+async function loadOnce(core: Core, from: ModelSource, options: LoadProgress, planOnly: boolean): Promise<Loaded> {
   options.signal?.throwIfAborted();
-  const open = options.tables === "stream" ? openForRanges : openSource;
-  const parts = await open(source, options.signal, options);
-  let tables: TableSource | null = null;
+  const open = options.tables === "stream" || options.experts === "stream" ? openForRanges : openSource;
+  const parts = await open(from, options.signal, options);
+  let source: WeightSource | null = null;
   try {
     for (;;) {
       const pointer = await run(core, parts, options, planOnly);
       if (pointer === null) continue;
       if (!planOnly && core.exports.model_streamed_bytes(pointer) > 0n) {
-        tables = new (await import("./table-source.ts")).TableSource(core, parts);
+        source = new (await import("./weight-source.ts")).WeightSource(core, parts);
       }
-      return { pointer, tables };
+      return { pointer, source };
     }
   } finally {
-    if (!tables) for (const part of parts) part.close();
+    if (!source) for (const part of parts) part.close();
   }
 }
 
@@ -88,6 +89,7 @@ async function run(core: Core, parts: Part[], options: LoadProgress, planOnly: b
       core.check(exports.model_set_file_size(model, i, BigInt(part.size ?? UNKNOWN_SIZE)));
     });
     leaveTables(core, model, options);
+    leaveExperts(core, model, options);
     const pace = new Pace(options.signal);
     options.onPhase?.("header");
     let header = true;

@@ -25,7 +25,7 @@ export async function openRanges(url: string, signal?: AbortSignal): Promise<Par
     throw new LimpetError(
       "HOST",
       `${url} is not given range by range (the server answers ${response.status} where 206 and a content-range are ` +
-        `asked for), so tables cannot stay there: load it with tables: "resident", or give it as a File or Blob`,
+        `asked for), so no weights can stay there: load it with tables: "resident" and experts: "resident", or give it as a File or Blob`,
     );
   }
   let first = await bytesOf(url, response, given, signal);

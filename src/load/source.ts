@@ -47,7 +47,7 @@ export async function openForRanges(source: ModelSource, signal?: AbortSignal, n
   if (it.kind === "response" || it.kind === "stream") {
     throw new LimpetError(
       "BAD_ARGUMENT",
-      `a ${it.kind === "response" ? "Response" : "stream"} can be read but once, so tables cannot stay there: ` +
+      `a ${it.kind === "response" ? "Response" : "stream"} can be read but once, so no weights can stay there: ` +
         "give the model's path or URL, a File or Blob, or its bytes",
     );
   }

@@ -1,6 +1,6 @@
 /**
  * Tables that stay where the model came from: what is asked of a model, and what it says of them. Who reads their rows is
- * table-source.ts, which is loaded when tables are streamed.
+ * weight-source.ts, which is loaded when weights are streamed.
  */
 
 import type { Pointer } from "../../bindings/exports.ts";
@@ -53,11 +53,12 @@ export function leaveTables(core: Core, model: Pointer, { tables = "resident", t
   core.check(core.exports.model_stream(model, streamed, tableCacheOf("tableCache", tableCache ?? DEFAULT_CACHE)));
 }
 
-/** What a model's streamed tables come to. */
-export function tableUse(core: Core, model: Pointer): TableUse {
-  const { exports } = core;
+/** What a model's streamed tables come to; null where none are. */
+export function tableUse({ exports }: Core, model: Pointer): TableUse | null {
+  const bytes = Number(exports.model_streamed_bytes(model) - exports.model_expert_bytes(model));
+  if (bytes === 0) return null;
   return {
-    bytes: Number(exports.model_streamed_bytes(model)),
+    bytes,
     rowsWanted: Number(exports.model_rows_wanted(model)),
     rowsRead: Number(exports.model_rows_read(model)),
     bytesRead: Number(exports.model_row_bytes_read(model)),

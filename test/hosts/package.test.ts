@@ -249,7 +249,7 @@ test("the script that a browser downloads stays below 60 KB with gzip, unminifie
       "@huggingface/jinja",
       "./doctor-report-*.js",
       "./thread-pool-*.js",
-      "./table-source-*.js",
+      "./weight-source-*.js",
       "./ranges-*.js",
       "./worker-model-*.js",
       "./compile-*.js",

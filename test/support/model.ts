@@ -10,10 +10,11 @@ import { EngineSession } from "./session.ts";
 const { DONE, NEED_DATA } = Status;
 const { F16 } = KvType;
 
-/** What stays in the file, and the bytes of the row cache. */
+/** What stays in the file, and the bytes of the row cache; where experts do, those of their cache. */
 export interface Streaming {
   streamed: number;
   rowCache: number;
+  slabCache?: number;
 }
 
 const NOT_STREAMED: Streaming = { streamed: Streamed.NOTHING, rowCache: 0 };
@@ -51,12 +52,13 @@ export class Engine {
   open(
     files: Uint8Array | readonly Uint8Array[],
     vocabularyOnly = false,
-    { streamed, rowCache }: Streaming = NOT_STREAMED,
+    { streamed, rowCache, slabCache }: Streaming = NOT_STREAMED,
   ): EngineModel {
     const parts = files instanceof Uint8Array ? [files] : files;
     const handle = this.handle(this.core.call("model_create", this.core.core, parts.length, vocabularyOnly ? 1 : 0));
     const model = new EngineModel(this, handle, parts);
     this.do("model_stream", handle, streamed, rowCache);
+    if (slabCache !== undefined) this.do("model_stream_experts", handle, slabCache);
     for (let i = 0; i < parts.length; i++) {
       const status = this.core.call("model_set_file_size", handle, i, BigInt(parts[i].length));
       if (status >= 0) continue;

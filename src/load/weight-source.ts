@@ -1,6 +1,7 @@
 /**
- * Reads rows of tables that stay where the model came from: a file, a Blob, a URL with ranges. A pass says which rows it
- * wants, in one list; they are read at once, near ones together, and put where the core wants them.
+ * Reads weights that stay where the model came from, a file, a Blob, a URL with ranges: rows of tables, matrices of
+ * experts. A pass says which it wants, in one list; they are read at once, near ones together, and put where the core
+ * wants them.
  */
 
 import type { Pointer } from "../../bindings/exports.ts";
@@ -10,8 +11,12 @@ import type { Core } from "../host/instance.ts";
 import { within } from "../host/wait.ts";
 import { changed, type Part, unreadable } from "./part.ts";
 
-/** A file is read at once while a read takes no longer, but for a while: the system's cache is faster, a disk is not. */
+/**
+ * A file is read at once while a read, and each so many bytes of a long one, takes no longer, but for a while: the
+ * system's cache is faster, a disk is not.
+ */
 const AT_ONCE_MS = 0.02;
+const AT_ONCE_BYTES = 1 << 16;
 const WHILE_MS = 1;
 /** Reads at a time. */
 const READS = 32;
@@ -33,8 +38,8 @@ interface Read {
   readonly ranges: Range[];
 }
 
-/** The open files of a model whose tables are streamed. */
-export class TableSource {
+/** The open files of a model whose tables or experts are streamed. */
+export class WeightSource {
   readonly #core: Core;
   readonly #parts: readonly Part[];
   /** What goes on, each with the context that waits for it. */
@@ -64,7 +69,7 @@ export class TableSource {
         later.push(range);
         continue;
       }
-      deadline += AT_ONCE_MS;
+      deadline += AT_ONCE_MS * Math.ceil(range.length / AT_ONCE_BYTES);
       const target = this.#core.memory.u8(range.destination, range.length);
       const count = readNow(part, range.offset, target);
       if (count < range.length) throw endsEarly(part, range.offset + range.length);
@@ -172,6 +177,6 @@ async function inWords(part: Part, read: Promise<number>): Promise<number> {
 }
 
 function endsEarly(part: Part, end: number): LimpetError {
-  const words = `${part.place ?? "the model's file"} ends before byte ${end}, where its tables were when it was loaded`;
+  const words = `${part.place ?? "the model's file"} ends before byte ${end}, where its weights were when it was loaded`;
   return new LimpetError("BAD_FILE", `${words}: load it anew`);
 }
