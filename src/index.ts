@@ -48,8 +48,8 @@ export { type ContextSizes, type ErrorCode, LimpetError } from "./host/errors.ts
 export type { Features } from "./host/features.ts";
 export type { CoreOptions } from "./host/instance.ts";
 export type { Build, BuildChoice, WasmForm, WasmOption } from "./host/wasm.ts";
+export type { ExpertOptions, Experts, ExpertUse } from "./load/experts.ts";
 export type { MetadataValue, ModelInfo, ModelWarning, TensorInfo, TokenizerKind } from "./load/info.ts";
 export type { LoadPhase } from "./load/load.ts";
 export type { ModelSource } from "./load/source.ts";
-export type { ExpertOptions, Experts, ExpertUse } from "./load/experts.ts";
 export type { TableOptions, Tables, TableUse } from "./load/tables.ts";

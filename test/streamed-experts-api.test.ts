@@ -49,9 +49,7 @@ test("a plan counts the cache; threads, tables that may stay too and batches of 
   const model = await Model.load(new Blob([BYTES]), { ...STREAM, tables: "stream", threads: 2, expertCache: 400_000 });
   await assertSame(model);
   const batch = model.batch({ sequences: 2 });
-  const texts = await Promise.all(
-    [0, 1].map(() => batch.session().generate(IDS.slice(0, 9), { maxTokens: 8 }).text()),
-  );
+  const texts = await Promise.all([0, 1].map(() => batch.session().generate(IDS.slice(0, 9), { maxTokens: 8 }).text()));
   assert.equal(texts, [TEXT, TEXT]);
   model.dispose();
   assert.is((await Model.load(modelBytes("llama-tiny", "Q8_0"), STREAM)).memory.experts, null, "a model without any");
@@ -111,7 +109,10 @@ test("a file that is cut or written to meanwhile is an error in words", async ()
 });
 
 test("what is no place for experts, and no size of their cache, is refused", async () => {
-  assert.match((await errorOf(() => Model.load(BYTES, { experts: "flash" as never }))).message, /"resident" or "stream"/);
+  assert.match(
+    (await errorOf(() => Model.load(BYTES, { experts: "flash" as never }))).message,
+    /"resident" or "stream"/,
+  );
   assert.is((await errorOf(() => Model.load(BYTES, { ...STREAM, expertCache: -1 }))).code, "BAD_ARGUMENT");
 });
 

@@ -5,6 +5,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Status } from "../bindings/numbers.ts";
 import { encodeGguf, tensorBytes } from "../scripts/gguf-writer.mjs";
 import { makeModel } from "../scripts/make-model.mjs";
 import {
@@ -21,7 +22,7 @@ import {
 import { feed } from "./support/feed.ts";
 
 const IDS = spread(24).map((id) => id % 300);
-const [MORE, NEED_DATA] = [1, 2];
+const { DONE, MORE, NEED_DATA } = Status;
 /** No more than a token takes, a few slabs, and all of them. */
 const CACHES = [0, 300_000, 1 << 30];
 
@@ -86,7 +87,7 @@ test("memory is planned to the byte, stays below what is resident, and comes bac
     const plan = model.planBytes;
     while (model.state < 2) model.step();
     assert.is(engine.used - planned, plan);
-    while (model.step() !== 0);
+    while (model.step() !== DONE);
     const shape = { rows: 32, batch: 8 };
     const own = engine.used;
     if (slabCache < CACHES[2]) assert.ok(own - before < most);
@@ -106,7 +107,7 @@ test("a token asks once a layer, for its slabs that are not there; what was want
   const lists = (id: number, position: number): number[] => {
     const counts: number[] = [];
     context.begin(prompt([id], position));
-    for (let status = MORE; status !== 0; ) {
+    for (let status: number = MORE; status !== DONE; ) {
       status = engine.do("context_step", context.handle);
       if (status !== NEED_DATA) continue;
       counts.push(engine.core.call("context_request_count", context.handle));
@@ -141,15 +142,16 @@ test("contexts that take each other's places in the smallest cache go on, each w
     const context = model.context({ rows: 32, batch: 12 });
     engine.core.call("context_set_step_work", context.handle, 1n);
     context.begin(prompt(ids));
-    return { context, ids, status: MORE };
+    return { context, ids, status: MORE as number };
   });
-  for (let turn = 0; contexts.some(({ status }) => status !== 0); turn++) {
+  for (let turn = 0; contexts.some(({ status }) => status !== DONE); turn++) {
     assert.ok(turn < 20_000, "it comes to an end");
     const own = contexts[turn % 3];
     if (own.status === NEED_DATA) feed(engine.core, "context", own.context.handle, file);
-    if (own.status !== 0) own.status = engine.do("context_step", own.context.handle);
+    if (own.status !== DONE) own.status = engine.do("context_step", own.context.handle);
   }
-  for (const { context, ids } of contexts) assertBits(context.logits(ids.length), want[ids === one ? 0 : 1], "its bits");
+  for (const { context, ids } of contexts)
+    assertBits(context.logits(ids.length), want[ids === one ? 0 : 1], "its bits");
 });
 
 test("sequences side by side, and a pass that was given up between request and answer", () => {
@@ -160,7 +162,7 @@ test("sequences side by side, and a pass that was given up between request and a
   const want = engine.load(file).context(shape).run(tokens);
   const context = engine.load(file, false, streaming(0)).context(shape);
   context.begin(prompt(IDS.slice(0, 9)));
-  let status = MORE;
+  let status: number = MORE;
   while (status === MORE) status = engine.do("context_step", context.handle);
   assert.is(status, NEED_DATA);
   engine.core.call("context_abort", context.handle);
@@ -181,7 +183,11 @@ test("a matrix with a scale that is no number is refused by name when it is read
   const model = engine.load(encodeGguf(file), false, streaming(0));
   const context = model.context();
   for (let again = 0; again < 2; again++) {
-    refuses(() => context.run(prompt(IDS)), Code.BAD_FILE, /blk\.1\.ffn_up_exps\.weight holds a value that is no finite/);
+    refuses(
+      () => context.run(prompt(IDS)),
+      Code.BAD_FILE,
+      /blk\.1\.ffn_up_exps\.weight holds a value that is no finite/,
+    );
     engine.core.call("context_abort", context.handle);
   }
   context.run(prompt(IDS.slice(0, 3)), { end: 1 });

@@ -2,7 +2,9 @@
  * The exports of models, contexts and passes: thin functions on handles. A handle is the offset of a record; a call
  * that can fail returns a status below zero, and one that makes a handle returns 0, with the error set in the core.
  */
-import { createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamExperts, streamWeights } from "../engine/load";
+import {
+  createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamExperts, streamWeights,
+} from "../engine/load";
 import { Model, ModelState, isModel } from "../engine/model";
 import { dropInLayers, mergeInLayer, shareAll, shiftAll } from "../engine/sequence";
 import { openContext, openTapped } from "../engine/open";
@@ -29,8 +31,8 @@ export function model_create(core: Core, files: u32, vocabularyOnly: u32): usize
 
 /**
  * What stays in the file, so that each pass asks for it (context_request_*): 0 nothing, 1 all weights but experts, 2
- * tables, which are those of memory layers and an embedding that is not the head too. `rowCacheBytes`: memory for rows of tables that
- * were hit; 0: none. Before the first step.
+ * tables, which are those of memory layers and an embedding that is not the head too. `rowCacheBytes`: memory for rows
+ * of tables that were hit; 0: none. Before the first step.
  */
 export function model_stream(model: Model, streamed: u32, rowCacheBytes: u32): i32 {
   return streamWeights(model, streamed, rowCacheBytes);
@@ -93,7 +95,9 @@ export function model_expert_bytes(model: Model): u64 {
   return model.weights.expertBytes;
 }
 
-/** Matrices of experts in the file: how many passes wanted so far, how many of them were read, and the bytes of those. */
+/**
+ * Matrices of experts in the file: how many passes wanted so far, how many of them were read, and the bytes of those.
+ */
 export function model_slabs_wanted(model: Model): u64 {
   return model.weights.slabsWanted;
 }

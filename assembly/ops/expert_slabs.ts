@@ -56,7 +56,9 @@ export function askSlabs(c: Context, s: Step, weight: Weight, expert: u32, from:
   return Status.NEED_DATA;
 }
 
-/** Hits the slabs that the pass wants from `from` on, or asks for them, at most `room`; how many more there is room for. */
+/**
+ * Hits the slabs that the pass wants from `from` on, or asks for them, at most `room`; how many more there is room for.
+ */
 function askWanted(c: Context, s: Step, weight: Weight, from: u32, asked: u32, room: u32): u32 {
   const weights = c.program.weights;
   for (let e = from; e < weight.slabs && room != 0; e++) {

@@ -111,7 +111,8 @@ function multiplyAlone(c: Context, s: Step, weight: Weight, isAnswered: bool): i
     if (isStreamed) {
       const first = c.cursor / perSlab;
       ready = hitExperts(c, s, weight, first) * perSlab;
-      if (ready < total && !(isAnswered && c.cursor < ready)) return askSlabs(c, s, weight, u32At(c.at(s.in1), first), 0);
+      const goesOn = ready == total || (isAnswered && c.cursor < ready);
+      if (!goesOn) return askSlabs(c, s, weight, u32At(c.at(s.in1), first), 0);
     }
     const units = unitsWithinWork(c, ready, cost, 1);
     if (!shared(c, s, multiplyUnits.index, units, grainOf(c.threads, units, cost))) return Status.MORE;

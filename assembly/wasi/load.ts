@@ -118,7 +118,10 @@ function readPart(c: Command, parts: Parts, index: u32, offset: u64, target: usi
   return readAt(c, load<u32>(part, 8), load<u64>(part), offset, target, length);
 }
 
-/** Loads the model of a path, all parts of it when it is split, as --tables and --experts say; 0: the failure is printed. */
+/**
+ * Loads the model of a path, all parts of it when it is split, as --tables and --experts say; 0: the failure is
+ * printed.
+ */
 export function loadModel(c: Command, path: Bytes, vocabularyOnly: bool): Model {
   return loadUpTo(c, path, vocabularyOnly, ModelState.READY);
 }

@@ -192,8 +192,8 @@ export class Weights {
   streamsExperts: u32;
   slabCacheBytes: u32;
   /**
-   * Bytes of all weights in memory, with the caches; bytes to be read from the files; bytes that stay there, and how many
-   * of these are experts'.
+   * Bytes of all weights in memory, with the caches; bytes to be read from the files; bytes that stay there, and those
+   * of experts among these.
    */
   bytes: u64;
   fileBytes: u64;

@@ -46,6 +46,7 @@ import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
 import { Core } from "../host/instance.ts";
 import type { Build } from "../host/wasm.ts";
+import { expertUse } from "../load/experts.ts";
 import {
   type MetadataValue,
   type ModelInfo,
@@ -57,7 +58,6 @@ import {
 import { readProgram } from "../load/inspect.ts";
 import { type Loaded, loadModel } from "../load/load.ts";
 import { type ModelSource, sourceName } from "../load/source.ts";
-import { expertUse } from "../load/experts.ts";
 import { tableUse } from "../load/tables.ts";
 import { Batch, type BatchOptions } from "./batch.ts";
 import { KeptSessions } from "./kept-sessions.ts";

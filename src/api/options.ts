@@ -2,8 +2,8 @@
 import { CONTEXT_OPTIONS, type ContextOptions, type ContextUse } from "../generate/sequence-pool.ts";
 import { callback, flag, type OptionTable, signal, text } from "../host/arguments.ts";
 import { CORE_OPTIONS, type CoreOptions } from "../host/instance.ts";
-import type { LoadProgress } from "../load/load.ts";
 import { type ExpertUse, expertCacheOf, expertsOf } from "../load/experts.ts";
+import type { LoadProgress } from "../load/load.ts";
 import { type TableUse, tableCacheOf, tablesOf } from "../load/tables.ts";
 
 /** `context` and `kv` are what sessions get that ask for nothing else. */

@@ -1,8 +1,8 @@
 /** `limpet bench`: loading, prefill and decoding of made-up tokens, as JSON. */
 import type { Model } from "../api/model.ts";
+import type { ModelMemory } from "../api/options.ts";
 import type { Session } from "../api/session.ts";
 import { spreadTokens } from "../generate/step-times.ts";
-import type { ModelMemory } from "../api/options.ts";
 import type { Arguments } from "./arguments.ts";
 import { openModel, rate, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";

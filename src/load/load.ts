@@ -8,12 +8,12 @@ import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
 import type { HubOptions } from "../store/by-name.ts";
+import { type ExpertOptions, leaveExperts } from "./experts.ts";
 import { changed, fillFrom, type Part } from "./part.ts";
 import { type ModelSource, openForRanges, openSource, settle } from "./source.ts";
 import { BrokenOff } from "./stream.ts";
-import type { WeightSource } from "./weight-source.ts";
-import { type ExpertOptions, leaveExperts } from "./experts.ts";
 import { leaveTables, type TableOptions } from "./tables.ts";
+import type { WeightSource } from "./weight-source.ts";
 
 /** What loading is at: the core, which is fetched and compiled; the header of the file; its weights. */
 export type LoadPhase = "wasm" | "header" | "weights";

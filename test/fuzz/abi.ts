@@ -361,6 +361,7 @@ class Machine {
     this.status("model_release", at);
     this.status("model_step", at);
     this.status("model_stream", at, this.small(), this.random.edge32());
+    this.status("model_stream_experts", at, this.random.edge32());
     this.with(new TextEncoder().encode("attn_q"), (name) => {
       this.status("model_set_operands", at, name, 6, this.small());
     });
@@ -520,7 +521,7 @@ class Machine {
 /** Exports that other fuzzers call, or that hold a whole instance. */
 const OTHERS =
   /^(kernel_|thread_|gguf_|entry_|tensor_|tokenizer_|chat_|core_|error_|model_(create|gguf|tokenizer|has_encoder)|abi_)/;
-const LOADING = /^model_(request_|streamed_|rows_|row_bytes_read|file_|loaded_|plan_)/;
+const LOADING = /^model_(request_|streamed_|rows_|row_bytes_read|expert_bytes|slabs_|slab_bytes_read|file_|loaded_|plan_)/;
 
 function prepare(): Run {
   const engine = new Engine(guardCore());

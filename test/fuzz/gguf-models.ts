@@ -32,6 +32,7 @@ interface Wish {
   readonly batch: number;
   readonly kv: number;
   readonly ids: readonly number[];
+  readonly slabCache?: number;
 }
 
 function wishOf(random: Random): Wish {
@@ -44,6 +45,7 @@ function wishOf(random: Random): Wish {
     batch,
     kv: random.pick([F16, F32, Q8_0]),
     ids: Array.from({ length: batch }, () => random.below(random.oneIn(20) ? 1e6 : 290)),
+    slabCache: random.oneIn(3) ? random.below(1 << 18) : undefined,
   };
 }
 
