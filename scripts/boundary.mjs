@@ -25,9 +25,10 @@ const PAGE = "docs/embedding.md";
 const [BEGIN, END] = ["<!-- abi-table: made by scripts/boundary.mjs -->", "<!-- /abi-table -->"];
 const WIDTH = 120;
 
-/** The lists of exports: what every library build has, and what the builds with threads have besides. */
+/** The lists of exports: what every library build has, what the builds with threads have besides, and those for graphs. */
 const LIBRARY = "assembly/builds/library.ts";
 const THREADS = "assembly/exports/thread.ts";
+const GRAPHS = "assembly/exports/graph.ts";
 
 /** Namespaces of assembly/ whose numbers cross the boundary, wherever they stand. */
 const NAMESPACES = [
@@ -53,6 +54,8 @@ const NAMESPACES = [
   "MlaForm",
   "WeightRule",
   "RowType",
+  "GraphFlag",
+  "TensorType",
 ];
 /** Constants beside them. */
 const CONSTANTS = ["PRECISION_SHIFT", "IN_QUADS", "MAX_CODE_BITS", "POSITION_LIMIT", "BATCH_LIMIT"];
@@ -306,6 +309,10 @@ ${members(exportGroups())}}
 /** What the builds with threads export besides. */
 export interface ThreadExports extends CoreExports {
 ${members(exportGroups([{ file: THREADS, names: null }]))}}
+
+/** What the builds for graphs export besides the core record and its errors; they have nothing of language. */
+export interface GraphExports extends CoreExports {
+${members(exportGroups([{ file: GRAPHS, names: null }]))}}
 `;
 }
 
@@ -404,7 +411,7 @@ function put(path, text) {
 /** The exports as tables in Markdown. */
 export function abiTables() {
   const cell = (/** @type {string} */ text) => text.replaceAll("|", "\\|");
-  return exportGroups()
+  return exportGroups([...exportLists(), { file: GRAPHS, names: null }])
     .map(({ title, functions }) => {
       const rows = functions.map(({ name, parameters, result, comment }) => {
         const list = parameters.map(({ name, type }) => `${name}: ${type}`).join(", ");

@@ -5,7 +5,8 @@
  *     portable, scalar, relaxed,
  *     threads, relaxed-threads,
  *     wasi, wasi-relaxed,
- *     wasi-scalar, mcu
+ *     wasi-scalar, mcu,
+ *     graph, graph-scalar
  *              assembly/                build/limpet*.wasm       asc, by builds.json
  *     js       src/, bindings/          build/js/                esbuild: ES modules that need nothing installed; the
  *                                                                portable wasm is in inline.js, so js comes after it
@@ -55,6 +56,7 @@ const ENTRY_FILES = [
   "default-model",
   "quantize",
   "grammar",
+  "graph",
   "langchain",
   "prompt-api",
   "server",

@@ -14,13 +14,14 @@ const filesOf = (entry: string) =>
 const LIBRARIES = filesOf("library");
 const SHARED = filesOf("threads");
 const COMMANDS = filesOf("command");
+const GRAPHS = filesOf("graph");
 
 const names = (list: { name: string; kind: string }[]) => list.map(({ name, kind }) => `${kind} ${name}`).sort();
 const beyond = (file: string, allowed: Feature[]) =>
   features(wasmBytes(file)).filter((used) => !allowed.includes(used));
 const compiled = (file: string) => new WebAssembly.Module(wasmBytes(file));
 
-for (const file of LIBRARIES) {
+for (const file of [...LIBRARIES, ...GRAPHS]) {
   test(`${file} imports nothing`, () => {
     assert.equal(WebAssembly.Module.imports(compiled(file)), []);
   });
@@ -91,18 +92,23 @@ test("the portable and the scalar build have the same exports", () => {
   assert.equal(scalar, portable);
 });
 
+test("the two builds for graphs have the same exports", () => {
+  const [portable, scalar] = GRAPHS.map((file) => names(WebAssembly.Module.exports(compiled(file))));
+  assert.equal(scalar, portable);
+});
+
 test("the two commands have the same imports", () => {
   const [portable, scalar] = COMMANDS.map((file) => names(WebAssembly.Module.imports(compiled(file))));
   assert.equal(scalar, portable);
 });
 
-for (const file of ["limpet.scalar.wasm", "limpet.wasi.scalar.wasm"]) {
+for (const file of ["limpet.scalar.wasm", "limpet.wasi.scalar.wasm", "limpet.graph.scalar.wasm"]) {
   test(`${file} has no v128 instruction, nor anything else that small interpreters lack`, () => {
     assert.equal(beyond(file, SMALL), []);
   });
 }
 
-for (const file of ["limpet.wasm", "limpet.wasi.wasm"]) {
+for (const file of ["limpet.wasm", "limpet.wasi.wasm", "limpet.graph.wasm"]) {
   test(`${file} needs no feature beyond SIMD128`, () => {
     assert.equal(beyond(file, [...SMALL, "simd"]), []);
   });
@@ -128,7 +134,7 @@ test("the check of features sees v128 and relaxed instructions", () => {
 });
 
 // Another worker's instance has its own globals: whatever changes must lie in a record.
-for (const file of [...LIBRARIES, ...SHARED, ...COMMANDS]) {
+for (const file of [...LIBRARIES, ...SHARED, ...COMMANDS, ...GRAPHS]) {
   test(`${file} has no global that changes`, () => {
     assert.not(mutableGlobals(wasmBytes(file)).includes(true));
   });

@@ -9,7 +9,7 @@
  *     q, k, v       ▓▓▓▓████                           (▓: made while `normed` is still read)
  *     gate, up              ▒▒▒▒████                   takes the place of normed, q, k, v
  */
-import { Element, Extent, Flag, NOTHING, Op, Program, Step } from "./program";
+import { Extent, Flag, NOTHING, Op, Program, Step } from "./program";
 import { operandRowBytes } from "../kernels/quant/activations/precision";
 import { Weight } from "../weights/weight";
 
@@ -56,9 +56,8 @@ function measure(p: Program, batch: u32, logitRows: u32): void {
   for (let id: u32 = 0; id < p.valueCount; id++) {
     const value = p.value(id);
     const rows: u64 = value.extent == Extent.TOKENS ? batch : value.extent == Extent.LOGITS ? logitRows : value.count;
-    const size: u64 = value.element == Element.I8 ? 1 : 4;
     value.offset = UNPLACED;
-    value.bytes = value.base == id && value.first != NOTHING ? lines(rows * value.width * size) : 0;
+    value.bytes = value.base == id && value.first != NOTHING ? lines(rows * value.width * 4) : 0;
   }
   for (let i: u32 = 0; i < p.stepCount; i++) {
     const step = p.step(i);

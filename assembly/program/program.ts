@@ -250,8 +250,6 @@ export namespace Element {
   export const U32: u32 = 1;
   /** The quantised operand of a weight: its bytes are those that the weight asks for. */
   export const OPERAND: u32 = 2;
-  /** A byte with a scale and a zero point: x = scale · (q − zero). */
-  export const I8: u32 = 3;
 }
 
 /** No value, no weight. */
@@ -267,8 +265,6 @@ export class Value {
   element: u32;
   /** Elements of a row. */
   width: u32;
-  /** A tensor of a graph: its Tensor record; 0: a row is a vector of floats. */
-  tensor: usize;
   /** The value that has the memory, and the first of its columns that this one is: itself and 0 when it is whole. */
   base: u32;
   from: u32;
@@ -283,19 +279,6 @@ export class Value {
   next: u32;
   bytes: u64;
   offset: u64;
-}
-
-/** What a value is that is more than a row of floats: the dimensions within a row, outermost first, and its scale. */
-@unmanaged
-export class Tensor {
-  /** 0 where there are fewer dimensions than four; with the rows they are five. */
-  size0: u32;
-  size1: u32;
-  size2: u32;
-  size3: u32;
-  /** Element.I8: x = scale · (q − zero). */
-  scale: f32;
-  zero: i32;
 }
 
 /** How a step names a weight of no layer, or of another one. */

@@ -1,0 +1,197 @@
+/** Which family an operator belongs to: how it is prepared at load, and how it runs. */
+import { prepareArrangement, runArrangement } from "./arrangement";
+import { prepareUnary, runUnary } from "./activation";
+import { refuse } from "./check";
+import {
+  isTransposeBias, prepareConvolution, prepareFullyConnected, preparePool, prepareTransposed, runConvolution,
+  runFullyConnected, runTransposed,
+} from "./convolution";
+import { prepareMatmul, prepareRows, runMatmul, runRows } from "./rows";
+import { prepareElementwise, runElementwise } from "./elementwise";
+import { prepareGather, prepareJoint, runGather, runJoint } from "./joining";
+import { Operator } from "./operators";
+import { prepareArgMax, prepareReduction, runArgMax, runReduction } from "./reduction";
+import { Graph, GraphStep } from "./records";
+import { prepareResize, runResize } from "./resize";
+import { prepareShape, prepareView, runShape } from "./view";
+import { prepareState, runState } from "./state";
+
+namespace Family {
+  export const NONE: u32 = 0;
+  export const CONVOLUTION: u32 = 1;
+  export const FULLY_CONNECTED: u32 = 2;
+  export const POOL: u32 = 3;
+  export const ELEMENTWISE: u32 = 4;
+  export const UNARY: u32 = 5;
+  export const REDUCTION: u32 = 6;
+  export const ARRANGEMENT: u32 = 7;
+  export const JOINT: u32 = 8;
+  export const GATHER: u32 = 9;
+  export const RESIZE: u32 = 10;
+  export const VIEW: u32 = 11;
+  export const STATE: u32 = 12;
+  export const ARG_MAX: u32 = 13;
+  export const SHAPE: u32 = 14;
+  export const TRANSPOSED: u32 = 15;
+  export const MATMUL: u32 = 16;
+  export const ROWS: u32 = 17;
+}
+
+function familyOf(op: u32): u32 {
+  switch (op) {
+    case Operator.CONV_2D:
+    case Operator.DEPTHWISE_CONV_2D: return Family.CONVOLUTION;
+    case Operator.FULLY_CONNECTED: return Family.FULLY_CONNECTED;
+    case Operator.AVERAGE_POOL_2D:
+    case Operator.MAX_POOL_2D: return Family.POOL;
+    case Operator.ADD:
+    case Operator.SUB:
+    case Operator.MUL:
+    case Operator.DIV:
+    case Operator.MAXIMUM:
+    case Operator.MINIMUM:
+    case Operator.SQUARED_DIFFERENCE:
+    case Operator.POW:
+    case Operator.PRELU:
+    case Operator.EQUAL:
+    case Operator.LESS:
+    case Operator.GREATER:
+    case Operator.SELECT_V2: return Family.ELEMENTWISE;
+    case Operator.QUANTIZE:
+    case Operator.DEQUANTIZE:
+    case Operator.CAST:
+    case Operator.SOFTMAX:
+    case Operator.LOGISTIC:
+    case Operator.TANH:
+    case Operator.HARD_SWISH:
+    case Operator.LEAKY_RELU:
+    case Operator.RELU:
+    case Operator.RELU6:
+    case Operator.GELU:
+    case Operator.EXP:
+    case Operator.LOG:
+    case Operator.SQRT:
+    case Operator.RSQRT:
+    case Operator.SQUARE:
+    case Operator.ABS:
+    case Operator.NEG: return Family.UNARY;
+    case Operator.MEAN:
+    case Operator.SUM:
+    case Operator.REDUCE_MAX:
+    case Operator.REDUCE_MIN: return Family.REDUCTION;
+    case Operator.PAD:
+    case Operator.PADV2:
+    case Operator.MIRROR_PAD:
+    case Operator.TRANSPOSE:
+    case Operator.STRIDED_SLICE:
+    case Operator.SLICE:
+    case Operator.TILE:
+    case Operator.BROADCAST_TO:
+    case Operator.DEPTH_TO_SPACE:
+    case Operator.SPACE_TO_DEPTH: return Family.ARRANGEMENT;
+    case Operator.CONCATENATION:
+    case Operator.PACK:
+    case Operator.SPLIT:
+    case Operator.SPLIT_V:
+    case Operator.UNPACK: return Family.JOINT;
+    case Operator.GATHER: return Family.GATHER;
+    case Operator.RESIZE_BILINEAR:
+    case Operator.RESIZE_NEAREST_NEIGHBOR: return Family.RESIZE;
+    case Operator.RESHAPE:
+    case Operator.SQUEEZE:
+    case Operator.EXPAND_DIMS: return Family.VIEW;
+    case Operator.CALL_ONCE:
+    case Operator.VAR_HANDLE:
+    case Operator.READ_VARIABLE:
+    case Operator.ASSIGN_VARIABLE: return Family.STATE;
+    case Operator.ARG_MAX: return Family.ARG_MAX;
+    case Operator.SHAPE: return Family.SHAPE;
+    case Operator.TRANSPOSE_CONV: return Family.TRANSPOSED;
+    case Operator.BATCH_MATMUL: return Family.MATMUL;
+    case Operator.L2_NORMALIZATION:
+    case Operator.LOG_SOFTMAX: return Family.ROWS;
+    default: return Family.NONE;
+  }
+}
+
+/** Whether a step keeps something, or needs to run each time for another reason: it is never folded. */
+export function isStateful(op: u32): bool {
+  return familyOf(op) == Family.STATE;
+}
+
+/** Checks a step's operands and makes what it needs of its constants; below zero: an error. */
+export function prepare(g: Graph, step: GraphStep): i32 {
+  switch (familyOf(step.op)) {
+    case Family.CONVOLUTION: return prepareConvolution(g, step);
+    case Family.FULLY_CONNECTED: return prepareFullyConnected(g, step);
+    case Family.POOL: return preparePool(g, step);
+    case Family.ELEMENTWISE: return prepareElementwise(g, step);
+    case Family.UNARY: return prepareUnary(g, step);
+    case Family.REDUCTION: return prepareReduction(g, step);
+    case Family.ARRANGEMENT: return prepareArrangement(g, step);
+    case Family.JOINT: return prepareJoint(g, step);
+    case Family.GATHER: return prepareGather(g, step);
+    case Family.RESIZE: return prepareResize(g, step);
+    case Family.VIEW: return prepareView(g, step);
+    case Family.STATE: return prepareState(g, step);
+    case Family.ARG_MAX: return prepareArgMax(g, step);
+    case Family.SHAPE: return prepareShape(g, step);
+    case Family.TRANSPOSED: return prepareTransposed(g, step);
+    case Family.MATMUL: return prepareMatmul(g, step);
+    case Family.ROWS: return prepareRows(g, step);
+    default: return isTransposeBias(step) ? prepareTransposed(g, step) : refuse(g, step, "no kernel has this name");
+  }
+}
+
+/** Rows begin … end − 1 of a step's output; below zero: an error. */
+export function run(g: Graph, step: GraphStep, begin: u32, end: u32): i32 {
+  switch (familyOf(step.op)) {
+    case Family.CONVOLUTION:
+    case Family.POOL:
+      runConvolution(g, step, begin, end);
+      return 0;
+    case Family.FULLY_CONNECTED:
+      runFullyConnected(g, step);
+      return 0;
+    case Family.ELEMENTWISE:
+      runElementwise(g, step);
+      return 0;
+    case Family.UNARY:
+      runUnary(g, step);
+      return 0;
+    case Family.REDUCTION:
+      runReduction(g, step);
+      return 0;
+    case Family.ARRANGEMENT:
+      runArrangement(g, step);
+      return 0;
+    case Family.JOINT:
+      runJoint(g, step);
+      return 0;
+    case Family.GATHER: return runGather(g, step);
+    case Family.RESIZE:
+      runResize(g, step, begin, end);
+      return 0;
+    case Family.STATE:
+      runState(g, step);
+      return 0;
+    case Family.ARG_MAX:
+      runArgMax(g, step);
+      return 0;
+    case Family.SHAPE:
+      runShape(g, step);
+      return 0;
+    case Family.MATMUL:
+      runMatmul(g, step);
+      return 0;
+    case Family.ROWS:
+      runRows(g, step);
+      return 0;
+    case Family.VIEW:
+      memory.copy(g.output(step).data, g.input(step, 0).data, g.output(step).bytes);
+      return 0;
+    default:
+      runTransposed(g, step, begin, end);
+      return 0;
+  }
+}

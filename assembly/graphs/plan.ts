@@ -1,0 +1,242 @@
+/**
+ * Plan: where what steps write lies, by how long it lives. Greedy by size, as the planner of TensorFlow Lite Micro: the
+ * largest first, each at the lowest place that is free while it lives. A value may take over the bytes of an input that
+ * dies where it is written (in place); that can make the whole larger, so both are tried and the smaller one is kept.
+ *
+ *     steps ──►  0   1   2   3   4          both ends count: what a step writes lies on nothing that it reads, unless
+ *     image     ████                        it takes its place
+ *     conv      ████████
+ *     add               ████████
+ */
+import { allocate, release } from "../memory/arena";
+import { Core, ErrorCode, fail } from "../memory/core";
+import { Operator } from "./operators";
+import { Graph, GraphFlag, GraphTensor, NOTHING, Place, Variable } from "./records";
+
+const ALIGNMENT: u32 = 16;
+/** More values than this are planned by nobody: the search is quadratic. */
+const MOST_VALUES: u32 = 1 << 13;
+
+export function planGraph(core: Core, g: Graph): i32 {
+  findLifetimes(g);
+  if (!layState(core, g)) return core.errorCode;
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < g.tensorCount; i++) if (isPlanned(g.tensor(i))) count += 1;
+  if (count > MOST_VALUES) {
+    return fail(core, ErrorCode.UNSUPPORTED, "the graph writes {} values; limpet plans at most {}", count, MOST_VALUES);
+  }
+  const order = allocate(core, <u64>max(count, 1) * 8, "the plan of a graph");
+  if (order == 0) return core.errorCode;
+  let bytes = layOut(g, order, count);
+  if (!(g.flags & GraphFlag.TRACED) && findInPlace(g)) {
+    const less = layOut(g, order, count);
+    if (less < bytes) bytes = less;
+    else {
+      for (let i: u32 = 0; i < g.tensorCount; i++) g.tensor(i).into = NOTHING;
+      findLifetimes(g);
+      bytes = layOut(g, order, count);
+    }
+  }
+  release(core, order);
+  g.placesBytes = bytes;
+  return takeMemory(core, g);
+}
+
+function isPlanned(t: GraphTensor): bool {
+  return t.place == Place.PLANNED && t.bytes > 0 && t.first != NOTHING;
+}
+
+/** The tensor whose bytes a tensor has. */
+function ownerOf(g: Graph, tensor: u32): u32 {
+  let t = g.tensor(tensor);
+  while (t.place == Place.VIEW || t.into != NOTHING) {
+    tensor = t.place == Place.VIEW ? t.base : t.into;
+    t = g.tensor(tensor);
+  }
+  return tensor;
+}
+
+/** First and last step of every tensor that owns bytes. */
+function findLifetimes(g: Graph): void {
+  for (let i: u32 = 0; i < g.tensorCount; i++) {
+    g.tensor(i).first = NOTHING;
+    g.tensor(i).last = NOTHING;
+  }
+  const main = g.subgraph(0);
+  for (let i: u32 = 0; i < main.inputCount; i++) lives(g, load<u32>(main.inputs + ((<usize>i) << 2)), 0);
+  for (let s: u32 = 0; s < g.subgraphCount; s++) {
+    const subgraph = g.subgraph(s);
+    if (subgraph.caller == NOTHING) continue;
+    for (let i = subgraph.firstStep, end = i + subgraph.steps; i < end; i++) {
+      const step = g.step(i);
+      if (!step.runs) continue;
+      // What a called subgraph writes lives while its caller does.
+      const now = s == 0 ? i : subgraph.caller;
+      for (let k: u32 = 0; k < step.inputCount; k++) {
+        if (g.has(step, k)) lives(g, load<u32>(step.inputs + ((<usize>k) << 2)), now);
+      }
+      for (let k: u32 = 0; k < step.outputCount; k++) lives(g, load<u32>(step.outputs + ((<usize>k) << 2)), now);
+    }
+  }
+  for (let i: u32 = 0; i < main.outputCount; i++) {
+    lives(g, load<u32>(main.outputs + ((<usize>i) << 2)), main.steps);
+  }
+}
+
+function lives(g: Graph, tensor: u32, now: u32): void {
+  const t = g.tensor(ownerOf(g, tensor));
+  if (t.first == NOTHING || now < t.first) t.first = now;
+  if (t.last == NOTHING || now > t.last) t.last = now;
+}
+
+/**
+ * Marks values that take over the bytes of an input, of steps that read a value before they write in its place. Whether
+ * there are any. Lifetimes are those of what remains.
+ */
+function findInPlace(g: Graph): bool {
+  let any = false;
+  const main = g.subgraph(0);
+  for (let i: u32 = 0; i < main.steps; i++) {
+    const step = g.step(i);
+    if (!step.runs || !mayRunInPlace(step.op) || step.outputCount != 1) continue;
+    const out = load<u32>(step.outputs);
+    const y = g.tensor(out);
+    if (!isPlanned(y)) continue;
+    for (let k: u32 = 0; k < step.inputCount; k++) {
+      if (!g.has(step, k)) continue;
+      const input = load<u32>(step.inputs + ((<usize>k) << 2));
+      const owner = ownerOf(g, input);
+      const x = g.tensor(owner);
+      if (x.place != Place.PLANNED || x.last != i || x.bytes != y.bytes || g.tensor(input).count != y.count) continue;
+      y.into = owner;
+      x.last = max(x.last, y.last);
+      any = true;
+      break;
+    }
+  }
+  return any;
+}
+
+function mayRunInPlace(op: u32): bool {
+  switch (op) {
+    case Operator.ADD:
+    case Operator.SUB:
+    case Operator.MUL:
+    case Operator.MAXIMUM:
+    case Operator.MINIMUM:
+    case Operator.LOGISTIC:
+    case Operator.TANH:
+    case Operator.HARD_SWISH:
+    case Operator.RELU:
+    case Operator.RELU6:
+    case Operator.LEAKY_RELU:
+    case Operator.QUANTIZE:
+    case Operator.NEG:
+    case Operator.ABS:
+    case Operator.SQUARE:
+    case Operator.SQRT:
+    case Operator.RSQRT:
+    case Operator.LOG:
+    case Operator.EXP: return true;
+    default: return false;
+  }
+}
+
+/** Gives every value a place; returns the bytes of all. `order`: room for the values, by size, then by place. */
+function layOut(g: Graph, order: usize, most: u32): u64 {
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < g.tensorCount; i++) {
+    const t = g.tensor(i);
+    if (!isPlanned(t) || t.into != NOTHING || count >= most) continue;
+    let at = count++;
+    for (; at > 0 && g.tensor(load<u32>(order + ((<usize>at - 1) << 2))).bytes < t.bytes; at--) {
+      store<u32>(order + ((<usize>at) << 2), load<u32>(order + ((<usize>at - 1) << 2)));
+    }
+    store<u32>(order + ((<usize>at) << 2), i);
+  }
+  // Behind them: those that have a place, by where it begins.
+  const placed = order + ((<usize>most) << 2);
+  let end: u64 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const index = load<u32>(order + ((<usize>i) << 2));
+    const t = g.tensor(index);
+    let place: u64 = 0;
+    let k: u32 = 0;
+    for (; k < i; k++) {
+      const other = g.tensor(load<u32>(placed + ((<usize>k) << 2)));
+      if (other.first > t.last || t.first > other.last) continue;
+      if (<u64>other.offset >= place + t.bytes) break;
+      place = max(place, aligned(<u64>other.offset + other.bytes));
+    }
+    t.offset = <u32>min(place, 0xffff_ffff);
+    let at = i;
+    for (; at > 0 && g.tensor(load<u32>(placed + ((<usize>at - 1) << 2))).offset > t.offset; at--) {
+      store<u32>(placed + ((<usize>at) << 2), load<u32>(placed + ((<usize>at - 1) << 2)));
+    }
+    store<u32>(placed + ((<usize>at) << 2), index);
+    end = max(end, aligned(place + t.bytes));
+  }
+  return end;
+}
+
+@inline
+function aligned(bytes: u64): u64 {
+  return (bytes + (ALIGNMENT - 1)) & ~(<u64>(ALIGNMENT - 1));
+}
+
+/** Variables lie one behind the other; what is read of one is a view where nothing assigns to it meanwhile. */
+function layState(core: Core, g: Graph): bool {
+  let bytes: u64 = 0;
+  for (let i: u32 = 0; i < g.variableCount; i++) bytes += aligned(g.variable(i).bytes);
+  g.stateBytes = bytes;
+  if (bytes > 0) {
+    g.stateAt = allocate(core, bytes, "the state of a graph");
+    if (g.stateAt == 0) return false;
+  }
+  let at = g.stateAt;
+  for (let i: u32 = 0; i < g.variableCount; i++) {
+    g.variable(i).data = at;
+    at += <usize>aligned(g.variable(i).bytes);
+  }
+  if (g.flags & GraphFlag.TRACED) return true;
+  const main = g.subgraph(0);
+  for (let i: u32 = 0; i < main.steps; i++) {
+    const step = g.step(i);
+    if (!step.runs || step.op != Operator.READ_VARIABLE) continue;
+    const t = g.output(step);
+    const v = changetype<Variable>(step.parameters);
+    if (isAssigned(g, step.parameters, i, t.last)) continue;
+    t.place = Place.STATE;
+    t.data = v.data;
+    step.runs = 0;
+  }
+  return true;
+}
+
+/** Whether a step between two others assigns to a variable. */
+function isAssigned(g: Graph, variable: usize, after: u32, before: u32): bool {
+  for (let i = after + 1; i < before && i < g.subgraph(0).steps; i++) {
+    const step = g.step(i);
+    if (step.runs && step.op == Operator.ASSIGN_VARIABLE && step.parameters == variable) return true;
+  }
+  return false;
+}
+
+/** The memory of the plan, and where each tensor lies in it. */
+function takeMemory(core: Core, g: Graph): i32 {
+  let scratch: u64 = 0;
+  for (let i: u32 = 0; i < g.stepCount; i++) if (g.step(i).runs) scratch = max(scratch, g.step(i).scratch);
+  g.scratchBytes = scratch;
+  // Kernels that read eight bytes at a time may read a little behind a value.
+  g.places = allocate(core, g.placesBytes + 16, "the values of a graph");
+  if (g.places == 0) return core.errorCode;
+  g.scratch = allocate(core, scratch + 16, "the scratch of a graph");
+  if (g.scratch == 0) return core.errorCode;
+  for (let i: u32 = 0; i < g.tensorCount; i++) {
+    const t = g.tensor(i);
+    const owner = g.tensor(ownerOf(g, i));
+    if (owner.place == Place.PLANNED) t.data = g.places + owner.offset;
+    else t.data = owner.data;
+  }
+  return 0;
+}

@@ -1,0 +1,245 @@
+/**
+ * What a graph is in memory: tensors, and the steps that compute them, in records. A file's operators become steps, one
+ * each, in the file's order; what is folded, fused or a view of something else does not run.
+ *
+ *     Graph ┌ record │ tensors: GraphTensor[] │ steps: GraphStep[] │ variables │ subgraphs ┐    one block of the arena
+ *           ├ chunks: packed filters, channels' records, tables, folded constants
+ *           ├ places: what steps write, planned by how long it lives (plan.ts)
+ *           ├ state: variables                   └ scratch: of one step
+ *
+ * Constants stay where they are in the file, which lies in memory whole.
+ */
+import { allocate, release } from "../memory/arena";
+import { Core } from "../memory/core";
+import { Tflite } from "../files/tflite";
+
+export const NOTHING: u32 = 0xffff_ffff;
+/** Dimensions that a tensor may have. */
+export const MOST_DIMENSIONS: u32 = 6;
+
+/** Where the bytes of a tensor are. */
+export namespace Place {
+  /** Nobody has asked for it: an operand that is left out, or a value that no step writes. */
+  export const NONE: u32 = 0;
+  /** In the file, or folded at load. */
+  export const CONSTANT: u32 = 1;
+  /** Among the planned places. */
+  export const PLANNED: u32 = 2;
+  /** It is what another tensor is, with another shape. */
+  export const VIEW: u32 = 3;
+  /** In the state, which lives from run to run. */
+  export const STATE: u32 = 4;
+}
+
+@unmanaged
+export class GraphTensor {
+  type: u32;
+  rank: u32;
+  d0: u32;
+  d1: u32;
+  d2: u32;
+  d3: u32;
+  d4: u32;
+  d5: u32;
+  /** Elements, and their bytes. */
+  count: u32;
+  bytes: u32;
+  /** Of all values, or of the first channel. */
+  scale: f32;
+  zero: i32;
+  /** Scales of channels: f32[scaleCount] in the file, of any alignment. */
+  scales: usize;
+  scaleCount: u32;
+  place: u32;
+  /** Where its bytes lie. */
+  data: usize;
+  /** Of a view: the tensor whose bytes it has; of a handle, the variable. */
+  base: u32;
+  /** The tensor whose bytes it takes over, which dies where it is written; NOTHING: it has a place of its own. */
+  into: u32;
+  /** The steps that write and that last read it; NOTHING: none. */
+  first: u32;
+  last: u32;
+  /** Its place from the beginning of the planned ones. */
+  offset: u32;
+  name: usize;
+  nameLength: u32;
+
+  /** Dimension `i`; 1 behind the last. */
+  @inline
+  dim(i: u32): u32 {
+    return load<u32>(changetype<usize>(this) + offsetof<GraphTensor>("d0") + ((<usize>i) << 2));
+  }
+}
+
+@unmanaged
+export class GraphStep {
+  /** The operator, as the schema numbers it; 32: a custom one, whose name is below. */
+  op: u32;
+  /** Which operator of its subgraph it is. */
+  index: u32;
+  /** Whether it runs: it is not folded, fused or a view. */
+  runs: u32;
+  /** Tensors: u32[], NOTHING for one that is left out. */
+  inputs: usize;
+  inputCount: u32;
+  outputs: usize;
+  outputCount: u32;
+  /** Its table of options in the file, and what a custom operator has instead. */
+  options: u32;
+  custom: usize;
+  customLength: u32;
+  name: usize;
+  nameLength: u32;
+  /** The record of parameters that its family made. */
+  parameters: usize;
+  /** Rows of the output that can be computed apart; 1: all at once. */
+  rows: u32;
+  /** What it needs for itself while it runs [bytes]. */
+  scratch: u64;
+  /** Multiply-adds. */
+  macs: u64;
+}
+
+/** A variable: a name, and bytes of the state. */
+@unmanaged
+export class Variable {
+  name: usize;
+  nameLength: u32;
+  bytes: u32;
+  data: usize;
+}
+
+/** The steps and tensors of a subgraph. */
+@unmanaged
+export class Subgraph {
+  firstStep: u32;
+  steps: u32;
+  firstTensor: u32;
+  tensors: u32;
+  inputs: usize;
+  inputCount: u32;
+  outputs: usize;
+  outputCount: u32;
+  /** Where the file has it. */
+  table: u32;
+  /** The step of the first subgraph that runs it; NOTHING: none does. */
+  caller: u32;
+}
+
+/** What a graph is doing. */
+export namespace GraphState {
+  export const LOADING: u32 = 0;
+  export const READY: u32 = 1;
+  export const RUNNING: u32 = 2;
+  export const FAILED: u32 = 3;
+}
+
+/** How a graph is loaded. */
+export namespace GraphFlag {
+  /** Every step runs and writes a place of its own, so that all tensors can be looked at as they are written. */
+  export const TRACED: u32 = 1;
+}
+
+@unmanaged
+export class Graph {
+  core: Core;
+  file: Tflite;
+  fileBytes: usize;
+  flags: u32;
+  state: u32;
+  tensors: usize;
+  tensorCount: u32;
+  steps: usize;
+  stepCount: u32;
+  variables: usize;
+  variableCount: u32;
+  subgraphs: usize;
+  subgraphCount: u32;
+  /** Blocks that hold what was made at load, each with the address of the one before. */
+  chunk: usize;
+  chunkUsed: usize;
+  chunkBytes: usize;
+  /** Bytes of all chunks. */
+  made: u64;
+  /** The planned places. */
+  places: usize;
+  placesBytes: u64;
+  stateAt: usize;
+  stateBytes: u64;
+  scratch: usize;
+  scratchBytes: u64;
+  /** The next step, and the row of its output from which it goes on. */
+  next: u32;
+  row: u32;
+  /** Whether the steps that run once have run. */
+  begun: u32;
+
+  @inline
+  tensor(i: u32): GraphTensor {
+    return changetype<GraphTensor>(this.tensors + <usize>i * offsetof<GraphTensor>());
+  }
+
+  @inline
+  step(i: u32): GraphStep {
+    return changetype<GraphStep>(this.steps + <usize>i * offsetof<GraphStep>());
+  }
+
+  @inline
+  variable(i: u32): Variable {
+    return changetype<Variable>(this.variables + <usize>i * offsetof<Variable>());
+  }
+
+  @inline
+  subgraph(i: u32): Subgraph {
+    return changetype<Subgraph>(this.subgraphs + <usize>i * offsetof<Subgraph>());
+  }
+
+  /** Input `i` of a step, which is there. */
+  @inline
+  input(step: GraphStep, i: u32): GraphTensor {
+    return this.tensor(load<u32>(step.inputs + ((<usize>i) << 2)));
+  }
+
+  @inline
+  output(step: GraphStep, i: u32 = 0): GraphTensor {
+    return this.tensor(load<u32>(step.outputs + ((<usize>i) << 2)));
+  }
+
+  /** Whether a step has input `i`. */
+  @inline
+  has(step: GraphStep, i: u32): bool {
+    return i < step.inputCount && load<u32>(step.inputs + ((<usize>i) << 2)) != NOTHING;
+  }
+}
+
+const CHUNK: u64 = 8192;
+const HEAD: u64 = 64;
+
+/** Zeroed bytes that live as long as the graph, at a boundary of 16; 0 with the error set when there is no room. */
+export function make(g: Graph, bytes: u64): usize {
+  const size = (bytes + 15) & ~15;
+  if (g.chunk == 0 || <u64>(g.chunkBytes - g.chunkUsed) < size) {
+    const length = max(CHUNK, size + HEAD);
+    const block = allocate(g.core, length, "what a graph makes of its constants");
+    if (block == 0) return 0;
+    store<usize>(block, g.chunk);
+    g.chunk = block;
+    g.chunkUsed = <usize>HEAD;
+    g.chunkBytes = <usize>length;
+    g.made += length;
+  }
+  const at = g.chunk + g.chunkUsed;
+  g.chunkUsed += <usize>size;
+  return at;
+}
+
+/** Gives back all that `make` gave. */
+export function releaseMade(g: Graph): void {
+  for (let block = g.chunk; block != 0; ) {
+    const before = load<usize>(block);
+    release(g.core, block);
+    block = before;
+  }
+  g.chunk = 0;
+}

@@ -1,0 +1,108 @@
+/** Runs a graph, slice by slice: whole steps, or some rows of the output of a large one. */
+import { Core, ErrorCode, Status, fail } from "../memory/core";
+import { run } from "./families";
+import { Operator } from "./operators";
+import { Graph, GraphState, Subgraph } from "./records";
+
+/** Multiply-adds of a slice. */
+const SLICE: u64 = 1 << 22;
+/** What a value of another operator counts. */
+const VALUE: u64 = 4;
+
+/** A slice of a run: DONE, MORE, or an error, after which the next call begins anew. */
+export function runSlice(core: Core, g: Graph): i32 {
+  if (g.state != GraphState.READY && g.state != GraphState.RUNNING) {
+    return fail(core, ErrorCode.WRONG_STATE, "the graph is not loaded: step its loading first");
+  }
+  g.state = GraphState.RUNNING;
+  const main = g.subgraph(0);
+  for (let left: u64 = SLICE; g.next < main.steps; ) {
+    const status = runSome(g, left);
+    if (status < 0) {
+      g.next = 0;
+      g.row = 0;
+      g.state = GraphState.READY;
+      return status;
+    }
+    if (<u64>status >= left) {
+      if (g.next < main.steps) return Status.MORE;
+      break;
+    }
+    left -= status;
+  }
+  g.next = 0;
+  g.begun = 1;
+  g.state = GraphState.READY;
+  return Status.DONE;
+}
+
+/** One step, whole or some of its rows: the work that was done, at most about `left`; below zero: an error. */
+function runSome(g: Graph, left: u64): i32 {
+  const step = g.step(g.next);
+  if (!step.runs) {
+    g.next += 1;
+    return 1;
+  }
+  if (step.op == Operator.CALL_ONCE) {
+    g.next += 1;
+    return g.begun ? 1 : runSubgraph(g, g.subgraph(<u32>step.parameters));
+  }
+  let work = step.macs;
+  for (let i: u32 = 0; i < step.outputCount; i++) work += g.output(step, i).count * VALUE;
+  const rows = step.rows;
+  const each = max(work / rows, 1);
+  const end = <u32>min(<u64>rows, <u64>g.row + max(left / each, 1));
+  const status = run(g, step, g.row, end);
+  if (status < 0) return status;
+  work = each * (end - g.row);
+  g.row = end;
+  if (end == rows) {
+    g.row = 0;
+    g.next += 1;
+  }
+  return <i32>min(work, 0x7fff_ffff);
+}
+
+function runSubgraph(g: Graph, s: Subgraph): i32 {
+  for (let i = s.firstStep, end = i + s.steps; i < end; i++) {
+    const step = g.step(i);
+    const status = step.runs ? run(g, step, 0, step.rows) : 0;
+    if (status < 0) return status;
+  }
+  return 1;
+}
+
+/** One whole step, and no more: for who looks at every tensor. Returns as `runSlice`. */
+export function runStep(core: Core, g: Graph): i32 {
+  if (g.state != GraphState.READY && g.state != GraphState.RUNNING) {
+    return fail(core, ErrorCode.WRONG_STATE, "the graph is not loaded: step its loading first");
+  }
+  const before = g.next;
+  while (g.next == before) {
+    const status = runSome(g, u32.MAX_VALUE);
+    if (status < 0) return status;
+  }
+  if (g.next < g.subgraph(0).steps) {
+    g.state = GraphState.RUNNING;
+    return Status.MORE;
+  }
+  g.next = 0;
+  g.begun = 1;
+  g.state = GraphState.READY;
+  return Status.DONE;
+}
+
+/** Gives up a run that is under way. */
+export function stopGraph(g: Graph): void {
+  if (g.state != GraphState.RUNNING) return;
+  g.next = 0;
+  g.row = 0;
+  g.state = GraphState.READY;
+}
+
+/** State as before the first run. */
+export function resetGraph(g: Graph): void {
+  stopGraph(g);
+  memory.fill(g.stateAt, 0, <usize>g.stateBytes);
+  g.begun = 0;
+}

@@ -1,0 +1,339 @@
+/**
+ * Graphs: a .tflite network with typed arrays in and out.
+ *
+ *     const graph = await Graph.load("person_detect.tflite");
+ *     graph.inputs;                                  // [{ name, type: "int8", shape: [1, 96, 96, 1], scale, zeroPoint }]
+ *     const { scores } = await graph.run({ image });
+ */
+import type { GraphExports, Pointer } from "../../bindings/exports.ts";
+import { address } from "../../bindings/memory.ts";
+import { Status, TensorType } from "../../bindings/numbers.ts";
+import { type OptionTable, oneOf, printable, readOptions, unchecked } from "../host/arguments.ts";
+import { LimpetError } from "../host/errors.ts";
+import { CORE_OPTIONS, Core } from "../host/instance.ts";
+import { Pace } from "../host/pace.ts";
+import type { WasmOption } from "../host/wasm.ts";
+import { fillFrom, type Part } from "../load/part.ts";
+import { type ModelSource, openSource, settle } from "../load/source.ts";
+import { graphWasm } from "./graph-wasm.ts";
+
+/** What values of a tensor are. `float16` comes and goes as the bits of its halves. */
+export type GraphTensorType =
+  | "float32"
+  | "float16"
+  | "int32"
+  | "uint8"
+  | "int64"
+  | "bool"
+  | "int16"
+  | "int8"
+  | "uint32"
+  | "uint16";
+
+/** The values of a tensor, row after row: the array of its type; of `bool` u8, of `float16` u16. */
+export type GraphArray =
+  | Float32Array
+  | Int32Array
+  | Uint8Array
+  | BigInt64Array
+  | Int16Array
+  | Int8Array
+  | Uint32Array
+  | Uint16Array;
+
+/** An input or an output of a graph. */
+export interface GraphTensor {
+  /** Its name in the file; where a file gives none, or one twice, `input 0`, `output 1`. */
+  readonly name: string;
+  /** What its values are. */
+  readonly type: GraphTensorType;
+  /** Its dimensions; an image is [batch, height, width, depth]. */
+  readonly shape: readonly number[];
+  /** A quantised value q stands for scale · (q − zeroPoint); 0 where it is not quantised. */
+  readonly scale: number;
+  /** The quantised value that stands for 0. */
+  readonly zeroPoint: number;
+}
+
+/** What a graph takes of memory, which is known before it runs and never grows [bytes]. */
+export interface GraphMemory {
+  /** The file. */
+  readonly file: number;
+  /** What is made of its constants: packed filters, tables, factors of channels. */
+  readonly constants: number;
+  /** Values between operators, planned by how long they live. */
+  readonly values: number;
+  /** What is kept from run to run. */
+  readonly state: number;
+  /** What the operator that needs most needs for itself. */
+  readonly scratch: number;
+}
+
+/** How a graph is loaded. */
+export interface GraphLoadOptions {
+  /** Ends the loading: it throws the signal's reason then. */
+  signal?: AbortSignal;
+  /** `portable` (SIMD) or `scalar`: the same bits. Default: portable. */
+  build?: "portable" | "scalar";
+  /** Where the wasm comes from; where it is left out, the file of the build in the package. */
+  wasm?: WasmOption;
+  /** Bytes of memory that the graph may take at most, file and all: what does not fit is refused as `OUT_OF_MEMORY`. */
+  memoryLimit?: number;
+}
+
+/** How a graph is run. */
+export interface GraphRunOptions {
+  /** Ends the run: it throws the signal's reason then, and state is as far as the run came. */
+  signal?: AbortSignal;
+}
+
+const LOAD_OPTIONS: OptionTable<GraphLoadOptions> = {
+  signal: unchecked,
+  build: oneOf<"portable" | "scalar">("portable", "scalar"),
+  wasm: unchecked,
+  memoryLimit: CORE_OPTIONS.memoryLimit,
+};
+const RUN_OPTIONS: OptionTable<GraphRunOptions> = { signal: unchecked };
+
+interface Kind {
+  readonly name: GraphTensorType;
+  readonly array: {
+    readonly name: string;
+    readonly BYTES_PER_ELEMENT: number;
+    new (buffer: ArrayBuffer): GraphArray;
+  };
+}
+
+const KINDS = new Map<number, Kind>([
+  [TensorType.F32, { name: "float32", array: Float32Array }],
+  [TensorType.F16, { name: "float16", array: Uint16Array }],
+  [TensorType.I32, { name: "int32", array: Int32Array }],
+  [TensorType.U8, { name: "uint8", array: Uint8Array }],
+  [TensorType.I64, { name: "int64", array: BigInt64Array }],
+  [TensorType.BOOL, { name: "bool", array: Uint8Array }],
+  [TensorType.I16, { name: "int16", array: Int16Array }],
+  [TensorType.I8, { name: "int8", array: Int8Array }],
+  [TensorType.U32, { name: "uint32", array: Uint32Array }],
+  [TensorType.U16, { name: "uint16", array: Uint16Array }],
+]);
+
+/** A tensor, and where it lies. */
+interface Slot {
+  readonly tensor: GraphTensor;
+  readonly kind: Kind;
+  readonly bytes: number;
+  readonly data: number;
+}
+
+/** What `graph_bytes` and `graph_count` are asked for. */
+const BYTES = { file: 0, constants: 1, values: 2, state: 3, scratch: 4, macs: 5 } as const;
+const INPUTS = 0;
+const OUTPUTS = 1;
+
+/** A network, loaded: made by `Graph.load`. Its memory is its own, and goes with it. */
+export class Graph {
+  readonly #core: Core;
+  readonly #exports: GraphExports;
+  readonly #inputs: readonly Slot[];
+  readonly #outputs: readonly Slot[];
+  readonly #memory: GraphMemory;
+  readonly #macs: number;
+  #pointer: Pointer;
+  #runs = false;
+
+  private constructor(core: Core, exports: GraphExports, pointer: Pointer) {
+    this.#core = core;
+    this.#exports = exports;
+    this.#pointer = pointer;
+    this.#inputs = this.#slots(INPUTS, "input");
+    this.#outputs = this.#slots(OUTPUTS, "output");
+    const of = (kind: number): number => exports.graph_bytes(pointer, kind);
+    this.#memory = {
+      file: of(BYTES.file),
+      constants: of(BYTES.constants),
+      values: of(BYTES.values),
+      state: of(BYTES.state),
+      scratch: of(BYTES.scratch),
+    };
+    this.#macs = of(BYTES.macs);
+  }
+
+  /**
+   * Loads a .tflite file: its path or URL, its bytes, a Blob, a Response or a stream. A broken file is a BAD_FILE, an
+   * operator that limpet does not run is UNSUPPORTED, by its place and name.
+   */
+  static async load(source: ModelSource, options: GraphLoadOptions = {}): Promise<Graph> {
+    const { signal, build = "portable", wasm, memoryLimit } = readOptions(options, LOAD_OPTIONS);
+    signal?.throwIfAborted();
+    const parts = await openSource(source, signal);
+    try {
+      if (parts.length !== 1) throw new LimpetError("BAD_ARGUMENT", "a graph is one file, not several");
+      const part = parts[0].size === null ? await settle(parts[0]) : parts[0];
+      const core = await Core.create({ wasm: wasm ?? graphWasm(build), memoryLimit, signal });
+      const exports = core.exports as GraphExports;
+      if (typeof exports.graph_create !== "function") {
+        throw new LimpetError("UNSUPPORTED", "the wasm that was given runs no graphs: leave the option wasm out");
+      }
+      return new Graph(core, exports, await load(core, exports, part, signal));
+    } finally {
+      for (const part of parts) part.close();
+    }
+  }
+
+  /** The inputs, in the file's order. */
+  get inputs(): readonly GraphTensor[] {
+    return this.#inputs.map(({ tensor }) => tensor);
+  }
+
+  /** The outputs, in the file's order. */
+  get outputs(): readonly GraphTensor[] {
+    return this.#outputs.map(({ tensor }) => tensor);
+  }
+
+  /** What it takes of memory. */
+  get memory(): GraphMemory {
+    return this.#memory;
+  }
+
+  /** Multiply-adds of a run. */
+  get macs(): number {
+    return this.#macs;
+  }
+
+  /**
+   * Runs the graph with a value for each input, by name, and gives one for each output, as copies. One run at a time.
+   */
+  async run(
+    inputs: Readonly<Record<string, GraphArray>>,
+    options: GraphRunOptions = {},
+  ): Promise<Record<string, GraphArray>> {
+    const { signal } = readOptions(options, RUN_OPTIONS);
+    const pointer = this.#alive();
+    if (this.#runs) throw new LimpetError("WRONG_STATE", "the graph is running: wait for that run before the next");
+    const pace = new Pace(signal);
+    this.#write(inputs);
+    this.#runs = true;
+    try {
+      while (this.#core.check(this.#exports.graph_run(this.#core.pointer, pointer)) === Status.MORE) {
+        const turn = pace.step();
+        if (turn) await turn;
+        this.#alive();
+      }
+    } catch (error) {
+      if (this.#pointer !== 0) this.#exports.graph_stop(pointer);
+      throw error;
+    } finally {
+      this.#runs = false;
+    }
+    return Object.fromEntries(this.#outputs.map((slot) => [slot.tensor.name, this.#read(slot)]));
+  }
+
+  /** Forgets what it kept from earlier runs, as before the first one. */
+  reset(): void {
+    const pointer = this.#alive();
+    if (this.#runs) throw new LimpetError("WRONG_STATE", "the graph is running: wait for that run before a reset");
+    this.#exports.graph_reset(pointer);
+  }
+
+  /** Gives its memory back. It must not be used after it. */
+  dispose(): void {
+    if (this.#pointer === 0) return;
+    this.#exports.graph_release(this.#core.pointer, this.#pointer);
+    this.#pointer = 0;
+    this.#core.dispose();
+  }
+
+  /** As `dispose`, at the end of a `using` block. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #alive(): Pointer {
+    if (this.#pointer !== 0) return this.#pointer;
+    throw new LimpetError("WRONG_STATE", "the graph was disposed of: load it anew");
+  }
+
+  #slots(which: number, word: string): Slot[] {
+    const { exports, core, pointer } = { exports: this.#exports, core: this.#core, pointer: this.#pointer };
+    const count = exports.graph_count(pointer, which);
+    const names = Array.from({ length: count }, (_, i) => {
+      const tensor = exports.graph_tensor(pointer, which, i);
+      return core.text(exports.graph_tensor_name(tensor), exports.graph_tensor_name_length(tensor));
+    });
+    return names.map((name, i) => {
+      const tensor = exports.graph_tensor(pointer, which, i);
+      const number = (number: number): number => exports.graph_tensor_number(tensor, number);
+      const kind = KINDS.get(number(0))!;
+      const isOnly = name !== "" && names.indexOf(name) === names.lastIndexOf(name);
+      return {
+        kind,
+        bytes: number(2),
+        data: address(exports.graph_tensor_data(tensor)),
+        tensor: {
+          name: isOnly ? name : `${word} ${i}`,
+          type: kind.name,
+          shape: Array.from({ length: number(1) }, (_, d) => number(8 + d)),
+          scale: number(3),
+          zeroPoint: number(4),
+        },
+      };
+    });
+  }
+
+  /** Checks all inputs before the first one is written. */
+  #write(inputs: Readonly<Record<string, GraphArray>>): void {
+    if (typeof inputs !== "object" || inputs === null) {
+      throw new LimpetError("BAD_ARGUMENT", `inputs is an object of arrays by name, not ${printable(inputs)}`);
+    }
+    const names = this.#inputs.map(({ tensor }) => tensor.name);
+    const unknown = Object.keys(inputs).find((name) => !names.includes(name));
+    if (unknown !== undefined) {
+      throw new LimpetError("BAD_ARGUMENT", `the graph has no input ${printable(unknown)}; it has ${names.join(", ")}`);
+    }
+    const values = this.#inputs.map(({ tensor, kind, bytes }) => {
+      const value = Object.hasOwn(inputs, tensor.name) ? inputs[tensor.name] : undefined;
+      const length = bytes / kind.array.BYTES_PER_ELEMENT;
+      const tag = Object.prototype.toString.call(value).slice(8, -1);
+      if (tag !== kind.array.name || (value as GraphArray).length !== length) {
+        const found = tag === kind.array.name ? `one of ${(value as GraphArray).length}` : printable(value);
+        throw new LimpetError(
+          "BAD_ARGUMENT",
+          `input ${tensor.name} [${tensor.shape.join(", ")}] wants a ${kind.array.name} of ${length} values, not ${found}`,
+        );
+      }
+      return value as GraphArray;
+    });
+    this.#inputs.forEach(({ data }, i) => {
+      this.#core.memory.write(data, values[i]);
+    });
+  }
+
+  #read({ kind, data, bytes }: Slot): GraphArray {
+    return new kind.array(this.#core.memory.read(data, bytes).buffer);
+  }
+}
+
+/** A graph of a file that lies in a part: its handle. */
+async function load(core: Core, exports: GraphExports, part: Part, signal?: AbortSignal): Promise<Pointer> {
+  const size = part.size ?? 0;
+  const pointer = core.handle(exports.graph_create(core.pointer, BigInt(size), 0));
+  try {
+    const at = exports.graph_file(pointer);
+    const count = await fillFrom(part, 0, core.memory.u8(at, size), signal);
+    if (count !== size) {
+      throw new LimpetError(
+        "BAD_FILE",
+        `${part.place ?? "the file"} ends after ${count} of its ${size} bytes: get it anew`,
+      );
+    }
+    const pace = new Pace(signal);
+    while (core.check(exports.graph_step(core.pointer, pointer)) === Status.MORE) {
+      const turn = pace.step();
+      if (turn) await turn;
+    }
+    return pointer;
+  } catch (error) {
+    exports.graph_release(core.pointer, pointer);
+    throw error;
+  }
+}
