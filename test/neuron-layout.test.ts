@@ -3,15 +3,20 @@
  * packed by rows, whatever the share of zeros, the number of tokens, the range of outputs and the build.
  */
 
+import { setFlagsFromString } from "node:v8";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Status, Streamed } from "../bindings/numbers.ts";
 import { encodeGguf } from "../scripts/gguf-writer.mjs";
 import { randomModel } from "../scripts/random-models.mjs";
+import { constantColumns } from "../scripts/sparse-weights.mjs";
 import { bothCores, loadCore, sameBits, type TestCore } from "./support/core.ts";
 import { feed } from "./support/engine.ts";
 import { type Format, formatOf, rowBytes } from "./support/formats.ts";
 import { generator, normals, randomBytes } from "./support/random.ts";
+
+// Node 20 has relaxed SIMD behind a flag.
+setFlagsFromString("--experimental-wasm-relaxed-simd");
 
 const FORMATS = ["F32", "F16", "BF16", "Q4_0", "Q8_0", "Q4_K", "Q6_K"].map(formatOf);
 const TOKENS = 5;
@@ -252,13 +257,11 @@ const WIDE = {
   tied: true,
 } as const;
 
-/** Logits of the last of some tokens, given in chunks; `streamed`: with matrices left in the file, packed by rows. */
-function logitsOf(
-  core: TestCore,
-  file: Uint8Array,
-  chunks: readonly number[],
-  streamed: boolean,
-): [logits: Float32Array, zeros: number] {
+const TOKENS_IN_ALL = 56;
+const spreadId = (at: number) => (at * 37 + 5) % WIDE.vocabulary;
+
+/** A loaded model; `streamed`: with matrices left in the file, packed by rows. */
+function modelOf(core: TestCore, file: Uint8Array, streamed = false) {
   const check = (status: number): number => {
     if (status < 0) throw new Error(core.message);
     return status;
@@ -268,48 +271,145 @@ function logitsOf(
   if (streamed) check(core.call("model_stream", model, Streamed.ALL, 0));
   for (let status: Status = Status.MORE; status !== Status.DONE; )
     if ((status = check(core.call("model_step", model))) === Status.NEED_DATA) feed(core, "model", model, file);
-  const context = core.call("context_create", core.core, model, 64, 64, 1, 1, 0);
-  assert.ok(context !== 0, core.message);
-  let position = 0;
-  for (const tokens of chunks) {
-    const put = (what: string, values: number[]) => core.memory.u32(core.call(what, context), tokens).set(values);
-    const positions = Array.from({ length: tokens }, (_, i) => position + i);
-    put(
-      "context_ids",
-      positions.map((at) => (at * 37 + 5) % 320),
-    );
-    put("context_positions", positions);
-    put(
-      "context_sequences",
-      positions.map(() => 0),
-    );
-    core.memory.u8(core.call("context_wanted", context), tokens).fill(0)[tokens - 1] = 1;
-    check(core.call("context_begin", context, tokens, 0, 2));
-    for (let status: Status = Status.MORE; status !== Status.DONE; ) {
-      if ((status = check(core.call("context_step", context))) === Status.NEED_DATA)
-        feed(core, "context", context, file);
-    }
-    position += tokens;
-  }
-  const zeros = Number(new BigUint64Array(core.u8(core.call("context_zeros", context), 8).buffer)[0]);
-  return [core.f32(core.call("context_logits", context), 320), zeros];
+  /** Whether the first layer's down projection lies column by column. */
+  const turned = () => {
+    const length = core.call("model_program", model, 0, 0);
+    const at = core.allocate(length);
+    core.call("model_program", model, at, length);
+    const page = new TextDecoder().decode(core.u8(at, length));
+    core.release(at);
+    return page.includes("by columns: zeros pay");
+  };
+  const context = () => {
+    const handle = core.call("context_create", core.core, model, 64, 64, 1, 1, 0);
+    assert.ok(handle !== 0, core.message);
+    let position = 0;
+    const begin = (tokens: number, idOf: (at: number) => number) => {
+      const put = (what: string, values: number[]) => core.memory.u32(core.call(what, handle), tokens).set(values);
+      const positions = Array.from({ length: tokens }, (_, i) => position + i);
+      put("context_ids", positions.map(idOf));
+      put("context_positions", positions);
+      const sequences = positions.map(() => 0);
+      put("context_sequences", sequences);
+      core.memory.u8(core.call("context_wanted", handle), tokens).fill(0)[tokens - 1] = 1;
+      check(core.call("context_begin", handle, tokens, 0, WIDE.layers));
+      position += tokens;
+    };
+    /** A slice of a pass; whether it was the last. */
+    const step = () => {
+      const status = check(core.call("context_step", handle));
+      if (status === Status.NEED_DATA) feed(core, "context", handle, file);
+      return status === Status.DONE;
+    };
+    const run = (tokens: number, idOf = spreadId) => {
+      begin(tokens, idOf);
+      while (!step());
+      return core.f32(core.call("context_logits", handle), 320);
+    };
+    const zeros = () => Number(new BigUint64Array(core.u8(core.call("context_zeros", handle), 8).buffer)[0]);
+    return { handle, begin, step, run, zeros, release: () => core.call("context_release", handle) };
+  };
+  return { context, turned, release: () => core.call("model_release", model) };
+}
+
+/** The logits of the last token, all of them in one pass by rows. */
+function byRows(file: Uint8Array, build: "portable" | "fast" = "portable"): Float32Array {
+  const model = modelOf(loadCore(build), file, true);
+  const logits = model.context().run(TOKENS_IN_ALL);
+  assert.not(model.turned());
+  return logits;
 }
 
 for (const type of ["Q8_0", "F16"] as const) {
-  test(`a PLM in ${type}: the bits of its matrices packed by rows, whatever the chunks, zeros and build`, () => {
+  test(`a PLM in ${type} turns to columns where zeros pay: the bits of its rows, whatever the chunks and the build`, () => {
     for (const zeros of [0.5, 0.9]) {
       const file = encodeGguf(randomModel(WIDE, type, 1, undefined, zeros));
-      const [want, counted] = logitsOf(loadCore("portable"), file, [40], true);
-      const share = counted / (40 * WIDE.ffn);
-      assert.ok(Math.abs(share - zeros) < 0.1, `${share} of the activations are zero, not ${zeros}`);
-      for (const core of bothCores()) {
-        for (const chunks of [[40], [17, 23], [3, 1, 36], [39, 1]]) {
-          const [logits] = logitsOf(core, file, chunks, false);
+      for (const core of [...bothCores(), loadCore("fast")]) {
+        const want = byRows(file, core.build === "fast" ? "fast" : "portable");
+        for (const chunks of [[56], [36, 20], [36, 1, 19], [17, 38, 1], [3, 1, 36, 16]]) {
+          const model = modelOf(core, file);
+          const context = model.context();
+          const logits = chunks.map((tokens) => context.run(tokens)).at(-1) as Float32Array;
           assert.ok(sameBits(logits, want), `${core.build}, ${zeros} zeros, chunks of ${chunks}`);
+          if (chunks.length === 1) {
+            const share = context.zeros() / (TOKENS_IN_ALL * WIDE.ffn);
+            assert.ok(Math.abs(share - zeros) < 0.1, `${share} of the activations are zero, not ${zeros}`);
+          }
+          assert.is(model.turned(), zeros > 0.5, `${core.build}, ${zeros} zeros, chunks of ${chunks}`);
+          context.release();
+          model.release();
         }
       }
     }
   });
 }
+
+test("one token after the other: a layer a pass turns, and turns back where zeros pay no more", () => {
+  const plm = randomModel(WIDE, "F16", 1, undefined, 0.9);
+  const embedding = plm.tensors.find(({ name }) => name === "token_embd.weight") as (typeof plm.tensors)[0];
+  const { fill } = embedding;
+  // What makes zeros is a constant in the first columns of an embedding: in the lower half of the ids it is another's.
+  const half = WIDE.vocabulary / 2;
+  embedding.fill = (bytes: Uint8Array) => {
+    fill(bytes);
+    const values = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+    for (let id = 0; id < half; id++)
+      for (let i = 0; i < constantColumns("F16"); i++) values[id * WIDE.hidden + i] ^= 0x8000;
+  };
+  const file = encodeGguf(plm);
+  const idOf = (at: number) => ((at * 37 + 5) % half) + (at < 33 ? half : 0);
+  const by = (core: TestCore, chunks: number[], isStreamed: boolean) => {
+    const model = modelOf(core, file, isStreamed);
+    const context = model.context();
+    const seen: boolean[] = [];
+    let logits: Float32Array = new Float32Array();
+    for (const tokens of chunks) {
+      logits = context.run(tokens, idOf);
+      seen.push(model.turned());
+    }
+    context.release();
+    model.release();
+    return { logits, seen };
+  };
+  const core = loadCore("portable");
+  const { logits, seen } = by(core, [...new Array<number>(33).fill(1), 22, 1], false);
+  assert.is(seen.indexOf(true), 31);
+  assert.is(seen.lastIndexOf(true), 32);
+  assert.ok(sameBits(logits, by(core, [TOKENS_IN_ALL], true).logits));
+});
+
+test("a context that is amid a matrix when another one turns it has the bits of its rows", () => {
+  const file = encodeGguf(randomModel(WIDE, "Q8_0", 1, undefined, 0.9));
+  const want = byRows(file);
+  const core = loadCore("portable");
+  // So many slices into its pass, of which each is a part of a matrix.
+  for (let slices = 1, isDone = false; !isDone; slices += 5) {
+    const model = modelOf(core, file);
+    const [context, other] = [model.context(), model.context()];
+    core.call("context_set_step_work", context.handle, 1n << 16n);
+    context.begin(TOKENS_IN_ALL, spreadId);
+    for (let i = 0; i < slices && !isDone; i++) isDone = context.step();
+    other.run(40);
+    assert.ok(model.turned());
+    while (!isDone && !context.step());
+    const logits = core.f32(core.call("context_logits", context.handle), 320);
+    assert.ok(sameBits(logits, want), `${slices} slices`);
+    for (const used of [context, other, model]) used.release();
+  }
+});
+
+test("without room for another matrix it stays as it is", () => {
+  const file = encodeGguf(randomModel(WIDE, "Q8_0", 1, undefined, 0.9));
+  const want = byRows(file);
+  const core = loadCore("portable");
+  const model = modelOf(core, file);
+  const context = model.context();
+  core.call("core_set_limit", core.core, 1);
+  context.run(40);
+  const logits = context.run(16);
+  core.call("core_set_limit", core.core, 0);
+  assert.not(model.turned());
+  assert.ok(sameBits(logits, want));
+});
 
 test.run();

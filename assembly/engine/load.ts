@@ -29,7 +29,6 @@ import { rowsAreFinite } from "../kernels/lookup/table_rows";
 import { blocksAreFinite } from "../kernels/quant/finite";
 import { blockElements } from "../kernels/quant/types";
 import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/index";
-import { COLUMN_STEP, packColumns, stripRows } from "../kernels/quant/columns/columns";
 
 /** A staging buffer holds this much, or one group of rows where that is more. */
 const STAGING_BYTES: u64 = ASC_LOW_MEMORY_LIMIT ? 4096 : 1 << 20;
@@ -331,22 +330,11 @@ export function stagingBytes(model: Model): u64 {
   return most;
 }
 
-/**
- * Bytes of staging that a weight wants: all of it when small, STAGING_BYTES, or what is packed at once; and a place to
- * pack in where that is not the weight's own.
- */
+/** Bytes of staging that a weight wants: all of it when small, STAGING_BYTES, or what is packed at once. */
 function stagingFor(weight: Weight): u64 {
   const row = weight.fileRowBytes;
   const all = row * weight.rows;
-  const group = row * (weight.byColumns ? stripRows(weight.rows) : min(weight.rows, GROUP_ROWS));
-  const rows = all <= STAGING_BYTES ? all : max(group, STAGING_BYTES);
-  return rows + stripBytes(weight);
-}
-
-/** Bytes of the place where rows become groups before they are neurons; 0 for a weight packed by rows. */
-function stripBytes(weight: Weight): u64 {
-  if (!weight.byColumns) return 0;
-  return <u64>packedGroupBytes(weight.type, weight.columns) * (stripRows(weight.rows) / GROUP_ROWS);
+  return all <= STAGING_BYTES ? all : max(row * min(weight.rows, GROUP_ROWS), STAGING_BYTES);
 }
 
 function stepWeights(model: Model): i32 {
@@ -365,8 +353,8 @@ function stepWeights(model: Model): i32 {
     const row = weight.fileRowBytes;
     // Experts are packed one by one.
     const left = weight.slabRows - (model.rowsDone % weight.slabRows);
-    let rows = <u32>min<u64>(<u64>left, (<u64>model.stagingBytes - stripBytes(weight)) / row);
-    if (rows < left) rows &= ~((weight.byColumns ? COLUMN_STEP : GROUP_ROWS) - 1);
+    let rows = <u32>min<u64>(<u64>left, <u64>model.stagingBytes / row);
+    if (rows < left) rows &= ~(GROUP_ROWS - 1);
     model.rowsAsked = rows;
     return request(model, weight.file, weight.offset + row * model.rowsDone, <u32>(row * rows), model.staging);
   }
@@ -398,15 +386,6 @@ function takeRows(model: Model): i32 {
     const target = weight.data + <usize>model.rowsDone * step;
     if (step == row) memory.copy(target, model.staging, row * rows);
     else for (let i: usize = 0; i < rows; i++) memory.copy(target + i * step, model.staging + i * row, row);
-  } else if (weight.byColumns) {
-    const strip = model.staging + <usize>(model.stagingBytes - stripBytes(weight));
-    const most = stripRows(weight.rows);
-    for (let i: u32 = 0; i < rows; i += most) {
-      packColumns(
-        weight.type, model.staging + <usize>i * row, row, min(most, rows - i), model.rowsDone + i, weight.rows,
-        weight.columns, weight.data, strip,
-      );
-    }
   } else {
     const groupBytes = packedGroupBytes(weight.type, weight.columns);
     const slab = model.rowsDone / weight.slabRows;

@@ -10,15 +10,16 @@ import { UNIT_ROWS, rowGrain, shared, unitsWithinWork } from "./share";
 import { HAS_NVFP4 } from "../parts";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
-import { grainOf, threadsOf } from "../pass/threads";
+import { grainOf, isIdle, threadsOf } from "../pass/threads";
 import { lines, operandBytes } from "../program/plan";
 import { Flag, NOTHING, Program, Step } from "../program/program";
 import { askTile, multiplyTile, tileIsFinite } from "../weights/tiles";
+import { countInputs, turn, wantsTurn } from "../weights/turn";
 import { GROUP_ROWS, Weight, WeightState, notFinite } from "../weights/weight";
 import { add, scale } from "../kernels/float/vector";
 import { quantizeAs } from "../kernels/quant/activations/precision";
 import {
-  COLUMN_STEP, multiplyColumnRows, multiplyColumns, minZeroSixteenths, stripRows,
+  COLUMN_STEP, HAS_COLUMNS, multiplyColumnRows, multiplyColumns, minZeroSixteenths, stripRows,
 } from "../kernels/quant/columns/columns";
 import { matmulRows } from "../kernels/quant/matmul";
 
@@ -61,11 +62,13 @@ function multiply(c: Context, s: Step): i32 {
   if (!makeOperand(c, s, weight)) return Status.MORE;
   if (weight.state == WeightState.STREAMED) return multiplyStreamed(c, s, weight);
   const cost = <u64>weight.columns * c.active;
-  const rows = unitsWithinWork(c, weight.rows, cost, weight.byColumns ? COLUMN_STEP : GROUP_ROWS);
+  const rows = unitsWithinWork(c, weight.rows, cost, weight.mayTurn ? COLUMN_STEP : GROUP_ROWS);
   const grain = weight.byColumns ? columnGrain(c, weight, rows, cost) : rowGrain(c, rows, cost);
   if (!shared(c, s, multiplyRows.index, rows, grain)) return Status.MORE;
   c.cursor += rows;
-  return c.cursor < weight.rows ? Status.MORE : Status.DONE;
+  if (c.cursor < weight.rows) return Status.MORE;
+  if (HAS_COLUMNS && weight.mayTurn) turnWhereZerosPay(c, weight);
+  return Status.DONE;
 }
 
 /** Rows of a matrix from the cursor on, all tokens. */
@@ -74,7 +77,7 @@ function multiplyRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
   const first = c.cursor + begin;
   const last = c.cursor + end;
   const scratch = c.ofThread(c.scratch, thread);
-  if (weight.byColumns) multiplyByColumns(c, s, weight, first, last, scratch);
+  if (HAS_COLUMNS && weight.byColumns) multiplyByColumns(c, s, weight, first, last, scratch);
   else matmulWith(c, s, weight, first, last, scratch);
 }
 
@@ -216,7 +219,18 @@ function addToStream(c: Context, s: Step): void {
   }
 }
 
-// Matrices that lie column by column.
+// Matrices that may lie column by column.
+
+/**
+ * Counts the zeros of the pass, and has the matrix lie as suits them. A few tokens take so little time that one layer a
+ * pass turns. Another context may be amid the matrix: whole steps of columns are whole groups of rows.
+ */
+function turnWhereZerosPay(c: Context, weight: Weight): void {
+  const at = (<usize>c.layer) << 3;
+  countInputs(weight, load<u64>(c.zeros + at), load<u64>(c.activations + at));
+  if (!wantsTurn(weight, c.active < TILE_TOKENS ? c.layer : 0) || !isIdle(c.threads)) return;
+  turn(c.core, weight, c.scratch);
+}
 
 /** Where several tokens meet such a matrix, from so many on tiles of rows pay. */
 const TILE_TOKENS: u32 = 16;

@@ -119,7 +119,7 @@ export function kernelScratch(p: Program, layer: u32, s: Step, rows: u32, batch:
     case Op.LINEAR: {
       const weight = p.weight(layer, s.weight);
       const plain: u64 = matmulScratchBytes(weight.type, batch);
-      return weight.byColumns
+      return weight.mayTurn
         ? max<u64>(plain, columnScratchBytes(weight.type, weight.rows, weight.columns, batch))
         : plain;
     }

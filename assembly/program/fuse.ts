@@ -6,7 +6,7 @@
  *     one input     LINEAR a, … LINEAR a                   →  LINEAR a with members: one operand        shareInputs
  *     activation    ACTIVATION → LINEAR                    →  the first makes the operand, quantised    makeOperands
  *     residual      LINEAR → ADD x                         →  LINEAR into the stream                    addIntoStream
- *     zeros         SQUARED_RELU → LINEAR                  →  the matrix lies column by column          packColumns
+ *     zeros         SQUARED_RELU → LINEAR                  →  the matrix may lie column by column       turnToColumns
  *     in place      a step that is the last to read its input may write over it                         writeInPlace
  *     stream        what the stream begins with is marked: a host may have it                           markInput
  *
@@ -24,7 +24,7 @@ export function fuse(b: Builder): void {
   shareInputs(b);
   countReaders(b);
   makeOperands(b);
-  packColumns(b);
+  turnToColumns(b);
   addIntoStream(b);
   countReaders(b);
   writeInPlace(b);
@@ -70,8 +70,8 @@ function makeOperands(b: Builder): void {
   }
 }
 
-/** What is zero behind ReLU² costs nothing where the matrix lies column by column and its rows are long enough. */
-function packColumns(b: Builder): void {
+/** What is zero behind ReLU² costs nothing where the matrix lies column by column, which it may when it pays. */
+function turnToColumns(b: Builder): void {
   for (let i: u32 = 0; i < b.stepCount; i++) {
     const step = b.step(i);
     if (step.op != Op.SQUARED_RELU) continue;
@@ -79,10 +79,10 @@ function packColumns(b: Builder): void {
     if (reader == NOTHING || b.step(reader).op != Op.LINEAR || b.step(reader).weight == NOTHING) continue;
     const weight = b.weightAt(b.step(reader).weight);
     // Bytes meet tiles and rows: half of the columns by sixteen bits take longer than all of them by eight.
-    const fourteen = ASC_FEATURE_RELAXED_SIMD && weight.precision == ActivationPrecision.FOURTEEN;
-    const wide = fourteen || weight.precision == ActivationPrecision.SIXTEEN;
-    weight.byColumns = wide && suitsColumnPacking(weight.type, weight.rows) ? 1 : 0;
-    if (fourteen && weight.byColumns) weight.precision = ActivationPrecision.SIXTEEN;
+    const isWide =
+      weight.precision == ActivationPrecision.SIXTEEN ||
+      (ASC_FEATURE_RELAXED_SIMD && weight.precision == ActivationPrecision.FOURTEEN);
+    weight.mayTurn = isWide && suitsColumnPacking(weight.type, weight.rows) ? 1 : 0;
   }
 }
 

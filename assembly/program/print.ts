@@ -289,7 +289,7 @@ function putWeight(page: Page, layer: u32, step: u32, place: u32): void {
     putNumber(page, weight.rows);
   }
   putSize(page, bytesOfLayers(page.program, layer, step, place, weight));
-  if (weight.byColumns) beginRest(page, "by columns");
+  if (weight.mayTurn) beginRest(page, weight.byColumns ? "by columns: zeros pay" : "by rows, until zeros pay");
 }
 
 function weightAt(page: Page, layer: u32, place: u32): Weight {

@@ -43,7 +43,7 @@ export function leaveInFile(weights: Weights): void {
       if (weights.streamed == Streamed.TABLES && weight.rowsPerChunk == 0) continue;
     }
     weight.state = WeightState.STREAMED;
-    weight.byColumns = 0;
+    weight.mayTurn = 0;
     weights.bytes -= blockBytes(weight.bytes);
     const bytes = weight.fileRowBytes * weight.rows;
     weights.fileBytes -= bytes;

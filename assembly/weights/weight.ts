@@ -59,8 +59,14 @@ export class Weight {
   rows: u32;
   /** Inputs: the contiguous axis. */
   columns: u32;
-  /** 1: packed column by column, so that inputs that are zero cost nothing (kernels/quant/columns/layout.ts). */
+  /**
+   * 1: may lie column by column, so that inputs that are zero cost nothing (turn.ts); 1: does now. How many of its
+   * inputs were zero, and how many there were.
+   */
+  mayTurn: u32;
   byColumns: u32;
+  zeros: u64;
+  inputs: u64;
   /** 1: it has to be in memory, whatever stays in the file. */
   mustReside: u32;
   /** Of experts: slabs that a token takes; 0: it is none. */

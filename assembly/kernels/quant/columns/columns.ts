@@ -6,7 +6,7 @@
  *
  * Both give the bits of the matrix packed by rows (quant/matmul.ts).
  */
-import { matmulRows } from "../matmul";
+import { matmulRows, matmulScratchBytes } from "../matmul";
 import { HAS_BF16, HAS_KERNELS, HAS_Q4_0, HAS_Q4_K, HAS_Q6_K, HAS_SQUARED_RELU } from "../../../parts";
 import { BF16Packing } from "../formats/bf16";
 import { F16Packing } from "../formats/f16";
@@ -28,7 +28,7 @@ export const COLUMN_STEP: u32 = STEP;
 const STRIP: u32 = 64;
 
 /** Whether this build packs by columns at all: the scratch for it is more than a microcontroller's memory has. */
-const HAS_COLUMNS: bool = (HAS_SQUARED_RELU || HAS_KERNELS) && !ASC_LOW_MEMORY_LIMIT;
+export const HAS_COLUMNS: bool = (HAS_SQUARED_RELU || HAS_KERNELS) && !ASC_LOW_MEMORY_LIMIT;
 /** The fast build's rows have another order of six bits, for its products with bytes. */
 const HAS_Q6_K_COLUMNS: bool = HAS_Q6_K && !ASC_FEATURE_RELAXED_SIMD;
 
@@ -49,11 +49,25 @@ export function mayPackByColumns(type: u32, rows: u32): bool {
 }
 
 /**
- * Whether a model gains by it: with half of the activations zero nothing may be lost. Neurons of less than a kilobyte
- * are runs so short, so many of them in a page, that memory gives them at half its speed.
+ * Whether a model may gain by it. Neurons of less than a kilobyte are runs so short, so many of them in a page, that
+ * memory gives them at half its speed.
  */
 export function suitsColumnPacking(type: u32, rows: u32): bool {
   return mayPackByColumns(type, rows) && (<u64>rows * blockBytes(type)) / blockElements(type) >= 1024;
+}
+
+/**
+ * From how many sixteenths of zeros on a token gains by it on every processor that was measured (docs/benchmarks.md).
+ * The fast build's rows of Q8_0 have a dot product of bytes where there is one, its columns have not.
+ */
+export function columnsPayFrom(type: u32): u32 {
+  switch (type) {
+    case Type.Q4_0: return 11;
+    case Type.Q8_0: return ASC_FEATURE_RELAXED_SIMD ? 13 : 12;
+    case Type.Q4_K:
+    case Type.Q6_K: return 13;
+    default: return 12;
+  }
 }
 
 /**
@@ -79,7 +93,8 @@ export function stripRows(rows: u32): u32 {
 
 /** Bytes of scratch for every function here. */
 export function columnScratchBytes(type: u32, rows: u32, columns: u32, tokens: u32): usize {
-  const strip = <usize>(stripRows(rows) >> 3) * packedGroupBytes(type, columns) + PLANES_BYTES + ((<usize>tokens) << 6);
+  const strip =
+    <usize>(stripRows(rows) >> 3) * packedGroupBytes(type, columns) + PLANES_BYTES + matmulScratchBytes(type, tokens);
   const sums = multipliesFloats(type) ? floatColumnScratchBytes(rows) : integerScratchBytes(rows);
   return max(strip, sums);
 }
@@ -95,19 +110,28 @@ export function packColumns(
     const to = scratch + <usize>(row >> 3) * groupBytes;
     packGroup(type, source + <usize>row * sourceStride, sourceStride, 8, columns, to);
   }
+  groupsToColumns(type, scratch, count, first, rows, columns, packed);
+}
+
+/** `count` rows (a multiple of 16) in groups → outputs from `first` on. */
+export function groupsToColumns(
+  type: u32, group: usize, count: u32, first: u32, rows: u32, columns: u32, packed: usize,
+): void {
+  if (!HAS_COLUMNS) return;
+  const groupBytes = packedGroupBytes(type, columns);
   switch (type) {
-    case Type.F32: return moveFloats(4, scratch, count, rows, columns, first, packed, false);
+    case Type.F32: return moveFloats(4, group, count, rows, columns, first, packed, false);
     case Type.F16:
-    case Type.BF16: return moveFloats(2, scratch, count, rows, columns, first, packed, false);
+    case Type.BF16: return moveFloats(2, group, count, rows, columns, first, packed, false);
     case Type.Q4_0:
-      if (HAS_Q4_0) fromRows<Q4_0Columns>(scratch, groupBytes, count, rows, columns, first, packed);
+      if (HAS_Q4_0) fromRows<Q4_0Columns>(group, groupBytes, count, rows, columns, first, packed);
       return;
-    case Type.Q8_0: return fromRows<Q8_0Columns>(scratch, groupBytes, count, rows, columns, first, packed);
+    case Type.Q8_0: return fromRows<Q8_0Columns>(group, groupBytes, count, rows, columns, first, packed);
     case Type.Q4_K:
-      if (HAS_Q4_K) fromRows<Q4_KPacking>(scratch, groupBytes, count, rows, columns, first, packed);
+      if (HAS_Q4_K) fromRows<Q4_KPacking>(group, groupBytes, count, rows, columns, first, packed);
       return;
     case Type.Q6_K:
-      if (HAS_Q6_K_COLUMNS) fromRows<Q6_KPacking>(scratch, groupBytes, count, rows, columns, first, packed);
+      if (HAS_Q6_K_COLUMNS) fromRows<Q6_KPacking>(group, groupBytes, count, rows, columns, first, packed);
       return;
   }
 }
