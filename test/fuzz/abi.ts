@@ -521,7 +521,8 @@ class Machine {
 /** Exports that other fuzzers call, or that hold a whole instance. */
 const OTHERS =
   /^(kernel_|thread_|gguf_|entry_|tensor_|tokenizer_|chat_|core_|error_|model_(create|gguf|tokenizer|has_encoder)|abi_)/;
-const LOADING = /^model_(request_|streamed_|rows_|row_bytes_read|expert_bytes|slabs_|slab_bytes_read|file_|loaded_|plan_)/;
+const LOADING =
+  /^model_(request_|streamed_|rows_|row_bytes_read|expert_bytes|slabs_|slab_bytes_read|file_|loaded_|plan_)/;
 
 function prepare(): Run {
   const engine = new Engine(guardCore());
