@@ -83,6 +83,7 @@ const files = new Map<string, Uint8Array>([
   ["chat.gguf", new Uint8Array(encodeGguf({ ...chatDemo, metadata: [...chatDemo.metadata, chatty as never] }))],
   ["plm.gguf", new Uint8Array(encodeGguf(makeModel("plm-1m", "Q4_0")))],
   ["former.gguf", new Uint8Array(encodeGguf(makeModel("memoryformer-tiny")))],
+  ["experts.gguf", new Uint8Array(encodeGguf(makeModel("qwen3moe-tiny", "Q8_0")))],
   ["talk.gguf", withTemplate("plm-1m")],
   ["taste.gguf", tasteful()],
   ["vocabulary.gguf", new Uint8Array(encodeGguf({ ...makeModel("demo"), tensors: [] }))],
@@ -390,6 +391,28 @@ test("tables that stay in the file give the same text, and bench says how many r
     assert.is(tables.rows_wanted, 5 * 32 * SHAPES["memoryformer-tiny"].layers + 1, host.name);
     assert.is(tables.rows_read, tables.rows_wanted, host.name);
     assert.ok(tables.bytes > 0 && tables.bytes_read > 0 && memory_bytes > 0, host.name);
+  }
+});
+
+test("experts that stay in the file give the logits of the API, and bench says how many matrices were read", async () => {
+  const tokens = [3, 50, 7, 200, 9];
+  const model = await Model.load(files.get("experts.gguf")!);
+  const want = await model.logits(tokens);
+  model.dispose();
+  const stream = ["--experts", "stream", "--expert-cache", "0"];
+  const [host] = hosts;
+  const words = ["logits", "data/experts.gguf", "--tokens", tokens.join(","), "--out", "data/logits"];
+  assert.equal(host.run([...words, ...stream]), { status: 0, out: "", err: "" });
+  assert.ok(sameBits(host.take("logits"), want));
+  for (const own of [node, host]) {
+    const { experts, tables } = JSON.parse(
+      own.run(["bench", "data/experts.gguf", "-p", "8", "-n", "4", ...stream]).out,
+    );
+    assert.is(tables, undefined, own.name);
+    // Three matrices of four experts in each of three layers.
+    assert.is(experts.slabs_wanted, 3 * 4 * 3, own.name);
+    assert.ok(experts.slabs_read > 0 && experts.slabs_read <= experts.slabs_wanted, own.name);
+    assert.ok(experts.bytes > 0 && experts.bytes_read > 0, own.name);
   }
 });
 

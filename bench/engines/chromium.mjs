@@ -62,22 +62,7 @@ export async function measureInChromium(page, job) {
   const server = await serve();
   const browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: ARGUMENTS });
   try {
-    const tab = await browser.newPage();
-    tab.setDefaultTimeout(JOB_MS);
-    if (process.env.BENCH_VERBOSE) tab.on("console", (message) => console.error(message.text()));
-    const failed = new Promise((_, reject) => {
-      tab.on("pageerror", reject);
-      tab.on("crash", () => reject(new Error("the page crashed")));
-    });
-    await tab.goto(`${server.url}/bench/pages/index.html`);
-    const work = tab.evaluate(
-      async ([module, given]) => {
-        if (!globalThis.crossOriginIsolated) throw new Error("the page is not cross-origin isolated");
-        return (await import(module)).measure(given);
-      },
-      [`/bench/pages/${page}.mjs`, { ...job, source: job.source && `/${job.source.slice(ROOT.length)}` }],
-    );
-    const result = await Promise.race([work, failed]);
+    const result = await measureInTab(await browser.newPage(), server.url, page, job);
     const cdp = await browser.newBrowserCDPSession();
     const { processInfo } = await cdp.send("SystemInfo.getProcessInfo");
     const peaks = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => peakMemory(id) ?? 0);
@@ -86,4 +71,43 @@ export async function measureInChromium(page, job) {
     await browser.close();
     server.close();
   }
+}
+
+/**
+ * The same in a browser that keeps its files in the folder `profile`, and has for a page as much room as the disk; without
+ * the peak.
+ * @param {string} profile @param {string} page @param {any} job
+ */
+export async function measureWithProfile(profile, page, job) {
+  const server = await serve();
+  const how = { executablePath: CHROMIUM, headless: true, args: ARGUMENTS };
+  const context = await chromium.launchPersistentContext(profile, how);
+  try {
+    const tab = await context.newPage();
+    const result = await measureInTab(tab, server.url, page, job);
+    const agent = await tab.evaluate(() => navigator.userAgent);
+    return { ...result, host: `Chromium ${/Chrome\/([\d.]+)/.exec(agent)?.[1]}` };
+  } finally {
+    await context.close();
+    server.close();
+  }
+}
+
+/** @param {import("playwright-core").Page} tab @param {string} url @param {string} page @param {any} job */
+async function measureInTab(tab, url, page, job) {
+  tab.setDefaultTimeout(JOB_MS);
+  if (process.env.BENCH_VERBOSE) tab.on("console", (message) => console.error(message.text()));
+  const failed = new Promise((_, reject) => {
+    tab.on("pageerror", reject);
+    tab.on("crash", () => reject(new Error("the page crashed")));
+  });
+  await tab.goto(`${url}/bench/pages/index.html`);
+  const work = tab.evaluate(
+    async ([module, given]) => {
+      if (!globalThis.crossOriginIsolated) throw new Error("the page is not cross-origin isolated");
+      return (await import(module)).measure(given);
+    },
+    [`/bench/pages/${page}.mjs`, { ...job, source: job.source && `/${job.source.slice(ROOT.length)}` }],
+  );
+  return Promise.race([work, failed]);
 }
