@@ -21,7 +21,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { together } from "./engines/kernels.mjs";
-import { builds } from "./lib/core.mjs";
+import { builds, CLASSES, processorClass } from "./lib/core.mjs";
 import { describeMachine, Watch, waitForIdle } from "./lib/machine.mjs";
 import { ALL, modelFile, QUICK } from "./lib/models.mjs";
 import { picture } from "./lib/picture.mjs";
@@ -90,7 +90,12 @@ if (values.resume) {
   const { results: earlier } = JSON.parse(readFileSync(`${OUTPUT}latest.json`, "utf8"));
   Object.assign(results, earlier, { failures: [] }); // what failed is tried again
 }
-const report = { started: new Date().toISOString(), machine: describeMachine(), versions: versions(), options: values };
+const report = {
+  started: new Date().toISOString(),
+  machine: { ...describeMachine(), class: processorClass() },
+  versions: versions(),
+  options: values,
+};
 
 function save() {
   mkdirSync(OUTPUT, { recursive: true });
@@ -200,7 +205,7 @@ const { machine } = report;
 const hosts = new Set(
   Object.values(results.models).flatMap((rows) => Object.values(rows).flatMap((list) => list.map(({ host }) => host))),
 );
-const place = `${machine.processor}, ${machine.cores} cores, ${machine.memory}, ${machine.system}; ${[...hosts].join(", ") || `Node ${process.versions.node}`}`;
+const place = `${machine.processor}, ${machine.cores} cores, ${machine.memory}, ${machine.system}; ${machine.class ? `${CLASSES[machine.class]}; ` : ""}${[...hosts].join(", ") || `Node ${process.versions.node}`}`;
 const list = targets(results);
 const sections = [
   `${report.started.slice(0, 10)}: ${place}.`,

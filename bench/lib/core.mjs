@@ -60,6 +60,24 @@ export class RawCore extends TestCore {
   }
 }
 
+/**
+ * The class of this processor: what its engine makes of the dot product of bytes (assembly/kernels/quant/byte_dots.ts).
+ * `quads`: one instruction, with AVX-VNNI and on Arm; `pairs`: several; `portable`: no relaxed SIMD, or no fast build.
+ * @returns {"quads" | "pairs" | "portable"}
+ */
+export function processorClass() {
+  if (!builds().includes("fast") || !WebAssembly.validate(readFileSync(ROOT + BUILDS.fast))) return "portable";
+  const { exports, core } = new RawCore("fast");
+  return exports.core_byte_dots(core) === QUADS ? "quads" : "pairs";
+}
+
+/** The class in words. */
+export const CLASSES = {
+  quads: "bytes are summed in quads (a dot product)",
+  pairs: "bytes are summed in pairs (no dot product)",
+  portable: "no fast build",
+};
+
 const SUM_BYTES = 512 * 2 ** 20;
 const SUM_START = 65536;
 const STEPS = 1 << 22;
