@@ -15,7 +15,7 @@
  *
  * The boundary between assembly/ and the rest (boundary.mjs) is made first, always. Without parts all of them are built;
  * with --if-needed only those that are older than their sources. With --guard the parts are wasm with guard bytes around
- * every block of memory (assembly/memory/guards.ts), in build/guard/: portable and scalar, unless others are named. Every output appears whole, by a rename, so that a
+ * every block of memory (assembly/memory/guards.ts), in build/guard/: portable, scalar and graph, unless others are named. Every output appears whole, by a rename, so that a
  * reader never sees half a file.
  */
 import { spawn } from "node:child_process";
@@ -89,7 +89,7 @@ const parts = guards ? wasmParts : allParts;
 writeBoundary();
 const ifNeeded = process.argv.includes("--if-needed");
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
-const asked = guards && !named.length ? ["portable", "scalar"] : named;
+const asked = guards && !named.length ? ["portable", "scalar", "graph"] : named;
 for (const name of asked) {
   if (!parts[name]) stop(`there is no part ${name}; parts are ${Object.keys(parts).join(", ")}`, 2);
 }

@@ -6,7 +6,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TensorType } from "../bindings/numbers.ts";
 import { Graph, type GraphArray, LimpetError } from "../src/graph.ts";
-import { graphCore, lcg, TestGraph } from "./support/graph.ts";
+import { graphCore, lcg, lcgInput, TestGraph } from "./support/graph.ts";
+import { CONVS, convGraph, kept, meant, realOf, SINGLES } from "./support/graph-specs.ts";
 import {
   f32,
   type GraphSpec,
@@ -115,6 +116,46 @@ test("a classifier in i8 gives what real numbers give, and the same bytes from b
   graph.dispose();
   await refused(() => graph.run({ image }), "WRONG_STATE", /disposed/);
   scalar.dispose();
+});
+
+test("convolutions at the edges of tiles: f64, and the same bytes from both builds", () => {
+  const builds = ["limpet.graph.wasm", "limpet.graph.scalar.wasm"].map(graphCore);
+  for (const spec of CONVS) {
+    const input = signed(spec.height * spec.width * spec.depth, 4);
+    const file = tfliteFile(convGraph(spec));
+    const wanted = realOf(spec, input);
+    if (wanted.length === 0) continue;
+    const [first, second] = builds.map((core) => {
+      const graph = new TestGraph(core, file);
+      const given = spec.real ? meant(input) : input;
+      graph.write(0, new Uint8Array(given.buffer));
+      graph.run();
+      const output = graph.output(0);
+      graph.release();
+      return output;
+    });
+    assert.equal(first, second, JSON.stringify(spec));
+    const found = spec.real ? new Float32Array(first.buffer) : new Int8Array(first.buffer);
+    wanted.forEach((value, i) => {
+      const error = spec.real ? Math.abs(found[i] - value) / 1e-4 : Math.abs(found[i] - kept(value));
+      assert.ok(error <= 1, `[${i}]: ${found[i]}, not ${value} of ${JSON.stringify(spec)}`);
+    });
+  }
+});
+
+test("an operator of each family runs, with the same bytes from both builds", () => {
+  const builds = ["limpet.graph.wasm", "limpet.graph.scalar.wasm"].map(graphCore);
+  for (const spec of SINGLES) {
+    const [first, second] = builds.map((core) => {
+      const graph = new TestGraph(core, tfliteFile(spec));
+      for (let i = 0; i < graph.count(0); i++) graph.write(i, lcgInput(graph.tensor(0, i), i + 1, 32));
+      graph.run();
+      const outputs = Array.from({ length: graph.count(1) }, (_, i) => graph.output(i));
+      graph.release();
+      return outputs;
+    });
+    assert.equal(first, second, `operator ${spec.operators[0].code}`);
+  }
 });
 
 test("what a value takes over in place is what it is without", async () => {

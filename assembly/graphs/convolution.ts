@@ -63,8 +63,8 @@ export function prepareConvolution(g: Graph, step: GraphStep): i32 {
   if (filters != <u32>s.outDepth || filters == 0)
     return broken(g, step, "its output has another depth than its filters");
   if (isDepthwise) {
-    f.multiplier = filters / x.dim(3);
-    if (w.dim(0) != 1 || f.multiplier * x.dim(3) != filters) {
+    f.multiplier = x.dim(3) > 0 ? filters / x.dim(3) : 0;
+    if (w.dim(0) != 1 || f.multiplier == 0 || f.multiplier * x.dim(3) != filters) {
       return broken(g, step, "its filters are no whole number for each channel");
     }
     f.columns = <u32>(s.filterHeight * s.filterWidth);

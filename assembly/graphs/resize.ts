@@ -19,7 +19,7 @@ export function prepareResize(g: Graph, step: GraphStep): i32 {
   if (x.type != y.type || (isBilinear && x.type != F32 && x.type != TensorType.I8)) {
     return refuse(g, step, "it is neither of i8 nor of f32");
   }
-  if (x.rank != 4 || y.rank != 4 || x.dim(0) != y.dim(0) || x.dim(3) != y.dim(3) || x.count == 0) {
+  if (x.rank != 4 || y.rank != 4 || x.dim(0) != y.dim(0) || x.dim(3) != y.dim(3) || x.count == 0 || y.count == 0) {
     return broken(g, step, "its images have another depth or are empty");
   }
   if (max(max(x.dim(1), x.dim(2)), max(y.dim(1), y.dim(2))) > 1 << 16)

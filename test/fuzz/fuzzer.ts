@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { instantiateSync } from "../../bindings/instantiate.ts";
 import { LimpetError } from "../../src/index.ts";
-import { type Build, TestCore } from "../support/core.ts";
+import { TestCore } from "../support/core.ts";
 import { EngineError } from "../support/engine.ts";
 import type { Random } from "./random.ts";
 
@@ -29,11 +29,11 @@ export interface Run {
 }
 
 const GUARD = new URL("../../build/guard/", import.meta.url);
-const FILES: Record<"portable" | "scalar", string> = { portable: "limpet.wasm", scalar: "limpet.scalar.wasm" };
+const FILES = { portable: "limpet.wasm", scalar: "limpet.scalar.wasm", graph: "limpet.graph.wasm" } as const;
 const modules = new Map<string, WebAssembly.Module>();
 
 /** The module of a build with guard bytes. */
-export function guardModule(build: "portable" | "scalar" = "portable"): WebAssembly.Module {
+export function guardModule(build: keyof typeof FILES = "portable"): WebAssembly.Module {
   const file = new URL(FILES[build], GUARD);
   let module = modules.get(file.href);
   if (module) return module;
@@ -44,7 +44,7 @@ export function guardModule(build: "portable" | "scalar" = "portable"): WebAssem
 }
 
 /** A core with guard bytes. */
-export function guardCore(build: Build & ("portable" | "scalar") = "portable"): TestCore {
+export function guardCore(build: keyof typeof FILES = "portable"): TestCore {
   return new TestCore(build, instantiateSync(guardModule(build)));
 }
 

@@ -8,6 +8,7 @@ import { ggufApi } from "./gguf-api.ts";
 import { ggufHeaders } from "./gguf-headers.ts";
 import { ggufModels } from "./gguf-models.ts";
 import { grammars } from "./grammars.ts";
+import { graphs } from "./graphs.ts";
 import { sessions } from "./sessions.ts";
 import { vocabularies } from "./vocabularies.ts";
 
@@ -19,6 +20,7 @@ export const FUZZERS: readonly Fuzzer[] = [
   checkpoints,
   sessions,
   grammars,
+  graphs,
   vocabularies,
   apiArguments,
   abi,

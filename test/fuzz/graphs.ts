@@ -1,0 +1,81 @@
+/**
+ * TFLite files: each is loaded and run, or refused in words; nothing traps, nothing leaks, and memory is never more than
+ * the plan said.
+ */
+import * as assert from "uvu/assert";
+import { Status } from "../../bindings/numbers.ts";
+import { CONVS, convGraph, SINGLES } from "../support/graph-specs.ts";
+import { tfliteFile } from "../support/tflite-writer.ts";
+import { Finding, type Fuzzer, guardCore, lookAtGuards, type Run, withWords } from "./fuzzer.ts";
+import { woundBytes } from "./mutate.ts";
+import type { Random } from "./random.ts";
+
+/** OUT_OF_MEMORY, BAD_FILE, UNSUPPORTED. */
+const ERRORS = [-1, -2, -3];
+/** Bytes of memory that a file may ask for. */
+const LIMIT = 1 << 25;
+/** Slices of a run: a file may ask for days of work, a slice at a time. */
+const SLICES = 20;
+
+export const graphs: Fuzzer = {
+  name: "graphs",
+  about: "TFLite files through loading and running",
+  cases: 3000,
+  share: 2,
+  prepare,
+};
+
+function prepare(): Run {
+  const core = guardCore("graph");
+  core.call("core_set_limit", core.core, LIMIT);
+  const seeds = [...SINGLES, ...CONVS.slice(0, 12).map(convGraph)].map(tfliteFile);
+
+  const one = (random: Random): string => {
+    const bytes = woundBytes(random, seeds[random.below(seeds.length)], 0, Number.POSITIVE_INFINITY);
+    try {
+      const word = loadAndRun(bytes, random.oneIn(4) ? 1 : 0, random);
+      lookAtGuards(core);
+      assert.is(core.call("core_used", core.core), 0, "a block was not given back");
+      return word;
+    } catch (error) {
+      throw withWords(error, core);
+    }
+  };
+
+  const loadAndRun = (bytes: Uint8Array, flags: number, random: Random): string => {
+    const graph = core.call("graph_create", core.core, BigInt(bytes.length), flags) >>> 0;
+    if (graph === 0) return refused(core.call("error_code", core.core));
+    try {
+      core.memory.write(core.call("graph_file", graph), bytes);
+      let status: number = Status.MORE;
+      while (status === Status.MORE) status = core.call("graph_step", core.core, graph);
+      if (status < 0) return refused(status);
+      const used = core.call("core_used", core.core);
+      for (let i = 0; i < core.call("graph_count", graph, 0); i++) {
+        const tensor = core.call("graph_tensor", graph, 0, i);
+        const count = core.call("graph_tensor_number", tensor, 2);
+        const noise = Uint8Array.from({ length: Math.min(count, 256) }, () => random.below(256));
+        core.memory.write(core.call("graph_tensor_data", tensor), noise);
+      }
+      status = Status.MORE;
+      for (let slice = 0; status === Status.MORE && slice < SLICES; slice++) {
+        status = core.call("graph_run", core.core, graph);
+      }
+      assert.is(core.call("core_used", core.core), used, "a run took memory");
+      return status < 0 ? refused(status) : status === Status.MORE ? "long" : "ran";
+    } finally {
+      core.call("graph_release", core.core, graph);
+    }
+  };
+
+  const refused = (status: number): string => {
+    if (!ERRORS.includes(status)) throw new Finding(`status ${status}: ${core.message}`);
+    if (core.message.length < 20) throw new Finding(`an error says "${core.message}"`);
+    return `error ${status}`;
+  };
+
+  const end = (met: ReadonlyMap<string, number>, cases: number): void => {
+    assert.ok((met.get("ran") ?? 0) > cases / 20, `${met.get("ran")} files ran`);
+  };
+  return { one, end };
+}
