@@ -206,6 +206,9 @@ export const HAS_RWKV: bool = !isDefined(WITHOUT_RWKV);
 /** Vectors of texts, scores of documents, and encoders before decoders (exports/texts.ts). */
 export const HAS_VECTORS: bool = !isDefined(WITHOUT_VECTORS);
 
+/** Adapters: low rank beside weights (weights/low_rank.ts). */
+export const HAS_ADAPTERS: bool = !isDefined(WITHOUT_ADAPTERS);
+
 /** Kernels by themselves (`kernel_…`): what only they reach. */
 export const HAS_KERNELS: bool = !isDefined(WITHOUT_KERNELS);
 

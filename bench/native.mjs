@@ -9,6 +9,7 @@
  *   node native.mjs perplexity MODEL FILE [--ctx 512] [--windows 8]
  *   node native.mjs bench MODEL [-p 128] [-n 64] [--reps 5]
  *
+ * All but embed take --lora FILE[=WEIGHT], also more than once.
  * All take --threads (default 1) and --kv f16|f32 (the cache, default f16), and print JSON. Greedy everywhere, flash
  * attention off.
  */
@@ -18,7 +19,14 @@ import { parseArgs } from "node:util";
 import { getLlama, LlamaLogLevel } from "node-llama-cpp";
 
 /** A loaded model with one context and one sequence. */
-export async function openNative(/** @type {string} */ modelPath, { contextSize = 0, threads = 1, kv = "f16" } = {}) {
+export async function openNative(
+  /** @type {string} */ modelPath,
+  { contextSize = 0, threads = 1, kv = "f16", lora = /** @type {string[]} */ ([]) } = {},
+) {
+  const adapters = lora.map((one) => {
+    const [, filePath, weight] = /** @type {RegExpMatchArray} */ (one.match(/^(.*?)(?:=([-+.\deE]+))?$/));
+    return { filePath, scale: Number(weight ?? 1) };
+  });
   const started = performance.now();
   const llama = await getLlama({ gpu: false, build: "never", maxThreads: threads, logLevel: LlamaLogLevel.error });
   const model = await llama.loadModel({ modelPath, gpuLayers: 0 });
@@ -27,6 +35,7 @@ export async function openNative(/** @type {string} */ modelPath, { contextSize 
     batchSize: 512,
     threads,
     flashAttention: false,
+    ...(adapters.length > 0 && { lora: { adapters } }),
     experimentalKvCacheKeyType: kv === "f32" ? "F32" : "F16",
     experimentalKvCacheValueType: kv === "f32" ? "F32" : "F16",
   });
@@ -180,6 +189,7 @@ async function main() {
       threads: { type: "string", default: "1" },
       reps: { type: "string", default: "5" },
       kv: { type: "string", default: "f16" },
+      lora: { type: "string", multiple: true, default: [] },
     },
   });
   const [command, path, argument] = positionals;
@@ -193,7 +203,7 @@ async function main() {
   const wanted = values.tokens?.split(",").map(Number) ?? [];
   const asked = Number(values.context) || wanted.length + 8;
   const contextSize = command === "logits" ? asked : command === "perplexity" ? numbers.ctx : 0;
-  const native = await openNative(path, { contextSize, threads: numbers.threads, kv: values.kv });
+  const native = await openNative(path, { contextSize, threads: numbers.threads, kv: values.kv, lora: values.lora });
   if (command === "tokenize") {
     console.log(JSON.stringify(tokenize(native, argument)));
   } else if (command === "generate") {

@@ -55,7 +55,7 @@ export const TENSOR_TYPES = /** @type {Record<keyof typeof FILE_TYPES | "I8", La
 });
 
 /** @typedef {keyof typeof TENSOR_TYPES} TensorType */
-/** @typedef {"u32" | "i32" | "f32" | "bool" | "string" | "u64" | "i32[]" | "u64[]" | "f32[]" | "f64[]" | "bool[]" | "string[]"} ValueType */
+/** @typedef {"u32" | "i32" | "f32" | "bool" | "string" | "u64" | "u32[]" | "i32[]" | "u64[]" | "f32[]" | "f64[]" | "bool[]" | "string[]"} ValueType */
 /** @typedef {number | bigint | boolean | string | readonly number[] | readonly boolean[] | readonly string[]} Value */
 /**
  * `fill` is called with consecutive chunks of the tensor, each a whole number of blocks, and writes every byte.

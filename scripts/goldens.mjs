@@ -4,6 +4,7 @@
  *     logits        the numpy oracle in float64, of every architecture            Python: test/oracle/requirements.txt
  *     llama.cpp     node-llama-cpp: logits of small models, a greedy text         bench/: npm --prefix bench install
  *     scalings      the oracle and llama.cpp on models whose metadata says something special       Python and bench/
+ *     adapters      node-llama-cpp: logits of small models with adapters          bench/
  *     encoders      the numpy oracle, encoders-llama.cpp: node-llama-cpp; vectors of texts by encoders
  *     transformers  Hugging Face: logits of checkpoints, in float32               Python: test/oracle/peers.txt
  *     tokenizers    tokenizers, sentencepiece, rwkv: random texts in small vocabularies   Python: test/oracle/peers.txt
@@ -32,6 +33,10 @@ const PARTS = {
   },
   scalings: {
     command: ["test/oracle/make-golden.ts", "scalings"],
+    needs: NATIVE ? undefined : "npm --prefix bench install",
+  },
+  adapters: {
+    command: ["test/oracle/make-golden.ts", "adapters"],
     needs: NATIVE ? undefined : "npm --prefix bench install",
   },
   encoders: { command: ["test/oracle/make-golden-encoders.ts", "encoders"] },

@@ -5,7 +5,7 @@ export type { Batch, BatchOptions, BatchSessionOptions } from "./api/batch.ts";
 export { doctor } from "./api/doctor.ts";
 export type { DoctorOptions, DoctorReport } from "./api/doctor-report.ts";
 export { Model } from "./api/model.ts";
-export type { LoadOptions, MemoryPlan, ModelMemory } from "./api/options.ts";
+export type { AdapterLoadOptions, LoadOptions, MemoryPlan, ModelMemory, PlanOptions } from "./api/options.ts";
 export type { Overflow } from "./api/overflow.ts";
 export type { ChatTokensOptions } from "./api/prompt.ts";
 export type { SelfTest } from "./api/self-test.ts";
@@ -13,6 +13,7 @@ export type { Activity, AppendOptions, Prompt, Session, SessionOptions, WaitOpti
 export type { WorkerBatch } from "./api/worker-batch.ts";
 export type { WorkerModel } from "./api/worker-model.ts";
 export type { WorkerSession } from "./api/worker-session.ts";
+export type { Adapter, AdapterInfo, AdapterOptions, AdapterSet } from "./generate/adapter.ts";
 export type { ChatOptions, ToolOptions } from "./generate/chat-answer.ts";
 export type { Score, ScoreOptions } from "./generate/choices.ts";
 export type { ConstraintOptions } from "./generate/constraint.ts";

@@ -114,7 +114,7 @@ test("an option that there is not is refused, with the one that was meant", asyn
       () => loose(model.session())["generate"]("A", { temprature: 1 }),
     ],
     [/no option stops; did you mean stop\?/, () => loose(model.session())["chat"]("A", { stops: "x" })],
-    [/no option ctx; there are context, kv, system/, () => loose(model)["session"]({ ctx: 5 })],
+    [/no option ctx; there are context, kv, adapters, system/, () => loose(model)["session"]({ ctx: 5 })],
     [/no option chunks; did you mean chunk\?/, () => loose(model)["logits"]([1], { chunks: 5 })],
     [/no option window; did you mean windows\?/, () => loose(model)["perplexity"]([1], { window: 5 })],
     [/no option BOS; did you mean bos\?/, () => loose(model)["tokenize"]("A", { BOS: true })],

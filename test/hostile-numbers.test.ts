@@ -161,6 +161,7 @@ const RELEASES: Record<string, string> = {
   core_allocate: "core_release",
   gguf_create: "gguf_release",
   model_create: "model_release",
+  adapter_create: "model_release",
   context_create: "context_release",
   context_create_tapped: "context_release",
   context_create_for_texts: "context_release",

@@ -368,9 +368,9 @@ test("a session's sections may stand in any order; one that is unknown, missing,
     assert.equal(session.save(), own, "the session is as it was");
   };
 
-  const unknown = { name: "adapters", bytes: new Uint8Array(5) };
-  refused(sessionOf([...sections, unknown], good), Code.UNSUPPORTED, /a section "adapters", which .* take a newer one/);
-  refused(sessionOf([unknown, ...sections], good), Code.UNSUPPORTED, /"adapters"/);
+  const unknown = { name: "rumours", bytes: new Uint8Array(5) };
+  refused(sessionOf([...sections, unknown], good), Code.UNSUPPORTED, /a section "rumours", which .* take a newer one/);
+  refused(sessionOf([unknown, ...sections], good), Code.UNSUPPORTED, /"rumours"/);
   refused(sessionOf([...sections, { ...unknown, name: "" }], good), Code.UNSUPPORTED, /a section ""/);
   refused(sessionOf([model, tokens, sampler, { ...state, name: "stat" }], good), Code.UNSUPPORTED, /"stat"/);
 

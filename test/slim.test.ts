@@ -161,7 +161,7 @@ test("several models make one build with the parts of all, and it is as its base
   assert.equal(architectures, ["qwen3", "memoryformer"]);
   assert.equal(formats, ["Q4_K", "TQ1_0", "TQ2_0"]);
   assert.equal(tokenizers, ["bpe", "spm"]);
-  assert.equal(extras, ["names", "chat-templates", "grammar", "long-words", "vectors", "samplers"]);
+  assert.equal(extras, ["names", "chat-templates", "grammar", "long-words", "vectors", "samplers", "adapters"]);
   assert.is(entry, "model");
   assert.equal(features, BUILDS.relaxed.features);
   assert.equal(slimBuild([tables], "wasi").extras, [

@@ -2,6 +2,7 @@
  * The library's exports: one list, nothing else. `bindings/exports.ts` is its typed mirror.
  */
 export * from "../exports/core_list";
+export * from "../exports/adapters";
 export * from "../exports/byte_dots";
 export * from "../exports/kernels_float";
 export * from "../exports/kernels_lookup";

@@ -3,5 +3,6 @@
  * kernels by themselves (`kernel_…` of index.ts) compute in one thread, in the builds without.
  */
 export * from "../exports/core_list";
+export * from "../exports/adapters";
 export * from "../exports/byte_dots";
 export * from "../exports/thread";

@@ -7,13 +7,16 @@
  *
  *     file ──NEED_DATA──► staging (below 2 GiB, at most STAGING_BYTES or one group) ──pack──► the weight's place
  */
-import { MODEL_BYTES, Model, ModelState, tagModel } from "./model";
+import { declareAdapter } from "./adapter_load";
+import { MODEL_BYTES, Model, ModelState, isModel, tagModel } from "./model";
 import { refuseUnused } from "./unused";
 import { createVocabulary, releaseVocabulary } from "./vocabulary";
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release } from "../memory/arena";
+import { fnv } from "../memory/bytes";
 import { Gguf, createGguf, mergeSplits, number, numberOr, parseGguf, releaseGguf } from "../files/gguf";
 import { requireTypes } from "../files/tensors";
+import { HAS_ADAPTERS } from "../parts";
 import { findArchitecture } from "./architecture";
 import { LAYER_LIMIT, builderBytes, initBuilder } from "../program/builder";
 import { hasTensor } from "../program/declare";
@@ -54,6 +57,27 @@ export function createModel(core: Core, files: u32, vocabularyOnly: bool): Model
     return changetype<Model>(0);
   }
   tagModel(model);
+  return model;
+}
+
+/** A file with an adapter for a model whose weights are known: loaded as a model is. 0: see the error. */
+export function createAdapter(core: Core, base: Model): Model {
+  const none = changetype<Model>(0);
+  const isPlanned = isModel(base) && base.hasProgram && changetype<usize>(base.base) == 0;
+  if (!HAS_ADAPTERS || !isPlanned || base.state < ModelState.PLANNED || base.state > ModelState.READY) {
+    fail(
+      core,
+      HAS_ADAPTERS ? ErrorCode.BAD_ARGUMENT : ErrorCode.UNSUPPORTED,
+      HAS_ADAPTERS
+        ? "an adapter is loaded for a model that has its weights: load that first"
+        : "this build has no adapters; take limpet.wasm",
+    );
+    return none;
+  }
+  const model = createModel(core, 1, false);
+  if (changetype<usize>(model) == 0) return model;
+  model.base = base;
+  base.contexts += 1;
   return model;
 }
 
@@ -114,15 +138,24 @@ export function stepLoad(model: Model): i32 {
 export function releaseModel(model: Model): i32 {
   const core = model.core;
   if (model.contexts) {
-    return fail(core, ErrorCode.WRONG_STATE, "contexts of this model are still open: release them first");
+    return fail(core, ErrorCode.WRONG_STATE, "contexts or adapters of this model are still there: release them first");
+  }
+  const adapter = model.adapter;
+  if (HAS_ADAPTERS && changetype<usize>(adapter) != 0 && adapter.users) {
+    return fail(
+      core, ErrorCode.WRONG_STATE, "{} sequences still use this adapter: release their sessions, or give them others",
+      adapter.users,
+    );
   }
   model.tag = 0;
-  if (model.hasProgram) {
+  if (model.hasProgram || (HAS_ADAPTERS && changetype<usize>(adapter) != 0)) {
     const weights = model.weights;
     for (let i: u32 = 0; i < weights.count; i++) if (!weights.at(i).memoryOf) release(core, weights.at(i).data);
     release(core, changetype<usize>(model.tapped));
     release(core, changetype<usize>(model.program));
+    if (HAS_ADAPTERS) release(core, changetype<usize>(adapter));
   }
+  if (HAS_ADAPTERS && changetype<usize>(model.base) != 0) model.base.contexts -= 1;
   releaseVocabulary(model);
   release(core, model.template);
   release(core, model.staging);
@@ -160,6 +193,15 @@ function stepHeader(model: Model): i32 {
   let status = mergeSplits(core, model.shards, model.files);
   if (status < 0) return status;
   model.gguf = changetype<Gguf>(shardAt(model, 0));
+  if (HAS_ADAPTERS && changetype<usize>(model.base) != 0) {
+    status = declareAdapter(model);
+    if (status < 0) return status;
+    countBytes(model.weights);
+    status = sortByOffset(model);
+    if (status < 0) return status;
+    model.state = ModelState.PLANNED;
+    return Status.MORE;
+  }
   status = createVocabulary(model);
   if (status < 0) return status;
   if (model.gguf.tensorCount == 0) model.vocabularyOnly = 1;
@@ -371,6 +413,8 @@ function takeRows(model: Model): i32 {
   const weight = model.weights.at(orderAt(model, model.orderIndex));
   const row = <usize>weight.fileRowBytes;
   const rows = model.rowsAsked;
+  const adapter = model.adapter;
+  if (HAS_ADAPTERS && changetype<usize>(adapter) != 0) adapter.digest = fnv(adapter.digest, model.staging, row * rows);
   if (!weight.isTable) {
     const blocks = <u32>(rows * (weight.columns / blockElements(weight.type)));
     if (!blocksAreFinite(weight.type, model.staging, blocks)) return notFinite(model.weights, weight);

@@ -6,6 +6,7 @@ import { Core } from "../memory/core";
 import { Gguf } from "../files/gguf";
 import { Context } from "../pass/context";
 import { Program } from "../program/program";
+import { Adapter } from "../weights/low_rank";
 import { Weights } from "../weights/weight";
 
 export namespace ModelState {
@@ -58,8 +59,12 @@ export class Model {
   requestOffset: u64;
   requestDestination: usize;
 
-  /** Contexts that use this model: it cannot be released before them. */
+  /** Contexts and adapters that use this model: it cannot be released before them. */
   contexts: u32;
+
+  /** Of an adapter's file: the model that it is for, and its pairs, in one block with its weights' records. */
+  base: Model;
+  adapter: Adapter;
 
   @inline
   get weights(): Weights {

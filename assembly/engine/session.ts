@@ -9,7 +9,8 @@ import { Core, ErrorCode, fail } from "../memory/core";
 import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/arena";
 import { setU32, u32At } from "../memory/bytes";
 import { abortPass } from "../pass/batch";
-import { Context, POSITION_LIMIT, isContext } from "../pass/context";
+import { Context, POSITION_LIMIT, clearAdapters, isContext } from "../pass/context";
+import { placeAdapters, shareAdapters, shiftAdapters } from "./adapters";
 import { checkSequence, cutOut, dropAll, rewindable, shareAll } from "./sequence";
 import { modelOf } from "./model";
 import { REASONING_BYTES, Reasoning, UNLIMITED, beginReasoning, setBudget } from "./reasoning";
@@ -176,7 +177,10 @@ export function isSession(s: Session): bool {
 
 export function releaseSession(s: Session): void {
   // A context that was released first took the rows with it.
-  if (isContext(s.context)) forget(s);
+  if (isContext(s.context)) {
+    forget(s);
+    clearAdapters(s.context, s.sequence);
+  }
   s.tag = 0;
   release(s.core, s.source);
   releaseSampler(s.core, s.sampler);
@@ -265,6 +269,7 @@ export function shiftSession(s: Session, keep: u32, count: u32): i32 {
   }
   memory.copy(s.tokens + ((<usize>keep) << 2), s.tokens + ((<usize>behind) << 2), (<usize>(s.count - behind)) << 2);
   s.count -= count;
+  shiftAdapters(s.context, s.sequence, keep, count);
   return 0;
 }
 
@@ -330,6 +335,8 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
     return fail(s.core, ErrorCode.BAD_ARGUMENT, "at most 20 log probabilities a token can be had");
   }
   stopWork(s);
+  const stale = placeAdapters(s.context, s.sequence, s.tokens, s.count);
+  if (stale < <i32>s.evaluated) unread(s, <u32>stale);
   leaveLast(s);
   s.generating = 1;
   s.remaining = maxTokens;
@@ -346,6 +353,17 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   const special = changetype<usize>(s.constraint) != 0 ? DetokenizeFlag.SHOW_SPECIAL : 0;
   startStream(s.stream, tokenizer, DetokenizeFlag.KEEP | DetokenizeFlag.CONTINUE | special);
   return 0;
+}
+
+/** Rows of tokens from index `position` on go, and are made anew: of all of them what an encoder has read too. */
+export function unread(s: Session, position: u32): void {
+  const count = s.count;
+  if (position == 0) {
+    s.evaluated = 0;
+    s.isSourceRead = 0;
+    dropAll(s.context, s.sequence, i32.MIN_VALUE, i32.MAX_VALUE);
+  } else rewind(s, position);
+  s.count = count;
 }
 
 /** The logits of the last token are not kept: its row is made once more, to the same bits. */
@@ -403,6 +421,7 @@ export function forkGeneration(s: Session, from: Session): i32 {
   forget(s);
   status = shareAll(c, from.sequence, s.sequence, 0, POSITION_LIMIT);
   if (status != 0) return status;
+  shareAdapters(c, from.sequence, s.sequence);
   memory.copy(s.tokens, from.tokens, (<usize>from.count) << 2);
   s.count = from.count;
   s.evaluated = from.evaluated;

@@ -11,6 +11,8 @@
  *     tokens   evaluated u32 │ count u32 │ u32[count]
  *     sampler  version u32 │ temperature f32 │ top-k u32 │ top-p f32 │ min-p f32 │ repeat penalty f32 │ state u64[4]
  *              from version 2 on: f32[SamplerOption.COUNT]; biases and breakers are not saved
+ *     adapters of a session that has some: whether rows of others were kept u32 │ of each: digest u64, weight f32, from
+ *              which position on i32. One with others refuses them
  *     source   of a model with an encoder: whether it is read u32 │ u32[tokens that it reads]
  *     state    layers u32 │ type of values u32 │ a layer: kind u8[12] │ row bytes u32 │ rows u32 │ positions │ rows
  *     marks    the same of recurrent states, which are F32: a row is a mark, the last one the newest state. A model
@@ -22,7 +24,7 @@ import { Session, checkSourceTokens, forget, owns, setSource } from "./session";
 import { Core, ErrorCode, bytesOf, fail } from "../memory/core";
 import { FNV_START, copyText, fnv, sameText, u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT } from "../pass/context";
-import { HAS_RECURRENT, HAS_VECTORS } from "../parts";
+import { HAS_ADAPTERS, HAS_RECURRENT, HAS_VECTORS } from "../parts";
 import { NOTHING, Op, Program } from "../program/program";
 import { dropMark } from "../state/recurrent";
 import { KvType } from "../kernels/attention/kv_codec";
@@ -45,10 +47,12 @@ const SAMPLER_SECTION: usize = SAMPLER_OPTIONS + ((<usize>SamplerOption.COUNT) <
 /** A layer's kind, the bytes of a row, and how many follow. */
 const LAYER: usize = 20;
 const KIND_NAME: u32 = 12;
+/** An adapter's digest, its weight, and from where on it is used. */
+const ADAPTER: usize = 16;
 
 export function savedBytes(s: Session): u64 {
   const sections = <usize>sectionsOf(s) * SECTION + 8 + 8 + SAMPLER_SECTION;
-  const bytes = HEADER + sections + (hasSource(s) ? sourceSection(s) : 0);
+  const bytes = HEADER + sections + (hasSource(s) ? sourceSection(s) : 0) + adapterSection(s);
   let state = stateSection(s, false);
   if (hasRecurrent(s.context.program)) state += stateSection(s, true);
   return <u64>bytes + ((<u64>s.count) << 2) + state;
@@ -56,7 +60,55 @@ export function savedBytes(s: Session): u64 {
 
 /** Sections that such a session has: a source where the model reads one, marks where layers have recurrent states. */
 function sectionsOf(s: Session): u32 {
-  return SECTIONS + (hasSource(s) ? 1 : 0) + (hasRecurrent(s.context.program) ? 1 : 0);
+  const adapters: u32 = adapterSection(s) ? 1 : 0;
+  return SECTIONS + adapters + (hasSource(s) ? 1 : 0) + (hasRecurrent(s.context.program) ? 1 : 0);
+}
+
+/** Bytes of the section of adapters; 0: the session has none. */
+function adapterSection(s: Session): usize {
+  if (!HAS_ADAPTERS || s.context.adapterSets == 0) return 0;
+  const set = s.context.adapterSet(s.sequence);
+  return set.count || set.isMixed ? 4 + <usize>set.count * ADAPTER : 0;
+}
+
+function saveAdapters(s: Session, at: usize): void {
+  const set = s.context.adapterSet(s.sequence);
+  store<u32>(at, set.isMixed);
+  at += 4;
+  for (let i: u32 = 0; i < set.count; i++, at += ADAPTER) {
+    const member = set.member(i);
+    store<u64>(at, member.adapter.digest);
+    store<f32>(at, member.weight, 8);
+    store<i32>(at, member.from, 12);
+  }
+}
+
+/** Whether the adapters of the saved session, which may have none, are those of this one. */
+function checkAdapters(s: Session, at: usize, bytes: usize): i32 {
+  const hasSets = s.context.adapterSets != 0;
+  const count: u32 = hasSets ? s.context.adapterSet(s.sequence).count : 0;
+  let isSame = at == 0 ? count == 0 : bytes == 4 + <usize>count * ADAPTER;
+  if (at != 0 && bytes >= 4 && load<u32>(at) > 1) return truncated(s.core);
+  for (let i: u32 = 0; i < count && isSame && at != 0; i++) {
+    const saved = at + 4 + <usize>i * ADAPTER;
+    const member = s.context.adapterSet(s.sequence).member(i);
+    isSame = load<u64>(saved) == member.adapter.digest && load<f32>(saved, 8) == member.weight;
+    if (load<i32>(saved, 12) < 0 || (!member.adapter.invocationCount && load<i32>(saved, 12))) return truncated(s.core);
+  }
+  if (isSame) return 0;
+  return fail(
+    s.core, ErrorCode.BAD_FILE,
+    "this session was saved with other adapters: give the same ones, with the same weights, to the one that it is \
+restored in",
+  );
+}
+
+/** Where the adapters of the saved session begin, and whether rows of others are among its own. */
+function restoreAdapters(s: Session, at: usize): void {
+  if (s.context.adapterSets == 0) return;
+  const set = s.context.adapterSet(s.sequence);
+  set.isMixed = at == 0 ? 0 : load<u32>(at);
+  for (let i: u32 = 0; i < set.count; i++) set.member(i).from = load<i32>(at + 4 + <usize>i * ADAPTER, 12);
 }
 
 @inline
@@ -123,6 +175,11 @@ export function saveSession(s: Session, target: usize): i32 {
   at = beginSection(at + 8 + ((<usize>s.count) << 2), "sampler", SAMPLER_SECTION);
   saveSampler(s.sampler, at);
   at += SAMPLER_SECTION;
+  if (HAS_ADAPTERS && adapterSection(s)) {
+    at = beginSection(at, "adapters", adapterSection(s));
+    saveAdapters(s, at);
+    at += adapterSection(s);
+  }
   if (hasSource(s)) {
     at = beginSection(at, "source", sourceSection(s));
     store<u32>(at, s.isSourceRead);
@@ -231,6 +288,7 @@ export function restoreSession(s: Session, source: usize, length: u32): i32 {
   const tokens = findSection(source, length, "tokens");
   status = restoreSource(s, source, length);
   if (status != 0) return status;
+  if (HAS_ADAPTERS) restoreAdapters(s, findSection(source, length, "adapters"));
   s.evaluated = load<u32>(tokens);
   s.count = load<u32>(tokens, 4);
   memory.copy(s.tokens, tokens + 8, (<usize>s.count) << 2);
@@ -321,6 +379,7 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     if (isNamed(at, "model")) status = checkModel(s, section, bytes);
     else if (isNamed(at, "tokens")) status = checkTokens(s, section, bytes);
     else if (isNamed(at, "sampler")) status = checkSampler(core, section, bytes);
+    else if (HAS_ADAPTERS && isNamed(at, "adapters")) status = checkAdapters(s, section, bytes);
     else if (isNamed(at, "source")) status = checkSource(s, section, bytes);
     else if (isNamed(at, "state")) status = checkState(s, section, bytes, false);
     else if (hasRecurrent(s.context.program) && isNamed(at, "marks")) status = checkState(s, section, bytes, true);
@@ -335,7 +394,14 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     known += 1;
     at = section + bytes;
   }
-  if (at != end || known != sectionsOf(s) || !isWhole(s, source, length)) return truncated(core);
+  let wanted = sectionsOf(s);
+  if (HAS_ADAPTERS) {
+    const isThere = findSection(source, length, "adapters") != 0;
+    const status = isThere ? 0 : checkAdapters(s, 0, 0);
+    if (status != 0) return status;
+    wanted += u32(isThere) - u32(adapterSection(s) != 0);
+  }
+  if (at != end || known != wanted || !isWhole(s, source, length)) return truncated(core);
   return hasRecurrent(s.context.program) ? checkMarks(s, source, length) : 0;
 }
 

@@ -1,9 +1,10 @@
 /**
  * Embedding: the rows of a matrix that the batch's tokens name, out of the packed form or out of the file.
  */
+import { addRows } from "./adapters";
 import { Status } from "../memory/core";
 import { u32At } from "../memory/bytes";
-import { HAS_ATTENTION_WITHIN } from "../parts";
+import { HAS_ADAPTERS, HAS_ATTENTION_WITHIN } from "../parts";
 import { Context, rowAt } from "../pass/context";
 import { textBegin } from "../pass/texts";
 import { Flag, Step } from "../program/program";
@@ -14,7 +15,13 @@ import { lookupRow } from "../kernels/quant/matmul";
 
 /** out ← the rows of a matrix that the batch's tokens, or their positions, name. */
 export function embed(c: Context, s: Step): i32 {
-  const weight = c.weight(s.weight);
+  const status = lookUpRows(c, s, c.weight(s.weight));
+  const isByToken = !s.has(Flag.BY_POSITION) && !s.has(Flag.BY_PART);
+  if (HAS_ADAPTERS && status == Status.DONE && c.adapterSets != 0 && isByToken) addRows(c, s);
+  return status;
+}
+
+function lookUpRows(c: Context, s: Step, weight: Weight): i32 {
   if (weight.state == WeightState.STREAMED) return embedStreamed(c, s, weight);
   for (let i: u32 = 0; i < c.active; i++) {
     const token = c.token(i);

@@ -6,8 +6,9 @@
  *
  * Matrices of one input run as one job where they are alike, so that threads meet once, and small ones are shared too.
  */
+import { addLowRank } from "./adapters";
 import { UNIT_ROWS, rowGrain, shared, unitsWithinWork } from "./share";
-import { HAS_NVFP4 } from "../parts";
+import { HAS_ADAPTERS, HAS_NVFP4 } from "../parts";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf, isIdle, threadsOf } from "../pass/threads";
@@ -28,6 +29,7 @@ export function linear(c: Context, s: Step): i32 {
   if (status != Status.DONE) return status;
   for (let m: u32 = 0; m <= s.n0; m++) scaleAndBias(c, s.behind(m));
   if (s.has(Flag.RESIDUAL)) addToStream(c, s);
+  if (HAS_ADAPTERS && c.adapterSets != 0) for (let m: u32 = 0; m <= s.n0; m++) addLowRank(c, s.behind(m));
   return Status.DONE;
 }
 

@@ -12,13 +12,14 @@ import { Threads, isIdle, threadSlots } from "./threads";
 import { Core } from "../memory/core";
 import { blockBytes, release } from "../memory/arena";
 import { GUARD_BYTES, fence } from "../memory/guards";
-import { HAS_RECURRENT } from "../parts";
-import { Program } from "../program/program";
+import { HAS_ADAPTERS, HAS_RECURRENT } from "../parts";
+import { Flag, Op, Place, Program } from "../program/program";
 import { Rows, bookkeepingBytes, initRows, poolBytes } from "../state/rows";
 import { Rope, isLong } from "../state/rope";
 import { statesHeld } from "../state/recurrent";
 import { StateKind, StateShape } from "../state/shape";
 import { rowBytes } from "../state/kinds";
+import { AdapterSet, SET_BYTES, lowRankBytes } from "../weights/low_rank";
 import { REQUEST_BYTES, Requests } from "../weights/requests";
 import { tokensAtOnce } from "../weights/tables";
 import { mostRequests, packedTileBytes, tileBytes } from "../weights/tiles";
@@ -128,6 +129,9 @@ export class Context {
   /** Buffers of a thread's own lie so far apart: see `ofThread`. */
   threadBytes: usize;
 
+  /** AdapterSet[sequences + 1] and what their products need (weights/low_rank.ts), from the first set on; or 0. */
+  adapterSets: usize;
+
   // Blocks of the arena.
   poolBlock: usize;
   listBlock: usize;
@@ -214,6 +218,17 @@ export class Context {
   /** The weight that a step of the layer at work names. */
   weight(place: u32): Weight {
     return this.program.weight(this.layer, place);
+  }
+
+  /** Which weight of the model that is. */
+  weightIndex(place: u32): u32 {
+    return place & Place.SHARED ? place & ~Place.SHARED : this.program.layer(this.layer).firstWeight + place;
+  }
+
+  /** The adapters of a sequence, where some sequence has any; behind the last one is room for another set. */
+  @inline
+  adapterSet(sequence: u32): AdapterSet {
+    return changetype<AdapterSet>(this.adapterSets + <usize>sequence * SET_BYTES);
   }
 
   /** Where the tap of a name is written, 0: nobody asked. */
@@ -405,8 +420,31 @@ function rowsAtOnce(p: Program, batch: u32): u32 {
   return 0;
 }
 
+/** Bytes that a context takes as soon as one of its sequences has adapters. */
+export function adapterBytes(p: Program, sequences: u32): u64 {
+  let columns: u32 = 0;
+  for (let layer: u32 = 0; layer < p.layerCount; layer++) {
+    const kind = p.kind(p.layer(layer).kind);
+    for (let i = kind.firstStep; i < kind.firstStep + kind.steps; i++) {
+      const s = p.step(i);
+      if (s.op == Op.LINEAR && s.has(Flag.OPERAND)) columns = max(columns, p.weight(layer, s.weight).columns);
+    }
+  }
+  return lowRankBytes(sequences, columns);
+}
+
+/** A sequence has no adapters any more. */
+export function clearAdapters(c: Context, sequence: u32): void {
+  if (!HAS_ADAPTERS || c.adapterSets == 0) return;
+  const set = c.adapterSet(sequence);
+  for (let i: u32 = 0; i < set.count; i++) set.member(i).adapter.users -= 1;
+  set.count = 0;
+  set.isMixed = 0;
+}
+
 export function releaseContext(c: Context): void {
   c.tag = 0;
+  for (let sequence: u32 = 0; HAS_ADAPTERS && sequence < c.sequences; sequence++) clearAdapters(c, sequence);
   store<u32>(c.openContexts, load<u32>(c.openContexts) - 1);
   // A thread that does not come back may still write here: then the memory stays taken.
   if (isIdle(c.threads)) releaseBlocks(c);
@@ -416,6 +454,7 @@ export function releaseBlocks(c: Context): void {
   release(c.core, c.poolBlock);
   release(c.core, c.listBlock);
   release(c.core, c.bufferBlock);
+  if (HAS_ADAPTERS) release(c.core, c.adapterSets);
   release(c.core, changetype<usize>(c));
 }
 

@@ -55,9 +55,13 @@ export class Command {
   argumentCount: u32;
   /** Bytes[FLAG_LIMIT] by the line of the flag; an empty value has an address all the same. */
   values: usize;
-  /** Bytes[wordCount]: every value of the flag that may be given several times. */
+  /** u64[2 * wordCount]: the line of a flag that may be given several times, and a value of it. */
   repeats: usize;
   repeatCount: u32;
+  /** u32[adapterCount], f32[adapterCount]: the adapters of --lora, and their weights (load.ts). */
+  adapters: usize;
+  adapterWeights: usize;
+  adapterCount: u32;
   /** The open files of the model (load.ts): tables may be read from them later. */
   parts: usize;
 }
@@ -93,11 +97,11 @@ export function createCommand(core: Core): Command {
   const count = load<u32>(hostScratch(c));
   const bytes = load<u32>(hostScratch(c), 4);
   const pointers = allocateRaw(core, 4 * <u64>count + bytes + 1, "the command line");
-  c.argv = allocateRaw(core, 24 * <u64>count + 8, "the command line");
+  c.argv = allocateRaw(core, 32 * <u64>count + 8, "the command line");
   const room = pointers != 0 && c.argv != 0 && c.values != 0 && c.commands != 0 && c.flags != 0;
   if (!room || changetype<usize>(c.out) == 0 || changetype<usize>(c.err) == 0) return none;
   c.repeats = c.argv + 8 * <usize>count;
-  c.arguments = c.repeats + 8 * <usize>count;
+  c.arguments = c.repeats + 16 * <usize>count;
   if (count > 0 && args_get(pointers, pointers + 4 * <usize>count) == 0) c.argc = count;
   for (let i: u32 = 0; i < c.argc; i++) {
     setBytes(c.argv, i, fromNul(<usize>u32At(pointers, i)));
@@ -148,7 +152,10 @@ export function parseArguments(c: Command): i32 {
     const wrong = checkValue(c, name, kind, value);
     if (wrong != SUCCESS) return wrong;
     setBytes(c.values, line, value);
-    if (load<u8>(endOf(kind) - 1) == 0x2b) setBytes(c.repeats, c.repeatCount++, value);
+    if (load<u8>(endOf(kind) - 1) != 0x2b) continue;
+    setBytes(c.repeats, 2 * c.repeatCount, <u64>line);
+    setBytes(c.repeats, 2 * c.repeatCount + 1, value);
+    c.repeatCount += 1;
   }
   return SUCCESS;
 }
@@ -343,9 +350,13 @@ export function argument(c: Command, index: u32): Bytes {
   return bytesAt(c.arguments, index);
 }
 
-/** Value `index` of the flag that may be given several times. */
-export function repeated(c: Command, index: u32): Bytes {
-  return bytesAt(c.repeats, index);
+/** Value `index` of a flag that may be given several times; 0: there are not so many. */
+export function repeated(c: Command, id: string, index: u32): Bytes {
+  const line = lineOfId(c, fromText(c.core, id));
+  for (let i: u32 = 0; i < c.repeatCount; i++) {
+    if (bytesAt(c.repeats, 2 * i) == <u64>line && index-- == 0) return bytesAt(c.repeats, 2 * i + 1);
+  }
+  return 0;
 }
 
 /** Prints the core's error; an empty one is printed already. */

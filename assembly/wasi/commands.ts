@@ -32,25 +32,25 @@ generate MODEL* TEXT?|continue a text (of TEXT, -p or a pipe), or answer it with
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
   logit-bias ban force reasoning-budget seed stop form chat json
-  best ctx kv tables table-cache experts expert-cache threads
+  best lora ctx kv tables table-cache experts expert-cache threads
 chat MODEL*|talk: a line in, an answer out, until the input ends
   system schema regex grammar grammar-table answer temp top-k top-p min-p repeat-penalty
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
-  logit-bias ban force reasoning-budget seed stop best ctx kv tables table-cache experts expert-cache threads
+  logit-bias ban force reasoning-budget seed stop best lora ctx kv tables table-cache experts expert-cache threads
 serve MODEL...?|answer over HTTP as OpenAI's and Anthropic's servers do; NAME=MODEL names one (in Node and Deno)
   host port key cors allow-host parallel queue models-memory best conversation kv
   tables table-cache experts expert-cache threads
 tokenize MODEL TEXT|print a text's token ids as JSON
   bos special
 embed MODEL TEXT...|print the vector of each text, a line of JSON each; - reads texts from stdin, a line each
-  pooling dimensions raw prompt-name truncate build kv tables table-cache experts expert-cache threads
+  pooling dimensions raw prompt-name truncate build lora kv tables table-cache experts expert-cache threads
 rerank MODEL QUERY TEXT...|rank texts by how well they answer the query, a line of JSON each; - reads texts from stdin
-  top truncate build kv tables table-cache experts expert-cache threads
+  top truncate build lora kv tables table-cache experts expert-cache threads
 logits MODEL|write the logits of tokens as raw little-endian f32, [tokens, vocabulary]
-  tokens out form chunk build ctx kv tables table-cache experts expert-cache threads
+  tokens out form chunk build lora ctx kv tables table-cache experts expert-cache threads
 perplexity MODEL FILE|measure how well the model foresees a text, as JSON
-  window windows build kv tables table-cache experts expert-cache threads
+  window windows build lora kv tables table-cache experts expert-cache threads
 bench MODEL*|measure loading, prefill and decoding, as JSON
   prefill decode build ctx kv tables table-cache experts expert-cache threads
 inspect MODEL|show a file's metadata and tensors, or the steps of its forward pass
@@ -128,6 +128,7 @@ decode|-n|--max-tokens|N|64|tokens to generate
 type||--type|TYPE|F16|block format of the matrices or a mix: F32, F16, BF16, Q8_0, Q4_K_M, ...
 like||--like|BUILD|portable|which build of docs/builds.md it is like
 best||--build|auto,fast,portable,scalar|auto|which build computes; portable and scalar give the same bits everywhere
+lora||--lora|TEXT+||an adapter (LoRA) beside the model: FILE, or FILE=WEIGHT; several may be given
 build||--build|portable,fast,scalar|portable|which build computes; portable and scalar give the same bits
 ctx|-c|--ctx|N|0|tokens of context; 0: as they are needed, up to the model's (WASI: 4096)
 kv||--kv|f16,f32,q8_0|f16|type of the cached keys and values

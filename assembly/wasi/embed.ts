@@ -2,7 +2,7 @@
  * `embed` and `rerank`: vectors of texts, and documents by their scores, a line of JSON each. Texts go one by one: what
  * one gives does not depend on the others.
  */
-import { loadModel, readAsked } from "./load";
+import { loadModel, readAsked, useAdapters } from "./load";
 import { Command, FAILURE, SUCCESS, argument, failure, flag, given, hostScratch, wholeUpTo } from "./command";
 import { readText } from "./files";
 import { putByte, putFloat32, putJson, putNumber, putText } from "./output";
@@ -239,7 +239,8 @@ function pass(c: Command, model: Model, ids: Bytes, index: u32, pooling: u32): C
   for (let i: u32 = 0; i < count; i++) {
     putToken(context, i, u32At(startOf(ids), i), 0, <i32>i, one == count || i == one);
   }
-  let status = beginPass(context, count, 0, p.layerCount);
+  let status = useAdapters(c, model, context, startOf(ids), count);
+  if (status >= 0) status = beginPass(context, count, 0, p.layerCount);
   while (status >= 0) {
     status = stepPass(context);
     if (status == Status.DONE) return context;

@@ -14,6 +14,7 @@ import {
   Finish, Session, addStop, appendText, appendTokens, beginGeneration, createSession, setGrammar, setSource,
   shiftSession,
 } from "../engine/session";
+import { setOfSession } from "../engine/session_adapters";
 import { STATUS_TOKEN, stepGeneration } from "../engine/session_step";
 import { Role } from "../text/chat";
 import { tokenizeInfill } from "../text/infill";
@@ -26,7 +27,7 @@ import {
   Command, FAILURE, SUCCESS, argument, failure, flag, given, repeated, usageError, whole, wholeUpTo,
 } from "./command";
 import { checkLists, configureSampler } from "./sampling";
-import { contextRows, loadModel, makeContext, now, readAsked, seedOfNow, suitingBatch } from "./load";
+import { contextRows, loadAdapters, loadModel, makeContext, now, readAsked, seedOfNow, suitingBatch } from "./load";
 import { Use, openFile, readSome, readText, readToEnd } from "./files";
 import {
   Output, endLine, flush, isTerminal, putAnswer, putByte, putFloat, putJson, putNumber, putText,
@@ -313,9 +314,13 @@ function begin(c: Command, json: bool): Run {
   run.forgotten = 0;
   run.lead = 0;
   let status = configureSampler(c, session, model.gguf, run.seed);
-  for (let i: u32 = 0; i < c.repeatCount && status >= 0; i++) {
-    status = addStop(session, startOf(repeated(c, i)), lengthOf(repeated(c, i)));
+  for (let i: u32 = 0; status >= 0; i++) {
+    const stop = repeated(c, "stop", i);
+    if (stop == 0) break;
+    status = addStop(session, startOf(stop), lengthOf(stop));
   }
+  if (status >= 0 && !loadAdapters(c, model)) return none;
+  if (status >= 0) status = setOfSession(session, c.adapters, c.adapterWeights, c.adapterCount, false);
   if (status >= 0 && given(c, "grammar-table")) {
     status = takeGrammar(run, flag(c, "grammar-table"));
     if (status == FAILURE) return none;

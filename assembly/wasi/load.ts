@@ -2,24 +2,30 @@
  * What commands begin with: a model loaded from files, a context of the asked size, the clock, and the build's name.
  */
 import { allocate, allocateRaw } from "../memory/arena";
-import { setU32 } from "../memory/bytes";
+import { setF32, setU32 } from "../memory/bytes";
 import { Status } from "../memory/core";
 import { Context, Form } from "../pass/context";
 import { openContext } from "../engine/open";
-import { createModel, setFileSize, stepLoad, streamExperts, streamWeights } from "../engine/load";
+import { setOfSequence } from "../engine/adapters";
+import {
+  createAdapter, createModel, setFileSize, stepLoad, streamExperts, streamWeights,
+} from "../engine/load";
 import { warningOf } from "../engine/warnings";
 import { Model, ModelState } from "../engine/model";
 import { HAS_EXPERTS } from "../parts";
 import { Streamed } from "../weights/tiles";
 import { KvType } from "../kernels/attention/kv_codec";
 import { Gguf, createGguf, mergeSplits, parseGguf } from "../files/gguf";
-import { Command, FAILURE, SUCCESS, hostScratch, failure, flag, given, whole, wholeUpTo } from "./command";
+import { Command, FAILURE, SUCCESS, hostScratch, failure, flag, given, repeated, whole, wholeUpTo } from "./command";
 import { Use, fileSize, openFile, readAt } from "./files";
 import { CLOCK_MONOTONIC, CLOCK_REALTIME, clock_time_get } from "./imports";
 import { putByte, putText, putWords } from "./output";
-import { Bytes, endOf, equals, fromText, indexOf, lengthOf, parseWhole, bytesOf, startOf, tail } from "./bytes";
+import {
+  Bytes, endOf, equals, fromText, indexOf, lengthOf, parseNumber, parseWhole, bytesOf, startOf, tail,
+} from "./bytes";
 
 const SPACE: u8 = 0x20;
+const EQUALS: u8 = 0x3d;
 const DEFAULT_CONTEXT: u32 = 4096;
 const PART_LIMIT: u64 = 1024;
 /** MiB: more than the memory has is refused when it is taken. */
@@ -143,17 +149,8 @@ function loadUpTo(c: Command, path: Bytes, vocabularyOnly: bool, state: u32): Mo
   if (HAS_EXPERTS && status > 0 && equals(flag(c, "experts"), "stream")) {
     status = streamExperts(model, cacheOf(c, "expert-cache")) < 0 ? -1 : Status.MORE;
   }
-  for (let i: u32 = 0; i < parts.count && status >= 0; i++) {
-    if (setFileSize(model, i, load<u64>(partAt(parts, i), 16)) < 0) status = -1;
-  }
-  while (status > 0) {
-    status = stepLoad(model);
-    if (status > 0 && model.state == state) status = Status.DONE;
-    if (status != Status.NEED_DATA) continue;
-    const target = model.requestDestination;
-    const read = readPart(c, parts, model.requestFile, model.requestOffset, target, model.requestLength);
-    if (read != SUCCESS) return none;
-  }
+  if (status > 0) status = fill(c, model, parts, state);
+  if (status == FILE_FAILED) return none;
   if (status == Status.DONE) {
     printWarnings(c, model.gguf);
     c.parts = changetype<usize>(parts);
@@ -163,9 +160,75 @@ function loadUpTo(c: Command, path: Bytes, vocabularyOnly: bool, state: u32): Mo
   return none;
 }
 
+/** A file cannot be read, which is said. */
+const FILE_FAILED: i32 = i32.MIN_VALUE;
+
+/** Loads up to a state: DONE, FILE_FAILED, or the core's error. */
+function fill(c: Command, model: Model, parts: Parts, state: u32): i32 {
+  let status: i32 = Status.MORE;
+  for (let i: u32 = 0; i < parts.count && status >= 0; i++) {
+    if (setFileSize(model, i, load<u64>(partAt(parts, i), 16)) < 0) status = -1;
+  }
+  while (status > 0) {
+    status = stepLoad(model);
+    if (status > 0 && model.state == state) status = Status.DONE;
+    if (status != Status.NEED_DATA) continue;
+    const target = model.requestDestination;
+    const read = readPart(c, parts, model.requestFile, model.requestOffset, target, model.requestLength);
+    if (read != SUCCESS) return FILE_FAILED;
+  }
+  return status;
+}
+
+/** Loads the adapters of --lora, FILE or FILE=WEIGHT each; false: the failure is printed. */
+export function loadAdapters(c: Command, model: Model): bool {
+  if (c.adapterCount > 0) return true;
+  c.adapters = allocateRaw(c.core, <u64>c.repeatCount * 8 + 8, "the adapters");
+  if (c.adapters == 0) return failure(c) == SUCCESS;
+  c.adapterWeights = c.adapters + <usize>c.repeatCount * 4;
+  for (let i: u32 = 0; ; i++) {
+    const given = repeated(c, "lora", i);
+    if (given == 0) break;
+    let path = given;
+    store<f64>(hostScratch(c), 1);
+    let from = lengthOf(given);
+    while (from > 0 && load<u8>(startOf(given) + from - 1) != EQUALS) from -= 1;
+    if (from > 0 && parseNumber(tail(given, from), hostScratch(c))) path = bytesOf(startOf(given), from - 1);
+    const weight = <f32>load<f64>(hostScratch(c));
+    const adapter = loadAdapter(c, model, path);
+    if (changetype<usize>(adapter) == 0) return false;
+    setU32(c.adapters, i, <u32>changetype<usize>(adapter));
+    setF32(c.adapterWeights, i, weight);
+    c.adapterCount += 1;
+  }
+  return true;
+}
+
+/** An adapter's file; 0: the failure is printed. */
+function loadAdapter(c: Command, base: Model, path: Bytes): Model {
+  const none = changetype<Model>(0);
+  const parts = openParts(c, path);
+  if (changetype<usize>(parts) == 0) return none;
+  const model = createAdapter(c.core, base);
+  const status = changetype<usize>(model) == 0 ? -1 : fill(c, model, parts, ModelState.READY);
+  if (status == Status.DONE) return model;
+  if (status != FILE_FAILED) failure(c);
+  return none;
+}
+
 /** Bytes of a cache, whose flag says MiB. */
 function cacheOf(c: Command, name: string): u32 {
   return (<u32>min<u64>(whole(c, name), CACHE_LIMIT)) << 20;
+}
+
+/** The one sequence of a context uses the adapters of --lora; below zero: an error, printed where there is no text. */
+export function useAdapters(c: Command, model: Model, context: Context, ids: usize, count: u32): i32 {
+  if (!loadAdapters(c, model)) {
+    // There is nothing to add to what was printed.
+    c.core.errorLength = 0;
+    return -1;
+  }
+  return setOfSequence(context, 0, c.adapters, c.adapterWeights, c.adapterCount, ids, count);
 }
 
 /** Prints what is doubtful about a file, a line each. */

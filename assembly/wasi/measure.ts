@@ -19,7 +19,7 @@ import { BAD_TOKENS, NO_FLAG } from "./commands";
 import {
   Command, FAILURE, SUCCESS, argument, hostScratch, failure, flag, given, usageError, whole, wholeUpTo,
 } from "./command";
-import { buildName, contextRows, loadModel, makeContext, now, readAsked, suitingBatch } from "./load";
+import { buildName, contextRows, loadModel, makeContext, now, readAsked, suitingBatch, useAdapters } from "./load";
 import { Use, isModel, openFile, readToEnd } from "./files";
 import { putRate } from "./generate";
 import { fd_close } from "./imports";
@@ -56,6 +56,7 @@ export function logits(c: Command): i32 {
   const chunk = min(asked > 0 ? asked : suitingBatch(model), count);
   const context = makeContext(c, model, count, chunk, chunk);
   if (changetype<usize>(context) == 0) return FAILURE;
+  if (useAdapters(c, model, context, ids, count) < 0) return failure(c);
   if (isModel(c, flag(c, "out"))) {
     putText(c.err, "limpet: ");
     putWords(c.err, flag(c, "out"));
@@ -122,6 +123,7 @@ export function perplexity(c: Command): i32 {
   for (let i: u32 = 0; i < windows; i++, ids += (<usize>window) << 2) {
     resetContext(context);
     if (t.addBos && t.bos >= 0) store<i32>(ids, t.bos);
+    if (useAdapters(c, model, context, ids, window - 1) < 0) return failure(c);
     // The logits behind token k score token k + 1; the last token's are of no use.
     for (let from: u32 = 0; from + 1 < window; from += chunk) {
       const tokens = min(chunk, window - 1 - from);

@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Several conversations at once: sessions that share a context, and are computed together. */
+import { areEqual } from "../generate/adapter.ts";
 import { CHAT_OPTIONS, type ChatOptions, type Prepared, prepareChat, toldApart } from "../generate/chat-answer.ts";
 import {
   type Course,
@@ -67,7 +68,7 @@ const DEFAULT_SEQUENCES = 8;
 const DEFAULT_CONTEXT = 1024;
 
 /** What a session of a batch begins with. */
-export interface BatchSessionOptions extends Pick<SessionOptions, "system" | "messages"> {}
+export interface BatchSessionOptions extends Pick<SessionOptions, "system" | "messages" | "adapters"> {}
 
 /** What each option of a batch's generations has to be. */
 export const BATCH_GENERATE_OPTIONS: OptionTable<GenerateOptions & InfillOptions> = {
@@ -79,6 +80,7 @@ export const BATCH_GENERATE_OPTIONS: OptionTable<GenerateOptions & InfillOptions
 export const BATCH_SESSION_OPTIONS: OptionTable<BatchSessionOptions> = {
   system: SESSION_OPTIONS.system,
   messages: SESSION_OPTIONS.messages,
+  adapters: SESSION_OPTIONS.adapters,
 };
 
 /** Batches that nobody holds any more, nor any session or generation of them. */
@@ -181,7 +183,8 @@ export class Batch {
     // What is too long takes nobody's place.
     if (tokens.length > this.#rows) throw promptTooLong(tokens.length, this.#rows);
     const kept = this.#kept!;
-    const member = kept.take(tokens, this.#group.isFull, () => true) ?? (await this.#fresh(options.signal));
+    const fits = ({ applied }: SessionState): boolean => areEqual(applied, options.adapters ?? []);
+    const member = kept.take(tokens, this.#group.isFull, fits) ?? (await this.#fresh(options.signal));
     const { session, state } = member;
     try {
       return yield* answerIn(member, tokens, options, course);

@@ -8,7 +8,7 @@ import { useWasmPlaces, type WasmPlaces } from "../host/wasm.ts";
 import type { ModelSource } from "../load/source.ts";
 import { Batch } from "./batch.ts";
 import { Model } from "./model.ts";
-import { packError, type WorkerAnswer, type WorkerRequest } from "./worker-protocol.ts";
+import { packError, received, type WorkerAnswer, type WorkerRequest } from "./worker-protocol.ts";
 
 const MODEL = 0;
 const objects = new Map<number, unknown>();
@@ -62,7 +62,7 @@ async function run({ id, kind, on, method, args, options, told = [], hook }: Wor
   const tell = (name: string) => [name, (...args: unknown[]): void => say({ id, told: { name, args } })];
   const calling = { ...Object.fromEntries(told.map(tell)), ...(hook && { onLogits: hookOf(id, controller.signal) }) };
   const given = options && [{ ...options, signal: controller.signal, ...calling }];
-  const all = [...args, ...(given ?? [])];
+  const all = [...args, ...(given ?? [])].map((argument) => received(argument, objects));
   if (kind === "load") {
     const [places, ...source] = all as [WasmPlaces, ModelSource];
     useWasmPlaces(places);

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A model: what most users hold. One instance of the core a model, so that dropping it gives all memory back. */
 import type { Pointer } from "../../bindings/exports.ts";
+import { type Adapter, adapterAt, areEqual } from "../generate/adapter.ts";
 import { generateAnswers } from "../generate/answers.ts";
 import { chatText, chatTokens, useTemplate } from "../generate/chat.ts";
 import { type ChatOptions, type Prepared, prepareChat, toldApart } from "../generate/chat-answer.ts";
@@ -61,7 +62,16 @@ import { type ModelSource, sourceName } from "../load/source.ts";
 import { tableUse } from "../load/tables.ts";
 import { Batch, type BatchOptions } from "./batch.ts";
 import { KeptSessions } from "./kept-sessions.ts";
-import { LOAD_OPTIONS, type LoadOptions, type MemoryPlan, type ModelMemory } from "./options.ts";
+import {
+  ADAPTER_LOAD_OPTIONS,
+  type AdapterLoadOptions,
+  LOAD_OPTIONS,
+  type LoadOptions,
+  type MemoryPlan,
+  type ModelMemory,
+  PLAN_OPTIONS,
+  type PlanOptions,
+} from "./options.ts";
 import {
   CHAT_ONCE_OPTIONS,
   CHAT_TOKENS_OPTIONS,
@@ -119,6 +129,7 @@ export class Model {
       sequences: new SequencePool(core, pointer),
       source,
       defaults: { context: options.context, kv: options.kv },
+      leaving: new Set(),
       disposed: false,
     };
     if (source || core.threads) droppedModels.watch(this.#loaded, { source, threads: core.threads });
@@ -149,22 +160,28 @@ export class Model {
   }
 
   /** How much memory a model will take, from its header alone. A stream given here is used up. */
-  static async plan(source: ModelSource, given: LoadOptions = {}): Promise<MemoryPlan> {
-    const options = readOptions(given, LOAD_OPTIONS);
+  static async plan(source: ModelSource, given: PlanOptions = {}): Promise<MemoryPlan> {
+    const { adapters: files = [], ...options } = readOptions(given, PLAN_OPTIONS);
     const kv = cacheType(options.kv ?? "f16");
     const core = await Core.create({ ...options, threads: 1 });
     const { exports } = core;
     const { pointer: model } = await loadModel(core, source, options, true);
     const weights = Number(exports.model_plan_bytes(model));
     if (exports.model_vocabulary_only(model)) {
-      return { weights, cache: 0, state: 0, context: 0, contextTokens: 0, total: core.memory.size };
+      return { weights, adapters: 0, cache: 0, state: 0, context: 0, contextTokens: 0, total: core.memory.size };
+    }
+    let adapters = 0;
+    for (const file of files) {
+      adapters += Number(exports.model_plan_bytes((await loadModel(core, file, options, true, model)).pointer));
     }
     const contextTokens = contextLength(core, model, options.context);
     const batch = Math.min(exports.model_batch(model), contextTokens);
-    const context = Number(exports.context_bytes(model, contextTokens, batch, 1, 1, kv));
+    const beside = files.length > 0 ? Number(exports.adapter_context_bytes(model, 1)) : 0;
+    const context = Number(exports.context_bytes(model, contextTokens, batch, 1, 1, kv)) + beside;
     const cache = contextTokens * tokenBytes(core, model, options.kv ?? "f16");
     const state = exports.model_state_bytes(model);
-    return { weights, cache, state, context, contextTokens, total: core.memory.size + weights + context };
+    const total = core.memory.size + weights + adapters + context;
+    return { weights, adapters, cache, state, context, contextTokens, total };
   }
 
   /** Threads that compute now: fewer than asked for where they do not pay. */
@@ -306,6 +323,18 @@ export class Model {
     return scoreChoices(this.#alive, prompt, choices, options);
   }
 
+  /**
+   * Loads an adapter (LoRA or aLoRA, a GGUF file as llama.cpp writes it) beside the model's weights: from what
+   * `Model.load` takes, in one file. What it says and limpet does not do is refused by name.
+   */
+  async adapter(source: ModelSource, given: AdapterLoadOptions = {}): Promise<Adapter> {
+    const options = readOptions(given, ADAPTER_LOAD_OPTIONS);
+    const loaded = this.#alive;
+    const { pointer } = await loadModel(loaded.core, source, options, false, loaded.pointer);
+    this.#requireAlive();
+    return adapterAt(loaded, pointer, sourceName(source));
+  }
+
   /** A session of its own. */
   session(options: SessionOptions = {}): Session {
     return new Session(this.#alive, options);
@@ -391,7 +420,8 @@ export class Model {
     const rows = mostTokens(core, pointer, context ?? defaults.context);
     if (tokens.length > rows) throw promptTooLong(tokens.length, rows);
     const type = kv ?? defaults.kv ?? "f16";
-    const fits = (state: Member["state"]): boolean => state.rows === rows && state.context.kv === type;
+    const fits = (state: Member["state"]): boolean =>
+      state.rows === rows && state.context.kv === type && areEqual(state.applied, options.adapters ?? []);
     const kept = this.#kept;
     const member = kept.take(tokens, kept.count >= KEPT_CHATS, fits) ?? begin();
     const { session, state } = member;

@@ -1,9 +1,10 @@
 /** What a model is loaded with, and what it says of its memory: of `Model` and of `WorkerModel` alike. */
 import { CONTEXT_OPTIONS, type ContextOptions, type ContextUse } from "../generate/sequence-pool.ts";
-import { callback, flag, type OptionTable, signal, text } from "../host/arguments.ts";
+import { callback, flag, listOf, type OptionTable, signal, text, unchecked } from "../host/arguments.ts";
 import { CORE_OPTIONS, type CoreOptions } from "../host/instance.ts";
 import { type ExpertUse, expertCacheOf, expertsOf } from "../load/experts.ts";
 import type { LoadProgress } from "../load/load.ts";
+import type { ModelSource } from "../load/source.ts";
 import { type TableUse, tableCacheOf, tablesOf } from "../load/tables.ts";
 
 /** `context` and `kv` are what sessions get that ask for nothing else. */
@@ -29,6 +30,26 @@ export const LOAD_OPTIONS: OptionTable<LoadOptions> = {
   signal,
 };
 
+/** How an adapter is loaded. */
+export type AdapterLoadOptions = Pick<LoadOptions, "onProgress" | "signal" | "hub" | "token">;
+
+/** What each of `AdapterLoadOptions` has to be. */
+export const ADAPTER_LOAD_OPTIONS: OptionTable<AdapterLoadOptions> = {
+  onProgress: callback,
+  signal,
+  hub: text,
+  token: text,
+};
+
+/** What is planned for: a model as it would be loaded, and the adapters beside it. */
+export interface PlanOptions extends LoadOptions {
+  /** Adapters that are to be loaded, from what `model.adapter` takes. */
+  adapters?: readonly ModelSource[];
+}
+
+/** What each of `PlanOptions` has to be. */
+export const PLAN_OPTIONS: OptionTable<PlanOptions> = { ...LOAD_OPTIONS, adapters: listOf(unchecked<ModelSource>) };
+
 /** What a model takes of memory, in bytes. */
 export interface ModelMemory {
   /** Bytes of the core's memory: all that the model takes but the core's own code. It grows, and never shrinks. */
@@ -53,6 +74,8 @@ export interface ModelMemory {
 export interface MemoryPlan {
   /** Bytes of weights in memory. */
   readonly weights: number;
+  /** Bytes of the adapters beside them. */
+  readonly adapters: number;
   /** The cache within the context: what grows with its tokens. */
   readonly cache: number;
   /** Bytes of state of layers that keep one for all tokens (Mamba, RWKV …), however long the context is. */

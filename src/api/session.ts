@@ -2,6 +2,7 @@
 /** A session: tokens that a model has read and written, which the next call goes on from. */
 import { encodeText } from "../../bindings/memory.ts";
 import { POSITION_LIMIT } from "../../bindings/numbers.ts";
+import { ADAPTER_OPTIONS, type AdapterOptions } from "../generate/adapter.ts";
 import type { AnswerReader } from "../generate/answer-reader.ts";
 import { CHAT_OPTIONS, type ChatOptions, prepareAnswer, toldApart } from "../generate/chat-answer.ts";
 import { constrains, withTable } from "../generate/constraint.ts";
@@ -31,6 +32,7 @@ import {
   restoreState,
   type SessionState,
   saveState,
+  useAdapters,
   wake,
 } from "../generate/session-state.ts";
 import { promptOf } from "../generate/tokenizer.ts";
@@ -50,7 +52,7 @@ import { LimpetError } from "../host/errors.ts";
 import { KEPT, leadingTokens, type Overflow, trim } from "./overflow.ts";
 
 /** What a session holds, and how a conversation in it begins. */
-export interface SessionOptions extends ContextOptions {
+export interface SessionOptions extends ContextOptions, AdapterOptions {
   /** What the model is told before the first `chat`. */
   system?: string;
   /** What was said before, a system's message too; the first `chat` has the model read it. */
@@ -69,6 +71,7 @@ export interface SessionOptions extends ContextOptions {
 /** What each of `SessionOptions` has to be. */
 export const SESSION_OPTIONS: OptionTable<SessionOptions> = {
   ...CONTEXT_OPTIONS,
+  ...ADAPTER_OPTIONS,
   system: textOf,
   messages: (_, value) => messagesOf(value),
   overflow: oneOf<Overflow>("stop", "shift"),
@@ -136,6 +139,15 @@ export class Session {
     const options = readOptions(given, SESSION_OPTIONS);
     this.#messages = saidBefore(options);
     this.#state = state ?? sessionState(loaded, options);
+    if (options.adapters) {
+      this.#state.adapters = options.adapters;
+      try {
+        useAdapters(this.#state, options.adapters);
+      } catch (error) {
+        releaseState(this.#state);
+        throw error;
+      }
+    }
     droppedSessions.watch(this, this.#state);
   }
 

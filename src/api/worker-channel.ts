@@ -11,7 +11,7 @@ import {
 } from "../generate/generation.ts";
 import { Dropped } from "../host/dropped.ts";
 import { type ErrorCode, LimpetError, messageOf } from "../host/errors.ts";
-import { unpackError, type WorkerAnswer, type WorkerRequest } from "./worker-protocol.ts";
+import { sendable, unpackError, type WorkerAnswer, type WorkerRequest } from "./worker-protocol.ts";
 
 /** The number of the model in its worker. */
 export const MODEL = 0;
@@ -89,7 +89,9 @@ export class Channel {
       signal?.addEventListener("abort", abort, { once: true });
       this.#worker.hold(true);
       try {
-        const message = { id, kind, on, method, args, options, told: Object.keys(tells), hook };
+        const told = Object.keys(tells);
+        const sent = args.map((argument) => sendable(argument, by));
+        const message = { id, kind, on, method, args: sent, options: sendable(options, by), told, hook };
         this.#worker.post(message, transfer);
       } catch (error) {
         this.#settle(id);

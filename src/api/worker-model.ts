@@ -5,6 +5,7 @@
  *     const model = await WorkerModel.load(url, { signal });      // or Model.load(url, { worker: true })
  *     for await (const piece of model.generate("Once upon a time")) show(piece.text);
  */
+import { Adapter, type AdapterInfo } from "../generate/adapter.ts";
 import type { ChatOptions } from "../generate/chat-answer.ts";
 import { choicesOf, SCORE_OPTIONS, type Score, type ScoreOptions } from "../generate/choices.ts";
 import {
@@ -40,7 +41,13 @@ import type { MetadataValue, ModelInfo, TensorInfo } from "../load/info.ts";
 import { forWorker, type ModelSource, nameForWorker } from "../load/kinds.ts";
 import { atHand } from "../load/source.ts";
 import { BATCH_OPTIONS, type BatchOptions } from "./batch.ts";
-import { LOAD_OPTIONS, type LoadOptions, type ModelMemory } from "./options.ts";
+import {
+  ADAPTER_LOAD_OPTIONS,
+  type AdapterLoadOptions,
+  LOAD_OPTIONS,
+  type LoadOptions,
+  type ModelMemory,
+} from "./options.ts";
 import { CHAT_ONCE_OPTIONS, CHAT_TOKENS_OPTIONS, type ChatTokensOptions, TEXT_OPTIONS } from "./prompt.ts";
 import { type Prompt, SESSION_OPTIONS, type SessionOptions } from "./session.ts";
 import { WorkerBatch } from "./worker-batch.ts";
@@ -211,6 +218,17 @@ export class WorkerModel {
     const { signal, ...rest } = readOptions(options, SCORE_OPTIONS);
     const given = [promptOf("prompt", prompt), choicesOf("choices", choices)];
     return (await this.#hold.ask("call", MODEL, "score", given, { options: rest, signal })) as Score[];
+  }
+
+  /** Loads an adapter beside the model's weights: from what `Model.load` takes, in one file. */
+  async adapter(source: ModelSource, options: AdapterLoadOptions = {}): Promise<Adapter> {
+    const { signal, onProgress, hub: _, token: __, ...rest } = readOptions(options, ADAPTER_LOAD_OPTIONS);
+    const [there, transfer] = forWorker(await atHand(source, { ...options, signal, onProgress }));
+    const hold = this.#hold;
+    const more = { options: rest, signal, tells: { ...(onProgress && { onProgress }) }, transfer };
+    const number = (await hold.ask("begin", MODEL, "adapter", [there], more)) as number;
+    const info = (await hold.ask("call", number, "info", [])) as AdapterInfo;
+    return new Adapter(info, hold, number, () => hold.channel.tell("drop", number));
   }
 
   /** Several conversations at once, which are computed together. */

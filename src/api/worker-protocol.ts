@@ -2,6 +2,7 @@
  * What a page (or process) and its model's worker tell each other. A request names an object in the worker by its number
  * (0: the model; sessions and generations as they are made) and a method of it; each gets one answer.
  */
+import { Adapter, type AdapterSet, requireOwn } from "../generate/adapter.ts";
 import { type ContextSizes, type ErrorCode, LimpetError } from "../host/errors.ts";
 
 export interface WorkerRequest {
@@ -34,6 +35,26 @@ export interface WorkerAnswer {
     readonly logits: Float32Array<ArrayBuffer>;
     readonly tokens: readonly number[];
   };
+}
+
+/** An argument as a message can hold it: adapters of options are their numbers in the worker that `hold` holds. */
+export function sendable<Argument>(argument: Argument, hold: object): Argument {
+  const { adapters } = (argument ?? {}) as { adapters?: AdapterSet };
+  if (!Array.isArray(adapters)) return argument;
+  requireOwn(adapters, hold);
+  return { ...argument, adapters: adapters.map(([{ number }, weight]) => [number, weight]) };
+}
+
+/** The argument again, in the worker. */
+export function received<Argument>(argument: Argument, objects: ReadonlyMap<number, unknown>): Argument {
+  const { adapters } = (argument ?? {}) as { adapters?: readonly (readonly [number, number])[] };
+  if (!Array.isArray(adapters)) return argument;
+  const own = adapters.map(([number, weight]) => {
+    const adapter = objects.get(number);
+    if (adapter instanceof Adapter) return [adapter, weight];
+    throw new LimpetError("WRONG_STATE", "this adapter was disposed of");
+  });
+  return { ...argument, adapters: own };
 }
 
 interface WorkerError {

@@ -7,7 +7,7 @@ import { randomSeed, recommendedOf, withRecommended } from "../generate/recommen
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { splitNames } from "../load/source.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
-import { openModel, samplingOf, stream, tellEnd } from "./common.ts";
+import { adaptersOf, openModel, samplingOf, stream, tellEnd } from "./common.ts";
 import { constraintOf } from "./grammar.ts";
 import type { Io } from "./io.ts";
 
@@ -37,7 +37,7 @@ export async function chat(args: Arguments, io: Io): Promise<void> {
   if (args.argument("MODEL") === undefined) throw new UsageError(NO_CHAT_MODEL);
   const given = { ...samplingOf(args), ...constraintOf(args, io) };
   const model = await openModel(args, io);
-  const settings: SessionOptions = { system: args.text("system") };
+  const settings: SessionOptions = { system: args.text("system"), adapters: await adaptersOf(args, io, model) };
   const session = newSession(model, settings);
   const options = withRecommended(recommendedOf(model.metadata(1)), given);
   options.maxTokens ??= session.capacity;

@@ -3,6 +3,7 @@
 import { BAD_BIASES, BAD_TOKEN_LIST, CUT_CONTEXT, CUT_LENGTH, FORGOT } from "../../assembly/wasi/commands.ts";
 import { statOf } from "../../bindings/node.ts";
 import { Model } from "../api/model.ts";
+import type { Adapter, AdapterSet } from "../generate/adapter.ts";
 import type { GenerateOptions, Generation, GenerationResult } from "../generate/generation.ts";
 import { randomSeed } from "../generate/recommended.ts";
 import type { SamplingOptions } from "../generate/sampling.ts";
@@ -67,6 +68,22 @@ export function streamingOf(args: Arguments): TableOptions & ExpertOptions {
     experts: (args.text("experts") ?? "resident") as Experts,
     expertCache: bytes("expert-cache"),
   };
+}
+
+/** The adapters of --lora, FILE or FILE=WEIGHT each, loaded; undefined where none are given. */
+export async function adaptersOf(args: Arguments, io: Io, model: Model): Promise<AdapterSet | undefined> {
+  const given = args.texts("lora");
+  if (given.length === 0) return undefined;
+  const set: [Adapter, number][] = [];
+  for (const one of given) {
+    const [, file, weight] = one.match(/^(.*)=([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)$/is) ?? [one, one, "1"];
+    if (isHubName(file)) {
+      await located(file, { signal: io.signal, onProgress: fetching(io) });
+      io.endProgress();
+    }
+    set.push([await model.adapter(file, { signal: io.signal }), Number(weight)]);
+  }
+  return set;
 }
 
 /** What is doubtful about a file, a line each. */

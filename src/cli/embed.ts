@@ -1,7 +1,7 @@
 /** `limpet embed` and `limpet rerank`: vectors of texts, and documents by their scores, a line of JSON each. */
 import type { Pooling } from "../generate/embedding.ts";
 import type { Arguments } from "./arguments.ts";
-import { openModel, writeJson } from "./common.ts";
+import { adaptersOf, openModel, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";
 
 export async function embed(args: Arguments, io: Io): Promise<void> {
@@ -14,6 +14,7 @@ export async function embed(args: Arguments, io: Io): Promise<void> {
     prompt: args.text("prompt-name"),
     normalize: !args.has("raw"),
     truncate: args.has("truncate"),
+    adapters: await adaptersOf(args, io, model),
     signal: io.signal,
   });
   for (const [index, vector] of vectors.entries()) writeJson(io, { index, embedding: Array.from(vector, shortest) });
@@ -25,6 +26,7 @@ export async function rerank(args: Arguments, io: Io): Promise<void> {
   const ranked = await model.rerank(args.needed("QUERY"), texts, {
     top: args.numberOrNone("top"),
     truncate: args.has("truncate"),
+    adapters: await adaptersOf(args, io, model),
     signal: io.signal,
   });
   for (const { index, score } of ranked) writeJson(io, { index, score: shortest(score), text: texts[index] });

@@ -4,7 +4,7 @@ import type { Message } from "../generate/messages.ts";
 import { recommendedOf, withRecommended } from "../generate/recommended.ts";
 import type { Form } from "../generate/sequence-pool.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
-import { openModel, rate, samplingOf, stream, tellEnd, writeJson } from "./common.ts";
+import { adaptersOf, openModel, rate, samplingOf, stream, tellEnd, writeJson } from "./common.ts";
 import { constraintOf } from "./grammar.ts";
 import type { Io } from "./io.ts";
 
@@ -19,6 +19,7 @@ export async function generate(args: Arguments, io: Io): Promise<void> {
   const options = withRecommended(recommendedOf(model.metadata(1)), {
     ...given,
     form: args.text("form") as Form,
+    adapters: await adaptersOf(args, io, model),
     signal: io.signal,
   });
   const messages: Message[] = [{ role: "user", content: prompt }];

@@ -2,7 +2,7 @@
 import type { Form } from "../generate/sequence-pool.ts";
 import { splitNames } from "../load/source.ts";
 import type { Arguments } from "./arguments.ts";
-import { openModel } from "./common.ts";
+import { adaptersOf, openModel } from "./common.ts";
 import type { Io } from "./io.ts";
 
 export async function logits(args: Arguments, io: Io): Promise<void> {
@@ -12,6 +12,7 @@ export async function logits(args: Arguments, io: Io): Promise<void> {
   const chunks = model.logitChunks(tokens, {
     form: args.text("form") as Form,
     chunk: args.numberOrNone("chunk"),
+    adapters: await adaptersOf(args, io, model),
     signal: io.signal,
   });
   let done = 0;

@@ -1,7 +1,7 @@
 /** `limpet perplexity`: how well a model foresees a text, as JSON. */
 import { decodeText } from "../../bindings/memory.ts";
 import type { Arguments } from "./arguments.ts";
-import { openModel, writeJson } from "./common.ts";
+import { adaptersOf, openModel, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";
 
 export async function perplexity(args: Arguments, io: Io): Promise<void> {
@@ -12,6 +12,7 @@ export async function perplexity(args: Arguments, io: Io): Promise<void> {
   const result = await model.perplexity(text, {
     context,
     windows: args.numberOrNone("windows"),
+    adapters: await adaptersOf(args, io, model),
     signal: io.signal,
     onProgress: (done, windows, soFar) => io.progress(`perplexity ${soFar.toFixed(3)}`, done, windows),
   });

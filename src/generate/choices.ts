@@ -1,13 +1,14 @@
 /** Log probabilities of given continuations: the prompt is read once, and the choices share its rows. */
 import { flag, type OptionTable, printable, readOptions, signal } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
+import { ADAPTER_OPTIONS, type AdapterOptions } from "./adapter.ts";
 import { requireAlive } from "./pass.ts";
 import { logSumExpOf, type PassToken, Scorer } from "./scoring.ts";
 import { type CacheType, cacheKind, type Form, formKind, type LoadedModel } from "./sequence-pool.ts";
 import { promptOf } from "./tokenizer.ts";
 
 /** How choices are scored. */
-export interface ScoreOptions {
+export interface ScoreOptions extends AdapterOptions {
   /** Take special tokens in texts as tokens. Default: no. */
   special?: boolean;
   /** How latent attention (MLA) is computed. Default: by the length of the chunk. */
@@ -20,6 +21,7 @@ export interface ScoreOptions {
 
 /** What each of `ScoreOptions` has to be. */
 export const SCORE_OPTIONS: OptionTable<ScoreOptions> = {
+  ...ADAPTER_OPTIONS,
   special: flag,
   form: formKind,
   kv: cacheKind,
@@ -73,6 +75,7 @@ export async function scoreChoices(
   const room = Math.max(...groups(tails).map((group) => group.reduce((sum, tail) => sum + tail.length, 0)));
   const scorer = new Scorer(loaded, shared.length + room, options, Math.min(tails.length, TOGETHER) + 1);
   try {
+    for (let i = 0; i <= Math.min(tails.length, TOGETHER); i++) scorer.use(i, shared);
     let row = 0;
     for (let at = 0; at < shared.length; at += scorer.chunk) {
       const ids = shared.slice(at, at + scorer.chunk);

@@ -17,6 +17,7 @@ import {
 import { LimpetError } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
 import { metadataText } from "../load/info.ts";
+import { ADAPTER_OPTIONS, type AdapterOptions, type AdapterSet, useInSequence } from "./adapter.ts";
 import { droppedCalls, releaseCall } from "./call-context.ts";
 import { requireAlive, runPass } from "./pass.ts";
 import { type CacheType, cacheKind, cacheType, type LoadedModel, makeContext } from "./sequence-pool.ts";
@@ -33,7 +34,7 @@ const POOLINGS: Readonly<Record<Pooling, number>> = {
 };
 
 /** How texts are read. */
-interface ReadOptions {
+interface ReadOptions extends AdapterOptions {
   /** A text of more tokens than the model takes is cut at its end, and not refused. Default: no. */
   truncate?: boolean;
   /** Type of the cached keys and values, where the model keeps any. Default: as the model was loaded. */
@@ -68,7 +69,7 @@ export interface Ranked {
   readonly score: number;
 }
 
-const READ_OPTIONS: OptionTable<ReadOptions> = { truncate: flag, kv: cacheKind, signal };
+const READ_OPTIONS: OptionTable<ReadOptions> = { ...ADAPTER_OPTIONS, truncate: flag, kv: cacheKind, signal };
 
 /** What each of `EmbedOptions` has to be. */
 export const EMBED_OPTIONS: OptionTable<EmbedOptions> = {
@@ -180,9 +181,11 @@ class TextPasses {
   /** Tokens of a text at most. */
   readonly #longest: number;
   readonly #texts: number;
+  readonly #adapters: AdapterSet | undefined;
 
-  constructor(loaded: LoadedModel, pooling: number, { truncate = false, kv, signal }: ReadOptions) {
+  constructor(loaded: LoadedModel, pooling: number, { truncate = false, kv, signal, adapters }: ReadOptions) {
     requireAlive(loaded);
+    this.#adapters = adapters;
     const { exports } = loaded.core;
     this.#loaded = loaded;
     this.#pooling = pooling;
@@ -269,6 +272,9 @@ class TextPasses {
     requireAlive(this.#loaded);
     const { exports, memory } = this.#loaded.core;
     exports.context_reset(context);
+    for (const [sequence, text] of texts.entries()) {
+      useInSequence(this.#loaded, context, sequence, this.#adapters, text);
+    }
     const count = texts.reduce((sum, { length }) => sum + length, 0);
     const ids = memory.u32(exports.context_ids(context), count);
     const sequences = memory.u32(exports.context_sequences(context), count);

@@ -22,15 +22,16 @@ import {
 import { LimpetError } from "../host/errors.ts";
 import { Pace } from "../host/pace.ts";
 import { within } from "../host/wait.ts";
+import { ADAPTER_OPTIONS, type AdapterOptions } from "./adapter.ts";
 import { type ConstraintOptions, takeTable } from "./constraint.ts";
 import type { ToolCall, ToolCallDelta } from "./messages.ts";
 import { configureSampler, SAMPLING_OPTIONS, type SamplingOptions } from "./sampling.ts";
 import { type Form, formKind, formNumber } from "./sequence-pool.ts";
-import { growWithin, makeRoom, reserve, rest, type SessionState, wake } from "./session-state.ts";
+import { growWithin, makeRoom, reserve, rest, type SessionState, useAdapters, wake } from "./session-state.ts";
 import { unfinishedCharacter, unfinishedOf } from "./unfinished.ts";
 
 /** How a text goes on, and when it ends. */
-export interface GenerateOptions extends SamplingOptions, ConstraintOptions {
+export interface GenerateOptions extends SamplingOptions, ConstraintOptions, AdapterOptions {
   /** Most tokens to generate. Default: 256. */
   maxTokens?: number;
   /** End before any of these texts. */
@@ -54,6 +55,11 @@ export interface GenerateOptions extends SamplingOptions, ConstraintOptions {
   onPrefill?: PrefillHook;
   /** Take special tokens in a prompt's text as tokens. Default: no. */
   special?: boolean;
+  /**
+   * Keep what other adapters have read and written of a session's tokens, and go on from there with `adapters`: a switch
+   * between two tokens that costs nothing. Default: no, it is read anew.
+   */
+  keepCache?: boolean;
   /** How latent attention (MLA) is computed. Default: auto. */
   form?: Form;
   /** Ends the generation: the next piece throws the signal's reason. */
@@ -97,6 +103,8 @@ export interface InfillOptions {
 /** What each of `GenerateOptions` has to be. */
 export const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
   ...SAMPLING_OPTIONS,
+  ...ADAPTER_OPTIONS,
+  keepCache: flag,
   schema: (_, value) => plainSchema(value),
   regex: expression,
   grammar: text,
@@ -392,6 +400,7 @@ function beginGeneration(session: SessionState, options: GenerateOptions): void 
   // Most end before a high limit is reached: the context grows as it is needed.
   reserve(session, exports.session_count(session.pointer) + Math.min(maxTokens, DEFAULT_TOKENS));
   configure(session, options);
+  useAdapters(session, options.adapters ?? session.adapters, options.keepCache);
   if (!session.group) exports.context_set_form(session.context.pointer, formNumber(form));
   core.check(exports.session_begin(session.pointer, maxTokens, logprobs === undefined ? 0 : 1, logprobs ?? 0));
   session.group?.begin(session);

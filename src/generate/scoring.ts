@@ -6,6 +6,7 @@ import { callback, type OptionTable, readOptions, signal, whole } from "../host/
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
+import { ADAPTER_OPTIONS, type AdapterOptions, type AdapterSet, useInSequence } from "./adapter.ts";
 import { droppedCalls, releaseCall } from "./call-context.ts";
 import { requireAlive, runPass } from "./pass.ts";
 import {
@@ -20,7 +21,7 @@ import {
 import { promptOf, tokenIds } from "./tokenizer.ts";
 
 /** How tokens are evaluated. */
-export interface LogitsOptions {
+export interface LogitsOptions extends AdapterOptions {
   /** How latent attention (MLA) is computed. Default: by the length of the chunk. */
   form?: Form;
   /** Tokens to compute at once. Default: as many as suit the model. */
@@ -33,6 +34,7 @@ export interface LogitsOptions {
 
 /** What each of `LogitsOptions` has to be. */
 export const LOGITS_OPTIONS: OptionTable<LogitsOptions> = {
+  ...ADAPTER_OPTIONS,
   form: formKind,
   chunk: whole(1, 4096),
   kv: cacheKind,
@@ -96,14 +98,16 @@ export class Scorer {
   readonly #chunk: number;
   readonly #signal: AbortSignal | undefined;
   readonly #pace: Pace;
+  readonly #adapters: AdapterSet | undefined;
 
   constructor(
     loaded: LoadedModel,
     tokens: number,
-    { form = "auto", chunk, kv, signal }: LogitsOptions,
+    { form = "auto", chunk, kv, signal, adapters }: LogitsOptions,
     sequences: number = 1,
   ) {
     requireAlive(loaded);
+    this.#adapters = adapters;
     const { core, pointer, sequences: pool, defaults } = loaded;
     this.#loaded = loaded;
     this.#signal = signal;
@@ -130,6 +134,7 @@ export class Scorer {
   async *rows(ids: Uint32Array, from: number): AsyncGenerator<Rows, void, undefined> {
     this.#requireAlive();
     this.#loaded.core.exports.context_reset(this.#context);
+    this.use(0, ids);
     for (let at = 0; at < ids.length; at += this.#chunk) {
       const count = Math.min(this.#chunk, ids.length - at);
       const tokens = Array.from({ length: count }, (_, i) => ({
@@ -168,6 +173,11 @@ export class Scorer {
     }
     await runPass(this.#loaded, context, count, this.#pace, this.#signal);
     return exports.context_logits(context);
+  }
+
+  /** A sequence of these tokens uses the adapters that were asked for. */
+  use(sequence: number, ids: ArrayLike<number>): void {
+    useInSequence(this.#loaded, this.#context, sequence, this.#adapters, ids);
   }
 
   release(): void {

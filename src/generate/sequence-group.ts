@@ -109,6 +109,8 @@ export class SequenceGroup implements SessionGroup {
         generates: false,
         hasRun: false,
         activity: { zeros: [], activations: [] },
+        adapters: [],
+        applied: [],
         turn: 0,
         disposed: false,
       };

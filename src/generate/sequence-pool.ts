@@ -57,6 +57,8 @@ export interface LoadedModel {
   readonly source: WeightSource | null;
   /** What sessions get that ask for nothing else. */
   readonly defaults: ContextOptions;
+  /** Adapters that were disposed of, until no sequence uses them any more. */
+  readonly leaving: Set<number>;
   readonly disposed: boolean;
 }
 

@@ -7,6 +7,7 @@ import type { Pointer } from "../../bindings/exports.ts";
 import type { Status } from "../../bindings/numbers.ts";
 import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
+import { type AdapterSet, giveAdapters, sweepAdapters } from "./adapter.ts";
 import { type CacheType, type Context, contextRows, type Holder, type LoadedModel } from "./sequence-pool.ts";
 
 /** What the last pass did behind the ReLU² of each layer; empty where the model has another activation. */
@@ -56,6 +57,9 @@ export interface SessionState {
   activity: Activity;
   /** With whom it shares its context; null: it is its own. */
   readonly group: SessionGroup | null;
+  /** The adapters that its generations use which name none, and those that the core knows of. */
+  adapters: AdapterSet;
+  applied: AdapterSet;
   /** Counts generations: only the latest may step. */
   turn: number;
   disposed: boolean;
@@ -85,9 +89,10 @@ export function createState(
       rows,
       keep,
       isSpare: false,
-      ...begin(loaded, contextRows(tokens, rows), kv, holder),
+      ...begin(loaded, contextRows(tokens, rows), kv, holder, []),
       parked: null,
       group: null,
+      ...{ adapters: [], applied: [] },
     },
     ...{ generates: false, hasRun: false, activity: { zeros: [], activations: [] }, turn: 0, disposed: false },
   };
@@ -99,7 +104,7 @@ export function wake(state: SessionState): void {
   const { loaded, context, parked } = state;
   loaded.sequences.touch(context);
   if (!parked) return;
-  Object.assign(state, begin(loaded, context.rows, context.kv, state.holder));
+  Object.assign(state, begin(loaded, context.rows, context.kv, state.holder, state.applied));
   try {
     restoreState(state, parked);
     state.parked = null;
@@ -124,9 +129,10 @@ function park(state: SessionState): boolean {
   return true;
 }
 
-function giveBack({ loaded, pointer, context }: SessionState): void {
+function giveBack({ loaded, pointer, context }: Pick<SessionState, "loaded" | "pointer" | "context">): void {
   loaded.core.exports.session_release(pointer);
   loaded.sequences.release(context);
+  sweepAdapters(loaded);
 }
 
 /** The generation is over, which has run passes or none. */
@@ -211,7 +217,7 @@ function moveBeside(
   finish?: (moved: SessionState) => void,
 ): void {
   const { loaded, context } = state;
-  const moved: SessionState = { ...state, ...begin(loaded, wanted, context.kv, state.holder) };
+  const moved: SessionState = { ...state, ...begin(loaded, wanted, context.kv, state.holder, state.applied) };
   try {
     restoreState(moved, saved);
     finish?.(moved);
@@ -231,7 +237,7 @@ function moveAlone(state: SessionState, wanted: number, saved: Uint8Array): void
   loaded.core.exports.session_release(state.pointer);
   loaded.sequences.drop(context);
   const start = (rows: number): void => {
-    Object.assign(state, begin(loaded, rows, context.kv, state.holder));
+    Object.assign(state, begin(loaded, rows, context.kv, state.holder, state.applied));
     restoreState(state, saved);
   };
   try {
@@ -278,12 +284,37 @@ function begin(
   rows: number,
   kv: CacheType,
   holder: Holder,
+  adapters: AdapterSet,
 ): Pick<SessionState, "pointer" | "context"> {
   const { core, sequences } = loaded;
   const context = sequences.acquire(rows, kv, holder);
   const session = core.exports.session_create(core.pointer, context.pointer, 0);
-  if (session !== 0) return { context, pointer: core.handle(session) };
-  const { code, message } = core.error();
-  sequences.release(context);
-  throw new LimpetError(code, code === "OUT_OF_MEMORY" ? message + sequences.holders : message);
+  if (session === 0) {
+    const { code, message } = core.error();
+    sequences.release(context);
+    throw new LimpetError(code, code === "OUT_OF_MEMORY" ? message + sequences.holders : message);
+  }
+  const begun = { context, pointer: core.handle(session) };
+  try {
+    if (adapters.length > 0) give(loaded, begun.pointer, adapters, false);
+  } catch (error) {
+    giveBack({ loaded, ...begun });
+    throw error;
+  }
+  return begun;
+}
+
+/**
+ * The session's tokens use these adapters from now on. Rows that others have made are made anew, unless `keepCache`.
+ */
+export function useAdapters(state: SessionState, set: AdapterSet, keepCache: boolean = false): void {
+  if (set.length === 0 && state.applied.length === 0) return;
+  give(state.loaded, state.pointer, set, keepCache);
+  state.applied = set;
+}
+
+function give(loaded: LoadedModel, session: Pointer, set: AdapterSet, keepCache: boolean): void {
+  giveAdapters(loaded, set, (adapters, weights, count) =>
+    loaded.core.exports.session_set_adapters(session, adapters, weights, count, keepCache ? 1 : 0),
+  );
 }

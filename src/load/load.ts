@@ -45,30 +45,37 @@ export interface Loaded {
   readonly source: WeightSource | null;
 }
 
-/** Loads a model (or with `planOnly` so much of it that its sizes are known). */
+/** Loads a model (or with `planOnly` so much of it that its sizes are known), or an adapter for the model `base`. */
 export async function loadModel(
   core: Core,
   source: ModelSource,
   options: LoadProgress,
   planOnly: boolean = false,
+  base: number = 0,
 ): Promise<Loaded> {
   for (let beginnings = 1; ; beginnings++) {
     try {
-      return await loadOnce(core, source, options, planOnly);
+      return await loadOnce(core, source, options, planOnly, base);
     } catch (error) {
       if (!(error instanceof BrokenOff && error.anew) || beginnings === BEGINNINGS) throw error;
     }
   }
 }
 
-async function loadOnce(core: Core, from: ModelSource, options: LoadProgress, planOnly: boolean): Promise<Loaded> {
+async function loadOnce(
+  core: Core,
+  from: ModelSource,
+  options: LoadProgress,
+  planOnly: boolean,
+  base: number,
+): Promise<Loaded> {
   options.signal?.throwIfAborted();
   const open = options.tables === "stream" || options.experts === "stream" ? openForRanges : openSource;
   const parts = await open(from, options.signal, options);
   let source: WeightSource | null = null;
   try {
     for (;;) {
-      const pointer = await run(core, parts, options, planOnly);
+      const pointer = await run(core, parts, options, planOnly, base);
       if (pointer === null) continue;
       if (!planOnly && core.exports.model_streamed_bytes(pointer) > 0n) {
         source = new (await import("./weight-source.ts")).WeightSource(core, parts);
@@ -81,15 +88,33 @@ async function loadOnce(core: Core, from: ModelSource, options: LoadProgress, pl
 }
 
 /** null: a stream turned out to end within the header; its part is exchanged for one of known size, to begin anew. */
-async function run(core: Core, parts: Part[], options: LoadProgress, planOnly: boolean): Promise<number | null> {
+async function run(
+  core: Core,
+  parts: Part[],
+  options: LoadProgress,
+  planOnly: boolean,
+  base: number,
+): Promise<number | null> {
   const { exports } = core;
-  const model = core.handle(exports.model_create(core.pointer, parts.length, options.vocabularyOnly ? 1 : 0));
+  if (base !== 0 && !core.has("adapter_create")) {
+    throw new LimpetError("UNSUPPORTED", "this wasm has no adapters: load the model without the option wasm");
+  }
+  if (base !== 0 && parts.length > 1) {
+    throw new LimpetError("BAD_ARGUMENT", "an adapter is one file, and this is a model in several parts");
+  }
+  const model = core.handle(
+    base === 0
+      ? exports.model_create(core.pointer, parts.length, options.vocabularyOnly ? 1 : 0)
+      : exports.adapter_create(core.pointer, base),
+  );
   try {
     parts.forEach((part, i) => {
       core.check(exports.model_set_file_size(model, i, BigInt(part.size ?? UNKNOWN_SIZE)));
     });
-    leaveTables(core, model, options);
-    leaveExperts(core, model, options);
+    if (base === 0) {
+      leaveTables(core, model, options);
+      leaveExperts(core, model, options);
+    }
     const pace = new Pace(options.signal);
     options.onPhase?.("header");
     let header = true;

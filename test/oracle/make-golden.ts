@@ -7,6 +7,7 @@
  *                        floats for it, cache F32                          model, type; the hash of the file; `own` is how
  *                        far llama.cpp comes from that with the blocks themselves, whose activations it rounds to bytes
  *     transformers.json  Hugging Face on checkpoints, in float32           model, what is special in its config
+ *     adapters.json      llama.cpp on models and adapters of test/support/adapters.ts, F32, cache F32
  *     scalings.json      the oracle and llama.cpp on those of test/support/scalings.ts, F32
  */
 import { execFileSync } from "node:child_process";
@@ -17,6 +18,7 @@ import { architectureOf, kindsOf, TINY, VARIANTS } from "../../scripts/architect
 import { encodeGguf } from "../../scripts/gguf-writer.mjs";
 import { makeModel } from "../../scripts/make-model.mjs";
 import { quantizeFile } from "../../src/quantize.ts";
+import { ADAPTED, adapterBytes } from "../support/adapters.ts";
 import { writeCheckpoint } from "../support/checkpoint.ts";
 import { divergence, fromBase64, peerCheckpoints } from "../support/peers.ts";
 import { QUANTISED, quantisedFile } from "../support/quantised.ts";
@@ -40,7 +42,13 @@ interface Golden {
   models: Row[];
 }
 
-const PARTS: Record<string, () => Golden | Promise<Golden>> = { logits, "llama.cpp": llama, transformers, scalings };
+const PARTS: Record<string, () => Golden | Promise<Golden>> = {
+  logits,
+  "llama.cpp": llama,
+  transformers,
+  scalings,
+  adapters,
+};
 const [part, flag] = process.argv.slice(2);
 const file = new URL(`../golden/${part}.json`, import.meta.url);
 const before: Golden = JSON.parse(readFileSync(file, "utf8"));
@@ -155,6 +163,22 @@ function scalings(): Golden {
   });
   const source = "numpy oracle in float64, and as `peer` llama.cpp through node-llama-cpp";
   return { source: `${source} ${nativeVersion()}, cache F16; last of the tokens`, tokens: TOKENS, models };
+}
+
+function adapters(): Golden {
+  const models = ADAPTED.map(({ kind, adapters }) => {
+    const { path, sha256 } = written(kind, "F32");
+    const out = workFile("golden.f32");
+    const lora = adapters.flatMap(({ weight, ...shape }, i) => {
+      const file = workFile(`golden-adapter-${i}.gguf`);
+      writeFileSync(file, adapterBytes(kind, shape));
+      return ["--lora", `${file}=${weight}`];
+    });
+    native("logits", path, "--tokens", TOKENS.join(","), "--out", out, "--kv", "f32", ...lora);
+    return { kind, sha256, logits: lastRow(out) };
+  });
+  const source = `llama.cpp through node-llama-cpp ${nativeVersion()} with adapters, cache F32, last of the tokens`;
+  return { source, tokens: TOKENS, models };
 }
 
 /** llama.cpp's greedy text of stories260K. */
