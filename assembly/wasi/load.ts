@@ -7,9 +7,7 @@ import { Status } from "../memory/core";
 import { Context, Form } from "../pass/context";
 import { openContext } from "../engine/open";
 import { setOfSequence } from "../engine/adapters";
-import {
-  createAdapter, createModel, setFileSize, stepLoad, streamExperts, streamWeights,
-} from "../engine/load";
+import { createAdapter, createModel, setFileSize, stepLoad, streamExperts, streamWeights } from "../engine/load";
 import { warningOf } from "../engine/warnings";
 import { Model, ModelState } from "../engine/model";
 import { HAS_EXPERTS } from "../parts";
