@@ -112,7 +112,7 @@ export class Builder extends MixingWords {
     const out = this.vector(width);
     const step = this.append(Op.EMBEDDING, out);
     step.weight = this.find(name, ".weight", width, this.vocabulary, WeightKind.MATRIX, true);
-    if (step.weight != NOTHING) this.weightAt(step.weight).isEmbedding = 1;
+    if (step.weight != NOTHING) this.weightAt(step.weight).isEmbedding = true;
     return out;
   }
 
@@ -122,7 +122,7 @@ export class Builder extends MixingWords {
     const step = this.append(Op.EMBEDDING, out);
     step.flags |= Flag.BY_POSITION;
     step.weight = this.find(name, ".weight", width, this.contextLength, WeightKind.MATRIX, true);
-    if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
+    if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = true;
     this.positionCount = this.contextLength;
     return out;
   }
@@ -136,7 +136,7 @@ export class Builder extends MixingWords {
     step.n0 = rows;
     step.n1 = this.countOr("tokenizer.ggml.seperator_token_id", NOTHING, 0, NOTHING);
     step.weight = this.find(name, ".weight", width, rows, WeightKind.MATRIX, true);
-    if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = 1;
+    if (step.weight != NOTHING) this.weightAt(step.weight).mustReside = true;
     return out;
   }
 
@@ -557,7 +557,7 @@ export class Builder extends MixingWords {
     this.value(out).extent = Extent.LOGITS;
     const step = this.append(Op.LINEAR, out, x);
     step.weight = weight;
-    if (weight != NOTHING) this.weightAt(weight).isHead = 1;
+    if (weight != NOTHING) this.weightAt(weight).isHead = true;
     this.logits = this.softcap(this.scale(out, scale), cap);
     return step;
   }

@@ -246,7 +246,7 @@ export class MixingWords extends RecurrentWords {
     const place = this.find(name, ".weight", columns, rows, WeightKind.MATRIX, true, 0, 0, slabs);
     if (place == NOTHING) return place;
     const up = this.weightAt(place);
-    up.mustReside = 1;
+    up.mustReside = true;
     up.precision = precisionOfLatents(up.type);
     return place;
   }

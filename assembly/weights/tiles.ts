@@ -125,7 +125,7 @@ export function mostRequests(weights: Weights, batch: u32): u32 {
 /** Whether single rows of a weight are looked up: the embedding's, which may be a matrix too, and those of tables. */
 @inline
 function isLookedUp(weight: Weight): bool {
-  return weight.isEmbedding != 0 || weight.rowsPerChunk != 0;
+  return weight.isEmbedding || weight.rowsPerChunk != 0;
 }
 
 /** Rows of a tile, whether a table is looked up alone or beside others. */

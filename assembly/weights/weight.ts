@@ -67,14 +67,14 @@ export class Weight {
   byColumns: u32;
   zeros: u64;
   inputs: u64;
-  /** 1: it has to be in memory, whatever stays in the file. */
-  mustReside: u32;
   /** Of experts: slabs that a token takes; 0: it is none. */
   chosen: u32;
-  /** 1: single rows of it are looked up, of a matrix too: the embedding's. */
-  isEmbedding: u32;
-  /** 1: the logits are its product. */
-  isHead: u32;
+  /** It has to be in memory, whatever stays in the file. */
+  mustReside: bool;
+  /** Single rows of it are looked up, of a matrix too: the embedding's. */
+  isEmbedding: bool;
+  /** The logits are its product. */
+  isHead: bool;
   /** Matrices one behind the other in it, of experts: each is packed by itself; 1: it is one. */
   slabs: u32;
   /** Rows a chunk of a table, of which a token takes one; 0: a matrix or vector. */
