@@ -15,8 +15,8 @@
  *
  * The boundary between assembly/ and the rest (boundary.mjs) is made first, always. Without parts all of them are built;
  * with --if-needed only those that are older than their sources. With --guard the parts are wasm with guard bytes around
- * every block of memory (assembly/memory/guards.ts), in build/guard/: portable, scalar and graph, unless others are named. Every output appears whole, by a rename, so that a
- * reader never sees half a file.
+ * every block of memory (assembly/memory/guards.ts), in build/guard/: portable, scalar and graph, unless others are named.
+ * Every output appears whole, by a rename, so that a reader never sees half a file. --help prints this.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -86,6 +86,14 @@ const allParts = {
 };
 const parts = guards ? wasmParts : allParts;
 
+const FLAGS = ["--if-needed", "--guard", "--help"];
+const unknown = process.argv.slice(2).find((word) => word.startsWith("-") && !FLAGS.includes(word));
+if (unknown) stop(`there is no flag ${unknown}; flags are ${FLAGS.join(", ")}`, 2);
+if (process.argv.includes("--help")) {
+  const [header] = /(?<=\/\*\*\n)[\s\S]*?(?=\n \*\/)/.exec(readFileSync("scripts/build.mjs", "utf8"));
+  console.log(header.replace(/^ \* ?/gm, ""));
+  process.exit(0);
+}
 writeBoundary();
 const ifNeeded = process.argv.includes("--if-needed");
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));

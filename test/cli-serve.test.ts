@@ -20,6 +20,8 @@ interface Serving {
 function serving(args: string[], env: Record<string, string> = {}): Promise<Serving> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [CLI, "serve", ...args, "--port", "0"], { env: { ...process.env, ...env } });
+    // A test that fails leaves none behind.
+    process.once("exit", () => child.kill("SIGKILL"));
     let said = "";
     const ended = new Promise<number | null>((end) => child.on("close", end));
     child.stderr.setEncoding("utf8").on("data", (text) => {

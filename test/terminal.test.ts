@@ -47,19 +47,23 @@ test("generate: the prompt dimmed before the text, and behind it how quick it wa
   assert.match(cut!.shown, /limpet: cut after 3 tokens: -n N allows more/);
 });
 
-test("chat: answers, /help, /save, /reset, an unknown word, history, a pasted text, and Ctrl-D", () => {
+test("chat: answers, /help, /save, /retry, /reset, an unknown word, history, a pasted text, and Ctrl-D", () => {
   const file = temporaryFile("talk.json");
   const run = terminal(
     ["chat", TALKER, "-n", "8", "--system", "Be brief.", ...SURE],
     [
+      ["> ", "/retry\r"],
+      ["nothing was said", ""],
       ["> ", "Hello\r"],
+      ["seed", ""],
+      ["> ", "/retry\r"],
       ["seed", ""],
       ["> ", "/help\r"],
       ["/save FILE", ""],
       ["> ", "/nosuch\r"],
       ["there is no /nosuch", ""],
-      // Up twice: the words before the last.
-      ["> ", "\x1b[A\x1b[A\x1b[A!\r"],
+      // Up four times: the words before the last commands.
+      ["> ", "\x1b[A\x1b[A\x1b[A\x1b[A!\r"],
       ["seed", ""],
       ["> ", "\x1b[200~one\ntwo\tthree\x1b[201~\r"],
       ["seed", ""],

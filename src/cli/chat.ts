@@ -2,7 +2,7 @@
 import { encodeText } from "../../bindings/memory.ts";
 import type { Model } from "../api/model.ts";
 import type { Session, SessionOptions } from "../api/session.ts";
-import type { GenerateOptions } from "../generate/generation.ts";
+import type { GenerateOptions, Generation } from "../generate/generation.ts";
 import { randomSeed, recommendedOf, withRecommended } from "../generate/recommended.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { splitNames } from "../load/source.ts";
@@ -17,6 +17,7 @@ const NO_CHAT_MODEL =
 /** What a person can say to the command itself. */
 const COMMANDS = `/help          these lines
 /save FILE     write the conversation as JSON
+/retry         answer the last turn anew
 /reset         begin anew
 /exit          end the talk, as Ctrl-D does
 Ctrl-C ends an answer and not the talk. A text of several lines can be pasted.`;
@@ -69,18 +70,29 @@ async function converse(talk: Talk): Promise<void> {
       if (line.trim() === "") continue;
       const command = /^\/([a-z]+)(?:\s+(.*))?$/.exec(line.trim());
       if (command?.[1] === "exit" || command?.[1] === "bye") return;
-      if (command) obey(talk, command[1], command[2] ?? "");
-      else await answerPerson(talk, line);
+      if (command?.[1] === "retry") await retry(talk);
+      else if (command) obey(talk, command[1], command[2] ?? "");
+      else await answerPerson(talk, (signal) => answer(talk, line, signal));
     }
   } finally {
     editor.close();
   }
 }
 
-async function answerPerson(talk: Talk, line: string): Promise<void> {
+/** Another answer to what was said last. */
+async function retry(talk: Talk): Promise<void> {
+  const { session, io } = talk;
+  if (!session.messages.some(({ role }) => role === "user")) {
+    io.note("limpet: /retry has nothing to answer: nothing was said");
+    return;
+  }
+  await answerPerson(talk, (signal) => show(talk, session.regenerate({ ...seededOptions(talk), signal })));
+}
+
+async function answerPerson(talk: Talk, make: (signal: AbortSignal) => Promise<void>): Promise<void> {
   const { io } = talk;
   try {
-    const whole = await io.interruptible((signal) => answer(talk, line, signal));
+    const whole = await io.interruptible(make);
     if (whole) return;
     io.endLine();
     io.aside("(interrupted)");
@@ -93,11 +105,18 @@ async function answerPerson(talk: Talk, line: string): Promise<void> {
 }
 
 async function answer(talk: Talk, line: string, signal: AbortSignal): Promise<void> {
-  const { session, seed, options, args, io } = talk;
-  const seeded = talk.isSeeded ? options : { ...options, seed };
+  await show(talk, talk.session.chat(line, { ...seededOptions(talk), signal }));
+}
+
+/** The seed goes with the session's first answer alone. */
+function seededOptions(talk: Talk): GenerateOptions {
+  const { seed, options, isSeeded } = talk;
   talk.isSeeded = true;
-  const result = await stream(session.chat(line, { ...seeded, signal }), io);
-  tellEnd(result, args.text("answer"), seed, io);
+  return isSeeded ? options : { ...options, seed };
+}
+
+async function show({ args, seed, io }: Talk, generation: Generation): Promise<void> {
+  tellEnd(await stream(generation, io), args.text("answer"), seed, io);
 }
 
 function obey(talk: Talk, command: string, rest: string): void {

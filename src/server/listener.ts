@@ -61,7 +61,10 @@ function requestOf(incoming: NodeRequest, signal: AbortSignal): Request {
   const headers = new Headers();
   const { method = "GET", rawHeaders } = incoming;
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) headers.append(rawHeaders[i], rawHeaders[i + 1]);
-  const url = new URL(incoming.url ?? "/", `http://${headers.get("host") ?? "localhost"}`);
+  // A path of two slashes is no host; and what proxies send, a whole address, is one.
+  const { url: asked = "/" } = incoming;
+  const place = `http://${headers.get("host") ?? "localhost"}`;
+  const url = asked.startsWith("/") ? new URL(place + asked) : new URL(asked, place);
   const body = method === "GET" || method === "HEAD" ? undefined : streamOf(incoming);
   const init = { method, headers, body, signal, duplex: "half" };
   return new Request(url, init as RequestInit);
