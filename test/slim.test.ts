@@ -170,6 +170,7 @@ test("several models make one build with the parts of all, and it is as its base
     "long-words",
     "vectors",
     "samplers",
+    "adapters",
     "command",
   ]);
   assert.equal(slimBuild([{ ...chat, tokenizer: "gemma4" }], "wasi").tokenizers, ["bpe", "spm"]);
