@@ -17,6 +17,7 @@ export type { Adapter, AdapterInfo, AdapterOptions, AdapterSet } from "./generat
 export type { ChatOptions, ToolOptions } from "./generate/chat-answer.ts";
 export type { Score, ScoreOptions } from "./generate/choices.ts";
 export type { ConstraintOptions } from "./generate/constraint.ts";
+export type { DraftModel, DraftOptions, Speculate } from "./generate/drafts.ts";
 export type { EmbedOptions, Pooling, Ranked, RerankOptions } from "./generate/embedding.ts";
 export type {
   Answer,

@@ -9,7 +9,9 @@ import { NOTHING, Program } from "../program/program";
 import { mergeRow, turnRow } from "../state/kinds";
 import { markBefore } from "../state/recurrent";
 import { StateKind } from "../state/shape";
-import { List, Rows, canShare, canUnshare, checkOrder, dropRows, shareRows, unshare } from "../state/rows";
+import {
+  List, Rows, canShare, canUnshare, checkOrder, dropRows, shareRows, truncateList, unshare,
+} from "../state/rows";
 import { turnOf } from "../state/rope";
 
 /** Status 0, or an error: the context is in a pass, or has no such sequence. */
@@ -93,6 +95,28 @@ tokens again", layer, <i64>from - 1,
     if (HAS_RECURRENT && l.recurrent) dropRows(c.rows(l.recurrent - 1), sequence, l.recurrentLayer, from, to);
   }
   return 0;
+}
+
+/**
+ * Takes the last `count` tokens of a sequence's last pass back, behind which it has `left`: gives how many of these it
+ * can go on from, fewer where a recurrent state goes back to a mark. They are the last entries of each list.
+ */
+export function takeBack(c: Context, sequence: u32, left: u32, count: u32): u32 {
+  const p = c.program;
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    if (!HAS_RECURRENT || p.state(i).kind != StateKind.RECURRENT) continue;
+    const mark = rewindable(c, sequence, left);
+    dropAll(c, sequence, <i32>mark, POSITION_LIMIT);
+    return mark;
+  }
+  for (let i: u32 = 0; i < p.stateCount; i++) {
+    const rows = c.rows(i);
+    if (rows.shape.kind == StateKind.CROSS) continue;
+    for (let layer: u32 = 0; layer < rows.layers; layer++) {
+      truncateList(rows, sequence, layer, rows.list(sequence, layer).count - count);
+    }
+  }
+  return left;
 }
 
 /** Whether a recurrent state can do without tokens [from, to): they are all, or not the last, or behind a mark. */

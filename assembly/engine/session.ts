@@ -11,7 +11,7 @@ import { setU32, u32At } from "../memory/bytes";
 import { abortPass } from "../pass/batch";
 import { Context, POSITION_LIMIT, clearAdapters, isContext } from "../pass/context";
 import { placeAdapters, shareAdapters, shiftAdapters } from "./adapters";
-import { checkSequence, cutOut, dropAll, rewindable, shareAll } from "./sequence";
+import { checkSequence, cutOut, dropAll, rewindable, shareAll, takeBack } from "./sequence";
 import { modelOf } from "./model";
 import { REASONING_BYTES, Reasoning, UNLIMITED, beginReasoning, setBudget } from "./reasoning";
 import { changedLogits, sampleScratchBytes, seed } from "./sampler";
@@ -21,6 +21,7 @@ import { Tokenizer } from "../text/tokenizer";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { DetokenizeFlag, Stream, startStream } from "../text/detokenize";
 import { Constraint, createConstraint, releaseConstraint, restartConstraint } from "./constraint";
+import { DRAFT_LIMIT, SPECULATION_BYTES, Speculation, beginSpeculation } from "./speculation";
 
 export namespace Finish {
   export const NONE: u32 = 0;
@@ -110,6 +111,7 @@ export class Session {
   reasoning: Reasoning;
   /** The grammar that answers obey; 0: none. */
   constraint: Constraint;
+  speculation: Speculation;
 }
 
 /** Bytes of linear memory that a session over such a context takes, until a piece of text is longer than 4 KiB. */
@@ -120,7 +122,11 @@ export function sessionBytes(context: Context): u64 {
 /** The record and what lies behind it: sampler, stream, scratch, best tokens, stop strings, tokens. */
 function recordBytes(context: Context): u64 {
   const records =
-    align(offsetof<Session>()) + align(SAMPLER_BYTES) + align(offsetof<Stream>()) + align(REASONING_BYTES);
+    align(offsetof<Session>()) +
+    align(SAMPLER_BYTES) +
+    align(offsetof<Stream>()) +
+    align(REASONING_BYTES) +
+    align(SPECULATION_BYTES);
   const lists = <u64>TOP_LIMIT * 8 + STOP_BYTES + <u64>context.rowCapacity * 4;
   return records + sampleScratchBytes(context.program.vocabulary) + lists;
 }
@@ -151,6 +157,8 @@ export function createSession(core: Core, context: Context, sequence: u32): Sess
   s.reasoning = changetype<Reasoning>(at);
   s.reasoning.budget = UNLIMITED;
   at += align(REASONING_BYTES);
+  s.speculation = changetype<Speculation>(at);
+  at += align(SPECULATION_BYTES);
   s.scratch = at;
   at += <usize>scratchBytes;
   s.topIds = at;
@@ -257,6 +265,9 @@ export function shiftSession(s: Session, keep: u32, count: u32): i32 {
     );
   }
   const behind = keep + count;
+  // A draft that came true is evaluated sooner than it would have been: behind another text its row is another.
+  if (s.draw == Draw.PASS) leaveLast(s);
+  dropDrafts(s);
   if (s.evaluated > behind) {
     const status = cutOut(s.context, s.sequence, <i32>keep, <i32>behind);
     if (status != 0) return status;
@@ -289,6 +300,7 @@ export function checkTokens(s: Session, ids: usize, count: u32): i32 {
 
 /** Appends token ids. */
 export function appendTokens(s: Session, ids: usize, count: u32): i32 {
+  dropDrafts(s);
   if (count > s.capacity - s.count) return tooLong(s, count);
   const status = checkTokens(s, ids, count);
   if (status != 0) return status;
@@ -301,6 +313,7 @@ export function appendTokens(s: Session, ids: usize, count: u32): i32 {
  * Appends text: `flags` of text/tokenize.ts; a BOS only where nothing stands before it. Returns the tokens it became.
  */
 export function appendText(s: Session, text: usize, length: u32, flags: u32): i32 {
+  dropDrafts(s);
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
   if (s.count > 0) flags &= ~TokenizeFlag.ADD_SPECIAL;
   const room = s.capacity - s.count;
@@ -347,6 +360,7 @@ export function beginGeneration(s: Session, maxTokens: u32, wantLogprobs: u32, l
   s.ready = 0;
   beginReasoning(s.reasoning, changetype<Tokenizer>(s.tokenizer), s.tokens, s.count, s.text, s.textCapacity);
   restartConstraint(s.constraint, s.count);
+  beginSpeculation(s.speculation);
   // As llama.cpp streams: the text goes on from the prompt, and spaces stay as the model makes them. The control tokens
   // that a grammar asks for are of the text.
   const tokenizer = changetype<Tokenizer>(s.tokenizer);
@@ -370,8 +384,47 @@ export function unread(s: Session, position: u32): void {
 export function leaveLast(s: Session): void {
   const count = s.count;
   if (count == 0 || s.evaluated < count) return;
+  const generating = s.generating;
   rewind(s, count - 1);
   s.count = count;
+  s.generating = generating;
+}
+
+/** Each pass has so many drafts at most: looked up in the tokens so far, or (`looksUp` 0) given by the host. */
+export function speculate(s: Session, looksUp: u32, most: u32): i32 {
+  if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build has no drafts; take limpet.wasm");
+  if (most > DRAFT_LIMIT) {
+    return fail(s.core, ErrorCode.BAD_ARGUMENT, "a pass has {} drafts at most, not {}", DRAFT_LIMIT, most);
+  }
+  s.speculation.looksUp = looksUp ? 1 : 0;
+  s.speculation.most = most;
+  return 0;
+}
+
+/** Drafts for the next pass: tokens that may follow those of the session. */
+export function giveDrafts(s: Session, ids: usize, count: u32): i32 {
+  if (count > DRAFT_LIMIT) {
+    return fail(s.core, ErrorCode.BAD_ARGUMENT, "a pass has {} drafts at most, not {}", DRAFT_LIMIT, count);
+  }
+  const status = checkTokens(s, ids, count);
+  if (status != 0) return status;
+  const sp = s.speculation;
+  if (sp.ahead != 0 || s.inFlight != 0) {
+    return fail(s.core, ErrorCode.WRONG_STATE, "drafts are given between passes: {} of the last are left", sp.ahead);
+  }
+  memory.copy(sp.drafts, ids, (<usize>count) << 2);
+  sp.count = count;
+  sp.next = 0;
+  return 0;
+}
+
+/** The rows of drafts that have not come true go. */
+export function dropDrafts(s: Session): void {
+  const sp = s.speculation;
+  if (!HAS_SAMPLERS || sp.ahead == 0) return;
+  s.evaluated = takeBack(s.context, s.sequence, s.evaluated, sp.ahead);
+  sp.ahead = 0;
+  sp.count = sp.next;
 }
 
 /**
@@ -392,6 +445,7 @@ export function continueGeneration(s: Session, from: Session): i32 {
   releaseConstraint(s.constraint);
   s.constraint = from.constraint;
   from.constraint = changetype<Constraint>(0);
+  memory.copy(changetype<usize>(s.speculation), changetype<usize>(from.speculation), SPECULATION_BYTES);
   takeGeneration(s, from);
   return 0;
 }
@@ -415,6 +469,7 @@ export function forkGeneration(s: Session, from: Session): i32 {
   if (!from.generating || from.draw != Draw.SHOWN) {
     return fail(s.core, ErrorCode.WRONG_STATE, "a generation is forked while it shows the logits of a draw");
   }
+  dropDrafts(from);
   let status = checkSequence(c, s.sequence);
   if (status == 0) status = makeTextRoom(s, from.textCapacity);
   if (status != 0) return status;
@@ -531,6 +586,7 @@ function tooLong(s: Session, more: u32): i32 {
 /** A pass that this session is in and that is not through is undone, for all that are in it. */
 function stopWork(s: Session): void {
   if (owns(s)) abortPass(s.context);
+  dropDrafts(s);
   s.inFlight = 0;
   s.draw = Draw.NONE;
 }

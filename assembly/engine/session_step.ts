@@ -3,7 +3,8 @@
  * are all evaluated draws one. A session by itself is a group of one.
  *
  *     serve   who waits for no pass: draws from the logits of the last one, or ends
- *     pass    one token of each that decodes, and of the prompts as much as the batch has room for, in equal shares
+ *     pass    one token of each that decodes, with its drafts (speculation.ts), and of the prompts as much as the batch
+ *             has room for, in equal shares
  *
  * A session's bits do not depend on who else is in its passes. Where they would, with latent attention, whose form
  * depends on the chunk (ops/latent_form.ts), a prompt's chunk has a pass of its own, and who waited longest has the
@@ -22,8 +23,9 @@ import { forcedToken } from "./reasoning";
 import { draw, takeForced, takeGiven } from "./constrained";
 import { isThrough } from "./constraint";
 import { changedLogits } from "./sampler";
-import { Draw, Finish, Session, isSession, leaveLast, owns, stopGeneration, tokenAt } from "./session";
+import { Draw, Finish, Session, dropDrafts, isSession, leaveLast, owns, stopGeneration, tokenAt } from "./session";
 import { forgetShown, lastText, pushText } from "./session_text";
+import { findDrafts, isDraft } from "./speculation";
 
 /** A step of a session that made a token. */
 export const STATUS_TOKEN: i32 = 3;
@@ -76,7 +78,9 @@ function stepAll(list: usize, count: u32): i32 {
   let owner = ownerOf(list, count);
   let status: i32 = 0;
   if (changetype<usize>(owner) == 0) {
-    status = beginShared(list, count);
+    status = beginShared(list, count, true);
+    // Without room for the drafts there may be some for the tokens.
+    if (status == ErrorCode.CONTEXT_FULL) status = beginShared(list, count, false);
     owner = ownerOf(list, count);
   }
   if (status == 0) status = stepPass(sessionAt(list, 0).context);
@@ -90,6 +94,8 @@ function stepAll(list: usize, count: u32): i32 {
     if (isReading(s)) s.isSourceRead = 1;
     else s.evaluated += s.inFlight;
     s.inFlight = 0;
+    s.speculation.ahead = s.speculation.offered;
+    s.speculation.drafted += s.speculation.offered;
     if (s.evaluated == s.count) s.draw = Draw.PASS;
     s = s.next;
   } while (s != owner);
@@ -115,14 +121,16 @@ function serve(list: usize, count: u32): bool {
       s.draw = Draw.NONE;
       leaveLast(s);
     }
-    if (s.draw == Draw.NONE && s.finish == Finish.NONE && isThrough(s.constraint)) s.finish = Finish.STOP;
+    if (s.draw != Draw.SHOWN && s.finish == Finish.NONE && isThrough(s.constraint)) endDraws(s, Finish.STOP);
     const forced = mayForce(s)
       ? takeForced(s.core, s.constraint, changetype<Tokenizer>(s.tokenizer), s.tokens, s.count)
       : -1;
     if (forced < 0 && s.draw == Draw.NONE && s.finish == Finish.NONE && s.remaining > 0) continue;
     any = true;
-    if (forced >= 0) s.status = addToAnswer(s, <u32>forced);
-    else if (s.draw == Draw.NONE) s.status = finishGeneration(s);
+    if (forced >= 0) {
+      s.draw = Draw.NONE;
+      s.status = addToAnswer(s, <u32>forced);
+    } else if (s.draw == Draw.NONE) s.status = finishGeneration(s);
     else if (s.draw == Draw.PASS) s.status = beginDraw(s);
     else s.status = takeToken(s, changedLogits(s.scratch, s.context.program.vocabulary));
     if (s.status < 0) break;
@@ -130,9 +138,19 @@ function serve(list: usize, count: u32): bool {
   return any;
 }
 
-/** Whether the session waits for a pass that has not begun, and nobody wants to see what its tokens are drawn from. */
+/** No token of the session is drawn any more. */
+function endDraws(s: Session, finish: u32): void {
+  s.finish = finish;
+  s.draw = Draw.NONE;
+  dropDrafts(s);
+}
+
+/**
+ * Whether the session waits for a pass that has not begun, or for a draw that a draft has spared one, and nobody wants
+ * to see what its tokens are drawn from.
+ */
 function mayForce(s: Session): bool {
-  if (s.draw != Draw.NONE || s.finish != Finish.NONE || s.remaining == 0 || s.inFlight != 0) return false;
+  if (s.draw == Draw.SHOWN || s.finish != Finish.NONE || s.remaining == 0 || s.inFlight != 0) return false;
   return !s.wantsLogits && !s.wantLogprobs && forcedToken(s.reasoning) < 0;
 }
 
@@ -141,8 +159,8 @@ function left(s: Session): u32 {
   return s.count - s.evaluated;
 }
 
-/** Begins the next pass of these sessions. */
-function beginShared(list: usize, count: u32): i32 {
+/** Begins the next pass of these sessions, with drafts behind the tokens of those that decode if there is room. */
+function beginShared(list: usize, count: u32, withDrafts: bool): i32 {
   for (let i: u32 = 0; i < count; i++) if (isReading(sessionAt(list, i))) return beginSource(sessionAt(list, i));
   const c = sessionAt(list, 0).context;
   if (c.running) {
@@ -156,7 +174,15 @@ function beginShared(list: usize, count: u32): i32 {
   let last = changetype<Session>(0);
   let first = last;
   let prompts: u32 = 0;
-  for (let i: u32 = 0; i < count; i++) if (left(sessionAt(list, i)) > 1) prompts += 1;
+  let decoding: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    sessionAt(list, i).speculation.offered = 0;
+    if (left(sessionAt(list, i)) > 1) prompts += 1;
+    else decoding += left(sessionAt(list, i));
+  }
+  // Rows that are left for drafts when each session has its own, and those that share them.
+  const most = min(c.logitCapacity, c.batchCapacity);
+  let spare = HAS_SAMPLERS && withDrafts && most > count ? most - count : 0;
   // Those that decode first, each of which wants but one token.
   for (let turn = 0; turn < 2; turn++) {
     const decodes = turn == 0;
@@ -177,6 +203,13 @@ function beginShared(list: usize, count: u32): i32 {
       }
       if (more == left(s)) rows += 1;
       tokens += more;
+      if (decodes) {
+        const drafts = putDrafts(s, tokens, spare / max<u32>(decoding, 1));
+        spare -= drafts;
+        decoding -= 1;
+        rows += drafts;
+        tokens += drafts;
+      }
       s.inFlight = more;
       s.next = last;
       if (changetype<usize>(last) == 0) first = s;
@@ -190,6 +223,21 @@ function beginShared(list: usize, count: u32): i32 {
     if (s == first) break;
   }
   return status;
+}
+
+/** Writes the session's drafts, no more than `room`, behind its last token, which is number `at` − 1 of the batch. */
+function putDrafts(s: Session, at: u32, room: u32): u32 {
+  if (room == 0) return 0;
+  const sp = s.speculation;
+  if (sp.most == 0 && !sp.looksUp) return 0;
+  const found = findDrafts(sp, s.tokens, s.count);
+  // The last token that is asked for, or that the session holds, has no row to be drawn from.
+  const drafts = min(min(found, room), min(s.remaining - 1, s.capacity - s.count));
+  for (let i: u32 = 0; i < drafts; i++) {
+    putToken(s.context, at + i, u32At(sp.drafts, i), s.sequence, <i32>(s.count + i), true);
+  }
+  sp.offered = drafts;
+  return drafts;
 }
 
 /** Begins the pass of the source. */
@@ -271,6 +319,13 @@ function addToAnswer(s: Session, token: u32): i32 {
   }
   // Where the grammar lets nothing follow, the answer is whole: its end is told with the next step.
   const ends = s.finish != Finish.NONE || isThrough(s.constraint);
+  const isEvaluated = isDraft(s.speculation, token);
+  if (isEvaluated) {
+    s.evaluated += 1;
+    s.logitRow += 1;
+    if (!ends) s.draw = Draw.PASS;
+  }
+  if (ends || !isEvaluated) dropDrafts(s);
   const status = ends ? lastText(s) : 0;
   return status < 0 ? giveUp(s, status) : STATUS_TOKEN;
 }

@@ -10,12 +10,13 @@ import { changedLogits, seed } from "../engine/sampler";
 import { addBias, addBreaker, configure, setOption } from "../engine/sampler_options";
 import {
   Session, addStop, appendText, appendTokens, beginGeneration, continueGeneration, createSession, forkGeneration,
-  isSession, limitReasoning, limitSession, releaseSession, replaceTokens, rewind, sessionBytes, setGrammar, setSource,
-  shiftSession, stopGeneration,
+  giveDrafts, isSession, limitReasoning, limitSession, releaseSession, replaceTokens, rewind, sessionBytes, setGrammar,
+  setSource, shiftSession, speculate, stopGeneration,
 } from "../engine/session";
 import { canCut } from "../engine/sequence";
 import { stepGeneration, stepSessions } from "../engine/session_step";
 import { restoreSession, savedBytes, saveSession } from "../engine/session_file";
+import { Speculation } from "../engine/speculation";
 import { Tokenizer } from "../text/tokenizer";
 
 /** The bytes that a session over this context will take; 0 when that is no context. */
@@ -228,6 +229,28 @@ export function session_limit(s: Session, capacity: u32): i32 {
  */
 export function session_continue(s: Session, from: Session): i32 {
   return continueGeneration(s, from);
+}
+
+/**
+ * Has each pass evaluate tokens that may follow, `most` of them (0 to 15), so that one pass may give several tokens,
+ * the same ones as without. `lookUp` 1: they are looked up in the tokens so far; 0: those of `session_draft`. There are no
+ * more of them than the context has rows of logits beside one a session.
+ */
+export function session_speculate(s: Session, lookUp: u32, most: u32): i32 {
+  return speculate(s, lookUp, most);
+}
+
+/** u32[count] of tokens that may follow those of the session: drafts of its next pass. */
+export function session_draft(s: Session, ids: usize, count: u32): i32 {
+  return giveDrafts(s, ids, count);
+}
+
+/**
+ * u32[4] of the generation: drafts that passes had, those of them that came true, passes for which there was a draft,
+ * and those whose first one was right, or would have been.
+ */
+export function session_speculation(s: Session): usize {
+  return changetype<usize>(s.speculation) + offsetof<Speculation>("drafted");
 }
 
 /** Ends the generation before its time; what was evaluated stays. */

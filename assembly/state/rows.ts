@@ -224,7 +224,8 @@ export function truncateList(r: Rows, sequence: u32, layer: u32, count: u32): vo
     list.count -= 1;
     disown(r, layer, list.row(list.count));
   }
-  checkOrder(list);
+  // What is in order stays so.
+  if (!list.sorted) checkOrder(list);
 }
 
 /** Rows of a layer that would be free if `sequence` had none: those that only its list holds are its to give. */

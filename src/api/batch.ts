@@ -2,6 +2,7 @@
 /** Several conversations at once: sessions that share a context, and are computed together. */
 import { areEqual } from "../generate/adapter.ts";
 import { CHAT_OPTIONS, type ChatOptions, type Prepared, prepareChat, toldApart } from "../generate/chat-answer.ts";
+import { type Speculate, speculateOf } from "../generate/drafts.ts";
 import {
   type Course,
   GENERATE_OPTIONS,
@@ -50,6 +51,11 @@ export interface BatchOptions extends ContextOptions {
   /** How latent attention (MLA) is computed, for all of them. Default: auto. */
   form?: Form;
   /**
+   * Where drafts come from, for all of them; memory for their logits is taken at once. What is computed together fills a
+   * pass without: `auto` drafts nothing here. Default: false.
+   */
+  speculate?: Speculate;
+  /**
    * Keep what `generate` and `chat` have read and written, until others need its place: one that begins alike, as the next
    * turn of a conversation does, reads only what is new. Default: no.
    */
@@ -61,6 +67,7 @@ export const BATCH_OPTIONS: OptionTable<BatchOptions> = {
   ...CONTEXT_OPTIONS,
   sequences: whole(1, 64),
   form: formKind,
+  speculate: speculateOf,
   reuse: flag,
 };
 
@@ -106,6 +113,7 @@ export class Batch {
     const {
       sequences = DEFAULT_SEQUENCES,
       form = "auto",
+      speculate = false,
       reuse = false,
       ...options
     } = readOptions(given, BATCH_OPTIONS);
@@ -115,7 +123,7 @@ export class Batch {
     const kv = options.kv ?? defaults.kv ?? "f16";
     this.#loaded = loaded;
     this.#rows = rows;
-    this.#group = new SequenceGroup(loaded, { sequences, rows, total: sequences * rows, kv, form });
+    this.#group = new SequenceGroup(loaded, { sequences, rows, total: sequences * rows, kv, form, speculate });
     this.#kept = reuse ? new KeptSessions() : null;
     dropped.watch(this, this.#group);
   }

@@ -6,6 +6,7 @@ import { generateAnswers } from "../generate/answers.ts";
 import { chatText, chatTokens, useTemplate } from "../generate/chat.ts";
 import { type ChatOptions, type Prepared, prepareChat, toldApart } from "../generate/chat-answer.ts";
 import { type Score, type ScoreOptions, scoreChoices } from "../generate/choices.ts";
+import { draftRows } from "../generate/drafts.ts";
 import {
   type EmbedOptions,
   embedTexts,
@@ -41,6 +42,7 @@ import {
   promptTooLong,
   SequencePool,
 } from "../generate/sequence-pool.ts";
+import { mayDraft } from "../generate/speculation.ts";
 import { type DetokenizeOptions, type TokenizeOptions, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
 import { flag, type OptionTable, optional, readOptions, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
@@ -132,6 +134,7 @@ export class Model {
       leaving: new Set(),
       disposed: false,
     };
+    mayDraft(this, this.#loaded);
     if (source || core.threads) droppedModels.watch(this.#loaded, { source, threads: core.threads });
   }
 
@@ -396,7 +399,7 @@ export class Model {
       if (n > 1) return yield* generateAnswers(model.#alive, tokens, n, { context, kv, ...options }, reader);
       const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, DEFAULT_TOKENS);
       const begin = (): Member => {
-        const state = sessionState(model.#alive, { context, kv }, room);
+        const state = sessionState(model.#alive, { context, kv }, room, 1 + draftRows(options.speculate));
         return { state, session: new Session(model.#alive, {}, state) };
       };
       const pieces = goesOn

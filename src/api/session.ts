@@ -440,7 +440,12 @@ export function replaceTokens(state: SessionState, tokens: readonly number[], sa
 }
 
 /** The core's side of a session whose context has room for so many tokens at first. */
-export function sessionState(loaded: LoadedModel, options: SessionOptions, tokens: number = 0): SessionState {
+export function sessionState(
+  loaded: LoadedModel,
+  options: SessionOptions,
+  tokens: number = 0,
+  logitRows: number = 1,
+): SessionState {
   const { core, pointer, defaults } = loaded;
   const asked = options.context ?? defaults.context;
   const rows = mostTokens(core, pointer, asked);
@@ -449,7 +454,7 @@ export function sessionState(loaded: LoadedModel, options: SessionOptions, token
   // An encoder reads its source in one pass: its context does not grow.
   const first = core.exports.model_has_encoder(pointer) ? rows : room;
   const keep = options.overflow === "shift" ? keptTokens(loaded, rows, options.keep) : null;
-  return createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", first, keep);
+  return createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", first, keep, logitRows);
 }
 
 /** Tokens that a session keeps which forgets others. */

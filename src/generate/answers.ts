@@ -30,11 +30,18 @@ export async function* generateAnswers(
   const options = constrains(asked) ? await withTable(asked) : asked;
   const { core, pointer, defaults } = loaded;
   const { exports } = core;
-  const { maxTokens = DEFAULT_TOKENS, seed = 0, form = "auto", ...rest } = options;
+  const { maxTokens = DEFAULT_TOKENS, seed = 0, form = "auto", speculate = false, ...rest } = options;
   const rows = contextLength(core, pointer, context ?? defaults.context);
   if (prompt.length > rows) throw promptTooLong(prompt.length, rows);
   const total = prompt.length + n * Math.max(Math.min(maxTokens, rows - prompt.length), 1);
-  const group = new SequenceGroup(loaded, { sequences: n, rows, total, kv: kv ?? defaults.kv ?? "f16", form });
+  const group = new SequenceGroup(loaded, {
+    sequences: n,
+    rows,
+    total,
+    kv: kv ?? defaults.kv ?? "f16",
+    form,
+    speculate,
+  });
   const seeded = (i: number): GenerateOptions => ({ ...rest, maxTokens, seed: BigInt(seed) + BigInt(i) });
   const begin = performance.now();
   try {
@@ -78,8 +85,10 @@ export async function* generateAnswers(
     } finally {
       await Promise.all(answers.map((pieces) => pieces.return(undefined as unknown as GenerationResult)));
     }
+    const sum = (of: "drafted" | "accepted") => results.reduce((all, result) => all + (result[of] ?? 0), 0);
     return {
       ...results[0],
+      ...(speculate && { drafted: sum("drafted"), accepted: sum("accepted") }),
       promptTokens: prompt.length,
       cachedTokens: 0,
       answers: results.map(({ text, reasoning, toolCalls, tokens, finishReason, stopString }) => ({

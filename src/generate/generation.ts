@@ -24,10 +24,12 @@ import { Pace } from "../host/pace.ts";
 import { within } from "../host/wait.ts";
 import { ADAPTER_OPTIONS, type AdapterOptions } from "./adapter.ts";
 import { type ConstraintOptions, takeTable } from "./constraint.ts";
+import { draftRows, type Speculate, speculateOf } from "./drafts.ts";
 import type { ToolCall, ToolCallDelta } from "./messages.ts";
 import { configureSampler, SAMPLING_OPTIONS, type SamplingOptions } from "./sampling.ts";
 import { type Form, formKind, formNumber } from "./sequence-pool.ts";
 import { growWithin, makeRoom, reserve, rest, type SessionState, useAdapters, wake } from "./session-state.ts";
+import { configureDrafts, drafterOf, draftFigures } from "./speculation.ts";
 import { unfinishedCharacter, unfinishedOf } from "./unfinished.ts";
 
 /** How a text goes on, and when it ends. */
@@ -62,6 +64,11 @@ export interface GenerateOptions extends SamplingOptions, ConstraintOptions, Ada
   keepCache?: boolean;
   /** How latent attention (MLA) is computed. Default: auto. */
   form?: Form;
+  /**
+   * Evaluates tokens that may follow with the last one, so that a pass may give several: the text stays the same, and comes
+   * sooner where much of it stood before. `"auto"`: as many as pay. Default: false, none.
+   */
+  speculate?: Speculate;
   /** Ends the generation: the next piece throws the signal's reason. */
   signal?: AbortSignal;
 }
@@ -118,6 +125,7 @@ export const GENERATE_OPTIONS: OptionTable<GenerateOptions> = {
   onPrefill: callback,
   special: flag,
   form: formKind,
+  speculate: speculateOf,
   signal,
 };
 
@@ -184,6 +192,10 @@ export interface GenerationResult extends Answer, Figures {
   readonly answers?: readonly Answer[];
   /** Tokens of the session that made room for this answer (`overflow: "shift"`); absent where none had to. */
   readonly forgotten?: number;
+  /** Tokens that were evaluated before they were drawn, where `speculate` was given. */
+  readonly drafted?: number;
+  /** How many of them were drawn then. */
+  readonly accepted?: number;
 }
 
 /** A generation as it goes on: who makes its pieces says here what it has cost, whether it comes to its end or not. */
@@ -319,8 +331,17 @@ export async function* generatePieces(
   let clock = performance.now();
   let isShown = forked;
   let forgotten = 0;
+  const speculate = session.group ? session.group.speculate : options.speculate;
+  const drafter = drafterOf(session, speculate, (state) => advance(state, pace, usable, { signal: options.signal }));
   try {
     for (;;) {
+      if (drafter) {
+        const drafting = drafter.before();
+        if (drafting) {
+          await drafting;
+          usable();
+        }
+      }
       const status = isShown ? Status.LOGITS : await advance(session, pace, usable, options);
       // Between the end of a step and here others have had their turn.
       usable();
@@ -331,6 +352,7 @@ export async function* generatePieces(
           ...endOf(session, options),
           ...figures,
           ...(forgotten > 0 && { forgotten }),
+          ...(speculate && draftFigures(session)),
         };
       }
       if (status === Status.LOGITS) {
@@ -345,6 +367,7 @@ export async function* generatePieces(
       } else {
         timings.decodeTokens++;
         timings.decodeMs += now - clock;
+        drafter?.after(now - clock);
       }
       const token = exports.session_token(pointer);
       const length = exports.session_text_length(pointer);
@@ -374,6 +397,7 @@ export async function* generatePieces(
       clock = performance.now();
     }
   } finally {
+    drafter?.end();
     endTurn(session, turn);
   }
 }
@@ -395,10 +419,14 @@ function beginGeneration(session: SessionState, options: GenerateOptions): void 
   if (session.group && options.form !== undefined) {
     throw new LimpetError("BAD_ARGUMENT", "form is an option of the batch: its sessions share their passes");
   }
+  if (session.group && options.speculate !== undefined) {
+    throw new LimpetError("BAD_ARGUMENT", "speculate is an option of the batch: its sessions share their passes");
+  }
   wake(session);
   exports.session_stop(session.pointer);
   // Most end before a high limit is reached: the context grows as it is needed.
-  reserve(session, exports.session_count(session.pointer) + Math.min(maxTokens, DEFAULT_TOKENS));
+  const tokens = exports.session_count(session.pointer) + Math.min(maxTokens, DEFAULT_TOKENS);
+  reserve(session, tokens, 1 + draftRows(options.speculate));
   configure(session, options);
   useAdapters(session, options.adapters ?? session.adapters, options.keepCache);
   if (!session.group) exports.context_set_form(session.context.pointer, formNumber(form));
@@ -493,8 +521,11 @@ function endTurn(session: SessionState, turn: number): void {
 }
 
 /** Tells a session how tokens are chosen; what cannot be is refused before anything else changes. */
-export function configure({ loaded: { core }, pointer }: SessionState, options: GenerateOptions): void {
+export function configure(session: SessionState, options: GenerateOptions): void {
+  const { loaded, pointer, group } = session;
+  const { core } = loaded;
   const { exports } = core;
+  configureDrafts(session, group ? group.speculate : options.speculate);
   configureSampler(core, pointer, options);
   core.check(exports.session_limit_reasoning(pointer, options.reasoning?.budget ?? UNLIMITED));
   exports.session_want_logits(pointer, options.onLogits ? 1 : 0);

@@ -8,6 +8,7 @@ import { Status } from "../../bindings/numbers.ts";
 import { LimpetError } from "../host/errors.ts";
 import { macrotask, Pace } from "../host/pace.ts";
 import { within } from "../host/wait.ts";
+import { draftRows, type Speculate } from "./drafts.ts";
 import {
   type CacheType,
   type Context,
@@ -28,6 +29,8 @@ export interface GroupShape {
   readonly total: number;
   readonly kv: CacheType;
   readonly form: Form;
+  /** Where drafts come from. */
+  readonly speculate: Speculate;
 }
 
 export class SequenceGroup implements SessionGroup {
@@ -57,13 +60,16 @@ export class SequenceGroup implements SessionGroup {
   constructor(loaded: LoadedModel, shape: GroupShape) {
     const { core, pointer: model, sequences: pool } = loaded;
     const { exports } = core;
-    const { sequences, total, kv, form } = shape;
+    const { sequences, total, kv, form, speculate } = shape;
     const batch = Math.min(Math.max(exports.model_batch(model), sequences), Math.max(total, sequences));
-    const pointer = createContext(core, model, pool, total, batch, sequences, kv, undefined, sequences);
+    // `auto` drafts nothing here: many sequences fill a pass without.
+    const drafts = speculate === "auto" ? 0 : draftRows(speculate);
+    const logitRows = Math.min(sequences * (1 + drafts), batch);
+    const pointer = createContext(core, model, pool, total, batch, logitRows, kv, undefined, sequences);
     exports.context_set_form(pointer, formNumber(form));
     this.#loaded = loaded;
     this.#shape = shape;
-    this.#context = { pointer, rows: total, kv, bytes: 0 };
+    this.#context = { pointer, rows: total, kv, logitRows, bytes: 0 };
     this.#free = Array.from({ length: sequences }, (_, i) => sequences - 1 - i);
     try {
       this.#list = core.handle(exports.core_allocate(core.pointer, BigInt(4 * sequences)));
@@ -71,6 +77,11 @@ export class SequenceGroup implements SessionGroup {
       exports.context_release(pointer);
       throw error;
     }
+  }
+
+  /** Where the drafts of its sessions come from. */
+  get speculate(): Speculate {
+    return this.#shape.speculate;
   }
 
   /** Whether all sequences are in use. */

@@ -66,6 +66,8 @@ export interface Context {
   readonly pointer: Pointer;
   readonly rows: number;
   readonly kv: CacheType;
+  /** Tokens of a pass that can have logits. */
+  readonly logitRows: number;
   /** All that it takes, its buffers too. */
   readonly bytes: number;
 }
@@ -99,11 +101,11 @@ export class SequencePool {
   }
 
   /** A context of so many rows: an idle one, or one that a session lends, or a new one. */
-  acquire(rows: number, kv: CacheType, holder: Holder): Context {
-    let context = this.#takeIdle(rows, kv);
+  acquire(rows: number, kv: CacheType, holder: Holder, logitRows: number = 1): Context {
+    let context = this.#takeIdle(rows, kv, logitRows);
     if (!context) {
       this.#parkOldest(holder);
-      context = this.#takeIdle(rows, kv) ?? this.#create(rows, kv, holder);
+      context = this.#takeIdle(rows, kv, logitRows) ?? this.#create(rows, kv, holder, logitRows);
     }
     this.#used.set(context, holder);
     return context;
@@ -176,17 +178,20 @@ export class SequencePool {
     }
   }
 
-  #takeIdle(rows: number, kv: CacheType): Context | undefined {
-    const at = this.#idle.findIndex((context) => context.kv === kv && context.rows === rows);
+  #takeIdle(rows: number, kv: CacheType, logitRows: number): Context | undefined {
+    const fits = (context: Context) => context.kv === kv && context.rows === rows && context.logitRows === logitRows;
+    const at = this.#idle.findIndex(fits);
     return at < 0 ? undefined : this.#idle.splice(at, 1)[0];
   }
 
-  #create(rows: number, kv: CacheType, holder: Holder): Context {
+  #create(rows: number, kv: CacheType, holder: Holder, logitRows: number): Context {
     const { exports } = this.#core;
     const whole = exports.model_has_encoder(this.#model) !== 0;
     const batch = Math.min(whole ? BATCH_LIMIT : exports.model_batch(this.#model), rows);
-    const pointer = createContext(this.#core, this.#model, this, rows, batch, 1, kv, holder);
-    return { pointer, rows, kv, bytes: Number(exports.context_bytes(this.#model, rows, batch, 1, 1, cacheType(kv))) };
+    const wanted = Math.min(logitRows, batch);
+    const pointer = createContext(this.#core, this.#model, this, rows, batch, wanted, kv, holder);
+    const bytes = Number(exports.context_bytes(this.#model, rows, batch, wanted, 1, cacheType(kv)));
+    return { pointer, rows, kv, logitRows, bytes };
   }
 }
 

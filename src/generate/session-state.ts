@@ -8,6 +8,7 @@ import type { Status } from "../../bindings/numbers.ts";
 import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
 import { type AdapterSet, giveAdapters, sweepAdapters } from "./adapter.ts";
+import type { Speculate } from "./drafts.ts";
 import { type CacheType, type Context, contextRows, type Holder, type LoadedModel } from "./sequence-pool.ts";
 
 /** What the last pass did behind the ReLU² of each layer; empty where the model has another activation. */
@@ -32,6 +33,8 @@ export interface SessionGroup {
   ): Promise<Status>;
   /** A session is given back. */
   leave(state: SessionState): void;
+  /** Where the drafts of its sessions come from. */
+  readonly speculate: Speculate;
 }
 
 /** What a generation needs of its session. */
@@ -75,6 +78,7 @@ export function createState(
   kv: CacheType,
   tokens: number,
   keep: number | null = null,
+  logitRows: number = 1,
 ): SessionState {
   const holder: Holder = {
     get rests() {
@@ -89,7 +93,7 @@ export function createState(
       rows,
       keep,
       isSpare: false,
-      ...begin(loaded, contextRows(tokens, rows), kv, holder, []),
+      ...begin(loaded, contextRows(tokens, rows), kv, holder, [], logitRows),
       parked: null,
       group: null,
       ...{ adapters: [], applied: [] },
@@ -104,7 +108,7 @@ export function wake(state: SessionState): void {
   const { loaded, context, parked } = state;
   loaded.sequences.touch(context);
   if (!parked) return;
-  Object.assign(state, begin(loaded, context.rows, context.kv, state.holder, state.applied));
+  Object.assign(state, begin(loaded, context.rows, context.kv, state.holder, state.applied, context.logitRows));
   try {
     restoreState(state, parked);
     state.parked = null;
@@ -171,16 +175,21 @@ export function releaseState(state: SessionState): void {
   giveBack(state);
 }
 
-/** Sees to it that the context holds so many tokens, or as many as it may. No generation goes on over it. */
-export function reserve(state: SessionState, tokens: number): void {
-  const wanted = contextRows(tokens, state.rows);
-  if (wanted <= state.context.rows) return;
+/**
+ * Sees to it that the context holds so many tokens, or as many as it may, and gives logits of so many of a pass. No
+ * generation goes on over it.
+ */
+export function reserve(state: SessionState, tokens: number, logitRows: number = 1): void {
+  const { context } = state;
+  const wanted = Math.max(contextRows(tokens, state.rows), context.rows);
+  const wantedLogits = Math.max(logitRows, context.logitRows);
+  if (state.group || (wanted === context.rows && wantedLogits === context.logitRows)) return;
   const saved = saveState(state);
   try {
-    moveBeside(state, wanted, saved);
+    moveBeside(state, wanted, wantedLogits, saved);
   } catch (error) {
     if (!(error instanceof LimpetError && error.code === "OUT_OF_MEMORY")) throw error;
-    moveAlone(state, wanted, saved);
+    moveAlone(state, wanted, wantedLogits, saved);
   }
 }
 
@@ -189,7 +198,7 @@ export function growWithin(state: SessionState): void {
   const { exports } = state.loaded.core;
   exports.session_stop(state.pointer);
   const wanted = contextRows(state.context.rows + 1, state.rows);
-  moveBeside(state, wanted, saveState(state), (moved) => {
+  moveBeside(state, wanted, state.context.logitRows, saveState(state), (moved) => {
     state.loaded.core.check(exports.session_continue(moved.pointer, state.pointer));
   });
 }
@@ -213,11 +222,12 @@ export function makeRoom(state: SessionState, wanted: number = 1): number {
 function moveBeside(
   state: SessionState,
   wanted: number,
+  logitRows: number,
   saved: Uint8Array,
   finish?: (moved: SessionState) => void,
 ): void {
   const { loaded, context } = state;
-  const moved: SessionState = { ...state, ...begin(loaded, wanted, context.kv, state.holder, state.applied) };
+  const moved: SessionState = { ...state, ...begin(loaded, wanted, context.kv, state.holder, state.applied, logitRows) };
   try {
     restoreState(moved, saved);
     finish?.(moved);
@@ -232,20 +242,20 @@ function moveBeside(
 }
 
 /** As `reserve`, where both contexts at a time do not fit: the old one makes room. */
-function moveAlone(state: SessionState, wanted: number, saved: Uint8Array): void {
+function moveAlone(state: SessionState, wanted: number, logitRows: number, saved: Uint8Array): void {
   const { loaded, context } = state;
   loaded.core.exports.session_release(state.pointer);
   loaded.sequences.drop(context);
-  const start = (rows: number): void => {
-    Object.assign(state, begin(loaded, rows, context.kv, state.holder, state.applied));
+  const start = (rows: number, logits: number): void => {
+    Object.assign(state, begin(loaded, rows, context.kv, state.holder, state.applied, logits));
     restoreState(state, saved);
   };
   try {
-    start(wanted);
+    start(wanted, logitRows);
   } catch (error) {
     // What was there before fits again, into the memory that it had.
     state.disposed = true;
-    start(context.rows);
+    start(context.rows, context.logitRows);
     state.disposed = false;
     throw error;
   }
@@ -285,9 +295,10 @@ function begin(
   kv: CacheType,
   holder: Holder,
   adapters: AdapterSet,
+  logitRows: number,
 ): Pick<SessionState, "pointer" | "context"> {
   const { core, sequences } = loaded;
-  const context = sequences.acquire(rows, kv, holder);
+  const context = sequences.acquire(rows, kv, holder, logitRows);
   const session = core.exports.session_create(core.pointer, context.pointer, 0);
   if (session === 0) {
     const { code, message } = core.error();
