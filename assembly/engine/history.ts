@@ -8,10 +8,13 @@
  *     becomes    │ a b c   d ef      END   g h
  */
 import { u32At } from "../memory/bytes";
+import { ErrorCode, fail } from "../memory/core";
 import { HAS_SAMPLERS } from "../parts";
 import { tokenBytes } from "../text/detokenize";
 import { TokenType, Tokenizer, typeOf } from "../text/tokenizer";
-import { Session, appendTokens, checkTokens, replaceTokens, rewind, shiftSession, tokenAt } from "./session";
+import { shareAdapters } from "./adapters";
+import { checkSequence, rewindable, shareAll } from "./sequence";
+import { Session, appendTokens, checkTokens, forget, replaceTokens, rewind, shiftSession, tokenAt } from "./session";
 
 /** Makes the session's text that of u32[count] tokens; those of its own that spell the same stay. */
 export function replaceText(s: Session, ids: usize, count: u32): i32 {
@@ -94,5 +97,34 @@ export function closeGap(s: Session, ids: usize, count: u32): i32 {
     const status = shiftSession(s, common, at - common);
     return status < 0 ? status : <i32>(at - common);
   }
+  return 0;
+}
+
+/**
+ * Makes the session's tokens the first `count` of another one of the context, with their rows, which both share: as
+ * many as are evaluated there, and up to a mark where there are recurrent states.
+ */
+export function shareBeginning(s: Session, from: Session, count: u32): i32 {
+  if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build shares no rows; take limpet.wasm");
+  const c = s.context;
+  if (c != from.context || s.sequence == from.sequence || count > from.count || count > s.capacity) {
+    return fail(
+      s.core, ErrorCode.BAD_ARGUMENT, "a session shares what another one of its context begins with: {} tokens, not {}",
+      from.count, count,
+    );
+  }
+  if (c.program.decoderLayer != 0) {
+    return fail(s.core, ErrorCode.UNSUPPORTED, "an answer to a source has no beginning that others share");
+  }
+  let status = checkSequence(c, s.sequence);
+  if (status != 0) return status;
+  forget(s);
+  const rows = rewindable(c, from.sequence, min(count, from.evaluated));
+  status = shareAll(c, from.sequence, s.sequence, 0, <i32>rows);
+  if (status != 0) return status;
+  shareAdapters(c, from.sequence, s.sequence);
+  memory.copy(s.tokens, from.tokens, (<usize>count) << 2);
+  s.count = count;
+  s.evaluated = rows;
   return 0;
 }

@@ -403,6 +403,7 @@ export function speculate(s: Session, looksUp: u32, most: u32): i32 {
 
 /** Drafts for the next pass: tokens that may follow those of the session. */
 export function giveDrafts(s: Session, ids: usize, count: u32): i32 {
+  if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build has no drafts; take limpet.wasm");
   if (count > DRAFT_LIMIT) {
     return fail(s.core, ErrorCode.BAD_ARGUMENT, "a pass has {} drafts at most, not {}", DRAFT_LIMIT, count);
   }

@@ -227,7 +227,7 @@ function beginShared(list: usize, count: u32, withDrafts: bool): i32 {
 
 /** Writes the session's drafts, no more than `room`, behind its last token, which is number `at` − 1 of the batch. */
 function putDrafts(s: Session, at: u32, room: u32): u32 {
-  if (room == 0) return 0;
+  if (!HAS_SAMPLERS || room == 0) return 0;
   const sp = s.speculation;
   if (sp.most == 0 && !sp.looksUp) return 0;
   const found = findDrafts(sp, s.tokens, s.count);
@@ -319,7 +319,7 @@ function addToAnswer(s: Session, token: u32): i32 {
   }
   // Where the grammar lets nothing follow, the answer is whole: its end is told with the next step.
   const ends = s.finish != Finish.NONE || isThrough(s.constraint);
-  const isEvaluated = isDraft(s.speculation, token);
+  const isEvaluated = HAS_SAMPLERS && isDraft(s.speculation, token);
   if (isEvaluated) {
     s.evaluated += 1;
     s.logitRow += 1;

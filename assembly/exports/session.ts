@@ -4,7 +4,7 @@
 import { HAS_VECTORS } from "../parts";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Context, isContext } from "../pass/context";
-import { closeGap, replaceText } from "../engine/history";
+import { closeGap, replaceText, shareBeginning } from "../engine/history";
 import { Model } from "../engine/model";
 import { changedLogits, seed } from "../engine/sampler";
 import { addBias, addBreaker, configure, setOption } from "../engine/sampler_options";
@@ -218,6 +218,14 @@ export function session_fork(s: Session, from: Session): i32 {
   return forkGeneration(s, from);
 }
 
+/**
+ * Makes the session's tokens the first `count` of another one of its context: their rows are shared, as far as they are
+ * evaluated. What was there before is forgotten. WRONG_STATE while the context is in a pass.
+ */
+export function session_share(s: Session, from: Session, count: u32): i32 {
+  return shareBeginning(s, from, count);
+}
+
 /** Holds at most so many tokens from now on, fewer than the context does. */
 export function session_limit(s: Session, capacity: u32): i32 {
   return limitSession(s, capacity);
@@ -233,8 +241,8 @@ export function session_continue(s: Session, from: Session): i32 {
 
 /**
  * Has each pass evaluate tokens that may follow, `most` of them (0 to 15), so that one pass may give several tokens,
- * the same ones as without. `lookUp` 1: they are looked up in the tokens so far; 0: those of `session_draft`. There are no
- * more of them than the context has rows of logits beside one a session.
+ * the same ones as without. `lookUp` 1: they are looked up in the tokens so far; 0: those of `session_draft`. There are
+ * no more of them than the context has rows of logits beside one a session.
  */
 export function session_speculate(s: Session, lookUp: u32, most: u32): i32 {
   return speculate(s, lookUp, most);

@@ -31,13 +31,14 @@ generate MODEL* TEXT?|continue a text (of TEXT, -p or a pipe), or answer it with
   prompt suffix system schema regex grammar grammar-table max-tokens temp top-k top-p min-p repeat-penalty
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
-  logit-bias ban force reasoning-budget seed stop form chat json
+  logit-bias ban force reasoning-budget seed stop form speculate draft prompt-cache chat json
   best lora ctx kv tables table-cache experts expert-cache threads
 chat MODEL*|talk: a line in, an answer out, until the input ends
   system schema regex grammar grammar-table answer temp top-k top-p min-p repeat-penalty
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
-  logit-bias ban force reasoning-budget seed stop best lora ctx kv tables table-cache experts expert-cache threads
+  logit-bias ban force reasoning-budget seed stop speculate draft
+  best lora ctx kv tables table-cache experts expert-cache threads
 serve MODEL...?|answer over HTTP as OpenAI's and Anthropic's servers do; NAME=MODEL names one (in Node and Deno)
   host port key cors allow-host parallel queue models-memory best conversation kv
   tables table-cache experts expert-cache threads
@@ -105,6 +106,9 @@ reasoning-budget||--reasoning-budget|N||close reasoning (<think>) after so many 
 seed||--seed|N||start of the random numbers: with --build portable the same text in every host (default: random)
 stop||--stop|TEXT+||end before this text
 form||--form|auto,absorbed,expanded|auto|how latent attention (MLA) is computed
+speculate||--speculate|off,prompt,auto|off|draft what followed before; auto: where it pays (in Node and Deno)
+prompt-cache||--prompt-cache|FILE||keep the prompt as it was read, and go on from what is kept (in Node and Deno)
+draft||--draft|MODEL||draft with this smaller model of the same vocabulary (in Node and Deno)
 chat||--chat|||take the text as a user's message, through the model's chat template
 system||--system|TEXT||the system message; with generate, the text is answered as with --chat
 json||--json|||print JSON

@@ -12,7 +12,7 @@ import { Model } from "../engine/model";
 import { canCut } from "../engine/sequence";
 import {
   Finish, Session, addStop, appendText, appendTokens, beginGeneration, createSession, setGrammar, setSource,
-  shiftSession,
+  shiftSession, speculate,
 } from "../engine/session";
 import { setOfSession } from "../engine/session_adapters";
 import { STATUS_TOKEN, stepGeneration } from "../engine/session_step";
@@ -21,7 +21,7 @@ import { tokenizeInfill } from "../text/infill";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
 import {
-  CUT_CONTEXT, CUT_LENGTH, FINISH_REASONS, FORGOT, NOT_TOGETHER, NO_PROMPT, SURPLUS_ARGUMENT, TAKE_TABLE,
+  CUT_CONTEXT, CUT_LENGTH, FINISH_REASONS, FORGOT, NOT_HERE, NOT_TOGETHER, NO_PROMPT, SURPLUS_ARGUMENT, TAKE_TABLE,
 } from "./commands";
 import {
   Command, FAILURE, SUCCESS, argument, failure, flag, given, repeated, usageError, whole, wholeUpTo,
@@ -33,7 +33,7 @@ import {
   Output, endLine, flush, isTerminal, putAnswer, putByte, putFloat, putJson, putNumber, putText,
 } from "./output";
 import { continues, sequenceLength } from "../text/unicode";
-import { Bytes, bytesOf, endOf, fromText, lengthOf, startOf } from "./bytes";
+import { Bytes, bytesOf, endOf, equals, fromText, lengthOf, startOf } from "./bytes";
 
 const SPACE: u8 = 0x20;
 const LINE: u8 = 0x0a;
@@ -42,6 +42,8 @@ const DIM: string = "\x1b[2m";
 const NOT_DIM: string = "\x1b[22m";
 /** Tokens at the beginning of a talk that are never forgotten, as in src/api/overflow.ts. */
 const KEPT: u32 = 4;
+/** Drafts of a pass that are looked up, at most, as in src/generate/drafts.ts. */
+const DRAFTS: u32 = 7;
 
 /** A generation, as it is printed. */
 @unmanaged
@@ -287,6 +289,10 @@ function lineOf(input: Buffer, length: u32): Bytes {
 function begin(c: Command, json: bool): Run {
   const none = changetype<Run>(0);
   const run = changetype<Run>(allocateRaw(c.core, offsetof<Run>(), "a generation"));
+  if (given(c, "draft") || given(c, "prompt-cache")) {
+    usageError(c, NOT_HERE, fromText(c.core, given(c, "draft") ? "--draft" : "--prompt-cache"));
+    return none;
+  }
   const unheld = compiling(c);
   if (unheld != 0) {
     usageError(c, TAKE_TABLE, fromText(c.core, changetype<string>(unheld)));
@@ -296,7 +302,8 @@ function begin(c: Command, json: bool): Run {
   if (changetype<usize>(run) == 0 || changetype<usize>(model) == 0) return none;
   // An encoder reads its source in one pass.
   const batch = model.program.decoderLayer ? BATCH_LIMIT : suitingBatch(model);
-  const context = makeContext(c, model, contextRows(c, model), batch, 1);
+  const drafts: u32 = equals(flag(c, "speculate"), "prompt") ? DRAFTS : 0;
+  const context = makeContext(c, model, contextRows(c, model), batch, 1 + drafts);
   if (changetype<usize>(context) == 0) return none;
   const session = createSession(c.core, context, 0);
   run.command = c;
@@ -314,6 +321,7 @@ function begin(c: Command, json: bool): Run {
   run.forgotten = 0;
   run.lead = 0;
   let status = configureSampler(c, session, model.gguf, run.seed);
+  if (status >= 0) status = speculate(session, drafts != 0 ? 1 : 0, drafts);
   for (let i: u32 = 0; status >= 0; i++) {
     const stop = repeated(c, "stop", i);
     if (stop == 0) break;
@@ -474,6 +482,12 @@ function printJson(run: Run): void {
   putNumber(o, run.prefillTokens);
   putText(o, ',"seed":');
   putNumber(o, run.seed);
+  if (run.session.speculation.most != 0) {
+    putText(o, ',"drafted":');
+    putNumber(o, run.session.speculation.drafted);
+    putText(o, ',"accepted":');
+    putNumber(o, run.session.speculation.accepted);
+  }
   putByte(o, 0x7d);
 }
 

@@ -28,6 +28,7 @@ import type { SessionState } from "../generate/session-state.ts";
 import { flag, type OptionTable, readOptions, text as textOf, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { KeptSessions } from "./kept-sessions.ts";
+import { LEAST_COMMON, Prefixes } from "./prefixes.ts";
 import { promptTokens } from "./prompt.ts";
 import {
   answerIn,
@@ -105,11 +106,12 @@ export class Batch {
   readonly #group: SequenceGroup;
   /** Tokens that a conversation holds. */
   readonly #rows: number;
+  readonly #prefixes: Prefixes;
   /** Sessions of answers that have ended; null: none is kept. */
   readonly #kept: KeptSessions | null;
 
   /** @internal */
-  constructor(loaded: LoadedModel, given: BatchOptions = {}) {
+  constructor(loaded: LoadedModel, given: BatchOptions = {}, prefixes: Prefixes = new Prefixes()) {
     const {
       sequences = DEFAULT_SEQUENCES,
       form = "auto",
@@ -122,6 +124,7 @@ export class Batch {
     const rows = Math.min(contextLength(core, pointer, asked), asked ?? DEFAULT_CONTEXT);
     const kv = options.kv ?? defaults.kv ?? "f16";
     this.#loaded = loaded;
+    this.#prefixes = prefixes;
     this.#rows = rows;
     this.#group = new SequenceGroup(loaded, { sequences, rows, total: sequences * rows, kv, form, speculate });
     this.#kept = reuse ? new KeptSessions() : null;
@@ -177,7 +180,9 @@ export class Batch {
       const { tokens, options, reader } = await prepare(read);
       if (batch.#kept) return yield* toldApart(batch.#goOn(Array.from(tokens), options, course), reader?.());
       const state = await batch.#group.joinLater(options.signal);
-      return yield* toldApart(answerOnce(batch.#session(state), tokens, options, course), reader?.());
+      const member = { session: batch.#session(state), state };
+      await batch.#begin(state, Array.from(tokens));
+      return yield* toldApart(answerOnce(member, tokens, options, course), reader?.());
     };
     return new Generation(run(this), course);
   }
@@ -192,7 +197,7 @@ export class Batch {
     if (tokens.length > this.#rows) throw promptTooLong(tokens.length, this.#rows);
     const kept = this.#kept!;
     const fits = ({ applied }: SessionState): boolean => areEqual(applied, options.adapters ?? []);
-    const member = kept.take(tokens, this.#group.isFull, fits) ?? (await this.#fresh(options.signal));
+    const member = kept.take(tokens, this.#group.isFull, fits) ?? (await this.#fresh(tokens, options.signal));
     const { session, state } = member;
     try {
       return yield* answerIn(member, tokens, options, course);
@@ -203,10 +208,22 @@ export class Batch {
     }
   }
 
-  async #fresh(signal: AbortSignal | undefined): Promise<Member> {
+  async #fresh(tokens: readonly number[], signal: AbortSignal | undefined): Promise<Member> {
     this.#makeRoom();
     const state = await this.#group.joinLater(signal);
-    return { session: this.#session(state), state };
+    const member = { session: this.#session(state), state };
+    await this.#begin(state, tokens);
+    return member;
+  }
+
+  /** Has an empty session begin with what another one, or a prefix, has of a text's tokens. */
+  async #begin(state: SessionState, tokens: readonly number[]): Promise<void> {
+    const { core, pointer } = this.#loaded;
+    if (core.exports.model_has_encoder(pointer)) return;
+    await this.#group.isIdle();
+    if (state.disposed || this.#loaded.disposed) return;
+    const common = this.#group.share(state, tokens, LEAST_COMMON);
+    if ((this.#prefixes.find(tokens, state.context.kv)?.common ?? 0) > common) this.#prefixes.begin(state, tokens);
   }
 
   /** Where all sequences are in use, the session that was kept for longest goes. */

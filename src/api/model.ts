@@ -74,6 +74,8 @@ import {
   PLAN_OPTIONS,
   type PlanOptions,
 } from "./options.ts";
+import { type Beginning, beginningOf, PREFIX_OPTIONS, type Prefix, type PrefixOptions } from "./prefix.ts";
+import { Prefixes, readPrefix } from "./prefixes.ts";
 import {
   CHAT_ONCE_OPTIONS,
   CHAT_TOKENS_OPTIONS,
@@ -119,6 +121,7 @@ export class Model {
   readonly #loaded: LoadedModel & { disposed: boolean };
   /** Of chats that have ended. */
   readonly #kept: KeptSessions = new KeptSessions();
+  readonly #prefixes: Prefixes = new Prefixes();
 
   private constructor(core: Core, { pointer, source }: Loaded, options: LoadOptions, fileName: string | null) {
     this.info = readInfo(core, pointer, fileName);
@@ -343,9 +346,22 @@ export class Model {
     return new Session(this.#alive, options);
   }
 
+  /**
+   * Reads what many texts begin with (a text, ids, or messages such as the system's) once: sessions begin with it
+   * (`session({ prefix })`), and `generate`, `chat` and batches find by themselves that a text begins with it.
+   */
+  async prefix(beginning: Beginning, options: PrefixOptions = {}): Promise<Prefix> {
+    const given = beginningOf("beginning", beginning);
+    const read = readOptions(options, PREFIX_OPTIONS);
+    read.signal?.throwIfAborted();
+    const { kv, ...prefix } = await readPrefix(this.#alive, this.#prefixes, given, read);
+    this.#prefixes.add(prefix, kv);
+    return prefix;
+  }
+
   /** Several conversations at once, which are computed together. */
   batch(options: BatchOptions = {}): Batch {
-    return new Batch(this.#alive, options);
+    return new Batch(this.#alive, options, this.#prefixes);
   }
 
   /** A session that goes on from what `session.save()` gave. */
@@ -398,13 +414,15 @@ export class Model {
       const { context, kv, n = 1, ...options } = all;
       if (n > 1) return yield* generateAnswers(model.#alive, tokens, n, { context, kv, ...options }, reader);
       const room = tokens.length + Math.min(options.maxTokens ?? DEFAULT_TOKENS, DEFAULT_TOKENS);
+      const isSource = model.#alive.core.exports.model_has_encoder(model.#alive.pointer) !== 0;
       const begin = (): Member => {
         const state = sessionState(model.#alive, { context, kv }, room, 1 + draftRows(options.speculate));
+        if (!isSource) model.#prefixes.begin(state, Array.from(tokens));
         return { state, session: new Session(model.#alive, {}, state) };
       };
       const pieces = goesOn
         ? model.#goOn(Array.from(tokens), { context, kv }, begin, options, course)
-        : answerOnce(begin().session, tokens, options, course);
+        : answerOnce(begin(), tokens, options, course);
       return yield* toldApart(pieces, reader?.());
     };
     return new Generation(run(this), course);

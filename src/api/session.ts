@@ -50,6 +50,7 @@ import {
 import { fnv } from "../host/checksum.ts";
 import { LimpetError } from "../host/errors.ts";
 import { KEPT, leadingTokens, type Overflow, trim } from "./overflow.ts";
+import { type Prefix, prefixKind } from "./prefix.ts";
 
 /** What a session holds, and how a conversation in it begins. */
 export interface SessionOptions extends ContextOptions, AdapterOptions {
@@ -66,6 +67,8 @@ export interface SessionOptions extends ContextOptions, AdapterOptions {
   overflow?: Overflow;
   /** Tokens at the beginning that `shift` never forgets. Default: 4, and the system's message. */
   keep?: number;
+  /** What it begins with, and what was said there (`Model.prefix`). */
+  prefix?: Prefix;
 }
 
 /** What each of `SessionOptions` has to be. */
@@ -76,6 +79,7 @@ export const SESSION_OPTIONS: OptionTable<SessionOptions> = {
   messages: (_, value) => messagesOf(value),
   overflow: oneOf<Overflow>("stop", "shift"),
   keep: whole(0, POSITION_LIMIT),
+  prefix: prefixKind,
 };
 
 /** How a prompt's text is read. */
@@ -149,6 +153,13 @@ export class Session {
       }
     }
     droppedSessions.watch(this, this.#state);
+    if (!options.prefix) return;
+    try {
+      this.restore(options.prefix.bytes);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   /** The tokens so far. */
@@ -381,7 +392,10 @@ export class Session {
 }
 
 /** What a session begins with. */
-function saidBefore({ system, messages = [] }: SessionOptions): Message[] {
+function saidBefore({ system, messages = [], prefix }: SessionOptions): Message[] {
+  if (prefix && (system !== undefined || messages.length > 0)) {
+    throw new LimpetError("BAD_ARGUMENT", "a session begins with a prefix, or with a system's text and messages");
+  }
   if (prefixOf(messages) !== null) {
     throw new LimpetError("BAD_ARGUMENT", "a prefix is no message of before: it stands in what chat answers");
   }
@@ -479,7 +493,8 @@ function requireRoom(state: SessionState, there: number, more: number): void {
   reserve(state, there + more);
 }
 
-function splitMessages(bytes: Uint8Array): { saved: Uint8Array; messages: Message[] } {
+/** The core's bytes of a saved session, and its messages. */
+export function splitMessages(bytes: Uint8Array): { saved: Uint8Array; messages: Message[] } {
   const mark = new TextDecoder().decode(bytes.subarray(-4));
   if (bytes.length < TRAILER || mark !== MESSAGES_MARK) return { saved: bytes, messages: [] };
   const trailer = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - TRAILER, TRAILER);
@@ -497,12 +512,14 @@ function splitMessages(bytes: Uint8Array): { saved: Uint8Array; messages: Messag
 
 /** One answer of a session that is there for it alone. */
 export async function* answerOnce(
-  session: Session,
+  member: Member,
   tokens: ArrayLike<number>,
   options: GenerateOptions,
   course: Course,
 ): AsyncGenerator<Piece, GenerationResult, undefined> {
+  const { session } = member;
   try {
+    if (session.tokens.length > 0) return yield* answerIn(member, Array.from(tokens), options, course);
     return yield* passOn(session.generate(tokens, options), course);
   } finally {
     session.dispose();

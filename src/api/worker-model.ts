@@ -48,6 +48,7 @@ import {
   type LoadOptions,
   type ModelMemory,
 } from "./options.ts";
+import { type Beginning, beginningOf, PREFIX_OPTIONS, type Prefix, type PrefixOptions } from "./prefix.ts";
 import { CHAT_ONCE_OPTIONS, CHAT_TOKENS_OPTIONS, type ChatTokensOptions, TEXT_OPTIONS } from "./prompt.ts";
 import { type Prompt, SESSION_OPTIONS, type SessionOptions } from "./session.ts";
 import { WorkerBatch } from "./worker-batch.ts";
@@ -235,6 +236,13 @@ export class WorkerModel {
   async batch(options: BatchOptions = {}): Promise<WorkerBatch> {
     const given = readOptions(options, BATCH_OPTIONS);
     return new WorkerBatch(this.#hold, (await this.#hold.ask("begin", MODEL, "batch", [given])) as number);
+  }
+
+  /** Reads what many texts begin with once: sessions begin with it, and texts that begin so find it. */
+  async prefix(beginning: Beginning, options: PrefixOptions = {}): Promise<Prefix> {
+    const given = beginningOf("beginning", beginning);
+    const { signal, ...rest } = readOptions(options, PREFIX_OPTIONS);
+    return (await this.#hold.ask("call", MODEL, "prefix", [given], { options: rest, signal })) as Prefix;
   }
 
   /** Begins a session in the worker. */

@@ -7,7 +7,7 @@ import { randomSeed, recommendedOf, withRecommended } from "../generate/recommen
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { splitNames } from "../load/source.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
-import { adaptersOf, openModel, samplingOf, stream, tellEnd } from "./common.ts";
+import { adaptersOf, openModel, samplingOf, speculateOf, stream, tellEnd } from "./common.ts";
 import { constraintOf } from "./grammar.ts";
 import type { Io } from "./io.ts";
 
@@ -40,7 +40,8 @@ export async function chat(args: Arguments, io: Io): Promise<void> {
   const model = await openModel(args, io);
   const settings: SessionOptions = { system: args.text("system"), adapters: await adaptersOf(args, io, model) };
   const session = newSession(model, settings);
-  const options = withRecommended(recommendedOf(model.metadata(1)), given);
+  const speculate = await speculateOf(args, io);
+  const options = withRecommended(recommendedOf(model.metadata(1)), { ...given, speculate });
   options.maxTokens ??= session.capacity;
   const { seed = 0, ...unseeded } = options;
   const talk: Talk = { model, session, seed, isSeeded: false, settings, options: unseeded, args, io };

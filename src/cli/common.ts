@@ -4,6 +4,7 @@ import { BAD_BIASES, BAD_TOKEN_LIST, CUT_CONTEXT, CUT_LENGTH, FORGOT } from "../
 import { statOf } from "../../bindings/node.ts";
 import { Model } from "../api/model.ts";
 import type { Adapter, AdapterSet } from "../generate/adapter.ts";
+import type { Speculate } from "../generate/drafts.ts";
 import type { GenerateOptions, Generation, GenerationResult } from "../generate/generation.ts";
 import { randomSeed } from "../generate/recommended.ts";
 import type { SamplingOptions } from "../generate/sampling.ts";
@@ -86,6 +87,23 @@ export async function adaptersOf(args: Arguments, io: Io, model: Model): Promise
   return set;
 }
 
+/** Where drafts come from, as the flags say it. */
+export async function speculateOf(args: Arguments, io: Io): Promise<Speculate> {
+  const name = args.text("draft");
+  const word = args.text("speculate") as "off" | "prompt" | "auto";
+  if (name === undefined) return word === "off" ? false : word;
+  if (isHubName(name)) {
+    await located(name, { signal: io.signal, onProgress: fetching(io) });
+    io.endProgress();
+  }
+  const draft = await Model.load(name, {
+    build: (args.text("best") ?? "portable") as BuildChoice,
+    threads: args.number("threads") || 1,
+    signal: io.signal,
+  });
+  return { draft };
+}
+
 /** What is doubtful about a file, a line each. */
 export function noteWarnings({ warnings }: Pick<ModelInfo, "warnings">, io: Io): void {
   for (const { message } of warnings) io.note(`limpet: ${message}`);
@@ -164,7 +182,7 @@ export async function stream(generation: Generation, io: Io): Promise<Generation
  * for it, and to a person how quick it was and how it can be had again.
  */
 export function tellEnd(result: GenerationResult, limit: string | undefined, seed: bigint | number, io: Io): void {
-  const { finishReason, forgotten, tokens, timings } = result;
+  const { finishReason, forgotten, tokens, timings, drafted, accepted } = result;
   if (forgotten) io.note(`limpet: ${FORGOT.replace("{}", String(forgotten))}`);
   if (finishReason === "context") io.note(`limpet: ${CUT_CONTEXT}`);
   if (finishReason === "length" && (limit === undefined || io.tellsPerson)) {
@@ -175,7 +193,8 @@ export function tellEnd(result: GenerationResult, limit: string | undefined, see
   const seconds = (prefillMs / 1000).toFixed(2);
   io.aside(
     `${tokens.length} tokens${speed === null ? "" : `, ${speed} a second`}; ` +
-      `${prefillTokens} of the prompt in ${seconds} s; seed ${seed}`,
+      `${prefillTokens} of the prompt in ${seconds} s; ` +
+      `${drafted === undefined ? "" : `${accepted} of ${drafted} drafts came true; `}seed ${seed}`,
   );
 }
 

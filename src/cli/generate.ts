@@ -1,10 +1,14 @@
 /** `limpet generate`: the continuation of a text, or the answer to it, as it comes. */
+
 import { NO_PROMPT, NOT_TOGETHER, SURPLUS_ARGUMENT } from "../../assembly/wasi/commands.ts";
+import { createFile, readFile, statOf } from "../../bindings/node.ts";
+import type { Model } from "../api/model.ts";
 import type { Message } from "../generate/messages.ts";
 import { recommendedOf, withRecommended } from "../generate/recommended.ts";
 import type { Form } from "../generate/sequence-pool.ts";
+import { messageOf } from "../host/errors.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
-import { adaptersOf, openModel, rate, samplingOf, stream, tellEnd, writeJson } from "./common.ts";
+import { adaptersOf, openModel, rate, samplingOf, speculateOf, stream, tellEnd, writeJson } from "./common.ts";
 import { constraintOf } from "./grammar.ts";
 import type { Io } from "./io.ts";
 
@@ -20,10 +24,16 @@ export async function generate(args: Arguments, io: Io): Promise<void> {
     ...given,
     form: args.text("form") as Form,
     adapters: await adaptersOf(args, io, model),
+    speculate: await speculateOf(args, io),
     signal: io.signal,
   });
   const messages: Message[] = [{ role: "user", content: prompt }];
   if (system !== undefined) messages.unshift({ role: "system", content: system });
+  const cache = args.text("prompt-cache");
+  if (cache !== undefined) {
+    const tokens = chats ? await model.chatTokens(messages) : model.tokenize(prompt, { bos: true });
+    await keepPrompt(model, cache, tokens, io);
+  }
   const generation = chats ? model.chat(messages, options) : model.generate(prompt, { ...options, suffix });
   if (!args.has("json")) {
     if (!chats) io.echo(prompt);
@@ -32,7 +42,7 @@ export async function generate(args: Arguments, io: Io): Promise<void> {
     return;
   }
   await generation.text();
-  const { text, tokens, finishReason, timings } = generation.result!;
+  const { text, tokens, finishReason, timings, drafted, accepted } = generation.result!;
   writeJson(io, {
     text,
     tokens,
@@ -41,7 +51,23 @@ export async function generate(args: Arguments, io: Io): Promise<void> {
     decode_tps: rate(timings.decodeTokens, timings.decodeMs),
     prompt_tokens: timings.prefillTokens,
     seed: Number(options.seed),
+    ...(drafted !== undefined && { drafted, accepted }),
   });
+}
+
+/** Reads the prompt, of which a file may hold the beginning, and writes it there. */
+async function keepPrompt(model: Model, path: string, tokens: readonly number[], io: Io): Promise<void> {
+  let there: readonly number[] = [];
+  try {
+    if (statOf(path)) there = (await model.prefix({ tokens: [], bytes: readFile(path) })).tokens;
+  } catch (error) {
+    io.note(`limpet: ${path}: ${messageOf(error)}; the prompt is read anew`);
+  }
+  if (there.length === tokens.length && there.every((id, i) => id === tokens[i])) return;
+  const { bytes } = await model.prefix(tokens, { signal: io.signal });
+  const file = createFile(path);
+  file.write(bytes);
+  file.finish();
 }
 
 /** The text of an argument or of --prompt, with that of a pipe behind it; that of stdin where there is neither. */

@@ -152,6 +152,35 @@ export class SequenceGroup implements SessionGroup {
     return this.join();
   }
 
+  /** Waits until the context is in no pass. */
+  async isIdle(): Promise<void> {
+    const { core } = this.#loaded;
+    while (this.#turn && !this.#loaded.disposed && core.exports.context_at(this.#context.pointer) >= 0) {
+      await this.#turn.catch(() => {});
+    }
+  }
+
+  /**
+   * Has an empty session begin with the tokens that another one has of a text, from `least` of them on, whose rows both
+   * share then. How many these are.
+   */
+  share(state: SessionState, tokens: readonly number[], least: number): number {
+    const { core } = this.#loaded;
+    const { exports, memory } = core;
+    let [best, most] = [null as SessionState | null, 0];
+    for (const other of this.#members.keys()) {
+      // What adapters have read is another text to those who have none.
+      if (other === state || other.applied.length > 0) continue;
+      const there = memory.u32(exports.session_tokens(other.pointer), exports.session_evaluated(other.pointer));
+      let common = 0;
+      while (common < there.length && there[common] === tokens[common]) common++;
+      if (common >= least && common > most) [best, most] = [other, common];
+    }
+    if (!best || exports.context_at(this.#context.pointer) >= 0) return 0;
+    // Where it cannot be, the text is read anew.
+    return exports.session_share(state.pointer, best.pointer, Math.min(most, state.rows)) < 0 ? 0 : most;
+  }
+
   /** A session is given back; who waits for a sequence gets its. */
   leave(state: SessionState): void {
     this.end(state);

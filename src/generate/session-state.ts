@@ -227,7 +227,10 @@ function moveBeside(
   finish?: (moved: SessionState) => void,
 ): void {
   const { loaded, context } = state;
-  const moved: SessionState = { ...state, ...begin(loaded, wanted, context.kv, state.holder, state.applied, logitRows) };
+  const moved: SessionState = {
+    ...state,
+    ...begin(loaded, wanted, context.kv, state.holder, state.applied, logitRows),
+  };
   try {
     restoreState(moved, saved);
     finish?.(moved);

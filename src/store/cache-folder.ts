@@ -4,7 +4,10 @@
  *
  *     hf:owner/repo/sub/model.gguf@main   →   huggingface.co/owner/repo/main/sub/model.gguf
  */
+import type * as Os from "node:os";
 import type * as Path from "node:path";
+import { module } from "../../bindings/node.ts";
+import { LimpetError, messageOf } from "../host/errors.ts";
 
 /** The system, its surroundings and its rules for paths. */
 export interface System {
@@ -37,4 +40,21 @@ export function fileNameOf(name: string): string {
   if (DEVICES.test(safe)) safe = coded(safe[0]) + safe.slice(1);
   if (/^\.{1,2}$/.test(safe)) safe = safe.replaceAll(".", "%2E");
   return safe;
+}
+
+/** This system, for `cacheFolder`. */
+export function thisSystem(): System {
+  try {
+    const { LIMPET_CACHE, LOCALAPPDATA, XDG_CACHE_HOME } = process.env;
+    return {
+      platform: process.platform,
+      env: { LIMPET_CACHE, LOCALAPPDATA, XDG_CACHE_HOME },
+      home: LIMPET_CACHE ? "" : module<typeof Os>("os").homedir(),
+      path: module<typeof Path>("path"),
+    };
+  } catch (error) {
+    // Deno asks for leave.
+    const words = `this host does not say where its caches are: ${messageOf(error)}; allow it, or load a path or URL`;
+    throw new LimpetError("HOST", words, { cause: error });
+  }
 }

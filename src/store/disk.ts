@@ -4,12 +4,11 @@
  */
 import type * as Crypto from "node:crypto";
 import type * as Fs from "node:fs";
-import type * as Os from "node:os";
 import type * as Path from "node:path";
 import { module } from "../../bindings/node.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { pause } from "../host/wait.ts";
-import { cacheFolder, fileNameOf, type System } from "./cache-folder.ts";
+import { cacheFolder, fileNameOf, thisSystem } from "./cache-folder.ts";
 import {
   beginning,
   download,
@@ -314,23 +313,6 @@ function readOr(files: Files, path: string): string | null {
     return files.readFileSync(path, "utf8");
   } catch {
     return null;
-  }
-}
-
-/** This system, for `cacheFolder`. */
-function thisSystem(): System {
-  try {
-    const { LIMPET_CACHE, LOCALAPPDATA, XDG_CACHE_HOME } = process.env;
-    return {
-      platform: process.platform,
-      env: { LIMPET_CACHE, LOCALAPPDATA, XDG_CACHE_HOME },
-      home: LIMPET_CACHE ? "" : module<typeof Os>("os").homedir(),
-      path: module<typeof Path>("path"),
-    };
-  } catch (error) {
-    // Deno asks for leave.
-    const words = `this host does not say where its caches are: ${messageOf(error)}; allow it, or load a path or URL`;
-    throw new LimpetError("HOST", words, { cause: error });
   }
 }
 

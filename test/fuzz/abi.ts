@@ -384,7 +384,7 @@ class Machine {
   operateSession(session: LiveSession): void {
     const { random } = this;
     const { handle, context } = session;
-    switch (random.below(26)) {
+    switch (random.below(30)) {
       case 0:
         if (random.oneIn(3)) this.dropSession(session);
         return;
@@ -476,6 +476,22 @@ class Machine {
         this.status("session_fork", handle, other);
         const both = new Uint8Array(Uint32Array.of(handle, other).buffer);
         this.with(both, (at) => this.status("session_step_all", this.core.core, at, random.below(3)));
+        return;
+      }
+      case 24:
+      case 25:
+        this.status("session_speculate", handle, random.below(2), random.below(17));
+        this.core.u32(this.call("session_speculation", handle) >>> 0, 4);
+        return;
+      case 26: {
+        const count = random.below(17);
+        this.with(this.ids(Math.max(count, 1)), (ids) => this.status("session_draft", handle, ids, count));
+        return;
+      }
+      case 27: {
+        const other = random.pick(this.sessions).handle;
+        const count = random.oneIn(3) ? this.small() : random.below(this.call("session_count", other) + 1);
+        this.status("session_share", handle, other, count);
         return;
       }
       case 22:
