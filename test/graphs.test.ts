@@ -194,6 +194,17 @@ test("inputs are checked before anything runs", async () => {
   const enough = new Error("enough");
   const signal = AbortSignal.abort(enough);
   assert.is(await graph.run({ image }, { signal }).catch((error: unknown) => error), enough);
+  const wrong = { signal: {} as AbortSignal };
+  await refused(() => graph.run({ image }, wrong), "BAD_ARGUMENT", /signal is an AbortSignal/);
+  await refused(() => Graph.load(tfliteFile(classifier), wrong), "BAD_ARGUMENT", /signal is an AbortSignal/);
+  graph.dispose();
+});
+
+test("each output has a name of its own, also where a file's name is another one's number", async () => {
+  const tensors = classifier.tensors.map((tensor, i) => ({ ...tensor, ...(i === 7 && { name: "output 0" }) }));
+  const nameless = tensors.map((tensor, i) => (i === 8 ? { ...tensor, name: "" } : tensor));
+  const graph = await Graph.load(tfliteFile({ ...classifier, tensors: nameless, outputs: [8, 7] }));
+  assert.equal(Object.keys(await graph.run({ image })), ["output 0", "output 1"]);
   graph.dispose();
 });
 

@@ -7,9 +7,10 @@ import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { compile } from "../src/grammar.ts";
-import { LimpetError, Model, type WorkerModel } from "../src/index.ts";
+import { type AdapterSet, LimpetError, Model, type WorkerModel } from "../src/index.ts";
 import { kernels } from "../src/kernels.ts";
 import { WorkerModel as Worker, WorkerBatch, WorkerSession } from "../src/worker.ts";
+import { adapterBytes } from "./support/adapters.ts";
 import { sameBits, wasmBytes } from "./support/core.ts";
 import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
 
@@ -164,6 +165,25 @@ test("kernels compute with one thread, and say so; a wasm without any is refused
   assert.ok(sameBits(k.softmax(Float32Array.of(1, 2)), (await kernels()).softmax(Float32Array.of(1, 2))));
   const none = await errorOf(() => kernels({ wasm: wasmBytes("limpet.mcu.wasm") }));
   assert.instance(none, LimpetError);
+});
+
+test("adapters in a worker give the same words, and one that was disposed of or is another model's the same errors", async () => {
+  const bytes = adapterBytes("llama-tiny");
+  const said: unknown[] = [];
+  for (const model of [await Model.load(TINY), await Model.load(TINY, { worker: true })]) {
+    const [adapter, gone] = [await model.adapter(bytes), await model.adapter(bytes)];
+    gone.dispose();
+    const write = (set: AdapterSet): Promise<string> => model.generate("Once", { maxTokens: 4, adapters: set }).text();
+    const other = await Model.load(TINY);
+    const errors = [
+      await errorOf(() => write([[gone, 1]])),
+      await errorOf(async () => write([[await other.adapter(bytes), 1]])),
+    ];
+    said.push([await write([[adapter, 1]]), errors.map((error) => [(error as LimpetError).code, error.message])]);
+    other.dispose();
+    model.dispose();
+  }
+  assert.equal(said[1], said[0]);
 });
 
 test("what cannot be sent to a worker is refused, and the process ends", async () => {

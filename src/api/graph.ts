@@ -8,7 +8,7 @@
 import type { GraphExports, Pointer } from "../../bindings/exports.ts";
 import { address } from "../../bindings/memory.ts";
 import { Status, TensorType } from "../../bindings/numbers.ts";
-import { type OptionTable, oneOf, printable, readOptions, unchecked } from "../host/arguments.ts";
+import { type OptionTable, oneOf, printable, readOptions, signal, unchecked } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { CORE_OPTIONS, Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
@@ -43,7 +43,7 @@ export type GraphArray =
 
 /** An input or an output of a graph. */
 export interface GraphTensor {
-  /** Its name in the file; where a file gives none, or one twice, `input 0`, `output 1`. */
+  /** Its name in the file; where a file gives none, one twice, or one of this form, `input 0`, `output 1`. */
   readonly name: string;
   /** What its values are. */
   readonly type: GraphTensorType;
@@ -88,12 +88,12 @@ export interface GraphRunOptions {
 }
 
 const LOAD_OPTIONS: OptionTable<GraphLoadOptions> = {
-  signal: unchecked,
+  signal,
   build: oneOf<"portable" | "scalar">("portable", "scalar"),
   wasm: unchecked,
   memoryLimit: CORE_OPTIONS.memoryLimit,
 };
-const RUN_OPTIONS: OptionTable<GraphRunOptions> = { signal: unchecked };
+const RUN_OPTIONS: OptionTable<GraphRunOptions> = { signal };
 
 interface Kind {
   readonly name: GraphTensorType;
@@ -260,11 +260,13 @@ export class Graph {
       const tensor = exports.graph_tensor(pointer, which, i);
       return core.text(exports.graph_tensor_name(tensor), exports.graph_tensor_name_length(tensor));
     });
+    // A file's own `input 1` might be another one's number.
+    const numbered = new RegExp(`^${word} \\d+$`);
     return names.map((name, i) => {
       const tensor = exports.graph_tensor(pointer, which, i);
       const number = (number: number): number => exports.graph_tensor_number(tensor, number);
       const kind = KINDS.get(number(0))!;
-      const isOnly = name !== "" && names.indexOf(name) === names.lastIndexOf(name);
+      const isOnly = name !== "" && names.indexOf(name) === names.lastIndexOf(name) && !numbered.test(name);
       return {
         kind,
         bytes: number(2),

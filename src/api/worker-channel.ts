@@ -95,6 +95,7 @@ export class Channel {
         this.#worker.post(message, transfer);
       } catch (error) {
         this.#settle(id);
+        if (error instanceof LimpetError) return reject(error);
         const words = `an argument of ${method || kind} cannot be sent to a worker: ${messageOf(error)}`;
         reject(new LimpetError("BAD_ARGUMENT", words, { cause: error }));
       }
