@@ -58,7 +58,7 @@ inspect MODEL|show a file's metadata and tensors, or the steps of its forward pa
   json program time build
 quantize IN OUT TYPE|write a model in a smaller type: Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q2_K, ... (in Node and Deno)
 convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, tokenizer (in Node and Deno)
-  type
+  type base
 slim MODEL...|build a wasm with only what these models need (in a checkout of limpet)
   out like
 pull NAME|fetch a model of a hub: hf:owner/repository, with :Q4_K_M or /file.gguf, and @revision (in Node and Deno)
@@ -130,6 +130,7 @@ windows||--windows|N|0|measure only the first windows; 0: all
 prefill|-p|--prompt|N|128|tokens of the prompt
 decode|-n|--max-tokens|N|64|tokens to generate
 type||--type|TYPE|F16|block format of the matrices or a mix: F32, F16, BF16, Q8_0, Q4_K_M, ...
+base||--base|FILE||the model of an adapter (a LoRA as PEFT saves it): DIR becomes a file for --lora, in F32 or F16
 like||--like|BUILD|portable|which build of docs/builds.md it is like
 best||--build|auto,fast,portable,scalar|auto|which build computes; portable and scalar give the same bits everywhere
 lora||--lora|TEXT+||an adapter (LoRA) beside the model: FILE, or FILE=WEIGHT; several may be given

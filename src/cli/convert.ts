@@ -8,11 +8,13 @@ import type { Io } from "./io.ts";
 
 export async function convert(args: Arguments, io: Io): Promise<void> {
   const [folder, out] = [args.needed("DIR"), args.needed("OUT")];
-  const type = args.required("type");
+  const base = args.text("base");
+  const type = base !== undefined && !args.isGiven("type") ? "F32" : args.required("type");
   if (isCodebookType(type.toUpperCase())) throw new UsageError(refusalOf(type));
   if (!fileTypeOf(type)) throw new UsageError(BAD_CHOICE + FILE_TYPES.join(", "), "--type");
   const result = await convertCheckpoint(folder, out, {
     type,
+    base,
     signal: io.signal,
     onProgress: (done, total) => io.progress("converting", done, total),
   });

@@ -20,6 +20,7 @@ import { requireOnePiece } from "../load/source.ts";
 import { type FileType, fileTypeOf, type MixedModel, mixOf, refusalOf, typeInMix } from "../quantize/mixes.ts";
 import { type TableForm, tableRowBytes } from "../quantize/table-rows.ts";
 import { type GgufTensor, GgufWriter } from "../store/gguf-writer.ts";
+import { convertAdapter } from "./adapter.ts";
 import { planOf } from "./architectures.ts";
 import { Config, Folder } from "./folder.ts";
 import { blockBytes, blockSources, copyBlocks } from "./mxfp4.ts";
@@ -35,6 +36,11 @@ import { type Conversion, copyTable, copyTensor } from "./values.ts";
 export interface ConvertOptions {
   /** Type of the matrices, a block format or one of llama.cpp's mixes; vectors stay F32. Default: F16. */
   type?: string;
+  /**
+   * The GGUF file of a model: the folder is that of an adapter for it, as PEFT saves a LoRA, and becomes one for
+   * `model.adapter`, in F32 (the default) or F16.
+   */
+  base?: string;
   /** `general.name`. Default: the folder's. */
   name?: string;
   /** Which build quantises: the file's bytes are the same in `portable` and `scalar`. Default: portable. */
@@ -49,6 +55,7 @@ export interface ConvertOptions {
 
 const OPTIONS: OptionTable<ConvertOptions> = {
   type: text,
+  base: path,
   name: text,
   build: namedBuild,
   wasm: CORE_OPTIONS.wasm,
@@ -86,9 +93,18 @@ interface Step {
  */
 export async function convert(folder: string, out: string, options: ConvertOptions = {}): Promise<ConvertResult> {
   const given = readOptions(options, OPTIONS);
-  const { type = "F16", name, build, wasm, signal, onProgress } = given;
+  const { base, name, build, wasm, signal, onProgress } = given;
+  const { type = base === undefined ? "F16" : "F32" } = given;
   const place = new Folder(path("folder", folder));
   const to = path("out", out);
+  if (base !== undefined) {
+    if (type !== "F32" && type !== "F16") {
+      throw new LimpetError("BAD_ARGUMENT", `an adapter is of type F32 or F16, not ${type}`);
+    }
+    if (!isNode()) throw new LimpetError("HOST", "an adapter is converted in Node or Deno, where files can be written");
+    requireOnePiece(to);
+    return convertAdapter(place, to, { base, type, name, build, wasm, signal, onProgress });
+  }
   const mix = fileTypeOf(type);
   if (!mix) throw new LimpetError("BAD_ARGUMENT", refusalOf(type));
   if (!isNode()) throw new LimpetError("HOST", "a checkpoint is converted in Node or Deno, where files can be written");

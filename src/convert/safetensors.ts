@@ -35,12 +35,12 @@ export class Checkpoint {
   readonly #tensors = new Map<string, SourceTensor>();
   readonly #files: OpenFile[] = [];
 
-  private constructor(folder: Folder) {
+  private constructor(folder: Folder, single: string) {
     const tensors = this.#tensors;
     this.tensors = tensors;
     try {
-      const index = folder.has(SINGLE) ? null : readIndex(folder);
-      for (const name of index ? [...new Set(index.values())].sort() : [SINGLE]) {
+      const index = single !== SINGLE || folder.has(SINGLE) ? null : readIndex(folder);
+      for (const name of index ? [...new Set(index.values())].sort() : [single]) {
         const file = folder.open(name);
         this.#files.push(file);
         for (const tensor of readHeader(folder.place(name), file)) {
@@ -60,8 +60,9 @@ export class Checkpoint {
     }
   }
 
-  static open(folder: Folder): Checkpoint {
-    return new Checkpoint(folder);
+  /** The weights of a folder, or one file of it. */
+  static open(folder: Folder, single: string = SINGLE): Checkpoint {
+    return new Checkpoint(folder, single);
   }
 
   /** Adds the tensors of another file of the folder, `prefix` before their names. */
