@@ -223,7 +223,7 @@ export const HAS_PRINT: bool = !isDefined(WITHOUT_PRINT);
 
 /**
  * The samplers beside temperature, top-k, top-p, min-p and the repetition penalty (engine/sampler_options.ts), budgets
- * of reasoning, and sessions that share passes.
+ * of reasoning, sessions that share passes, and rows that are evicted.
  */
 export const HAS_SAMPLERS: bool = !isDefined(WITHOUT_SAMPLERS);
 

@@ -41,6 +41,7 @@ const NAMESPACES = [
   "Pooling",
   "Visibility",
   "Tap",
+  "Merge",
   "Finish",
   "SamplerOption",
   "TokenizeFlag",

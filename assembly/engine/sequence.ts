@@ -261,7 +261,7 @@ function shiftRows(c: Context, rows: Rows, layer: u32, sequence: u32, from: i32,
  * The angles of a way of `delta` positions, in the context's room for a row; returns what is left of the room. A
  * rotation by −δ is the inverse of one by δ: the sines change sign.
  */
-function angles(c: Context, rows: Rows, delta: i32): usize {
+export function angles(c: Context, rows: Rows, delta: i32): usize {
   const s = rows.shape;
   const pairs = s.ropePairs;
   if (s.rope == 0) return c.row;

@@ -6,6 +6,7 @@ import {
   createModel, releaseModel, setFileSize, stagingBytes, stepLoad, streamExperts, streamWeights,
 } from "../engine/load";
 import { Model, ModelState, isModel } from "../engine/model";
+import { evictInLayer } from "../engine/evict";
 import { dropInLayers, mergeInLayer, shareAll, shiftAll } from "../engine/sequence";
 import { openContext, openTapped } from "../engine/open";
 import { writePage } from "../engine/page";
@@ -477,4 +478,19 @@ export function sequence_shift(c: Context, sequence: u32, from: i32, to: i32, de
  */
 export function sequence_merge(c: Context, sequence: u32, layer: u32, target: u32, source: u32, weight: f32): i32 {
   return mergeInLayer(c, sequence, layer, target, source, weight);
+}
+
+/**
+ * Keeps the last `recent` rows of a sequence in a layer and, of those before, the `important` of highest score, the
+ * first `sinks` before all; the others are evicted. `scores`: 0, or f32[rows] of the layer, as `context_set_mass` adds
+ * them up: what was evicted scores 0 from now on. `merge`: 0 they are dropped (H2O; with as many important rows as
+ * sinks: sinks and recent), 1 or 2 those that are like a kept row go into it, by the code or the paper of D2O, where
+ * `threshold` f32[1], NaN at first, says how like, and follows by `beta`. Returns how many rows went; layers with a
+ * window keep theirs. A row that went does not come back: give the tokens again.
+ */
+export function sequence_evict(
+  c: Context, sequence: u32, layer: u32, scores: usize, important: u32, recent: u32, sinks: u32, merge: u32,
+  threshold: usize, beta: f32,
+): i32 {
+  return evictInLayer(c, sequence, layer, scores, important, recent, sinks, merge, threshold, beta);
 }

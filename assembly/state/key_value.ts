@@ -5,7 +5,7 @@
  */
 import { StateShape } from "./shape";
 import { mergeVectors, turnVectors } from "./vectors";
-import { encodeVectors, vectorBytes } from "../kernels/attention/kv_codec";
+import { decodeVectors, encodeVectors, vectorBytes } from "../kernels/attention/kv_codec";
 
 export function rowBytes(s: StateShape, kvType: u32): u32 {
   return s.heads * (vectorBytes(kvType, s.first) + vectorBytes(kvType, s.second));
@@ -14,6 +14,12 @@ export function rowBytes(s: StateShape, kvType: u32): u32 {
 export function writeRow(s: StateShape, kvType: u32, keys: usize, values: usize, row: usize): void {
   encodeVectors(kvType, keys, s.heads, s.first, row);
   encodeVectors(kvType, values, s.heads, s.second, row + <usize>(s.heads * vectorBytes(kvType, s.first)));
+}
+
+/** keys f32[heads · first], values f32[heads · second] ← a row. */
+export function readRow(s: StateShape, kvType: u32, row: usize, keys: usize, values: usize): void {
+  decodeVectors(kvType, row, s.heads, s.first, keys);
+  decodeVectors(kvType, row + <usize>(s.heads * vectorBytes(kvType, s.first)), s.heads, s.second, values);
 }
 
 export function turnRow(s: StateShape, kvType: u32, row: usize, angles: usize, work: usize): void {

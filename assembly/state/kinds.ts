@@ -15,6 +15,7 @@ import * as keyValue from "./key_value";
 import * as latent from "./latent";
 import * as recurrent from "./recurrent";
 import { StateKind, StateShape } from "./shape";
+import { turnValues } from "./vectors";
 import { HAS_LATENT_ATTENTION, HAS_RECURRENT } from "../parts";
 
 /** The name that a session file gives a kind. */
@@ -41,6 +42,21 @@ export function rowBytes(s: StateShape, kvType: u32): u32 {
 export function writeRow(s: StateShape, kvType: u32, first: usize, second: usize, row: usize): void {
   if (HAS_LATENT_ATTENTION && s.kind == StateKind.LATENT) latent.writeRow(s, kvType, first, second, row);
   else keyValue.writeRow(s, kvType, first, second, row);
+}
+
+/** values f32[values of a row] ← a row: the first vectors of all heads, then the second. `writeRow` is its inverse. */
+export function readRow(s: StateShape, kvType: u32, row: usize, values: usize): void {
+  const second = values + ((<usize>(s.heads * s.first)) << 2);
+  if (HAS_LATENT_ATTENTION && s.kind == StateKind.LATENT) latent.decodeLatent(s, kvType, row, values, second);
+  else keyValue.readRow(s, kvType, row, values, second);
+}
+
+/** Turns the keys among the values of a row, as `turnRow` does those of a row. */
+export function turnRead(s: StateShape, values: usize, angles: usize): void {
+  if (s.ropePairs == 0) return;
+  const isLatent = HAS_LATENT_ATTENTION && s.kind == StateKind.LATENT;
+  if (isLatent) turnValues(s, values + ((<usize>s.first) << 2), 1, s.second, 0, angles);
+  else turnValues(s, values, s.heads, s.first, s.ropeFrom, angles);
 }
 
 /**

@@ -228,6 +228,22 @@ export function truncateList(r: Rows, sequence: u32, layer: u32, count: u32): vo
   if (!list.sorted) checkOrder(list);
 }
 
+/** Drops the entries of a list whose byte in kept u8[count] is 0. */
+export function dropUnmarked(r: Rows, sequence: u32, layer: u32, kept: usize): void {
+  const list = r.list(sequence, layer);
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < list.count; i++) {
+    if (load<u8>(kept + i)) list.set(count++, list.row(i), list.position(i));
+    else disown(r, layer, list.row(i));
+  }
+  list.count = count;
+}
+
+/** Whether more than one list holds the row. */
+export function isShared(r: Rows, row: u32): bool {
+  return load<u16>(ownerAt(r, row)) > 1;
+}
+
 /** Rows of a layer that would be free if `sequence` had none: those that only its list holds are its to give. */
 export function freeRowsWithout(r: Rows, layer: u32, sequence: u32): u32 {
   const list = r.list(sequence, layer);

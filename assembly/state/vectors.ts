@@ -10,12 +10,17 @@ export function turnVectors(
   s: StateShape, type: u32, vectors: usize, heads: u32, size: u32, from: u32, angles: usize, work: usize,
 ): void {
   decodeVectors(type, vectors, heads, size, work);
+  turnValues(s, work, heads, size, from, angles);
+  encodeVectors(type, work, heads, size, vectors);
+}
+
+/** As `turnVectors`, of decoded vectors f32[heads · size]. */
+export function turnValues(s: StateShape, values: usize, heads: u32, size: u32, from: u32, angles: usize): void {
   for (let head: u32 = 0; head < heads; head++) {
-    const key = work + ((<usize>(head * size + from)) << 2);
+    const key = values + ((<usize>(head * size + from)) << 2);
     if (s.ropeNeighbours) rotateInterleaved(key, angles, s.ropePairs);
     else rotateHalves(key, angles, s.ropePairs);
   }
-  encodeVectors(type, work, heads, size, vectors);
 }
 
 /** Merges `count` vectors of `n` values of `type`; `work` has room for two of them in f32. Returns their bytes. */

@@ -187,6 +187,22 @@ class Machine {
     this.sessions = this.sessions.filter((one) => one !== session);
   }
 
+  /** Rows go, by scores as a tap leaves them or by none. */
+  private evict({ handle, rows, buffers }: LiveContext, sequence: number): void {
+    const { random } = this;
+    const [scores, threshold] = [4 * rows, 4].map((bytes) => {
+      if (random.oneIn(3)) return 0;
+      const buffer = this.core.allocate(bytes);
+      buffers.push(buffer);
+      const values = Float32Array.from({ length: bytes / 4 }, () => (random.oneIn(9) ? Number.NaN : random.float()));
+      this.core.memory.write(buffer, values);
+      return buffer;
+    });
+    const sizes = [this.small(), this.small(), this.small()];
+    const plan = [this.small(), scores, ...sizes, random.from(0, 3), threshold, random.float()];
+    this.status("sequence_evict", handle, sequence, ...plan);
+  }
+
   /** What a host writes for the next pass, or while one is at work. */
   writeBatch({ handle, batch, sequences, model }: LiveContext): void {
     const { random } = this;
@@ -315,6 +331,7 @@ class Machine {
         this.status("sequence_shift", handle, sequence(), position(), position(), position());
         return;
       case 20:
+        if (random.oneIn(2)) return this.evict(context, sequence());
         this.status("sequence_merge", handle, sequence(), this.small(), this.small(), this.small(), random.float());
         return;
       case 21:

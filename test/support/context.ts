@@ -1,6 +1,6 @@
 /** A context with its batches and passes, and what is done to the rows of its sequences, by the raw exports. */
 import { address } from "../../bindings/memory.ts";
-import { Form, Status, Visibility } from "../../bindings/numbers.ts";
+import { Form, Merge, Status, Visibility } from "../../bindings/numbers.ts";
 import type { TestCore } from "./core.ts";
 import { feed } from "./feed.ts";
 import type { ContextShape, EngineModel } from "./model.ts";
@@ -34,6 +34,16 @@ export interface PassOptions {
   isSource?: boolean;
   /** Called before each step; false gives the pass up. */
   onStep?: (step: number) => boolean | undefined;
+}
+
+/** Which rows of a layer stay. `scores` is an address. */
+export interface Eviction {
+  sequence?: number;
+  layer?: number;
+  scores?: number;
+  important?: number;
+  recent?: number;
+  sinks?: number;
 }
 
 export class EngineContext {
@@ -140,6 +150,15 @@ export class EngineContext {
 
   merge(sequence: number, layer: number, target: number, source: number, weight: number): void {
     this.model.engine.do("sequence_merge", this.handle, sequence, layer, target, source, weight);
+  }
+
+  /** How many rows went. `scores` and `threshold` are addresses. */
+  evict(
+    { sequence = 0, layer = 0, scores = 0, important = 0, recent = 1, sinks = 0 }: Eviction,
+    { merge = Merge.NONE as number, threshold = 0, beta = 0.5 } = {},
+  ): number {
+    const rows = [important, recent, sinks];
+    return this.model.engine.do("sequence_evict", this.handle, sequence, layer, scores, ...rows, merge, threshold, beta);
   }
 
   reset(): void {
