@@ -44,7 +44,7 @@ const KINDS: Record<string, Keys> = {
 };
 
 function keysOf(kind: string): Keys {
-  const { kvHeads, headSize } = SHAPES[kind];
+  const { kvHeads = 0, headSize = 0 } = SHAPES[kind];
   return { heads: kvHeads, size: headSize, from: 0, pairs: headSize / 2, neighbours: false };
 }
 
@@ -266,8 +266,8 @@ onKinds("what cannot be is refused, and changes nothing", (kind, make) => {
   refuses(() => context.evict({ sequence: 2 }), Code.BAD_ARGUMENT, /no such sequence/);
   refuses(() => context.evict({ recent: 0 }), Code.BAD_ARGUMENT, /at least the last row/);
   refuses(() => context.evict({}, { merge: 3 }), Code.BAD_ARGUMENT, /rule 0, 1 or 2/);
-  refuses(() => context.evict({}, { merge: Merge.MEAN }), Code.BAD_ARGUMENT, /need a threshold/);
-  refuses(() => context.evict({}, { beta: Number.NaN }), Code.BAD_ARGUMENT, /beta from 0 to 1/);
+  refuses(() => context.evict({}, { merge: Merge.MEAN }), Code.BAD_ARGUMENT, /1 and 2 need a threshold/);
+  refuses(() => context.evict({}, { beta: Number.NaN }), Code.BAD_ARGUMENT, /beta is from 0 to 1/);
   context.begin(prompt([1], 20));
   refuses(() => context.evict({}), Code.WRONG_STATE, /in the middle of a pass/);
   core.call("context_abort", context.handle);

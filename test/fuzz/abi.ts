@@ -331,7 +331,7 @@ class Machine {
         this.status("sequence_shift", handle, sequence(), position(), position(), position());
         return;
       case 20:
-        if (random.oneIn(2)) return this.evict(context, sequence());
+        if (random.oneIn(2)) return void this.evict(context, sequence());
         this.status("sequence_merge", handle, sequence(), this.small(), this.small(), this.small(), random.float());
         return;
       case 21:

@@ -158,7 +158,17 @@ export class EngineContext {
     { merge = Merge.NONE as number, threshold = 0, beta = 0.5 } = {},
   ): number {
     const rows = [important, recent, sinks];
-    return this.model.engine.do("sequence_evict", this.handle, sequence, layer, scores, ...rows, merge, threshold, beta);
+    return this.model.engine.do(
+      "sequence_evict",
+      this.handle,
+      sequence,
+      layer,
+      scores,
+      ...rows,
+      merge,
+      threshold,
+      beta,
+    );
   }
 
   reset(): void {
