@@ -74,7 +74,7 @@ export function evictInLayer(
   if (recent == 0 || merge > Merge.SOFTMAX || !(beta >= 0 && beta <= 1) || (merge != Merge.NONE && threshold == 0)) {
     return fail(
       c.core, ErrorCode.BAD_ARGUMENT,
-      "eviction keeps at least the last row, merges by rule 0, 1 or 2, and 1 and 2 need a threshold; beta is from 0 to 1",
+      "eviction keeps at least the last row, merges by rule 0, 1 or 2; 1 and 2 need a threshold; beta is from 0 to 1",
     );
   }
   const rows = c.rows(p.layer(layer).state);
