@@ -221,6 +221,10 @@ test("a session reads anew what other adapters have read, unless it is to be kep
   const mixed = await run(session.generate(undefined, { ...FEW, adapters: [[two, 1]] }));
   assert.is(mixed.result!.cachedTokens, 0, "a mixture is not taken for the set's own");
   assert.is((await run(session.generate(undefined, FEW))).result!.cachedTokens, 0);
+  await run(session.generate(undefined, { ...FEW, adapters: [[one, 1]] }));
+  const left = await run(session.generate(undefined, { ...FEW, keepCache: true }));
+  assert.ok(left.result!.cachedTokens > count, "nor do rows go where none follows a set");
+  assert.is((await run(session.generate(undefined, FEW))).result!.cachedTokens, 0, "they are not the model's own");
   session.dispose();
 });
 

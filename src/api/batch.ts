@@ -196,7 +196,7 @@ export class Batch {
     // What is too long takes nobody's place.
     if (tokens.length > this.#rows) throw promptTooLong(tokens.length, this.#rows);
     const kept = this.#kept!;
-    const fits = ({ applied }: SessionState): boolean => areEqual(applied, options.adapters ?? []);
+    const fits = ({ applied, isMixed }: SessionState): boolean => !isMixed && areEqual(applied, options.adapters ?? []);
     const member = kept.take(tokens, this.#group.isFull, fits) ?? (await this.#fresh(tokens, options.signal));
     const { session, state } = member;
     try {

@@ -442,7 +442,10 @@ export class Model {
     if (tokens.length > rows) throw promptTooLong(tokens.length, rows);
     const type = kv ?? defaults.kv ?? "f16";
     const fits = (state: Member["state"]): boolean =>
-      state.rows === rows && state.context.kv === type && areEqual(state.applied, options.adapters ?? []);
+      state.rows === rows &&
+      state.context.kv === type &&
+      !state.isMixed &&
+      areEqual(state.applied, options.adapters ?? []);
     const kept = this.#kept;
     const member = kept.take(tokens, kept.count >= KEPT_CHATS, fits) ?? begin();
     const { session, state } = member;

@@ -122,6 +122,7 @@ export class SequenceGroup implements SessionGroup {
         activity: { zeros: [], activations: [] },
         adapters: [],
         applied: [],
+        isMixed: false,
         turn: 0,
         disposed: false,
       };
@@ -170,7 +171,7 @@ export class SequenceGroup implements SessionGroup {
     let [best, most] = [null as SessionState | null, 0];
     for (const other of this.#members.keys()) {
       // What adapters have read is another text to those who have none.
-      if (other === state || other.applied.length > 0) continue;
+      if (other === state || other.applied.length > 0 || other.isMixed) continue;
       const there = memory.u32(exports.session_tokens(other.pointer), exports.session_evaluated(other.pointer));
       let common = 0;
       while (common < there.length && there[common] === tokens[common]) common++;

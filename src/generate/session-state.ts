@@ -63,6 +63,8 @@ export interface SessionState {
   /** The adapters that its generations use which name none, and those that the core knows of. */
   adapters: AdapterSet;
   applied: AdapterSet;
+  /** Whether some of its rows may be those of other adapters than `applied`, which `keepCache` kept. */
+  isMixed: boolean;
   /** Counts generations: only the latest may step. */
   turn: number;
   disposed: boolean;
@@ -96,7 +98,7 @@ export function createState(
       ...begin(loaded, contextRows(tokens, rows), kv, holder, [], logitRows),
       parked: null,
       group: null,
-      ...{ adapters: [], applied: [] },
+      ...{ adapters: [], applied: [], isMixed: false },
     },
     ...{ generates: false, hasRun: false, activity: { zeros: [], activations: [] }, turn: 0, disposed: false },
   };
@@ -322,9 +324,10 @@ function begin(
  * The session's tokens use these adapters from now on. Rows that others have made are made anew, unless `keepCache`.
  */
 export function useAdapters(state: SessionState, set: AdapterSet, keepCache: boolean = false): void {
-  if (set.length === 0 && state.applied.length === 0) return;
+  if (set.length === 0 && state.applied.length === 0 && (keepCache || !state.isMixed)) return;
   give(state.loaded, state.pointer, set, keepCache);
   state.applied = set;
+  state.isMixed = keepCache;
 }
 
 function give(loaded: LoadedModel, session: Pointer, set: AdapterSet, keepCache: boolean): void {
