@@ -204,6 +204,7 @@ test("help is an answer", async () => {
     "perplexity",
     "bench",
     "inspect",
+    "graph",
     "convert",
     "doctor",
   ]) {
@@ -226,6 +227,8 @@ const WRONG: [string[], string][] = [
   [["sing"], "there is no command sing"],
   [["generate"], NO_PROMPT],
   [["inspect"], "MODEL is missing"],
+  [["graph"], "FILE is missing"],
+  [["graph", DEMO, "-o", "x.raw"], "the flag --input is missing"],
   [["convert", "folder"], "OUT is missing"],
   [["convert", "folder", "x.gguf", "--type", "Q9"], TYPES_WANTED],
   [["inspect", DEMO, "--time"], "the flag --program is missing"],

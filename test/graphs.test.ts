@@ -2,12 +2,15 @@
  * `limpet/graph` on networks that the test itself writes: against the real arithmetic in f64, with the same bytes from
  * both builds; and files that are broken, hostile, or hold what limpet does not run.
  */
+import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TensorType } from "../bindings/numbers.ts";
 import { Graph, type GraphArray, LimpetError } from "../src/graph.ts";
+import { limpet } from "./support/cli.ts";
 import { graphCore, lcg, lcgInput, TestGraph } from "./support/graph.ts";
 import { CONVS, convGraph, kept, meant, realOf, SINGLES } from "./support/graph-specs.ts";
+import { temporaryFile } from "./support/models.ts";
 import {
   f32,
   type GraphSpec,
@@ -255,6 +258,39 @@ test("each beginning of a file, and files with wrong bytes, are an error or an a
     attempt(bytes);
   }
   assert.is(core.call("core_used", core.core), before, "all memory is given back");
+});
+
+test("limpet graph: what a network takes and gives, and its answer to files of raw values", async () => {
+  const bytes = tfliteFile(classifier);
+  const graph = await Graph.load(bytes);
+  const scores = Array.from((await graph.run({ image })).scores as Int8Array);
+  const [file, raw] = [temporaryFile("classifier.tflite", bytes), temporaryFile("image.raw", new Uint8Array(image))];
+  const out = temporaryFile("scores.raw", new Uint8Array());
+  const [tables, json, named, answered, written, short] = await Promise.all([
+    limpet(["graph", file]),
+    limpet(["graph", file, "--json"]),
+    limpet(["graph", file, "-i", `image=${raw}`]),
+    limpet(["graph", file, "--input", raw, "--json"]),
+    limpet(["graph", file, "--input", raw, "-o", out]),
+    limpet(["graph", file, "--input", file]),
+  ]);
+  assert.match(tables.out, /^input +image +int8 +1 × 7 × 9 × 3 +0\.02 +-7$/m);
+  assert.match(tables.out, /^output +scores +int8 +1 × 5 +0\.00390625 +-128$/m);
+  assert.match(tables.out, new RegExp(`^values +${graph.memory.values}$`, "m"));
+  const described = JSON.parse(json.out);
+  assert.equal(described.inputs, [{ name: "image", type: "int8", shape: [1, 7, 9, 3], scale: 0.02, zero_point: -7 }]);
+  assert.equal(described.memory, graph.memory);
+  assert.is(described.macs, graph.macs);
+  assert.is(named.out, `"scores" int8 1 × 5: ${scores.join(" ")}\n`);
+  assert.equal(JSON.parse(answered.out)[0].values, scores);
+  assert.is(written.out, "");
+  assert.equal([...new Int8Array(readFileSync(out))], scores);
+  assert.is(short.status, 1);
+  assert.is(
+    short.err,
+    `limpet: ${file} has ${bytes.length} bytes, and input image, int8 [1, 7, 9, 3], has ${image.length}\n`,
+  );
+  graph.dispose();
 });
 
 async function refused(work: () => Promise<unknown>, code: string, words: RegExp): Promise<void> {

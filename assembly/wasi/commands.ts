@@ -56,6 +56,8 @@ bench MODEL*|measure loading, prefill and decoding, as JSON
   prefill decode build ctx kv tables table-cache experts expert-cache threads
 inspect MODEL|show a file's metadata and tensors, or the steps of its forward pass
   json program time build
+graph FILE|show what a .tflite network takes and gives, or run it (in Node and Deno)
+  input out json
 quantize IN OUT TYPE|write a model in a smaller type: Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q2_K, ... (in Node and Deno)
 convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, tokenizer (in Node and Deno)
   type base
@@ -112,6 +114,7 @@ draft||--draft|MODEL||draft with this smaller model of the same vocabulary (in N
 chat||--chat|||take the text as a user's message, through the model's chat template
 system||--system|TEXT||the system message; with generate, the text is answered as with --chat
 json||--json|||print JSON
+input|-i|--input|TEXT+||the raw values of an input: FILE, in the network's order, or NAME=FILE; one for each
 program||--program|||print the program: a line for each step of a pass
 time||--time|||the milliseconds of each step, for a prompt of 32 tokens and for one token
 bos||--bos|||add the BOS and EOS tokens that the vocabulary wants

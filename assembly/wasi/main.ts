@@ -79,6 +79,7 @@ function run(c: Command): i32 {
 /** Whether a command needs a host's own files or network. */
 function isElsewhere(name: Bytes): bool {
   return (
+    equals(name, "graph") ||
     equals(name, "convert") ||
     equals(name, "quantize") ||
     equals(name, "slim") ||

@@ -125,6 +125,17 @@ interface Slot {
   readonly data: number;
 }
 
+/** Raw bytes as the values of a tensor; `place` is what has them. */
+export function valuesOf({ name, type, shape }: GraphTensor, bytes: Uint8Array, place: string): GraphArray {
+  const { array } = [...KINDS.values()].find((kind) => kind.name === type)!;
+  const wanted = shape.reduce((product, n) => product * n, array.BYTES_PER_ELEMENT);
+  if (bytes.length !== wanted) {
+    const tensor = `input ${name}, ${type} [${shape.join(", ")}]`;
+    throw new LimpetError("BAD_ARGUMENT", `${place} has ${bytes.length} bytes, and ${tensor}, has ${wanted}`);
+  }
+  return new array(bytes.slice().buffer);
+}
+
 /** What `graph_bytes` and `graph_count` are asked for. */
 const BYTES = { file: 0, constants: 1, values: 2, state: 3, scratch: 4, macs: 5 } as const;
 const INPUTS = 0;

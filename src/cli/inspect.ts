@@ -3,11 +3,11 @@
  */
 import { NO_FLAG, NO_JSON } from "../../assembly/wasi/commands.ts";
 import { type ProgramTimes, sum, timeProgram } from "../generate/step-times.ts";
-import { escapeLine } from "../host/escape.ts";
 import type { Build } from "../host/wasm.ts";
 import type { MetadataValue } from "../load/info.ts";
 import { type FileContents, inspectFile, inspectProgram } from "../load/inspect.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
+import { shortest, table } from "./columns.ts";
 import { noteWarnings, writeJson } from "./common.ts";
 import type { Io } from "./io.ts";
 
@@ -81,16 +81,6 @@ function plain(value: unknown): unknown {
   return typeof value === "number" ? shortest(value) : value;
 }
 
-/** A number of 32 bits in the fewest digits that tell it: 1e-5, not 0.000009999999747378752. */
-function shortest(value: number): number {
-  if (Number.isInteger(value) || Math.fround(value) !== value) return value;
-  for (let digits = 1; digits < 10; digits++) {
-    const rounded = Number(value.toPrecision(digits));
-    if (Math.fround(rounded) === value) return rounded;
-  }
-  return value;
-}
-
 function asTables({ version, metadata, tensors, tableBytes }: FileContents): string {
   const bytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
   const parameters = tensors.reduce((sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1), 0);
@@ -120,19 +110,4 @@ function show(value: MetadataValue, count: number | null): string {
 function short(value: number): string {
   if (value >= 1e9) return `${(value / 1e9).toFixed(2)} G`;
   return value >= 1e6 ? `${(value / 1e6).toFixed(1)} M` : `${(value / 1e3).toFixed(1)} K`;
-}
-
-/** Columns beside each other; those named in `numbers` end at the right. */
-function table(cells: string[][], numbers: number[]): string {
-  const rows = cells.map((row) => row.map(escapeLine));
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) => (numbers.includes(i) ? cell.padStart(widths[i]) : cell.padEnd(widths[i])))
-        .join("  ")
-        .trimEnd(),
-    )
-    .map((line) => `${line}\n`)
-    .join("");
 }

@@ -9,6 +9,7 @@ import { doctor } from "./doctor.ts";
 import { embed, rerank } from "./embed.ts";
 import { generate } from "./generate.ts";
 import { grammar } from "./grammar.ts";
+import { graph } from "./graph.ts";
 import { commandHelp, help } from "./help.ts";
 import { inspect } from "./inspect.ts";
 import { type Io, nodeIo } from "./io.ts";
@@ -32,6 +33,7 @@ const COMMANDS: Record<string, (args: Arguments, io: Io) => Promise<void>> = {
   perplexity,
   bench,
   inspect,
+  graph,
   quantize,
   convert,
   slim,
