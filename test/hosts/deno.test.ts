@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
+import { shared } from "../support/shared.ts";
 import { reference } from "./conformance.ts";
 import { finish, javascriptHost, runProcess } from "./javascript.ts";
 import { output, withTools } from "./tools.ts";
@@ -21,6 +22,21 @@ withTools(["deno"], (deno) => {
     assert.is(status, 0, stderr);
     assert.ok(stdout.length > 40 && stories.text.startsWith(stdout.trimEnd()), stdout);
     assert.not.match(stderr, /error|warning/i);
+  });
+
+  test("Deno: the command line sees tflite-micro's person, and none", async () => {
+    const folder = shared("data/graphs");
+    if (folder === null) return;
+    for (const [input, score] of [
+      ["no_person", -57],
+      ["person", 113],
+    ] as const) {
+      const files = [`${folder}/models/person_detect.tflite`, "-i", `${folder}/inputs/person_detect_${input}.i8.bin`];
+      const command = ["build/js/cli.js", "graph", ...files, "--json"];
+      const { status, stdout, stderr } = await finish(deno, ["run", "-A", "--no-config", ...command]);
+      assert.is(status, 0, stderr);
+      assert.equal(JSON.parse(stdout)[0].values, [-score, score]);
+    }
   });
 
   test("Deno: a wrong command line ends with 2, a missing model with 1", async () => {
