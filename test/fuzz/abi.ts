@@ -9,12 +9,14 @@ import { Status } from "../../bindings/numbers.ts";
 import { sameBits, type TestCore } from "../support/core.ts";
 import { Engine, type EngineModel, F16, F32, prompt, Q8_0, Streamed } from "../support/engine.ts";
 import { feed } from "../support/feed.ts";
+import { type Adapters, loadAdapters, lookAtAdapter, someAdapters } from "./abi-adapters.ts";
 import { Finding, type Fuzzer, guardCore, lookAtGuards, type Run, withWords } from "./fuzzer.ts";
 import type { Random } from "./random.ts";
 import { makeSeeds, type Seed } from "./seeds.ts";
 
 const OPERATIONS = 120;
 const IDS = [1, 70, 100, 5];
+const TOLD = "layers hidden vocabulary context_length batch state state_bytes vocabulary_only can_shift".split(" ");
 /** Statuses that there are. */
 const [LEAST, MOST] = [-6, 4];
 
@@ -47,14 +49,22 @@ class Machine {
   readonly core: TestCore;
   readonly random: Random;
   readonly models: readonly EngineModel[];
+  readonly adapters: Adapters;
   contexts: LiveContext[] = [];
   sessions: LiveSession[] = [];
   readonly called: Map<string, number>;
 
-  constructor(engine: Engine, models: readonly EngineModel[], random: Random, called: Map<string, number>) {
+  constructor(
+    engine: Engine,
+    models: readonly EngineModel[],
+    adapters: Adapters,
+    random: Random,
+    called: Map<string, number>,
+  ) {
     this.engine = engine;
     this.core = engine.core;
     this.models = models;
+    this.adapters = adapters;
     this.random = random;
     this.called = called;
   }
@@ -257,7 +267,7 @@ class Machine {
     const sequence = () => (random.oneIn(8) ? this.small() : random.below(context.sequences));
     const position = () => (random.oneIn(8) ? random.edge32() | 0 : random.from(-2, 40));
     const layers = model.layers;
-    switch (random.below(25)) {
+    switch (random.below(26)) {
       case 0:
       case 1:
       case 2:
@@ -340,6 +350,14 @@ class Machine {
       case 22:
         this.lookAtVectors(context);
         return;
+      case 23:
+        this.setAdapters(model, (...list) => {
+          const length = random.below(9);
+          this.with(this.ids(length + 1), (ids) =>
+            this.status("sequence_set_adapters", handle, sequence(), ...list, ids, length),
+          );
+        });
+        return;
       default:
         this.look(context);
     }
@@ -360,20 +378,7 @@ class Machine {
     this.core.f32(this.call("context_hidden", handle) >>> 0, batch * model.hidden);
     this.call("sequence_rows", handle, this.small(), this.small());
     const { handle: at } = model;
-    const told = [
-      "layers",
-      "hidden",
-      "vocabulary",
-      "context_length",
-      "batch",
-      "state",
-      "state_bytes",
-      "vocabulary_only",
-    ];
-    this.call("model_can_shift", at);
-    for (const name of told) {
-      this.call(`model_${name}`, at);
-    }
+    for (const name of TOLD) this.call(`model_${name}`, at);
     for (const name of ["token_bytes", "full_row_bytes"]) this.call(`model_${name}`, at, this.small());
     this.status("model_release", at);
     this.status("model_step", at);
@@ -385,6 +390,17 @@ class Machine {
     this.status("model_set_file_size", at, this.small(), this.random.edge());
     const capacity = this.random.pick([0, 1, 100, 5000]);
     this.with(new Uint8Array(Math.max(capacity, 1)), (target) => this.call("model_program", at, target, capacity));
+  }
+
+  /** Gives a sequence, or a session, a set of adapters. */
+  setAdapters(model: EngineModel, set: (adapters: number, weights: number, count: number) => void): void {
+    const [handles, weights] = someAdapters(this.random, this.adapters, model);
+    for (const one of handles) lookAtAdapter((name, ...values) => this.call(name, ...values), one);
+    this.called.set("adapter_context_bytes", 1);
+    this.core.exports["adapter_context_bytes"](model.handle, this.small());
+    this.with(this.words([...handles, 0]), (list) =>
+      this.with(new Uint8Array(Float32Array.from([...weights, 0]).buffer), (of) => set(list, of, handles.length)),
+    );
   }
 
   /** Takes tokens out of a session. */
@@ -401,7 +417,7 @@ class Machine {
   operateSession(session: LiveSession): void {
     const { random } = this;
     const { handle, context } = session;
-    switch (random.below(30)) {
+    switch (random.below(31)) {
       case 0:
         if (random.oneIn(3)) this.dropSession(session);
         return;
@@ -511,6 +527,11 @@ class Machine {
         this.status("session_share", handle, other, count);
         return;
       }
+      case 28:
+        this.setAdapters(context.model, (...list) =>
+          this.status("session_set_adapters", handle, ...list, random.below(2)),
+        );
+        return;
       case 22:
         this.status("session_limit", handle, this.small());
         this.status("session_limit_reasoning", handle, this.small());
@@ -578,12 +599,13 @@ function prepare(): Run {
   for (const { handle } of models) {
     core.call("context_release", core.call("context_create_tapped", core.core, handle, 4, 4, 1, 1, F16, 1));
   }
+  const adapters = loadAdapters(engine, models, seeds);
   const used = engine.used;
-  const called = new Map<string, number>();
+  const called = new Map([["adapter_create", 1]]);
 
   const one = (random: Random): string => {
     const few = random.shuffled(models).slice(0, 2);
-    const machine = new Machine(engine, few, random, called);
+    const machine = new Machine(engine, few, adapters, random, called);
     try {
       for (let i = 0; i < OPERATIONS; i++) {
         machine.operate();
