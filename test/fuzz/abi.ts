@@ -10,17 +10,17 @@ import { sameBits, type TestCore } from "../support/core.ts";
 import { Engine, type EngineModel, F16, F32, prompt, Q8_0, Streamed } from "../support/engine.ts";
 import { feed } from "../support/feed.ts";
 import { type Adapters, loadAdapters, lookAtAdapter, someAdapters } from "./abi-adapters.ts";
+import { lookAtContext, lookAtVectors } from "./abi-looks.ts";
 import { Finding, type Fuzzer, guardCore, lookAtGuards, type Run, withWords } from "./fuzzer.ts";
 import type { Random } from "./random.ts";
 import { makeSeeds, type Seed } from "./seeds.ts";
 
 const OPERATIONS = 120;
 const IDS = [1, 70, 100, 5];
-const TOLD = "layers hidden vocabulary context_length batch state state_bytes vocabulary_only can_shift".split(" ");
 /** Statuses that there are. */
 const [LEAST, MOST] = [-6, 4];
 
-interface LiveContext {
+export interface LiveContext {
   readonly handle: number;
   readonly model: EngineModel;
   readonly rows: number;
@@ -147,31 +147,6 @@ class Machine {
       ...{ handle: address(made), model, rows: ofRows, batch: ofBatch, logitRows: 0, sequences: ofSequences },
       ...{ taps: 0, buffers: [] },
     });
-  }
-
-  /** What a context says of vectors, whether it has any. */
-  lookAtVectors({ handle, model }: LiveContext): void {
-    const { random } = this;
-    const width = this.call("model_vector_width", model.handle);
-    for (const name of ["pooling", "has_logits", "is_within"]) this.call(`model_${name}`, model.handle);
-    this.call("context_pooling", handle);
-    const count = this.call("context_vector_count", handle);
-    const index = random.oneIn(3) ? this.small() : random.below(Math.max(count, 1));
-    const dimensions = random.oneIn(3) ? this.small() : random.below(width + 2);
-    // More than there are is refused, and written nowhere.
-    const target = this.core.allocate(4 * Math.max(1, Math.min(dimensions, width)));
-    this.status("context_put_vector", handle, index, dimensions, random.below(3), target);
-    this.core.release(target);
-    const [query, document] = [random.bytes(random.below(20)), random.bytes(random.below(20))];
-    const capacity = random.below(40);
-    this.with(query, (from) =>
-      this.with(document, (to) =>
-        this.with(new Uint8Array(4 * capacity), (ids) => {
-          const lengths = [from, query.length, to, document.length];
-          this.call("model_tokenize_pair", this.core.core, model.handle, ...lengths, ids, capacity);
-        }),
-      ),
-    );
   }
 
   dropContext(context: LiveContext): void {
@@ -348,7 +323,7 @@ class Machine {
         this.call("context_set_traced", handle, this.small());
         return;
       case 22:
-        this.lookAtVectors(context);
+        lookAtVectors(this, context);
         return;
       case 23:
         this.setAdapters(model, (...list) => {
@@ -359,37 +334,8 @@ class Machine {
         });
         return;
       default:
-        this.look(context);
+        lookAtContext(this, context);
     }
-  }
-
-  /** Everything that a context tells of itself. */
-  look({ handle, model, logitRows, batch }: LiveContext): void {
-    const { exports } = this.core;
-    for (const name of ["context_cache_bytes", "context_request_offset"]) this.called.set(name, 1);
-    exports["context_cache_bytes"](handle);
-    for (const name of ["token_bytes", "at", "layer", "request_count"]) this.call(`context_${name}`, handle);
-    const index = this.small();
-    for (const name of ["file", "length", "destination"]) this.call(`context_request_${name}`, handle, index);
-    exports["context_request_offset"](handle, index);
-    for (const name of ["zeros", "activations"])
-      this.core.u32(this.call(`context_${name}`, handle) >>> 0, 2 * model.layers);
-    this.core.f32(this.call("context_logits", handle) >>> 0, logitRows * model.vocabulary);
-    this.core.f32(this.call("context_hidden", handle) >>> 0, batch * model.hidden);
-    this.call("sequence_rows", handle, this.small(), this.small());
-    const { handle: at } = model;
-    for (const name of TOLD) this.call(`model_${name}`, at);
-    for (const name of ["token_bytes", "full_row_bytes"]) this.call(`model_${name}`, at, this.small());
-    this.status("model_release", at);
-    this.status("model_step", at);
-    this.status("model_stream", at, this.small(), this.random.edge32());
-    this.status("model_stream_experts", at, this.random.edge32());
-    this.with(new TextEncoder().encode("attn_q"), (name) => {
-      this.status("model_set_operands", at, name, 6, this.small());
-    });
-    this.status("model_set_file_size", at, this.small(), this.random.edge());
-    const capacity = this.random.pick([0, 1, 100, 5000]);
-    this.with(new Uint8Array(Math.max(capacity, 1)), (target) => this.call("model_program", at, target, capacity));
   }
 
   /** Gives a sequence, or a session, a set of adapters. */
