@@ -224,6 +224,13 @@ test("a session reads anew what other adapters have read, unless it is to be kep
   await run(session.generate(undefined, { ...FEW, adapters: [[one, 1]] }));
   const left = await run(session.generate(undefined, { ...FEW, keepCache: true }));
   assert.ok(left.result!.cachedTokens > count, "nor do rows go where none follows a set");
+  const restored = model.restore(session.save());
+  assert.is(
+    (await run(restored.generate(undefined, FEW))).result!.cachedTokens,
+    0,
+    "nor are they in a restored session",
+  );
+  restored.dispose();
   assert.is((await run(session.generate(undefined, FEW))).result!.cachedTokens, 0, "they are not the model's own");
   session.dispose();
 });

@@ -76,11 +76,9 @@ export function readSet(c: Context, adapters: usize, weights: usize, count: u32)
       return fail(core, ErrorCode.BAD_ARGUMENT, "an adapter is in a set once: add its weights up");
     }
   }
-  if (c.adapterSets == 0) {
-    if (count == 0) return 0;
-    c.adapterSets = allocate(core, adapterBytes(c.program, c.sequences), "the adapters of a context");
-    if (c.adapterSets == 0) return core.errorCode;
-  }
+  if (count == 0 && c.adapterSets == 0) return 0;
+  const status = openSets(c);
+  if (status != 0) return status;
   const next = c.adapterSet(c.sequences);
   next.count = 0;
   next.isMixed = 0;
@@ -94,6 +92,13 @@ export function readSet(c: Context, adapters: usize, weights: usize, count: u32)
     member.from = member.adapter.invocationCount ? NOT_YET : 0;
   }
   return 0;
+}
+
+/** The context has room for sets from now on. */
+export function openSets(c: Context): i32 {
+  if (c.adapterSets != 0) return 0;
+  c.adapterSets = allocate(c.core, adapterBytes(c.program, c.sequences), "the adapters of a context");
+  return c.adapterSets == 0 ? c.core.errorCode : 0;
 }
 
 /** The sequence has the set that was read. */

@@ -18,6 +18,7 @@
  *     marks    the same of recurrent states, which are F32: a row is a mark, the last one the newest state. A model
  *              without such layers has no such section
  */
+import { openSets } from "./adapters";
 import { Model, modelOf } from "./model";
 import { Sampler, SamplerOption, checkOption, checkOptions, optionAt, turnOff } from "./sampler_options";
 import { Session, checkSourceTokens, forget, owns, setSource } from "./session";
@@ -95,7 +96,8 @@ function checkAdapters(s: Session, at: usize, bytes: usize): i32 {
     isSame = load<u64>(saved) == member.adapter.digest && load<f32>(saved, 8) == member.weight;
     if (load<i32>(saved, 12) < 0 || (!member.adapter.invocationCount && load<i32>(saved, 12))) return truncated(s.core);
   }
-  if (isSame) return 0;
+  // That rows of others are among its own is known of a set, also of one of none.
+  if (isSame) return at != 0 && load<u32>(at) ? openSets(s.context) : 0;
   return fail(
     s.core, ErrorCode.BAD_FILE,
     "this session was saved with other adapters: give the same ones, with the same weights, to the one that it is \

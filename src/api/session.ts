@@ -313,6 +313,8 @@ export class Session {
     const state = this.#alive;
     this.#interrupt();
     restoreState(state, saved);
+    // The core knows whether rows of others were saved: it is asked before the next generation.
+    state.isMixed = true;
     this.#messages = messages;
     this.#forgotten = 0;
   }

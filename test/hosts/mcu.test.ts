@@ -47,7 +47,9 @@ test("the memory never grows, and two constants say where it ends", () => {
 test("its exports are those of the scalar build but for kernels, their sums and adapters, and the two constants", () => {
   const names = (file: string) =>
     WebAssembly.Module.exports(new WebAssembly.Module(wasmBytes(file))).map(({ name }) => name);
-  const engine = names("limpet.scalar.wasm").filter((name) => !/^kernel_|_byte_dots$|^adapter_|_set_adapters$/.test(name));
+  const engine = names("limpet.scalar.wasm").filter(
+    (name) => !/^kernel_|_byte_dots$|^adapter_|_set_adapters$/.test(name),
+  );
   const expected = [...engine, "__heap_base", "__data_end"];
   assert.equal(names(FILE).sort(), expected.sort());
 });
