@@ -16,6 +16,8 @@ const DEMO = temporaryFile("demo.gguf", modelBytes("demo"));
 const RANDOM = temporaryFile("random.gguf", modelBytes("plm-1m", "Q4_0"));
 const VOCABULARY = temporaryFile("vocabulary.gguf", encodeGguf({ ...makeModel("demo"), tensors: [] }));
 const TIDE = demoFrom(" tide");
+/** The token that might end a random text before Ctrl-C does. */
+const END = "511";
 const HINT = "limpet COMMAND --help shows the flags of a command.\n";
 
 /** The text that is the same in every host. */
@@ -293,9 +295,12 @@ test("Ctrl-C ends the line and the process, with status 130", async () => {
   const watch = (out: string, child: ReturnType<typeof spawn>) => {
     if (!sent && out.length > 20) sent = child.kill("SIGINT");
   };
-  const { out, err, status } = await limpet(["generate", RANDOM, "-p", "abc", "-n", "100000", "--ctx", "20000"], {
-    watch,
-  });
+  const { out, err, status } = await limpet(
+    ["generate", RANDOM, "-p", "abc", "-n", "100000", "--ctx", "20000", "--ban", END],
+    {
+      watch,
+    },
+  );
   assert.is(status, 130);
   assert.is(err, "");
   assert.ok(out.endsWith("\n"));

@@ -268,6 +268,9 @@ test("a model in a worker, and one that is given loaded, which stays", async () 
 
 test("options and models are looked at", () => {
   assert.throws(() => handler({}), /one model at least/);
+  for (const odd of [null, "model.gguf", ["model.gguf"]]) {
+    assert.throws(() => handler(odd as never), /^a server.s models are an object of models by their names, not /);
+  }
   assert.throws(() => handler({ talker: TALKER }, { parallel: 0 }), /parallel is a whole number/);
   assert.throws(() => handler({ talker: TALKER }, { key: "x" } as object), /did you mean keys/);
 });

@@ -5,15 +5,9 @@ import { type Adapter, adapterAt, areEqual } from "../generate/adapter.ts";
 import { generateAnswers } from "../generate/answers.ts";
 import { chatText, chatTokens, useTemplate } from "../generate/chat.ts";
 import { type ChatOptions, type Prepared, prepareChat, toldApart } from "../generate/chat-answer.ts";
-import { type Score, type ScoreOptions, scoreChoices } from "../generate/choices.ts";
+import type { Score, ScoreOptions } from "../generate/choices.ts";
 import { draftRows } from "../generate/drafts.ts";
-import {
-  type EmbedOptions,
-  embedTexts,
-  type Ranked,
-  type RerankOptions,
-  rankDocuments,
-} from "../generate/embedding.ts";
+import type { EmbedOptions, Ranked, RerankOptions } from "../generate/embedding.ts";
 import {
   type AnswerOptions,
   type Course,
@@ -25,13 +19,8 @@ import {
   type Piece,
 } from "../generate/generation.ts";
 import { type Message, messagesOf } from "../generate/messages.ts";
-import {
-  type LogitsOptions,
-  logitChunks,
-  measurePerplexity,
-  type PerplexityOptions,
-  type PerplexityResult,
-} from "../generate/scoring.ts";
+import { choicesOf, promptsOf } from "../generate/prompts.ts";
+import type { LogitsOptions, PerplexityOptions, PerplexityResult } from "../generate/scoring.ts";
 import {
   type CacheType,
   type ContextOptions,
@@ -43,7 +32,7 @@ import {
   SequencePool,
 } from "../generate/sequence-pool.ts";
 import { mayDraft } from "../generate/speculation.ts";
-import { type DetokenizeOptions, type TokenizeOptions, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
+import { type DetokenizeOptions, promptOf, type TokenizeOptions, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
 import { flag, type OptionTable, optional, readOptions, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
@@ -297,6 +286,7 @@ export class Model {
     options: LogitsOptions = {},
   ): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
     const run = async function* (loaded: LoadedModel): ReturnType<Model["logitChunks"]> {
+      const { logitChunks } = await import("../generate/scoring.ts");
       yield* logitChunks(loaded, tokens, options);
     };
     return run(this.#alive);
@@ -307,18 +297,23 @@ export class Model {
    * on the others; an empty text is its special tokens, or zeros where the vocabulary adds none.
    */
   async embed(texts: readonly Prompt[], options: EmbedOptions = {}): Promise<Float32Array<ArrayBuffer>[]> {
-    return embedTexts(this.#alive, texts, options);
+    const [loaded, prompts] = [this.#alive, promptsOf(texts)];
+    const { embedTexts } = await import("../generate/embedding.ts");
+    return embedTexts(loaded, prompts, options);
   }
 
   /** The documents by how well they answer the query, the best first: for models that rank. */
   async rerank(query: string, documents: readonly string[], options: RerankOptions = {}): Promise<Ranked[]> {
-    return rankDocuments(this.#alive, query, documents, options);
+    const loaded = this.#alive;
+    const { rankDocuments } = await import("../generate/embedding.ts");
+    return rankDocuments(loaded, query, documents, options);
   }
 
   /** How well the model foresees a text (or ids). */
   async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<PerplexityResult> {
-    const loaded = this.#alive;
-    return measurePerplexity(loaded, text, options);
+    const [loaded, prompt] = [this.#alive, promptOf("text", text)];
+    const { measurePerplexity } = await import("../generate/scoring.ts");
+    return measurePerplexity(loaded, prompt, options);
   }
 
   /**
@@ -326,7 +321,10 @@ export class Model {
    * are one text: begin choices with the space that stands between.
    */
   async score(prompt: Prompt, choices: readonly Prompt[], options: ScoreOptions = {}): Promise<Score[]> {
-    return scoreChoices(this.#alive, prompt, choices, options);
+    const loaded = this.#alive;
+    const given = [promptOf("prompt", prompt), choicesOf("choices", choices)] as const;
+    const { scoreChoices } = await import("../generate/choices.ts");
+    return scoreChoices(loaded, ...given, options);
   }
 
   /**

@@ -9,7 +9,7 @@ import type { LoadOptions, ModelMemory } from "../api/options.ts";
 import type { WorkerBatch } from "../api/worker-batch.ts";
 import type { WorkerModel } from "../api/worker-model.ts";
 import { type Recommended, recommendedOf } from "../generate/recommended.ts";
-import { type OptionTable, whole } from "../host/arguments.ts";
+import { type OptionTable, printable, whole } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { within } from "../host/wait.ts";
 import type { ModelSource } from "../load/source.ts";
@@ -116,6 +116,10 @@ export class Models {
     this.#context = context;
     this.#queue = queue;
     this.#memory = memory;
+    if (typeof models !== "object" || models === null || Array.isArray(models)) {
+      const words = `a server's models are an object of models by their names, not ${printable(models)}`;
+      throw new LimpetError("BAD_ARGUMENT", words);
+    }
     const created = Math.floor(Date.now() / 1000);
     for (const [id, given] of Object.entries(models)) {
       const entry: Entry = { id, given, created, held: null, loading: null, active: 0, waiting: [], used: 0 };

@@ -243,8 +243,8 @@ test("the script that a browser downloads stays below 60 KB with gzip, unminifie
     entryPoints: [join(ROOT, "build/js/index.js")],
     bundle: true,
     format: "esm",
-    // What doctor(), threads, workers, streamed tables, grammars, tools and names of a hub need are files of their own: no page
-    // downloads them before it asks.
+    // What doctor(), threads, workers, streamed weights, grammars, tools, names of a hub, vectors and scores of texts, kept prefixes need are
+    // files of their own: no page downloads them before it asks.
     external: [
       "@huggingface/jinja",
       "./doctor-report-*.js",
@@ -255,6 +255,10 @@ test("the script that a browser downloads stays below 60 KB with gzip, unminifie
       "./compile-*.js",
       "./calls-*.js",
       "./by-name-*.js",
+      "./embedding-*.js",
+      "./scoring-*.js",
+      "./choices-*.js",
+      "./prefixes-*.js",
     ],
     write: false,
     logLevel: "error",
