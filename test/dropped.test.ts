@@ -9,6 +9,7 @@ import { Worker as NodeWorker } from "node:worker_threads";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { LimpetError, Model, Tokenizer } from "../src/index.ts";
+import { adapterBytes } from "./support/adapters.ts";
 import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
 
 setFlagsFromString("--expose-gc");
@@ -46,6 +47,26 @@ test("sessions and generations give their contexts back", async () => {
     assert.ok(await collected(few), `round ${round}: ${model.memory.contexts.length} contexts are left`);
   }
   assert.ok(model.memory.linear < 200 << 20, `${model.memory.linear} bytes`);
+});
+
+test("adapters give their memory back, as soon as no session uses them", async () => {
+  const file = adapterBytes("llama-tiny", { seed: 1 });
+  for (const worker of [false, true]) {
+    const model = await (worker ? Model.load(TINY, { worker }) : Model.load(TINY));
+    const linear = async () => (typeof model.memory === "function" ? await model.memory() : model.memory).linear;
+    let most = 0;
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 20; i++) {
+        const adapter = await model.adapter(file);
+        if (i % 4 === 0) await model.generate("A", { maxTokens: 5, adapters: [[adapter, 1]] }).next();
+      }
+      let looks = 0;
+      await collected(() => looks++ > 8);
+      if (round === 1) most = await linear();
+    }
+    assert.ok((await linear()) <= most + (4 << 20), `${await linear()} bytes, ${most} of them after two rounds`);
+    model.dispose();
+  }
 });
 
 test("a session lives on when its model is dropped, and a generation when its session is", async () => {

@@ -2,6 +2,7 @@
 /** Adapters (LoRA, aLoRA): low rank beside a model's weights, which its sequences use as they are asked to. */
 import type { Pointer } from "../../bindings/exports.ts";
 import { listOf, real } from "../host/arguments.ts";
+import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 import { requireAlive } from "./pass.ts";
@@ -25,6 +26,9 @@ export interface AdapterInfo {
   readonly bytes: number;
 }
 
+/** Adapters that nobody holds any more, not by a session either. */
+const dropped = new Dropped<() => void>((free) => free());
+
 /** An adapter of a model, which generations use that are given it: `generate(prompt, { adapters: [[adapter, 1]] })`. */
 export class Adapter {
   /** What its file says of itself. */
@@ -33,7 +37,7 @@ export class Adapter {
   readonly of: object;
   /** @internal */
   readonly number: number;
-  readonly #free: (number: number) => void;
+  readonly #free: () => void;
   #disposed = false;
 
   /** @internal */
@@ -41,7 +45,8 @@ export class Adapter {
     this.info = info;
     this.of = of;
     this.number = number;
-    this.#free = free;
+    this.#free = () => free(number);
+    dropped.watch(this, this.#free);
   }
 
   /** @internal */
@@ -49,11 +54,12 @@ export class Adapter {
     return this.#disposed;
   }
 
-  /** It can be used no more. Its memory is given back as soon as no session that used it last is left. */
+  /** It can be used no more, as when nobody holds it any more. Its memory is given back as soon as no session that used it last is left. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#free(this.number);
+    dropped.forget(this);
+    this.#free();
   }
 
   [Symbol.dispose](): void {
