@@ -5,9 +5,15 @@ import { type Adapter, adapterAt, areEqual } from "../generate/adapter.ts";
 import { generateAnswers } from "../generate/answers.ts";
 import { chatText, chatTokens, useTemplate } from "../generate/chat.ts";
 import { type ChatOptions, type Prepared, prepareChat, toldApart } from "../generate/chat-answer.ts";
-import type { Score, ScoreOptions } from "../generate/choices.ts";
+import { type Score, type ScoreOptions, scoreChoices } from "../generate/choices.ts";
 import { draftRows } from "../generate/drafts.ts";
-import type { EmbedOptions, Ranked, RerankOptions } from "../generate/embedding.ts";
+import {
+  type EmbedOptions,
+  embedTexts,
+  type Ranked,
+  type RerankOptions,
+  rankDocuments,
+} from "../generate/embedding.ts";
 import {
   type AnswerOptions,
   type Course,
@@ -19,8 +25,13 @@ import {
   type Piece,
 } from "../generate/generation.ts";
 import { type Message, messagesOf } from "../generate/messages.ts";
-import { choicesOf, promptsOf } from "../generate/prompts.ts";
-import type { LogitsOptions, PerplexityOptions, PerplexityResult } from "../generate/scoring.ts";
+import {
+  type LogitsOptions,
+  logitChunks,
+  measurePerplexity,
+  type PerplexityOptions,
+  type PerplexityResult,
+} from "../generate/scoring.ts";
 import {
   type CacheType,
   type ContextOptions,
@@ -32,7 +43,7 @@ import {
   SequencePool,
 } from "../generate/sequence-pool.ts";
 import { mayDraft } from "../generate/speculation.ts";
-import { type DetokenizeOptions, promptOf, type TokenizeOptions, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
+import { type DetokenizeOptions, type TokenizeOptions, Tokenizer, tokenIds } from "../generate/tokenizer.ts";
 import { flag, type OptionTable, optional, readOptions, whole } from "../host/arguments.ts";
 import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
@@ -286,7 +297,6 @@ export class Model {
     options: LogitsOptions = {},
   ): AsyncGenerator<Float32Array<ArrayBuffer>, void, undefined> {
     const run = async function* (loaded: LoadedModel): ReturnType<Model["logitChunks"]> {
-      const { logitChunks } = await import("../generate/scoring.ts");
       yield* logitChunks(loaded, tokens, options);
     };
     return run(this.#alive);
@@ -297,23 +307,18 @@ export class Model {
    * on the others; an empty text is its special tokens, or zeros where the vocabulary adds none.
    */
   async embed(texts: readonly Prompt[], options: EmbedOptions = {}): Promise<Float32Array<ArrayBuffer>[]> {
-    const [loaded, prompts] = [this.#alive, promptsOf(texts)];
-    const { embedTexts } = await import("../generate/embedding.ts");
-    return embedTexts(loaded, prompts, options);
+    return embedTexts(this.#alive, texts, options);
   }
 
   /** The documents by how well they answer the query, the best first: for models that rank. */
   async rerank(query: string, documents: readonly string[], options: RerankOptions = {}): Promise<Ranked[]> {
-    const loaded = this.#alive;
-    const { rankDocuments } = await import("../generate/embedding.ts");
-    return rankDocuments(loaded, query, documents, options);
+    return rankDocuments(this.#alive, query, documents, options);
   }
 
   /** How well the model foresees a text (or ids). */
   async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<PerplexityResult> {
-    const [loaded, prompt] = [this.#alive, promptOf("text", text)];
-    const { measurePerplexity } = await import("../generate/scoring.ts");
-    return measurePerplexity(loaded, prompt, options);
+    const loaded = this.#alive;
+    return measurePerplexity(loaded, text, options);
   }
 
   /**
@@ -321,10 +326,7 @@ export class Model {
    * are one text: begin choices with the space that stands between.
    */
   async score(prompt: Prompt, choices: readonly Prompt[], options: ScoreOptions = {}): Promise<Score[]> {
-    const loaded = this.#alive;
-    const given = [promptOf("prompt", prompt), choicesOf("choices", choices)] as const;
-    const { scoreChoices } = await import("../generate/choices.ts");
-    return scoreChoices(loaded, ...given, options);
+    return scoreChoices(this.#alive, prompt, choices, options);
   }
 
   /**

@@ -5,7 +5,7 @@ import type { Message } from "../generate/messages.ts";
 import type { CacheType, LoadedModel } from "../generate/sequence-pool.ts";
 import { restoreState, type SessionState } from "../generate/session-state.ts";
 import { LimpetError } from "../host/errors.ts";
-import type { PrefixStore } from "../store/prefixes.ts";
+import { prefixStore } from "../store/prefixes.ts";
 import type { Beginning, Prefix, PrefixOptions } from "./prefix.ts";
 import { commonTokens, replaceTokens, Session, sessionState, splitMessages } from "./session.ts";
 
@@ -75,7 +75,7 @@ export async function readPrefix(
   const state = sessionState(loaded, context, tokens.length);
   const session = new Session(loaded, { messages }, state);
   try {
-    const store = place === false ? null : await storeAt(place);
+    const store = place === false ? null : await prefixStore(place === true ? undefined : place);
     const name = store && (await nameOf(session, tokens));
     const saved = store && (await store.read(name!));
     if (saved && holds(session, saved, tokens)) return { tokens, bytes: saved, kv };
@@ -88,11 +88,6 @@ export async function readPrefix(
   } finally {
     session.dispose();
   }
-}
-
-async function storeAt(place: true | string): Promise<PrefixStore | null> {
-  const { prefixStore } = await import("../store/prefixes.ts");
-  return prefixStore(place === true ? undefined : place);
 }
 
 /** Whether these bytes are of such a session and hold these tokens: what is none is a miss. */

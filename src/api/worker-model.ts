@@ -7,17 +7,17 @@
  */
 import { Adapter, type AdapterInfo } from "../generate/adapter.ts";
 import type { ChatOptions } from "../generate/chat-answer.ts";
-import { SCORE_OPTIONS, type Score, type ScoreOptions } from "../generate/choices.ts";
+import { choicesOf, SCORE_OPTIONS, type Score, type ScoreOptions } from "../generate/choices.ts";
 import {
   EMBED_OPTIONS,
   type EmbedOptions,
+  promptsOf,
   type Ranked,
   RERANK_OPTIONS,
   type RerankOptions,
 } from "../generate/embedding.ts";
 import type { AnswerOptions, GenerateOptions, Generation, InfillOptions } from "../generate/generation.ts";
 import { type Message, messagesOf } from "../generate/messages.ts";
-import { choicesOf, promptsOf } from "../generate/prompts.ts";
 import {
   LOGITS_OPTIONS,
   type LogitsOptions,

@@ -1,11 +1,11 @@
 /** Log probabilities of given continuations: the prompt is read once, and the choices share its rows. */
-import { flag, type OptionTable, readOptions, signal } from "../host/arguments.ts";
+import { flag, type OptionTable, printable, readOptions, signal } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { ADAPTER_OPTIONS, type AdapterOptions } from "./adapter.ts";
 import { requireAlive } from "./pass.ts";
-import type { ReadPrompt } from "./prompts.ts";
 import { logSumExpOf, type PassToken, Scorer } from "./scoring.ts";
 import { type CacheType, cacheKind, type Form, formKind, type LoadedModel } from "./sequence-pool.ts";
+import { promptOf } from "./tokenizer.ts";
 
 /** How choices are scored. */
 export interface ScoreOptions extends AdapterOptions {
@@ -39,16 +39,33 @@ export interface Score {
 /** Choices that are evaluated in one context. */
 const TOGETHER = 32;
 
+/** Choices, looked at: texts or lists of ids, at least one. */
+export function choicesOf(name: string, value: unknown): (string | Uint32Array<ArrayBuffer>)[] {
+  if (!Array.isArray(value) || value.length === 0) {
+    throw new LimpetError(
+      "BAD_ARGUMENT",
+      `${name} is a list of texts (or of lists of token ids), not ${printable(value)}`,
+    );
+  }
+  return Array.from(value, (choice, i) => {
+    const read = promptOf(`${name}[${i}]`, choice);
+    if (read.length > 0) return read;
+    throw new LimpetError("BAD_ARGUMENT", `${name}[${i}] is empty`);
+  });
+}
+
 /** The log probability of each choice behind the prompt. */
 export async function scoreChoices(
   loaded: LoadedModel,
-  before: ReadPrompt,
-  choices: readonly ReadPrompt[],
+  prompt: string | ArrayLike<number>,
+  choices: readonly (string | ArrayLike<number>)[],
   given: ScoreOptions,
 ): Promise<Score[]> {
+  const before = promptOf("prompt", prompt);
+  const read = choicesOf("choices", choices);
   const { special, ...options } = readOptions(given, SCORE_OPTIONS);
   requireAlive(loaded);
-  const { shared, tails } = split(loaded, before, choices, special);
+  const { shared, tails } = split(loaded, before, read, special);
   const logSumExp = await logSumExpOf(loaded.core, options.signal);
   requireAlive(loaded);
   const { core } = loaded;

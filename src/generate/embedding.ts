@@ -20,8 +20,8 @@ import { metadataText } from "../load/info.ts";
 import { ADAPTER_OPTIONS, type AdapterOptions, type AdapterSet, useInSequence } from "./adapter.ts";
 import { droppedCalls, releaseCall } from "./call-context.ts";
 import { requireAlive, runPass } from "./pass.ts";
-import type { ReadPrompt } from "./prompts.ts";
 import { type CacheType, cacheKind, cacheType, type LoadedModel, makeContext } from "./sequence-pool.ts";
+import { promptOf } from "./tokenizer.ts";
 
 /** How the rows of a text's tokens become one vector; `none`: they stay, one behind the other. */
 export type Pooling = "none" | "mean" | "cls" | "last";
@@ -92,11 +92,11 @@ const KEPT_TEXTS = 32;
 /** One vector a text, [tokens, width] of each without pooling. */
 export async function embedTexts(
   loaded: LoadedModel,
-  prompts: readonly ReadPrompt[],
+  texts: unknown,
   given: EmbedOptions,
 ): Promise<Float32Array<ArrayBuffer>[]> {
   const options = readOptions(given, EMBED_OPTIONS);
-  requireAlive(loaded);
+  const prompts = promptsOf(texts);
   const { core, pointer, tokenizer } = loaded;
   const width = core.exports.model_vector_width(pointer);
   const pooling = options.pooling === undefined ? core.exports.model_pooling(pointer) : POOLINGS[options.pooling];
@@ -122,7 +122,6 @@ export async function rankDocuments(
   const options = readOptions(given, RERANK_OPTIONS);
   const asked = text("query", query);
   const all = listOf(text)("documents", documents);
-  requireAlive(loaded);
   const { core, pointer } = loaded;
   const width = core.exports.model_vector_width(pointer);
   const passes = new TextPasses(loaded, Poolings.RANK, options);
@@ -153,6 +152,14 @@ function pairTokens({ core, pointer }: LoadedModel, query: string, document: str
       capacity = count;
     }
   });
+}
+
+/** Texts, or their token ids: read once. */
+export function promptsOf(texts: unknown): (string | Uint32Array<ArrayBuffer>)[] {
+  if (!Array.isArray(texts)) {
+    throw new LimpetError("BAD_ARGUMENT", `texts is a list of texts, [text] for one, not ${printable(texts)}`);
+  }
+  return Array.from(texts, (one, i) => promptOf(`texts[${i}]`, one));
 }
 
 function promptNamed({ core, pointer }: LoadedModel, name: string | undefined): string {

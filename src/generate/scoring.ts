@@ -9,7 +9,6 @@ import { Pace } from "../host/pace.ts";
 import { ADAPTER_OPTIONS, type AdapterOptions, type AdapterSet, useInSequence } from "./adapter.ts";
 import { droppedCalls, releaseCall } from "./call-context.ts";
 import { requireAlive, runPass } from "./pass.ts";
-import type { ReadPrompt } from "./prompts.ts";
 import {
   type CacheType,
   cacheKind,
@@ -19,7 +18,7 @@ import {
   formNumber,
   type LoadedModel,
 } from "./sequence-pool.ts";
-import { tokenIds } from "./tokenizer.ts";
+import { promptOf, tokenIds } from "./tokenizer.ts";
 
 /** How tokens are evaluated. */
 export interface LogitsOptions extends AdapterOptions {
@@ -220,9 +219,10 @@ export async function* logitChunks(
  */
 export async function measurePerplexity(
   loaded: LoadedModel,
-  prompt: ReadPrompt,
+  text: string | ArrayLike<number>,
   given: PerplexityOptions,
 ): Promise<PerplexityResult> {
+  const prompt = promptOf("text", text);
   const options = readOptions(given, PERPLEXITY_OPTIONS);
   requireAlive(loaded);
   const { core, pointer, tokenizer } = loaded;
