@@ -41,16 +41,10 @@ export function prepareConvolution(g: Graph, step: GraphStep): i32 {
   if (!hasOperands(g, step, 2, 1)) return broken(g, step, "it wants an input and filters, and one output");
   const x = g.input(step, 0), w = g.input(step, 1), y = g.output(step);
   const isDepthwise = step.op == Operator.DEPTHWISE_CONV_2D;
-  if (w.place != Place.CONSTANT) return refuse(g, step, "its filters are no constants");
-  const types = checkTypes(g, step, x, w, y);
-  if (types < 0) return types;
-  if (x.rank != 4 || w.rank != 4 || y.rank != 4) return broken(g, step, "its tensors have four dimensions");
-  const f = createFilters(g, x, y);
-  if (f == null) return g.core.errorCode;
+  const opened = openFilters(g, step, x, w, y);
+  if (opened < 0) return opened;
+  const f = changetype<Filters>(step.parameters);
   const s = f.sliding;
-  step.parameters = changetype<usize>(f);
-  s.filterHeight = w.dim(1);
-  s.filterWidth = w.dim(2);
   s.strideX = option<i32>(g, step, 1, 0);
   s.strideY = option<i32>(g, step, 2, 0);
   const act = <u32>option<u8>(g, step, isDepthwise ? 4 : 3, 0);
@@ -124,6 +118,20 @@ function checkTypes(g: Graph, step: GraphStep, x: GraphTensor, w: GraphTensor, y
   if (!isQuantised(x) || !isQuantised(y) || w.scaleCount == 0) {
     return broken(g, step, "a tensor of i8 has no scale and zero point");
   }
+  return 0;
+}
+
+/** The record of a convolution of either direction, once its tensors may be those of one. */
+function openFilters(g: Graph, step: GraphStep, x: GraphTensor, w: GraphTensor, y: GraphTensor): i32 {
+  if (w.place != Place.CONSTANT) return refuse(g, step, "its filters are no constants");
+  const types = checkTypes(g, step, x, w, y);
+  if (types < 0) return types;
+  if (x.rank != 4 || w.rank != 4 || y.rank != 4) return broken(g, step, "its tensors have four dimensions");
+  const f = createFilters(g, x, y);
+  if (f == null) return g.core.errorCode;
+  step.parameters = changetype<usize>(f);
+  f.sliding.filterHeight = w.dim(1);
+  f.sliding.filterWidth = w.dim(2);
   return 0;
 }
 
@@ -275,16 +283,10 @@ export function prepareTransposed(g: Graph, step: GraphStep): i32 {
   if (!hasOperands(g, step, isCustom ? 2 : 3, 1))
     return broken(g, step, "it wants an input and filters, and one output");
   const x = g.input(step, isCustom ? 0 : 2), w = g.input(step, 1), y = g.output(step);
-  if (w.place != Place.CONSTANT) return refuse(g, step, "its filters are no constants");
-  const types = checkTypes(g, step, x, w, y);
-  if (types < 0) return types;
-  if (x.rank != 4 || w.rank != 4 || y.rank != 4) return broken(g, step, "its tensors have four dimensions");
-  const f = createFilters(g, x, y);
-  if (f == null) return g.core.errorCode;
+  const opened = openFilters(g, step, x, w, y);
+  if (opened < 0) return opened;
+  const f = changetype<Filters>(step.parameters);
   const s = f.sliding;
-  step.parameters = changetype<usize>(f);
-  s.filterHeight = w.dim(1);
-  s.filterWidth = w.dim(2);
   let padding = <u32>option<u8>(g, step, 0, 0);
   s.strideX = option<i32>(g, step, 1, 0);
   s.strideY = option<i32>(g, step, 2, 0);
