@@ -181,8 +181,7 @@ test("a store keeps to its budget: what was used longest ago goes", async () => 
   for (const name of ["a", "c", "d"]) assert.ok(await store.read(name), name);
   await store.write("large", new Uint8Array(1001));
   assert.is(await store.read("large"), null);
-  await store.clear();
-  assert.equal(readdirSync(place), []);
+  assert.equal(readdirSync(place).sort(), ["a.session", "c.session", "d.session"]);
 });
 
 test("what is no prefix is refused, and a broken one leaves nothing", async () => {

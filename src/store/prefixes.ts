@@ -16,8 +16,6 @@ const ENDING = ".session";
 export interface PrefixStore {
   read(name: string): Promise<Uint8Array<ArrayBuffer> | null>;
   write(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** Deletes all. */
-  clear(): Promise<void>;
 }
 
 /** The store of this host, or of a folder. */
@@ -96,10 +94,6 @@ class DiskStore implements PrefixStore {
     }
   }
 
-  async clear(): Promise<void> {
-    for (const { name } of this.#all()) this.#fs.rmSync(this.#path(name), { force: true });
-  }
-
   #path(name: string): string {
     return module<typeof Path>("path").join(this.#folder, name + ENDING);
   }
@@ -147,10 +141,6 @@ class BrowserStore implements PrefixStore {
     } catch {
       // What is not kept is read anew.
     }
-  }
-
-  async clear(): Promise<void> {
-    for (const { name } of await this.#all()) await this.#remove(name);
   }
 
   /** Writes a file, which appears whole when it is closed: of two writers the last one's stays. */
