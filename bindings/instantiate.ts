@@ -1,9 +1,4 @@
-/**
- * Bytes, a module or a response → an instance with typed exports. The only file that knows `@assemblyscript/loader`
- * (esbuild bundles it, so limpet has no run-time dependency).
- */
-/*! includes @assemblyscript/loader, The AssemblyScript Authors, Apache-2.0 */
-import { type Imports, instantiate as load, instantiateSync as loadSync } from "@assemblyscript/loader";
+/** Bytes, a module or a response → an instance with typed exports. Nothing is imported but a memory: the platform suffices. */
 import type { CoreExports } from "./exports.ts";
 
 /** What a core can be made from. A `Response` compiles while it streams; a `Module` serves many instances. */
@@ -21,10 +16,12 @@ export async function instantiate<Exports = CoreExports>(
   imports: WebAssembly.Imports = {},
 ): Promise<CoreInstance<Exports>> {
   const given = await source;
-  const usable = isResponse(given) && !canStream(given) ? await responseBytes(given) : given;
-  if (!isResponse(usable) && !(usable instanceof WebAssembly.Module)) requireWasm(usable);
-  const { module, instance } = await load(usable, imports as Imports);
-  return { module, exports: instance.exports as Exports };
+  if (isResponse(given) && canStream(given)) return typed(await WebAssembly.instantiateStreaming(given, imports));
+  const usable = isResponse(given) ? await responseBytes(given) : given;
+  if (usable instanceof WebAssembly.Module)
+    return typed({ module: usable, instance: await WebAssembly.instantiate(usable, imports) });
+  requireWasm(usable);
+  return typed(await WebAssembly.instantiate(usable, imports));
 }
 
 /** As `instantiate`, at once: for workers and tests. Browsers refuse it for big modules on the main thread. */
@@ -33,7 +30,11 @@ export function instantiateSync<Exports = CoreExports>(
   imports: WebAssembly.Imports = {},
 ): CoreInstance<Exports> {
   if (!(source instanceof WebAssembly.Module)) requireWasm(source);
-  const { module, instance } = loadSync(source, imports as Imports);
+  const module = source instanceof WebAssembly.Module ? source : new WebAssembly.Module(source);
+  return typed({ module, instance: new WebAssembly.Instance(module, imports) });
+}
+
+function typed<Exports>({ module, instance }: WebAssembly.WebAssemblyInstantiatedSource): CoreInstance<Exports> {
   return { module, exports: instance.exports as Exports };
 }
 
@@ -43,7 +44,8 @@ export function isResponse(source: WasmSource): source is Response {
 
 /** Engines refuse to stream another type than this, and a page instead of the file would only fail as broken wasm. */
 function canStream(response: Response): boolean {
-  return response.ok && response.headers.get("content-type") === "application/wasm";
+  const streams = typeof WebAssembly.instantiateStreaming === "function";
+  return streams && response.ok && response.headers.get("content-type") === "application/wasm";
 }
 
 /** The bytes of a response that answers well. */

@@ -18,7 +18,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { createFile } from "../bindings/node.ts";
+import { createFile } from "../bindings/new-file.ts";
 import { TINY } from "../scripts/architectures.mjs";
 import { convert } from "../src/convert.ts";
 import { Core } from "../src/host/instance.ts";

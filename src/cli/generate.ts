@@ -1,7 +1,8 @@
 /** `limpet generate`: the continuation of a text, or the answer to it, as it comes. */
 
 import { NO_PROMPT, NOT_TOGETHER, SURPLUS_ARGUMENT } from "../../assembly/wasi/commands.ts";
-import { createFile, readFile, statOf } from "../../bindings/node.ts";
+import { createFile } from "../../bindings/new-file.ts";
+import { readFile, statOf } from "../../bindings/node.ts";
 import type { Model } from "../api/model.ts";
 import type { Message } from "../generate/messages.ts";
 import { recommendedOf, withRecommended } from "../generate/recommended.ts";

@@ -1,7 +1,8 @@
 /** What commands have of the host: answers to stdout, notes and progress to stderr, stdin, and Ctrl-C as a signal. */
 import { closeSync, fstatSync, openSync, writeSync } from "node:fs";
 import { decodeText } from "../../bindings/memory.ts";
-import { createFile, type NewFile, readFile, statOf } from "../../bindings/node.ts";
+import { createFile, type NewFile } from "../../bindings/new-file.ts";
+import { readFile, statOf } from "../../bindings/node.ts";
 import { LimpetError } from "../host/errors.ts";
 import { escapeLine, escapeText } from "../host/escape.ts";
 import { LineEditor } from "./line-editor.ts";

@@ -10,7 +10,7 @@
  * Until it is finished it lies beside its place under a name of its own, so that no reader ever sees half a model.
  */
 import { encodeText } from "../../bindings/memory.ts";
-import { createFile, type NewFile } from "../../bindings/node.ts";
+import { createFile, type NewFile } from "../../bindings/new-file.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import { type TensorType, tensorBytes, tensorLayout } from "../host/types.ts";
 import { elementType, type GgufEntry, type GgufScalar, type GgufType, VALUE_TYPES } from "../load/gguf-entries.ts";

@@ -3,112 +3,21 @@
  * own file system. They take no more than a budget of bytes: those that were used longest ago go. What is lost is read anew,
  * so nothing that fails here is an error.
  */
-import type * as Fs from "node:fs";
-import type * as Path from "node:path";
-import { createFile, isNode, module, readFile } from "../../bindings/node.ts";
+import { isNode } from "../../bindings/node.ts";
+import { ENDING, FOLDER, type Kept, type PrefixStore, surplus } from "./kept-prefixes.ts";
 
 /** Bytes that all of them take at most. */
 const BUDGET = 512 * 2 ** 20;
-const FOLDER = "prefixes";
-const ENDING = ".session";
-
-/** Saved sessions by their names. */
-export interface PrefixStore {
-  read(name: string): Promise<Uint8Array<ArrayBuffer> | null>;
-  write(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-}
 
 /** The store of this host, or of a folder. */
 export async function prefixStore(folder?: string, budget: number = BUDGET): Promise<PrefixStore | null> {
   try {
-    if (isNode()) return new DiskStore(folder ?? (await ownFolder()), budget);
+    if (isNode()) return (await import("./prefixes-disk.ts")).diskStore(folder, budget);
     const root = await navigator.storage.getDirectory();
     const models = await root.getDirectoryHandle("limpet", { create: true });
     return new BrowserStore(await models.getDirectoryHandle(folder ?? FOLDER, { create: true }), budget);
   } catch {
     return null;
-  }
-}
-
-async function ownFolder(): Promise<string> {
-  const { cacheFolder, thisSystem } = await import("./cache-folder.ts");
-  return module<typeof Path>("path").join(cacheFolder(thisSystem()), FOLDER);
-}
-
-/** One that lies there. */
-interface Kept {
-  readonly name: string;
-  readonly bytes: number;
-  readonly used: number;
-}
-
-/** Those that were used longest ago, until the others are within the budget. */
-function surplus(all: readonly Kept[], budget: number): Kept[] {
-  const oldest = all.toSorted((a, b) => a.used - b.used);
-  let sum = all.reduce((bytes, kept) => bytes + kept.bytes, 0);
-  return oldest.filter((kept) => {
-    if (sum <= budget) return false;
-    sum -= kept.bytes;
-    return true;
-  });
-}
-
-class DiskStore implements PrefixStore {
-  readonly #folder: string;
-  readonly #budget: number;
-  readonly #fs: typeof Fs = module<typeof Fs>("fs");
-
-  constructor(folder: string, budget: number) {
-    this.#folder = folder;
-    this.#budget = budget;
-  }
-
-  async read(name: string): Promise<Uint8Array<ArrayBuffer> | null> {
-    try {
-      const path = this.#path(name);
-      const bytes = readFile(path, this.#budget);
-      this.#fs.utimesSync(path, new Date(), new Date());
-      return bytes;
-    } catch {
-      return null;
-    }
-  }
-
-  async write(name: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    if (bytes.length > this.#budget) return;
-    try {
-      this.#fs.mkdirSync(this.#folder, { recursive: true });
-      const file = createFile(this.#path(name));
-      try {
-        file.write(bytes);
-        file.finish();
-      } catch (error) {
-        file.discard();
-        throw error;
-      }
-      for (const { name: old } of surplus(this.#all(), this.#budget)) {
-        if (old !== name) this.#fs.rmSync(this.#path(old), { force: true });
-      }
-    } catch {
-      // What is not kept is read anew.
-    }
-  }
-
-  #path(name: string): string {
-    return module<typeof Path>("path").join(this.#folder, name + ENDING);
-  }
-
-  #all(): Kept[] {
-    try {
-      const names = this.#fs.readdirSync(this.#folder).filter((name) => name.endsWith(ENDING));
-      return names.map((file) => {
-        const name = file.slice(0, -ENDING.length);
-        const { size, mtimeMs } = this.#fs.statSync(this.#path(name));
-        return { name, bytes: size, used: mtimeMs };
-      });
-    } catch {
-      return [];
-    }
   }
 }
 
