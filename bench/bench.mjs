@@ -206,7 +206,7 @@ const hosts = new Set(
   Object.values(results.models).flatMap((rows) => Object.values(rows).flatMap((list) => list.map(({ host }) => host))),
 );
 const place = `${machine.processor}, ${machine.cores} cores, ${machine.memory}, ${machine.system}; ${machine.class ? `${CLASSES[machine.class]}; ` : ""}${[...hosts].join(", ") || `Node ${process.versions.node}`}`;
-const list = targets(results);
+const list = targets(results, machine.class);
 const sections = [
   `${report.started.slice(0, 10)}: ${place}.`,
   Object.entries(report.versions)
