@@ -5,6 +5,7 @@
  *     llama.cpp     node-llama-cpp: logits of small models, a greedy text         bench/: npm --prefix bench install
  *     scalings      the oracle and llama.cpp on models whose metadata says something special       Python and bench/
  *     adapters      node-llama-cpp: logits of small models with adapters          bench/
+ *     peft          PEFT: logits of small models with adapters, in float32        Python: test/oracle/peers.txt
  *     encoders      the numpy oracle, encoders-llama.cpp: node-llama-cpp; vectors of texts by encoders
  *     transformers  Hugging Face: logits of checkpoints, in float32               Python: test/oracle/peers.txt
  *     tokenizers    tokenizers, sentencepiece, rwkv: random texts in small vocabularies   Python: test/oracle/peers.txt
@@ -39,6 +40,7 @@ const PARTS = {
     command: ["test/oracle/make-golden.ts", "adapters"],
     needs: NATIVE ? undefined : "npm --prefix bench install",
   },
+  peft: { command: ["test/golden/make-peft.ts"] },
   encoders: { command: ["test/oracle/make-golden-encoders.ts", "encoders"] },
   "encoders-llama.cpp": {
     command: ["test/oracle/make-golden-encoders.ts", "encoders-llama.cpp"],

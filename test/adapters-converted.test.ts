@@ -2,86 +2,23 @@
  * Adapters as PEFT saves them become files for a model's GGUF: what they give is what the checkpoint gives whose weights
  * they are merged into, by PEFT's formulas in float64.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { convert } from "../src/convert.ts";
-import { LimpetError, Model } from "../src/index.ts";
-import {
-  type CheckpointParts,
-  checkpointOf,
-  safetensors,
-  type Weights,
-  writeCheckpoint,
-} from "./support/checkpoint.ts";
+import { type Adapter, LimpetError, Model } from "../src/index.ts";
+import golden from "./golden/peft.json" with { type: "json" };
+import { checkpointOf, type Weights, writeCheckpoint } from "./support/checkpoint.ts";
 import { errorOf, temporaryFile } from "./support/models.ts";
-import { divergence } from "./support/peers.ts";
-import { generator } from "./support/random.ts";
+import { divergence, fromBase64 } from "./support/peers.ts";
+import { adapted, f32, PEFT_CASES, type PeftConfig, peftFolders, writeAdapter } from "./support/peft.ts";
 
 const LIMIT = 1e-6;
+/** … of the largest logit: what float32 of another order may be off. */
+const ROUNDING = 1e-5;
 const IDS = Array.from({ length: 24 }, (_, i) => (i * 389 + 97) % 512);
 const BASE = temporaryFile("base.gguf");
 const MERGED = temporaryFile("merged.gguf");
 const ADAPTER = temporaryFile("adapter.gguf");
-const FOLDER = join(dirname(BASE), "peft");
-
-type Config = Record<string, unknown>;
-
-const f32 = (shape: number[], values: Float32Array) => ({
-  dtype: "F32",
-  shape,
-  bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-});
-
-function writeAdapter(config: Config, weights: Weights): string {
-  mkdirSync(FOLDER, { recursive: true });
-  writeFileSync(
-    join(FOLDER, "adapter_config.json"),
-    JSON.stringify({ peft_type: "LORA", r: 8, lora_alpha: 16, ...config }),
-  );
-  writeFileSync(join(FOLDER, "adapter_model.safetensors"), safetensors(weights));
-  return FOLDER;
-}
-
-/** Pairs for some matrices of a checkpoint, and the checkpoint with W + s · B A. */
-function adapted(
-  parts: CheckpointParts,
-  modules: RegExp,
-  rankOf: (module: string) => number,
-  scaleOf: (module: string, rank: number) => number,
-): { pairs: Weights; merged: CheckpointParts } {
-  const next = generator(7);
-  const pairs: Weights = {};
-  const weights: Weights = { ...parts.weights };
-  for (const [name, { shape, bytes }] of Object.entries(parts.weights)) {
-    if (!name.endsWith(".weight") || !modules.test(name)) continue;
-    const module = name.slice(0, -".weight".length);
-    const [rows, columns] = shape;
-    const rank = rankOf(module);
-    const isRows = module.endsWith("embed_tokens");
-    const random = (count: number, size: number) => Float32Array.from({ length: count }, () => (next() - 0.5) * size);
-    const a = random(rank * (isRows ? rows : columns), 3.4 / Math.sqrt(columns));
-    const b = random((isRows ? columns : rows) * rank, 0.3);
-    const w = new Float32Array(bytes.slice().buffer);
-    const scale = scaleOf(module, rank);
-    for (let row = 0; row < rows; row++) {
-      for (let column = 0; column < columns; column++) {
-        let sum = 0;
-        for (let j = 0; j < rank; j++) {
-          sum += isRows ? b[column * rank + j] * a[j * rows + row] : b[row * rank + j] * a[j * columns + column];
-        }
-        w[row * columns + column] += scale * sum;
-      }
-    }
-    const [left, right] = isRows ? ["lora_embedding_A", "lora_embedding_B"] : ["lora_A.weight", "lora_B.weight"];
-    pairs[`base_model.model.${module}.${left}`] = f32([rank, isRows ? rows : columns], a);
-    pairs[`base_model.model.${module}.${right}`] = f32([isRows ? columns : rows, rank], b);
-    weights[name] = f32([rows, columns], w);
-  }
-  return { pairs, merged: { ...parts, weights } };
-}
-
 const PATTERNS = { rank_pattern: { q_proj: 4, "layers\\.1\\..*down_proj": 2 }, alpha_pattern: { v_proj: 5 } };
 const rankOf = (module: string) => (module.endsWith("q_proj") ? 4 : /layers\.1\..*down_proj$/.test(module) ? 2 : 8);
 const alphaOf = (module: string) => (module.endsWith("v_proj") ? 5 : 16);
@@ -119,6 +56,29 @@ for (const [kind, words, modules, config, rank, scale] of [
   });
 }
 
+for (const asked of PEFT_CASES) {
+  test(`${asked.name}: the logits are PEFT's own`, async () => {
+    const { model: checkpoint, folders } = peftFolders(asked);
+    await convert(checkpoint, BASE, { type: "F32" });
+    const model = await Model.load(BASE);
+    const adapters: [Adapter, number][] = [];
+    for (const [i, folder] of folders.entries()) {
+      await convert(folder, ADAPTER, { base: BASE });
+      adapters.push([await model.adapter(ADAPTER), asked.adapters[i][1]]);
+    }
+    const logits = await model.logits([...asked.tokens], { kv: "f32", adapters });
+    const size = model.info.vocabulary;
+    for (const [i, text] of (golden as Record<string, string[]>)[asked.name].entries()) {
+      const [want, at] = [fromBase64(text), asked.positions[i] * size];
+      const ours = logits.subarray(at, at + size);
+      const apart = Math.max(...want.map((value, j) => Math.abs(value - ours[j]))) / Math.max(...want.map(Math.abs));
+      assert.ok(apart < ROUNDING, `position ${asked.positions[i]} is ${apart} of the largest off`);
+      assert.ok(divergence(want, ours) < LIMIT);
+    }
+    model.dispose();
+  });
+}
+
 test("what an adapter's file cannot say is refused by name", async () => {
   const { parts } = checkpointOf("llama-tiny");
   await convert(writeCheckpoint("base", parts), BASE, { type: "F32" });
@@ -130,7 +90,7 @@ test("what an adapter's file cannot say is refused by name", async () => {
   );
   const [a, b] = Object.keys(pairs);
   const more = (name: string, of = pairs[a]) => ({ ...pairs, [name]: of });
-  const cases: [string, RegExp, Config, Weights][] = [
+  const cases: [string, RegExp, PeftConfig, Weights][] = [
     ["UNSUPPORTED", /peft_type is "IA3"/, { peft_type: "IA3" }, pairs],
     ["UNSUPPORTED", /use_dora is true/, { use_dora: true }, pairs],
     ["UNSUPPORTED", /lora_bias is true/, { lora_bias: true }, pairs],

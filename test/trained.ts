@@ -5,6 +5,7 @@
  * vectors as onnxruntime's or Hugging Face's of the same weights in floats; the same greedy answers. It prints a row a
  * model, which docs/models.md has.
  */
+import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
@@ -40,6 +41,14 @@ function published(by: number, [ab, ac, bc]: readonly number[]) {
     ] as const,
   };
 }
+
+/** Cosines of the four pairs of texts that the fine-tune is for: of its base, and with its own difference at a rank. */
+const DIFFERENCE = new Map([
+  [0, [0.33, 0.088, 0.355, 0.159]],
+  [8, [0.937, 0.867, 0.922, 0.791]],
+  [16, [0.959, 0.912, 0.921, 0.803]],
+  [32, [0.969, 0.937, 0.915, 0.81]],
+]);
 
 const table: string[] = [];
 
@@ -100,6 +109,38 @@ async function embed(model: Model, { name, kind, texts, vectors = [] }: TrainedR
 function joined(rows: readonly Float32Array[]): Float32Array {
   return Float32Array.from(rows.flatMap((row) => [...row]));
 }
+
+test("a fine-tune's difference as an adapter: its base answers more like it with every rank", async () => {
+  const [base, tuned] = ["all-MiniLM-L6-v2", "sre-MiniLM"].map(fetchTrained);
+  const { texts } = (golden.models as unknown as TrainedRow[]).find(({ name }) => name === "sre-MiniLM")!;
+  const pairs = texts.slice(6, 14);
+  const [file, tunedFile] = ["adapter-base.gguf", "adapter-tuned.gguf"].map((name) => FOLDER + name);
+  await convert(base, file, { type: "F32" });
+  await convert(tuned, tunedFile, { type: "F32" });
+  const [model, wanted] = [await Model.load(file), await Model.load(tunedFile)];
+  const whole = await wanted.embed(pairs);
+  const alone = await model.embed(pairs);
+  for (const [rank, published] of DIFFERENCE) {
+    const vectors = rank ? await adapted(rank) : alone;
+    const cosines = [0, 2, 4, 6].map((i) => cosine(vectors[i], vectors[i + 1]));
+    assert.ok(
+      cosines.every((value, i) => Math.abs(value - published[i]) < 0.002),
+      `rank ${rank}: ${cosines}`,
+    );
+    const least = Math.min(...vectors.map((vector, i) => cosine(vector, whole[i])));
+    const words = `${cosines.map((value) => value.toFixed(3)).join(", ")}; to the fine-tune ≥ ${least.toFixed(3)}`;
+    table.push(`| ${rank ? `all-MiniLM-L6-v2 + rank ${rank} of sre-MiniLM` : "all-MiniLM-L6-v2"} | F32 | ${words} |`);
+  }
+  assert.equal(await model.embed(pairs), alone, "without the adapter the model is its own to the bit");
+
+  async function adapted(rank: number): Promise<Float32Array[]> {
+    const folder = `${FOLDER}sre-difference-${rank}`;
+    execFileSync("python3", ["test/oracle/difference.py", base, tuned, folder, String(rank)], { stdio: "inherit" });
+    await convert(folder, `${folder}.gguf`, { base: file });
+    const adapter = await model.adapter(`${folder}.gguf`);
+    return model.embed(pairs, { adapters: [[adapter, 1]] });
+  }
+});
 
 test("the table", () => console.log(["", ...table].join("\n")));
 
