@@ -6,7 +6,9 @@
  *     threads, relaxed-threads,
  *     wasi, wasi-relaxed,
  *     wasi-scalar, mcu,
- *     graph, graph-scalar
+ *     graph, graph-scalar,
+ *     graph-wasi,
+ *     graph-wasi-scalar
  *              assembly/                build/limpet*.wasm       asc, by builds.json
  *     js       src/, bindings/          build/js/                esbuild: ES modules that need nothing installed; the
  *                                                                portable wasm is in inline.js, so js comes after it

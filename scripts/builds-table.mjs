@@ -48,7 +48,7 @@ function table(rows) {
 
 /** @param {import("./builds.mjs").Build} build */
 function importsOf({ entry, memory }) {
-  if (entry === "command") return "`wasi_snapshot_preview1`";
+  if (entry.endsWith("command")) return "`wasi_snapshot_preview1`";
   return memory?.import ? "a shared memory" : "none";
 }
 

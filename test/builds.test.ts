@@ -15,6 +15,7 @@ const LIBRARIES = filesOf("library");
 const SHARED = filesOf("threads");
 const COMMANDS = filesOf("command");
 const GRAPHS = filesOf("graph");
+const GRAPH_COMMANDS = filesOf("graph_command");
 
 const names = (list: { name: string; kind: string }[]) => list.map(({ name, kind }) => `${kind} ${name}`).sort();
 const beyond = (file: string, allowed: Feature[]) =>
@@ -75,7 +76,7 @@ for (const file of SHARED) {
   });
 }
 
-for (const file of COMMANDS) {
+for (const file of [...COMMANDS, ...GRAPH_COMMANDS]) {
   test(`${file} imports wasi_snapshot_preview1 alone`, () => {
     const modules = new Set(WebAssembly.Module.imports(compiled(file)).map(({ module }) => module));
     modules.delete("wasi_snapshot_preview1");
@@ -97,18 +98,25 @@ test("the two builds for graphs have the same exports", () => {
   assert.equal(scalar, portable);
 });
 
-test("the two commands have the same imports", () => {
-  const [portable, scalar] = COMMANDS.map((file) => names(WebAssembly.Module.imports(compiled(file))));
-  assert.equal(scalar, portable);
+test("two commands have the same imports", () => {
+  for (const twins of [COMMANDS, GRAPH_COMMANDS]) {
+    const [portable, scalar] = twins.map((file) => names(WebAssembly.Module.imports(compiled(file))));
+    assert.equal(scalar, portable);
+  }
 });
 
-for (const file of ["limpet.scalar.wasm", "limpet.wasi.scalar.wasm", "limpet.graph.scalar.wasm"]) {
+for (const file of [
+  "limpet.scalar.wasm",
+  "limpet.wasi.scalar.wasm",
+  "limpet.graph.scalar.wasm",
+  "limpet.graph.wasi.scalar.wasm",
+]) {
   test(`${file} has no v128 instruction, nor anything else that small interpreters lack`, () => {
     assert.equal(beyond(file, SMALL), []);
   });
 }
 
-for (const file of ["limpet.wasm", "limpet.wasi.wasm", "limpet.graph.wasm"]) {
+for (const file of ["limpet.wasm", "limpet.wasi.wasm", "limpet.graph.wasm", "limpet.graph.wasi.wasm"]) {
   test(`${file} needs no feature beyond SIMD128`, () => {
     assert.equal(beyond(file, [...SMALL, "simd"]), []);
   });
@@ -134,7 +142,7 @@ test("the check of features sees v128 and relaxed instructions", () => {
 });
 
 // Another worker's instance has its own globals: whatever changes must lie in a record.
-for (const file of [...LIBRARIES, ...SHARED, ...COMMANDS, ...GRAPHS]) {
+for (const file of [...LIBRARIES, ...SHARED, ...COMMANDS, ...GRAPHS, ...GRAPH_COMMANDS]) {
   test(`${file} has no global that changes`, () => {
     assert.not(mutableGlobals(wasmBytes(file)).includes(true));
   });

@@ -300,7 +300,7 @@ test("what needs a host's own files or the model that ships: a wrong command lin
   for (const [words, said] of [
     [["convert", "data", "data/x.gguf"], "convert is for Node and Deno: npx limpet"],
     [["quantize", "data/demo.gguf", "data/out.gguf", "Q8_0"], "quantize is for Node and Deno: npx limpet"],
-    [["graph", "data/x.tflite"], "graph is for Node and Deno: npx limpet"],
+    [["graph", "data/x.tflite"], "graph has a wasm of its own: limpet.graph.wasi.wasm"],
     [["generate", "-p", "a"], "MODEL is missing"],
   ] as const) {
     for (const host of hosts) {

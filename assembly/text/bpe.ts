@@ -7,7 +7,7 @@ import { findToken, hiddenSymbol } from "./lookup";
 import { mergeNodes, node, setNode } from "./merge";
 import { nextWord, startWalk, Walk } from "./pretokenizers";
 import { NONE, tokenLength, tokenText, TokenType, Tokenizer, typeOf } from "./tokenizer";
-import { encodeShort, sequenceLength } from "./unicode";
+import { encodeShort, sequenceLength } from "./utf8";
 import { emit, reserveNodes, reserveText, walkOf, Work } from "./work";
 
 /** Adds the tokens of a stretch that holds no special token. */

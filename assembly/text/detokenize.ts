@@ -13,7 +13,7 @@ import { Writer, beginWriter, i32At, putByte } from "../memory/bytes";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { byteOfCharacter } from "./byte_characters";
 import { TokenType, Tokenizer, TokenizerModel, isSpaceMark, tokenLength, tokenText, typeOf } from "./tokenizer";
-import { continues, decode, sequenceLength } from "./unicode";
+import { continues, decode, sequenceLength } from "./utf8";
 
 export namespace DetokenizeFlag {
   /** Control and unknown tokens show as their text; else they show as nothing. */

@@ -12,7 +12,7 @@ import { u32At } from "../memory/bytes";
 import { findToken } from "./lookup";
 import { mergeNodes, node, Node, setNode, textEnd } from "./merge";
 import { NONE, Tokenizer, TokenType, typeOf } from "./tokenizer";
-import { decode } from "./unicode";
+import { decode } from "./utf8";
 import { isSpaceMark } from "./tokenizer";
 import { HAS_BPE } from "../parts";
 import { emit, reserveNodes, reserveText, Work } from "./work";

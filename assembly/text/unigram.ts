@@ -18,7 +18,7 @@ import { f32At, setU32, u32At } from "../memory/bytes";
 import { Charsmap, longestMapped } from "./charsmap";
 import { NONE, tokenLength, Tokenizer, TokenType, typeOf } from "./tokenizer";
 import { valueOf } from "./trie";
-import { decode, sequenceLength } from "./unicode";
+import { decode, sequenceLength } from "./utf8";
 import { emit, growText, reserveNodes, Work } from "./work";
 
 const SPACE: u32 = 0x20;

@@ -26,7 +26,7 @@ import { unknownScore } from "./unigram";
 import {
   NONE, TokenType, Tokenizer, TokenizerModel, VocabularySource, isSpaceMark, tokenLength, tokenText, typeOf,
 } from "./tokenizer";
-import { encodeShort } from "./unicode";
+import { encodeShort } from "./utf8";
 
 const MOST_TOKENS: u32 = (1 << 24) - 1;
 const MOST_MERGES: u32 = 1 << 25;

@@ -8,7 +8,8 @@
  * more than a hundred characters is the unknown token, a vertical tab, a form feed and U+0085 are left out, not spaces,
  * and a U+2581 of the text's own begins no word. Classes are those of Unicode 15.1; theirs are of an older one.
  */
-import { Class, classOf, decode, encode } from "./unicode";
+import { Class, classOf } from "./unicode";
+import { decode, encode } from "./utf8";
 import { fold, Folds, isAccent, isControl } from "./folds";
 import { NONE } from "./tokenizer";
 import { childOf, rootChild, Trie, valueOf } from "./trie";

@@ -9,9 +9,9 @@ import { allocate, allocateRaw } from "../memory/arena";
 import { letterAt, setU64, u32At, u64At } from "../memory/bytes";
 import { Core } from "../memory/core";
 import {
-  BAD_CHOICE, BAD_NUMBER, BAD_WHOLE_NUMBER, COMMANDS, FLAGS, HINT, NO_ARGUMENT, NO_COMMAND, NO_VALUE, NO_WHOLE_ABOVE,
-  SURPLUS_ARGUMENT, SURPLUS_VALUE, UNKNOWN_COMMAND, UNKNOWN_FLAG,
-} from "./commands";
+  BAD_CHOICE, BAD_NUMBER, BAD_WHOLE_NUMBER, HINT, NO_ARGUMENT, NO_COMMAND, NO_VALUE, NO_WHOLE_ABOVE, SURPLUS_ARGUMENT,
+  SURPLUS_VALUE, UNKNOWN_COMMAND, UNKNOWN_FLAG,
+} from "./usage";
 import { args_get, args_sizes_get } from "./imports";
 import { createOutput, endLine, flush, Output, put, putByte, putText, putWords } from "./output";
 import {
@@ -32,6 +32,8 @@ export const USAGE_ERROR: i32 = 2;
 /** What `parseArguments` answers to --help, and to --version. */
 export const HELP: i32 = 3;
 export const SAY_VERSION: i32 = 4;
+/** What `begin` of ends.ts answers where a command is to run. */
+export const GO_ON: i32 = 5;
 
 @unmanaged
 export class Command {
@@ -82,16 +84,16 @@ function setBytes(list: usize, index: u32, value: Bytes): void {
   setU64(list, index, value);
 }
 
-/** The command with its streams and the host's words; 0 when even that has no room. */
-export function createCommand(core: Core): Command {
+/** The command with its tables, its streams and the host's words; 0 when even that has no room. */
+export function createCommand(core: Core, commands: string, flags: string): Command {
   const none = changetype<Command>(0);
   const c = changetype<Command>(allocate(core, offsetof<Command>(), "the command"));
   if (changetype<usize>(c) == 0) return none;
   c.core = core;
   c.out = createOutput(core, 1);
   c.err = createOutput(core, 2);
-  c.commands = fromText(core, COMMANDS);
-  c.flags = fromText(core, FLAGS);
+  c.commands = fromText(core, commands);
+  c.flags = fromText(core, flags);
   c.values = allocate(core, 8 * <u64>FLAG_LIMIT, "the command's values");
   if (args_sizes_get(hostScratch(c), hostScratch(c) + 4) != 0) store<u64>(hostScratch(c), 0);
   const count = load<u32>(hostScratch(c));

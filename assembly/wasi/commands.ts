@@ -19,12 +19,7 @@
  * `generate` and `chat` choose tokens as RECOMMENDED says; every other command and the API take what is given alone.
  */
 
-/** As package.json has it. */
-export const VERSION: string = "0.1.0";
-
 export const TITLE: string = "limpet runs small language models in WebAssembly.";
-
-export const USAGE: string = "usage: limpet COMMAND [ARGUMENTS] [FLAGS] | help [COMMAND] | --version";
 
 export const COMMANDS: string = `
 generate MODEL* TEXT?|continue a text (of TEXT, -p or a pipe), or answer it with --chat
@@ -56,7 +51,7 @@ bench MODEL*|measure loading, prefill and decoding, as JSON
   prefill decode build ctx kv tables table-cache experts expert-cache threads
 inspect MODEL|show a file's metadata and tensors, or the steps of its forward pass
   json program time build
-graph FILE|show what a .tflite network takes and gives, or run it (in Node and Deno)
+graph FILE|show what a .tflite network takes and gives, or run it
   input out json
 quantize IN OUT TYPE|write a model in a smaller type: Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q2_K, ... (in Node and Deno)
 convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, tokenizer (in Node and Deno)
@@ -114,7 +109,7 @@ draft||--draft|MODEL||draft with this smaller model of the same vocabulary (in N
 chat||--chat|||take the text as a user's message, through the model's chat template
 system||--system|TEXT||the system message; with generate, the text is answered as with --chat
 json||--json|||print JSON
-input|-i|--input|TEXT+||the raw values of an input: FILE, in the network's order, or NAME=FILE; one for each
+input|-i|--input|TEXT+||an input's raw values, of one run or several: FILE, in the network's order, or NAME=FILE
 program||--program|||print the program: a line for each step of a pass
 time||--time|||the milliseconds of each step, for a prompt of 32 tokens and for one token
 bos||--bos|||add the BOS and EOS tokens that the vocabulary wants
@@ -156,27 +151,10 @@ conversation|-c|--ctx|N|0|tokens of a conversation; 0: as many as the model was 
 threads|-t|--threads|P|1|threads to compute with
 `;
 
-/** Below the list of commands. */
-export const HINT: string = "limpet COMMAND --help shows the flags of a command.";
-
-/** What is wrong with a command line; {} stands for the word at fault. Printed as `limpet: …`, then HINT; status 2. */
-export const NO_COMMAND: string = "a command is missing";
-export const UNKNOWN_COMMAND: string = "there is no command {}";
-export const UNKNOWN_FLAG: string = "there is no flag {} here";
-export const NO_VALUE: string = "{} wants a value";
-export const SURPLUS_VALUE: string = "{} takes no value";
-export const BAD_NUMBER: string = "{} wants a number";
-export const BAD_WHOLE_NUMBER: string = "{} wants a whole number, 0 or more";
-export const NO_WHOLE_ABOVE: string = "{} wants a whole number, 1 or more";
-export const BAD_CHOICE: string = "{} wants one of: ";
-export const NO_ARGUMENT: string = "{} is missing";
-export const SURPLUS_ARGUMENT: string = "{} is one argument too many";
-export const NO_FLAG: string = "the flag {} is missing";
+/** What is wrong with a command line besides what usage.ts has. */
 export const NO_PROMPT: string = "a text is missing: limpet generate MODEL TEXT, -p TEXT, or a pipe";
-export const NO_JSON: string = "{} is not printed as JSON";
 export const NOT_TOGETHER: string = "{} does not go with --chat";
 export const BAD_TOKENS: string = "--tokens wants token ids with commas between, not {}";
-
 export const BAD_TOKEN_LIST: string = "{} wants token ids with commas between";
 export const BAD_BIASES: string = "{} wants ID:BIAS with commas between";
 
@@ -228,6 +206,9 @@ export const TAKE_TABLE: string = "{} is for Node and Deno: limpet grammar SCHEM
 
 /** A command that needs a host with files: what the WASI command says of it, with status 2. */
 export const NOT_HERE: string = "{} is for Node and Deno: npx limpet";
+
+/** What the WASI command for language says of `graph`, with status 2. */
+export const GRAPHS_ELSEWHERE: string = "graph has a wasm of its own: limpet.graph.wasi.wasm";
 
 /** `finish_reason` of `generate --json`, by the number of the core's Finish. */
 export const FINISH_REASONS: string = "none stop length stop_string context";

@@ -19,7 +19,8 @@ const NAME_LIMIT: u32 = 4096;
 /** A read asks for no more than this: some hosts are slow or fail with large ones. */
 const READ_LIMIT: u32 = 1 << 24;
 const NO_FILE: i32 = -1;
-const MAGIC: u32 = 0x4655_4747; // "GGUF"
+const GGUF: u32 = 0x4655_4747; // "GGUF"
+const TFL3: u32 = 0x334c_4654; // "TFL3", the second word of a network
 
 /** What a file is opened for. */
 export namespace Use {
@@ -113,8 +114,8 @@ export function isModel(c: Command, path: Bytes): bool {
   const fd = openFile(c, path, Use.LOOK);
   if (fd < 0) return false;
   const target = hostScratch(c) + 12;
-  const isPlain = fd_seek(<u32>fd, 0, SEEK_SET, hostScratch(c)) == 0;
-  const found = isPlain && readSome(c, <u32>fd, target, 4) == 4 && load<u32>(target) == MAGIC;
+  let found = fd_seek(<u32>fd, 0, SEEK_SET, hostScratch(c)) == 0 && readSome(c, <u32>fd, target, 4) == 4;
+  if (found && load<u32>(target) != GGUF) found = readSome(c, <u32>fd, target, 4) == 4 && load<u32>(target) == TFL3;
   fd_close(<u32>fd);
   return found;
 }

@@ -21,8 +21,9 @@ import { tokenizeInfill } from "../text/infill";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
 import {
-  CUT_CONTEXT, CUT_LENGTH, FINISH_REASONS, FORGOT, NOT_HERE, NOT_TOGETHER, NO_PROMPT, SURPLUS_ARGUMENT, TAKE_TABLE,
+  CUT_CONTEXT, CUT_LENGTH, FINISH_REASONS, FORGOT, NOT_HERE, NOT_TOGETHER, NO_PROMPT, TAKE_TABLE,
 } from "./commands";
+import { SURPLUS_ARGUMENT } from "./usage";
 import {
   Command, FAILURE, SUCCESS, argument, failure, flag, given, repeated, usageError, whole, wholeUpTo,
 } from "./command";
@@ -32,7 +33,7 @@ import { Use, openFile, readSome, readText, readToEnd } from "./files";
 import {
   Output, endLine, flush, isTerminal, putAnswer, putByte, putFloat, putJson, putNumber, putText,
 } from "./output";
-import { continues, sequenceLength } from "../text/unicode";
+import { continues, sequenceLength } from "../text/utf8";
 import { Bytes, bytesOf, endOf, equals, fromText, lengthOf, startOf } from "./bytes";
 
 const SPACE: u8 = 0x20;

@@ -1,7 +1,7 @@
 /**
  * The help texts, laid out from the table.
  */
-import { HINT, TITLE, USAGE } from "./commands";
+import { HINT, USAGE } from "./usage";
 import { Command, argumentName, flagId, isOptional, lineAt, lineOfId } from "./command";
 import { Output, putByte, putSpaces, put, putText } from "./output";
 import { Bytes, endOf, lengthOf, piece, startOf } from "./bytes";
@@ -14,8 +14,8 @@ const PLUS: u8 = 0x2b;
 const WHOLE: u8 = 0x50;
 
 /** Prints the list of commands. */
-export function printHelp(c: Command, o: Output): void {
-  putText(o, TITLE);
+export function printHelp(c: Command, o: Output, title: string): void {
+  putText(o, title);
   putText(o, "\n\n");
   putText(o, USAGE);
   putText(o, "\n\n");

@@ -8,7 +8,7 @@ import {
 } from "../files/gguf";
 import { letterCount, u32At, u64At } from "../memory/bytes";
 import { Command, FAILURE, SUCCESS, argument, given, usageError } from "./command";
-import { NO_FLAG, NO_JSON } from "./commands";
+import { NO_FLAG, NO_JSON } from "./usage";
 import { fromText, indexOf, lengthOf, startOf } from "./bytes";
 import { printWarnings, readHeader } from "./load";
 import { warningOf } from "../engine/warnings";

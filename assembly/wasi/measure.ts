@@ -15,7 +15,8 @@ import { argmax } from "../engine/sampler";
 import { tokenBytes } from "../text/detokenize";
 import { TokenizeFlag } from "../text/tokenize";
 import { Tokenizer } from "../text/tokenizer";
-import { BAD_TOKENS, NO_FLAG } from "./commands";
+import { BAD_TOKENS } from "./commands";
+import { NO_FLAG } from "./usage";
 import {
   Command, FAILURE, SUCCESS, argument, hostScratch, failure, flag, given, usageError, whole, wholeUpTo,
 } from "./command";

@@ -7,7 +7,7 @@
 import { allocate } from "../memory/arena";
 import { letterAt } from "../memory/bytes";
 import { Core } from "../memory/core";
-import { decode } from "../text/unicode";
+import { decode } from "../text/utf8";
 import { CHARACTER_DEVICE, fd_fdstat_get, fd_write } from "./imports";
 import { Bytes, lengthOf, startOf } from "./bytes";
 
@@ -58,6 +58,18 @@ function bufferOf(o: Output): usize {
 export function flush(o: Output): void {
   writeAll(o, bufferOf(o), o.length);
   o.length = 0;
+}
+
+/** Forgets what is still in the buffer. */
+export function clear(o: Output): void {
+  o.length = 0;
+}
+
+/** Characters in the buffer, of text that is UTF-8. */
+export function charactersIn(o: Output): i32 {
+  let count: i32 = 0;
+  for (let i: u32 = 0; i < o.length; i++) if ((load<u8>(bufferOf(o) + i) & 0xc0) != 0x80) count += 1;
+  return count;
 }
 
 function writeAll(o: Output, at: usize, length: u32): void {

@@ -125,15 +125,23 @@ interface Slot {
   readonly data: number;
 }
 
+function arrayOf({ type }: GraphTensor): Kind["array"] {
+  return [...KINDS.values()].find((kind) => kind.name === type)!.array;
+}
+
+/** The bytes of a tensor's values. */
+export function bytesOf(tensor: GraphTensor): number {
+  return tensor.shape.reduce((product, n) => product * n, arrayOf(tensor).BYTES_PER_ELEMENT);
+}
+
 /** Raw bytes as the values of a tensor; `place` is what has them. */
-export function valuesOf({ name, type, shape }: GraphTensor, bytes: Uint8Array, place: string): GraphArray {
-  const { array } = [...KINDS.values()].find((kind) => kind.name === type)!;
-  const wanted = shape.reduce((product, n) => product * n, array.BYTES_PER_ELEMENT);
+export function valuesOf(tensor: GraphTensor, bytes: Uint8Array, place: string): GraphArray {
+  const wanted = bytesOf(tensor);
   if (bytes.length !== wanted) {
-    const tensor = `input ${name}, ${type} [${shape.join(", ")}]`;
-    throw new LimpetError("BAD_ARGUMENT", `${place} has ${bytes.length} bytes, and ${tensor}, has ${wanted}`);
+    const words = `input ${tensor.name}, ${tensor.type} [${tensor.shape.join(", ")}]`;
+    throw new LimpetError("BAD_ARGUMENT", `${place} has ${bytes.length} bytes, and ${words}, has ${wanted}`);
   }
-  return new array(bytes.slice().buffer);
+  return new (arrayOf(tensor))(bytes.slice().buffer);
 }
 
 /** What `graph_bytes` and `graph_count` are asked for. */

@@ -1,8 +1,8 @@
 /** A command line as the values of a command's arguments and flags; what is wrong with it is a `UsageError`. */
+import { BAD_TOKENS } from "../../assembly/wasi/commands.ts";
 import {
   BAD_CHOICE,
   BAD_NUMBER,
-  BAD_TOKENS,
   BAD_WHOLE_NUMBER,
   NO_ARGUMENT,
   NO_FLAG,
@@ -11,7 +11,7 @@ import {
   SURPLUS_ARGUMENT,
   SURPLUS_VALUE,
   UNKNOWN_FLAG,
-} from "../../assembly/wasi/commands.ts";
+} from "../../assembly/wasi/usage.ts";
 import type { Command, Flag } from "./table.ts";
 
 /** A wrong command line: exit status 2. */

@@ -1,5 +1,5 @@
 /** `limpet convert`: a checkpoint's folder → a GGUF file. */
-import { BAD_CHOICE } from "../../assembly/wasi/commands.ts";
+import { BAD_CHOICE } from "../../assembly/wasi/usage.ts";
 import { convert as convertCheckpoint } from "../convert/convert.ts";
 import { isCodebookType } from "../host/types.ts";
 import { FILE_TYPES, fileTypeOf, refusalOf } from "../quantize/mixes.ts";

@@ -1,6 +1,7 @@
 /** `limpet generate`: the continuation of a text, or the answer to it, as it comes. */
 
-import { NO_PROMPT, NOT_TOGETHER, SURPLUS_ARGUMENT } from "../../assembly/wasi/commands.ts";
+import { NO_PROMPT, NOT_TOGETHER } from "../../assembly/wasi/commands.ts";
+import { SURPLUS_ARGUMENT } from "../../assembly/wasi/usage.ts";
 import { createFile } from "../../bindings/new-file.ts";
 import { readFile, statOf } from "../../bindings/node.ts";
 import type { Model } from "../api/model.ts";

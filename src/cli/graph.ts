@@ -1,6 +1,6 @@
 /** `limpet graph`: what a .tflite network takes and gives; with inputs, what it answers. */
-import { NO_FLAG } from "../../assembly/wasi/commands.ts";
-import { Graph, type GraphArray, type GraphTensor, valuesOf } from "../api/graph.ts";
+import { NO_FLAG } from "../../assembly/wasi/usage.ts";
+import { bytesOf, Graph, type GraphArray, type GraphTensor, valuesOf } from "../api/graph.ts";
 import { LimpetError } from "../host/errors.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import { shortest, table } from "./columns.ts";
@@ -17,21 +17,39 @@ export async function graph(args: Arguments, io: Io): Promise<void> {
     return;
   }
   const files = filesOf(network.inputs, given);
-  const inputs = network.inputs.map((tensor, i) => [tensor.name, valuesOf(tensor, io.readFile(files[i]), files[i])]);
-  const values = await network.run(Object.fromEntries(inputs), { signal: io.signal });
-  if (out !== undefined) {
-    const bytes = network.outputs.map(({ name }) => new Uint8Array(values[name].buffer));
-    io.saveFile(out, joined(bytes), [file, ...files]);
-  } else if (args.has("json")) {
-    writeJson(
-      io,
-      network.outputs.map((tensor) => ({ ...plain(tensor), values: numbersOf(values[tensor.name]) })),
-    );
-  } else {
-    for (const { name, type, shape } of network.outputs) {
-      io.write(`${JSON.stringify(name)} ${type} ${extent(shape)}: ${numbersOf(values[name]).join(" ")}\n`);
+  const raw = files.map((file) => io.readFile(file));
+  const written: Uint8Array[] = [];
+  for (let run = 0, runs = runsOf(network.inputs, raw, files); run < runs; run++) {
+    const inputs = network.inputs.map((tensor, i) => {
+      const bytes = bytesOf(tensor);
+      return [tensor.name, valuesOf(tensor, raw[i].subarray(run * bytes, (run + 1) * bytes), files[i])];
+    });
+    const values = await network.run(Object.fromEntries(inputs), { signal: io.signal });
+    if (out !== undefined) written.push(...network.outputs.map(({ name }) => new Uint8Array(values[name].buffer)));
+    else if (args.has("json")) {
+      const outputs = network.outputs.map((tensor) => ({ ...plain(tensor), values: numbersOf(values[tensor.name]) }));
+      writeJson(io, outputs);
+    } else {
+      for (const { name, type, shape } of network.outputs) {
+        io.write(`${JSON.stringify(name)} ${type} ${extent(shape)}: ${numbersOf(values[name]).join(" ")}\n`);
+      }
     }
   }
+  if (out !== undefined) io.saveFile(out, joined(written), [file, ...files]);
+}
+
+/** How often the network runs: a file may hold the values of several runs, one behind the other. */
+function runsOf(inputs: readonly GraphTensor[], raw: readonly Uint8Array[], files: readonly string[]): number {
+  const runs = inputs.map((tensor, i) => {
+    const bytes = bytesOf(tensor);
+    if (bytes > 0 && raw[i].length > 0 && raw[i].length % bytes === 0) return raw[i].length / bytes;
+    valuesOf(tensor, raw[i], files[i]);
+    return 1;
+  });
+  const other = runs.findIndex((count) => count !== runs[0]);
+  if (other < 0) return runs[0] ?? 1;
+  const words = `${files[other]} has values for ${runs[other]} runs, and ${files[0]} for ${runs[0]}`;
+  throw new LimpetError("BAD_ARGUMENT", words);
 }
 
 /** The file of each input: NAME=FILE where NAME is one's name; the others go to the inputs that are left, in their order. */

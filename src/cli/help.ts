@@ -1,5 +1,6 @@
 /** The words of `--help`, from the table. */
-import { HINT, TITLE, USAGE } from "../../assembly/wasi/commands.ts";
+import { TITLE } from "../../assembly/wasi/commands.ts";
+import { HINT, USAGE } from "../../assembly/wasi/usage.ts";
 import { type Command, type Flag, readCommands } from "./table.ts";
 
 export function help(): string {

@@ -1,7 +1,7 @@
 /**
  * `limpet inspect`: a file's metadata and tensors, as tables or as JSON; or the program of a model, and what its steps take.
  */
-import { NO_FLAG, NO_JSON } from "../../assembly/wasi/commands.ts";
+import { NO_FLAG, NO_JSON } from "../../assembly/wasi/usage.ts";
 import { type ProgramTimes, sum, timeProgram } from "../generate/step-times.ts";
 import type { Build } from "../host/wasm.ts";
 import type { MetadataValue } from "../load/info.ts";

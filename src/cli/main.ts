@@ -1,5 +1,5 @@
 /** The command line in Node: `limpet COMMAND …`. Exit status 0, 1 for a failure, 2 for a wrong command line. */
-import { HINT, NO_COMMAND, UNKNOWN_COMMAND, VERSION } from "../../assembly/wasi/commands.ts";
+import { HINT, NO_COMMAND, UNKNOWN_COMMAND, VERSION } from "../../assembly/wasi/usage.ts";
 import { messageOf } from "../host/errors.ts";
 import { Arguments, UsageError, wants } from "./arguments.ts";
 import { bench } from "./bench.ts";

@@ -1,5 +1,5 @@
 /** `limpet quantize`: a model file in another type. */
-import { BAD_CHOICE } from "../../assembly/wasi/commands.ts";
+import { BAD_CHOICE } from "../../assembly/wasi/usage.ts";
 import { isCodebookType } from "../host/types.ts";
 import { FILE_TYPES, fileTypeOf, refusalOf } from "../quantize/mixes.ts";
 import { quantizeFile } from "../quantize/quantize.ts";

@@ -1,6 +1,6 @@
 /** `limpet slim`: a wasm with only what some models need, compiled anew in a checkout of limpet. */
 import { existsSync } from "node:fs";
-import { BAD_CHOICE } from "../../assembly/wasi/commands.ts";
+import { BAD_CHOICE } from "../../assembly/wasi/usage.ts";
 import { LimpetError } from "../host/errors.ts";
 import { inspectFile } from "../load/inspect.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
