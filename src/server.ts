@@ -3,4 +3,4 @@
 export type { GateOptions } from "./server/gate.ts";
 export { type Handler, handler, type ServerOptions } from "./server/handler.ts";
 export { listener, type NodeRequest, type NodeResponse } from "./server/listener.ts";
-export type { ModelOptions, ServedModel } from "./server/models.ts";
+export type { AdaptedModel, ModelOptions, ServedModel } from "./server/models.ts";

@@ -35,7 +35,7 @@ chat MODEL*|talk: a line in, an answer out, until the input ends
   logit-bias ban force reasoning-budget seed stop speculate draft
   best lora ctx kv tables table-cache experts expert-cache threads
 serve MODEL...?|answer over HTTP as OpenAI's and Anthropic's servers do; NAME=MODEL names one (in Node and Deno)
-  host port key cors allow-host parallel queue models-memory best conversation kv
+  host port key cors allow-host parallel queue models-memory adapted best conversation kv
   tables table-cache experts expert-cache threads
 tokenize MODEL TEXT|print a text's token ids as JSON
   bos special
@@ -132,6 +132,7 @@ base||--base|FILE||the model of an adapter (a LoRA as PEFT saves it): DIR become
 like||--like|BUILD|portable|which build of docs/builds.md it is like
 best||--build|auto,fast,portable,scalar|auto|which build computes; portable and scalar give the same bits everywhere
 lora||--lora|TEXT+||an adapter (LoRA) beside the model: FILE, or FILE=WEIGHT; several may be given
+adapted||--lora|TEXT+||one more model: the one that is served, with an adapter (LoRA); FILE or NAME=FILE, and =WEIGHT
 build||--build|portable,fast,scalar|portable|which build computes; portable and scalar give the same bits
 ctx|-c|--ctx|N|0|tokens of context; 0: as they are needed, up to the model's (WASI: 4096)
 kv||--kv|f16,f32,q8_0|f16|type of the cached keys and values

@@ -71,18 +71,24 @@ export function streamingOf(args: Arguments): TableOptions & ExpertOptions {
   };
 }
 
+/** FILE, or FILE=WEIGHT. */
+export function weightedFile(word: string): [file: string, weight: number] {
+  const [, file, weight] = word.match(/^(.*)=([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)$/is) ?? [word, word, "1"];
+  return [file, Number(weight)];
+}
+
 /** The adapters of --lora, FILE or FILE=WEIGHT each, loaded; undefined where none are given. */
 export async function adaptersOf(args: Arguments, io: Io, model: Model): Promise<AdapterSet | undefined> {
   const given = args.texts("lora");
   if (given.length === 0) return undefined;
   const set: [Adapter, number][] = [];
   for (const one of given) {
-    const [, file, weight] = one.match(/^(.*)=([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)$/is) ?? [one, one, "1"];
+    const [file, weight] = weightedFile(one);
     if (isHubName(file)) {
       await located(file, { signal: io.signal, onProgress: fetching(io) });
       io.endProgress();
     }
-    set.push([await model.adapter(file, { signal: io.signal }), Number(weight)]);
+    set.push([await model.adapter(file, { signal: io.signal }), weight]);
   }
   return set;
 }

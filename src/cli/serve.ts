@@ -9,12 +9,13 @@ import { listener } from "../server/listener.ts";
 import type { ServedModel } from "../server/models.ts";
 import { defaultModel } from "../store/default-model.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
-import { requireShipped, streamingOf } from "./common.ts";
+import { requireShipped, streamingOf, weightedFile } from "./common.ts";
 import type { Io } from "./io.ts";
 import { page } from "./page.ts";
 
 const LARGEST_PORT = 65535;
 const BAD_PORT = "{} wants a port: 0 to 65535";
+const ONE_BASE = "--lora wants one model beside it, and {} are given: serve each by a server of its own";
 const NO_TWO = "{} is the name of two models: give one another, NAME=FILE";
 const LOCAL = ["127.0.0.1", "::1", "localhost"];
 /** Where a key may stand that is in no list of processes. */
@@ -47,6 +48,7 @@ export async function serve(args: Arguments, io: Io): Promise<void> {
     await listening(server, port, host);
     // Who gives a wrong file hears of it at once.
     await answer.load();
+    if (args.texts("adapted").length > 0) for (const name of Object.keys(models)) await answer.load(name);
     const { port: own } = server.address() as AddressInfo;
     const place = `http://${host.includes(":") ? `[${host}]` : host}:${own}`;
     io.note(`limpet serves ${Object.keys(models).join(", ")} at ${place}/v1`);
@@ -76,14 +78,22 @@ function modelsOf(args: Arguments, io: Io): Record<string, ServedModel> {
   };
   const models: Record<string, ServedModel> = {};
   const given = args.all("MODEL...");
-  for (const word of given) {
+  const add = (word: string, modelOf: (place: string) => ServedModel): void => {
     const [, named, place] = /^(?:([\w.:/-]+)=)?(.+)$/s.exec(word) ?? [];
     const name = named ?? nameOf(place);
     if (Object.hasOwn(models, name)) throw new UsageError(NO_TWO, name);
-    models[name] = { source: place, ...options };
-  }
+    models[name] = modelOf(place);
+  };
+  for (const word of given) add(word, (source) => ({ source, ...options }));
   if (given.length === 0) requireShipped();
   if (given.length === 0) models["tales"] = { source: defaultModel, ...options };
+  const adapters = args.texts("adapted");
+  const [base, ...others] = Object.keys(models);
+  if (adapters.length > 0 && others.length > 0) throw new UsageError(ONE_BASE, String(given.length));
+  for (const word of adapters) {
+    const [file, weight] = weightedFile(word);
+    add(file, (source) => ({ base, adapters: [[source, weight]] }));
+  }
   return models;
 }
 

@@ -88,6 +88,7 @@ function begin(lease: Lease, ask: Ask, signal: AbortSignal): Generation[] {
     // A penalty on what stands in the text already is one on the form of a call.
     ...(callsTools(tools) && options.repeatPenalty === undefined && { repeatPenalty: 1 }),
     maxTokens: Math.min(ask.maxTokens ?? lease.context, lease.context),
+    adapters: lease.adapters,
     signal,
   };
   const seeded = (i: number): GenerateOptions => ({ ...all, seed: seed + i });

@@ -18,11 +18,11 @@ export async function embeddings(call: Call): Promise<Response> {
   if (format !== "float" && format !== "base64") {
     throw fields.wrong("encoding_format", `is float or base64, not ${printable(format)}`);
   }
-  return leased(call, async ({ id, model }) => {
+  return leased(call, async ({ id, model, adapters }) => {
     const ids: ArrayLike<number>[] = [];
     for (const text of texts) requireShort(text.length, model.info.contextLength);
     for (const text of texts) ids.push(typeof text === "string" ? await model.tokenize(text, { bos: true }) : text);
-    const vectors = await model.embed(ids, { ...(dimensions && { dimensions }), signal: call.signal });
+    const vectors = await model.embed(ids, { ...(dimensions && { dimensions }), adapters, signal: call.signal });
     const tokens = ids.reduce((sum, { length }) => sum + length, 0);
     return {
       object: "list",
@@ -44,13 +44,13 @@ export async function rerank(call: Call): Promise<Response> {
   const documents = documentsOf(fields);
   const top = fields.whole("top_n", 1, MOST_TEXTS);
   const showsTexts = fields.flag("return_documents") ?? false;
-  return leased(call, async ({ id, model }) => {
+  return leased(call, async ({ id, model, adapters }) => {
     if (model.info.makes !== "scores") {
       const words = `the model ${id} makes ${model.info.makes} of texts, and ranks none`;
       throw new RequestError("invalid_request_error", words, { param: "model", code: "unsupported" });
     }
     for (const text of [query, ...documents]) requireShort(text.length, model.info.contextLength);
-    const ranked = await model.rerank(query, documents, { ...(top && { top }), signal: call.signal });
+    const ranked = await model.rerank(query, documents, { ...(top && { top }), adapters, signal: call.signal });
     let tokens = 0;
     for (const text of documents) tokens += (await model.tokenize(text)).length;
     tokens += documents.length * (await model.tokenize(query)).length;

@@ -167,10 +167,11 @@ function oneModel(name: string, { models }: ServerState): Response {
   });
 }
 
-function modelBody({ id, created, held }: Models["states"][number]): object {
+function modelBody({ id, created, held, base }: Models["states"][number]): object {
   const { model, context, chat } = held ?? {};
   return {
     ...{ id, object: "model", created, owned_by: "limpet", loaded: held !== null },
+    ...(base !== null && { parent: base }),
     ...(model && { context_length: context, architecture: model.info.architecture, makes: model.info.makes, chat }),
   };
 }

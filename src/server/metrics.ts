@@ -49,7 +49,9 @@ export class Metrics {
   text(models: Models): string {
     const label = (id: string): string =>
       `model="${id.replace(/[\\"\n]/g, (letter) => (letter === "\n" ? "\\n" : `\\${letter}`))}"`;
-    const states = models.states.map((state) => [label(state.id), state] as const);
+    // One with adapters is its base in memory.
+    const own = models.states.filter(({ base }) => base === null);
+    const states = own.map((state) => [label(state.id), state] as const);
     const totals = [...this.#totals].map(([id, of]) => [label(id), of] as const);
     const seconds = (ms: number): number => ms / 1000;
     const families: [name: string, type: "counter" | "gauge", help: string, values: (readonly [string, number])[]][] = [

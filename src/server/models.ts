@@ -8,6 +8,7 @@ import { Model } from "../api/model.ts";
 import type { LoadOptions, ModelMemory } from "../api/options.ts";
 import type { WorkerBatch } from "../api/worker-batch.ts";
 import type { WorkerModel } from "../api/worker-model.ts";
+import type { Adapter, AdapterSet } from "../generate/adapter.ts";
 import { type Recommended, recommendedOf } from "../generate/recommended.ts";
 import { type OptionTable, printable, whole } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
@@ -25,7 +26,16 @@ export type ServedModel =
   | WorkerModel
   | ModelSource
   | (() => Promise<Model | WorkerModel>)
-  | ({ readonly source: ModelSource; readonly worker?: boolean } & LoadOptions);
+  | ({ readonly source: ModelSource; readonly worker?: boolean } & LoadOptions)
+  | AdaptedModel;
+
+/** Another model of the server with adapters: both are one in memory, and what they are asked is computed together. */
+export interface AdaptedModel {
+  /** The name of the model that it is made of. */
+  readonly base: string;
+  /** Its adapters, from what `Model.adapter` takes, with their weights. */
+  readonly adapters: readonly (readonly [source: ModelSource, weight: number])[];
+}
 
 /** How much a server takes on. */
 export interface ModelOptions {
@@ -66,17 +76,21 @@ export interface Held {
   /** Whether it answers conversations: the file has a chat template. */
   readonly chat: boolean;
   readonly bytes: number;
+  /** Sets of adapters, by the names of the models that have them. */
+  readonly sets: Map<string, Promise<AdapterSet>>;
 }
 
 /** A model that is held for one request, until `release`. */
 export interface Lease extends Held {
   readonly id: string;
+  /** What its generations are asked with. */
+  readonly adapters: AdapterSet;
   release(): void;
 }
 
 interface Entry {
   readonly id: string;
-  readonly given: ServedModel;
+  readonly given: Exclude<ServedModel, AdaptedModel>;
   readonly created: number;
   held: Held | null;
   loading: Promise<Held> | null;
@@ -95,10 +109,13 @@ export interface ModelState {
   readonly waiting: number;
   /** Null where it is not loaded. */
   readonly held: Held | null;
+  /** The model that this one is with adapters; null for one by itself. */
+  readonly base: string | null;
 }
 
 export class Models {
   readonly #entries = new Map<string, Entry>();
+  readonly #adapted = new Map<string, AdaptedModel>();
   readonly #parallel: number;
   readonly #context: number | undefined;
   readonly #queue: number;
@@ -122,6 +139,10 @@ export class Models {
     }
     const created = Math.floor(Date.now() / 1000);
     for (const [id, given] of Object.entries(models)) {
+      if (isAdapted(given)) {
+        this.#adapted.set(id, adaptedOf(id, given, models));
+        continue;
+      }
       const entry: Entry = { id, given, created, held: null, loading: null, active: 0, waiting: [], used: 0 };
       this.#entries.set(id, entry);
     }
@@ -130,10 +151,14 @@ export class Models {
 
   /** All of them, in the order that they were given in. */
   get states(): ModelState[] {
-    return [...this.#entries.values()].map(({ id, created, active, waiting, held }) => ({
-      ...{ id, created, active, held },
+    const own = [...this.#entries.values()].map(({ id, created, active, waiting, held }) => ({
+      ...{ id, created, active, held, base: null },
       waiting: waiting.length,
     }));
+    const adapted = [...this.#adapted].map(([id, { base }]) => ({
+      ...{ ...own.find((state) => state.id === base)!, id, base },
+    }));
+    return [...own, ...adapted];
   }
 
   /** How many conversations of a model are computed at a time. */
@@ -143,18 +168,20 @@ export class Models {
 
   /** A model for one request, as soon as it has its turn; without a name the first. */
   async lease(name: string | undefined, signal: AbortSignal): Promise<Lease> {
-    const entry = this.#find(name);
+    const adapted = name === undefined ? undefined : this.#adapted.get(name);
+    const entry = this.#find(adapted?.base ?? name);
     await this.#enter(entry, signal);
     try {
       entry.held ??= await within((entry.loading ??= this.#load(entry)), signal);
       entry.used = ++this.#uses;
+      const adapters = adapted ? await within(this.#set(entry, name!, adapted), signal) : [];
       let isReleased = false;
       const release = (): void => {
         if (isReleased) return;
         isReleased = true;
         this.#leave(entry);
       };
-      return { ...entry.held, id: entry.id, release };
+      return { ...entry.held, id: adapted ? name! : entry.id, adapters, release };
     } catch (error) {
       this.#leave(entry);
       throw error;
@@ -170,7 +197,7 @@ export class Models {
   #find(name: string | undefined): Entry {
     const entry = name === undefined ? [...this.#entries.values()][0] : this.#entries.get(name);
     if (entry) return entry;
-    const words = `there is no model ${JSON.stringify(name!.slice(0, 100))}: there are ${[...this.#entries.keys()].join(", ")}`;
+    const words = `there is no model ${JSON.stringify(name!.slice(0, 100))}: there are ${[...this.#entries.keys(), ...this.#adapted.keys()].join(", ")}`;
     throw new RequestError("not_found_error", words, { param: "model", code: "model_not_found" });
   }
 
@@ -239,8 +266,32 @@ export class Models {
     return loading;
   }
 
+  /** The adapters of a model of this entry, which are loaded once as long as it is. */
+  #set(entry: Entry, name: string, { adapters }: AdaptedModel): Promise<AdapterSet> {
+    const { model, sets } = entry.held!;
+    const known = sets.get(name);
+    if (known) return known;
+    const load = async (): Promise<AdapterSet> => {
+      const set: [Adapter, number][] = [];
+      try {
+        for (const [source, weight] of adapters) set.push([await model.adapter(source), weight]);
+      } catch (error) {
+        for (const [adapter] of set) adapter.dispose();
+        sets.delete(name);
+        throw error;
+      }
+      // It may have been put away meanwhile, with all that it had.
+      if (entry.held?.model === model) entry.held = { ...entry.held, bytes: await bytesOf(model) };
+      return set;
+    };
+    const loading = load();
+    loading.catch(() => {});
+    sets.set(name, loading);
+    return loading;
+  }
+
   /** Bytes that a model will take; 0 where nobody knows before it is there. */
-  async #planned(given: ServedModel): Promise<number> {
+  async #planned(given: Entry["given"]): Promise<number> {
     if (this.#memory === Number.POSITIVE_INFINITY || isModel(given) || typeof given === "function") return 0;
     const { source, ...options } = isSpecified(given) ? given : { source: given };
     // What can be read once alone is not read to learn its size.
@@ -272,16 +323,13 @@ export class Models {
     const sampling = recommendedOf(metadata);
     const chat = metadata.has("tokenizer.chat_template");
     const tokens = new Tokens(model);
-    const memory = async (): Promise<ModelMemory> => {
-      const { memory: of } = model;
-      return typeof of === "function" ? await of.call(model) : of;
-    };
+    const sets = new Map<string, Promise<AdapterSet>>();
     const trained = info.contextLength || CONTEXT;
     if (info.makes !== "text") {
-      return { model, batch: null, context: trained, tokens, sampling, chat, bytes: (await memory()).linear };
+      return { model, batch: null, context: trained, tokens, sampling, chat, bytes: await bytesOf(model), sets };
     }
     let context = this.#context ?? Math.min(trained, CONTEXT);
-    const { cacheBytesPerToken } = await memory();
+    const { cacheBytesPerToken } = await memoryOf(model);
     const isFree = this.#context === undefined;
     while (isFree && context > LEAST_CONTEXT && context * this.#parallel * cacheBytesPerToken > CACHE_BYTES) {
       context = Math.ceil(context / 2);
@@ -289,7 +337,7 @@ export class Models {
     for (;;) {
       try {
         const batch = await model.batch({ sequences: this.#parallel, context, reuse: true });
-        return { model, batch, context, tokens, sampling, chat, bytes: (await memory()).linear };
+        return { model, batch, context, tokens, sampling, chat, bytes: await bytesOf(model), sets };
       } catch (error) {
         const isShort = error instanceof LimpetError && error.code === "OUT_OF_MEMORY";
         if (!isShort || !isFree || context <= LEAST_CONTEXT) throw error;
@@ -314,7 +362,16 @@ function putAway(entry: Entry): void {
   if (held && held.model !== given) held.model.dispose();
 }
 
-async function open(given: ServedModel): Promise<Model | WorkerModel> {
+async function memoryOf(model: Model | WorkerModel): Promise<ModelMemory> {
+  const { memory } = model;
+  return typeof memory === "function" ? await memory.call(model) : memory;
+}
+
+async function bytesOf(model: Model | WorkerModel): Promise<number> {
+  return (await memoryOf(model)).linear;
+}
+
+async function open(given: Entry["given"]): Promise<Model | WorkerModel> {
   if (isModel(given)) return given;
   if (typeof given === "function") return given();
   if (!isSpecified(given)) return Model.load(given as ModelSource);
@@ -326,6 +383,26 @@ function isModel(given: ServedModel): given is Model | WorkerModel {
   return typeof given === "object" && "info" in given && "batch" in given;
 }
 
-function isSpecified(given: ServedModel): given is { source: ModelSource; worker?: boolean } & LoadOptions {
+function isAdapted(given: ServedModel): given is AdaptedModel {
+  return typeof given === "object" && given !== null && "base" in given;
+}
+
+/** What a model with adapters is, where it is well said. */
+function adaptedOf(id: string, given: AdaptedModel, models: Readonly<Record<string, ServedModel>>): AdaptedModel {
+  const { base, adapters } = given;
+  const wrong = (words: string): never => {
+    throw new LimpetError("BAD_ARGUMENT", `the server's model ${printable(id)}: ${words}`);
+  };
+  if (typeof base !== "string" || !Object.hasOwn(models, base) || isAdapted(models[base])) {
+    wrong(`base is the name of another one that has no base, not ${printable(base)}`);
+  }
+  const isSet = Array.isArray(adapters) && adapters.length > 0;
+  if (!isSet || !adapters.every((pair) => Array.isArray(pair) && Number.isFinite(pair[1]))) {
+    wrong(`adapters is a list of [file, weight], not ${printable(adapters)}`);
+  }
+  return given;
+}
+
+function isSpecified(given: Entry["given"]): given is { source: ModelSource; worker?: boolean } & LoadOptions {
   return typeof given === "object" && "source" in given;
 }
