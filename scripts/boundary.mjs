@@ -28,7 +28,7 @@ const WIDTH = 120;
 /** The lists of exports: what every library build has, what the builds with threads have besides, and those for graphs. */
 const LIBRARY = "assembly/builds/library.ts";
 const THREADS = "assembly/exports/thread.ts";
-const GRAPHS = "assembly/exports/graph.ts";
+const GRAPHS = ["graph", "front_end"].map((name) => ({ file: `assembly/exports/${name}.ts`, names: null }));
 
 /** Namespaces of assembly/ whose numbers cross the boundary, wherever they stand. */
 const NAMESPACES = [
@@ -313,7 +313,7 @@ ${members(exportGroups([{ file: THREADS, names: null }]))}}
 
 /** What the builds for graphs export besides the core record and its errors; they have nothing of language. */
 export interface GraphExports extends CoreExports {
-${members(exportGroups([{ file: GRAPHS, names: null }]))}}
+${members(exportGroups(GRAPHS))}}
 `;
 }
 
@@ -412,7 +412,7 @@ function put(path, text) {
 /** The exports as tables in Markdown. */
 export function abiTables() {
   const cell = (/** @type {string} */ text) => text.replaceAll("|", "\\|");
-  return exportGroups([...exportLists(), { file: GRAPHS, names: null }])
+  return exportGroups([...exportLists(), ...GRAPHS])
     .map(({ title, functions }) => {
       const rows = functions.map(({ name, parameters, result, comment }) => {
         const list = parameters.map(({ name, type }) => `${name}: ${type}`).join(", ");

@@ -1,4 +1,5 @@
-/** limpet/graph: networks of .tflite files, the same bits in every host. */
+/** limpet/graph: networks of .tflite files and what stands before them, the same bits in every host. */
+export { MicroFrontend, type MicroFrontendOptions } from "./api/front-end.ts";
 export {
   Graph,
   type GraphArray,
@@ -8,6 +9,8 @@ export {
   type GraphTensor,
   type GraphTensorType,
 } from "./api/graph.ts";
+export type { GraphCoreOptions } from "./api/graph-core.ts";
+export { WakeWord, type WakeWordOptions } from "./api/wake-word.ts";
 export { type ErrorCode, LimpetError } from "./host/errors.ts";
 export type { WasmOption } from "./host/wasm.ts";
 export type { ModelSource } from "./load/source.ts";

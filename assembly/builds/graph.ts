@@ -6,3 +6,4 @@ export {
   error_message_length,
 } from "../exports/core";
 export * from "../exports/graph";
+export * from "../exports/front_end";

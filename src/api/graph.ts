@@ -8,14 +8,13 @@
 import type { GraphExports, Pointer } from "../../bindings/exports.ts";
 import { address } from "../../bindings/memory.ts";
 import { Status, TensorType } from "../../bindings/numbers.ts";
-import { type OptionTable, oneOf, printable, readOptions, signal, unchecked } from "../host/arguments.ts";
+import { type OptionTable, printable, readOptions, signal } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import { CORE_OPTIONS, Core } from "../host/instance.ts";
+import type { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
-import type { WasmOption } from "../host/wasm.ts";
 import { fillFrom, type Part } from "../load/part.ts";
 import { type ModelSource, openSource, settle } from "../load/source.ts";
-import { graphWasm } from "./graph-wasm.ts";
+import { GRAPH_CORE_OPTIONS, type GraphCoreOptions, graphCore } from "./graph-core.ts";
 
 /** What values of a tensor are. `float16` comes and goes as the bits of its halves. */
 export type GraphTensorType =
@@ -69,17 +68,8 @@ export interface GraphMemory {
   readonly scratch: number;
 }
 
-/** How a graph is loaded. */
-export interface GraphLoadOptions {
-  /** Ends the loading: it throws the signal's reason then. */
-  signal?: AbortSignal;
-  /** `portable` (SIMD) or `scalar`: the same bits. Default: portable. */
-  build?: "portable" | "scalar";
-  /** Where the wasm comes from; where it is left out, the file of the build in the package. */
-  wasm?: WasmOption;
-  /** Bytes of memory that the graph may take at most, file and all: what does not fit is refused as `OUT_OF_MEMORY`. */
-  memoryLimit?: number;
-}
+/** How a graph is loaded: which wasm computes, and what it may take, the file included. */
+export type GraphLoadOptions = GraphCoreOptions;
 
 /** How a graph is run. */
 export interface GraphRunOptions {
@@ -87,12 +77,6 @@ export interface GraphRunOptions {
   signal?: AbortSignal;
 }
 
-const LOAD_OPTIONS: OptionTable<GraphLoadOptions> = {
-  signal,
-  build: oneOf<"portable" | "scalar">("portable", "scalar"),
-  wasm: unchecked,
-  memoryLimit: CORE_OPTIONS.memoryLimit,
-};
 const RUN_OPTIONS: OptionTable<GraphRunOptions> = { signal };
 
 interface Kind {
@@ -182,17 +166,15 @@ export class Graph {
    * operator that limpet does not run is UNSUPPORTED, by its place and name.
    */
   static async load(source: ModelSource, options: GraphLoadOptions = {}): Promise<Graph> {
-    const { signal, build = "portable", wasm, memoryLimit } = readOptions(options, LOAD_OPTIONS);
+    const settings = readOptions(options, GRAPH_CORE_OPTIONS);
+    const { signal } = settings;
     signal?.throwIfAborted();
     const parts = await openSource(source, signal);
     try {
       if (parts.length !== 1) throw new LimpetError("BAD_ARGUMENT", "a graph is one file, not several");
       const part = parts[0].size === null ? await settle(parts[0]) : parts[0];
-      const core = await Core.create({ wasm: wasm ?? graphWasm(build), memoryLimit, signal });
+      const core = await graphCore(settings);
       const exports = core.exports as GraphExports;
-      if (typeof exports.graph_create !== "function") {
-        throw new LimpetError("UNSUPPORTED", "the wasm that was given runs no graphs: leave the option wasm out");
-      }
       return new Graph(core, exports, await load(core, exports, part, signal));
     } finally {
       for (const part of parts) part.close();
