@@ -5,11 +5,13 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
+  away,
   checksum,
   type GoldenCase,
   type GoldenOutput,
   Goldens,
   graphCore,
+  kept,
   lcgInput,
   TestGraph,
 } from "./support/graph.ts";
@@ -91,7 +93,7 @@ function suite(goldens: Goldens, build: string): void {
       const values = frames.subarray(window * 128, window * 128 + 640);
       graph.write(
         0,
-        Uint8Array.from(values, (value) => clamp(away(Math.fround(value / scale)) + zero)),
+        Uint8Array.from(values, (value) => kept(away(Math.fround(value / scale)) + zero)),
       );
       graph.run();
       all.set(graph.output(0), window * 640);
@@ -115,8 +117,8 @@ function suite(goldens: Goldens, build: string): void {
       const features = new Uint16Array(goldens.read(`inputs/${golden.features}`).buffer);
       const { scale, zero } = graph.tensor(0, 0);
       const scalings = [
-        (u: number) => clamp(away((u * 0.0390625) / scale) + zero),
-        (u: number) => clamp(Math.floor((u * 256 + 333) / 666) - 128),
+        (u: number) => kept(away((u * 0.0390625) / scale) + zero),
+        (u: number) => kept(Math.floor((u * 256 + 333) / 666) - 128),
       ];
       scalings.forEach((scaled, which) => {
         core.call("graph_reset", graph.pointer);
@@ -170,15 +172,6 @@ function suite(goldens: Goldens, build: string): void {
 
 interface Trace {
   readonly rows: readonly (readonly [operator: number, name: string, tensor: number, shape: number[], sum: string])[];
-}
-
-/** Half away from zero. */
-function away(value: number): number {
-  return value < 0 ? Math.ceil(value - 0.5) : Math.floor(value + 0.5);
-}
-
-function clamp(value: number): number {
-  return Math.min(Math.max(value, -128), 127);
 }
 
 function compare(

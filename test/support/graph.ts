@@ -119,6 +119,16 @@ export function floats(bytes: Uint8Array, value: (byte: number) => number): Uint
   return new Uint8Array(Float32Array.from(bytes, value).buffer);
 }
 
+/** Half away from zero. */
+export function away(value: number): number {
+  return value < 0 ? Math.ceil(value - 0.5) : Math.floor(value + 0.5);
+}
+
+/** … within the values of i8. */
+export function kept(value: number): number {
+  return Math.min(Math.max(value, -128), 127);
+}
+
 export interface GoldenOutput {
   readonly dtype?: string;
   readonly crc32?: string;
