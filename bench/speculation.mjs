@@ -1,10 +1,12 @@
 /**
  * Speculation against plain decoding:  node bench/speculation.mjs [MODEL.gguf] [--build fast] [--threads N] [--tokens N]
  *
- * Decoded tokens a second of greedy answers, with and without drafts in turn, the best of the rounds each: to a prompt whose
- * answer copies it, and to one whose answer does not; and whether the texts are the same to the byte. Behind them the
- * ragged batch against a padded one (EMS-SD, arXiv:2405.07542): the same steps of sequences of which half have 7 drafts, once
- * with the tokens that there are, once padded to the longest with tokens that are computed and rows that are kept. Without a model: SmolLM2 (node scripts/fetch-smollm2.mjs).
+ * What passes of 1 to 8 tokens cost, with a row of logits each, in passes of one: medians, in turns. Then decoded tokens a
+ * second of greedy answers, with and without drafts in turn, the best of the rounds each: to a prompt whose answer copies it,
+ * and to one whose answer does not; and whether the texts are the same to the byte. Behind them the ragged batch against a
+ * padded one (EMS-SD, arXiv:2405.07542): the same steps of sequences of which half have 7 drafts, once with the tokens that
+ * there are, once padded to the longest with tokens that are computed and rows that are kept. Without a model: SmolLM2
+ * (node scripts/fetch-smollm2.mjs).
  */
 import { Model } from "../build/js/index.js";
 import { SMOLLM2 } from "../scripts/fetch-smollm2.mjs";
@@ -42,6 +44,9 @@ async function answer(task, speculate) {
   return { text, rate: (1000 * timings.decodeTokens) / timings.decodeMs, drafted, accepted };
 }
 
+const passes = await measurePasses();
+console.error(`passes: ${JSON.stringify(passes)}`);
+
 const results = {};
 for (const [name, task] of Object.entries(TASKS)) {
   const best = {};
@@ -62,14 +67,13 @@ for (const [name, task] of Object.entries(TASKS)) {
 
 const ragged = {};
 for (const sequences of [8, 16]) ragged[sequences] = await measureRagged(sequences);
-console.log(JSON.stringify({ model: file, build: model.build, threads: model.threads, ...results, ragged }));
+console.log(JSON.stringify({ model: file, build: model.build, threads: model.threads, passes, ...results, ragged }));
 
 /**
- * The same steps over so many sequences, half of which have 7 drafts and the others none, of which as many come true as the
- * place in the round says: ragged, and padded to the longest, where what is padded is computed, and its rows are kept.
- * @param {number} sequences
+ * A context of the model in a core of its own, for so many rows, tokens a pass and sequences, and a pass over tokens in it.
+ * @param {number} rows @param {number} most @param {number} sequences
  */
-async function measureRagged(sequences) {
+async function bareContext(rows, most, sequences) {
   const { register } = await import("tsx/esm/api");
   register();
   const { Core } = /** @type {typeof import("../src/host/instance.ts")} */ (await import("../src/host/instance.ts"));
@@ -77,9 +81,6 @@ async function measureRagged(sequences) {
   const core = await Core.create({ build, threads });
   const { exports, memory } = core;
   const { pointer } = await loadModel(core, file, {});
-  const [STEPS, START, DRAFTS] = [12, 64, 7];
-  const rows = sequences * (START + STEPS * (DRAFTS + 1));
-  const most = sequences * (DRAFTS + 1);
   const context = core.handle(exports.context_create(core.pointer, pointer, rows, most, most, sequences, 1));
   /** @param {{ sequence: number, position: number, wanted: number }[]} batch */
   const pass = (batch) => {
@@ -102,6 +103,39 @@ async function measureRagged(sequences) {
     core.check(exports.context_begin(context, batch.length, 0, exports.model_layers(pointer)));
     while (core.check(core.step(exports.context_step, context, context)) !== 0);
   };
+  return { core, exports, context, pass };
+}
+
+/** What passes of so many tokens cost, with a row of logits each, in passes of one. */
+async function measurePasses() {
+  const [START, ROUNDS_OF_PASSES, SIZES] = [64, 25, [1, 2, 3, 4, 6, 8]];
+  const { core, exports, context, pass } = await bareContext(128, 64, 1);
+  const tokensFrom = (/** @type {number} */ first, /** @type {number} */ count, /** @type {number} */ wanted) =>
+    Array.from({ length: count }, (_, i) => ({ sequence: 0, position: first + i, wanted }));
+  pass(tokensFrom(0, START, 0));
+  const times = SIZES.map(() => /** @type {number[]} */ ([]));
+  for (let round = 0; round < ROUNDS_OF_PASSES; round++) {
+    for (const [i, size] of SIZES.entries()) {
+      const begin = performance.now();
+      pass(tokensFrom(START, size, 1));
+      times[i].push(performance.now() - begin);
+      exports.sequence_drop(context, 0, START, 1e6, 0, 1000);
+    }
+  }
+  core.dispose();
+  const medians = times.map((of) => of.sort((a, b) => a - b)[of.length >> 1]);
+  return Object.fromEntries(SIZES.map((size, i) => [size, Number((medians[i] / medians[0]).toFixed(2))]));
+}
+
+/**
+ * The same steps over so many sequences, half of which have 7 drafts and the others none, of which as many come true as the
+ * place in the round says: ragged, and padded to the longest, where what is padded is computed, and its rows are kept.
+ * @param {number} sequences
+ */
+async function measureRagged(sequences) {
+  const [STEPS, START, DRAFTS] = [12, 64, 7];
+  const rows = sequences * (START + STEPS * (DRAFTS + 1));
+  const { core, exports, context, pass } = await bareContext(rows, sequences * (DRAFTS + 1), sequences);
   const all = Array.from({ length: sequences }, (_, i) => i);
   /** @param {boolean} isPadded */
   const run = (isPadded) => {

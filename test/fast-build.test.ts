@@ -165,6 +165,10 @@ for (const format of FORMATS.filter((candidate) => hasBytes(candidate) || isSign
         assert.ok(Math.abs(got[i] - y) <= 1.5 * bound + 1e-5 * size, `form ${form}: ${got[i]} for ${y}, ± ${bound}`);
       });
       assert.ok(sameBits(multiply(m, form, x, { alone: true }), got), `form ${form}: a token alone has other bits`);
+      for (const few of [2, 3, 4, 5, 7]) {
+        const some = multiply(m, form, x.subarray(0, few * columns));
+        assert.ok(sameBits(some, got.subarray(0, few * rows)), `form ${form}: ${few} tokens have other bits`);
+      }
       const some = multiply(m, form, x, { begin: 3, end: 18 });
       for (let t = 0; t < tokens; t++) {
         const row = got.subarray(t * rows + 3, t * rows + 18);

@@ -70,7 +70,7 @@ function multiply(
     core.call("kernel_quantize_activations", floats + t * columns * 4, columns, activations + t * stride);
   }
   const y = core.allocate(tokens * rows * 4);
-  const scratch = core.allocate(32 * tokens);
+  const scratch = core.allocate(core.call("kernel_matmul_scratch_bytes", format.type, tokens));
   for (let t = 0; t < tokens; t += atOnce) {
     const count = Math.min(atOnce, tokens - t);
     const [from, to] = [activations + t * stride, y + t * rows * 4];
@@ -91,7 +91,7 @@ test("each code and sub-scale lies where the kernels look for it", () => {
     const weights = dequantize(cores[0], format, bytes);
     const largest = weights.reduce((most, w) => Math.max(most, Math.abs(w)), 0);
     for (const core of cores) {
-      for (const atOnce of [1, 4]) {
+      for (const atOnce of [1, 2, 3, 4]) {
         const y = multiply(core, format, bytes, 256, picks, atOnce);
         for (let column = 0; column < 256; column++) {
           for (let row = 0; row < 8; row++) {

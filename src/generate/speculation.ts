@@ -56,54 +56,59 @@ export function draftFigures({ loaded: { core }, pointer }: SessionState): { dra
   return { drafted, accepted };
 }
 
-/** What a pass of so many tokens costs, in passes of one; of each model what was measured. */
+/** What passes of several tokens cost, in passes of one; of each model what was measured. */
 class PassCosts {
   /** Milliseconds of a pass of one token; 0: none was measured. */
   plain = 0;
-  readonly #ratios: number[] = Array.from({ length: LOOKED_UP + 2 }, (_, tokens) => guessed(tokens));
+  /** Passes that a further token costs. */
+  #further = FURTHER;
 
   measure(tokens: number, ms: number): void {
     if (tokens === 1) {
-      this.plain = this.plain === 0 ? ms : this.plain + LEARNS * (Math.min(ms, 3 * this.plain) - this.plain);
+      this.plain = this.plain === 0 ? ms : this.plain + LEARNS * (Math.min(ms, 2 * this.plain) - this.plain);
       // What was measured long ago may have been chance.
-      for (const [i, ratio] of this.#ratios.entries()) this.#ratios[i] += FORGETS * (guessed(i) - ratio);
-    } else if (this.plain > 0 && tokens < this.#ratios.length) {
-      const ratio = Math.min(ms / this.plain, 3 * tokens);
-      this.#ratios[tokens] += LEARNS * (ratio - this.#ratios[tokens]);
+      this.#further += FORGETS * (FURTHER - this.#further);
+    } else if (this.plain > 0) {
+      const further = (ms / this.plain - 1) / (tokens - 1);
+      this.#further += LEARNS * (Math.min(Math.max(further, 0), 2 * FURTHER) - this.#further);
     }
   }
 
   of(tokens: number): number {
-    return tokens === 1 ? 1 : this.#ratios[tokens];
+    return 1 + (tokens - 1) * this.#further;
   }
 }
 
-/** Of what a model is thought to cost before it was measured: each further token half a pass. */
-function guessed(tokens: number): number {
-  return 1 + (tokens - 1) / 2;
-}
-
-const LEARNS = 0.25;
+/** What a further token is thought to cost before it was measured. */
+const FURTHER = 0.5;
+const LEARNS = 0.1;
 const FORGETS = 0.01;
 /** Drafting has to be better than this to be tried. */
-const MARGIN = 1.04;
+const MARGIN = 1.06;
 
 const costs = new WeakMap<LoadedModel, PassCosts>();
 
 /**
  * Looks drafts up where that pays: by how often the first draft was right (which is seen whether it is tried or not), and
- * what passes of so many tokens have cost.
+ * what passes of several tokens have cost. What these passes took is held against the tokens that they gave: where more was
+ * lost than a pass, drafts rest, twice as long each time.
  */
 class Measured implements Drafter {
   readonly #session: SessionState;
   readonly #costs: PassCosts;
   /** How often a draft is right. */
   #share = 0.5;
+  #drafted = 0;
+  #accepted = 0;
   #guessed = 0;
   #right = 0;
-  #drafted = 0;
   /** Tokens that the step has to evaluate. */
   #left = 0;
+  /** Passes of one that drafts have cost more than they gave. */
+  #lost = 0;
+  /** Passes without drafts that are to come, and how many there are the next time. */
+  #rest = 0;
+  #restNext = REST;
 
   constructor(session: SessionState) {
     this.#session = session;
@@ -122,12 +127,17 @@ class Measured implements Drafter {
   after(ms: number): void {
     const { loaded, pointer } = this.#session;
     const { core } = loaded;
-    const [drafted, , guesses, right] = core.memory.u32(core.exports.session_speculation(pointer), 4);
-    if (this.#left === 1) this.#costs.measure(1 + drafted - this.#drafted, ms);
+    const [drafted, accepted, guesses, right] = core.memory.u32(core.exports.session_speculation(pointer), 4);
+    const tokens = 1 + drafted - this.#drafted;
+    if (this.#left === 1) {
+      if (tokens > 1) this.#lost += Math.min(ms / this.#costs.plain, 2 * tokens) - 1;
+      this.#costs.measure(tokens, ms);
+    }
+    this.#lost -= accepted - this.#accepted;
     for (let i = this.#guessed; i < guesses; i++) {
       this.#share += SHARE_LEARNS * ((i - this.#guessed < right - this.#right ? 1 : 0) - this.#share);
     }
-    [this.#drafted, this.#guessed, this.#right] = [drafted, guesses, right];
+    [this.#drafted, this.#accepted, this.#guessed, this.#right] = [drafted, accepted, guesses, right];
   }
 
   end(): void {}
@@ -135,6 +145,19 @@ class Measured implements Drafter {
   /** Drafts that give most tokens a millisecond; 0 where none is worth it. */
   #best(): number {
     if (this.#costs.plain === 0) return 0;
+    if (this.#lost > 1) {
+      // One more that loses is enough.
+      this.#lost = 1;
+      this.#rest = this.#restNext;
+      this.#restNext *= 2;
+    } else if (this.#lost < -1) {
+      this.#lost = -1;
+      this.#restNext = REST;
+    }
+    if (this.#rest > 0) {
+      this.#rest--;
+      return 0;
+    }
     let [best, most] = [0, MARGIN];
     let tokens = 1;
     for (let drafts = 1, chance = 1; drafts <= LOOKED_UP; drafts++) {
@@ -148,6 +171,8 @@ class Measured implements Drafter {
 }
 
 const SHARE_LEARNS = 0.1;
+/** Passes without drafts after a loss. */
+const REST = 32;
 
 /** Sessions of draft models that wait for the next generation, those used last at the end. */
 const spare = new WeakMap<LoadedModel, SessionState[]>();

@@ -50,3 +50,51 @@ export function stepDot(w0: v128, w1: v128, w2: v128, w3: v128, a: v128): v128 {
 export function partSum<F>(x: usize, part: usize): i32 {
   return changetype<F>(0).parts == 2 ? load<i32>(x + (part << 2), 8) : load<i32>(x, 4);
 }
+
+/** The sum of a quad + a pair of columns. */
+@inline
+export function addPair(sum: v128, w: v128, a: v128): v128 {
+  return i32x4.add(sum, i32x4.dot_i16x8_s(w, a));
+}
+
+/** How many tokens a tile takes. */
+@unmanaged
+export class One {
+  @inline get two(): bool { return false; }
+  @inline get three(): bool { return false; }
+  @inline get four(): bool { return false; }
+}
+@unmanaged
+export class Two {
+  @inline get two(): bool { return true; }
+  @inline get three(): bool { return false; }
+  @inline get four(): bool { return false; }
+}
+@unmanaged
+export class Three {
+  @inline get two(): bool { return true; }
+  @inline get three(): bool { return true; }
+  @inline get four(): bool { return false; }
+}
+@unmanaged
+export class Four {
+  @inline get two(): bool { return true; }
+  @inline get three(): bool { return true; }
+  @inline get four(): bool { return true; }
+}
+
+/** Tokens of the next tile where so many are left: five are three and two, since a tile of one shares nothing. */
+@inline
+export function tileTokens(left: u32): u32 {
+  return left == 5 ? 3 : min<u32>(left, 4);
+}
+
+/** The eight outputs of each token, cleared: sums go on in them. */
+export function clearOutputs(y: usize, step: usize, tokens: u32): void {
+  const zero = f32x4.splat(0);
+  for (; tokens > 0; tokens--) {
+    v128.store(y, zero);
+    v128.store(y, zero, 16);
+    y += step;
+  }
+}

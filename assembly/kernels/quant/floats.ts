@@ -50,6 +50,7 @@ export abstract class FloatFormat<F> {
   @inline
   multiply(
     group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
+    _panel: usize,
   ): void {
     matmulFloats<F>(group, groups, columns, x, xStride, tokens, target, targetStride);
   }

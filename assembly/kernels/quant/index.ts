@@ -35,7 +35,8 @@ import { Q6_KPacking } from "./formats/q6_k";
 import { Q8_0Packing } from "./formats/q8_0";
 import { TQ1_0Packing } from "./formats/tq1_0";
 import { TQ2_0Packing } from "./formats/tq2_0";
-import { PANEL_BYTES } from "./byte_panels";
+import { PANEL_BYTES as BYTE_PANEL_BYTES } from "./byte_panels";
+import { PANEL_BYTES } from "./panels";
 import { TABLES_BYTES } from "./sums/tables";
 import { Type, blockElements, hasCodebook, rowBytes } from "./types";
 
@@ -115,7 +116,7 @@ class Multiply {
   on<F>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize, g: usize, h: usize, i: usize, j: usize): void {
     const format = changetype<F>(0);
     if (isDefined(format.multiplySums)) format.multiplySums(a, <u32>b, <u32>c, d, e, <u32>f, g, h, i, <u32>j);
-    else format.multiply(a, <u32>b, <u32>c, d, e, <u32>f, g, h);
+    else format.multiply(a, <u32>b, <u32>c, d, e, <u32>f, g, h, i);
   }
 }
 
@@ -198,13 +199,14 @@ export function takesSums(type: u32): bool {
 
 /**
  * Bytes that a product wants besides: for tables of sums (sums/tables.ts), a block whose words are looked up
- * (codebooks/format.ts), or a panel (byte_panels.ts).
+ * (codebooks/format.ts), or a panel (panels.ts, byte_panels.ts).
  */
 @inline
 export function workBytes(type: u32, form: u32): usize {
   if (takesSums(type)) return ASC_FEATURE_SIMD ? TABLES_BYTES : 0;
   if (hasCodebook(type)) return EXPANDED_BYTES;
-  return ASC_FEATURE_RELAXED_SIMD && meetsBytes(form) ? PANEL_BYTES : 0;
+  if (ASC_FEATURE_RELAXED_SIMD && meetsBytes(form)) return BYTE_PANEL_BYTES;
+  return ASC_FEATURE_SIMD && blockElements(type) == 256 ? PANEL_BYTES : 0;
 }
 
 /**

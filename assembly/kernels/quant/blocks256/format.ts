@@ -62,8 +62,9 @@ export abstract class Blocks256<F, P = F> {
   @inline
   multiply(
     group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
+    panel: usize,
   ): void {
-    matmulSuper<P>(group, groups, columns, x, xStride, tokens, target, targetStride);
+    matmulSuper<P>(group, groups, columns, x, xStride, tokens, target, targetStride, panel);
   }
 
   @inline

@@ -8,18 +8,19 @@
  *     y[t][r] = Σ over parts:  float(Σ q·a − offset·Σ a) · (dw · dx)   [ − (m · dx) · float(Σ a) ]
  *       dw = d · sub-scale, m = dmin · sub-minimum, both rounded to f32; a part is 32 columns, or 16
  *
- * part after part, one f32 accumulator an output, the same for one token, for the tile of four tokens and for the
- * scalar twin: all give the same bits. A unit whose activations are all zero adds nothing and is skipped.
+ * part after part, one f32 accumulator an output, the same for one token, for several (panels.ts) and for the scalar
+ * twin: all give the same bits. A unit of one token whose activations are all zero adds nothing and is skipped.
  *
  * What differs is in the tag of the format (blocks256/format.ts lists its members).
  *
  * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 splats that are loads, some two operations a plane (4
- * rows × 2 columns) and 35 to 60 for sub-scales; the tile shares planes and sub-scales among four tokens.
+ * rows × 2 columns) and 35 to 60 for sub-scales.
  */
 import { ACTIVATION_BLOCK_BYTES } from "../activations/sixteen";
-import { partSum, stepDot } from "../dots";
+import { clearOutputs, partSum } from "../dots";
 import { codeMask, firstOf, loadPair, plane, secondOf, thirdOf } from "./fields";
 import { loadFiniteHalf, loadSmallHalves4 } from "../layout";
+import { PANEL_UNITS, multiplyPanel } from "../panels";
 
 // Masks of sub-scales (blocks256/fields.ts says why they are loaded).
 const MASKS = memory.data<u16>([15, 15, 15, 15, 15, 15, 15, 15, 63, 63, 63, 63, 63, 63, 63, 63], 16);
@@ -203,97 +204,77 @@ function multiplyOne<F>(block: usize, units: u32, x: usize, target: usize): void
   v128.store(target, acc1, 16);
 }
 
-/** Four rows (a quad) × four tokens. */
-function multiplyTile<F>(
-  block: usize, quad: usize, units: u32, x0: usize, stride: usize, target: usize, targetStride: usize,
-): void {
+/** The codes of a half of four rows every second vector of a panel. */
+@inline
+function unpackHalf<F>(p: usize, half: usize, to: usize, mask: v128, table: v128): void {
+  const f = changetype<F>(0);
+  for (let step: usize = 0; step < 2; step++) {
+    let w0: v128, w1: v128, w2: v128, w3: v128;
+    if (step == 0) {
+      const first = firstOf(p, f.bits, half, 0);
+      const second = secondOf(p, f.bits, half, 0, first);
+      w0 = weights<F>(first, second, first, 0, 0, mask, table);
+      w1 = weights<F>(first, second, first, 0, 1, mask, table);
+      w2 = weights<F>(first, second, first, 0, 2, mask, table);
+      w3 = weights<F>(first, second, first, 0, 3, mask, table);
+    } else {
+      const first = firstOf(p, f.bits, half, 1);
+      const second = secondOf(p, f.bits, half, 1, first);
+      const third = thirdOf(p, f.bits, half, 1, first);
+      w0 = weights<F>(first, second, third, 1, 0, mask, table);
+      w1 = weights<F>(first, second, third, 1, 1, mask, table);
+      w2 = weights<F>(first, second, third, 1, 2, mask, table);
+      w3 = weights<F>(first, second, third, 1, 3, mask, table);
+    }
+    v128.store(to, w0);
+    v128.store(to, w1, 32);
+    v128.store(to, w2, 64);
+    v128.store(to, w3, 96);
+    to += 128;
+  }
+}
+
+/** Unpacks units into a panel (panels.ts), from a whole super-block on; where the next one begins. */
+function unpackPanel<F>(block: usize, units: u32, panel: usize): usize {
   const f = changetype<F>(0);
   const mask = codeMask(f.bits);
   const table = f.table != 0 ? v128.load(f.table) : mask;
-  let x1 = x0 + stride;
-  let x2 = x1 + stride;
-  let x3 = x2 + stride;
-  let acc0 = f32x4.splat(0);
-  let acc1 = acc0;
-  let acc2 = acc0;
-  let acc3 = acc0;
-  let d = acc0;
-  let dmin = acc0;
+  let d0 = f32x4.splat(0);
+  let d1 = d0;
+  let dmin0 = d0;
+  let dmin1 = d0;
   for (let u: u32 = 0; u < units; u++) {
     if ((u & 7) == 0) {
-      d = loadSmallHalves4(block + (quad << 3));
-      if (f.minimum) dmin = loadSmallHalves4(block + 16 + (quad << 3));
+      d0 = loadSmallHalves4(block);
+      d1 = loadSmallHalves4(block + 8);
+      if (f.minimum) {
+        dmin0 = f32x4.neg(loadSmallHalves4(block + 16));
+        dmin1 = f32x4.neg(loadSmallHalves4(block + 24));
+      }
       block += headerBytes<F>();
     }
-    if ((load<u32>(x0) | load<u32>(x1) | load<u32>(x2) | load<u32>(x3)) != 0) {
-      const p = block + f.unitScales + (quad << 4);
-      let dot0 = i32x4.splat(0);
-      let dot1 = dot0;
-      let dot2 = dot0;
-      let dot3 = dot0;
-      for (let half: usize = 0; half < 2; half++) {
-        for (let step: usize = 0; step < 2; step++) {
-          let w0: v128, w1: v128, w2: v128, w3: v128;
-          if (step == 0) {
-            const first = firstOf(p, f.bits, half, 0);
-            const second = secondOf(p, f.bits, half, 0, first);
-            w0 = weights<F>(first, second, first, 0, 0, mask, table);
-            w1 = weights<F>(first, second, first, 0, 1, mask, table);
-            w2 = weights<F>(first, second, first, 0, 2, mask, table);
-            w3 = weights<F>(first, second, first, 0, 3, mask, table);
-          } else {
-            const first = firstOf(p, f.bits, half, 1);
-            const second = secondOf(p, f.bits, half, 1, first);
-            const third = thirdOf(p, f.bits, half, 1, first);
-            w0 = weights<F>(first, second, third, 1, 0, mask, table);
-            w1 = weights<F>(first, second, third, 1, 1, mask, table);
-            w2 = weights<F>(first, second, third, 1, 2, mask, table);
-            w3 = weights<F>(first, second, third, 1, 3, mask, table);
-          }
-          const at = (half << 5) + (step << 4);
-          dot0 = i32x4.add(dot0, stepDot(w0, w1, w2, w3, v128.load(x0 + at, 16)));
-          dot1 = i32x4.add(dot1, stepDot(w0, w1, w2, w3, v128.load(x1 + at, 16)));
-          dot2 = i32x4.add(dot2, stepDot(w0, w1, w2, w3, v128.load(x2 + at, 16)));
-          dot3 = i32x4.add(dot3, stepDot(w0, w1, w2, w3, v128.load(x3 + at, 16)));
-        }
-        if (f.parts == 2 || half == 1) {
-          const pairs = f.scales8(block, quad, half);
-          const scales = lowLanes<F>(scalesOf<F>(pairs));
-          const minima = lowLanes<F>(minimaOf<F>(pairs));
-          acc0 = tilePart<F>(acc0, dot0, x0, half, d, dmin, scales, minima);
-          acc1 = tilePart<F>(acc1, dot1, x1, half, d, dmin, scales, minima);
-          acc2 = tilePart<F>(acc2, dot2, x2, half, d, dmin, scales, minima);
-          acc3 = tilePart<F>(acc3, dot3, x3, half, d, dmin, scales, minima);
-          if (f.parts == 2) {
-            dot0 = i32x4.splat(0);
-            dot1 = dot0;
-            dot2 = dot0;
-            dot3 = dot0;
-          }
+    const p = block + f.unitScales;
+    for (let half: usize = 0; half < 2; half++) {
+      unpackHalf<F>(p, half, panel, mask, table);
+      unpackHalf<F>(p + 16, half, panel + 16, mask, table);
+      panel += 256;
+      if (f.parts == 2 || half == 1) {
+        const pairs = f.scales8(block, 0, half);
+        const scales = scalesOf<F>(pairs);
+        v128.store(panel, f.scaled ? f32x4.mul(d0, f32x4.convert_i32x4_s(lowLanes<F>(scales))) : d0);
+        v128.store(panel, f.scaled ? f32x4.mul(d1, f32x4.convert_i32x4_s(highLanes<F>(scales))) : d1, 16);
+        panel += 32;
+        if (f.minimum) {
+          const minima = minimaOf<F>(pairs);
+          v128.store(panel, f32x4.mul(dmin0, f32x4.convert_i32x4_s(lowLanes<F>(minima))));
+          v128.store(panel, f32x4.mul(dmin1, f32x4.convert_i32x4_s(highLanes<F>(minima))), 16);
+          panel += 32;
         }
       }
     }
     block += unitBytes<F>();
-    x0 += ACTIVATION_BLOCK_BYTES;
-    x1 += ACTIVATION_BLOCK_BYTES;
-    x2 += ACTIVATION_BLOCK_BYTES;
-    x3 += ACTIVATION_BLOCK_BYTES;
   }
-  target += quad << 4;
-  v128.store(target, acc0);
-  v128.store(target + targetStride, acc1);
-  v128.store(target + 2 * targetStride, acc2);
-  v128.store(target + 3 * targetStride, acc3);
-}
-
-/** What a part adds to the outputs of one token. */
-@inline
-function tilePart<F>(
-  acc: v128, dot: v128, x: usize, part: usize, d: v128, dmin: v128, scales: v128, minima: v128,
-): v128 {
-  const sum = partSum<F>(x, part);
-  const dx = v128.load_splat<f32>(x);
-  return subtractMinimum<F>(addPart<F>(acc, dot, sum, d, scales, dx), floatSums<F>(x, part, dx), dmin, minima, dx);
+  return block;
 }
 
 /** The scalar twin: one row × one token. */
@@ -366,32 +347,39 @@ function rowPart<F>(acc: f32, dot: i32, x: usize, part: usize, d: f32, dmin: f32
   return acc;
 }
 
-/** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in Q16 rows. */
+/**
+ * Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in Q16 rows; several
+ * tokens want a panel (panels.ts).
+ */
 export function matmulSuper<F>(
   group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
+  panel: usize,
 ): void {
+  const f = changetype<F>(0);
   const blocks = columns >> 8;
   const units = blocks << 3;
   const groupBytes = <usize>blocks * packedBytes<F>();
   for (; groups > 0; groups--) {
-    let t: u32 = 0;
-    let a = x;
-    let y = target;
-    if (ASC_FEATURE_SIMD) {
-      for (; t + 4 <= tokens; t += 4) {
-        multiplyTile<F>(group, 0, units, a, xStride, y, targetStride);
-        multiplyTile<F>(group, 1, units, a, xStride, y, targetStride);
-        a += 4 * xStride;
-        y += 4 * targetStride;
+    if (ASC_FEATURE_SIMD && tokens > 1) {
+      clearOutputs(target, targetStride, tokens);
+      let block = group;
+      let a = x;
+      let left = units;
+      for (; left >= PANEL_UNITS; left -= PANEL_UNITS) {
+        block = unpackPanel<F>(block, PANEL_UNITS, panel);
+        multiplyPanel(panel, PANEL_UNITS, f.parts, f.minimum, f.offset, a, xStride, tokens, target, targetStride);
+        a += <usize>PANEL_UNITS * ACTIVATION_BLOCK_BYTES;
       }
-      for (; t < tokens; t++) {
-        multiplyOne<F>(group, units, a, y);
-        a += xStride;
-        y += targetStride;
+      if (left > 0) {
+        unpackPanel<F>(block, left, panel);
+        multiplyPanel(panel, left, f.parts, f.minimum, f.offset, a, xStride, tokens, target, targetStride);
       }
     } else {
-      for (; t < tokens; t++) {
-        for (let row: u32 = 0; row < 8; row++) store<f32>(y + (row << 2), multiplyRow<F>(group, row, units, a));
+      let a = x;
+      let y = target;
+      for (let t: u32 = 0; t < tokens; t++) {
+        if (ASC_FEATURE_SIMD) multiplyOne<F>(group, units, a, y);
+        else for (let row: u32 = 0; row < 8; row++) store<f32>(y + (row << 2), multiplyRow<F>(group, row, units, a));
         a += xStride;
         y += targetStride;
       }

@@ -91,6 +91,7 @@ export abstract class Blocks32<F> {
   @inline
   multiply(
     group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
+    _panel: usize,
   ): void {
     matmulBlocks<F>(group, groups, columns, x, xStride, tokens, target, targetStride);
   }

@@ -8,13 +8,14 @@
  * and for the scalar twin, so that all of them give the same bits. A block whose activations are all zero adds
  * nothing and is skipped.
  *
- * The register tiles here, in blocks256/multiply.ts and in floats.ts look alike and stay apart: each holds as much as
- * the registers have room for beside its own planes and scales.
+ * The register tiles here, in panels.ts and in floats.ts look alike and stay apart: each holds as much as the registers
+ * have room for beside its own planes and scales.
  *
- * Cost of 8 rows × 32 columns, one token: 32 dots, 32 adds, 16 splats and the planes; the tile shares the planes.
+ * Cost of 8 rows × 32 columns: a token 32 dots, 32 adds, 16 splats that are loads, 8 to 14 for scales; a tile of two to
+ * four tokens the planes and scales once.
  */
 import { ACTIVATION_BLOCK_BYTES } from "../activations/sixteen";
-import { stepDot } from "../dots";
+import { Four, Three, Two, addPair, clearOutputs, stepDot, tileTokens } from "../dots";
 
 /** The step of the quad at `p` with eight activations. */
 @inline
@@ -95,70 +96,155 @@ function multiplyOne<F>(block: usize, blocks: u32, x: usize, target: usize): voi
   }
 }
 
-/** Four rows (a quad) × four tokens. */
-function multiplyTile<F>(
-  block: usize, quad: u32, blocks: u32, x0: usize, stride: usize, target: usize, targetStride: usize,
-): void {
+/** The eight outputs of a token at `y` + a block: its sums of both quads, its scales and minima. */
+@inline
+function addBlock<F>(y: usize, a: v128, b: v128, d0: v128, d1: v128, m0: v128, m1: v128, x: usize): void {
   const f = changetype<F>(0);
-  let x1 = x0 + stride;
-  let x2 = x1 + stride;
-  let x3 = x2 + stride;
-  let acc0 = f32x4.splat(0);
-  let acc1 = f32x4.splat(0);
-  let acc2 = f32x4.splat(0);
-  let acc3 = f32x4.splat(0);
-  for (; blocks > 0; blocks--) {
-    if ((load<u32>(x0) | load<u32>(x1) | load<u32>(x2) | load<u32>(x3)) != 0) {
-      let p = f.payload(block) + <usize>quad * f.quadBytes;
-      let high = f.high(block, quad);
-      let dot0 = i32x4.splat(0);
-      let dot1 = i32x4.splat(0);
-      let dot2 = i32x4.splat(0);
-      let dot3 = i32x4.splat(0);
-      for (let step: usize = 0; step < 64; step += 16) {
-        const w = f.word(p);
-        const w0 = f.plane0(p, w, high);
-        const w1 = f.plane1(p, w, high);
-        const w2 = f.plane2(p, w, high);
-        const w3 = f.plane3(p, w, high);
-        dot0 = i32x4.add(dot0, stepDot(w0, w1, w2, w3, v128.load(x0 + step, 16)));
-        dot1 = i32x4.add(dot1, stepDot(w0, w1, w2, w3, v128.load(x1 + step, 16)));
-        dot2 = i32x4.add(dot2, stepDot(w0, w1, w2, w3, v128.load(x2 + step, 16)));
-        dot3 = i32x4.add(dot3, stepDot(w0, w1, w2, w3, v128.load(x3 + step, 16)));
-        p += f.stepBytes;
-        high = f.nextHigh(high);
-      }
-      const dw = f.scale4(block, quad);
-      acc0 = scaled<F>(acc0, dot0, f.offset * load<i32>(x0, 4), dw, v128.load_splat<f32>(x0));
-      acc1 = scaled<F>(acc1, dot1, f.offset * load<i32>(x1, 4), dw, v128.load_splat<f32>(x1));
-      acc2 = scaled<F>(acc2, dot2, f.offset * load<i32>(x2, 4), dw, v128.load_splat<f32>(x2));
-      acc3 = scaled<F>(acc3, dot3, f.offset * load<i32>(x3, 4), dw, v128.load_splat<f32>(x3));
-      if (f.minimum) {
-        const m = f.minimum4(block, quad);
-        acc0 = addMinimum(acc0, m, x0);
-        acc1 = addMinimum(acc1, m, x1);
-        acc2 = addMinimum(acc2, m, x2);
-        acc3 = addMinimum(acc3, m, x3);
-      }
-    }
-    x0 += ACTIVATION_BLOCK_BYTES;
-    x1 += ACTIVATION_BLOCK_BYTES;
-    x2 += ACTIVATION_BLOCK_BYTES;
-    x3 += ACTIVATION_BLOCK_BYTES;
-    block += f.blockBytes;
+  const dx = v128.load32_splat(x);
+  const sum = v128.load32_splat(x, 4);
+  if (f.offset != 0) {
+    const offsets = i32x4.mul(sum, i32x4.splat(f.offset));
+    a = i32x4.sub(a, offsets);
+    b = i32x4.sub(b, offsets);
   }
-  target += (<usize>quad) << 4;
-  v128.store(target, acc0);
-  v128.store(target + targetStride, acc1);
-  v128.store(target + 2 * targetStride, acc2);
-  v128.store(target + 3 * targetStride, acc3);
+  let acc0 = f32x4.add(v128.load(y), f32x4.mul(f32x4.convert_i32x4_s(a), f32x4.mul(d0, dx)));
+  let acc1 = f32x4.add(v128.load(y, 16), f32x4.mul(f32x4.convert_i32x4_s(b), f32x4.mul(d1, dx)));
+  if (f.minimum) {
+    const sums = f32x4.convert_i32x4_s(sum);
+    acc0 = f32x4.add(acc0, f32x4.mul(f32x4.mul(m0, dx), sums));
+    acc1 = f32x4.add(acc1, f32x4.mul(f32x4.mul(m1, dx), sums));
+  }
+  v128.store(y, acc0);
+  v128.store(y, acc1, 16);
 }
 
-/** acc + (m · dx) · float(Σ a). */
+/** Whether none of the activations of a block is other than zero: then it adds nothing. */
 @inline
-function addMinimum(acc: v128, m: v128, x: usize): v128 {
-  const product = f32x4.mul(m, v128.load_splat<f32>(x));
-  return f32x4.add(acc, f32x4.mul(product, f32x4.splat(<f32>load<i32>(x, 4))));
+function isZero<N>(x: usize, stride: usize): bool {
+  const n = changetype<N>(0);
+  let heads = load<u32>(x) | load<u32>(x + stride);
+  if (n.three) heads |= load<u32>(x + 2 * stride);
+  if (n.four) heads |= load<u32>(x + 3 * stride);
+  return heads == 0;
+}
+
+/**
+ * Eight rows × two to four tokens, on top of what the outputs are. Activations are splatted by loads, which leaves the
+ * vector units to the rest; sums of floats go on in memory, since the registers are full.
+ */
+function multiplyTile<F, N>(block: usize, blocks: u32, x0: usize, stride: usize, y0: usize, step: usize): void {
+  const f = changetype<F>(0);
+  const n = changetype<N>(0);
+  for (; blocks > 0; blocks--) {
+    if (!isZero<N>(x0, stride)) {
+      let a0 = i32x4.splat(0);
+      let a1 = a0;
+      let a2 = a0;
+      let a3 = a0;
+      let b0 = a0;
+      let b1 = a0;
+      let b2 = a0;
+      let b3 = a0;
+      let p = f.payload(block);
+      let q = p + f.quadBytes;
+      let high0 = f.high(block, 0);
+      let high1 = f.high(block, 1);
+      for (let at = x0, end = x0 + 64; at != end; at += 16) {
+        const at1 = at + stride;
+        const at2 = at1 + stride;
+        const at3 = at2 + stride;
+        const word0 = f.word(p);
+        const word1 = f.word(q);
+        let w: v128, z: v128, v: v128;
+        w = f.plane0(p, word0, high0);
+        z = f.plane0(q, word1, high1);
+        v = v128.load32_splat(at, 16);
+        a0 = addPair(a0, w, v);
+        b0 = addPair(b0, z, v);
+        v = v128.load32_splat(at1, 16);
+        a1 = addPair(a1, w, v);
+        b1 = addPair(b1, z, v);
+        if (n.three) {
+          v = v128.load32_splat(at2, 16);
+          a2 = addPair(a2, w, v);
+          b2 = addPair(b2, z, v);
+        }
+        if (n.four) {
+          v = v128.load32_splat(at3, 16);
+          a3 = addPair(a3, w, v);
+          b3 = addPair(b3, z, v);
+        }
+        w = f.plane1(p, word0, high0);
+        z = f.plane1(q, word1, high1);
+        v = v128.load32_splat(at, 20);
+        a0 = addPair(a0, w, v);
+        b0 = addPair(b0, z, v);
+        v = v128.load32_splat(at1, 20);
+        a1 = addPair(a1, w, v);
+        b1 = addPair(b1, z, v);
+        if (n.three) {
+          v = v128.load32_splat(at2, 20);
+          a2 = addPair(a2, w, v);
+          b2 = addPair(b2, z, v);
+        }
+        if (n.four) {
+          v = v128.load32_splat(at3, 20);
+          a3 = addPair(a3, w, v);
+          b3 = addPair(b3, z, v);
+        }
+        w = f.plane2(p, word0, high0);
+        z = f.plane2(q, word1, high1);
+        v = v128.load32_splat(at, 24);
+        a0 = addPair(a0, w, v);
+        b0 = addPair(b0, z, v);
+        v = v128.load32_splat(at1, 24);
+        a1 = addPair(a1, w, v);
+        b1 = addPair(b1, z, v);
+        if (n.three) {
+          v = v128.load32_splat(at2, 24);
+          a2 = addPair(a2, w, v);
+          b2 = addPair(b2, z, v);
+        }
+        if (n.four) {
+          v = v128.load32_splat(at3, 24);
+          a3 = addPair(a3, w, v);
+          b3 = addPair(b3, z, v);
+        }
+        w = f.plane3(p, word0, high0);
+        z = f.plane3(q, word1, high1);
+        v = v128.load32_splat(at, 28);
+        a0 = addPair(a0, w, v);
+        b0 = addPair(b0, z, v);
+        v = v128.load32_splat(at1, 28);
+        a1 = addPair(a1, w, v);
+        b1 = addPair(b1, z, v);
+        if (n.three) {
+          v = v128.load32_splat(at2, 28);
+          a2 = addPair(a2, w, v);
+          b2 = addPair(b2, z, v);
+        }
+        if (n.four) {
+          v = v128.load32_splat(at3, 28);
+          a3 = addPair(a3, w, v);
+          b3 = addPair(b3, z, v);
+        }
+        p += f.stepBytes;
+        q += f.stepBytes;
+        high0 = f.nextHigh(high0);
+        high1 = f.nextHigh(high1);
+      }
+      const d0 = f.scale4(block, 0);
+      const d1 = f.scale4(block, 1);
+      const m0 = f.minimum4(block, 0);
+      const m1 = f.minimum4(block, 1);
+      addBlock<F>(y0, a0, b0, d0, d1, m0, m1, x0);
+      addBlock<F>(y0 + step, a1, b1, d0, d1, m0, m1, x0 + stride);
+      if (n.three) addBlock<F>(y0 + 2 * step, a2, b2, d0, d1, m0, m1, x0 + 2 * stride);
+      if (n.four) addBlock<F>(y0 + 3 * step, a3, b3, d0, d1, m0, m1, x0 + 3 * stride);
+    }
+    x0 += ACTIVATION_BLOCK_BYTES;
+    block += f.blockBytes;
+  }
 }
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in Q16 rows. */
@@ -169,21 +255,18 @@ export function matmulBlocks<F>(
   const blocks = columns >> 5;
   const groupBytes = <usize>blocks * f.blockBytes;
   for (; groups > 0; groups--) {
-    let t: u32 = 0;
+    if (ASC_FEATURE_SIMD && tokens > 1) clearOutputs(target, targetStride, tokens);
     let a = x;
     let y = target;
-    if (ASC_FEATURE_SIMD) {
-      for (; t + 4 <= tokens; t += 4) {
-        multiplyTile<F>(group, 0, blocks, a, xStride, y, targetStride);
-        multiplyTile<F>(group, 1, blocks, a, xStride, y, targetStride);
-        a += 4 * xStride;
-        y += 4 * targetStride;
-      }
-    }
-    for (; t < tokens; t++) {
-      multiplyOne<F>(group, blocks, a, y);
-      a += xStride;
-      y += targetStride;
+    for (let left = tokens; left > 0; ) {
+      const count = ASC_FEATURE_SIMD ? tileTokens(left) : 1;
+      if (count == 1) multiplyOne<F>(group, blocks, a, y);
+      else if (count == 2) multiplyTile<F, Two>(group, blocks, a, xStride, y, targetStride);
+      else if (count == 3) multiplyTile<F, Three>(group, blocks, a, xStride, y, targetStride);
+      else multiplyTile<F, Four>(group, blocks, a, xStride, y, targetStride);
+      left -= count;
+      a += <usize>count * xStride;
+      y += <usize>count * targetStride;
     }
     group += groupBytes;
     target += 32;

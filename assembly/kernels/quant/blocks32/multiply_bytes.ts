@@ -15,7 +15,8 @@
  */
 import { multiplyAdd } from "../../float/fused";
 import { Quads, Pairs, addDot } from "../byte_dots";
-import { DIGIT_BYTES, secondDigit } from "../activations/eight";
+import { DIGIT_BYTES, hasSecond, secondDigit } from "../activations/eight";
+import { Four, Three, Two as TwoTokens, clearOutputs, tileTokens } from "../dots";
 import { Minimum, Plain, TILE_TOKENS, minimumPlace, multiplyPanels, panelStep, scalePlace } from "../byte_panels";
 
 const ONES = memory.data<u16>([1, 1, 1, 1, 1, 1, 1, 1], 16);
@@ -178,6 +179,125 @@ function store8(target: usize, acc0: v128, acc1: v128): void {
   v128.store(target, acc1, 16);
 }
 
+/** The eight outputs at `y` + the sums of a digit at `x`. */
+@inline
+function addDigitSums<F, D>(y: usize, a: v128, b: v128, d0: v128, d1: v128, m0: v128, m1: v128, x: usize): void {
+  const ones = v128.load(ONES);
+  const dx = v128.load32_splat(x);
+  v128.store(y, scaled<F>(v128.load(y), whole<F, D>(a, ones, x), d0, dx, m0, x));
+  v128.store(y, scaled<F>(v128.load(y, 16), whole<F, D>(b, ones, x), d1, dx, m1, x), 16);
+}
+
+/** The eight outputs of one token at `y` + its digit of a block. */
+function addDigit<F, D>(block: usize, x: usize, y: usize): void {
+  const f = changetype<F>(0);
+  let a = begin<F, D>(x);
+  let b = a;
+  let fifths0 = f.high(block, 0);
+  let fifths1 = f.high(block, 1);
+  let p = f.payload(block);
+  for (let at = x, end = x + 32; at != end; at += 8) {
+    const low = v128.load32_splat(at, 16);
+    const high = v128.load32_splat(at, 20);
+    a = addStep<F, D>(a, f.word(p), fifths0, low, high);
+    b = addStep<F, D>(b, f.word(p + 16), fifths1, low, high);
+    p += 32;
+    fifths0 = f.nextHigh(fifths0);
+    fifths1 = f.nextHigh(fifths1);
+  }
+  addDigitSums<F, D>(y, a, b, f.scale4(block, 0), f.scale4(block, 1), f.minimum4(block, 0), f.minimum4(block, 1), x);
+}
+
+/**
+ * Eight rows × two to four tokens, on top of what the outputs are: codes are made once. What has a second digit gets it
+ * by itself.
+ */
+function multiplyFew<F, D, N>(
+  block: usize, blocks: u32, x0: usize, stride: usize, second: usize, y0: usize, step: usize,
+): void {
+  const f = changetype<F>(0);
+  const n = changetype<N>(0);
+  const y1 = y0 + step;
+  const y2 = y1 + step;
+  const y3 = y2 + step;
+  for (; blocks > 0; blocks--) {
+    const x1 = x0 + stride;
+    const x2 = x1 + stride;
+    const x3 = x2 + stride;
+    let a0 = begin<F, D>(x0);
+    let a1 = begin<F, D>(x1);
+    let a2 = n.three ? begin<F, D>(x2) : a0;
+    let a3 = n.four ? begin<F, D>(x3) : a0;
+    let b0 = a0;
+    let b1 = a1;
+    let b2 = a2;
+    let b3 = a3;
+    let fifths0 = f.high(block, 0);
+    let fifths1 = f.high(block, 1);
+    let p = f.payload(block);
+    for (let at = x0, end = x0 + 32; at != end; at += 8) {
+      const at1 = at + stride;
+      const at2 = at1 + stride;
+      const at3 = at2 + stride;
+      const word0 = f.word(p);
+      const word1 = f.word(p + 16);
+      let c = f.lowBytes(word0, fifths0);
+      let z = f.lowBytes(word1, fifths1);
+      let v = v128.load32_splat(at, 16);
+      a0 = addDot<D>(a0, v, c);
+      b0 = addDot<D>(b0, v, z);
+      v = v128.load32_splat(at1, 16);
+      a1 = addDot<D>(a1, v, c);
+      b1 = addDot<D>(b1, v, z);
+      if (n.three) {
+        v = v128.load32_splat(at2, 16);
+        a2 = addDot<D>(a2, v, c);
+        b2 = addDot<D>(b2, v, z);
+      }
+      if (n.four) {
+        v = v128.load32_splat(at3, 16);
+        a3 = addDot<D>(a3, v, c);
+        b3 = addDot<D>(b3, v, z);
+      }
+      c = f.highBytes(word0, fifths0);
+      z = f.highBytes(word1, fifths1);
+      v = v128.load32_splat(at, 20);
+      a0 = addDot<D>(a0, v, c);
+      b0 = addDot<D>(b0, v, z);
+      v = v128.load32_splat(at1, 20);
+      a1 = addDot<D>(a1, v, c);
+      b1 = addDot<D>(b1, v, z);
+      if (n.three) {
+        v = v128.load32_splat(at2, 20);
+        a2 = addDot<D>(a2, v, c);
+        b2 = addDot<D>(b2, v, z);
+      }
+      if (n.four) {
+        v = v128.load32_splat(at3, 20);
+        a3 = addDot<D>(a3, v, c);
+        b3 = addDot<D>(b3, v, z);
+      }
+      p += 32;
+      fifths0 = f.nextHigh(fifths0);
+      fifths1 = f.nextHigh(fifths1);
+    }
+    const d0 = f.scale4(block, 0);
+    const d1 = f.scale4(block, 1);
+    const m0 = f.minimum4(block, 0);
+    const m1 = f.minimum4(block, 1);
+    addDigitSums<F, D>(y0, a0, b0, d0, d1, m0, m1, x0);
+    addDigitSums<F, D>(y1, a1, b1, d0, d1, m0, m1, x1);
+    if (n.three) addDigitSums<F, D>(y2, a2, b2, d0, d1, m0, m1, x2);
+    if (n.four) addDigitSums<F, D>(y3, a3, b3, d0, d1, m0, m1, x3);
+    if (hasSecond(x0)) addDigit<F, D>(block, x0 + second, y0);
+    if (hasSecond(x1)) addDigit<F, D>(block, x1 + second, y1);
+    if (n.three && hasSecond(x2)) addDigit<F, D>(block, x2 + second, y2);
+    if (n.four && hasSecond(x3)) addDigit<F, D>(block, x3 + second, y3);
+    x0 += DIGIT_BYTES;
+    block += f.blockBytes;
+  }
+}
+
 /** How blocks are unpacked into a panel. */
 @unmanaged
 class Unpacked<F, K> {
@@ -226,6 +346,9 @@ function multiplyTiled<F, K, D>(
   );
 }
 
+/** From so many tokens on a panel pays: fewer share codes in registers. */
+const PANEL_TOKENS: u32 = 8;
+
 /** A stream of fewer bytes ends before the machine's prefetching has gained anything. */
 const STREAM: usize = 1 << 16;
 
@@ -265,7 +388,7 @@ function multiplyWith<F, D>(
     group += far;
     target += lower;
   }
-  const tiled = tokens & ~(TILE_TOKENS - 1);
+  const tiled = tokens < PANEL_TOKENS ? 0 : tokens & ~(TILE_TOKENS - 1);
   for (; groups > 0; groups--) {
     if (tiled > 0 && f.minimum) {
       multiplyTiled<F, Minimum, D>(group, blocks, x, xStride, tiled, target, targetStride, second, panel);
@@ -274,10 +397,17 @@ function multiplyWith<F, D>(
     }
     let a = x + <usize>tiled * xStride;
     let y = target + <usize>tiled * targetStride;
-    for (let t = tiled; t < tokens; t++) {
-      multiplyOne<F, D, One>(group, 0, blocks, a, second, y, 0);
-      a += xStride;
-      y += targetStride;
+    let left = tokens - tiled;
+    if (left > 1) clearOutputs(y, targetStride, left);
+    while (left > 0) {
+      const count = tileTokens(left);
+      if (count == 1) multiplyOne<F, D, One>(group, 0, blocks, a, second, y, 0);
+      else if (count == 2) multiplyFew<F, D, TwoTokens>(group, blocks, a, xStride, second, y, targetStride);
+      else if (count == 3) multiplyFew<F, D, Three>(group, blocks, a, xStride, second, y, targetStride);
+      else multiplyFew<F, D, Four>(group, blocks, a, xStride, second, y, targetStride);
+      left -= count;
+      a += <usize>count * xStride;
+      y += <usize>count * targetStride;
     }
     group += groupBytes;
     target += 32;

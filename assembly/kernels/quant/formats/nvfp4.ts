@@ -253,6 +253,7 @@ export class NVFP4Packing {
   @inline
   multiply(
     group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
+    _panel: usize,
   ): void {
     const blocks = columns >> 5;
     for (; groups > 0; groups--) {
