@@ -10,6 +10,7 @@
  *     transformers  Hugging Face: logits of checkpoints, in float32               Python: test/oracle/peers.txt
  *     tokenizers    tokenizers, sentencepiece, rwkv: random texts in small vocabularies   Python: test/oracle/peers.txt
  *     encoder-decoders  Hugging Face and the oracle: answers to a source        Python: test/oracle/peers.txt
+ *     composed      the numpy oracle in float64: sessions composed of pieces
  *     trained       onnxruntime and Hugging Face: trained embedders and a T5, fetched        Python: test/oracle/peers.txt
  *     programs      the pages of `limpet inspect --program`, of the small model of each architecture
  *     quantisers    llama.cpp's own quantisers: errors, mixes of types            bench/, Python
@@ -50,6 +51,7 @@ const PARTS = {
   transformers: { command: ["test/oracle/make-golden.ts", "transformers"] },
   tokenizers: { command: ["test/oracle/make-tokenizers.ts"] },
   "encoder-decoders": { command: ["test/golden/make-translations.ts"] },
+  composed: { command: ["test/golden/make-composed.ts"] },
   trained: { command: ["test/golden/make-trained.ts"] },
   programs: { command: ["test/golden/make-programs.ts"] },
   quantisers: { command: ["bench/quantize.mjs", "--golden"], needs: NATIVE ? undefined : "npm --prefix bench install" },

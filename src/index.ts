@@ -2,12 +2,13 @@
 
 export type { WasmBytes, WasmModule } from "../bindings/platform.ts";
 export type { Batch, BatchOptions, BatchSessionOptions } from "./api/batch.ts";
+export type { Composed, ComposedPiece, ComposeOptions } from "./api/composition.ts";
 export { doctor } from "./api/doctor.ts";
 export type { DoctorOptions, DoctorReport } from "./api/doctor-report.ts";
 export { Model } from "./api/model.ts";
 export type { AdapterLoadOptions, LoadOptions, MemoryPlan, ModelMemory, PlanOptions } from "./api/options.ts";
 export type { Overflow } from "./api/overflow.ts";
-export type { Beginning, Prefix, PrefixOptions } from "./api/prefix.ts";
+export type { Beginning, Chunk, ChunkOptions, Prefix, PrefixOptions } from "./api/prefix.ts";
 export type { ChatTokensOptions } from "./api/prompt.ts";
 export type { SelfTest } from "./api/self-test.ts";
 export type { Activity, AppendOptions, Prompt, Session, SessionOptions, WaitOptions } from "./api/session.ts";

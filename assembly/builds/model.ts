@@ -3,3 +3,4 @@
  */
 export * from "../exports/core_list";
 export * from "../exports/adapters";
+export * from "../exports/composition";

@@ -4,5 +4,6 @@
  */
 export * from "../exports/core_list";
 export * from "../exports/adapters";
+export * from "../exports/composition";
 export * from "../exports/byte_dots";
 export * from "../exports/thread";

@@ -9,6 +9,7 @@
  * Keys are compared and merged at one position (RoPE is a rotation), all heads of a token together; of latent rows the
  * latent is compared. Neither sinks nor rows that other sequences see are merged into.
  */
+import { markHighest } from "./highest";
 import { angles, checkSequence } from "./sequence";
 import { allocateRaw, release } from "../memory/arena";
 import { ErrorCode, fail } from "../memory/core";
@@ -131,28 +132,12 @@ function orderOf(e: Eviction, scores: usize, index: u32): u32 {
   return score > 0 ? reinterpret<u32>(score) : 0;
 }
 
-/** Marks what stays. The least order of the chosen is found bit by bit, in 32 walks, whatever the scores are. */
+/** Marks what stays. */
 function choose(e: Eviction, scores: usize, chosen: u32, recent: u32): void {
   const older = e.list.count - recent;
   for (let i: u32 = 0; i < older; i++) store<u32>(wordAt(e.nearest, i), orderOf(e, scores, i));
-  let least: u32 = 0;
-  for (let bit: u32 = 1 << 31; bit != 0; bit >>= 1) {
-    if (above(e, older, least | bit) >= chosen) least |= bit;
-  }
-  let ties = chosen - (least == u32.MAX_VALUE ? 0 : above(e, older, least + 1));
-  for (let i: u32 = 0; i < older; i++) {
-    const order = load<u32>(wordAt(e.nearest, i));
-    const stays = order > least || (order == least && ties != 0);
-    if (order == least && ties != 0) ties -= 1;
-    store<u8>(e.kept + i, stays ? 1 : 0);
-  }
+  markHighest(e.nearest, older, chosen, e.kept);
   memory.fill(e.kept + older, 1, recent);
-}
-
-function above(e: Eviction, older: u32, least: u32): u32 {
-  let count: u32 = 0;
-  for (let i: u32 = 0; i < older; i++) count += load<u32>(wordAt(e.nearest, i)) >= least ? 1 : 0;
-  return count;
 }
 
 /** The values of entry `index`, its keys turned from its position to another. */

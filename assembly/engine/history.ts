@@ -126,5 +126,6 @@ export function shareBeginning(s: Session, from: Session, count: u32): i32 {
   memory.copy(s.tokens, from.tokens, (<usize>count) << 2);
   s.count = count;
   s.evaluated = rows;
+  if (HAS_SAMPLERS && rows > from.exact) s.exact = from.exact;
   return 0;
 }

@@ -6,16 +6,17 @@
  *     tokens   │ evaluated: rows in the cache │ appended, not evaluated yet │ … capacity
  */
 import { Core, ErrorCode, fail } from "../memory/core";
-import { allocate, allocateRaw, blockBytes, release, resize } from "../memory/arena";
+import { allocate, allocateRaw, blockBytes, release } from "../memory/arena";
 import { setU32, u32At } from "../memory/bytes";
 import { abortPass } from "../pass/batch";
 import { Context, POSITION_LIMIT, clearAdapters, isContext } from "../pass/context";
-import { placeAdapters, shareAdapters, shiftAdapters } from "./adapters";
-import { checkSequence, cutOut, dropAll, rewindable, shareAll, takeBack } from "./sequence";
+import { placeAdapters, shiftAdapters } from "./adapters";
+import { Composition, releaseComposition } from "./composition";
+import { checkSequence, cutOut, dropAll, rewindable, takeBack } from "./sequence";
 import { modelOf } from "./model";
 import { REASONING_BYTES, Reasoning, UNLIMITED, beginReasoning, setBudget } from "./reasoning";
-import { changedLogits, sampleScratchBytes, seed } from "./sampler";
-import { SAMPLER_BYTES, Sampler, initSampler, moveSampler, releaseSampler } from "./sampler_options";
+import { sampleScratchBytes, seed } from "./sampler";
+import { SAMPLER_BYTES, Sampler, initSampler, releaseSampler } from "./sampler_options";
 import { HAS_SAMPLERS } from "../parts";
 import { Tokenizer } from "../text/tokenizer";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
@@ -44,6 +45,9 @@ export namespace Draw {
   /** What the host has made of them, or is making. */
   export const SHOWN: u32 = 2;
 }
+
+/** All rows of a session are what evaluating its tokens gives. */
+export const WHOLE: u32 = u32.MAX_VALUE;
 
 const SESSION_TAG: u32 = 0x53534553; // "SESS"
 /** Most of the best tokens whose probabilities can be asked for. */
@@ -112,6 +116,13 @@ export class Session {
   /** The grammar that answers obey; 0: none. */
   constraint: Constraint;
   speculation: Speculation;
+
+  /** Rows of pieces that are joined and not made good yet; 0: none. Those of `evaluated` tokens are not among them. */
+  composition: Composition;
+  /** From this token on rows are not what evaluating would give: pieces were composed. WHOLE: all are. */
+  exact: u32;
+  /** Tokens of the last composition that went through all layers. */
+  recomputed: u32;
 }
 
 /** Bytes of linear memory that a session over such a context takes, until a piece of text is longer than 4 KiB. */
@@ -170,6 +181,7 @@ export function createSession(core: Core, context: Context, sequence: u32): Sess
   s.tokenizer = modelOf(context).tokenizer;
   s.sequence = sequence;
   s.capacity = capacity;
+  if (HAS_SAMPLERS) s.exact = WHOLE;
   s.itself = s;
   s.tag = SESSION_TAG;
   initSampler(s.sampler);
@@ -197,12 +209,19 @@ export function releaseSession(s: Session): void {
   release(s.core, changetype<usize>(s));
 }
 
+/** Rows of tokens from index `count` on go: those that are left may all be exact. */
+@inline
+function forgetBehind(s: Session, count: u32): void {
+  if (HAS_SAMPLERS && count <= s.exact) s.exact = WHOLE;
+}
+
 /** Forgets all tokens, and every row of the sequence. */
 export function forget(s: Session): void {
   stopGeneration(s);
   s.count = 0;
   s.evaluated = 0;
   s.isSourceRead = 0;
+  forgetBehind(s, 0);
   dropAll(s.context, s.sequence, i32.MIN_VALUE, i32.MAX_VALUE);
 }
 
@@ -249,6 +268,7 @@ export function rewind(s: Session, count: u32): void {
   if (count >= s.evaluated) return;
   // State that cannot go back so far goes back to a mark, or to the first token, and is made anew from there on.
   s.evaluated = rewindable(s.context, s.sequence, count);
+  forgetBehind(s, s.evaluated);
   dropAll(s.context, s.sequence, <i32>s.evaluated, POSITION_LIMIT);
 }
 
@@ -265,6 +285,7 @@ export function shiftSession(s: Session, keep: u32, count: u32): i32 {
     );
   }
   const behind = keep + count;
+  dropComposition(s);
   // A draft that came true is evaluated sooner than it would have been: behind another text its row is another.
   if (s.draw == Draw.PASS) leaveLast(s);
   dropDrafts(s);
@@ -280,6 +301,7 @@ export function shiftSession(s: Session, keep: u32, count: u32): i32 {
   }
   memory.copy(s.tokens + ((<usize>keep) << 2), s.tokens + ((<usize>behind) << 2), (<usize>(s.count - behind)) << 2);
   s.count -= count;
+  if (s.exact != WHOLE) s.exact = min(s.exact, keep);
   shiftAdapters(s.context, s.sequence, keep, count);
   return 0;
 }
@@ -375,6 +397,7 @@ export function unread(s: Session, position: u32): void {
   if (position == 0) {
     s.evaluated = 0;
     s.isSourceRead = 0;
+    forgetBehind(s, 0);
     dropAll(s.context, s.sequence, i32.MIN_VALUE, i32.MAX_VALUE);
   } else rewind(s, position);
   s.count = count;
@@ -426,97 +449,6 @@ export function dropDrafts(s: Session): void {
   s.evaluated = takeBack(s.context, s.sequence, s.evaluated, sp.ahead);
   sp.ahead = 0;
   sp.count = sp.next;
-}
-
-/**
- * Goes on with the generation of another session of the model, which has the same tokens and was stopped between two of
- * them: for who moves to a larger context. What is held back of the text, the stop strings and the sampler come along.
- */
-export function continueGeneration(s: Session, from: Session): i32 {
-  if (s.tokenizer != from.tokenizer || s.count != from.count) {
-    return fail(s.core, ErrorCode.BAD_ARGUMENT, "a generation goes on where the tokens of its session are");
-  }
-  stopWork(s);
-  leaveLast(s);
-  const status = makeTextRoom(s, from.textCapacity);
-  if (status != 0) return status;
-  memory.copy(s.stops, from.stops, from.stopsLength);
-  s.stopsLength = from.stopsLength;
-  moveSampler(s.core, s.sampler, from.sampler);
-  releaseConstraint(s.constraint);
-  s.constraint = from.constraint;
-  from.constraint = changetype<Constraint>(0);
-  memory.copy(changetype<usize>(s.speculation), changetype<usize>(from.speculation), SPECULATION_BYTES);
-  takeGeneration(s, from);
-  return 0;
-}
-
-/**
- * Begins a generation where another one of the context is, in front of a draw that it shows: the tokens, their rows,
- * which are shared, and the logits are the same. The sampler, the stop strings and the grammar, which begins here, are
- * the session's own.
- */
-export function forkGeneration(s: Session, from: Session): i32 {
-  if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build forks no generation; take limpet.wasm");
-  const c = s.context;
-  if (c != from.context || s.sequence == from.sequence || s.capacity < from.count) {
-    return fail(s.core, ErrorCode.BAD_ARGUMENT, "a generation is forked to another sequence of its context");
-  }
-  if (from.sourceCount != 0) {
-    return fail(
-      s.core, ErrorCode.UNSUPPORTED, "a generation from a source is not forked: set the source of each session",
-    );
-  }
-  if (!from.generating || from.draw != Draw.SHOWN) {
-    return fail(s.core, ErrorCode.WRONG_STATE, "a generation is forked while it shows the logits of a draw");
-  }
-  dropDrafts(from);
-  let status = checkSequence(c, s.sequence);
-  if (status == 0) status = makeTextRoom(s, from.textCapacity);
-  if (status != 0) return status;
-  forget(s);
-  status = shareAll(c, from.sequence, s.sequence, 0, POSITION_LIMIT);
-  if (status != 0) return status;
-  shareAdapters(c, from.sequence, s.sequence);
-  memory.copy(s.tokens, from.tokens, (<usize>from.count) << 2);
-  s.count = from.count;
-  s.evaluated = from.evaluated;
-  takeGeneration(s, from);
-  restartConstraint(s.constraint, s.count);
-  const vocabulary = c.program.vocabulary;
-  memory.copy(changedLogits(s.scratch, vocabulary), changedLogits(from.scratch, vocabulary), (<usize>vocabulary) << 2);
-  s.draw = from.draw;
-  s.pass = from.pass;
-  s.logitRow = from.logitRow;
-  return 0;
-}
-
-/** What is held back of the text, what was asked for, and how far it is. */
-function takeGeneration(s: Session, from: Session): void {
-  memory.copy(s.text, from.text, from.textLength);
-  s.textLength = from.textLength;
-  s.ready = from.ready;
-  memory.copy(changetype<usize>(s.stream), changetype<usize>(from.stream), offsetof<Stream>());
-  memory.copy(changetype<usize>(s.reasoning), changetype<usize>(from.reasoning), REASONING_BYTES);
-  s.remaining = from.remaining;
-  s.finish = from.finish;
-  s.stopIndex = from.stopIndex;
-  s.token = from.token;
-  s.logprob = from.logprob;
-  s.wantsLogits = from.wantsLogits;
-  s.wantLogprobs = from.wantLogprobs;
-  s.topCount = from.topCount;
-  memory.copy(s.topIds, from.topIds, TOP_LIMIT * 8);
-  s.generating = 1;
-}
-
-function makeTextRoom(s: Session, capacity: u32): i32 {
-  if (capacity <= s.textCapacity) return 0;
-  const moved = resize(s.core, s.text, capacity, "a session's text");
-  if (moved == 0) return s.core.errorCode;
-  s.text = moved;
-  s.textCapacity = capacity;
-  return 0;
 }
 
 /** Closes reasoning after so many tokens (reasoning.ts), from the next generation on; UNLIMITED: never. */
@@ -585,11 +517,20 @@ function tooLong(s: Session, more: u32): i32 {
 }
 
 /** A pass that this session is in and that is not through is undone, for all that are in it. */
-function stopWork(s: Session): void {
+export function stopWork(s: Session): void {
   if (owns(s)) abortPass(s.context);
+  dropComposition(s);
   dropDrafts(s);
   s.inFlight = 0;
   s.draw = Draw.NONE;
+}
+
+/** Rows that were joined and not made good go: their tokens are evaluated as any others are. */
+export function dropComposition(s: Session): void {
+  if (!HAS_SAMPLERS || changetype<usize>(s.composition) == 0) return;
+  releaseComposition(s.composition);
+  s.composition = changetype<Composition>(0);
+  dropAll(s.context, s.sequence, <i32>s.evaluated, POSITION_LIMIT);
 }
 
 /** Whether the session is in the pass that the context is in. */

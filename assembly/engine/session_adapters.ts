@@ -3,7 +3,7 @@
  * have made are made anew, unless they are to be kept.
  */
 import { areEqual, firstUse, placeAdapters, readSet, take } from "./adapters";
-import { Session, owns, unread } from "./session";
+import { Session, dropComposition, owns, unread } from "./session";
 import { ErrorCode, fail } from "../memory/core";
 
 /** The session's tokens use these from now on. With `keepRows` what another set has made of them stays. */
@@ -15,6 +15,7 @@ export function setOfSession(s: Session, adapters: usize, weights: usize, count:
   const set = c.adapterSet(s.sequence);
   const next = c.adapterSet(c.sequences);
   const isEqual = areEqual(set, next);
+  if (!isEqual) dropComposition(s);
   if (isEqual && (keepRows || !set.isMixed)) return 0;
   const stale = set.isMixed ? 0 : min(firstUse(set), firstUse(next));
   const isMixed: u32 = keepRows && s.evaluated > 0 ? 1 : 0;

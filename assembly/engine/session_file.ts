@@ -13,6 +13,7 @@
  *              from version 2 on: f32[SamplerOption.COUNT]; biases and breakers are not saved
  *     adapters of a session that has some: whether rows of others were kept u32 │ of each: digest u64, weight f32, from
  *              which position on i32. One with others refuses them
+ *     exact    of a session whose rows are not all what evaluating its tokens gives: how many of the first are u32
  *     source   of a model with an encoder: whether it is read u32 │ u32[tokens that it reads]
  *     state    layers u32 │ type of values u32 │ a layer: kind u8[12] │ row bytes u32 │ rows u32 │ positions │ rows
  *     marks    the same of recurrent states, which are F32: a row is a mark, the last one the newest state. A model
@@ -20,12 +21,13 @@
  */
 import { openSets } from "./adapters";
 import { Model, modelOf } from "./model";
-import { Sampler, SamplerOption, checkOption, checkOptions, optionAt, turnOff } from "./sampler_options";
-import { Session, checkSourceTokens, forget, owns, setSource } from "./session";
+import { SAMPLER_SECTION, checkSampler, readSampler, saveSampler } from "./sampler_file";
+import { Session, WHOLE, checkSourceTokens, forget, owns, setSource } from "./session";
+import { HEADER, NAME, SECTION, beginSection, findSection, isNamed, nameLength, truncated } from "./session_sections";
 import { Core, ErrorCode, bytesOf, fail } from "../memory/core";
 import { FNV_START, copyText, fnv, sameText, u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT } from "../pass/context";
-import { HAS_ADAPTERS, HAS_RECURRENT, HAS_VECTORS } from "../parts";
+import { HAS_ADAPTERS, HAS_RECURRENT, HAS_SAMPLERS, HAS_VECTORS } from "../parts";
 import { NOTHING, Op, Program } from "../program/program";
 import { dropMark } from "../state/recurrent";
 import { KvType } from "../kernels/attention/kv_codec";
@@ -36,23 +38,18 @@ import { Rows, appendRow, freeRowsWithout } from "../state/rows";
 
 const MAGIC: u32 = 0x53504d4c; // "LMPS"
 const VERSION: u32 = 2;
-const HEADER: usize = 24;
-const SECTION: usize = 16;
-const NAME: usize = 8;
 /** Sections that every session has. */
 const SECTIONS: u32 = 4;
-const SAMPLER_VERSION: u32 = 2;
-/** A section of version 1 ends where the options of version 2 begin. */
-const SAMPLER_OPTIONS: usize = 56;
-const SAMPLER_SECTION: usize = SAMPLER_OPTIONS + ((<usize>SamplerOption.COUNT) << 2);
 /** A layer's kind, the bytes of a row, and how many follow. */
-const LAYER: usize = 20;
-const KIND_NAME: u32 = 12;
+export const LAYER: usize = 20;
+export const KIND_NAME: u32 = 12;
 /** An adapter's digest, its weight, and from where on it is used. */
 const ADAPTER: usize = 16;
+/** The section "exact". */
+const EXACT: usize = 4;
 
 export function savedBytes(s: Session): u64 {
-  const sections = <usize>sectionsOf(s) * SECTION + 8 + 8 + SAMPLER_SECTION;
+  const sections = <usize>sectionsOf(s) * SECTION + 8 + 8 + SAMPLER_SECTION + (isApproximate(s) ? EXACT : 0);
   const bytes = HEADER + sections + (hasSource(s) ? sourceSection(s) : 0) + adapterSection(s);
   let state = stateSection(s, false);
   if (hasRecurrent(s.context.program)) state += stateSection(s, true);
@@ -62,7 +59,14 @@ export function savedBytes(s: Session): u64 {
 /** Sections that such a session has: a source where the model reads one, marks where layers have recurrent states. */
 function sectionsOf(s: Session): u32 {
   const adapters: u32 = adapterSection(s) ? 1 : 0;
-  return SECTIONS + adapters + (hasSource(s) ? 1 : 0) + (hasRecurrent(s.context.program) ? 1 : 0);
+  const exact: u32 = isApproximate(s) ? 1 : 0;
+  return SECTIONS + adapters + exact + (hasSource(s) ? 1 : 0) + (hasRecurrent(s.context.program) ? 1 : 0);
+}
+
+/** Whether some of its rows are not what evaluating gives (compose.ts). */
+@inline
+function isApproximate(s: Session): bool {
+  return HAS_SAMPLERS && s.exact != WHOLE;
 }
 
 /** Bytes of the section of adapters; 0: the session has none. */
@@ -162,6 +166,9 @@ function numberOf(p: Program, layer: u32, recurrent: bool): u32 {
 
 /** Writes `savedBytes` bytes to `target`. */
 export function saveSession(s: Session, target: usize): i32 {
+  if (HAS_SAMPLERS && changetype<usize>(s.composition) != 0) {
+    return fail(s.core, ErrorCode.WRONG_STATE, "a session is saved when its composition is through");
+  }
   if (s.generating) return fail(s.core, ErrorCode.WRONG_STATE, "a session is saved between generations: stop it first");
   const length = <usize>savedBytes(s);
   store<u32>(target, MAGIC);
@@ -181,6 +188,11 @@ export function saveSession(s: Session, target: usize): i32 {
     at = beginSection(at, "adapters", adapterSection(s));
     saveAdapters(s, at);
     at += adapterSection(s);
+  }
+  if (isApproximate(s)) {
+    at = beginSection(at, "exact", EXACT);
+    store<u32>(at, s.exact);
+    at += EXACT;
   }
   if (hasSource(s)) {
     at = beginSection(at, "source", sourceSection(s));
@@ -203,6 +215,11 @@ function checksum(file: usize, length: usize): u64 {
   return fnv(start, file + HEADER, length - HEADER);
 }
 
+/** Whether the keys of a saved session were turned by the factors that this context has. */
+export function hasSameRopes(c: Context, source: usize): bool {
+  return load<u32>(source, 12) == longRopes(c);
+}
+
 /** A bit for each rope of the program that takes its long factors in this context. */
 function longRopes(c: Context): u32 {
   let bits: u32 = 0;
@@ -210,42 +227,6 @@ function longRopes(c: Context): u32 {
     if (isLong(c.program.rope(i), c.rowCapacity)) bits |= (<u32>1) << i;
   }
   return bits;
-}
-
-function beginSection(at: usize, name: string, length: usize): usize {
-  memory.fill(at, 0, NAME);
-  copyText(at, <u32>NAME, name);
-  store<u64>(at, <u64>length, NAME);
-  return at + SECTION;
-}
-
-function saveSampler(s: Sampler, at: usize): void {
-  store<u32>(at, SAMPLER_VERSION);
-  store<f32>(at, s.temperature, 4);
-  store<u32>(at, s.topK, 8);
-  store<f32>(at, s.topP, 12);
-  store<f32>(at, s.minP, 16);
-  store<f32>(at, s.repeatPenalty, 20);
-  store<u64>(at, s.state0, 24);
-  store<u64>(at, s.state1, 32);
-  store<u64>(at, s.state2, 40);
-  store<u64>(at, s.state3, 48);
-  memory.copy(at + SAMPLER_OPTIONS, optionAt(s, 0), (<usize>SamplerOption.COUNT) << 2);
-}
-
-function readSampler(at: usize, s: Sampler): void {
-  turnOff(s);
-  s.temperature = load<f32>(at, 4);
-  s.topK = load<u32>(at, 8);
-  s.topP = load<f32>(at, 12);
-  s.minP = load<f32>(at, 16);
-  s.repeatPenalty = load<f32>(at, 20);
-  s.state0 = load<u64>(at, 24);
-  s.state1 = load<u64>(at, 32);
-  s.state2 = load<u64>(at, 40);
-  s.state3 = load<u64>(at, 48);
-  if (load<u32>(at) < SAMPLER_VERSION) return;
-  memory.copy(optionAt(s, 0), at + SAMPLER_OPTIONS, (<usize>SamplerOption.COUNT) << 2);
 }
 
 /** Returns where the section ends. */
@@ -276,6 +257,12 @@ function saveState(s: Session, at: usize, recurrent: bool): usize {
   return at;
 }
 
+/** Whether these bytes are a session that this one can take the place of. */
+export function checkSaved(s: Session, source: usize, length: u32): i32 {
+  const status = checkHeader(s.core, source, length);
+  return status == 0 ? checkSections(s, source, length) : status;
+}
+
 /** Everything is checked before anything changes. */
 export function restoreSession(s: Session, source: usize, length: u32): i32 {
   if (s.context.running && !owns(s)) {
@@ -283,23 +270,24 @@ export function restoreSession(s: Session, source: usize, length: u32): i32 {
       s.core, ErrorCode.WRONG_STATE, "the context is in the middle of a pass: step it to its end or abort it",
     );
   }
-  let status = checkHeader(s.core, source, length);
-  if (status == 0) status = checkSections(s, source, length);
+  let status = checkSaved(s, source, length);
   if (status != 0) return status;
   const c = s.context;
   const tokens = findSection(source, length, "tokens");
   status = restoreSource(s, source, length);
   if (status != 0) return status;
   if (HAS_ADAPTERS) restoreAdapters(s, findSection(source, length, "adapters"));
+  const exact = HAS_SAMPLERS ? findSection(source, length, "exact") : 0;
   s.evaluated = load<u32>(tokens);
   s.count = load<u32>(tokens, 4);
   memory.copy(s.tokens, tokens + 8, (<usize>s.count) << 2);
   readSampler(findSection(source, length, "sampler"), s.sampler);
   // Keys that were turned by other factors are made anew.
-  if (load<u32>(source, 12) != longRopes(c)) {
+  if (!hasSameRopes(c, source)) {
     s.evaluated = 0;
     return 0;
   }
+  if (exact && load<u32>(exact) < s.evaluated) s.exact = load<u32>(exact);
   restoreState(s, findSection(source, length, "state"), false);
   if (hasRecurrent(c.program)) restoreState(s, findSection(source, length, "marks"), true);
   return 0;
@@ -382,6 +370,7 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     else if (isNamed(at, "tokens")) status = checkTokens(s, section, bytes);
     else if (isNamed(at, "sampler")) status = checkSampler(core, section, bytes);
     else if (HAS_ADAPTERS && isNamed(at, "adapters")) status = checkAdapters(s, section, bytes);
+    else if (HAS_SAMPLERS && isNamed(at, "exact")) status = bytes == EXACT ? 0 : truncated(core);
     else if (isNamed(at, "source")) status = checkSource(s, section, bytes);
     else if (isNamed(at, "state")) status = checkState(s, section, bytes, false);
     else if (hasRecurrent(s.context.program) && isNamed(at, "marks")) status = checkState(s, section, bytes, true);
@@ -403,6 +392,7 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     if (status != 0) return status;
     wanted += u32(isThere) - u32(adapterSection(s) != 0);
   }
+  if (HAS_SAMPLERS) wanted += u32(findSection(source, length, "exact") != 0) - u32(isApproximate(s));
   if (at != end || known != wanted || !isWhole(s, source, length)) return truncated(core);
   return hasRecurrent(s.context.program) ? checkMarks(s, source, length) : 0;
 }
@@ -442,25 +432,6 @@ function isWhole(s: Session, source: usize, length: u32): bool {
   );
 }
 
-function nameLength(at: usize): u32 {
-  let length: u32 = 0;
-  while (length < <u32>NAME && load<u8>(at + length)) length += 1;
-  return length;
-}
-
-@inline
-function isNamed(at: usize, name: string): bool {
-  return sameText(at, nameLength(at), name);
-}
-
-/** The bytes of a section of a session that was checked; 0: it has none of that name. */
-function findSection(source: usize, length: u32, name: string): usize {
-  for (let at = source + HEADER, end = source + length; at < end; at += SECTION + <usize>load<u64>(at, NAME)) {
-    if (isNamed(at, name)) return at + SECTION;
-  }
-  return 0;
-}
-
 function checkModel(s: Session, at: usize, bytes: usize): i32 {
   if (bytes != 8) return truncated(s.core);
   if (load<u64>(at) == fingerprint(modelOf(s.context))) return 0;
@@ -486,18 +457,6 @@ function checkTokens(s: Session, at: usize, bytes: usize): i32 {
     }
   }
   return 0;
-}
-
-function checkSampler(core: Core, at: usize, bytes: usize): i32 {
-  if (bytes < 4) return truncated(core);
-  const isNew = load<u32>(at) == SAMPLER_VERSION;
-  if (!isNew && load<u32>(at) != 1) return truncated(core);
-  if (bytes != (isNew ? SAMPLER_SECTION : SAMPLER_OPTIONS)) return truncated(core);
-  for (let i: u32 = 0; isNew && i < SamplerOption.COUNT; i++) {
-    const status = checkOption(core, i, load<f32>(at + SAMPLER_OPTIONS + ((<usize>i) << 2)));
-    if (status != 0) return status;
-  }
-  return checkOptions(core, load<f32>(at, 4), load<f32>(at, 12), load<f32>(at, 16), load<f32>(at, 20));
 }
 
 function checkState(s: Session, at: usize, bytes: usize, recurrent: bool): i32 {
@@ -547,10 +506,6 @@ function otherType(core: Core): i32 {
     core, ErrorCode.BAD_FILE,
     "this session's cache has another type: open the model with the one it was saved with (--kv)",
   );
-}
-
-function truncated(core: Core): i32 {
-  return fail(core, ErrorCode.BAD_FILE, "this session is cut off or longer than it says; save it again");
 }
 
 /**

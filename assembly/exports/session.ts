@@ -9,11 +9,12 @@ import { Model } from "../engine/model";
 import { changedLogits, seed } from "../engine/sampler";
 import { addBias, addBreaker, configure, setOption } from "../engine/sampler_options";
 import {
-  Session, addStop, appendText, appendTokens, beginGeneration, continueGeneration, createSession, forkGeneration,
-  giveDrafts, isSession, limitReasoning, limitSession, releaseSession, replaceTokens, rewind, sessionBytes, setGrammar,
-  setSource, shiftSession, speculate, stopGeneration,
+  Session, addStop, appendText, appendTokens, beginGeneration, createSession, giveDrafts, isSession, limitReasoning,
+  limitSession, releaseSession, replaceTokens, rewind, sessionBytes, setGrammar, setSource, shiftSession, speculate,
+  stopGeneration,
 } from "../engine/session";
 import { canCut } from "../engine/sequence";
+import { continueGeneration, forkGeneration } from "../engine/session_moves";
 import { stepGeneration, stepSessions } from "../engine/session_step";
 import { restoreSession, savedBytes, saveSession } from "../engine/session_file";
 import { Speculation } from "../engine/speculation";

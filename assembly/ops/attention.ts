@@ -7,13 +7,14 @@ import { Status } from "../memory/core";
 import { u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT, rowAt } from "../pass/context";
 import { grainOf, threadsOf } from "../pass/threads";
-import { HAS_DISTANCE_BIAS, HAS_LATENT_ATTENTION } from "../parts";
+import { HAS_DISTANCE_BIAS, HAS_LATENT_ATTENTION, HAS_SAMPLERS } from "../parts";
+import { deviationOf, ownRow } from "../pass/replace";
 import { isAsked } from "../pass/taps";
 import { listOf, seenCount, seenPlaces, seenRows } from "../pass/visible";
 import { NOTHING, Step, Tap } from "../program/program";
 import { writeRow } from "../state/kinds";
 import { StateKind } from "../state/shape";
-import { appendRow } from "../state/rows";
+import { Rows, appendRow } from "../state/rows";
 import { attendHeads, attendScratchBytes } from "../kernels/attention/grouped";
 import { tiled } from "../kernels/attention/grouped_tile";
 
@@ -21,18 +22,35 @@ import { tiled } from "../kernels/attention/grouped_tile";
 export function keep(c: Context, s: Step): i32 {
   const rows = c.state;
   const layer = c.stateLayer;
+  const isCompared = HAS_SAMPLERS && c.deviations != 0 && c.layer + 1 == c.endLayer;
   for (let i: u32 = 0; i < c.active; i++) {
-    const token = c.token(i);
-    const sequence = c.sequence(token);
-    // A source stands before all that the decoder writes.
-    const position = c.isSource ? c.position(token) - POSITION_LIMIT : c.position(token);
-    const index = appendRow(rows, layer, sequence, position);
-    const row = rows.row(rows.list(sequence, layer).row(index));
+    const row = rowOfToken(c, rows, layer, c.token(i));
+    if (isCompared) compare(c, s, i, row);
     writeRow(rows.shape, c.kvType, rowAt(c.at(s.in0), i, c.stride(s.in0)), rowAt(c.at(s.in1), i, c.stride(s.in1)), row);
   }
+  // Who asks for that alone has the pass end here.
+  if (isCompared) c.active = 0;
   const isLatent = HAS_LATENT_ATTENTION && rows.shape.kind == StateKind.LATENT;
   c.expanded = isLatent && choosesExpanded(c, rows.shape, s.n1, s.n2) ? 1 : 0;
   return Status.DONE;
+}
+
+/** How far a row is off, before it is written anew. */
+function compare(c: Context, s: Step, i: u32, row: usize): void {
+  const value = c.state.shape.kind == StateKind.LATENT ? s.in0 : s.in1;
+  const deviation = deviationOf(c, c.state, rowAt(c.at(value), i, c.stride(value)), row);
+  store<f32>(c.deviations + ((<usize>c.token(i)) << 2), deviation);
+}
+
+/** The address of the row that a token writes: a new one, or the one that is there. */
+@inline
+function rowOfToken(c: Context, rows: Rows, layer: u32, token: u32): usize {
+  const sequence = c.sequence(token);
+  if (HAS_SAMPLERS && c.replaces) return ownRow(rows, layer, sequence, c.position(token));
+  // A source stands before all that the decoder writes.
+  const position = c.isSource ? c.position(token) - POSITION_LIMIT : c.position(token);
+  const index = appendRow(rows, layer, sequence, position);
+  return rows.row(rows.list(sequence, layer).row(index));
 }
 
 /** out ← softmax(in0 · keysᵀ · f) · values, token by token, each over the rows that it sees. */

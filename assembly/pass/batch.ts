@@ -5,20 +5,24 @@
 import { Context, POSITION_LIMIT, Running, Visibility } from "./context";
 import { ErrorCode, fail } from "../memory/core";
 import { setI32, setU32, u32At } from "../memory/bytes";
+import { checkReplaced } from "./replace";
 import { checkTexts } from "./texts";
 import { List, Rows, clearRows, dropRows, freeRows, truncateList } from "../state/rows";
 import { dropMark } from "../state/recurrent";
 import { StateKind } from "../state/shape";
-import { HAS_ATTENTION_WITHIN, HAS_RECURRENT, HAS_VECTORS } from "../parts";
+import { HAS_ATTENTION_WITHIN, HAS_RECURRENT, HAS_SAMPLERS, HAS_VECTORS } from "../parts";
 import { NOTHING } from "../program/program";
 
 /**
  * Begins a pass over the batch that the host wrote: `tokens` tokens through layers [firstLayer, endLayer). Entered at a
  * later layer, the residual stream is what the host put there, unless that is the first of a decoder: its passes begin
  * there, and those of a source (`isSource`) with the encoder; stopped before the last, no logits are made and the
- * stream stays there.
+ * stream stays there. With `replaces` the rows of its tokens are there already, and are written anew: an aborted pass
+ * leaves them as they come.
  */
-export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u32, isSource: u32 = 0): i32 {
+export function beginPass(
+  c: Context, tokens: u32, firstLayer: u32, endLayer: u32, isSource: u32 = 0, replaces: u32 = 0,
+): i32 {
   const core = c.core;
   const p = c.program;
   if (c.running) {
@@ -82,10 +86,15 @@ export function beginPass(c: Context, tokens: u32, firstLayer: u32, endLayer: u3
   for (let state: u32 = 0; state < p.stateCount; state++) {
     const rows = c.rows(state);
     const isRecurrent = HAS_RECURRENT && rows.shape.kind == StateKind.RECURRENT;
-    const status = isRecurrent ? 0 : makeRoom(c, rows, tokens);
+    const areThere = HAS_SAMPLERS && replaces != 0;
+    const status = isRecurrent ? 0 : areThere ? checkReplaced(c, rows, tokens) : makeRoom(c, rows, tokens);
     if (status != 0) return status;
   }
   if (HAS_RECURRENT) makeRoomForStates(c, tokens);
+  if (HAS_SAMPLERS) {
+    c.replaces = replaces;
+    c.deviations = 0;
+  }
   rememberLengths(c);
   for (let i: u32 = 0; i < tokens; i++) setU32(c.activeToken, i, i);
   memory.fill(c.zeros, 0, <usize>p.layerCount * 8);

@@ -12,13 +12,13 @@ import { Threads, isIdle, threadSlots } from "./threads";
 import { Core } from "../memory/core";
 import { blockBytes, release } from "../memory/arena";
 import { GUARD_BYTES, fence } from "../memory/guards";
-import { HAS_ADAPTERS, HAS_RECURRENT } from "../parts";
+import { HAS_ADAPTERS, HAS_RECURRENT, HAS_SAMPLERS } from "../parts";
 import { Flag, Op, Place, Program } from "../program/program";
 import { Rows, bookkeepingBytes, initRows, poolBytes } from "../state/rows";
 import { Rope, isLong } from "../state/rope";
 import { statesHeld } from "../state/recurrent";
 import { StateKind, StateShape } from "../state/shape";
-import { rowBytes } from "../state/kinds";
+import { rowBytes, unturned } from "../state/kinds";
 import { AdapterSet, SET_BYTES, lowRankBytes } from "../weights/low_rank";
 import { REQUEST_BYTES, Requests } from "../weights/requests";
 import { tokensAtOnce } from "../weights/tables";
@@ -178,6 +178,12 @@ export class Context {
   visible: usize;
   /** The kernels' scratch */
   scratch: usize;
+
+  // Rows that are there already (replace.ts).
+  /** 1: the tokens of the pass at work write into the rows that stand at their positions. */
+  replaces: u32;
+  /** f32[batch]: how far rows of the last layer of such a pass were off, which ends behind them; or 0. */
+  deviations: usize;
 
   get requests(): Requests {
     return changetype<Requests>(changetype<usize>(this) + offsetof<Context>());
@@ -406,6 +412,7 @@ function rowWorkBytes(p: Program): u64 {
       <u64>s.heads * s.first + 2 * s.ropePairs, 2 * <u64>max(s.first, max(s.second, s.ropePairs)),
     );
     most = max(most, values + 2 * s.ropePairs);
+    if (HAS_SAMPLERS) most = max<u64>(most, unturned(s));
   }
   return most * 4;
 }

@@ -74,8 +74,18 @@ import {
   PLAN_OPTIONS,
   type PlanOptions,
 } from "./options.ts";
-import { type Beginning, beginningOf, PREFIX_OPTIONS, type Prefix, type PrefixOptions } from "./prefix.ts";
-import { Prefixes, readPrefix } from "./prefixes.ts";
+import {
+  type Beginning,
+  beginningOf,
+  CHUNK_OPTIONS,
+  type Chunk,
+  type ChunkOptions,
+  chunkOf,
+  PREFIX_OPTIONS,
+  type Prefix,
+  type PrefixOptions,
+} from "./prefix.ts";
+import { Prefixes, readChunk, readPrefix } from "./prefixes.ts";
 import {
   CHAT_ONCE_OPTIONS,
   CHAT_TOKENS_OPTIONS,
@@ -357,6 +367,19 @@ export class Model {
     const { kv, ...prefix } = await readPrefix(this.#alive, this.#prefixes, given, read);
     this.#prefixes.add(prefix, kv);
     return prefix;
+  }
+
+  /**
+   * Reads a piece that texts are composed of (a text, or ids), by itself behind a lead: `Session.compose` joins its rows
+   * with those of others, in any order. It is kept as prefixes are, and is one of the texts that begin with it.
+   */
+  async chunk(text: string | ArrayLike<number> | Chunk, options: ChunkOptions = {}): Promise<Chunk> {
+    const given = chunkOf("text", text);
+    const read = readOptions(options, CHUNK_OPTIONS);
+    read.signal?.throwIfAborted();
+    const { kv, ...chunk } = await readChunk(this.#alive, this.#prefixes, given, read);
+    this.#prefixes.add(chunk, kv);
+    return chunk;
   }
 
   /** Several conversations at once, which are computed together. */

@@ -1,8 +1,18 @@
 /** What texts begin with, as callers hold it and give it. */
+
+import { POSITION_LIMIT } from "../../bindings/numbers.ts";
 import { type Message, messagesOf } from "../generate/messages.ts";
 import { CONTEXT_OPTIONS, type ContextOptions } from "../generate/sequence-pool.ts";
 import { promptOf } from "../generate/tokenizer.ts";
-import { bytes as bytesOf, type Check, type OptionTable, readOptions, signal, unchecked } from "../host/arguments.ts";
+import {
+  bytes as bytesOf,
+  type Check,
+  type OptionTable,
+  readOptions,
+  signal,
+  unchecked,
+  whole,
+} from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 
 /** What many texts begin with, as a model has read it. */
@@ -11,6 +21,12 @@ export interface Prefix {
   readonly tokens: readonly number[];
   /** The session that holds them, saved: what `Model.prefix` and `restore` take back. */
   readonly bytes: Uint8Array;
+}
+
+/** A piece of texts, as a model has read it behind a lead: what `Session.compose` joins. */
+export interface Chunk extends Prefix {
+  /** How many of its tokens are the lead's. */
+  readonly lead: number;
 }
 
 /** How a prefix is read. */
@@ -34,12 +50,46 @@ export const PREFIX_OPTIONS: OptionTable<PrefixOptions> = {
   signal,
 };
 
+/** How a piece is read. */
+export interface ChunkOptions extends PrefixOptions {
+  /**
+   * What stands in front of all pieces that are composed together (a text, or ids), a system's text, say: the first token
+   * of a text draws much attention, and must not stand in the middle of another. Default: what the model's vocabulary
+   * puts in front of a text, if it does.
+   */
+  lead?: string | ArrayLike<number>;
+}
+
+/** What each of `ChunkOptions` has to be. */
+export const CHUNK_OPTIONS: OptionTable<ChunkOptions> = { ...PREFIX_OPTIONS, lead: promptOf };
+
 /** A prefix, as `session` is given one. */
 export const prefixKind: Check<Prefix> = (name, value) => {
-  const read = readOptions<Prefix>(value, { tokens: unchecked, bytes: bytesOf }, name);
-  if (read.bytes) return read;
+  // A chunk is a prefix.
+  const { tokens, bytes } = readOptions<Chunk>(value, { tokens: unchecked, bytes: bytesOf, lead: unchecked }, name);
+  if (bytes) return { tokens, bytes };
   throw new LimpetError("BAD_ARGUMENT", `${name} is what model.prefix gave: it has bytes`);
 };
+
+/** A piece, as `compose` is given one. */
+export const chunkKind: Check<Chunk> = (name, value) => {
+  const read = readOptions<Chunk>(value, { tokens: tokensKind, bytes: bytesOf, lead: whole(0, POSITION_LIMIT) }, name);
+  if (read.bytes && read.tokens && read.lead < read.tokens.length) return read;
+  throw new LimpetError("BAD_ARGUMENT", `${name} is what model.chunk gave: it has tokens, bytes and lead`);
+};
+
+/** What a chunk is of, checked. */
+export function chunkOf(name: string, value: unknown): string | ArrayLike<number> | Chunk {
+  return typeof value === "object" && value !== null && "bytes" in value
+    ? chunkKind(name, value)
+    : promptOf(name, value);
+}
+
+function tokensKind(name: string, value: unknown): readonly number[] {
+  const ids = promptOf(name, value);
+  if (typeof ids !== "string") return Array.from(ids);
+  throw new LimpetError("BAD_ARGUMENT", `${name} is a list of tokens, not text`);
+}
 
 /** A text, ids, messages, or a prefix that was kept elsewhere. */
 export type Beginning = string | ArrayLike<number> | readonly Message[] | Prefix;

@@ -6,8 +6,9 @@ import type { CacheType, LoadedModel } from "../generate/sequence-pool.ts";
 import { restoreState, type SessionState } from "../generate/session-state.ts";
 import { LimpetError } from "../host/errors.ts";
 import { prefixStore } from "../store/prefixes.ts";
-import type { Beginning, Prefix, PrefixOptions } from "./prefix.ts";
-import { commonTokens, replaceTokens, Session, sessionState, splitMessages } from "./session.ts";
+import type { Beginning, Chunk, ChunkOptions, Prefix, PrefixOptions } from "./prefix.ts";
+import { splitMessages } from "./saved-messages.ts";
+import { commonTokens, replaceTokens, Session, sessionState } from "./session.ts";
 
 /** So many tokens that are there already are worth going on from. */
 export const LEAST_COMMON = 16;
@@ -64,10 +65,14 @@ export async function readPrefix(
 ): Promise<Prefix & { readonly kv: CacheType }> {
   const kv = context.kv ?? loaded.defaults.kv ?? "f16";
   if (typeof given === "object" && "bytes" in given) {
-    const session = new Session(loaded, { ...context, prefix: given });
+    const state = sessionState(loaded, context);
+    const session = new Session(loaded, { prefix: given }, state);
     const prefix = { tokens: session.tokens, bytes: given.bytes, kv };
+    const isOwn = isExact(state);
     session.dispose();
-    return prefix;
+    if (isOwn) return prefix;
+    const words = "these rows are of a session that was composed, and no other text's: read the prefix anew";
+    throw new LimpetError("BAD_ARGUMENT", words);
   }
   const messages = Array.isArray(given) && typeof given[0] === "object" ? (given as Message[]) : [];
   const tokens = await tokensOfBeginning(loaded, given, messages);
@@ -78,7 +83,7 @@ export async function readPrefix(
     const store = place === false ? null : await prefixStore(place === true ? undefined : place);
     const name = store && (await nameOf(session, tokens));
     const saved = store && (await store.read(name!));
-    if (saved && holds(session, saved, tokens)) return { tokens, bytes: saved, kv };
+    if (saved && holds(session, saved, tokens) && isExact(state)) return { tokens, bytes: saved, kv };
     prefixes.begin(state, tokens);
     replaceTokens(state, tokens);
     await session.logits({ signal });
@@ -88,6 +93,32 @@ export async function readPrefix(
   } finally {
     session.dispose();
   }
+}
+
+/** A piece behind a lead: the prefix that both are. */
+export async function readChunk(
+  loaded: LoadedModel,
+  prefixes: Prefixes,
+  given: string | ArrayLike<number> | Chunk,
+  { lead: before, ...options }: ChunkOptions,
+): Promise<Chunk & { readonly kv: CacheType }> {
+  const { tokenizer } = loaded;
+  if (typeof given === "object" && "bytes" in given) {
+    const prefix = await readPrefix(loaded, prefixes, given, options);
+    if (given.lead < prefix.tokens.length) return { ...prefix, lead: given.lead };
+    throw new LimpetError("BAD_ARGUMENT", "a chunk has one token at least behind its lead");
+  }
+  const ids = (text: string | ArrayLike<number>, bos: boolean): number[] =>
+    typeof text === "string" ? tokenizer.tokenize(text, { bos }) : Array.from(text);
+  const lead = ids(before ?? "", true);
+  const own = ids(given, false);
+  if (own.length === 0) throw new LimpetError("BAD_ARGUMENT", "a chunk has one token at least");
+  return { ...(await readPrefix(loaded, prefixes, [...lead, ...own], options)), lead: lead.length };
+}
+
+/** Whether all rows of a session are those that reading its tokens gives. */
+function isExact({ loaded: { core }, pointer }: SessionState): boolean {
+  return core.exports.session_exact(pointer) === core.exports.session_count(pointer);
 }
 
 /** Whether these bytes are of such a session and hold these tokens: what is none is a miss. */

@@ -1,6 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A session: tokens that a model has read and written, which the next call goes on from. */
-import { encodeText } from "../../bindings/memory.ts";
 import { POSITION_LIMIT } from "../../bindings/numbers.ts";
 import { ADAPTER_OPTIONS, type AdapterOptions } from "../generate/adapter.ts";
 import type { AnswerReader } from "../generate/answer-reader.ts";
@@ -27,6 +26,7 @@ import {
   makeRoom,
   readActivity,
   releaseState,
+  requireRoom,
   reserve,
   rest,
   restoreState,
@@ -47,10 +47,18 @@ import {
   text as textOf,
   whole,
 } from "../host/arguments.ts";
-import { fnv } from "../host/checksum.ts";
 import { LimpetError } from "../host/errors.ts";
+import {
+  COMPOSE_OPTIONS,
+  type Composed,
+  type ComposedPiece,
+  type ComposeOptions,
+  compose,
+  piecesOf,
+} from "./composition.ts";
 import { KEPT, leadingTokens, type Overflow, trim } from "./overflow.ts";
 import { type Prefix, prefixKind } from "./prefix.ts";
+import { joinMessages, splitMessages } from "./saved-messages.ts";
 
 /** What a session holds, and how a conversation in it begins. */
 export interface SessionOptions extends ContextOptions, AdapterOptions {
@@ -104,13 +112,6 @@ export const WAIT_OPTIONS: OptionTable<WaitOptions> = { signal };
 export type Prompt = string | ArrayLike<number>;
 
 export type { Activity } from "../generate/session-state.ts";
-
-/**
- * Behind the core's bytes of a saved session, where there were messages: JSON, its FNV-1a as u32, its length as u32, these
- * four bytes.
- */
-const MESSAGES_MARK = "LMPN";
-const TRAILER = 12;
 
 /** A turn of a conversation that goes on: what was said before it, and the answer so far. */
 interface Turn {
@@ -280,6 +281,23 @@ export class Session {
     return nextLogits(state, signal);
   }
 
+  /**
+   * Makes the session's tokens those of pieces that `Model.chunk` has read, and of texts, in any order: the pieces' rows
+   * are joined, and those that are furthest off are computed anew. What was there before is forgotten; `generate` goes on
+   * from there. UNSUPPORTED where rows cannot be moved (a recurrent model, a window, learnt positions), with adapters, and
+   * of an encoder.
+   */
+  async compose(pieces: readonly ComposedPiece[], options: ComposeOptions = {}): Promise<Composed> {
+    const read = piecesOf("pieces", pieces);
+    const asked = readOptions(options, COMPOSE_OPTIONS);
+    asked.signal?.throwIfAborted();
+    const state = this.#alive;
+    this.#interrupt();
+    this.#messages = [];
+    this.#forgotten = 0;
+    return compose(state, read, asked);
+  }
+
   /** Forgets all tokens from number `count` on. A conversation ends with that: `chat` begins anew. */
   rewind(count: number): void {
     const state = this.#alive;
@@ -294,17 +312,7 @@ export class Session {
 
   /** The session as bytes: `model.restore` goes on from them with the same bits, in any host. */
   save(): Uint8Array<ArrayBuffer> {
-    const saved = saveState(this.#alive);
-    if (!this.#messages.length) return saved;
-    const messages = encodeText(JSON.stringify(this.#messages));
-    const all = new Uint8Array(saved.length + messages.length + TRAILER);
-    all.set(saved);
-    all.set(messages, saved.length);
-    const trailer = new DataView(all.buffer, all.length - TRAILER);
-    trailer.setUint32(0, fnv(messages), true);
-    trailer.setUint32(4, messages.length, true);
-    all.set(encodeText(MESSAGES_MARK), all.length - 4);
-    return all;
+    return joinMessages(saveState(this.#alive), this.#messages);
   }
 
   /** Makes this session what was saved of one of the same model and cache type. On an error it is as it was. */
@@ -483,33 +491,6 @@ function keptTokens({ core, pointer }: LoadedModel, rows: number, asked: number 
     throw new LimpetError("BAD_ARGUMENT", `keep leaves no room: a context of ${rows} tokens keeps ${rows - 2} at most`);
   }
   return asked ?? Math.max(Math.min(KEPT, rows - 2), 0);
-}
-
-/** Room for more tokens; where there can be none, nothing has changed. */
-function requireRoom(state: SessionState, there: number, more: number): void {
-  if (there + more > state.rows) {
-    const words = `the context holds ${state.rows} tokens: ${there} are there, and ${more} more do not fit`;
-    const sizes = { tokens: there + more, capacity: state.rows };
-    throw new LimpetError("CONTEXT_FULL", `${words}; make it longer (--ctx N, { context: N })`, { sizes });
-  }
-  reserve(state, there + more);
-}
-
-/** The core's bytes of a saved session, and its messages. */
-export function splitMessages(bytes: Uint8Array): { saved: Uint8Array; messages: Message[] } {
-  const mark = new TextDecoder().decode(bytes.subarray(-4));
-  if (bytes.length < TRAILER || mark !== MESSAGES_MARK) return { saved: bytes, messages: [] };
-  const trailer = new DataView(bytes.buffer, bytes.byteOffset + bytes.length - TRAILER, TRAILER);
-  const end = bytes.length - TRAILER;
-  const start = end - trailer.getUint32(4, true);
-  try {
-    if (start < 0) throw new RangeError("they are longer than the file");
-    const text = bytes.subarray(start, end);
-    if (fnv(text) !== trailer.getUint32(0, true)) throw new RangeError("their checksum is another");
-    return { saved: bytes.subarray(0, start), messages: messagesOf(JSON.parse(new TextDecoder().decode(text))) };
-  } catch (error) {
-    throw new LimpetError("BAD_FILE", "the messages of this saved session are broken; save it again", { cause: error });
-  }
 }
 
 /** One answer of a session that is there for it alone. */

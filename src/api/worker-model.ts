@@ -48,7 +48,17 @@ import {
   type LoadOptions,
   type ModelMemory,
 } from "./options.ts";
-import { type Beginning, beginningOf, PREFIX_OPTIONS, type Prefix, type PrefixOptions } from "./prefix.ts";
+import {
+  type Beginning,
+  beginningOf,
+  CHUNK_OPTIONS,
+  type Chunk,
+  type ChunkOptions,
+  chunkOf,
+  PREFIX_OPTIONS,
+  type Prefix,
+  type PrefixOptions,
+} from "./prefix.ts";
 import { CHAT_ONCE_OPTIONS, CHAT_TOKENS_OPTIONS, type ChatTokensOptions, TEXT_OPTIONS } from "./prompt.ts";
 import { type Prompt, SESSION_OPTIONS, type SessionOptions } from "./session.ts";
 import { WorkerBatch } from "./worker-batch.ts";
@@ -243,6 +253,13 @@ export class WorkerModel {
     const given = beginningOf("beginning", beginning);
     const { signal, ...rest } = readOptions(options, PREFIX_OPTIONS);
     return (await this.#hold.ask("call", MODEL, "prefix", [given], { options: rest, signal })) as Prefix;
+  }
+
+  /** Reads a piece that texts are composed of, by itself behind a lead: what `WorkerSession.compose` joins. */
+  async chunk(text: string | ArrayLike<number> | Chunk, options: ChunkOptions = {}): Promise<Chunk> {
+    const given = chunkOf("text", text);
+    const { signal, ...rest } = readOptions(options, CHUNK_OPTIONS);
+    return (await this.#hold.ask("call", MODEL, "chunk", [given], { options: rest, signal })) as Chunk;
   }
 
   /** Begins a session in the worker. */

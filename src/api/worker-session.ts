@@ -6,6 +6,7 @@ import { type Message, saidOf } from "../generate/messages.ts";
 import { promptOf } from "../generate/tokenizer.ts";
 import { bytes as bytesOf, type OptionTable, optional, readOptions } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
+import { COMPOSE_OPTIONS, type Composed, type ComposedPiece, type ComposeOptions, piecesOf } from "./composition.ts";
 import {
   type Activity,
   APPEND_OPTIONS,
@@ -74,6 +75,14 @@ export class WorkerSession {
     const { signal, ...rest } = readOptions(options, WAIT_OPTIONS);
     const logits = await this.#hold.ask("call", this.#number, "logits", [], { options: rest, signal });
     return logits as Float32Array<ArrayBuffer>;
+  }
+
+  /** Makes the session's tokens those of pieces that `WorkerModel.chunk` has read, and of texts, in any order. */
+  async compose(pieces: readonly ComposedPiece[], options: ComposeOptions = {}): Promise<Composed> {
+    const given = piecesOf("pieces", pieces);
+    const { signal, ...rest } = readOptions(options, COMPOSE_OPTIONS);
+    this.#requireAlive();
+    return (await this.#hold.ask("call", this.#number, "compose", [given], { options: rest, signal })) as Composed;
   }
 
   /** Forgets all tokens from number `count` on. A conversation ends with that: `chat` begins anew. */

@@ -195,6 +195,16 @@ export function reserve(state: SessionState, tokens: number, logitRows: number =
   }
 }
 
+/** Room for more tokens; where there can be none, nothing has changed. */
+export function requireRoom(state: SessionState, there: number, more: number): void {
+  if (there + more > state.rows) {
+    const words = `the context holds ${state.rows} tokens: ${there} are there, and ${more} more do not fit`;
+    const sizes = { tokens: there + more, capacity: state.rows };
+    throw new LimpetError("CONTEXT_FULL", `${words}; make it longer (--ctx N, { context: N })`, { sizes });
+  }
+  reserve(state, there + more);
+}
+
 /** The next size of context between two tokens of a generation, which goes on there; on an error it is over. */
 export function growWithin(state: SessionState): void {
   const { exports } = state.loaded.core;
