@@ -121,9 +121,11 @@ test("a slim build with threads: its workers run its module, beside a full build
     },
   });
   WebAssembly.instantiate = new Proxy(instantiate, {
-    apply(target, self, [module, imports]) {
-      note(module, imports);
-      return Reflect.apply(target, self, [module, imports]);
+    async apply(target, self, [given, imports]) {
+      const result = await Reflect.apply(target, self, [given, imports]);
+      // Bytes become a module on the way.
+      note(given instanceof WebAssembly.Module ? given : result.module, imports);
+      return result;
     },
   });
   try {
