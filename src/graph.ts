@@ -5,6 +5,7 @@ export {
   type GraphArray,
   type GraphLoadOptions,
   type GraphMemory,
+  type GraphPlan,
   type GraphRunOptions,
   type GraphTensor,
   type GraphTensorType,

@@ -10,7 +10,8 @@ import * as assert from "uvu/assert";
 import { COMMANDS, FLAGS } from "../assembly/wasi/commands.ts";
 import { GRAPH_COMMANDS, GRAPH_FLAGS } from "../assembly/wasi/graph_commands.ts";
 import { type Host, nodeCommand, nodeWasi, shimWasi } from "./support/commands.ts";
-import { graphCore, lcgInput, TestGraph } from "./support/graph.ts";
+import { graphCore, lcg, lcgInput, TestGraph } from "./support/graph.ts";
+import { Chain, MAX_POOL } from "./support/graph-chains.ts";
 import { CONVS, convGraph, SINGLES } from "./support/graph-specs.ts";
 import { type GraphSpec, tfliteFile } from "./support/tflite-writer.ts";
 
@@ -41,6 +42,10 @@ const networks = SPECS.map((spec, k) => {
   files.set(`${k}.tflite`, bytes);
   return { spec, file: `data/${k}.tflite`, bytes, inputs: inputs.flat() };
 });
+const chain = new Chain(33, 29, 2);
+const pooled = chain.pool(chain.convolve(0, 24, { filter: [3, 3] }), MAX_POOL, { filter: [3, 3], stride: [2, 2] });
+files.set("chain.tflite", tfliteFile(chain.graph(chain.convolve(pooled, 3, { filter: [5, 5], stride: [2, 2] }))));
+files.set("chain.raw", lcg(33 * 29 * 2, 3));
 files.set("empty.raw", new Uint8Array());
 files.set("text.tflite", new TextEncoder().encode("This is no network of any kind."));
 
@@ -76,6 +81,22 @@ test("what a network takes and gives, what it answers, as text and as JSON: as i
   const [{ file, inputs }] = networks;
   const words = ["graph", file, ...inputs];
   for (const host of hosts) assert.equal(host.run(words), node.run(words), host.name);
+});
+
+test("--memory: the plan in patches and its answers, as in Node; the least that is possible", () => {
+  for (const words of [
+    ["--memory", "9000"],
+    ["--memory", "9000", "--json"],
+    ["--memory", "9000", "-i", "data/chain.raw"],
+  ]) {
+    const want = node.run(["graph", "data/chain.tflite", ...words]);
+    assert.equal([want.status, want.err], [0, ""], want.err);
+    if (words.length === 2) assert.match(want.out, / x 1\.\d+: operators 0 to \d in \d+ patches\n$/);
+    for (const host of shims) assert.equal(host.run(["graph", "data/chain.tflite", ...words]), want, host.name);
+  }
+  const words = ["graph", "data/chain.tflite", "--memory", "10"];
+  assert.match(node.run(words).err, /at least \d+ bytes/);
+  for (const host of shims) assert.equal(host.run(words), node.run(words), host.name);
 });
 
 test("outputs in a file, run after run: the core's own bytes", () => {

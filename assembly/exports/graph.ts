@@ -22,6 +22,14 @@ export function graph_file(g: Graph): usize {
   return g.fileBytes;
 }
 
+/**
+ * The most bytes that values may take, said before the first step; 0: as many as they need. Where they need more, the
+ * graph is computed patch by patch, and its image lies beside them. What no plan fits is OUT_OF_MEMORY.
+ */
+export function graph_set_budget(g: Graph, bytes: u64): void {
+  g.budget = bytes;
+}
+
 /** A slice of loading: DONE, MORE, or an error. */
 export function graph_step(core: Core, g: Graph): i32 {
   return loadSlice(core, g);
@@ -48,7 +56,9 @@ export function graph_next(g: Graph): u32 {
 }
 
 /**
- * Bytes by kind: 0 the file, 1 what is made of its constants, 2 values, 3 state, 4 scratch; 5 multiply-adds of a run.
+ * Bytes by kind: 0 the file, 1 what is made of its constants, 2 values, 3 state, 4 scratch, 6 inputs beside the values;
+ * 5 multiply-adds of a run, 7 those of a run without patches. Of patches: 8 how many along a side, 0: none, 9 how many
+ * operators run patch by patch.
  */
 export function graph_bytes(g: Graph, kind: u32): f64 {
   switch (kind) {
@@ -57,11 +67,11 @@ export function graph_bytes(g: Graph, kind: u32): f64 {
     case 2: return <f64>g.placesBytes;
     case 3: return <f64>g.stateBytes;
     case 4: return <f64>g.scratchBytes;
-    default: {
-      let macs: u64 = 0;
-      for (let i: u32 = 0; i < g.stepCount; i++) if (g.step(i).runs) macs += g.step(i).macs;
-      return <f64>macs;
-    }
+    case 5: return <f64>g.macs;
+    case 6: return <f64>g.apartBytes;
+    case 7: return <f64>g.wholeMacs;
+    case 8: return <f64>g.side;
+    default: return <f64>g.stage;
   }
 }
 

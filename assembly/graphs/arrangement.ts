@@ -284,7 +284,6 @@ export function runArrangement(g: Graph, step: GraphStep): void {
   const width = y.dim(last);
   const size = elementBytes(y.type);
   const rows = y.count / width;
-  const list = p.places + ((<usize>load<u32>(p.lists + ((<usize>last) << 2))) << 2);
   let target = y.data;
   for (let row: u32 = 0; row < rows; row++, target += <usize>width * size) {
     let rest = row;
@@ -297,21 +296,52 @@ export function runArrangement(g: Graph, step: GraphStep): void {
       if (place == OUTSIDE) isOutside = true;
       else base += place;
     }
-    if (!isOutside && p.dense) {
-      memory.copy(target, x.data + <usize>(base + load<i32>(list)) * size, <usize>width * size);
-    } else if (isOutside && size == 1) {
-      memory.fill(target, <u8>p.filling, width);
-    } else {
-      for (let i: usize = 0; i < <usize>width; i++) {
-        const place = isOutside ? OUTSIDE : load<i32>(list + (i << 2));
-        const from =
-          place == OUTSIDE
-            ? changetype<usize>(p) + offsetof<Arrangement>("filling")
-            : x.data + <usize>(base + place) * size;
-        if (size == 1) store<u8>(target + i, load<u8>(from));
-        else if (size == 4) store<u32>(target + (i << 2), load<u32>(from));
-        else memory.copy(target + i * size, from, size);
-      }
+    arrangeRow(p, last, width, size, x.data + <usize>base * size, isOutside, target);
+  }
+}
+
+/** A row of the last dimension, `width` values of `size` bytes, of what lies at `source`. */
+function arrangeRow(
+  p: Arrangement, last: u32, width: u32, size: u32, source: usize, isOutside: bool, target: usize,
+): void {
+  const list = p.places + ((<usize>load<u32>(p.lists + ((<usize>last) << 2))) << 2);
+  if (!isOutside && p.dense) {
+    memory.copy(target, source + <usize>load<i32>(list) * size, <usize>width * size);
+  } else if (isOutside && size == 1) {
+    memory.fill(target, <u8>p.filling, width);
+  } else {
+    for (let i: usize = 0; i < <usize>width; i++) {
+      const place = isOutside ? OUTSIDE : load<i32>(list + (i << 2));
+      const from =
+        place == OUTSIDE ? changetype<usize>(p) + offsetof<Arrangement>("filling") : source + <usize>place * size;
+      if (size == 1) store<u8>(target + i, load<u8>(from));
+      else if (size == 4) store<u32>(target + (i << 2), load<u32>(from));
+      else memory.copy(target + i * size, from, size);
     }
+  }
+}
+
+/**
+ * Row `y` of an image, `pixels` of it from column `left` on. Of the input of PAD there may be a part in memory: then
+ * pixel (top, from) lies at its beginning, and the next row `columns` pixels behind; else columns is 0.
+ */
+export function runArrangementLine(
+  g: Graph, step: GraphStep, y: u32, left: u32, pixels: u32, target: usize, top: u32, from: u32, columns: u32,
+): void {
+  const p = changetype<Arrangement>(step.parameters);
+  const x = g.input(step, 0), out = g.output(step);
+  const depth = out.dim(3), size = elementBytes(out.type);
+  const row = placeOf(p, 1, y);
+  const image = placeOf(p, 0, 0);
+  for (let i: u32 = 0; i < pixels; i++, target += <usize>depth * size) {
+    const column = placeOf(p, 2, left + i);
+    const isOutside = image == OUTSIDE || row == OUTSIDE || column == OUTSIDE;
+    let base = isOutside ? 0 : image + row + column;
+    if (!isOutside && columns > 0) {
+      const unit = <i32>x.dim(3);
+      const isRow = row / (unit * <i32>x.dim(2)) - <i32>top, isColumn = column / unit - <i32>from;
+      base = (isRow * <i32>columns + isColumn) * unit;
+    }
+    arrangeRow(p, 3, depth, size, x.data + <usize>base * size, isOutside, target);
   }
 }

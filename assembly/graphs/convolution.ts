@@ -389,23 +389,30 @@ export function runConvolution(g: Graph, step: GraphStep, begin: u32, end: u32):
   const f = changetype<Filters>(step.parameters);
   const s = f.sliding;
   const x = g.input(step, 0), y = g.output(step);
-  const isFloat = x.type == F32;
   for (let batch: u32 = 0; batch < f.batches; batch++) {
     s.source = x.data + <usize>batch * (x.bytes / f.batches);
     s.target = y.data + <usize>batch * (y.bytes / f.batches);
-    if (step.op == Operator.AVERAGE_POOL_2D || step.op == Operator.MAX_POOL_2D) {
-      const isMaximum = step.op == Operator.MAX_POOL_2D;
-      if (isFloat) pool<f32>(s, isMaximum, begin, end);
-      else pool<i8>(s, isMaximum, begin, end);
-    } else if (f.multiplier > 0) {
-      const right = f.right != 0;
-      if (isFloat) depthwise<f32>(s, f.weights, f.multiplier, f.channels, right, begin, end, g.scratch);
-      else depthwise<i8>(s, f.weights, f.multiplier, f.channels, right, begin, end, g.scratch);
-    } else {
-      const right = f.right != 0;
-      if (isFloat) convolve<f32>(s, f.weights, f.channels, right, f.groups, begin, end, g.scratch);
-      else convolve<i8>(s, f.weights, f.channels, right, f.groups, begin, end, g.scratch);
-    }
+    slideOver(g, step, begin, end);
+  }
+}
+
+/** Rows begin … end − 1 of one image, of which as much is in memory as the step's Sliding says. */
+export function slideOver(g: Graph, step: GraphStep, begin: u32, end: u32): void {
+  const f = changetype<Filters>(step.parameters);
+  const s = f.sliding;
+  const isFloat = g.input(step, 0).type == F32;
+  if (step.op == Operator.AVERAGE_POOL_2D || step.op == Operator.MAX_POOL_2D) {
+    const isMaximum = step.op == Operator.MAX_POOL_2D;
+    if (isFloat) pool<f32>(s, isMaximum, begin, end);
+    else pool<i8>(s, isMaximum, begin, end);
+  } else if (f.multiplier > 0) {
+    const right = f.right != 0;
+    if (isFloat) depthwise<f32>(s, f.weights, f.multiplier, f.channels, right, begin, end, g.scratch);
+    else depthwise<i8>(s, f.weights, f.multiplier, f.channels, right, begin, end, g.scratch);
+  } else {
+    const right = f.right != 0;
+    if (isFloat) convolve<f32>(s, f.weights, f.channels, right, f.groups, begin, end, g.scratch);
+    else convolve<i8>(s, f.weights, f.channels, right, f.groups, begin, end, g.scratch);
   }
 }
 

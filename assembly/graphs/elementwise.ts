@@ -8,7 +8,7 @@ import { pow } from "../kernels/float/math";
 import { TensorType, elementBytes } from "../files/tflite";
 import { broken, hasOperands, highest, isQuantised, least, lowest, most, option, refuse } from "./check";
 import { Act, Operator } from "./operators";
-import { Graph, GraphStep, GraphTensor, MOST_DIMENSIONS, make } from "./records";
+import { Graph, GraphStep, GraphTensor, MOST_DIMENSIONS, Place, make, sameShape } from "./records";
 
 const F32 = TensorType.F32;
 const I8 = TensorType.I8;
@@ -201,14 +201,44 @@ function rowStart(p: Broadcast, operand: u32, row: u32): usize {
   return at;
 }
 
+/**
+ * Whether a step can be run pixel by pixel of an image [1, height, width, depth]: each operand is one as large, or a
+ * constant that is the same for all pixels.
+ */
+export function isByLines(g: Graph, step: GraphStep): bool {
+  if (step.op == Operator.SELECT_V2) return false;
+  const y = g.output(step);
+  for (let i: u32 = 0; i < 2; i++) {
+    const t = g.input(step, i);
+    if (sameShape(t, y)) continue;
+    const isPixel = t.rank == 0 || t.count == t.dim(t.rank - 1);
+    if (t.place != Place.CONSTANT || !isPixel || (t.count != 1 && t.count != y.dim(3))) return false;
+  }
+  const p = changetype<Broadcast>(step.parameters);
+  const first = load<u32>(p.dims);
+  return first == y.count || (first == y.dim(3) && p.rows == y.count / first);
+}
+
+/** Runs such a step on the pixels of a line, at which its tensors' data stand. */
+export function runElementwiseLine(g: Graph, step: GraphStep, pixels: u32): void {
+  const p = changetype<Broadcast>(step.parameters);
+  const y = g.output(step);
+  if (load<u32>(p.dims) == y.count) runRows(g, step, p, pixels * y.dim(3), 1);
+  else runRows(g, step, p, y.dim(3), pixels);
+}
+
 export function runElementwise(g: Graph, step: GraphStep): void {
   const p = changetype<Broadcast>(step.parameters);
-  if (step.op == Operator.SELECT_V2) return select(g, step, p);
+  if (step.op == Operator.SELECT_V2) select(g, step, p);
+  else runRows(g, step, p, load<u32>(p.dims), p.rows);
+}
+
+/** The first rows of so many values. */
+function runRows(g: Graph, step: GraphStep, p: Broadcast, count: usize, rows: u32): void {
   const a = g.input(step, 0), b = g.input(step, 1), y = g.output(step);
   const size = <usize>elementBytes(a.type), outSize = <usize>elementBytes(y.type);
-  const count = <usize>load<u32>(p.dims);
   const aStep = <usize>stepOf(p, 0, 0) * size, bStep = <usize>stepOf(p, 1, 0) * size;
-  for (let row: u32 = 0; row < p.rows; row++) {
+  for (let row: u32 = 0; row < rows; row++) {
     const left = a.data + rowStart(p, 0, row) * size;
     const right = b.data + rowStart(p, 1, row) * size;
     const target = y.data + <usize>row * count * outSize;

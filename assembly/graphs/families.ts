@@ -16,7 +16,7 @@ import { prepareResize, runResize } from "./resize";
 import { prepareShape, prepareView, runShape } from "./view";
 import { prepareState, runState } from "./state";
 
-namespace Family {
+export namespace Family {
   export const NONE: u32 = 0;
   export const CONVOLUTION: u32 = 1;
   export const FULLY_CONNECTED: u32 = 2;
@@ -37,7 +37,7 @@ namespace Family {
   export const ROWS: u32 = 17;
 }
 
-function familyOf(op: u32): u32 {
+export function familyOf(op: u32): u32 {
   switch (op) {
     case Operator.CONV_2D:
     case Operator.DEPTHWISE_CONV_2D: return Family.CONVOLUTION;

@@ -12,7 +12,7 @@ import { broken, refuse } from "./check";
 import { isStateful, prepare, run } from "./families";
 import { fusePads } from "./fuse";
 import { Operator, operatorName } from "./operators";
-import { planGraph } from "./plan";
+import { endSearch, planSlice } from "./plan";
 import {
   Graph, GraphFlag, GraphState, GraphStep, GraphTensor, MOST_DIMENSIONS, NOTHING, Place, Subgraph, Variable, make,
   releaseMade,
@@ -48,7 +48,9 @@ export function createGraph(core: Core, bytes: u64, flags: u32): Graph {
 /** Gives all of it back. */
 export function releaseGraph(core: Core, g: Graph): void {
   if (g == null) return;
+  endSearch(core, g);
   release(core, g.places);
+  release(core, g.apart);
   release(core, g.stateAt);
   release(core, g.scratch);
   release(core, g.fileBytes);
@@ -82,11 +84,13 @@ function slice(core: Core, g: Graph): i32 {
     for (let i: u32 = 0; i < step.inputCount; i++) if (g.has(step, i)) work += g.input(step, i).bytes;
     work += 256;
   }
-  const outputs = checkOutputs(core, g);
-  if (outputs < 0) return outputs;
-  if (!(g.flags & GraphFlag.TRACED)) fusePads(g);
-  const status = planGraph(core, g);
-  if (status < 0) return status;
+  if (g.search == 0) {
+    const outputs = checkOutputs(core, g);
+    if (outputs < 0) return outputs;
+    if (!(g.flags & GraphFlag.TRACED)) fusePads(g);
+  }
+  const status = planSlice(core, g);
+  if (status != Status.DONE) return status;
   g.next = 0;
   g.state = GraphState.READY;
   return Status.DONE;

@@ -9,15 +9,74 @@
  *     add               ████████
  */
 import { allocate, release } from "../memory/arena";
-import { Core, ErrorCode, fail } from "../memory/core";
+import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { Operator } from "./operators";
-import { Graph, GraphFlag, GraphTensor, NOTHING, Place, Variable } from "./records";
+import { Patch, divide, isCut, longestStage, undivide } from "./patches";
+import { Graph, GraphFlag, GraphTensor, NOTHING, Place, Variable, make } from "./records";
 
 const ALIGNMENT: u32 = 16;
 /** More values than this are planned by nobody: the search is quadratic. */
 const MOST_VALUES: u32 = 1 << 13;
+/** Patches along a side: more of them compute what they share too often. */
+const MOST_PATCHES: u32 = 4;
 
-export function planGraph(core: Core, g: Graph): i32 {
+/**
+ * The search for a plan: all steps whole, and where that does not fit into the budget, every stage and every number of
+ * patches. The one of the least work is kept.
+ */
+@unmanaged
+class Search {
+  /** Room for the planned values, by size, then by place. */
+  order: usize;
+  count: u32;
+  /** Patch[longest], for the stages that are tried. */
+  patches: usize;
+  longest: u32;
+  /** Steps of the next stage that is tried. */
+  stage: u32;
+  /** The best so far; side 0: none fits. */
+  bestStage: u32;
+  bestSide: u32;
+  bestBytes: u64;
+  bestMacs: u64;
+  /** The least that any plan takes. */
+  least: u64;
+}
+
+/** A slice of planning: DONE, MORE, or an error. */
+export function planSlice(core: Core, g: Graph): i32 {
+  if (g.search == 0) return planWhole(core, g);
+  const s = changetype<Search>(g.search);
+  while (s.stage < s.longest) {
+    s.stage += 1;
+    if (tryStage(g, s)) return Status.MORE;
+  }
+  if (s.bestSide == 0) {
+    return fail(
+      core, ErrorCode.OUT_OF_MEMORY,
+      "the graph's values take at least {} bytes, patch by patch where that is less, and not {}", s.least, g.budget,
+    );
+  }
+  const patches = make(g, <u64>s.bestStage * offsetof<Patch>());
+  if (patches == 0) return core.errorCode;
+  g.macs = divide(g, patches, s.bestStage, s.bestSide);
+  g.placesBytes = layOutBest(g, s);
+  endSearch(core, g);
+  return takeMemory(core, g);
+}
+
+/** Gives back what a search has. */
+export function endSearch(core: Core, g: Graph): void {
+  if (g.search == 0) return;
+  release(core, changetype<Search>(g.search).order);
+  release(core, changetype<Search>(g.search).patches);
+  release(core, g.search);
+  g.search = 0;
+}
+
+/** Every step whole; where that is too large the search begins. */
+function planWhole(core: Core, g: Graph): i32 {
+  undivide(g);
   findLifetimes(g);
   if (!layState(core, g)) return core.errorCode;
   let count: u32 = 0;
@@ -25,25 +84,58 @@ export function planGraph(core: Core, g: Graph): i32 {
   if (count > MOST_VALUES) {
     return fail(core, ErrorCode.UNSUPPORTED, "the graph writes {} values; limpet plans at most {}", count, MOST_VALUES);
   }
-  const order = allocate(core, <u64>max(count, 1) * 8, "the plan of a graph");
-  if (order == 0) return core.errorCode;
-  let bytes = layOut(g, order, count);
-  if (!(g.flags & GraphFlag.TRACED) && findInPlace(g)) {
-    const less = layOut(g, order, count);
-    if (less < bytes) bytes = less;
-    else {
-      for (let i: u32 = 0; i < g.tensorCount; i++) g.tensor(i).into = NOTHING;
-      findLifetimes(g);
-      bytes = layOut(g, order, count);
-    }
+  const s = changetype<Search>(allocate(core, offsetof<Search>(), "the plan of a graph"));
+  if (s == null) return core.errorCode;
+  g.search = changetype<usize>(s);
+  s.count = count;
+  s.order = allocate(core, <u64>max(count, 1) * 8, "the plan of a graph");
+  if (s.order == 0) return core.errorCode;
+  g.placesBytes = layOutBest(g, s);
+  for (let i: u32 = 0; i < g.stepCount; i++) if (g.step(i).runs) g.wholeMacs += g.step(i).macs;
+  g.macs = g.wholeMacs;
+  if (g.budget == 0 || g.placesBytes <= g.budget) {
+    endSearch(core, g);
+    return takeMemory(core, g);
   }
-  release(core, order);
-  g.placesBytes = bytes;
-  return takeMemory(core, g);
+  s.least = g.placesBytes;
+  s.longest = g.flags & GraphFlag.TRACED ? 0 : longestStage(g);
+  s.patches = allocate(core, <u64>max(s.longest, 1) * offsetof<Patch>(), "the plan of a graph");
+  return s.patches == 0 ? core.errorCode : Status.MORE;
+}
+
+/** Tries a stage of so many steps with every number of patches; whether it is one. */
+function tryStage(g: Graph, s: Search): bool {
+  undivide(g);
+  findLifetimes(g);
+  if (!isCut(g, s.stage - 1)) return false;
+  const end = g.output(g.step(s.stage - 1));
+  for (let side: u32 = 2; side <= MOST_PATCHES && side <= min(end.dim(1), end.dim(2)); side++) {
+    const macs = divide(g, s.patches, s.stage, side);
+    const bytes = layOutBest(g, s);
+    s.least = min(s.least, bytes);
+    if (bytes > g.budget) continue;
+    if (s.bestSide != 0 && (macs > s.bestMacs || (macs == s.bestMacs && bytes >= s.bestBytes))) continue;
+    s.bestStage = s.stage;
+    s.bestSide = side;
+    s.bestMacs = macs;
+    s.bestBytes = bytes;
+  }
+  return true;
+}
+
+/** Gives every value a place, with values in place of others where that takes less; the bytes of all. */
+function layOutBest(g: Graph, s: Search): u64 {
+  findLifetimes(g);
+  const bytes = layOut(g, s.order, s.count);
+  if (g.flags & GraphFlag.TRACED || !findInPlace(g)) return bytes;
+  const less = layOut(g, s.order, s.count);
+  if (less < bytes) return less;
+  findLifetimes(g);
+  return layOut(g, s.order, s.count);
 }
 
 function isPlanned(t: GraphTensor): bool {
-  return t.place == Place.PLANNED && t.bytes > 0 && t.first != NOTHING;
+  return t.place == Place.PLANNED && t.room > 0 && t.first != NOTHING;
 }
 
 /** The tensor whose bytes a tensor has. */
@@ -56,11 +148,12 @@ function ownerOf(g: Graph, tensor: u32): u32 {
   return tensor;
 }
 
-/** First and last step of every tensor that owns bytes. */
+/** First and last step of every tensor that owns bytes; none takes over those of another. */
 function findLifetimes(g: Graph): void {
   for (let i: u32 = 0; i < g.tensorCount; i++) {
     g.tensor(i).first = NOTHING;
     g.tensor(i).last = NOTHING;
+    g.tensor(i).into = NOTHING;
   }
   const main = g.subgraph(0);
   for (let i: u32 = 0; i < main.inputCount; i++) lives(g, load<u32>(main.inputs + ((<usize>i) << 2)), 0);
@@ -81,6 +174,8 @@ function findLifetimes(g: Graph): void {
   for (let i: u32 = 0; i < main.outputCount; i++) {
     lives(g, load<u32>(main.outputs + ((<usize>i) << 2)), main.steps);
   }
+  // The image at the end of a stage is written from its first patch on.
+  if (g.stage > 0) lives(g, load<u32>(g.step(g.stage - 1).outputs), 0);
 }
 
 function lives(g: Graph, tensor: u32, now: u32): void {
@@ -108,6 +203,7 @@ function findInPlace(g: Graph): bool {
       const owner = ownerOf(g, input);
       const x = g.tensor(owner);
       if (x.place != Place.PLANNED || x.last != i || x.bytes != y.bytes || g.tensor(input).count != y.count) continue;
+      if (i < g.stage && (x.room != y.room || i + 1 == g.stage || readers(g, input) > 1)) continue;
       y.into = owner;
       x.last = max(x.last, y.last);
       any = true;
@@ -115,6 +211,20 @@ function findInPlace(g: Graph): bool {
     }
   }
   return any;
+}
+
+/** How many steps of the stage want a part of a tensor: with one alone it is the part that is written. */
+function readers(g: Graph, tensor: u32): u32 {
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < g.stage; i++) {
+    const step = g.step(i);
+    let reads = false;
+    for (let k: u32 = 0; k < step.inputCount; k++) {
+      if (load<u32>(step.inputs + ((<usize>k) << 2)) == tensor) reads = true;
+    }
+    if (reads && step.runs) count += 1;
+  }
+  return count;
 }
 
 function mayRunInPlace(op: u32): bool {
@@ -149,7 +259,7 @@ function layOut(g: Graph, order: usize, most: u32): u64 {
     const t = g.tensor(i);
     if (!isPlanned(t) || t.into != NOTHING || count >= most) continue;
     let at = count++;
-    for (; at > 0 && g.tensor(load<u32>(order + ((<usize>at - 1) << 2))).bytes < t.bytes; at--) {
+    for (; at > 0 && g.tensor(load<u32>(order + ((<usize>at - 1) << 2))).room < t.room; at--) {
       store<u32>(order + ((<usize>at) << 2), load<u32>(order + ((<usize>at - 1) << 2)));
     }
     store<u32>(order + ((<usize>at) << 2), i);
@@ -165,8 +275,8 @@ function layOut(g: Graph, order: usize, most: u32): u64 {
     for (; k < i; k++) {
       const other = g.tensor(load<u32>(placed + ((<usize>k) << 2)));
       if (other.first > t.last || t.first > other.last) continue;
-      if (<u64>other.offset >= place + t.bytes) break;
-      place = max(place, aligned(<u64>other.offset + other.bytes));
+      if (<u64>other.offset >= place + t.room) break;
+      place = max(place, aligned(<u64>other.offset + other.room));
     }
     t.offset = <u32>min(place, 0xffff_ffff);
     let at = i;
@@ -174,7 +284,7 @@ function layOut(g: Graph, order: usize, most: u32): u64 {
       store<u32>(placed + ((<usize>at) << 2), load<u32>(placed + ((<usize>at - 1) << 2)));
     }
     store<u32>(placed + ((<usize>at) << 2), index);
-    end = max(end, aligned(place + t.bytes));
+    end = max(end, aligned(place + t.room));
   }
   return end;
 }
@@ -232,10 +342,24 @@ function takeMemory(core: Core, g: Graph): i32 {
   if (g.places == 0) return core.errorCode;
   g.scratch = allocate(core, scratch + 16, "the scratch of a graph");
   if (g.scratch == 0) return core.errorCode;
+  let apart: u64 = 0;
+  for (let i: u32 = 0; i < g.tensorCount; i++) {
+    const t = g.tensor(i);
+    if (t.place == Place.APART) apart = aligned(apart) + t.bytes;
+  }
+  g.apartBytes = apart;
+  if (apart > 0) {
+    g.apart = allocate(core, apart + 16, "the inputs of a graph");
+    if (g.apart == 0) return core.errorCode;
+  }
+  let at = g.apart;
   for (let i: u32 = 0; i < g.tensorCount; i++) {
     const t = g.tensor(i);
     const owner = g.tensor(ownerOf(g, i));
-    if (owner.place == Place.PLANNED) t.data = g.places + owner.offset;
+    if (t.place == Place.APART) {
+      t.data = at;
+      at += <usize>aligned(t.bytes);
+    } else if (owner.place == Place.PLANNED) t.data = g.places + owner.offset;
     else t.data = owner.data;
   }
   return 0;

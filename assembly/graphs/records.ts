@@ -29,6 +29,8 @@ export namespace Place {
   export const VIEW: u32 = 3;
   /** In the state, which lives from run to run. */
   export const STATE: u32 = 4;
+  /** Beside the planned places: an input of a graph that is computed patch by patch. */
+  export const APART: u32 = 5;
 }
 
 @unmanaged
@@ -60,8 +62,11 @@ export class GraphTensor {
   /** The steps that write and that last read it; NOTHING: none. */
   first: u32;
   last: u32;
-  /** Its place from the beginning of the planned ones. */
+  /** Its place from the beginning of the planned ones, and the bytes that it takes there. */
   offset: u32;
+  room: u32;
+  /** The part of it that is in memory (patches.ts); 0: all of it is. */
+  patch: usize;
   name: usize;
   nameLength: u32;
 
@@ -167,6 +172,9 @@ export class Graph {
   placesBytes: u64;
   stateAt: usize;
   stateBytes: u64;
+  /** Inputs that lie beside the planned places. */
+  apart: usize;
+  apartBytes: u64;
   scratch: usize;
   scratchBytes: u64;
   /** The next step, and the row of its output from which it goes on. */
@@ -174,6 +182,18 @@ export class Graph {
   row: u32;
   /** Whether the steps that run once have run. */
   begun: u32;
+  /** The most bytes that the planned places may take; 0: as many as they need. */
+  budget: u64;
+  /** The search for a plan that fits (plan.ts), while there is one. */
+  search: usize;
+  /** Steps before this one run for each of side × side patches; 0: none does. */
+  stage: u32;
+  side: u32;
+  /** The patch that is under way. */
+  patch: u32;
+  /** Multiply-adds of a run, and of one without patches. */
+  macs: u64;
+  wholeMacs: u64;
 
   @inline
   tensor(i: u32): GraphTensor {
@@ -211,6 +231,12 @@ export class Graph {
   has(step: GraphStep, i: u32): bool {
     return i < step.inputCount && load<u32>(step.inputs + ((<usize>i) << 2)) != NOTHING;
   }
+}
+
+export function sameShape(a: GraphTensor, b: GraphTensor): bool {
+  if (a.rank != b.rank) return false;
+  for (let d: u32 = 0; d < a.rank; d++) if (a.dim(d) != b.dim(d)) return false;
+  return true;
 }
 
 const CHUNK: u64 = 8192;

@@ -2,7 +2,8 @@
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { run } from "./families";
 import { Operator } from "./operators";
-import { Graph, GraphState, Subgraph } from "./records";
+import { aim, patchOf, runPatch } from "./patches";
+import { Graph, GraphState, GraphStep, Subgraph } from "./records";
 
 /** Multiply-adds of a slice. */
 const SLICE: u64 = 1 << 22;
@@ -19,9 +20,7 @@ export function runSlice(core: Core, g: Graph): i32 {
   for (let left: u64 = SLICE; g.next < main.steps; ) {
     const status = runSome(g, left);
     if (status < 0) {
-      g.next = 0;
-      g.row = 0;
-      g.state = GraphState.READY;
+      stopGraph(g);
       return status;
     }
     if (<u64>status >= left) {
@@ -31,6 +30,7 @@ export function runSlice(core: Core, g: Graph): i32 {
     left -= status;
   }
   g.next = 0;
+  g.patch = 0;
   g.begun = 1;
   g.state = GraphState.READY;
   return Status.DONE;
@@ -39,6 +39,7 @@ export function runSlice(core: Core, g: Graph): i32 {
 /** One step, whole or some of its rows: the work that was done, at most about `left`; below zero: an error. */
 function runSome(g: Graph, left: u64): i32 {
   const step = g.step(g.next);
+  if (g.next < g.stage) return runSomeOfPatch(g, step, left);
   if (!step.runs) {
     g.next += 1;
     return 1;
@@ -63,6 +64,33 @@ function runSome(g: Graph, left: u64): i32 {
   return <i32>min(work, 0x7fff_ffff);
 }
 
+/** As runSome, of the patch that is under way. */
+function runSomeOfPatch(g: Graph, step: GraphStep, left: u64): i32 {
+  if (g.next == 0 && g.row == 0) aim(g, g.patch / g.side, g.patch % g.side);
+  const p = patchOf(g, step);
+  const rows = p == null || p.wide == 0 ? 0 : p.tall;
+  let work: u64 = 1;
+  if (rows > 0) {
+    const y = g.output(step);
+    const pixel = step.macs / (<u64>y.dim(1) * y.dim(2)) + <u64>y.dim(3) * VALUE;
+    const each = max(pixel * p.wide, 1);
+    const end = <u32>min(<u64>rows, <u64>g.row + max(left / each, 1));
+    const status = runPatch(g, step, g.row, end);
+    if (status < 0) return status;
+    work = each * (end - g.row);
+    g.row = end;
+  }
+  if (g.row == rows) {
+    g.row = 0;
+    g.next += 1;
+    if (g.next == g.stage && g.patch + 1 < g.side * g.side) {
+      g.patch += 1;
+      g.next = 0;
+    }
+  }
+  return <i32>min(work, 0x7fff_ffff);
+}
+
 function runSubgraph(g: Graph, s: Subgraph): i32 {
   for (let i = s.firstStep, end = i + s.steps; i < end; i++) {
     const step = g.step(i);
@@ -77,8 +105,8 @@ export function runStep(core: Core, g: Graph): i32 {
   if (g.state != GraphState.READY && g.state != GraphState.RUNNING) {
     return fail(core, ErrorCode.WRONG_STATE, "the graph is not loaded: step its loading first");
   }
-  const before = g.next;
-  while (g.next == before) {
+  const before = g.next, patch = g.patch;
+  while (g.next == before && g.patch == patch) {
     const status = runSome(g, u32.MAX_VALUE);
     if (status < 0) return status;
   }
@@ -87,6 +115,7 @@ export function runStep(core: Core, g: Graph): i32 {
     return Status.MORE;
   }
   g.next = 0;
+  g.patch = 0;
   g.begun = 1;
   g.state = GraphState.READY;
   return Status.DONE;
@@ -97,6 +126,7 @@ export function stopGraph(g: Graph): void {
   if (g.state != GraphState.RUNNING) return;
   g.next = 0;
   g.row = 0;
+  g.patch = 0;
   g.state = GraphState.READY;
 }
 

@@ -52,7 +52,7 @@ bench MODEL*|measure loading, prefill and decoding, as JSON
 inspect MODEL|show a file's metadata and tensors, or the steps of its forward pass
   json program time build
 graph FILE|show what a .tflite network takes and gives, or run it
-  input out json
+  input values-memory out json
 quantize IN OUT TYPE|write a model in a smaller type: Q8_0, Q6_K, Q5_K_M, Q4_K_M, Q2_K, ... (in Node and Deno)
 convert DIR OUT|make a GGUF file of a checkpoint: config.json, safetensors, tokenizer (in Node and Deno)
   type base
@@ -110,6 +110,7 @@ chat||--chat|||take the text as a user's message, through the model's chat templ
 system||--system|TEXT||the system message; with generate, the text is answered as with --chat
 json||--json|||print JSON
 input|-i|--input|TEXT+||an input's raw values, of one run or several: FILE, in the network's order, or NAME=FILE
+values-memory||--memory|N|0|bytes for values between operators, patch by patch where that is less; 0: no limit
 program||--program|||print the program: a line for each step of a pass
 time||--time|||the milliseconds of each step, for a prompt of 32 tokens and for one token
 bos||--bos|||add the BOS and EOS tokens that the vocabulary wants

@@ -9,7 +9,7 @@ import { allocate } from "../memory/arena";
 import { setU32, setU64, u32At, u64At } from "../memory/bytes";
 import { Status } from "../memory/core";
 import { Bytes, fromText, lengthOf, same, startOf, tail } from "./bytes";
-import { Command, FAILURE, SUCCESS, argument, failure, flag, given, repeated, usageError } from "./command";
+import { Command, FAILURE, SUCCESS, argument, failure, flag, given, repeated, usageError, whole } from "./command";
 import { NO_FLAG, NO_JSON } from "./usage";
 import { Use, fileSize, isModel, openFile, readAt } from "./files";
 import {
@@ -50,6 +50,7 @@ function loadGraph(c: Command, path: Bytes, flags: u32): Graph {
     failure(c);
     return none;
   }
+  g.budget = whole(c, "values-memory");
   if (readAt(c, <u32>fd, path, 0, g.fileBytes, <u32>size) != SUCCESS) return none;
   fd_close(<u32>fd);
   let status: i32 = Status.MORE;

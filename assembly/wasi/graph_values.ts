@@ -6,8 +6,8 @@ import { copyText, i32At, setI32, setU64, u32At, u64At } from "../memory/bytes";
 import { Core } from "../memory/core";
 import { Bytes, bytesOf, lengthOf, same, startOf, startsWith, tail } from "./bytes";
 import {
-  Output, charactersIn, clear, createOutput, putByte, putFloat32, putInteger, putJson, putNumber, putPlain, putSpaces,
-  putText,
+  Output, charactersIn, clear, createOutput, putByte, putFloat as putDecimal, putFloat32, putInteger, putJson,
+  putNumber, putPlain, putSpaces, putText,
 } from "./output";
 
 const SPACE: u8 = 0x20;
@@ -179,7 +179,7 @@ export function putFields(o: Output, t: GraphTensor, name: Bytes): void {
 }
 
 /** How many kinds of memory there are. */
-const KINDS: u32 = 5;
+const KINDS: u32 = 6;
 
 /** Bytes of memory by kind, in the order of `memoryWord`. */
 function memoryBytes(g: Graph, kind: u32): u64 {
@@ -188,7 +188,8 @@ function memoryBytes(g: Graph, kind: u32): u64 {
     case 1: return g.made;
     case 2: return g.placesBytes;
     case 3: return g.stateBytes;
-    default: return g.scratchBytes;
+    case 4: return g.scratchBytes;
+    default: return g.apartBytes;
   }
 }
 
@@ -198,14 +199,14 @@ function memoryWord(kind: u32): string {
     case 1: return "constants";
     case 2: return "values";
     case 3: return "state";
-    default: return "scratch";
+    case 4: return "scratch";
+    default: return "inputs";
   }
 }
 
-function macsOf(g: Graph): u64 {
-  let macs: u64 = 0;
-  for (let i: u32 = 0; i < g.stepCount; i++) if (g.step(i).runs) macs += g.step(i).macs;
-  return macs;
+/** How many times the multiply-adds of a run without patches those of a run are. */
+function factorOf(g: Graph): f64 {
+  return g.wholeMacs > 0 ? <f64>g.macs / <f64>g.wholeMacs : 1;
 }
 
 /** What a graph takes and gives, as one line of JSON. */
@@ -226,8 +227,15 @@ export function putJsonDescription(o: Output, n: Named): void {
     putText(o, '":');
     putNumber(o, memoryBytes(g, kind));
   }
+  putText(o, '},"plan":{"patches":');
+  putNumber(o, max(g.side * g.side, 1));
+  putText(o, ',"stage_end":');
+  if (g.stage > 0) putNumber(o, g.stage - 1);
+  else putText(o, "null");
+  putText(o, ',"factor":');
+  putFloat32(o, <f32>factorOf(g));
   putText(o, '},"macs":');
-  putNumber(o, macsOf(g));
+  putNumber(o, g.macs);
   putText(o, "}\n");
 }
 
@@ -240,8 +248,19 @@ export function putTables(core: Core, o: Output, n: Named): bool {
   putByte(o, 0x0a);
   putTable(o, n, measure, true, 1 + KINDS, 2);
   putByte(o, 0x0a);
-  putNumber(o, macsOf(n.graph));
-  putText(o, " multiply-adds a run\n");
+  const g = n.graph;
+  putNumber(o, g.macs);
+  putText(o, " multiply-adds a run");
+  if (g.stage > 0) {
+    putText(o, ", x ");
+    putDecimal(o, factorOf(g), 4);
+    putText(o, ": operators 0 to ");
+    putNumber(o, g.stage - 1);
+    putText(o, " in ");
+    putNumber(o, g.side * g.side);
+    putText(o, " patches");
+  }
+  putByte(o, 0x0a);
   return true;
 }
 

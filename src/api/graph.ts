@@ -10,7 +10,7 @@ import { address } from "../../bindings/memory.ts";
 import { Status, TensorType } from "../../bindings/numbers.ts";
 import { type OptionTable, printable, readOptions, signal } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import type { Core } from "../host/instance.ts";
+import { CORE_OPTIONS, type Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
 import { fillFrom, type Part } from "../load/part.ts";
 import { type ModelSource, openSource, settle } from "../load/source.ts";
@@ -66,10 +66,36 @@ export interface GraphMemory {
   readonly state: number;
   /** What the operator that needs most needs for itself. */
   readonly scratch: number;
+  /** Inputs that lie beside the values: of a graph that is computed patch by patch its image, else 0. */
+  readonly inputs: number;
+}
+
+/**
+ * How a graph is computed within `memory`: whole, or its first operators, whose images are large, patch by patch, each for
+ * one rectangle of the last image of theirs after the other (MCUNetV2, arXiv:2110.15352).
+ */
+export interface GraphPlan {
+  /** What values between operators take, at most `memory` [bytes]. */
+  readonly values: number;
+  /** n × n rectangles; 1: all is whole. */
+  readonly patches: number;
+  /** The operator, by its place in the file, that writes the image that is cut into patches; null: none does. */
+  readonly stageEnd: number | null;
+  /** Multiply-adds of a run. */
+  readonly macs: number;
+  /** How many times those of a run without patches that is: what patches share is computed for each. */
+  readonly factor: number;
 }
 
 /** How a graph is loaded: which wasm computes, and what it may take, the file included. */
-export type GraphLoadOptions = GraphCoreOptions;
+export interface GraphLoadOptions extends GraphCoreOptions {
+  /**
+   * Bytes that values between operators may take at most. Where they take more, the graph is computed patch by patch, as
+   * the plan of the least work that fits says; its outputs are the same to the bit. What no plan fits is refused as
+   * `OUT_OF_MEMORY`, with the least that one takes. Default: no limit.
+   */
+  memory?: number;
+}
 
 /** How a graph is run. */
 export interface GraphRunOptions {
@@ -77,6 +103,7 @@ export interface GraphRunOptions {
   signal?: AbortSignal;
 }
 
+const LOAD_OPTIONS: OptionTable<GraphLoadOptions> = { ...GRAPH_CORE_OPTIONS, memory: CORE_OPTIONS.memoryLimit };
 const RUN_OPTIONS: OptionTable<GraphRunOptions> = { signal };
 
 interface Kind {
@@ -129,7 +156,11 @@ export function valuesOf(tensor: GraphTensor, bytes: Uint8Array, place: string):
 }
 
 /** What `graph_bytes` and `graph_count` are asked for. */
-const BYTES = { file: 0, constants: 1, values: 2, state: 3, scratch: 4, macs: 5 } as const;
+const BYTES = { file: 0, constants: 1, values: 2, state: 3, scratch: 4, inputs: 6 } as const;
+const MACS = 5;
+const WHOLE_MACS = 7;
+const PATCHES_A_SIDE = 8;
+const STAGE = 9;
 const INPUTS = 0;
 const OUTPUTS = 1;
 
@@ -140,7 +171,7 @@ export class Graph {
   readonly #inputs: readonly Slot[];
   readonly #outputs: readonly Slot[];
   readonly #memory: GraphMemory;
-  readonly #macs: number;
+  readonly #plan: GraphPlan;
   #pointer: Pointer;
   #runs = false;
 
@@ -157,8 +188,16 @@ export class Graph {
       values: of(BYTES.values),
       state: of(BYTES.state),
       scratch: of(BYTES.scratch),
+      inputs: of(BYTES.inputs),
     };
-    this.#macs = of(BYTES.macs);
+    const [macs, whole, side, stage] = [MACS, WHOLE_MACS, PATCHES_A_SIDE, STAGE].map(of);
+    this.#plan = {
+      values: this.#memory.values,
+      patches: Math.max(side, 1) ** 2,
+      stageEnd: stage > 0 ? stage - 1 : null,
+      macs,
+      factor: whole > 0 ? macs / whole : 1,
+    };
   }
 
   /**
@@ -166,8 +205,8 @@ export class Graph {
    * operator that limpet does not run is UNSUPPORTED, by its place and name.
    */
   static async load(source: ModelSource, options: GraphLoadOptions = {}): Promise<Graph> {
-    const settings = readOptions(options, GRAPH_CORE_OPTIONS);
-    const { signal } = settings;
+    const settings = readOptions(options, LOAD_OPTIONS);
+    const { signal, memory } = settings;
     signal?.throwIfAborted();
     const parts = await openSource(source, signal);
     try {
@@ -175,7 +214,7 @@ export class Graph {
       const part = parts[0].size === null ? await settle(parts[0]) : parts[0];
       const core = await graphCore(settings);
       const exports = core.exports as GraphExports;
-      return new Graph(core, exports, await load(core, exports, part, signal));
+      return new Graph(core, exports, await load(core, exports, part, memory, signal));
     } finally {
       for (const part of parts) part.close();
     }
@@ -196,9 +235,14 @@ export class Graph {
     return this.#memory;
   }
 
+  /** How it is computed within the memory that it was given. */
+  get plan(): GraphPlan {
+    return this.#plan;
+  }
+
   /** Multiply-adds of a run. */
   get macs(): number {
-    return this.#macs;
+    return this.#plan.macs;
   }
 
   /**
@@ -317,10 +361,17 @@ export class Graph {
 }
 
 /** A graph of a file that lies in a part: its handle. */
-async function load(core: Core, exports: GraphExports, part: Part, signal?: AbortSignal): Promise<Pointer> {
+async function load(
+  core: Core,
+  exports: GraphExports,
+  part: Part,
+  memory: number = 0,
+  signal?: AbortSignal,
+): Promise<Pointer> {
   const size = part.size ?? 0;
   const pointer = core.handle(exports.graph_create(core.pointer, BigInt(size), 0));
   try {
+    exports.graph_set_budget(pointer, BigInt(Math.min(memory, Number.MAX_SAFE_INTEGER)));
     const at = exports.graph_file(pointer);
     const count = await fillFrom(part, 0, core.memory.u8(at, size), signal);
     if (count !== size) {

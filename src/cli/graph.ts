@@ -1,6 +1,6 @@
 /** `limpet graph`: what a .tflite network takes and gives; with inputs, what it answers. */
 import { NO_FLAG } from "../../assembly/wasi/usage.ts";
-import { bytesOf, Graph, type GraphArray, type GraphTensor, valuesOf } from "../api/graph.ts";
+import { bytesOf, Graph, type GraphArray, type GraphPlan, type GraphTensor, valuesOf } from "../api/graph.ts";
 import { LimpetError } from "../host/errors.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import { shortest, table } from "./columns.ts";
@@ -10,7 +10,8 @@ import type { Io } from "./io.ts";
 export async function graph(args: Arguments, io: Io): Promise<void> {
   const [file, given, out] = [args.needed("FILE"), args.texts("input"), args.text("out")];
   if (out !== undefined && given.length === 0) throw new UsageError(NO_FLAG, "--input");
-  const network = await Graph.load(file, { signal: io.signal });
+  const memory = args.numberOrNone("values-memory");
+  const network = await Graph.load(file, { signal: io.signal, memory });
   if (given.length === 0) {
     if (args.has("json")) writeJson(io, describe(network));
     else io.write(asTables(network));
@@ -97,11 +98,18 @@ function plain({ name, type, shape, scale, zeroPoint }: GraphTensor): Record<str
   return { name, type, shape, scale: shortest(scale), zero_point: zeroPoint };
 }
 
-function describe({ inputs, outputs, memory, macs }: Graph): unknown {
-  return { inputs: inputs.map(plain), outputs: outputs.map(plain), memory, macs };
+function describe({ inputs, outputs, memory, plan, macs }: Graph): unknown {
+  const { patches, stageEnd, factor } = plan;
+  return {
+    inputs: inputs.map(plain),
+    outputs: outputs.map(plain),
+    memory,
+    plan: { patches, stage_end: stageEnd, factor: shortest(Math.fround(factor)) },
+    macs,
+  };
 }
 
-function asTables({ inputs, outputs, memory, macs }: Graph): string {
+function asTables({ inputs, outputs, memory, plan, macs }: Graph): string {
   const row = (word: string) => (tensor: GraphTensor) => {
     const { name, type, shape, scale, zeroPoint } = tensor;
     return [
@@ -117,8 +125,14 @@ function asTables({ inputs, outputs, memory, macs }: Graph): string {
   return [
     table([["", "name", "type", "shape", "scale", "zero point"], ...tensors], [4, 5]),
     table([["memory", "bytes"], ...bytes], [1]),
-    `${macs} multiply-adds a run\n`,
+    `${macs} multiply-adds a run${patched(plan)}\n`,
   ].join("\n");
+}
+
+function patched({ patches, stageEnd, factor }: GraphPlan): string {
+  return stageEnd === null
+    ? ""
+    : `, x ${Number(factor.toPrecision(4))}: operators 0 to ${stageEnd} in ${patches} patches`;
 }
 
 /** A tensor without dimensions is one value. */

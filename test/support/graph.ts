@@ -28,13 +28,14 @@ export class TestGraph {
   readonly core: TestCore;
   readonly pointer: number;
 
-  /** Throws the core's words where the file is refused. */
-  constructor(core: TestCore, file: Uint8Array, traced = false) {
+  /** Throws the core's words where the file is refused, or the bytes that its values may take are too few. */
+  constructor(core: TestCore, file: Uint8Array, traced = false, budget = 0) {
     this.core = core;
     this.pointer =
       core.call("graph_create", core.core, BigInt(file.length) as never, traced ? GraphFlag.TRACED : 0) >>> 0;
     if (this.pointer === 0) throw new Error(core.message);
     core.memory.write(core.call("graph_file", this.pointer), file);
+    core.call("graph_set_budget", this.pointer, BigInt(budget) as never);
     let status: number = Status.MORE;
     while (status === Status.MORE) status = core.call("graph_step", core.core, this.pointer);
     if (status < 0) {
@@ -61,6 +62,12 @@ export class TestGraph {
 
   bytes(kind: number): number {
     return this.core.call("graph_bytes", this.pointer, kind);
+  }
+
+  /** How it is computed: patches along a side, 0 for none, operators that run patch by patch, and the factor of work. */
+  get plan(): { values: number; side: number; stage: number; factor: number } {
+    const factor = this.bytes(5) / this.bytes(7);
+    return { values: this.bytes(2), side: this.bytes(8), stage: this.bytes(9), factor };
   }
 
   write(index: number, bytes: Uint8Array): void {
