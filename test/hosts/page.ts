@@ -86,8 +86,8 @@ export function serving(...args: string[]): Promise<Served> {
 export class Visitor {
   readonly #browser: Promise<Browser>;
 
-  constructor(chromium: string) {
-    this.#browser = launchChromium(driver<Playwright>("playwright-core")!, chromium);
+  constructor(chromium: string, args: readonly string[] = []) {
+    this.#browser = launchChromium(driver<Playwright>("playwright-core")!, chromium, args);
     this.#browser.catch(() => {});
   }
 
