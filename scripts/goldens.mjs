@@ -12,6 +12,7 @@
  *     encoder-decoders  Hugging Face and the oracle: answers to a source        Python: test/oracle/peers.txt
  *     composed      the numpy oracle in float64: sessions composed of pieces
  *     trained       onnxruntime and Hugging Face: trained embedders and a T5, fetched        Python: test/oracle/peers.txt
+ *     networks      PyTorch's modules: outputs of networks of papers          Python: test/oracle/peers.txt
  *     programs      the pages of `limpet inspect --program`, of the small model of each architecture
  *     quantisers    llama.cpp's own quantisers: errors, mixes of types            bench/, Python
  *
@@ -53,6 +54,7 @@ const PARTS = {
   "encoder-decoders": { command: ["test/golden/make-translations.ts"] },
   composed: { command: ["test/golden/make-composed.ts"] },
   trained: { command: ["test/golden/make-trained.ts"] },
+  networks: { command: ["test/golden/make-networks.ts"] },
   programs: { command: ["test/golden/make-programs.ts"] },
   quantisers: { command: ["bench/quantize.mjs", "--golden"], needs: NATIVE ? undefined : "npm --prefix bench install" },
 };
