@@ -66,19 +66,20 @@ export function figures(rows) {
 
 export const kilobytes = (bytes) => `${(bytes / 1000).toLocaleString("en", { maximumFractionDigits: 1 })} KB`;
 
-/** The least of the last times, in words. */
+/** The mean of the last times, in words. */
 export class Clock {
   #last = [];
 
   async time(work) {
     const started = performance.now();
     const result = await work();
-    this.#last = [...this.#last.slice(-9), performance.now() - started];
+    this.#last = [...this.#last.slice(-29), performance.now() - started];
     return result;
   }
 
   get words() {
-    return `${Math.min(...this.#last).toFixed(1)} ms`;
+    const sum = this.#last.reduce((all, time) => all + time, 0);
+    return `${(sum / this.#last.length).toPrecision(2)} ms`;
   }
 }
 
