@@ -71,9 +71,12 @@ export class Network {
   readonly #operators: OperatorSpec[] = [];
   readonly #next: () => number;
   readonly #input: Value;
+  readonly #given: Weights | undefined;
 
-  constructor(seed: number, shape: readonly number[]) {
+  /** With random weights, or with those that are given. */
+  constructor(seed: number, shape: readonly number[], given?: Weights) {
     this.#next = generator(seed);
+    this.#given = given;
     this.#input = this.#value(shape, "input");
   }
 
@@ -104,8 +107,13 @@ export class Network {
 
   /** A weight by its name in the module: uniform between −size and size, around `middle`. */
   weight(name: string, shape: readonly number[], size: number, middle: number = 0): Float32Array<ArrayBuffer> {
+    const given = this.#given?.[name];
+    if (this.#given && given?.shape.join() !== shape.join())
+      throw new Error(`${name} is ${given?.shape}, not ${shape}`);
     const count = shape.reduce((a, b) => a * b, 1);
-    const values = Float32Array.from({ length: count }, () => middle + (2 * this.#next() - 1) * size);
+    const values = given
+      ? new Float32Array(given.bytes.slice().buffer)
+      : Float32Array.from({ length: count }, () => middle + (2 * this.#next() - 1) * size);
     this.weights[name] = { dtype: "F32", shape: [...shape], bytes: new Uint8Array(values.buffer) };
     return values;
   }
