@@ -9,15 +9,10 @@ import { ChatKind, Role } from "../../bindings/numbers.ts";
 import type { CallFormat, ThoughtMarks } from "../grammar/call-format.ts";
 import { LimpetError } from "../host/errors.ts";
 import type { Arena, Core } from "../host/instance.ts";
-import { Contents, type Told } from "./contents.ts";
+import type { Told } from "./contents.ts";
 import { type Message, prefixOf, type Tool } from "./messages.ts";
-import { qwenText, qwenWords } from "./qwen-text.ts";
 import type { LoadedModel } from "./sequence-pool.ts";
-import { type Jinja, parseTemplate, renderTemplate } from "./template.ts";
-import { type TemplateMessage, templateMessages, templateTools } from "./template-messages.ts";
-import type { Tokenizer } from "./tokenizer.ts";
 import { callFormatOf, GENERIC, tellsTools, thoughtMarksOf } from "./tool-formats.ts";
-import { inWords, withTools } from "./tool-words.ts";
 
 /** What a template says of a model's answers. */
 export interface ChatForm {
@@ -43,7 +38,7 @@ export async function useTemplate(core: Core, pointer: Pointer, template: string
     core.check(core.exports.chat_use_template(core.pointer, pointer, arena.put(bytes), bytes.length));
   });
   const kind: number = core.check(core.exports.chat_kind(core.pointer, pointer));
-  if (kind === ChatKind.NONE) parseTemplate(await jinjaFor("is none that limpet knows"), template);
+  if (kind === ChatKind.NONE) await (await import("./rendered.ts")).requireTemplate(template);
 }
 
 /**
@@ -114,12 +109,17 @@ async function write(
   let said = messages;
   if (hasTools && !isTold) {
     const takesSystem = kind !== ChatKind.GEMMA2 && !/system role not supported/i.test(template);
+    const { inWords, withTools } = await import("./tool-words.ts");
     said = format ? withTools(messages, tools, format, takesSystem) : inWords(messages, tools, takesSystem);
   }
   if (format || kind === ChatKind.NONE) {
+    const { qwenText, qwenWords } = await import("./qwen-text.ts");
     const words = kind === ChatKind.CHATML || kind === ChatKind.QWEN3 ? qwenWords(template) : null;
-    if (!words) return renderOwn(loaded, template, said, isTold ? tools : [], prefix);
-    return qwenText(said, tools, words, kind === ChatKind.QWEN3, prefix);
+    if (words) return qwenText(said, tools, words, kind === ChatKind.QWEN3, prefix);
+    const known = isTold ? tools : [];
+    const why = known.length > 0 || said.some(isOfTools) ? "is run for tools" : "is none that limpet knows";
+    const { rendered } = await import("./rendered.ts");
+    return rendered(loaded, template, { messages: said, tools: known, prefix }, why);
   }
   return packMessages(said, kind === ChatKind.QWEN3, prefix);
 }
@@ -176,63 +176,4 @@ function packMessages(messages: readonly Message[], thinks: boolean, prefix: str
 function templateOf({ core, pointer }: LoadedModel): string {
   const { exports } = core;
   return core.text(exports.chat_template(core.pointer, pointer), exports.chat_template_length(core.pointer, pointer));
-}
-
-async function renderOwn(
-  loaded: LoadedModel,
-  template: string,
-  messages: readonly Message[],
-  tools: readonly Tool[],
-  prefix: string | null,
-): Promise<Told> {
-  const { tokenizer } = loaded;
-  if (template === "") {
-    const words = "the model file has no chat template: it goes on with a text (generate), it does not chat";
-    throw new LimpetError("UNSUPPORTED", words);
-  }
-  const why = tools.length > 0 || messages.some(isOfTools) ? "is run for tools" : "is none that limpet knows";
-  const jinja = await jinjaFor(why);
-  const { bos, eos } = tokenizer.specials;
-  const tokens = {
-    bos_token: bos === undefined ? "" : tokenizer.tokenText(bos),
-    eos_token: eos === undefined ? "" : tokenizer.tokenText(eos),
-  };
-  const render = (said: readonly TemplateMessage[], known: readonly object[], answers: boolean = true): string =>
-    renderTemplate(jinja, template, said, {
-      ...tokens,
-      ...(known.length > 0 && { tools: known }),
-      add_generation_prompt: answers,
-    });
-  const contents = contentsOf(tokenizer, template, JSON.stringify([messages, tools, prefix]));
-  const hide = (text: string, isAssistant: boolean = false): string => contents.hide(text, isAssistant);
-  const [said, known] = [templateMessages(messages, template, hide, render), templateTools(tools, hide)];
-  if (!prefix) return contents.show(render(said, known));
-  // As Hugging Face has it: the text up to where the template has written the beginning.
-  const begins = hide(prefix, true);
-  const written = render([...said, { role: "assistant", content: begins }], known, false);
-  const at = written.lastIndexOf(begins.trim());
-  if (at < 0) throw new LimpetError("UNSUPPORTED", "this model's chat template does not write a prefix as it is");
-  const rest = written.slice(at, at + begins.trimStart().length);
-  return contents.show(written.slice(0, at) + (rest === begins.trimStart() ? rest : begins.trim()));
-}
-
-/** The interpreter of templates, which an application installs that needs it. `why`: what this template is. */
-async function jinjaFor(why: string): Promise<Jinja> {
-  try {
-    return await import("@huggingface/jinja");
-  } catch (error) {
-    const words = `this model's chat template ${why}; npm install @huggingface/jinja runs any, but not in a worker`;
-    throw new LimpetError("UNSUPPORTED", words, { cause: error });
-  }
-}
-
-function contentsOf(tokenizer: Tokenizer, template: string, texts: string): Contents {
-  const cut = tokenizer.cut();
-  const controls = cut.filter(({ id, control }) => control || tokenizer.endsGeneration(id));
-  return new Contents(
-    template,
-    [texts],
-    cut.map(({ text }) => text),
-    new Set(controls.map(({ text }) => text)),
-  );
 }
