@@ -71,10 +71,9 @@ export class Reader {
         },
       );
       const answer = session.generate(undefined, { maxTokens });
-      const { value, done } = await answer.next();
+      await answer.next();
       const firstMs = performance.now() - begin;
-      const rest = done ? "" : value.text + (await answer.text());
-      return { text: rest.trim(), firstMs, ...composed };
+      return { text: (await answer.text()).trim(), firstMs, ...composed };
     } finally {
       session.dispose();
     }
