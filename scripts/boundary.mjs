@@ -57,6 +57,7 @@ const NAMESPACES = [
   "RowType",
   "GraphFlag",
   "TensorType",
+  "Resample",
 ];
 /** Constants beside them. */
 const CONSTANTS = ["PRECISION_SHIFT", "IN_QUADS", "MAX_CODE_BITS", "POSITION_LIMIT", "BATCH_LIMIT"];

@@ -1,4 +1,5 @@
 /** limpet/graph: networks of .tflite files and what stands before them, the same bits in every host. */
+
 export { MicroFrontend, type MicroFrontendOptions } from "./api/front-end.ts";
 export {
   Graph,
@@ -11,6 +12,8 @@ export {
   type GraphTensorType,
 } from "./api/graph.ts";
 export type { GraphCoreOptions } from "./api/graph-core.ts";
+export type { GraphPicture, GraphPictureOptions } from "./api/graph-picture.ts";
+export { MelFrontend, type MelFrontendOptions } from "./api/mel-frontend.ts";
 export { WakeWord, type WakeWordOptions } from "./api/wake-word.ts";
 export { type ErrorCode, LimpetError } from "./host/errors.ts";
 export type { WasmOption } from "./host/wasm.ts";

@@ -1,11 +1,11 @@
 /**
- * The audio front end against pymicro-features 2.0.2: every feature of sounds that the test makes, and of the recordings
- * of ../shared; the samples come in pieces of any length. Both builds run.
+ * The audio front ends: in integers against pymicro-features 2.0.2, every feature of sounds that the test makes, and of
+ * the recordings of ../shared; in real numbers against the formulas. Samples come in pieces of any length. Both builds run.
  */
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { LimpetError, MicroFrontend, WakeWord } from "../src/graph.ts";
+import { LimpetError, MelFrontend, MicroFrontend, WakeWord } from "../src/graph.ts";
 import { checksum, Goldens, graphCore, lcg } from "./support/graph.ts";
 import { shared } from "./support/shared.ts";
 
@@ -121,5 +121,65 @@ if (folder) {
     await refused(() => WakeWord.load(join(folder, "models/person_detect.tflite")), "UNSUPPORTED", /no wake word/);
   });
 }
+
+/** The formulas of tf.signal in f64, the transform by its definition. */
+function melOf(sound: Float32Array, at: number, coefficients: number, bands: number, low: number, high: number) {
+  const mel = (f: number): number => 1127 * Math.log(1 + f / 700);
+  const edges = Array.from({ length: bands + 2 }, (_, i) => mel(low) + ((mel(high) - mel(low)) * i) / (bands + 1));
+  const sums = new Float64Array(bands);
+  for (let bin = 1; bin <= 256; bin++) {
+    let [re, im] = [0, 0];
+    for (let i = 0; i < 480; i++) {
+      const value = sound[at + i] * (0.5 - 0.5 * Math.cos((2 * Math.PI * i) / 480));
+      re += value * Math.cos((2 * Math.PI * ((bin * i) % 512)) / 512);
+      im -= value * Math.sin((2 * Math.PI * ((bin * i) % 512)) / 512);
+    }
+    const place = mel((bin * 16000) / 512);
+    for (let b = 0; b < bands; b++) {
+      const rise = (place - edges[b]) / (edges[b + 1] - edges[b]);
+      const fall = (edges[b + 2] - place) / (edges[b + 2] - edges[b + 1]);
+      sums[b] += Math.hypot(re, im) * Math.max(0, Math.min(rise, fall));
+    }
+  }
+  const logs = Array.from(sums, (sum) => Math.log(sum + 1e-6));
+  if (coefficients === 0) return logs;
+  return Array.from({ length: coefficients }, (_, k) => {
+    const sum = logs.reduce((sum, value, n) => sum + value * Math.cos((Math.PI * k * (2 * n + 1)) / (2 * bands)), 0);
+    return (2 * sum) / Math.sqrt(2 * bands);
+  });
+}
+
+test("MelFrontend: the formulas in f64, however the sound is cut, in both builds", async () => {
+  const samples = Float32Array.from(noise.subarray(0, 2000), (value) => value / 32768);
+  for (const [coefficients, bands, low, high] of [
+    [10, 40, 20, 4000],
+    [0, 23, 125, 8000],
+  ]) {
+    const options = { coefficients, bands, low, high };
+    const ears = await MelFrontend.create(options);
+    const scalar = await MelFrontend.create({ ...options, build: "scalar" });
+    const found = ears.push(samples);
+    const values = coefficients || bands;
+    assert.is(found.length, 5 * values);
+    for (let frame = 0; frame < 5; frame++) {
+      melOf(samples, 320 * frame, coefficients, bands, low, high).forEach((wanted, i) => {
+        const value = found[frame * values + i];
+        assert.ok(Math.abs(value - wanted) <= 1e-6 * Math.max(1, Math.abs(wanted)), `${value}, not ${wanted}`);
+      });
+    }
+    for (const _ of ["first", "behind a reset"]) {
+      const pieces = [scalar.push(samples.subarray(0, 777)), scalar.push(samples.subarray(777))];
+      assert.equal(Float32Array.from(pieces.flatMap((piece) => [...piece])), found);
+      scalar.reset();
+    }
+    ears.dispose();
+    scalar.dispose();
+    await refused(() => ears.push(samples), "WRONG_STATE", /disposed/);
+  }
+  await refused(() => MelFrontend.create({ length: 500 }), "BAD_ARGUMENT", /a power of two/);
+  await refused(() => MelFrontend.create({ window: 513 }), "BAD_ARGUMENT", /a window of 513/);
+  await refused(() => MelFrontend.create({ high: 8001 }), "BAD_ARGUMENT", /half the rate/);
+  await refused(() => MelFrontend.create({ coefficients: 41 }), "BAD_ARGUMENT", /coefficients/);
+});
 
 test.run();

@@ -17,7 +17,7 @@ for (const file of BUILDS) {
   test(`${file} holds words as ASCII, and none as UTF-16`, () => {
     const bytes = Buffer.from(wasmBytes(file));
     // Words of an error: of models, or of graphs.
-    const words = `${file.includes("graph") ? "is sparse, which limpet lacks" : "convert the model anew"}\0`;
+    const words = `${file.includes("graph") ? "is quantised block by block, which limpet lacks" : "convert the model anew"}\0`;
     assert.ok(bytes.includes(words));
     assert.not(bytes.includes(Buffer.from(words.slice(0, -1), "utf16le")));
     // No table has eight small letters in a row either.

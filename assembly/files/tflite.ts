@@ -29,6 +29,7 @@ export namespace TensorType {
   export const BOOL: u32 = 6;
   export const I16: u32 = 7;
   export const I8: u32 = 9;
+  export const U64: u32 = 12;
   export const RESOURCE: u32 = 13;
   export const U32: u32 = 15;
   export const U16: u32 = 16;
@@ -45,6 +46,7 @@ export function elementBytes(type: u32): u32 {
     case TensorType.BOOL: return 1;
     case TensorType.I16: return 2;
     case TensorType.I8: return 1;
+    case TensorType.U64: return 8;
     case TensorType.U32: return 4;
     case TensorType.U16: return 2;
     default: return 0;

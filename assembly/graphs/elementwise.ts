@@ -210,6 +210,7 @@ export function isByLines(g: Graph, step: GraphStep): bool {
   const y = g.output(step);
   for (let i: u32 = 0; i < 2; i++) {
     const t = g.input(step, i);
+    if (t.place == Place.KEPT) return false;
     if (sameShape(t, y)) continue;
     const isPixel = t.rank == 0 || t.count == t.dim(t.rank - 1);
     if (t.place != Place.CONSTANT || !isPixel || (t.count != 1 && t.count != y.dim(3))) return false;

@@ -2,17 +2,23 @@
 import { prepareArrangement, runArrangement } from "./arrangement";
 import { prepareUnary, runUnary } from "./activation";
 import { refuse } from "./check";
+import { prepareControl } from "./control";
 import {
   isTransposeBias, prepareConvolution, prepareFullyConnected, preparePool, prepareTransposed, runConvolution,
   runFullyConnected, runTransposed,
 } from "./convolution";
 import { prepareMatmul, prepareRows, runMatmul, runRows } from "./rows";
+import { prepareDensify, runDensify } from "./densify";
 import { prepareElementwise, runElementwise } from "./elementwise";
 import { prepareGather, prepareJoint, runGather, runJoint } from "./joining";
 import { Operator } from "./operators";
 import { prepareArgMax, prepareReduction, runArgMax, runReduction } from "./reduction";
 import { Graph, GraphStep } from "./records";
 import { prepareResize, runResize } from "./resize";
+import { prepareLstm, runLstm } from "./recurrent";
+import { prepareSignal, runSignal } from "./signal";
+import { prepareSvdf, runSvdf } from "./svdf";
+import { prepareTop, runTop } from "./top";
 import { prepareShape, prepareView, runShape } from "./view";
 import { prepareState, runState } from "./state";
 
@@ -35,6 +41,12 @@ export namespace Family {
   export const TRANSPOSED: u32 = 15;
   export const MATMUL: u32 = 16;
   export const ROWS: u32 = 17;
+  export const TOP: u32 = 18;
+  export const DENSIFY: u32 = 19;
+  export const SIGNAL: u32 = 20;
+  export const LSTM: u32 = 21;
+  export const SVDF: u32 = 22;
+  export const CONTROL: u32 = 23;
 }
 
 export function familyOf(op: u32): u32 {
@@ -110,13 +122,20 @@ export function familyOf(op: u32): u32 {
     case Operator.BATCH_MATMUL: return Family.MATMUL;
     case Operator.L2_NORMALIZATION:
     case Operator.LOG_SOFTMAX: return Family.ROWS;
-    default: return Family.NONE;
+    case Operator.IF:
+    case Operator.WHILE: return Family.CONTROL;
+    case Operator.UNIDIRECTIONAL_SEQUENCE_LSTM: return Family.LSTM;
+    case Operator.SVDF: return Family.SVDF;
+    case Operator.TOPK_V2: return Family.TOP;
+    case Operator.DENSIFY: return Family.DENSIFY;
+    default: return op >= Operator.SIGNAL_WINDOW ? Family.SIGNAL : Family.NONE;
   }
 }
 
 /** Whether a step keeps something, or needs to run each time for another reason: it is never folded. */
 export function isStateful(op: u32): bool {
-  return familyOf(op) == Family.STATE;
+  const family = familyOf(op);
+  return family == Family.STATE || family >= Family.SIGNAL;
 }
 
 /** Checks a step's operands and makes what it needs of its constants; below zero: an error. */
@@ -139,6 +158,12 @@ export function prepare(g: Graph, step: GraphStep): i32 {
     case Family.TRANSPOSED: return prepareTransposed(g, step);
     case Family.MATMUL: return prepareMatmul(g, step);
     case Family.ROWS: return prepareRows(g, step);
+    case Family.SIGNAL: return prepareSignal(g, step);
+    case Family.LSTM: return prepareLstm(g, step);
+    case Family.SVDF: return prepareSvdf(g, step);
+    case Family.TOP: return prepareTop(g, step);
+    case Family.DENSIFY: return prepareDensify(g, step);
+    case Family.CONTROL: return prepareControl(g, step);
     default: return isTransposeBias(step) ? prepareTransposed(g, step) : refuse(g, step, "no kernel has this name");
   }
 }
@@ -187,6 +212,19 @@ export function run(g: Graph, step: GraphStep, begin: u32, end: u32): i32 {
     case Family.ROWS:
       runRows(g, step);
       return 0;
+    case Family.SIGNAL:
+      runSignal(g, step);
+      return 0;
+    case Family.LSTM:
+      runLstm(g, step, begin, end);
+      return 0;
+    case Family.SVDF:
+      runSvdf(g, step);
+      return 0;
+    case Family.TOP:
+      runTop(g, step);
+      return 0;
+    case Family.DENSIFY: return runDensify(g, step);
     case Family.VIEW:
       memory.copy(g.output(step).data, g.input(step, 0).data, g.output(step).bytes);
       return 0;

@@ -8,10 +8,12 @@ import { Core, ErrorCode, Status, bytesOf, fail } from "../memory/core";
 import {
   Tflite, bufferBytes, elementBytes, elementsOf, isTflite, lengthOf, numberOf, referenceOf, rootTable, tableAt,
 } from "../files/tflite";
+import { Call } from "./calls";
 import { broken, refuse } from "./check";
+import { isControl } from "./control";
 import { isStateful, prepare, run } from "./families";
 import { fusePads } from "./fuse";
-import { Operator, operatorName } from "./operators";
+import { Operator, customOperator, operatorName } from "./operators";
 import { endSearch, planSlice } from "./plan";
 import {
   Graph, GraphFlag, GraphState, GraphStep, GraphTensor, MOST_DIMENSIONS, NOTHING, Place, Subgraph, Variable, make,
@@ -121,7 +123,8 @@ function readModel(core: Core, g: Graph): i32 {
     return fail(core, ErrorCode.BAD_FILE, "the TFLite file has {} subgraphs; it wants one to 256", count);
   }
   g.subgraphs = make(g, <u64>count * offsetof<Subgraph>());
-  if (g.subgraphs == 0) return core.errorCode;
+  g.calls = make(g, <u64>count * offsetof<Call>());
+  if (g.subgraphs == 0 || g.calls == 0) return core.errorCode;
   let tensors: u64 = 0, steps: u64 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const table = tableAt(f, list, i);
@@ -235,6 +238,7 @@ function readCode(g: Graph, step: GraphStep, table: u32): void {
   if (step.op == Operator.CUSTOM && name != 0) {
     step.nameLength = lengthOf(f, name, 1);
     step.name = elementsOf(f, name);
+    step.op = customOperator(step.name, step.nameLength);
   } else {
     step.name = operatorName(step.op, changetype<usize>(step) + offsetof<GraphStep>("nameLength"));
   }
@@ -284,15 +288,14 @@ function readTensor(core: Core, g: Graph, t: GraphTensor, table: u32, buffers: u
   if (numberOf<u8>(f, quantisation, 4, 0) > 1) {
     return fail(core, ErrorCode.UNSUPPORTED, "tensor {s} is quantised block by block, which limpet lacks", said);
   }
+  if (numberOf<u8>(f, table, 5, 0) != 0 && bytes > 0) t.place = Place.KEPT;
   const buffer = numberOf<u32>(f, table, 2, 0);
   if (buffer >= max(bufferCount, 1)) return fail(core, ErrorCode.BAD_FILE, "tensor {s} has no buffer", said);
   if (buffer == 0 || bufferCount == 0) return 0;
   const data = bufferBytes(f, tableAt(f, buffers, buffer), changetype<usize>(t) + offsetof<GraphTensor>("offset"));
   if (t.offset == 0) return 0;
-  if (referenceOf(f, table, 6) != 0) {
-    return fail(core, ErrorCode.UNSUPPORTED, "tensor {s} is sparse, which limpet lacks", said);
-  }
-  if (t.offset < t.bytes) {
+  t.sparsity = referenceOf(f, table, 6);
+  if (t.offset < t.bytes && t.sparsity == 0) {
     return fail(core, ErrorCode.BAD_FILE, "tensor {s} has {} bytes, and its shape wants {}", said, t.offset, t.bytes);
   }
   if (f.bad) return 0;
@@ -313,6 +316,7 @@ function prepareStep(core: Core, g: Graph, step: GraphStep): i32 {
     if (!g.has(step, i)) continue;
     const t = g.input(step, i);
     if (t.place == Place.NONE) return broken(g, step, "it reads what nothing has written");
+    if (t.sparsity != 0 && step.op != Operator.DENSIFY) return refuse(g, step, "it reads a sparse tensor");
     if (t.place != Place.CONSTANT) isConstant = false;
   }
   for (let i: u32 = 0; i < step.outputCount; i++) {
@@ -326,7 +330,10 @@ function prepareStep(core: Core, g: Graph, step: GraphStep): i32 {
   if (status < 0) return status;
   if (step.op == Operator.CALL_ONCE) {
     if (s != g.subgraph(0)) return refuse(g, step, "it stands in a subgraph");
-    g.subgraph(<u32>step.parameters).caller = g.next;
+    const once = g.subgraph(<u32>step.parameters);
+    if (once.caller != NOTHING && isControl(g.step(once.caller).op))
+      return refuse(g, step, "it runs a subgraph that another step runs");
+    once.caller = g.next;
   }
   if (isStateful(step.op)) return 0;
   if (step.op == Operator.SHAPE || isConstant) return fold(g, step);
@@ -372,10 +379,18 @@ function fold(g: Graph, step: GraphStep): i32 {
 
 /** Outputs are written, and of a type that a host knows. */
 function checkOutputs(core: Core, g: Graph): i32 {
+  for (let s: u32 = 1; s < g.subgraphCount; s++) {
+    const subgraph = g.subgraph(s);
+    for (let i: u32 = 0; subgraph.caller != NOTHING && i < subgraph.outputCount; i++) {
+      const t = g.tensor(load<u32>(subgraph.outputs + ((<usize>i) << 2)));
+      if (t.place != Place.NONE && t.sparsity == 0) continue;
+      return fail(core, ErrorCode.BAD_FILE, "output {} of subgraph {} is written by no operator", i, s);
+    }
+  }
   const main = g.subgraph(0);
   for (let i: u32 = 0; i < main.outputCount; i++) {
     const t = g.tensor(load<u32>(main.outputs + ((<usize>i) << 2)));
-    if (t.place == Place.NONE || elementBytes(t.type) == 0) {
+    if (t.place == Place.NONE || t.sparsity != 0 || elementBytes(t.type) == 0) {
       return fail(core, ErrorCode.BAD_FILE, "output {} of the graph is written by no operator", i);
     }
   }

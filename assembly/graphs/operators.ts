@@ -1,5 +1,5 @@
 /** The operators of TFLite that limpet knows, as the schema numbers them, and the names of all for its errors. */
-import { letterAt, lettersFrom } from "../memory/bytes";
+import { letterAt, lettersFrom, sameText } from "../memory/bytes";
 
 export namespace Operator {
   export const ADD: u32 = 0;
@@ -30,8 +30,10 @@ export namespace Operator {
   export const SUB: u32 = 41;
   export const DIV: u32 = 42;
   export const SQUEEZE: u32 = 43;
+  export const UNIDIRECTIONAL_SEQUENCE_LSTM: u32 = 44;
   export const STRIDED_SLICE: u32 = 45;
   export const EXP: u32 = 47;
+  export const TOPK_V2: u32 = 48;
   export const SPLIT: u32 = 49;
   export const LOG_SOFTMAX: u32 = 50;
   export const CAST: u32 = 53;
@@ -67,7 +69,10 @@ export namespace Operator {
   export const SPLIT_V: u32 = 102;
   export const QUANTIZE: u32 = 114;
   export const HARD_SWISH: u32 = 117;
+  export const IF: u32 = 118;
+  export const WHILE: u32 = 119;
   export const SELECT_V2: u32 = 123;
+  export const DENSIFY: u32 = 124;
   export const BATCH_MATMUL: u32 = 126;
   export const CALL_ONCE: u32 = 129;
   export const BROADCAST_TO: u32 = 130;
@@ -75,6 +80,30 @@ export namespace Operator {
   export const READ_VARIABLE: u32 = 143;
   export const ASSIGN_VARIABLE: u32 = 144;
   export const GELU: u32 = 150;
+  // Custom operators, which the schema knows by name alone, have numbers of our own.
+  export const SIGNAL_WINDOW: u32 = 0x1000;
+  export const SIGNAL_FFT_AUTO_SCALE: u32 = 0x1001;
+  export const SIGNAL_RFFT: u32 = 0x1002;
+  export const SIGNAL_ENERGY: u32 = 0x1003;
+  export const SIGNAL_FILTER_BANK: u32 = 0x1004;
+  export const SIGNAL_FILTER_BANK_SQUARE_ROOT: u32 = 0x1005;
+  export const SIGNAL_FILTER_BANK_SPECTRAL_SUBTRACTION: u32 = 0x1006;
+  export const SIGNAL_PCAN: u32 = 0x1007;
+  export const SIGNAL_FILTER_BANK_LOG: u32 = 0x1008;
+}
+
+/** The number of a custom operator; CUSTOM: none of ours. */
+export function customOperator(name: usize, length: u32): u32 {
+  if (sameText(name, length, "SignalWindow")) return Operator.SIGNAL_WINDOW;
+  if (sameText(name, length, "SignalFftAutoScale")) return Operator.SIGNAL_FFT_AUTO_SCALE;
+  if (sameText(name, length, "SignalRfft")) return Operator.SIGNAL_RFFT;
+  if (sameText(name, length, "SignalEnergy")) return Operator.SIGNAL_ENERGY;
+  if (sameText(name, length, "SignalFilterBank")) return Operator.SIGNAL_FILTER_BANK;
+  if (sameText(name, length, "SignalFilterBankSquareRoot")) return Operator.SIGNAL_FILTER_BANK_SQUARE_ROOT;
+  if (sameText(name, length, "SignalFilterBankSpectralSubtraction"))
+    return Operator.SIGNAL_FILTER_BANK_SPECTRAL_SUBTRACTION;
+  if (sameText(name, length, "SignalPCAN")) return Operator.SIGNAL_PCAN;
+  return sameText(name, length, "SignalFilterBankLog") ? Operator.SIGNAL_FILTER_BANK_LOG : Operator.CUSTOM;
 }
 
 /** What a file says of what is done to the sum at the end of a convolution. */

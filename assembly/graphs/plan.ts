@@ -13,6 +13,7 @@ import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { Operator } from "./operators";
 import { Patch, divide, isCut, longestStage, undivide } from "./patches";
 import { Graph, GraphFlag, GraphTensor, NOTHING, Place, Variable, make } from "./records";
+import { clearState } from "./state";
 
 const ALIGNMENT: u32 = 16;
 /** More values than this are planned by nobody: the search is quadratic. */
@@ -160,6 +161,11 @@ function findLifetimes(g: Graph): void {
   for (let s: u32 = 0; s < g.subgraphCount; s++) {
     const subgraph = g.subgraph(s);
     if (subgraph.caller == NOTHING) continue;
+    for (let i: u32 = 0; s > 0 && i < subgraph.inputCount + subgraph.outputCount; i++) {
+      const isInput = i < subgraph.inputCount;
+      const list = isInput ? subgraph.inputs : subgraph.outputs;
+      lives(g, load<u32>(list + ((<usize>(isInput ? i : i - subgraph.inputCount)) << 2)), subgraph.caller);
+    }
     for (let i = subgraph.firstStep, end = i + subgraph.steps; i < end; i++) {
       const step = g.step(i);
       if (!step.runs) continue;
@@ -298,6 +304,7 @@ function aligned(bytes: u64): u64 {
 function layState(core: Core, g: Graph): bool {
   let bytes: u64 = 0;
   for (let i: u32 = 0; i < g.variableCount; i++) bytes += aligned(g.variable(i).bytes);
+  for (let i: u32 = 0; i < g.tensorCount; i++) if (g.tensor(i).place == Place.KEPT) bytes += aligned(g.tensor(i).bytes);
   g.stateBytes = bytes;
   if (bytes > 0) {
     g.stateAt = allocate(core, bytes, "the state of a graph");
@@ -308,6 +315,13 @@ function layState(core: Core, g: Graph): bool {
     g.variable(i).data = at;
     at += <usize>aligned(g.variable(i).bytes);
   }
+  for (let i: u32 = 0; i < g.tensorCount; i++) {
+    const t = g.tensor(i);
+    if (t.place != Place.KEPT) continue;
+    t.data = at;
+    at += <usize>aligned(t.bytes);
+  }
+  clearState(g);
   if (g.flags & GraphFlag.TRACED) return true;
   const main = g.subgraph(0);
   for (let i: u32 = 0; i < main.steps; i++) {
@@ -323,11 +337,17 @@ function layState(core: Core, g: Graph): bool {
   return true;
 }
 
-/** Whether a step between two others assigns to a variable. */
+/** Whether a step between two others assigns to a variable, by itself or in a subgraph that it runs. */
 function isAssigned(g: Graph, variable: usize, after: u32, before: u32): bool {
-  for (let i = after + 1; i < before && i < g.subgraph(0).steps; i++) {
-    const step = g.step(i);
-    if (step.runs && step.op == Operator.ASSIGN_VARIABLE && step.parameters == variable) return true;
+  for (let s: u32 = 0; s < g.subgraphCount; s++) {
+    const subgraph = g.subgraph(s);
+    if (subgraph.caller == NOTHING) continue;
+    for (let i = subgraph.firstStep, end = i + subgraph.steps; i < end; i++) {
+      const step = g.step(i);
+      const now = s == 0 ? i : subgraph.caller;
+      if (now <= after || now >= before || !step.runs) continue;
+      if (step.op == Operator.ASSIGN_VARIABLE && step.parameters == variable) return true;
+    }
   }
   return false;
 }

@@ -31,6 +31,8 @@ export namespace Place {
   export const STATE: u32 = 4;
   /** Beside the planned places: an input of a graph that is computed patch by patch. */
   export const APART: u32 = 5;
+  /** In the state too, a place of its own: the file calls the tensor itself a variable. */
+  export const KEPT: u32 = 6;
 }
 
 @unmanaged
@@ -67,6 +69,8 @@ export class GraphTensor {
   room: u32;
   /** The part of it that is in memory (patches.ts); 0: all of it is. */
   patch: usize;
+  /** Where the file says which values of it there are; 0: all are. */
+  sparsity: u32;
   name: usize;
   nameLength: u32;
 
@@ -128,7 +132,7 @@ export class Subgraph {
   outputCount: u32;
   /** Where the file has it. */
   table: u32;
-  /** The step of the first subgraph that runs it; NOTHING: none does. */
+  /** The step of the first subgraph that runs it, or runs what runs it; NOTHING: none does. */
   caller: u32;
 }
 
@@ -194,6 +198,9 @@ export class Graph {
   /** Multiply-adds of a run, and of one without patches. */
   macs: u64;
   wholeMacs: u64;
+  /** Room for as many calls of subgraphs as there are subgraphs (calls.ts), and how many are under way. */
+  calls: usize;
+  depth: u32;
 
   @inline
   tensor(i: u32): GraphTensor {

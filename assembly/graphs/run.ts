@@ -1,14 +1,16 @@
 /** Runs a graph, slice by slice: whole steps, or some rows of the output of a large one. */
 import { Core, ErrorCode, Status, fail } from "../memory/core";
+import { runCalls } from "./calls";
+import { isControl } from "./control";
 import { run } from "./families";
 import { Operator } from "./operators";
 import { aim, patchOf, runPatch } from "./patches";
 import { Graph, GraphState, GraphStep, Subgraph } from "./records";
+import { clearState } from "./state";
+import { VALUE, advance } from "./steps";
 
 /** Multiply-adds of a slice. */
 const SLICE: u64 = 1 << 22;
-/** What a value of another operator counts. */
-const VALUE: u64 = 4;
 
 /** A slice of a run: DONE, MORE, or an error, after which the next call begins anew. */
 export function runSlice(core: Core, g: Graph): i32 {
@@ -48,20 +50,12 @@ function runSome(g: Graph, left: u64): i32 {
     g.next += 1;
     return g.begun ? 1 : runSubgraph(g, g.subgraph(<u32>step.parameters));
   }
-  let work = step.macs;
-  for (let i: u32 = 0; i < step.outputCount; i++) work += g.output(step, i).count * VALUE;
-  const rows = step.rows;
-  const each = max(work / rows, 1);
-  const end = <u32>min(<u64>rows, <u64>g.row + max(left / each, 1));
-  const status = run(g, step, g.row, end);
-  if (status < 0) return status;
-  work = each * (end - g.row);
-  g.row = end;
-  if (end == rows) {
-    g.row = 0;
-    g.next += 1;
-  }
-  return <i32>min(work, 0x7fff_ffff);
+  const calls = isControl(step.op);
+  const done = calls
+    ? runCalls(g, step, left)
+    : <i64>advance(g, step, changetype<usize>(g) + offsetof<Graph>("row"), left);
+  if (done >= 0 && (calls ? g.depth == 0 : g.row == 0)) g.next += 1;
+  return <i32>min(done, 0x7fff_ffff);
 }
 
 /** As runSome, of the patch that is under way. */
@@ -127,12 +121,13 @@ export function stopGraph(g: Graph): void {
   g.next = 0;
   g.row = 0;
   g.patch = 0;
+  g.depth = 0;
   g.state = GraphState.READY;
 }
 
 /** State as before the first run. */
 export function resetGraph(g: Graph): void {
   stopGraph(g);
-  memory.fill(g.stateAt, 0, <usize>g.stateBytes);
+  clearState(g);
   g.begun = 0;
 }

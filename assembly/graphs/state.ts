@@ -5,7 +5,7 @@
 import { TensorType, lengthOf, referenceOf, elementsOf } from "../files/tflite";
 import { broken, hasOperands, option, refuse } from "./check";
 import { Operator } from "./operators";
-import { Graph, GraphStep, GraphTensor, Variable } from "./records";
+import { Graph, GraphStep, GraphTensor, NOTHING, Place, Variable } from "./records";
 
 export function prepareState(g: Graph, step: GraphStep): i32 {
   switch (step.op) {
@@ -50,6 +50,24 @@ function variableOf(g: Graph, name: usize, length: u32): u32 {
   v.nameLength = length;
   g.variableCount += 1;
   return i;
+}
+
+/** A variable of a step's own, which no name leads to. */
+export function ownVariable(g: Graph, bytes: u32): Variable {
+  const v = g.variable(g.variableCount);
+  v.nameLength = NOTHING;
+  v.bytes = bytes;
+  g.variableCount += 1;
+  return v;
+}
+
+/** State as before the first run: zeros, and what stands for 0 in values of i8 that the file calls variables. */
+export function clearState(g: Graph): void {
+  memory.fill(g.stateAt, 0, <usize>g.stateBytes);
+  for (let i: u32 = 0; i < g.tensorCount; i++) {
+    const t = g.tensor(i);
+    if (t.place == Place.KEPT && t.type == TensorType.I8) memory.fill(t.data, <u8>t.zero, t.bytes);
+  }
 }
 
 /** A value that goes to a variable or comes from it: all of one are equally long. */

@@ -15,6 +15,7 @@ import { Pace } from "../host/pace.ts";
 import { fillFrom, type Part } from "../load/part.ts";
 import { type ModelSource, openSource, settle } from "../load/source.ts";
 import { GRAPH_CORE_OPTIONS, type GraphCoreOptions, graphCore } from "./graph-core.ts";
+import { type GraphPicture, type GraphPictureOptions, pictureInput, pictureRecord } from "./graph-picture.ts";
 
 /** What values of a tensor are. `float16` comes and goes as the bits of its halves. */
 export type GraphTensorType =
@@ -27,6 +28,7 @@ export type GraphTensorType =
   | "int16"
   | "int8"
   | "uint32"
+  | "uint64"
   | "uint16";
 
 /** The values of a tensor, row after row: the array of its type; of `bool` u8, of `float16` u16. */
@@ -35,6 +37,7 @@ export type GraphArray =
   | Int32Array
   | Uint8Array
   | BigInt64Array
+  | BigUint64Array
   | Int16Array
   | Int8Array
   | Uint32Array
@@ -125,6 +128,7 @@ const KINDS = new Map<number, Kind>([
   [TensorType.I16, { name: "int16", array: Int16Array }],
   [TensorType.I8, { name: "int8", array: Int8Array }],
   [TensorType.U32, { name: "uint32", array: Uint32Array }],
+  [TensorType.U64, { name: "uint64", array: BigUint64Array }],
   [TensorType.U16, { name: "uint16", array: Uint16Array }],
 ]);
 
@@ -271,6 +275,24 @@ export class Graph {
       this.#runs = false;
     }
     return Object.fromEntries(this.#outputs.map((slot) => [slot.tensor.name, this.#read(slot)]));
+  }
+
+  /**
+   * A picture as the values of an input [1, height, width, 1 or 3], for `run`: a rectangle of it, made as large as the
+   * input, grey where the depth is 1, (pixel − mean) / deviation, and quantised where the input is of 8 bits.
+   */
+  picture(picture: GraphPicture, options: GraphPictureOptions = {}): GraphArray {
+    this.#alive();
+    const index = pictureInput(this.inputs, options);
+    const { kind, bytes } = this.#inputs[index];
+    const { pixels, record } = pictureRecord(picture, options);
+    return this.#core.scoped((arena) => {
+      const target = arena.allocate(bytes);
+      const tensor = this.#exports.graph_tensor(this.#pointer, INPUTS, index);
+      const [from, about] = [arena.put(pixels), arena.put(record)];
+      this.#core.check(this.#exports.front_end_picture(this.#core.pointer, tensor, from, about, target));
+      return new kind.array(this.#core.memory.read(target, bytes).buffer);
+    });
   }
 
   /** Forgets what it kept from earlier runs, as before the first one. */

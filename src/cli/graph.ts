@@ -91,7 +91,8 @@ function joined(parts: readonly Uint8Array[]): Uint8Array {
 
 /** JSON has no bigint: those go as text. */
 function numbersOf(values: GraphArray): (number | string)[] {
-  return values instanceof BigInt64Array ? Array.from(values, String) : Array.from(values, shortest);
+  const isWide = values instanceof BigInt64Array || values instanceof BigUint64Array;
+  return isWide ? Array.from(values, String) : Array.from(values, shortest);
 }
 
 function plain({ name, type, shape, scale, zeroPoint }: GraphTensor): Record<string, unknown> {

@@ -5,6 +5,7 @@
 import * as assert from "uvu/assert";
 import { Status } from "../../bindings/numbers.ts";
 import { randomChain } from "../support/graph-chains.ts";
+import { CONTROLS } from "../support/graph-controls.ts";
 import { CONVS, convGraph, SINGLES } from "../support/graph-specs.ts";
 import { tfliteFile } from "../support/tflite-writer.ts";
 import { Finding, type Fuzzer, guardCore, lookAtGuards, type Run, withWords } from "./fuzzer.ts";
@@ -33,7 +34,7 @@ function prepare(): Run {
   const core = guardCore("graph");
   core.call("core_set_limit", core.core, LIMIT);
   const chains = Array.from({ length: 24 }, (_, seed) => randomChain(new Random(seed), 2 + (seed % 5)));
-  const seeds = [...SINGLES, ...CONVS.slice(0, 12).map(convGraph), ...chains].map(tfliteFile);
+  const seeds = [...SINGLES, ...CONVS.slice(0, 12).map(convGraph), ...chains, ...CONTROLS].map(tfliteFile);
 
   const one = (random: Random): string => {
     const bytes = woundBytes(random, seeds[random.below(seeds.length)], 0, Number.POSITIVE_INFINITY);
