@@ -11,7 +11,7 @@ export type { Overflow } from "./api/overflow.ts";
 export type { Beginning, Chunk, ChunkOptions, Prefix, PrefixOptions } from "./api/prefix.ts";
 export type { ChatTokensOptions } from "./api/prompt.ts";
 export type { SelfTest } from "./api/self-test.ts";
-export type { Activity, AppendOptions, Prompt, Session, SessionOptions, WaitOptions } from "./api/session.ts";
+export type { Activity, AppendOptions, CacheUse, Prompt, Session, SessionOptions, WaitOptions } from "./api/session.ts";
 export type { WorkerBatch } from "./api/worker-batch.ts";
 export type { WorkerModel } from "./api/worker-model.ts";
 export type { WorkerSession } from "./api/worker-session.ts";
@@ -34,6 +34,7 @@ export type {
   PrefillHook,
   ReasoningOptions,
 } from "./generate/generation.ts";
+export type { CacheOptions, CachePolicy, CacheType } from "./generate/kept-rows.ts";
 export type {
   AssistantMessage,
   Message,
@@ -46,7 +47,7 @@ export type {
 } from "./generate/messages.ts";
 export type { SamplingOptions } from "./generate/sampling.ts";
 export type { LogitsOptions, PerplexityOptions, PerplexityResult } from "./generate/scoring.ts";
-export type { CacheType, ContextOptions, ContextUse, Form } from "./generate/sequence-pool.ts";
+export type { ContextOptions, ContextUse, Form } from "./generate/sequence-pool.ts";
 export { type DetokenizeOptions, type SpecialToken, type TokenizeOptions, Tokenizer } from "./generate/tokenizer.ts";
 export { type ContextSizes, type ErrorCode, LimpetError } from "./host/errors.ts";
 export type { Features } from "./host/features.ts";

@@ -165,6 +165,7 @@ const RELEASES: Record<string, string> = {
   context_create: "context_release",
   context_create_tapped: "context_release",
   context_create_for_texts: "context_release",
+  context_create_kept: "context_release",
   session_create: "session_release",
   tokenizer_stream_create: "tokenizer_stream_release",
 };

@@ -118,6 +118,7 @@ async function all(of: Model | WorkerModel): Promise<Record<string, unknown>> {
     await member(target, "messages"),
     await member(target, "capacity"),
     await member(target, "activity"),
+    await member(target, "cache"),
   ];
   return {
     tokens,

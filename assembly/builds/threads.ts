@@ -6,4 +6,5 @@ export * from "../exports/core_list";
 export * from "../exports/adapters";
 export * from "../exports/composition";
 export * from "../exports/byte_dots";
+export * from "../exports/kept_rows";
 export * from "../exports/thread";

@@ -20,7 +20,7 @@ export function writePage(model: Model, target: usize, capacity: u32): u32 {
   const batch = min(p.batch, rows);
   const isForTexts = p.logits == NOTHING;
   return printProgram(
-    p, target, capacity, rows, batch, p.weights.bytes, stateBytes(p, rows, batch, 1, KvType.F16),
+    p, target, capacity, rows, batch, p.weights.bytes, stateBytes(p, rows, rows, batch, 1, KvType.F16),
     planFor(p, rows, batch, 1, isForTexts), contextBytes(p, rows, batch, 1, 1, KvType.F16, isForTexts),
   );
 }

@@ -1,6 +1,7 @@
 /**
  * Pieces: rows of saved sessions behind each other in one (compose.ts).
  */
+import { isPolicy } from "./cache_policy";
 import { createComposition } from "./composition";
 import { angles, canCut, checkSequence } from "./sequence";
 import { KIND_NAME, LAYER, checkSaved, hasSameRopes } from "./session_file";
@@ -22,6 +23,11 @@ export function appendPiece(s: Session, source: usize, length: u32, lead: u32, f
   if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build composes nothing; take limpet.wasm");
   if (s.generating) {
     return fail(s.core, ErrorCode.WRONG_STATE, "pieces are joined between generations: stop this one first");
+  }
+  if (isPolicy(s.policy)) {
+    return fail(
+      s.core, ErrorCode.UNSUPPORTED, "rows of pieces have no scores: compose without a policy of the cache (kv)",
+    );
   }
   let status = checkSequence(s.context, s.sequence);
   if (status == 0) status = checkModel(s);

@@ -21,6 +21,7 @@ import { HAS_SAMPLERS } from "../parts";
 import { Tokenizer } from "../text/tokenizer";
 import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { DetokenizeFlag, Stream, startStream } from "../text/detokenize";
+import { Policy, createPolicy, isPolicy, keptBy, releasePolicy, restartPolicy, undoScores } from "./cache_policy";
 import { Constraint, createConstraint, releaseConstraint, restartConstraint } from "./constraint";
 import { DRAFT_LIMIT, SPECULATION_BYTES, Speculation, beginSpeculation } from "./speculation";
 
@@ -123,6 +124,8 @@ export class Session {
   exact: u32;
   /** Tokens of the last composition that went through all layers. */
   recomputed: u32;
+  /** Which rows it keeps; null: all. */
+  policy: Policy;
 }
 
 /** Bytes of linear memory that a session over such a context takes, until a piece of text is longer than 4 KiB. */
@@ -138,7 +141,7 @@ function recordBytes(context: Context): u64 {
     align(offsetof<Stream>()) +
     align(REASONING_BYTES) +
     align(SPECULATION_BYTES);
-  const lists = <u64>TOP_LIMIT * 8 + STOP_BYTES + <u64>context.rowCapacity * 4;
+  const lists = <u64>TOP_LIMIT * 8 + STOP_BYTES + <u64>context.tokenCapacity * 4;
   return records + sampleScratchBytes(context.program.vocabulary) + lists;
 }
 
@@ -149,7 +152,7 @@ export function createSession(core: Core, context: Context, sequence: u32): Sess
     fail(core, ErrorCode.BAD_ARGUMENT, "the context has not that many sequences");
     return none;
   }
-  const capacity = context.rowCapacity;
+  const capacity = context.tokenCapacity;
   const scratchBytes = sampleScratchBytes(context.program.vocabulary);
   const memory = allocate(core, recordBytes(context), "a session");
   if (memory == 0) return none;
@@ -201,6 +204,7 @@ export function releaseSession(s: Session): void {
     forget(s);
     clearAdapters(s.context, s.sequence);
   }
+  releasePolicy(s.core, s.policy, isContext(s.context));
   s.tag = 0;
   release(s.core, s.source);
   releaseSampler(s.core, s.sampler);
@@ -223,6 +227,7 @@ export function forget(s: Session): void {
   s.isSourceRead = 0;
   forgetBehind(s, 0);
   dropAll(s.context, s.sequence, i32.MIN_VALUE, i32.MAX_VALUE);
+  restartPolicy(s.policy);
 }
 
 /**
@@ -267,9 +272,25 @@ export function rewind(s: Session, count: u32): void {
   if (count < s.count) s.count = count;
   if (count >= s.evaluated) return;
   // State that cannot go back so far goes back to a mark, or to the first token, and is made anew from there on.
-  s.evaluated = rewindable(s.context, s.sequence, count);
+  s.evaluated = keptBy(s.policy, rewindable(s.context, s.sequence, count));
   forgetBehind(s, s.evaluated);
   dropAll(s.context, s.sequence, <i32>s.evaluated, POSITION_LIMIT);
+  if (isPolicy(s.policy) && s.evaluated == 0) restartPolicy(s.policy);
+}
+
+/** The session keeps fewer rows than it has tokens: one that is empty, over a context that was made for it. */
+export function setPolicy(s: Session, scored: bool, recent: f32, sinks: u32, merge: u32, every: u32, beta: f32): i32 {
+  if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build evicts no rows; take limpet.wasm");
+  if (s.context.sequences != 1 || s.count != 0 || isPolicy(s.policy)) {
+    return fail(
+      s.core, ErrorCode.WRONG_STATE, "a policy is for an empty session that has its context for itself, and stays",
+    );
+  }
+  if (s.context.program.decoderLayer != 0) {
+    return fail(s.core, ErrorCode.UNSUPPORTED, "an answer to a source keeps all of its rows: leave the policy out");
+  }
+  s.policy = createPolicy(s.core, s.context, scored, recent, sinks, merge, every, beta);
+  return isPolicy(s.policy) ? 0 : s.core.errorCode;
 }
 
 /**
@@ -278,6 +299,11 @@ export function rewind(s: Session, count: u32): void {
  */
 export function shiftSession(s: Session, keep: u32, count: u32): i32 {
   if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build forgets no tokens; take limpet.wasm");
+  if (isPolicy(s.policy)) {
+    return fail(
+      s.core, ErrorCode.UNSUPPORTED, "a session whose cache has a policy forgets no tokens: leave one of them out",
+    );
+  }
   if (keep >= s.count || count >= s.count - keep) {
     return fail(
       s.core, ErrorCode.BAD_ARGUMENT, "of {} tokens {} cannot be forgotten from number {} on: the last one stays",
@@ -399,6 +425,7 @@ export function unread(s: Session, position: u32): void {
     s.isSourceRead = 0;
     forgetBehind(s, 0);
     dropAll(s.context, s.sequence, i32.MIN_VALUE, i32.MAX_VALUE);
+    restartPolicy(s.policy);
   } else rewind(s, position);
   s.count = count;
 }
@@ -446,9 +473,12 @@ export function giveDrafts(s: Session, ids: usize, count: u32): i32 {
 export function dropDrafts(s: Session): void {
   const sp = s.speculation;
   if (!HAS_SAMPLERS || sp.ahead == 0) return;
-  s.evaluated = takeBack(s.context, s.sequence, s.evaluated, sp.ahead);
+  const left = s.evaluated;
+  s.evaluated = takeBack(s.context, s.sequence, left, sp.ahead);
   sp.ahead = 0;
   sp.count = sp.next;
+  // A recurrent state may go back further.
+  if (isPolicy(s.policy) && s.evaluated < left && keptBy(s.policy, s.evaluated) == 0) unread(s, 0);
 }
 
 /** Closes reasoning after so many tokens (reasoning.ts), from the next generation on; UNLIMITED: never. */
@@ -460,10 +490,10 @@ export function limitReasoning(s: Session, budget: u32): i32 {
 
 /** Holds fewer tokens than the context does, from now on. */
 export function limitSession(s: Session, capacity: u32): i32 {
-  if (capacity < s.count || capacity > s.context.rowCapacity) {
+  if (capacity < s.count || capacity > s.context.tokenCapacity) {
     return fail(
       s.core, ErrorCode.BAD_ARGUMENT, "a session that has {} tokens in a context of {} cannot be held to {}", s.count,
-      s.context.rowCapacity, capacity,
+      s.context.tokenCapacity, capacity,
     );
   }
   s.capacity = capacity;
@@ -518,6 +548,7 @@ function tooLong(s: Session, more: u32): i32 {
 
 /** A pass that this session is in and that is not through is undone, for all that are in it. */
 export function stopWork(s: Session): void {
+  if (isPolicy(s.policy) && s.inFlight != 0) undoScores(s.policy, s.inFlight);
   if (owns(s)) abortPass(s.context);
   dropComposition(s);
   dropDrafts(s);

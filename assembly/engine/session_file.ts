@@ -14,16 +14,19 @@
  *     adapters of a session that has some: whether rows of others were kept u32 │ of each: digest u64, weight f32, from
  *              which position on i32. One with others refuses them
  *     exact    of a session whose rows are not all what evaluating its tokens gives: how many of the first are u32
+ *     policy   of a session that keeps fewer rows than tokens (policy_file.ts); one that has none refuses it
  *     source   of a model with an encoder: whether it is read u32 │ u32[tokens that it reads]
  *     state    layers u32 │ type of values u32 │ a layer: kind u8[12] │ row bytes u32 │ rows u32 │ positions │ rows
  *     marks    the same of recurrent states, which are F32: a row is a mark, the last one the newest state. A model
  *              without such layers has no such section
  */
 import { openSets } from "./adapters";
+import { isPolicy } from "./cache_policy";
 import { Model, modelOf } from "./model";
 import { SAMPLER_SECTION, checkSampler, readSampler, saveSampler } from "./sampler_file";
 import { Session, WHOLE, checkSourceTokens, forget, owns, setSource } from "./session";
 import { HEADER, NAME, SECTION, beginSection, findSection, isNamed, nameLength, truncated } from "./session_sections";
+import { checkPolicy, checkPolicyRows, policySection, restorePolicy, savePolicy } from "./policy_file";
 import { Core, ErrorCode, bytesOf, fail } from "../memory/core";
 import { FNV_START, copyText, fnv, sameText, u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT } from "../pass/context";
@@ -50,17 +53,18 @@ const EXACT: usize = 4;
 
 export function savedBytes(s: Session): u64 {
   const sections = <usize>sectionsOf(s) * SECTION + 8 + 8 + SAMPLER_SECTION + (isApproximate(s) ? EXACT : 0);
-  const bytes = HEADER + sections + (hasSource(s) ? sourceSection(s) : 0) + adapterSection(s);
+  const own = (hasSource(s) ? sourceSection(s) : 0) + adapterSection(s) + policySection(s.policy);
   let state = stateSection(s, false);
   if (hasRecurrent(s.context.program)) state += stateSection(s, true);
-  return <u64>bytes + ((<u64>s.count) << 2) + state;
+  return <u64>(HEADER + sections + own) + ((<u64>s.count) << 2) + state;
 }
 
 /** Sections that such a session has: a source where the model reads one, marks where layers have recurrent states. */
 function sectionsOf(s: Session): u32 {
   const adapters: u32 = adapterSection(s) ? 1 : 0;
   const exact: u32 = isApproximate(s) ? 1 : 0;
-  return SECTIONS + adapters + exact + (hasSource(s) ? 1 : 0) + (hasRecurrent(s.context.program) ? 1 : 0);
+  const own = adapters + exact + u32(isPolicy(s.policy));
+  return SECTIONS + own + (hasSource(s) ? 1 : 0) + (hasRecurrent(s.context.program) ? 1 : 0);
 }
 
 /** Whether some of its rows are not what evaluating gives (compose.ts). */
@@ -194,6 +198,10 @@ export function saveSession(s: Session, target: usize): i32 {
     store<u32>(at, s.exact);
     at += EXACT;
   }
+  if (isPolicy(s.policy)) {
+    at = beginSection(at, "policy", policySection(s.policy));
+    at = savePolicy(s.policy, s.evaluated, at);
+  }
   if (hasSource(s)) {
     at = beginSection(at, "source", sourceSection(s));
     store<u32>(at, s.isSourceRead);
@@ -224,7 +232,7 @@ export function hasSameRopes(c: Context, source: usize): bool {
 function longRopes(c: Context): u32 {
   let bits: u32 = 0;
   for (let i: u32 = 0; i < c.program.ropeCount; i++) {
-    if (isLong(c.program.rope(i), c.rowCapacity)) bits |= (<u32>1) << i;
+    if (isLong(c.program.rope(i), c.tokenCapacity)) bits |= (<u32>1) << i;
   }
   return bits;
 }
@@ -282,14 +290,16 @@ export function restoreSession(s: Session, source: usize, length: u32): i32 {
   s.count = load<u32>(tokens, 4);
   memory.copy(s.tokens, tokens + 8, (<usize>s.count) << 2);
   readSampler(findSection(source, length, "sampler"), s.sampler);
-  // Keys that were turned by other factors are made anew.
-  if (!hasSameRopes(c, source)) {
+  const policy = HAS_SAMPLERS ? findSection(source, length, "policy") : 0;
+  // Keys that were turned by other factors are made anew, and so is what no policy has counted.
+  if (!hasSameRopes(c, source) || (isPolicy(s.policy) && policy == 0)) {
     s.evaluated = 0;
     return 0;
   }
   if (exact && load<u32>(exact) < s.evaluated) s.exact = load<u32>(exact);
   restoreState(s, findSection(source, length, "state"), false);
   if (hasRecurrent(c.program)) restoreState(s, findSection(source, length, "marks"), true);
+  if (isPolicy(s.policy)) restorePolicy(s.policy, policy);
   return 0;
 }
 
@@ -371,6 +381,7 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     else if (isNamed(at, "sampler")) status = checkSampler(core, section, bytes);
     else if (HAS_ADAPTERS && isNamed(at, "adapters")) status = checkAdapters(s, section, bytes);
     else if (HAS_SAMPLERS && isNamed(at, "exact")) status = bytes == EXACT ? 0 : truncated(core);
+    else if (HAS_SAMPLERS && isNamed(at, "policy")) status = checkPolicy(core, s.policy, section, bytes);
     else if (isNamed(at, "source")) status = checkSource(s, section, bytes);
     else if (isNamed(at, "state")) status = checkState(s, section, bytes, false);
     else if (hasRecurrent(s.context.program) && isNamed(at, "marks")) status = checkState(s, section, bytes, true);
@@ -393,7 +404,14 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     wanted += u32(isThere) - u32(adapterSection(s) != 0);
   }
   if (HAS_SAMPLERS) wanted += u32(findSection(source, length, "exact") != 0) - u32(isApproximate(s));
+  const policy = isPolicy(s.policy) ? findSection(source, length, "policy") : 0;
+  wanted -= u32(isPolicy(s.policy) && policy == 0);
   if (at != end || known != wanted || !isWhole(s, source, length)) return truncated(core);
+  if (policy != 0) {
+    const evaluated = load<u32>(findSection(source, length, "tokens"));
+    const status = checkPolicyRows(core, s.policy, policy, findSection(source, length, "state"), evaluated);
+    if (status != 0) return status;
+  }
   return hasRecurrent(s.context.program) ? checkMarks(s, source, length) : 0;
 }
 
@@ -480,7 +498,9 @@ function checkState(s: Session, at: usize, bytes: usize, recurrent: bool): i32 {
     const count = load<u32>(at, KIND_NAME + 4);
     at += LAYER;
     const kept = keptRows(rows, count);
-    if (count > kept && (keepsNone || (!recurrent && rows.shape.window == 0))) return truncated(core);
+    // Rows that a policy has left are checked with it.
+    const isWhole = !recurrent && !isPolicy(s.policy);
+    if (count > kept && (keepsNone || (isWhole && rows.shape.window == 0))) return truncated(core);
     if (<u64>(end - at) < <u64>count * (4 + <u64>rowBytes)) return truncated(core);
     for (let i: u32 = 0; i < count; i++) {
       // Rows of a source stand before all positions.

@@ -21,6 +21,7 @@ import { StateKind } from "../state/shape";
 import { Tokenizer, endsGeneration, suppressTokens } from "../text/tokenizer";
 import { forcedToken } from "./reasoning";
 import { draw, takeForced, takeGiven } from "./constrained";
+import { beginScores, endScores, makeRoomBy, roomBy } from "./cache_policy";
 import { isThrough } from "./constraint";
 import { changedLogits } from "./sampler";
 import { Draw, Finish, Session, dropDrafts, isSession, leaveLast, owns, stopGeneration, tokenAt } from "./session";
@@ -78,7 +79,10 @@ function stepAll(list: usize, count: u32): i32 {
   let owner = ownerOf(list, count);
   let status: i32 = 0;
   if (changetype<usize>(owner) == 0) {
-    status = beginShared(list, count, true);
+    // Who has a policy has the context for itself.
+    if (HAS_SAMPLERS) status = makeRoomBy(sessionAt(list, 0).policy, sessionAt(list, 0).evaluated);
+    if (HAS_SAMPLERS && status == Status.MORE) return status;
+    if (status == 0) status = beginShared(list, count, true);
     // Without room for the drafts there may be some for the tokens.
     if (status == ErrorCode.CONTEXT_FULL) status = beginShared(list, count, false);
     owner = ownerOf(list, count);
@@ -93,6 +97,7 @@ function stepAll(list: usize, count: u32): i32 {
   do {
     if (isReading(s)) s.isSourceRead = 1;
     else s.evaluated += s.inFlight;
+    endScores(s.policy, s.evaluated);
     s.inFlight = 0;
     s.speculation.ahead = s.speculation.offered;
     s.speculation.drafted += s.speculation.offered;
@@ -190,7 +195,7 @@ function beginShared(list: usize, count: u32, withDrafts: bool): i32 {
       const s = sessionAt(list, i);
       if (left(s) == 0 || (left(s) == 1) != decodes) continue;
       if (apart && (left(longest) > 1 ? s != longest : !decodes)) continue;
-      const room = c.batchCapacity - tokens;
+      const room = min(c.batchCapacity - tokens, roomBy(s.policy));
       const share = decodes || apart ? room : room < prompts ? min<u32>(room, 1) : room / prompts;
       if (!decodes) prompts -= 1;
       let more = min(left(s), share);
@@ -204,7 +209,8 @@ function beginShared(list: usize, count: u32, withDrafts: bool): i32 {
       if (more == left(s)) rows += 1;
       tokens += more;
       if (decodes) {
-        const drafts = putDrafts(s, tokens, spare / max<u32>(decoding, 1));
+        const each = spare / max<u32>(decoding, 1);
+        const drafts = putDrafts(s, tokens, HAS_SAMPLERS ? min(each, roomBy(s.policy) - more) : each);
         spare -= drafts;
         decoding -= 1;
         rows += drafts;
@@ -220,6 +226,7 @@ function beginShared(list: usize, count: u32, withDrafts: bool): i32 {
   const status = beginPass(c, tokens, 0, c.program.layerCount);
   for (let s = last; status == 0; s = s.next) {
     s.pass = c.passes;
+    beginScores(s.policy, s.evaluated, s.inFlight);
     if (s == first) break;
   }
   return status;

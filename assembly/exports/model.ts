@@ -16,7 +16,7 @@ import { sameText } from "../memory/bytes";
 import { findTensorAt } from "../files/gguf";
 import { abortPass, beginPass, listLength, resetContext } from "../pass/batch";
 import { BATCH_LIMIT, Context, Form, Visibility, isContext, releaseContext, stateBytes } from "../pass/context";
-import { HAS_PRINT, HAS_RECURRENT } from "../parts";
+import { HAS_PRINT, HAS_RECURRENT, HAS_SAMPLERS } from "../parts";
 import { Program, Tap } from "../program/program";
 import { contextBytes } from "../run/open";
 import { stepPass } from "../run/run";
@@ -277,7 +277,7 @@ export function context_reset(c: Context): void {
 
 /** Bytes of the cache's values, and of one token in it, all layers. */
 export function context_cache_bytes(c: Context): u64 {
-  return stateBytes(c.program, c.rowCapacity, c.batchCapacity, c.sequences, c.kvType);
+  return stateBytes(c.program, c.tokenCapacity, c.keptRows, c.batchCapacity, c.sequences, c.kvType);
 }
 
 export function context_token_bytes(c: Context): u32 {
@@ -351,6 +351,7 @@ export function context_set_visibility(c: Context, visibility: u32): i32 {
 /** f32[layers, rows] that attention mass is added to, or 0. */
 export function context_set_mass(c: Context, mass: usize): void {
   c.mass = mass;
+  if (HAS_SAMPLERS) c.massFrom = u32.MAX_VALUE;
 }
 
 /**

@@ -9,7 +9,7 @@ import { Context, POSITION_LIMIT, rowAt } from "../pass/context";
 import { grainOf, threadsOf } from "../pass/threads";
 import { HAS_DISTANCE_BIAS, HAS_LATENT_ATTENTION, HAS_SAMPLERS } from "../parts";
 import { deviationOf, ownRow } from "../pass/replace";
-import { isAsked } from "../pass/taps";
+import { isAsked, massBytes } from "../pass/taps";
 import { listOf, seenCount, seenPlaces, seenRows } from "../pass/visible";
 import { NOTHING, Step, Tap } from "../program/program";
 import { writeRow } from "../state/kinds";
@@ -49,8 +49,10 @@ function rowOfToken(c: Context, rows: Rows, layer: u32, token: u32): usize {
   if (HAS_SAMPLERS && c.replaces) return ownRow(rows, layer, sequence, c.position(token));
   // A source stands before all that the decoder writes.
   const position = c.isSource ? c.position(token) - POSITION_LIMIT : c.position(token);
-  const index = appendRow(rows, layer, sequence, position);
-  return rows.row(rows.list(sequence, layer).row(index));
+  const row = rows.list(sequence, layer).row(appendRow(rows, layer, sequence, position));
+  // Nobody has attended to a new row, whoever had its place before.
+  if (HAS_SAMPLERS && c.mass) store<f32>(massOf(c) + ((<usize>rows.placeInLayer(row)) << 2), 0);
+  return rows.row(row);
 }
 
 /** out ← softmax(in0 · keysᵀ · f) · values, token by token, each over the rows that it sees. */
@@ -135,16 +137,26 @@ export function endMass(c: Context, activeIndex: u32, count: u32, heads: u32, sc
   const rows = c.state;
   const seen = seenRows(c, activeIndex, 0);
   const byHead = c.tap(Tap.ATTENTION);
-  const capacity = rows.capacity;
+  const token = c.token(activeIndex);
+  const isOwn = HAS_SAMPLERS && token >= c.massFrom;
+  const mass = massOf(c) + (isOwn ? <usize>(token - c.massFrom + 1) * massBytes(c) : 0);
   for (let i: u32 = 0; i < count; i++) {
     const place = rows.placeInLayer(u32At(seen, i));
-    if (c.mass) addF32(c.mass, c.layer * capacity + place, load<f32>(c.massScratch + ((<usize>i) << 2)));
+    const attended = load<f32>(c.massScratch + ((<usize>i) << 2));
+    if (isOwn) store<f32>(mass + ((<usize>place) << 2), attended);
+    else if (c.mass) addF32(mass, place, attended);
     if (!byHead) continue;
     for (let head: u32 = 0; head < heads; head++) {
       const weight = load<f32>(scratch + ((<usize>head * tiled(count) + i) << 2));
-      addF32(byHead, (c.layer * c.program.fullHeads + head) * capacity + place, weight);
+      addF32(byHead, (c.layer * c.program.fullHeads + head) * c.rowCapacity + place, weight);
     }
   }
+}
+
+/** That of the rows of the layer at work. */
+@inline
+function massOf(c: Context): usize {
+  return c.mass + ((<usize>c.layer * c.rowCapacity) << 2);
 }
 
 function addF32(base: usize, index: u32, value: f32): void {

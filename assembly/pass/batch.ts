@@ -291,6 +291,6 @@ function contextFull(c: Context, tokens: u32): i32 {
   return fail(
     c.core, ErrorCode.CONTEXT_FULL,
     "the context of {} tokens is full: {} more do not fit; make it longer (--ctx N, { context: N }) or begin a new \
-session", c.rowCapacity, tokens,
+session", c.tokenCapacity, tokens,
   );
 }

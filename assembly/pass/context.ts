@@ -73,9 +73,12 @@ export class Context {
   kvType: u32;
   batchCapacity: u32;
   logitCapacity: u32;
-  /** Rows of state a layer, and sequences. */
+  /** Rows that a token sees at most, and sequences. */
   rowCapacity: u32;
   sequences: u32;
+  /** Tokens that a sequence may have, and the rows that a layer keeps of them where a policy says which; or 0. */
+  mostTokens: u32;
+  mostKept: u32;
   form: u32;
   /** 1: the pass at work reads a source, through the encoder. */
   isSource: u32;
@@ -120,6 +123,11 @@ export class Context {
 
   /** f32[layers · places], or 0: attention, summed over heads, is added to each row. Costs nothing unless asked for. */
   mass: usize;
+  /**
+   * Tokens of the batch from this one on may be taken back: what each attends to is written behind `mass`, into an
+   * array of its own.
+   */
+  massFrom: u32;
   /** Where taps are written (Tap), or 0. */
   tap0: usize;
   tap1: usize;
@@ -184,6 +192,17 @@ export class Context {
   replaces: u32;
   /** f32[batch]: how far rows of the last layer of such a pass were off, which ends behind them; or 0. */
   deviations: usize;
+  /** Tokens that a sequence may have. */
+  @inline
+  get tokenCapacity(): u32 {
+    return HAS_SAMPLERS && this.mostTokens ? this.mostTokens : this.rowCapacity;
+  }
+
+  /** Rows that a layer keeps of them. */
+  @inline
+  get keptRows(): u32 {
+    return HAS_SAMPLERS && this.mostKept ? this.mostKept : this.rowCapacity;
+  }
 
   get requests(): Requests {
     return changetype<Requests>(changetype<usize>(this) + offsetof<Context>());
@@ -283,21 +302,31 @@ export function contextRecordBytes(p: Program): usize {
 }
 
 /**
- * Rows that a layer of a state holds in a context of `rows` rows: of a window what all sequences see, and some behind
- * it, so that a batch has room and a sequence can go back as many tokens as a batch has; of recurrent states a few.
+ * Rows that a layer of a state holds in a context of `tokens` tokens, of which `rows` are kept: of a window what all
+ * sequences see, and some behind it, so that a batch has room and a sequence can go back as many tokens as a batch has;
+ * of recurrent states a few.
  */
-export function rowsHeld(s: StateShape, rows: u32, batch: u32, sequences: u32): u32 {
+export function rowsHeld(s: StateShape, tokens: u32, rows: u32, batch: u32, sequences: u32): u32 {
   if (HAS_RECURRENT && s.kind == StateKind.RECURRENT) return statesHeld(sequences);
   if (s.window == 0) return rows;
-  return <u32>min<u64>(rows, <u64>sequences * s.window + 2 * <u64>batch);
+  return <u32>min<u64>(HAS_SAMPLERS ? tokens : rows, <u64>sequences * s.window + 2 * <u64>batch);
+}
+
+/** Rows that a token sees at most. */
+export function rowsSeen(p: Program, tokens: u32, rows: u32, batch: u32, sequences: u32): u32 {
+  let most = rows;
+  for (let i: u32 = 0; HAS_SAMPLERS && i < p.stateCount && rows < tokens; i++) {
+    if (p.state(i).window != 0) most = max(most, rowsHeld(p.state(i), tokens, rows, batch, sequences));
+  }
+  return most;
 }
 
 /** Bytes of the pools of all kinds of state. */
-export function stateBytes(p: Program, rows: u32, batch: u32, sequences: u32, kvType: u32): u64 {
+export function stateBytes(p: Program, tokens: u32, rows: u32, batch: u32, sequences: u32, kvType: u32): u64 {
   let bytes: u64 = 0;
   for (let i: u32 = 0; i < p.stateCount; i++) {
     const s = p.state(i);
-    bytes += poolBytes(s.layers, rowsHeld(s, rows, batch, sequences), rowBytes(s, kvType));
+    bytes += poolBytes(s.layers, rowsHeld(s, tokens, rows, batch, sequences), rowBytes(s, kvType));
   }
   return bytes;
 }
@@ -310,11 +339,11 @@ function listCount(p: Program): u32 {
 }
 
 /** Bytes of their lists. */
-export function listBytes(p: Program, rows: u32, batch: u32, sequences: u32): u64 {
+export function listBytes(p: Program, tokens: u32, rows: u32, batch: u32, sequences: u32): u64 {
   let bytes: u64 = 0;
   for (let i: u32 = 0; i < p.stateCount; i++) {
     const s = p.state(i);
-    bytes += bookkeepingBytes(s.layers, rowsHeld(s, rows, batch, sequences), sequences);
+    bytes += bookkeepingBytes(s.layers, rowsHeld(s, tokens, rows, batch, sequences), sequences);
   }
   return bytes;
 }
@@ -327,7 +356,7 @@ export function initState(c: Context): void {
   for (let i: u32 = 0; i < p.stateCount; i++) {
     const shape = p.state(i);
     const bytes = rowBytes(shape, c.kvType);
-    const held = rowsHeld(shape, c.rowCapacity, c.batchCapacity, c.sequences);
+    const held = rowsHeld(shape, c.tokenCapacity, c.keptRows, c.batchCapacity, c.sequences);
     initRows(c.rows(i), shape, held, c.sequences, bytes, pool, lists);
     pool += <usize>poolBytes(shape.layers, held, bytes);
     lists += <usize>bookkeepingBytes(shape.layers, held, c.sequences);
@@ -466,18 +495,20 @@ export function releaseBlocks(c: Context): void {
 }
 
 /** Bytes of linear memory that a context takes, whose buffers take `buffers`. */
-export function contextTotal(p: Program, rows: u32, batch: u32, sequences: u32, kvType: u32, buffers: u64): u64 {
+export function contextTotal(
+  p: Program, tokens: u32, rows: u32, batch: u32, sequences: u32, kvType: u32, buffers: u64,
+): u64 {
   return (
     blockBytes(contextRecordBytes(p)) +
-    blockBytes(stateBytes(p, rows, batch, sequences, kvType)) +
-    blockBytes(listBytes(p, rows, batch, sequences)) +
+    blockBytes(stateBytes(p, tokens, rows, batch, sequences, kvType)) +
+    blockBytes(listBytes(p, tokens, rows, batch, sequences)) +
     blockBytes(buffers)
   );
 }
 
 /** The factors f32[pairs] that divide the angles of a rope in this context, or 0. */
 export function ropeFactors(c: Context, rope: Rope): usize {
-  const weight = isLong(rope, c.rowCapacity) ? rope.longFactors : rope.factors;
+  const weight = isLong(rope, c.tokenCapacity) ? rope.longFactors : rope.factors;
   return weight ? c.program.weights.at(weight - 1).data : 0;
 }
 

@@ -9,3 +9,9 @@ import { Tap } from "../program/program";
 export function isAsked(c: Context): bool {
   return c.mass != 0 || c.tap(Tap.ATTENTION) != 0;
 }
+
+/** Bytes of what is attended to in all layers, f32[layers][rows]. */
+@inline
+export function massBytes(c: Context): usize {
+  return (<usize>c.program.layerCount * c.rowCapacity) << 2;
+}

@@ -7,34 +7,52 @@ import { Core, ErrorCode, fail } from "../memory/core";
 import { allocate, allocateRaw } from "../memory/arena";
 import {
   BATCH_LIMIT, Context, POSITION_LIMIT, STEP_WORK, contextRecordBytes, contextTotal, initState, layOut, listBytes,
-  releaseBlocks, stateBytes, tagContext,
+  releaseBlocks, rowsSeen, stateBytes, tagContext,
 } from "../pass/context";
 import { Threads } from "../pass/threads";
+import { HAS_SAMPLERS } from "../parts";
 import { plan } from "../program/plan";
 import { Program } from "../program/program";
 import { isKvType } from "../kernels/attention/kv_codec";
 
+/** Rows that a layer keeps of `tokens` tokens, of which `asked` are asked for; 0: all. */
+@inline
+function keptOf(tokens: u32, asked: u32): u32 {
+  return HAS_SAMPLERS && asked != 0 ? asked : tokens;
+}
+
 /** Bytes of linear memory that a context of this shape takes, without making it. */
 export function contextBytes(
-  p: Program, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32, isForTexts: bool = false,
+  p: Program, tokens: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32, isForTexts: bool = false,
+  asked: u32 = 0,
 ): u64 {
+  const kept = keptOf(tokens, asked);
   const none = changetype<Context>(0);
+  const rows = rowsSeen(p, tokens, kept, batch, sequences);
   const buffers = layOut(
     none, p, 0, rows, batch, sequences, planFor(p, rows, batch, logitRows, isForTexts), threadScratch(p, rows, batch),
   );
-  return contextTotal(p, rows, batch, sequences, kvType, buffers);
+  return contextTotal(p, tokens, kept, batch, sequences, kvType, buffers);
 }
 
 /**
- * Makes a context: `rows` rows of state a layer, at most `batch` tokens a pass and `logitRows` rows of logits.
- * `openContexts` is where the model counts its contexts. 0: see the error.
+ * Makes a context: `tokens` tokens, of which each layer keeps `asked` rows of state (0: all), at most `batch` tokens a
+ * pass and `logitRows` rows of logits. `openContexts` is where the model counts its contexts. 0: see the error.
  */
 export function createContext(
-  core: Core, p: Program, openContexts: usize, rows: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32,
-  isForTexts: bool = false,
+  core: Core, p: Program, openContexts: usize, tokens: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32,
+  isForTexts: bool = false, asked: u32 = 0,
 ): Context {
   const none = changetype<Context>(0);
-  if (rows < 1 || rows > <u32>POSITION_LIMIT || batch < 1 || batch > BATCH_LIMIT || sequences < 1 || sequences > 256) {
+  const kept = keptOf(tokens, asked);
+  if (
+    tokens < 1 ||
+    tokens > <u32>POSITION_LIMIT ||
+    batch < 1 ||
+    batch > BATCH_LIMIT ||
+    sequences < 1 ||
+    sequences > 256
+  ) {
     fail(
       core, ErrorCode.BAD_ARGUMENT, "a context takes 1 to 1000000 rows, 1 to 8192 tokens a batch, 1 to 256 sequences",
     );
@@ -60,14 +78,21 @@ export function createContext(
   c.kvType = kvType;
   c.batchCapacity = batch;
   c.logitCapacity = logitRows;
+  const rows = rowsSeen(p, tokens, kept, batch, sequences);
+  if (HAS_SAMPLERS && kept < tokens) {
+    c.mostTokens = tokens;
+    c.mostKept = kept;
+  }
   c.rowCapacity = rows;
   c.sequences = sequences;
   c.stepWork = STEP_WORK;
+  if (HAS_SAMPLERS) c.massFrom = u32.MAX_VALUE;
   c.isForTexts = isForTexts ? 1 : 0;
   const planned = planFor(p, rows, batch, logitRows, isForTexts);
   const scratch = threadScratch(p, rows, batch);
-  c.poolBlock = allocateRaw(core, stateBytes(p, rows, batch, sequences, kvType), "the KV cache");
-  if (c.poolBlock != 0) c.listBlock = allocateRaw(core, listBytes(p, rows, batch, sequences), "the cache's lists");
+  c.poolBlock = allocateRaw(core, stateBytes(p, tokens, kept, batch, sequences, kvType), "the KV cache");
+  if (c.poolBlock != 0)
+    c.listBlock = allocateRaw(core, listBytes(p, tokens, kept, batch, sequences), "the cache's lists");
   if (c.listBlock != 0) {
     const bytes = layOut(none, p, 0, rows, batch, sequences, planned, scratch);
     c.bufferBlock = allocate(core, bytes, "activations");

@@ -10,7 +10,7 @@ import { Context, Running } from "../pass/context";
 import { narrow } from "../pass/narrow";
 import { isMean, poolMeans } from "../pass/texts";
 import { isIdle, threadSlots, threadsOf } from "../pass/threads";
-import { HAS_VECTORS } from "../parts";
+import { HAS_SAMPLERS, HAS_VECTORS } from "../parts";
 import { Flag, NOTHING, Step } from "../program/program";
 
 /** Does the next slice of the pass: DONE, MORE, NEED_DATA, or an error. After DONE the logits are there. */
@@ -55,10 +55,14 @@ function isRun(c: Context, s: Step): bool {
   return c.isSource == 0 || c.running != Running.LAYERS || c.layer < c.program.decoderLayer;
 }
 
-/** Behind the last state that is written nobody reads the tokens whose logits are not asked for. */
+/**
+ * Behind the last state that is written nobody reads the tokens whose logits are not asked for, unless it is asked what
+ * they attend to.
+ */
 @inline
 function isNarrowing(c: Context): bool {
   const p = c.program;
+  if (HAS_SAMPLERS && c.mass) return false;
   if (c.running != Running.LAYERS || c.layer != p.narrowLayer || c.endLayer != p.layerCount || c.isSource) return false;
   return c.step - p.kind(p.layer(c.layer).kind).firstStep == p.narrowStep;
 }
@@ -77,7 +81,8 @@ function nextSegment(c: Context): void {
     return;
   }
   // Where no layer of the pass writes state, tokens whose logits are not asked for leave here.
-  if ((p.narrowLayer == NOTHING || c.firstLayer > p.narrowLayer) && c.layer == p.layerCount) {
+  const isAsked = HAS_SAMPLERS && c.mass != 0 && !c.isSource;
+  if ((isAsked || p.narrowLayer == NOTHING || c.firstLayer > p.narrowLayer) && c.layer == p.layerCount) {
     c.step = p.outputStep - 1;
     narrow(c, c.wanted);
   }

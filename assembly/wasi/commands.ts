@@ -27,13 +27,13 @@ generate MODEL* TEXT?|continue a text (of TEXT, -p or a pipe), or answer it with
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
   logit-bias ban force reasoning-budget seed stop form speculate draft prompt-cache chat json
-  best lora ctx kv tables table-cache experts expert-cache threads
+  best lora ctx kv kv-policy kv-budget tables table-cache experts expert-cache threads
 chat MODEL*|talk: a line in, an answer out, until the input ends
   system schema regex grammar grammar-table answer temp top-k top-p min-p repeat-penalty
   repeat-last-n presence-penalty frequency-penalty dry-multiplier dry-base dry-allowed-length dry-penalty-last-n
   top-n-sigma typical-p xtc-probability xtc-threshold dynatemp-range dynatemp-exp mirostat-ent mirostat-lr
   logit-bias ban force reasoning-budget seed stop speculate draft
-  best lora ctx kv tables table-cache experts expert-cache threads
+  best lora ctx kv kv-policy kv-budget tables table-cache experts expert-cache threads
 serve MODEL...?|answer over HTTP as OpenAI's and Anthropic's servers do; NAME=MODEL names one (in Node and Deno)
   host port key cors allow-host parallel queue models-memory adapted best conversation kv
   tables table-cache experts expert-cache threads
@@ -48,7 +48,7 @@ logits MODEL|write the logits of tokens as raw little-endian f32, [tokens, vocab
 perplexity MODEL FILE|measure how well the model foresees a text, as JSON
   window windows build lora kv tables table-cache experts expert-cache threads
 bench MODEL*|measure loading, prefill and decoding, as JSON
-  prefill decode build ctx kv tables table-cache experts expert-cache threads
+  prefill decode build ctx kv kv-policy kv-budget tables table-cache experts expert-cache threads
 inspect MODEL|show a file's metadata and tensors, or the steps of its forward pass
   json program time build
 graph FILE|show what a .tflite network takes and gives, or run it
@@ -137,6 +137,8 @@ adapted||--lora|TEXT+||one more model: the one that is served, with an adapter (
 build||--build|portable,fast,scalar|portable|which build computes; portable and scalar give the same bits
 ctx|-c|--ctx|N|0|tokens of context; 0: as they are needed, up to the model's (WASI: 4096)
 kv||--kv|f16,f32,q8_0|f16|type of the cached keys and values
+kv-policy||--kv-policy|off,d2o,h2o,window|off|which rows of a full cache layer stay (in Node and Deno)
+kv-budget||--kv-budget|X|0.2|the share of the context that it keeps rows of, with --kv-policy
 tables||--tables|resident,stream|resident|where look-up tables are: in memory, or read from the file row by row
 table-cache||--table-cache|N|8|MiB of memory for rows of tables in the file; 0: none
 experts||--experts|resident,stream|resident|where experts are: in memory, or read from the file as tokens go to them

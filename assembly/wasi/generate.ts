@@ -290,8 +290,10 @@ function lineOf(input: Buffer, length: u32): Bytes {
 function begin(c: Command, json: bool): Run {
   const none = changetype<Run>(0);
   const run = changetype<Run>(allocateRaw(c.core, offsetof<Run>(), "a generation"));
-  if (given(c, "draft") || given(c, "prompt-cache")) {
-    usageError(c, NOT_HERE, fromText(c.core, given(c, "draft") ? "--draft" : "--prompt-cache"));
+  const keepsFewer = given(c, "kv-policy") || given(c, "kv-budget");
+  if (given(c, "draft") || given(c, "prompt-cache") || keepsFewer) {
+    const flag = given(c, "draft") ? "--draft" : given(c, "prompt-cache") ? "--prompt-cache" : "--kv-policy";
+    usageError(c, NOT_HERE, fromText(c.core, flag));
     return none;
   }
   const unheld = compiling(c);

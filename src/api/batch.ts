@@ -12,6 +12,7 @@ import {
   type InfillOptions,
   type Piece,
 } from "../generate/generation.ts";
+import { plainType } from "../generate/kept-rows.ts";
 import { type Message, messagesOf } from "../generate/messages.ts";
 import { requireAlive } from "../generate/pass.ts";
 import { SequenceGroup } from "../generate/sequence-group.ts";
@@ -122,7 +123,7 @@ export class Batch {
     const { core, pointer, defaults } = loaded;
     const asked = options.context ?? defaults.context;
     const rows = Math.min(contextLength(core, pointer, asked), asked ?? DEFAULT_CONTEXT);
-    const kv = options.kv ?? defaults.kv ?? "f16";
+    const kv = plainType(options.kv ?? defaults.kv, "a batch keeps");
     this.#loaded = loaded;
     this.#prefixes = prefixes;
     this.#rows = rows;

@@ -24,6 +24,7 @@ import {
   type InfillOptions,
   type Piece,
 } from "../generate/generation.ts";
+import { areAlike, type CacheType, cacheOf, plainType } from "../generate/kept-rows.ts";
 import { type Message, messagesOf } from "../generate/messages.ts";
 import {
   type LogitsOptions,
@@ -33,9 +34,9 @@ import {
   type PerplexityResult,
 } from "../generate/scoring.ts";
 import {
-  type CacheType,
   type ContextOptions,
   cacheType,
+  contextBytes,
   contextLength,
   type LoadedModel,
   mostTokens,
@@ -178,7 +179,6 @@ export class Model {
   /** How much memory a model will take, from its header alone. A stream given here is used up. */
   static async plan(source: ModelSource, given: PlanOptions = {}): Promise<MemoryPlan> {
     const { adapters: files = [], ...options } = readOptions(given, PLAN_OPTIONS);
-    const kv = cacheType(options.kv ?? "f16");
     const core = await Core.create({ ...options, threads: 1 });
     const { exports } = core;
     const { pointer: model } = await loadModel(core, source, options, true);
@@ -191,10 +191,10 @@ export class Model {
       adapters += Number(exports.model_plan_bytes((await loadModel(core, file, options, true, model)).pointer));
     }
     const contextTokens = contextLength(core, model, options.context);
-    const batch = Math.min(exports.model_batch(model), contextTokens);
     const beside = files.length > 0 ? Number(exports.adapter_context_bytes(model, 1)) : 0;
-    const context = Number(exports.context_bytes(model, contextTokens, batch, 1, 1, kv)) + beside;
-    const cache = contextTokens * tokenBytes(core, model, options.kv ?? "f16");
+    const kind = cacheOf(contextTokens, options.kv, "f16");
+    const context = contextBytes(core, model, contextTokens, 1, kind) + beside;
+    const cache = (kind.kept?.rows ?? contextTokens) * tokenBytes(core, model, kind.kv);
     const state = exports.model_state_bytes(model);
     const total = core.memory.size + weights + adapters + context;
     return { weights, adapters, cache, state, context, contextTokens, total };
@@ -208,8 +208,9 @@ export class Model {
   /** What the model and its contexts take now, in bytes. */
   get memory(): ModelMemory {
     const { core, pointer, sequences, defaults } = this.#alive;
-    const bytes = tokenBytes(core, pointer, defaults.kv ?? "f16");
-    const full = core.exports.model_full_row_bytes(pointer, cacheType(defaults.kv ?? "f16"));
+    const kv = plainType(defaults.kv);
+    const bytes = tokenBytes(core, pointer, kv);
+    const full = core.exports.model_full_row_bytes(pointer, cacheType(kv));
     return {
       linear: core.memory.size,
       weights: Number(core.exports.model_loaded_bytes(pointer)),
@@ -463,10 +464,10 @@ export class Model {
     const { core, pointer, defaults } = loaded;
     const rows = mostTokens(core, pointer, context ?? defaults.context);
     if (tokens.length > rows) throw promptTooLong(tokens.length, rows);
-    const type = kv ?? defaults.kv ?? "f16";
+    const cache = cacheOf(rows, kv ?? defaults.kv, plainType(defaults.kv));
     const fits = (state: Member["state"]): boolean =>
       state.rows === rows &&
-      state.context.kv === type &&
+      areAlike(state.context, cache) &&
       !state.isMixed &&
       areEqual(state.applied, options.adapters ?? []);
     const kept = this.#kept;

@@ -1,8 +1,9 @@
 /** Beginnings of texts that a model has read once: in memory, and where prefixes are kept. */
 import { encodeText } from "../../bindings/memory.ts";
 import { chatTokens } from "../generate/chat.ts";
+import { type CacheType, plainType } from "../generate/kept-rows.ts";
 import type { Message } from "../generate/messages.ts";
-import type { CacheType, LoadedModel } from "../generate/sequence-pool.ts";
+import type { LoadedModel } from "../generate/sequence-pool.ts";
 import { restoreState, type SessionState } from "../generate/session-state.ts";
 import { LimpetError } from "../host/errors.ts";
 import { prefixStore } from "../store/prefixes.ts";
@@ -43,7 +44,8 @@ export class Prefixes {
 
   /** Has an empty session begin with what is there of a text's tokens. What fails is read anew. */
   begin(state: SessionState, tokens: readonly number[]): void {
-    const found = this.find(tokens, state.context.kv);
+    // Rows that a policy has not counted would be read again.
+    const found = state.context.kept ? null : this.find(tokens, state.context.kv);
     if (!found || found.common > state.rows) return;
     const { core } = state.loaded;
     try {
@@ -61,9 +63,10 @@ export async function readPrefix(
   loaded: LoadedModel,
   prefixes: Prefixes,
   given: Beginning,
-  { store: place = false, signal, ...context }: PrefixOptions,
+  { store: place = false, signal, ...options }: PrefixOptions,
 ): Promise<Prefix & { readonly kv: CacheType }> {
-  const kv = context.kv ?? loaded.defaults.kv ?? "f16";
+  const kv = plainType(options.kv ?? loaded.defaults.kv, "a prefix keeps");
+  const context = { ...options, kv };
   if (typeof given === "object" && "bytes" in given) {
     const state = sessionState(loaded, context);
     const session = new Session(loaded, { prefix: given }, state);

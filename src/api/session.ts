@@ -17,14 +17,17 @@ import {
   type Piece,
   tokensOf,
 } from "../generate/generation.ts";
+import { cacheOf, plainType } from "../generate/kept-rows.ts";
 import { type Message, messagesOf, prefixOf, saidOf, type Tool } from "../generate/messages.ts";
 import { CONTEXT_OPTIONS, type ContextOptions, type LoadedModel, mostTokens } from "../generate/sequence-pool.ts";
 import {
   type Activity,
+  type CacheUse,
   createState,
   droppedSessions,
   makeRoom,
   readActivity,
+  readCache,
   releaseState,
   requireRoom,
   reserve,
@@ -111,7 +114,7 @@ export const WAIT_OPTIONS: OptionTable<WaitOptions> = { signal };
 /** Text, or token ids. */
 export type Prompt = string | ArrayLike<number>;
 
-export type { Activity } from "../generate/session-state.ts";
+export type { Activity, CacheUse } from "../generate/session-state.ts";
 
 /** A turn of a conversation that goes on: what was said before it, and the answer so far. */
 interface Turn {
@@ -177,6 +180,11 @@ export class Session {
   get activity(): Activity {
     const state = this.#alive;
     return state.generates ? readActivity(state) : state.activity;
+  }
+
+  /** What the cache takes, and the rows that layers have now: fewer than tokens where `kv` has a policy. */
+  get cache(): CacheUse {
+    return readCache(this.#alive);
   }
 
   /** The conversation so far, of `chat`: what the model has read and written. A turn without any answer is none. */
@@ -478,7 +486,11 @@ export function sessionState(
   // An encoder reads its source in one pass: its context does not grow.
   const first = core.exports.model_has_encoder(pointer) ? rows : room;
   const keep = options.overflow === "shift" ? keptTokens(loaded, rows, options.keep) : null;
-  return createState(loaded, rows, options.kv ?? defaults.kv ?? "f16", first, keep, logitRows);
+  const cache = cacheOf(rows, options.kv ?? defaults.kv, plainType(defaults.kv));
+  if (cache.kept && keep !== null) {
+    throw new LimpetError("UNSUPPORTED", "a cache with a policy forgets by itself: leave overflow out, or kv.policy");
+  }
+  return createState(loaded, rows, cache, first, keep, logitRows);
 }
 
 /** Tokens that a session keeps which forgets others. */

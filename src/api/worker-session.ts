@@ -11,6 +11,7 @@ import {
   type Activity,
   APPEND_OPTIONS,
   type AppendOptions,
+  type CacheUse,
   type Prompt,
   WAIT_OPTIONS,
   type WaitOptions,
@@ -43,6 +44,11 @@ export class WorkerSession {
   /** How much of the last pass was zero behind ReLU², layer by layer. */
   async activity(): Promise<Activity> {
     return (await this.#call("activity")) as Activity;
+  }
+
+  /** What the cache takes, and the rows that layers have now. */
+  async cache(): Promise<CacheUse> {
+    return (await this.#call("cache")) as CacheUse;
   }
 
   /** The conversation so far, of `chat`: what the model has read and written. */

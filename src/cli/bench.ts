@@ -21,6 +21,7 @@ export async function bench(args: Arguments, io: Io): Promise<void> {
   await run(model, session, prompt.slice(0, WARM_UP.prefill), Math.min(decode, WARM_UP.decode), io.signal);
   session.rewind(0);
   const times = await run(model, session, prompt, decode, io.signal);
+  const { cache } = session;
   const { tables, experts } = decode > 0 ? times : { tables: null, experts: null };
   const { linear, cacheBytesPerToken } = model.memory;
   writeJson(io, {
@@ -30,6 +31,8 @@ export async function bench(args: Arguments, io: Io): Promise<void> {
     memory_bytes: linear,
     rss_peak_bytes: io.peakMemory(),
     kv_bytes_per_token: cacheBytesPerToken,
+    kv_bytes: cache.bytes,
+    kv_rows: Math.max(...cache.rows),
     build: model.build,
     // Of a decoded token.
     ...(tables && {

@@ -49,7 +49,7 @@ export async function chat(args: Arguments, io: Io): Promise<void> {
   for await (const line of io.inputLines()) if (line.trim() !== "") await answer(talk, line, io.signal);
 }
 
-/** A session that forgets the oldest turns where its context is full, if the model's state allows that. */
+/** A session that forgets the oldest turns where its context is full, if the model's state and its cache allow that. */
 function newSession(model: Model, settings: SessionOptions): Session {
   try {
     return model.session({ ...settings, overflow: "shift" });

@@ -6,9 +6,9 @@ import { Model } from "../api/model.ts";
 import type { Adapter, AdapterSet } from "../generate/adapter.ts";
 import type { Speculate } from "../generate/drafts.ts";
 import type { GenerateOptions, Generation, GenerationResult } from "../generate/generation.ts";
+import type { CacheOptions, CachePolicy, CacheType } from "../generate/kept-rows.ts";
 import { randomSeed } from "../generate/recommended.ts";
 import type { SamplingOptions } from "../generate/sampling.ts";
-import type { CacheType } from "../generate/sequence-pool.ts";
 import { LimpetError } from "../host/errors.ts";
 import { escapeLine } from "../host/escape.ts";
 import { isHubName } from "../host/names.ts";
@@ -45,7 +45,7 @@ export async function openModel(
   const model = await Model.load(name ?? defaultModel, {
     threads: (!options.vocabularyOnly && args.number("threads")) || 1,
     build: (args.text("best") ?? args.text("build") ?? "portable") as BuildChoice,
-    kv: (args.text("kv") ?? "f16") as CacheType,
+    kv: cacheOptionsOf(args),
     ...streamingOf(args),
     context: options.context ?? args.numberOrNone("ctx"),
     vocabularyOnly: options.vocabularyOnly,
@@ -55,6 +55,15 @@ export async function openModel(
   io.endProgress();
   noteWarnings(model.info, io);
   return model;
+}
+
+/** The cache: its type, and which rows stay of it. */
+function cacheOptionsOf(args: Arguments): CacheType | CacheOptions {
+  const type = (args.text("kv") ?? "f16") as CacheType;
+  const policy = args.text("kv-policy") ?? "off";
+  if (policy !== "off") return { type, policy: policy as CachePolicy, budget: args.given("kv-budget") };
+  if (args.isGiven("kv-budget")) throw new UsageError("--kv-budget goes with --kv-policy");
+  return type;
 }
 
 /** Which weights stay in the file, and the memory for what is read of them. */

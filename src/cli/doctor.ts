@@ -1,6 +1,6 @@
 /** `limpet doctor`: the report of `doctor()` as lines, and exit status 1 where limpet does not compute right. */
 import { doctor as examine } from "../api/doctor.ts";
-import type { CacheType } from "../generate/sequence-pool.ts";
+import type { CacheType } from "../generate/kept-rows.ts";
 import { LimpetError } from "../host/errors.ts";
 import { detectFeatures } from "../host/features.ts";
 import type { Arguments } from "./arguments.ts";

@@ -1,7 +1,7 @@
 /** `limpet serve`: models over HTTP, until Ctrl-C. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { CacheType } from "../generate/sequence-pool.ts";
+import type { CacheType } from "../generate/kept-rows.ts";
 import { LimpetError, messageOf } from "../host/errors.ts";
 import type { BuildChoice } from "../host/wasm.ts";
 import { handler } from "../server/handler.ts";

@@ -12,6 +12,7 @@ import {
   generatePieces,
   type Piece,
 } from "./generation.ts";
+import { plainType } from "./kept-rows.ts";
 import { requireAlive } from "./pass.ts";
 import { SequenceGroup } from "./sequence-group.ts";
 import { type ContextOptions, contextLength, type LoadedModel, promptTooLong } from "./sequence-pool.ts";
@@ -38,7 +39,7 @@ export async function* generateAnswers(
     sequences: n,
     rows,
     total,
-    kv: kv ?? defaults.kv ?? "f16",
+    kv: plainType(kv ?? defaults.kv, "several answers (n) keep"),
     form,
     speculate,
   });

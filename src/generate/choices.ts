@@ -2,9 +2,10 @@
 import { flag, type OptionTable, printable, readOptions, signal } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
 import { ADAPTER_OPTIONS, type AdapterOptions } from "./adapter.ts";
+import { type CacheType, typeKind } from "./kept-rows.ts";
 import { requireAlive } from "./pass.ts";
 import { logSumExpOf, type PassToken, Scorer } from "./scoring.ts";
-import { type CacheType, cacheKind, type Form, formKind, type LoadedModel } from "./sequence-pool.ts";
+import { type Form, formKind, type LoadedModel } from "./sequence-pool.ts";
 import { promptOf } from "./tokenizer.ts";
 
 /** How choices are scored. */
@@ -24,7 +25,7 @@ export const SCORE_OPTIONS: OptionTable<ScoreOptions> = {
   ...ADAPTER_OPTIONS,
   special: flag,
   form: formKind,
-  kv: cacheKind,
+  kv: typeKind,
   signal,
 };
 

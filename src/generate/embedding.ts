@@ -19,8 +19,9 @@ import { Pace } from "../host/pace.ts";
 import { metadataText } from "../load/info.ts";
 import { ADAPTER_OPTIONS, type AdapterOptions, type AdapterSet, useInSequence } from "./adapter.ts";
 import { droppedCalls, releaseCall } from "./call-context.ts";
+import { type CacheType, plainType, typeKind } from "./kept-rows.ts";
 import { requireAlive, runPass } from "./pass.ts";
-import { type CacheType, cacheKind, cacheType, type LoadedModel, makeContext } from "./sequence-pool.ts";
+import { cacheType, type LoadedModel, makeContext } from "./sequence-pool.ts";
 import { promptOf } from "./tokenizer.ts";
 
 /** How the rows of a text's tokens become one vector; `none`: they stay, one behind the other. */
@@ -69,7 +70,7 @@ export interface Ranked {
   readonly score: number;
 }
 
-const READ_OPTIONS: OptionTable<ReadOptions> = { ...ADAPTER_OPTIONS, truncate: flag, kv: cacheKind, signal };
+const READ_OPTIONS: OptionTable<ReadOptions> = { ...ADAPTER_OPTIONS, truncate: flag, kv: typeKind, signal };
 
 /** What each of `EmbedOptions` has to be. */
 export const EMBED_OPTIONS: OptionTable<EmbedOptions> = {
@@ -190,7 +191,7 @@ class TextPasses {
     this.#loaded = loaded;
     this.#pooling = pooling;
     this.#truncate = truncate;
-    this.#kv = kv ?? loaded.defaults.kv ?? "f16";
+    this.#kv = kv ?? plainType(loaded.defaults.kv);
     this.#signal = signal;
     this.#pace = new Pace(signal);
     this.#longest = Math.min(exports.model_context_length(loaded.pointer), BATCH_LIMIT);

@@ -8,16 +8,9 @@ import { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
 import { ADAPTER_OPTIONS, type AdapterOptions, type AdapterSet, useInSequence } from "./adapter.ts";
 import { droppedCalls, releaseCall } from "./call-context.ts";
+import { type CacheType, plainType, typeKind } from "./kept-rows.ts";
 import { requireAlive, runPass } from "./pass.ts";
-import {
-  type CacheType,
-  cacheKind,
-  createContext,
-  type Form,
-  formKind,
-  formNumber,
-  type LoadedModel,
-} from "./sequence-pool.ts";
+import { createContext, type Form, formKind, formNumber, type LoadedModel } from "./sequence-pool.ts";
 import { promptOf, tokenIds } from "./tokenizer.ts";
 
 /** How tokens are evaluated. */
@@ -37,7 +30,7 @@ export const LOGITS_OPTIONS: OptionTable<LogitsOptions> = {
   ...ADAPTER_OPTIONS,
   form: formKind,
   chunk: whole(1, 4096),
-  kv: cacheKind,
+  kv: typeKind,
   signal,
 };
 
@@ -114,7 +107,7 @@ export class Scorer {
     this.#pace = new Pace(signal);
     this.#chunk = Math.min(chunk ?? core.exports.model_batch(pointer), tokens);
     const number = formNumber(form);
-    const type = kv ?? defaults.kv ?? "f16";
+    const type = kv ?? plainType(defaults.kv);
     this.#context = createContext(core, pointer, pool, tokens, this.#chunk, this.#chunk, type, undefined, sequences);
     core.exports.context_set_form(this.#context, number);
     droppedCalls.watch(this, { loaded, context: this.#context });

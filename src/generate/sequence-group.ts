@@ -9,14 +9,8 @@ import { LimpetError } from "../host/errors.ts";
 import { macrotask, Pace } from "../host/pace.ts";
 import { within } from "../host/wait.ts";
 import { draftRows, type Speculate } from "./drafts.ts";
-import {
-  type CacheType,
-  type Context,
-  createContext,
-  type Form,
-  formNumber,
-  type LoadedModel,
-} from "./sequence-pool.ts";
+import type { CacheType } from "./kept-rows.ts";
+import { type Context, createContext, type Form, formNumber, type LoadedModel } from "./sequence-pool.ts";
 import { releaseState, type SessionGroup, type SessionState } from "./session-state.ts";
 
 /** What a group's context is made with. */
@@ -69,7 +63,7 @@ export class SequenceGroup implements SessionGroup {
     exports.context_set_form(pointer, formNumber(form));
     this.#loaded = loaded;
     this.#shape = shape;
-    this.#context = { pointer, rows: total, kv, logitRows, bytes: 0 };
+    this.#context = { pointer, rows: total, kv, kept: null, logitRows, bytes: 0 };
     this.#free = Array.from({ length: sequences }, (_, i) => sequences - 1 - i);
     try {
       this.#list = core.handle(exports.core_allocate(core.pointer, BigInt(4 * sequences)));

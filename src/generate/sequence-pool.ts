@@ -10,10 +10,9 @@ import { type Check, type OptionTable, printable, whole } from "../host/argument
 import { LimpetError } from "../host/errors.ts";
 import type { Core } from "../host/instance.ts";
 import type { WeightSource } from "../load/weight-source.ts";
+import { areAlike, type CacheKind, type CacheOptions, type CacheType, cacheKind } from "./kept-rows.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
-/** Type of the cached keys and values. */
-export type CacheType = "f16" | "f32" | "q8_0";
 /** How latent attention (MLA) is computed: by the length of the chunk, or always the same way. */
 export type Form = "auto" | "absorbed" | "expanded";
 
@@ -25,8 +24,8 @@ export interface ContextOptions {
    * its memory to others, and takes it anew when it goes on.
    */
   context?: number;
-  /** Default: f16. */
-  kv?: CacheType;
+  /** The type of cached keys and values, or what a session's cache is besides. Default: f16, and it keeps all rows. */
+  kv?: CacheType | CacheOptions;
 }
 
 /** What each of `ContextOptions` has to be. */
@@ -41,6 +40,8 @@ export interface ContextUse {
   readonly tokens: number;
   /** Type of its keys and values. */
   readonly kv: CacheType;
+  /** Rows that a layer keeps of these tokens at most. */
+  readonly rows: number;
   /** Bytes of the cache. */
   readonly cacheBytes: number;
 }
@@ -62,10 +63,10 @@ export interface LoadedModel {
   readonly disposed: boolean;
 }
 
-export interface Context {
+export interface Context extends CacheKind {
   readonly pointer: Pointer;
+  /** Tokens that it holds. */
   readonly rows: number;
-  readonly kv: CacheType;
   /** Tokens of a pass that can have logits. */
   readonly logitRows: number;
   /** All that it takes, its buffers too. */
@@ -101,11 +102,11 @@ export class SequencePool {
   }
 
   /** A context of so many rows: an idle one, or one that a session lends, or a new one. */
-  acquire(rows: number, kv: CacheType, holder: Holder, logitRows: number = 1): Context {
-    let context = this.#takeIdle(rows, kv, logitRows);
+  acquire(rows: number, cache: CacheKind, holder: Holder, logitRows: number = 1): Context {
+    let context = this.#takeIdle(rows, cache, logitRows);
     if (!context) {
       this.#parkOldest(holder);
-      context = this.#takeIdle(rows, kv, logitRows) ?? this.#create(rows, kv, holder, logitRows);
+      context = this.#takeIdle(rows, cache, logitRows) ?? this.#create(rows, cache, holder, logitRows);
     }
     this.#used.set(context, holder);
     return context;
@@ -148,9 +149,10 @@ export class SequencePool {
 
   get uses(): ContextUse[] {
     const { exports } = this.#core;
-    return [...this.#used.keys(), ...this.#idle].map(({ pointer, rows, kv }) => ({
+    return [...this.#used.keys(), ...this.#idle].map(({ pointer, rows, kv, kept }) => ({
       tokens: rows,
       kv,
+      rows: kept?.rows ?? rows,
       cacheBytes: Number(exports.context_cache_bytes(pointer)),
     }));
   }
@@ -178,21 +180,42 @@ export class SequencePool {
     }
   }
 
-  #takeIdle(rows: number, kv: CacheType, logitRows: number): Context | undefined {
-    const fits = (context: Context) => context.kv === kv && context.rows === rows && context.logitRows === logitRows;
+  #takeIdle(rows: number, cache: CacheKind, logitRows: number): Context | undefined {
+    const fits = (context: Context) =>
+      context.rows === rows && context.logitRows === logitRows && areAlike(context, cache);
     const at = this.#idle.findIndex(fits);
     return at < 0 ? undefined : this.#idle.splice(at, 1)[0];
   }
 
-  #create(rows: number, kv: CacheType, holder: Holder, logitRows: number): Context {
+  #create(rows: number, { kv, kept }: CacheKind, holder: Holder, logitRows: number): Context {
     const { exports } = this.#core;
     const whole = exports.model_has_encoder(this.#model) !== 0;
     const batch = Math.min(whole ? BATCH_LIMIT : exports.model_batch(this.#model), rows);
     const wanted = Math.min(logitRows, batch);
-    const pointer = createContext(this.#core, this.#model, this, rows, batch, wanted, kv, holder);
-    const bytes = Number(exports.context_bytes(this.#model, rows, batch, wanted, 1, cacheType(kv)));
-    return { pointer, rows, kv, logitRows, bytes };
+    const made = {
+      rows,
+      kv,
+      kept,
+      logitRows,
+      bytes: contextBytes(this.#core, this.#model, rows, wanted, { kv, kept }),
+    };
+    if (!kept)
+      return { ...made, pointer: createContext(this.#core, this.#model, this, rows, batch, wanted, kv, holder) };
+    const sizes = [rows, kept.rows, batch, wanted, cacheType(kv)] as const;
+    const make = () => exports.context_create_kept(this.#core.pointer, this.#model, ...sizes);
+    return { ...made, pointer: makeContext(this.#core, this, make, holder) };
   }
+}
+
+/** Bytes of a context of one sequence, and of what its session's policy takes beside it. */
+export function contextBytes(core: Core, model: Pointer, rows: number, logitRows: number, cache: CacheKind): number {
+  const { exports } = core;
+  const whole = exports.model_has_encoder(model) !== 0;
+  const batch = Math.min(whole ? BATCH_LIMIT : exports.model_batch(model), rows);
+  const { kept } = cache;
+  const type = cacheType(cache.kv);
+  if (!kept) return Number(exports.context_bytes(model, rows, batch, logitRows, 1, type));
+  return Number(exports.context_kept_bytes(model, rows, kept.rows, batch, logitRows, type, kept.scored ? 1 : 0));
 }
 
 /** A context for so many sequences. */
@@ -225,18 +248,11 @@ export function makeContext(core: Core, sequences: SequencePool, make: () => Poi
   throw error.code === "OUT_OF_MEMORY" ? new LimpetError(error.code, error.message + sequences.holders) : error;
 }
 
-/** A type of a cache, checked. */
-export function cacheKind(_: string, value: unknown): CacheType {
-  cacheType(value as CacheType);
-  return value as CacheType;
-}
-
 /** The core's number of a cache type. */
 export function cacheType(kv: CacheType): number {
   if (kv === "f16") return KvType.F16;
   if (kv === "f32") return KvType.F32;
-  if (kv === "q8_0") return KvType.Q8_0;
-  throw new LimpetError("UNSUPPORTED", `the cache is of type "f16", "f32" or "q8_0", not "${printable(kv)}"`);
+  return KvType.Q8_0;
 }
 
 /** How latent attention is computed, checked. */

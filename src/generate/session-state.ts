@@ -7,9 +7,11 @@ import type { Pointer } from "../../bindings/exports.ts";
 import type { Status } from "../../bindings/numbers.ts";
 import { Dropped } from "../host/dropped.ts";
 import { LimpetError } from "../host/errors.ts";
+import type { Core } from "../host/instance.ts";
 import { type AdapterSet, giveAdapters, sweepAdapters } from "./adapter.ts";
 import type { Speculate } from "./drafts.ts";
-import { type CacheType, type Context, contextRows, type Holder, type LoadedModel } from "./sequence-pool.ts";
+import type { CacheKind, KeptRows } from "./kept-rows.ts";
+import { type Context, contextRows, type Holder, type LoadedModel } from "./sequence-pool.ts";
 
 /** What the last pass did behind the ReLU² of each layer; empty where the model has another activation. */
 export interface Activity {
@@ -77,7 +79,7 @@ export const droppedSessions: Dropped<SessionState> = new Dropped<SessionState>(
 export function createState(
   loaded: LoadedModel,
   rows: number,
-  kv: CacheType,
+  cache: CacheKind,
   tokens: number,
   keep: number | null = null,
   logitRows: number = 1,
@@ -95,7 +97,8 @@ export function createState(
       rows,
       keep,
       isSpare: false,
-      ...begin(loaded, contextRows(tokens, rows), kv, holder, [], logitRows),
+      // What a policy keeps is planned as a whole.
+      ...begin(loaded, cache.kept ? rows : contextRows(tokens, rows), cache, holder, [], logitRows),
       parked: null,
       group: null,
       ...{ adapters: [], applied: [], isMixed: false },
@@ -110,7 +113,7 @@ export function wake(state: SessionState): void {
   const { loaded, context, parked } = state;
   loaded.sequences.touch(context);
   if (!parked) return;
-  Object.assign(state, begin(loaded, context.rows, context.kv, state.holder, state.applied, context.logitRows));
+  Object.assign(state, begin(loaded, context.rows, context, state.holder, state.applied, context.logitRows));
   try {
     restoreState(state, parked);
     state.parked = null;
@@ -241,7 +244,7 @@ function moveBeside(
   const { loaded, context } = state;
   const moved: SessionState = {
     ...state,
-    ...begin(loaded, wanted, context.kv, state.holder, state.applied, logitRows),
+    ...begin(loaded, wanted, context, state.holder, state.applied, logitRows),
   };
   try {
     restoreState(moved, saved);
@@ -262,7 +265,7 @@ function moveAlone(state: SessionState, wanted: number, logitRows: number, saved
   loaded.core.exports.session_release(state.pointer);
   loaded.sequences.drop(context);
   const start = (rows: number, logits: number): void => {
-    Object.assign(state, begin(loaded, rows, context.kv, state.holder, state.applied, logits));
+    Object.assign(state, begin(loaded, rows, context, state.holder, state.applied, logits));
     restoreState(state, saved);
   };
   try {
@@ -307,13 +310,13 @@ export function restoreState(state: SessionState, saved: Uint8Array): void {
 function begin(
   loaded: LoadedModel,
   rows: number,
-  kv: CacheType,
+  cache: CacheKind,
   holder: Holder,
   adapters: AdapterSet,
   logitRows: number,
 ): Pick<SessionState, "pointer" | "context"> {
   const { core, sequences } = loaded;
-  const context = sequences.acquire(rows, kv, holder, logitRows);
+  const context = sequences.acquire(rows, cache, holder, logitRows);
   const session = core.exports.session_create(core.pointer, context.pointer, 0);
   if (session === 0) {
     const { code, message } = core.error();
@@ -322,12 +325,34 @@ function begin(
   }
   const begun = { context, pointer: core.handle(session) };
   try {
+    if (cache.kept) setPolicy(core, begun.pointer, cache.kept);
     if (adapters.length > 0) give(loaded, begun.pointer, adapters, false);
   } catch (error) {
     giveBack({ loaded, ...begun });
     throw error;
   }
   return begun;
+}
+
+function setPolicy(core: Core, session: Pointer, kept: KeptRows): void {
+  const { scored, recent, sinks, merge, every, beta } = kept;
+  core.check(core.exports.session_set_policy(session, scored ? 1 : 0, recent, sinks, merge, every, beta));
+}
+
+/** What a session's cache takes, and keeps. */
+export interface CacheUse {
+  /** Bytes of the cache. */
+  readonly bytes: number;
+  /** Rows that each layer has now; 0 where it keeps none of its own. */
+  readonly rows: readonly number[];
+}
+
+/** What it is now. */
+export function readCache({ loaded, pointer, context }: SessionState): CacheUse {
+  const { exports } = loaded.core;
+  const layers = exports.model_layers(loaded.pointer);
+  const rows = Array.from({ length: layers }, (_, layer) => exports.session_rows(pointer, layer));
+  return { bytes: Number(exports.context_cache_bytes(context.pointer)), rows };
 }
 
 /**

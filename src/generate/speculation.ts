@@ -6,6 +6,7 @@
 import { LimpetError } from "../host/errors.ts";
 import { readMetadata } from "../load/info.ts";
 import { DRAFTED, type DraftModel, type DraftOptions, draftRows, LOOKED_UP, type Speculate } from "./drafts.ts";
+import { plainType } from "./kept-rows.ts";
 import { type LoadedModel, mostTokens } from "./sequence-pool.ts";
 import { createState, releaseState, reserve, type SessionState, wake } from "./session-state.ts";
 
@@ -262,7 +263,10 @@ class ByModel implements Drafter {
     }
     const found = best < 0 ? undefined : all.splice(best, 1)[0];
     spare.set(this.#loaded, all);
-    if (!found) return createState(this.#loaded, rows, defaults.kv ?? "f16", tokens.length + this.#tokens);
+    if (!found) {
+      const cache = { kv: plainType(defaults.kv), kept: null };
+      return createState(this.#loaded, rows, cache, tokens.length + this.#tokens);
+    }
     found.isSpare = false;
     return found;
   }

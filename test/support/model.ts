@@ -140,6 +140,24 @@ export class EngineModel {
     return new EngineContext(this, this.engine.handle(handle), shape);
   }
 
+  /** A session of `rows` tokens that keeps fewer rows, by a policy. */
+  keeping(policy: KeptRows, shape: ContextShape = {}): EngineSession {
+    const { core } = this.engine;
+    const { rows = 128, batch = 64, logitRows = batch, kv = F16 } = shape;
+    const [kept, ...rules] = policyNumbers(policy);
+    const handle = core.call("context_create_kept", core.core, this.handle, rows, kept, batch, logitRows, kv);
+    const session = new EngineSession(new EngineContext(this, this.engine.handle(handle), shape));
+    this.engine.do("session_set_policy", session.handle, ...rules);
+    return session;
+  }
+
+  /** The bytes of its context and its policy. */
+  keepingBytes(policy: KeptRows, { rows = 128, batch = 64, logitRows = batch, kv = F16 }: ContextShape = {}): number {
+    const [kept, scored] = policyNumbers(policy);
+    const sizes = [rows, kept, batch, logitRows, kv, scored];
+    return Number(this.engine.core.call("context_kept_bytes", this.handle, ...sizes));
+  }
+
   /** A session over a context of its own, or over one sequence of `context`. */
   session(shape: ContextShape = {}, context = this.context(shape), sequence = 0): EngineSession {
     return new EngineSession(context, sequence);
@@ -148,6 +166,22 @@ export class EngineModel {
   release(): void {
     this.engine.do("model_release", this.handle);
   }
+}
+
+/** Which rows a session keeps. */
+export interface KeptRows {
+  kept: number;
+  scored?: boolean;
+  recent?: number;
+  sinks?: number;
+  merge?: number;
+  every?: number;
+  beta?: number;
+}
+
+function policyNumbers(policy: KeptRows): number[] {
+  const { kept, scored = true, recent = 0.5, sinks = 4, merge = 0, every = 8, beta = 0.5 } = policy;
+  return [kept, scored ? 1 : 0, recent, sinks, merge, every, beta];
 }
 
 function dimensions({ rows = 128, batch = 64, logitRows = batch, sequences = 1, kv = F16 }: ContextShape): number[] {
