@@ -129,10 +129,10 @@ test("bench: JSON", async () => {
   for (const name of names.slice(0, -1)) assert.ok(json[name] > 0, name);
   assert.is(json.kv_bytes_per_token, (256 + 32) * 4 * 4);
   assert.is(json.build, "portable");
-  assert.is(json.kv_bytes, json.kv_rows * json.kv_bytes_per_token);
+  assert.ok(json.kv_bytes >= json.kv_rows * json.kv_bytes_per_token);
   const kept = ["--ctx", "400", "--kv-policy", "d2o", "--kv-budget", "0.1"];
   const few = JSON.parse(await answer("bench", RANDOM, "-p", "200", "-n", "2", ...kept));
-  assert.ok(few.kv_rows <= 40 && few.kv_bytes === 40 * few.kv_bytes_per_token);
+  assert.ok(few.kv_rows <= 40 && few.kv_bytes >= 40 * few.kv_bytes_per_token);
   const bytes = JSON.parse(await answer("bench", RANDOM, "-p", "8", "-n", "2", "--kv", "q8_0")).kv_bytes_per_token;
   assert.is(bytes, ((256 / 32) * 34 + 32 * 2) * 4, "latents in blocks, rope keys in halves");
 });
