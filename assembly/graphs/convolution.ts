@@ -2,9 +2,9 @@
  * CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV, FULLY_CONNECTED and the pools: shapes, packed filters, channels'
  * records.
  */
-import { CHANNEL_BYTES, setChannel, shiftRight } from "../kernels/conv/requantise";
+import { addBias, closeGroups, setChannel } from "../kernels/conv/requantise";
 import { convolutionScratch, convolve, multiply } from "../kernels/conv/convolution";
-import { depthwise } from "../kernels/conv/depthwise";
+import { depthwiseF32, depthwiseI8, depthwiseScratch } from "../kernels/conv/depthwise";
 import { packFilter, packedBytes, widen } from "../kernels/conv/matmul";
 import { pool } from "../kernels/conv/pool";
 import { Sliding } from "../kernels/conv/sliding";
@@ -19,12 +19,10 @@ import { Graph, GraphStep, GraphTensor, Place, make } from "./records";
 @unmanaged
 export class Filters {
   sliding: Sliding;
-  /** Packed filters, or those of the file for a depthwise convolution. */
+  /** Packed filters, or those of the file for a depthwise convolution of f32. */
   weights: usize;
   /** Records of channels (kernels/conv/requantise.ts), or biases. */
   channels: usize;
-  /** Whether all channels shift to the right. */
-  right: u32;
   groups: u32;
   /** Of a depthwise convolution: outputs of a channel. */
   multiplier: u32;
@@ -77,28 +75,34 @@ export function prepareConvolution(g: Graph, step: GraphStep): i32 {
     step.scratch = x.type == F32 ? convolutionScratch<f32>(f.columns) : convolutionScratch<i8>(f.columns);
     return pack(g, f, w, filters);
   }
-  step.scratch = 64;
-  if (x.dim(3) == 1 && f.multiplier > 1) return asConvolution(g, step, f, w);
-  f.weights = w.data;
-  return 0;
+  if (x.type == F32 && (x.dim(3) > 1 || f.multiplier == 1)) {
+    f.weights = w.data;
+    step.scratch = 64;
+    return 0;
+  }
+  return packDepthwise(g, step, f, w);
 }
 
-/** A depthwise convolution of one channel is a convolution; its filters lie interleaved. */
-function asConvolution(g: Graph, step: GraphStep, f: Filters, w: GraphTensor): i32 {
+/** Packs filters that lie interleaved. A depthwise convolution of one channel is a convolution. */
+function packDepthwise(g: Graph, step: GraphStep, f: Filters, w: GraphTensor): i32 {
   const filters = w.dim(3);
   const isFloat = w.type == F32;
   f.weights = make(g, isFloat ? packedBytes<f32>(filters, f.columns) : packedBytes<i8>(filters, f.columns));
   if (f.weights == 0) return g.core.errorCode;
   for (let c: u32 = 0; c < filters; c++) {
-    if (isFloat) packFilter<f32>(f.weights, c, f.columns, w.data + ((<usize>c) << 2), filters);
-    else packFilter<i8>(f.weights, c, f.columns, w.data + c, filters);
+    if (isFloat) {
+      packFilter<f32>(f.weights, c, f.columns, w.data + ((<usize>c) << 2), filters);
+    } else {
+      packFilter<i8>(f.weights, c, f.columns, w.data + c, filters);
+      addZero(f, c, f.sliding.zero, w.data + c, filters);
+    }
   }
-  f.groups = 1;
-  f.multiplier = 0;
-  step.scratch = isFloat ? convolutionScratch<f32>(f.columns) : convolutionScratch<i8>(f.columns);
-  if (isFloat) return 0;
-  // bias' of a convolution has the zero point's part, that of a depthwise one has not.
-  for (let c: u32 = 0; c < filters; c++) addZero(f, c, f.sliding.zero, w.data + c, filters);
+  if (f.sliding.depth == 1 && f.multiplier > 1) {
+    f.multiplier = 0;
+    step.scratch = isFloat ? convolutionScratch<f32>(f.columns) : convolutionScratch<i8>(f.columns);
+  } else {
+    step.scratch = depthwiseScratch(f.columns, f.sliding.depth);
+  }
   return 0;
 }
 
@@ -106,8 +110,7 @@ function asConvolution(g: Graph, step: GraphStep, f: Filters, w: GraphTensor): i
 function addZero(f: Filters, c: u32, zero: i32, weights: usize, stride: u32): void {
   let sum: i32 = 0;
   for (let k: usize = 0; k < <usize>f.columns; k++) sum += <i32>load<i8>(weights + k * stride);
-  const at = f.channels + <usize>(c >> 3) * CHANNEL_BYTES + ((<usize>c & 7) << 2);
-  store<i32>(at, load<i32>(at) - zero * sum);
+  addBias(f.channels, c, -zero * sum);
 }
 
 function checkTypes(g: Graph, step: GraphStep, x: GraphTensor, w: GraphTensor, y: GraphTensor): i32 {
@@ -254,7 +257,7 @@ function setChannels(
         : <f64>x.scale * <f64>scaleOf(w, c);
     setChannel(f.channels, at, sum, scales / <f64>y.scale);
   }
-  f.right = isReal ? 0 : u32(shiftRight(f.channels, each, padded, groups));
+  if (!isReal) for (let i: u32 = 0; i < groups; i++) closeGroups(f.channels + <usize>(i * padded) * 16, each);
   return 0;
 }
 
@@ -327,8 +330,8 @@ export function runTransposed(g: Graph, step: GraphStep, begin: u32, end: u32): 
   for (let batch: u32 = 0; batch < f.batches; batch++) {
     s.source = x.data + <usize>batch * (x.bytes / f.batches);
     s.target = y.data + <usize>batch * (y.bytes / f.batches);
-    if (x.type == F32) convolveTransposed<f32>(s, f.weights, f.channels, false, begin, end, g.scratch);
-    else convolveTransposed<i8>(s, f.weights, f.channels, f.right != 0, begin, end, g.scratch);
+    if (x.type == F32) convolveTransposed<f32>(s, f.weights, f.channels, begin, end, g.scratch);
+    else convolveTransposed<i8>(s, f.weights, f.channels, begin, end, g.scratch);
   }
 }
 
@@ -406,13 +409,11 @@ export function slideOver(g: Graph, step: GraphStep, begin: u32, end: u32): void
     if (isFloat) pool<f32>(s, isMaximum, begin, end);
     else pool<i8>(s, isMaximum, begin, end);
   } else if (f.multiplier > 0) {
-    const right = f.right != 0;
-    if (isFloat) depthwise<f32>(s, f.weights, f.multiplier, f.channels, right, begin, end, g.scratch);
-    else depthwise<i8>(s, f.weights, f.multiplier, f.channels, right, begin, end, g.scratch);
+    if (isFloat) depthwiseF32(s, f.weights, f.multiplier, f.channels, begin, end, g.scratch);
+    else depthwiseI8(s, f.weights, f.multiplier, f.channels, begin, end, g.scratch);
   } else {
-    const right = f.right != 0;
-    if (isFloat) convolve<f32>(s, f.weights, f.channels, right, f.groups, begin, end, g.scratch);
-    else convolve<i8>(s, f.weights, f.channels, right, f.groups, begin, end, g.scratch);
+    if (isFloat) convolve<f32>(s, f.weights, f.channels, f.groups, begin, end, g.scratch);
+    else convolve<i8>(s, f.weights, f.channels, f.groups, begin, end, g.scratch);
   }
 }
 
@@ -425,21 +426,18 @@ export function runFullyConnected(g: Graph, step: GraphStep): void {
     for (let row: u32 = 0; row < f.batches; row++) {
       memory.copy(g.scratch, x.data + ((<usize>row * columns) << 2), (<usize>columns) << 2);
       const target = y.data + ((<usize>row * filters) << 2);
-      multiply<f32>(f.weights, filters, columns, f.channels, false, g.scratch, 1, target, 0, s);
+      multiply<f32>(f.weights, filters, columns, f.channels, g.scratch, 1, target, 0, s);
     }
     return;
   }
   for (let row: u32 = 0; row < f.batches; row++) {
     const source = x.data + <usize>row * columns;
     widen(source, g.scratch, columns);
-    if (columns & 1) store<i16>(g.scratch + ((<usize>columns) << 1), 0);
     let addend: i32 = 0;
     if (f.weightZero != 0) {
       // (w − zero of w) · (x − zero of x): what bias' has not.
       for (let k: usize = 0; k < <usize>columns; k++) addend -= f.weightZero * <i32>load<i8>(source + k);
     }
-    multiply<i8>(
-      f.weights, filters, columns, f.channels, f.right != 0, g.scratch, 1, y.data + <usize>row * filters, 0, s, addend,
-    );
+    multiply<i8>(f.weights, filters, columns, f.channels, g.scratch, 1, y.data + <usize>row * filters, 0, s, addend);
   }
 }

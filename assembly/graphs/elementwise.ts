@@ -118,8 +118,8 @@ function prepareI8(g: Graph, step: GraphStep, p: Broadcast, a: GraphTensor, b: G
   m.right = m.left + 1024;
   const left = p.what == Binary.SQUARED_DIFFERENCE ? 7 : 20;
   const twice = 2 * max(s1, s2);
-  fillTable(m.left, a.zero, left, s1 / twice, out);
-  fillTable(m.right, b.zero, left, s2 / twice, out);
+  fillTable(m.left, a.zero, left, s1 / twice, 1, out);
+  fillTable(m.right, b.zero, left, s2 / twice, p.what == Binary.ADD ? 1 : -1, out);
   const unit = <f64>(1 << left);
   if (p.what == Binary.SQUARED_DIFFERENCE) quantiseFactor((twice * twice) / (unit * unit * so), out);
   else quantiseFactor(twice / (unit * so), out);

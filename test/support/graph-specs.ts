@@ -19,7 +19,7 @@ export interface ConvSpec {
   readonly real: boolean;
 }
 
-export const CONVS: readonly ConvSpec[] = [1, 3, 4, 5, 8, 9].flatMap((width, i) =>
+const ODD: readonly ConvSpec[] = [1, 3, 4, 5, 8, 9].flatMap((width, i) =>
   [1, 7, 8, 9, 17].flatMap((depth, j) =>
     [false, true].map((real) => ({
       height: 1 + ((i + j) % 4),
@@ -35,6 +35,19 @@ export const CONVS: readonly ConvSpec[] = [1, 3, 4, 5, 8, 9].flatMap((width, i) 
     })),
   ),
 );
+
+/** So wide that four pixels lie inside at once, with an even and an odd number of taps. */
+const WIDE: readonly ConvSpec[] = [
+  [2, 3],
+  [3, 3],
+].flatMap(([rows, columns]) =>
+  [6, 8, 24].map((depth) => ({
+    ...{ height: 7, width: 17, depth, filters: depth, filter: [rows, columns] as const },
+    ...{ stride: [1, 1] as const, dilation: [1, 1] as const, valid: false, depthwise: true, real: false },
+  })),
+);
+
+export const CONVS: readonly ConvSpec[] = [...ODD, ...WIDE];
 
 /** How large the output is, and what stands before the image. */
 export function placed({ height, width, filter, stride, dilation, valid }: ConvSpec): {

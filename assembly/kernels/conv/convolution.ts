@@ -3,11 +3,11 @@
  * the matrix meets the packed filters (matmul.ts). Pixels outside the image count as the zero point: their part of
  * bias' goes away again. A 1 × 1 convolution is the same with rows that lie as they are, only widened.
  *
- *     scratch:   ┌ rows of a block: T[pixels][columns] ┐┌ sums: 32-bit[4][8] ┐
+ *     scratch:   ┌ rows of a block: T[pixels][columns] ┐┌ sums: 32-bit[8], and what is widened too far ┐
  */
-import { CHANNEL_BYTES, requantise } from "./requantise";
-import { evenColumns, fourPixels, onePixel, packedBytes, widen } from "./matmul";
-import { Sliding, clampF32, firstWithin, endWithin } from "./sliding";
+import { CHANNEL_BYTES } from "./requantise";
+import { evenColumns, multiplyGroup, multiplyTwoGroups, packedBytes, widen } from "./matmul";
+import { Sliding, firstWithin, endWithin } from "./sliding";
 
 /** Pixels of a block: as many as leave room for the filters in the first cache. */
 export function blockPixels<T>(columns: u32): u32 {
@@ -31,26 +31,32 @@ export function convolutionScratch<T>(columns: u32): u64 {
  * multiple of eight.
  */
 export function convolve<T>(
-  s: Sliding, packed: usize, channels: usize, right: bool, groups: u32, begin: i32, end: i32, scratch: usize,
+  s: Sliding, packed: usize, channels: usize, groups: u32, begin: i32, end: i32, scratch: usize,
 ): void {
   const filters = <u32>s.outDepth / groups;
   const depth = <u32>s.depth / groups;
   const columns = <u32>(s.filterHeight * s.filterWidth) * depth;
   const groupBytes = <usize>packedBytes<T>(filters, columns);
   const channelBytes = <usize>((filters + 7) >> 3) * (isFloat<T>() ? 32 : CHANNEL_BYTES);
+  const stride = (<usize>s.outDepth) << alignof<T>();
+  // Pixels of the output lie one behind the other, so a block may go on in the next row.
   const most = blockPixels<T>(columns);
-  for (let y = begin; y < end; y++) {
-    for (let x = s.outLeft, last = x + s.outColumns; x < last; x += <i32>most) {
-      const pixels = min(<u32>(last - x), most);
-      for (let g: u32 = 0; g < groups; g++) {
-        gather<T>(s, y, x, pixels, depth, g * depth, scratch);
-        const target = s.target + ((s.outputAt(y, x) + g * filters) << alignof<T>());
-        multiply<T>(
-          packed + <usize>g * groupBytes, filters, columns, channels + <usize>g * channelBytes, right, scratch, pixels,
-          target, (<usize>s.outDepth) << alignof<T>(), s,
-        );
-      }
+  let target = s.target + (s.outputAt(begin, s.outLeft) << alignof<T>());
+  let left = <u32>(end - begin) * s.outColumns;
+  for (let y = begin, x: i32 = 0; left > 0; ) {
+    const pixels = min(left, most);
+    for (let g: u32 = 0; g < groups; g++) {
+      gather<T>(s, y, x, pixels, depth, g * depth, scratch);
+      multiply<T>(
+        packed + <usize>g * groupBytes, filters, columns, channels + <usize>g * channelBytes, scratch, pixels,
+        target + ((<usize>g * filters) << alignof<T>()), stride, s,
+      );
     }
+    target += <usize>pixels * stride;
+    left -= pixels;
+    x += pixels;
+    y += x / s.outColumns;
+    x %= s.outColumns;
   }
 }
 
@@ -58,59 +64,72 @@ export function convolve<T>(
  * Rows of the matrix × all filters of a group → pixels of the output, `stride` bytes apart.
  */
 export function multiply<T>(
-  packed: usize, filters: u32, columns: u32, channels: usize, right: bool, rows: usize, pixels: u32, target: usize,
-  stride: usize, s: Sliding, addend: i32 = 0,
+  packed: usize, filters: u32, columns: u32, channels: usize, rows: usize, pixels: u32, target: usize, stride: usize,
+  s: Sliding, addend: i32 = 0,
 ): void {
   const row = rowBytes<T>(columns);
   const sums = rows + <usize>blockPixels<T>(columns) * row;
   const groupBytes = <usize>packedBytes<T>(8, columns);
   const recordBytes: usize = isFloat<T>() ? 32 : CHANNEL_BYTES;
-  for (let f: u32 = 0; f < filters; f += 8, packed += groupBytes, channels += recordBytes) {
+  let f: u32 = 0;
+  if (ASC_FEATURE_SIMD && !isFloat<T>() && pixels > 1) {
+    for (; f + 8 < filters; f += 16, packed += 2 * groupBytes, channels += 2 * recordBytes) {
+      multiplyTwoGroups(
+        packed, groupBytes, columns, rows, row, pixels, channels, addend, target + f, stride, min(filters - f - 8, 8),
+        s, sums,
+      );
+    }
+  }
+  for (; f < filters; f += 8, packed += groupBytes, channels += recordBytes) {
     const count = min(filters - f, 8);
     const out = target + ((<usize>f) << alignof<T>());
-    let p: u32 = 0;
-    for (; p + 4 <= pixels; p += 4) {
-      fourPixels<T>(packed, columns, rows + <usize>p * row, row, sums);
-      for (let i: usize = 0; i < 4; i++) {
-        finish<T>(sums + (i << 5), channels, out + (<usize>p + i) * stride, count, s, right, addend);
-      }
-    }
-    for (; p < pixels; p++) {
-      onePixel<T>(packed, columns, rows + <usize>p * row, sums);
-      finish<T>(sums, channels, out + <usize>p * stride, count, s, right, addend);
+    for (let p: u32 = 0; p < pixels; p += 4) {
+      multiplyGroup<T>(
+        packed, columns, rows + <usize>p * row, row, min(pixels - p, 4), channels, addend, out + <usize>p * stride,
+        stride, count, s, sums,
+      );
     }
   }
 }
 
-/** Eight sums of a pixel → its values. */
-@inline
-function finish<T>(
-  sums: usize, channels: usize, target: usize, count: u32, s: Sliding, right: bool, addend: i32,
-): void {
-  if (isFloat<T>()) {
-    for (let c: usize = 0; c < <usize>count; c++) {
-      const y = load<f32>(sums + (c << 2)) + load<f32>(channels + (c << 2));
-      store<f32>(target + (c << 2), clampF32(y, s.least, s.most));
-    }
-  } else {
-    if (addend != 0) {
-      for (let c: usize = 0; c < 8; c++) store<i32>(sums + (c << 2), load<i32>(sums + (c << 2)) + addend);
-    }
-    requantise(sums, channels, target, count, s.outZero, s.low, s.high, right);
-  }
-}
-
-/** The pixels from (y, x) on as rows of the matrix. */
+/** The pixels from column x of the part's row y on, as rows of the matrix. */
 function gather<T>(s: Sliding, y: i32, x: i32, pixels: u32, depth: u32, channel: u32, rows: usize): void {
+  const isInside = y + <i32>(x + pixels - 1) / s.outColumns < s.height;
+  if (isPointwise(s) && isInside && depth == <u32>s.depth && (isFloat<T>() || !(depth & 1))) {
+    take<T>(rows, s.source + (s.inputAt(y, x + s.outLeft) << alignof<T>()), <usize>pixels * depth);
+    return;
+  }
+  for (; pixels > 0; y++, x = 0) {
+    const inRow = min(pixels, <u32>(s.outColumns - x));
+    rows = gatherRow<T>(s, y, x + s.outLeft, inRow, depth, channel, rows);
+    pixels -= inRow;
+  }
+}
+
+/** Whether pixels of the output are those of the input, one behind the other. */
+function isPointwise(s: Sliding): bool {
+  const one = s.filterHeight == 1 && s.filterWidth == 1 && s.strideY == 1 && s.strideX == 1;
+  return one && s.padTop == 0 && s.padLeft == 0 && s.left == s.outLeft && s.columns == s.outColumns;
+}
+
+/** Pixels of one row of the output, from x on, as rows of the matrix; where the next one begins. */
+function gatherRow<T>(s: Sliding, y: i32, x: i32, pixels: u32, depth: u32, channel: u32, rows: usize): usize {
   const top = y * s.strideY - s.padTop;
   const firstY = min(firstWithin(top, s.dilationY), s.filterHeight);
   const endY = max(firstY, endWithin(top, s.dilationY, s.filterHeight, s.height));
   const lineCount = s.filterWidth * <i32>depth;
   const row = rowBytes<T>(<u32>(s.filterHeight * lineCount));
   const isDense = s.dilationX == 1 && depth == <u32>s.depth;
+  const isTall = isDense && endY - firstY == s.filterHeight;
+  const lineBytes = (<usize>s.dilationY * s.columns * s.depth) << alignof<T>();
   for (let p: u32 = 0; p < pixels; p++, x++) {
     let at = rows + <usize>p * row;
     const left = x * s.strideX - s.padLeft;
+    if (isTall && left >= 0 && left + s.filterWidth <= s.width) {
+      let from = s.source + (s.inputAt(top, left) << alignof<T>());
+      for (let i = 0; i < s.filterHeight; i++, from += lineBytes) at = take<T>(at, from, lineCount);
+      continue;
+    }
     const firstX = min(firstWithin(left, s.dilationX), s.filterWidth);
     const endX = max(firstX, endWithin(left, s.dilationX, s.filterWidth, s.width));
     at = fill<T>(at, firstY * lineCount, s.zero);
@@ -127,9 +146,8 @@ function gather<T>(s: Sliding, y: i32, x: i32, pixels: u32, depth: u32, channel:
       at = fill<T>(at, (s.filterWidth - endX) * <i32>depth, s.zero);
     }
     at = fill<T>(at, (s.filterHeight - endY) * lineCount, s.zero);
-    // The column that makes their number even meets zeros; what it holds must only be a number.
-    if (!isFloat<T>() && at < rows + <usize>p * row + row) store<i16>(at, 0);
   }
+  return rows + <usize>pixels * row;
 }
 
 @inline

@@ -10,6 +10,8 @@
  * is the column that makes an odd number even. Integers add up in any order to the same sum; floats are added column
  * after column, each product rounded, so that both builds give the same bits.
  */
+import { CHANNEL_BYTES, requantise, requantiseLanes } from "./requantise";
+import { Sliding, clampF32 } from "./sliding";
 
 /** Columns of bytes as they lie. */
 @inline
@@ -39,126 +41,192 @@ export function packFilter<T>(packed: usize, filter: u32, columns: u32, source: 
   }
 }
 
-/** i8 → i16. */
+/** i8 → i16. With SIMD eight at a time: up to seven more are read and written behind the last one. */
 @inline
 export function widen(source: usize, target: usize, count: usize): void {
-  let i: usize = 0;
   if (ASC_FEATURE_SIMD) {
-    for (; i + 8 <= count; i += 8) v128.store(target + (i << 1), v128.load8x8_s(source + i));
-  }
-  for (; i < count; i++) store<i16>(target + (i << 1), <i16>load<i8>(source + i));
-}
-
-/** Sums of four pixels with a group of eight filters: i32[4][8] at `sums`. */
-@inline
-export function fourPixels<T>(group: usize, columns: u32, x: usize, stride: usize, sums: usize): void {
-  if (isFloat<T>()) fourPixelsF32(group, columns, x, stride, sums);
-  else fourPixelsI8(group, columns, x, stride, sums);
-}
-
-/** … and of one. */
-@inline
-export function onePixel<T>(group: usize, columns: u32, x: usize, sums: usize): void {
-  if (isFloat<T>()) onePixelF32(group, columns, x, sums);
-  else onePixelI8(group, columns, x, sums);
-}
-
-function fourPixelsI8(group: usize, columns: u32, x: usize, stride: usize, sums: usize): void {
-  if (ASC_FEATURE_SIMD) {
-    let a0 = i32x4.splat(0), a1 = i32x4.splat(0), b0 = i32x4.splat(0), b1 = i32x4.splat(0);
-    let c0 = i32x4.splat(0), c1 = i32x4.splat(0), d0 = i32x4.splat(0), d1 = i32x4.splat(0);
-    const x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride;
-    const end = (<usize>evenColumns(columns)) << 1;
-    for (let k: usize = 0; k < end; k += 4, group += 16) {
-      const w = v128.load(group);
-      const low = i16x8.extend_low_i8x16_s(w);
-      const high = i16x8.extend_high_i8x16_s(w);
-      let p = v128.load32_splat(x + k);
-      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(low, p));
-      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(high, p));
-      p = v128.load32_splat(x1 + k);
-      b0 = i32x4.add(b0, i32x4.dot_i16x8_s(low, p));
-      b1 = i32x4.add(b1, i32x4.dot_i16x8_s(high, p));
-      p = v128.load32_splat(x2 + k);
-      c0 = i32x4.add(c0, i32x4.dot_i16x8_s(low, p));
-      c1 = i32x4.add(c1, i32x4.dot_i16x8_s(high, p));
-      p = v128.load32_splat(x3 + k);
-      d0 = i32x4.add(d0, i32x4.dot_i16x8_s(low, p));
-      d1 = i32x4.add(d1, i32x4.dot_i16x8_s(high, p));
-    }
-    v128.store(sums, a0);
-    v128.store(sums, a1, 16);
-    v128.store(sums, b0, 32);
-    v128.store(sums, b1, 48);
-    v128.store(sums, c0, 64);
-    v128.store(sums, c1, 80);
-    v128.store(sums, d0, 96);
-    v128.store(sums, d1, 112);
+    for (let i: usize = 0; i < count; i += 8) v128.store(target + (i << 1), v128.load8x8_s(source + i));
   } else {
-    for (let p: usize = 0; p < 4; p++) onePixelI8(group, columns, x + p * stride, sums + (p << 5));
+    for (let i: usize = 0; i < count; i++) store<i16>(target + (i << 1), <i16>load<i8>(source + i));
   }
 }
 
-function onePixelI8(group: usize, columns: u32, x: usize, sums: usize): void {
+/**
+ * A group of eight filters × `pixels` ≤ 4 rows, `stride` bytes apart → `count` ≤ 8 values of each pixel, at `target`
+ * and `apart` bytes on. `channels`: the group's record of i8 (requantise.ts), or its biases; `addend` joins every sum
+ * of i8. `sums` has room for eight.
+ */
+@inline
+export function multiplyGroup<T>(
+  group: usize, columns: u32, x: usize, stride: usize, pixels: u32, channels: usize, addend: i32, target: usize,
+  apart: usize, count: u32, s: Sliding, sums: usize,
+): void {
+  if (ASC_FEATURE_SIMD && pixels > 1) {
+    // Rows that are not there are the last one again.
+    const x1 = x + stride, x2 = pixels > 2 ? x1 + stride : x1, x3 = pixels > 3 ? x2 + stride : x2;
+    if (isFloat<T>()) {
+      fourPixelsF32(group, columns, x, x1, x2, x3, pixels, channels, target, apart, count, s, sums);
+    } else {
+      fourPixelsI8(group, columns, x, x1, x2, x3, pixels, channels, addend, target, apart, count, s, sums);
+    }
+    return;
+  }
+  for (let p: u32 = 0; p < pixels; p++, x += stride, target += apart) {
+    if (isFloat<T>()) onePixelF32(group, columns, x, channels, target, count, s, sums);
+    else onePixelI8(group, columns, x, channels, addend, target, count, s, sums);
+  }
+}
+
+function fourPixelsI8(
+  group: usize, columns: u32, x: usize, x1: usize, x2: usize, x3: usize, pixels: u32, channels: usize, addend: i32,
+  target: usize, apart: usize, count: u32, s: Sliding, sums: usize,
+): void {
+  let a0 = i32x4.add(v128.load(channels), i32x4.splat(addend));
+  let a1 = i32x4.add(v128.load(channels, 16), i32x4.splat(addend));
+  let b0 = a0, b1 = a1, c0 = a0, c1 = a1, d0 = a0, d1 = a1;
+  const end = (<usize>evenColumns(columns)) << 1;
+  for (let k: usize = 0; k < end; k += 4, group += 16) {
+    const low = v128.load8x8_s(group), high = v128.load8x8_s(group, 8);
+    let p = v128.load32_splat(x + k);
+    a0 = i32x4.add(a0, i32x4.dot_i16x8_s(low, p));
+    a1 = i32x4.add(a1, i32x4.dot_i16x8_s(high, p));
+    p = v128.load32_splat(x1 + k);
+    b0 = i32x4.add(b0, i32x4.dot_i16x8_s(low, p));
+    b1 = i32x4.add(b1, i32x4.dot_i16x8_s(high, p));
+    p = v128.load32_splat(x2 + k);
+    c0 = i32x4.add(c0, i32x4.dot_i16x8_s(low, p));
+    c1 = i32x4.add(c1, i32x4.dot_i16x8_s(high, p));
+    p = v128.load32_splat(x3 + k);
+    d0 = i32x4.add(d0, i32x4.dot_i16x8_s(low, p));
+    d1 = i32x4.add(d1, i32x4.dot_i16x8_s(high, p));
+  }
+  fourValues(a0, a1, b0, b1, c0, c1, d0, d1, pixels, channels, target, apart, count, s, sums);
+}
+
+/**
+ * Two groups of filters, `groupBytes` apart, × all `pixels` rows: as multiplyGroup, of i8 with SIMD, two rows at once.
+ * `count` ≤ 8: filters of the second group. Of tiles with eight sums this is the quickest: fewer rows are addressed.
+ */
+export function multiplyTwoGroups(
+  group: usize, groupBytes: usize, columns: u32, x: usize, stride: usize, pixels: u32, channels: usize, addend: i32,
+  target: usize, apart: usize, count: u32, s: Sliding, sums: usize,
+): void {
+  const zero = s.outZero, low = s.low, high = s.high, second = channels + CHANNEL_BYTES;
+  const end = (<usize>evenColumns(columns)) << 1;
+  const more = i32x4.splat(addend);
+  for (let p: u32 = 0; p < pixels; p += 2, x += 2 * stride, target += apart) {
+    let a0 = i32x4.add(v128.load(channels), more), a1 = i32x4.add(v128.load(channels, 16), more);
+    let a2 = i32x4.add(v128.load(second), more), a3 = i32x4.add(v128.load(second, 16), more);
+    let b0 = a0, b1 = a1, b2 = a2, b3 = a3;
+    const isLast = p + 1 == pixels;
+    const x1 = isLast ? x : x + stride;
+    let w = group, next = group + groupBytes;
+    for (let k: usize = 0; k < end; k += 4, w += 16, next += 16) {
+      const w0 = v128.load8x8_s(w), w1 = v128.load8x8_s(w, 8);
+      const w2 = v128.load8x8_s(next), w3 = v128.load8x8_s(next, 8);
+      let pair = v128.load32_splat(x + k);
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(w0, pair));
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(w1, pair));
+      a2 = i32x4.add(a2, i32x4.dot_i16x8_s(w2, pair));
+      a3 = i32x4.add(a3, i32x4.dot_i16x8_s(w3, pair));
+      pair = v128.load32_splat(x1 + k);
+      b0 = i32x4.add(b0, i32x4.dot_i16x8_s(w0, pair));
+      b1 = i32x4.add(b1, i32x4.dot_i16x8_s(w1, pair));
+      b2 = i32x4.add(b2, i32x4.dot_i16x8_s(w2, pair));
+      b3 = i32x4.add(b3, i32x4.dot_i16x8_s(w3, pair));
+    }
+    requantiseLanes(a0, a1, channels, target, 8, zero, low, high, sums);
+    requantiseLanes(a2, a3, second, target + 8, count, zero, low, high, sums);
+    if (isLast) return;
+    target += apart;
+    requantiseLanes(b0, b1, channels, target, 8, zero, low, high, sums);
+    requantiseLanes(b2, b3, second, target + 8, count, zero, low, high, sums);
+  }
+}
+
+/** The sums of `pixels` ≤ 4 pixels with eight channels → their values of i8. */
+@inline
+export function fourValues(
+  a0: v128, a1: v128, b0: v128, b1: v128, c0: v128, c1: v128, d0: v128, d1: v128, pixels: u32, channels: usize,
+  target: usize, apart: usize, count: u32, s: Sliding, sums: usize,
+): void {
+  const zero = s.outZero, low = s.low, high = s.high;
+  requantiseLanes(a0, a1, channels, target, count, zero, low, high, sums);
+  if (pixels == 1) return;
+  target += apart;
+  requantiseLanes(b0, b1, channels, target, count, zero, low, high, sums);
+  if (pixels == 2) return;
+  target += apart;
+  requantiseLanes(c0, c1, channels, target, count, zero, low, high, sums);
+  if (pixels == 3) return;
+  target += apart;
+  requantiseLanes(d0, d1, channels, target, count, zero, low, high, sums);
+}
+
+function onePixelI8(
+  group: usize, columns: u32, x: usize, channels: usize, addend: i32, target: usize, count: u32, s: Sliding,
+  sums: usize,
+): void {
   const end = (<usize>evenColumns(columns)) << 1;
   if (ASC_FEATURE_SIMD) {
-    let a0 = i32x4.splat(0), a1 = i32x4.splat(0);
+    let a0 = i32x4.add(v128.load(channels), i32x4.splat(addend));
+    let a1 = i32x4.add(v128.load(channels, 16), i32x4.splat(addend));
     for (let k: usize = 0; k < end; k += 4, group += 16) {
-      const w = v128.load(group);
       const p = v128.load32_splat(x + k);
-      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(i16x8.extend_low_i8x16_s(w), p));
-      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(i16x8.extend_high_i8x16_s(w), p));
+      a0 = i32x4.add(a0, i32x4.dot_i16x8_s(v128.load8x8_s(group), p));
+      a1 = i32x4.add(a1, i32x4.dot_i16x8_s(v128.load8x8_s(group, 8), p));
     }
-    v128.store(sums, a0);
-    v128.store(sums, a1, 16);
+    requantiseLanes(a0, a1, channels, target, count, s.outZero, s.low, s.high, sums);
   } else {
     for (let lane: usize = 0; lane < 8; lane++) {
-      let sum: i32 = 0;
+      let sum = load<i32>(channels + (lane << 2)) + addend;
       let w = group + (lane << 1);
       for (let k: usize = 0; k < end; k += 4, w += 16) {
         sum += <i32>load<i8>(w) * <i32>load<i16>(x + k) + <i32>load<i8>(w, 1) * <i32>load<i16>(x + k, 2);
       }
       store<i32>(sums + (lane << 2), sum);
     }
+    requantise(sums, channels, target, count, s.outZero, s.low, s.high);
   }
 }
 
-function fourPixelsF32(group: usize, columns: u32, x: usize, stride: usize, sums: usize): void {
-  if (ASC_FEATURE_SIMD) {
-    let a0 = f32x4.splat(0), a1 = f32x4.splat(0), b0 = f32x4.splat(0), b1 = f32x4.splat(0);
-    let c0 = f32x4.splat(0), c1 = f32x4.splat(0), d0 = f32x4.splat(0), d1 = f32x4.splat(0);
-    const x1 = x + stride, x2 = x1 + stride, x3 = x2 + stride;
-    const end = (<usize>columns) << 2;
-    for (let k: usize = 0; k < end; k += 4, group += 32) {
-      const low = v128.load(group);
-      const high = v128.load(group, 16);
-      let p = v128.load32_splat(x + k);
-      a0 = f32x4.add(a0, f32x4.mul(low, p));
-      a1 = f32x4.add(a1, f32x4.mul(high, p));
-      p = v128.load32_splat(x1 + k);
-      b0 = f32x4.add(b0, f32x4.mul(low, p));
-      b1 = f32x4.add(b1, f32x4.mul(high, p));
-      p = v128.load32_splat(x2 + k);
-      c0 = f32x4.add(c0, f32x4.mul(low, p));
-      c1 = f32x4.add(c1, f32x4.mul(high, p));
-      p = v128.load32_splat(x3 + k);
-      d0 = f32x4.add(d0, f32x4.mul(low, p));
-      d1 = f32x4.add(d1, f32x4.mul(high, p));
-    }
-    v128.store(sums, a0);
-    v128.store(sums, a1, 16);
-    v128.store(sums, b0, 32);
-    v128.store(sums, b1, 48);
-    v128.store(sums, c0, 64);
-    v128.store(sums, c1, 80);
-    v128.store(sums, d0, 96);
-    v128.store(sums, d1, 112);
-  } else {
-    for (let p: usize = 0; p < 4; p++) onePixelF32(group, columns, x + p * stride, sums + (p << 5));
+function fourPixelsF32(
+  group: usize, columns: u32, x: usize, x1: usize, x2: usize, x3: usize, pixels: u32, biases: usize, target: usize,
+  apart: usize, count: u32, s: Sliding, sums: usize,
+): void {
+  let a0 = f32x4.splat(0), a1 = f32x4.splat(0), b0 = f32x4.splat(0), b1 = f32x4.splat(0);
+  let c0 = f32x4.splat(0), c1 = f32x4.splat(0), d0 = f32x4.splat(0), d1 = f32x4.splat(0);
+  const end = (<usize>columns) << 2;
+  for (let k: usize = 0; k < end; k += 4, group += 32) {
+    const low = v128.load(group);
+    const high = v128.load(group, 16);
+    let p = v128.load32_splat(x + k);
+    a0 = f32x4.add(a0, f32x4.mul(low, p));
+    a1 = f32x4.add(a1, f32x4.mul(high, p));
+    p = v128.load32_splat(x1 + k);
+    b0 = f32x4.add(b0, f32x4.mul(low, p));
+    b1 = f32x4.add(b1, f32x4.mul(high, p));
+    p = v128.load32_splat(x2 + k);
+    c0 = f32x4.add(c0, f32x4.mul(low, p));
+    c1 = f32x4.add(c1, f32x4.mul(high, p));
+    p = v128.load32_splat(x3 + k);
+    d0 = f32x4.add(d0, f32x4.mul(low, p));
+    d1 = f32x4.add(d1, f32x4.mul(high, p));
   }
+  finishLanes(a0, a1, biases, target, count, s, sums);
+  target += apart;
+  finishLanes(b0, b1, biases, target, count, s, sums);
+  if (pixels == 2) return;
+  target += apart;
+  finishLanes(c0, c1, biases, target, count, s, sums);
+  if (pixels == 3) return;
+  target += apart;
+  finishLanes(d0, d1, biases, target, count, s, sums);
 }
 
-function onePixelF32(group: usize, columns: u32, x: usize, sums: usize): void {
+function onePixelF32(
+  group: usize, columns: u32, x: usize, biases: usize, target: usize, count: u32, s: Sliding, sums: usize,
+): void {
   const end = (<usize>columns) << 2;
   if (ASC_FEATURE_SIMD) {
     let a0 = f32x4.splat(0), a1 = f32x4.splat(0);
@@ -167,14 +235,27 @@ function onePixelF32(group: usize, columns: u32, x: usize, sums: usize): void {
       a0 = f32x4.add(a0, f32x4.mul(v128.load(group), p));
       a1 = f32x4.add(a1, f32x4.mul(v128.load(group, 16), p));
     }
-    v128.store(sums, a0);
-    v128.store(sums, a1, 16);
+    finishLanes(a0, a1, biases, target, count, s, sums);
   } else {
-    for (let lane: usize = 0; lane < 8; lane++) {
+    for (let lane: usize = 0; lane < <usize>count; lane++) {
       let sum: f32 = 0;
       let w = group + (lane << 2);
       for (let k: usize = 0; k < end; k += 4, w += 32) sum += load<f32>(w) * load<f32>(x + k);
-      store<f32>(sums + (lane << 2), sum);
+      const y = sum + load<f32>(biases + (lane << 2));
+      store<f32>(target + (lane << 2), clampF32(y, s.least, s.most));
     }
   }
+}
+
+/** Eight sums of f32 of one pixel → `count` ≤ 8 values: bias, range. */
+@inline
+export function finishLanes(a: v128, b: v128, biases: usize, target: usize, count: u32, s: Sliding, sums: usize): void {
+  const least = f32x4.splat(s.least), most = f32x4.splat(s.most);
+  // As clampF32: NaN stays one.
+  a = f32x4.pmin(f32x4.pmax(f32x4.add(a, v128.load(biases)), least), most);
+  b = f32x4.pmin(f32x4.pmax(f32x4.add(b, v128.load(biases, 16)), least), most);
+  const out = count == 8 ? target : sums;
+  v128.store(out, a);
+  v128.store(out, b, 16);
+  if (count != 8) memory.copy(target, sums, (<usize>count) << 2);
 }

@@ -6,10 +6,17 @@
  * A real factor d is kept as a multiplier m of 31 bits and a shift s: d ≈ m · 2^(s − 31). What a group of eight
  * channels needs lies together:
  *
- *     ┌ bias' i32[8] │ multiplier i32[8] │ shift i32[8] │ 2^(31 + shift) i32[8] ┐   128 bytes
+ *     ┌ bias' i32[8] │ 2 m u32[8] │ s i32[8] │ 2^(15 − e + e₀) i16[8] │ e₀ i32 │ – ┐   128 bytes
  *
- * bias' = bias − zero point of the input · sum of the channel's weights. Lanes whose shifts differ need no shift by
- * lane: a right shift by e is a product with 2^(31 − e), then the same 31 as before.
+ * bias' = bias − zero point of the input · sum of the channel's weights; kernels begin their sums with it.
+ *
+ * Eight lanes at once, where all channels shift to the right, by e = −s ≥ 1:
+ *
+ *     srdhm   of 64-bit products the upper halves alone are wanted: with 2 m as a signed number, 2 m − 2³², they are
+ *             those of x · (2 m − 2³²) + 2³¹, plus x
+ *     rdp     shifts that differ by lane: all by e₀, one less than the least e; then, in 16 bits, the rest by a
+ *             rounding product with 2^(15 − rest). What 16 bits cut off lies beyond i8 as long as the rest is 7 at
+ *             most. Where it is more, a shift by e is a product with 2^(31 − e), and then a shift by 31.
  */
 
 export const CHANNEL_BYTES: usize = 128;
@@ -65,69 +72,124 @@ export function quantiseFactor(d: f64, target: usize, apart: usize = 4): void {
   store<i32>(target + apart, s);
 }
 
-/** Writes what the channel `c` needs into its group's record. */
+/** Writes what the channel `c` needs into its group's record; `closeGroups` follows once all are there. */
 export function setChannel(channels: usize, c: u32, bias: i32, factor: f64): void {
   const at = channels + <usize>(c >> 3) * CHANNEL_BYTES + ((<usize>c & 7) << 2);
   store<i32>(at, bias);
   quantiseFactor(factor, at + 32, 32);
-  const shift = load<i32>(at, 64);
-  store<i32>(at, shift < 0 ? 1 << (31 + shift) : 0, 96);
+  store<u32>(at, load<u32>(at, 32) << 1, 32);
 }
 
-/** Whether all channels shift to the right, so that lanes may do it: `groups` of `count`, each in `padded` records. */
-export function shiftRight(channels: usize, count: u32, padded: u32, groups: u32): bool {
-  for (let i: u32 = 0; i < groups * count; i++) {
-    const c = (i / count) * padded + (i % count);
-    const at = channels + <usize>(c >> 3) * CHANNEL_BYTES + ((<usize>c & 7) << 2);
-    if (load<i32>(at, 64) >= 0) return false;
+/** Adds to bias' of the channel `c`. */
+export function addBias(channels: usize, c: u32, sum: i32): void {
+  const at = channels + <usize>(c >> 3) * CHANNEL_BYTES + ((<usize>c & 7) << 2);
+  store<i32>(at, load<i32>(at) + sum);
+}
+
+const SHIFTS: usize = 64;
+const FRACTIONS: usize = 96;
+const FIRST_SHIFT: usize = 112;
+/** Instead of e₀: shifts that lie too far apart, and a channel that shifts to the left. */
+const FAR_APART: i32 = -1;
+const TO_THE_LEFT: i32 = -2;
+
+/** What lanes shift by, into the records of `count` channels from `channels` on. */
+export function closeGroups(channels: usize, count: u32): void {
+  for (let c: u32 = 0; c < count; c += 8, channels += CHANNEL_BYTES) {
+    let least: i32 = 32, most: i32 = 0;
+    for (let i: usize = 0; i < <usize>min(count - c, 8); i++) {
+      const e = -load<i32>(channels + (i << 2), SHIFTS);
+      least = min(least, e);
+      most = max(most, e);
+    }
+    const first = least - 1;
+    store<i32>(channels, least < 1 ? TO_THE_LEFT : most - first > 7 ? FAR_APART : first, FIRST_SHIFT);
+    for (let i: usize = 0; i < <usize>min(count - c, 8); i++) {
+      const rest = -load<i32>(channels + (i << 2), SHIFTS) - first;
+      const fraction: i32 = rest >= 1 && rest <= 15 ? 1 << (15 - rest) : 0;
+      store<i16>(channels + (i << 1), <i16>fraction, FRACTIONS);
+    }
   }
-  return true;
 }
 
-const HALF = memory.data<i64>([0x4000_0000, 0x4000_0000], 16);
+const HALF = memory.data<i64>([0x8000_0000, 0x8000_0000], 16);
+const QUARTER = memory.data<i64>([0x4000_0000, 0x4000_0000], 16);
 
-/** Four accumulators, with their multipliers and 2^(31 − e): all e ≥ 1. */
+/** srdhm of four accumulators and their 2 m, less one where it is below zero: what rdp begins with. */
 @inline
-export function mbqmLanes(x: v128, multiplier: v128, power: v128): v128 {
+export function roundedProduct(x: v128, doubled: v128): v128 {
   const half = v128.load(HALF);
-  const low = i64x2.shr_s(i64x2.add(i64x2.extmul_low_i32x4_s(x, multiplier), half), 31);
-  const high = i64x2.shr_s(i64x2.add(i64x2.extmul_high_i32x4_s(x, multiplier), half), 31);
-  const y = v128.shuffle<i32>(low, high, 0, 2, 4, 6);
-  // rdp takes one off what is below zero; no sum leaves 32 bits, for |y| < 2³¹.
-  const z = i32x4.add(y, i32x4.shr_s(y, 31));
-  const first = i64x2.shr_s(i64x2.add(i64x2.extmul_low_i32x4_s(z, power), half), 31);
-  const second = i64x2.shr_s(i64x2.add(i64x2.extmul_high_i32x4_s(z, power), half), 31);
-  return v128.shuffle<i32>(first, second, 0, 2, 4, 6);
+  const low = i64x2.add(i64x2.extmul_low_i32x4_s(x, doubled), half);
+  const high = i64x2.add(i64x2.extmul_high_i32x4_s(x, doubled), half);
+  const y = i32x4.add(v128.shuffle<i32>(low, high, 1, 3, 5, 7), x);
+  return i32x4.add(y, i32x4.shr_s(y, 31));
+}
+
+/** rdp of what roundedProduct gives, by −s of each lane. */
+@inline
+function shiftApart(y: v128, s: v128): v128 {
+  const quarter = v128.load(QUARTER);
+  // 2^(31 + s), as the exponent of a float first.
+  const power = i32x4.trunc_sat_f32x4_s(i32x4.shl(i32x4.add(s, i32x4.splat(158)), 23));
+  const low = i64x2.shr_u(i64x2.add(i64x2.extmul_low_i32x4_s(y, power), quarter), 31);
+  const high = i64x2.shr_u(i64x2.add(i64x2.extmul_high_i32x4_s(y, power), quarter), 31);
+  return v128.shuffle<i32>(low, high, 0, 2, 4, 6);
+}
+
+/** Eight accumulators times their factors, whose shifts lie far apart, in 16 bits. */
+function scaleApart(a: v128, b: v128, group: usize): v128 {
+  const first = shiftApart(roundedProduct(a, v128.load(group, 32)), v128.load(group, SHIFTS));
+  const second = shiftApart(roundedProduct(b, v128.load(group, 48)), v128.load(group, SHIFTS + 16));
+  return i16x8.narrow_i32x4_s(first, second);
 }
 
 /**
- * Eight accumulators of one pixel at `sums` → `count` ≤ 8 values of i8 at `target`: bias', factor, zero point, range.
- * `right`: all channels shift to the right.
+ * Eight accumulators of one pixel, bias' in them → `count` ≤ 8 values of i8 at `target`: factor, zero point, range.
+ * `sums` has room for the eight.
  */
 @inline
-export function requantise(
-  sums: usize, group: usize, target: usize, count: u32, zero: i32, low: i32, high: i32, right: bool,
+export function requantiseLanes(
+  a: v128, b: v128, group: usize, target: usize, count: u32, zero: i32, low: i32, high: i32, sums: usize,
 ): void {
-  if (ASC_FEATURE_SIMD && right) {
-    const first = mbqmLanes(i32x4.add(v128.load(sums), v128.load(group)), v128.load(group, 32), v128.load(group, 96));
-    const second = mbqmLanes(
-      i32x4.add(v128.load(sums, 16), v128.load(group, 16)), v128.load(group, 48), v128.load(group, 112),
-    );
-    let y = i16x8.add_sat_s(i16x8.narrow_i32x4_s(first, second), i16x8.splat(<i16>zero));
-    y = i16x8.min_s(i16x8.max_s(y, i16x8.splat(<i16>low)), i16x8.splat(<i16>high));
-    const bytes = i8x16.narrow_i16x8_s(y, y);
-    if (count == 8) {
-      v128.store64_lane(target, bytes, 0);
-    } else {
-      v128.store64_lane(sums, bytes, 0);
-      memory.copy(target, sums, count);
-    }
+  const shift = load<i32>(group, FIRST_SHIFT);
+  if (shift == TO_THE_LEFT) {
+    v128.store(sums, a);
+    v128.store(sums, b, 16);
+    oneByOne(sums, group, target, count, zero, low, high);
     return;
   }
+  let y: v128;
+  if (shift == FAR_APART) {
+    y = scaleApart(a, b, group);
+  } else {
+    const first = i32x4.shr_s(roundedProduct(a, v128.load(group, 32)), shift);
+    const second = i32x4.shr_s(roundedProduct(b, v128.load(group, 48)), shift);
+    y = i16x8.q15mulr_sat_s(i16x8.narrow_i32x4_s(first, second), v128.load(group, FRACTIONS));
+  }
+  y = i16x8.add_sat_s(y, i16x8.splat(<i16>zero));
+  y = i16x8.min_s(i16x8.max_s(y, i16x8.splat(<i16>low)), i16x8.splat(<i16>high));
+  const bytes = i8x16.narrow_i16x8_s(y, y);
+  if (count == 8) {
+    v128.store64_lane(target, bytes, 0);
+  } else {
+    v128.store64_lane(sums, bytes, 0);
+    memory.copy(target, sums, count);
+  }
+}
+
+/** The same of accumulators at `sums`. */
+export function requantise(sums: usize, group: usize, target: usize, count: u32, zero: i32, low: i32, high: i32): void {
+  if (ASC_FEATURE_SIMD) {
+    requantiseLanes(v128.load(sums), v128.load(sums, 16), group, target, count, zero, low, high, sums);
+  } else {
+    oneByOne(sums, group, target, count, zero, low, high);
+  }
+}
+
+function oneByOne(sums: usize, group: usize, target: usize, count: u32, zero: i32, low: i32, high: i32): void {
   for (let c: usize = 0; c < <usize>count; c++) {
     const at = group + (c << 2);
-    const sum = load<i32>(sums + (c << 2)) + load<i32>(at);
-    const y = <i64>mbqm(sum, load<i32>(at, 32), load<i32>(at, 64)) + zero;
+    const y = <i64>mbqm(load<i32>(sums + (c << 2)), <i32>(load<u32>(at, 32) >> 1), load<i32>(at, 64)) + zero;
     store<i8>(target + c, <i8>min(max(y, <i64>low), <i64>high));
   }
 }

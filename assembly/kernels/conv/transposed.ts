@@ -10,9 +10,9 @@
 import { CHANNEL_BYTES, requantise } from "./requantise";
 import { Sliding, clampF32 } from "./sliding";
 
-/** Rows begin … end − 1 of the output. `channels` as for depthwise convolutions; `sums` has room for eight. */
+/** Rows begin … end − 1 of the output. `channels`: records (requantise.ts) or biases; `sums` has room for eight. */
 export function convolveTransposed<T>(
-  s: Sliding, weights: usize, channels: usize, right: bool, begin: i32, end: i32, sums: usize,
+  s: Sliding, weights: usize, channels: usize, begin: i32, end: i32, sums: usize,
 ): void {
   for (let y = begin; y < end; y++) {
     for (let x = 0; x < s.outColumns; x++) {
@@ -28,7 +28,8 @@ export function convolveTransposed<T>(
           }
         } else {
           const group = channels + <usize>(c >> 3) * CHANNEL_BYTES;
-          requantise(sums, group, out, count, s.outZero, s.low, s.high, right);
+          for (let i: usize = 0; i < 32; i += 4) store<i32>(sums + i, load<i32>(sums + i) + load<i32>(group + i));
+          requantise(sums, group, out, count, s.outZero, s.low, s.high);
         }
       }
     }
