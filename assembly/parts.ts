@@ -209,6 +209,9 @@ export const HAS_VECTORS: bool = !isDefined(WITHOUT_VECTORS);
 /** Adapters: low rank beside weights (weights/low_rank.ts). */
 export const HAS_ADAPTERS: bool = !isDefined(WITHOUT_ADAPTERS);
 
+/** Decoding with a part of the neurons alone (program/core_neurons.ts). */
+export const HAS_CORE_NEURONS: bool = !isDefined(WITHOUT_CORE_NEURONS);
+
 /** Kernels by themselves (`kernel_…`): what only they reach. */
 export const HAS_KERNELS: bool = !isDefined(WITHOUT_KERNELS);
 

@@ -6,6 +6,7 @@
  *     scalings      the oracle and llama.cpp on models whose metadata says something special       Python and bench/
  *     adapters      node-llama-cpp: logits of small models with adapters          bench/
  *     peft          PEFT: logits of small models with adapters, in float32        Python: test/oracle/peers.txt
+ *     core-neurons  the numpy oracle in float64: sets of core neurons, and logits with them
  *     encoders      the numpy oracle, encoders-llama.cpp: node-llama-cpp; vectors of texts by encoders
  *     transformers  Hugging Face: logits of checkpoints, in float32               Python: test/oracle/peers.txt
  *     tokenizers    tokenizers, sentencepiece, rwkv: random texts in small vocabularies   Python: test/oracle/peers.txt
@@ -43,6 +44,7 @@ const PARTS = {
     needs: NATIVE ? undefined : "npm --prefix bench install",
   },
   peft: { command: ["test/golden/make-peft.ts"] },
+  "core-neurons": { command: ["test/oracle/make-golden.ts", "core-neurons"] },
   encoders: { command: ["test/oracle/make-golden-encoders.ts", "encoders"] },
   "encoders-llama.cpp": {
     command: ["test/oracle/make-golden-encoders.ts", "encoders-llama.cpp"],

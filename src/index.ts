@@ -45,6 +45,7 @@ export type {
   ToolChoice,
   ToolMessage,
 } from "./generate/messages.ts";
+export type { Neurons } from "./generate/neurons.ts";
 export type { SamplingOptions } from "./generate/sampling.ts";
 export type { LogitsOptions, PerplexityOptions, PerplexityResult } from "./generate/scoring.ts";
 export type { ContextOptions, ContextUse, Form } from "./generate/sequence-pool.ts";

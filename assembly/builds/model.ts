@@ -5,3 +5,4 @@ export * from "../exports/core_list";
 export * from "../exports/adapters";
 export * from "../exports/composition";
 export * from "../exports/kept_rows";
+export * from "../exports/neurons";

@@ -5,6 +5,7 @@
 export * from "../exports/core_list";
 export * from "../exports/adapters";
 export * from "../exports/composition";
+export * from "../exports/neurons";
 export * from "../exports/byte_dots";
 export * from "../exports/kept_rows";
 export * from "../exports/thread";

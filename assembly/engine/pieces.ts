@@ -3,6 +3,7 @@
  */
 import { isPolicy } from "./cache_policy";
 import { createComposition } from "./composition";
+import { hasNeurons } from "./neurons";
 import { angles, canCut, checkSequence } from "./sequence";
 import { KIND_NAME, LAYER, checkSaved, hasSameRopes } from "./session_file";
 import { findSection } from "./session_sections";
@@ -28,6 +29,9 @@ export function appendPiece(s: Session, source: usize, length: u32, lead: u32, f
     return fail(
       s.core, ErrorCode.UNSUPPORTED, "rows of pieces have no scores: compose without a policy of the cache (kv)",
     );
+  }
+  if (hasNeurons(s.context)) {
+    return fail(s.core, ErrorCode.UNSUPPORTED, "no neurons were counted of pieces: compose without core neurons");
   }
   let status = checkSequence(s.context, s.sequence);
   if (status == 0) status = checkModel(s);

@@ -15,6 +15,7 @@ import { Composition, releaseComposition } from "./composition";
 import { checkSequence, cutOut, dropAll, rewindable, takeBack } from "./sequence";
 import { modelOf } from "./model";
 import { REASONING_BYTES, Reasoning, UNLIMITED, beginReasoning, setBudget } from "./reasoning";
+import { dropNeurons, forgetCounts, hasNeurons, readPrompt, shiftCounts, withPolicy } from "./neurons";
 import { sampleScratchBytes, seed } from "./sampler";
 import { SAMPLER_BYTES, Sampler, initSampler, releaseSampler } from "./sampler_options";
 import { HAS_SAMPLERS } from "../parts";
@@ -23,7 +24,7 @@ import { TokenizeFlag, tokenize } from "../text/tokenize";
 import { DetokenizeFlag, Stream, startStream } from "../text/detokenize";
 import { Policy, createPolicy, isPolicy, keptBy, releasePolicy, restartPolicy, undoScores } from "./cache_policy";
 import { Constraint, createConstraint, releaseConstraint, restartConstraint } from "./constraint";
-import { DRAFT_LIMIT, SPECULATION_BYTES, Speculation, beginSpeculation } from "./speculation";
+import { SPECULATION_BYTES, Speculation, beginSpeculation } from "./speculation";
 
 export namespace Finish {
   export const NONE: u32 = 0;
@@ -203,6 +204,7 @@ export function releaseSession(s: Session): void {
   if (isContext(s.context)) {
     forget(s);
     clearAdapters(s.context, s.sequence);
+    dropNeurons(s.context);
   }
   releasePolicy(s.core, s.policy, isContext(s.context));
   s.tag = 0;
@@ -228,6 +230,7 @@ export function forget(s: Session): void {
   forgetBehind(s, 0);
   dropAll(s.context, s.sequence, i32.MIN_VALUE, i32.MAX_VALUE);
   restartPolicy(s.policy);
+  forgetCounts(s.context, 0);
 }
 
 /**
@@ -268,6 +271,11 @@ export function checkSourceTokens(s: Session, ids: usize, count: u32): i32 {
 
 /** Forgets the tokens from index `count` on, and their rows; a generation at work ends. */
 export function rewind(s: Session, count: u32): void {
+  takeTokensBack(s, count);
+  forgetCounts(s.context, count);
+}
+
+function takeTokensBack(s: Session, count: u32): void {
   stopGeneration(s);
   if (count < s.count) s.count = count;
   if (count >= s.evaluated) return;
@@ -286,6 +294,7 @@ export function setPolicy(s: Session, scored: bool, recent: f32, sinks: u32, mer
       s.core, ErrorCode.WRONG_STATE, "a policy is for an empty session that has its context for itself, and stays",
     );
   }
+  if (hasNeurons(s.context)) return withPolicy(s.core);
   if (s.context.program.decoderLayer != 0) {
     return fail(s.core, ErrorCode.UNSUPPORTED, "an answer to a source keeps all of its rows: leave the policy out");
   }
@@ -329,6 +338,7 @@ export function shiftSession(s: Session, keep: u32, count: u32): i32 {
   s.count -= count;
   if (s.exact != WHOLE) s.exact = min(s.exact, keep);
   shiftAdapters(s.context, s.sequence, keep, count);
+  shiftCounts(s.context, keep, count);
   return 0;
 }
 
@@ -354,6 +364,7 @@ export function appendTokens(s: Session, ids: usize, count: u32): i32 {
   if (status != 0) return status;
   memory.copy(s.tokens + ((<usize>s.count) << 2), ids, (<usize>count) << 2);
   s.count += count;
+  readPrompt(s.context, s.count);
   return 0;
 }
 
@@ -369,6 +380,7 @@ export function appendText(s: Session, text: usize, length: u32, flags: u32): i3
   if (count < 0) return count;
   if (<u32>count > room) return tooLong(s, <u32>count);
   s.count += <u32>count;
+  readPrompt(s.context, s.count);
   return count;
 }
 
@@ -435,38 +447,9 @@ export function leaveLast(s: Session): void {
   const count = s.count;
   if (count == 0 || s.evaluated < count) return;
   const generating = s.generating;
-  rewind(s, count - 1);
+  takeTokensBack(s, count - 1);
   s.count = count;
   s.generating = generating;
-}
-
-/** Each pass has so many drafts at most: looked up in the tokens so far, or (`looksUp` 0) given by the host. */
-export function speculate(s: Session, looksUp: u32, most: u32): i32 {
-  if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build has no drafts; take limpet.wasm");
-  if (most > DRAFT_LIMIT) {
-    return fail(s.core, ErrorCode.BAD_ARGUMENT, "a pass has {} drafts at most, not {}", DRAFT_LIMIT, most);
-  }
-  s.speculation.looksUp = looksUp ? 1 : 0;
-  s.speculation.most = most;
-  return 0;
-}
-
-/** Drafts for the next pass: tokens that may follow those of the session. */
-export function giveDrafts(s: Session, ids: usize, count: u32): i32 {
-  if (!HAS_SAMPLERS) return fail(s.core, ErrorCode.UNSUPPORTED, "this build has no drafts; take limpet.wasm");
-  if (count > DRAFT_LIMIT) {
-    return fail(s.core, ErrorCode.BAD_ARGUMENT, "a pass has {} drafts at most, not {}", DRAFT_LIMIT, count);
-  }
-  const status = checkTokens(s, ids, count);
-  if (status != 0) return status;
-  const sp = s.speculation;
-  if (sp.ahead != 0 || s.inFlight != 0) {
-    return fail(s.core, ErrorCode.WRONG_STATE, "drafts are given between passes: {} of the last are left", sp.ahead);
-  }
-  memory.copy(sp.drafts, ids, (<usize>count) << 2);
-  sp.count = count;
-  sp.next = 0;
-  return 0;
 }
 
 /** The rows of drafts that have not come true go. */

@@ -3,6 +3,7 @@
  * have made are made anew, unless they are to be kept.
  */
 import { areEqual, firstUse, placeAdapters, readSet, take } from "./adapters";
+import { hasNeurons, withAdapters } from "./neurons";
 import { Session, dropComposition, owns, unread } from "./session";
 import { ErrorCode, fail } from "../memory/core";
 
@@ -10,6 +11,7 @@ import { ErrorCode, fail } from "../memory/core";
 export function setOfSession(s: Session, adapters: usize, weights: usize, count: u32, keepRows: bool): i32 {
   const c = s.context;
   if (owns(s)) return fail(s.core, ErrorCode.WRONG_STATE, "adapters are changed between passes: end this one first");
+  if (count != 0 && hasNeurons(c)) return withAdapters(s.core);
   const status = readSet(c, adapters, weights, count);
   if (status != 0 || c.adapterSets == 0) return status;
   const set = c.adapterSet(s.sequence);

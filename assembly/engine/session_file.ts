@@ -15,6 +15,8 @@
  *              which position on i32. One with others refuses them
  *     exact    of a session whose rows are not all what evaluating its tokens gives: how many of the first are u32
  *     policy   of a session that keeps fewer rows than tokens (policy_file.ts); one that has none refuses it
+ *     neurons  of a session that has core neurons: β f64, α f64 │ layers u32, u32 │ where its prompt ends u32 │ tokens
+ *              counted u32 │ a layer that takes part: positions counted u32 │ u32[neurons] │ f32[neurons]
  *     source   of a model with an encoder: whether it is read u32 │ u32[tokens that it reads]
  *     state    layers u32 │ type of values u32 │ a layer: kind u8[12] │ row bytes u32 │ rows u32 │ positions │ rows
  *     marks    the same of recurrent states, which are F32: a row is a mark, the last one the newest state. A model
@@ -23,6 +25,7 @@
 import { openSets } from "./adapters";
 import { isPolicy } from "./cache_policy";
 import { Model, modelOf } from "./model";
+import { checkNeurons, neuronSection, restoreNeurons, saveNeurons } from "./neurons";
 import { SAMPLER_SECTION, checkSampler, readSampler, saveSampler } from "./sampler_file";
 import { Session, WHOLE, checkSourceTokens, forget, owns, setSource } from "./session";
 import { HEADER, NAME, SECTION, beginSection, findSection, isNamed, nameLength, truncated } from "./session_sections";
@@ -30,7 +33,7 @@ import { checkPolicy, checkPolicyRows, policySection, restorePolicy, savePolicy 
 import { Core, ErrorCode, bytesOf, fail } from "../memory/core";
 import { FNV_START, copyText, fnv, sameText, u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT } from "../pass/context";
-import { HAS_ADAPTERS, HAS_RECURRENT, HAS_SAMPLERS, HAS_VECTORS } from "../parts";
+import { HAS_ADAPTERS, HAS_CORE_NEURONS, HAS_RECURRENT, HAS_SAMPLERS, HAS_VECTORS } from "../parts";
 import { NOTHING, Op, Program } from "../program/program";
 import { dropMark } from "../state/recurrent";
 import { KvType } from "../kernels/attention/kv_codec";
@@ -53,7 +56,8 @@ const EXACT: usize = 4;
 
 export function savedBytes(s: Session): u64 {
   const sections = <usize>sectionsOf(s) * SECTION + 8 + 8 + SAMPLER_SECTION + (isApproximate(s) ? EXACT : 0);
-  const own = (hasSource(s) ? sourceSection(s) : 0) + adapterSection(s) + policySection(s.policy);
+  const own =
+    (hasSource(s) ? sourceSection(s) : 0) + adapterSection(s) + policySection(s.policy) + neuronSection(s.context);
   let state = stateSection(s, false);
   if (hasRecurrent(s.context.program)) state += stateSection(s, true);
   return <u64>(HEADER + sections + own) + ((<u64>s.count) << 2) + state;
@@ -63,7 +67,8 @@ export function savedBytes(s: Session): u64 {
 function sectionsOf(s: Session): u32 {
   const adapters: u32 = adapterSection(s) ? 1 : 0;
   const exact: u32 = isApproximate(s) ? 1 : 0;
-  const own = adapters + exact + u32(isPolicy(s.policy));
+  const neurons: u32 = HAS_CORE_NEURONS && neuronSection(s.context) ? 1 : 0;
+  const own = adapters + exact + neurons + u32(isPolicy(s.policy));
   return SECTIONS + own + (hasSource(s) ? 1 : 0) + (hasRecurrent(s.context.program) ? 1 : 0);
 }
 
@@ -202,6 +207,11 @@ export function saveSession(s: Session, target: usize): i32 {
     at = beginSection(at, "policy", policySection(s.policy));
     at = savePolicy(s.policy, s.evaluated, at);
   }
+  if (HAS_CORE_NEURONS && neuronSection(s.context)) {
+    at = beginSection(at, "neurons", neuronSection(s.context));
+    saveNeurons(s.context, at);
+    at += neuronSection(s.context);
+  }
   if (hasSource(s)) {
     at = beginSection(at, "source", sourceSection(s));
     store<u32>(at, s.isSourceRead);
@@ -289,6 +299,7 @@ export function restoreSession(s: Session, source: usize, length: u32): i32 {
   s.evaluated = load<u32>(tokens);
   s.count = load<u32>(tokens, 4);
   memory.copy(s.tokens, tokens + 8, (<usize>s.count) << 2);
+  if (HAS_CORE_NEURONS) restoreNeurons(s.context, findSection(source, length, "neurons"), s.count);
   readSampler(findSection(source, length, "sampler"), s.sampler);
   const policy = HAS_SAMPLERS ? findSection(source, length, "policy") : 0;
   // Keys that were turned by other factors are made anew, and so is what no policy has counted.
@@ -382,6 +393,7 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
     else if (HAS_ADAPTERS && isNamed(at, "adapters")) status = checkAdapters(s, section, bytes);
     else if (HAS_SAMPLERS && isNamed(at, "exact")) status = bytes == EXACT ? 0 : truncated(core);
     else if (HAS_SAMPLERS && isNamed(at, "policy")) status = checkPolicy(core, s.policy, section, bytes);
+    else if (HAS_CORE_NEURONS && isNamed(at, "neurons")) status = checkNeurons(s.context, section, bytes);
     else if (isNamed(at, "source")) status = checkSource(s, section, bytes);
     else if (isNamed(at, "state")) status = checkState(s, section, bytes, false);
     else if (hasRecurrent(s.context.program) && isNamed(at, "marks")) status = checkState(s, section, bytes, true);
@@ -406,6 +418,7 @@ function checkSections(s: Session, source: usize, length: u32): i32 {
   if (HAS_SAMPLERS) wanted += u32(findSection(source, length, "exact") != 0) - u32(isApproximate(s));
   const policy = isPolicy(s.policy) ? findSection(source, length, "policy") : 0;
   wanted -= u32(isPolicy(s.policy) && policy == 0);
+  if (HAS_CORE_NEURONS && neuronSection(s.context) && findSection(source, length, "neurons") == 0) wanted -= 1;
   if (at != end || known != wanted || !isWhole(s, source, length)) return truncated(core);
   if (policy != 0) {
     const evaluated = load<u32>(findSection(source, length, "tokens"));

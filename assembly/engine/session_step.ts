@@ -25,6 +25,7 @@ import { beginScores, endScores, makeRoomBy, roomBy } from "./cache_policy";
 import { isThrough } from "./constraint";
 import { changedLogits } from "./sampler";
 import { Draw, Finish, Session, dropDrafts, isSession, leaveLast, owns, stopGeneration, tokenAt } from "./session";
+import { useNeurons } from "./neurons";
 import { forgetShown, lastText, pushText } from "./session_text";
 import { findDrafts, isDraft } from "./speculation";
 
@@ -224,6 +225,7 @@ function beginShared(list: usize, count: u32, withDrafts: bool): i32 {
   }
   if (tokens != 0) first.next = last;
   const status = beginPass(c, tokens, 0, c.program.layerCount);
+  if (status == 0) useNeurons(c);
   for (let s = last; status == 0; s = s.next) {
     s.pass = c.passes;
     beginScores(s.policy, s.evaluated, s.inFlight);

@@ -15,7 +15,7 @@ export function model_can_compose(model: Model): u32 {
  * Appends the tokens [from, to) of a saved session, as many as it has, with their rows. Its first `lead` tokens are
  * those that all pieces were read behind, and that the session begins with. Where the session's tokens so far are all
  * those before `from`, that is all; else `session_compose` follows the last piece. Text may be appended between.
- * UNSUPPORTED where `model_can_compose` says no, and with adapters.
+ * UNSUPPORTED where `model_can_compose` says no, and with adapters or core neurons.
  */
 export function session_append_piece(s: Session, source: usize, length: u32, lead: u32, from: u32, to: u32): i32 {
   return appendPiece(s, source, length, lead, from, to);

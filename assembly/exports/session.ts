@@ -9,11 +9,11 @@ import { Model } from "../engine/model";
 import { changedLogits, seed } from "../engine/sampler";
 import { addBias, addBreaker, configure, setOption } from "../engine/sampler_options";
 import {
-  Session, addStop, appendText, appendTokens, beginGeneration, createSession, giveDrafts, isSession, limitReasoning,
-  limitSession, releaseSession, replaceTokens, rewind, sessionBytes, setGrammar, setSource, shiftSession, speculate,
-  stopGeneration,
+  Session, addStop, appendText, appendTokens, beginGeneration, createSession, isSession, limitReasoning, limitSession,
+  releaseSession, replaceTokens, rewind, sessionBytes, setGrammar, setSource, shiftSession, stopGeneration,
 } from "../engine/session";
 import { canCut } from "../engine/sequence";
+import { giveDrafts, speculate } from "../engine/session_drafts";
 import { continueGeneration, forkGeneration } from "../engine/session_moves";
 import { stepGeneration, stepSessions } from "../engine/session_step";
 import { restoreSession, savedBytes, saveSession } from "../engine/session_file";

@@ -1,15 +1,17 @@
 /**
  * Element by element: sums, and what stands between the matrices of a feed-forward network.
  */
+import { countToken, findThreshold, heldRow, isCounting, isSparse, spreadNeurons } from "./core_neurons";
 import { shared } from "./share";
 import { Status } from "../memory/core";
 import { Context, rowAt } from "../pass/context";
 import { grainOf } from "../pass/threads";
 import {
-  HAS_CLAMP, HAS_CLAMPED_SILU, HAS_GELU, HAS_GELU_ERF, HAS_PRODUCT, HAS_RELU, HAS_SIGMOID, HAS_SILU, HAS_TANH,
-  HAS_XIELU,
+  HAS_CLAMP, HAS_CLAMPED_SILU, HAS_CORE_NEURONS, HAS_GELU, HAS_GELU_ERF, HAS_PRODUCT, HAS_RELU, HAS_SIGMOID, HAS_SILU,
+  HAS_TANH, HAS_XIELU,
 } from "../parts";
 import { operandBytes } from "../program/plan";
+import { COUNTED_AT_ONCE } from "../program/core_neurons";
 import { Activation, Flag, NOTHING, Step } from "../program/program";
 import {
   clamp, clampedSiluMultiply, gelu, geluErf, relu, reluSquared, sigmoid, sigmoidMultiply, sigmoidOf, silu, siluMultiply,
@@ -34,8 +36,39 @@ export function sum(c: Context, s: Step): i32 {
 /** out ← a(in0), or a(in0) ⊙ in1, as f32 or as the operand of the linear behind it. */
 export function activate(c: Context, s: Step): i32 {
   const width = c.program.value(s.in0).width;
+  if (HAS_CORE_NEURONS && isCounting(c, s)) return activateAndCount(c, s, width);
   const grain = grainOf(c.threads, c.active, <u64>width * ACTIVATION_COST);
   return shared(c, s, activateRows.index, c.active, grain) ? Status.DONE : Status.MORE;
+}
+
+/** The same, some tokens at a time, whose activations are counted when the threads are through with them. */
+function activateAndCount(c: Context, s: Step, width: u32): i32 {
+  while (c.cursor < c.active) {
+    const tokens = min(COUNTED_AT_ONCE, c.active - c.cursor);
+    const grain = grainOf(c.threads, tokens, <u64>width * ACTIVATION_COST);
+    if (!shared(c, s, activateHeldRows.index, tokens, grain)) return Status.MORE;
+    for (let end = c.cursor + tokens; c.cursor < end; c.cursor++) countToken(c, c.cursor, heldRow(c, c.cursor));
+  }
+  return Status.DONE;
+}
+
+function activateHeldRows(c: Context, s: Step, _thread: u32, begin: u32, end: u32): void {
+  const width = c.program.value(s.out).width;
+  for (let i = c.cursor + begin; i < c.cursor + end; i++) {
+    const row = heldRow(c, i);
+    activateRow(c, s, i, width, row);
+    findThreshold(c, i, row);
+    if (s.has(Flag.OPERAND)) putOperand(c, s, i, row, width);
+    else copy(rowAt(c.at(s.out), i, c.stride(s.out)), row, width);
+  }
+}
+
+/** What an activation has made of token i is the operand of the linear behind it. */
+function putOperand(c: Context, s: Step, i: u32, row: usize, width: u32): void {
+  const weight = c.weight(s.weight);
+  const target = c.at(s.out) + <usize>i * <usize>operandBytes(weight);
+  if (weight.isFloat) copy(target, row, width);
+  else quantizeAs(weight.precision, row, width, target);
 }
 
 function activateRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): void {
@@ -61,7 +94,9 @@ function activateRow(c: Context, s: Step, i: u32, width: u32, target: usize): vo
   let x = rowAt(c.at(s.in0), i, c.stride(s.in0));
   if (s.n1 == 0) {
     const up: usize = s.in1 == NOTHING ? 0 : rowAt(c.at(s.in1), i, c.stride(s.in1));
-    apply(s, x, up, width, target);
+    const sparse = HAS_CORE_NEURONS && isSparse(c, s);
+    apply(s, x, up, sparse ? c.neurons.layer(c.layer).kept : width, target);
+    if (sparse) spreadNeurons(c, target);
     return;
   }
   const half = width / s.n1;
@@ -204,9 +239,20 @@ export function rowToChange(c: Context, s: Step, i: u32, width: u32): usize {
 export function squareRelu(c: Context, s: Step): i32 {
   const width = c.program.value(s.out).width;
   const at = (<usize>c.layer) << 3;
+  const counts = HAS_CORE_NEURONS && isCounting(c, s);
   for (let i: u32 = 0; i < c.active; i++) {
     const out = rowToChange(c, s, i, width);
+    if (HAS_CORE_NEURONS && isSparse(c, s)) {
+      const kept = c.neurons.layer(c.layer).kept;
+      store<u64>(c.zeros + at, load<u64>(c.zeros + at) + reluSquared(out, kept) + (width - kept));
+      spreadNeurons(c, out);
+      continue;
+    }
     store<u64>(c.zeros + at, load<u64>(c.zeros + at) + reluSquared(out, width));
+    if (HAS_CORE_NEURONS && counts) {
+      findThreshold(c, i, out);
+      countToken(c, i, out);
+    }
   }
   store<u64>(c.activations + at, load<u64>(c.activations + at) + <u64>c.active * width);
   return Status.DONE;

@@ -7,10 +7,11 @@
  * Matrices of one input run as one job where they are alike, so that threads meet once, and small ones are shared too.
  */
 import { addLowRank } from "./adapters";
+import { packNeurons } from "./core_neurons";
 import { UNIT_ROWS, rowGrain, shared, unitsWithinWork } from "./share";
-import { HAS_ADAPTERS, HAS_NVFP4 } from "../parts";
+import { HAS_ADAPTERS, HAS_CORE_NEURONS, HAS_NVFP4 } from "../parts";
 import { Status } from "../memory/core";
-import { Context, rowAt } from "../pass/context";
+import { Context, Running, rowAt } from "../pass/context";
 import { grainOf, isIdle, threadsOf } from "../pass/threads";
 import { lines, operandBytes } from "../program/plan";
 import { Flag, NOTHING, Program, Step } from "../program/program";
@@ -25,6 +26,7 @@ import {
 import { matmulRows } from "../kernels/quant/matmul";
 
 export function linear(c: Context, s: Step): i32 {
+  if (HAS_CORE_NEURONS && c.isSparse && c.running == Running.LAYERS) packNeurons(c);
   const status = s.n0 != 0 && areAlike(c, s) ? multiplyTogether(c, s) : multiplyInTurn(c, s);
   if (status != Status.DONE) return status;
   for (let m: u32 = 0; m <= s.n0; m++) scaleAndBias(c, s.behind(m));
@@ -64,7 +66,8 @@ function multiply(c: Context, s: Step): i32 {
   if (!makeOperand(c, s, weight)) return Status.MORE;
   if (weight.state == WeightState.STREAMED) return multiplyStreamed(c, s, weight);
   const cost = <u64>weight.columns * c.active;
-  const rows = unitsWithinWork(c, weight.rows, cost, weight.mayTurn ? COLUMN_STEP : GROUP_ROWS);
+  const mayBeColumns = weight.mayTurn || (HAS_CORE_NEURONS && weight.byColumns);
+  const rows = unitsWithinWork(c, weight.rows, cost, mayBeColumns ? COLUMN_STEP : GROUP_ROWS);
   const grain = weight.byColumns ? columnGrain(c, weight, rows, cost) : rowGrain(c, rows, cost);
   if (!shared(c, s, multiplyRows.index, rows, grain)) return Status.MORE;
   c.cursor += rows;
@@ -78,9 +81,16 @@ function multiplyRows(c: Context, s: Step, thread: u32, begin: u32, end: u32): v
   const weight = c.weight(s.weight);
   const first = c.cursor + begin;
   const last = c.cursor + end;
-  const scratch = c.ofThread(c.scratch, thread);
+  const scratch = scratchOf(c, weight, thread);
   if (HAS_COLUMNS && weight.byColumns) multiplyByColumns(c, s, weight, first, last, scratch);
   else matmulWith(c, s, weight, first, last, scratch);
+}
+
+/** A thread's scratch; what lies by columns and never turns has its own (program/core_neurons.ts). */
+@inline
+function scratchOf(c: Context, weight: Weight, thread: u32): usize {
+  const isStandIn = HAS_CORE_NEURONS && weight.byColumns && !weight.mayTurn;
+  return isStandIn ? c.neurons.scratch + <usize>thread * c.neurons.scratchBytes : c.ofThread(c.scratch, thread);
 }
 
 function matmulWith(c: Context, s: Step, weight: Weight, first: u32, last: u32, scratch: usize): void {

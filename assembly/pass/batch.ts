@@ -10,7 +10,7 @@ import { checkTexts } from "./texts";
 import { List, Rows, clearRows, dropRows, freeRows, truncateList } from "../state/rows";
 import { dropMark } from "../state/recurrent";
 import { StateKind } from "../state/shape";
-import { HAS_ATTENTION_WITHIN, HAS_RECURRENT, HAS_SAMPLERS, HAS_VECTORS } from "../parts";
+import { HAS_ATTENTION_WITHIN, HAS_CORE_NEURONS, HAS_RECURRENT, HAS_SAMPLERS, HAS_VECTORS } from "../parts";
 import { NOTHING } from "../program/program";
 
 /**
@@ -42,6 +42,7 @@ export function beginPass(
   if (!isSource) firstLayer = max(firstLayer, p.decoderLayer);
   takeBatch(c, tokens);
   c.isSource = isSource;
+  if (HAS_CORE_NEURONS) c.isSparse = 0;
   let rowsAsked: u32 = 0;
   for (let i: u32 = 0; i < tokens; i++) {
     const id = u32At(c.ids, i);

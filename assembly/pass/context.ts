@@ -12,7 +12,8 @@ import { Threads, isIdle, threadSlots } from "./threads";
 import { Core } from "../memory/core";
 import { blockBytes, release } from "../memory/arena";
 import { GUARD_BYTES, fence } from "../memory/guards";
-import { HAS_ADAPTERS, HAS_RECURRENT, HAS_SAMPLERS } from "../parts";
+import { HAS_ADAPTERS, HAS_CORE_NEURONS, HAS_RECURRENT, HAS_SAMPLERS } from "../parts";
+import { CoreNeurons } from "../program/core_neurons";
 import { Flag, Op, Place, Program } from "../program/program";
 import { Rows, bookkeepingBytes, initRows, poolBytes } from "../state/rows";
 import { Rope, isLong } from "../state/rope";
@@ -204,6 +205,10 @@ export class Context {
     return HAS_SAMPLERS && this.mostKept ? this.mostKept : this.rowCapacity;
   }
 
+  /** What its one sequence leaves out and counts (program/core_neurons.ts), or null; 1: the pass at work is sparse. */
+  neurons: CoreNeurons;
+  isSparse: u32;
+
   get requests(): Requests {
     return changetype<Requests>(changetype<usize>(this) + offsetof<Context>());
   }
@@ -240,9 +245,11 @@ export class Context {
     return load<usize>(this.places + <usize>(this.program.valueCount + this.step) * sizeof<usize>());
   }
 
-  /** The weight that a step of the layer at work names. */
+  /** The weight that a step of the layer at work names, or what stands for it in a sparse pass. */
   weight(place: u32): Weight {
-    return this.program.weight(this.layer, place);
+    const weight = this.program.weight(this.layer, place);
+    if (!HAS_CORE_NEURONS || !this.isSparse || this.running != Running.LAYERS) return weight;
+    return this.neurons.standIn(this.layer, weight);
   }
 
   /** Which weight of the model that is. */
@@ -491,6 +498,7 @@ export function releaseBlocks(c: Context): void {
   release(c.core, c.listBlock);
   release(c.core, c.bufferBlock);
   if (HAS_ADAPTERS) release(c.core, c.adapterSets);
+  if (HAS_CORE_NEURONS) release(c.core, changetype<usize>(c.neurons));
   release(c.core, changetype<usize>(c));
 }
 

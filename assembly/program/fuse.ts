@@ -15,8 +15,8 @@
  */
 import { Builder } from "./builder";
 import { Element, Flag, INPUT_SEGMENT, NOTHING, Op, Step } from "./program";
-import { ActivationPrecision } from "../kernels/quant/activations/precision";
 import { suitsColumnPacking } from "../kernels/quant/columns/columns";
+import { isWide } from "../weights/turn";
 import { TABLES_OF_HASH } from "../weights/weight";
 
 export function fuse(b: Builder): void {
@@ -78,11 +78,7 @@ function turnToColumns(b: Builder): void {
     const reader = onlyReader(b, step.out);
     if (reader == NOTHING || b.step(reader).op != Op.LINEAR || b.step(reader).weight == NOTHING) continue;
     const weight = b.weightAt(b.step(reader).weight);
-    // Bytes meet tiles and rows: half of the columns by sixteen bits take longer than all of them by eight.
-    const isWide =
-      weight.precision == ActivationPrecision.SIXTEEN ||
-      (ASC_FEATURE_RELAXED_SIMD && weight.precision == ActivationPrecision.FOURTEEN);
-    weight.mayTurn = isWide && suitsColumnPacking(weight.type, weight.rows) ? 1 : 0;
+    weight.mayTurn = isWide(weight) && suitsColumnPacking(weight.type, weight.rows) ? 1 : 0;
   }
 }
 

@@ -12,9 +12,10 @@ import { Model } from "../engine/model";
 import { canCut } from "../engine/sequence";
 import {
   Finish, Session, addStop, appendText, appendTokens, beginGeneration, createSession, setGrammar, setSource,
-  shiftSession, speculate,
+  shiftSession,
 } from "../engine/session";
 import { setOfSession } from "../engine/session_adapters";
+import { speculate } from "../engine/session_drafts";
 import { STATUS_TOKEN, stepGeneration } from "../engine/session_step";
 import { Role } from "../text/chat";
 import { tokenizeInfill } from "../text/infill";

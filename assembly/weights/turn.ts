@@ -40,6 +40,15 @@ export function wantsTurn(weight: Weight, more: u32): bool {
   return weight.byColumns ? most < weight.inputs * (enough - LESS) : most >= weight.inputs * enough;
 }
 
+/** Whether half of the columns by its activations take no longer than all of them: bytes meet tiles and rows. */
+@inline
+export function isWide(weight: Weight): bool {
+  return (
+    weight.precision == ActivationPrecision.SIXTEEN ||
+    (ASC_FEATURE_RELAXED_SIMD && weight.precision == ActivationPrecision.FOURTEEN)
+  );
+}
+
 /** Packs a matrix the other way. `scratch`: PLANES_BYTES (kernels/quant/columns/convert.ts). */
 export function turn(core: Core, weight: Weight, scratch: usize): void {
   const place = allocateRaw(core, weight.bytes, "a matrix that is packed anew");
@@ -49,6 +58,14 @@ export function turn(core: Core, weight: Weight, scratch: usize): void {
     weight.inputs = 0;
     return;
   }
+  packOtherWay(weight, place, scratch);
+  release(core, weight.data);
+  weight.data = place;
+  weight.byColumns ^= 1;
+}
+
+/** Writes a matrix, packed the other way, to a place of as many bytes. `scratch`: as of `turn`. */
+export function packOtherWay(weight: Weight, place: usize, scratch: usize): void {
   const groupBytes = packedGroupBytes(weight.type, weight.columns);
   const strip = stripRows(weight.rows);
   for (let row: u32 = 0; row < weight.rows; row += strip) {
@@ -58,7 +75,4 @@ export function turn(core: Core, weight: Weight, scratch: usize): void {
       columnsToGroups(weight.type, weight.data, weight.rows, weight.columns, row, count, place + group, scratch);
     } else groupsToColumns(weight.type, weight.data + group, count, row, weight.rows, weight.columns, place);
   }
-  release(core, weight.data);
-  weight.data = place;
-  weight.byColumns ^= 1;
 }

@@ -26,6 +26,7 @@ import {
 } from "../generate/generation.ts";
 import { areAlike, type CacheType, cacheOf, plainType } from "../generate/kept-rows.ts";
 import { type Message, messagesOf } from "../generate/messages.ts";
+import { neuronBytes } from "../generate/neurons.ts";
 import {
   type LogitsOptions,
   logitChunks,
@@ -178,13 +179,22 @@ export class Model {
 
   /** How much memory a model will take, from its header alone. A stream given here is used up. */
   static async plan(source: ModelSource, given: PlanOptions = {}): Promise<MemoryPlan> {
-    const { adapters: files = [], ...options } = readOptions(given, PLAN_OPTIONS);
+    const { adapters: files = [], neurons: asked, ...options } = readOptions(given, PLAN_OPTIONS);
     const core = await Core.create({ ...options, threads: 1 });
     const { exports } = core;
     const { pointer: model } = await loadModel(core, source, options, true);
     const weights = Number(exports.model_plan_bytes(model));
     if (exports.model_vocabulary_only(model)) {
-      return { weights, adapters: 0, cache: 0, state: 0, context: 0, contextTokens: 0, total: core.memory.size };
+      return {
+        weights,
+        adapters: 0,
+        neurons: 0,
+        cache: 0,
+        state: 0,
+        context: 0,
+        contextTokens: 0,
+        total: core.memory.size,
+      };
     }
     let adapters = 0;
     for (const file of files) {
@@ -196,8 +206,9 @@ export class Model {
     const context = contextBytes(core, model, contextTokens, 1, kind) + beside;
     const cache = (kind.kept?.rows ?? contextTokens) * tokenBytes(core, model, kind.kv);
     const state = exports.model_state_bytes(model);
-    const total = core.memory.size + weights + adapters + context;
-    return { weights, adapters, cache, state, context, contextTokens, total };
+    const neurons = neuronBytes(core, model, asked);
+    const total = core.memory.size + weights + adapters + neurons + context;
+    return { weights, adapters, neurons, cache, state, context, contextTokens, total };
   }
 
   /** Threads that compute now: fewer than asked for where they do not pay. */

@@ -1,4 +1,6 @@
 /** What a model is loaded with, and what it says of its memory: of `Model` and of `WorkerModel` alike. */
+
+import { type Neurons, neuronsOf } from "../generate/neurons.ts";
 import { CONTEXT_OPTIONS, type ContextOptions, type ContextUse } from "../generate/sequence-pool.ts";
 import { callback, flag, listOf, type OptionTable, signal, text, unchecked } from "../host/arguments.ts";
 import { CORE_OPTIONS, type CoreOptions } from "../host/instance.ts";
@@ -45,10 +47,16 @@ export const ADAPTER_LOAD_OPTIONS: OptionTable<AdapterLoadOptions> = {
 export interface PlanOptions extends LoadOptions {
   /** Adapters that are to be loaded, from what `model.adapter` takes. */
   adapters?: readonly ModelSource[];
+  /** The neurons that a session's answers use. */
+  neurons?: Neurons;
 }
 
 /** What each of `PlanOptions` has to be. */
-export const PLAN_OPTIONS: OptionTable<PlanOptions> = { ...LOAD_OPTIONS, adapters: listOf(unchecked<ModelSource>) };
+export const PLAN_OPTIONS: OptionTable<PlanOptions> = {
+  ...LOAD_OPTIONS,
+  adapters: listOf(unchecked<ModelSource>),
+  neurons: neuronsOf,
+};
 
 /** What a model takes of memory, in bytes. */
 export interface ModelMemory {
@@ -76,6 +84,8 @@ export interface MemoryPlan {
   readonly weights: number;
   /** Bytes of the adapters beside them. */
   readonly adapters: number;
+  /** What a session with `neurons` counts and packs, beside its context. */
+  readonly neurons: number;
   /** The cache within the context: what grows with its tokens. */
   readonly cache: number;
   /** Bytes of state of layers that keep one for all tokens (Mamba, RWKV …), however long the context is. */

@@ -19,6 +19,7 @@ import {
 } from "../generate/generation.ts";
 import { cacheOf, plainType } from "../generate/kept-rows.ts";
 import { type Message, messagesOf, prefixOf, saidOf, type Tool } from "../generate/messages.ts";
+import { type Neurons, neuronsOf } from "../generate/neurons.ts";
 import { CONTEXT_OPTIONS, type ContextOptions, type LoadedModel, mostTokens } from "../generate/sequence-pool.ts";
 import {
   type Activity,
@@ -80,6 +81,8 @@ export interface SessionOptions extends ContextOptions, AdapterOptions {
   keep?: number;
   /** What it begins with, and what was said there (`Model.prefix`). */
   prefix?: Prefix;
+  /** The neurons that its answers use. Default: all. UNSUPPORTED with adapters, and with a policy of the cache. */
+  neurons?: Neurons;
 }
 
 /** What each of `SessionOptions` has to be. */
@@ -91,6 +94,7 @@ export const SESSION_OPTIONS: OptionTable<SessionOptions> = {
   overflow: oneOf<Overflow>("stop", "shift"),
   keep: whole(0, POSITION_LIMIT),
   prefix: prefixKind,
+  neurons: neuronsOf,
 };
 
 /** How a prompt's text is read. */
@@ -490,7 +494,7 @@ export function sessionState(
   if (cache.kept && keep !== null) {
     throw new LimpetError("UNSUPPORTED", "a cache with a policy forgets by itself: leave overflow out, or kv.policy");
   }
-  return createState(loaded, rows, cache, first, keep, logitRows);
+  return createState(loaded, rows, cache, first, keep, logitRows, options.neurons);
 }
 
 /** Tokens that a session keeps which forgets others. */

@@ -117,6 +117,7 @@ export class SequenceGroup implements SessionGroup {
         adapters: [],
         applied: [],
         isMixed: false,
+        neurons: undefined,
         turn: 0,
         disposed: false,
       };

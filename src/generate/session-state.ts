@@ -11,6 +11,7 @@ import type { Core } from "../host/instance.ts";
 import { type AdapterSet, giveAdapters, sweepAdapters } from "./adapter.ts";
 import type { Speculate } from "./drafts.ts";
 import type { CacheKind, KeptRows } from "./kept-rows.ts";
+import { giveNeurons, type Neurons } from "./neurons.ts";
 import { type Context, contextRows, type Holder, type LoadedModel } from "./sequence-pool.ts";
 
 /** What the last pass did behind the ReLU² of each layer; empty where the model has another activation. */
@@ -67,6 +68,8 @@ export interface SessionState {
   applied: AdapterSet;
   /** Whether some of its rows may be those of other adapters than `applied`, which `keepCache` kept. */
   isMixed: boolean;
+  /** The neurons that its answers use. Default: all. */
+  readonly neurons: Neurons | undefined;
   /** Counts generations: only the latest may step. */
   turn: number;
   disposed: boolean;
@@ -83,6 +86,7 @@ export function createState(
   tokens: number,
   keep: number | null = null,
   logitRows: number = 1,
+  neurons?: Neurons,
 ): SessionState {
   const holder: Holder = {
     get rests() {
@@ -97,8 +101,14 @@ export function createState(
       rows,
       keep,
       isSpare: false,
+      neurons,
       // What a policy keeps is planned as a whole.
-      ...begin(loaded, cache.kept ? rows : contextRows(tokens, rows), cache, holder, [], logitRows),
+      ...begin(
+        { loaded, holder, applied: [], neurons },
+        cache.kept ? rows : contextRows(tokens, rows),
+        cache,
+        logitRows,
+      ),
       parked: null,
       group: null,
       ...{ adapters: [], applied: [], isMixed: false },
@@ -113,7 +123,7 @@ export function wake(state: SessionState): void {
   const { loaded, context, parked } = state;
   loaded.sequences.touch(context);
   if (!parked) return;
-  Object.assign(state, begin(loaded, context.rows, context, state.holder, state.applied, context.logitRows));
+  Object.assign(state, begin(state, context.rows, context, context.logitRows));
   try {
     restoreState(state, parked);
     state.parked = null;
@@ -244,7 +254,7 @@ function moveBeside(
   const { loaded, context } = state;
   const moved: SessionState = {
     ...state,
-    ...begin(loaded, wanted, context, state.holder, state.applied, logitRows),
+    ...begin(state, wanted, context, logitRows),
   };
   try {
     restoreState(moved, saved);
@@ -265,7 +275,7 @@ function moveAlone(state: SessionState, wanted: number, logitRows: number, saved
   loaded.core.exports.session_release(state.pointer);
   loaded.sequences.drop(context);
   const start = (rows: number, logits: number): void => {
-    Object.assign(state, begin(loaded, rows, context, state.holder, state.applied, logits));
+    Object.assign(state, begin(state, rows, context, logits));
     restoreState(state, saved);
   };
   try {
@@ -308,11 +318,9 @@ export function restoreState(state: SessionState, saved: Uint8Array): void {
 }
 
 function begin(
-  loaded: LoadedModel,
+  { loaded, holder, applied, neurons }: Pick<SessionState, "loaded" | "holder" | "applied" | "neurons">,
   rows: number,
   cache: CacheKind,
-  holder: Holder,
-  adapters: AdapterSet,
   logitRows: number,
 ): Pick<SessionState, "pointer" | "context"> {
   const { core, sequences } = loaded;
@@ -326,7 +334,8 @@ function begin(
   const begun = { context, pointer: core.handle(session) };
   try {
     if (cache.kept) setPolicy(core, begun.pointer, cache.kept);
-    if (adapters.length > 0) give(loaded, begun.pointer, adapters, false);
+    if (neurons) giveNeurons(loaded, begun.pointer, neurons);
+    if (applied.length > 0) give(loaded, begun.pointer, applied, false);
   } catch (error) {
     giveBack({ loaded, ...begun });
     throw error;

@@ -349,6 +349,19 @@ class Machine {
     );
   }
 
+  /** Gives a session core neurons, and looks at those that it has. */
+  setNeurons(model: EngineModel, handle: number): void {
+    const { random } = this;
+    const share = random.pick([0, 0.1, 0.4, 1, 1.5, Number.NaN]);
+    const [first, end] = [random.below(3), random.below(8)];
+    this.called.set("model_neuron_bytes", 1);
+    this.core.exports["model_neuron_bytes"](model.handle, share, first, end);
+    this.status("session_set_neurons", handle, share, random.pick([0.4, 1, -1]), first, end);
+    const layer = random.below(9);
+    const count = this.call("session_neuron_count", handle, layer);
+    if (count) this.core.u32(this.call("session_neurons", handle, layer) >>> 0, count);
+  }
+
   /** Takes tokens out of a session. */
   operateTokens(handle: number): void {
     const way = this.random.below(3);
@@ -363,7 +376,7 @@ class Machine {
   operateSession(session: LiveSession): void {
     const { random } = this;
     const { handle, context } = session;
-    switch (random.below(31)) {
+    switch (random.below(32)) {
       case 0:
         if (random.oneIn(3)) this.dropSession(session);
         return;
@@ -477,6 +490,9 @@ class Machine {
         this.setAdapters(context.model, (...list) =>
           this.status("session_set_adapters", handle, ...list, random.below(2)),
         );
+        return;
+      case 29:
+        this.setNeurons(context.model, handle);
         return;
       case 22:
         this.status("session_limit", handle, this.small());

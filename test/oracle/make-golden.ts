@@ -8,6 +8,7 @@
  *                        far llama.cpp comes from that with the blocks themselves, whose activations it rounds to bytes
  *     transformers.json  Hugging Face on checkpoints, in float32           model, what is special in its config
  *     adapters.json      llama.cpp on models and adapters of test/support/adapters.ts, F32, cache F32
+ *     core-neurons.json  the oracle of core neurons in float64; the sets of layers, and logits behind 144 tokens
  *     scalings.json      the oracle and llama.cpp on those of test/support/scalings.ts, F32
  */
 import { execFileSync } from "node:child_process";
@@ -20,6 +21,7 @@ import { makeModel } from "../../scripts/make-model.mjs";
 import { quantizeFile } from "../../src/quantize.ts";
 import { ADAPTED, adapterBytes } from "../support/adapters.ts";
 import { writeCheckpoint } from "../support/checkpoint.ts";
+import { CORE, CORE_PROMPT, CORE_TOKENS } from "../support/core-neurons.ts";
 import { divergence, fromBase64, peerCheckpoints } from "../support/peers.ts";
 import { QUANTISED, quantisedFile } from "../support/quantised.ts";
 import { SCALINGS, scalingFile } from "../support/scalings.ts";
@@ -48,6 +50,7 @@ const PARTS: Record<string, () => Golden | Promise<Golden>> = {
   transformers,
   scalings,
   adapters,
+  "core-neurons": coreNeurons,
 };
 const [part, flag] = process.argv.slice(2);
 const file = new URL(`../golden/${part}.json`, import.meta.url);
@@ -179,6 +182,21 @@ function adapters(): Golden {
   });
   const source = `llama.cpp through node-llama-cpp ${nativeVersion()} with adapters, cache F32, last of the tokens`;
   return { source, tokens: TOKENS, models };
+}
+
+function coreNeurons(): Golden {
+  const tokens = Array.from({ length: CORE_PROMPT + CORE_TOKENS }, (_, i) => 10 + ((i * 389 + (i >> 3) * 97) % 500));
+  const models = CORE.map(({ kind, type, share, alpha }) => {
+    const { path, sha256 } = written(kind, type);
+    const [ids, out, sets] = ["golden.ids.json", "golden.f32", "golden.sets.json"].map(workFile);
+    writeFileSync(ids, JSON.stringify(tokens));
+    const words = ["--tokens-file", ids, "--prompt", String(CORE_PROMPT), "--alpha", String(alpha)];
+    words.push("--share", String(share), "--out", out, "--sets", sets);
+    run(PYTHON, ["test/oracle/core_neurons.py", path, ...words]);
+    const core = JSON.stringify(JSON.parse(readFileSync(sets, "utf8")));
+    return { kind, type, special: `${alpha} ${share}`, sha256, sets: core, logits: lastRow(out) };
+  });
+  return { source: "numpy oracle in float64, last of the tokens", tokens, models };
 }
 
 /** llama.cpp's greedy text of stories260K. */
