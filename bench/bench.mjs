@@ -12,6 +12,8 @@
  *   --wait N            seconds to wait for an idle machine before each job, default 60; quick 10
  *   --resume            go on where the last run stopped: what bench/results/latest.json has is not measured again
  *   --from FILE         measure nothing, report on an earlier run's JSON
+ *   --methods           nothing of the above: fewer passes and less memory, method by method (docs/long-contexts.md,
+ *                       docs/adapters.md), each by a script of its own that can be run alone
  *   --docs              also write the tables into docs/benchmarks.md and the picture beside it
  *
  * A job is a process of its own (or a fresh browser). A round gives each contestant its turn on a model; figures are
@@ -36,6 +38,15 @@ import { NODE, ROOT } from "./limpet.mjs";
 const OUTPUT = `${ROOT}bench/results/`;
 /** Between these stand the tables in docs/benchmarks.md. */
 const LATEST = ["<!-- written by npm run bench -- --docs -->", "<!-- end -->"];
+/** Scripts beside this one, with the words that they get here. */
+const METHODS = [
+  ["prefixes"],
+  ["cache-policies"],
+  ["composed", "--prompts", "3"],
+  ["speculation"],
+  ["core-neurons"],
+  ["adapters"],
+];
 const KERNEL_TYPES = ["Q4_0", "Q8_0", "Q4_K", "F16", "F32"];
 
 const { values } = parseArgs({
@@ -51,8 +62,13 @@ const { values } = parseArgs({
     resume: { type: "boolean", default: false },
     from: { type: "string" },
     docs: { type: "boolean", default: false },
+    methods: { type: "boolean", default: false },
   },
 });
+if (values.methods) {
+  for (const name of METHODS) await method(name);
+  process.exit(process.exitCode ?? 0);
+}
 const { quick, long } = values;
 const rounds = Number(values.rounds ?? (quick ? 1 : 3));
 const wait = Number(values.wait ?? (quick ? 10 : 60));
@@ -61,6 +77,14 @@ const wanted = (/** @type {string | undefined} */ list, /** @type {string} */ na
 const started = performance.now();
 const lateAfter = Number(values["max-minutes"] ?? Number.POSITIVE_INFINITY) * 60000;
 const isLate = () => performance.now() - started > lateAfter;
+
+/** Runs the script of a method to its end. @param {readonly string[]} script */
+async function method([name, ...words]) {
+  console.log(`\n### ${name}\n`);
+  const child = spawn(NODE, ["--import", "tsx", `${ROOT}bench/${name}.mjs`, ...words], { stdio: "inherit" });
+  const status = await new Promise((resolve) => child.on("close", resolve));
+  if (status !== 0) process.exitCode = 1;
+}
 
 /** Runs a job in a process of its own. @param {any} job */
 async function perform(job) {
