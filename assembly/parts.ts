@@ -236,5 +236,28 @@ export const HAS_NAMES: bool = !isDefined(WITHOUT_NAMES);
 /** Chat templates that are written in the core (text/chat.ts). */
 export const HAS_CHAT_TEMPLATES: bool = !isDefined(WITHOUT_CHAT_TEMPLATES);
 
+/** Families of operators (graphs/families.ts): builds.json says which operators are in each. */
+export const HAS_GRAPH_CONVOLUTION: bool = !isDefined(WITHOUT_GRAPH_CONVOLUTION);
+export const HAS_GRAPH_FULLY_CONNECTED: bool = !isDefined(WITHOUT_GRAPH_FULLY_CONNECTED);
+export const HAS_GRAPH_POOL: bool = !isDefined(WITHOUT_GRAPH_POOL);
+export const HAS_GRAPH_ELEMENTWISE: bool = !isDefined(WITHOUT_GRAPH_ELEMENTWISE);
+export const HAS_GRAPH_UNARY: bool = !isDefined(WITHOUT_GRAPH_UNARY);
+export const HAS_GRAPH_REDUCTION: bool = !isDefined(WITHOUT_GRAPH_REDUCTION);
+export const HAS_GRAPH_ARRANGEMENT: bool = !isDefined(WITHOUT_GRAPH_ARRANGEMENT);
+export const HAS_GRAPH_JOINT: bool = !isDefined(WITHOUT_GRAPH_JOINT);
+export const HAS_GRAPH_GATHER: bool = !isDefined(WITHOUT_GRAPH_GATHER);
+export const HAS_GRAPH_RESIZE: bool = !isDefined(WITHOUT_GRAPH_RESIZE);
+export const HAS_GRAPH_STATE: bool = !isDefined(WITHOUT_GRAPH_STATE);
+export const HAS_GRAPH_ARG_MAX: bool = !isDefined(WITHOUT_GRAPH_ARG_MAX);
+export const HAS_GRAPH_TRANSPOSED: bool = !isDefined(WITHOUT_GRAPH_TRANSPOSED);
+export const HAS_GRAPH_MATMUL: bool = !isDefined(WITHOUT_GRAPH_MATMUL);
+export const HAS_GRAPH_ROWS: bool = !isDefined(WITHOUT_GRAPH_ROWS);
+export const HAS_GRAPH_SIGNAL: bool = !isDefined(WITHOUT_GRAPH_SIGNAL);
+export const HAS_GRAPH_LSTM: bool = !isDefined(WITHOUT_GRAPH_LSTM);
+export const HAS_GRAPH_SVDF: bool = !isDefined(WITHOUT_GRAPH_SVDF);
+export const HAS_GRAPH_TOP: bool = !isDefined(WITHOUT_GRAPH_TOP);
+export const HAS_GRAPH_DENSIFY: bool = !isDefined(WITHOUT_GRAPH_DENSIFY);
+export const HAS_GRAPH_CONTROL: bool = !isDefined(WITHOUT_GRAPH_CONTROL);
+
 /** Guard bytes around blocks of memory (memory/guards.ts): builds for fuzzers, of which none ships. */
 export const HAS_GUARDS: bool = isDefined(WITH_GUARDS);

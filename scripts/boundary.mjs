@@ -58,6 +58,7 @@ const NAMESPACES = [
   "GraphFlag",
   "TensorType",
   "Resample",
+  "Operator",
 ];
 /** Constants beside them. */
 const CONSTANTS = ["PRECISION_SHIFT", "IN_QUADS", "MAX_CODE_BITS", "POSITION_LIMIT", "BATCH_LIMIT"];

@@ -8,7 +8,7 @@
  *     wasi-scalar, mcu,
  *     graph, graph-scalar,
  *     graph-wasi,
- *     graph-wasi-scalar
+ *     graph-wasi-scalar, graph-mcu
  *              assembly/                build/limpet*.wasm       asc, by builds.json
  *     js       src/, bindings/          build/js/                esbuild: ES modules that need nothing installed; the
  *                                                                portable wasm is in inline.js, so js comes after it

@@ -15,6 +15,7 @@ import {
   constantOf,
   EXTRAS,
   held,
+  OPERATORS_OF,
   OPS,
   OPS_OF,
   PARTS,
@@ -32,6 +33,7 @@ const KINDS = /** @type {const} */ ({
   architectures: "architectures",
   formats: "block formats",
   tokenizers: "tokenizers",
+  families: "families of operators",
   extras: "besides",
 });
 
@@ -91,7 +93,7 @@ function contents() {
           ? EXTRAS[part].is
           : kind === "tokenizers"
             ? `${part} ("${TOKENIZER_NAMES[part].join(`", "`)}")`
-            : part;
+            : part.replace(/^graph-/, "");
       const line = marks.join(" | ");
       lines.set(line, [...(lines.get(line) ?? []), text]);
     }
@@ -113,6 +115,11 @@ const OP_NAMES = {
   ...{ hash: "look-up", route: "experts", mix_experts: "experts" },
   ...{ mix_streams: "streams", spread: "streams", level: "streams" },
 };
+
+/** Operators of a family, as assembly/graphs/families.ts has them. */
+const FAMILY = /((?: +case Operator\.\w+:\s+)+)return Family\.(\w+);/g;
+/** Families that no build for graphs leaves out. */
+const OF_EVERY_GRAPH = ["graph-view", "graph-shape"];
 
 /** The ops of a printed program. @param {string} program */
 function opsOf(program) {
@@ -145,6 +152,18 @@ export function buildProblems() {
       if (OPS.includes(op) && !OPS_OF[name].includes(op))
         problems.push(`builds.json: ${name} writes ${op}: ${program}`);
     }
+  }
+  for (const [, cases, family] of read("assembly/graphs/families.ts").matchAll(FAMILY)) {
+    const part = `graph-${family.toLowerCase().replaceAll("_", "-")}`;
+    if (OF_EVERY_GRAPH.includes(part)) continue;
+    for (const [, operator] of cases.matchAll(/Operator\.(\w+)/g)) {
+      if (!OPERATORS_OF[part]?.includes(operator))
+        problems.push(`builds.json: parts.families has no ${part} with ${operator}`);
+    }
+  }
+  for (const [, custom] of read("assembly/graphs/operators.ts").matchAll(/sameText\(name, length, "(\w+)"\)/g)) {
+    if (!Object.values(OPERATORS_OF).flat().includes(custom))
+      problems.push(`builds.json: parts.families has no family with ${custom}`);
   }
   const files = readdirSync(join(ROOT, "assembly"), { recursive: true }).map(String);
   const users = files.filter((file) => file.endsWith(".ts") && file !== "parts.ts");

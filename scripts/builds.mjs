@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 
 /**
- * @typedef {"architectures" | "formats" | "tokenizers" | "extras"} PartKind
+ * @typedef {"architectures" | "formats" | "tokenizers" | "families" | "extras"} PartKind
  * @typedef {object} Build
  * @property {string} file its name in build/
  * @property {string} for
@@ -16,6 +16,7 @@ import { readFileSync } from "node:fs";
  * @property {"all" | string[]} architectures
  * @property {"all" | string[]} formats
  * @property {"all" | string[]} tokenizers
+ * @property {"all" | string[]} [families] of operators of graphs; left out: none
  * @property {string[]} extras
  * @property {number} limit most bytes of the wasm
  * @property {number} [planned] most bytes when all that is planned is in it
@@ -42,6 +43,9 @@ export const TOKENIZER_NAMES = parts.tokenizers;
  */
 export const EXTRAS = parts.extras;
 
+/** The operators of each family of graphs, by their names in a file. @type {Record<string, string[]>} */
+export const OPERATORS_OF = parts.families;
+
 /** The ops that each architecture writes, of those that not every build holds. @type {Record<string, string[]>} */
 export const OPS_OF = parts.architectures;
 
@@ -50,6 +54,7 @@ export const PARTS = {
   architectures: Object.keys(parts.architectures),
   formats: parts.formats,
   tokenizers: Object.keys(parts.tokenizers),
+  families: Object.keys(parts.families),
   extras: Object.keys(parts.extras).filter((name) => !EXTRAS[name].exports || EXTRAS[name].constant),
 };
 
@@ -63,7 +68,7 @@ const COMMON = [
 
 /** The parts of a kind that a build holds. @param {Build} build @param {PartKind} kind */
 export function held(build, kind) {
-  const list = build[kind];
+  const list = build[kind] ?? [];
   return list === "all" ? PARTS[kind] : list;
 }
 

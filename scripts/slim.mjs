@@ -6,12 +6,17 @@ import { spawn } from "node:child_process";
 import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ALWAYS, ascWords, BUILDS, EXTRAS, PARTS, TOKENIZER_NAMES } from "./builds.mjs";
+import { ALWAYS, ascWords, BUILDS, EXTRAS, OPERATORS_OF, PARTS, TOKENIZER_NAMES } from "./builds.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
-/** The builds that a slim one may be like. */
-export const NAMES = Object.keys(BUILDS);
+/** The builds that a slim one may be like: of language models, and of networks. The first one is meant where none is named. */
+export const [NAMES, GRAPH_NAMES] = [false, true].map((ofGraphs) =>
+  Object.keys(BUILDS).filter((name) => !!BUILDS[name].families === ofGraphs),
+);
+
+/** Operators of every build for graphs. */
+const OF_GRAPHS = ["RESHAPE", "SQUEEZE", "EXPAND_DIMS", "SHAPE"];
 
 /** Types of tensors that come with an architecture: the rows of MemoryFormer's tables. */
 const OF_ARCHITECTURES = ["I8"];
@@ -59,6 +64,22 @@ export function slimBuild(models, like) {
     tokenizers: PARTS.tokenizers.filter((name) => parts.tokenizers.has(name)),
     extras: chat ? extras : extras.filter((name) => name !== "chat-templates"),
   };
+}
+
+/** The build that some networks need, by the families of their operators.
+ * @param {{ model: string, operators: string[] }[]} networks @param {string} like a build of builds.json
+ */
+export function slimGraphs(networks, like) {
+  /** @type {Set<string>} */
+  const families = new Set();
+  for (const { model, operators } of networks) {
+    for (const operator of operators.filter((name) => !OF_GRAPHS.includes(name))) {
+      const family = PARTS.families.find((name) => OPERATORS_OF[name].includes(operator));
+      if (!family) refuse(model, "operator", operator, [...OF_GRAPHS, ...Object.values(OPERATORS_OF).flat()]);
+      families.add(family);
+    }
+  }
+  return { ...BUILDS[like], families: PARTS.families.filter((name) => families.has(name)) };
 }
 
 /** Compiles a build into a file, which appears whole. Gives its bytes, and those of the full build.

@@ -5,7 +5,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { BUILDS, EXTRAS, RELAXED_SHARE } from "../scripts/builds.mjs";
 import { wasmBytes } from "./support/core.ts";
-import { type Feature, features, mutableGlobals, SMALL } from "./support/wasm.ts";
+import { type Feature, features, mutableGlobals, opcodes, SMALL } from "./support/wasm.ts";
 
 const filesOf = (entry: string) =>
   Object.values(BUILDS)
@@ -16,6 +16,7 @@ const SHARED = filesOf("threads");
 const COMMANDS = filesOf("command");
 const GRAPHS = filesOf("graph");
 const GRAPH_COMMANDS = filesOf("graph_command");
+const [MEMORY_SIZE, MEMORY_GROW] = [0x3f, 0x40];
 
 const names = (list: { name: string; kind: string }[]) => list.map(({ name, kind }) => `${kind} ${name}`).sort();
 const beyond = (file: string, allowed: Feature[]) =>
@@ -110,6 +111,7 @@ for (const file of [
   "limpet.wasi.scalar.wasm",
   "limpet.graph.scalar.wasm",
   "limpet.graph.wasi.scalar.wasm",
+  "limpet.graph.mcu.wasm",
 ]) {
   test(`${file} has no v128 instruction, nor anything else that small interpreters lack`, () => {
     assert.equal(beyond(file, SMALL), []);
@@ -121,6 +123,15 @@ for (const file of ["limpet.wasm", "limpet.wasi.wasm", "limpet.graph.wasm", "lim
     assert.equal(beyond(file, [...SMALL, "simd"]), []);
   });
 }
+
+test("limpet.graph.mcu.wasm has a memory that never grows, whose end two constants tell, and the exports of its twin", () => {
+  const used = opcodes(wasmBytes("limpet.graph.mcu.wasm"));
+  assert.not(used.has(MEMORY_SIZE) || used.has(MEMORY_GROW));
+  const { exports } = new WebAssembly.Instance(compiled("limpet.graph.mcu.wasm"));
+  assert.is((exports.__heap_base as WebAssembly.Global).value, BUILDS["graph-mcu"].memory!.endsAt);
+  const twin = WebAssembly.Module.exports(compiled("limpet.graph.scalar.wasm")).map(({ name }) => name);
+  assert.equal(Object.keys(exports).sort(), [...twin, "__heap_base", "__data_end"].sort());
+});
 
 test("limpet.wasi.relaxed.wasm needs relaxed SIMD, and no feature beyond", () => {
   assert.equal(beyond("limpet.wasi.relaxed.wasm", [...SMALL, "simd"]), ["relaxed simd"]);

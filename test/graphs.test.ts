@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { TensorType } from "../bindings/numbers.ts";
+import { Operator, TensorType } from "../bindings/numbers.ts";
 import { Graph, type GraphArray, LimpetError } from "../src/graph.ts";
 import { limpet } from "./support/cli.ts";
 import { graphCore, lcg, lcgInput, TestGraph } from "./support/graph.ts";
@@ -22,11 +22,7 @@ import {
 } from "./support/tflite-writer.ts";
 
 const { F32, I8, I32 } = TensorType;
-const CONV = 3;
-const MAX_POOL = 17;
-const FULLY_CONNECTED = 9;
-const SOFTMAX = 25;
-const ADD = 0;
+const { CONV_2D: CONV, MAX_POOL_2D: MAX_POOL, FULLY_CONNECTED, SOFTMAX, ADD } = Operator;
 
 const signed = (count: number, seed: number): Int8Array => new Int8Array(lcg(count, seed).buffer);
 

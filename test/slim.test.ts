@@ -12,9 +12,12 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { ThreadTask } from "../bindings/thread.ts";
 import { BUILDS } from "../scripts/builds.mjs";
-import { slimBuild } from "../scripts/slim.mjs";
+import { slimBuild, slimGraphs } from "../scripts/slim.mjs";
 import { LimpetError, Model } from "../src/index.ts";
+import { operatorsOf } from "../src/load/tflite.ts";
+import { SINGLES } from "./support/graph-specs.ts";
 import { errorOf, modelBytes, temporaryFile } from "./support/models.ts";
+import { tfliteFile } from "./support/tflite-writer.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const LLAMA = modelBytes("llama-tiny", "Q4_0");
@@ -199,6 +202,41 @@ test("limpet slim outside a checkout says that it wants one", () => {
   rmSync(folder, { recursive: true });
   assert.is(status, 1);
   assert.match(stderr, /slim compiles limpet anew: it works in a checkout/);
+});
+
+test("networks make a build with the families of their operators; what is no network is refused", () => {
+  const { families, file, memory } = slimGraphs(
+    [
+      { model: "a", operators: ["CONV_2D", "RESHAPE", "SHAPE"] },
+      { model: "b", operators: ["DEPTHWISE_CONV_2D", "MEAN", "Convolution2DTransposeBias"] },
+    ],
+    "graph-mcu",
+  );
+  assert.equal(families, ["graph-convolution", "graph-reduction", "graph-transposed"]);
+  assert.equal([file, memory], [BUILDS["graph-mcu"].file, BUILDS["graph-mcu"].memory]);
+  const unknown = () => slimGraphs([{ model: "a", operators: ["RFFT2D"] }], "graph");
+  assert.throws(unknown, /^a: the operator RFFT2D is not supported; supported are: RESHAPE, .*CONV_2D/);
+  const network = tfliteFile(SINGLES[0]);
+  assert.equal(operatorsOf(network, "a.tflite"), ["ADD"]);
+  for (let length = 0; length < network.length; length += 7) {
+    const cut = network.slice(0, length);
+    try {
+      operatorsOf(cut, "a.tflite");
+    } catch (error) {
+      assert.instance(error, LimpetError);
+      assert.match((error as LimpetError).message, /^a\.tflite is no \.tflite file, or broken: /);
+    }
+  }
+  const path = temporaryFile("add.tflite", network);
+  for (const [words, said] of [
+    [[path, MODEL], /a build holds networks or language models, not both/],
+    [[path, "--like", "mcu"], /--like wants one of: graph, graph-scalar, /],
+    [[temporaryFile("not.tflite", LLAMA)], /is no \.tflite file, or broken: no TFL3 at the fifth byte/],
+  ] as const) {
+    const { status, stderr } = limpet(["slim", ...words, "-o", temporaryFile("no.wasm")]);
+    assert.is.not(status, 0);
+    assert.match(stderr, said);
+  }
 });
 
 test.run();

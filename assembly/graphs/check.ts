@@ -12,6 +12,15 @@ export function refuse(g: Graph, step: GraphStep, why: string): i32 {
   );
 }
 
+/** What limpet runs, and not in this build. */
+export function leftOut(g: Graph, step: GraphStep): i32 {
+  return fail(
+    g.core, ErrorCode.UNSUPPORTED,
+    "this build has no {s}, operator {} of the graph; take limpet.graph.wasm, or make a build with `limpet slim`",
+    bytesOf(step.name, step.nameLength), step.index,
+  );
+}
+
 /** A file that contradicts itself. */
 export function broken(g: Graph, step: GraphStep, why: string): i32 {
   return fail(

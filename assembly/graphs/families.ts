@@ -1,7 +1,16 @@
-/** Which family an operator belongs to: how it is prepared at load, and how it runs. */
+/**
+ * Which family an operator belongs to: how it is prepared at load, and how it runs. A build may leave out families
+ * (parts.ts), but for views and SHAPE, which are next to nothing.
+ */
+import {
+  HAS_GRAPH_CONVOLUTION, HAS_GRAPH_FULLY_CONNECTED, HAS_GRAPH_POOL, HAS_GRAPH_ELEMENTWISE, HAS_GRAPH_UNARY,
+  HAS_GRAPH_REDUCTION, HAS_GRAPH_ARRANGEMENT, HAS_GRAPH_JOINT, HAS_GRAPH_GATHER, HAS_GRAPH_RESIZE, HAS_GRAPH_STATE,
+  HAS_GRAPH_ARG_MAX, HAS_GRAPH_TRANSPOSED, HAS_GRAPH_MATMUL, HAS_GRAPH_ROWS, HAS_GRAPH_SIGNAL, HAS_GRAPH_LSTM,
+  HAS_GRAPH_SVDF, HAS_GRAPH_TOP, HAS_GRAPH_DENSIFY, HAS_GRAPH_CONTROL,
+} from "../parts";
 import { prepareArrangement, runArrangement } from "./arrangement";
 import { prepareUnary, runUnary } from "./activation";
-import { refuse } from "./check";
+import { leftOut, refuse } from "./check";
 import { prepareControl } from "./control";
 import {
   isTransposeBias, prepareConvolution, prepareFullyConnected, preparePool, prepareTransposed, runConvolution,
@@ -141,30 +150,32 @@ export function isStateful(op: u32): bool {
 /** Checks a step's operands and makes what it needs of its constants; below zero: an error. */
 export function prepare(g: Graph, step: GraphStep): i32 {
   switch (familyOf(step.op)) {
-    case Family.CONVOLUTION: return prepareConvolution(g, step);
-    case Family.FULLY_CONNECTED: return prepareFullyConnected(g, step);
-    case Family.POOL: return preparePool(g, step);
-    case Family.ELEMENTWISE: return prepareElementwise(g, step);
-    case Family.UNARY: return prepareUnary(g, step);
-    case Family.REDUCTION: return prepareReduction(g, step);
-    case Family.ARRANGEMENT: return prepareArrangement(g, step);
-    case Family.JOINT: return prepareJoint(g, step);
-    case Family.GATHER: return prepareGather(g, step);
-    case Family.RESIZE: return prepareResize(g, step);
+    case Family.CONVOLUTION: return HAS_GRAPH_CONVOLUTION ? prepareConvolution(g, step) : leftOut(g, step);
+    case Family.FULLY_CONNECTED: return HAS_GRAPH_FULLY_CONNECTED ? prepareFullyConnected(g, step) : leftOut(g, step);
+    case Family.POOL: return HAS_GRAPH_POOL ? preparePool(g, step) : leftOut(g, step);
+    case Family.ELEMENTWISE: return HAS_GRAPH_ELEMENTWISE ? prepareElementwise(g, step) : leftOut(g, step);
+    case Family.UNARY: return HAS_GRAPH_UNARY ? prepareUnary(g, step) : leftOut(g, step);
+    case Family.REDUCTION: return HAS_GRAPH_REDUCTION ? prepareReduction(g, step) : leftOut(g, step);
+    case Family.ARRANGEMENT: return HAS_GRAPH_ARRANGEMENT ? prepareArrangement(g, step) : leftOut(g, step);
+    case Family.JOINT: return HAS_GRAPH_JOINT ? prepareJoint(g, step) : leftOut(g, step);
+    case Family.GATHER: return HAS_GRAPH_GATHER ? prepareGather(g, step) : leftOut(g, step);
+    case Family.RESIZE: return HAS_GRAPH_RESIZE ? prepareResize(g, step) : leftOut(g, step);
     case Family.VIEW: return prepareView(g, step);
-    case Family.STATE: return prepareState(g, step);
-    case Family.ARG_MAX: return prepareArgMax(g, step);
+    case Family.STATE: return HAS_GRAPH_STATE ? prepareState(g, step) : leftOut(g, step);
+    case Family.ARG_MAX: return HAS_GRAPH_ARG_MAX ? prepareArgMax(g, step) : leftOut(g, step);
     case Family.SHAPE: return prepareShape(g, step);
-    case Family.TRANSPOSED: return prepareTransposed(g, step);
-    case Family.MATMUL: return prepareMatmul(g, step);
-    case Family.ROWS: return prepareRows(g, step);
-    case Family.SIGNAL: return prepareSignal(g, step);
-    case Family.LSTM: return prepareLstm(g, step);
-    case Family.SVDF: return prepareSvdf(g, step);
-    case Family.TOP: return prepareTop(g, step);
-    case Family.DENSIFY: return prepareDensify(g, step);
-    case Family.CONTROL: return prepareControl(g, step);
-    default: return isTransposeBias(step) ? prepareTransposed(g, step) : refuse(g, step, "no kernel has this name");
+    case Family.TRANSPOSED: return HAS_GRAPH_TRANSPOSED ? prepareTransposed(g, step) : leftOut(g, step);
+    case Family.MATMUL: return HAS_GRAPH_MATMUL ? prepareMatmul(g, step) : leftOut(g, step);
+    case Family.ROWS: return HAS_GRAPH_ROWS ? prepareRows(g, step) : leftOut(g, step);
+    case Family.SIGNAL: return HAS_GRAPH_SIGNAL ? prepareSignal(g, step) : leftOut(g, step);
+    case Family.LSTM: return HAS_GRAPH_LSTM ? prepareLstm(g, step) : leftOut(g, step);
+    case Family.SVDF: return HAS_GRAPH_SVDF ? prepareSvdf(g, step) : leftOut(g, step);
+    case Family.TOP: return HAS_GRAPH_TOP ? prepareTop(g, step) : leftOut(g, step);
+    case Family.DENSIFY: return HAS_GRAPH_DENSIFY ? prepareDensify(g, step) : leftOut(g, step);
+    case Family.CONTROL: return HAS_GRAPH_CONTROL ? prepareControl(g, step) : leftOut(g, step);
+    default:
+      if (!isTransposeBias(step)) return refuse(g, step, "no kernel has this name");
+      return HAS_GRAPH_TRANSPOSED ? prepareTransposed(g, step) : leftOut(g, step);
   }
 }
 
@@ -173,63 +184,63 @@ export function run(g: Graph, step: GraphStep, begin: u32, end: u32): i32 {
   switch (familyOf(step.op)) {
     case Family.CONVOLUTION:
     case Family.POOL:
-      runConvolution(g, step, begin, end);
+      if (HAS_GRAPH_CONVOLUTION || HAS_GRAPH_POOL) runConvolution(g, step, begin, end);
       return 0;
     case Family.FULLY_CONNECTED:
-      runFullyConnected(g, step);
+      if (HAS_GRAPH_FULLY_CONNECTED) runFullyConnected(g, step);
       return 0;
     case Family.ELEMENTWISE:
-      runElementwise(g, step);
+      if (HAS_GRAPH_ELEMENTWISE) runElementwise(g, step);
       return 0;
     case Family.UNARY:
-      runUnary(g, step);
+      if (HAS_GRAPH_UNARY) runUnary(g, step);
       return 0;
     case Family.REDUCTION:
-      runReduction(g, step);
+      if (HAS_GRAPH_REDUCTION) runReduction(g, step);
       return 0;
     case Family.ARRANGEMENT:
-      runArrangement(g, step);
+      if (HAS_GRAPH_ARRANGEMENT) runArrangement(g, step);
       return 0;
     case Family.JOINT:
-      runJoint(g, step);
+      if (HAS_GRAPH_JOINT) runJoint(g, step);
       return 0;
-    case Family.GATHER: return runGather(g, step);
+    case Family.GATHER: return HAS_GRAPH_GATHER ? runGather(g, step) : 0;
     case Family.RESIZE:
-      runResize(g, step, begin, end);
+      if (HAS_GRAPH_RESIZE) runResize(g, step, begin, end);
       return 0;
     case Family.STATE:
-      runState(g, step);
+      if (HAS_GRAPH_STATE) runState(g, step);
       return 0;
     case Family.ARG_MAX:
-      runArgMax(g, step);
+      if (HAS_GRAPH_ARG_MAX) runArgMax(g, step);
       return 0;
     case Family.SHAPE:
       runShape(g, step);
       return 0;
     case Family.MATMUL:
-      runMatmul(g, step);
+      if (HAS_GRAPH_MATMUL) runMatmul(g, step);
       return 0;
     case Family.ROWS:
-      runRows(g, step);
+      if (HAS_GRAPH_ROWS) runRows(g, step);
       return 0;
     case Family.SIGNAL:
-      runSignal(g, step);
+      if (HAS_GRAPH_SIGNAL) runSignal(g, step);
       return 0;
     case Family.LSTM:
-      runLstm(g, step, begin, end);
+      if (HAS_GRAPH_LSTM) runLstm(g, step, begin, end);
       return 0;
     case Family.SVDF:
-      runSvdf(g, step);
+      if (HAS_GRAPH_SVDF) runSvdf(g, step);
       return 0;
     case Family.TOP:
-      runTop(g, step);
+      if (HAS_GRAPH_TOP) runTop(g, step);
       return 0;
-    case Family.DENSIFY: return runDensify(g, step);
+    case Family.DENSIFY: return HAS_GRAPH_DENSIFY ? runDensify(g, step) : 0;
     case Family.VIEW:
       memory.copy(g.output(step).data, g.input(step, 0).data, g.output(step).bytes);
       return 0;
     default:
-      runTransposed(g, step, begin, end);
+      if (HAS_GRAPH_TRANSPOSED) runTransposed(g, step, begin, end);
       return 0;
   }
 }

@@ -1,5 +1,6 @@
 /** Runs a graph, slice by slice: whole steps, or some rows of the output of a large one. */
 import { Core, ErrorCode, Status, fail } from "../memory/core";
+import { HAS_GRAPH_CONTROL } from "../parts";
 import { runCalls } from "./calls";
 import { isControl } from "./control";
 import { run } from "./families";
@@ -50,7 +51,7 @@ function runSome(g: Graph, left: u64): i32 {
     g.next += 1;
     return g.begun ? 1 : runSubgraph(g, g.subgraph(<u32>step.parameters));
   }
-  const calls = isControl(step.op);
+  const calls = HAS_GRAPH_CONTROL && isControl(step.op);
   const done = calls
     ? runCalls(g, step, left)
     : <i64>advance(g, step, changetype<usize>(g) + offsetof<Graph>("row"), left);

@@ -130,7 +130,7 @@ prefill|-p|--prompt|N|128|tokens of the prompt
 decode|-n|--max-tokens|N|64|tokens to generate
 type||--type|TYPE|F16|block format of the matrices or a mix: F32, F16, BF16, Q8_0, Q4_K_M, ...
 base||--base|FILE||the model of an adapter (a LoRA as PEFT saves it): DIR becomes a file for --lora, in F32 or F16
-like||--like|BUILD|portable|which build of docs/builds.md it is like
+like||--like|BUILD||which build of docs/builds.md it is like (default: portable; of .tflite files, graph)
 best||--build|auto,fast,portable,scalar|auto|which build computes; portable and scalar give the same bits everywhere
 lora||--lora|TEXT+||an adapter (LoRA) beside the model: FILE, or FILE=WEIGHT; several may be given
 adapted||--lora|TEXT+||one more model: the one that is served, with an adapter (LoRA); FILE or NAME=FILE, and =WEIGHT

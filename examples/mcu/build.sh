@@ -1,7 +1,9 @@
 #!/bin/sh
-# Builds the example:  build.sh BOARD MODEL.gguf OUT [MAIN.c]       BOARD: host, mps2
+# Builds an example:  build.sh BOARD MODEL.gguf OUT [MAIN.c]       BOARD: host, mps2
+#                     INPUT=RAW build.sh BOARD NETWORK.tflite OUT [MAIN.c]
 #
 # WEIGHTS=streamed leaves the weights in flash, and MEMORY=BYTES gives less linear memory than the core was built for.
+# WASM: the build, limpet.mcu.wasm, of networks limpet.graph.mcu.wasm; what `limpet slim --like` makes is smaller.
 # EXTRA: more options for the compiler; OPTIMIZE: how hard it tries (-O2).
 #
 # Needs wasm2c (Debian's wabt), and gcc or arm-none-eabi-gcc with newlib. Run it with ./OUT, or with
@@ -11,10 +13,19 @@ board=$1
 model=$(realpath "$2")
 out=$(realpath -m "$3")
 here=$(dirname "$(realpath "$0")")
-program=$(realpath "${4:-$here/main.c}")
 root=$here/../..
-wasm=$root/build/limpet.mcu.wasm
-objects=$root/build/mcu/$board
+if [ -n "${INPUT:-}" ]; then
+  wasm=$(realpath "${WASM:-$root/build/limpet.graph.mcu.wasm}")
+  program=$(realpath "${4:-$here/graph.c}")
+  library=$root/examples/embed-c/graph.c
+  input=$(realpath "$INPUT")
+else
+  wasm=$(realpath "${WASM:-$root/build/limpet.mcu.wasm}")
+  program=$(realpath "${4:-$here/main.c}")
+  library=$root/examples/embed-c/host.c
+  input=""
+fi
+objects=$root/build/mcu/$board/$(basename "$wasm" .wasm)
 
 case $board in
 host) tools="" machine="" link="" ;;
@@ -44,8 +55,8 @@ if [ ! -e "$objects/limpet.o" ] || [ "$wasm" -nt "$objects/limpet.o" ]; then
   wasm2c "$wasm" -n limpet -o "$objects/limpet.c"
   "${tools}gcc" $options -I"$objects" -c "$objects/limpet.c" -o "$objects/limpet.o"
 fi
-"${tools}gcc" $machine -DMODEL="\"$model\"" -c "$here/model.S" -o "$objects/model.o"
+"${tools}gcc" $machine -DMODEL="\"$model\"" ${input:+"-DINPUT=\"$input\""} -c "$here/model.S" -o "$objects/model.o"
 "${tools}gcc" $options ${EXTRA:-} -I"$objects" -I"$here" -I"$root/examples/embed-c" -I"$root/build" "$program" "$here/memory.c" \
-  "$here/board_$board.c" "$root/examples/embed-c/host.c" "$objects/limpet.o" "$objects/model.o" \
+  "$here/board_$board.c" "$library" "$objects/limpet.o" "$objects/model.o" \
   $link -Wl,--gc-sections -lm -o "$out"
 "${tools}size" "$out"

@@ -2,7 +2,7 @@
  * The runtime that wasm2c's code asks for, for a module whose memory never grows: no heap, no signals, no page of 64 KiB.
  * MEMORY_BYTES is the linear memory: what limpet.mcu.wasm exports as __heap_base, or less, which the core is told.
  */
-#include "host.h"
+#include "limpet.h"
 #include "board.h"
 
 static uint8_t linear_memory[MEMORY_BYTES] __attribute__((aligned(16)));

@@ -3,13 +3,17 @@ import { existsSync } from "node:fs";
 import { BAD_CHOICE } from "../../assembly/wasi/usage.ts";
 import { LimpetError } from "../host/errors.ts";
 import { inspectFile } from "../load/inspect.ts";
+import { operatorsOf } from "../load/tflite.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { Io } from "./io.ts";
 
 /** What scripts/slim.mjs of the checkout has. */
 interface Slim {
+  /** The builds of language models, and those of networks. */
   readonly NAMES: readonly string[];
+  readonly GRAPH_NAMES: readonly string[];
   slimBuild(models: readonly Needs[], like: string): SlimBuild;
+  slimGraphs(networks: readonly Network[], like: string): SlimBuild;
   compile(build: SlimBuild, out: string, signal: AbortSignal): Promise<{ bytes: number; full: number }>;
 }
 
@@ -18,6 +22,7 @@ interface SlimBuild {
   readonly architectures: readonly string[];
   readonly formats: readonly string[];
   readonly tokenizers: readonly string[];
+  readonly families?: readonly string[];
 }
 
 /** What a model's file names. */
@@ -29,17 +34,40 @@ interface Needs {
   readonly chat: boolean;
 }
 
+/** What a .tflite file names. */
+interface Network {
+  readonly model: string;
+  readonly operators: readonly string[];
+}
+
+/** By its name: what is read of the file differs. */
+const NETWORK = /\.tflite$/i;
+
 export async function slim(args: Arguments, io: Io): Promise<void> {
   const out = args.required("out");
   const checkout = findCheckout();
-  const { NAMES, slimBuild, compile }: Slim = await import(new URL("scripts/slim.mjs", checkout).href);
-  const like = args.required("like");
-  if (!NAMES.includes(like)) throw new UsageError(BAD_CHOICE + NAMES.join(", "), "--like");
-  const models: Needs[] = [];
-  for (const model of args.all("MODEL...")) models.push(await needsOf(model, io.signal));
-  const build = inWords(() => slimBuild(models, like));
+  const scripts: Slim = await import(new URL("scripts/slim.mjs", checkout).href);
+  const files = args.all("MODEL...");
+  const networks = files.filter((file) => NETWORK.test(file));
+  const other = files.find((file) => !NETWORK.test(file));
+  if (networks.length > 0 && other !== undefined) {
+    const words = `a build holds networks or language models, not both: ${networks[0]} and ${other}`;
+    throw new LimpetError("BAD_ARGUMENT", words);
+  }
+  const names = networks.length > 0 ? scripts.GRAPH_NAMES : scripts.NAMES;
+  const like = args.text("like") ?? names[0];
+  if (!names.includes(like)) throw new UsageError(BAD_CHOICE + names.join(", "), "--like");
+  let build: SlimBuild;
+  if (networks.length > 0) {
+    const needs = networks.map((model) => ({ model, operators: operatorsOf(io.readFile(model), model) }));
+    build = inWords(() => scripts.slimGraphs(needs, like));
+  } else {
+    const needs: Needs[] = [];
+    for (const model of files) needs.push(await needsOf(model, io.signal));
+    build = inWords(() => scripts.slimBuild(needs, like));
+  }
   io.note(`compiling ${build.file} with ${partsOf(build)}`);
-  const { bytes, full } = await compile(build, out, io.signal);
+  const { bytes, full } = await scripts.compile(build, out, io.signal);
   const share = Math.round((bytes / full) * 100);
   io.note(`${out}: ${count(bytes)} bytes, ${share} % of the ${count(full)} of ${build.file}`);
 }
@@ -76,7 +104,8 @@ function inWords<T>(work: () => T): T {
   }
 }
 
-function partsOf({ architectures, formats, tokenizers }: SlimBuild): string {
+function partsOf({ architectures, formats, tokenizers, families }: SlimBuild): string {
+  if (families) return families.map((name) => name.replace(/^graph-/, "")).join(", ");
   return [...architectures, "F32, F16, Q8_0", ...formats, ...tokenizers].join(", ");
 }
 

@@ -2,19 +2,23 @@
  * Graphs in every host: the trained networks of data/graphs give the oracles' integers to the byte, and every value between,
  * wake words over all recorded calls; and the bits of floats that graph-cases.ts has held against LiteRT's.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { instantiateSync } from "../../bindings/instantiate.ts";
 import { GraphFlag, Status } from "../../bindings/numbers.ts";
-import { checksum } from "../support/graph.ts";
+import { TestCore, type TestExports } from "../support/core.ts";
+import { checksum, TestGraph } from "../support/graph.ts";
+import { NAMES, soundSet } from "../support/networks/sounds.ts";
 import { driver, launchChromium, type Playwright } from "./browsers.ts";
 import { type Host, record } from "./conformance.ts";
 import { FOLDER, type GraphCase, graphCases } from "./graph-cases.ts";
 import { finish } from "./javascript.ts";
 import { serve } from "./server.ts";
-import { output, ROOT, withTools, workFolder } from "./tools.ts";
+import { outcome, output, ROOT, withTools, workFolder } from "./tools.ts";
 
 /** What a host gave of a case. */
 interface Given {
@@ -117,6 +121,7 @@ function command(host: string, build: string, run: readonly string[], some: read
 }
 
 const COMMAND = join(ROOT, "build/limpet.graph.wasi.wasm");
+const TRANSFORMER = "test/fixtures/sounds-tiny-transformer.tflite";
 const SCALAR = join(ROOT, "build/limpet.graph.wasi.scalar.wasm");
 
 withTools(["wasmtime"], (wasmtime) => {
@@ -125,6 +130,21 @@ withTools(["wasmtime"], (wasmtime) => {
   output(wasmtime, "compile", "-o", compiled, COMMAND);
   const run = ["run", "--dir", "build", "--allow-precompiled", compiled];
   command(host, "graph, Cranelift", [wasmtime, ...run], cases);
+
+  test(`${host}: the Tiny Transformer that ships tells 300 sounds apart, one file in one call`, async () => {
+    const { features, kinds } = await soundSet(300, 3);
+    writeFileSync(join(WORK, "sounds.raw"), new Uint8Array(features.buffer));
+    const [input, out] = ["sounds.raw", "scores.raw"].map((file) => relative(ROOT, join(WORK, file)));
+    output(wasmtime, "run", "--dir", ".", ...run.slice(3), "graph", TRANSFORMER, "--input", input, "--out", out);
+    const scores = new Float32Array(new Uint8Array(readFileSync(out)).buffer);
+    assert.is(scores.length, kinds.length * NAMES.length);
+    const right = kinds.filter((kind, i) => {
+      const some = scores.subarray(i * NAMES.length, (i + 1) * NAMES.length);
+      return some.indexOf(Math.max(...some)) === kind;
+    });
+    assert.ok(right.length > 0.95 * kinds.length, `${right.length} of ${kinds.length} right`);
+  });
+
   withTools(["qemu-aarch64", "wasmtime-aarch64"], (emulator, program) => {
     const there = join(WORK, "graph.aarch64.cwasm");
     output(wasmtime, "compile", "--target", "aarch64-unknown-linux-gnu", "-o", there, COMMAND);
@@ -141,6 +161,95 @@ withTools(["iwasm"], (classic) => {
 withTools(["iwasm-simd"], (fast) => {
   const host = output(fast, "--version").trim().replace("iwasm", "WAMR");
   command(host, "graph, fast interpreter with SIMD", [fast, "--dir=build", COMMAND], small(4e7));
+});
+
+/** The board's memory for numbers that change: linear memory and the stack. */
+const STACK = 16 * 1024;
+const RAM = 256 * 1024;
+/** What a slim build of the wake word runs. */
+const ON_BOARD = /^(mww_okay_nabu|mww_vad\.wake_okay_nabu|micro_speech\.yes|hello_world)/;
+const NABU = "mww_okay_nabu.tflite";
+
+/** limpet.graph.mcu.wasm with what the wake word needs, and its bytes; made once. */
+function slimWasm(): { path: string; bytes: number } {
+  const path = join(WORK, "okay-nabu.wasm");
+  output(process.execPath, "build/js/cli.js", "slim", join(FOLDER, NABU), "-o", path, "--like", "graph-mcu");
+  return { path, bytes: statSync(path).size };
+}
+
+withTools(["wasm2c", "wasm-objdump", "arm-none-eabi-gcc", "qemu-system-arm"], (_w, _o, _gcc, emulator) => {
+  let wasm = "";
+
+  test("limpet slim makes a build of the wake word alone: less than 68 KB", () => {
+    if (cases.length === 0) return;
+    const { path, bytes } = slimWasm();
+    wasm = path;
+    assert.ok(bytes < 68_000, `${bytes} bytes`);
+  });
+
+  /** Builds a program of the case for the board and runs it: what it wrote before it said how much stack it took. */
+  function onBoard({ model, input }: GraphCase, ...program: string[]): { lines: string[]; stack: number } {
+    const out = join(WORK, "board.elf");
+    const settings = [`WASM=${wasm}`, `INPUT=${join(FOLDER, input)}`, `MEMORY=${RAM - STACK}`];
+    output("env", ...settings, "sh", "examples/mcu/build.sh", "mps2", join(FOLDER, model), out, ...program);
+    const { status, stdout, stderr } = outcome(
+      emulator,
+      ...["-M", "mps2-an386", "-nographic", "-semihosting", "-kernel", out],
+    );
+    const said = stdout + stderr;
+    assert.is(status, 0, said);
+    const [, text, stack] = said.match(/^([\s\S]*)stack: (\d+) bytes\n$/) ?? [];
+    return { lines: text.trim().split("\n"), stack: Number(stack) };
+  }
+
+  test(`a Cortex-M4 with ${RAM / 1024} KB for all that changes: wake words, words, a sine, and every value between`, () => {
+    const host = { host: "C: wasm2c, Cortex-M4 (qemu)", build: "graph, slim, bare metal" };
+    for (const one of cases.filter(({ name }) => ON_BOARD.test(name))) {
+      const { lines, stack } = onBoard(one);
+      const [memory, ...runs] = lines;
+      const values = Uint8Array.from(runs.flatMap((line) => line.split(" ").map(Number)));
+      console.log(`${one.name}: ${memory} bytes of linear memory, ${stack} of stack`);
+      assert.ok(stack < STACK / 4, `${stack} bytes`);
+      check(host, one, { sum: checksum(values), sums: [] });
+      if (one.rows.size === 0) continue;
+      const sums = onBoard(one, "test/hosts/mcu_graph.c").lines.map((line): [number, string] => {
+        const [operator, sum] = line.split(" ");
+        return [Number.parseInt(operator, 16), sum];
+      });
+      check(host, one, { sum: one.sum, sums });
+    }
+  });
+
+  test("what the slim build leaves out is refused by name", () => {
+    const kws = cases.find(({ name }) => name.startsWith("kws"));
+    if (!kws) return;
+    const network = new Uint8Array(readFileSync(join(FOLDER, kws.model)));
+    const core = new TestCore("scalar", instantiateSync<TestExports>(new WebAssembly.Module(readFileSync(wasm))));
+    assert.throws(
+      () => new TestGraph(core, network),
+      /^this build has no AVERAGE_POOL_2D, operator \d+ of the graph; take limpet\.graph\.wasm, or make/,
+    );
+  });
+});
+
+withTools(["wasm2c", "gcc"], (wasm2c, gcc) => {
+  const example = join(ROOT, "examples/embed-c");
+  const program = join(WORK, "network");
+
+  test("the C example: the same bytes, and words for what is no network", () => {
+    if (cases.length === 0) return;
+    output(wasm2c, join(ROOT, "build/limpet.graph.scalar.wasm"), "-n", "limpet", "-o", join(WORK, "limpet.c"));
+    const sources = [join(example, "network.c"), join(example, "graph.c"), join(WORK, "limpet.c")];
+    const options = ["-O1", "-ffp-contract=off", `-I${WORK}`, `-I${join(ROOT, "build")}`];
+    output(gcc, ...options, ...sources, "-lwasm-rt-impl", "-lm", "-o", program);
+    const host = { host: `C: wasm2c, gcc ${output(gcc, "-dumpversion").trim()}`, build: "graph, scalar, x86-64" };
+    for (const one of small(1e7, /^mww_okay_nabu/)) {
+      const raw = execFileSync(program, [join(FOLDER, one.model), join(FOLDER, one.input)]);
+      check(host, one, { sum: checksum(new Uint8Array(raw)), sums: [] });
+    }
+    const { status, stderr } = outcome(program, join(FOLDER, cases[0].input), join(FOLDER, cases[0].input));
+    assert.equal([status, stderr], [1, "network: this is no TFLite file: it does not say TFL3 at its fifth byte\n"]);
+  });
 });
 
 test.run();

@@ -2,22 +2,24 @@
  * Small networks on images, operator after operator at odd shapes: filters of any size, strides longer than they are,
  * dilations, both paddings, pools, PAD, residuals. Random, or a chain of one's own.
  */
-import { TensorType } from "../../bindings/numbers.ts";
+import { Operator, TensorType } from "../../bindings/numbers.ts";
 import type { Random } from "../fuzz/random.ts";
 import { type Field, type GraphSpec, i8, i32, type OperatorSpec, type TensorSpec } from "./tflite-writer.ts";
 
 const { F32, I8, I32 } = TensorType;
-export const ADD = 0;
-export const AVERAGE_POOL = 1;
-export const CONV = 3;
-export const DEPTHWISE = 4;
-export const LOGISTIC = 14;
-export const MAX_POOL = 17;
-export const MUL = 18;
-export const RELU = 19;
-export const PAD = 34;
-export const TRANSPOSE = 39;
-export const QUANTIZE = 114;
+export const {
+  ADD,
+  AVERAGE_POOL_2D: AVERAGE_POOL,
+  CONV_2D: CONV,
+  DEPTHWISE_CONV_2D: DEPTHWISE,
+  LOGISTIC,
+  MAX_POOL_2D: MAX_POOL,
+  MUL,
+  RELU,
+  PAD,
+  TRANSPOSE,
+  QUANTIZE,
+} = Operator;
 
 /** What slides over an image: height and width of each. */
 export interface Window {
