@@ -166,7 +166,16 @@ test("several models make one build with the parts of all, and it is as its base
   assert.equal(architectures, ["qwen3", "memoryformer"]);
   assert.equal(formats, ["Q4_K", "TQ1_0", "TQ2_0"]);
   assert.equal(tokenizers, ["bpe", "spm"]);
-  assert.equal(extras, ["names", "chat-templates", "grammar", "long-words", "vectors", "samplers", "adapters"]);
+  assert.equal(extras, [
+    "names",
+    "chat-templates",
+    "grammar",
+    "long-words",
+    "vectors",
+    "samplers",
+    "adapters",
+    "core-neurons",
+  ]);
   assert.is(entry, "model");
   assert.equal(features, BUILDS.relaxed.features);
   assert.equal(slimBuild([tables], "wasi").extras, [
