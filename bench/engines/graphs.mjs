@@ -89,28 +89,42 @@ export const ENGINES = {
   },
 
   async "LiteRT.js"({ tflite }) {
-    const { loaded, linear } = await watched(async () => {
-      const litert = await liteRt();
-      await litert.loadLiteRt(fileURLToPath(new URL("@litertjs/core/wasm/", PACKAGES)), { threads: false });
-      const options = { accelerator: "wasm", cpuOptions: { numThreads: 1 } };
-      return { litert, model: await litert.loadAndCompile(tflite, options) };
-    });
-    const { litert, model } = loaded;
-    const [{ shape }] = model.getInputDetails();
+    const { loaded: run, linear } = await watched(() => liteRtRun(tflite));
     return {
-      async run(values) {
-        const x = new litert.Tensor(values, [...shape]);
-        const [y] = await model.run([x]);
-        const found = await y.data();
-        x.delete();
-        y.delete();
-        return found;
-      },
+      run,
       linear,
       wasm: statSync(new URL("@litertjs/core/wasm/litert_wasm_internal.wasm", PACKAGES)).size,
     };
   },
 };
+
+/** It starts once a process. @type {Promise<any> | null} */
+let started = null;
+
+async function startedLiteRt() {
+  const litert = await liteRt();
+  await litert.loadLiteRt(fileURLToPath(new URL("@litertjs/core/wasm/", PACKAGES)), { threads: false });
+  return litert;
+}
+
+/**
+ * A network of one input and one output in LiteRT.js, one thread: what runs it.
+ * @param {Uint8Array} tflite @returns {Promise<(values: any) => Promise<any>>}
+ */
+export async function liteRtRun(tflite) {
+  const litert = await (started ??= startedLiteRt());
+  const options = { accelerator: "wasm", cpuOptions: { numThreads: 1 } };
+  const model = await litert.loadAndCompile(tflite, options);
+  const [{ shape }] = model.getInputDetails();
+  return async (values) => {
+    const x = new litert.Tensor(values, [...shape]);
+    const [y] = await model.run([x]);
+    const found = await y.data();
+    x.delete();
+    y.delete();
+    return found;
+  };
+}
 
 /** @param {Int8Array | Uint8Array} bytes */
 function flipped(bytes) {

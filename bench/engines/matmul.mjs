@@ -1,13 +1,15 @@
 /**
- * Matrix products by themselves, one thread, in one process and in turns: limpet's builds, onnxruntime-web and tfjs. The
- * right matrix is a constant that was packed before; the left one is copied in and the product out, as the peers do it.
+ * Matrix products by themselves, one thread, in one process and in turns: limpet's builds, onnxruntime-web, tfjs and
+ * LiteRT.js. The right matrix is a constant that was packed before; the left one is copied in and the product out, as the peers do it.
  */
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { blockFormats } from "../../scripts/boundary.mjs";
 import { Random } from "../../scripts/random-blocks.mjs";
+import { i8, tfliteFile } from "../../test/support/tflite-writer.ts";
 import { builds, limits, RawCore, warmUp } from "../lib/core.mjs";
 import { matMulModel, matMulNBitsModel } from "../lib/onnx.mjs";
+import { liteRtRun } from "./graphs.mjs";
 
 const [F32, Q4_0] = [blockFormats().F32.id, blockFormats().Q4_0.id];
 /** [m, k, n]: activations [m, k] by weights [k, n]. */
@@ -38,7 +40,7 @@ export async function measure({ samples = 15 }) {
     const a = floats(m * k);
     const b = floats(k * n);
     const rivals = [...ours(F32, transposed(b, k, n), m, k, n, a), await onnx(matMulModel(m, k, n, b), a, m, k)];
-    rivals.push(await tfjs(a, b, m, k, n));
+    rivals.push(await tfjs(a, b, m, k, n), await liteRt(a, b, m, k, n));
     found[name] = await inTurns(rivals, samples, 2 * m * k * n);
   }
   const [k, n] = [2048, 8192];
@@ -129,6 +131,27 @@ async function tfjs(a, b, /** @type {number} */ m, /** @type {number} */ k, /** 
   };
   for (let i = 0; i < 3; i++) work();
   return { name: "tfjs wasm", work, result: () => /** @type {Float32Array} */ (work()) };
+}
+
+/** @param {Float32Array} a @param {Float32Array} b @returns {Promise<Rival>} */
+async function liteRt(a, b, /** @type {number} */ m, /** @type {number} */ k, /** @type {number} */ n) {
+  const [FULLY_CONNECTED, FULLY_CONNECTED_OPTIONS] = [9, 8];
+  const tensors = [
+    { shape: [m, k], type: 0 },
+    { shape: [n, k], type: 0, data: transposed(b, k, n) },
+    { shape: [m, n], type: 0 },
+  ];
+  const layer = {
+    code: FULLY_CONNECTED,
+    inputs: [0, 1],
+    outputs: [2],
+    options: [i8(0)],
+    union: FULLY_CONNECTED_OPTIONS,
+  };
+  const run = await liteRtRun(tfliteFile({ tensors, operators: [layer], inputs: [0], outputs: [2] }));
+  const work = () => run(a);
+  for (let i = 0; i < 3; i++) await work();
+  return { name: "LiteRT.js", work, result: async () => /** @type {Float32Array} */ (await work()) };
 }
 
 const random = new Random("matmul");
