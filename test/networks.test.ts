@@ -1,6 +1,7 @@
 /**
- * Networks of papers on the operators of graphs: CCT, MnasNet-A1 and TinyViT with random weights give what PyTorch's modules
- * give in float64, and at the sizes of their papers they have the parameters and the multiply-adds that these tell of.
+ * Networks of papers on the operators of graphs: CCT, MnasNet-A1, TinyViT and ElasticViT with random weights give what
+ * PyTorch's modules give in float64, and at the sizes of their papers they have the parameters and the multiply-adds that
+ * these tell of.
  */
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";

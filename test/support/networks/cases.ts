@@ -1,6 +1,7 @@
 /** The networks that PyTorch's own modules are asked about (test/oracle/networks.py), small where the paper's are large. */
 import { lcg } from "../graph.ts";
 import { CCT_2, cct } from "./cct.ts";
+import { ELASTIC_T1, elasticVit } from "./elastic-vit.ts";
 import { mnasnet } from "./mnasnet.ts";
 import type { Network, Value } from "./network.ts";
 import { TINY_VIT_5M, type TinyVitShape, tinyVit } from "./tiny-vit.ts";
@@ -15,6 +16,9 @@ const TINY_VIT: TinyVitShape = {
   classes: 10,
 };
 
+/** T1 with ten classes. */
+const ELASTIC_VIT = { ...ELASTIC_T1, classes: 10 };
+
 export interface NetworkCase {
   readonly name: string;
   /** What the oracle makes its module of. */
@@ -26,6 +30,7 @@ export const NETWORK_CASES: readonly NetworkCase[] = [
   { name: "cct", shape: CCT_2, make: () => cct(CCT_2) },
   { name: "mnasnet", shape: { classes: 10 }, make: () => mnasnet(64, 10) },
   { name: "tiny-vit", shape: TINY_VIT, make: () => tinyVit(TINY_VIT) },
+  { name: "elastic-vit", shape: ELASTIC_VIT, make: () => elasticVit(ELASTIC_VIT) },
 ];
 
 /** The networks at the sizes of their papers, with what these say of them: parameters and multiply-adds. */

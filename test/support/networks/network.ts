@@ -22,6 +22,7 @@ const { F32, I32 } = TensorType;
 const CODE = {
   add: 0,
   averagePool: 1,
+  concatenation: 2,
   conv: 3,
   depthwise: 4,
   fullyConnected: 9,
@@ -29,6 +30,7 @@ const CODE = {
   maxPool: 17,
   mul: 18,
   relu: 19,
+  relu6: 21,
   reshape: 22,
   softmax: 25,
   pad: 34,
@@ -39,6 +41,7 @@ const CODE = {
   split: 49,
   stridedSlice: 45,
   squaredDifference: 99,
+  hardSwish: 117,
   batchMatmul: 126,
   gelu: 150,
 } as const;
@@ -158,22 +161,28 @@ export class Network {
     return this.#operator(CODE.fullyConnected, inputs, [...x.shape.slice(0, -1), out], [i8(0), i8(0), i8(1)]);
   }
 
-  /** Layer norm over the last dimension. */
-  layerNorm(name: string, x: Value, epsilon: number): Value {
+  /** Layer norm over the last dimension, or over some; scale and shift are of the last. */
+  layerNorm(name: string, x: Value, epsilon: number, over: readonly number[] = [x.shape.length - 1]): Value {
     const depth = x.shape.at(-1)!;
     const [scale, shift] = [
       this.#constant([depth], this.weight(`${name}.weight`, [depth], 0.3, 1)),
       this.#constant([depth], this.weight(`${name}.bias`, [depth], 0.1)),
     ];
-    const mean = this.mean(x, [x.shape.length - 1]);
+    const mean = this.mean(x, over);
     const square = this.#operator(CODE.squaredDifference, [x, mean], x.shape, null);
-    const variance = this.mean(square, [x.shape.length - 1]);
-    const shifted = this.#operator(CODE.add, [variance, this.#constant([1], Float32Array.of(epsilon))], mean.shape, [
-      i8(0),
-    ]);
+    const variance = this.mean(square, over);
+    const shifted = this.plus(variance, this.#constant([1], Float32Array.of(epsilon)));
     const inverse = this.#operator(CODE.rsqrt, [shifted], mean.shape, null);
     const centred = this.#operator(CODE.sub, [x, mean], x.shape, [i8(0)]);
     return this.plus(this.times(this.times(centred, inverse), scale), shift);
+  }
+
+  /** A batch norm by itself. */
+  batchNorm(name: string, x: Value, epsilon: number): Value {
+    const depth = x.shape.at(-1)!;
+    const [factors, biases] = [new Float32Array(depth).fill(1), new Float32Array(depth)];
+    this.#fold(name, epsilon, factors, biases);
+    return this.plus(this.times(x, this.#constant([depth], factors)), this.#constant([depth], biases));
   }
 
   /** The mean over some dimensions, which stay as 1. */
@@ -206,6 +215,16 @@ export class Network {
     return this.#operator(CODE.gelu, [x], x.shape, [i8(0)]);
   }
 
+  hardSwish(x: Value): Value {
+    return this.#operator(CODE.hardSwish, [x], x.shape, null);
+  }
+
+  /** min(max(x + 3, 0), 6) / 6. */
+  hardSigmoid(x: Value): Value {
+    const three = this.#constant([1], Float32Array.of(3));
+    return this.scaled(this.#operator(CODE.relu6, [this.plus(x, three)], x.shape, null), 1 / 6);
+  }
+
   sigmoid(x: Value): Value {
     return this.#operator(CODE.logistic, [x], x.shape, null);
   }
@@ -229,6 +248,14 @@ export class Network {
     const fields = [i8(VALID), i32(stride), i32(stride), i32(size), i32(size), i8(0)];
     const padded = pad > 0 ? this.pad(x, pad) : x;
     return this.#operator(CODE.maxPool, [padded], [1, side(height), side(width), channels], fields);
+  }
+
+  /** The mean of size × size, side by side. */
+  averagePool(x: Value, size: number): Value {
+    const [one, height, width, channels] = x.shape;
+    const fields = [i8(VALID), i32(size), i32(size), i32(size), i32(size), i8(0)];
+    const shape = [one, Math.floor(height / size), Math.floor(width / size), channels];
+    return this.#operator(CODE.averagePool, [x], shape, fields);
   }
 
   reshape(x: Value, shape: readonly number[]): Value {
@@ -267,6 +294,13 @@ export class Network {
       options: [i32(count)],
     });
     return parts;
+  }
+
+  /** One behind the other along the last dimension. */
+  joined(x: Value, y: Value): Value {
+    const last = x.shape.length - 1;
+    const shape = [...x.shape.slice(0, last), x.shape[last] + y.shape[last]];
+    return this.#operator(CODE.concatenation, [x, y], shape, [i32(last), i8(0)]);
   }
 
   /** The first rows and columns of an image. */
