@@ -4,6 +4,7 @@
  */
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
+import { Operator } from "../../bindings/numbers.ts";
 import { blockFormats } from "../../scripts/boundary.mjs";
 import { Random } from "../../scripts/random-blocks.mjs";
 import { i8, tfliteFile } from "../../test/support/tflite-writer.ts";
@@ -135,19 +136,13 @@ async function tfjs(a, b, /** @type {number} */ m, /** @type {number} */ k, /** 
 
 /** @param {Float32Array} a @param {Float32Array} b @returns {Promise<Rival>} */
 async function liteRt(a, b, /** @type {number} */ m, /** @type {number} */ k, /** @type {number} */ n) {
-  const [FULLY_CONNECTED, FULLY_CONNECTED_OPTIONS] = [9, 8];
   const tensors = [
     { shape: [m, k], type: 0 },
     { shape: [n, k], type: 0, data: transposed(b, k, n) },
     { shape: [m, n], type: 0 },
   ];
-  const layer = {
-    code: FULLY_CONNECTED,
-    inputs: [0, 1],
-    outputs: [2],
-    options: [i8(0)],
-    union: FULLY_CONNECTED_OPTIONS,
-  };
+  // The table of a fully connected layer's options is the eighth of the schema.
+  const layer = { code: Operator.FULLY_CONNECTED, inputs: [0, 1], outputs: [2], options: [i8(0)], union: 8 };
   const run = await liteRtRun(tfliteFile({ tensors, operators: [layer], inputs: [0], outputs: [2] }));
   const work = () => run(a);
   for (let i = 0; i < 3; i++) await work();
