@@ -127,7 +127,7 @@ test("info, metadata, tensors and memory", async () => {
   assert.is(model.memory.cacheBytesPerToken, (256 + 32) * 2 * 4);
   assert.equal(model.memory.contexts, []);
   await model.generate("abc", { maxTokens: 2 }).text();
-  assert.equal(model.memory.contexts, [{ tokens: 100, kv: "f16", cacheBytes: 100 * (256 + 32) * 2 * 4 }]);
+  assert.equal(model.memory.contexts, [{ tokens: 100, kv: "f16", rows: 100, cacheBytes: 100 * (256 + 32) * 2 * 4 }]);
 });
 
 test("the plan is what loading and a context then take", async () => {

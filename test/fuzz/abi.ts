@@ -11,6 +11,7 @@ import { Engine, type EngineModel, F16, F32, prompt, Q8_0, Streamed } from "../s
 import { feed } from "../support/feed.ts";
 import { type Adapters, loadAdapters, lookAtAdapter, someAdapters } from "./abi-adapters.ts";
 import { lookAtContext, lookAtVectors } from "./abi-looks.ts";
+import { composePieces, makeKept, setNeurons, setPolicy } from "./abi-rows.ts";
 import { Finding, type Fuzzer, guardCore, lookAtGuards, type Run, withWords } from "./fuzzer.ts";
 import type { Random } from "./random.ts";
 import { makeSeeds, type Seed } from "./seeds.ts";
@@ -149,6 +150,13 @@ class Machine {
     });
   }
 
+  /** A context whose layers keep fewer rows than there are tokens. */
+  makeKept(): void {
+    const model = this.random.pick(this.models);
+    const made = makeKept(this, model.handle);
+    if (made) this.contexts.push({ ...made, model });
+  }
+
   dropContext(context: LiveContext): void {
     for (const session of this.sessions.filter((one) => one.context === context)) this.dropSession(session);
     this.call("context_release", context.handle);
@@ -230,7 +238,8 @@ class Machine {
     const { random } = this;
     const wantsMore = this.contexts.length < 3 && random.oneIn(15);
     const session = this.sessions.length && random.oneIn(2) ? random.pick(this.sessions) : null;
-    if ((this.contexts.length === 0 || wantsMore) && random.oneIn(4)) this.makeTexts();
+    if (wantsMore && random.oneIn(4)) this.makeKept();
+    else if ((this.contexts.length === 0 || wantsMore) && random.oneIn(4)) this.makeTexts();
     else if (this.contexts.length === 0 || wantsMore) this.makeContext();
     else if (session) this.operateSession(session);
     else this.operateContext(random.pick(this.contexts));
@@ -349,19 +358,6 @@ class Machine {
     );
   }
 
-  /** Gives a session core neurons, and looks at those that it has. */
-  setNeurons(model: EngineModel, handle: number): void {
-    const { random } = this;
-    const share = random.pick([0, 0.1, 0.4, 1, 1.5, Number.NaN]);
-    const [first, end] = [random.below(3), random.below(8)];
-    this.called.set("model_neuron_bytes", 1);
-    this.core.exports["model_neuron_bytes"](model.handle, share, first, end);
-    this.status("session_set_neurons", handle, share, random.pick([0.4, 1, -1]), first, end);
-    const layer = random.below(9);
-    const count = this.call("session_neuron_count", handle, layer);
-    if (count) this.core.u32(this.call("session_neurons", handle, layer) >>> 0, count);
-  }
-
   /** Takes tokens out of a session. */
   operateTokens(handle: number): void {
     const way = this.random.below(3);
@@ -376,7 +372,7 @@ class Machine {
   operateSession(session: LiveSession): void {
     const { random } = this;
     const { handle, context } = session;
-    switch (random.below(32)) {
+    switch (random.below(34)) {
       case 0:
         if (random.oneIn(3)) this.dropSession(session);
         return;
@@ -492,7 +488,13 @@ class Machine {
         );
         return;
       case 29:
-        this.setNeurons(context.model, handle);
+        setNeurons(this, context.model.handle, handle);
+        return;
+      case 30:
+        composePieces(this, handle, context.model.handle, random.pick(this.sessions).handle);
+        return;
+      case 31:
+        setPolicy(this, handle);
         return;
       case 22:
         this.status("session_limit", handle, this.small());

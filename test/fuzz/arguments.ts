@@ -2,6 +2,8 @@
  * Every public function and method with arguments that its declaration asks for, and with others: what is thrown is
  * limpet's own error or the signal's reason, and the model's answers stay what they are.
  */
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { inspect } from "node:util";
 import * as assert from "uvu/assert";
 import * as cache from "../../src/cache.ts";
@@ -94,6 +96,10 @@ async function prepare(): Promise<Run> {
       word = refusalOf(error, `${owner ?? ""}.${name}(${args.map((arg) => inspect(arg).slice(0, 300)).join(", ")})`);
     } finally {
       if (owner === "Session" || owner === "WorkerSession") (on as index.Session).dispose();
+    }
+    // A store of beginnings and pieces is a folder that the call has named.
+    for (const one of readdirSync(folder, { withFileTypes: true })) {
+      if (one.isDirectory()) rmSync(join(folder, one.name), { recursive: true });
     }
     requireFiles(folder, []);
     if (++cases % 100 === 0) {

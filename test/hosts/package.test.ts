@@ -231,11 +231,12 @@ withTools(["npm:publint", "npm:@arethetypeswrong/cli"], (publint, attw) => {
   });
 });
 
-test("the wasm that a browser downloads stays below 500 KB, and below 155 KB with brotli", () => {
+// 155 KB until composed pieces, budgets of rows, core neurons and kernels for few tokens came.
+test("the wasm that a browser downloads stays below 500 KB, and below 168 KB with brotli", () => {
   const wasm = readFileSync(join(ROOT, "build/limpet.wasm"));
   assert.ok(wasm.length < 500_000, `${wasm.length} bytes`);
   const packed = brotliCompressSync(wasm).length;
-  assert.ok(packed < 155_000, `${packed} bytes with brotli`);
+  assert.ok(packed < 168_000, `${packed} bytes with brotli`);
 });
 
 test("the script that a browser downloads stays below 58 KB with gzip, unminified", async () => {
