@@ -116,7 +116,7 @@ if (folder) {
         /status of 404|has SHA-256/,
       ));
   });
-}
+} else test("the demos' models wait for ../shared", () => {});
 
 /** Gives RGB pixels as the file of a picture. */
 async function give(page: TalkPage, pixels: Uint8Array, width: number): Promise<void> {
