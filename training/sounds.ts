@@ -4,8 +4,10 @@
  *     node --import tsx training/sounds.ts make FOLDER
  *     node --import tsx training/sounds.ts export FOLDER OUT.tflite
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Folder } from "../src/convert/folder.ts";
+import { Checkpoint } from "../src/convert/safetensors.ts";
 import type { Weights } from "../test/support/checkpoint.ts";
 import { soundSet } from "../test/support/networks/sounds.ts";
 import { tinyTransformer } from "../test/support/networks/tiny-transformer.ts";
@@ -21,9 +23,7 @@ if (command === "make" && folder) {
     writeFileSync(join(folder, `${name}.u8`), kinds);
   }
 } else if (command === "export" && folder && out) {
-  const { network, output } = tinyTransformer(
-    weightsOf(new Uint8Array(readFileSync(join(folder, "weights.safetensors")))),
-  );
+  const { network, output } = tinyTransformer(weightsOf(folder));
   const file = network.file(output);
   writeFileSync(out, file);
   console.log(`${out}: ${network.parameters} parameters, ${file.length} bytes`);
@@ -32,24 +32,14 @@ if (command === "make" && folder) {
   process.exit(2);
 }
 
-/** The tensors of a file of safetensors. */
-function weightsOf(bytes: Uint8Array): Weights {
-  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length))) as Record<
-    string,
-    { dtype: string; shape: number[]; data_offsets: [number, number] }
-  >;
-  const entries = Object.entries(header).filter(([name]) => name !== "__metadata__");
-  return Object.fromEntries(
-    entries.map(
-      ([
-        name,
-        {
-          dtype,
-          shape,
-          data_offsets: [from, to],
-        },
-      ]) => [name, { dtype, shape, bytes: bytes.slice(8 + length + from, 8 + length + to) }],
-    ),
-  );
+/** What training/tiny_transformer.py has learnt. */
+function weightsOf(folder: string): Weights {
+  const checkpoint = Checkpoint.open(new Folder(folder), "weights.safetensors");
+  const entries = [...checkpoint.tensors].map(([name, tensor]) => {
+    const bytes = new Uint8Array(tensor.bytes);
+    tensor.read(0, bytes);
+    return [name, { dtype: tensor.type, shape: [...tensor.shape], bytes }] as const;
+  });
+  checkpoint.close();
+  return Object.fromEntries(entries);
 }

@@ -2,6 +2,7 @@
  * CCT (Hassani et al. 2021, arXiv:2104.05704): an image becomes tokens by small convolutions; blocks whose second residual
  * begins at the normalised value, as the authors' code has it; a weighted sum of tokens in place of a class token.
  */
+import { attention } from "./attention.ts";
 import { Network, type Value } from "./network.ts";
 
 export interface CctShape {
@@ -39,17 +40,8 @@ export function cct({ image, convolutions, width, blocks, heads, ratio, classes 
 
 function block(n: Network, name: string, x: Value, heads: number, ratio: number): Value {
   const width = x.shape[2];
-  const attended = n.plus(x, attention(n, `${name}.self_attn`, n.layerNorm(`${name}.pre_norm`, x, 1e-5), heads));
+  const attended = n.plus(x, attention(n, `${name}.self_attn`, n.layerNorm(`${name}.pre_norm`, x, 1e-5), heads, false));
   const normal = n.layerNorm(`${name}.norm1`, attended, 1e-5);
   const inner = n.gelu(n.linear(`${name}.linear1`, normal, width * ratio));
   return n.plus(normal, n.linear(`${name}.linear2`, inner, width));
-}
-
-function attention(n: Network, name: string, x: Value, heads: number): Value {
-  const [, tokens, width] = x.shape;
-  const of = (part: Value): Value => n.transpose(n.reshape(part, [1, tokens, heads, width / heads]), [0, 2, 1, 3]);
-  const [q, k, v] = n.split(n.linear(`${name}.qkv`, x, 3 * width, false), 3).map(of);
-  const scores = n.softmax(n.product(n.scaled(q, (width / heads) ** -0.5), k, true));
-  const mixed = n.reshape(n.transpose(n.product(scores, v), [0, 2, 1, 3]), [1, tokens, width]);
-  return n.linear(`${name}.proj`, mixed, width);
 }

@@ -4,7 +4,8 @@
  * are ours: means over 7 frames are tokens, two blocks of two heads.
  */
 import type { Weights } from "../checkpoint.ts";
-import { Network, type Value } from "./network.ts";
+import { attention } from "./attention.ts";
+import { Network } from "./network.ts";
 import { CHANNELS, FRAMES, NAMES } from "./sounds.ts";
 
 const [SPAN, WIDTH, HEADS, BLOCKS, INNER] = [7, 16, 2, 2, 32];
@@ -18,23 +19,10 @@ export function tinyTransformer(given?: Weights) {
   const places = n.constant([1, tokens, WIDTH], n.weight("places", [1, tokens, WIDTH], 0.2));
   let x = n.plus(n.linear("embed", means, WIDTH), places);
   for (let i = 0; i < BLOCKS; i++) {
-    x = n.plus(x, attention(n, `blocks.${i}`, n.layerNorm(`blocks.${i}.norm1`, x, EPSILON)));
+    x = n.plus(x, attention(n, `blocks.${i}`, n.layerNorm(`blocks.${i}.norm1`, x, EPSILON), HEADS, true));
     const inner = n.gelu(n.linear(`blocks.${i}.up`, n.layerNorm(`blocks.${i}.norm2`, x, EPSILON), INNER));
     x = n.plus(x, n.linear(`blocks.${i}.down`, inner, WIDTH));
   }
   const pooled = n.reshape(n.mean(x, [1]), [1, WIDTH]);
   return { network: n, output: n.linear("head", pooled, NAMES.length) };
-}
-
-function attention(n: Network, name: string, x: Value): Value {
-  const [, tokens] = x.shape;
-  const size = WIDTH / HEADS;
-  const of = (part: Value): Value => n.transpose(n.reshape(part, [1, tokens, HEADS, size]), [0, 2, 1, 3]);
-  const [q, k, v] = n.split(n.linear(`${name}.qkv`, x, 3 * WIDTH), 3).map(of);
-  const scores = n.softmax(n.product(n.scaled(q, size ** -0.5), k, true));
-  return n.linear(
-    `${name}.proj`,
-    n.reshape(n.transpose(n.product(scores, v), [0, 2, 1, 3]), [1, tokens, WIDTH]),
-    WIDTH,
-  );
 }
