@@ -19,7 +19,7 @@ import { Graph, GraphStep, GraphTensor, Place, make } from "./records";
 @unmanaged
 export class Filters {
   sliding: Sliding;
-  /** Packed filters, or those of the file for a depthwise convolution of f32. */
+  /** Packed filters, or those of the file: without SIMD, and for a depthwise convolution of f32. */
   weights: usize;
   /** Records of channels (kernels/conv/requantise.ts), or biases. */
   channels: usize;
@@ -86,18 +86,22 @@ export function prepareConvolution(g: Graph, step: GraphStep): i32 {
 /** Packs filters that lie interleaved. A depthwise convolution of one channel is a convolution. */
 function packDepthwise(g: Graph, step: GraphStep, f: Filters, w: GraphTensor): i32 {
   const filters = w.dim(3);
-  const isFloat = w.type == F32;
-  f.weights = make(g, isFloat ? packedBytes<f32>(filters, f.columns) : packedBytes<i8>(filters, f.columns));
-  if (f.weights == 0) return g.core.errorCode;
+  const isFloat = w.type == F32, isConvolution = f.sliding.depth == 1 && f.multiplier > 1;
+  const isPacked = ASC_FEATURE_SIMD || isConvolution;
+  f.weights = w.data;
+  if (isPacked) {
+    f.weights = make(g, isFloat ? packedBytes<f32>(filters, f.columns) : packedBytes<i8>(filters, f.columns));
+    if (f.weights == 0) return g.core.errorCode;
+  }
   for (let c: u32 = 0; c < filters; c++) {
     if (isFloat) {
       packFilter<f32>(f.weights, c, f.columns, w.data + ((<usize>c) << 2), filters);
     } else {
-      packFilter<i8>(f.weights, c, f.columns, w.data + c, filters);
+      if (isPacked) packFilter<i8>(f.weights, c, f.columns, w.data + c, filters);
       addZero(f, c, f.sliding.zero, w.data + c, filters);
     }
   }
-  if (f.sliding.depth == 1 && f.multiplier > 1) {
+  if (isConvolution) {
     f.multiplier = 0;
     step.scratch = isFloat ? convolutionScratch<f32>(f.columns) : convolutionScratch<i8>(f.columns);
   } else {
@@ -263,6 +267,10 @@ function setChannels(
 
 /** Packs filters that lie [filter, columns], group after group. */
 function pack(g: Graph, f: Filters, w: GraphTensor, filters: u32): i32 {
+  if (!ASC_FEATURE_SIMD) {
+    f.weights = w.data;
+    return 0;
+  }
   const isFloat = w.type == F32;
   const each = filters / f.groups;
   const bytes = isFloat ? packedBytes<f32>(each, f.columns) : packedBytes<i8>(each, f.columns);

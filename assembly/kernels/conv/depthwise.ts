@@ -2,8 +2,9 @@
  * Depthwise convolutions of i8 and f32: a filter for each channel. The channel c · multiplier + m of the output sees
  * channel c of the input.
  *
- * Of i8, filters lie packed as those of a convolution whose columns are their taps (matmul.ts), and four pixels are
- * computed at once: where their taps lie is written down first. What lies outside the image is a pixel of zero points.
+ * Of i8, filters lie packed as those of a convolution whose columns are their taps (matmul.ts), or without SIMD as in
+ * the file, and four pixels are computed at once: where their taps lie is written down first. What lies outside the
+ * image is a pixel of zero points.
  *
  *     scratch:   ┌ taps: usize[taps][4] │ from a window's corner: i32[taps] │ sums: i32[8] │ zero points: i8[depth] ┐
  *
@@ -22,7 +23,7 @@ export function depthwiseI8(
   s: Sliding, packed: usize, multiplier: u32, channels: usize, begin: i32, end: i32, scratch: usize,
 ): void {
   const taps = <u32>(s.filterHeight * s.filterWidth), even = <usize>evenColumns(taps);
-  const groupBytes = <usize>packedBytes<i8>(8, taps);
+  const groupBytes: usize = ASC_FEATURE_SIMD ? <usize>packedBytes<i8>(8, taps) : 8;
   const corners = scratch + (even << 4), sums = corners + (even << 2), nothing = sums + 32;
   memory.fill(nothing, <u8>s.zero, s.depth);
   // The tap that makes their number even meets zeros. Where it is even already, corners are written over this.
@@ -115,13 +116,14 @@ function eachPixel(
   taps: usize, tapCount: u32, c: u32, multiplier: u32, group: usize, pixels: u32, record: usize, target: usize,
   count: u32, s: Sliding, sums: usize,
 ): void {
-  for (let p: u32 = 0; p < pixels; p++, taps += 4, target += s.outDepth) {
+  const depth = <usize>s.outDepth;
+  for (let p: u32 = 0; p < pixels; p++, taps += 4, target += depth) {
     for (let i: u32 = 0; i < count; i++) {
       const channel = <usize>((c + i) / multiplier);
       let sum = load<i32>(record + ((<usize>i) << 2));
       for (let k: usize = 0; k < <usize>tapCount; k++) {
-        const w = load<i8>(group + ((k >> 1) << 4) + ((<usize>i) << 1) + (k & 1));
-        sum += <i32>load<i8>(load<usize>(taps + (k << 4)) + channel) * <i32>w;
+        const w = ASC_FEATURE_SIMD ? ((k >> 1) << 4) + ((<usize>i) << 1) + (k & 1) : k * depth + i;
+        sum += <i32>load<i8>(load<usize>(taps + (k << 4)) + channel) * <i32>load<i8>(group + w);
       }
       store<i32>(sums + ((<usize>i) << 2), sum);
     }

@@ -6,6 +6,9 @@
  *                                  └───────────────────── 16 bytes ──────────────────────────────┘
  *     floats:                      ┌ column 0 of filters 0 … 7 ┐┌ column 1 …             32 bytes a column
  *
+ * Without SIMD filters lie as in a file, one behind the other: nothing is gained by groups, and a second copy of all
+ * weights is saved.
+ *
  * Pixels lie in rows of i16 (bytes widened once for all filters) or f32. Filters beyond the last one are zeros, and so
  * is the column that makes an odd number even. Integers add up in any order to the same sum; floats are added column
  * after column, each product rounded, so that both builds give the same bits.
@@ -21,12 +24,20 @@ export function evenColumns(columns: u32): u32 {
 
 /** Bytes of the packed filters. */
 export function packedBytes<T>(filters: u32, columns: u32): u64 {
+  if (!ASC_FEATURE_SIMD) return (<u64>filters * columns) << alignof<T>();
   const groups = <u64>((filters + 7) >> 3);
   return isFloat<T>() ? groups * columns * 32 : groups * evenColumns(columns) * 8;
 }
 
 /** Packs one filter, whose columns lie `stride` elements apart; the memory is zeros before. */
 export function packFilter<T>(packed: usize, filter: u32, columns: u32, source: usize, stride: u32): void {
+  if (!ASC_FEATURE_SIMD) {
+    const target = packed + ((<usize>filter * columns) << alignof<T>());
+    for (let k: usize = 0; k < <usize>columns; k++) {
+      store<T>(target + (k << alignof<T>()), load<T>(source + ((k * stride) << alignof<T>())));
+    }
+    return;
+  }
   const lane = <usize>filter & 7;
   if (isFloat<T>()) {
     const group = packed + <usize>(filter >> 3) * ((<usize>columns) << 5) + (lane << 2);
@@ -167,8 +178,8 @@ function onePixelI8(
   group: usize, columns: u32, x: usize, channels: usize, addend: i32, target: usize, count: u32, s: Sliding,
   sums: usize,
 ): void {
-  const end = (<usize>evenColumns(columns)) << 1;
   if (ASC_FEATURE_SIMD) {
+    const end = (<usize>evenColumns(columns)) << 1;
     let a0 = i32x4.add(v128.load(channels), i32x4.splat(addend));
     let a1 = i32x4.add(v128.load(channels, 16), i32x4.splat(addend));
     for (let k: usize = 0; k < end; k += 4, group += 16) {
@@ -178,12 +189,13 @@ function onePixelI8(
     }
     requantiseLanes(a0, a1, channels, target, count, s.outZero, s.low, s.high, sums);
   } else {
-    for (let lane: usize = 0; lane < 8; lane++) {
+    for (let lane: usize = 0; lane < <usize>count; lane++) {
       let sum = load<i32>(channels + (lane << 2)) + addend;
-      let w = group + (lane << 1);
-      for (let k: usize = 0; k < end; k += 4, w += 16) {
-        sum += <i32>load<i8>(w) * <i32>load<i16>(x + k) + <i32>load<i8>(w, 1) * <i32>load<i16>(x + k, 2);
+      let p = x;
+      for (const pairs = group + (<usize>columns & ~1); group < pairs; group += 2, p += 4) {
+        sum += <i32>load<i8>(group) * <i32>load<i16>(p) + <i32>load<i8>(group, 1) * <i32>load<i16>(p, 2);
       }
+      if (columns & 1) sum += <i32>load<i8>(group++) * <i32>load<i16>(p);
       store<i32>(sums + (lane << 2), sum);
     }
     requantise(sums, channels, target, count, s.outZero, s.low, s.high);
@@ -239,8 +251,7 @@ function onePixelF32(
   } else {
     for (let lane: usize = 0; lane < <usize>count; lane++) {
       let sum: f32 = 0;
-      let w = group + (lane << 2);
-      for (let k: usize = 0; k < end; k += 4, w += 32) sum += load<f32>(w) * load<f32>(x + k);
+      for (let k: usize = 0; k < end; k += 4, group += 4) sum += load<f32>(group) * load<f32>(x + k);
       const y = sum + load<f32>(biases + (lane << 2));
       store<f32>(target + (lane << 2), clampF32(y, s.least, s.most));
     }
