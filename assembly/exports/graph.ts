@@ -12,6 +12,14 @@ export function graph_create(core: Core, bytes: u64, flags: u32): usize {
   return changetype<usize>(createGraph(core, bytes, flags));
 }
 
+/**
+ * The same for a file that lies in memory already: it is read there, and stays as it is while the graph lives. Up to 16
+ * bytes behind it may be read. For hosts whose memory goes on where the file lies, in flash for instance.
+ */
+export function graph_create_in_place(core: Core, file: usize, bytes: u64, flags: u32): usize {
+  return changetype<usize>(createGraph(core, bytes, flags, file));
+}
+
 /** Gives back a graph and all that it has. 0 is allowed. */
 export function graph_release(core: Core, g: Graph): void {
   releaseGraph(core, g);
@@ -19,7 +27,7 @@ export function graph_release(core: Core, g: Graph): void {
 
 /** The address at which the host writes the file, before the first step. */
 export function graph_file(g: Graph): usize {
-  return g.fileBytes;
+  return g.file.at;
 }
 
 /**

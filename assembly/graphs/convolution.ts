@@ -3,7 +3,7 @@
  * records.
  */
 import { addBias, closeGroups, setChannel } from "../kernels/conv/requantise";
-import { convolutionScratch, convolve, multiply } from "../kernels/conv/convolution";
+import { convolutionScratch, convolve, multiply, rowScratch, rowsOf } from "../kernels/conv/convolution";
 import { depthwiseF32, depthwiseI8, depthwiseScratch } from "../kernels/conv/depthwise";
 import { packFilter, packedBytes, widen } from "../kernels/conv/matmul";
 import { pool } from "../kernels/conv/pool";
@@ -372,7 +372,7 @@ export function prepareFullyConnected(g: Graph, step: GraphStep): i32 {
   step.macs = <u64>y.count * columns;
   const status = setChannels(g, step, f, x, w, y, filters, false);
   if (status < 0) return status;
-  step.scratch = x.type == F32 ? convolutionScratch<f32>(columns) : convolutionScratch<i8>(columns);
+  step.scratch = x.type == F32 ? rowScratch<f32>(columns) : rowScratch<i8>(columns);
   return pack(g, f, w, filters);
 }
 
@@ -430,22 +430,23 @@ export function runFullyConnected(g: Graph, step: GraphStep): void {
   const s = f.sliding;
   const x = g.input(step, 0), y = g.output(step);
   const filters = <u32>s.outDepth, columns = f.columns;
+  const values = rowsOf(g.scratch);
   if (x.type == F32) {
     for (let row: u32 = 0; row < f.batches; row++) {
-      memory.copy(g.scratch, x.data + ((<usize>row * columns) << 2), (<usize>columns) << 2);
+      memory.copy(values, x.data + ((<usize>row * columns) << 2), (<usize>columns) << 2);
       const target = y.data + ((<usize>row * filters) << 2);
-      multiply<f32>(f.weights, filters, columns, f.channels, g.scratch, 1, target, 0, s);
+      multiply<f32>(f.weights, filters, columns, f.channels, values, 1, target, 0, s);
     }
     return;
   }
   for (let row: u32 = 0; row < f.batches; row++) {
     const source = x.data + <usize>row * columns;
-    widen(source, g.scratch, columns);
+    widen(source, values, columns);
     let addend: i32 = 0;
     if (f.weightZero != 0) {
       // (w − zero of w) · (x − zero of x): what bias' has not.
       for (let k: usize = 0; k < <usize>columns; k++) addend -= f.weightZero * <i32>load<i8>(source + k);
     }
-    multiply<i8>(f.weights, filters, columns, f.channels, g.scratch, 1, y.data + <usize>row * filters, 0, s, addend);
+    multiply<i8>(f.weights, filters, columns, f.channels, values, 1, y.data + <usize>row * filters, 0, s, addend);
   }
 }

@@ -24,8 +24,11 @@ import {
 const SLICE: u64 = 1 << 18;
 const MOST_SUBGRAPHS: u32 = 256;
 
-/** A graph for a file of so many bytes, which the caller writes to `fileBytes`; null with the error set. */
-export function createGraph(core: Core, bytes: u64, flags: u32): Graph {
+/**
+ * A graph for a file of so many bytes, which lies `at` this address, or which the caller writes to `file.at`: then it
+ * is 0. Null with the error set.
+ */
+export function createGraph(core: Core, bytes: u64, flags: u32, at: usize = 0): Graph {
   const none = changetype<Graph>(0);
   if (bytes < 8 || bytes > 0x7fff_0000) {
     fail(core, ErrorCode.BAD_FILE, "a TFLite file of {} bytes is none: it has at least 8 and at most 2 GB", bytes);
@@ -36,13 +39,15 @@ export function createGraph(core: Core, bytes: u64, flags: u32): Graph {
   g.core = core;
   g.flags = flags;
   g.file = changetype<Tflite>(changetype<usize>(g) + offsetof<Graph>());
-  // Kernels that read eight bytes at a time may read a little behind a constant.
-  g.fileBytes = allocateRaw(core, bytes + 16, "the graph's file");
-  if (g.fileBytes == 0) {
-    release(core, changetype<usize>(g));
-    return none;
+  if (at == 0) {
+    // Kernels that read eight bytes at a time may read a little behind a constant.
+    g.fileBytes = at = allocateRaw(core, bytes + 16, "the graph's file");
+    if (at == 0) {
+      release(core, changetype<usize>(g));
+      return none;
+    }
   }
-  g.file.at = g.fileBytes;
+  g.file.at = at;
   g.file.size = <u32>bytes;
   return g;
 }

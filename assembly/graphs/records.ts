@@ -154,6 +154,7 @@ export namespace GraphFlag {
 export class Graph {
   core: Core;
   file: Tflite;
+  /** The block with the file; 0: it lies elsewhere. */
   fileBytes: usize;
   flags: u32;
   state: u32;
@@ -246,7 +247,7 @@ export function sameShape(a: GraphTensor, b: GraphTensor): bool {
   return true;
 }
 
-const CHUNK: u64 = 8192;
+const CHUNK: u64 = ASC_LOW_MEMORY_LIMIT ? 1024 : 8192;
 const HEAD: u64 = 64;
 
 /** Zeroed bytes that live as long as the graph, at a boundary of 16; 0 with the error set when there is no room. */
@@ -256,11 +257,17 @@ export function make(g: Graph, bytes: u64): usize {
     const length = max(CHUNK, size + HEAD);
     const block = allocate(g.core, length, "what a graph makes of its constants");
     if (block == 0) return 0;
+    g.made += length;
+    if (g.chunk != 0 && length > CHUNK) {
+      // A block of its own, behind the one that has room for what is small.
+      store<usize>(block, load<usize>(g.chunk));
+      store<usize>(g.chunk, block);
+      return block + <usize>HEAD;
+    }
     store<usize>(block, g.chunk);
     g.chunk = block;
     g.chunkUsed = <usize>HEAD;
     g.chunkBytes = <usize>length;
-    g.made += length;
   }
   const at = g.chunk + g.chunkUsed;
   g.chunkUsed += <usize>size;

@@ -19,14 +19,25 @@ int limpet_graph_open(limpet_graph *g, u32 limit) {
   return g->core != 0;
 }
 
-int limpet_graph_load(limpet_graph *g, const void *file, u32 size, u32 flags) {
+static int prepare(limpet_graph *g) {
   s32 status = LIMPET_STATUS_MORE;
-  g->graph = CALL(graph_create, g->core, size, flags);
-  if (g->graph == 0) return 0;
-  memcpy(at(g, CALL(graph_file, g->graph)), file, size);
   while (status == LIMPET_STATUS_MORE) status = (s32)CALL(graph_step, g->core, g->graph);
   return status == LIMPET_STATUS_DONE;
 }
+
+int limpet_graph_load(limpet_graph *g, const void *file, u32 size, u32 flags) {
+  g->graph = CALL(graph_create, g->core, size, flags);
+  if (g->graph == 0) return 0;
+  memcpy(at(g, CALL(graph_file, g->graph)), file, size);
+  return prepare(g);
+}
+
+#if UINTPTR_MAX == UINT32_MAX
+int limpet_graph_load_in_place(limpet_graph *g, const void *file, u32 size, u32 flags) {
+  g->graph = CALL(graph_create_in_place, g->core, (u32)file - (u32)at(g, 0), size, flags);
+  return g->graph != 0 && prepare(g);
+}
+#endif
 
 static void *bytes_of(limpet_graph *g, u32 side, u32 i, u32 *size) {
   const u32 tensor = CALL(graph_tensor, g->graph, side, i);

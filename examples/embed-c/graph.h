@@ -22,6 +22,12 @@ int limpet_graph_open(limpet_graph *g, u32 limit);
 /* Loads a file of `size` bytes; `flags` of LIMPET_GRAPH_FLAG_…, 0 for none. */
 int limpet_graph_load(limpet_graph *g, const void *file, u32 size, u32 flags);
 
+#if UINTPTR_MAX == UINT32_MAX
+/* The same of a file that is read where it lies, and stays there: in flash, where the module's loads may reach it
+ * (examples/mcu/flash.h). */
+int limpet_graph_load_in_place(limpet_graph *g, const void *file, u32 size, u32 flags);
+#endif
+
 /* The bytes of input or output `i`, `size` of them; NULL: there is none. Inputs are written anew before each run, all of
  * them, and outputs stand until the next one. */
 void *limpet_graph_input(limpet_graph *g, u32 i, u32 *size);

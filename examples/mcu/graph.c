@@ -1,7 +1,7 @@
 /*
  * A network on a microcontroller: its file and its inputs lie in flash (MODEL, INPUT), the core (limpet.graph.mcu.wasm or a
  * slim build of it, through wasm2c) in code, its linear memory is one array. Writes the bytes of the outputs, run by run,
- * a line each.
+ * a line each. LOAD copies the file to linear memory, or reads it where it lies: build.sh has a word for each.
  */
 #include "board.h"
 #include "graph.h"
@@ -27,7 +27,7 @@ int main(void) {
   static limpet_graph g;
   u32 size, bytes;
   if (!limpet_graph_open(&g, MEMORY_BYTES)) return 1;
-  if (!limpet_graph_load(&g, board_model, (u32)(board_model_end - board_model), 0)) return fail(&g);
+  if (!LOAD(&g, board_model, (u32)(board_model_end - board_model), 0)) return fail(&g);
   board_write("memory: ", 8);
   write_number(limpet_graph_memory(&g));
   board_write("\n", 1);

@@ -26,7 +26,7 @@ int main(void) {
   u32 size, length;
   s32 status = LIMPET_STATUS_MORE;
   if (!limpet_graph_open(&g, MEMORY_BYTES)) return 1;
-  if (!limpet_graph_load(&g, board_model, (u32)(board_model_end - board_model), LIMPET_GRAPH_FLAG_TRACED)) {
+  if (!LOAD(&g, board_model, (u32)(board_model_end - board_model), LIMPET_GRAPH_FLAG_TRACED)) {
     const char *words = limpet_graph_error(&g, &length);
     board_write(words, length);
     return 1;

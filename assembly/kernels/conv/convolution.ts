@@ -3,15 +3,19 @@
  * the matrix meets the packed filters (matmul.ts). Pixels outside the image count as the zero point: their part of
  * bias' goes away again. A 1 × 1 convolution is the same with rows that lie as they are, only widened.
  *
- *     scratch:   ┌ rows of a block: T[pixels][columns] ┐┌ sums: 32-bit[8], and what is widened too far ┐
+ *     scratch:   ┌ sums: 32-bit[8] ┐┌ rows of a block: T[pixels][columns] ┐┌ what is widened too far ┐
  */
 import { CHANNEL_BYTES } from "./requantise";
 import { evenColumns, multiplyGroup, multiplyTwoGroups, packedBytes, widen } from "./matmul";
 import { Sliding, firstWithin, endWithin } from "./sliding";
 
-/** Pixels of a block: as many as leave room for the filters in the first cache. */
-export function blockPixels<T>(columns: u32): u32 {
-  const pixels = 16384 / max(<u32>rowBytes<T>(columns), 1);
+/** Bytes of a block: as many as leave room for the filters in the first cache, or for values on a microcontroller. */
+const BLOCK_BYTES: u32 = ASC_LOW_MEMORY_LIMIT ? 2048 : 16384;
+/** Where rows begin, and what is free behind them. */
+const MARGIN: usize = 64;
+
+function blockPixels<T>(columns: u32): u32 {
+  const pixels = BLOCK_BYTES / max(<u32>rowBytes<T>(columns), 1);
   return max(4, min(64, pixels)) & ~3;
 }
 
@@ -22,7 +26,18 @@ function rowBytes<T>(columns: u32): usize {
 }
 
 export function convolutionScratch<T>(columns: u32): u64 {
-  return <u64>blockPixels<T>(columns) * rowBytes<T>(columns) + 128;
+  return <u64>blockPixels<T>(columns) * rowBytes<T>(columns) + 2 * MARGIN;
+}
+
+/** … of a fully connected layer, which has one row at a time. */
+export function rowScratch<T>(columns: u32): u64 {
+  return rowBytes<T>(columns) + 2 * MARGIN;
+}
+
+/** Where the rows of a scratch begin. */
+@inline
+export function rowsOf(scratch: usize): usize {
+  return scratch + MARGIN;
 }
 
 /**
@@ -39,6 +54,7 @@ export function convolve<T>(
   const groupBytes = <usize>packedBytes<T>(filters, columns);
   const channelBytes = <usize>((filters + 7) >> 3) * (isFloat<T>() ? 32 : CHANNEL_BYTES);
   const stride = (<usize>s.outDepth) << alignof<T>();
+  const rows = rowsOf(scratch);
   // Pixels of the output lie one behind the other, so a block may go on in the next row.
   const most = blockPixels<T>(columns);
   let target = s.target + (s.outputAt(begin, s.outLeft) << alignof<T>());
@@ -46,9 +62,9 @@ export function convolve<T>(
   for (let y = begin, x: i32 = 0; left > 0; ) {
     const pixels = min(left, most);
     for (let g: u32 = 0; g < groups; g++) {
-      gather<T>(s, y, x, pixels, depth, g * depth, scratch);
+      gather<T>(s, y, x, pixels, depth, g * depth, rows);
       multiply<T>(
-        packed + <usize>g * groupBytes, filters, columns, channels + <usize>g * channelBytes, scratch, pixels,
+        packed + <usize>g * groupBytes, filters, columns, channels + <usize>g * channelBytes, rows, pixels,
         target + ((<usize>g * filters) << alignof<T>()), stride, s,
       );
     }
@@ -61,14 +77,14 @@ export function convolve<T>(
 }
 
 /**
- * Rows of the matrix × all filters of a group → pixels of the output, `stride` bytes apart.
+ * Rows of the matrix, at `rowsOf` a scratch, × all filters of a group → pixels of the output, `stride` bytes apart.
  */
 export function multiply<T>(
   packed: usize, filters: u32, columns: u32, channels: usize, rows: usize, pixels: u32, target: usize, stride: usize,
   s: Sliding, addend: i32 = 0,
 ): void {
   const row = rowBytes<T>(columns);
-  const sums = rows + <usize>blockPixels<T>(columns) * row;
+  const sums = rows - MARGIN;
   const groupBytes = <usize>packedBytes<T>(8, columns);
   const recordBytes: usize = isFloat<T>() ? 32 : CHANNEL_BYTES;
   let f: u32 = 0;
