@@ -3,6 +3,7 @@
  * Networks of .tflite files: limpet beside onnxruntime-web and LiteRT.js, one thread, a run in turns.
  *
  *   npm run bench:graphs -- [--rounds 9] [--loads 5] [--ms 150] [NETWORK.tflite …]
+ *   npm run bench:graphs -- --papers            networks of papers beside each other (graph-papers.mjs)
  *
  * Networks of bytes with one input and one output; without any: MobileNetV2 and those of MLPerf Tiny in ../shared. A
  * network has a process of its own. A round runs each engine for `--ms` milliseconds; a figure is the median of the rounds,
@@ -30,6 +31,7 @@ const { values: options, positionals } = parseArgs({
     // What the processes of a network and of an engine that loads it are told.
     network: { type: "string" },
     load: { type: "string" },
+    papers: { type: "boolean" },
   },
 });
 const [rounds, loads, slice] = [options.rounds, options.loads, options.ms].map(Number);
@@ -158,6 +160,10 @@ async function measure(path) {
   }
 }
 
+if (options.papers) {
+  const words = ["--import", "tsx", `${ROOT}bench/graph-papers.mjs`, ...process.argv.slice(2)];
+  process.exit(spawnSync(NODE, words, { stdio: "inherit" }).status ?? 1);
+}
 if (options.load && options.network) await loading(options.load, options.network);
 else if (options.network) await measure(options.network);
 else {

@@ -3,6 +3,7 @@ import { lcg } from "../graph.ts";
 import { CCT_2, cct } from "./cct.ts";
 import { ELASTIC_T1, elasticVit } from "./elastic-vit.ts";
 import { mnasnet } from "./mnasnet.ts";
+import { mobilenetV2 } from "./mobilenet-v2.ts";
 import type { Network, Value } from "./network.ts";
 import { TINY_VIT_5M, type TinyVitShape, tinyVit } from "./tiny-vit.ts";
 
@@ -37,7 +38,16 @@ export const NETWORK_CASES: readonly NetworkCase[] = [
 export const NETWORKS: readonly (NetworkCase & { readonly parameters: number; readonly macs: number })[] = [
   { name: "CCT-2/3×2, 32²", shape: CCT_2, make: () => cct(CCT_2), parameters: 283_723, macs: 35.3e6 },
   { name: "MnasNet-A1, 224²", shape: {}, make: () => mnasnet(224, 1000), parameters: 3_887_038, macs: 311.6e6 },
+  {
+    name: "MobileNetV2-1.4, 224²",
+    shape: {},
+    make: () => mobilenetV2(1.4, 224, 1000),
+    parameters: 6.11e6,
+    macs: 582.2e6,
+  },
   { name: "TinyViT-5M, 224²", shape: {}, make: () => tinyVit(TINY_VIT_5M), parameters: 5.39e6, macs: 1.255e9 },
+  // Counted here.
+  { name: "ElasticViT-T1, 128²", shape: {}, make: () => elasticVit(ELASTIC_T1), parameters: 8_905_832, macs: 64.9e6 },
 ];
 
 /** An input of −1 … 1. */

@@ -39,16 +39,24 @@ export function mnasnet(image: number, classes: number, seed = 1) {
   return { network: n, output: n.linear("classifier", pooled, classes) };
 }
 
-function separable(n: Network, name: string, x: Value, out: number): Value {
-  const wide = n.relu(n.conv(`${name}.conv_dw`, x, { size: 3, depthwise: true, norm: `${name}.bn1` }));
+type Activation = (x: Value) => Value;
+
+export function separable(n: Network, name: string, x: Value, out: number, act: Activation = (x) => n.relu(x)): Value {
+  const wide = act(n.conv(`${name}.conv_dw`, x, { size: 3, depthwise: true, norm: `${name}.bn1` }));
   return n.conv(`${name}.conv_pw`, wide, { out, norm: `${name}.bn2` });
 }
 
-function bottleneck(n: Network, name: string, x: Value, stage: Omit<Stage, "repeat">): Value {
+export function bottleneck(
+  n: Network,
+  name: string,
+  x: Value,
+  stage: Omit<Stage, "repeat">,
+  act: Activation = (x) => n.relu(x),
+): Value {
   const { size, stride, expansion, out, squeeze } = stage;
   const channels = x.shape[3];
-  let wide = n.relu(n.conv(`${name}.conv_pw`, x, { out: channels * expansion, norm: `${name}.bn1` }));
-  wide = n.relu(n.conv(`${name}.conv_dw`, wide, { size, stride, depthwise: true, norm: `${name}.bn2` }));
+  let wide = act(n.conv(`${name}.conv_pw`, x, { out: channels * expansion, norm: `${name}.bn1` }));
+  wide = act(n.conv(`${name}.conv_dw`, wide, { size, stride, depthwise: true, norm: `${name}.bn2` }));
   if (squeeze > 0) wide = excited(n, `${name}.se`, wide, channels * squeeze);
   const narrow = n.conv(`${name}.conv_pwl`, wide, { out, norm: `${name}.bn3` });
   return stride === 1 && out === channels ? n.plus(narrow, x) : narrow;

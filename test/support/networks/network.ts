@@ -211,6 +211,11 @@ export class Network {
     return this.#operator(CODE.relu, [x], x.shape, null);
   }
 
+  /** min(max(x, 0), 6). */
+  relu6(x: Value): Value {
+    return this.#operator(CODE.relu6, [x], x.shape, null);
+  }
+
   gelu(x: Value): Value {
     return this.#operator(CODE.gelu, [x], x.shape, [i8(0)]);
   }
@@ -222,7 +227,7 @@ export class Network {
   /** min(max(x + 3, 0), 6) / 6. */
   hardSigmoid(x: Value): Value {
     const three = this.#constant([1], Float32Array.of(3));
-    return this.scaled(this.#operator(CODE.relu6, [this.plus(x, three)], x.shape, null), 1 / 6);
+    return this.scaled(this.relu6(this.plus(x, three)), 1 / 6);
   }
 
   sigmoid(x: Value): Value {
