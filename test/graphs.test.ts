@@ -21,7 +21,7 @@ import {
   tfliteFile,
 } from "./support/tflite-writer.ts";
 
-const { F32, I8, I32 } = TensorType;
+const { F32, I8, I16, I32 } = TensorType;
 const { CONV_2D: CONV, MAX_POOL_2D: MAX_POOL, FULLY_CONNECTED, SOFTMAX, ADD } = Operator;
 
 const signed = (count: number, seed: number): Int8Array => new Int8Array(lcg(count, seed).buffer);
@@ -223,6 +223,15 @@ test("what limpet does not run is refused by the operator's name and place", asy
   await refused(() => Graph.load(with_({ inputs: [8] })), "BAD_FILE", /operator 3 .* reads what nothing has written/);
   await refused(() => Graph.load(with_({ outputs: [4] })), "BAD_FILE", /writes what is written already/);
   await refused(() => Graph.load(with_({ inputs: [99] })), "BAD_FILE", /names tensor 99/);
+  const wide = classifier.tensors.map((tensor) =>
+    tensor.type === I8 && !tensor.data ? { ...tensor, type: I16, zero: 0 } : tensor,
+  );
+  const by8 = tfliteFile({ ...classifier, tensors: wide });
+  await refused(
+    () => Graph.load(by8),
+    "UNSUPPORTED",
+    /operator 0 of the graph, CONV_2D, .* not all of i8 or all of f32/,
+  );
   const strideless = { options: [i8(0), i32(0), i32(1), i8(1)] };
   await refused(() => Graph.load(with_(strideless, 0)), "BAD_FILE", /operator 0 .* stride/);
   await refused(() => Graph.load(tfliteFile(classifier), { memoryLimit: 20_000 }), "OUT_OF_MEMORY", /bytes/);
