@@ -189,6 +189,20 @@ for (const format of FORMATS.filter((candidate) => hasBytes(candidate) || isSign
     }
   });
 
+  test(`${format.name}: tokens alone have the bits of batches of tiles, more columns and tokens than one takes`, () => {
+    // Panels have 128 tokens and 2048 columns at a time, two groups of rows, and what three and four leave over.
+    const [rows, columns] = [19, 2304];
+    const m = matrix(fast, format, rows, columns, normals(rows * columns, format.type));
+    const x = activations(135, columns);
+    for (let t = 1; t < 135; t += 2) x[t * columns + 2120 + t] *= 60;
+    const form = hasBytes(format) ? OUTLIERS : FOURTEEN;
+    const alone = multiply(m, form, x, { alone: true });
+    for (const tokens of [23, 24, 25, 26, 27, 65, 128, 129, 135]) {
+      const got = multiply(m, form, x.subarray(0, tokens * columns));
+      assert.ok(sameBits(got, alone.subarray(0, tokens * rows)), `${tokens} tokens`);
+    }
+  });
+
   test(`${format.name}: the largest codes and activations of every sign do not overflow`, () => {
     const columns = 512;
     const signs = [() => 1, () => -1, (i: number) => (i & 1 ? 1 : -1), (i: number) => (i & 4 ? 1 : -1)];
@@ -270,10 +284,10 @@ test("only blocks that stand out of their row get a second byte", () => {
   const blocks = columns / 32;
   const seconds = (form: number) => {
     assert.is(fast.call("kernel_quantize_operand", form, source, columns, target), 0);
-    const steps = (first: number) => Array.from({ length: blocks }, (_, b) => fast.f32(target + first + 48 * b, 1)[0]);
-    const flags = Array.from({ length: blocks }, (_, b) => fast.u32(target + 48 * b, 1)[0] & 1);
+    const steps = (first: number) => Array.from({ length: blocks }, (_, b) => fast.f32(target + first + 64 * b, 1)[0]);
+    const flags = Array.from({ length: blocks }, (_, b) => fast.u32(target + 64 * b, 1)[0] & 1);
     assert.equal(
-      steps(48 * blocks).map((d) => Number(d !== 0)),
+      steps(64 * blocks).map((d) => Number(d !== 0)),
       flags,
     );
     return flags.join("");

@@ -1,10 +1,11 @@
 /**
  * Activations in bytes, which the fast build multiplies codes of up to seven bits with (blocks32/multiply_bytes.ts). A
- * row of K values (K a multiple of 32) has K / 32 blocks of 48 bytes for the first digits and as many for the second:
+ * row of K values (K a multiple of 32) has K / 32 blocks of 64 bytes for the first digits and as many for the second:
  *
  *     ┌ first digits of columns 0…31 ┬ … of 32…63 ┬ … ┐┌ second digits of columns 0…31 ┬ … ┐
- *       block   ┌ d f32 │ s f32 │ pair 2 × i16 │ pair0 2 × i16 │ 32 × i8 q ┐
- *         s = d · Σ q; pair = sums of q over even and over odd columns, pair0 = those of columns 0…15
+ *       block   ┌ d f32 │ s f32 │ pair 2 × i16 │ pair0 2 × i16 │ minus 4 × i32 │ 32 × i8 q ┐
+ *         s = d · Σ q; pair = sums of q over even and over odd columns, pair0 = those of columns 0…15;
+ *         minus = −Σ q times 1, 8, 12 and 16: what sums of codes with such an offset begin with
  *
  *     x[i] ≈ d₁ · q₁[i]  [ + d₂ · q₂[i] ]      d₁ = max|x| / 127,  d₂ = d₁ / 254 for what rounding left;  |q| ≤ 127
  *
@@ -19,7 +20,7 @@
 import { largestFinite32 } from "../dots";
 
 /** Bytes of one digit of 32 activations. */
-export const DIGIT_BYTES: usize = 48;
+export const DIGIT_BYTES: usize = 64;
 
 /** 127 · 254 times the smallest normal number, and a little. */
 const SMALLEST: f32 = 3.86e-34;
@@ -30,10 +31,22 @@ export function secondDigit(columns: u32): usize {
   return <usize>(columns >> 5) * DIGIT_BYTES;
 }
 
+/** Bytes of a row: an odd number of cache lines, else rows of a batch would meet in a few sets of the first cache. */
+@inline
+export function digitRowBytes(columns: u32): usize {
+  return 2 * secondDigit(columns) + 64;
+}
+
 /** Whether a block has a second digit. */
 @inline
 export function hasSecond(block: usize): bool {
   return (load<u32>(block) & 1) != 0;
+}
+
+/** Where in a block −offset · Σ q lies: for an offset of 1, 8, 12 or 16. */
+@inline
+export function minusSums(offset: i32): usize {
+  return offset == 1 ? 16 : offset == 8 ? 20 : offset == 12 ? 24 : 28;
 }
 
 /** One row of f32 → digits; blocks above `limit` times the mean of all largest magnitudes get two. */
@@ -61,14 +74,15 @@ export function quantizeBytes(x: usize, columns: u32, target: usize, limit: f32)
 
 /** Writes a block: the first digits, or with `finer` what they leave, in steps that many times finer. */
 function putDigit(x: usize, d: f32, inverse: f32, finer: f32, target: usize): void {
-  const first = put16(x, inverse, finer, target + 16);
+  const first = put16(x, inverse, finer, target + 32);
   const pair0 = pairOf(first);
-  const pair = i16x8.add(pair0, pairOf(put16(x + 64, inverse, finer, target + 32)));
+  const pair = i16x8.add(pair0, pairOf(put16(x + 64, inverse, finer, target + 48)));
   const sum = i32x4.extract_lane(i32x4.dot_i16x8_s(pair, i16x8.splat(1)), 0);
   store<f32>(target, d);
   store<f32>(target, d * <f32>sum, 4);
   store<i32>(target, i32x4.extract_lane(pair, 0), 8);
   store<i32>(target, i32x4.extract_lane(pair0, 0), 12);
+  v128.store(target, i32x4.mul(i32x4.splat(-sum), i32x4(1, 8, 12, 16)), 16);
 }
 
 @inline

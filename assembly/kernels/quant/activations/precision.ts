@@ -6,7 +6,7 @@
  * beside the type: `type | form << PRECISION_SHIFT`.
  */
 import { activationBytes, quantizeActivations, quantizeRest } from "./sixteen";
-import { quantizeBytes, secondDigit } from "./eight";
+import { digitRowBytes, quantizeBytes } from "./eight";
 import { quantizeFourteen } from "./fourteen";
 import { Type } from "../types";
 
@@ -72,7 +72,7 @@ export function operandRowBytes(form: u32, columns: u32): usize {
   if (form == ActivationPrecision.TWO_SIXTEENS) return 2 * activationBytes(columns);
   if (ASC_FEATURE_RELAXED_SIMD) {
     if (form == ActivationPrecision.FOURTEEN) return 2 * activationBytes(columns);
-    if (form != ActivationPrecision.SIXTEEN) return 2 * secondDigit(columns);
+    if (form != ActivationPrecision.SIXTEEN) return digitRowBytes(columns);
   }
   return activationBytes(columns);
 }

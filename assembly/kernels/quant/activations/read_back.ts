@@ -45,7 +45,7 @@ function readDigits(source: usize, columns: u32, target: usize): void {
     const d = load<f32>(source);
     const finer = hasSecond(source) ? load<f32>(source + second) : 0;
     for (let i: usize = 0; i < 32; i++) {
-      const at: usize = 16 + (i & ~(<usize>7)) + ((i & 3) << 1) + ((i >> 2) & 1);
+      const at: usize = 32 + (i & ~(<usize>7)) + ((i & 3) << 1) + ((i >> 2) & 1);
       let x = <f32>load<i8>(source + at) * d;
       if (finer != 0) x += <f32>load<i8>(source + second + at) * finer;
       store<f32>(target + (i << 2), x);

@@ -12,11 +12,10 @@
  * Cost of 8 rows × 32 columns, one token, a digit: 16 dots, 16 adds, the codes and some 40 for sub-scales.
  */
 import { multiplyAdd } from "../../float/fused";
-import { DIGIT_BYTES, secondDigit } from "../activations/eight";
+import { DIGIT_BYTES, minusSums, secondDigit } from "../activations/eight";
 import { Quads, Pairs, addDot } from "../byte_dots";
 import {
-  Halves, HalvesMinimum, Minimum, Plain, TILE_TOKENS, minimumFactor, minimumPlace, multiplyPanels, pairSums, panelStep,
-  scalePlace,
+  Halves, HalvesMinimum, Minimum, Plain, minimumFactor, minimumPlace, multiplyPanels, pairSums, panelStep, scalePlace,
 } from "../byte_panels";
 import { headerBytes, minimaOf, packedBytes, scalesOf, unitBytes } from "./multiply";
 import { bytePlane, highFieldMask, highVector, lowFieldMask, lowVector, nextHighVector } from "./bytes";
@@ -43,6 +42,7 @@ function begin<F, D>(x: usize, half: usize): v128 {
   const whole = changetype<D>(0).whole;
   const offset = whole ? changetype<F>(0).offset : start<F>();
   if (offset == 0) return i32x4.splat(0);
+  if (whole && changetype<F>(0).parts == 1) return v128.load32_splat(x + minusSums(offset));
   const at: usize = offset == 1 ? 0 : offset == 4 ? 16 : offset == 16 ? 32 : 48;
   const sums = pairSums(x, changetype<F>(0).parts == 2, half);
   return whole ? i32x4.dot_i16x8_s(sums, v128.load(STARTS + at)) : i16x8.mul(sums, v128.load(STARTS + at));
@@ -125,12 +125,12 @@ function multiplyOne<F, D>(block: usize, units: u32, x: usize, second: usize, ta
       let high1 = highVector(p + 16, f.bits, 0, d0);
       let sum0 = begin<F, D>(a, 0);
       let sum1 = sum0;
-      let v0 = v128.load32_splat(a, 16);
-      let v1 = v128.load32_splat(a, 20);
+      let v0 = v128.load32_splat(a, 32);
+      let v1 = v128.load32_splat(a, 36);
       sum0 = addStep<F, D>(sum0, p, 0, 0, high0, v0, v1, lows, highs);
       sum1 = addStep<F, D>(sum1, p + 16, 0, 0, high1, v0, v1, lows, highs);
-      v0 = v128.load32_splat(a, 24);
-      v1 = v128.load32_splat(a, 28);
+      v0 = v128.load32_splat(a, 40);
+      v1 = v128.load32_splat(a, 44);
       sum0 = addStep<F, D>(sum0, p, 0, 1, high0, v0, v1, lows, highs);
       sum1 = addStep<F, D>(sum1, p + 16, 0, 1, high1, v0, v1, lows, highs);
       high0 = nextHighVector(p, f.bits, high0);
@@ -146,12 +146,12 @@ function multiplyOne<F, D>(block: usize, units: u32, x: usize, second: usize, ta
         sum0 = begin<F, D>(a, 1);
         sum1 = sum0;
       }
-      v0 = v128.load32_splat(a, 32);
-      v1 = v128.load32_splat(a, 36);
+      v0 = v128.load32_splat(a, 48);
+      v1 = v128.load32_splat(a, 52);
       sum0 = addStep<F, D>(sum0, p, 1, 0, high0, v0, v1, lows, highs);
       sum1 = addStep<F, D>(sum1, p + 16, 1, 0, high1, v0, v1, lows, highs);
-      v0 = v128.load32_splat(a, 40);
-      v1 = v128.load32_splat(a, 44);
+      v0 = v128.load32_splat(a, 56);
+      v1 = v128.load32_splat(a, 60);
       sum0 = addStep<F, D>(sum0, p, 1, 1, high0, v0, v1, lows, highs);
       sum1 = addStep<F, D>(sum1, p + 16, 1, 1, high1, v0, v1, lows, highs);
       const pairs = f.scales8(block, 0, f.parts - 1);
@@ -174,7 +174,9 @@ function multiplyOne<F, D>(block: usize, units: u32, x: usize, second: usize, ta
 /** How units are unpacked into a panel, from a whole super-block on. */
 @unmanaged
 class Unpacked<F, K> {
-  @inline
+  /** Of whole super-blocks. */
+  @inline bytesOf(units: u32): usize { return <usize>(units >> 3) * packedBytes<F>(); }
+
   unpack(block: usize, units: u32, panel: usize): usize {
     const f = changetype<F>(0);
     const lows = lowFieldMask(f.bits);
@@ -230,59 +232,56 @@ function unpackCodes<F>(p: usize, quad: usize, panel: usize, lows: v128, highs: 
   }
 }
 
-/** Whole tiles of tokens, by way of panels. */
+/** Groups × tokens, by way of panels. */
 @inline
 function multiplyTiled<F, K, D>(
-  group: usize, units: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize, second: usize,
-  panel: usize,
+  group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
+  work: usize,
 ): void {
   const offset = changetype<F>(0).offset;
   const first = changetype<D>(0).whole ? offset : start<F>();
+  const blocks = columns >> 8;
   multiplyPanels<Unpacked<F, K>, K, D>(
-    group, units, x, xStride, tokens, target, targetStride, second, panel, first, first - offset,
+    group, groups, <usize>blocks * packedBytes<F>(), blocks << 3, x, xStride, tokens, target, targetStride,
+    secondDigit(columns), work, first, first - offset,
   );
 }
+
+/** From so many tokens on a panel pays. */
+const PANEL_TOKENS: u32 = 4;
 
 /** Whole groups × tokens: target[t · targetStride / 4 + 8 · group + row]. Strides in bytes, x in rows of digits. */
 @inline
 export function multiplySuperBytes<F>(
   group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
-  panel: usize, inQuads: bool,
+  work: usize, inQuads: bool,
 ): void {
-  if (inQuads) multiplyWith<F, Quads>(group, groups, columns, x, xStride, tokens, target, targetStride, panel);
-  else multiplyWith<F, Pairs>(group, groups, columns, x, xStride, tokens, target, targetStride, panel);
+  if (inQuads) multiplyWith<F, Quads>(group, groups, columns, x, xStride, tokens, target, targetStride, work);
+  else multiplyWith<F, Pairs>(group, groups, columns, x, xStride, tokens, target, targetStride, work);
 }
 
 function multiplyWith<F, D>(
   group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
-  panel: usize,
+  work: usize,
 ): void {
   const f = changetype<F>(0);
-  const blocks = columns >> 8;
-  const units = blocks << 3;
-  const second = secondDigit(columns);
-  const groupBytes = <usize>blocks * packedBytes<F>();
-  const tiled = tokens & ~(TILE_TOKENS - 1);
-  for (; groups > 0; groups--) {
-    if (tiled > 0) {
-      if (f.parts == 2 && f.minimum) {
-        multiplyTiled<F, HalvesMinimum, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
-      } else if (f.parts == 2) {
-        multiplyTiled<F, Halves, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
-      } else if (f.minimum) {
-        multiplyTiled<F, Minimum, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
-      } else {
-        multiplyTiled<F, Plain, D>(group, units, x, xStride, tiled, target, targetStride, second, panel);
+  if (tokens < PANEL_TOKENS) {
+    const blocks = columns >> 8;
+    for (; groups > 0; groups--) {
+      for (let t: usize = 0; t < <usize>tokens; t++) {
+        const y = target + t * targetStride;
+        multiplyOne<F, D>(group, blocks << 3, x + t * xStride, secondDigit(columns), y);
       }
+      group += <usize>blocks * packedBytes<F>();
+      target += 32;
     }
-    let a = x + <usize>tiled * xStride;
-    let y = target + <usize>tiled * targetStride;
-    for (let t = tiled; t < tokens; t++) {
-      multiplyOne<F, D>(group, units, a, second, y);
-      a += xStride;
-      y += targetStride;
-    }
-    group += groupBytes;
-    target += 32;
+  } else if (f.parts == 2 && f.minimum) {
+    multiplyTiled<F, HalvesMinimum, D>(group, groups, columns, x, xStride, tokens, target, targetStride, work);
+  } else if (f.parts == 2) {
+    multiplyTiled<F, Halves, D>(group, groups, columns, x, xStride, tokens, target, targetStride, work);
+  } else if (f.minimum) {
+    multiplyTiled<F, Minimum, D>(group, groups, columns, x, xStride, tokens, target, targetStride, work);
+  } else {
+    multiplyTiled<F, Plain, D>(group, groups, columns, x, xStride, tokens, target, targetStride, work);
   }
 }

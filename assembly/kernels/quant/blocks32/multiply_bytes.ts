@@ -15,9 +15,9 @@
  */
 import { multiplyAdd } from "../../float/fused";
 import { Quads, Pairs, addDot } from "../byte_dots";
-import { DIGIT_BYTES, hasSecond, secondDigit } from "../activations/eight";
+import { DIGIT_BYTES, hasSecond, minusSums, secondDigit } from "../activations/eight";
 import { Four, Three, Two as TwoTokens, clearOutputs, tileTokens } from "../dots";
-import { Minimum, Plain, TILE_TOKENS, minimumPlace, multiplyPanels, panelStep, scalePlace } from "../byte_panels";
+import { Minimum, Plain, minimumPlace, multiplyPanels, panelStep, scalePlace } from "../byte_panels";
 
 const ONES = memory.data<u16>([1, 1, 1, 1, 1, 1, 1, 1], 16);
 const SIXTEENS = memory.data<u16>([16, 16, 16, 16, 16, 16, 16, 16], 16);
@@ -33,9 +33,8 @@ function begin<F, D>(x: usize): v128 {
   const whole = changetype<D>(0).whole;
   const start = whole ? f.offset : f.start;
   if (start == 0) return i32x4.splat(0);
-  const sums = v128.load32_splat(x, 8);
-  const factor = v128.load(STARTS + (start == 8 ? 0 : start == 16 ? 16 : 32));
-  return whole ? i32x4.dot_i16x8_s(sums, factor) : i16x8.mul(sums, factor);
+  if (whole) return v128.load32_splat(x + minusSums(start));
+  return i16x8.mul(v128.load32_splat(x, 8), v128.load(STARTS + (start == 8 ? 0 : start == 16 ? 16 : 32)));
 }
 
 /** Lanes of a row added, as i32. */
@@ -100,38 +99,8 @@ function multiplyOne<F, D, G>(
       let fifths2 = two ? f.high(other, 0) : fifths0;
       let fifths3 = two ? f.high(other, 1) : fifths1;
 
-      let low = v128.load32_splat(a, 16);
-      let high = v128.load32_splat(a, 20);
-      sum0 = addStep<F, D>(sum0, f.word(p), fifths0, low, high);
-      sum1 = addStep<F, D>(sum1, f.word(p + 16), fifths1, low, high);
-      if (two) {
-        sum2 = addStep<F, D>(sum2, f.word(q), fifths2, low, high);
-        sum3 = addStep<F, D>(sum3, f.word(q + 16), fifths3, low, high);
-        q += 32;
-        fifths2 = f.nextHigh(fifths2);
-        fifths3 = f.nextHigh(fifths3);
-      }
-
-      p += 32;
-      fifths0 = f.nextHigh(fifths0);
-      fifths1 = f.nextHigh(fifths1);
-      low = v128.load32_splat(a, 24);
-      high = v128.load32_splat(a, 28);
-      sum0 = addStep<F, D>(sum0, f.word(p), fifths0, low, high);
-      sum1 = addStep<F, D>(sum1, f.word(p + 16), fifths1, low, high);
-      if (two) {
-        sum2 = addStep<F, D>(sum2, f.word(q), fifths2, low, high);
-        sum3 = addStep<F, D>(sum3, f.word(q + 16), fifths3, low, high);
-        q += 32;
-        fifths2 = f.nextHigh(fifths2);
-        fifths3 = f.nextHigh(fifths3);
-      }
-
-      p += 32;
-      fifths0 = f.nextHigh(fifths0);
-      fifths1 = f.nextHigh(fifths1);
-      low = v128.load32_splat(a, 32);
-      high = v128.load32_splat(a, 36);
+      let low = v128.load32_splat(a, 32);
+      let high = v128.load32_splat(a, 36);
       sum0 = addStep<F, D>(sum0, f.word(p), fifths0, low, high);
       sum1 = addStep<F, D>(sum1, f.word(p + 16), fifths1, low, high);
       if (two) {
@@ -147,6 +116,36 @@ function multiplyOne<F, D, G>(
       fifths1 = f.nextHigh(fifths1);
       low = v128.load32_splat(a, 40);
       high = v128.load32_splat(a, 44);
+      sum0 = addStep<F, D>(sum0, f.word(p), fifths0, low, high);
+      sum1 = addStep<F, D>(sum1, f.word(p + 16), fifths1, low, high);
+      if (two) {
+        sum2 = addStep<F, D>(sum2, f.word(q), fifths2, low, high);
+        sum3 = addStep<F, D>(sum3, f.word(q + 16), fifths3, low, high);
+        q += 32;
+        fifths2 = f.nextHigh(fifths2);
+        fifths3 = f.nextHigh(fifths3);
+      }
+
+      p += 32;
+      fifths0 = f.nextHigh(fifths0);
+      fifths1 = f.nextHigh(fifths1);
+      low = v128.load32_splat(a, 48);
+      high = v128.load32_splat(a, 52);
+      sum0 = addStep<F, D>(sum0, f.word(p), fifths0, low, high);
+      sum1 = addStep<F, D>(sum1, f.word(p + 16), fifths1, low, high);
+      if (two) {
+        sum2 = addStep<F, D>(sum2, f.word(q), fifths2, low, high);
+        sum3 = addStep<F, D>(sum3, f.word(q + 16), fifths3, low, high);
+        q += 32;
+        fifths2 = f.nextHigh(fifths2);
+        fifths3 = f.nextHigh(fifths3);
+      }
+
+      p += 32;
+      fifths0 = f.nextHigh(fifths0);
+      fifths1 = f.nextHigh(fifths1);
+      low = v128.load32_splat(a, 56);
+      high = v128.load32_splat(a, 60);
       sum0 = addStep<F, D>(sum0, f.word(p), fifths0, low, high);
       sum1 = addStep<F, D>(sum1, f.word(p + 16), fifths1, low, high);
       if (two) {
@@ -197,8 +196,8 @@ function addDigit<F, D>(block: usize, x: usize, y: usize): void {
   let fifths1 = f.high(block, 1);
   let p = f.payload(block);
   for (let at = x, end = x + 32; at != end; at += 8) {
-    const low = v128.load32_splat(at, 16);
-    const high = v128.load32_splat(at, 20);
+    const low = v128.load32_splat(at, 32);
+    const high = v128.load32_splat(at, 36);
     a = addStep<F, D>(a, f.word(p), fifths0, low, high);
     b = addStep<F, D>(b, f.word(p + 16), fifths1, low, high);
     p += 32;
@@ -243,37 +242,37 @@ function multiplyFew<F, D, N>(
       const word1 = f.word(p + 16);
       let c = f.lowBytes(word0, fifths0);
       let z = f.lowBytes(word1, fifths1);
-      let v = v128.load32_splat(at, 16);
+      let v = v128.load32_splat(at, 32);
       a0 = addDot<D>(a0, v, c);
       b0 = addDot<D>(b0, v, z);
-      v = v128.load32_splat(at1, 16);
+      v = v128.load32_splat(at1, 32);
       a1 = addDot<D>(a1, v, c);
       b1 = addDot<D>(b1, v, z);
       if (n.three) {
-        v = v128.load32_splat(at2, 16);
+        v = v128.load32_splat(at2, 32);
         a2 = addDot<D>(a2, v, c);
         b2 = addDot<D>(b2, v, z);
       }
       if (n.four) {
-        v = v128.load32_splat(at3, 16);
+        v = v128.load32_splat(at3, 32);
         a3 = addDot<D>(a3, v, c);
         b3 = addDot<D>(b3, v, z);
       }
       c = f.highBytes(word0, fifths0);
       z = f.highBytes(word1, fifths1);
-      v = v128.load32_splat(at, 20);
+      v = v128.load32_splat(at, 36);
       a0 = addDot<D>(a0, v, c);
       b0 = addDot<D>(b0, v, z);
-      v = v128.load32_splat(at1, 20);
+      v = v128.load32_splat(at1, 36);
       a1 = addDot<D>(a1, v, c);
       b1 = addDot<D>(b1, v, z);
       if (n.three) {
-        v = v128.load32_splat(at2, 20);
+        v = v128.load32_splat(at2, 36);
         a2 = addDot<D>(a2, v, c);
         b2 = addDot<D>(b2, v, z);
       }
       if (n.four) {
-        v = v128.load32_splat(at3, 20);
+        v = v128.load32_splat(at3, 36);
         a3 = addDot<D>(a3, v, c);
         b3 = addDot<D>(b3, v, z);
       }
@@ -301,7 +300,8 @@ function multiplyFew<F, D, N>(
 /** How blocks are unpacked into a panel. */
 @unmanaged
 class Unpacked<F, K> {
-  @inline
+  @inline bytesOf(blocks: u32): usize { return <usize>blocks * changetype<F>(0).blockBytes; }
+
   unpack(block: usize, blocks: u32, panel: usize): usize {
     const f = changetype<F>(0);
     for (; blocks > 0; blocks--) {
@@ -333,21 +333,24 @@ class Unpacked<F, K> {
   }
 }
 
-/** Whole tiles of tokens, by way of panels. */
+/** Groups × tokens, by way of panels. */
 @inline
 function multiplyTiled<F, K, D>(
-  group: usize, blocks: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize, second: usize,
-  panel: usize,
+  group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
+  work: usize,
 ): void {
   const f = changetype<F>(0);
+  const blocks = columns >> 5;
   const first = changetype<D>(0).whole ? f.offset : f.start;
   multiplyPanels<Unpacked<F, K>, K, D>(
-    group, blocks, x, xStride, tokens, target, targetStride, second, panel, first, first - f.offset,
+    group, groups, <usize>blocks * f.blockBytes, blocks, x, xStride, tokens, target, targetStride, secondDigit(columns),
+    work, first, first - f.offset,
   );
 }
 
-/** From so many tokens on a panel pays: fewer share codes in registers. */
-const PANEL_TOKENS: u32 = 8;
+/** From so many tokens on a panel pays: fewer share codes in registers, the longer the quicker codes are made. */
+const PANEL_TOKENS: u32 = 24;
+const FIFTH_PANEL_TOKENS: u32 = 8;
 
 /** A stream of fewer bytes ends before the machine's prefetching has gained anything. */
 const STREAM: usize = 1 << 16;
@@ -362,15 +365,15 @@ const STREAM: usize = 1 << 16;
 @inline
 export function multiplyBytes<F>(
   group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
-  panel: usize, inQuads: bool,
+  work: usize, inQuads: bool,
 ): void {
-  if (inQuads) multiplyWith<F, Quads>(group, groups, columns, x, xStride, tokens, target, targetStride, panel);
-  else multiplyWith<F, Pairs>(group, groups, columns, x, xStride, tokens, target, targetStride, panel);
+  if (inQuads) multiplyWith<F, Quads>(group, groups, columns, x, xStride, tokens, target, targetStride, work);
+  else multiplyWith<F, Pairs>(group, groups, columns, x, xStride, tokens, target, targetStride, work);
 }
 
 function multiplyWith<F, D>(
   group: usize, groups: u32, columns: u32, x: usize, xStride: usize, tokens: u32, target: usize, targetStride: usize,
-  panel: usize,
+  work: usize,
 ): void {
   const f = changetype<F>(0);
   const blocks = columns >> 5;
@@ -388,16 +391,15 @@ function multiplyWith<F, D>(
     group += far;
     target += lower;
   }
-  const tiled = tokens < PANEL_TOKENS ? 0 : tokens & ~(TILE_TOKENS - 1);
+  if (tokens >= (isDefined(f.fileFifthBits) ? FIFTH_PANEL_TOKENS : PANEL_TOKENS)) {
+    if (f.minimum) multiplyTiled<F, Minimum, D>(group, groups, columns, x, xStride, tokens, target, targetStride, work);
+    else multiplyTiled<F, Plain, D>(group, groups, columns, x, xStride, tokens, target, targetStride, work);
+    return;
+  }
   for (; groups > 0; groups--) {
-    if (tiled > 0 && f.minimum) {
-      multiplyTiled<F, Minimum, D>(group, blocks, x, xStride, tiled, target, targetStride, second, panel);
-    } else if (tiled > 0) {
-      multiplyTiled<F, Plain, D>(group, blocks, x, xStride, tiled, target, targetStride, second, panel);
-    }
-    let a = x + <usize>tiled * xStride;
-    let y = target + <usize>tiled * targetStride;
-    let left = tokens - tiled;
+    let a = x;
+    let y = target;
+    let left = tokens;
     if (left > 1) clearOutputs(y, targetStride, left);
     while (left > 0) {
       const count = tileTokens(left);

@@ -141,7 +141,7 @@ function putBytes(block: usize, planes: i32, more: u32, target: usize): void {
   if (load<u32>(block) == 0) return;
   let negatives = 0;
   let table = target + 16;
-  for (let at = block + 16, end = block + DIGIT_BYTES; at != end; at += 8) {
+  for (let at = block + 32, end = block + DIGIT_BYTES; at != end; at += 8) {
     negatives += putByteTable(at, table);
     negatives += putByteTable(at + 1, table + 32);
     table += 64;
