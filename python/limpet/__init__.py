@@ -8,6 +8,7 @@
 
 from .batch import Embed, Generate
 from .core import Core, LimpetError
+from .graph import Graph, GraphTensorType, Memory, Plan, Tensor
 from .model import Generation, Message, Model, Options, Prompt, Result
 
 __all__ = [
@@ -15,10 +16,15 @@ __all__ = [
     "Embed",
     "Generate",
     "Generation",
+    "Graph",
+    "GraphTensorType",
     "LimpetError",
+    "Memory",
     "Message",
     "Model",
     "Options",
+    "Plan",
     "Prompt",
     "Result",
+    "Tensor",
 ]

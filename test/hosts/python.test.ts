@@ -1,10 +1,11 @@
 /** The wheel in an empty venv: pip alone, the texts of other engines and hosts, the vectors of Node bit by bit. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Graph } from "../../src/graph.ts";
 import { Model } from "../../src/index.ts";
 import stories from "../golden/stories260K-greedy.json" with { type: "json" };
 import { modelBytes } from "../support/models.ts";
@@ -18,6 +19,7 @@ const CHATML =
 const FOLDER = mkdtempSync(join(tmpdir(), "limpet-python-"));
 process.on("exit", () => rmSync(FOLDER, { recursive: true, force: true }));
 
+const NETWORK = join(ROOT, "test/fixtures/sounds-tiny-transformer.tflite");
 const TEXTS = ["A cat sleeps.", "", "Rates rose again, and nobody was surprised by that at all.", "x", "ÄÖ 猫 👩‍🔬"];
 const MESSAGES = [
   { role: "system" as const, content: "Be brief." },
@@ -140,10 +142,78 @@ print(json.dumps([say(model.embed(texts)), say(model.embed(texts, pooling="mean"
   });
 
   test("the code of python/README.md runs as it stands", () => {
-    const [, code] = readFileSync(join(ROOT, "python/README.md"), "utf8").match(/```python\n([\s\S]*?)```/)!;
+    const readme = readFileSync(join(ROOT, "python/README.md"), "utf8");
+    const [[, code], [, graphs]] = readme.matchAll(/```python\n([\s\S]*?)```/g);
     const model = modelBytes("llama-tiny", undefined, [["tokenizer.chat_template", "string", CHATML]]);
     writeFileSync(join(FOLDER, "model.gguf"), model);
     assert.equal(say(`${code}\nimport json\nprint()\nprint(json.dumps([len(answers), len(vectors)]))`), [3, 2]);
+    copyFileSync(NETWORK, join(FOLDER, "sounds.tflite"));
+    writeFileSync(join(FOLDER, "features.raw"), new Uint8Array(4 * 49 * 40));
+    assert.equal(say(`${graphs}\nimport json\nprint(json.dumps(scores.shape))`), [1, 10]);
+  });
+
+  test("graphs: Node's bits without numpy, two at once; what goes wrong is a LimpetError, and closed is closed", async () => {
+    const program = `
+import array, json, sys, threading
+from limpet import Graph, LimpetError
+def why(work):
+    try:
+        work()
+    except LimpetError as error:
+        return [error.code, str(error)]
+path = sys.argv[1]
+file = open(path, "rb").read()
+one, other = Graph.load(path), Graph.load(memoryview(file))
+name = one.inputs[0].name
+flat = array.array("f", (i % 7 / 7 for i in range(1960)))
+shaped = memoryview(flat).cast("B").cast("f", one.inputs[0].shape)
+run = lambda value, graph=one: next(iter(graph.run({name: value}).values()))
+first = run(flat)
+same = [run(shaped) == first, run(flat.tobytes()) == first, run(array.array("f", bytes(7840)), other) != first, run(flat) == first]
+# Of threads that run one graph, one does and the others are told.
+answers = []
+def work():
+    for _ in range(8):
+        try:
+            answers.append(run(flat) == first)
+        except LimpetError as error:
+            answers.append(error.code)
+threads = [threading.Thread(target=work) for _ in range(3)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+wrong = [
+    why(lambda: run(array.array("d", bytes(8 * 1960)))), why(lambda: run(array.array("f", bytes(4)))),
+    why(lambda: run(memoryview(flat).cast("B").cast("f", (49, 40)))), why(lambda: run(bytes(3))), why(lambda: run([0.5])),
+    why(lambda: one.run({})), why(lambda: one.run({name: flat, "no": flat})), why(lambda: one.run(flat)),
+]
+# A wrong input has changed nothing.
+same.append(run(flat) == first)
+broken = [why(lambda: Graph.load(file[: len(file) // 2])), why(lambda: Graph.load(b"")), why(lambda: Graph.load("no.tflite"))]
+broken += [why(lambda: Graph.load(path, memory=100)), why(lambda: Graph.load(path, memory=-1)), why(lambda: Graph.load(5))]
+with one:
+    pass
+one.close()
+closed = [why(lambda: run(flat)), why(one.reset)]
+print(json.dumps({
+    "bytes": first.tobytes().hex(), "about": [first.format, first.shape], "same": same, "wrong": wrong, "broken": broken,
+    "closed": closed, "answers": [all(a in (True, "WRONG_STATE") for a in answers), True in answers], "macs": one.plan.macs,
+}))`;
+    const said = say(program, NETWORK);
+    const graph = await Graph.load(NETWORK);
+    const values = Float32Array.from({ length: 1960 }, (_, i) => (i % 7) / 7);
+    const [here] = Object.values(await graph.run({ [graph.inputs[0].name]: values })) as Float32Array[];
+    assert.is(said.bytes, hex(here));
+    assert.equal(said.about, ["f", [1, 10]]);
+    assert.equal(said.same, [true, true, true, true, true]);
+    assert.equal(said.answers, [true, true]);
+    assert.is(said.macs, graph.macs);
+    const codes = (some: [string, string][]) => some.map((one) => one?.[0]).join(" ");
+    assert.is(codes(said.wrong), Array(8).fill("BAD_ARGUMENT").join(" "), JSON.stringify(said.wrong));
+    assert.is(said.wrong[2][1], "input input wants float32 [1, 49, 40], not [49, 40]");
+    assert.is(codes(said.broken), "BAD_FILE BAD_FILE HOST OUT_OF_MEMORY BAD_ARGUMENT BAD_ARGUMENT");
+    assert.match(said.broken[3][1], /take at least \d+ bytes/);
+    assert.is(codes(said.closed), "WRONG_STATE WRONG_STATE");
+    graph.dispose();
   });
 
   test("what goes wrong is a LimpetError with a code and words", () => {
