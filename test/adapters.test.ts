@@ -85,6 +85,15 @@ for (const [kind, matrices] of [
   });
 }
 
+test("pairs of Q8_0 are those of their values: the same bits", async () => {
+  const shape: AdapterShape = { type: "Q8_0", rank: (i) => [8, 32][i % 2], matrices: [...MATRICES, "token_embd"] };
+  const [blocks, floats] = [await load(shape), await load({ ...shape, floats: true })];
+  const want = await model.logits(IDS, { adapters: [[floats, 1]] });
+  assert.ok(sameBits(await model.logits(IDS, { adapters: [[blocks, 1]] }), want));
+  assert.is(blocks.info.bytes, floats.info.bytes);
+  for (const adapter of [blocks, floats]) adapter.dispose();
+});
+
 test("no adapter, a weight of 0 and adapters that were there before leave the bits as they are", async () => {
   const other = await Model.load(modelBytes("llama-tiny", "Q8_0"));
   const want = await other.logits(IDS);
@@ -395,6 +404,14 @@ const set = (key: string, type: string, value: unknown) =>
     metadata.splice(at < 0 ? metadata.length : at, 1, [key, type, value]);
   });
 const tensor = (i: number, more: object) => changed(({ tensors }) => void (tensors[i] = { ...tensors[i], ...more }));
+/** The file with its first tensor of a type that has no name. */
+function ofUnknownType(whole: Uint8Array): Uint8Array {
+  const bytes = whole.slice();
+  const name = "blk.0.attn_q.weight.lora_a";
+  // Behind a name stand the number of its sizes, two sizes and the type.
+  bytes[Buffer.from(bytes).indexOf(name) + name.length + 20] = 99;
+  return bytes;
+}
 const notFinite = (chunk: Uint8Array) => void chunk.fill(255);
 
 test("a file that is no adapter of this model is refused by name", async () => {
@@ -426,7 +443,8 @@ test("a file that is no adapter of this model is refused by name", async () => {
     ["BAD_FILE", /do not fit the model's tensor blk\.0\.attn_q/, tensor(0, { shape: [128, 4] })],
     ["BAD_FILE", /do not fit the model's tensor blk\.0\.attn_q/, tensor(1, { shape: [8, 64] })],
     ["BAD_FILE", /do not fit the model's tensor blk\.0\.attn_q/, tensor(0, { shape: [64, 8, 2] })],
-    ["UNSUPPORTED", /of type Q8_0, and limpet takes adapters in F32/, tensor(0, { type: "Q8_0" })],
+    ["UNSUPPORTED", /lora_a is of type Q4_0, and limpet takes F32/, tensor(0, { type: "Q4_0" })],
+    ["UNSUPPORTED", /lora_a is of type 99, and limpet takes F32/, ofUnknownType(whole)],
     ["UNSUPPORTED", /rank 1025/, adapterBytes("llama-tiny", { matrices: ["attn_q"], rank: 1025 })],
     [
       "BAD_FILE",
@@ -449,6 +467,20 @@ test("a file that is no adapter of this model is refused by name", async () => {
   const error = await errorOf(async () => latent.adapter(adapterBytes("plm-1m", { matrices: ["attn_kv_b"] })));
   assert.match(error.message, /blk\.0\.attn_kv_b\.weight\.lora_a, and limpet adds pairs to/);
   latent.dispose();
+  const experts = await Model.load(modelBytes("qwen3moe-tiny", "Q8_0"));
+  const { tensors } = makeModel("qwen3moe-tiny", "Q8_0");
+  const { name, shape } = tensors.find((one) => one.name.endsWith("ffn_gate_exps.weight"))!;
+  const slabs = changed(({ metadata, tensors }) => {
+    metadata[metadata.findIndex(([key]) => key === "general.architecture")][2] = "qwen3moe";
+    tensors.splice(2);
+    tensors[0] = { ...tensors[0], name: `${name}.lora_a`, shape: [shape[0], 8, shape[2]] };
+    tensors[1] = { ...tensors[1], name: `${name}.lora_b`, shape: [8, shape[1], shape[2]] };
+  });
+  assert.match(
+    (await errorOf(() => experts.adapter(slabs))).message,
+    /ffn_gate_exps.*lora_a beside experts, and limpet/,
+  );
+  experts.dispose();
   assert.is(model.memory.linear, before, "nothing is left behind");
 });
 

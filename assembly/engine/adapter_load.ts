@@ -6,11 +6,12 @@
  *     keys       general.type "adapter" │ general.architecture, the model's │ adapter.type "lora" │
  *                adapter.lora.alpha f32 │ adapter.alora.invocation_tokens u32[]: an aLoRA
  *     tensors    <tensor of the model>.lora_a {in, r}, .lora_b {r, out}; of token_embd {r, vocabulary}, {r, width}
+ *                in F32, F16, BF16; Q8_0 becomes F32
  */
 import { Model } from "./model";
 import { Core, ErrorCode, bytesOf, fail, wordsOf } from "../memory/core";
 import { allocate } from "../memory/arena";
-import { FNV_START, copyText, endsWithText, fnv, sameText, startsWithText } from "../memory/bytes";
+import { FNV_START, copyText, endsWithText, fnv, letterAt, sameText, startsWithText } from "../memory/bytes";
 import {
   Entry, Gguf, Tensor, ValueType, entryAt, findKey, findTensorBytes, floatOr, nameOf, stringBytes, stringLength,
   tensorAt, tensorTypeName, text,
@@ -240,10 +241,17 @@ function declareBeside(model: Model, a: Tensor, b: Tensor, at: Tensor, head: u32
   const adapter = model.adapter;
   const isRows = head == NOTHING && sameText(at.name, at.nameLength, "token_embd.weight");
   const rank = b.ne0;
+  if (!isMatrix(at)) {
+    return fail(
+      core, ErrorCode.UNSUPPORTED,
+      "the adapter has {s} beside experts, and limpet adds pairs to single matrices alone: without it the answers \
+would be those of another adapter", nameOf(a),
+    );
+  }
   const isPair = isRows
     ? a.ne0 == rank && a.ne1 == at.ne1 && b.ne1 == at.ne0
     : a.ne0 == at.ne0 && a.ne1 == rank && b.ne1 == at.ne1;
-  if (!isPair || !isMatrix(a) || !isMatrix(b) || !isMatrix(at)) {
+  if (!isPair || !isMatrix(a) || !isMatrix(b)) {
     return fail(
       core, ErrorCode.BAD_FILE,
       "the shapes of the adapter's {s} and its other half do not fit the model's tensor {s}: it is for another model",
@@ -256,13 +264,8 @@ function declareBeside(model: Model, a: Tensor, b: Tensor, at: Tensor, head: u32
       RANK_LIMIT,
     );
   }
-  if (!isFloat(a.type) || !isFloat(b.type)) {
-    return fail(
-      core, ErrorCode.UNSUPPORTED,
-      "the adapter's {s} is of type {w}, and limpet takes adapters in F32, F16 or BF16; convert it to one of them",
-      isFloat(a.type) ? nameOf(b) : nameOf(a), wordsOf(tensorTypeName(isFloat(a.type) ? b.type : a.type)),
-    );
-  }
+  if (!isTaken(a.type)) return refuseType(core, a);
+  if (!isTaken(b.type)) return refuseType(core, b);
   const first = put(model, a, a.ne1, 0);
   let found = false;
   for (let i: u32 = 0; i < base.count; i++) {
@@ -299,8 +302,23 @@ function isMatrix(tensor: Tensor): bool {
 }
 
 @inline
-function isFloat(type: u32): bool {
-  return type == Type.F32 || type == Type.F16 || type == Type.BF16;
+function isTaken(type: u32): bool {
+  return type == Type.F32 || type == Type.F16 || type == Type.BF16 || type == Type.Q8_0;
+}
+
+/** A type that limpet does not know has a number alone. */
+function refuseType(core: Core, tensor: Tensor): i32 {
+  const name = tensorTypeName(tensor.type);
+  const isNamed = letterAt(name, 0) != 0;
+  return fail(
+    core,
+    ErrorCode.UNSUPPORTED,
+    isNamed
+      ? "the adapter's {s} is of type {w}, and limpet takes F32, F16, BF16 or Q8_0; convert it to one of them"
+      : "the adapter's {s} is of type {}, and limpet takes F32, F16, BF16 or Q8_0; convert it to one of them",
+    nameOf(tensor),
+    isNamed ? wordsOf(name) : tensor.type,
+  );
 }
 
 /** A weight of `rows` rows of a tensor from `from` on. */
@@ -309,8 +327,9 @@ function put(model: Model, tensor: Tensor, rows: u32, from: u32): Weight {
   model.weights.count += 1;
   weight.state = WeightState.DECLARED;
   weight.kind = WeightKind.MATRIX;
-  weight.type = tensor.type;
-  weight.precision = precisionOfMatrix(tensor.type);
+  weight.isWidened = tensor.type == Type.Q8_0;
+  weight.type = weight.isWidened ? Type.F32 : tensor.type;
+  weight.precision = precisionOfMatrix(weight.type);
   weight.rows = rows;
   weight.columns = tensor.ne0;
   weight.slabs = 1;

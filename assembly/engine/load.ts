@@ -30,7 +30,7 @@ import { Streamed, leaveInFile } from "../weights/tiles";
 import { GROUP_ROWS, Weight, WeightState, Weights, notFinite } from "../weights/weight";
 import { rowsAreFinite } from "../kernels/lookup/table_rows";
 import { blocksAreFinite } from "../kernels/quant/finite";
-import { blockElements } from "../kernels/quant/types";
+import { Type, blockElements } from "../kernels/quant/types";
 import { dequantizeRow, packGroup, packedGroupBytes } from "../kernels/quant/index";
 
 /** A staging buffer holds this much, or one group of rows where that is more. */
@@ -415,11 +415,14 @@ function takeRows(model: Model): i32 {
   const rows = model.rowsAsked;
   const adapter = model.adapter;
   if (HAS_ADAPTERS && changetype<usize>(adapter) != 0) adapter.digest = fnv(adapter.digest, model.staging, row * rows);
+  const type = HAS_ADAPTERS && weight.isWidened ? Type.Q8_0 : weight.type;
   if (!weight.isTable) {
-    const blocks = <u32>(rows * (weight.columns / blockElements(weight.type)));
-    if (!blocksAreFinite(weight.type, model.staging, blocks)) return notFinite(model.weights, weight);
+    const blocks = <u32>(rows * (weight.columns / blockElements(type)));
+    if (!blocksAreFinite(type, model.staging, blocks)) return notFinite(model.weights, weight);
   }
-  if (weight.isVector) {
+  if (HAS_ADAPTERS && weight.isWidened) {
+    if (packWidened(model, weight, rows) != 0) return model.core.errorCode;
+  } else if (weight.isVector) {
     for (let i: u32 = 0; i < rows; i++) {
       const target = weight.data + ((<usize>(model.rowsDone + i) * weight.columns) << 2);
       dequantizeRow(weight.type, model.staging + <usize>i * row, target, weight.columns);
@@ -447,6 +450,25 @@ function takeRows(model: Model): i32 {
   model.rowsDone += rows;
   model.rowsAsked = 0;
   return Status.DONE;
+}
+
+/** Packs rows of Q8_0 as rows of F32, a group at a time: products of pairs are made of floats. */
+function packWidened(model: Model, weight: Weight, rows: u32): i32 {
+  const row = <usize>weight.fileRowBytes;
+  const bytes = (<usize>weight.columns) << 2;
+  const floats = allocateRaw(model.core, <u64>bytes * GROUP_ROWS, "eight rows of an adapter");
+  if (floats == 0) return model.core.errorCode;
+  const groupBytes = packedGroupBytes(weight.type, weight.columns);
+  for (let i: u32 = 0; i < rows; i += GROUP_ROWS) {
+    const count = min<u32>(GROUP_ROWS, rows - i);
+    for (let j: u32 = 0; j < count; j++) {
+      dequantizeRow(Type.Q8_0, model.staging + <usize>(i + j) * row, floats + <usize>j * bytes, weight.columns);
+    }
+    const target = weight.data + <usize>((model.rowsDone + i) / GROUP_ROWS) * groupBytes;
+    packGroup(weight.type, floats, bytes, count, weight.columns, target);
+  }
+  release(model.core, floats);
+  return 0;
 }
 
 function request(model: Model, file: u32, offset: u64, length: u32, destination: usize): i32 {

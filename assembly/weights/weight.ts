@@ -7,6 +7,7 @@
  */
 import { Core, ErrorCode, fail } from "../memory/core";
 import { Gguf, findTensorAt, nameOf } from "../files/gguf";
+import { HAS_ADAPTERS } from "../parts";
 import { IN_QUADS, PRECISION_SHIFT, meetsBytes } from "../kernels/quant/activations/precision";
 import { ByteDots } from "../kernels/quant/byte_dots";
 import { tableRowBytes } from "../kernels/lookup/table_rows";
@@ -75,6 +76,8 @@ export class Weight {
   isEmbedding: bool;
   /** The logits are its product. */
   isHead: bool;
+  /** Of an adapter's pair: Q8_0 in the file, and F32 in memory, which holds each of its values exactly. */
+  isWidened: bool;
   /** Matrices one behind the other in it, of experts: each is packed by itself; 1: it is one. */
   slabs: u32;
   /** Rows a chunk of a table, of which a token takes one; 0: a matrix or vector. */
@@ -123,6 +126,7 @@ export class Weight {
 
   /** Bytes of a row as it lies in the file. */
   get fileRowBytes(): u64 {
+    if (HAS_ADAPTERS && this.isWidened) return rowBytes(Type.Q8_0, this.columns);
     return this.isTable ? tableRowBytes(this.type, this.columns) : rowBytes(this.type, this.columns);
   }
 

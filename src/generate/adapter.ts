@@ -153,7 +153,7 @@ function readAdapter({ exports, memory }: Core, pointer: Pointer, name: string |
     alpha: exports.adapter_alpha(pointer),
     invocation:
       count > 0 ? Array.from(memory.u8(exports.adapter_invocation(pointer), 4 * count).slice()).flatMap(fours) : [],
-    bytes: Number(exports.model_loaded_bytes(pointer)),
+    bytes: Number(exports.model_plan_bytes(pointer)),
   };
 }
 

@@ -171,14 +171,18 @@ function scalings(): Golden {
 function adapters(): Golden {
   const models = ADAPTED.map(({ kind, adapters }) => {
     const { path, sha256 } = written(kind, "F32");
-    const out = workFile("golden.f32");
-    const lora = adapters.flatMap(({ weight, ...shape }, i) => {
-      const file = workFile(`golden-adapter-${i}.gguf`);
-      writeFileSync(file, adapterBytes(kind, shape));
-      return ["--lora", `${file}=${weight}`];
+    const [logits, own] = [true, false].map((floats) => {
+      const out = workFile("golden.f32");
+      const lora = adapters.flatMap(({ weight, ...shape }, i) => {
+        const file = workFile(`golden-adapter-${i}.gguf`);
+        writeFileSync(file, adapterBytes(kind, { ...shape, floats }));
+        return ["--lora", `${file}=${weight}`];
+      });
+      native("logits", path, "--tokens", TOKENS.join(","), "--out", out, "--kv", "f32", ...lora);
+      return lastRow(out);
     });
-    native("logits", path, "--tokens", TOKENS.join(","), "--out", out, "--kv", "f32", ...lora);
-    return { kind, sha256, logits: lastRow(out) };
+    const far = divergence(fromBase64(logits), fromBase64(own));
+    return { kind, sha256, ...(far > 0 && { own: far.toExponential(1) }), logits };
   });
   const source = `llama.cpp through node-llama-cpp ${nativeVersion()} with adapters, cache F32, last of the tokens`;
   return { source, tokens: TOKENS, models };
