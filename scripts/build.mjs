@@ -185,7 +185,10 @@ async function makeJs() {
     entryPoints: { "model-worker": "src/api/model-worker.ts", thread: "bindings/thread.ts" },
     outExtension: { ".js": ".mjs" },
     external: ["node:*"],
-    plugins: [leftOut(/^@huggingface\/jinja$|\/worker-model\.ts$|\/store\/by-name\.ts$/), withoutDocstrings],
+    plugins: [
+      leftOut(/^@huggingface\/jinja$|\/worker-model\.ts$|\/store\/by-name\.ts$|\/graph-wasm\.ts$/),
+      withoutDocstrings,
+    ],
   });
   // `npx limpet` in the repository runs the file itself.
   if (existsSync(join(next, "cli.js"))) chmodSync(join(next, "cli.js"), 0o755);
@@ -194,7 +197,7 @@ async function makeJs() {
 
 /**
  * Modules that a script does without. A model's worker knows the chat templates of the core only, and no names of hubs, which
- * the page has looked up. It begins no worker like itself: a bundler that meets a file which names itself as a worker may
+ * the page has looked up; where a graph's wasm lies the page says too. It begins no worker like itself: a bundler that meets a file which names itself as a worker may
  * follow it for ever (Turbopack does).
  */
 function leftOut(filter) {
@@ -215,7 +218,7 @@ function keepForWorkerd(build) {
 
 /**
  * The page: its scripts with what they are made of, and its other files as they are. Scripts lie in a folder of their own, so
- * that `../limpet.wasm` is beside index.html. Its worker brings the interpreter of chat templates with it.
+ * that `../limpet.wasm` is beside index.html. Its worker brings the interpreter of chat templates with it, and no graphs.
  */
 async function makePage() {
   const next = join(NEXT, "page");
@@ -243,7 +246,7 @@ async function makePage() {
     outdir: app,
     entryPoints: workers,
     outExtension: { ".js": ".mjs" },
-    plugins: [leftOut(/\/worker-model\.ts$|\/store\/by-name\.ts$/)],
+    plugins: [leftOut(/\/worker-model\.ts$|\/store\/by-name\.ts$|\/graph\.ts$/)],
   });
   for (const file of readdirSync("page").filter((name) => !name.endsWith(".ts")))
     copyFileSync(`page/${file}`, join(next, file));

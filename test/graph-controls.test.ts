@@ -8,8 +8,19 @@ import * as assert from "uvu/assert";
 import { Status, TensorType } from "../bindings/numbers.ts";
 import { Graph } from "../src/graph.ts";
 import { checksum, graphCore, lcgInput, TestGraph } from "./support/graph.ts";
-import { IF, lstmGraph, NESTED, SIGNALS, SPARSE, svdfGraph, TOP, WHILE, WHOLE } from "./support/graph-controls.ts";
-import { type GraphSpec, i8, i32, type TensorSpec, tfliteFile } from "./support/tflite-writer.ts";
+import {
+  FOREVER,
+  IF,
+  lstmGraph,
+  NESTED,
+  SIGNALS,
+  SPARSE,
+  svdfGraph,
+  TOP,
+  WHILE,
+  WHOLE,
+} from "./support/graph-controls.ts";
+import { type GraphSpec, i8, i32, tfliteFile } from "./support/tflite-writer.ts";
 
 /** The CRC-32 of what six calls give, whose inputs are bytes of the generator from seed 1, 2, … on. */
 const INTEGERS: readonly (readonly [string, GraphSpec, string])[] = [
@@ -157,7 +168,7 @@ for (const build of ["limpet.graph.wasm", "limpet.graph.scalar.wasm"]) {
   });
 
   test(`${build}: a WHILE that never ends is stopped, or ends with an error`, () => {
-    const graph = new TestGraph(core, tfliteFile(forever()));
+    const graph = new TestGraph(core, tfliteFile(FOREVER));
     graph.write(0, asBytes(0));
     for (let slice = 0; slice < 3; slice++) {
       assert.is(core.call("graph_run", core.core, graph.pointer), Status.MORE);
@@ -172,24 +183,8 @@ for (const build of ["limpet.graph.wasm", "limpet.graph.scalar.wasm"]) {
   });
 }
 
-/** While true: x ← x. */
-function forever(): GraphSpec {
-  const x: TensorSpec = { name: "x", shape: [1], type: TensorType.F32 };
-  const yes: TensorSpec = { shape: [1], type: TensorType.BOOL, data: Uint8Array.of(1) };
-  return {
-    tensors: [x, { ...x, name: "y" }],
-    operators: [{ code: 119, inputs: [0], outputs: [1], options: [i32(1), i32(2)] }],
-    inputs: [0],
-    outputs: [1],
-    others: [
-      { tensors: [x, yes], operators: [], inputs: [0], outputs: [1] },
-      { tensors: [x], operators: [], inputs: [0], outputs: [0] },
-    ],
-  };
-}
-
 test("a signal ends a WHILE that does not end by itself", async () => {
-  const graph = await Graph.load(tfliteFile(forever()));
+  const graph = await Graph.load(tfliteFile(FOREVER));
   const end = new AbortController();
   setTimeout(() => end.abort(new Error("enough")), 20);
   try {

@@ -4,7 +4,6 @@ import { type OptionTable, oneOf, signal, unchecked } from "../host/arguments.ts
 import { LimpetError } from "../host/errors.ts";
 import { CORE_OPTIONS, Core } from "../host/instance.ts";
 import type { WasmOption } from "../host/wasm.ts";
-import { graphWasm } from "./graph-wasm.ts";
 
 /** Which wasm computes, and what it may take. */
 export interface GraphCoreOptions {
@@ -26,10 +25,15 @@ export const GRAPH_CORE_OPTIONS: OptionTable<GraphCoreOptions> = {
   memoryLimit: CORE_OPTIONS.memoryLimit,
 };
 
+/** Apart, since a worker is told where the wasm lies, and bundlers would copy what it names again. */
+async function place(build: "portable" | "scalar"): Promise<URL> {
+  return (await import("./graph-wasm.ts")).graphWasm(build);
+}
+
 /** Such an instance; a wasm that runs no graphs is refused. */
 export async function graphCore(options: GraphCoreOptions): Promise<Core> {
   const { signal, build = "portable", wasm, memoryLimit } = options;
-  const core = await Core.create({ wasm: wasm ?? graphWasm(build), memoryLimit, signal });
+  const core = await Core.create({ wasm: wasm ?? (await place(build)), memoryLimit, signal });
   if (typeof (core.exports as GraphExports).graph_create !== "function") {
     throw new LimpetError("UNSUPPORTED", "the wasm that was given runs no graphs: leave the option wasm out");
   }

@@ -45,7 +45,8 @@ const rectangle: Check<readonly number[]> = (name, value) => {
   );
 };
 
-const OPTIONS: OptionTable<GraphPictureOptions> = {
+/** What each of `GraphPictureOptions` has to be. */
+export const GRAPH_PICTURE_OPTIONS: OptionTable<GraphPictureOptions> = {
   input: text,
   crop: rectangle,
   resize: oneOf<"area" | "bilinear">("area", "bilinear"),
@@ -55,7 +56,7 @@ const OPTIONS: OptionTable<GraphPictureOptions> = {
 
 /** Which input a picture is for. */
 export function pictureInput(inputs: readonly { readonly name: string }[], options: GraphPictureOptions): number {
-  const { input } = readOptions(options, OPTIONS);
+  const { input } = readOptions(options, GRAPH_PICTURE_OPTIONS);
   if (input === undefined && inputs.length === 1) return 0;
   const index = inputs.findIndex(({ name }) => name === input);
   if (index >= 0) return index;
@@ -68,7 +69,7 @@ export function pictureRecord(
   picture: GraphPicture,
   options: GraphPictureOptions,
 ): { readonly pixels: Uint8Array; readonly record: Uint8Array } {
-  const { crop, resize = "area", mean = 0, deviation = 255 } = readOptions(options, OPTIONS);
+  const { crop, resize = "area", mean = 0, deviation = 255 } = readOptions(options, GRAPH_PICTURE_OPTIONS);
   const { data, width, height } = picture ?? {};
   const isSize = (n: unknown): boolean => Number.isInteger(n) && (n as number) > 0 && (n as number) < 2 ** 16;
   const isPixels = data instanceof Uint8Array || data instanceof Uint8ClampedArray;

@@ -7,130 +7,24 @@
  */
 import type { GraphExports, Pointer } from "../../bindings/exports.ts";
 import { address } from "../../bindings/memory.ts";
-import { Status, TensorType } from "../../bindings/numbers.ts";
-import { type OptionTable, printable, readOptions, signal } from "../host/arguments.ts";
+import { Status } from "../../bindings/numbers.ts";
+import { readOptions } from "../host/arguments.ts";
 import { LimpetError } from "../host/errors.ts";
-import { CORE_OPTIONS, type Core } from "../host/instance.ts";
+import type { Core } from "../host/instance.ts";
 import { Pace } from "../host/pace.ts";
 import { fillFrom, type Part } from "../load/part.ts";
 import { type ModelSource, openSource, settle } from "../load/source.ts";
-import { GRAPH_CORE_OPTIONS, type GraphCoreOptions, graphCore } from "./graph-core.ts";
+import { graphCore } from "./graph-core.ts";
+import {
+  GRAPH_LOAD_OPTIONS,
+  GRAPH_RUN_OPTIONS,
+  type GraphLoadOptions,
+  type GraphMemory,
+  type GraphPlan,
+  type GraphRunOptions,
+} from "./graph-options.ts";
 import { type GraphPicture, type GraphPictureOptions, pictureInput, pictureRecord } from "./graph-picture.ts";
-
-/** What values of a tensor are. `float16` comes and goes as the bits of its halves. */
-export type GraphTensorType =
-  | "float32"
-  | "float16"
-  | "int32"
-  | "uint8"
-  | "int64"
-  | "bool"
-  | "int16"
-  | "int8"
-  | "uint32"
-  | "uint64"
-  | "uint16";
-
-/** The values of a tensor, row after row: the array of its type; of `bool` u8, of `float16` u16. */
-export type GraphArray =
-  | Float32Array
-  | Int32Array
-  | Uint8Array
-  | BigInt64Array
-  | BigUint64Array
-  | Int16Array
-  | Int8Array
-  | Uint32Array
-  | Uint16Array;
-
-/** An input or an output of a graph. */
-export interface GraphTensor {
-  /** Its name in the file; where a file gives none, one twice, or one of this form, `input 0`, `output 1`. */
-  readonly name: string;
-  /** What its values are. */
-  readonly type: GraphTensorType;
-  /** Its dimensions; an image is [batch, height, width, depth]. */
-  readonly shape: readonly number[];
-  /** A quantised value q stands for scale · (q − zeroPoint); 0 where it is not quantised. */
-  readonly scale: number;
-  /** The quantised value that stands for 0. */
-  readonly zeroPoint: number;
-}
-
-/** What a graph takes of memory, which is known before it runs and never grows [bytes]. */
-export interface GraphMemory {
-  /** The file. */
-  readonly file: number;
-  /** What is made of its constants: packed filters, tables, factors of channels. */
-  readonly constants: number;
-  /** Values between operators, planned by how long they live. */
-  readonly values: number;
-  /** What is kept from run to run. */
-  readonly state: number;
-  /** What the operator that needs most needs for itself. */
-  readonly scratch: number;
-  /** Inputs that lie beside the values: of a graph that is computed patch by patch its image, else 0. */
-  readonly inputs: number;
-}
-
-/**
- * How a graph is computed within `memory`: whole, or its first operators, whose images are large, patch by patch, each for
- * one rectangle of the last image of theirs after the other (MCUNetV2, arXiv:2110.15352).
- */
-export interface GraphPlan {
-  /** What values between operators take, at most `memory` [bytes]. */
-  readonly values: number;
-  /** n × n rectangles; 1: all is whole. */
-  readonly patches: number;
-  /** The operator, by its place in the file, that writes the image that is cut into patches; null: none does. */
-  readonly stageEnd: number | null;
-  /** Multiply-adds of a run. */
-  readonly macs: number;
-  /** How many times those of a run without patches that is: what patches share is computed for each. */
-  readonly factor: number;
-}
-
-/** How a graph is loaded: which wasm computes, and what it may take, the file included. */
-export interface GraphLoadOptions extends GraphCoreOptions {
-  /**
-   * Bytes that values between operators may take at most. Where they take more, the graph is computed patch by patch, as
-   * the plan of the least work that fits says; its outputs are the same to the bit. What no plan fits is refused as
-   * `OUT_OF_MEMORY`, with the least that one takes. Default: no limit.
-   */
-  memory?: number;
-}
-
-/** How a graph is run. */
-export interface GraphRunOptions {
-  /** Ends the run: it throws the signal's reason then, and state is as far as the run came. */
-  signal?: AbortSignal;
-}
-
-const LOAD_OPTIONS: OptionTable<GraphLoadOptions> = { ...GRAPH_CORE_OPTIONS, memory: CORE_OPTIONS.memoryLimit };
-const RUN_OPTIONS: OptionTable<GraphRunOptions> = { signal };
-
-interface Kind {
-  readonly name: GraphTensorType;
-  readonly array: {
-    readonly name: string;
-    readonly BYTES_PER_ELEMENT: number;
-    new (buffer: ArrayBuffer): GraphArray;
-  };
-}
-
-const KINDS = new Map<number, Kind>([
-  [TensorType.F32, { name: "float32", array: Float32Array }],
-  [TensorType.F16, { name: "float16", array: Uint16Array }],
-  [TensorType.I32, { name: "int32", array: Int32Array }],
-  [TensorType.U8, { name: "uint8", array: Uint8Array }],
-  [TensorType.I64, { name: "int64", array: BigInt64Array }],
-  [TensorType.BOOL, { name: "bool", array: Uint8Array }],
-  [TensorType.I16, { name: "int16", array: Int16Array }],
-  [TensorType.I8, { name: "int8", array: Int8Array }],
-  [TensorType.U32, { name: "uint32", array: Uint32Array }],
-  [TensorType.U64, { name: "uint64", array: BigUint64Array }],
-  [TensorType.U16, { name: "uint16", array: Uint16Array }],
-]);
+import { checkedInputs, type GraphArray, type GraphTensor, KINDS, type Kind } from "./graph-tensors.ts";
 
 /** A tensor, and where it lies. */
 interface Slot {
@@ -138,25 +32,6 @@ interface Slot {
   readonly kind: Kind;
   readonly bytes: number;
   readonly data: number;
-}
-
-function arrayOf({ type }: GraphTensor): Kind["array"] {
-  return [...KINDS.values()].find((kind) => kind.name === type)!.array;
-}
-
-/** The bytes of a tensor's values. */
-export function bytesOf(tensor: GraphTensor): number {
-  return tensor.shape.reduce((product, n) => product * n, arrayOf(tensor).BYTES_PER_ELEMENT);
-}
-
-/** Raw bytes as the values of a tensor; `place` is what has them. */
-export function valuesOf(tensor: GraphTensor, bytes: Uint8Array, place: string): GraphArray {
-  const wanted = bytesOf(tensor);
-  if (bytes.length !== wanted) {
-    const words = `input ${tensor.name}, ${tensor.type} [${tensor.shape.join(", ")}]`;
-    throw new LimpetError("BAD_ARGUMENT", `${place} has ${bytes.length} bytes, and ${words}, has ${wanted}`);
-  }
-  return new (arrayOf(tensor))(bytes.slice().buffer);
 }
 
 /** What `graph_bytes` and `graph_count` are asked for. */
@@ -209,7 +84,7 @@ export class Graph {
    * operator that limpet does not run is UNSUPPORTED, by its place and name.
    */
   static async load(source: ModelSource, options: GraphLoadOptions = {}): Promise<Graph> {
-    const settings = readOptions(options, LOAD_OPTIONS);
+    const settings = readOptions(options, GRAPH_LOAD_OPTIONS);
     const { signal, memory } = settings;
     signal?.throwIfAborted();
     const parts = await openSource(source, signal);
@@ -256,7 +131,7 @@ export class Graph {
     inputs: Readonly<Record<string, GraphArray>>,
     options: GraphRunOptions = {},
   ): Promise<Record<string, GraphArray>> {
-    const { signal } = readOptions(options, RUN_OPTIONS);
+    const { signal } = readOptions(options, GRAPH_RUN_OPTIONS);
     const pointer = this.#alive();
     if (this.#runs) throw new LimpetError("WRONG_STATE", "the graph is running: wait for that run before the next");
     const pace = new Pace(signal);
@@ -349,29 +224,8 @@ export class Graph {
     });
   }
 
-  /** Checks all inputs before the first one is written. */
   #write(inputs: Readonly<Record<string, GraphArray>>): void {
-    if (typeof inputs !== "object" || inputs === null) {
-      throw new LimpetError("BAD_ARGUMENT", `inputs is an object of arrays by name, not ${printable(inputs)}`);
-    }
-    const names = this.#inputs.map(({ tensor }) => tensor.name);
-    const unknown = Object.keys(inputs).find((name) => !names.includes(name));
-    if (unknown !== undefined) {
-      throw new LimpetError("BAD_ARGUMENT", `the graph has no input ${printable(unknown)}; it has ${names.join(", ")}`);
-    }
-    const values = this.#inputs.map(({ tensor, kind, bytes }) => {
-      const value = Object.hasOwn(inputs, tensor.name) ? inputs[tensor.name] : undefined;
-      const length = bytes / kind.array.BYTES_PER_ELEMENT;
-      const tag = Object.prototype.toString.call(value).slice(8, -1);
-      if (tag !== kind.array.name || (value as GraphArray).length !== length) {
-        const found = tag === kind.array.name ? `one of ${(value as GraphArray).length}` : printable(value);
-        throw new LimpetError(
-          "BAD_ARGUMENT",
-          `input ${tensor.name} [${tensor.shape.join(", ")}] wants a ${kind.array.name} of ${length} values, not ${found}`,
-        );
-      }
-      return value as GraphArray;
-    });
+    const values = checkedInputs(this.inputs, inputs);
     this.#inputs.forEach(({ data }, i) => {
       this.#core.memory.write(data, values[i]);
     });

@@ -1,4 +1,7 @@
-/** What a model's worker runs: the model, its sessions and generations, and nothing that is not asked of it. */
+/**
+ * What the worker of a model or a graph runs: the model, its sessions and generations, or the graph, and nothing that is not
+ * asked of it.
+ */
 import type { MessagePort } from "node:worker_threads";
 import { isNode } from "../../bindings/node.ts";
 import { holdLock } from "../../bindings/worker-link.ts";
@@ -7,6 +10,7 @@ import { LimpetError } from "../host/errors.ts";
 import { useWasmPlaces, type WasmPlaces } from "../host/wasm.ts";
 import type { ModelSource } from "../load/source.ts";
 import { Batch } from "./batch.ts";
+import type { Graph } from "./graph.ts";
 import { Model } from "./model.ts";
 import { packError, received, type WorkerAnswer, type WorkerRequest } from "./worker-protocol.ts";
 
@@ -31,7 +35,10 @@ async function answer(request: WorkerRequest): Promise<void> {
     if (kind === "abort") controllers.get(on)?.abort();
     else if (kind === "drop") drop(on);
     else if (kind === "logits") shown.get(on)?.(request.args[0] as Float32Array);
-    else say({ id, value: await run(request) });
+    else {
+      const value = await run(request);
+      say({ id, value }, kind === "call" ? givenAway(request.method, value) : []);
+    }
   } catch (error) {
     say({ id, error: packError(error) });
   } finally {
@@ -64,6 +71,7 @@ async function run({ id, kind, on, method, args, options, told = [], hook }: Wor
   const given = options && [{ ...options, signal: controller.signal, ...calling }];
   const all = [...args, ...(given ?? [])].map((argument) => received(argument, objects));
   if (kind === "load") {
+    if (method === "graph") return loadGraph(all as Parameters<typeof Graph.load>);
     const [places, ...source] = all as [WasmPlaces, ModelSource];
     useWasmPlaces(places);
     const model = await Model.load(...source);
@@ -80,6 +88,21 @@ async function run({ id, kind, on, method, args, options, told = [], hook }: Wor
   const goesAhead = target instanceof Batch && value instanceof Generation;
   objects.set(id, goesAhead ? Object.assign(ahead(value), { course: value.course }) : value);
   return id;
+}
+
+async function loadGraph(source: Parameters<typeof Graph.load>): Promise<unknown> {
+  const { Graph } = await import("./graph.ts");
+  const graph = await Graph.load(...source);
+  objects.set(MODEL, graph);
+  const { inputs, outputs, memory, plan } = graph;
+  return { inputs, outputs, memory, plan };
+}
+
+/** What moves with an answer: a graph's values are copies that nobody here keeps. */
+function givenAway(method: string, value: unknown): ArrayBuffer[] {
+  if (method === "picture") return [(value as { buffer: ArrayBuffer }).buffer];
+  if (method !== "run") return [];
+  return Object.values(value as Record<string, { buffer: ArrayBuffer }>).map(({ buffer }) => buffer);
 }
 
 /** A generation whose next piece is computed while the last one is on its way. */
@@ -110,7 +133,7 @@ function drop(on: number): void {
   controllers.delete(on);
 }
 
-function say(message: WorkerAnswer): void {
-  if (port) port.postMessage(message);
-  else globalThis.postMessage(message);
+function say(message: WorkerAnswer, transfer: ArrayBuffer[] = []): void {
+  if (port) port.postMessage(message, transfer);
+  else globalThis.postMessage(message, { transfer });
 }

@@ -1,4 +1,4 @@
-/** Requests to a model's worker and their answers, and what goes on in it piece by piece. */
+/** Requests to the worker of a model or a graph and their answers, and what goes on in it piece by piece. */
 import { startWorker, type WorkerLink } from "../../bindings/worker-link.ts";
 import {
   type Course,
@@ -13,7 +13,7 @@ import { Dropped } from "../host/dropped.ts";
 import { type ErrorCode, LimpetError, messageOf } from "../host/errors.ts";
 import { sendable, unpackError, type WorkerAnswer, type WorkerRequest } from "./worker-protocol.ts";
 
-/** The number of the model in its worker. */
+/** The number of the model, or graph, in its worker. */
 export const MODEL = 0;
 
 interface Waiting {
@@ -32,6 +32,8 @@ interface More {
   /** The last argument of methods that take a signal, without it. */
   options?: object;
   signal?: AbortSignal;
+  /** An abort waits for the worker's answer: what was asked has ended there when it is thrown here. */
+  endsThere?: boolean;
   tells?: Tells;
   hook?: boolean;
   transfer?: Transferable[];
@@ -46,6 +48,8 @@ interface Hooked {
 
 /** Requests to one worker, and their answers. */
 export class Channel {
+  /** Whose worker it is. */
+  readonly owner: "model" | "graph";
   readonly #worker: WorkerLink;
   readonly #waiting = new Map<number, Waiting>();
   /** What was begun for somebody who does not wait for it any more. */
@@ -55,14 +59,15 @@ export class Channel {
   #last = MODEL;
   #ended: LimpetError | null = null;
 
-  constructor() {
+  constructor(owner: "model" | "graph" = "model") {
+    this.owner = owner;
     try {
       this.#worker = startWorker(
         (answer) => this.#take(answer as WorkerAnswer),
-        (reason) => this.end("HOST", `the model's worker has ended: ${reason}`),
+        (reason) => this.end("HOST", `the ${owner}'s worker has ended: ${reason}`),
       );
     } catch (error) {
-      throw new LimpetError("HOST", `the model's worker cannot be started: ${messageOf(error)}`, { cause: error });
+      throw new LimpetError("HOST", `the ${owner}'s worker cannot be started: ${messageOf(error)}`, { cause: error });
     }
   }
 
@@ -72,7 +77,7 @@ export class Channel {
     on: number,
     method: string,
     args: readonly unknown[],
-    { options, signal, tells = {}, hook, transfer = [] }: More,
+    { options, signal, endsThere = false, tells = {}, hook, transfer = [] }: More,
   ): Promise<unknown> {
     if (this.#ended) return Promise.reject(this.#ended);
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -81,6 +86,7 @@ export class Channel {
     return new Promise<unknown>((resolve, reject) => {
       abort = () => {
         this.tell("abort", id);
+        if (endsThere) return;
         if (kind === "begin") this.#abandoned.add(id);
         this.#settle(id);
         reject(signal!.reason);
@@ -175,8 +181,10 @@ export class Channel {
   }
 }
 
-/** Workers whose model, sessions and generations nobody holds any more. */
-const droppedWorkers = new Dropped<Channel>((channel) => channel.end("WRONG_STATE", "the model was dropped"));
+/** Workers whose model or graph, sessions and generations nobody holds any more. */
+const droppedWorkers = new Dropped<Channel>((channel) => {
+  channel.end("WRONG_STATE", `the ${channel.owner} was dropped`);
+});
 
 /** Sessions and generations in workers that nobody holds any more. */
 export const droppedObjects: Dropped<{ readonly channel: Channel; readonly number: number }> = new Dropped(

@@ -1,6 +1,8 @@
 /** `limpet graph`: what a .tflite network takes and gives; with inputs, what it answers. */
 import { NO_FLAG } from "../../assembly/wasi/usage.ts";
-import { bytesOf, Graph, type GraphArray, type GraphPlan, type GraphTensor, valuesOf } from "../api/graph.ts";
+import { Graph } from "../api/graph.ts";
+import type { GraphPlan } from "../api/graph-options.ts";
+import { bytesOf, type GraphArray, type GraphTensor, valuesOf } from "../api/graph-tensors.ts";
 import { LimpetError } from "../host/errors.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import { shortest, table } from "./columns.ts";

@@ -2,24 +2,45 @@
  * Networks in any JavaScript host: through the package, and operator by operator through the exports. Imports nothing of the
  * host, unless it is given a job as a file, `node graphs.mjs JOB`: then it prints one line of JSON.
  *
- *     { wasm, graph, more, traced, cases: [{ name, model, input, isTraced }] }     URLs, file: or http:; numbers of the ABI
+ *     { wasm, graph, worker, endless, more, traced, cases: [{ name, model, input, isTraced, isInWorker }] }
  *
- * gives for each case the CRC-32 of its outputs, run after run, and those of what each operator wrote.
+ * (URLs, file: or http:; numbers of the ABI) gives for each case the CRC-32 of its outputs, run after run, and those of what
+ * each operator wrote; of some the same in a worker; and as `ended` how runs of a network that does not end were ended there.
  */
 
 const ARRAYS = { float32: Float32Array, int8: Int8Array, uint8: Uint8Array, int16: Int16Array };
 /** What graph_tensor is asked for. */
 const [INPUT, ANY] = [0, 3];
 
-export async function runGraphs({ wasm, graph, cases, ...numbers }) {
+export async function runGraphs({ wasm, graph, worker, endless, cases, ...numbers }) {
   const { Graph } = await import(graph);
+  const { WorkerGraph } = await import(worker);
   const module = await WebAssembly.compile(await read(wasm));
   const given = {};
-  for (const { name, model, input, isTraced } of cases) {
+  for (const { name, model, input, isTraced, isInWorker } of cases) {
     const [file, raw] = await Promise.all([read(model), read(input)]);
     given[name] = { sum: await outputs(Graph, file, raw), sums: isTraced ? trace(module, file, raw, numbers) : [] };
+    // The host finds the file itself.
+    if (isInWorker) given[name].inWorker = await outputs(WorkerGraph, new URL(model), raw);
   }
-  return given;
+  return { given, ended: await ended(WorkerGraph, await read(endless)) };
+}
+
+/** What a run in a worker ends with that is aborted, and two that are when their workers are disposed of. */
+async function ended(WorkerGraph, file) {
+  const input = () => ({ x: Float32Array.of(1) });
+  const reason = (promise) => promise.then(String, (error) => error.code ?? error.message);
+  const [one, other] = await Promise.all([WorkerGraph.load(file), WorkerGraph.load(new Blob([file]))]);
+  const end = new AbortController();
+  const aborted = reason(one.run(input(), { signal: end.signal }));
+  const disposed = reason(other.run(input()));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  end.abort(new Error("enough"));
+  other.dispose();
+  const first = [await aborted, await disposed];
+  const again = reason(one.run(input()));
+  one.dispose();
+  return [...first, await again];
 }
 
 async function read(url) {

@@ -12,7 +12,9 @@ import { instantiateSync } from "../../bindings/instantiate.ts";
 import { GraphFlag, Status } from "../../bindings/numbers.ts";
 import { TestCore, type TestExports } from "../support/core.ts";
 import { checksum, TestGraph } from "../support/graph.ts";
+import { FOREVER } from "../support/graph-controls.ts";
 import { NAMES, soundSet } from "../support/networks/sounds.ts";
+import { tfliteFile } from "../support/tflite-writer.ts";
 import { driver, launchChromium, type Playwright } from "./browsers.ts";
 import { type Host, record } from "./conformance.ts";
 import { FOLDER, type GraphCase, graphCases } from "./graph-cases.ts";
@@ -38,6 +40,10 @@ function small(macs: number, all = /^mww/): GraphCase[] {
   return fits.filter(({ model }, i) => all.test(model) || fits.findIndex((other) => other.model === model) === i);
 }
 
+/** The first case of each network, which workers have time for. */
+const firsts = new Set(small(Number.POSITIVE_INFINITY, /^$/).map(({ name }) => name));
+writeFileSync(join(FOLDER, "endless.tflite"), tfliteFile(FOREVER));
+
 function check(host: Host, { name, sum, rows }: GraphCase, given: Given): void {
   record(host, `graph ${name}`, given.sum === sum ? "ok" : given.sum);
   assert.is(given.sum, sum, `${name}: its outputs`);
@@ -47,25 +53,43 @@ function check(host: Host, { name, sum, rows }: GraphCase, given: Given): void {
   }
 }
 
+/** What a JavaScript host gave, in a worker too, and how runs there ended that do not end by themselves. */
+interface Answer {
+  readonly given: Readonly<Record<string, Given & { readonly inWorker?: string }>>;
+  readonly ended: readonly string[];
+}
+
 /** A test of all cases in a JavaScript host, which gets a job of URLs below `base`. */
-function javascript(host: string, run: (jobAt: (base: string) => unknown) => Promise<Record<string, Given>>): void {
+function javascript(host: string, run: (jobAt: (base: string) => unknown) => Promise<Answer>): void {
   test(`${host}: ${cases.length} cases of graphs, outputs and values between`, async () => {
     if (cases.length === 0) return;
-    const given = await run((base) => ({
+    const { given, ended } = await run((base) => ({
       wasm: `${base}/build/limpet.graph.wasm`,
       graph: `${base}/build/js/graph.js`,
+      worker: `${base}/build/js/worker.js`,
+      endless: `${base.startsWith("file:") ? pathToFileURL(FOLDER).href : base}/endless.tflite`,
       more: Status.MORE,
       traced: GraphFlag.TRACED,
       cases: cases.map(({ name, model, input, rows }) => {
         const at = base.startsWith("file:") ? pathToFileURL(FOLDER).href : base;
-        return { name, model: `${at}/${model}`, input: `${at}/${input}`, isTraced: rows.size > 0 };
+        return {
+          name,
+          model: `${at}/${model}`,
+          input: `${at}/${input}`,
+          isTraced: rows.size > 0,
+          isInWorker: firsts.has(name),
+        };
       }),
     }));
     for (const one of cases) check({ host, build: "graph, package" }, one, given[one.name]);
+    for (const one of cases.filter(({ name }) => firsts.has(name))) {
+      check({ host, build: "graph, in a worker" }, one, { sum: given[one.name].inWorker ?? "nothing", sums: [] });
+    }
+    assert.equal(ended, ["enough", "WRONG_STATE", "WRONG_STATE"]);
   });
 }
 
-async function inProcess(program: string, first: string[], job: unknown): Promise<Record<string, Given>> {
+async function inProcess(program: string, first: string[], job: unknown): Promise<Answer> {
   const file = join(WORK, "job.json");
   writeFileSync(file, JSON.stringify(job));
   const { status, stdout, stderr } = await finish(program, [...first, join(ROOT, "test/hosts/graphs.mjs"), file]);

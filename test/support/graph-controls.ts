@@ -305,3 +305,21 @@ export const CONTROLS: readonly GraphSpec[] = [
   SIGNALS,
   ...SPARSE,
 ];
+
+const X: TensorSpec = { name: "x", shape: [1], type: TensorType.F32 };
+/** While true: x ← x. */
+export const FOREVER: GraphSpec = {
+  tensors: [X, { ...X, name: "y" }],
+  operators: [{ code: 119, inputs: [0], outputs: [1], options: [i32(1), i32(2)] }],
+  inputs: [0],
+  outputs: [1],
+  others: [
+    {
+      tensors: [X, { shape: [1], type: TensorType.BOOL, data: Uint8Array.of(1) }],
+      operators: [],
+      inputs: [0],
+      outputs: [1],
+    },
+    { tensors: [X], operators: [], inputs: [0], outputs: [0] },
+  ],
+};
