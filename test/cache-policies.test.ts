@@ -31,6 +31,7 @@ const POLICIES: Record<string, KeptRows> = {
   H2O: { kept: 40 },
   "D2O, means": { kept: 40, merge: Merge.MEAN },
   "D2O, softmax": { kept: 40, merge: Merge.SOFTMAX, beta: 0.7 },
+  "D2O, layer budgets": { kept: 40, shared: true, merge: Merge.SOFTMAX, sinks: 2, every: 4 },
 };
 
 function onPolicies(name: string, work: (model: EngineModel, policy: KeptRows, what: string) => void): void {
@@ -61,23 +62,41 @@ function answered(model: EngineModel, policy: KeptRows, batch: number, given: nu
   return end(session);
 }
 
+/** What layers keep at most: all the same, or as the session has them. */
+function budgetsOf(model: EngineModel, policy: KeptRows, saved: Uint8Array): number[] {
+  const { bytes } = sectionsOf(saved).find(({ name }) => name === "policy")!;
+  const at = 36 + model.layers * 4;
+  if (!policy.shared) return Array(model.layers).fill(policy.kept);
+  return [...new Uint32Array(bytes.slice(at, at + model.layers * 4).buffer)];
+}
+
 const tokensOf = (saved: Uint8Array) => sectionsOf(saved).find(({ name }) => name === "tokens")!.bytes;
 
 onPolicies("no layer has more rows than its budget, behind any token", (model, policy, what) => {
   for (const every of [1, 8, 39]) {
-    if (policy.kept - every < 8 && every !== 39) continue;
-    const given = { ...policy, every, sinks: every === 39 ? 0 : 4 };
+    if (policy.shared && every === 39) continue;
+    const given = { ...policy, every, sinks: every === 39 ? 0 : policy.shared ? 2 : 4 };
     const session = model.keeping(given, { rows: TOKENS, batch: 16 });
     session.append(ids.slice(0, 100));
-    let most = 0;
+    const layers = Array.from({ length: model.layers }, (_, layer) => layer);
+    const seen: number[][] = layers.map(() => []);
     session.generate(60, -1, () => {
-      for (let layer = 0; layer < model.layers; layer++) {
-        const rows = session.context.rows(0, layer);
-        assert.ok(rows <= policy.kept && rows >= policy.kept - every, `${what}, ${every} at once: ${rows}`);
-        most = Math.max(most, rows);
-      }
+      for (const layer of layers) seen[layer].push(session.context.rows(0, layer));
     });
-    assert.is(most, policy.kept, `${what}: it is used`);
+    const budgets = budgetsOf(model, given, session.save());
+    for (const layer of layers) {
+      const least = Math.min(policy.kept, budgets[layer]) - every;
+      assert.ok(
+        seen[layer].every((rows) => rows <= budgets[layer] && rows >= least),
+        `${what}, ${every} at once: ${seen[layer]} of ${budgets[layer]}`,
+      );
+    }
+    const most = seen.map((rows) => Math.max(...rows));
+    // What layers share, and in all is what they would have each.
+    const sum = most.reduce((a, b) => a + b, 0);
+    const all = policy.kept * model.layers;
+    assert.ok(policy.shared ? sum <= all && sum > all - every * model.layers : sum === all, `${what}: ${most}`);
+    assert.is(new Set(most).size > 1, policy.shared === true, `${what}: ${most}`);
     end(session);
   }
 });
@@ -219,7 +238,7 @@ onPolicies("what no policy has left is refused", (model, policy, what) => {
   refuses(() => other.restore(changed("policy", u32(32, 77))), Code.BAD_FILE, wrong);
   refuses(() => other.restore(changed("policy", f32(36, Number.POSITIVE_INFINITY))), Code.BAD_FILE, wrong);
   if (policy.scored !== false) {
-    const scores = 36 + model.layers * 4;
+    const scores = 36 + model.layers * (policy.shared ? 8 : 4);
     for (const value of [Number.NaN, -1, Number.POSITIVE_INFINITY])
       refuses(() => other.restore(changed("policy", f32(scores, value))), Code.BAD_FILE, wrong);
   }

@@ -7,6 +7,11 @@
  *                     more tokens than every layer has room for
  *     behind it       scores += what its tokens attended to
  *
+ * Where layers share their rows (D2O), each has as many until the first go. Then V, the variance of its scores, says how
+ * unevenly a layer attends, and one that does so evenly has more rows from there on:
+ *
+ *     F = (V − least V) / (largest V − least V)        budget = ⌊ rows of all layers · e^−F / Σ e^−F ⌋
+ *
  * So a layer never has more rows than its budget, however long the prompt is, and what a session is behind n tokens
  * depends on these alone: not on how passes were cut, on drafts, or on where a prompt ended and an answer began. Rows
  * that went do not come back: who goes back behind the last time that some did begins anew.
@@ -18,19 +23,19 @@ import { Merge, evictInLayer } from "./evict";
 import { allocate, blockBytes, release } from "../memory/arena";
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { HAS_SAMPLERS } from "../parts";
-import { Context, rowsSeen } from "../pass/context";
+import { Context, choosesRows, mostHeld, rowsSeen } from "../pass/context";
+import { exp } from "../kernels/float/math";
 import { massBytes } from "../pass/taps";
 import { Program } from "../program/program";
-import { StateKind } from "../state/shape";
-import { List, Rows } from "../state/rows";
+import { List, Rows, compactLayer } from "../state/rows";
 
 /** What a session keeps of its rows. Without one it keeps all of them. */
 @unmanaged
 export class Policy {
   context: Context;
-  /** Rows that a layer keeps at most. */
+  /** Rows that a layer keeps at most; where layers share them, on average. */
   rows: u32;
-  /** Whether rows are chosen by what was attended to; else sinks and the last ones stay. */
+  /** 1: rows are chosen by what was attended to, 2: and shared among the layers; else sinks and the last ones stay. */
   scored: u32;
   /** The share of kept rows that are the last ones, of scored ones. */
   recent: f32;
@@ -46,6 +51,8 @@ export class Policy {
   counted: u32;
   /** f32[layers]: thresholds of likeness, NaN at first. */
   thresholds: usize;
+  /** u32[layers]: rows that each keeps at most. */
+  budgets: usize;
   /** f32[layers][rows]: the scores; behind them those of tokens that may be taken back, and at `before` of a pass. */
   scores: usize;
   before: usize;
@@ -58,7 +65,7 @@ export function policyBytes(p: Program, tokens: u32, rows: u32, batch: u32, logi
 
 function recordBytes(p: Program, rows: u32, logitRows: u32, scored: bool): u64 {
   const scores: u64 = scored ? <u64>(logitRows + 2) * p.layerCount * rows * 4 : 0;
-  return <u64>offsetof<Policy>() + <u64>p.layerCount * 4 + 16 + scores;
+  return <u64>offsetof<Policy>() + <u64>p.layerCount * 8 + 16 + scores;
 }
 
 /** A policy for the one sequence of a context that was made for it. Null: see the error. */
@@ -67,7 +74,9 @@ export function createPolicy(
 ): Policy {
   const none = changetype<Policy>(0);
   const isRule = merge <= Merge.SOFTMAX && beta >= 0 && beta <= 1 && recent > 0 && recent <= 1;
-  const kept = c.keptRows - min(every, c.keptRows);
+  // What a layer keeps at least.
+  const least = c.isShared ? leastShare(c.keptRows) : c.keptRows;
+  const kept = least - min(every, least);
   if (!isRule || every == 0 || kept == 0 || (merge != Merge.NONE && !scored)) {
     fail(
       core, ErrorCode.BAD_ARGUMENT,
@@ -80,7 +89,7 @@ most 1, it merges scored rows by rule 0, 1 or 2, and beta is from 0 to 1",
   if (<u64>sinks + last > kept) {
     fail(
       core, ErrorCode.BAD_ARGUMENT, "of {} rows, {} of which go at once, {} recent ones leave no room for {} sinks",
-      c.keptRows, every, last, sinks,
+      least, every, last, sinks,
     );
     return none;
   }
@@ -91,15 +100,16 @@ most 1, it merges scored rows by rule 0, 1 or 2, and beta is from 0 to 1",
   const p = changetype<Policy>(memory);
   p.context = c;
   p.rows = c.keptRows;
-  p.scored = scored ? 1 : 0;
+  p.scored = scored ? (c.isShared ? 2 : 1) : 0;
   p.recent = recent;
   p.sinks = sinks;
   p.merge = merge;
   p.every = every;
   p.beta = beta;
   p.thresholds = memory + offsetof<Policy>();
+  p.budgets = p.thresholds + ((<usize>program.layerCount) << 2);
   if (scored) {
-    p.scores = (p.thresholds + ((<usize>program.layerCount) << 2) + 15) & ~(<usize>15);
+    p.scores = (p.budgets + ((<usize>program.layerCount) << 2) + 15) & ~(<usize>15);
     p.before = p.scores + <usize>(c.logitCapacity + 1) * massBytes(c);
     c.mass = p.scores;
   }
@@ -132,7 +142,30 @@ export function restartPolicy(p: Policy): void {
   if (!isPolicy(p)) return;
   p.evictedAt = 0;
   p.counted = 0;
-  for (let layer: u32 = 0; layer < p.context.program.layerCount; layer++) store<f32>(thresholdAt(p, layer), NaN);
+  for (let layer: u32 = 0; layer < p.context.program.layerCount; layer++) {
+    store<f32>(thresholdAt(p, layer), NaN);
+    store<u32>(budgetAt(p, layer), p.rows);
+  }
+}
+
+@inline
+function budgetAt(p: Policy, layer: u32): usize {
+  return p.budgets + ((<usize>layer) << 2);
+}
+
+/** Rows that a layer keeps at most. */
+@inline
+export function budgetOf(p: Policy, layer: u32): u32 {
+  return load<u32>(budgetAt(p, layer));
+}
+
+/** Of rows that are shared, what a layer has at least and at most of `rows` a layer: e apart from what is even. */
+export function leastShare(rows: u32): u32 {
+  return <u32>(<f64>rows / Math.E);
+}
+
+export function mostShare(p: Policy): u32 {
+  return p.scored == 2 ? mostHeld(p.context.tokenCapacity, p.rows, true) : p.rows;
 }
 
 @inline
@@ -153,8 +186,7 @@ export function rowsBy(p: Policy, layer: u32): Rows {
   const l = p.context.program.layer(layer);
   if (!l.keeps) return changetype<Rows>(0);
   const rows = p.context.rows(l.state);
-  const isWhole = rows.shape.kind == StateKind.KEY_VALUE || rows.shape.kind == StateKind.LATENT;
-  return isWhole && rows.shape.window == 0 ? rows : changetype<Rows>(0);
+  return choosesRows(rows.shape) ? rows : changetype<Rows>(0);
 }
 
 /** Their list. */
@@ -167,7 +199,9 @@ export function roomBy(p: Policy): u32 {
   let room: u32 = u32.MAX_VALUE;
   if (!isPolicy(p)) return room;
   for (let layer: u32 = 0; layer < p.context.program.layerCount; layer++) {
-    if (changetype<usize>(rowsBy(p, layer)) != 0) room = min(room, p.rows - listBy(p, layer).count);
+    if (changetype<usize>(rowsBy(p, layer)) == 0) continue;
+    const budget = budgetOf(p, layer);
+    room = min(room, budget - min(listBy(p, layer).count, budget));
   }
   return room;
 }
@@ -180,20 +214,74 @@ export function makeRoomBy(p: Policy, evaluated: u32): i32 {
   if (!isPolicy(p) || evaluated == 0) return Status.DONE;
   if (roomBy(p) == 0) {
     countScores(p, evaluated);
+    if (p.evictedAt == 0 && p.scored == 2) shareOut(p);
     p.evictedAt = evaluated;
   }
   if (p.evictedAt != evaluated) return Status.DONE;
   const c = p.context;
-  const kept = p.rows - p.every;
-  const last = p.scored ? recentOf(kept, p.recent) : kept - p.sinks;
   for (let layer: u32 = 0; layer < c.program.layerCount; layer++) {
+    const kept = budgetOf(p, layer) - p.every;
     if (changetype<usize>(rowsBy(p, layer)) == 0 || listBy(p, layer).count <= kept) continue;
+    const last = p.scored ? recentOf(kept, p.recent) : kept - p.sinks;
     const scores = p.scored ? p.scores + layerAt(c, layer) : 0;
     const threshold = thresholdAt(p, layer);
     const status = evictInLayer(c, 0, layer, scores, kept - last, last, p.sinks, p.merge, threshold, p.beta);
-    return status < 0 ? status : Status.MORE;
+    if (status < 0) return status;
+    if (p.scored == 2) compactLayer(rowsBy(p, layer), c.program.layer(layer).stateLayer, listBy(p, layer), scores);
+    return Status.MORE;
   }
   return Status.DONE;
+}
+
+/** The rows of all layers of a state are shared out among them. */
+function shareOut(p: Policy): void {
+  const program = p.context.program;
+  for (let state: u32 = 0; state < program.stateCount; state++) {
+    if (!choosesRows(program.state(state))) continue;
+    let least = f64.MAX_VALUE;
+    let most: f64 = 0;
+    let layers: u32 = 0;
+    for (let layer: u32 = 0; layer < program.layerCount; layer++) {
+      if (!isOf(p, layer, state)) continue;
+      const variance = <f64>varianceOf(p, layer);
+      least = min(least, variance);
+      most = max(most, variance);
+      layers += 1;
+    }
+    let sum: f64 = 0;
+    for (let turn = 0; turn < 2; turn++) {
+      for (let layer: u32 = 0; layer < program.layerCount; layer++) {
+        if (!isOf(p, layer, state)) continue;
+        const share = exp((least - varianceOf(p, layer)) / (most - least + 1e-6));
+        if (turn == 0) sum += share;
+        // Where all are equal, rounding takes none of a row.
+        else store<u32>(budgetAt(p, layer), <u32>min<f64>((share / sum) * layers * p.rows + 1e-6, mostShare(p)));
+      }
+    }
+  }
+}
+
+@inline
+function isOf(p: Policy, layer: u32, state: u32): bool {
+  return changetype<usize>(rowsBy(p, layer)) != 0 && p.context.program.layer(layer).state == state;
+}
+
+/** The variance of the scores of a layer's rows. */
+function varianceOf(p: Policy, layer: u32): f64 {
+  const list = listBy(p, layer);
+  let sum: f64 = 0;
+  let squares: f64 = 0;
+  for (let i: u32 = 0; i < list.count; i++) {
+    const score = <f64>load<f32>(scoreAt(p, layer, i));
+    sum += score;
+    squares += score * score;
+  }
+  return (squares - (sum * sum) / list.count) / (<f64>list.count - 1);
+}
+
+/** Where the score of an entry of a layer's list stands. */
+export function scoreAt(p: Policy, layer: u32, index: u32): usize {
+  return p.scores + layerAt(p.context, layer) + ((<usize>rowsBy(p, layer).placeInLayer(listBy(p, layer).row(index))) << 2);
 }
 
 /** At least the last row. */

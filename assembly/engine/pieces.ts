@@ -25,7 +25,7 @@ export function appendPiece(s: Session, source: usize, length: u32, lead: u32, f
   if (s.generating) {
     return fail(s.core, ErrorCode.WRONG_STATE, "pieces are joined between generations: stop this one first");
   }
-  if (isPolicy(s.policy)) {
+  if (isPolicy(s.policy) || s.context.isShared) {
     return fail(
       s.core, ErrorCode.UNSUPPORTED, "rows of pieces have no scores: compose without a policy of the cache (kv)",
     );

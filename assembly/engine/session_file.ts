@@ -521,6 +521,9 @@ function checkState(s: Session, at: usize, bytes: usize, recurrent: bool): i32 {
       if (u32At(at, i) + (isSource ? POSITION_LIMIT : 0) < <u32>POSITION_LIMIT) continue;
       return fail(core, ErrorCode.BAD_FILE, "this session has a row at a position that there is not; save it again");
     }
+    // Rows that layers share are shared out by a policy.
+    const isOver = HAS_SAMPLERS && !keepsNone && c.isShared && !isPolicy(s.policy) && kept > c.keptRows;
+    if (isOver) return fail(core, ErrorCode.CONTEXT_FULL, "without a policy this context has no room for so many rows");
     if (!keepsNone && !recurrent && kept > freeRowsWithout(rows, numberOf(p, layer, recurrent), s.sequence)) {
       return fail(core, ErrorCode.CONTEXT_FULL, "other sequences leave no room for this session's rows");
     }

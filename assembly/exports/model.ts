@@ -277,7 +277,7 @@ export function context_reset(c: Context): void {
 
 /** Bytes of the cache's values, and of one token in it, all layers. */
 export function context_cache_bytes(c: Context): u64 {
-  return stateBytes(c.program, c.tokenCapacity, c.keptRows, c.batchCapacity, c.sequences, c.kvType);
+  return stateBytes(c.program, c.tokenCapacity, c.keptRows, c.batchCapacity, c.sequences, c.kvType, c.isShared);
 }
 
 export function context_token_bytes(c: Context): u32 {

@@ -7,7 +7,7 @@ import { ErrorCode, fail } from "../memory/core";
 import { setI32, setU32, u32At } from "../memory/bytes";
 import { checkReplaced } from "./replace";
 import { checkTexts } from "./texts";
-import { List, Rows, clearRows, dropRows, freeRows, truncateList } from "../state/rows";
+import { List, Rows, clearRows, dropRows, freeRows, hasBlocks, truncateList } from "../state/rows";
 import { dropMark } from "../state/recurrent";
 import { StateKind } from "../state/shape";
 import { HAS_ATTENTION_WITHIN, HAS_CORE_NEURONS, HAS_RECURRENT, HAS_SAMPLERS, HAS_VECTORS } from "../parts";
@@ -210,7 +210,7 @@ function makeRoomForStates(c: Context, tokens: u32): void {
 function hasRoom(c: Context, rows: Rows, tokens: u32): bool {
   // A source has rows where the decoder's tokens have none.
   if ((rows.shape.kind == StateKind.CROSS) != (c.isSource != 0)) return true;
-  if (freeRows(rows) < tokens) return false;
+  if (freeRows(rows) < tokens || !hasBlocks(rows, tokens)) return false;
   for (let sequence: u32 = 0; sequence < c.sequences; sequence++) {
     let mine: u32 = 0;
     for (let i: u32 = 0; i < tokens; i++) if (c.sequence(i) == sequence) mine += 1;

@@ -219,6 +219,12 @@ export class Context {
     return changetype<Rows>(first + <usize>state * offsetof<Rows>());
   }
 
+  /** Whether the rows that layers keep are shared among them (`mostHeld`). */
+  get isShared(): bool {
+    for (let i: u32 = 0; HAS_SAMPLERS && i < this.program.stateCount; i++) if (this.rows(i).shared) return true;
+    return false;
+  }
+
   /** The rows of the state of the layer at work, and the layer's number there. */
   get state(): Rows {
     return this.rows(this.program.layer(this.layer).state);
@@ -319,6 +325,24 @@ export function rowsHeld(s: StateShape, tokens: u32, rows: u32, batch: u32, sequ
   return <u32>min<u64>(HAS_SAMPLERS ? tokens : rows, <u64>sequences * s.window + 2 * <u64>batch);
 }
 
+/** Rows that a layer has at most where each keeps `kept`, or where that is what they share: budgets are e apart. */
+@inline
+export function mostHeld(tokens: u32, kept: u32, isShared: bool): u32 {
+  return HAS_SAMPLERS && isShared ? <u32>min<f64>(tokens, <f64>kept * Math.E + 1) : kept;
+}
+
+/** The rows a layer that layers of a state share; 0: they share none. */
+@inline
+function sharedOf(s: StateShape, kept: u32, isShared: bool): u32 {
+  return HAS_SAMPLERS && isShared && choosesRows(s) ? kept : 0;
+}
+
+/** Whether a policy chooses the rows that layers of a state keep: others forget by themselves. */
+@inline
+export function choosesRows(s: StateShape): bool {
+  return s.window == 0 && (s.kind == StateKind.KEY_VALUE || s.kind == StateKind.LATENT);
+}
+
 /** Rows that a token sees at most. */
 export function rowsSeen(p: Program, tokens: u32, rows: u32, batch: u32, sequences: u32): u32 {
   let most = rows;
@@ -329,11 +353,15 @@ export function rowsSeen(p: Program, tokens: u32, rows: u32, batch: u32, sequenc
 }
 
 /** Bytes of the pools of all kinds of state. */
-export function stateBytes(p: Program, tokens: u32, rows: u32, batch: u32, sequences: u32, kvType: u32): u64 {
+export function stateBytes(
+  p: Program, tokens: u32, kept: u32, batch: u32, sequences: u32, kvType: u32, isShared: bool = false,
+): u64 {
   let bytes: u64 = 0;
+  const rows = mostHeld(tokens, kept, isShared);
   for (let i: u32 = 0; i < p.stateCount; i++) {
     const s = p.state(i);
-    bytes += poolBytes(s.layers, rowsHeld(s, tokens, rows, batch, sequences), rowBytes(s, kvType));
+    const held = rowsHeld(s, tokens, rows, batch, sequences);
+    bytes += poolBytes(s.layers, held, rowBytes(s, kvType), sharedOf(s, kept, isShared));
   }
   return bytes;
 }
@@ -346,27 +374,33 @@ function listCount(p: Program): u32 {
 }
 
 /** Bytes of their lists. */
-export function listBytes(p: Program, tokens: u32, rows: u32, batch: u32, sequences: u32): u64 {
+export function listBytes(
+  p: Program, tokens: u32, kept: u32, batch: u32, sequences: u32, isShared: bool = false,
+): u64 {
   let bytes: u64 = 0;
+  const rows = mostHeld(tokens, kept, isShared);
   for (let i: u32 = 0; i < p.stateCount; i++) {
     const s = p.state(i);
-    bytes += bookkeepingBytes(s.layers, rowsHeld(s, tokens, rows, batch, sequences), sequences);
+    const held = rowsHeld(s, tokens, rows, batch, sequences);
+    bytes += bookkeepingBytes(s.layers, held, sequences, sharedOf(s, kept, isShared));
   }
   return bytes;
 }
 
 /** Makes the rows of all kinds of state in the context's blocks. */
-export function initState(c: Context): void {
+export function initState(c: Context, isShared: bool): void {
   const p = c.program;
   let pool = c.poolBlock;
   let lists = c.listBlock;
   for (let i: u32 = 0; i < p.stateCount; i++) {
     const shape = p.state(i);
     const bytes = rowBytes(shape, c.kvType);
-    const held = rowsHeld(shape, c.tokenCapacity, c.keptRows, c.batchCapacity, c.sequences);
-    initRows(c.rows(i), shape, held, c.sequences, bytes, pool, lists);
-    pool += <usize>poolBytes(shape.layers, held, bytes);
-    lists += <usize>bookkeepingBytes(shape.layers, held, c.sequences);
+    const most = mostHeld(c.tokenCapacity, c.keptRows, isShared);
+    const held = rowsHeld(shape, c.tokenCapacity, most, c.batchCapacity, c.sequences);
+    const shared = sharedOf(shape, c.keptRows, isShared);
+    initRows(c.rows(i), shape, held, c.sequences, bytes, pool, lists, shared);
+    pool += <usize>poolBytes(shape.layers, held, bytes, shared);
+    lists += <usize>bookkeepingBytes(shape.layers, held, c.sequences, shared);
   }
 }
 
@@ -504,12 +538,12 @@ export function releaseBlocks(c: Context): void {
 
 /** Bytes of linear memory that a context takes, whose buffers take `buffers`. */
 export function contextTotal(
-  p: Program, tokens: u32, rows: u32, batch: u32, sequences: u32, kvType: u32, buffers: u64,
+  p: Program, tokens: u32, kept: u32, batch: u32, sequences: u32, kvType: u32, buffers: u64, isShared: bool,
 ): u64 {
   return (
     blockBytes(contextRecordBytes(p)) +
-    blockBytes(stateBytes(p, tokens, rows, batch, sequences, kvType)) +
-    blockBytes(listBytes(p, tokens, rows, batch, sequences)) +
+    blockBytes(stateBytes(p, tokens, kept, batch, sequences, kvType, isShared)) +
+    blockBytes(listBytes(p, tokens, kept, batch, sequences, isShared)) +
     blockBytes(buffers)
   );
 }

@@ -7,7 +7,7 @@ import { Core, ErrorCode, fail } from "../memory/core";
 import { allocate, allocateRaw } from "../memory/arena";
 import {
   BATCH_LIMIT, Context, POSITION_LIMIT, STEP_WORK, contextRecordBytes, contextTotal, initState, layOut, listBytes,
-  releaseBlocks, rowsSeen, stateBytes, tagContext,
+  mostHeld, releaseBlocks, rowsSeen, stateBytes, tagContext,
 } from "../pass/context";
 import { Threads } from "../pass/threads";
 import { HAS_SAMPLERS } from "../parts";
@@ -24,24 +24,25 @@ function keptOf(tokens: u32, asked: u32): u32 {
 /** Bytes of linear memory that a context of this shape takes, without making it. */
 export function contextBytes(
   p: Program, tokens: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32, isForTexts: bool = false,
-  asked: u32 = 0,
+  asked: u32 = 0, isShared: bool = false,
 ): u64 {
   const kept = keptOf(tokens, asked);
   const none = changetype<Context>(0);
-  const rows = rowsSeen(p, tokens, kept, batch, sequences);
+  const rows = rowsSeen(p, tokens, mostHeld(tokens, kept, isShared), batch, sequences);
   const buffers = layOut(
     none, p, 0, rows, batch, sequences, planFor(p, rows, batch, logitRows, isForTexts), threadScratch(p, rows, batch),
   );
-  return contextTotal(p, tokens, kept, batch, sequences, kvType, buffers);
+  return contextTotal(p, tokens, kept, batch, sequences, kvType, buffers, isShared);
 }
 
 /**
- * Makes a context: `tokens` tokens, of which each layer keeps `asked` rows of state (0: all), at most `batch` tokens a
- * pass and `logitRows` rows of logits. `openContexts` is where the model counts its contexts. 0: see the error.
+ * Makes a context: `tokens` tokens, of which each layer keeps `asked` rows of state (0: all; `isShared`: on
+ * average), at most `batch` tokens a pass and `logitRows` rows of logits. `openContexts` is where the model counts its
+ * contexts. 0: see the error.
  */
 export function createContext(
   core: Core, p: Program, openContexts: usize, tokens: u32, batch: u32, logitRows: u32, sequences: u32, kvType: u32,
-  isForTexts: bool = false, asked: u32 = 0,
+  isForTexts: bool = false, asked: u32 = 0, isShared: bool = false,
 ): Context {
   const none = changetype<Context>(0);
   const kept = keptOf(tokens, asked);
@@ -78,7 +79,7 @@ export function createContext(
   c.kvType = kvType;
   c.batchCapacity = batch;
   c.logitCapacity = logitRows;
-  const rows = rowsSeen(p, tokens, kept, batch, sequences);
+  const rows = rowsSeen(p, tokens, mostHeld(tokens, kept, isShared), batch, sequences);
   if (HAS_SAMPLERS && kept < tokens) {
     c.mostTokens = tokens;
     c.mostKept = kept;
@@ -90,9 +91,9 @@ export function createContext(
   c.isForTexts = isForTexts ? 1 : 0;
   const planned = planFor(p, rows, batch, logitRows, isForTexts);
   const scratch = threadScratch(p, rows, batch);
-  c.poolBlock = allocateRaw(core, stateBytes(p, tokens, kept, batch, sequences, kvType), "the KV cache");
+  c.poolBlock = allocateRaw(core, stateBytes(p, tokens, kept, batch, sequences, kvType, isShared), "the KV cache");
   if (c.poolBlock != 0)
-    c.listBlock = allocateRaw(core, listBytes(p, tokens, kept, batch, sequences), "the cache's lists");
+    c.listBlock = allocateRaw(core, listBytes(p, tokens, kept, batch, sequences, isShared), "the cache's lists");
   if (c.listBlock != 0) {
     const bytes = layOut(none, p, 0, rows, batch, sequences, planned, scratch);
     c.bufferBlock = allocate(core, bytes, "activations");
@@ -102,7 +103,7 @@ export function createContext(
     return none;
   }
   layOut(c, p, c.bufferBlock, rows, batch, sequences, planned, scratch);
-  initState(c);
+  initState(c, isShared);
   tagContext(c);
   store<u32>(openContexts, load<u32>(openContexts) + 1);
   return c;

@@ -16,11 +16,16 @@
  *
  * Layers may hold different rows; a row may stand in several lists (a shared prefix costs nothing) and is free again
  * when the last one drops it. Cost of bookkeeping: 6 bytes a row, 8 bytes a list entry and 14 bytes a block.
+ *
+ * A pool may be shared: it has rows for so many a layer on average, and a layer may have more than another. Its blocks
+ * are small then, so that few rows are left over in each layer.
  */
+import { HAS_SAMPLERS } from "../parts";
 import { StateShape } from "./shape";
 
-/** Rows of a block at most. */
+/** Rows of a block at most, and of one of a shared pool. */
 const BLOCK_ROWS: u32 = 64;
+const SHARED_BLOCK_ROWS: u32 = 8;
 const LIST_HEADER: usize = 16;
 
 /** What a sequence sees in a layer: row indices, and the position of each. */
@@ -88,6 +93,15 @@ export class Rows {
   /** u32[layers][layerBlocks]: the block that has a number in its layer, plus 1; 0: none. */
   numbers: usize;
   owners: usize;
+  /** Rows that layers share, a layer; 0: each may have `capacity`. And blocks, as who restores rows counts them. */
+  shared: u32;
+  wantedBlocks: u32;
+
+  /** Blocks of the pool. */
+  @inline
+  get blockCount(): u32 {
+    return blocksIn(this.layers, this.capacity, this.shared);
+  }
 
   @inline
   row(index: u32): usize {
@@ -129,34 +143,56 @@ function blocksOf(capacity: u32): u32 {
 }
 
 @inline
-function rowsOfBlock(capacity: u32): u32 {
+function rowsOfBlock(capacity: u32, shared: u32): u32 {
+  if (HAS_SAMPLERS && shared) return SHARED_BLOCK_ROWS;
   const blocks = blocksOf(capacity);
   return capacity / blocks + (capacity % blocks ? 1 : 0);
 }
 
+/** Blocks that a layer may hold. */
+@inline
+function blocksOfLayer(capacity: u32, shared: u32): u32 {
+  return HAS_SAMPLERS && shared ? sharedBlocks(capacity) : blocksOf(capacity);
+}
+
+@inline
+function sharedBlocks(rows: u32): u32 {
+  return (rows + SHARED_BLOCK_ROWS - 1) / SHARED_BLOCK_ROWS;
+}
+
+/** Of a shared pool: however its rows are shared out, those that lie in the last blocks of layers fit too. */
+@inline
+function blocksIn(layers: u32, capacity: u32, shared: u32): u32 {
+  if (HAS_SAMPLERS && shared) return layers * sharedBlocks(min(shared + SHARED_BLOCK_ROWS - 1, capacity));
+  return layers * blocksOf(capacity);
+}
+
 /** Bytes of the pool: what the state holds, without bookkeeping. */
-export function poolBytes(layers: u32, capacity: u32, rowBytes: u32): u64 {
-  return <u64>layers * blocksOf(capacity) * rowsOfBlock(capacity) * rowBytes;
+export function poolBytes(layers: u32, capacity: u32, rowBytes: u32, shared: u32 = 0): u64 {
+  return <u64>blocksIn(layers, capacity, shared) * rowsOfBlock(capacity, shared) * rowBytes;
 }
 
 /** Bytes of lists, owners and stacks. */
-export function bookkeepingBytes(layers: u32, capacity: u32, sequences: u32): u64 {
-  const blocks = <u64>layers * blocksOf(capacity);
+export function bookkeepingBytes(layers: u32, capacity: u32, sequences: u32, shared: u32 = 0): u64 {
+  const blocks = <u64>layers * blocksOfLayer(capacity, shared);
   const perList = <u64>LIST_HEADER + <u64>capacity * 8;
-  return <u64>sequences * layers * perList + <u64>layers * 8 + blocks * (16 + <u64>rowsOfBlock(capacity) * 6) + 64;
+  const rows = <u64>rowsOfBlock(capacity, shared);
+  return <u64>sequences * layers * perList + <u64>layers * 8 + blocks * (16 + rows * 6) + 64;
 }
 
 /** Lays the bookkeeping out in `memory` (of `bookkeepingBytes`) and frees every row. */
 export function initRows(
   r: Rows, shape: StateShape, capacity: u32, sequences: u32, rowBytes: u32, pool: usize, memory: usize,
+  shared: u32 = 0,
 ): void {
+  if (HAS_SAMPLERS) r.shared = shared;
   r.shape = shape;
   r.layers = shape.layers;
   r.capacity = capacity;
   r.sequences = sequences;
   r.rowBytes = rowBytes;
-  r.layerBlocks = blocksOf(capacity);
-  r.blockRows = rowsOfBlock(capacity);
+  r.layerBlocks = blocksOfLayer(capacity, shared);
+  r.blockRows = rowsOfBlock(capacity, shared);
   r.pool = pool;
   const blocks = r.layers * r.layerBlocks;
   r.lists = (memory + 7) & ~(<usize>7);
@@ -173,9 +209,10 @@ export function initRows(
 /** Forgets every sequence. */
 export function clearRows(r: Rows): void {
   const blocks = r.layers * r.layerBlocks;
+  const free = HAS_SAMPLERS ? r.blockCount : blocks;
   // The lowest blocks lie on top of the stack, so that a single sequence fills the pool from its beginning.
-  for (let i: u32 = 0; i < blocks; i++) store<u32>(at(r.freeBlocks, i), blocks - 1 - i);
-  r.freeBlockCount = blocks;
+  for (let i: u32 = 0; i < free; i++) store<u32>(at(r.freeBlocks, i), free - 1 - i);
+  r.freeBlockCount = free;
   memory.fill(r.freeCount, 0, (<usize>r.layers) << 3);
   memory.fill(r.blocks, 0, <usize>blocks * 12);
   memory.fill(r.owners, 0, (<usize>(blocks * r.blockRows)) << 1);
@@ -194,6 +231,64 @@ export function freeRows(r: Rows): u32 {
   let least = r.capacity;
   for (let layer: u32 = 0; layer < r.layers; layer++) least = min(least, r.room(layer));
   return least;
+}
+
+/** Whether there are blocks for `tokens` rows more in each layer. */
+@inline
+export function hasBlocks(r: Rows, tokens: u32): bool {
+  if (!HAS_SAMPLERS || r.shared == 0) return true;
+  let wanted: u32 = 0;
+  for (let layer: u32 = 0; layer < r.layers; layer++) {
+    const own = load<u32>(at(r.freeCount, layer));
+    if (tokens > own) wanted += sharedBlocks(tokens - own);
+  }
+  return wanted <= r.freeBlockCount;
+}
+
+/** Who restores rows counts those of a layer; whether the pool has blocks for all that were counted. */
+export function wantBlocks(r: Rows, rows: u32): bool {
+  r.wantedBlocks += sharedBlocks(rows);
+  return r.wantedBlocks <= r.blockCount;
+}
+
+/**
+ * The rows of a layer's only list move to its lowest places, so that the blocks behind them are other layers'. What
+ * `scores` (f32[places] or 0) has of them moves with them.
+ */
+export function compactLayer(r: Rows, layer: u32, list: List, scores: usize): void {
+  while (true) {
+    const have = load<u32>(at(r.freeCount, layer));
+    if (have == 0) return;
+    let lowest: u32 = 0;
+    for (let i: u32 = 1; i < have; i++) if (freePlace(r, layer, i) < freePlace(r, layer, lowest)) lowest = i;
+    let highest: u32 = 0;
+    for (let i: u32 = 1; i < list.count; i++) {
+      if (r.placeInLayer(list.row(i)) > r.placeInLayer(list.row(highest))) highest = i;
+    }
+    const old = list.row(highest);
+    const from = at(scores, r.placeInLayer(old));
+    const place = freePlace(r, layer, lowest);
+    if (place > r.placeInLayer(old)) return;
+    // It is taken from the top of the stack.
+    const target = freeAt(r, layer, lowest);
+    const top = freeAt(r, layer, have - 1);
+    const row = load<u32>(target);
+    store<u32>(target, load<u32>(top));
+    store<u32>(top, row);
+    takeRow(r, layer);
+    memory.copy(r.row(row), r.row(old), r.rowBytes);
+    if (scores) {
+      store<f32>(at(scores, place), load<f32>(from));
+      store<f32>(from, 0);
+    }
+    disown(r, layer, old);
+    list.set(highest, row, list.position(highest));
+  }
+}
+
+@inline
+function freePlace(r: Rows, layer: u32, index: u32): u32 {
+  return r.placeInLayer(load<u32>(freeAt(r, layer, index)));
 }
 
 /**

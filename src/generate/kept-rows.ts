@@ -9,7 +9,7 @@ export type CacheType = "f16" | "f32" | "q8_0";
 /**
  * Which rows of a layer stay where it keeps fewer than there are tokens. `window`: the first few and the last ones
  * (StreamingLLM, arXiv:2309.17453); `h2o`: those that were attended to most, and the last ones (arXiv:2306.14048);
- * `d2o`: the same, and what goes is merged into what is like it (arXiv:2406.13035).
+ * `d2o`: the same, and layers may share rows, and what goes may be merged into what is like it (arXiv:2406.13035).
  */
 export type CachePolicy = "d2o" | "h2o" | "window";
 
@@ -23,13 +23,18 @@ export interface CacheOptions {
   budget?: number;
   /** How many rows a layer keeps, in place of the share. */
   rows?: number;
+  /**
+   * Whether layers keep equally many rows, of `d2o`, or share them (`variance`): one that attends evenly then has more
+   * than one that attends to few. Default: `uniform`.
+   */
+  layers?: "variance" | "uniform";
   /** The share of kept rows that are the last ones, above 0 and at most 1: of `d2o` and `h2o`. Default: 0.5. */
   recent?: number;
   /** Rows at the beginning that always stay. Default: 4. */
   sinks?: number;
   /**
    * What becomes of rows that go, of `d2o`. `none`: they are dropped; `mean` (by the authors' code) and `softmax` (by
-   * their paper): they are merged into the row that is most like them. Default: `mean`.
+   * their paper): they are merged into the row that is most like them. Default: `none`.
    */
   merge?: "none" | "mean" | "softmax";
   /** Rows that go at once where a layer is full, between two passes. Default: an eighth, 64 at most. */
@@ -48,6 +53,7 @@ const CACHE_OPTIONS: OptionTable<CacheOptions> = {
   policy: oneOf<CachePolicy>("d2o", "h2o", "window"),
   budget: PART,
   rows: whole(1, MOST_ROWS),
+  layers: oneOf("variance", "uniform"),
   recent: PART,
   sinks: whole(0, MOST_ROWS),
   merge: oneOf("none", "mean", "softmax"),
@@ -72,7 +78,7 @@ export const cacheKind: Check<CacheType | CacheOptions> = (name, value) => {
 };
 
 function belongs(option: string, policy: CachePolicy | undefined): boolean {
-  if (option === "merge") return policy === "d2o";
+  if (option === "merge" || option === "layers") return policy === "d2o";
   return option === "recent" ? policy === "d2o" || policy === "h2o" : policy !== undefined;
 }
 
@@ -86,6 +92,8 @@ export function plainType(kv: CacheType | CacheOptions | undefined, whose?: stri
 /** Which rows a layer keeps, as the core is told. */
 export interface KeptRows {
   readonly rows: number;
+  /** Whether that is what layers keep on average. */
+  readonly shared: boolean;
   readonly scored: boolean;
   readonly recent: number;
   readonly sinks: number;
@@ -112,10 +120,11 @@ export function cacheOf(tokens: number, kv: CacheType | CacheOptions | undefined
   const rows = kv.rows ?? Math.ceil(budget * tokens);
   const cache = { kv: kv.type ?? type, kept: null };
   if (policy === undefined || rows >= tokens) return cache;
-  const merge = policy === "d2o" ? (kv.merge ?? "mean") : "none";
+  const merge = policy === "d2o" ? (kv.merge ?? "none") : "none";
   const every = kv.every ?? Math.min(Math.max(Math.floor(rows / 8), 1), 64);
   const scored = policy !== "window";
-  return { ...cache, kept: { rows, scored, recent, sinks, merge: MERGES[merge], every, beta: BETAS[merge] } };
+  const shared = policy === "d2o" && kv.layers === "variance";
+  return { ...cache, kept: { rows, shared, scored, recent, sinks, merge: MERGES[merge], every, beta: BETAS[merge] } };
 }
 
 /** Whether rows of one cache are those of the other. */

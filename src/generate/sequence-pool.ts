@@ -201,7 +201,7 @@ export class SequencePool {
     };
     if (!kept)
       return { ...made, pointer: createContext(this.#core, this.#model, this, rows, batch, wanted, kv, holder) };
-    const sizes = [rows, kept.rows, batch, wanted, cacheType(kv)] as const;
+    const sizes = [rows, kept.rows, batch, wanted, cacheType(kv), Number(kept.shared)] as const;
     const make = () => exports.context_create_kept(this.#core.pointer, this.#model, ...sizes);
     return { ...made, pointer: makeContext(this.#core, this, make, holder) };
   }
@@ -215,7 +215,8 @@ export function contextBytes(core: Core, model: Pointer, rows: number, logitRows
   const { kept } = cache;
   const type = cacheType(cache.kv);
   if (!kept) return Number(exports.context_bytes(model, rows, batch, logitRows, 1, type));
-  return Number(exports.context_kept_bytes(model, rows, kept.rows, batch, logitRows, type, kept.scored ? 1 : 0));
+  const sizes = [rows, kept.rows, batch, logitRows, type] as const;
+  return Number(exports.context_kept_bytes(model, ...sizes, Number(kept.scored), Number(kept.shared)));
 }
 
 /** A context for so many sequences. */

@@ -43,8 +43,9 @@ export function makeKept(on: Caller, model: number) {
   const [kept, more, batch] = [random.from(1, 40), random.below(20), random.from(1, 12)];
   const shape = [kept + more, kept, batch, 1, KvType.F16];
   on.called.set("context_kept_bytes", 1);
-  on.core.exports["context_kept_bytes"](model, ...shape, random.below(2));
-  const handle = address(on.call("context_create_kept", on.core.core, model, ...shape));
+  const shared = random.below(2);
+  on.core.exports["context_kept_bytes"](model, ...shape, random.below(2), shared);
+  const handle = address(on.call("context_create_kept", on.core.core, model, ...shape, shared));
   if (handle === 0) return null;
   return { handle, rows: kept + more + batch, batch, logitRows: 1, sequences: 1, taps: 0, buffers: [] };
 }

@@ -145,7 +145,8 @@ export class EngineModel {
     const { core } = this.engine;
     const { rows = 128, batch = 64, logitRows = batch, kv = F16 } = shape;
     const [kept, ...rules] = policyNumbers(policy);
-    const handle = core.call("context_create_kept", core.core, this.handle, rows, kept, batch, logitRows, kv);
+    const sizes = [rows, kept, batch, logitRows, kv, Number(policy.shared ?? false)];
+    const handle = core.call("context_create_kept", core.core, this.handle, ...sizes);
     const session = new EngineSession(new EngineContext(this, this.engine.handle(handle), shape));
     this.engine.do("session_set_policy", session.handle, ...rules);
     return session;
@@ -154,7 +155,7 @@ export class EngineModel {
   /** The bytes of its context and its policy. */
   keepingBytes(policy: KeptRows, { rows = 128, batch = 64, logitRows = batch, kv = F16 }: ContextShape = {}): number {
     const [kept, scored] = policyNumbers(policy);
-    const sizes = [rows, kept, batch, logitRows, kv, scored];
+    const sizes = [rows, kept, batch, logitRows, kv, scored, Number(policy.shared ?? false)];
     return Number(this.engine.core.call("context_kept_bytes", this.handle, ...sizes));
   }
 
@@ -171,6 +172,8 @@ export class EngineModel {
 /** Which rows a session keeps. */
 export interface KeptRows {
   kept: number;
+  /** On average: layers share them. */
+  shared?: boolean;
   scored?: boolean;
   recent?: number;
   sinks?: number;
