@@ -32,7 +32,11 @@ test("sessions keep their budget, save and go on, and say what they hold", async
     const most = kv.rows ?? 50;
     const all = rows.reduce((a, b) => a + b, 0);
     if (kv.layers) assert.ok(new Set(rows).size > 1 && all <= most * rows.length, `${what}: ${rows}`);
-    else assert.ok(rows.every((count) => count > 16 && count <= most), what);
+    else
+      assert.ok(
+        rows.every((count) => count > 16 && count <= most),
+        what,
+      );
     const plain = model.session({ context: CONTEXT, kv: kv.type });
     assert.ok(bytes < 0.16 * plain.cache.bytes, `${what}: ${bytes} of ${plain.cache.bytes}`);
     await plain.generate(TEXT, SOME).text();

@@ -7,8 +7,8 @@
  *                     more tokens than every layer has room for
  *     behind it       scores += what its tokens attended to
  *
- * Where layers share their rows (D2O), each has as many until the first go. Then V, the variance of its scores, says how
- * unevenly a layer attends, and one that does so evenly has more rows from there on:
+ * Where layers share their rows (D2O), each has as many until the first go. Then V, the variance of its scores, says
+ * how unevenly a layer attends, and one that does so evenly has more rows from there on:
  *
  *     F = (V − least V) / (largest V − least V)        budget = ⌊ rows of all layers · e^−F / Σ e^−F ⌋
  *
@@ -281,7 +281,8 @@ function varianceOf(p: Policy, layer: u32): f64 {
 
 /** Where the score of an entry of a layer's list stands. */
 export function scoreAt(p: Policy, layer: u32, index: u32): usize {
-  return p.scores + layerAt(p.context, layer) + ((<usize>rowsBy(p, layer).placeInLayer(listBy(p, layer).row(index))) << 2);
+  const place = rowsBy(p, layer).placeInLayer(listBy(p, layer).row(index));
+  return p.scores + layerAt(p.context, layer) + ((<usize>place) << 2);
 }
 
 /** At least the last row. */

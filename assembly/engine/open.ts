@@ -16,7 +16,7 @@ export function openContext(
   return createContext(core, model.program, model.openContexts, rows, batch, logitRows, sequences, kvType);
 }
 
-/** The same of one sequence, each layer of which keeps `rows` of its tokens, or so many on average. 0: see the error. */
+/** The same of one sequence, each layer of which keeps `rows` tokens (`isShared`: on average). 0: see the error. */
 export function openKept(
   core: Core, model: Model, tokens: u32, rows: u32, batch: u32, logitRows: u32, kvType: u32, isShared: bool,
 ): Context {
@@ -25,7 +25,9 @@ export function openKept(
     fail(core, ErrorCode.BAD_ARGUMENT, "of {} tokens a layer keeps 1 to as many rows, not {}", tokens, rows);
     return changetype<Context>(0);
   }
-  return createContext(core, model.program, model.openContexts, tokens, batch, logitRows, 1, kvType, false, rows, isShared);
+  return createContext(
+    core, model.program, model.openContexts, tokens, batch, logitRows, 1, kvType, false, rows, isShared,
+  );
 }
 
 /**

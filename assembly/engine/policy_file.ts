@@ -7,9 +7,7 @@
  *     where layers share rows: budgets u32[layers]
  *     of each layer that it chooses rows of, where they are scored: scores f32[rows] │ of the last token f32[rows]
  */
-import {
-  Policy, isPolicy, leastShare, listBy, mostShare, rowsBy, scoreAt, settleScores,
-} from "./cache_policy";
+import { Policy, isPolicy, leastShare, listBy, mostShare, rowsBy, scoreAt, settleScores } from "./cache_policy";
 import { Core, ErrorCode, fail } from "../memory/core";
 import { massBytes } from "../pass/taps";
 import { wantBlocks } from "../state/rows";

@@ -13,8 +13,7 @@ import { Core, ErrorCode, fail } from "../memory/core";
 
 /**
  * The bytes that a context of one sequence of `tokens` tokens takes, each layer of which keeps `rows` at most
- * (`shared` 1: on average), and `scored` 1 those of the policy of its session besides; 0 while the model's sizes are not
- * known.
+ * (`shared` 1: on average), and `scored` 1 those of the policy of its session besides; 0 while the model's sizes are not known.
  */
 export function context_kept_bytes(
   model: Model, tokens: u32, rows: u32, batch: u32, logitRows: u32, kvType: u32, scored: u32, shared: u32,
@@ -22,13 +21,14 @@ export function context_kept_bytes(
   if (!isModel(model) || !model.hasProgram) return 0;
   if (model.state < ModelState.PLANNED || model.state > ModelState.READY) return 0;
   if (rows < 1 || rows > tokens || batch < 1 || batch > BATCH_LIMIT || logitRows > batch) return 0;
+  const most = mostHeld(tokens, rows, shared != 0);
   const context = contextBytes(model.program, tokens, batch, logitRows, 1, kvType, false, rows, shared != 0);
-  return context + policyBytes(model.program, tokens, mostHeld(tokens, rows, shared != 0), batch, logitRows, scored != 0);
+  return context + policyBytes(model.program, tokens, most, batch, logitRows, scored != 0);
 }
 
 /**
- * As `context_create`, of one sequence of `tokens` tokens: layers that see all of them keep `rows` at most (`shared` 1: on
- * average), which the policy of a session chooses (`session_set_policy`). Others have their windows.
+ * As `context_create`, of one sequence of `tokens` tokens: layers that see all of them keep `rows` at most
+ * (`shared` 1: on average), which the policy of a session chooses (`session_set_policy`). Others have their windows.
  */
 export function context_create_kept(
   core: Core, model: Model, tokens: u32, rows: u32, batch: u32, logitRows: u32, kvType: u32, shared: u32,

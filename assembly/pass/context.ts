@@ -374,9 +374,7 @@ function listCount(p: Program): u32 {
 }
 
 /** Bytes of their lists. */
-export function listBytes(
-  p: Program, tokens: u32, kept: u32, batch: u32, sequences: u32, isShared: bool = false,
-): u64 {
+export function listBytes(p: Program, tokens: u32, kept: u32, batch: u32, sequences: u32, isShared: bool = false): u64 {
   let bytes: u64 = 0;
   const rows = mostHeld(tokens, kept, isShared);
   for (let i: u32 = 0; i < p.stateCount; i++) {

@@ -182,8 +182,7 @@ export function bookkeepingBytes(layers: u32, capacity: u32, sequences: u32, sha
 
 /** Lays the bookkeeping out in `memory` (of `bookkeepingBytes`) and frees every row. */
 export function initRows(
-  r: Rows, shape: StateShape, capacity: u32, sequences: u32, rowBytes: u32, pool: usize, memory: usize,
-  shared: u32 = 0,
+  r: Rows, shape: StateShape, capacity: u32, sequences: u32, rowBytes: u32, pool: usize, memory: usize, shared: u32 = 0,
 ): void {
   if (HAS_SAMPLERS) r.shared = shared;
   r.shape = shape;
