@@ -13,8 +13,8 @@ import { Core, ErrorCode, fail } from "../memory/core";
 
 /**
  * The bytes that a context of one sequence of `tokens` tokens takes, each layer of which keeps `rows` at most
- * (`shared` 1: on average), and `scored` 1 those of the policy of its session besides; 0 while the model's sizes are not
- * known.
+ * (`shared` 1: on average), and `scored` 1 those of the policy of its session besides; 0 while the model's sizes are
+ * not known.
  */
 export function context_kept_bytes(
   model: Model, tokens: u32, rows: u32, batch: u32, logitRows: u32, kvType: u32, scored: u32, shared: u32,
