@@ -266,6 +266,7 @@ test("the script that a browser downloads stays below 58 KB with gzip, unminifie
   });
   const size = gzipSync(outputFiles[0].contents).length;
   assert.ok(size < 58_000, `${size} bytes`);
+  assert.not.match(outputFiles[0].text, /graph_create|limpet\.graph/, "graphs are entries of their own");
 });
 
 test("no script of the package names itself as a worker: Turbopack would follow it for ever", () => {
