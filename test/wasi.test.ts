@@ -538,8 +538,11 @@ test("odd numbers mean the same in every host", () => {
     "18446744073709551616",
   ];
   const sized = ["18446744073709551615", "4294967296", "2147483648"];
+  // How a number is spelt is read by the flag's kind, whole or not; what its size means, flag by flag.
+  const kinds = ["-n", "--temp"];
+  const flags = [...kinds, "--top-k", "--seed", "--repeat-last-n", "--min-p", "--reasoning-budget"];
   for (const value of [...odd, ...sized]) {
-    for (const flag of ["-n", "--top-k", "--seed", "--repeat-last-n", "--temp", "--min-p", "--reasoning-budget"]) {
+    for (const flag of ["-5", ...sized].includes(value) ? flags : kinds) {
       const words = ["generate", "data/demo.gguf", "-p", DEMO_TEXT.slice(0, 20), `--temp`, "0", "--build", "portable"];
       const all = [...words, ...(flag === "-n" ? [] : ["-n", "3"]), flag, value];
       const want = node.run(all);

@@ -3,9 +3,11 @@
  * browser_wasi_shim. Each run gets a folder of files, named `data`, and gives what it printed.
  */
 import { spawnSync } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { WASI as NodeWasi } from "node:wasi";
 import { ConsoleStdout, File, OpenFile, PreopenDirectory, WASI, wasi as wasiNumbers } from "@bjorn3/browser_wasi_shim";
 import { wasmBytes } from "./core.ts";
 
@@ -50,14 +52,38 @@ export function nodeCommand(parent: string): Host {
   return { name: "Node", run: (words, input) => spawn([cli, ...words], parent, input), take: takeFrom(parent) };
 }
 
-/** The WASI command under node:wasi. */
+/**
+ * The WASI command under node:wasi, in this process: a module is compiled once, where a process a run would compile it anew.
+ * Its streams are files. The functions are called through ones of JavaScript: see wasi-node.mjs.
+ */
 export function nodeWasi(file: string, parent: string): Host {
-  const script = join(ROOT, "test/support/wasi-node.mjs");
-  const folders = JSON.stringify({ data: join(parent, "data") });
-  const before = ["--no-warnings", script, join(ROOT, "build", file), folders];
+  const module = new WebAssembly.Module(wasmBytes(file));
   return {
     name: `${file} under node:wasi`,
-    run: (words, input) => spawn([...before, ...words], parent, input),
+    run(words, input = "") {
+      const folder = mkdtempSync(join(tmpdir(), "limpet-wasi-"));
+      const [stdin, stdout, stderr] = ["in", "out", "err"].map((name) => join(folder, name));
+      writeFileSync(stdin, input);
+      const streams = [openSync(stdin, "r"), openSync(stdout, "w"), openSync(stderr, "w")];
+      try {
+        const wasi = new NodeWasi({
+          version: "preview1",
+          args: ["limpet", ...words],
+          preopens: { data: join(parent, "data") },
+          stdin: streams[0],
+          stdout: streams[1],
+          stderr: streams[2],
+        });
+        const functions = Object.entries(wasi.wasiImport as Record<string, (...values: unknown[]) => number>);
+        const called = functions.map(([name, call]) => [name, (...values: unknown[]) => call(...values)]);
+        const imports = { wasi_snapshot_preview1: Object.fromEntries(called) };
+        const status = wasi.start(new WebAssembly.Instance(module, imports)) as unknown as number;
+        return { status, out: readFileSync(stdout, "utf8"), err: readFileSync(stderr, "utf8") };
+      } finally {
+        for (const stream of streams) closeSync(stream);
+        rmSync(folder, { recursive: true });
+      }
+    },
     take: takeFrom(parent),
   };
 }
