@@ -1,6 +1,18 @@
 /** Projects as users have them: limpet packed and installed, outside the repository, whose packages would be found inside. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -13,34 +25,78 @@ import { ROOT } from "./tools.ts";
 export const WORK = mkdtempSync(join(tmpdir(), "limpet-package-"));
 process.on("exit", () => rmSync(WORK, { recursive: true, force: true }));
 
-let packed: Promise<string> | null = null;
-let installed: Promise<string> | null = null;
+/** What each process would make anew: the package's file and a project with it, in a folder named by what is in them. */
+const KEPT = join(ROOT, "build/hosts/work/packed");
+const PROJECT = "installed";
+const MANIFEST = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 
-/** The package's file, made once. */
-export function pack(): Promise<string> {
-  packed ??= (async () => {
-    const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", WORK], ROOT);
-    return join(WORK, JSON.parse(stdout)[0].filename);
-  })();
-  return packed;
+let made: Promise<{ file: string; project: string }> | null = null;
+
+/** The package's file. */
+export async function pack(): Promise<string> {
+  return (await packed()).file;
 }
 
-/** An empty project into which it was installed, once. */
-export function install(): Promise<string> {
-  installed ??= (async () => {
-    const folder = join(WORK, "installed");
-    mkdirSync(folder);
-    writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
-    await run("npm", ["install", "--offline", "--no-audit", "--no-fund", await pack()], folder);
-    return folder;
+/** An empty project into which it was installed. */
+export async function install(): Promise<string> {
+  return (await packed()).project;
+}
+
+/** Both, in WORK: made where no process has made them of the same files, and copied otherwise. */
+function packed(): Promise<{ file: string; project: string }> {
+  made ??= (async () => {
+    const name = `${MANIFEST.name}-${MANIFEST.version}.tgz`;
+    const both = { file: join(WORK, name), project: join(WORK, PROJECT) };
+    const kept = join(KEPT, contents());
+    if (existsSync(kept)) {
+      copy(kept, WORK);
+      return both;
+    }
+    await run("npm", ["pack", "--ignore-scripts", "--pack-destination", WORK], ROOT);
+    mkdirSync(both.project);
+    const manifest = { name: "project", private: true, type: "module" };
+    writeFileSync(join(both.project, "package.json"), JSON.stringify(manifest));
+    await run("npm", ["install", "--offline", "--no-audit", "--no-fund", both.file], both.project);
+    // It appears whole, and once: another process may be as far.
+    const next = `${kept}.${process.pid}`;
+    for (const part of [name, PROJECT]) copy(join(WORK, part), join(next, part));
+    try {
+      renameSync(next, kept);
+    } catch {
+      rmSync(next, { recursive: true });
+    }
+    return both;
   })();
-  return installed;
+  return made;
+}
+
+/** A hash of all that package.json names for the package, and of what npm adds. */
+function contents(): string {
+  const hash = createHash("sha256");
+  const add = (path: string): void => {
+    const here = join(ROOT, path);
+    if (statSync(here).isDirectory()) {
+      for (const name of readdirSync(here).sort()) add(`${path}/${name}`);
+    } else hash.update(`${path}\n`).update(readFileSync(here));
+  };
+  for (const path of [...(MANIFEST.files as string[]), "README.md", "LICENSE", "package.json"]) {
+    if (!path.includes("*")) add(path);
+    else
+      for (const name of readdirSync(join(ROOT, dirname(path))).filter((name) => name.endsWith(".wasm")))
+        add(join(dirname(path), name));
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** Copies a file, or a folder with its links as they are. */
+function copy(from: string, to: string): void {
+  cpSync(from, to, { recursive: true, verbatimSymlinks: true });
 }
 
 /** A project with limpet installed and these files; its folder. */
 export async function project(name: string, files: Record<string, string>): Promise<string> {
   const folder = join(WORK, name);
-  cpSync(await install(), folder, { recursive: true });
+  copy(await install(), folder);
   for (const [file, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     writeFileSync(join(folder, file), text);
