@@ -3,9 +3,9 @@
  *
  * Builds what is out of date, then runs every *.test.ts under test/ whose path holds one of the patterns, each file in a
  * process of its own with a time limit. The last line is `N passed, N failed`; a file that crashes, hangs, or ends before
- * its tests have run counts as one failure. LIMPET_TEST_TIMEOUT is the limit of a file, in seconds. Browsers have the
- * machine to themselves, at the end: on a busy one, Firefox stops now and then in a worker that a worker began, and the page
- * has three seconds to its first word.
+ * its tests have run counts as one failure. LIMPET_TEST_TIMEOUT is the limit of a file, in seconds. Firefox and the page have
+ * the machine to themselves, at the end: on a busy one, Firefox stops now and then in a worker that a worker began, and the
+ * page has three seconds to its first word.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -16,9 +16,25 @@ import { fileURLToPath } from "node:url";
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 
 const TIMEOUT_SECONDS = Number(process.env.LIMPET_TEST_TIMEOUT ?? 180);
-const ALONE = ["chromium", "firefox", "page"].map((name) => join("test", "hosts", `${name}.test.ts`));
-/** Files that take a minute or so, which begin first: none of them shall run when nothing else is left. */
-const LONG = ["wasi", "late-threads", "oracle-and-peers"].map((name) => join("test", `${name}.test.ts`));
+const ALONE = ["firefox", "page"].map((name) => join("test", "hosts", `${name}.test.ts`));
+/** Files that take longest, the longest first: none of them shall run when nothing else is left. */
+const LONG = [
+  "late-threads",
+  "wasi",
+  "hosts/wasm2c",
+  "hosts/package",
+  "hosts/wasmtime",
+  "hosts/chromium",
+  "slim",
+  "fuzz/fuzz",
+  "hosts/mcu",
+  "hosts/graphs",
+  "bits",
+  "hosts/wamr",
+  "oracle-and-peers",
+  "hosts/python",
+  "tokenizing-costs",
+].map((name) => join("test", `${name}.test.ts`));
 const patterns = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 
 const queue = readdirSync("test", { recursive: true })
@@ -39,9 +55,8 @@ let failed = 0;
 let skipped = 0;
 const hosts = queue.some((file) => file.startsWith(join("test", "hosts")));
 const broken = [];
-const isLong = (file) => LONG.includes(file);
-const others = queue.filter((file) => !ALONE.includes(file));
-const together = [...others.filter(isLong), ...others.filter((file) => !isLong(file))];
+const rank = (file) => (LONG.includes(file) ? LONG.indexOf(file) : LONG.length);
+const together = queue.filter((file) => !ALONE.includes(file)).sort((one, other) => rank(one) - rank(other));
 const alone = queue.filter((file) => ALONE.includes(file));
 await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, () => runAll(together)));
 await runAll(alone);
