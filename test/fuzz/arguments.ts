@@ -21,7 +21,7 @@ import { type Known, makeValue, oddValue, withOdd } from "./values.ts";
 export const apiArguments: Fuzzer = {
   name: "arguments",
   about: "public functions by their type declarations, with arguments of right and wrong kinds",
-  cases: 4000,
+  cases: 2000,
   share: 2,
   prepare,
 };

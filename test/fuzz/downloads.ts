@@ -20,7 +20,7 @@ const MOST_REQUESTS = 500;
 export const downloads: Fuzzer = {
   name: "downloads",
   about: "URLs of servers that lie and break off: loads, streamed tables, the cache, files sound and wounded",
-  cases: 400,
+  cases: 200,
   share: 5,
   prepare,
 };

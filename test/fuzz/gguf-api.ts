@@ -64,7 +64,7 @@ function sourceOf(random: Random, bytes: Uint8Array<ArrayBuffer>, path: string):
 export const ggufApi: Fuzzer = {
   name: "gguf-api",
   about: "model files through the API: bytes, paths, Blobs, streams; plan, inspect, tokenizer, quantizeFile",
-  cases: 500,
+  cases: 250,
   share: 8,
   prepare,
 };

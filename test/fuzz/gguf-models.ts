@@ -19,7 +19,7 @@ const SOUND_EVERY = 50;
 export const ggufModels: Fuzzer = {
   name: "gguf-models",
   about: "model files through the core: load, plan, program, passes, streamed weights, text, sessions",
-  cases: 1500,
+  cases: 1000,
   share: 8,
   prepare,
 };

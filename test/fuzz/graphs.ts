@@ -25,7 +25,7 @@ const PATCHES = 8;
 export const graphs: Fuzzer = {
   name: "graphs",
   about: "TFLite files through loading and running",
-  cases: 3000,
+  cases: 1500,
   share: 2,
   prepare,
 };

@@ -20,7 +20,7 @@ const TRAILER = 12;
 export const sessions: Fuzzer = {
   name: "sessions",
   about: "saved sessions with wounds, their checksums right or wrong, and their messages",
-  cases: 1500,
+  cases: 1000,
   share: 2,
   prepare,
 };

@@ -15,7 +15,7 @@ import { textOf, vocabularyOf } from "./texts.ts";
 export const vocabularies: Fuzzer = {
   name: "vocabularies",
   about: "tokenizers of random and hostile tokens, merges, scores and specials, with any text",
-  cases: 700,
+  cases: 350,
   share: 3,
   prepare,
 };

@@ -66,7 +66,7 @@ interface Run {
 }
 
 /** The example's run, in memory up to `end`; throws what the core refuses. */
-function generate(core: TestCore, file: Uint8Array, end: number, streamed: boolean): Run {
+function generate(core: TestCore, file: Uint8Array, end: number, streamed: boolean, tokens = TOKENS): Run {
   const planned: number[] = [];
   const took: number[] = [];
   const check = (status: number) => {
@@ -107,7 +107,7 @@ function generate(core: TestCore, file: Uint8Array, end: number, streamed: boole
   const given = core.put(prompt);
   check(core.call("session_append_text", session, given, prompt.length, 3));
   core.release(given);
-  check(core.call("session_begin", session, TOKENS, 0, 0));
+  check(core.call("session_begin", session, tokens, 0, 0));
   let text = "";
   for (let status = -1; status !== DONE; ) {
     status = check(core.call("session_step", session));
@@ -121,21 +121,23 @@ function generate(core: TestCore, file: Uint8Array, end: number, streamed: boole
 /** Tests the plan; gives the least linear memory in which the example runs. */
 function leastMemory(path: string, streamed: boolean): number {
   const file = new Uint8Array(readFileSync(path));
-  const runIn = (end: number) => generate(loadCore("scalar", { file: FILE }), file, end, streamed);
+  const runIn = (end: number, tokens = TOKENS) =>
+    generate(loadCore("scalar", { file: FILE }), file, end, streamed, tokens);
   const { text, planned, took } = runIn(limit);
   assert.ok(stories.text.startsWith(text) && text.length > 150, text);
   assert.equal(took, planned);
-  // The least memory that will do, found by halving.
+  // The least memory that will do, found by halving: a text takes no more of it than its first token.
   let [low, high] = [0, limit];
   while (high - low > 1) {
     const middle = (low + high) >> 1;
     try {
-      runIn(middle);
+      runIn(middle, 1);
       high = middle;
     } catch {
       low = middle;
     }
   }
+  assert.is(runIn(high).text, text);
   console.log(`linear memory: ${high} bytes, of which plans: ${planned.join(" + ")}`);
   assert.throws(() => runIn(high - 1), /not enough memory: .* takes \d+ bytes, and \d+ of \d+ are in use/);
   return high;
