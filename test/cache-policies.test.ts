@@ -6,6 +6,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Merge } from "../bindings/numbers.ts";
+import { cacheOf } from "../src/generate/kept-rows.ts";
 import {
   Code,
   Engine,
@@ -68,6 +69,19 @@ function budgetsOf(model: EngineModel, policy: KeptRows, saved: Uint8Array): num
   const at = 36 + model.layers * 4;
   if (!policy.shared) return Array(model.layers).fill(policy.kept);
   return [...new Uint32Array(bytes.slice(at, at + model.layers * 4).buffer)];
+}
+
+/** The rows of the first layer in an F32 cache, by position. */
+function firstLayer(saved: Uint8Array): Map<number, Float32Array> {
+  const { bytes } = sectionsOf(saved).find(({ name }) => name === "state")!;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const [size, count] = [view.getUint32(20, true), view.getUint32(24, true)];
+  return new Map(
+    Array.from({ length: count }, (_, i) => {
+      const at = 28 + count * 4 + i * size;
+      return [view.getInt32(28 + i * 4, true), new Float32Array(bytes.slice(at, at + size).buffer)];
+    }),
+  );
 }
 
 const tokensOf = (saved: Uint8Array) => sectionsOf(saved).find(({ name }) => name === "tokens")!.bytes;
@@ -143,6 +157,31 @@ onPolicies("a budget of all rows has the bits of none", (model, policy, what) =>
   assert.equal(session.generate(90, 3), plain.generate(90, 3), what);
   end(session);
   end(plain);
+});
+
+test("D2O that merges nothing and shares no rows is H2O, and one whose rows are all alike merges them into themselves", () => {
+  assert.equal(
+    cacheOf(500, { policy: "d2o", merge: "none", layers: "uniform" }, "f16"),
+    cacheOf(500, { policy: "h2o" }, "f16"),
+  );
+  const model = engine.load(modelBytes("qwen2-tiny", "Q8_0"));
+  // One token over and over: values of the first layer are equal, and so are keys, turned to one position.
+  const session = model.keeping({ kept: 40, merge: Merge.SOFTMAX, beta: 0 }, { rows: TOKENS, batch: 16, kv: F32 });
+  session.append(Array(100).fill(7));
+  session.generate(1);
+  const plain = model.session({ rows: TOKENS, batch: 16, kv: F32 });
+  plain.append(Array(100).fill(7));
+  plain.generate(1);
+  const [rows, all] = [session, plain].map((one) => firstLayer(one.save()));
+  assert.ok(rows.size >= 32 && rows.size <= 40);
+  for (const [position, values] of rows) {
+    for (const [i, value] of values.entries()) {
+      const want = all.get(position)![i];
+      assert.ok(Math.abs(value - want) <= 1e-4 * Math.max(Math.abs(want), 1), `${position}: ${value} for ${want}`);
+    }
+  }
+  for (const one of [session, plain]) end(one);
+  model.release();
 });
 
 onPolicies("drafts change nothing", (model, policy, what) => {

@@ -218,6 +218,45 @@ onKinds("what stays and what it becomes is what the formulas say in float64", (k
   }
 });
 
+onKinds("layers share rows, and keep them, as the formulas say in float64", (kind, make) => {
+  const [tokens, sinks, every] = [40, 2, 4];
+  const context = make();
+  const { layers } = context.model;
+  const mass = core.allocate(layers * ROWS * 4);
+  core.memory.write(mass, new Uint8Array(layers * ROWS * 4));
+  core.call("context_set_mass", context.handle, mass);
+  context.run(prompt(ids.slice(0, tokens)));
+  const scores = Array.from({ length: layers }, (_, layer) => [...core.f32(mass + layer * ROWS * 4, tokens)]);
+  core.release(mass);
+  // The unbiased variance of each layer's sums, from 0 to 1; budgets as e to minus that.
+  const variances = scores.map((sums) => {
+    const mean = sums.reduce((a, b) => a + b, 0) / tokens;
+    return sums.reduce((sum, score) => sum + (score - mean) ** 2, 0) / (tokens - 1);
+  });
+  const [least, most] = [Math.min(...variances), Math.max(...variances)];
+  const shares = variances.map((variance) => Math.exp(-(variance - least) / (most - least + 1e-6)));
+  const whole = shares.reduce((a, b) => a + b, 0);
+  const budgets = shares.map((share) => Math.floor((share / whole) * layers * tokens));
+  const shape = { rows: ROWS, batch: 16, logitRows: 1, kv: F32 };
+  const session = context.model.keeping({ kept: tokens, shared: true, sinks, every }, shape);
+  // The last token finds all layers full.
+  session.append(ids.slice(0, tokens + 1));
+  session.generate(1);
+  const { bytes } = sectionsOf(session.save()).find(({ name }) => name === "policy")!;
+  assert.equal([...new Uint32Array(bytes.slice(36 + 4 * layers, 36 + 8 * layers).buffer)], budgets, kind);
+  for (const [layer, budget] of budgets.entries()) {
+    const kept = budget - every;
+    const recent = Math.floor(kept / 2);
+    const want =
+      kept < tokens ? chosen(scores[layer], tokens, kept - recent, recent, sinks) : [...Array(tokens).keys()];
+    const positions = rowsOf(session, layer).map(({ position }) => position);
+    assert.equal(positions, [...want, tokens], `${kind}, layer ${layer}`);
+  }
+  const { context: own } = session;
+  session.release();
+  own.release();
+});
+
 onKinds("plain policies have the bits of dropped rows, and a budget of all rows those of none", (kind, make) => {
   for (const kv of [F32, F16, Q8_0]) {
     const [context, other] = [make({ kv }), make({ kv })];
