@@ -17,23 +17,37 @@ import { type GraphSpec, tfliteFile } from "./support/tflite-writer.ts";
 const PORTABLE = "limpet.graph.wasm";
 const SCALAR = "limpet.graph.scalar.wasm";
 
-/** Budget and figures of specs/graph-runner.md §8: bytes, patches a side, factor of work at most, side of the whole. */
+/**
+ * Budgets, their figures of specs/graph-runner.md §8 and what of the image is in memory besides: bytes of values and of
+ * inputs beside them, patches a side, factor of work at most, bytes of the whole.
+ */
 const TRAINED = [
-  { model: "te_vww", budget: 31_200, whole: 96_000, values: 31_200, side: 4, factor: 1.5, builds: [PORTABLE, SCALAR] },
+  {
+    model: "te_vww",
+    budget: 36_000,
+    whole: 96_000,
+    values: 34_144,
+    apart: 0,
+    side: 4,
+    factor: 1.5,
+    builds: [PORTABLE, SCALAR],
+  },
   {
     model: "te_person_boxes",
     budget: 49_600,
     whole: 307_200,
     values: 47_040,
+    apart: 0,
     side: 4,
     factor: 1.2,
     builds: [PORTABLE],
   },
   {
     model: "mobilenet_v2_int8",
-    budget: 330_000,
+    budget: 480_000,
     whole: 1_505_280,
     values: 326_144,
+    apart: 150_528,
     side: 3,
     factor: 1.1,
     builds: [PORTABLE],
@@ -43,7 +57,7 @@ const TRAINED = [
 const folder = shared("data/graphs");
 if (folder) {
   const goldens = new Goldens(folder);
-  for (const { model, budget, whole, values, side, factor, builds } of TRAINED) {
+  for (const { model, budget, whole, values, apart, side, factor, builds } of TRAINED) {
     for (const build of builds) {
       test(`${build}: ${model} in ${budget} bytes: every output of tflite-micro, every tensor behind the stage`, () => {
         const core = graphCore(build);
@@ -52,6 +66,7 @@ if (folder) {
         all.release();
         const graph = new TestGraph(core, goldens.model(model), false, budget);
         assert.is(graph.plan.values, values);
+        assert.is(graph.bytes(6), apart);
         assert.is(graph.plan.side, side);
         assert.ok(graph.plan.factor <= factor, `${graph.plan.factor}`);
         const cases = goldens.cases().filter((golden) => golden.model === model && golden.outputs[0].crc32);
@@ -77,8 +92,8 @@ if (folder) {
         }
         graph.release();
         assert.throws(
-          () => new TestGraph(core, goldens.model(model), false, values - 1),
-          new RegExp(`least ${values} `),
+          () => new TestGraph(core, goldens.model(model), false, values + apart - 1),
+          new RegExp(`least ${values + apart} `),
         );
         assert.is(core.call("core_used", core.core), 0);
       });
@@ -123,7 +138,19 @@ function shrink(core: (typeof BUILDS)[number], spec: GraphSpec, place: string): 
     assert.equal(answer(graph), wanted, words);
     assert.equal(answer(graph), wanted, `${words}, again`);
     graph.release();
-    values = plan.values;
+    values = plan.values + graph.bytes(6);
+  }
+}
+
+/** A network in a byte less than the whole of it takes, or whole where nothing less would do. */
+function inLess(core: (typeof BUILDS)[number], file: Uint8Array): TestGraph {
+  const whole = new TestGraph(core, file);
+  try {
+    const patched = new TestGraph(core, file, false, whole.plan.values - 1);
+    whole.release();
+    return patched;
+  } catch {
+    return whole;
   }
 }
 
@@ -135,9 +162,8 @@ test("a convolution alone, patch by patch: f64, and the same bytes from both bui
     const input = new Int8Array(lcg(spec.height * spec.width * spec.depth, 4).buffer);
     const file = tfliteFile(convGraph(spec));
     const wanted = realOf(spec, input);
-    const bytes = Math.ceil((wanted.length * (spec.real ? 4 : 1)) / 16) * 16;
     const [first, second] = BUILDS.map((core) => {
-      const graph = new TestGraph(core, file, false, bytes);
+      const graph = inLess(core, file);
       if (graph.plan.side > 1) patched++;
       graph.write(0, new Uint8Array((spec.real ? meant(input) : input).buffer));
       graph.run();
@@ -166,9 +192,9 @@ test("chains of operators at odd shapes: each plan gives the bytes of the whole 
 });
 
 test("strides longer than filters, dilation, maxima at borders, PAD with several readers", () => {
-  const chain = new Chain(13, 11, 3);
-  const long = chain.convolve(0, 4, { filter: [1, 2], stride: [3, 3] });
-  const wide = chain.convolve(0, 4, { filter: [3, 3], stride: [3, 3], dilation: [3, 2] });
+  const chain = new Chain(25, 21, 1);
+  const long = chain.convolve(0, 40, { filter: [1, 2], stride: [3, 3] });
+  const wide = chain.convolve(0, 40, { filter: [3, 3], stride: [3, 3], dilation: [3, 2] });
   const most = chain.pool(chain.meet(ADD, long, wide), MAX_POOL, { filter: [3, 2] });
   const padded = chain.pad(most, [
     [2, 1],
@@ -197,7 +223,7 @@ test("Graph.load with memory: the plan says what it takes, and outputs are the s
   assert.is(whole.memory.inputs, 0);
   const outputs = await whole.run({ image });
   for (const build of ["portable", "scalar"] as const) {
-    for (const memory of [16_000, 10_000, 8_000, WHOLE, 1e300]) {
+    for (const memory of [16_000, 12_000, 9_000, WHOLE, 1e300]) {
       const graph = await Graph.load(file, { memory, build });
       const { values, patches, stageEnd, macs, factor } = graph.plan;
       assert.ok(values <= memory);
@@ -206,7 +232,7 @@ test("Graph.load with memory: the plan says what it takes, and outputs are the s
       assert.is(factor, macs / whole.macs);
       if (memory < WHOLE) assert.ok([4, 9, 16].includes(patches) && stageEnd !== null && stageEnd < 3 && factor > 1);
       else assert.is(stageEnd, null);
-      assert.is(graph.memory.inputs > 0, memory < WHOLE);
+      assert.is(graph.memory.inputs, 0);
       assert.equal(await graph.run({ image }), outputs);
       assert.equal(await graph.run({ image }), outputs, "a second run");
       graph.dispose();

@@ -5,6 +5,7 @@
 import { Core } from "../memory/core";
 import { createGraph, loadSlice, releaseGraph } from "../graphs/load";
 import { resetGraph, runSlice, runStep, stopGraph } from "../graphs/run";
+import { sideWanted } from "../graphs/patches";
 import { Graph, GraphTensor } from "../graphs/records";
 
 /** A graph for a file of so many bytes; `flags` of GraphFlag. 0 with the error set. */
@@ -31,8 +32,9 @@ export function graph_file(g: Graph): usize {
 }
 
 /**
- * The most bytes that values may take, said before the first step; 0: as many as they need. Where they need more, the
- * graph is computed patch by patch, and its image lies beside them. What no plan fits is OUT_OF_MEMORY.
+ * The most bytes that values and inputs may take, said before the first step; 0: as many as they need. Where they need
+ * more, the graph is computed patch by patch, and the host writes its image part by part: see graph_run. What no plan
+ * fits is OUT_OF_MEMORY.
  */
 export function graph_set_budget(g: Graph, bytes: u64): void {
   g.budget = bytes;
@@ -43,9 +45,21 @@ export function graph_step(core: Core, g: Graph): i32 {
   return loadSlice(core, g);
 }
 
-/** A slice of a run: DONE, MORE, or an error. Inputs are written before the first slice of each run, all of them. */
+/**
+ * A slice of a run: DONE, MORE, or an error. Inputs are written before the first slice of each run, all of them. Of a
+ * graph with a budget it may be NEED_DATA: the host writes what graph_wanted says of each input, and goes on.
+ */
 export function graph_run(core: Core, g: Graph): i32 {
   return runSlice(core, g);
+}
+
+/**
+ * The rows and columns that an input wants at NEED_DATA: 0 the first row, 1 that behind the last, 2 and 3 columns
+ * alike; all 0: it wants none. They go to graph_tensor_data, row behind row. Such an input has less memory than bytes
+ * (graph_tensor_number, 6): it is written at no other time.
+ */
+export function graph_wanted(t: GraphTensor, side: u32): u32 {
+  return sideWanted(t, side);
 }
 
 /** As graph_run, one whole operator a call: its outputs can be looked at before the next one. */
@@ -64,9 +78,9 @@ export function graph_next(g: Graph): u32 {
 }
 
 /**
- * Bytes by kind: 0 the file, 1 what is made of its constants, 2 values, 3 state, 4 scratch, 6 inputs beside the values;
- * 5 multiply-adds of a run, 7 those of a run without patches. Of patches: 8 how many along a side, 0: none, 9 how many
- * operators run patch by patch.
+ * Bytes by kind: 0 the file, 1 what is made of its constants, 2 values, 3 state, 4 scratch, 6 inputs whole beside
+ * the values; 5 multiply-adds of a run, 7 those of a run without patches. Of patches: 8 how many along a side, 0: none,
+ * 9 how many operators run patch by patch.
  */
 export function graph_bytes(g: Graph, kind: u32): f64 {
   switch (kind) {
@@ -119,7 +133,10 @@ export function graph_operator_name_length(g: Graph, i: u32): u32 {
   return i < graph_count(g, 2) ? g.step(i).nameLength : 0;
 }
 
-/** Numbers of a tensor: 0 type, 1 dimensions, 2 bytes, 3 scale, 4 zero point, 5 scales, from 8 on sizes. */
+/**
+ * Numbers of a tensor: 0 type, 1 dimensions, 2 bytes, 3 scale, 4 zero point, 5 scales, 6 bytes in memory, from 8 on
+ * sizes.
+ */
 export function graph_tensor_number(t: GraphTensor, which: u32): f64 {
   switch (which) {
     case 0: return t.type;
@@ -128,6 +145,7 @@ export function graph_tensor_number(t: GraphTensor, which: u32): f64 {
     case 3: return t.scaleCount > 0 ? <f64>t.scale : 0;
     case 4: return <f64>t.zero;
     case 5: return t.scaleCount;
+    case 6: return t.patch == 0 ? t.bytes : t.room;
     default: return which >= 8 && which < 8 + t.rank ? <f64>t.dim(which - 8) : 0;
   }
 }

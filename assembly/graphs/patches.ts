@@ -4,13 +4,15 @@
  * in memory only as far as that rectangle needs it. What rectangles share is computed for each: memory against work.
  *
  *     image          ┌──┬──┐   stage: steps 0 … end − 1, for each of n × n        the image at its end, whole;
- *     (apart)    ──► │▓▓│  │   rectangles of its last image              ──►      all steps behind it as always
+ *     (fed)      ──► │▓▓│  │   rectangles of its last image              ──►      all steps behind it as always
  *                    ├──┼──┤
  *                    └──┴──┘
  *
  * Rows a … b − 1 of what a filter writes need the rows a · s − p … (b − 1) · s − p + (k − 1) · d of what it reads, cut
  * off at the image's edges: what is cut off is its padding, so all bits are those of the whole run. Columns alike, and
- * each without the other: n intervals of either describe n · n rectangles.
+ * each without the other: n intervals of either describe n · n rectangles. Of the image itself, too, only what a
+ * rectangle wants is in memory: the host writes it before each. An input that the first step turns or slices lies whole
+ * beside the values (apart), and counts as they do.
  */
 import { elementBytes } from "../files/tflite";
 import { runArrangementLine } from "./arrangement";
@@ -21,7 +23,7 @@ import { Family, familyOf, run } from "./families";
 import { Operator } from "./operators";
 import { Graph, GraphStep, GraphTensor, Place, sameShape } from "./records";
 
-/** Of what a step of the stage writes: which part of it is wanted for a rectangle of the stage's end. */
+/** Of what a step of the stage writes, or of a fed input: which part is wanted for a rectangle of the stage's end. */
 @unmanaged
 export class Patch {
   /** The part that is in memory now: rows top … bottom − 1, columns left … right − 1; none where they are not more. */
@@ -94,6 +96,34 @@ function isInput(g: Graph, tensor: u32): bool {
   return false;
 }
 
+/** The part of input `i` of the graph that is wanted; null where it is not fed. */
+function fedPart(g: Graph, i: u32): Patch {
+  const main = g.subgraph(0);
+  return changetype<Patch>(g.tensor(load<u32>(main.inputs + ((<usize>i) << 2))).patch);
+}
+
+/** Side 0 … 3 (top, bottom, left, right) of the part of a fed input that the patch under way wants; of others 0. */
+export function sideWanted(t: GraphTensor, side: u32): u32 {
+  return t.patch == 0 || side > 3 ? 0 : load<u32>(t.patch + offsetof<Patch>("top") + ((<usize>side) << 2));
+}
+
+/** Whether the steps of the stage want parts of an input alone. */
+function mayBeFed(g: Graph, tensor: u32): bool {
+  const t = g.tensor(tensor);
+  if (t.place != Place.PLANNED || t.rank != 4 || t.dim(0) != 1) return false;
+  let isRead = false;
+  for (let i: u32 = 0; i < g.stage; i++) {
+    const step = g.step(i);
+    if (!step.runs) continue;
+    for (let k: u32 = 0; k < step.inputCount; k++) {
+      if (load<u32>(step.inputs + ((<usize>k) << 2)) != tensor) continue;
+      if (familyOf(step.op) == Family.ARRANGEMENT && step.op != Operator.PAD && step.op != Operator.PADV2) return false;
+      isRead = true;
+    }
+  }
+  return isRead;
+}
+
 /** Whether nothing but what step `last` writes crosses from the steps up to it to those behind: lifetimes say it. */
 export function isCut(g: Graph, last: u32): bool {
   if (!g.step(last).runs) return false;
@@ -121,34 +151,45 @@ export function undivide(g: Graph): void {
   }
   g.stage = 0;
   g.side = 0;
+  g.feeds = 0;
+  g.apartBytes = 0;
 }
 
 /**
  * Divides the graph: the steps before `stage` run for each of side × side rectangles. Says of every tensor how much
- * room it needs; the multiply-adds of a run. `patches`: Patch[stage].
+ * room it needs; the multiply-adds of a run. `patches`: Patch[stage + inputs of the graph].
  */
 export function divide(g: Graph, patches: usize, stage: u32, side: u32): u64 {
   undivide(g);
   g.stage = stage;
   g.side = side;
+  const main = g.subgraph(0), all = stage + main.inputCount;
+  memory.fill(patches, 0, <usize>all * offsetof<Patch>());
+  for (let i = stage; i < all; i++) {
+    const input = load<u32>(main.inputs + ((<usize>(i - stage)) << 2));
+    if (g.tensor(input).patch != 0 || !mayBeFed(g, input)) continue;
+    g.tensor(input).patch = patches + <usize>i * offsetof<Patch>();
+    g.feeds += 1;
+  }
   for (let i: u32 = 0; i < stage; i++) {
     const step = g.step(i);
     const p = changetype<Patch>(patches + <usize>i * offsetof<Patch>());
-    memory.fill(changetype<usize>(p), 0, offsetof<Patch>());
     if (!step.runs) continue;
     g.output(step).patch = changetype<usize>(p);
     p.whole = u32(i + 1 == stage);
     for (let k: u32 = 0; k < step.inputCount; k++) {
       if (!g.has(step, k)) continue;
       const t = g.input(step, k);
-      if (t.patch == 0 && t.place == Place.PLANNED) t.place = Place.APART;
+      if (t.patch != 0 || t.place != Place.PLANNED) continue;
+      t.place = Place.APART;
+      g.apartBytes += (<u64>t.bytes + 15) & ~15;
     }
   }
   // Rows do not depend on columns: the rectangles along the diagonal show all intervals of both.
   for (let i: u32 = 0; i < side; i++) {
     aim(g, i, i);
-    for (let k: u32 = 0; k < stage; k++) {
-      const p = patchOf(g, g.step(k));
+    for (let k: u32 = 0; k < all; k++) {
+      const p = k < stage ? patchOf(g, g.step(k)) : fedPart(g, k - stage);
       if (p == null) continue;
       p.rows = max(p.rows, p.tall);
       p.columns = max(p.columns, p.wide);
@@ -167,9 +208,17 @@ export function divide(g: Graph, patches: usize, stage: u32, side: u32): u64 {
     }
     const y = g.output(step);
     macs += (step.macs / (<u64>y.dim(1) * y.dim(2))) * p.allRows * p.allColumns;
-    if (!p.whole) y.room = p.rows * p.columns * y.dim(3) * elementBytes(y.type);
+    if (!p.whole) y.room = roomOf(y, p);
+  }
+  for (let i: u32 = 0; i < main.inputCount; i++) {
+    const t = g.tensor(load<u32>(main.inputs + ((<usize>i) << 2)));
+    if (t.patch != 0) t.room = roomOf(t, changetype<Patch>(t.patch));
   }
   return macs;
+}
+
+function roomOf(t: GraphTensor, p: Patch): u32 {
+  return p.rows * p.columns * t.dim(3) * elementBytes(t.type);
 }
 
 /** The part of what a running step of the stage writes; null of others. */
@@ -180,8 +229,9 @@ export function patchOf(g: Graph, step: GraphStep): Patch {
 
 /** Finds what rectangle (i, j) of the stage's end wants of all that leads to it. */
 export function aim(g: Graph, i: u32, j: u32): void {
-  for (let k: u32 = 0; k < g.stage; k++) {
-    const p = patchOf(g, g.step(k));
+  const all = g.stage + g.subgraph(0).inputCount;
+  for (let k: u32 = 0; k < all; k++) {
+    const p = k < g.stage ? patchOf(g, g.step(k)) : fedPart(g, k - g.stage);
     if (p == null) continue;
     p.top = 0;
     p.bottom = 0;

@@ -30,7 +30,7 @@ class Search {
   /** Room for the planned values, by size, then by place. */
   order: usize;
   count: u32;
-  /** Patch[longest], for the stages that are tried. */
+  /** Patch[longest + inputs], for the stages that are tried. */
   patches: usize;
   longest: u32;
   /** Steps of the next stage that is tried. */
@@ -58,7 +58,7 @@ export function planSlice(core: Core, g: Graph): i32 {
       "the graph's values take at least {} bytes, patch by patch where that is less, and not {}", s.least, g.budget,
     );
   }
-  const patches = make(g, <u64>s.bestStage * offsetof<Patch>());
+  const patches = make(g, patchRecords(g, s.bestStage));
   if (patches == 0) return core.errorCode;
   g.macs = divide(g, patches, s.bestStage, s.bestSide);
   g.placesBytes = layOutBest(g, s);
@@ -100,8 +100,13 @@ function planWhole(core: Core, g: Graph): i32 {
   }
   s.least = g.placesBytes;
   s.longest = g.flags & GraphFlag.TRACED ? 0 : longestStage(g);
-  s.patches = allocate(core, <u64>max(s.longest, 1) * offsetof<Patch>(), "the plan of a graph");
+  s.patches = allocate(core, patchRecords(g, s.longest), "the plan of a graph");
   return s.patches == 0 ? core.errorCode : Status.MORE;
+}
+
+/** Bytes of the records of a stage: of its steps, and of the graph's inputs. */
+function patchRecords(g: Graph, stage: u32): u64 {
+  return (<u64>stage + max(g.subgraph(0).inputCount, 1)) * offsetof<Patch>();
 }
 
 /** Tries a stage of so many steps with every number of patches; whether it is one. */
@@ -112,7 +117,7 @@ function tryStage(g: Graph, s: Search): bool {
   const end = g.output(g.step(s.stage - 1));
   for (let side: u32 = 2; side <= MOST_PATCHES && side <= min(end.dim(1), end.dim(2)); side++) {
     const macs = divide(g, s.patches, s.stage, side);
-    const bytes = layOutBest(g, s);
+    const bytes = layOutBest(g, s) + g.apartBytes;
     s.least = min(s.least, bytes);
     if (bytes > g.budget) continue;
     if (s.bestSide != 0 && (macs > s.bestMacs || (macs == s.bestMacs && bytes >= s.bestBytes))) continue;
@@ -365,9 +370,8 @@ function takeMemory(core: Core, g: Graph): i32 {
   let apart: u64 = 0;
   for (let i: u32 = 0; i < g.tensorCount; i++) {
     const t = g.tensor(i);
-    if (t.place == Place.APART) apart = aligned(apart) + t.bytes;
+    if (t.place == Place.APART) apart += aligned(t.bytes);
   }
-  g.apartBytes = apart;
   if (apart > 0) {
     g.apart = allocate(core, apart + 16, "the inputs of a graph");
     if (g.apart == 0) return core.errorCode;

@@ -29,7 +29,7 @@ export namespace Place {
   export const VIEW: u32 = 3;
   /** In the state, which lives from run to run. */
   export const STATE: u32 = 4;
-  /** Beside the planned places: an input of a graph that is computed patch by patch. */
+  /** Beside the planned places: an input that is read whole by a graph that is computed patch by patch. */
   export const APART: u32 = 5;
   /** In the state too, a place of its own: the file calls the tensor itself a variable. */
   export const KEPT: u32 = 6;
@@ -177,7 +177,7 @@ export class Graph {
   placesBytes: u64;
   stateAt: usize;
   stateBytes: u64;
-  /** Inputs that lie beside the planned places. */
+  /** Inputs that lie whole beside the planned places. */
   apart: usize;
   apartBytes: u64;
   scratch: usize;
@@ -187,15 +187,18 @@ export class Graph {
   row: u32;
   /** Whether the steps that run once have run. */
   begun: u32;
-  /** The most bytes that the planned places may take; 0: as many as they need. */
+  /** The most bytes that the planned places and inputs beside them may take; 0: as many as they need. */
   budget: u64;
   /** The search for a plan that fits (plan.ts), while there is one. */
   search: usize;
   /** Steps before this one run for each of side × side patches; 0: none does. */
   stage: u32;
   side: u32;
-  /** The patch that is under way. */
+  /** The patch that is under way, and whether the host has been asked for its part of the image. */
   patch: u32;
+  isFed: u32;
+  /** How many inputs are fed part by part. */
+  feeds: u32;
   /** Multiply-adds of a run, and of one without patches. */
   macs: u64;
   wholeMacs: u64;

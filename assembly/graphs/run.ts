@@ -13,7 +13,10 @@ import { VALUE, advance } from "./steps";
 /** Multiply-adds of a slice. */
 const SLICE: u64 = 1 << 22;
 
-/** A slice of a run: DONE, MORE, or an error, after which the next call begins anew. */
+/**
+ * A slice of a run: DONE, MORE, NEED_DATA where a part of an input is to be written, or an error, after which the next
+ * call begins anew.
+ */
 export function runSlice(core: Core, g: Graph): i32 {
   if (g.state != GraphState.READY && g.state != GraphState.RUNNING) {
     return fail(core, ErrorCode.WRONG_STATE, "the graph is not loaded: step its loading first");
@@ -21,6 +24,7 @@ export function runSlice(core: Core, g: Graph): i32 {
   g.state = GraphState.RUNNING;
   const main = g.subgraph(0);
   for (let left: u64 = SLICE; g.next < main.steps; ) {
+    if (wantsFeeding(g)) return Status.NEED_DATA;
     const status = runSome(g, left);
     if (status < 0) {
       stopGraph(g);
@@ -34,9 +38,18 @@ export function runSlice(core: Core, g: Graph): i32 {
   }
   g.next = 0;
   g.patch = 0;
+  g.isFed = 0;
   g.begun = 1;
   g.state = GraphState.READY;
   return Status.DONE;
+}
+
+/** Whether the host has to write parts of inputs for the patch that begins here. */
+function wantsFeeding(g: Graph): bool {
+  if (g.feeds == 0 || g.isFed || g.next > 0) return false;
+  aim(g, g.patch / g.side, g.patch % g.side);
+  g.isFed = 1;
+  return true;
 }
 
 /** One step, whole or some of its rows: the work that was done, at most about `left`; below zero: an error. */
@@ -80,6 +93,7 @@ function runSomeOfPatch(g: Graph, step: GraphStep, left: u64): i32 {
     g.next += 1;
     if (g.next == g.stage && g.patch + 1 < g.side * g.side) {
       g.patch += 1;
+      g.isFed = 0;
       g.next = 0;
     }
   }
@@ -100,6 +114,10 @@ export function runStep(core: Core, g: Graph): i32 {
   if (g.state != GraphState.READY && g.state != GraphState.RUNNING) {
     return fail(core, ErrorCode.WRONG_STATE, "the graph is not loaded: step its loading first");
   }
+  if (wantsFeeding(g)) {
+    g.state = GraphState.RUNNING;
+    return Status.NEED_DATA;
+  }
   const before = g.next, patch = g.patch;
   while (g.next == before && g.patch == patch) {
     const status = runSome(g, u32.MAX_VALUE);
@@ -111,6 +129,7 @@ export function runStep(core: Core, g: Graph): i32 {
   }
   g.next = 0;
   g.patch = 0;
+  g.isFed = 0;
   g.begun = 1;
   g.state = GraphState.READY;
   return Status.DONE;
@@ -122,6 +141,7 @@ export function stopGraph(g: Graph): void {
   g.next = 0;
   g.row = 0;
   g.patch = 0;
+  g.isFed = 0;
   g.depth = 0;
   g.state = GraphState.READY;
 }

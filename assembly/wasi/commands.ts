@@ -110,7 +110,7 @@ chat||--chat|||take the text as a user's message, through the model's chat templ
 system||--system|TEXT||the system message; with generate, the text is answered as with --chat
 json||--json|||print JSON
 input|-i|--input|TEXT+||an input's raw values, of one run or several: FILE, in the network's order, or NAME=FILE
-values-memory||--memory|N|0|bytes for values between operators, patch by patch where that is less; 0: no limit
+values-memory||--memory|N|0|bytes for values and inputs, patch by patch where that is less; 0: no limit
 program||--program|||print the program: a line for each step of a pass
 time||--time|||the milliseconds of each step, for a prompt of 32 tokens and for one token
 bos||--bos|||add the BOS and EOS tokens that the vocabulary wants

@@ -4,6 +4,7 @@
  */
 import { createGraph, loadSlice } from "../graphs/load";
 import { Graph, GraphFlag } from "../graphs/records";
+import { sideWanted } from "../graphs/patches";
 import { runSlice, runStep } from "../graphs/run";
 import { allocate } from "../memory/arena";
 import { setU32, setU64, u32At, u64At } from "../memory/bytes";
@@ -78,11 +79,15 @@ function runAll(c: Command, n: Named): i32 {
   for (let run: i64 = 0; run < runs; run++) {
     for (let i: u32 = 0; i < inputs; i++) {
       const t = tensorOf(g, Side.INPUTS, i);
+      if (t.patch != 0) continue;
       if (readAt(c, u32At(descriptors, i), u64At(files, i), <u64>run * t.bytes, t.data, t.bytes) != SUCCESS)
         return FAILURE;
     }
     let status: i32 = Status.MORE;
-    while (status == Status.MORE) status = given(c, "trace") ? traceStep(c, g) : runSlice(c.core, g);
+    while (status > Status.DONE) {
+      status = given(c, "trace") ? traceStep(c, g) : runSlice(c.core, g);
+      if (status == Status.NEED_DATA && !feedParts(c, g, files, descriptors, run)) return FAILURE;
+    }
     if (status < 0) return failure(c);
     if (changetype<usize>(out) != 0) putRaw(out, g);
     else if (!given(c, "trace")) putOutputs(c, n);
@@ -95,6 +100,22 @@ function runAll(c: Command, n: Named): i32 {
   putWords(c.err, flag(c, "out"));
   putByte(c.err, LINE);
   return FAILURE;
+}
+
+/** Reads the parts of inputs that a patch wants. */
+function feedParts(c: Command, g: Graph, files: usize, descriptors: usize, run: i64): bool {
+  for (let i: u32 = 0; i < countOf(g, Side.INPUTS); i++) {
+    const t = tensorOf(g, Side.INPUTS, i);
+    const top = sideWanted(t, 0), bottom = sideWanted(t, 1), left = sideWanted(t, 2), right = sideWanted(t, 3);
+    if (top >= bottom || left >= right) continue;
+    const row = t.bytes / t.dim(1), pixel = row / t.dim(2), length = (right - left) * pixel;
+    let target = t.data;
+    for (let y = top; y < bottom; y++, target += length) {
+      const at = <u64>run * t.bytes + <u64>y * row + left * pixel;
+      if (readAt(c, u32At(descriptors, i), u64At(files, i), at, target, length) != SUCCESS) return false;
+    }
+  }
+  return true;
 }
 
 /** The file of each input: NAME=FILE where NAME is one's name; the others go to the inputs that are left, in order. */

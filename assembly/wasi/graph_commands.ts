@@ -13,7 +13,7 @@ graph FILE|show what a .tflite network takes and gives, or run it
 export const GRAPH_FLAGS: string = `
 json||--json|||print JSON
 input|-i|--input|TEXT+||an input's raw values, of one run or several: FILE, in the network's order, or NAME=FILE
-values-memory||--memory|N|0|bytes for values between operators, patch by patch where that is less; 0: no limit
+values-memory||--memory|N|0|bytes for values and inputs, patch by patch where that is less; 0: no limit
 out|-o|--out|FILE||the file to write
 trace||--trace|||print the CRC-32 of what each operator writes instead of outputs
 `;

@@ -53,7 +53,7 @@ class Memory:
     state: int
     scratch: int
     inputs: int
-    """Inputs that lie beside the values: of a graph that is computed patch by patch its image, else 0."""
+    """Inputs that lie whole beside the values: where a graph of patches turns or slices its image first, else 0."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Plan:
     """How a graph is computed within the memory that it was given: whole, or its first operators patch by patch."""
 
     values: int
-    """What values between operators take [bytes]."""
+    """What values between operators and inputs take [bytes]."""
     patches: int
     """1: all is whole."""
     stage_end: int | None
@@ -78,6 +78,10 @@ class _Slot:
     format: str
     bytes: int
     data: int
+    pointer: int
+    """Of the tensor in the core."""
+    room: int
+    """Fewer bytes of an input that is written part by part."""
 
 
 # Formats of the buffer protocol, the first of which outputs have. Who has halves may give them as such.
@@ -133,7 +137,7 @@ class Graph:
     ) -> Graph:
         """Loads a .tflite file: its path, or its bytes.
 
-        ``memory`` is the most bytes that values between operators may take: where they take more, the graph is computed
+        ``memory`` is the most bytes that values between operators and inputs may take: where they take more, the graph is computed
         patch by patch, with the same outputs to the bit; what no plan fits is refused, with the least that one takes.
         """
         budget = 0 if memory is None else _whole("memory", memory, 1, 2**53 - 1)
@@ -157,10 +161,12 @@ class Graph:
         with self._alone("the next") as core:
             values = self._read_inputs(inputs)
             for slot, value in zip(self._inputs, values):
-                core.write(slot.data, value)
+                if slot.room == slot.bytes:
+                    core.write(slot.data, value)
             try:
-                while core.check(core.call("graph_run", core.pointer, self._pointer)) != Status.DONE:
-                    pass
+                while (status := core.check(core.call("graph_run", core.pointer, self._pointer))) != Status.DONE:
+                    if status == Status.NEED_DATA:
+                        _feed(core, self._inputs, values)
             except BaseException:
                 core.call("graph_stop", self._pointer)
                 raise
@@ -229,14 +235,26 @@ def _slots(core: Core, graph: int, which: int, word: str) -> list[_Slot]:
     ]
     slots = []
     for i, (tensor, name) in enumerate(zip(tensors, names)):
-        number = [core.call("graph_tensor_number", tensor, which) for which in range(5)]
+        number = [core.call("graph_tensor_number", tensor, which) for which in range(7)]
         # A file's own `input 1` might be another one's number.
         is_only = name != "" and names.count(name) == 1 and not re.fullmatch(rf"{word} [0-9]+", name)
         kind, form = _TYPES[int(number[0])]
         shape = tuple(int(core.call("graph_tensor_number", tensor, 8 + d)) for d in range(int(number[1])))
         about = Tensor(name if is_only else f"{word} {i}", kind, shape, number[3], int(number[4]))
-        slots.append(_Slot(about, form, int(number[2]), core.call("graph_tensor_data", tensor)))
+        slots.append(_Slot(about, form, int(number[2]), core.call("graph_tensor_data", tensor), tensor, int(number[6])))
     return slots
+
+
+def _feed(core: Core, slots: list[_Slot], values: list[bytes]) -> None:
+    """Writes the parts of inputs that the patch under way wants."""
+    for slot, value in zip(slots, values):
+        top, bottom, left, right = (core.call("graph_wanted", slot.pointer, side) for side in range(4))
+        if top >= bottom:
+            continue
+        row = slot.bytes // slot.tensor.shape[1]
+        pixel = row // slot.tensor.shape[2]
+        lines = (value[y * row + left * pixel : y * row + right * pixel] for y in range(top, bottom))
+        core.write(slot.data, b"".join(lines))
 
 
 def _input(slot: _Slot, value: Any) -> bytes:

@@ -9,13 +9,13 @@ export interface GraphMemory {
   readonly file: number;
   /** What is made of its constants: packed filters, tables, factors of channels. */
   readonly constants: number;
-  /** Values between operators, planned by how long they live. */
+  /** Values between operators and inputs, planned by how long they live; of a graph of patches a part of its image. */
   readonly values: number;
   /** What is kept from run to run. */
   readonly state: number;
   /** What the operator that needs most needs for itself. */
   readonly scratch: number;
-  /** Inputs that lie beside the values: of a graph that is computed patch by patch its image, else 0. */
+  /** Inputs that lie whole beside the values: where a graph of patches turns or slices its image first, else 0. */
   readonly inputs: number;
 }
 
@@ -24,7 +24,7 @@ export interface GraphMemory {
  * one rectangle of the last image of theirs after the other (MCUNetV2, arXiv:2110.15352).
  */
 export interface GraphPlan {
-  /** What values between operators take, at most `memory` [bytes]. */
+  /** What values between operators and inputs take, at most `memory` less `memory.inputs` [bytes]. */
   readonly values: number;
   /** n × n rectangles; 1: all is whole. */
   readonly patches: number;
@@ -39,8 +39,8 @@ export interface GraphPlan {
 /** How a graph is loaded: which wasm computes, and what it may take, the file included. */
 export interface GraphLoadOptions extends GraphCoreOptions {
   /**
-   * Bytes that values between operators may take at most. Where they take more, the graph is computed patch by patch, as
-   * the plan of the least work that fits says; its outputs are the same to the bit. What no plan fits is refused as
+   * Bytes that values between operators and inputs may take at most. Where they take more, the graph is computed patch by patch,
+   * as the plan of the least work that fits says; its outputs are the same to the bit. What no plan fits is refused as
    * `OUT_OF_MEMORY`, with the least that one takes. Default: no limit.
    */
   memory?: number;

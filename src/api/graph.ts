@@ -31,6 +31,8 @@ interface Slot {
   readonly tensor: GraphTensor;
   readonly kind: Kind;
   readonly bytes: number;
+  /** Fewer of an input that is written part by part. */
+  readonly room: number;
   readonly data: number;
 }
 
@@ -135,10 +137,13 @@ export class Graph {
     const pointer = this.#alive();
     if (this.#runs) throw new LimpetError("WRONG_STATE", "the graph is running: wait for that run before the next");
     const pace = new Pace(signal);
-    this.#write(inputs);
+    const values = this.#write(inputs);
     this.#runs = true;
     try {
-      while (this.#core.check(this.#exports.graph_run(this.#core.pointer, pointer)) === Status.MORE) {
+      for (;;) {
+        const status = this.#core.check(this.#exports.graph_run(this.#core.pointer, pointer));
+        if (status === Status.DONE) break;
+        if (status === Status.NEED_DATA) this.#feed(values);
         const turn = pace.step();
         if (turn) await turn;
         this.#alive();
@@ -212,6 +217,7 @@ export class Graph {
       return {
         kind,
         bytes: number(2),
+        room: number(6),
         data: address(exports.graph_tensor_data(tensor)),
         tensor: {
           name: isOnly ? name : `${word} ${i}`,
@@ -224,10 +230,27 @@ export class Graph {
     });
   }
 
-  #write(inputs: Readonly<Record<string, GraphArray>>): void {
+  /** Checks all inputs before the first one is written; what is written part by part waits. */
+  #write(inputs: Readonly<Record<string, GraphArray>>): readonly GraphArray[] {
     const values = checkedInputs(this.inputs, inputs);
-    this.#inputs.forEach(({ data }, i) => {
-      this.#core.memory.write(data, values[i]);
+    this.#inputs.forEach(({ data, bytes, room }, i) => {
+      if (room === bytes) this.#core.memory.write(data, values[i]);
+    });
+    return values;
+  }
+
+  /** Writes the parts of inputs that the patch under way wants. */
+  #feed(values: readonly GraphArray[]): void {
+    this.#inputs.forEach(({ tensor, bytes, data }, i) => {
+      const at = this.#exports.graph_tensor(this.#pointer, INPUTS, i);
+      const [top, bottom, left, right] = [0, 1, 2, 3].map((side) => this.#exports.graph_wanted(at, side));
+      const [, height, width] = tensor.shape;
+      const [row, pixel] = [bytes / height, bytes / height / width];
+      const image = new Uint8Array(values[i].buffer, values[i].byteOffset, bytes);
+      for (let y = top; y < bottom; y++) {
+        const line = image.subarray(y * row + left * pixel, y * row + right * pixel);
+        this.#core.memory.write(data + (y - top) * line.length, line);
+      }
     });
   }
 

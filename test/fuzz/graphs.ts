@@ -68,20 +68,30 @@ function prepare(): Run {
       if (budget > 0n) assert.ok(BigInt(values) <= budget, "values beyond the budget");
       const isPatched = core.call("graph_bytes", graph, PATCHES) > 0;
       const used = core.call("core_used", core.core);
-      for (let i = 0; i < core.call("graph_count", graph, 0); i++) {
-        const tensor = core.call("graph_tensor", graph, 0, i);
-        const count = core.call("graph_tensor_number", tensor, 2);
-        const noise = Uint8Array.from({ length: Math.min(count, 256) }, () => random.below(256));
-        core.memory.write(core.call("graph_tensor_data", tensor), noise);
-      }
+      write(graph, random, false);
       status = Status.MORE;
-      for (let slice = 0; status === Status.MORE && slice < SLICES; slice++) {
+      for (let slice = 0; status > Status.DONE && slice < SLICES; ) {
         status = core.call("graph_run", core.core, graph);
+        if (status === Status.NEED_DATA) write(graph, random, true);
+        else slice++;
       }
       assert.is(core.call("core_used", core.core), used, "a run took memory");
       return status < 0 ? refused(status) : status === Status.MORE ? "long" : isPatched ? "ran in patches" : "ran";
     } finally {
       core.call("graph_release", core.core, graph);
+    }
+  };
+
+  /** Noise into the inputs, or into the parts of them that a patch wants. */
+  const write = (graph: number, random: Random, isPart: boolean): void => {
+    for (let i = 0; i < core.call("graph_count", graph, 0); i++) {
+      const tensor = core.call("graph_tensor", graph, 0, i);
+      const number = (which: number): number => core.call("graph_tensor_number", tensor, which);
+      const [top, bottom, left, right] = [0, 1, 2, 3].map((side) => core.call("graph_wanted", tensor, side));
+      const part = bottom > top ? ((bottom - top) * (right - left) * number(2)) / (number(9) * number(10)) : 0;
+      assert.ok(part <= number(6), "a part that has no room");
+      const noise = Uint8Array.from({ length: Math.min(isPart ? part : number(6), 256) }, () => random.below(256));
+      core.memory.write(core.call("graph_tensor_data", tensor) + (isPart ? part - noise.length : 0), noise);
     }
   };
 

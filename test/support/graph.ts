@@ -27,6 +27,7 @@ export interface TestTensor {
 export class TestGraph {
   readonly core: TestCore;
   readonly pointer: number;
+  readonly #inputs: Uint8Array[] = [];
 
   /** Throws the core's words where the file is refused, or the bytes that its values may take are too few. */
   constructor(core: TestCore, file: Uint8Array, traced = false, budget = 0) {
@@ -70,10 +71,29 @@ export class TestGraph {
     return { values: this.bytes(2), side: this.bytes(8), stage: this.bytes(9), factor };
   }
 
+  /** Writes an input, or keeps it to be written part by part. */
   write(index: number, bytes: Uint8Array): void {
     const { data, bytes: wanted } = this.tensor(0, index);
     if (bytes.length !== wanted) throw new Error(`input ${index} wants ${wanted} bytes, not ${bytes.length}`);
-    this.core.memory.write(data, bytes);
+    this.#inputs[index] = bytes;
+    const at = this.core.call("graph_tensor", this.pointer, 0, index);
+    if (this.core.call("graph_tensor_number", at, 6) === wanted) this.core.memory.write(data, bytes);
+  }
+
+  /** Writes the parts of inputs that a patch wants, and nothing beyond the room of each. */
+  #feed(): void {
+    this.#inputs.forEach((bytes, i) => {
+      const at = this.core.call("graph_tensor", this.pointer, 0, i);
+      const [top, bottom, left, right] = [0, 1, 2, 3].map((side) => this.core.call("graph_wanted", at, side));
+      const [height, width] = [1, 2].map((d) => this.core.call("graph_tensor_number", at, 8 + d));
+      const [row, pixel] = [bytes.length / height, bytes.length / height / width];
+      const room = this.core.call("graph_tensor_number", at, 6);
+      if ((bottom - top) * (right - left) * pixel > room) throw new Error("a part that has no room");
+      for (let y = top; y < bottom; y++) {
+        const line = bytes.subarray(y * row + left * pixel, y * row + right * pixel);
+        this.core.memory.write(this.tensor(0, i).data + (y - top) * line.length, line);
+      }
+    });
   }
 
   output(index: number): Uint8Array {
@@ -83,17 +103,24 @@ export class TestGraph {
 
   run(): void {
     let status: number = Status.MORE;
-    while (status === Status.MORE) status = this.core.call("graph_run", this.core.core, this.pointer);
+    while (status > Status.DONE) {
+      status = this.core.call("graph_run", this.core.core, this.pointer);
+      if (status === Status.NEED_DATA) this.#feed();
+    }
     if (status < 0) throw new Error(this.core.message);
   }
 
   /** Runs operator by operator: the checksum of what each one writes. */
   trace(): Map<number, string> {
     const sums = new Map<number, string>();
-    for (let status: number = Status.MORE; status === Status.MORE; ) {
+    for (let status: number = Status.MORE; status > Status.DONE; ) {
       const operator = this.core.call("graph_next", this.pointer);
       status = this.core.call("graph_run_operator", this.core.core, this.pointer);
       if (status < 0) throw new Error(this.core.message);
+      if (status === Status.NEED_DATA) {
+        this.#feed();
+        continue;
+      }
       const id = this.core.call("graph_operator_output", this.pointer, operator, 0);
       if (id < 0) continue;
       const { data, bytes } = this.tensor(3, id);
