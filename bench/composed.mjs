@@ -1,12 +1,12 @@
 /**
  * What composing spares, and what it costs:  node --import tsx bench/composed.mjs [MODEL.gguf] [--pieces 4] [--tokens 256]
- *     [--suffix 32] [--prompts 8] [--text ../shared/data/tales-valid.txt]
+ *     [--suffix 32] [--prompts 8] [--build portable|fast] [--text ../shared/data/tales-valid.txt]
  *
  * Of each prompt (pieces that follow one another in a text, every other prompt in reversed order, a suffix, and 32 tokens
  * behind it): seconds up to the first token when all is read, and when the pieces' rows are there and composed, by share;
  * and the mean KL divergence of the 32 next tokens' distributions from those of reading, with how often the likeliest token
- * is the same. "random" computes as many tokens as 0.16, drawn by chance, "first" the first of each piece (EPIC). Portable,
- * one thread. Without a model: SmolLM2 (node scripts/fetch-smollm2.mjs).
+ * is the same. "random" computes as many tokens as 0.16, drawn by chance, "first" the first of each piece (EPIC). One
+ * thread. Without a model: SmolLM2 (node scripts/fetch-smollm2.mjs).
  */
 import { readFileSync } from "node:fs";
 import { SMOLLM2 } from "../scripts/fetch-smollm2.mjs";
@@ -25,17 +25,17 @@ const [pieces, tokens, suffix, prompts] = [
 ];
 const NEXT = 32;
 const SHARE = 0.16;
-const engine = new Engine("portable");
+const engine = new Engine(/** @type {"portable"} */ (value("build", "portable")));
 const model = engine.load(new Uint8Array(readFileSync(words.find((word) => word.endsWith(".gguf")) ?? SMOLLM2)));
-const encoder = new EngineSession(model.context({ rows: 16_000, batch: 8 }));
+const encoder = new EngineSession(model.context({ rows: 90_000, batch: 8 }));
 const count = pieces * tokens + suffix + NEXT;
-encoder.append(readFileSync(value("text", "../shared/data/tales-valid.txt"), "utf8").slice(0, 45_000), 0);
+encoder.append(readFileSync(value("text", "../shared/data/tales-valid.txt"), "utf8").slice(0, 265_000), 0);
 const text = encoder.tokens;
 encoder.release();
 encoder.context.release();
 
 const lead = [1, ...text.slice(0, 7)];
-const context = model.context({ rows: 2048, batch: 256, logitRows: NEXT });
+const context = model.context({ rows: 2 * count, batch: 256, logitRows: NEXT });
 /** @type {Record<string, { seconds: number[], kl: number[], same: number[] }>} */
 const found = {};
 let state = 1;
@@ -113,6 +113,7 @@ for (let p = 0; p < prompts; p++) {
           at = to;
         }
       }
+      session.append(end.slice(0, suffix));
       compose(session, typeof how === "number" ? how : 0);
       // What is text at the end is of the prompt.
       return session.evaluated;

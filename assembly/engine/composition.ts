@@ -8,8 +8,9 @@ import { Core } from "../memory/core";
 export namespace Phase {
   /** Pieces are joined. */
   export const JOINING: u32 = 0;
-  export const PROBE: u32 = 1;
-  export const REPAIR: u32 = 2;
+  export const TEXTS: u32 = 1;
+  export const LOOK: u32 = 2;
+  export const REPAIR: u32 = 3;
 }
 
 @unmanaged
@@ -20,14 +21,15 @@ export class Composition {
   phase: u32;
   /** How far the phase has come. */
   done: u32;
-  /** The share of the pieces' tokens that is computed anew. */
-  share: f32;
-  /** Layers that the probe goes through. */
-  layers: u32;
+  /** Tokens that look, [lookFrom, lookEnd). */
+  lookFrom: u32;
+  lookEnd: u32;
+  /** f32[layers, rows]: what they attend to; 0: nobody looks. */
+  mass: usize;
   /** u8[capacity]: 1 where a token is computed anew. */
   marks: usize;
-  /** f32[capacity], then u32[capacity]: how far rows were off, and that as a number that sorts like it. */
-  deviations: usize;
+  /** f32[capacity], then u32[capacity]: what of that a token has, and that as a number that sorts like it. */
+  attended: usize;
 }
 
 /** One of no pieces yet, in a session of `capacity` tokens, `exact` of which have rows; null with the error set. */
@@ -37,11 +39,12 @@ export function createComposition(core: Core, capacity: u32, exact: u32): Compos
   if (memory == 0) return k;
   k.core = core;
   k.joined = exact;
-  k.deviations = memory + offsetof<Composition>();
-  k.marks = k.deviations + ((<usize>capacity) << 2);
+  k.attended = memory + offsetof<Composition>();
+  k.marks = k.attended + ((<usize>capacity) << 2);
   return k;
 }
 
 export function releaseComposition(k: Composition): void {
+  release(k.core, k.mass);
   release(k.core, changetype<usize>(k));
 }

@@ -23,8 +23,9 @@ export function session_append_piece(s: Session, source: usize, length: u32, lea
 
 /**
  * Begins to compute what the rows of joined pieces lack (CacheBlend, arXiv:2405.16444): all of the text between them,
- * and the share `recompute` (0 to 1) of their tokens, those whose rows are furthest off. Whatever else is done with the
- * session before it is through gives the rows up, and their tokens are evaluated as text.
+ * and the share `recompute` (0 to 1) of their tokens, those that are attended to most: by the text that has been
+ * appended behind them, or by their own last tokens. Whatever else is done with the session before it is through gives
+ * the rows up, and their tokens are evaluated as text.
  */
 export function session_compose(s: Session, recompute: f32): i32 {
   return beginComposition(s, recompute);

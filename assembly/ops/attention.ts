@@ -8,7 +8,7 @@ import { u32At } from "../memory/bytes";
 import { Context, POSITION_LIMIT, rowAt } from "../pass/context";
 import { grainOf, threadsOf } from "../pass/threads";
 import { HAS_DISTANCE_BIAS, HAS_LATENT_ATTENTION, HAS_SAMPLERS } from "../parts";
-import { deviationOf, ownRow } from "../pass/replace";
+import { ownRow } from "../pass/replace";
 import { isAsked, massBytes } from "../pass/taps";
 import { listOf, seenCount, seenPlaces, seenRows } from "../pass/visible";
 import { NOTHING, Step, Tap } from "../program/program";
@@ -22,24 +22,13 @@ import { tiled } from "../kernels/attention/grouped_tile";
 export function keep(c: Context, s: Step): i32 {
   const rows = c.state;
   const layer = c.stateLayer;
-  const isCompared = HAS_SAMPLERS && c.deviations != 0 && c.layer + 1 == c.endLayer;
   for (let i: u32 = 0; i < c.active; i++) {
     const row = rowOfToken(c, rows, layer, c.token(i));
-    if (isCompared) compare(c, s, i, row);
     writeRow(rows.shape, c.kvType, rowAt(c.at(s.in0), i, c.stride(s.in0)), rowAt(c.at(s.in1), i, c.stride(s.in1)), row);
   }
-  // Who asks for that alone has the pass end here.
-  if (isCompared) c.active = 0;
   const isLatent = HAS_LATENT_ATTENTION && rows.shape.kind == StateKind.LATENT;
   c.expanded = isLatent && choosesExpanded(c, rows.shape, s.n1, s.n2) ? 1 : 0;
   return Status.DONE;
-}
-
-/** How far a row is off, before it is written anew. */
-function compare(c: Context, s: Step, i: u32, row: usize): void {
-  const value = c.state.shape.kind == StateKind.LATENT ? s.in0 : s.in1;
-  const deviation = deviationOf(c, c.state, rowAt(c.at(value), i, c.stride(value)), row);
-  store<f32>(c.deviations + ((<usize>c.token(i)) << 2), deviation);
 }
 
 /** The address of the row that a token writes: a new one, or the one that is there. */

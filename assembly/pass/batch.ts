@@ -92,10 +92,7 @@ export function beginPass(
     if (status != 0) return status;
   }
   if (HAS_RECURRENT) makeRoomForStates(c, tokens);
-  if (HAS_SAMPLERS) {
-    c.replaces = replaces;
-    c.deviations = 0;
-  }
+  if (HAS_SAMPLERS) c.replaces = replaces;
   rememberLengths(c);
   for (let i: u32 = 0; i < tokens; i++) setU32(c.activeToken, i, i);
   memory.fill(c.zeros, 0, <usize>p.layerCount * 8);

@@ -19,7 +19,7 @@ import { Rows, bookkeepingBytes, initRows, poolBytes } from "../state/rows";
 import { Rope, isLong } from "../state/rope";
 import { statesHeld } from "../state/recurrent";
 import { StateKind, StateShape } from "../state/shape";
-import { rowBytes, unturned } from "../state/kinds";
+import { rowBytes } from "../state/kinds";
 import { AdapterSet, SET_BYTES, lowRankBytes } from "../weights/low_rank";
 import { REQUEST_BYTES, Requests } from "../weights/requests";
 import { tokensAtOnce } from "../weights/tables";
@@ -191,8 +191,6 @@ export class Context {
   // Rows that are there already (replace.ts).
   /** 1: the tokens of the pass at work write into the rows that stand at their positions. */
   replaces: u32;
-  /** f32[batch]: how far rows of the last layer of such a pass were off, which ends behind them; or 0. */
-  deviations: usize;
   /** Tokens that a sequence may have. */
   @inline
   get tokenCapacity(): u32 {
@@ -480,7 +478,6 @@ function rowWorkBytes(p: Program): u64 {
       <u64>s.heads * s.first + 2 * s.ropePairs, 2 * <u64>max(s.first, max(s.second, s.ropePairs)),
     );
     most = max(most, values + 2 * s.ropePairs);
-    if (HAS_SAMPLERS) most = max<u64>(most, unturned(s));
   }
   return most * 4;
 }

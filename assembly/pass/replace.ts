@@ -1,10 +1,9 @@
 /**
- * Rows that are there already: the tokens of a pass write into those that stand at their positions, and a host may ask
- * how far these were off. What a pass has written over does not come back when it is given up.
+ * Rows that are there already: the tokens of a pass write into those that stand at their positions. What a pass has
+ * written over does not come back when it is given up.
  */
 import { Context } from "./context";
 import { ErrorCode, fail } from "../memory/core";
-import { readUnturned, unturned } from "../state/kinds";
 import { Rows, isShared, prefixUpTo, unshare } from "../state/rows";
 
 /** Whether every layer has a row for each token of the batch, which may be changed. */
@@ -32,18 +31,4 @@ export function ownRow(rows: Rows, layer: u32, sequence: u32, position: i32): us
   const index = prefixUpTo(list, position) - 1;
   unshare(rows, layer, list, index);
   return rows.row(list.row(index));
-}
-
-/**
- * How far a token's new values f32[`unturned`] lie from those of its row: the square of their distance. They do not
- * depend on its position, as keys do.
- */
-export function deviationOf(c: Context, rows: Rows, values: usize, row: usize): f32 {
-  readUnturned(rows.shape, c.kvType, row, c.row);
-  let sum: f64 = 0;
-  for (let at: usize = 0, end = (<usize>unturned(rows.shape)) << 2; at < end; at += 4) {
-    const difference = <f64>load<f32>(values + at) - <f64>load<f32>(c.row + at);
-    sum += difference * difference;
-  }
-  return <f32>sum;
 }

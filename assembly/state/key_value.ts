@@ -19,11 +19,6 @@ export function writeRow(s: StateShape, kvType: u32, keys: usize, values: usize,
 /** keys f32[heads · first], values f32[heads · second] ← a row. */
 export function readRow(s: StateShape, kvType: u32, row: usize, keys: usize, values: usize): void {
   decodeVectors(kvType, row, s.heads, s.first, keys);
-  readValues(s, kvType, row, values);
-}
-
-/** values f32[heads · second] ← a row. */
-export function readValues(s: StateShape, kvType: u32, row: usize, values: usize): void {
   decodeVectors(kvType, row + <usize>(s.heads * vectorBytes(kvType, s.first)), s.heads, s.second, values);
 }
 

@@ -51,19 +51,6 @@ export function readRow(s: StateShape, kvType: u32, row: usize, values: usize): 
   else keyValue.readRow(s, kvType, row, values, second);
 }
 
-/**
- * What a token's row says apart from where it stands: its values, of all heads, or its latent. f32[`unturned`] ← a row.
- */
-export function readUnturned(s: StateShape, kvType: u32, row: usize, values: usize): void {
-  if (HAS_LATENT_ATTENTION && s.kind == StateKind.LATENT) latent.readLatent(s, kvType, row, values);
-  else keyValue.readValues(s, kvType, row, values);
-}
-
-/** How many values that is. */
-export function unturned(s: StateShape): u32 {
-  return HAS_LATENT_ATTENTION && s.kind == StateKind.LATENT ? s.first : s.heads * s.second;
-}
-
 /** Turns the keys among the values of a row, as `turnRow` does those of a row. */
 export function turnRead(s: StateShape, values: usize, angles: usize): void {
   if (s.ropePairs == 0) return;

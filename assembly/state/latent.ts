@@ -22,11 +22,6 @@ export function decodeLatent(s: StateShape, kvType: u32, row: usize, latent: usi
   decodeVectors(ropeKeyType(kvType), row + <usize>vectorBytes(kvType, s.first), 1, s.second, ropeKey);
 }
 
-/** latent f32[first] ← a row. */
-export function readLatent(s: StateShape, kvType: u32, row: usize, latent: usize): void {
-  decodeVectors(kvType, row, 1, s.first, latent);
-}
-
 export function turnRow(s: StateShape, kvType: u32, row: usize, angles: usize, work: usize): void {
   turnVectors(s, ropeKeyType(kvType), row + <usize>vectorBytes(kvType, s.first), 1, s.second, 0, angles, work);
 }

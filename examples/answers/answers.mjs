@@ -23,10 +23,10 @@ export function piecesUnder(text, titles, most = 900) {
   });
 }
 
-/** What a chat template writes before and behind what a user says. @param {Model} model */
+/** What a chat template writes before and behind what a user says: two words have no letter in common there. @param {Model} model */
 async function around(model) {
   const [one, other] = await Promise.all(
-    ["limpets", "rocks"].map((content) => model.chatTokens([{ role: "user", content }])),
+    ["limpet", "rocks"].map((content) => model.chatTokens([{ role: "user", content }])),
   );
   let [before, behind] = [0, 0];
   while (one[before] === other[before]) before++;

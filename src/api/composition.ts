@@ -1,6 +1,6 @@
 /**
  * Sessions composed of pieces that were read each by itself (CacheBlend, arXiv:2405.16444): their rows are joined, and
- * those that are furthest off are computed anew (assembly/engine/composition.ts).
+ * those that the text behind attends to most are computed anew (assembly/engine/compose.ts).
  */
 import { Status } from "../../bindings/numbers.ts";
 import { formNumber, type LoadedModel } from "../generate/sequence-pool.ts";
@@ -17,7 +17,8 @@ export type ComposedPiece = Chunk | string | ArrayLike<number>;
 /** How a session is composed. */
 export interface ComposeOptions {
   /**
-   * The share of the pieces' tokens that is computed anew, those whose rows are furthest off. 0: none, and the model has
+   * The share of the pieces' tokens that is computed anew, those that are attended to most by what stands behind (by the
+   * pieces' last tokens, if nothing does). 0: none, and the model has
    * read none of its pieces behind another; from 0.8 on all of them are read as text, which costs no more. Default: 0.16.
    */
   recompute?: number;
@@ -39,7 +40,7 @@ export interface Composed {
 }
 
 const DEFAULT_SHARE = 0.16;
-/** From this share on reading costs no more than looking for what deviates. */
+/** From this share on reading costs no more than looking. */
 const WHOLE_SHARE = 0.8;
 /** As far as a piece goes. */
 const TO_ITS_END = 2 ** 32 - 1;

@@ -295,7 +295,7 @@ export class Session {
 
   /**
    * Makes the session's tokens those of pieces that `Model.chunk` has read, and of texts, in any order: the pieces' rows
-   * are joined, and those that are furthest off are computed anew. What was there before is forgotten; `generate` goes on
+   * are joined, and those that are attended to most are computed anew. What was there before is forgotten; `generate` goes on
    * from there. UNSUPPORTED where rows cannot be moved (a recurrent model, a window, learnt positions), with adapters, and
    * of an encoder.
    */

@@ -1,11 +1,12 @@
-"""CacheBlend (arXiv:2405.16444) in numpy, as its sections 4 and 5 have it, over the oracle's own layers: rows of pieces
-that were read each by itself, their keys turned to where they stand; layer 1 of all tokens says whose rows are furthest
-off; those, and the texts, go on through all layers. A token at position p sees the rows at positions up to p.
+"""Composition as docs/long-contexts.md has it (CacheBlend, arXiv:2405.16444, with another choice), in numpy, over the
+oracle's own layers: rows of pieces that were read each by itself, their keys turned to where they stand; texts between
+get rows; the last tokens of the text behind, or of the pieces, say which tokens they attend to; those, and the texts, go
+through all layers. A token at position p sees the rows at positions up to p.
 
     python composed.py MODEL CASE.json --out RESULT.json
 
 CASE.json: lead (ids), pieces (lists of ids), texts (ids before each piece, and behind the last), share. The result has
-the chosen tokens' positions, the deviations of all that could be, and the logits of the last token, in float64.
+the chosen tokens' positions and the logits of the last token, in float64.
 """
 
 import argparse
@@ -29,7 +30,7 @@ def turned(rope, x, positions, first=0):
 
 
 class Grouped:
-    """Rows of keys and values, that groups of heads share; the values say how far a row is off."""
+    """Rows of keys and values, that groups of heads share."""
 
     def __init__(self, file):
         heads = file.number("attention.head_count")
@@ -38,17 +39,17 @@ class Grouped:
 
     def rows(self, block, a, positions):
         q, k, v = projections(self.file, block, a)
-        return turned(self.rope, q, positions), {"key": turned(self.rope, k, positions), "compared": v}
+        return turned(self.rope, q, positions), {"key": turned(self.rope, k, positions), "value": v}
 
     def moved(self, rows, delta):
         return {**rows, "key": turned(self.rope, rows["key"], np.full(len(rows["key"]), delta))}
 
     def attend(self, block, q, rows, positions):
-        return seen(q, rows["key"], rows["compared"], positions, q.shape[2] ** -0.5)
+        return seen(q, rows["key"], rows["value"], positions, q.shape[2] ** -0.5)
 
 
 class Latent:
-    """Rows of a latent, which says how far a row is off, and a rope key."""
+    """Rows of a latent and a rope key."""
 
     def __init__(self, file):
         self.rope = Rope(file, file.number("rope.dimension_count"), paired=True)
@@ -63,13 +64,13 @@ class Latent:
         both = a @ self.file.rows(f"{block}attn_kv_a_mqa.weight").T
         latent = rms_norm(both[:, :rank], self.file.rows(f"{block}attn_kv_a_norm.weight"), self.epsilon)
         key = turned(self.rope, both[:, None, rank:], positions)
-        return turned(self.rope, q, positions, self.nope), {"key": key, "compared": latent}
+        return turned(self.rope, q, positions, self.nope), {"key": key, "value": latent}
 
     def moved(self, rows, delta):
         return {**rows, "key": turned(self.rope, rows["key"], np.full(len(rows["key"]), delta))}
 
     def attend(self, block, q, rows, positions):
-        both = (rows["compared"] @ self.file.rows(f"{block}attn_kv_b.weight").T).reshape(len(rows["key"]), q.shape[1], -1)
+        both = (rows["value"] @ self.file.rows(f"{block}attn_kv_b.weight").T).reshape(len(rows["key"]), q.shape[1], -1)
         k = np.concatenate([both[..., : self.nope], np.repeat(rows["key"], q.shape[1], axis=1)], axis=-1)
         return seen(q, k, both[..., self.nope :], positions, self.size**-0.5)
 
@@ -81,7 +82,7 @@ def seen(q, k, v, positions, scale):
     scores[:, np.arange(len(k))[None, :] > np.asarray(positions)[:, None]] = -np.inf
     scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
     scores /= scores.sum(axis=-1, keepdims=True)
-    return np.einsum("hqk,khd->qhd", scores, v).reshape(len(q), -1)
+    return np.einsum("hqk,khd->qhd", scores, v).reshape(len(q), -1), scores.sum(axis=(0, 1))
 
 
 class Pass:
@@ -98,16 +99,14 @@ class Pass:
         block = f"blk.{layer}."
         return self.kind.rows(block, rms_norm(self.x, self.file.rows(f"{block}attn_norm.weight"), self.epsilon), self.positions)
 
-    def keep(self, chosen):
-        """Only these of the tokens go on."""
-        self.x, self.positions = self.x[chosen], self.positions[chosen]
-
     def attend(self, layer, q, rows):
-        """What is left of a layer."""
+        """What is left of a layer; gives what its tokens attend to of each row."""
         block = f"blk.{layer}."
-        self.x = self.x + linear(self.file, f"{block}attn_output", self.kind.attend(block, q, rows, self.positions))
+        out, mass = self.kind.attend(block, q, rows, self.positions)
+        self.x = self.x + linear(self.file, f"{block}attn_output", out)
         m = rms_norm(self.x, self.file.rows(f"{block}ffn_norm.weight"), self.epsilon)
         self.x = self.x + self.kind.feed(self.file, block, m)
+        return mass
 
 
 def replaced(rows, at, fresh):
@@ -153,25 +152,45 @@ def compose(file, kind, lead, pieces, texts, share):
     for parts in stored:
         parts.append({name: np.zeros((len(texts[-1]), *value.shape[1:])) for name, value in parts[0].items()})
         rows.append({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-    tokens = Pass(file, kind, ids, range(count))
-    q, fresh = tokens.rows(0)
-    tokens.attend(0, q, fresh)
-    q, fresh = tokens.rows(1)
-    old = rows[1]["compared"]
-    deviations = ((fresh["compared"] - old) ** 2).reshape(count, -1).sum(axis=1)
-    candidates = np.array([i for i in range(exact, count) if not is_text[i]], dtype=int)
-    order = sorted(candidates, key=lambda i: (-deviations[i], i))
-    chosen = sorted(order[: int(share * len(candidates))])
-    going = np.array(sorted([*chosen, *np.flatnonzero(is_text)]), dtype=int)
-    tokens.keep(going)
-    tokens.attend(1, q[going], fresh)
-    for layer in range(2, layers):
-        q, own = tokens.rows(layer)
-        tokens.attend(layer, q, replaced(rows[layer], going, own))
+    joined = count - len(texts[-1])
+    candidates = [i for i in range(exact, joined) if not is_text[i]]
+    texts_between = [i for i in range(exact, joined) if is_text[i]]
+    wanted = int(share * len(candidates))
+
+    def through(going):
+        """These tokens through all layers, over the rows, which become theirs."""
+        tokens = Pass(file, kind, [ids[i] for i in going], going)
+        mass = np.zeros(count)
+        for layer in range(layers):
+            q, own = tokens.rows(layer)
+            rows[layer] = replaced(rows[layer], going, own)
+            seen_of = {name: value[: going[-1] + 1] for name, value in rows[layer].items()}
+            attended = tokens.attend(layer, q, seen_of)
+            if layer > 0:
+                mass[: len(attended)] += attended
+        return tokens, mass
+
+    chosen, gap = candidates, None
+    if texts_between:
+        through(texts_between)
+    if wanted < len(candidates):
+        chosen = []
+        if wanted > 0:
+            end = count if texts[-1] else joined
+            look = list(range(end - min(64, len(texts[-1]) or wanted), end))
+            before = [{name: value.copy() for name, value in layer.items()} for layer in rows]
+            mass = through(look)[1]
+            # Of the text behind the rows go again.
+            if texts[-1]:
+                rows = before
+            mass[[i for i in look if i < joined]] = np.inf
+            order = sorted(candidates, key=lambda i: (-mass[i], i))
+            chosen, gap = sorted(order[:wanted]), float(mass[order[wanted - 1]] - mass[order[wanted]])
+    tokens, _ = through(sorted([*chosen, *texts_between, *range(joined, count)]))
     logits = head(file, rms_norm(tokens.x[-1:], file.rows("output_norm.weight"), tokens.epsilon))
     return {
         "chosen": [int(i) for i in chosen],
-        "gap": float(deviations[order[len(chosen) - 1]] - deviations[order[len(chosen)]]) if 0 < len(chosen) < len(order) else None,
+        "gap": gap,
         "logits": [float(value) for value in logits[0]],
     }
 
