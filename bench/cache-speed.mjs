@@ -127,6 +127,7 @@ for (const type of /** @type {("f16" | "q8_0" | "f32")[]} */ (values.kv.split(",
       times[i].push(await answer(session, i === 0 ? 8 : EVERY));
       session.restore(mark);
     }
+    console.error(times.map((list) => list.at(-1)?.toFixed(1)).join(" "));
   }
   const [all, at1, at4] = times.map(median);
   console.log(
