@@ -20,20 +20,24 @@ const ALONE = ["firefox", "page"].map((name) => join("test", "hosts", `${name}.t
 /** Files that take longest, the longest first: none of them shall run when nothing else is left. */
 const LONG = [
   "late-threads",
-  "wasi",
-  "hosts/wasm2c",
+  "plan",
+  "hosts/wamr",
+  "hosts/graphs",
   "hosts/package",
+  "hosts/wasm2c",
+  "wasi",
   "hosts/wasmtime",
   "hosts/chromium",
   "slim",
   "fuzz/fuzz",
+  "threads",
   "hosts/mcu",
-  "hosts/graphs",
+  "forward-pass",
+  "fast-build",
   "bits",
-  "hosts/wamr",
+  "tokenizing-costs",
   "oracle-and-peers",
   "hosts/python",
-  "tokenizing-costs",
 ].map((name) => join("test", `${name}.test.ts`));
 const patterns = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 
