@@ -119,6 +119,10 @@ if (folder) {
     }
     word.dispose();
     await refused(() => WakeWord.load(join(folder, "models/person_detect.tflite")), "UNSUPPORTED", /no wake word/);
+    for (const cutoff of [NaN, 97]) {
+      const load = () => WakeWord.load(join(folder, "models/mww_okay_nabu.tflite"), { cutoff });
+      await refused(load, "BAD_ARGUMENT", /cutoff is a probability from 0 to 1/);
+    }
   });
 }
 

@@ -182,8 +182,8 @@ test("what a value takes over in place is what it is without", async () => {
 
 test("inputs are checked before anything runs", async () => {
   const graph = await Graph.load(tfliteFile(classifier));
-  await refused(() => graph.run({}), "BAD_ARGUMENT", /input image \[1, 7, 9, 3\] wants a Int8Array of 189 values/);
-  await refused(() => graph.run({ image: new Uint8Array(189) }), "BAD_ARGUMENT", /Int8Array/);
+  await refused(() => graph.run({}), "BAD_ARGUMENT", /wants an Int8Array of 189 values, not undefined/);
+  await refused(() => graph.run({ image: new Uint8Array(189) }), "BAD_ARGUMENT", /Int8Array .* not a Uint8Array/);
   await refused(() => graph.run({ image: new Int8Array(188) }), "BAD_ARGUMENT", /not one of 188/);
   await refused(
     () => graph.run({ image, picture: image } as Record<string, GraphArray>),

@@ -253,6 +253,7 @@ function readTensor(core: Core, g: Graph, t: GraphTensor, table: u32, buffers: u
   const f = g.file;
   t.base = NOTHING;
   t.into = NOTHING;
+  t.onto = NOTHING;
   t.first = NOTHING;
   t.last = NOTHING;
   t.type = <u32>(<u8>numberOf<i8>(f, table, 1, 0));

@@ -8,11 +8,12 @@
  *     conv      ████████
  *     add               ████████
  */
+import { elementBytes } from "../files/tflite";
 import { allocate, release } from "../memory/arena";
 import { Core, ErrorCode, Status, fail } from "../memory/core";
 import { Operator } from "./operators";
 import { Patch, divide, isCut, longestStage, undivide } from "./patches";
-import { Graph, GraphFlag, GraphTensor, NOTHING, Place, Variable, make } from "./records";
+import { Graph, GraphFlag, GraphStep, GraphTensor, NOTHING, Place, Variable, make } from "./records";
 import { clearState } from "./state";
 
 const ALIGNMENT: u32 = 16;
@@ -129,15 +130,22 @@ function tryStage(g: Graph, s: Search): bool {
   return true;
 }
 
-/** Gives every value a place, with values in place of others where that takes less; the bytes of all. */
+/** Ways to give places: values in place of others, the image at the end of a stage below all else, and both. */
+const IN_PLACE: u32 = 1;
+const END_FIRST: u32 = 2;
+
+/** Gives every value a place in the way that takes the least; the bytes of all. */
 function layOutBest(g: Graph, s: Search): u64 {
-  findLifetimes(g);
-  const bytes = layOut(g, s.order, s.count);
-  if (g.flags & GraphFlag.TRACED || !findInPlace(g)) return bytes;
-  const less = layOut(g, s.order, s.count);
-  if (less < bytes) return less;
-  findLifetimes(g);
-  return layOut(g, s.order, s.count);
+  const last: u32 = g.flags & GraphFlag.TRACED ? 0 : g.stage > 0 ? IN_PLACE | END_FIRST : IN_PLACE;
+  let best: u32 = 0;
+  let least = layOut(g, s, 0);
+  for (let way: u32 = 1; way <= last; way++) {
+    const bytes = layOut(g, s, way);
+    if (bytes >= least) continue;
+    least = bytes;
+    best = way;
+  }
+  return best == last ? least : layOut(g, s, best);
 }
 
 function isPlanned(t: GraphTensor): bool {
@@ -160,6 +168,7 @@ function findLifetimes(g: Graph): void {
     g.tensor(i).first = NOTHING;
     g.tensor(i).last = NOTHING;
     g.tensor(i).into = NOTHING;
+    g.tensor(i).onto = NOTHING;
   }
   const main = g.subgraph(0);
   for (let i: u32 = 0; i < main.inputCount; i++) lives(g, load<u32>(main.inputs + ((<usize>i) << 2)), 0);
@@ -196,11 +205,10 @@ function lives(g: Graph, tensor: u32, now: u32): void {
 }
 
 /**
- * Marks values that take over the bytes of an input, of steps that read a value before they write in its place. Whether
- * there are any. Lifetimes are those of what remains.
+ * Marks values that take over the bytes of an input, of steps that read a value before they write in its place.
+ * Lifetimes are those of what remains: without `longer` none becomes longer.
  */
-function findInPlace(g: Graph): bool {
-  let any = false;
+function findInPlace(g: Graph, longer: bool): void {
   const main = g.subgraph(0);
   for (let i: u32 = 0; i < main.steps; i++) {
     const step = g.step(i);
@@ -213,15 +221,28 @@ function findInPlace(g: Graph): bool {
       const input = load<u32>(step.inputs + ((<usize>k) << 2));
       const owner = ownerOf(g, input);
       const x = g.tensor(owner);
-      if (x.place != Place.PLANNED || x.last != i || x.bytes != y.bytes || g.tensor(input).count != y.count) continue;
+      if (mayLieOnto(g, step, i, input, x, y)) {
+        y.onto = input;
+        break;
+      }
+      if (!longer || x.place != Place.PLANNED || x.last != i) continue;
+      if (x.bytes != y.bytes || g.tensor(input).count != y.count) continue;
       if (i < g.stage && (x.room != y.room || i + 1 == g.stage || readers(g, input) > 1)) continue;
       y.into = owner;
       x.last = max(x.last, y.last);
-      any = true;
       break;
     }
   }
-  return any;
+}
+
+/**
+ * Whether the part of what a step of the stage writes may lie on the part of its one input, from its beginning on:
+ * values become shorter, in order, so that none is written where one is still to be read.
+ */
+function mayLieOnto(g: Graph, step: GraphStep, i: u32, input: u32, x: GraphTensor, y: GraphTensor): bool {
+  if (step.op != Operator.QUANTIZE || i + 1 >= g.stage || g.tensor(input).into != NOTHING) return false;
+  if (!isPlanned(x) || x != g.tensor(input) || x.last != i || y.first != i || y.room >= x.room) return false;
+  return elementBytes(y.type) < elementBytes(x.type) && readers(g, input) == 1;
 }
 
 /** How many steps of the stage want a part of a tensor: with one alone it is the part that is written. */
@@ -263,41 +284,61 @@ function mayRunInPlace(op: u32): bool {
   }
 }
 
-/** Gives every value a place; returns the bytes of all. `order`: room for the values, by size, then by place. */
-function layOut(g: Graph, order: usize, most: u32): u64 {
+/** Gives every value a place; returns the bytes of all. */
+function layOut(g: Graph, s: Search, way: u32): u64 {
+  findLifetimes(g);
+  findInPlace(g, (way & IN_PLACE) != 0);
+  const order = s.order, most = s.count;
+  const end = way & END_FIRST ? load<u32>(g.step(g.stage - 1).outputs) : NOTHING;
   let count: u32 = 0;
   for (let i: u32 = 0; i < g.tensorCount; i++) {
     const t = g.tensor(i);
     if (!isPlanned(t) || t.into != NOTHING || count >= most) continue;
     let at = count++;
-    for (; at > 0 && g.tensor(load<u32>(order + ((<usize>at - 1) << 2))).room < t.room; at--) {
+    for (; at > 0 && goesBefore(g, i, load<u32>(order + ((<usize>at - 1) << 2)), end); at--) {
       store<u32>(order + ((<usize>at) << 2), load<u32>(order + ((<usize>at - 1) << 2)));
     }
     store<u32>(order + ((<usize>at) << 2), i);
   }
   // Behind them: those that have a place, by where it begins.
   const placed = order + ((<usize>most) << 2);
-  let end: u64 = 0;
+  let bytes: u64 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const index = load<u32>(order + ((<usize>i) << 2));
     const t = g.tensor(index);
-    let place: u64 = 0;
-    let k: u32 = 0;
-    for (; k < i; k++) {
-      const other = g.tensor(load<u32>(placed + ((<usize>k) << 2)));
-      if (other.first > t.last || t.first > other.last) continue;
-      if (<u64>other.offset >= place + t.room) break;
-      place = max(place, aligned(<u64>other.offset + other.room));
-    }
+    let place = lowest(g, placed, i, t, t.onto);
+    if (t.onto != NOTHING && place > g.tensor(t.onto).offset) place = lowest(g, placed, i, t, NOTHING);
     t.offset = <u32>min(place, 0xffff_ffff);
     let at = i;
     for (; at > 0 && g.tensor(load<u32>(placed + ((<usize>at - 1) << 2))).offset > t.offset; at--) {
       store<u32>(placed + ((<usize>at) << 2), load<u32>(placed + ((<usize>at - 1) << 2)));
     }
     store<u32>(placed + ((<usize>at) << 2), index);
-    end = max(end, aligned(place + t.room));
+    bytes = max(bytes, aligned(place + t.room));
   }
-  return end;
+  return bytes;
+}
+
+/** Larger tensors are placed first, and what may lie onto one right behind it; before all `end`. */
+function goesBefore(g: Graph, a: u32, b: u32, end: u32): bool {
+  if (a == end || b == end) return a == end;
+  const x = g.tensor(a), y = g.tensor(b);
+  const first = x.onto == NOTHING ? x.room : g.tensor(x.onto).room;
+  const second = y.onto == NOTHING ? y.room : g.tensor(y.onto).room;
+  return second < first || (second == first && y.onto == a);
+}
+
+/** The lowest place that is free while a tensor lives, among `count` that have theirs; `onto` may lie there too. */
+function lowest(g: Graph, placed: usize, count: u32, t: GraphTensor, onto: u32): u64 {
+  let place: u64 = 0;
+  for (let k: u32 = 0; k < count; k++) {
+    const index = load<u32>(placed + ((<usize>k) << 2));
+    const other = g.tensor(index);
+    if (index == onto || other.first > t.last || t.first > other.last) continue;
+    if (<u64>other.offset >= place + t.room) break;
+    place = max(place, aligned(<u64>other.offset + other.room));
+  }
+  return place;
 }
 
 @inline

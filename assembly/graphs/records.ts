@@ -61,6 +61,8 @@ export class GraphTensor {
   base: u32;
   /** The tensor whose bytes it takes over, which dies where it is written; NOTHING: it has a place of its own. */
   into: u32;
+  /** The longer tensor that dies where it is written, on which it may lie if it begins no later; NOTHING: none. */
+  onto: u32;
   /** The steps that write and that last read it; NOTHING: none. */
   first: u32;
   last: u32;

@@ -106,12 +106,17 @@ export function checkedInputs(
     const length = bytesOf(tensor) / array.BYTES_PER_ELEMENT;
     const tag = Object.prototype.toString.call(value).slice(8, -1);
     if (tag !== array.name || (value as GraphArray).length !== length) {
-      const found = tag === array.name ? `one of ${(value as GraphArray).length}` : printable(value);
+      const other = ArrayBuffer.isView(value) || tag.endsWith("Buffer") ? an(tag) : printable(value);
+      const found = tag === array.name ? `one of ${(value as GraphArray).length}` : other;
       throw new LimpetError(
         "BAD_ARGUMENT",
-        `input ${tensor.name} [${tensor.shape.join(", ")}] wants a ${array.name} of ${length} values, not ${found}`,
+        `input ${tensor.name} [${tensor.shape.join(", ")}] wants ${an(array.name)} of ${length} values, not ${found}`,
       );
     }
     return value as GraphArray;
   });
+}
+
+function an(name: string): string {
+  return name.startsWith("I") ? `an ${name}` : `a ${name}`;
 }

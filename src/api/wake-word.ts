@@ -43,6 +43,9 @@ export class WakeWord {
   /** Loads a network of microWakeWord: one input, `int8` [1, frames, 40], and one probability. */
   static async load(source: ModelSource, options: WakeWordOptions = {}): Promise<WakeWord> {
     const { cutoff = 0.97, window = 5, ...rest } = readOptions(options, OPTIONS);
+    if (!(cutoff >= 0 && cutoff <= 1)) {
+      throw new LimpetError("BAD_ARGUMENT", `cutoff is a probability from 0 to 1, not ${cutoff}`);
+    }
     const graph = await Graph.load(source, rest);
     try {
       const [[input, more], [output, others]] = [graph.inputs, graph.outputs];
