@@ -4,11 +4,12 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { TensorType } from "../bindings/numbers.ts";
 import { Graph, LimpetError } from "../src/graph.ts";
 import { Random } from "./fuzz/random.ts";
 import { limpet } from "./support/cli.ts";
 import { checksum, Goldens, graphCore, lcg, lcgInput, TestGraph } from "./support/graph.ts";
-import { ADD, Chain, MAX_POOL, randomChain } from "./support/graph-chains.ts";
+import { ADD, Chain, MAX_POOL, QUANTIZE, randomChain } from "./support/graph-chains.ts";
 import { CONVS, convGraph, kept, meant, realOf } from "./support/graph-specs.ts";
 import { temporaryFile } from "./support/models.ts";
 import { shared } from "./support/shared.ts";
@@ -189,6 +190,23 @@ test("chains of operators at odd shapes: each plan gives the bytes of the whole 
     for (const core of BUILDS) plans += shrink(core, spec, `seed ${seed}`);
   }
   assert.ok(plans > 300, `${plans} plans`);
+});
+
+/** A network whose image comes as f32 and is quantised first; null: it is none of i8. */
+function ofReals({ tensors, operators, outputs }: GraphSpec): GraphSpec | null {
+  if (tensors[0].type !== TensorType.I8) return null;
+  const real = { name: "photo", shape: tensors[0].shape, type: TensorType.F32 };
+  const quantise = { code: QUANTIZE, inputs: [tensors.length], outputs: [0] };
+  return { tensors: [...tensors, real], operators: [quantise, ...operators], inputs: [tensors.length], outputs };
+}
+
+test("what QUANTIZE makes of a part of the image lies on that part: the bytes of the whole run", () => {
+  let plans = 0;
+  for (let seed = 300; seed < 380; seed++) {
+    const spec = ofReals(randomChain(new Random(seed), 1 + (seed % 8)));
+    for (const core of spec ? BUILDS : []) plans += shrink(core, spec!, `seed ${seed}`);
+  }
+  assert.ok(plans > 150, `${plans} plans`);
 });
 
 test("strides longer than filters, dilation, maxima at borders, PAD with several readers", () => {
