@@ -180,6 +180,18 @@ test("what a value takes over in place is what it is without", async () => {
   assert.is(graph.memory.values, 2 * 208, "three values, of which two live at a time");
 });
 
+test("a product of large matrices is done in slices: a signal ends it", async () => {
+  const square = { shape: [1, 4096, 4096], type: F32 };
+  const tensors = ["a", "b", "y"].map((name) => ({ ...square, name }));
+  const operators = [{ code: Operator.BATCH_MATMUL, inputs: [0, 1], outputs: [2] }];
+  const graph = await Graph.load(tfliteFile({ tensors, operators, inputs: [0, 1], outputs: [2] }));
+  const a = new Float32Array(4096 * 4096);
+  // All of it takes a minute and more.
+  const ended = graph.run({ a, b: a }, { signal: AbortSignal.timeout(50) });
+  assert.is(await ended.then(String, (error: Error) => error.name), "TimeoutError");
+  graph.dispose();
+});
+
 test("inputs are checked before anything runs", async () => {
   const graph = await Graph.load(tfliteFile(classifier));
   await refused(() => graph.run({}), "BAD_ARGUMENT", /wants an Int8Array of 189 values, not undefined/);

@@ -366,6 +366,7 @@ export function prepareFullyConnected(g: Graph, step: GraphStep): i32 {
   step.parameters = changetype<usize>(f);
   f.columns = columns;
   f.batches = x.count / columns;
+  step.rows = max(f.batches, 1);
   f.weightZero = w.type == I8 && w.scaleCount == 1 ? w.zero : 0;
   f.sliding.outDepth = filters;
   setRange(f.sliding, <u32>option<u8>(g, step, 0, 0), y);
@@ -425,21 +426,22 @@ export function slideOver(g: Graph, step: GraphStep, begin: u32, end: u32): void
   }
 }
 
-export function runFullyConnected(g: Graph, step: GraphStep): void {
+export function runFullyConnected(g: Graph, step: GraphStep, begin: u32, end: u32): void {
   const f = changetype<Filters>(step.parameters);
   const s = f.sliding;
   const x = g.input(step, 0), y = g.output(step);
   const filters = <u32>s.outDepth, columns = f.columns;
   const values = rowsOf(g.scratch);
+  const last = min(end, f.batches);
   if (x.type == F32) {
-    for (let row: u32 = 0; row < f.batches; row++) {
+    for (let row = begin; row < last; row++) {
       memory.copy(values, x.data + ((<usize>row * columns) << 2), (<usize>columns) << 2);
       const target = y.data + ((<usize>row * filters) << 2);
       multiply<f32>(f.weights, filters, columns, f.channels, values, 1, target, 0, s);
     }
     return;
   }
-  for (let row: u32 = 0; row < f.batches; row++) {
+  for (let row = begin; row < last; row++) {
     const source = x.data + <usize>row * columns;
     widen(source, values, columns);
     let addend: i32 = 0;

@@ -187,7 +187,7 @@ export function run(g: Graph, step: GraphStep, begin: u32, end: u32): i32 {
       if (HAS_GRAPH_CONVOLUTION || HAS_GRAPH_POOL) runConvolution(g, step, begin, end);
       return 0;
     case Family.FULLY_CONNECTED:
-      if (HAS_GRAPH_FULLY_CONNECTED) runFullyConnected(g, step);
+      if (HAS_GRAPH_FULLY_CONNECTED) runFullyConnected(g, step, begin, end);
       return 0;
     case Family.ELEMENTWISE:
       if (HAS_GRAPH_ELEMENTWISE) runElementwise(g, step);
@@ -218,7 +218,7 @@ export function run(g: Graph, step: GraphStep, begin: u32, end: u32): i32 {
       runShape(g, step);
       return 0;
     case Family.MATMUL:
-      if (HAS_GRAPH_MATMUL) runMatmul(g, step);
+      if (HAS_GRAPH_MATMUL) runMatmul(g, step, begin, end);
       return 0;
     case Family.ROWS:
       if (HAS_GRAPH_ROWS) runRows(g, step);

@@ -23,6 +23,8 @@ import {
 /** Multiply-adds, or bytes of constants, of a slice of loading. */
 const SLICE: u64 = 1 << 18;
 const MOST_SUBGRAPHS: u32 = 256;
+/** Multiply-adds of a step of constants that is done at load, in one slice; a longer one is done in every run. */
+const MOST_FOLDED: u64 = 1 << 26;
 
 /**
  * A graph for a file of so many bytes, which lies `at` this address, or which the caller writes to `file.at`: then it
@@ -342,7 +344,7 @@ function prepareStep(core: Core, g: Graph, step: GraphStep): i32 {
     once.caller = g.next;
   }
   if (isStateful(step.op)) return 0;
-  if (step.op == Operator.SHAPE || isConstant) return fold(g, step);
+  if (step.op == Operator.SHAPE || (isConstant && step.macs <= MOST_FOLDED)) return fold(g, step);
   if (isView(step.op) && !(g.flags & GraphFlag.TRACED)) {
     const x = load<u32>(step.inputs), y = g.output(step);
     y.place = Place.VIEW;

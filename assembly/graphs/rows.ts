@@ -53,6 +53,7 @@ export function prepareMatmul(g: Graph, step: GraphStep): i32 {
   p.bBatch = bCount == 1 ? 0 : bSize;
   if (<u64>p.batches * p.m * p.n != <u64>y.count) return broken(g, step, "its output has another size");
   step.macs = <u64>y.count * p.k;
+  step.rows = max(p.batches * p.m, 1);
   return 0;
 }
 
@@ -62,23 +63,21 @@ function sameBatches(a: GraphTensor, b: GraphTensor): bool {
   return true;
 }
 
-/** Each sum over k ascending, each product rounded. */
-export function runMatmul(g: Graph, step: GraphStep): void {
+/** Rows begin … end − 1 of all matrices: each sum over k ascending, each product rounded. */
+export function runMatmul(g: Graph, step: GraphStep, begin: u32, end: u32): void {
   const p = changetype<Product>(step.parameters);
-  let target = g.output(step).data;
-  for (let batch: u32 = 0; batch < p.batches; batch++) {
-    const a = g.input(step, 0).data + ((<usize>batch * p.aBatch) << 2);
+  let target = g.output(step).data + ((<usize>begin * p.n) << 2);
+  for (let r = begin, last = min(end, p.batches * p.m); r < last; r++) {
+    const batch = r / p.m;
+    const row = g.input(step, 0).data + ((<usize>batch * p.aBatch + <usize>(r % p.m) * p.aRow) << 2);
     const b = g.input(step, 1).data + ((<usize>batch * p.bBatch) << 2);
-    for (let i: u32 = 0; i < p.m; i++) {
-      const row = a + ((<usize>i * p.aRow) << 2);
-      for (let j: u32 = 0; j < p.n; j++, target += 4) {
-        const column = b + ((<usize>j * p.bColumn) << 2);
-        let sum: f32 = 0;
-        for (let k: usize = 0; k < <usize>p.k; k++) {
-          sum += load<f32>(row + ((k * p.aColumn) << 2)) * load<f32>(column + ((k * p.bRow) << 2));
-        }
-        store<f32>(target, sum);
+    for (let j: u32 = 0; j < p.n; j++, target += 4) {
+      const column = b + ((<usize>j * p.bColumn) << 2);
+      let sum: f32 = 0;
+      for (let k: usize = 0; k < <usize>p.k; k++) {
+        sum += load<f32>(row + ((k * p.aColumn) << 2)) * load<f32>(column + ((k * p.bRow) << 2));
       }
+      store<f32>(target, sum);
     }
   }
 }
