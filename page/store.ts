@@ -110,6 +110,8 @@ function settled<Value>(request: IDBRequest<Value>): Promise<Value> {
 }
 
 function done(transaction: IDBTransaction): Promise<void> {
+  // At once: a page that is left now would not live to see its requests succeed, and what it wrote last would be lost.
+  transaction.commit();
   return new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve();
     transaction.onerror = () => reject(transaction.error);
