@@ -197,8 +197,8 @@ async function makeJs() {
 
 /**
  * Modules that a script does without. A model's worker knows the chat templates of the core only, and no names of hubs, which
- * the page has looked up; where a graph's wasm lies the page says too. It begins no worker like itself: a bundler that meets a file which names itself as a worker may
- * follow it for ever (Turbopack does).
+ * the page has looked up; where a graph's wasm lies the page says too. It begins no worker like itself: a bundler that meets a
+ * file which names itself as a worker may follow it for ever (Turbopack does).
  */
 function leftOut(filter) {
   const namespace = "left-out";

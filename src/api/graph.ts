@@ -230,13 +230,13 @@ export class Graph {
     });
   }
 
-  /** Checks all inputs before the first one is written; what is written part by part waits. */
+  /** Checks all inputs before the first one is written; what is written part by part is kept, as it is now. */
   #write(inputs: Readonly<Record<string, GraphArray>>): readonly GraphArray[] {
-    const values = checkedInputs(this.inputs, inputs);
-    this.#inputs.forEach(({ data, bytes, room }, i) => {
-      if (room === bytes) this.#core.memory.write(data, values[i]);
+    return checkedInputs(this.inputs, inputs).map((value, i) => {
+      const { data, bytes, room } = this.#inputs[i];
+      if (room === bytes) this.#core.memory.write(data, value);
+      return this.#plan.patches > 1 ? value.slice() : value;
     });
-    return values;
   }
 
   /** Writes the parts of inputs that the patch under way wants. */

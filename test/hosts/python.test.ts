@@ -20,6 +20,12 @@ const FOLDER = mkdtempSync(join(tmpdir(), "limpet-python-"));
 process.on("exit", () => rmSync(FOLDER, { recursive: true, force: true }));
 
 const NETWORK = join(ROOT, "test/fixtures/sounds-tiny-transformer.tflite");
+/** What a piece of work is refused with, in Python. */
+const WHY = `def why(work):
+    try:
+        work()
+    except LimpetError as error:
+        return [error.code, str(error)]`;
 const TEXTS = ["A cat sleeps.", "", "Rates rose again, and nobody was surprised by that at all.", "x", "ÄÖ 猫 👩‍🔬"];
 const MESSAGES = [
   { role: "system" as const, content: "Be brief." },
@@ -156,11 +162,7 @@ print(json.dumps([say(model.embed(texts)), say(model.embed(texts, pooling="mean"
     const program = `
 import array, json, sys, threading
 from limpet import Graph, LimpetError
-def why(work):
-    try:
-        work()
-    except LimpetError as error:
-        return [error.code, str(error)]
+${WHY}
 path = sys.argv[1]
 file = open(path, "rb").read()
 one, other = Graph.load(path), Graph.load(memoryview(file))
@@ -221,11 +223,7 @@ print(json.dumps({
     const program = `
 import json, sys
 from limpet import LimpetError, Model
-def why(work):
-    try:
-        work()
-    except LimpetError as error:
-        return [error.code, str(error)]
+${WHY}
 model = Model(sys.argv[1], context=40)
 print(json.dumps([
     why(lambda: Model("no-such.gguf")), why(lambda: Model("broken.gguf")), why(lambda: model.generate("x" * 100).text()),
